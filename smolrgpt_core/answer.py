@@ -1,0 +1,100 @@
+"""What comes back for a question: one typed answer, or the reason why there is none."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.question import Category, SpatialQuestion
+
+__all__ = ["Agreement", "Side", "SpatialAnswer", "Status"]
+
+UNITS = {
+    Category.DISTANCE: "m",
+    Category.COUNT: "objects",
+    Category.LEFT_RIGHT: "",
+    Category.MCQ: "",
+}
+"""Unit of `SpatialAnswer.value` by category; empty where an answer has no value."""
+
+
+class Agreement(IntEnum):
+    """Whether model and geometry agree. Values equal AGREEMENT_* of `msg/SpatialAnswer`."""
+
+    UNKNOWN = 0
+    AGREE = 1
+    DISAGREE = 2
+
+
+class Side(IntEnum):
+    """A side of the image, as the camera sees it. Values equal SIDE_* of `msg/SpatialAnswer`."""
+
+    NONE = 0
+    LEFT = 1
+    RIGHT = 2
+
+
+@dataclass(frozen=True, eq=False)
+class SpatialAnswer:
+    """The answer to one question about one frame.
+
+    Attributes:
+        status: OK, or why there is no answer.
+        message: for a person; what to do when the status is not OK.
+        category: what was asked.
+        text: the answer as a sentence; empty when there is none.
+        value: distance in metres or number of objects; None for the other categories.
+        region_id: the chosen region (mcq); None for the other categories.
+        side: the side (left_right); NONE for the other categories.
+        confidence: 0 to 1, NaN where the answerer has no measure of it.
+        geometric_value: what metric depth says to a question with a value; None if unknown.
+        agreement: of the model's answer with geometry.
+        region_ids: the regions that the answer is about, in the order of the question.
+        centres: float64 (len(region_ids), 3), metres, optical frame; NaN where depth is missing.
+        valid_depth: float64 (len(region_ids),), share of mask pixels with a depth reading.
+        latency_s: seconds by stage.
+    """
+
+    status: Status
+    category: Category | None
+    message: str = ""
+    text: str = ""
+    value: float | None = None
+    region_id: int | None = None
+    side: Side = Side.NONE
+    confidence: float = float("nan")
+    geometric_value: float | None = None
+    agreement: Agreement = Agreement.UNKNOWN
+    region_ids: tuple[int, ...] = ()
+    centres: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
+    valid_depth: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    latency_s: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        """Whether there is an answer."""
+        return self.status is Status.OK
+
+    @property
+    def unit(self) -> str:
+        """Unit of `value`: "m", "objects", or empty."""
+        return UNITS[self.category] if self.value is not None and self.category else ""
+
+    @classmethod
+    def refusal(
+        cls, error: SpatialError, question: SpatialQuestion | None = None
+    ) -> SpatialAnswer:
+        """The answer that says why there is none."""
+        return cls(
+            status=error.status,
+            category=question.category if question else None,
+            message=error.message,
+            region_ids=question.region_ids if question else (),
+            centres=np.full((len(question.region_ids) if question else 0, 3), np.nan),
+            valid_depth=np.full(len(question.region_ids) if question else 0, np.nan),
+        )
