@@ -4,12 +4,13 @@
 
 SHELL := /bin/bash
 PYTHON ?= python3
+DEMO_OPTIONS ?=
 ENVIRONMENT = source scripts/environment.sh
 
 .PHONY: demo test setup lint clean
 
 demo: setup
-	@$(ENVIRONMENT) && exec install/smolrgpt_ros/lib/smolrgpt_ros/demo
+	@$(ENVIRONMENT) && exec install/smolrgpt_ros/lib/smolrgpt_ros/demo $(DEMO_OPTIONS)
 
 test: setup lint
 	@$(ENVIRONMENT) && pytest

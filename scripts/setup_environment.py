@@ -132,15 +132,20 @@ def install_python_packages(use_installed_ros: bool) -> None:
 
 
 def installed_ros_constraints() -> Path:
-    """Keep the NumPy that the ROS installation was compiled for: another major breaks it."""
+    """Our pins, but with the NumPy that the ROS installation was compiled for.
+
+    Another major version of NumPy breaks its message packages, and OpenCV depends on it.
+    """
     numpy_version = subprocess.run(
         [sys.executable, "-c", "import numpy; print(numpy.__version__)"],
         check=True,
         capture_output=True,
         text=True,
     ).stdout.strip()
-    path = VENV / "ros-constraints.txt"
-    path.write_text(f"numpy=={numpy_version}\n")
+    pins = (ROOT / "constraints.txt").read_text().splitlines()
+    kept = [pin for pin in pins if not pin.startswith(("numpy==", "opencv-", "ros-"))]
+    path = VENV / "installed-ros-constraints.txt"
+    path.write_text("\n".join([*kept, f"numpy=={numpy_version}", ""]))
     return path
 
 
@@ -179,8 +184,10 @@ def build_ros_package(use_installed_ros: bool) -> None:
     for folder in ("build", "install", "log"):
         shutil.rmtree(ROOT / folder, ignore_errors=True)
     environment = build_environment(use_installed_ros)
-    command = ["colcon", "--log-level", "error", "build", "--base-paths", str(ROOT), "--symlink-install",
-               "--event-handlers", "console_cohesion-", "--cmake-args",
+    if shutil.which("colcon", path=environment["PATH"]) is None:
+        raise SetupError("please run: sudo apt-get install python3-colcon-common-extensions")
+    command = ["colcon", "--log-level", "error", "build", "--base-paths", str(ROOT),
+               "--symlink-install", "--event-handlers", "console_cohesion-", "--cmake-args",
                f"-DPython3_EXECUTABLE={PYTHON}", "-DBUILD_TESTING=OFF"]  # fmt: skip
     subprocess.run(command, check=True, cwd=ROOT, env=environment)
     write_stamp(stamp, wanted)
