@@ -5,6 +5,7 @@ Camera frame: the optical frame of REP 103 (x right, y down, z forward), metres.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,8 +55,17 @@ class CameraIntrinsics:
 
     @classmethod
     def from_vertical_fov(cls, width: int, height: int, fov_y_deg: float) -> CameraIntrinsics:
-        """Square pixels, principal point in the middle of the image, vertical angle in degrees."""
-        focal = height / 2 / np.tan(np.deg2rad(fov_y_deg) / 2)
+        """Square pixels, principal point in the middle of the image, vertical angle in degrees.
+
+        Raises:
+            SpatialError: BAD_INPUT for an angle outside 0 to 180 degrees, or a size of nothing.
+        """
+        if not 0 < fov_y_deg < 180:
+            raise SpatialError(
+                Status.BAD_INPUT,
+                f"vertical field of view must lie between 0 and 180 degrees, got {fov_y_deg}",
+            )
+        focal = height / 2 / math.tan(math.radians(fov_y_deg) / 2)
         return cls(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
 
 
@@ -94,13 +104,19 @@ class RGBDFrame:
                 f"regions were segmented on an image of (height, width) {self.regions.image_size}, "
                 f"the calibration is for {size}; feed regions of the same camera and resolution",
             )
+        if np.any(self.depth <= 0) or np.any(np.isinf(self.depth)):
+            raise SpatialError(
+                Status.BAD_INPUT,
+                "depth must be positive metres, or NaN where there is no reading, got zero, "
+                "negative or infinite values; pass it through clean_depth()",
+            )
         check_depth_unit(self.depth)
 
 
 def clean_depth(depth_m: NDArray[np.floating]) -> NDArray[np.float32]:
     """Metric depth (H, W) with every "no reading" (zero, negative, NaN, Inf) written as NaN."""
-    depth = np.asarray(depth_m, dtype=np.float32)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
+        depth = np.asarray(depth_m, dtype=np.float32)
         valid = np.isfinite(depth) & (depth > 0)
     return np.where(valid, depth, np.float32(np.nan))
 
@@ -113,15 +129,13 @@ def check_depth_unit(depth: NDArray[np.float32]) -> None:
             any reading passes: that is missing depth, not a wrong unit.
     """
     readings = depth[np.isfinite(depth)]
-    if readings.size == 0:
-        return
-    median = float(np.median(readings))
     low, high = PLAUSIBLE_DEPTH_M
-    if not low <= median <= high:
+    outside = max(np.count_nonzero(readings < low), np.count_nonzero(readings > high))
+    if 2 * outside > readings.size:
         raise SpatialError(
             Status.BAD_INPUT,
-            f"median depth is {median:.4g} m, expected {low} to {high} m: the depth unit is wrong; "
-            "set the depth scale (metres per unit) of this camera",
+            f"median depth is {np.median(readings):.4g} m, expected {low} to {high} m: the depth "
+            "unit is wrong; set the depth scale (metres per unit) of this camera",
         )
 
 

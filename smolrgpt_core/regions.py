@@ -6,7 +6,8 @@ boolean array cut to its box.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import operator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -14,6 +15,15 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 
 from smolrgpt_core.errors import SpatialError, Status
+
+MAX_REGION_ID = 2**32 - 1
+"""Largest id that `msg/Region` can carry."""
+
+MAX_MASK_PIXELS = 2**28
+"""A mask that claims more pixels than any camera has is broken, and would exhaust the memory."""
+
+_MAX_GROUPS = 7
+"""Longest number in compressed run lengths: 35 bits, so that sums of them fit into 64."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +56,15 @@ class Region:
     """One object in an image.
 
     Attributes:
-        id: unique among the regions of the frame, not negative.
-        label: object class in lower case, such as "pallet"; empty if unknown.
+        id: unique among the regions of the frame, 0 to `MAX_REGION_ID`.
+        label: object class such as "pallet", kept in lower case; empty if unknown.
         box: where `mask` lies in the image.
         mask: bool (box.height, box.width), at least one pixel set.
         score: confidence of the segmenter, 0 to 1.
 
     Raises:
-        SpatialError: BAD_INPUT when the mask is not boolean, is empty, or has another size than
-            its box.
+        SpatialError: BAD_INPUT when the id or the score is out of range, or the mask is not
+            boolean, is empty, or has another size than its box.
     """
 
     id: int
@@ -64,8 +74,11 @@ class Region:
     score: float = 1.0
 
     def __post_init__(self) -> None:
-        if self.id < 0:
-            raise _bad(f"region ids must not be negative, got {self.id}")
+        object.__setattr__(self, "label", self.label.strip().lower())
+        if not 0 <= self.id <= MAX_REGION_ID:
+            raise _bad(f"region ids must be 0 to {MAX_REGION_ID}, got {self.id}")
+        if not 0 <= self.score <= 1:
+            raise _bad(f"score of region {self.id} must be 0 to 1, got {self.score}")
         if self.mask.dtype != np.bool_ or self.mask.shape != (self.box.height, self.box.width):
             raise _bad(
                 f"mask of region {self.id} must be bool {(self.box.height, self.box.width)} like "
@@ -85,22 +98,18 @@ class Region:
         return f"{self.label or 'region'} {self.id}"
 
     @classmethod
-    def from_bitmap(
-        cls, id: int, label: str, bitmap: NDArray, score: float = 1.0
-    ) -> Region:
+    def from_bitmap(cls, id: int, label: str, bitmap: NDArray, score: float = 1.0) -> Region:
         """From a full-size mask (H, W), bool or any integer type with non-zero = object."""
-        if bitmap.ndim != 2:
-            raise _bad(f"mask of region {id} must have two dimensions, got {bitmap.shape}")
+        if bitmap.ndim != 2 or bitmap.dtype.kind not in "bui":
+            raise _bad(
+                f"mask of region {id} must be a bool or integer (H, W) array, got {bitmap.dtype} "
+                f"{bitmap.shape}"
+            )
         filled = bitmap != 0
         rows, columns = np.flatnonzero(filled.any(axis=1)), np.flatnonzero(filled.any(axis=0))
         if rows.size == 0:
             raise _bad(f"mask of region {id} has no pixel set; leave empty regions out")
-        box = Box(
-            int(columns[0]),
-            int(rows[0]),
-            int(columns[-1] - columns[0]) + 1,
-            int(rows[-1] - rows[0]) + 1,
-        )
+        box = _spanned_box(rows, columns)
         return cls(id, label, box, np.ascontiguousarray(filled[box.slices]), score)
 
     @classmethod
@@ -111,6 +120,8 @@ class Region:
     @classmethod
     def from_box(cls, id: int, label: str, box: Box, score: float = 1.0) -> Region:
         """From a detector's box: the whole box counts as the object."""
+        if min(box.width, box.height) < 1 or box.width * box.height > MAX_MASK_PIXELS:
+            raise _bad(f"{box} of region {id} must have a width and height of at least one pixel")
         return cls(id, label, box, np.ones((box.height, box.width), dtype=bool), score)
 
 
@@ -183,31 +194,40 @@ class RegionSet:
         return mask
 
     @classmethod
-    def from_label_image(
-        cls, image: NDArray[np.integer], labels: Mapping[int, str]
-    ) -> RegionSet:
+    def from_label_image(cls, image: NDArray[np.integer], labels: Mapping[int, str]) -> RegionSet:
         """From an instance image (H, W): pixel value = region id, 0 = background.
 
         Args:
             image: integer instance ids.
             labels: label of each id; an id without one gets the empty label.
         """
-        if image.ndim != 2 or not np.issubdtype(image.dtype, np.integer):
+        if image.ndim != 2 or image.dtype.kind not in "ui":
             raise _bad(
                 f"an instance image must be an integer (H, W) array, got {image.dtype} "
                 f"{image.shape}"
             )
+        rows, columns = np.nonzero(image)
+        order = np.argsort(image[rows, columns], kind="stable")
+        rows, columns = rows[order], columns[order]
+        ids, starts = np.unique(image[rows, columns], return_index=True)
+        parts = zip(ids, np.split(rows, starts[1:]), np.split(columns, starts[1:]), strict=False)
         regions = [
-            Region.from_bitmap(int(id), labels.get(int(id), ""), image == id)
-            for id in np.unique(image)
-            if id != 0
+            _region_of_pixels(int(id), labels.get(int(id), ""), rows, columns)
+            for id, rows, columns in parts
         ]
         return cls((image.shape[0], image.shape[1]), tuple(regions))
 
     def to_label_image(self) -> NDArray[np.int32]:
-        """Instance image int32 (H, W): region ids, 0 = background; later regions cover earlier."""
+        """Instance image int32 (H, W): region ids, 0 = background; later regions cover earlier.
+
+        Raises:
+            SpatialError: BAD_INPUT for an id that such an image cannot hold.
+        """
         image = np.zeros(self.image_size, dtype=np.int32)
+        largest = np.iinfo(np.int32).max
         for region in self.regions:
+            if not 1 <= region.id <= largest:
+                raise _bad(f"an instance image holds ids 1 to {largest}, got {region.id}")
             image[region.box.slices][region.mask] = region.id
         return image
 
@@ -218,21 +238,34 @@ def decode_rle(rle: Mapping) -> NDArray[np.bool_]:
     Raises:
         SpatialError: BAD_INPUT when the encoding is broken or does not fill its own size.
     """
+    (height, width), runs = rle_run_lengths(rle)
+    filled = np.repeat(np.arange(len(runs)) % 2 == 1, runs)
+    return filled.reshape(width, height).T
+
+
+def rle_run_lengths(rle: Mapping) -> tuple[tuple[int, int], NDArray[np.int64]]:
+    """(H, W) and run lengths int64 (R,) of a COCO run-length encoding, compressed or not.
+
+    The runs go down the columns, one column after the other, background and object in turn,
+    background first.
+
+    Raises:
+        SpatialError: BAD_INPUT when the encoding is broken or does not fill its own size.
+    """
     try:
-        height, width = (int(value) for value in rle["size"])
+        height, width = (operator.index(value) for value in rle["size"])
         counts = rle["counts"]
-        if isinstance(counts, Sequence) and not isinstance(counts, (str, bytes)):
-            _check_run_lengths(counts, height * width)
-            encoded = coco_mask.frPyObjects({"size": [height, width], "counts": counts}, height, width)
+        if isinstance(counts, (str, bytes)):
+            runs = _compressed_run_lengths(counts)
         else:
-            encoded = {"size": [height, width], "counts": counts}
-            _check_run_lengths(_compressed_run_lengths(counts), height * width)
-        return coco_mask.decode(encoded).astype(bool)
-    except (KeyError, TypeError, ValueError) as error:
+            runs = np.array([operator.index(run) for run in counts], dtype=np.int64)
+        _check_run_lengths(runs, height, width)
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise _bad(
             'a COCO mask must be {"size": [height, width], "counts": ...}, this one cannot be '
             f"decoded: {error!r}"
         ) from error
+    return (height, width), runs
 
 
 def encode_rle(mask: NDArray[np.bool_]) -> dict:
@@ -241,32 +274,51 @@ def encode_rle(mask: NDArray[np.bool_]) -> dict:
     return {"size": [int(n) for n in encoded["size"]], "counts": encoded["counts"].decode("ascii")}
 
 
-def _compressed_run_lengths(counts: str | bytes) -> list[int]:
+def _compressed_run_lengths(counts: str | bytes) -> NDArray[np.int64]:
     """Run lengths from COCO's compressed text: 6-bit groups, delta to the run before the last."""
     text = counts.encode("ascii") if isinstance(counts, str) else counts
-    runs: list[int] = []
-    value = shift = 0
-    for byte in text:
-        group = byte - 48
-        if not 0 <= group < 64:
-            raise ValueError(f"character {chr(byte)!r} does not occur in COCO run lengths")
-        value |= (group & 0x1F) << shift
-        shift += 5
-        if group & 0x20:
-            continue
-        if group & 0x10:
-            value -= 1 << shift
-        runs.append(value + runs[-2] if len(runs) > 2 else value)
-        value = shift = 0
-    if shift:
+    groups = np.frombuffer(text, dtype=np.uint8).astype(np.int64) - 48
+    if groups.size and not 0 <= groups.min() <= groups.max() < 64:
+        raise ValueError(f"characters outside of COCO run lengths in {text[:80]!r}")
+    last = np.flatnonzero((groups & 0x20) == 0)
+    if groups.size and (last.size == 0 or last[-1] != groups.size - 1):
         raise ValueError("the run lengths end in the middle of a number")
+    sizes = np.diff(last, prepend=-1)
+    if sizes.size and sizes.max() > _MAX_GROUPS:
+        raise ValueError(f"a run length has more than {5 * _MAX_GROUPS} bits")
+    first = last - sizes + 1
+    shifts = 5 * (np.arange(groups.size) - np.repeat(first, sizes))
+    runs = np.add.reduceat((groups & 0x1F) << shifts, first) if last.size else groups
+    runs = runs - np.where(groups[last] & 0x10, 1 << (5 * sizes), 0)
+    for parity in (1, 2):
+        runs[parity::2] = np.cumsum(runs[parity::2])
     return runs
 
 
-def _check_run_lengths(runs: Sequence[int], pixels: int) -> None:
-    """pycocotools writes past its buffer when runs do not add up, so they are checked first."""
-    if any(run < 0 for run in runs) or sum(runs) != pixels:
-        raise ValueError(f"run lengths must add up to {pixels} pixels, got {sum(runs)}")
+def _check_run_lengths(runs: NDArray[np.int64], height: int, width: int) -> None:
+    if min(height, width) < 1 or height * width > MAX_MASK_PIXELS:
+        raise ValueError(f"size must be positive and at most {MAX_MASK_PIXELS} pixels")
+    if np.any(runs < 0) or np.any(runs > MAX_MASK_PIXELS) or runs.sum() != height * width:
+        raise ValueError(
+            f"run lengths must not be negative and add up to {height * width} pixels, "
+            f"got {runs.sum()}"
+        )
+
+
+def _spanned_box(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Box:
+    """The smallest box with all these pixels."""
+    x, y = int(columns.min()), int(rows.min())
+    return Box(x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1)
+
+
+def _region_of_pixels(
+    id: int, label: str, rows: NDArray[np.intp], columns: NDArray[np.intp]
+) -> Region:
+    """The region that consists of the pixels (rows[i], columns[i])."""
+    box = _spanned_box(rows, columns)
+    mask = np.zeros((box.height, box.width), dtype=bool)
+    mask[rows - box.y, columns - box.x] = True
+    return Region(id, label, box, mask)
 
 
 def _bad(message: str) -> SpatialError:

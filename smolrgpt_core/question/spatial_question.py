@@ -37,6 +37,10 @@ class Criterion(Enum):
     LEFTMOST = "leftmost"
     """Smallest column in the image."""
     RIGHTMOST = "rightmost"
+    INSIDE = "inside"
+    """Stands in the anchor, a buffer. Only for a choice between targets."""
+    CONTAINING = "containing"
+    """A buffer that the anchor stands in. Only for a choice between targets."""
 
 
 class Load(Enum):
@@ -45,6 +49,21 @@ class Load(Enum):
     ANY = "any"
     EMPTY = "empty"
     LOADED = "loaded"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which single one of several regions is meant, as in "the leftmost buffer".
+
+    Attributes:
+        criterion: NEAREST, FARTHEST, LEFTMOST or RIGHTMOST.
+        rank: 1 = the nearest (leftmost, ...), 2 = the second, ...
+        anchor_ids: the one region that NEAREST and FARTHEST are measured from; empty: the camera.
+    """
+
+    criterion: Criterion
+    rank: int = 1
+    anchor_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -57,13 +76,16 @@ class SpatialQuestion:
         region_ids: in `<mask>` order.
         target_ids: the objects in question: both objects of a distance count as one target and
             one anchor; the listed objects of a count; the object of left/right; the candidates of
-            a choice.
-        anchor_ids: what the targets are related to. More than one only with `anchor_load`: those
-            that have the load state remain, which must be one. Empty: the camera, or all that is
-            seen.
+            a choice. Of a distance or a left/right question more than one only with
+            `target_load` or `target_choice`, which must leave one.
+        anchor_ids: what the targets are related to; of an object and a buffer in a distance it is
+            the buffer, whatever the order in the text. More than one only with `anchor_load` or
+            `anchor_choice`, which must leave one. Empty: the camera, or all that is seen.
         criterion: for a choice, else None.
         rank: 1 = the nearest (leftmost, ...), 2 = the second, ...
         target_load, anchor_load: keep only those targets or anchors that are empty or loaded.
+        target_choice, anchor_choice: after the load, keep only the one that is meant by "the
+            leftmost pallet" or "the buffer closest to the shelf"; None when all remain.
         negated: the question asks for what is *not* so: how many are not in the buffer, which
             one is not in it.
         asked_side: for a left/right question that names a side ("is it to the left of ...?"):
@@ -84,6 +106,8 @@ class SpatialQuestion:
     anchor_load: Load = Load.ANY
     negated: bool = False
     asked_side: str = ""
+    target_choice: Choice | None = None
+    anchor_choice: Choice | None = None
 
     def __post_init__(self) -> None:
         check_placeholders(self.text, self.region_ids)

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.question import Category, SpatialQuestion
 
-__all__ = ["Agreement", "Side", "SpatialAnswer", "Status"]
-
 UNITS = {
     Category.DISTANCE: "m",
     Category.COUNT: "objects",
@@ -86,9 +84,7 @@ class SpatialAnswer:
         return UNITS[self.category] if self.value is not None and self.category else ""
 
     @classmethod
-    def refusal(
-        cls, error: SpatialError, question: SpatialQuestion | None = None
-    ) -> SpatialAnswer:
+    def refusal(cls, error: SpatialError, question: SpatialQuestion | None = None) -> SpatialAnswer:
         """The answer that says why there is none."""
         return cls(
             status=error.status,

@@ -1,0 +1,17 @@
+"""Answers: what comes back for a question, as a typed value and as a sentence."""
+
+from smolrgpt_core.answer.reading import ParsedAnswer, read_answer
+from smolrgpt_core.answer.sentences import answer_sentence
+from smolrgpt_core.answer.spatial_answer import UNITS, Agreement, Side, SpatialAnswer
+from smolrgpt_core.errors import Status
+
+__all__ = [
+    "UNITS",
+    "Agreement",
+    "ParsedAnswer",
+    "Side",
+    "SpatialAnswer",
+    "Status",
+    "answer_sentence",
+    "read_answer",
+]

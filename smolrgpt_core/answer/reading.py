@@ -1,0 +1,220 @@
+"""Reads the sentence of a model into a value. Strict: rather no answer than a wrong one.
+
+Understands the wording of the warehouse data set ("The pallet [Region 0] is 6.36 meters from the
+pallet [Region 1].") and usual variations. Region names in a sentence are never taken for values.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from smolrgpt_core.answer.spatial_answer import UNITS, Side
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.question.spatial_question import Category
+from smolrgpt_core.question.vocabulary import LABEL_SYNONYMS, NUMBER_WORDS
+
+METRES_PER_UNIT = {
+    **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1.0),
+    **dict.fromkeys(("cm", "centimeter", "centimeters", "centimetre", "centimetres"), 0.01),
+    **dict.fromkeys(("mm", "millimeter", "millimeters", "millimetre", "millimetres"), 0.001),
+    **dict.fromkeys(("ft", "foot", "feet"), 0.3048),
+    **dict.fromkeys(("inch", "inches"), 0.0254),
+    **dict.fromkeys(("yd", "yard", "yards"), 0.9144),
+}
+
+SAME_DISTANCE = 0.01
+"""Two distances in one sentence that differ by less than this share say the same in two units."""
+
+_TOKEN = re.compile(
+    r"\[ ?region ?[0-9]+ ?\]|region[ _]?[0-9]+|[0-9]*\.[0-9]+|[0-9]+|[^\W\d_]+|\S", re.IGNORECASE
+)
+_REFUSALS = frozenset(
+    {"cannot", "unable", "unsure", "unclear", "unknown", "impossible", "neither", "nor", "sorry"}
+)
+_NEGATIONS = _REFUSALS | {"not", "t"}
+_NAMED_OBJECTS = {word.split()[-1] for words in LABEL_SYNONYMS.values() for word in words} | {
+    "region",
+    "object",
+}
+_SINGLED_OUT = frozenset(
+    {"nearest", "closest", "farthest", "furthest", "leftmost", "rightmost", "shortest", "smallest",
+     "largest", "longest", "optimal", "best", "ideal", "suitable", "in", "inside", "within"}
+)  # fmt: skip
+_BETWEEN_SUBJECT_AND_CLAIM = frozenset(
+    {"is", "the", "a", "appears", "seems", "lies", "stands", "located", "at", "as", "most", "to",
+     "be", "one", "not", "second", "third", "fourth"}
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ParsedAnswer:
+    """What a sentence says; only the fields of its category are filled.
+
+    Attributes:
+        value: metres (distance) or number of objects (count).
+        unit: of `value`: "m" or "objects", whatever the sentence used; else empty.
+        region_index: k of `[Region k]`, counting the placeholders of the question from 0 (mcq).
+        side: left_right.
+    """
+
+    value: float | None = None
+    unit: str = ""
+    region_index: int | None = None
+    side: Side = Side.NONE
+
+
+def read_answer(text: str, category: Category) -> ParsedAnswer:
+    """Read a model's sentence.
+
+    Args:
+        text: such as "The distance is 3.42 meters.", "Left.", "[Region 3]".
+        category: of the question.
+
+    Raises:
+        SpatialError: MODEL_ERROR with the text, when it says nothing that fits the category, or
+            things that contradict each other.
+    """
+    tokens = [token.lower() for token in _TOKEN.findall(" ".join(text.split()))]
+    try:
+        return _READERS[category](tokens)
+    except _UnreadableError as error:
+        shown = text if len(text) <= 200 else f"{text[:200]}..."
+        raise SpatialError(
+            Status.MODEL_ERROR,
+            f"the model's answer to {category.name} cannot be read: {error}. It was: {shown!r}",
+        ) from error
+
+
+class _UnreadableError(ValueError):
+    """Why a sentence gives no answer."""
+
+
+def _distance(tokens: Sequence[str]) -> ParsedAnswer:
+    _refuse(tokens, _NEGATIONS)
+    measured: list[float] = []
+    bare: list[float] = []
+    for position, number in _numbers(tokens):
+        unit = tokens[position + 1] if position + 1 < len(tokens) else ""
+        if unit in METRES_PER_UNIT:
+            measured.append(number * METRES_PER_UNIT[unit])
+        else:
+            bare.append(number)
+    if measured and bare:
+        raise _UnreadableError(f"{bare[0]:g} has no unit, another number has")
+    values = measured or bare
+    if not values:
+        raise _UnreadableError("it names no distance")
+    if max(values) - min(values) > SAME_DISTANCE * max(values):
+        raise _UnreadableError(f"it names {min(values):g} and {max(values):g} m")
+    return ParsedAnswer(values[0], UNITS[Category.DISTANCE])
+
+
+def _count(tokens: Sequence[str]) -> ParsedAnswer:
+    _refuse(tokens, _REFUSALS)
+    numbers: set[float] = set()
+    for position, number in _numbers(tokens):
+        following = tokens[position + 1] if position + 1 < len(tokens) else ""
+        if following in METRES_PER_UNIT:
+            raise _UnreadableError(f"{number:g} {following} is no number of objects")
+        numbers.add(number)
+    for word, following in zip(tokens, [*tokens[1:], ""], strict=True):
+        if word == "none" or (word == "no" and following.isalpha()):
+            numbers.add(0.0)
+    if len(numbers) != 1:
+        found = " and ".join(f"{number:g}" for number in sorted(numbers)) or "no number"
+        raise _UnreadableError(f"it names {found}")
+    number = numbers.pop()
+    if not number.is_integer():
+        raise _UnreadableError(f"{number:g} is not a whole number")
+    return ParsedAnswer(number, UNITS[Category.COUNT])
+
+
+def _left_right(tokens: Sequence[str]) -> ParsedAnswer:
+    _refuse(tokens, _NEGATIONS)
+    sides = {Side[token.upper()] for token in tokens if token in ("left", "right")}
+    if len(sides) != 1:
+        raise _UnreadableError("it names both sides" if sides else "it names no side")
+    return ParsedAnswer(side=sides.pop())
+
+
+def _mcq(tokens: Sequence[str]) -> ParsedAnswer:
+    _refuse(tokens, _REFUSALS)
+    if [token for token in tokens if token.isalnum()] == tokens[:1] and tokens[0].isdigit():
+        return ParsedAnswer(region_index=int(tokens[0]))
+    named = {index for token in tokens if (index := _region_index(token)) is not None}
+    if len(named) > 1:
+        named = _singled_out(tokens)
+    if len(named) != 1:
+        raise _UnreadableError(
+            "it does not single out one region" if named else "it names no region"
+        )
+    return ParsedAnswer(region_index=named.pop())
+
+
+def _singled_out(tokens: Sequence[str]) -> set[int]:
+    """Regions of which a sentence claims "[Region 5] is the nearest", or "nearest ... is"."""
+    claimed: set[int] = set()
+    subject: int | None = None
+    pending = False
+    for position, token in enumerate(tokens):
+        index = _region_index(token)
+        if index is not None:
+            if pending and _follows_is(tokens, position):
+                claimed.add(index)
+            subject = index
+        elif token in _SINGLED_OUT:
+            if subject is not None:
+                claimed.add(subject)
+            elif token not in ("in", "inside", "within"):
+                pending = True
+            subject = None
+        elif token in ".;":
+            subject, pending = None, False
+        elif token not in _BETWEEN_SUBJECT_AND_CLAIM:
+            subject = None
+    return claimed
+
+
+def _follows_is(tokens: Sequence[str], position: int) -> bool:
+    """Whether "is [Region 5]" or "is the pallet [Region 5]" leads to this position."""
+    before = [token for token in tokens[max(0, position - 3) : position] if token != "the"]
+    return "is" in before[-2:]
+
+
+def _region_index(token: str) -> int | None:
+    if token.startswith("[region") or (token.startswith("region") and token[-1].isdigit()):
+        return int("".join(filter(str.isdigit, token)))
+    return None
+
+
+def _numbers(tokens: Sequence[str]) -> list[tuple[int, float]]:
+    """Position and value of every number that is not part of the name of an object."""
+    found: list[tuple[int, float]] = []
+    for position, token in enumerate(tokens):
+        before = tokens[position - 1] if position else ""
+        if token[-1].isdigit() and token[0] in "0123456789.":
+            if before in "-,/:" and position > 1 and tokens[position - 2][-1].isdigit():
+                raise _UnreadableError(f"{tokens[position - 2]}{before}{token} is not one number")
+            if before == "-":
+                raise _UnreadableError(f"-{token} is negative")
+            if before not in _NAMED_OBJECTS:
+                found.append((position, float(token)))
+        elif token in NUMBER_WORDS:
+            found.append((position, float(NUMBER_WORDS[token])))
+    return found
+
+
+def _refuse(tokens: Sequence[str], words: frozenset[str]) -> None:
+    found = [token for token in tokens if token in words]
+    if found:
+        raise _UnreadableError(f"it says {found[0]!r}")
+
+
+_READERS: dict[Category, Callable[[Sequence[str]], ParsedAnswer]] = {
+    Category.DISTANCE: _distance,
+    Category.COUNT: _count,
+    Category.LEFT_RIGHT: _left_right,
+    Category.MCQ: _mcq,
+}

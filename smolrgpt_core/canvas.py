@@ -1,0 +1,251 @@
+"""Drawing primitives on an RGB image: tinted masks, outlines, lines and names that do not overlap.
+
+Knows nothing of questions and answers; `drawing.py` decides what is drawn. Sizes are given for an
+image whose larger side is `REFERENCE_SIDE` and scaled to the image at hand.
+"""
+
+from __future__ import annotations
+
+import colorsys
+import itertools
+import zlib
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.regions import Box, Region
+
+Colour = tuple[int, int, int]
+"""Red, green, blue, 0 to 255."""
+
+Point = tuple[float, float]
+"""Column and row in an image."""
+
+LABEL_COLOURS: dict[str, Colour] = {
+    "pallet": (251, 160, 38),
+    "buffer": (64, 190, 255),
+    "transporter": (244, 96, 160),
+    "shelf": (172, 140, 250),
+}
+"""Colours of the warehouse's classes; other labels get one from their name."""
+
+WHITE: Colour = (255, 255, 255)
+DARK: Colour = (24, 26, 32)
+GREEN: Colour = (163, 230, 53)
+RED: Colour = (252, 129, 110)
+GREY: Colour = (203, 208, 218)
+
+REFERENCE_SIDE = 640
+
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+"""OpenCV 5 draws a TrueType font under this name, OpenCV 4 plain strokes."""
+
+
+def label_colour(label: str) -> Colour:
+    """The colour of a class, the same in every picture."""
+    if label in LABEL_COLOURS:
+        return LABEL_COLOURS[label]
+    hue = zlib.crc32(label.encode()) / 2**32
+    red, green, blue = colorsys.hsv_to_rgb(hue, 0.55, 0.95)
+    return round(red * 255), round(green * 255), round(blue * 255)
+
+
+def centre_of_area(region: Region) -> Point:
+    """(column, row) of the mask's centre of area in the image."""
+    rows, columns = np.nonzero(region.mask)
+    return float(columns.mean()) + region.box.x, float(rows.mean()) + region.box.y
+
+
+def text_size(text: str, scale: float) -> tuple[int, int]:
+    """(width, height) in pixels; the height is that of capitals, the same for every text."""
+    width = cv2.getTextSize(text, FONT, scale, 1)[0][0]
+    return int(width), int(cv2.getTextSize("H", FONT, scale, 1)[0][1])
+
+
+def wrap(text: str, scale: float, width: int, max_lines: int) -> list[str]:
+    """The text in lines that fit the width in pixels; what is too long ends in "..."."""
+    lines: list[str] = []
+    for word in text.split():
+        longer = f"{lines[-1]} {word}" if lines else word
+        if lines and text_size(longer, scale)[0] <= width:
+            lines[-1] = longer
+        else:
+            lines.append(word)
+    if len(lines) > max_lines:
+        last = lines[max_lines - 1].split()
+        while len(last) > 1 and text_size(" ".join([*last, "..."]), scale)[0] > width:
+            last.pop()
+        lines = [*lines[: max_lines - 1], " ".join([*last, "..."])]
+    return lines
+
+
+@dataclass(frozen=True)
+class Lettering:
+    """How a text on a plate looks.
+
+    Attributes:
+        size: OpenCV font scale in an image of `REFERENCE_SIDE`.
+        fill: colour of the plate.
+        ink: colour of the text.
+        opacity: of the plate, 0 to 1.
+        ticked: with a tick before the text.
+    """
+
+    size: float
+    fill: Colour
+    ink: Colour
+    opacity: float = 1.0
+    ticked: bool = False
+
+
+class Canvas:
+    """An image that is drawn on, and the places of it that are taken.
+
+    Attributes:
+        image: uint8 (H, W, 3) RGB, a copy of what was given.
+        unit: factor from sizes for an image of `REFERENCE_SIDE` to this image.
+        occupied: places of names, signs and tips, which no further name may cover.
+    """
+
+    def __init__(self, rgb: NDArray[np.uint8]) -> None:
+        self.image = np.array(rgb, order="C")
+        self.unit = float(np.clip(max(rgb.shape[:2]) / REFERENCE_SIDE, 0.7, 4.0))
+        self.occupied: list[Box] = []
+
+    def pixels(self, size: float) -> int:
+        """A nominal size as whole pixels of this image, at least 1."""
+        return max(1, round(size * self.unit))
+
+    def dim(self, brightness: float) -> None:
+        """Darken the whole image to this share of its brightness."""
+        self.image = cv2.convertScaleAbs(self.image, alpha=brightness)
+
+    def tint(self, region: Region, share: float) -> None:
+        """Mix a share (0 to 1) of the label's colour into the pixels of a region."""
+        patch = self.image[region.box.slices]
+        colour = np.array(label_colour(region.label), dtype=np.float32)
+        patch[region.mask] = (patch[region.mask] * (1 - share) + colour * share).astype(np.uint8)
+
+    def outline(self, region: Region, width: float, colour: Colour) -> None:
+        """Draw the outer border of a region."""
+        contours, _ = cv2.findContours(
+            region.mask.astype(np.uint8),
+            cv2.RETR_EXTERNAL,
+            cv2.CHAIN_APPROX_NONE,
+            offset=(region.box.x, region.box.y),
+        )
+        cv2.drawContours(self.image, contours, -1, colour, self.pixels(width), cv2.LINE_AA)
+
+    def line(self, start: Point, end: Point) -> None:
+        """A white line with dark edges and a dot at each end."""
+        ends = _whole(start), _whole(end)
+        for colour, edge in ((DARK, 2), (WHITE, 0)):
+            cv2.line(self.image, *ends, colour, self.pixels(2 + edge), cv2.LINE_AA)
+            for point in ends:
+                radius = self.pixels(4 + edge / 2)
+                cv2.circle(self.image, point, radius, colour, cv2.FILLED, cv2.LINE_AA)
+        for point in ends:
+            self._keep_free(point, 5)
+
+    def arrow(self, start: Point, end: Point) -> None:
+        """A white arrow with dark edges."""
+        length = max(1.0, float(np.hypot(end[0] - start[0], end[1] - start[1])))
+        tip = min(0.5, self.pixels(14) / length)
+        for colour, width in ((DARK, 6), (WHITE, 3)):
+            cv2.arrowedLine(
+                self.image, _whole(start), _whole(end), colour, self.pixels(width), cv2.LINE_AA,
+                tipLength=tip,
+            )  # fmt: skip
+        self._keep_free(_whole(end), 14)
+
+    def sign(self, text: str, middle: Point, lettering: Lettering) -> None:
+        """Text on a plate, centred at a point as far as the image allows."""
+        self._write(text, self._inside(self._plate(text, middle, lettering)), lettering)
+
+    def name(self, region: Region, lettering: Lettering, required: bool = True) -> None:
+        """The name of a region on a plate in the nearest free place.
+
+        Args:
+            region: what is named.
+            lettering: how.
+            required: without a free place, the name is left out (False) or covers others (True).
+        """
+        middle = centre_of_area(region)
+        plate = self._plate(region.name, middle, lettering)
+        place = self._free_place(region, plate)
+        if place is None and not required:
+            return
+        place = place or self._inside(plate)
+        if required and not _overlap(place, _grown(region.box, self.pixels(2))):
+            start = (place.x + place.width / 2, place.y + place.height / 2)
+            colour = lettering.fill
+            cv2.line(self.image, _whole(start), _whole(middle), colour, self.pixels(1), cv2.LINE_AA)
+        self._write(region.name, place, lettering)
+
+    def _keep_free(self, point: tuple[int, int], radius: float) -> None:
+        """Let no name cover the surroundings of a pixel."""
+        reach = self.pixels(radius)
+        self.occupied.append(Box(point[0] - reach, point[1] - reach, 2 * reach, 2 * reach))
+
+    def _plate(self, text: str, middle: Point, lettering: Lettering) -> Box:
+        """The place that a text takes with its margins, centred at a point."""
+        width, height = text_size(text, lettering.size * self.unit)
+        width += round(height * (1.2 + 1.5 * lettering.ticked))
+        height += round(height * 1.1)
+        return Box(round(middle[0] - width / 2), round(middle[1] - height / 2), width, height)
+
+    def _inside(self, box: Box) -> Box:
+        """The box moved into the image; its upper left corner stays inside if it is too large."""
+        height, width = self.image.shape[:2]
+        x = max(0, min(box.x, width - box.width))
+        y = max(0, min(box.y, height - box.height))
+        return Box(x, y, box.width, box.height)
+
+    def _free_place(self, region: Region, plate: Box) -> Box | None:
+        """In a region with enough room, else above, below, or a little off; None if all taken."""
+        above = region.box.y - plate.height - plate.y
+        below = region.box.y + region.box.height - plate.y
+        best = [0, above, below] if region.box.height > 3 * plate.height else [above, below, 0]
+        columns = [round(plate.width * step) for step in (0, -0.5, 0.5, -1, 1)]
+        rows = [round(plate.height * step) for step in (0, -1.2, 1.2, -2.4, 2.4, -3.6, 3.6)]
+        further = sorted(itertools.product(columns, rows), key=lambda shift: np.hypot(*shift))
+        for dx, dy in [*((0, row) for row in best), *further]:
+            box = self._inside(Box(plate.x + dx, plate.y + dy, plate.width, plate.height))
+            if not any(_overlap(box, taken) for taken in self.occupied):
+                return box
+        return None
+
+    def _write(self, text: str, place: Box, lettering: Lettering) -> None:
+        """Draw a plate with its text and remember its place."""
+        self.occupied.append(place)
+        scale, ink = lettering.size * self.unit, lettering.ink
+        height = text_size(text, scale)[1]
+        patch = self.image[place.slices]
+        fill = np.array(lettering.fill, dtype=np.float32) * lettering.opacity
+        patch[:] = (patch * (1 - lettering.opacity) + fill).astype(np.uint8)
+        x, baseline = place.x + round(height * 0.6), place.y + (place.height + height) // 2
+        if lettering.ticked:
+            strokes = np.array([(0, 0.5), (0.4, 0.9), (1.1, 0.05)]) * height
+            points = np.round(strokes + np.array([x, baseline - height])).astype(np.int32)
+            cv2.polylines(self.image, [points], False, ink, self.pixels(2), cv2.LINE_AA)
+            x += round(height * 1.5)
+        cv2.putText(self.image, text, (x, baseline), FONT, scale, ink, 1, cv2.LINE_AA)
+
+
+def _whole(point: Point) -> tuple[int, int]:
+    return round(point[0]), round(point[1])
+
+
+def _grown(box: Box, margin: int) -> Box:
+    return Box(box.x - margin, box.y - margin, box.width + 2 * margin, box.height + 2 * margin)
+
+
+def _overlap(first: Box, second: Box) -> bool:
+    return (
+        first.x < second.x + second.width
+        and second.x < first.x + first.width
+        and first.y < second.y + second.height
+        and second.y < first.y + first.height
+    )

@@ -1,0 +1,24 @@
+"""The `smolrgpt` command: ask about images on disk, try the simulated warehouse, find what is missing.
+
+Needs no ROS. Exit status: 0 with an answer, 1 when something is missing or an answer of the demo
+is wrong, 2 for a wrong call, 3 when a question has no answer.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from smolrgpt_core.doctor import Verdict, examine_core
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    try:
+        from smolrgpt_core.cli.application import app
+    except ImportError as error:
+        print(f"smolrgpt cannot start: {error}", file=sys.stderr)
+        for check in examine_core():
+            if check.verdict is Verdict.FAILED:
+                print(f"{check.name}: {check.found}; {check.remedy}", file=sys.stderr)
+        sys.exit(1)
+    app()

@@ -1,0 +1,86 @@
+"""The commands of `smolrgpt` and what they have in common."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from smolrgpt_core.cli.ask import ask
+from smolrgpt_core.cli.demo import demo
+from smolrgpt_core.doctor import Check, Verdict, examine, healthy
+
+app = typer.Typer(
+    help="Spatial questions about the regions of an RGB-D image.",
+    no_args_is_help=True,
+    pretty_exceptions_show_locals=False,
+)
+app.command()(ask)
+app.command()(demo)
+
+VERDICT_MARKS = {
+    Verdict.OK: Text("✓", "green"),
+    Verdict.OPTIONAL: Text("-", "dim"),
+    Verdict.WARNING: Text("!", "bold yellow"),
+    Verdict.FAILED: Text("✗", "bold red"),
+}
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"smolrgpt {importlib.metadata.version('smolrgpt')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+    ] = False,
+) -> None:
+    """Spatial questions about the regions of an RGB-D image."""
+
+
+@app.command()
+def doctor(
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Say what is installed, what works, what is missing and how to get it.
+
+    The exit status is 1 only if something is missing that everything needs.
+    """
+    console = Console(stderr=True)
+    with console.status("Looking around ..."):
+        checks = examine()
+    if as_json:
+        typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
+    else:
+        Console().print(_table(checks))
+    raise typer.Exit(0 if healthy(checks) else 1)
+
+
+def _table(checks: list[Check]) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    group = ""
+    for check in checks:
+        if check.group != group:
+            table.add_section()
+            table.add_row("", Text(check.group, "bold"), "")
+            group = check.group
+        found = Text(check.found)
+        if check.remedy:
+            found.append(
+                f"\n-> {check.remedy}", "yellow" if check.verdict is not Verdict.OPTIONAL else "dim"
+            )
+        table.add_row(VERDICT_MARKS[check.verdict], check.name, found)
+    return table

@@ -1,0 +1,144 @@
+"""`smolrgpt ask`: one question about images on disk."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from smolrgpt_core.answer import Side, SpatialAnswer
+from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER, make_answerer
+from smolrgpt_core.cli.options import (
+    AnswererName, AsJson, CategoryName, DepthFile, DepthScale, Intrinsics, Labels, Picture,
+    QuestionText, RegionIds, RegionsFile, RgbFile, parse_category, parse_depth_scale,
+    parse_intrinsics, parse_labels, parse_region_ids, parsed,
+)  # fmt: skip
+from smolrgpt_core.drawing import draw_answer
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.files import check_image_suffix, read_depth, read_rgb, write_image
+from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
+from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.question import SpatialQuestion, read_question
+from smolrgpt_core.region_files import read_regions
+
+NO_ANSWER = 3
+"""Exit status when the question has no answer."""
+
+
+def ask(
+    question: QuestionText,
+    rgb: RgbFile,
+    depth: DepthFile,
+    intrinsics: Intrinsics,
+    regions: RegionsFile,
+    labels: Labels = "",
+    depth_scale: DepthScale = "",
+    region_ids: RegionIds = "",
+    category: CategoryName = "",
+    answerer: AnswererName = DEFAULT_ANSWERER,
+    as_json: AsJson = False,
+    picture: Picture = None,
+) -> None:
+    """Ask one question about one RGB-D image on disk.
+
+    The exit status is 0 with an answer, 2 for a wrong call, 3 when there is no answer.
+    """
+    pinhole = parsed("--intrinsics", parse_intrinsics, intrinsics)
+    metres_per_unit = parsed("--depth-scale", parse_depth_scale, depth_scale)
+    id_labels = parsed("--labels", parse_labels, labels)
+    ids = parsed("--region-ids", parse_region_ids, region_ids)
+    chosen_category = parsed("--category", parse_category, category)
+    chosen_answerer = parsed("--answerer", make_answerer, answerer)
+    if picture is not None:
+        parsed("--picture", check_image_suffix, picture.suffix)
+
+    frame = spatial_question = None
+    try:
+        frame = read_frame(rgb, depth, regions, pinhole, metres_per_unit, id_labels)
+        spatial_question = read_question(question, frame.regions, chosen_category, ids)
+        answer = timed_answer(chosen_answerer, frame, spatial_question)
+    except SpatialError as error:
+        answer = SpatialAnswer.refusal(error, spatial_question)
+    text = spatial_question.text if spatial_question else question
+    if picture is not None and frame is not None:
+        write_image(picture, draw_answer(frame, text, answer))
+    print_answer(answer, text, as_json)
+    if not answer.ok:
+        raise typer.Exit(NO_ANSWER)
+
+
+def read_frame(
+    rgb: Path,
+    depth: Path,
+    regions: Path,
+    pinhole: tuple[float, ...],
+    metres_per_unit: float | None,
+    labels: InstanceLabels | None,
+) -> RGBDFrame:
+    """Read the files of one frame.
+
+    Raises:
+        SpatialError: BAD_INPUT when a file cannot be used or the files do not fit together.
+    """
+    image = read_rgb(rgb)
+    height, width = image.shape[:2]
+    return RGBDFrame(
+        image,
+        read_depth(depth, metres_per_unit),
+        CameraIntrinsics(width, height, *pinhole),
+        read_regions(regions, (height, width), labels),
+    )
+
+
+def timed_answer(answerer: Answerer, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
+    """The answer with the time that it took as latency stage `answer`.
+
+    Raises:
+        SpatialError: as the answerer does.
+    """
+    start = time.perf_counter()
+    answer = answerer.answer(frame, question)
+    return replace(answer, latency_s={"answer": time.perf_counter() - start})
+
+
+def print_answer(answer: SpatialAnswer, question: str, as_json: bool) -> None:
+    """The answer to standard output; without --json, the reason for none to standard error."""
+    if as_json:
+        typer.echo(json.dumps(answer_as_json(answer, question), indent=2))
+    elif answer.ok:
+        typer.echo(answer.text)
+    else:
+        typer.echo(f"{answer.status.name}: {answer.message}", err=True)
+
+
+def answer_as_json(answer: SpatialAnswer, question: str) -> dict[str, Any]:
+    """The fields of `msg/SpatialAnswer` for JSON: names for constants, null for what is unknown."""
+    return {
+        "status": answer.status.name,
+        "message": answer.message,
+        "category": answer.category.name if answer.category else None,
+        "question": question,
+        "text": answer.text,
+        "value": _number(answer.value),
+        "unit": answer.unit,
+        "region_id": answer.region_id,
+        "side": answer.side.name if answer.side is not Side.NONE else None,
+        "confidence": _number(answer.confidence),
+        "geometric_value": _number(answer.geometric_value),
+        "agreement": answer.agreement.name,
+        "region_ids": list(answer.region_ids),
+        "centres": [[_number(x) for x in centre] for centre in answer.centres.tolist()],
+        "valid_depth": [_number(share) for share in answer.valid_depth.tolist()],
+        "latency_s": dict(answer.latency_s),
+    }
+
+
+def _number(value: float | None) -> float | None:
+    """JSON has no NaN."""
+    return value if value is not None and math.isfinite(value) else None

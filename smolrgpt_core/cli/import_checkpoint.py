@@ -1,0 +1,72 @@
+"""`smolrgpt import-checkpoint`: a checkpoint of SmolRGPT's authors to this library's layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from smolrgpt_core.model.official import ImportReport
+
+NOT_IMPORTED = 1
+"""Exit status when the checkpoint cannot be imported."""
+
+
+def import_checkpoint(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="Folder with config.json and model.safetensors, weights.tar as released, or a "
+            "hub id.",
+        ),
+    ],
+    destination: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
+    tokenizer: Annotated[
+        str | None,
+        typer.Option(help="Folder or hub id; by default the one that the checkpoint names."),
+    ] = None,
+    stage: Annotated[
+        str | None,
+        typer.Option(help="Which checkpoint of several, such as sft; by default the last stage."),
+    ] = None,
+) -> None:
+    """Convert a checkpoint of SmolRGPT's authors, so that --checkpoint takes it.
+
+    All or nothing: a key that is missing, extra or of another shape is listed, and the exit status
+    is 1.
+    """
+    # PyTorch takes seconds to import, which every other command would pay for.
+    from smolrgpt_core.model import official
+
+    try:
+        report = official.import_checkpoint(source, destination, tokenizer, stage)
+    except ValueError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(NOT_IMPORTED) from error
+    Console().print(_table(report))
+
+
+def _table(report: ImportReport) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    rows = {
+        "source": report.source,
+        "written to": str(report.destination),
+        "stage": report.stage,
+        "parameters": f"{report.parameters:,}",
+        **{name: f"{size:,}" for name, size in report.sizes.items()},
+        "weights": report.dtype,
+        "tokenizer": report.tokenizer,
+        "left out": ", ".join(report.ignored) or "nothing",
+    }
+    if report.others:
+        rows["not imported"] = "\n".join(report.others)
+    for name, value in rows.items():
+        table.add_row(name, value)
+    return table

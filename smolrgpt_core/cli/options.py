@@ -1,0 +1,107 @@
+"""Options of `smolrgpt ask`: what they are called, what they mean, and how their text is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from smolrgpt_core.answerers.registry import ANSWERERS
+from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.question import Category
+
+CATEGORIES = {category.name.lower(): category for category in Category}
+
+QuestionText = Annotated[
+    str,
+    typer.Argument(
+        help='Plain English, regions as "pallet 7", "region 7" or <mask>; "" when --category and '
+        "--region-ids say it all.",
+        show_default=False,
+    ),
+]
+RgbFile = Annotated[Path, typer.Option(help="Colour image.", exists=True, dir_okay=False)]
+DepthFile = Annotated[
+    Path,
+    typer.Option(
+        help="Depth aligned to the colour image: a 16 bit image in millimetres, or a float image "
+        "or .npy array in metres.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+Intrinsics = Annotated[
+    str, typer.Option(help="Pinhole calibration in pixels.", metavar="FX,FY,CX,CY")
+]
+RegionsFile = Annotated[
+    Path,
+    typer.Option(
+        help="JSON file with masks or boxes, or an instance image (pixel value = region id).",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+Labels = Annotated[
+    str,
+    typer.Option(help="Labels of the ids in an instance image, such as 1-9:buffer,10-59:pallet."),
+]
+DepthScale = Annotated[
+    str, typer.Option(help="Metres per unit of the depth file.", metavar="METRES")
+]
+RegionIds = Annotated[
+    str, typer.Option(help="Ids for the <mask> of the question, in order, such as 7,2.")
+]
+CategoryName = Annotated[
+    str, typer.Option(help=f"{', '.join(CATEGORIES)}; not needed where the question says it.")
+]
+AnswererName = Annotated[str, typer.Option(help=f"{', '.join(ANSWERERS)}.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print everything that is in the answer.")]
+Picture = Annotated[
+    Path | None, typer.Option(help="Write an annotated picture here.", dir_okay=False)
+]
+
+Value = TypeVar("Value")
+
+
+def parsed(option: str, parse: Callable[[str], Value], text: str) -> Value:
+    """The value of an option; what cannot be parsed is a wrong call, not a traceback."""
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+def parse_intrinsics(text: str) -> tuple[float, ...]:
+    """Focal lengths and principal point in pixels, from "fx,fy,cx,cy"."""
+    numbers = tuple(float(number) for number in text.split(","))
+    if len(numbers) != 4:
+        raise ValueError(f"expected four numbers fx,fy,cx,cy in pixels, got {text!r}")
+    return numbers
+
+
+def parse_depth_scale(text: str) -> float | None:
+    """Metres per unit; None if the type of the file decides."""
+    scale = float(text) if text else None
+    if scale is not None and not (math.isfinite(scale) and scale > 0):
+        raise ValueError(f"expected metres per unit, more than 0, got {text!r}")
+    return scale
+
+
+def parse_region_ids(text: str) -> tuple[int, ...]:
+    """Ids from "7,2"."""
+    return tuple(int(id) for id in text.split(",")) if text else ()
+
+
+def parse_labels(text: str) -> InstanceLabels | None:
+    """Labels from "1-9:buffer,10-59:pallet"; None if they stand in a file, or nowhere."""
+    return InstanceLabels.parse(text.split(",")) if text else None
+
+
+def parse_category(text: str) -> Category | None:
+    """A category by its name; None if the question says it."""
+    if text and text not in CATEGORIES:
+        raise ValueError(f"expected one of {', '.join(CATEGORIES)}, got {text!r}")
+    return CATEGORIES.get(text)

@@ -1,0 +1,242 @@
+"""What is installed, what works, what is missing and how to get it.
+
+Everything is tried for real in a process of its own, so a broken installation is reported instead
+of taking the doctor down; for the same reason this module imports nothing but the standard library.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+PACKAGES = {
+    "": {
+        "numpy": "numpy",
+        "cv2": "opencv-python-headless",
+        "pycocotools": "pycocotools",
+        "rich": "rich",
+        "typer": "typer",
+    },
+    "sim": {"mujoco": "mujoco"},
+    "train": {"safetensors": "safetensors", "torch": "torch", "transformers": "transformers"},
+}
+"""Module and distribution of what each extra of `pip install smolrgpt[extra]` brings; "" = core."""
+
+SMALLEST_SHARED_MEMORY = 256 * 2**20
+"""Bytes of /dev/shm below which Fast DDS cannot hold a few images for each reader."""
+
+PATIENCE_S = 60
+"""Longest time that one trial may take."""
+
+
+class Verdict(str, Enum):
+    """What a check came to."""
+
+    OK = "ok"
+    OPTIONAL = "optional"
+    """Not there; only some uses need it."""
+    WARNING = "warning"
+    """There, but it will make trouble."""
+    FAILED = "failed"
+    """Missing or broken, and everything needs it."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        group: heading that it belongs to.
+        name: what was looked at.
+        verdict: what it came to.
+        found: what was found.
+        remedy: what to do; empty if nothing.
+    """
+
+    group: str
+    name: str
+    verdict: Verdict
+    found: str
+    remedy: str = ""
+
+
+def examine() -> list[Check]:
+    """Look at everything; takes some seconds."""
+    return [
+        *examine_core(),
+        *_packages("simulation", "sim", Verdict.OPTIONAL),
+        *_rendering(),
+        *_packages("model", "train", Verdict.OPTIONAL),
+        *_graphics_card(),
+        *_ros(),
+        *_machine(),
+    ]
+
+
+def examine_core() -> list[Check]:
+    """Look at what the offline core needs."""
+    python = f"{platform.python_version()}, {sys.executable}"
+    return [
+        Check("core", "python", Verdict.OK, python),
+        *_packages("core", "", Verdict.FAILED),
+    ]
+
+
+def healthy(checks: list[Check]) -> bool:
+    """Whether nothing that the offline core needs is missing."""
+    return all(check.verdict is not Verdict.FAILED for check in checks)
+
+
+def _packages(group: str, extra: str, if_missing: Verdict) -> Iterator[Check]:
+    for module, distribution in PACKAGES[extra].items():
+        if importlib.util.find_spec(module) is None:
+            wanted = f"smolrgpt[{extra}]" if extra else distribution
+            yield Check(group, module, if_missing, "not installed", f"pip install {wanted}")
+            continue
+        works, output = _try_python(f"import {module}; print({module}.__version__)")
+        if works or "has no attribute '__version__'" in output:
+            yield Check(group, module, Verdict.OK, output if works else _version(distribution))
+        else:
+            broken = Verdict.FAILED if not extra else Verdict.WARNING
+            remedy = f"pip install --force-reinstall {distribution}"
+            yield Check(group, module, broken, f"cannot be imported: {output}", remedy)
+
+
+def _rendering() -> Iterator[Check]:
+    libraries = [name for name in ("OSMesa", "EGL") if ctypes.util.find_library(name)]
+    found = f"MUJOCO_GL={os.environ.get('MUJOCO_GL', 'not set')}; libraries: "
+    found += ", ".join(libraries) or "none"
+    if importlib.util.find_spec("mujoco") is None:
+        yield Check("simulation", "rendering", Verdict.OPTIONAL, f"not tried; {found}")
+        return
+    works, output = _try_python(
+        "import time; from smolrgpt_core.frame import CameraIntrinsics\n"
+        "from smolrgpt_core.sim import WarehouseRenderer, build_scene\n"
+        "scene = build_scene(0)\n"
+        "intrinsics = CameraIntrinsics.from_vertical_fov(64, 48, 60)\n"
+        "with WarehouseRenderer(scene, intrinsics) as renderer:\n"
+        "    start = time.perf_counter()\n"
+        "    renderer.render(scene.camera_poses(1)[0])\n"
+        "print(f'64 x 48 pixels in {1000 * (time.perf_counter() - start):.0f} ms')\n"
+    )
+    remedy = "apt-get install libosmesa6, or set MUJOCO_GL=egl on a machine with a GPU"
+    if works:
+        yield Check("simulation", "rendering", Verdict.OK, f"{output}; {found}")
+    else:
+        yield Check("simulation", "rendering", Verdict.WARNING, f"{output}; {found}", remedy)
+
+
+def _graphics_card() -> Iterator[Check]:
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    works, output = _try(query) if shutil.which(query[0]) else (False, "no nvidia-smi")
+    verdict = Verdict.OK if works else Verdict.OPTIONAL
+    yield Check(
+        "model", "GPU", verdict, output, "" if works else "not needed; the CPU does the work"
+    )
+    if works and importlib.util.find_spec("torch") is not None:
+        works, output = _try_python(
+            "import torch; print(torch.version.cuda, torch.cuda.is_available())"
+        )
+        usable = works and output.endswith("True")
+        remedy = "" if usable else "install a CUDA build of torch that fits the driver"
+        verdict = Verdict.OK if usable else Verdict.WARNING
+        yield Check("model", "torch with CUDA", verdict, output, remedy)
+
+
+def _ros() -> Iterator[Check]:
+    if importlib.util.find_spec("rclpy") is None:
+        remedy = "source a ROS 2 installation (/opt/ros/DISTRIBUTION/setup.bash), or run make setup"
+        yield Check("ROS 2", "rclpy", Verdict.OPTIONAL, "not found", remedy)
+        return
+    works, output = _try_python(
+        "import rclpy; print(rclpy.get_rmw_implementation_identifier(), rclpy.__file__)"
+    )
+    if not works:
+        remedy = "source the setup.bash of one ROS 2 installation, with its own Python version"
+        yield Check("ROS 2", "rclpy", Verdict.WARNING, f"cannot be imported: {output}", remedy)
+        return
+    rmw, _, path = output.partition(" ")
+    distribution = os.environ.get("ROS_DISTRO", "wheels, ROS_DISTRO not set")
+    yield Check("ROS 2", "rclpy", Verdict.OK, f"{distribution}; {Path(path).parent}")
+    yield Check("ROS 2", "middleware", Verdict.OK, rmw)
+    if "fastrtps" in rmw:
+        yield _fast_dds_profile()
+    yield _interfaces()
+
+
+def _fast_dds_profile() -> Check:
+    name = "FASTRTPS_DEFAULT_PROFILES_FILE"
+    path = os.environ.get(name, "")
+    if path and Path(path).is_file():
+        return Check("ROS 2", "Fast DDS profile", Verdict.OK, path)
+    return Check(
+        "ROS 2",
+        "Fast DDS profile",
+        Verdict.WARNING,
+        f"no such file: {path}" if path else "not set",
+        f"images get lost with the defaults of Fast DDS: set {name} to config/fastdds.xml",
+    )
+
+
+def _interfaces() -> Check:
+    works, output = _try_python(
+        "from smolrgpt_ros.srv import SpatialQuery\n"
+        "type(SpatialQuery).__import_type_support__()\n"
+        "import smolrgpt_ros.srv; print(list(smolrgpt_ros.srv.__path__)[0])"
+    )
+    if works:
+        return Check("ROS 2", "smolrgpt_ros interfaces", Verdict.OK, output)
+    remedy = "run colcon build (or make setup), then source install/local_setup.bash"
+    return Check("ROS 2", "smolrgpt_ros interfaces", Verdict.WARNING, output, remedy)
+
+
+def _machine() -> Iterator[Check]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    yield Check("machine", "CPU", Verdict.OK, f"{cores} cores for this process")
+    if "SC_PHYS_PAGES" in os.sysconf_names:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        yield Check("machine", "memory", Verdict.OK, f"{memory / 2**30:.1f} GiB")
+    shared = Path("/dev/shm")
+    if shared.is_dir():
+        size = shutil.disk_usage(shared).total
+        small = size < SMALLEST_SHARED_MEMORY
+        yield Check(
+            "machine",
+            "shared memory",
+            Verdict.WARNING if small else Verdict.OK,
+            f"{size / 2**20:.0f} MiB in {shared}",
+            "ROS images go through it: docker run --shm-size=512m" if small else "",
+        )
+
+
+def _version(distribution: str) -> str:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return "installed, version unknown"
+
+
+def _try_python(program: str) -> tuple[bool, str]:
+    """Run a program in this Python; whether it worked, and the last line that it said."""
+    return _try([sys.executable, "-c", program])
+
+
+def _try(command: list[str]) -> tuple[bool, str]:
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return False, str(error)
+    lines = (done.stdout if done.returncode == 0 else done.stderr).strip().splitlines()
+    return done.returncode == 0, lines[-1] if lines else f"exit status {done.returncode}"

@@ -1,0 +1,168 @@
+"""Images and depth as files, and writing without half-written files.
+
+Reads one aligned frame at a time; data sets have their own readers in `smolrgpt_core.data`. Every
+error names the file, what was expected in it and what was found.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import clean_depth
+
+METRES_PER_UNIT = {"uint16": 0.001, "float32": 1.0, "float64": 1.0}
+"""What depth files mean without a depth scale: 16 bit images millimetres, numbers metres."""
+
+
+def read_rgb(path: Path) -> NDArray[np.uint8]:
+    """A colour image, uint8 (H, W, 3) RGB, as stored: a rotation flag in the file is ignored.
+
+    Raises:
+        SpatialError: BAD_INPUT when the file is no image.
+    """
+    bgr = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, "a colour image")
+    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def read_depth(path: Path, metres_per_unit: float | None = None) -> NDArray[np.float32]:
+    """Depth, float32 (H, W) metres, NaN where there is no reading.
+
+    Args:
+        path: a 16 bit image in millimetres, or a float image or `.npy` array in metres.
+        metres_per_unit: overrides the unit; needed for every other type of number.
+
+    Raises:
+        SpatialError: BAD_INPUT when the file is no depth image, or its unit cannot be known.
+    """
+    raw = read_plane(path, "a depth image")
+    if metres_per_unit is None:
+        metres_per_unit = METRES_PER_UNIT.get(raw.dtype.name)
+    if metres_per_unit is None:
+        raise file_error(
+            path,
+            "expected 16 bit depth in millimetres or float depth in metres, found "
+            f"{raw.dtype}: such an image is mostly a picture of depth, without a unit; if it is "
+            "metric depth, give the depth scale (metres per unit)",
+        )
+    return clean_depth(raw.astype(np.float64) * metres_per_unit)
+
+
+def read_plane(path: Path, expected: str) -> NDArray:
+    """One number for each pixel, (H, W), from an image or `.npy` file, as stored.
+
+    Args:
+        path: an image in a format that OpenCV reads, or a NumPy array.
+        expected: what it should be, for the error message.
+
+    Raises:
+        SpatialError: BAD_INPUT when the file cannot be read or has several numbers for a pixel.
+    """
+    if path.suffix.lower() == ".npy":
+        array = _load_array(path, expected)
+    else:
+        array = _decode(path, cv2.IMREAD_UNCHANGED, expected)
+    if array.ndim != 2 or array.dtype.kind not in "uif":
+        raise file_error(
+            path,
+            f"expected {expected} with one number for each pixel (height, width), found "
+            f"{array.dtype} {array.shape}",
+        )
+    return array
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file.
+
+    Raises:
+        SpatialError: BAD_INPUT when it cannot be read.
+    """
+    try:
+        return json.loads(_read_bytes(path))
+    except (ValueError, RecursionError) as error:
+        raise file_error(path, f"expected JSON: {error}") from error
+
+
+def write_depth(path: Path, depth: NDArray[np.float32]) -> None:
+    """Write depth, metres (H, W), as a 16 bit image in millimetres, 0 where there is no reading.
+
+    Readings that 16 bits cannot hold (over 65.5 m) are written as missing.
+    """
+    millimetres = np.nan_to_num(np.round(depth / METRES_PER_UNIT["uint16"]), nan=0.0)
+    fits = millimetres <= np.iinfo(np.uint16).max
+    write_image(path, np.where(fits, millimetres, 0).astype(np.uint16))
+
+
+def write_image(path: Path, image: NDArray) -> None:
+    """Write an image, RGB (H, W, 3) uint8 or one plane (H, W), in the format of the suffix."""
+    write_file(path, encode_image(image, path.suffix))
+
+
+def encode_image(image: NDArray, suffix: str) -> bytes:
+    """An image, RGB (H, W, 3) uint8 or one plane (H, W), as the bytes of a file.
+
+    Raises:
+        ValueError: when OpenCV cannot write this format.
+    """
+    check_image_suffix(suffix)
+    bgr = cv2.cvtColor(image, cv2.COLOR_RGB2BGR) if image.ndim == 3 else image
+    return bytes(cv2.imencode(suffix, bgr)[1].tobytes())
+
+
+def check_image_suffix(suffix: str) -> None:
+    """Raise ValueError when images cannot be written in the format of this suffix."""
+    if not cv2.haveImageWriter(f"image{suffix}"):
+        raise ValueError(f"images cannot be written as {suffix!r}; use .png or .jpg")
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file as a whole or not at all; its folder is made if needed."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.write_bytes(content)
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def file_error(path: Path, message: str) -> SpatialError:
+    """The error that a file cannot be used."""
+    return SpatialError(Status.BAD_INPUT, f"{path}: {message}")
+
+
+def _decode(path: Path, flags: int, expected: str) -> NDArray:
+    """Decode an image; `cv2.imread` would only print a warning for a file that is missing."""
+    content = np.frombuffer(_read_bytes(path), dtype=np.uint8)
+    try:
+        image = cv2.imdecode(content, flags) if content.size else None
+    except cv2.error as error:
+        raise file_error(path, f"expected {expected}, but OpenCV says: {error.err}") from error
+    if image is None:
+        raise file_error(
+            path,
+            f"expected {expected}, but OpenCV {cv2.__version__} cannot read this file: it is "
+            "damaged, or in a format that this build lacks (PNG always works)",
+        )
+    return np.asarray(image)
+
+
+def _load_array(path: Path, expected: str) -> NDArray:
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except (OSError, ValueError, EOFError) as error:
+        raise file_error(path, f"expected {expected} as a NumPy array: {error}") from error
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise file_error(path, f"cannot be opened: {error.strerror}") from error

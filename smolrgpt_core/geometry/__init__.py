@@ -1,0 +1,1 @@
+"""Metric geometry of one RGB-D frame: points, the floor, boxes of objects, painted zones."""

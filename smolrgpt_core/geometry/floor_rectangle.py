@@ -1,0 +1,98 @@
+"""Rectangles on the floor: the shape of painted zones and of the footprints of objects.
+
+Coordinates are (right, forward) in metres on the floor, as `GroundPlane.to_floor` gives them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class FloorRectangle:
+    """An oriented rectangle on the floor.
+
+    Attributes:
+        centre: (2,), metres.
+        yaw: angle of the first side from the right axis towards forward, radians.
+        size: (2,), extent along the first side and across it, metres.
+    """
+
+    centre: NDArray[np.float64]
+    yaw: float
+    size: NDArray[np.float64]
+
+    @classmethod
+    def from_bounds(
+        cls, yaw: float, low: NDArray[np.float64], high: NDArray[np.float64]
+    ) -> FloorRectangle:
+        """From the bounds (2,) along the axes that `yaw` turns."""
+        return cls(turn((low + high) / 2, -yaw), yaw, np.asarray(high - low, dtype=np.float64))
+
+    @property
+    def corners(self) -> NDArray[np.float64]:
+        """Corners (4, 2) in order around the rectangle."""
+        signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
+        return self.centre + turn(signs * self.size, -self.yaw)
+
+    @property
+    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Lowest and highest coordinate (2,) along the turned axes."""
+        middle = turn(self.centre, self.yaw)
+        return middle - self.size / 2, middle + self.size / 2
+
+    def depth_inside(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        """How far points (..., 2) are inside, metres: distance to the border, negative outside."""
+        beyond = np.abs(turn(np.asarray(points) - self.centre, self.yaw)) - self.size / 2
+        outside = np.linalg.norm(np.maximum(beyond, 0), axis=-1)
+        return -np.minimum(beyond.max(axis=-1), 0) - outside
+
+
+def turn(points: NDArray[np.floating], yaw: float) -> NDArray[np.float64]:
+    """Coordinates (..., 2) of points (..., 2) along axes that are turned by `yaw` radians."""
+    cosine, sine = np.cos(yaw), np.sin(yaw)
+    return points @ np.array([[cosine, -sine], [sine, cosine]])
+
+
+def best_yaw(
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    bounding: NDArray[np.float64],
+    cap_m: float = 0.1,
+) -> float:
+    """Yaw in [0, pi/2) of the rectangle around `bounding` that lies closest to `points`.
+
+    Args:
+        points: (N, 2), where the rectangle's sides were seen.
+        weights: (N,).
+        bounding: (M, 2), what the rectangle must contain.
+        cap_m: distance from which a point counts as not being on a side.
+    """
+    coarse = np.arange(0, np.pi / 2, np.deg2rad(2))
+    yaw = coarse[np.argmin(side_distances(points, weights, bounding, coarse, 3 * cap_m))]
+    for step_deg in (0.5, 0.1):
+        fine = yaw + np.deg2rad(step_deg) * np.arange(-5, 6)
+        yaw = fine[np.argmin(side_distances(points, weights, bounding, fine, cap_m))]
+    return float(yaw % (np.pi / 2))
+
+
+def side_distances(
+    points: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    bounding: NDArray[np.float64],
+    yaws: NDArray[np.float64],
+    cap_m: float,
+) -> NDArray[np.float64]:
+    """Mean capped distance (K,) of points (N, 2) to the nearest side, for each yaw (K,)."""
+    rotations = np.stack(
+        [np.stack([np.cos(yaws), np.sin(yaws)], -1), np.stack([-np.sin(yaws), np.cos(yaws)], -1)],
+        axis=1,
+    )
+    around = np.einsum("kij,mj->kmi", rotations, bounding)
+    low, high = around.min(axis=1)[:, None], around.max(axis=1)[:, None]
+    turned = np.einsum("kij,nj->kni", rotations, points)
+    distance = np.minimum(np.abs(turned - low), np.abs(turned - high)).min(axis=2)
+    return np.minimum(distance, cap_m) @ weights / weights.sum()

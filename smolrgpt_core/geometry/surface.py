@@ -1,0 +1,267 @@
+"""What a camera measures of one region: the points of its visible surface, and its outline.
+
+The edges of a mask are where depth lies: flying pixels hang between object and background, and a
+segmenter is off by a pixel or two. So points come from the inside of the mask (as far as a thin
+mask allows) and must be backed by their neighbours, while the outline keeps the edge pixels as
+rays, each marked with whether the object really ends there.
+
+Limits: the mask is taken as it is; a mask that covers two objects yields the surface of both.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.geometry.back_projection import pixel_rays
+from smolrgpt_core.regions import Box, Region
+
+
+class Edge(IntEnum):
+    """Why a mask ends at a pixel of its outline."""
+
+    OBJECT = 0
+    """The object ends: what is seen beside it is behind it or touches it."""
+    OCCLUDED = 1
+    """Something nearer hides the rest."""
+    IMAGE = 2
+    """The image ends."""
+
+
+@dataclass(frozen=True)
+class SurfaceConfig:
+    """How points are chosen under a mask.
+
+    Attributes:
+        edge_px: width of the mask's edge that is left out, in pixels; thinner masks lose at most
+            half of their half-width.
+        jump_m, jump_share: neighbours on one surface differ in depth by less than `jump_m` plus
+            `jump_share` times their depth, metres.
+        min_cluster_share: groups of points that a gap of `cluster_gap_m` in depth separates from
+            the rest count as background seen through the mask when they are smaller than this.
+        cluster_gap_m: see above, metres.
+        min_valid_share: share of mask pixels that must have a depth reading.
+        min_points: number of points that must remain.
+
+    Raises:
+        ValueError: when a value is outside its range, naming the field.
+    """
+
+    edge_px: float = 2.0
+    jump_m: float = 0.03
+    jump_share: float = 0.02
+    min_cluster_share: float = 0.03
+    cluster_gap_m: float = 0.4
+    min_valid_share: float = 0.05
+    min_points: int = 6
+
+    def __post_init__(self) -> None:
+        for name in ("edge_px", "jump_m", "jump_share", "cluster_gap_m"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
+        for name in ("min_cluster_share", "min_valid_share"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be within 0 to 1, got {getattr(self, name)}")
+        if self.min_points < 1:
+            raise ValueError(f"min_points must be at least 1, got {self.min_points}")
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """The edge of a mask.
+
+    Attributes:
+        pixels: float64 (M, 2), row and column of the border between inside and outside.
+        rays: float64 (M, 3), through `pixels`, z = 1.
+        depth: float64 (M,), of the surface just inside, metres; NaN without a reading.
+        edges: int (M,), an `Edge` each.
+    """
+
+    pixels: NDArray[np.float64]
+    rays: NDArray[np.float64]
+    depth: NDArray[np.float64]
+    edges: NDArray[np.int_]
+
+
+@dataclass(frozen=True, eq=False)
+class Surface:
+    """The visible surface of one region.
+
+    Attributes:
+        rays: float64 (N, 3), through the trusted pixels, z = 1.
+        depth: float64 (N,), metres along the optical axis.
+        outline: the edge of the mask.
+        valid_share: share of mask pixels with a depth reading.
+    """
+
+    rays: NDArray[np.float64]
+    depth: NDArray[np.float64]
+    outline: Outline
+    valid_share: float
+
+    @property
+    def points(self) -> NDArray[np.float64]:
+        """Points (N, 3) of the surface, metres, optical frame."""
+        return self.rays * self.depth[:, None]
+
+
+def valid_depth_share(frame: RGBDFrame, region: Region) -> float:
+    """Share of the region's mask pixels with a depth reading, 0 to 1."""
+    return float(np.isfinite(frame.depth[region.box.slices][region.mask]).mean())
+
+
+def measure_surface(
+    frame: RGBDFrame, region: Region, config: SurfaceConfig | None = None, noise: float = 0.0
+) -> Surface:
+    """Points and outline of a region.
+
+    Args:
+        frame: where to look.
+        region: what to look at.
+        config: how to choose points.
+        noise: standard deviation of the inverse depth of the camera, 1/m.
+
+    Raises:
+        SpatialError: NO_VALID_DEPTH when too few mask pixels have a usable reading.
+    """
+    config = config or SurfaceConfig()
+    share = valid_depth_share(frame, region)
+    window = _grow(region.box, frame.regions.image_size)
+    mask = _mask_in(window, region)
+    raw = frame.depth[window.slices]
+    depth = np.where(_trusted(raw, mask, config), raw, np.nan)
+    _drop_small_clusters(depth, config)
+    rows, columns = np.nonzero(np.isfinite(depth))
+    if share < config.min_valid_share or len(rows) < config.min_points:
+        raise SpatialError(
+            Status.NO_VALID_DEPTH,
+            f"{region.name} has a depth reading at {share:.0%} of its {region.area} mask pixels, "
+            f"{len(rows)} of them usable; at least {config.min_valid_share:.0%} and "
+            f"{config.min_points} are needed. Move the camera, or check that depth is aligned "
+            "to RGB and that the surface does not shine",
+        )
+    rays = pixel_rays(rows + window.y, columns + window.x, frame.intrinsics)
+    values = depth[rows, columns].astype(np.float64)
+    return Surface(rays, values, _trace_outline(frame, mask, depth, window, noise, config), share)
+
+
+def _trace_outline(
+    frame: RGBDFrame,
+    mask: NDArray[np.bool_],
+    depth: NDArray[np.float32],
+    window: Box,
+    noise: float,
+    config: SurfaceConfig,
+) -> Outline:
+    """The edge of a mask in its window; `depth` is that of the object alone."""
+    raw = frame.depth[window.slices]
+    near, far = _local_depth(depth, 7), _local_depth(np.where(mask, np.nan, raw), 5)
+    parts, depths, edges = [], [], []
+    for step in ((-1, 0), (1, 0), (0, -1), (0, 1)):
+        rows, columns = np.nonzero(mask & ~_shifted(mask, *step))
+        outside = np.stack([rows, columns], axis=1) + step
+        in_window = np.all((outside >= 0) & (outside < mask.shape), axis=1)
+        neighbour = np.full(len(rows), np.nan)
+        neighbour[in_window] = far[tuple(outside[in_window].T)]
+        inside = near[rows, columns]
+        tolerance = config.jump_m + config.jump_share * inside + 2 * noise * inside**2
+        occluded = neighbour < inside - tolerance
+        # The window ends beyond the mask everywhere but at the border of the image.
+        edges.append(
+            np.where(in_window, np.where(occluded, Edge.OCCLUDED, Edge.OBJECT), Edge.IMAGE)
+        )
+        depths.append(inside)
+        parts.append(np.stack([rows, columns], axis=1) + np.array(step) / 2 + [window.y, window.x])
+    pixels = np.concatenate(parts)
+    rays = pixel_rays(pixels[:, 0], pixels[:, 1], frame.intrinsics)
+    return Outline(pixels, rays, np.concatenate(depths), np.concatenate(edges))
+
+
+def _grow(box: Box, image_size: tuple[int, int], margin: int = 3) -> Box:
+    """The box with a margin, cut to the image."""
+    x, y = max(box.x - margin, 0), max(box.y - margin, 0)
+    right = min(box.x + box.width + margin, image_size[1])
+    bottom = min(box.y + box.height + margin, image_size[0])
+    return Box(x, y, right - x, bottom - y)
+
+
+def _mask_in(window: Box, region: Region) -> NDArray[np.bool_]:
+    """The region's mask in a window around its box."""
+    mask = np.zeros((window.height, window.width), dtype=bool)
+    top, left = region.box.y - window.y, region.box.x - window.x
+    mask[top : top + region.box.height, left : left + region.box.width] = region.mask
+    return mask
+
+
+def _shifted(image: NDArray, row_step: int, column_step: int) -> NDArray:
+    """The image seen one step further: result[r, c] = image[r + row_step, c + column_step]."""
+    padded = np.pad(image, 1)
+    height, width = image.shape
+    rows, columns = 1 + row_step, 1 + column_step
+    return padded[rows : rows + height, columns : columns + width]
+
+
+def _local_depth(depth: NDArray[np.floating], size: int) -> NDArray[np.float64]:
+    """Mean depth (H, W) of the readings in the square around; NaN without any.
+
+    One pixel at an edge may be a flying one, so a neighbourhood speaks for it.
+    """
+    valid = np.isfinite(depth)
+    kernel = (size, size)
+    total = cv2.boxFilter(np.where(valid, depth, 0.0), cv2.CV_64F, kernel, normalize=False)
+    count = cv2.boxFilter(valid.astype(np.float32), cv2.CV_64F, kernel, normalize=False)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(count > 0.5, total / count, np.nan)
+
+
+def _trusted(
+    depth: NDArray[np.float32], mask: NDArray[np.bool_], config: SurfaceConfig
+) -> NDArray[np.bool_]:
+    """Mask pixels away from the edge whose depth at least three neighbours share.
+
+    Where dropouts leave few neighbours, half of them must agree.
+    """
+    inside = _eroded(mask, config.edge_px)
+    surface = np.where(mask, depth, np.nan)
+    tolerance = config.jump_m + config.jump_share * surface
+    agreeing = np.zeros(mask.shape, dtype=np.int8)
+    present = np.zeros(mask.shape, dtype=np.int8)
+    padded = np.pad(surface, 1, constant_values=np.nan)
+    height, width = mask.shape
+    for row in range(3):
+        for column in range(3):
+            if row == column == 1:
+                continue
+            neighbour = padded[row : row + height, column : column + width]
+            agreeing += np.abs(neighbour - surface) < tolerance
+            present += np.isfinite(neighbour)
+    backed = (agreeing >= 3) | ((agreeing >= 1) & (2 * agreeing >= present))
+    return inside & np.isfinite(surface) & backed
+
+
+def _eroded(mask: NDArray[np.bool_], edge_px: float) -> NDArray[np.bool_]:
+    """The mask without its edge; a thin mask keeps at least the middle half of its width.
+
+    The edge of the image is no edge of the object.
+    """
+    padded = np.pad(mask, 1, mode="edge").astype(np.uint8)
+    distance = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
+    return mask & (distance > min(edge_px, float(distance.max()) / 2))
+
+
+def _drop_small_clusters(depth: NDArray[np.float32], config: SurfaceConfig) -> None:
+    """Set to NaN, in place, the depths (H, W) of groups too small to be the object's."""
+    rows, columns = np.nonzero(np.isfinite(depth))
+    values = depth[rows, columns]
+    order = np.argsort(values)
+    group = np.zeros(len(values), dtype=np.int64)
+    group[order[1:]] = np.cumsum(np.diff(values[order]) > config.cluster_gap_m)
+    shares = np.bincount(group, minlength=1) / max(len(values), 1)
+    small = shares[group] < config.min_cluster_share
+    depth[rows[small], columns[small]] = np.nan

@@ -1,0 +1,212 @@
+"""Mask pooling: one vector for each mask, the weighted mean of the cells that lie under it.
+
+Ragged batches: each image has its own number of masks. Arithmetic is in float32 for features of
+half precision and in the features' own type otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import isqrt
+from typing import Literal, NamedTuple, TypeAlias
+
+import torch
+from torch import Tensor
+
+from smolrgpt_core.kernels import reference
+from smolrgpt_core.kernels.backends import uses_triton
+from smolrgpt_core.kernels.forms import bad_mask
+from smolrgpt_core.kernels.masks import ImageMasks, MasksOfImage, read_batch
+from smolrgpt_core.kernels.weights import Mode, check_mode, image_weights
+
+EmptyMask: TypeAlias = Literal["error", "zero"] | Tensor
+"""What a mask without any weight gives: an error, zeros, or this vector (C,)."""
+
+DENSE_SHARE = 0.5
+"""Above this share of cells under masks, gathering them costs more than it saves."""
+
+
+class PooledMasks(NamedTuple):
+    """Pooled features of a batch.
+
+    Attributes:
+        features: (sum of M_i, C), image by image, masks in order, dtype of the input features.
+        counts: M_i of each image; `features.split(counts)` gives them image by image.
+    """
+
+    features: Tensor
+    counts: list[int]
+
+
+def pool_masks(
+    features: Tensor,
+    masks: Sequence[MasksOfImage],
+    mode: Mode = "bilinear",
+    empty: EmptyMask = "error",
+    *,
+    grid_size: tuple[int, int] | None = None,
+    image_sizes: Sequence[tuple[int, int]] | None = None,
+) -> PooledMasks:
+    """Weighted mean of the features under each mask.
+
+    The sum of weights has 1e-8 added, as in the released model.
+
+    Args:
+        features: float (B, C, H, W), or (B, H*W, C) row by row.
+        masks: one entry for each image, in any form that the package's docstring names, or the
+            result of `mask_weights`.
+        mode: `bilinear` as in the released model, which can lose small and thin masks, or `area`.
+        empty: what a mask gives that has no weight in any cell, be it that no pixel is set or that
+            `bilinear` lost it: "error", "zero", or a (learned) vector (C,).
+        grid_size: (H, W) of features (B, H*W, C); a square by default.
+        image_sizes: (height, width) of each image, which its masks must have.
+
+    Raises:
+        SpatialError: BAD_INPUT when a mask cannot be read, has another size than its image, or has
+            no weight (with `empty="error"`), naming it; or when there are masks for another number
+            of images.
+        ValueError: for arguments of the wrong shape or an unknown mode.
+    """
+    check_mode(mode)
+    cells, grid = _as_cells(features, grid_size)
+    check_empty(empty, cells.shape[2])
+    images = read_for(cells, masks, image_sizes)
+    results = [
+        _pool_image(image_cells, image, grid, mode)
+        for image_cells, image in zip(cells, images, strict=True)
+    ]
+    pooled = torch.cat([pooled for pooled, _ in results])
+    totals = torch.cat([weights.sum(dim=1) for _, weights in results])
+    filled = fill_empty(pooled.to(features.dtype), totals, images, mode, empty)
+    return PooledMasks(filled, [len(image) for image in images])
+
+
+def read_for(
+    batch: Tensor,
+    masks: Sequence[MasksOfImage],
+    image_sizes: Sequence[tuple[int, int]] | None,
+) -> list[ImageMasks]:
+    """The masks of each image of a batch (B, ...).
+
+    Raises:
+        SpatialError: BAD_INPUT when masks cannot be read or their images are not as many as the
+            batch's.
+    """
+    images = read_batch(masks, image_sizes)
+    if len(images) != len(batch):
+        raise bad_mask(
+            f"expected masks of {len(batch)} images like the features, got {len(images)}; "
+            "give one entry for each image, an empty list where it has none"
+        )
+    return images
+
+
+def check_empty(empty: EmptyMask, channels: int) -> None:
+    """Refuse a wrong argument for masks without weight.
+
+    Raises:
+        ValueError: when it is no known word and no vector (C,).
+    """
+    if isinstance(empty, Tensor):
+        if empty.shape != (channels,):
+            raise ValueError(
+                f"the vector for empty masks must be ({channels},) like the features, got "
+                f"{tuple(empty.shape)}"
+            )
+    elif empty not in ("error", "zero"):
+        raise ValueError(f'empty must be "error", "zero" or a vector ({channels},), got {empty!r}')
+
+
+def fill_empty(
+    pooled: Tensor, totals: Tensor, images: list[ImageMasks], mode: Mode, empty: EmptyMask
+) -> Tensor:
+    """Pooled features (N, C) with the caller's choice where a mask has no weight.
+
+    Args:
+        pooled: 0 where a mask has no weight.
+        totals: sum of weights of each mask (N,).
+        images: where the masks came from, for messages.
+        mode: how the masks were resized.
+        empty: the caller's choice.
+
+    Raises:
+        SpatialError: BAD_INPUT, naming the first mask without weight, if that is the choice.
+    """
+    if isinstance(empty, Tensor):
+        return torch.where((totals > 0)[:, None], pooled, empty.to(pooled))
+    if empty == "error":
+        without = torch.nonzero(~(totals > 0)).flatten().tolist()
+        if without:
+            raise bad_mask(_explain_empty(without[0], images, mode))
+    return pooled
+
+
+def compute_type(dtype: torch.dtype) -> torch.dtype:
+    """Type in which features of this type are summed up."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _as_cells(
+    features: Tensor, grid_size: tuple[int, int] | None
+) -> tuple[Tensor, tuple[int, int]]:
+    """Features as (B, H*W, C), and (H, W)."""
+    if features.ndim == 4:
+        size = (features.shape[2], features.shape[3])
+        if grid_size not in (None, size):
+            raise ValueError(f"grid_size {grid_size} differs from features' (H, W) {size}")
+        return features.flatten(2).transpose(1, 2), size
+    if features.ndim != 3:
+        raise ValueError(
+            f"features must be (B, C, H, W) or (B, H*W, C), got {tuple(features.shape)}"
+        )
+    size = grid_size or (isqrt(features.shape[1]),) * 2
+    if size[0] * size[1] != features.shape[1]:
+        raise ValueError(
+            f"features (B, H*W, C) {tuple(features.shape)} do not fill a grid of {size}; "
+            "give grid_size=(H, W)"
+        )
+    return features, size
+
+
+def _pool_image(
+    cells: Tensor, image: ImageMasks, grid: tuple[int, int], mode: Mode
+) -> tuple[Tensor, Tensor]:
+    """Means (M, C) of the cells (H*W, C) of one image under its masks, and weights (M, H*W)."""
+    if uses_triton(cells.device) and len(image):
+        from smolrgpt_core.kernels import triton_pooling
+
+        # Bitmaps that are there already are resized and pooled by one kernel.
+        (source, *more) = image.forms
+        if more or not isinstance(source, Tensor) or source.device != cells.device:
+            source = image_weights(image, grid, mode).to(cells.device)
+        return triton_pooling.pool(cells, source, grid, mode)
+    weights = image_weights(image, grid, mode).flatten(1).to(cells.device)
+    return _weighted_mean(cells, weights.to(compute_type(cells.dtype))), weights
+
+
+def _weighted_mean(cells: Tensor, weights: Tensor) -> Tensor:
+    """As `reference.weighted_mean`, reading only the cells under a mask where that is faster."""
+    if cells.device.type == "cpu" and cells.stride(1) == 1:
+        used = torch.nonzero(weights.any(dim=0)).flatten()
+        if len(used) < DENSE_SHARE * len(cells):
+            cells, weights = cells[used], weights[:, used]
+    return reference.weighted_mean(cells.to(weights.dtype), weights)
+
+
+def _explain_empty(number: int, images: list[ImageMasks], mode: Mode) -> str:
+    """Why mask `number` of the batch has no weight, and what to do."""
+    for image in images:
+        if number < len(image):
+            break
+        number -= len(image)
+    name = image.describe(number)
+    choice = 'pass empty="zero" or a vector to accept empty masks'
+    area = float(image_weights(image, (1, 1), "area")[number].sum())
+    if not area < float("inf"):
+        return f"{name} holds weights that are not finite numbers"
+    if area == 0 or mode == "area":
+        return f"{name} has no pixel set; leave it out, or {choice}"
+    return (
+        f"{name} is so small or thin that bilinear resizing to the grid lost it; "
+        f'mode="area" keeps it, or {choice}'
+    )

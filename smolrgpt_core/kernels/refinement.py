@@ -1,0 +1,194 @@
+"""Refinement: unfolding connector tokens into a feature grid, whole or only under masks.
+
+Exact either way: a token unfolds into its own patch alone, so leaving out cells that no mask needs
+changes nothing but the order of sums. There is no Triton kernel here, because gathering the rows
+of a matrix product costs a thousandth of the product itself: PyTorch's own are used on every
+device. On a GPU the whole grid of a few images is too little work to gain from leaving cells out;
+there `refinement="dense"` needs fewer launches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain, pairwise
+from math import isqrt
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from smolrgpt_core.kernels.cell_plan import CellPlan, plan_cells, raster_order
+from smolrgpt_core.kernels.masks import MasksOfImage
+from smolrgpt_core.kernels.pooling import (
+    EmptyMask,
+    PooledMasks,
+    check_empty,
+    compute_type,
+    fill_empty,
+    pool_masks,
+    read_for,
+)
+from smolrgpt_core.kernels.reference import EPSILON
+from smolrgpt_core.kernels.refiner_weights import RefinerLevel, RefinerWeights
+from smolrgpt_core.kernels.weights import Mode, check_mode, image_weights
+
+Refinement: TypeAlias = Literal["sparse", "dense"]
+"""Which cells are computed: those under masks, or all."""
+
+
+def refine(
+    refiner: RefinerWeights, tokens: Tensor, *, token_grid: tuple[int, int] | None = None
+) -> Tensor:
+    """The whole feature grid of each image.
+
+    Args:
+        refiner: weights for C channels in.
+        tokens: (B, T, C), row by row.
+        token_grid: (rows, columns) of the tokens; a square by default.
+
+    Returns:
+        (B, H*W, C out) row by row, where (H, W) is the token grid times `refiner.scale`.
+
+    Raises:
+        ValueError: for tokens of the wrong shape.
+    """
+    batch, (height, width) = len(tokens), _grid_size(refiner, tokens, token_grid)
+    cells = tokens.flatten(0, 1)
+    for level in refiner.levels:
+        weight = level.by_child
+        bias = None if level.bias is None else level.bias.repeat(4)
+        children = functional.linear(cells, weight.flatten(1).T, bias)
+        cells = _activate(children.unflatten(1, weight.shape[1:]).flatten(0, 1), level, refiner)
+    order = raster_order(height, width, len(refiner.levels))
+    code = torch.from_numpy(np.argsort(order)).to(cells.device)
+    return cells.unflatten(0, (batch, -1)).index_select(1, code)
+
+
+def refine_and_pool(
+    refiner: RefinerWeights,
+    tokens: Tensor,
+    masks: Sequence[MasksOfImage],
+    mode: Mode = "bilinear",
+    empty: EmptyMask = "error",
+    refinement: Refinement = "sparse",
+    *,
+    token_grid: tuple[int, int] | None = None,
+    image_sizes: Sequence[tuple[int, int]] | None = None,
+) -> PooledMasks:
+    """Refine tokens and pool the features under each mask.
+
+    The same as `pool_masks(refine(refiner, tokens), masks, mode, empty)`; with
+    `refinement="sparse"`, only cells under a mask are computed, each once, however many masks
+    share it, and pooled as they are computed.
+
+    Args:
+        refiner: weights for C channels in.
+        tokens: (B, T, C), row by row.
+        masks: as in `pool_masks`.
+        mode: as in `pool_masks`.
+        empty: as in `pool_masks`.
+        refinement: `sparse` or `dense`.
+        token_grid: (rows, columns) of the tokens; a square by default.
+        image_sizes: as in `pool_masks`.
+
+    Raises:
+        SpatialError: BAD_INPUT for masks, as in `pool_masks`.
+        ValueError: for arguments of the wrong shape, an unknown mode or refinement.
+    """
+    if refinement not in get_args(Refinement):
+        raise ValueError(f"refinement must be one of {get_args(Refinement)}, got {refinement!r}")
+    check_mode(mode)
+    grid = _grid_size(refiner, tokens, token_grid)
+    if refinement == "dense":
+        features = refine(refiner, tokens, token_grid=token_grid)
+        return pool_masks(features, masks, mode, empty, grid_size=grid, image_sizes=image_sizes)
+    channels = refiner.levels[-1].weight.shape[1]
+    check_empty(empty, channels)
+    images = read_for(tokens, masks, image_sizes)
+    weights = [image_weights(image, grid, mode) for image in images]
+    totals = torch.cat([image.flatten(1).sum(dim=1) for image in weights]).to(tokens.device)
+    pooled = _pool_needed(refiner, tokens, weights)
+    filled = fill_empty(pooled.to(tokens.dtype), totals, images, mode, empty)
+    return PooledMasks(filled, [len(image) for image in images])
+
+
+def _pool_needed(refiner: RefinerWeights, tokens: Tensor, weights: list[Tensor]) -> Tensor:
+    """Means (N, C out) under weights (M_i, H, W), computing only cells that have weight."""
+    used = torch.stack([image.any(dim=0).cpu() for image in weights]).numpy()
+    plan = plan_cells(used, len(refiner.levels))
+    arrays = [plan.tokens, *chain.from_iterable(plan.parents), *plan.cells]
+    indices = _to_device(arrays, tokens.device)
+    cells = tokens.flatten(0, 1).index_select(0, indices[0])
+    for number, level in enumerate(refiner.levels[:-1]):
+        parents = indices[1 + 4 * number : 5 + 4 * number]
+        cells = _activate(torch.cat(list(_children(cells, level, parents))), level, refiner)
+    return _pool_last_level(refiner, cells, indices[-8:], plan, weights)
+
+
+def _pool_last_level(
+    refiner: RefinerWeights,
+    cells: Tensor,
+    indices: list[Tensor],
+    plan: CellPlan,
+    weights: list[Tensor],
+) -> Tensor:
+    """Compute the finest cells child by child and add each to its masks at once.
+
+    Args:
+        refiner: whose last level is left to do.
+        cells: (n, C), its input.
+        indices: rows of the input for each of four children, then the finest cells.
+        plan: where images begin in those.
+        weights: (M_i, H, W) for each image.
+    """
+    level, dtype = refiner.levels[-1], compute_type(cells.dtype)
+    flat = [image.flatten(1).to(cells.device, dtype) for image in weights]
+    sums = [cells.new_zeros(len(image), level.weight.shape[1], dtype=dtype) for image in weights]
+    children = _children(cells, level, indices[:4])
+    for inactive, finest, bounds in zip(children, indices[4:], plan.bounds, strict=True):
+        values = _activate(inactive, level, refiner).to(dtype)
+        for image, (start, stop) in enumerate(pairwise(bounds)):
+            share = flat[image].index_select(1, finest[start:stop])
+            sums[image] = sums[image] + share @ values[start:stop]
+    totals = torch.cat([image.sum(dim=1, keepdim=True) for image in flat])
+    return torch.cat(sums) / (totals + EPSILON)
+
+
+def _children(cells: Tensor, level: RefinerLevel, parents: list[Tensor]) -> Iterator[Tensor]:
+    """For each of four children its cells (n, C out), made from those rows of cells (m, C in)."""
+    for weight, rows in zip(level.by_child.unbind(1), parents, strict=True):
+        yield functional.linear(cells.index_select(0, rows), weight.T, level.bias)
+
+
+def _activate(cells: Tensor, level: RefinerLevel, refiner: RefinerWeights) -> Tensor:
+    """LayerNorm over channels if the level has one, then GELU; cells (n, C)."""
+    if level.norm_weight is not None:
+        shape = (cells.shape[1],)
+        cells = functional.layer_norm(
+            cells, shape, level.norm_weight, level.norm_bias, level.norm_epsilon
+        )
+    return functional.gelu(cells, approximate=refiner.gelu)
+
+
+def _grid_size(
+    refiner: RefinerWeights, tokens: Tensor, token_grid: tuple[int, int] | None
+) -> tuple[int, int]:
+    """(H, W) of the refined grid; refuses tokens that do not fit."""
+    channels = refiner.levels[0].weight.shape[0]
+    if tokens.ndim != 3 or tokens.shape[2] != channels:
+        raise ValueError(f"tokens must be (B, T, {channels}), got {tuple(tokens.shape)}")
+    rows, columns = token_grid or (isqrt(tokens.shape[1]),) * 2
+    if rows * columns != tokens.shape[1]:
+        raise ValueError(
+            f"{tokens.shape[1]} tokens do not fill a grid of {(rows, columns)}; "
+            "give token_grid=(rows, columns)"
+        )
+    return rows * refiner.scale, columns * refiner.scale
+
+
+def _to_device(arrays: list[np.ndarray], device: torch.device) -> list[Tensor]:
+    """Index arrays as tensors, with one transfer for all."""
+    joined = torch.from_numpy(np.concatenate(arrays)).to(device)
+    return list(joined.split([array.size for array in arrays]))

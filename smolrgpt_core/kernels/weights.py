@@ -1,0 +1,101 @@
+"""Weights of grid cells under masks: resizing masks to the feature grid.
+
+`bilinear` is what the released model does. It reads four pixels for each cell, however many pixels
+the cell spans, so it can lose a small or thin mask completely: of a 1920x1080 image, 64x64 cells of
+30x17 pixels, it reads 2 of 30 columns and 2 of 17 rows, and a pole 20 pixels wide may stand between
+them. `area` gives each cell the exact share that the mask covers: no mask with a pixel set is ever
+lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from smolrgpt_core.kernels import reference
+from smolrgpt_core.kernels.backends import uses_triton
+from smolrgpt_core.kernels.forms import MaskForm
+from smolrgpt_core.kernels.grid import BilinearTaps, bilinear_taps
+from smolrgpt_core.kernels.masks import ImageMasks, MasksOfImage, read_batch
+
+Mode: TypeAlias = Literal["bilinear", "area"]
+"""How masks are resized to the grid."""
+
+
+def mask_weights(
+    masks: Sequence[MasksOfImage],
+    grid_size: tuple[int, int] = (64, 64),
+    mode: Mode = "bilinear",
+    *,
+    image_sizes: Sequence[tuple[int, int]] | None = None,
+) -> list[Tensor]:
+    """Weight of each grid cell under each mask.
+
+    The result may stand wherever masks are expected (float masks of the size of the grid are taken
+    as they are), so that several feature maps share it.
+
+    Args:
+        masks: one entry for each image, in any form that the package's docstring names.
+        grid_size: (H, W) of the feature grid.
+        mode: `bilinear` as in the released model, or `area`, exact coverage.
+        image_sizes: (height, width) of each image, which its masks must have.
+
+    Returns:
+        float32 (M_i, H, W) for each image, 0 to 1 for bool and integer masks; bitmaps on an
+        accelerator give weights there, every other form on the CPU.
+
+    Raises:
+        SpatialError: BAD_INPUT when a mask cannot be read or has another size than its image.
+        ValueError: for an unknown mode.
+    """
+    check_mode(mode)
+    return [image_weights(image, grid_size, mode) for image in read_batch(masks, image_sizes)]
+
+
+def image_weights(image: ImageMasks, grid_size: tuple[int, int], mode: Mode) -> Tensor:
+    """Weights float32 (M, H, W) of the masks of one image, where they were given."""
+    parts = [_form_weights(form, grid_size, mode) for form in image.forms]
+    return torch.cat(parts) if parts else torch.zeros(0, *grid_size)
+
+
+def check_mode(mode: str) -> None:
+    """Refuse a mode that does not exist.
+
+    Raises:
+        ValueError: naming the modes.
+    """
+    if mode not in get_args(Mode):
+        raise ValueError(f"mode must be one of {get_args(Mode)}, got {mode!r}")
+
+
+def _form_weights(form: MaskForm | Tensor, grid_size: tuple[int, int], mode: Mode) -> Tensor:
+    if isinstance(form, Tensor):
+        return _tensor_weights(form, grid_size, mode)
+    if mode == "area":
+        return torch.from_numpy(np.ascontiguousarray(form.coverage(grid_size)))
+    (height, width), (grid_height, grid_width) = form.image_size, grid_size
+    rows, columns = bilinear_taps(height, grid_height), bilinear_taps(width, grid_width)
+    pixels = form.sampled(rows, columns)
+    return torch.from_numpy(_blend(_blend(pixels, columns, axis=2), rows, axis=1))
+
+
+def _tensor_weights(stack: Tensor, grid_size: tuple[int, int], mode: Mode) -> Tensor:
+    if uses_triton(stack.device):
+        from smolrgpt_core.kernels import triton_pooling
+
+        return triton_pooling.weights(stack, grid_size, mode)
+    if mode == "area":
+        return reference.area_weights(stack, grid_size)
+    return reference.bilinear_weights(stack, grid_size)
+
+
+def _blend(pixels: NDArray, taps: BilinearTaps, axis: int) -> NDArray[np.float32]:
+    """Pixels (M, U, ...) or (M, ..., U) that taps read, blended to cells along that axis."""
+    share = taps.fraction if axis == 2 else taps.fraction[:, None]
+    low, high = np.take(pixels, taps.low, axis), np.take(pixels, taps.high, axis)
+    return (low * (1 - share) + high * share).astype(np.float32, copy=False)

@@ -1,0 +1,269 @@
+"""Configuration of SmolRGPT: every size, range and name that model, processor and import share.
+
+`config.json` of a checkpoint is this class, and the only place where these values are stored: the
+processor reads the same file. It knows nothing of weights.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
+
+RGB = "rgb"
+DEPTH = "depth"
+MODALITIES = (RGB, DEPTH)
+"""Each has a connector and a refiner of its own; the vision encoder is shared."""
+
+RELEASED_CHAT_TEMPLATE = (
+    "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] "
+    "+ '<|im_end|>' + '\n'}}{% endfor %}{% if add_generation_prompt %}"
+    "{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+"""As released: no system prompt, unlike the template that comes with SmolLM2's tokenizer."""
+
+DEPTH_BRANCHES = ("image",)
+MASK_POOLINGS = ("bilinear", "area")
+EMPTY_MASKS = ("error", "zero")
+REFINEMENTS = ("sparse", "dense")
+RESAMPLINGS = ("nearest", "bilinear")
+
+_SIGLIP = {"model_type": "siglip_vision_model", "vision_use_head": False}
+_SMOLLM2 = {
+    "model_type": "llama",
+    "vocab_size": 49155,
+    "rms_norm_eps": 1e-5,
+    "rope_parameters": {"rope_type": "default", "rope_theta": 100000.0},
+    "bos_token_id": 1,
+    "eos_token_id": 2,
+    "pad_token_id": 2,
+    "tie_word_embeddings": True,
+}
+PRESETS: dict[str, dict[str, Any]] = {
+    "smolrgpt": {
+        "vision_config": {**_SIGLIP, "image_size": 256, "patch_size": 16},
+        "text_config": {
+            **_SMOLLM2,
+            "hidden_size": 960,
+            "intermediate_size": 2560,
+            "num_hidden_layers": 32,
+            "num_attention_heads": 15,
+            "num_key_value_heads": 5,
+            "max_position_embeddings": 8192,
+        },
+    },
+    "smolrgpt-nano": {
+        "vision_config": {
+            **_SIGLIP,
+            "image_size": 128,
+            "patch_size": 8,
+            "hidden_size": 192,
+            "intermediate_size": 768,
+            "num_hidden_layers": 6,
+            "num_attention_heads": 3,
+        },
+        "text_config": {
+            **_SMOLLM2,
+            "hidden_size": 256,
+            "intermediate_size": 704,
+            "num_hidden_layers": 8,
+            "num_attention_heads": 4,
+            "num_key_value_heads": 2,
+            "max_position_embeddings": 2048,
+        },
+    },
+}
+
+
+class SmolRGPTConfig(PreTrainedConfig):
+    """Composition of a vision encoder, connectors, refiners and a language model.
+
+    Sizes and facts: DESIGN section 5, after the paper (arXiv 2509.15490) and its released code.
+
+    Attributes:
+        vision_config: configuration of the vision encoder, an object or a dictionary with a
+            `model_type` that transformers knows (default: SigLIP). It needs `image_size`,
+            `patch_size` and `hidden_size`.
+        text_config: the same for the language model (default: Llama).
+        pixel_shuffle_factor: side of the block of patches that becomes one image token.
+        refiner_levels: how often a refiner doubles the side of the grid of image tokens.
+        refiner_norm_eps: epsilon of the refiner's channel LayerNorm.
+        depth_branch: how depth enters: "image" = as a grey image through the vision encoder.
+        mask_pooling: "bilinear" as released, or "area" = exact coverage, which keeps thin masks.
+        empty_masks: what a mask gives that covers no cell of the refined grid: "error", or "zero"
+            for a feature vector of zeros, as released.
+        refinement: "sparse" refines only the cells under a mask, "dense" all; same result.
+        rgb_range: (value of level 0, value of level 255) of RGB pixels.
+        depth_range: the same for depth: (0, 1) as in training, or (-1, 1) as in the released
+            submission script.
+        depth_resampling: "nearest" as in training, or "bilinear" as in the submission script.
+        depth_unit_m: metres per unit of 16-bit depth.
+        depth_limit_m: distance in metres that metric and 16-bit depth show as level 255; what is
+            farther is shown as that.
+        image_token, mask_rgb_token, mask_depth_token: placeholders in the token sequence.
+        image_token_id, mask_rgb_token_id, mask_depth_token_id: their ids; -1 = the last three of
+            the vocabulary.
+        chat_template: Jinja template of the prompt.
+        initializer_range: standard deviation of new weights.
+        tie_word_embeddings: whether head and token embedding are one matrix.
+
+    Raises:
+        ValueError: when a value cannot work; the message names the field.
+    """
+
+    model_type = "smolrgpt"
+    sub_configs = {"vision_config": AutoConfig, "text_config": AutoConfig}  # noqa: RUF012
+
+    vision_config: Any = None
+    text_config: Any = None
+    pixel_shuffle_factor: int = 2
+    refiner_levels: int = 3
+    refiner_norm_eps: float = 1e-6
+    depth_branch: str = "image"
+    mask_pooling: str = "bilinear"
+    empty_masks: str = "error"
+    refinement: str = "sparse"
+    rgb_range: tuple[float, float] | list[float] = (-1.0, 1.0)
+    depth_range: tuple[float, float] | list[float] = (0.0, 1.0)
+    depth_resampling: str = "nearest"
+    depth_unit_m: float = 0.001
+    depth_limit_m: float = 25.5
+    image_token: str = "<|image|>"
+    mask_rgb_token: str = "<mask_rgb>"
+    mask_depth_token: str = "<mask_depth>"
+    image_token_id: int = -1
+    mask_rgb_token_id: int = -1
+    mask_depth_token_id: int = -1
+    chat_template: str = RELEASED_CHAT_TEMPLATE
+    initializer_range: float = 0.02
+    tie_word_embeddings: bool = True
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        released = PRESETS["smolrgpt"]
+        self.vision_config = _sub_config("vision_config", self.vision_config, released)
+        self.text_config = _sub_config("text_config", self.text_config, released)
+        for place, name in enumerate(
+            ("image_token_id", "mask_rgb_token_id", "mask_depth_token_id")
+        ):
+            if getattr(self, name) == -1:
+                setattr(self, name, self.text_config.vocab_size - 3 + place)
+        super().__post_init__(**kwargs)
+        self.check_fields()
+
+    @classmethod
+    def preset(cls, name: str, **overrides: Any) -> SmolRGPTConfig:
+        """A named size: "smolrgpt" (released, 475.7 M parameters) or "smolrgpt-nano" (small).
+
+        Args:
+            name: a key of `PRESETS`.
+            overrides: any field; a dictionary for `vision_config` or `text_config` changes single
+                values of the preset's.
+
+        Raises:
+            ValueError: for an unknown name.
+        """
+        if name not in PRESETS:
+            raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}")
+        values: dict[str, Any] = {key: dict(value) for key, value in PRESETS[name].items()}
+        for key, value in overrides.items():
+            if key in values and isinstance(value, dict):
+                value = {**values[key], **value}
+            values[key] = value
+        return cls(**values)
+
+    @property
+    def image_size(self) -> int:
+        """Side in pixels of the square image that the vision encoder takes."""
+        return self.vision_config.image_size
+
+    @property
+    def patch_grid(self) -> int:
+        """Side of the grid of vision patches."""
+        return self.image_size // self.vision_config.patch_size
+
+    @property
+    def token_grid(self) -> int:
+        """Side of the grid of image tokens."""
+        return self.patch_grid // self.pixel_shuffle_factor
+
+    @property
+    def num_image_tokens(self) -> int:
+        """Number of image tokens that open a user turn."""
+        return self.token_grid**2
+
+    @property
+    def refined_grid(self) -> int:
+        """Side of the grid that region features are pooled from."""
+        return self.token_grid * 2**self.refiner_levels
+
+    def token_id(self, modality: str) -> int:
+        """Id of the placeholder that takes a region's feature of one modality."""
+        return {RGB: self.mask_rgb_token_id, DEPTH: self.mask_depth_token_id}[modality]
+
+    def check_fields(self) -> None:
+        """Raise ValueError when a value cannot work; the message names the field."""
+        for name, choices in (
+            ("depth_branch", DEPTH_BRANCHES),
+            ("mask_pooling", MASK_POOLINGS),
+            ("empty_masks", EMPTY_MASKS),
+            ("refinement", REFINEMENTS),
+            ("depth_resampling", RESAMPLINGS),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
+                )
+        for name in ("refiner_norm_eps", "depth_unit_m", "depth_limit_m", "initializer_range"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("rgb_range", "depth_range"):
+            setattr(self, name, _checked_range(name, getattr(self, name)))
+        self._check_grids()
+        self._check_tokens()
+
+    def _check_grids(self) -> None:
+        for name in ("pixel_shuffle_factor", "refiner_levels"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        size, patch = self.vision_config.image_size, self.vision_config.patch_size
+        if not (isinstance(size, int) and isinstance(patch, int) and size % patch == 0):
+            raise ValueError(
+                "vision_config.image_size must be one integer, a multiple of "
+                f"vision_config.patch_size, got {size} and {patch}"
+            )
+        if self.patch_grid % self.pixel_shuffle_factor:
+            raise ValueError(
+                f"pixel_shuffle_factor must divide the {self.patch_grid} patches of a row, got "
+                f"{self.pixel_shuffle_factor}"
+            )
+
+    def _check_tokens(self) -> None:
+        names = ("image_token", "mask_rgb_token", "mask_depth_token")
+        tokens = [getattr(self, name) for name in names]
+        ids = [getattr(self, f"{name}_id") for name in names]
+        if len(set(tokens)) < 3 or not all(tokens):
+            raise ValueError(f"{', '.join(names)} must be three different texts, got {tokens}")
+        if len(set(ids)) < 3 or not all(0 <= id < self.text_config.vocab_size for id in ids):
+            raise ValueError(
+                "image_token_id, mask_rgb_token_id and mask_depth_token_id must be three different "
+                f"ids below text_config.vocab_size = {self.text_config.vocab_size}, got {ids}"
+            )
+
+
+def _sub_config(
+    name: str, value: dict | PreTrainedConfig | None, default: dict[str, Any]
+) -> PreTrainedConfig:
+    """The configuration object of an encoder or language model that transformers knows."""
+    if isinstance(value, PreTrainedConfig):
+        return value
+    values = dict(default[name] if value is None else value)
+    model_type = values.pop("model_type", default[name]["model_type"])
+    if model_type not in CONFIG_MAPPING:
+        raise ValueError(f"{name}.model_type is not one that transformers knows: {model_type!r}")
+    return CONFIG_MAPPING[model_type](**values)
+
+
+def _checked_range(name: str, value: Any) -> tuple[float, float]:
+    if len(value) != 2 or not value[0] < value[1]:
+        raise ValueError(f"{name} must be (low, high) with low < high, got {value}")
+    return (float(value[0]), float(value[1]))

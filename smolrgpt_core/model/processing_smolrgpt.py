@@ -1,0 +1,488 @@
+"""What a person has (images, depth, masks, a question) to what SmolRGPT takes (tensors).
+
+The same preprocessing serves training and inference; every value that steers it stands in the
+model's `config.json`, which is why the processor reads and writes that file.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from transformers import AutoTokenizer, BatchFeature, ProcessorMixin
+
+from smolrgpt_core import kernels
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import check_depth_unit, clean_depth
+from smolrgpt_core.kernels.masks import MasksOfImage
+from smolrgpt_core.model.configuration_smolrgpt import SmolRGPTConfig
+from smolrgpt_core.model.resampling import resize_bilinear, resize_nearest
+from smolrgpt_core.question import MASK
+
+IGNORED_LABEL = -100
+"""Label of a token without loss."""
+
+_ROLES = ("system", "user", "assistant")
+_HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "token")
+_PROCESSOR_FIELDS = (
+    "rgb_range",
+    "depth_range",
+    "depth_resampling",
+    "depth_unit_m",
+    "depth_limit_m",
+    "image_token",
+    "mask_rgb_token",
+    "mask_depth_token",
+    "pixel_shuffle_factor",
+    "chat_template",
+)
+
+Message = Mapping[str, str]
+"""{"role": "system", "user" or "assistant", "content": text}."""
+
+
+class SmolRGPTProcessor(ProcessorMixin):
+    """Images, depth, masks and conversations to a batch of tensors.
+
+    Example:
+        >>> processor = SmolRGPTProcessor.from_pretrained("my-checkpoint")
+        >>> batch = processor(rgb, "How far is <mask> from <mask>?", depth, [mask_a, mask_b])
+        >>> ids = model.generate(**batch, max_new_tokens=40)
+        >>> processor.batch_decode(ids[:, batch["input_ids"].shape[1] :], skip_special_tokens=True)
+
+    Args:
+        tokenizer: of the language model. Placeholders that it lacks are added to it, its padding
+            goes to the left, and its chat template becomes the configuration's.
+        config: the model's configuration.
+
+    Raises:
+        ValueError: when the tokenizer gives a placeholder another id than the configuration.
+    """
+
+    def __init__(self, tokenizer: Any, config: SmolRGPTConfig) -> None:
+        config.check_fields()
+        self.config = config
+        _add_placeholders(tokenizer, config)
+        tokenizer.padding_side = "left"
+        tokenizer.chat_template = config.chat_template
+        if tokenizer.pad_token_id is None:
+            tokenizer.pad_token = tokenizer.eos_token
+        super().__init__(tokenizer, chat_template=config.chat_template)
+
+    @classmethod
+    def from_pretrained(
+        cls, pretrained_model_name_or_path: Any, **kwargs: Any
+    ) -> SmolRGPTProcessor:
+        """From a folder or hub id that holds `config.json` and the tokenizer's files."""
+        hub = {name: kwargs[name] for name in _HUB_ARGUMENTS if kwargs.get(name) is not None}
+        config = SmolRGPTConfig.from_pretrained(pretrained_model_name_or_path, **hub)
+        tokenizer = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **hub)
+        return cls(tokenizer, config)
+
+    def save_pretrained(self, save_directory: Any, **kwargs: Any) -> Any:
+        """Write the tokenizer and, where the model has not, `config.json`.
+
+        Raises:
+            ValueError: when the folder's `config.json` says something else than `self.config`.
+        """
+        path = Path(save_directory, "config.json")
+        if not path.exists():
+            self.config.save_pretrained(save_directory)
+        saved = json.loads(path.read_text())
+        own = json.loads(self.config.to_json_string(use_diff=False))
+        differing = [name for name in _PROCESSOR_FIELDS if saved.get(name, own[name]) != own[name]]
+        if differing:
+            raise ValueError(
+                f"{path} belongs to another configuration than the processor's, they differ in "
+                f"{', '.join(differing)}; save model and processor with one configuration"
+            )
+        return super().save_pretrained(save_directory, **kwargs)
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `processor_config.json` holds: no value that `config.json` holds."""
+        values = super().to_dict()
+        values.pop("config", None)
+        return values
+
+    @property
+    def model_input_names(self) -> list[str]:
+        """Keys of a batch."""
+        return ["input_ids", "attention_mask", "pixel_values", "depth_values", "region_masks"]
+
+    def __call__(
+        self,
+        images: Any,
+        text: str | Sequence[Any],
+        depth: Any = None,
+        masks: Any = None,
+        *,
+        return_labels: bool = False,
+        padding_side: str = "left",
+    ) -> BatchFeature:
+        """A batch for `SmolRGPTForConditionalGeneration`.
+
+        Args:
+            images: the image of one conversation, or a list of one for each: uint8 (H, W, 3)
+                arrays in RGB order, or PIL images. None for text alone.
+            text: one conversation: a question, or a list of messages {"role", "content"} that ends
+                with the user's (to be answered) or the assistant's (to train on). Or a list of B
+                conversations; then the other arguments are lists of B as well. Each `<mask>`
+                stands for one mask, in order over the whole conversation.
+            depth: depth images aligned to `images`, needed where there are masks: uint8 (H, W) as
+                the model was trained on, other integers in units of `config.depth_unit_m`, or
+                floats in metres; 0, NaN and infinity = no reading.
+            masks: the masks of an image, see `prepare_masks`.
+            return_labels: add `labels`: the ids of the assistant's answers, -100 elsewhere.
+            padding_side: "left" for generation, "right".
+
+        Returns:
+            input_ids, attention_mask (B, T) int64; pixel_values, depth_values float32 (B, 3, S, S)
+            where there are images and depth; region_masks, a list of B float32 (M_i, G, G)
+            on the refined grid, where there are images; labels (B, T) int64 if asked for.
+
+        Raises:
+            SpatialError: BAD_QUESTION for a text that cannot be asked, BAD_INPUT for an image,
+                depth or mask that cannot be used, NO_DEPTH and NO_VALID_DEPTH where masks have
+                none.
+            ValueError: when the lists have different lengths.
+        """
+        if isinstance(text, str) or (len(text) and isinstance(text[0], Mapping)):
+            text = [text]
+            images, depth, masks = (
+                None if item is None else [item] for item in (images, depth, masks)
+            )
+        conversations = [_as_conversation(item) for item in text]
+        if not conversations:
+            raise _bad_question("there is no question; give one text for each image")
+        batch = self._process_images(images, depth, masks, len(conversations))
+        counts = [len(item) for item in batch.get("region_masks", [()] * len(conversations))]
+        sequences = [
+            self._tokenize(conversation, images is not None, count, return_labels)
+            for conversation, count in zip(conversations, counts, strict=True)
+        ]
+        return BatchFeature({**self._pad(sequences, padding_side, return_labels), **batch})
+
+    def prepare_image(self, image: Any) -> torch.Tensor:
+        """Pixels float32 (3, S, S) in `config.rgb_range` of one RGB image (H, W, 3)."""
+        pixels = _as_rgb(image)
+        resized = resize_bilinear(pixels, (self.config.image_size,) * 2)
+        return _scale(resized.transpose(2, 0, 1), self.config.rgb_range)
+
+    def prepare_depth(self, depth: Any) -> torch.Tensor:
+        """Pixels float32 (3, S, S) in `config.depth_range` of one depth image (H, W).
+
+        Raises:
+            SpatialError: BAD_INPUT for an array that is no depth image or has a wrong unit,
+                NO_VALID_DEPTH for metric depth without a single reading.
+        """
+        levels = self._depth_levels(_as_depth(depth))
+        size = (self.config.image_size,) * 2
+        if self.config.depth_resampling == "nearest":
+            resized = resize_nearest(levels, size)
+        else:
+            resized = resize_bilinear(levels[..., None], size)[..., 0]
+        return _scale(np.broadcast_to(resized, (3, *size)), self.config.depth_range)
+
+    def prepare_masks(
+        self, masks: Sequence[Any], image_sizes: Sequence[tuple[int, ...]]
+    ) -> list[torch.Tensor]:
+        """Masks laid onto the refined grid: float32 (M_i, G, G) for each image.
+
+        Args:
+            masks: for each image, in any form that `smolrgpt_core.kernels` takes, an instance
+                image (H, W) of integers (ids in ascending order, 0 = background), or None.
+            image_sizes: (height, width) of each image, which its masks must have.
+
+        Raises:
+            SpatialError: BAD_INPUT for a mask of another size or form, and for one that covers no
+                cell of the grid while `config.empty_masks` is "error".
+        """
+        grid = self.config.refined_grid
+        weights = kernels.mask_weights(
+            [_as_masks(item) for item in masks],
+            (grid, grid),
+            self.config.mask_pooling,
+            image_sizes=[(size[0], size[1]) for size in image_sizes],
+        )
+        for image, of_image in enumerate(weights):
+            empty = torch.nonzero(of_image.flatten(1).sum(dim=1) == 0).flatten().tolist()
+            if empty and self.config.empty_masks == "error":
+                raise _bad_input(
+                    f"masks {empty} of image {image} cover no cell of the {grid} x {grid} grid: "
+                    "they are empty, or so small or thin that bilinear resizing loses them; leave "
+                    'them out, or set config.mask_pooling to "area" or config.empty_masks to "zero"'
+                )
+        return weights
+
+    def prompt(self, conversation: Sequence[Message], with_image: bool, regions: int) -> str:
+        """The text that the model reads, placeholders written out.
+
+        It ends with the opening of the assistant's turn unless the last message is the
+        assistant's.
+
+        Args:
+            conversation: messages with `<mask>` for regions.
+            with_image: whether the first user's turn opens with the image tokens.
+            regions: number of masks.
+
+        Raises:
+            SpatialError: BAD_QUESTION when a message is empty, holds a special token, or the
+                number of `<mask>` is not the number of regions.
+        """
+        return "".join(text for text, _ in self._segments(conversation, with_image, regions))
+
+    def _segments(
+        self, conversation: Sequence[Message], with_image: bool, regions: int
+    ) -> list[tuple[str, bool]]:
+        """The prompt in pieces, each with whether the assistant says it."""
+        self._check_messages(conversation, regions)
+        messages = self._write_placeholders(conversation, with_image)
+        segments: list[tuple[str, bool]] = []
+        done = ""
+        for count, message in enumerate(messages, start=1):
+            if message["role"] == "assistant":
+                opened = self._render(messages[: count - 1], opens_answer=True)
+                segments.append((opened[len(done) :], False))
+                done = opened
+            rendered = self._render(messages[:count], opens_answer=False)
+            if not rendered.startswith(done):
+                raise ValueError(
+                    "chat_template must write messages one after the other, this one changes what "
+                    "it wrote before; set config.chat_template to one that does not"
+                )
+            segments.append((rendered[len(done) :], message["role"] == "assistant"))
+            done = rendered
+        if messages[-1]["role"] != "assistant":
+            segments.append((self._render(messages, opens_answer=True)[len(done) :], False))
+        return segments
+
+    def _render(self, messages: Sequence[Message], opens_answer: bool) -> str:
+        return self.tokenizer.apply_chat_template(
+            list(messages), tokenize=False, add_generation_prompt=opens_answer
+        )
+
+    def _write_placeholders(
+        self, conversation: Sequence[Message], with_image: bool
+    ) -> list[dict[str, str]]:
+        """The messages with the tokens of regions, and those of the image before the question."""
+        region_tokens = self.config.mask_rgb_token + self.config.mask_depth_token
+        messages = [
+            {"role": message["role"], "content": message["content"].replace(MASK, region_tokens)}
+            for message in conversation
+        ]
+        if with_image:
+            asked = next(message for message in messages if message["role"] == "user")
+            image_tokens = self.config.image_token * self.config.num_image_tokens
+            asked["content"] = image_tokens + asked["content"]
+        return messages
+
+    def _depth_levels(self, depth: NDArray) -> NDArray[np.uint8]:
+        """Grey levels (H, W) of a depth image: 8-bit as it is, others from metres."""
+        if depth.dtype == np.uint8:
+            return depth
+        unit = 1.0 if np.issubdtype(depth.dtype, np.floating) else self.config.depth_unit_m
+        metres = clean_depth(depth * np.float32(unit))
+        check_depth_unit(metres)
+        valid = np.isfinite(metres)
+        if not valid.any():
+            raise SpatialError(
+                Status.NO_VALID_DEPTH,
+                "the depth image has no reading at all (only zero, NaN or infinity); check the "
+                "depth camera",
+            )
+        shares = np.where(valid, metres, 0) / self.config.depth_limit_m
+        return np.rint(np.minimum(shares, 1) * 255).astype(np.uint8)
+
+    def _process_images(
+        self, images: Any, depth: Any, masks: Any, batch_size: int
+    ) -> dict[str, Any]:
+        """Pixels and masks of a batch; nothing for text alone."""
+        if images is None:
+            if depth is not None or masks is not None:
+                raise SpatialError(Status.NO_RGB, "depth or masks came without images; give both")
+            return {}
+        pictures = [_as_rgb(image) for image in _of_length("images", images, batch_size)]
+        mask_lists = _of_length(
+            "masks", [None] * batch_size if masks is None else masks, batch_size
+        )
+        batch: dict[str, Any] = {
+            "pixel_values": torch.stack([self.prepare_image(picture) for picture in pictures]),
+            "region_masks": [
+                region_masks(item, picture.shape[:2])
+                for item, picture in zip(mask_lists, pictures, strict=True)
+            ],
+        }
+        if depth is None:
+            if any(len(item) for item in batch["region_masks"]):
+                raise SpatialError(Status.NO_DEPTH, "masks need a depth image beside the RGB image")
+            return batch
+        depths = [_as_depth(item) for item in _of_length("depth", depth, batch_size)]
+        for item, picture in zip(depths, pictures, strict=True):
+            if item.shape != picture.shape[:2]:
+                raise _bad_input(
+                    "depth must be aligned to its image of (height, width) "
+                    f"{picture.shape[:2]}, got {item.shape}"
+                )
+        batch["depth_values"] = torch.stack([self.prepare_depth(item) for item in depths])
+        return batch
+
+    def _tokenize(
+        self, conversation: Sequence[Message], with_image: bool, regions: int, with_labels: bool
+    ) -> tuple[list[int], list[int]]:
+        """Ids and labels of one conversation."""
+        ids: list[int] = []
+        labels: list[int] = []
+        for text, is_answer in self._segments(conversation, with_image, regions):
+            new = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+            ids += new
+            labels += new if is_answer else [IGNORED_LABEL] * len(new)
+        if with_labels and conversation[-1]["role"] != "assistant":
+            raise _bad_question(
+                "a conversation to train on must end with the assistant's answer, this one ends "
+                f"with the {conversation[-1]['role']}'s message"
+            )
+        return ids, labels
+
+    def _pad(
+        self, sequences: Sequence[tuple[list[int], list[int]]], side: str, with_labels: bool
+    ) -> dict[str, torch.Tensor]:
+        """Tensors (B, T) of sequences of different lengths."""
+        if side not in ("left", "right"):
+            raise ValueError(f"padding_side must be left or right, got {side!r}")
+        length = max(len(ids) for ids, _ in sequences)
+
+        def stack(rows: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
+            fillers = [[filler] * (length - len(row)) for row in rows]
+            pairs = zip(fillers, rows, strict=True)
+            return torch.tensor([[*f, *r] if side == "left" else [*r, *f] for f, r in pairs])
+
+        ids = [row for row, _ in sequences]
+        batch = {
+            "input_ids": stack(ids, self.tokenizer.pad_token_id),
+            "attention_mask": stack([[1] * len(row) for row in ids], 0),
+        }
+        if with_labels:
+            batch["labels"] = stack([labels for _, labels in sequences], IGNORED_LABEL)
+        return batch
+
+    def _check_messages(self, conversation: Sequence[Message], regions: int) -> None:
+        if not any(message["role"] == "user" for message in conversation):
+            raise _bad_question("a conversation needs a user's message, got none")
+        for message in conversation:
+            role, text = message["role"], message["content"]
+            if not text.replace(MASK, "").strip():
+                raise _bad_question(f"the {role}'s message is empty; write a question")
+            found = sorted(token for token in self._special_tokens() if token in text)
+            if found:
+                raise _bad_question(
+                    f"the {role}'s message holds {', '.join(found)}, which steers the model; leave "
+                    f"it out, and write {MASK} for a region"
+                )
+        placeholders = sum(message["content"].count(MASK) for message in conversation)
+        if placeholders != regions:
+            raise _bad_question(
+                f"the text has {placeholders} {MASK} but there are {regions} masks; give one mask "
+                f"for each {MASK}, in order"
+            )
+
+    def _special_tokens(self) -> set[str]:
+        """Every text that the tokenizer turns into a token with a meaning of its own."""
+        added = self.tokenizer.added_tokens_decoder.values()
+        return {*self.tokenizer.all_special_tokens, *(str(token) for token in added)}
+
+
+def _as_masks(masks: Any) -> MasksOfImage:
+    """The masks of one image in a form of the kernels: instance images get their ids."""
+    if masks is None:
+        return []
+    values = masks.cpu().numpy() if isinstance(masks, torch.Tensor) else masks
+    if isinstance(values, np.ndarray) and values.ndim == 2:
+        return kernels.LabelImage(values, [int(id) for id in np.unique(values) if id != 0])
+    return masks
+
+
+def _as_conversation(text: Any) -> Sequence[Message]:
+    """Messages of a question or a list of messages, with their types checked."""
+    messages = [{"role": "user", "content": text}] if isinstance(text, str) else text
+    for message in messages:
+        if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
+            raise _bad_question(
+                'a message must be {"role": ..., "content": text}, got '
+                f"{type(message).__name__} {message!r}"[:300]
+            )
+        if message.get("role") not in _ROLES:
+            raise _bad_question(f"role must be one of {_ROLES}, got {message.get('role')!r}")
+    return messages
+
+
+def _as_rgb(image: Any) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3) of an array, tensor or PIL image."""
+    if hasattr(image, "convert"):
+        image = image.convert("RGB")
+    pixels = np.asarray(image)
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
+        raise _bad_input(
+            f"an image must be uint8 (height, width, 3) in RGB order, got {pixels.dtype} "
+            f"{pixels.shape}"
+        )
+    return pixels
+
+
+def _as_depth(depth: Any) -> NDArray:
+    """(H, W) of an array, tensor or PIL image; a grey image may come with equal channels."""
+    values = np.asarray(depth)
+    if values.ndim == 3 and values.shape[2] in (1, 3) and np.all(values == values[..., :1]):
+        values = values[..., 0]
+    if values.ndim != 2 or values.dtype.kind not in "uif" or not values.size:
+        raise _bad_input(
+            "a depth image must be (height, width) of integers or floats, not a colour map, got "
+            f"{values.dtype} {values.shape}"
+        )
+    return values
+
+
+def _scale(levels: NDArray[np.uint8], value_range: Sequence[float]) -> torch.Tensor:
+    """Levels 0 to 255 as float32 in (low, high)."""
+    low, high = value_range
+    return torch.from_numpy((levels / np.float32(255) * (high - low) + low).astype(np.float32))
+
+
+def _of_length(name: str, values: Any, length: int) -> Sequence[Any]:
+    if len(values) != length:
+        raise ValueError(
+            f"{name} must be a list with one entry for each of the {length} texts, got "
+            f"{len(values)}"
+        )
+    return values
+
+
+def _add_placeholders(tokenizer: Any, config: SmolRGPTConfig) -> None:
+    """Give the tokenizer the three placeholders, and check their ids."""
+    wanted = {
+        config.image_token: config.image_token_id,
+        config.mask_rgb_token: config.mask_rgb_token_id,
+        config.mask_depth_token: config.mask_depth_token_id,
+    }
+    vocabulary = tokenizer.get_vocab()
+    missing = [token for token in wanted if token not in vocabulary]
+    if missing:
+        tokenizer.add_tokens(missing, special_tokens=True)
+    found = {token: tokenizer.convert_tokens_to_ids(token) for token in wanted}
+    if found != wanted:
+        raise ValueError(
+            f"the tokenizer gives the placeholders the ids {found}, the configuration says "
+            f"{wanted}; use the tokenizer that the checkpoint was trained with"
+        )
+
+
+def _bad_question(message: str) -> SpatialError:
+    return SpatialError(Status.BAD_QUESTION, message)
+
+
+def _bad_input(message: str) -> SpatialError:
+    return SpatialError(Status.BAD_INPUT, message)

@@ -1,0 +1,282 @@
+"""What was asked and answered, for people: a table in the terminal and a page for the browser.
+
+Rows are plain text made by `compare_with_truth` and `ReportRow`; nothing is computed here but
+counts and medians.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from pathlib import Path
+from statistics import median
+from string import Template
+
+import numpy as np
+from numpy.typing import NDArray
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from smolrgpt_core.errors import Status
+from smolrgpt_core.files import encode_image, write_file
+from smolrgpt_core.question import Category
+
+TOTAL = "total"
+"""The latency stage that stands for the whole way of a question."""
+
+WIDE_CONSOLE = 110
+"""Columns from which on the table has one column for each latency stage."""
+
+
+@dataclass(frozen=True, eq=False)
+class ReportRow:
+    """One question and what came of it.
+
+    Attributes:
+        question: as asked, regions by their names.
+        category: what was asked.
+        answer_text: the answer, or the reason for none.
+        truth_text: the right answer.
+        error_text: how far the answer is from the truth; empty if nothing can be said.
+        within_tolerance: whether the answer counts as right.
+        latency: seconds by stage; `TOTAL` is the whole.
+        status: outcome of the question.
+        image: annotated picture, uint8 (H, W, 3) RGB, or None.
+    """
+
+    question: str
+    category: Category
+    answer_text: str
+    truth_text: str
+    error_text: str
+    within_tolerance: bool
+    latency: Mapping[str, float] = field(default_factory=dict)
+    status: Status = Status.OK
+    image: NDArray[np.uint8] | None = None
+
+    @property
+    def verdict(self) -> str:
+        """`right`, `wrong` or `no answer`."""
+        if self.status is not Status.OK:
+            return "no answer"
+        return "right" if self.within_tolerance else "wrong"
+
+
+def print_report(rows: Sequence[ReportRow], console: Console) -> None:
+    """Print a table with a row for each question; below it, why answers are missing, and totals."""
+    stages = list(dict.fromkeys(stage for row in rows for stage in row.latency))
+    shown = stages if console.width >= WIDE_CONSOLE else [s for s in stages if s == TOTAL]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table.add_column("", no_wrap=True)
+    table.add_column("Question", ratio=1)
+    table.add_column("Answer")
+    table.add_column("Truth")
+    table.add_column("Error", justify="right")
+    for stage in shown:
+        table.add_column(f"{stage}\nms", justify="right", no_wrap=True)
+    for row in rows:
+        answer = row.answer_text if row.status is Status.OK else row.status.name
+        cells = [row.question, answer, row.truth_text, row.error_text]
+        times = [_milliseconds(row.latency.get(stage)) for stage in shown]
+        table.add_row(_mark(row), *(Text(cell) for cell in [*cells, *times]))
+    console.print(table)
+    for row in rows:
+        if row.status is not Status.OK:
+            console.print(Text(f"{row.status.name}: {row.answer_text}", "yellow"))
+    console.print(Text(summary(rows)))
+
+
+def summary(rows: Sequence[ReportRow]) -> str:
+    """One line: how many answers are right, and the median latency of each stage."""
+    right = sum(row.within_tolerance for row in rows)
+    stages = dict.fromkeys(stage for row in rows for stage in row.latency)
+    times = ", ".join(f"{stage} {_milliseconds(_median(rows, stage))} ms" for stage in stages)
+    return f"{right} of {len(rows)} answers right" + (f"; median latency: {times}" if times else "")
+
+
+def write_html_report(
+    rows: Sequence[ReportRow],
+    path: Path,
+    title: str,
+    subtitle: str,
+    overview: Mapping[str, NDArray[np.uint8]] | None = None,
+) -> None:
+    """Write one HTML file that needs no other file.
+
+    Args:
+        rows: a card each.
+        path: where to write.
+        title: heading.
+        subtitle: a sentence below it: what was asked, with which settings.
+        overview: pictures above the cards by their caption, uint8 (H, W, 3) RGB.
+    """
+    page = PAGE.substitute(
+        title=escape(title),
+        subtitle=escape(subtitle),
+        style=STYLE,
+        tiles="".join(_tile(value, name) for name, value in _totals(rows).items()),
+        overview="".join(_figure(image, caption) for caption, image in (overview or {}).items()),
+        cards="".join(_card(row) for row in rows),
+    )
+    write_file(path, page.encode())
+
+
+def _mark(row: ReportRow) -> Text:
+    marks = {"right": ("✓", "green"), "wrong": ("✗", "bold red"), "no answer": ("-", "yellow")}
+    return Text(*marks[row.verdict])
+
+
+def _milliseconds(seconds: float | None) -> str:
+    if seconds is None:
+        return ""
+    return f"{seconds * 1000:.0f}" if seconds >= 0.01 else f"{seconds * 1000:.1f}"
+
+
+def _median(rows: Sequence[ReportRow], stage: str) -> float | None:
+    times = [row.latency[stage] for row in rows if stage in row.latency]
+    return median(times) if times else None
+
+
+def _totals(rows: Sequence[ReportRow]) -> dict[str, str]:
+    """Figures of the page's tiles by their name."""
+    totals = {"answers right": _share(rows)}
+    for category in Category:
+        of_category = [row for row in rows if row.category is category]
+        if of_category:
+            totals[_category_name(category)] = _share(of_category)
+    latency = _median(rows, TOTAL)
+    if latency is not None:
+        totals["median latency"] = f"{_milliseconds(latency)} ms"
+    return totals
+
+
+def _share(rows: Sequence[ReportRow]) -> str:
+    return f"{sum(row.within_tolerance for row in rows)} / {len(rows)}"
+
+
+def _category_name(category: Category) -> str:
+    names = {Category.LEFT_RIGHT: "left or right", Category.MCQ: "which one"}
+    return names.get(category, category.name.lower())
+
+
+def _tile(value: str, name: str) -> str:
+    return f'<div class="tile"><b>{escape(value)}</b><span>{escape(name)}</span></div>'
+
+
+def _figure(image: NDArray[np.uint8], caption: str) -> str:
+    return f"<figure>{_picture(image, caption)}<figcaption>{escape(caption)}</figcaption></figure>"
+
+
+def _picture(image: NDArray[np.uint8], description: str) -> str:
+    data = base64.b64encode(encode_image(image, ".jpg")).decode("ascii")
+    return f'<img src="data:image/jpeg;base64,{data}" alt="{escape(description)}">'
+
+
+def _card(row: ReportRow) -> str:
+    facts = {"Answer": row.answer_text, "Truth": row.truth_text, "Error": row.error_text}
+    times = [f"{stage} {_milliseconds(seconds)} ms" for stage, seconds in row.latency.items()]
+    facts["Latency"] = " · ".join(times)
+    lines = "".join(
+        f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in facts.items() if text
+    )
+    verdict = row.verdict
+    if row.status is not Status.OK:
+        verdict += f": {row.status.name}"
+    return CARD.substitute(
+        kind=row.verdict.replace(" ", "-"),
+        verdict=escape(verdict),
+        category=escape(_category_name(row.category)),
+        question=escape(row.question),
+        picture="" if row.image is None else _picture(row.image, row.question),
+        facts=lines,
+    )
+
+
+CARD = Template("""
+<article class="$kind">
+$picture
+<div class="body">
+<p class="labels"><span class="verdict">$verdict</span><span>$category</span></p>
+<h2>$question</h2>
+<dl>$facts</dl>
+</div>
+</article>
+""")
+
+PAGE = Template("""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<title>$title</title>
+<style>$style</style>
+</head>
+<body>
+<header>
+<h1>$title</h1>
+<p>$subtitle</p>
+<div class="tiles">$tiles</div>
+</header>
+<section class="overview">$overview</section>
+<main>$cards</main>
+</body>
+</html>
+""")
+
+STYLE = """
+:root {
+  --page: #f4f5f8; --card: #ffffff; --text: #1b1f2a; --soft: #667085; --line: #e2e5ec;
+  --right: #15803d; --wrong: #c0262d; --none: #a16207;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #12141a; --card: #1b1e27; --text: #e8eaf0; --soft: #98a1b3; --line: #2c313d;
+    --right: #4ade80; --wrong: #f87171; --none: #facc15;
+  }
+}
+* { box-sizing: border-box; }
+body {
+  margin: 0 auto; padding: 2.5rem 1.5rem 4rem; max-width: 1240px;
+  background: var(--page); color: var(--text);
+  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
+}
+h1 { margin: 0; font-size: 1.9rem; letter-spacing: -0.02em; }
+header p { margin: 0.3rem 0 1.4rem; color: var(--soft); }
+.tiles { display: flex; flex-wrap: wrap; gap: 0.75rem; }
+.tile {
+  flex: 1 1 8rem; padding: 0.8rem 1rem; border: 1px solid var(--line); border-radius: 12px;
+  background: var(--card);
+}
+.tile b { display: block; font-size: 1.5rem; font-variant-numeric: tabular-nums; }
+.tile span { color: var(--soft); font-size: 0.85rem; }
+.overview, main {
+  display: grid; gap: 1.25rem; margin-top: 1.5rem;
+  grid-template-columns: repeat(auto-fill, minmax(min(100%, 480px), 1fr));
+}
+figure { margin: 0; }
+img { display: block; width: 100%; height: auto; border-radius: 12px; }
+figcaption { padding: 0.4rem 0.2rem; color: var(--soft); font-size: 0.85rem; }
+article {
+  overflow: hidden; border: 1px solid var(--line); border-radius: 12px; background: var(--card);
+}
+article img { border-radius: 0; }
+.body { padding: 1rem 1.2rem 1.2rem; }
+.labels { display: flex; gap: 0.5rem; margin: 0; font-size: 0.8rem; color: var(--soft); }
+.labels span { padding: 0.1rem 0.6rem; border: 1px solid var(--line); border-radius: 99px; }
+.labels .verdict { font-weight: 600; border-color: currentColor; }
+.right .verdict { color: var(--right); }
+.wrong .verdict { color: var(--wrong); }
+.no-answer .verdict { color: var(--none); }
+h2 { margin: 0.7rem 0; font-size: 1.05rem; line-height: 1.35; overflow-wrap: anywhere; }
+dl {
+  display: grid; grid-template-columns: max-content 1fr; gap: 0.2rem 1rem; margin: 0;
+  font-size: 0.92rem; overflow-wrap: anywhere;
+}
+dt { color: var(--soft); }
+dd { margin: 0; font-variant-numeric: tabular-nums; }
+"""

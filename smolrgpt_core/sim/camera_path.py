@@ -1,0 +1,201 @@
+"""A smooth closed way of the camera through a hall, always looking at several objects.
+
+The camera sways along the free lane (or above it, under the ceiling) while its line of sight
+wanders over the staging area. Of a few ways drawn from the seed, the one that sees most is taken;
+what a pose sees is estimated from the objects' boxes, without rendering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.sim.camera import CameraPose
+from smolrgpt_core.sim.config import WarehouseConfig
+from smolrgpt_core.sim.hall import Hall
+from smolrgpt_core.sim.objects import SceneObject
+
+CANDIDATES = 10
+PHASES = 12
+ESTIMATE_INTRINSICS = CameraIntrinsics.from_vertical_fov(96, 72, 60.0)
+NOTICEABLE_PIXELS = 10
+CLEAR_SHARE = 0.3
+"""An object of which less is visible adds nothing to an overview."""
+NEAR_M = 0.3
+PIXEL_LIMIT = 16000.0
+"""Coordinates that OpenCV still draws."""
+
+
+@dataclass(frozen=True)
+class CameraPath:
+    """A closed way; all lengths in metres, world frame.
+
+    Attributes:
+        middle: (x, y, z) that the camera sways around.
+        sway: amplitude along x and y.
+        target: (x, y, z) that the line of sight sways around.
+        target_sway: amplitude of the target along x and y.
+        lag: how far the target is behind the camera, share of the whole way.
+        start: position on the way that counts as 0.
+    """
+
+    middle: tuple[float, float, float]
+    sway: tuple[float, float]
+    target: tuple[float, float, float]
+    target_sway: tuple[float, float]
+    lag: float
+    start: float = 0.0
+
+    def pose(self, position: float) -> CameraPose:
+        """Where the camera is at a share of the way; 1 is 0 again."""
+        place = _sway(self.middle, self.sway, self.start + position)
+        target = _sway(self.target, self.target_sway, self.start + position - self.lag)
+        ahead = target - place
+        yaw = float(np.arctan2(ahead[1], ahead[0]))
+        pitch = float(np.arctan2(ahead[2], np.hypot(ahead[0], ahead[1])))
+        return CameraPose(place, yaw, pitch)
+
+
+def _sway(
+    middle: tuple[float, float, float], sway: tuple[float, float], position: float
+) -> NDArray[np.float64]:
+    angle = 2 * np.pi * position
+    return np.asarray(middle) + (sway[0] * np.sin(angle), sway[1] * np.cos(2 * angle), 0.0)
+
+
+def find_camera_path(
+    objects: Sequence[SceneObject], hall: Hall, config: WarehouseConfig, seed: int
+) -> CameraPath:
+    """The best of a few ways drawn from the seed, starting at its best overview."""
+    rng = np.random.default_rng([seed, 2])
+    view = config.camera_view
+    if view == "any":
+        view = "robot" if rng.random() < 0.6 else "ceiling"
+    draw = _robot_path if view == "robot" else _ceiling_path
+    paths = [draw(hall, config, rng) for _ in range(CANDIDATES)]
+    phases = np.arange(PHASES) / PHASES
+    corners = np.stack([_box_corners(item) for item in objects])
+    scores = [
+        [overview_score(objects, corners, path.pose(phase)) for phase in phases] for path in paths
+    ]
+    best = int(np.argmax([min(row) + max(row) for row in scores]))
+    return replace(paths[best], start=float(phases[int(np.argmax(scores[best]))]))
+
+
+def _robot_path(hall: Hall, config: WarehouseConfig, rng: np.random.Generator) -> CameraPath:
+    """In the free lane, at the height of a robot's mast."""
+    lane_y = -hall.width_m / 2 + rng.uniform(0.7, 2.0)
+    reach = hall.length_m / 2 - 4.0
+    height = rng.uniform(*config.robot_camera_height_m)
+    return CameraPath(
+        middle=(float(rng.uniform(-2, 2)), float(lane_y), float(height)),
+        sway=(float(rng.uniform(0.35, 0.7) * reach), float(rng.uniform(0, 0.4))),
+        target=(float(rng.uniform(-1.5, 1.5)), lane_y + 6.5, float(rng.uniform(-0.5, 0.6))),
+        target_sway=(float(rng.uniform(0.1, 0.45) * reach), 0.5),
+        lag=float(rng.uniform(-0.1, 0.1)),
+    )
+
+
+def _ceiling_path(hall: Hall, config: WarehouseConfig, rng: np.random.Generator) -> CameraPath:
+    """Under the roof, looking down at an angle."""
+    lowest, highest = config.ceiling_camera_height_m
+    height = min(float(rng.uniform(lowest, highest)), hall.height_m - 1.2)
+    y = -hall.width_m / 2 + rng.uniform(0.5, 2.5)
+    reach = hall.length_m / 2 - 4.0
+    return CameraPath(
+        middle=(float(rng.uniform(-2, 2)), float(y), height),
+        sway=(float(rng.uniform(0.2, 0.6) * reach), float(rng.uniform(0, 0.3))),
+        target=(float(rng.uniform(-1, 1)), y + float(rng.uniform(6.0, 8.0)), 0.3),
+        target_sway=(float(rng.uniform(0.1, 0.4) * reach), 0.5),
+        lag=float(rng.uniform(-0.1, 0.1)),
+    )
+
+
+def overview_score(
+    objects: Sequence[SceneObject], corners: NDArray[np.float64], pose: CameraPose
+) -> float:
+    """How much of the warehouse a picture shows: objects clearly seen, and the kinds of them.
+
+    Args:
+        objects: all N objects.
+        corners: (N, 8, 3) world corners of their boxes.
+        pose: of the camera.
+    """
+    shares = estimate_visible_shares(objects, corners, pose)
+    shown = [item for item in objects if shares.get(item.id, 0.0) >= CLEAR_SHARE]
+    kinds = {(item.label, item.loaded) for item in shown}
+    standing = sum(item.label in ("pallet", "transporter") for item in shown)
+    buffers = sum(shares.get(item.id, 0.0) for item in objects if item.label == "buffer")
+    return standing + 4.0 * len(kinds) + 5.0 * buffers
+
+
+def estimate_visible_shares(
+    objects: Sequence[SceneObject], corners: NDArray[np.float64], pose: CameraPose
+) -> dict[int, float]:
+    """Visible share of each object by id; objects of a few pixels, or none, are left out.
+
+    Every object counts as its solid box, painted from far to near on a small picture, buffers
+    first.
+    """
+    canvas = np.zeros((ESTIMATE_INTRINSICS.height, ESTIMATE_INTRINSICS.width), dtype=np.uint8)
+    boxes = pose.to_optical(corners)
+    distance = boxes[..., 2].mean(axis=1) + [1e3 * (item.label == "buffer") for item in objects]
+    areas: dict[int, float] = {}
+    for index in np.argsort(-distance):
+        id = objects[index].id
+        for outline in project_hulls(boxes[index : index + 1], ESTIMATE_INTRINSICS):
+            cv2.fillConvexPoly(canvas, np.round(outline).astype(np.int32), id)
+            areas[id] = cv2.contourArea(outline)
+    counts = np.bincount(canvas.ravel(), minlength=256)
+    return {
+        id: float(min(counts[id] / max(area, 1.0), 1.0))
+        for id, area in areas.items()
+        if counts[id] >= NOTICEABLE_PIXELS
+    }
+
+
+def _box_corners(item: SceneObject) -> NDArray[np.float64]:
+    """(8, 3) world corners of the bounding box."""
+    signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / 2
+    return (signs * item.size) @ item.rotation.T + item.centre
+
+
+def project_hulls(
+    hulls: NDArray[np.float64], intrinsics: CameraIntrinsics, near_m: float = NEAR_M
+) -> list[NDArray[np.float32]]:
+    """Outlines (M, 2) in pixels of convex hulls of points (N, K, 3) in the optical frame.
+
+    What is nearer than `near_m` is cut off; a hull of which nothing remains has no outline.
+    """
+    entire = (hulls[..., 2] >= near_m).all(axis=1)
+    outlines = list(_project(hulls[entire], intrinsics))
+    for hull in hulls[~entire]:
+        clipped = clip_near(hull, near_m)
+        if len(clipped) >= 3:
+            outlines.append(_project(clipped, intrinsics))
+    return [cv2.convexHull(outline)[:, 0] for outline in outlines]
+
+
+def _project(points: NDArray[np.float64], intrinsics: CameraIntrinsics) -> NDArray[np.float32]:
+    """Pixels (..., 2) of points (..., 3) in front of the camera, far ones outside cut off."""
+    scaled = points[..., :2] / points[..., 2:]
+    pixels = scaled * (intrinsics.fx, intrinsics.fy) + (intrinsics.cx, intrinsics.cy)
+    return np.clip(pixels, -PIXEL_LIMIT, PIXEL_LIMIT).astype(np.float32)
+
+
+def clip_near(points: NDArray[np.float64], near_m: float) -> NDArray[np.float64]:
+    """Points whose hull is the part of the hull of points (K, 3) that lies beyond z = near_m."""
+    inside = points[:, 2] >= near_m
+    if inside.all():
+        return points
+    front, behind = points[inside], points[~inside]
+    if len(front) == 0:
+        return front
+    share = (near_m - behind[None, :, 2]) / (front[:, None, 2] - behind[None, :, 2])
+    crossing = behind[None] + share[..., None] * (front[:, None] - behind[None])
+    return np.concatenate([front, crossing.reshape(-1, 3)])

@@ -1,0 +1,75 @@
+"""Rectangles on the floor: where objects stand, and whether two of them collide."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """Rectangle on the floor.
+
+    Attributes:
+        x, y: middle in world metres.
+        length, width: sides along the rectangle's own x and y axes, metres.
+        yaw_rad: direction of its x axis.
+    """
+
+    x: float
+    y: float
+    length: float
+    width: float
+    yaw_rad: float = 0.0
+
+    @property
+    def axes(self) -> NDArray[np.float64]:
+        """(2, 2): its unit x and y axes, one per row."""
+        cosine, sine = np.cos(self.yaw_rad), np.sin(self.yaw_rad)
+        return np.array([[cosine, sine], [-sine, cosine]])
+
+    @property
+    def corners(self) -> NDArray[np.float64]:
+        """(4, 2) world metres, anticlockwise."""
+        signs = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
+        return (signs * (self.length, self.width)) @ self.axes + (self.x, self.y)
+
+    def grown(self, margin_m: float) -> Footprint:
+        """The rectangle with every side moved outwards (inwards if negative)."""
+        return Footprint(
+            self.x,
+            self.y,
+            max(self.length + 2 * margin_m, 0.0),
+            max(self.width + 2 * margin_m, 0.0),
+            self.yaw_rad,
+        )
+
+    def overlaps(self, other: Footprint) -> bool:
+        """Whether the rectangles share an area (separating axis test)."""
+        a, b = self.corners, other.corners
+        for axis in (*self.axes, *other.axes):
+            along_a, along_b = a @ axis, b @ axis
+            if along_a.max() <= along_b.min() or along_b.max() <= along_a.min():
+                return False
+        return True
+
+    def contains(self, other: Footprint) -> bool:
+        """Whether the other rectangle lies inside completely."""
+        return all(self.signed_distance(x, y) >= 0 for x, y in other.corners)
+
+    def signed_distance(self, x: float, y: float) -> float:
+        """Metres from a point to the nearest edge: positive inside, negative outside."""
+        local = self.axes @ (x - self.x, y - self.y)
+        outside = np.abs(local) - np.array([self.length, self.width]) / 2
+        if outside.max() <= 0:
+            return float(-outside.max())
+        return float(-np.hypot(*np.maximum(outside, 0.0)))
+
+
+def is_free(candidate: Footprint, taken: Iterable[Footprint], clearance_m: float) -> bool:
+    """Whether a rectangle keeps the clearance to all others."""
+    grown = candidate.grown(clearance_m)
+    return not any(grown.overlaps(other) for other in taken)

@@ -1,0 +1,365 @@
+"""Places everything in a hall by seed: shelves, buffers, pallets, transporters, in this order.
+
+Every object keeps a clearance to all others; a lane along the south wall stays free for the
+camera. Nothing is rendered here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.sim.config import LABEL_ID_RANGES, WarehouseConfig
+from smolrgpt_core.sim.footprints import Footprint, is_free
+from smolrgpt_core.sim.hall import Hall, draw_hall
+from smolrgpt_core.sim.objects import SceneObject
+from smolrgpt_core.sim.pallets import (
+    LOAD_KINDS,
+    PALLET_HEIGHT_M,
+    PALLET_MODELS,
+    STACKABLE_LOADS,
+    PalletModel,
+    load_parts,
+    pallet_base,
+)
+from smolrgpt_core.sim.parts import bounding_box, yaw_rotation
+from smolrgpt_core.sim.racks import BAY_DEPTH_M, BAY_WIDTH_M, rack_bay, rack_levels
+from smolrgpt_core.sim.transporters import (
+    TRANSPORTER_COLOURS,
+    TRANSPORTER_MODELS,
+    TransporterKind,
+    transporter_parts,
+)
+
+LANE_WIDTH_M = 2.6
+"""Strip along the south wall that stays free for the camera."""
+BAY_GAP_M = 0.02
+WALL_GAP_M = 0.35
+PALLET_CLEARANCE_M = 0.1
+TRANSPORTER_CLEARANCE_M = 0.3
+BUFFER_CLEARANCE_M = 0.7
+STACK_LIMIT_M = 0.95
+"""Highest load that carries a second pallet."""
+TRIES = 80
+
+
+@dataclass(frozen=True)
+class _Bounds:
+    """Rectangle of the staging area in world metres."""
+
+    x: tuple[float, float]
+    y: tuple[float, float]
+
+    def contains(self, footprint: Footprint) -> bool:
+        corners = footprint.corners
+        low, high = (self.x[0], self.y[0]), (self.x[1], self.y[1])
+        return bool(np.all(corners >= low) and np.all(corners <= high))
+
+
+def lay_out_warehouse(seed: int, config: WarehouseConfig) -> tuple[Hall, list[SceneObject]]:
+    """The hall and all objects of a scene.
+
+    Raises:
+        SpatialError: BAD_INPUT when there is no room for the smallest numbers of the configuration.
+    """
+    rng = np.random.default_rng([seed, 1])
+    hall = draw_hall(config, rng)
+    layout = _Layout(config, hall, rng)
+    layout.place_shelves()
+    layout.place_buffers()
+    layout.place_transporters()
+    layout.place_pallets()
+    return hall, layout.objects
+
+
+class _Layout:
+    """The objects placed so far, and the floor that they take."""
+
+    def __init__(self, config: WarehouseConfig, hall: Hall, rng: np.random.Generator) -> None:
+        self.config = config
+        self.hall = hall
+        self.rng = rng
+        self.objects: list[SceneObject] = []
+        self.taken: list[Footprint] = []
+        self.buffers: list[SceneObject] = []
+        self.has_side_racks = False
+        self._pallet_ids: list[int] = []
+        count = self._draw(config.pallets)
+        self.pallet_count = count
+        ids = LABEL_ID_RANGES["pallet"]
+        self._pallet_ids = [int(id) for id in rng.permutation(ids[:count])]
+
+    # Shelves
+
+    def place_shelves(self) -> None:
+        """A row of bays along the north wall; what does not fit goes along the east wall."""
+        count = self._draw(self.config.shelves)
+        spots = self._shelf_spots()
+        if len(spots) < self.config.shelves[0]:
+            raise _no_room("shelves", self.config.shelves[0], len(spots))
+        count = min(count, len(spots))
+        levels = rack_levels(self.hall.height_m, self.rng)
+        for id, (x, y, yaw) in zip(LABEL_ID_RANGES["shelf"], spots[:count], strict=False):
+            parts = tuple(rack_bay(levels, self.rng))
+            self._add(SceneObject(id, "shelf", "pallet rack", (x, y, 0.0), yaw, parts))
+        self.has_side_racks = any(yaw != 0.0 for _, _, yaw in spots[:count])
+
+    def _shelf_spots(self) -> list[tuple[float, float, float]]:
+        """(x, y, yaw) of all places for bays, the most wanted first."""
+        pitch = BAY_WIDTH_M + BAY_GAP_M
+        north_y = self.hall.width_m / 2 - WALL_GAP_M - BAY_DEPTH_M / 2
+        east_x = self.hall.length_m / 2 - WALL_GAP_M - BAY_DEPTH_M / 2
+        room = self.hall.length_m - 2 * (BAY_DEPTH_M + 2.5)
+        columns = int(room / pitch)
+        north = [((index + 0.5) * pitch - columns * pitch / 2) for index in range(columns)]
+        north.sort(key=abs)
+        low, high = self._lane_end() + 0.8, north_y - BAY_DEPTH_M / 2 - 1.8
+        rows = max(int((high - low) / pitch), 0)
+        side = self.rng.choice([-1.0, 1.0])
+        east = [high - (index + 0.5) * pitch for index in range(rows)]
+        first = self.rng.integers(3, 7)
+        spots = [(x, north_y, 0.0) for x in north]
+        sides = [(side * east_x, y, -side * np.pi / 2) for y in east]
+        return spots[:first] + sides + spots[first:]
+
+    # Buffers
+
+    def place_buffers(self) -> None:
+        """The first two side by side in the middle of the hall, the others where there is room."""
+        count = self._draw(self.config.buffers)
+        for id in LABEL_ID_RANGES["buffer"][:count]:
+            footprint = self._find_buffer(id)
+            if footprint is None:
+                break
+            self.buffers.append(_buffer(id, footprint))
+        if len(self.buffers) < self.config.buffers[0]:
+            raise _no_room("buffers", self.config.buffers[0], len(self.buffers))
+        self.objects += self.buffers
+
+    def _find_buffer(self, id: int) -> Footprint | None:
+        others = [buffer.footprint for buffer in self.buffers]
+        low, high = self.config.buffer_side_m
+        for attempt in range(TRIES):
+            largest = max(low, high - (high - low) * attempt / TRIES)
+            length, width = self.rng.uniform(low, largest, size=2)
+            area = self._staging(0.3)
+            y = self.rng.uniform(*area.y)
+            x = self.rng.uniform(*area.x)
+            if id <= 2:
+                x = (-1 if id == 1 else 1) * (length / 2 + self.rng.uniform(0.4, 0.9))
+                y = area.y[0] + width / 2 + self.rng.uniform(0.0, 2.5)
+            candidate = Footprint(float(x), float(y), float(length), float(width))
+            if area.contains(candidate) and is_free(candidate, others, BUFFER_CLEARANCE_M):
+                return candidate
+        return None
+
+    # Transporters
+
+    def place_transporters(self) -> None:
+        """Vehicles on free floor, some in a buffer, some with a pallet."""
+        count = self._draw(self.config.transporters)
+        loaded = self._which_are_loaded(count)
+        for index, id in enumerate(LABEL_ID_RANGES["transporter"][:count]):
+            kind = list(TransporterKind)[self.rng.integers(len(TransporterKind))]
+            model = TRANSPORTER_MODELS[kind]
+            spot = self._find_transporter_spot(model.size[0], model.size[1])
+            if spot is None:
+                if index < self.config.transporters[0]:
+                    raise _no_room("transporters", self.config.transporters[0], index)
+                return
+            colour = TRANSPORTER_COLOURS[self.rng.integers(len(TRANSPORTER_COLOURS))]
+            vehicle = SceneObject(
+                id,
+                "transporter",
+                kind.value,
+                (spot.x, spot.y, 0.0),
+                spot.yaw_rad,
+                tuple(transporter_parts(kind, colour)),
+            )
+            self._add_transporter(vehicle, kind, bool(loaded[index]))
+
+    def _which_are_loaded(self, count: int) -> np.ndarray:
+        """(count,) bool; both kinds occur when there are two or more and the share allows it."""
+        share = self.config.transporter_share_loaded
+        loaded = self.rng.random(count) < share
+        if count >= 2 and 0 < share < 1:
+            loaded[:2] = self.rng.permutation([False, True])
+        return loaded
+
+    def _find_transporter_spot(self, length: float, width: float) -> Footprint | None:
+        area = self._staging(0.4)
+        for _ in range(TRIES):
+            x, y = self.rng.uniform(*area.x) * 0.75, self.rng.uniform(*area.y)
+            yaw = self.rng.integers(4) * np.pi / 2 + self.rng.normal(0, 0.25)
+            spot = Footprint(float(x), float(y), length, width, float(yaw))
+            if area.contains(spot) and is_free(spot, self.taken, TRANSPORTER_CLEARANCE_M):
+                return spot
+        return None
+
+    def _add_transporter(self, vehicle: SceneObject, kind: TransporterKind, loaded: bool) -> None:
+        if not loaded or not self._pallet_ids:
+            self._add(vehicle)
+            return
+        model = PALLET_MODELS[self.rng.integers(len(PALLET_MODELS))]
+        offset = vehicle.rotation @ np.asarray(TRANSPORTER_MODELS[kind].load_centre)
+        origin = np.asarray(vehicle.origin) + offset
+        turned = float(self.rng.integers(2) * np.pi)
+        cargo = self._pallet(model, origin, vehicle.yaw + turned, 1.3, vehicle.id)
+        self._add(replace(vehicle, cargo_id=cargo.id))
+        self._add(cargo)
+
+    # Pallets
+
+    def place_pallets(self) -> None:
+        """Pallets on the floor, by the shares of the configuration, some with a second on top."""
+        while self._pallet_ids:
+            model = PALLET_MODELS[self.rng.integers(len(PALLET_MODELS))]
+            spot = self._find_pallet_spot(model)
+            if spot is None:
+                break
+            self._add_pallet(model, spot)
+        placed = self.pallet_count - len(self._pallet_ids)
+        if placed < self.config.pallets[0]:
+            raise _no_room("pallets", self.config.pallets[0], placed)
+
+    def _add_pallet(self, model: PalletModel, spot: Footprint) -> None:
+        """A pallet, and a second one on top where its load allows it."""
+        origin = np.array([spot.x, spot.y, 0.0])
+        pallet = self._pallet(model, origin, spot.yaw_rad, self.config.load_height_m[1], None)
+        flat = pallet.kind.split()[1] in STACKABLE_LOADS
+        top = float(pallet.size[2])
+        stacks = self.rng.random() < self.config.pallet_share_stacked
+        if not (stacks and flat and top - PALLET_HEIGHT_M <= STACK_LIMIT_M and self._pallet_ids):
+            self._add(pallet)
+            return
+        yaw = spot.yaw_rad + float(self.rng.normal(0, 0.015))
+        upper = self._pallet(model, origin + (0, 0, top), yaw, 1.0, pallet.id)
+        self._add(replace(pallet, cargo_id=upper.id))
+        self._add(upper)
+
+    def _pallet(
+        self,
+        model: PalletModel,
+        origin: np.ndarray,
+        yaw: float,
+        highest_load_m: float,
+        carrier_id: int | None,
+    ) -> SceneObject:
+        """A pallet with a load drawn by the configuration."""
+        wood = f"wood{self.rng.integers(3)}"
+        parts = pallet_base(model, wood)
+        kind = "empty"
+        if self.rng.random() >= self.config.pallet_share_empty:
+            kind = LOAD_KINDS[self.rng.integers(len(LOAD_KINDS))]
+            low, high = self.config.load_height_m
+            height = float(self.rng.uniform(low, max(low, min(high, highest_load_m))))
+            parts += load_parts(kind, model, height, self.rng)
+        tint = tuple(float(value) for value in self.rng.uniform(0.86, 1.0) * np.ones(3))
+        return SceneObject(
+            self._pallet_ids.pop(),
+            "pallet",
+            f"{model.name} {kind}",
+            (float(origin[0]), float(origin[1]), float(origin[2])),
+            float(yaw),
+            tuple(parts),
+            tint=(tint[0], tint[1], tint[2]),
+            carrier_id=carrier_id,
+        )
+
+    def _find_pallet_spot(self, model: PalletModel) -> Footprint | None:
+        """A free place of the kind that the shares of the configuration ask for."""
+        draw = self.rng.random()
+        in_buffer = self.config.pallet_share_in_buffer
+        on_edge = self.config.pallet_share_on_edge
+        area = self._staging(0.2)
+        finders = [self._beside_buffers]
+        if self.buffers and draw < in_buffer:
+            finders.insert(0, self._inside_buffer)
+        elif self.buffers and draw < in_buffer + on_edge:
+            finders.insert(0, self._on_buffer_edge)
+        for find in finders:
+            for _ in range(TRIES):
+                spot = find(model)
+                if (
+                    spot is not None
+                    and area.contains(spot)
+                    and is_free(spot, self.taken, PALLET_CLEARANCE_M)
+                ):
+                    return spot
+        return None
+
+    def _inside_buffer(self, model: PalletModel) -> Footprint | None:
+        """Completely inside a buffer, nearly parallel to its sides."""
+        buffer = self._any_buffer().footprint
+        yaw = buffer.yaw_rad + self._tidy_yaw()
+        local = self.rng.uniform(-0.5, 0.5, size=2) * (buffer.length, buffer.width)
+        x, y = local @ buffer.axes + (buffer.x, buffer.y)
+        spot = Footprint(float(x), float(y), model.length_m, model.width_m, yaw)
+        return spot if buffer.contains(spot.grown(0.08)) else None
+
+    def _on_buffer_edge(self, model: PalletModel) -> Footprint | None:
+        """Across the edge of a buffer, but with its middle clearly on one side."""
+        buffer = self._any_buffer().footprint
+        spot = self._anywhere(model)
+        margin = abs(buffer.signed_distance(spot.x, spot.y))
+        return spot if 0.15 < margin < 0.4 else None
+
+    def _beside_buffers(self, model: PalletModel) -> Footprint | None:
+        """Outside all buffers."""
+        spot = self._anywhere(model)
+        buffers = [buffer.footprint for buffer in self.buffers]
+        return spot if is_free(spot, buffers, 0.15) else None
+
+    def _anywhere(self, model: PalletModel) -> Footprint:
+        area = self._staging(0.2)
+        x, y = self.rng.uniform(*area.x), self.rng.uniform(*area.y)
+        yaw = self._tidy_yaw() + float(self.rng.normal(0, 0.1))
+        return Footprint(float(x), float(y), model.length_m, model.width_m, yaw)
+
+    def _any_buffer(self) -> SceneObject:
+        return self.buffers[self.rng.integers(len(self.buffers))]
+
+    def _tidy_yaw(self) -> float:
+        return float(self.rng.integers(4) * np.pi / 2 + self.rng.normal(0, 0.04))
+
+    # Common
+
+    def _draw(self, bounds: tuple[int, int]) -> int:
+        return int(self.rng.integers(bounds[0], bounds[1] + 1))
+
+    def _lane_end(self) -> float:
+        return -self.hall.width_m / 2 + 0.4 + LANE_WIDTH_M
+
+    def _staging(self, margin_m: float) -> _Bounds:
+        """Where pallets, buffers and transporters may be."""
+        racks = WALL_GAP_M + BAY_DEPTH_M + 0.3 + margin_m
+        x = self.hall.length_m / 2 - racks
+        return _Bounds((-x, x), (self._lane_end() + margin_m, self.hall.width_m / 2 - racks))
+
+    def _add(self, item: SceneObject) -> None:
+        self.objects.append(item)
+        if item.carrier_id is None or item.label == "transporter":
+            self.taken.append(item.footprint)
+        elif item.carrier_id in LABEL_ID_RANGES["transporter"]:
+            self.taken.append(item.footprint)
+
+
+def _buffer(id: int, footprint: Footprint) -> SceneObject:
+    return SceneObject(
+        id,
+        "buffer",
+        "painted",
+        (footprint.x, footprint.y, 0.0),
+        footprint.yaw_rad,
+        paint_size=(footprint.length, footprint.width),
+    )
+
+
+def _no_room(name: str, wanted: int, found: int) -> SpatialError:
+    return SpatialError(
+        Status.BAD_INPUT,
+        f"the hall has room for {found} {name}, WarehouseConfig.{name} asks for at least {wanted}; "
+        "enlarge the hall or lower the number",
+    )

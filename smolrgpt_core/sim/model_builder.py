@@ -1,0 +1,176 @@
+"""Builds the MuJoCo model of a scene: one mesh per object, the hall, the lights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.sim.config import FAR_M, NEAR_M, RenderOptions
+from smolrgpt_core.sim.floor import paint_floor
+from smolrgpt_core.sim.hall import hall_parts
+from smolrgpt_core.sim.hall_textures import paint_hall
+from smolrgpt_core.sim.materials import ATLAS, LAMP
+from smolrgpt_core.sim.meshes import Mesh, build_mesh, parts_by_texture
+from smolrgpt_core.sim.mujoco_import import import_mujoco
+from smolrgpt_core.sim.objects import SceneObject
+from smolrgpt_core.sim.scene import Scene
+from smolrgpt_core.sim.textures import paint_atlas
+
+if TYPE_CHECKING:
+    import mujoco
+
+FLOOR_GEOM = "floor"
+FLOOR_REFLECTANCE = 0.06
+
+
+def object_geom_name(id: int, texture: str) -> str:
+    """Name of the geom that shows an object; `geom_object_id` reads it."""
+    return f"object {id} {texture}"
+
+
+def geom_object_id(name: str) -> int:
+    """Id of the object that a geom belongs to, 0 for the hall."""
+    return int(name.split()[1]) if name.startswith("object ") else 0
+
+
+def build_model(
+    scene: Scene, intrinsics: CameraIntrinsics, options: RenderOptions
+) -> mujoco.MjModel:
+    """Compile the model of a scene for pictures of this size and quality."""
+    mujoco = import_mujoco()
+    spec = mujoco.MjSpec()
+    _set_visual(spec, scene, intrinsics, options)
+    _add_textures(spec, scene)
+    spec.material(FLOOR_GEOM).reflectance = FLOOR_REFLECTANCE if options.reflections else 0.0
+    _add_floor(spec, scene)
+    _add_hall(spec, scene)
+    for item in scene.objects:
+        _add_object(spec, item)
+    _add_lights(spec, scene, options.shadows)
+    return spec.compile()
+
+
+def _set_visual(
+    spec: Any, scene: Scene, intrinsics: CameraIntrinsics, options: RenderOptions
+) -> None:
+    """Size of the picture, clipping planes and quality."""
+    spec.stat.extent = 1.0
+    spec.stat.center = [0, 0, 0]
+    visual = spec.visual
+    visual.global_.offwidth = intrinsics.width * options.supersampling
+    visual.global_.offheight = intrinsics.height * options.supersampling
+    visual.map.znear = NEAR_M
+    visual.map.zfar = FAR_M
+    visual.map.shadowclip = 0.5 * float(np.hypot(scene.hall.length_m, scene.hall.width_m))
+    visual.quality.offsamples = 0
+    visual.quality.shadowsize = options.shadow_pixels if options.shadows else 1
+    visual.headlight.active = 0
+
+
+def _add_textures(spec: Any, scene: Scene) -> None:
+    atlas = paint_atlas()
+    _add_texture(spec, ATLAS, atlas.image)
+    _add_texture(spec, FLOOR_GEOM, paint_floor(scene))
+    for name, image in paint_hall(scene.hall, scene.seed).items():
+        _add_texture(spec, name, image)
+    _add_texture(spec, LAMP, np.full((4, 4, 3), 255, np.uint8), emission=1.0)
+
+
+def _add_texture(spec: Any, name: str, image: NDArray[np.uint8], emission: float = 0.0) -> None:
+    """A texture with a material of the same name."""
+    mujoco = import_mujoco()
+    texture = spec.add_texture(
+        name=name,
+        type=mujoco.mjtTexture.mjTEXTURE_2D,
+        height=image.shape[0],
+        width=image.shape[1],
+        nchannel=3,
+    )
+    texture.data = image.tobytes()
+    material = spec.add_material(name=name, specular=0.0, shininess=0.0, emission=emission)
+    material.textures[mujoco.mjtTextureRole.mjTEXROLE_RGB] = name
+
+
+def _add_floor(spec: Any, scene: Scene) -> None:
+    mujoco = import_mujoco()
+    spec.worldbody.add_geom(
+        name=FLOOR_GEOM,
+        type=mujoco.mjtGeom.mjGEOM_PLANE,
+        size=[scene.hall.length_m / 2, scene.hall.width_m / 2, 1.0],
+        material=FLOOR_GEOM,
+        castshadow=False,
+        contype=0,
+        conaffinity=0,
+    )
+
+
+def _add_hall(spec: Any, scene: Scene) -> None:
+    """The hall casts no shadow: the light comes through its roof."""
+    tiles = paint_atlas().tiles
+    for texture, parts in parts_by_texture(hall_parts(scene.hall)).items():
+        mesh = build_mesh(parts, tiles if texture == ATLAS else {})
+        geom = _add_mesh_geom(spec, f"hall {texture}", mesh, texture)
+        geom.castshadow = 0
+
+
+def _add_object(spec: Any, item: SceneObject) -> None:
+    tiles = paint_atlas().tiles
+    for texture, parts in parts_by_texture(item.parts).items():
+        geom = _add_mesh_geom(
+            spec, object_geom_name(item.id, texture), build_mesh(parts, tiles), texture
+        )
+        geom.pos = item.origin
+        geom.quat = [np.cos(item.yaw / 2), 0, 0, np.sin(item.yaw / 2)]
+        geom.rgba = [*item.tint, 1.0]
+
+
+def _add_mesh_geom(spec: Any, name: str, mesh: Mesh, material: str) -> Any:
+    mujoco = import_mujoco()
+    spec.add_mesh(
+        name=name,
+        uservert=mesh.vertices.astype(np.float32).ravel(),
+        usernormal=mesh.normals.astype(np.float32).ravel(),
+        usertexcoord=mesh.texture_coordinates.astype(np.float32).ravel(),
+        userface=mesh.faces.ravel(),
+        inertia=mujoco.mjtMeshInertia.mjMESH_INERTIA_SHELL,
+    )
+    return spec.worldbody.add_geom(
+        name=name,
+        type=mujoco.mjtGeom.mjGEOM_MESH,
+        meshname=name,
+        material=material,
+        contype=0,
+        conaffinity=0,
+    )
+
+
+def _add_lights(spec: Any, scene: Scene, shadows: bool) -> None:
+    """One light from above with shadows; weak ones that brighten the sides and the ceiling.
+
+    The ambient light comes with the fill lights: that of a light with shadows is lost in them.
+    """
+    level = scene.hall.light_level
+    _add_light(spec, "roof", scene.hall.light_direction, 0.44 * level, 0.0, shadows)
+    _add_light(spec, "fill south", (0.5, 0.8, -0.45), 0.2 * level, 0.44 * level, False)
+    _add_light(spec, "fill north", (-0.7, -0.6, -0.4), 0.18 * level, 0.0, False)
+    _add_light(spec, "floor glow", (0, 0.1, 1), 0.2 * level, 0.0, False)
+
+
+def _add_light(
+    spec: Any, name: str, direction: tuple[float, float, float], diffuse: float, ambient: float,
+    shadows: bool,
+) -> None:  # fmt: skip
+    mujoco = import_mujoco()
+    spec.worldbody.add_light(
+        name=name,
+        type=mujoco.mjtLightType.mjLIGHT_DIRECTIONAL,
+        pos=[0, 0, 12],
+        dir=direction,
+        castshadow=shadows,
+        diffuse=[diffuse] * 3,
+        ambient=[ambient] * 3,
+        specular=[0, 0, 0],
+    )

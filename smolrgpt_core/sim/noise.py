@@ -1,0 +1,179 @@
+"""Makes a perfect frame look like one of a stereo RGB-D camera: depth errors, holes, exposure.
+
+The defaults follow a RealSense D455 (baseline 95 mm, global shutter) and its usual filters.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.regions import Region, RegionSet
+
+
+@dataclass(frozen=True)
+class SensorNoise:
+    """Strength of every disturbance; 0 switches one off.
+
+    Attributes:
+        depth_noise_per_m: standard deviation of depth in metres at 1 m; it grows with the square
+            of the distance.
+        depth_noise_patch_px: size of the patches in which stereo matching errs alike, pixels.
+        depth_step_m: depth is rounded to multiples of this.
+        min_range_m: nearer surfaces have no reading.
+        dropout_share: pixels that lose their reading one by one.
+        dropout_blobs: mean number of larger holes in a picture (poor texture, glare).
+        dropout_blob_px: mean diameter of a hole, pixels of a picture 640 wide.
+        edge_jump_m: two neighbours further apart than this, per metre of distance, make an edge.
+        flying_share: pixels beside an edge whose reading lies between the two surfaces.
+        edge_dropout_share: pixels beside an edge that lose their reading.
+        exposure_deviation: relative standard deviation of the brightness of a picture.
+        white_balance_deviation: relative standard deviation of the red and blue gain.
+        colour_noise: standard deviation of a grey value of 128, of 255; shot noise.
+        mask_edge_px: masks grow or shrink by up to this many pixels, each on its own.
+
+    Raises:
+        SpatialError: BAD_INPUT, naming the field that is wrong.
+    """
+
+    depth_noise_per_m: float = 0.0018
+    depth_noise_patch_px: float = 3.0
+    depth_step_m: float = 0.001
+    min_range_m: float = 0.4
+    dropout_share: float = 0.01
+    dropout_blobs: float = 6.0
+    dropout_blob_px: float = 14.0
+    edge_jump_m: float = 0.03
+    flying_share: float = 0.35
+    edge_dropout_share: float = 0.35
+    exposure_deviation: float = 0.08
+    white_balance_deviation: float = 0.03
+    colour_noise: float = 3.0
+    mask_edge_px: int = 0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            highest = 1.0 if field.name.endswith(("share", "deviation")) else 1000.0
+            if not 0 <= value <= highest:
+                raise SpatialError(
+                    Status.BAD_INPUT,
+                    f"SensorNoise.{field.name} must lie within 0 to {highest:g}, got {value!r}",
+                )
+        if self.flying_share + self.edge_dropout_share > 1:
+            raise SpatialError(
+                Status.BAD_INPUT,
+                "SensorNoise.flying_share + edge_dropout_share must be at most 1, got "
+                f"{self.flying_share + self.edge_dropout_share}",
+            )
+
+
+def apply_sensor_noise(frame: RGBDFrame, noise: SensorNoise, rng: np.random.Generator) -> RGBDFrame:
+    """A new frame with disturbed colour, depth and masks; the given one stays as it is."""
+    return replace(
+        frame,
+        rgb=noisy_colour(frame.rgb, noise, rng),
+        depth=noisy_depth(frame.depth, noise, rng),
+        regions=noisy_regions(frame.regions, noise, rng),
+    )
+
+
+def noisy_depth(
+    depth: NDArray[np.float32], noise: SensorNoise, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Metres (H, W), NaN = no reading; holes only grow."""
+    result = _mix_at_edges(depth, noise, rng)
+    patch = _smooth_noise(depth.shape, noise.depth_noise_patch_px, rng)
+    result += patch * (noise.depth_noise_per_m * np.square(result))
+    if noise.depth_step_m > 0:
+        result = np.round(result / noise.depth_step_m) * np.float32(noise.depth_step_m)
+    lost = rng.random(depth.shape) < noise.dropout_share
+    lost |= _blobs(depth.shape, noise, rng)
+    with np.errstate(invalid="ignore"):
+        lost |= result < max(noise.min_range_m, 1e-3)
+    result[lost] = np.nan
+    return result.astype(np.float32)
+
+
+def noisy_colour(
+    rgb: NDArray[np.uint8], noise: SensorNoise, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """uint8 (H, W, 3) with another exposure and white balance, and shot noise."""
+    exposure = 1.0 + rng.normal(0, noise.exposure_deviation)
+    red, blue = 1.0 + rng.normal(0, noise.white_balance_deviation, size=2)
+    gain = np.array([red, 1.0, blue], np.float32) * np.float32(max(exposure, 0.2))
+    picture = rgb * gain
+    grain = rng.standard_normal(rgb.shape, dtype=np.float32)
+    picture += grain * (noise.colour_noise * np.sqrt(np.maximum(picture, 8.0) / 128.0))
+    return np.clip(np.round(picture), 0, 255).astype(np.uint8)
+
+
+def noisy_regions(regions: RegionSet, noise: SensorNoise, rng: np.random.Generator) -> RegionSet:
+    """Every mask grown or shrunk by some pixels; a mask that would vanish stays as it is."""
+    if noise.mask_edge_px == 0:
+        return regions
+    shifted = []
+    for region in regions:
+        step = int(rng.integers(-noise.mask_edge_px, noise.mask_edge_px + 1))
+        mask = _shift_edge(regions.full_mask(region.id), step)
+        changed = Region.from_bitmap(region.id, region.label, mask) if mask.any() else region
+        shifted.append(changed)
+    return RegionSet(regions.image_size, tuple(shifted))
+
+
+def _mix_at_edges(
+    depth: NDArray[np.float32], noise: SensorNoise, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """Depth in which pixels beside a jump lie between the surfaces, or are lost."""
+    seen = np.nan_to_num(depth, nan=0.0)
+    kernel = np.ones((3, 3), np.uint8)
+    near = cv2.erode(np.where(seen > 0, seen, np.inf).astype(np.float32), kernel)
+    far = cv2.dilate(seen, kernel)
+    edge = (seen > 0) & np.isfinite(near) & (far - near > noise.edge_jump_m * near)
+    draw = rng.random(depth.shape)
+    flying = edge & (draw < noise.flying_share)
+    lost = edge & (draw > 1.0 - noise.edge_dropout_share)
+    share = rng.random(depth.shape, dtype=np.float32)
+    result = depth.copy()
+    result[flying] = (near + share * (far - near))[flying]
+    result[lost] = np.nan
+    return result
+
+
+def _smooth_noise(
+    shape: tuple[int, ...], patch_px: float, rng: np.random.Generator
+) -> NDArray[np.float32]:
+    """(H, W) noise with standard deviation 1 that is alike within a patch."""
+    noise = rng.standard_normal(shape, dtype=np.float32)
+    if patch_px <= 1:
+        return noise
+    noise = cv2.GaussianBlur(noise, (0, 0), patch_px / 2)
+    return noise / max(float(noise.std()), 1e-6)
+
+
+def _blobs(
+    shape: tuple[int, ...], noise: SensorNoise, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """(H, W) bool: larger holes of irregular form."""
+    holes = np.zeros(shape, np.uint8)
+    scale = shape[1] / 640.0
+    for _ in range(rng.poisson(noise.dropout_blobs)):
+        centre = (int(rng.integers(shape[1])), int(rng.integers(shape[0])))
+        axes = np.maximum(1, rng.gamma(3.0, noise.dropout_blob_px / 6.0, size=2) * scale)
+        angle = float(rng.uniform(0, 180))
+        cv2.ellipse(holes, centre, (int(axes[0]), int(axes[1])), angle, 0, 360, 1, -1)
+    return holes.astype(bool)
+
+
+def _shift_edge(mask: NDArray[np.bool_], step: int) -> NDArray[np.bool_]:
+    """The mask (H, W) grown by step pixels, or shrunk if negative."""
+    if step == 0:
+        return mask
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(step) + 1,) * 2)
+    change = cv2.dilate if step > 0 else cv2.erode
+    return change(mask.astype(np.uint8), kernel).astype(bool)

@@ -1,0 +1,116 @@
+"""Building blocks of every object: boxes, cylinders and pillows with a material.
+
+Pure description. The same parts give the rendered mesh, the true bounding box and the silhouette
+that an object would have if nothing stood in front of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+CYLINDER_SIDES = 16
+"""A cylinder is rendered, and measured, as a prism with this many sides."""
+
+Vector3 = tuple[float, float, float]
+
+
+class Shape(Enum):
+    """Form of a part inside its box `Part.size`. All are convex."""
+
+    BOX = "box"
+    CYLINDER = "cylinder"
+    """Axis along z."""
+    PILLOW = "pillow"
+    """A filled sack: flat in the middle, thin at the rim."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One convex body of an object.
+
+    Attributes:
+        material: name in `textures.MATERIALS`.
+        centre: of the part, metres in object axes.
+        size: along the part's own axes, metres.
+        shape: form.
+        tilt_rad: rotation about the object's x axis, applied first.
+        yaw_rad: rotation about the object's z axis, applied second.
+    """
+
+    material: str
+    centre: Vector3
+    size: Vector3
+    shape: Shape = Shape.BOX
+    tilt_rad: float = 0.0
+    yaw_rad: float = 0.0
+
+    @property
+    def rotation(self) -> NDArray[np.float64]:
+        """(3, 3), part axes to object axes."""
+        cosine, sine = np.cos(self.tilt_rad), np.sin(self.tilt_rad)
+        tilt = np.array([[1, 0, 0], [0, cosine, -sine], [0, sine, cosine]])
+        return yaw_rotation(self.yaw_rad) @ tilt
+
+    def moved(self, offset: Sequence[float], yaw_rad: float = 0.0) -> Part:
+        """The part after turning about the z axis of the object and then moving by offset."""
+        centre = yaw_rotation(yaw_rad) @ np.asarray(self.centre) + np.asarray(offset)
+        return Part(
+            self.material,
+            (float(centre[0]), float(centre[1]), float(centre[2])),
+            self.size,
+            self.shape,
+            self.tilt_rad,
+            self.yaw_rad + yaw_rad,
+        )
+
+
+def yaw_rotation(yaw_rad: float) -> NDArray[np.float64]:
+    """(3, 3) rotation about the z axis."""
+    cosine, sine = np.cos(yaw_rad), np.sin(yaw_rad)
+    return np.array([[cosine, -sine, 0.0], [sine, cosine, 0.0], [0.0, 0.0, 1.0]])
+
+
+def part_vertices(part: Part) -> NDArray[np.float64]:
+    """(K, 3) points in object axes whose convex hull is the part."""
+    return (_UNIT_VERTICES[part.shape] * part.size) @ part.rotation.T + part.centre
+
+
+def bounding_box(parts: Sequence[Part]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Centre (3,) and size (3,) of the box around the parts, in object axes."""
+    vertices = np.concatenate([part_vertices(part) for part in parts])
+    low, high = vertices.min(axis=0), vertices.max(axis=0)
+    return (low + high) / 2, high - low
+
+
+def _unit_box() -> NDArray[np.float64]:
+    signs = np.array([-0.5, 0.5])
+    return np.stack(np.meshgrid(signs, signs, signs, indexing="ij"), axis=-1).reshape(-1, 3)
+
+
+def _unit_cylinder() -> NDArray[np.float64]:
+    angle = np.arange(CYLINDER_SIDES) * (2 * np.pi / CYLINDER_SIDES)
+    circle = np.stack([np.cos(angle) / 2, np.sin(angle) / 2], axis=1)
+    bottom = np.column_stack([circle, np.full(CYLINDER_SIDES, -0.5)])
+    return np.concatenate([bottom, bottom + (0, 0, 1)])
+
+
+def pillow_grid() -> NDArray[np.float64]:
+    """(3, 8, 3) rings of a unit pillow: bottom, rim and top, eight points each."""
+    corner = np.array([[1, 0.8], [0.8, 1], [-0.8, 1], [-1, 0.8]])
+    outline = np.concatenate([corner, -corner]) / 2
+    rings = [(0.86, -0.5), (1.0, 0.0), (0.86, 0.5)]
+    return np.stack(
+        [np.column_stack([outline * scale, np.full(8, height)]) for scale, height in rings]
+    )
+
+
+_UNIT_VERTICES = {
+    Shape.BOX: _unit_box(),
+    Shape.CYLINDER: _unit_cylinder(),
+    Shape.PILLOW: pillow_grid().reshape(-1, 3),
+}

@@ -1,0 +1,135 @@
+"""What the simulator knows about one frame, in the camera's optical frame. Never for answering."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.sim.camera import CameraPose
+from smolrgpt_core.sim.camera_path import project_hulls
+from smolrgpt_core.sim.objects import SceneObject
+from smolrgpt_core.sim.scene import Scene
+
+SILHOUETTE_PIXELS = 400
+"""Longer side of the canvas on which the full silhouette of an object is counted."""
+NEAR_M = 0.2
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectTruth:
+    """What is true of one object that has a region in the frame.
+
+    Attributes:
+        id, label: as in the frame's regions.
+        centre: (3,) middle of the bounding box, metres, optical frame.
+        size: (3,) bounding box along the object's own axes, metres; a buffer has no height.
+        rotation: (3, 3) object axes to the optical frame; the object's z axis points up.
+        visible_share: visible pixels / pixels that the object would have if nothing stood in front
+            and the image had no border, 0 to 1, exact to about 0.03. What is nearer than 0.2 m or
+            behind the camera does not count.
+        buffer_ids: the buffers in which the middle of the object's footprint lies.
+        buffer_margin: metres from the middle of the footprint to the nearest edge of a buffer,
+            positive inside; NaN for buffers and shelves, and where there is no buffer. Near zero
+            it is a matter of taste whether the object is in the buffer.
+        loaded: whether this is a transporter that carries a pallet.
+    """
+
+    id: int
+    label: str
+    centre: NDArray[np.float64]
+    size: NDArray[np.float64]
+    rotation: NDArray[np.float64]
+    visible_share: float
+    buffer_ids: tuple[int, ...]
+    buffer_margin: float
+    loaded: bool
+
+
+@dataclass(frozen=True, eq=False)
+class SceneTruth:
+    """What is true of one frame.
+
+    Attributes:
+        seed: of the scene.
+        objects: one for each region, in the order of the regions.
+        up: (3,) unit vector that points away from the floor, optical frame.
+    """
+
+    seed: int
+    objects: tuple[ObjectTruth, ...]
+    up: NDArray[np.float64]
+
+    def __getitem__(self, id: int) -> ObjectTruth:
+        """The truth of one region.
+
+        Raises:
+            KeyError: no region of the frame has this id.
+        """
+        for item in self.objects:
+            if item.id == id:
+                return item
+        raise KeyError(f"no object {id} in this frame, only {[item.id for item in self.objects]}")
+
+
+def frame_truth(
+    scene: Scene, pose: CameraPose, intrinsics: CameraIntrinsics, regions: RegionSet
+) -> SceneTruth:
+    """Truth of the objects that have a region."""
+    objects = tuple(
+        _object_truth(scene, scene[region.id], region.area, pose, intrinsics) for region in regions
+    )
+    return SceneTruth(scene.seed, objects, pose.world_from_optical.T @ (0.0, 0.0, 1.0))
+
+
+def _object_truth(
+    scene: Scene, item: SceneObject, visible: int, pose: CameraPose, intrinsics: CameraIntrinsics
+) -> ObjectTruth:
+    margins = scene.buffer_margins(item)
+    return ObjectTruth(
+        id=item.id,
+        label=item.label,
+        centre=pose.to_optical(item.centre),
+        size=item.size.copy(),
+        rotation=pose.world_from_optical.T @ item.rotation,
+        visible_share=min(1.0, visible / full_silhouette_area(item, pose, intrinsics)),
+        buffer_ids=tuple(id for id, margin in margins.items() if margin > 0),
+        buffer_margin=max(margins.values(), default=float("nan")),
+        loaded=item.loaded,
+    )
+
+
+def full_silhouette_area(
+    item: SceneObject, pose: CameraPose, intrinsics: CameraIntrinsics
+) -> float:
+    """Pixels that an object would cover alone in an image without border, at least 1.
+
+    Its convex parts are painted on a canvas scaled to the object, so small objects are measured
+    as well as large ones.
+    """
+    outlines = _outlines(item, pose, intrinsics)
+    if not outlines:
+        return 1.0
+    everything = np.concatenate(outlines)
+    low = everything.min(axis=0)
+    extent = float((everything.max(axis=0) - low).max())
+    scale = SILHOUETTE_PIXELS / max(extent, 1e-6)
+    canvas = np.zeros((SILHOUETTE_PIXELS + 2, SILHOUETTE_PIXELS + 2), np.uint8)
+    for outline in outlines:
+        corners = np.round((outline - low) * scale * 16).astype(np.int32)
+        cv2.fillConvexPoly(canvas, corners, 1, shift=4)
+    return max(1.0, np.count_nonzero(canvas) / scale**2)
+
+
+def _outlines(
+    item: SceneObject, pose: CameraPose, intrinsics: CameraIntrinsics
+) -> list[NDArray[np.float32]]:
+    """Outlines (M, 2) in pixels of the parts of an object."""
+    outlines = []
+    for hulls in item.world_hulls:
+        outlines += project_hulls(pose.to_optical(hulls), intrinsics, NEAR_M)
+    return outlines

@@ -1,0 +1,353 @@
+"""Finds the messages that belong to one moment, or says precisely why there are none.
+
+Pure Python: it sees stamps and opaque payloads, never a ROS type, and decodes nothing. Stamps and
+"now" are nanoseconds of the node's clock (which may be simulated); waiting is in real time.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_left, insort
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+from smolrgpt_core.errors import SpatialError, Status
+
+INPUTS: dict[str, Status] = {
+    "rgb": Status.NO_RGB,
+    "depth": Status.NO_DEPTH,
+    "camera_info": Status.NO_CAMERA_INFO,
+    "regions": Status.NO_REGIONS,
+}
+"""The inputs, and the status when one has never arrived."""
+
+SYNCHRONISED = ("rgb", "depth", "regions")
+"""The inputs whose stamps must agree; a calibration holds until the next one."""
+
+CLOCK_TOLERANCE_NS = 1_000_000_000
+"""Stamps this far ahead of the node's clock, or behind the stamp before, mean another clock."""
+
+
+SILENCE_NS = 1_000_000_000
+"""An input that sent nothing for so long has stopped."""
+
+
+class Patience(Enum):
+    """How long it makes sense to wait for what is missing."""
+
+    NONE = "none"
+    """It will never come."""
+    INPUT_WAIT = "input_wait"
+    """An input is not as it should be; it may be about to start."""
+    TIMEOUT = "timeout"
+    """Nothing is wrong, it is only not there yet."""
+
+
+class FrameUnavailableError(SpatialError):
+    """No frame for a request.
+
+    Attributes:
+        patience: how long it makes sense to wait.
+        silent: inputs from which nothing comes (any more).
+    """
+
+    def __init__(
+        self, status: Status, message: str, patience: Patience, silent: tuple[str, ...] = ()
+    ) -> None:
+        super().__init__(status, message)
+        self.patience = patience
+        self.silent = silent
+
+
+class BufferClosedError(Exception):
+    """The node was deactivated while a request waited."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One message of one input.
+
+    Attributes:
+        stamp_ns: of its header.
+        payload: whatever the owner of the buffer put in.
+        arrived_s: `time.monotonic()` of its arrival.
+    """
+
+    stamp_ns: int
+    payload: Any
+    arrived_s: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True)
+class FrameSamples:
+    """The messages of one moment."""
+
+    rgb: Sample
+    depth: Sample
+    camera_info: Sample
+    regions: Sample
+
+
+@dataclass(frozen=True)
+class FrameRequest:
+    """Which frame is wanted.
+
+    Attributes:
+        stamp_ns: of the frame; 0 = the newest.
+        max_age_ns: oldest stamp to accept, before now.
+        sync_tolerance_ns: how far stamps may lie apart.
+        input_wait_s: how long to wait for inputs that are missing, stale or out of sync.
+        timeout_s: how long to wait at all.
+    """
+
+    stamp_ns: int
+    max_age_ns: int
+    sync_tolerance_ns: int
+    input_wait_s: float
+    timeout_s: float
+
+
+class FrameBuffer:
+    """The last messages of every input. Thread-safe.
+
+    Args:
+        size: messages kept of each input.
+        topics: name of the topic of each input, for messages to the operator.
+    """
+
+    def __init__(self, size: int, topics: Mapping[str, str]) -> None:
+        self._size = size
+        self._topics = topics
+        self._samples: dict[str, list[Sample]] = {name: [] for name in INPUTS}
+        self._changed = threading.Condition()
+        self._closed = False
+
+    def add(self, name: str, stamp_ns: int, payload: Any) -> None:
+        """Keep a message, forget the oldest one, and wake who waits."""
+        sample = Sample(stamp_ns, payload)
+        with self._changed:
+            samples = self._samples[name]
+            if samples and stamp_ns < samples[-1].stamp_ns - CLOCK_TOLERANCE_NS:
+                # A restarted simulation or a looping recording: what was before is now the future.
+                samples.clear()
+            insort(samples, sample, key=_stamp)
+            del samples[: -self._size]
+            self._changed.notify_all()
+
+    def newest_stamp_ns(self, name: str) -> int | None:
+        """Stamp of the newest message of an input, None before the first."""
+        with self._changed:
+            samples = self._samples[name]
+            return samples[-1].stamp_ns if samples else None
+
+    def close(self) -> None:
+        """Let go of all messages and of everybody who waits."""
+        with self._changed:
+            self._closed = True
+            for samples in self._samples.values():
+                samples.clear()
+            self._changed.notify_all()
+
+    def wait(self, request: FrameRequest, now_ns: Callable[[], int]) -> FrameSamples:
+        """The frame that was asked for, as soon as it is there.
+
+        Raises:
+            FrameUnavailableError: when waiting longer makes no sense.
+            BufferClosedError: when the buffer was closed.
+        """
+        started = time.monotonic()
+        with self._changed:
+            while not self._closed:
+                try:
+                    return self._select(request, now_ns())
+                except FrameUnavailableError as error:
+                    left = started + _patience_s(error.patience, request) - time.monotonic()
+                    if left <= 0:
+                        raise
+                self._changed.wait(left)
+        raise BufferClosedError
+
+    def select(self, request: FrameRequest, now_ns: int) -> FrameSamples:
+        """The frame that was asked for, without waiting.
+
+        Raises:
+            FrameUnavailableError: with the reason why there is none.
+        """
+        with self._changed:
+            return self._select(request, now_ns)
+
+    def _select(self, request: FrameRequest, now_ns: int) -> FrameSamples:
+        self._check_arrived()
+        if request.stamp_ns:
+            return self._select_stamp(request, now_ns)
+        self._check_clock(now_ns)
+        self._check_silence(request, now_ns)
+        for rgb in reversed(self._samples["rgb"]):
+            if now_ns - rgb.stamp_ns > request.max_age_ns:
+                break
+            found = self._complete(rgb, request.sync_tolerance_ns)
+            if found:
+                return found
+        self._check_age(request, now_ns)
+        raise self._out_of_sync(request)
+
+    def _select_stamp(self, request: FrameRequest, now_ns: int) -> FrameSamples:
+        age_ns = now_ns - request.stamp_ns
+        if age_ns > request.max_age_ns:
+            raise FrameUnavailableError(
+                Status.STALE,
+                f"the requested stamp is {_seconds(age_ns)} old, max_age is "
+                f"{_seconds(request.max_age_ns)}; ask sooner or raise max_age",
+                Patience.NONE,
+            )
+        rgb = self._nearest("rgb", request.stamp_ns)
+        if abs(rgb.stamp_ns - request.stamp_ns) <= request.sync_tolerance_ns:
+            found = self._complete(rgb, request.sync_tolerance_ns)
+            if found:
+                return found
+        raise self._no_such_stamp(request)
+
+    def _complete(self, rgb: Sample, tolerance_ns: int) -> FrameSamples | None:
+        """The set around an image, None if a part is further away than the tolerance."""
+        depth, regions = (self._nearest(name, rgb.stamp_ns) for name in ("depth", "regions"))
+        if max(abs(part.stamp_ns - rgb.stamp_ns) for part in (depth, regions)) > tolerance_ns:
+            return None
+        return FrameSamples(rgb, depth, self._nearest("camera_info", rgb.stamp_ns), regions)
+
+    def _nearest(self, name: str, stamp_ns: int) -> Sample:
+        samples = self._samples[name]
+        index = bisect_left(samples, stamp_ns, key=_stamp)
+        neighbours = samples[max(index - 1, 0) : index + 1]
+        return min(neighbours, key=lambda sample: abs(sample.stamp_ns - stamp_ns))
+
+    def _check_arrived(self) -> None:
+        missing = tuple(name for name in INPUTS if not self._samples[name])
+        if missing:
+            raise FrameUnavailableError(
+                INPUTS[missing[0]],
+                f"nothing has arrived from {self._named(missing)}",
+                Patience.INPUT_WAIT,
+                missing,
+            )
+
+    def _check_clock(self, now_ns: int) -> None:
+        for name in SYNCHRONISED:
+            ahead_ns = self._samples[name][-1].stamp_ns - now_ns
+            if ahead_ns > CLOCK_TOLERANCE_NS:
+                cause = (
+                    "this node uses simulated time, but nothing has arrived on /clock"
+                    if now_ns == 0
+                    else "synchronise the clocks, and set use_sim_time alike everywhere"
+                )
+                raise FrameUnavailableError(
+                    Status.BAD_INPUT,
+                    f"stamps of {self._named([name])} are {_seconds(ahead_ns)} ahead of this "
+                    f"node's clock: {cause}",
+                    Patience.INPUT_WAIT,
+                )
+
+    def _check_silence(self, request: FrameRequest, now_ns: int) -> None:
+        for name in SYNCHRONISED:
+            newest = self._samples[name][-1]
+            age_ns = now_ns - newest.stamp_ns
+            silence_ns = _since_arrival_ns(newest)
+            if age_ns > request.max_age_ns and silence_ns > max(request.max_age_ns, SILENCE_NS):
+                raise FrameUnavailableError(
+                    Status.STALE,
+                    f"the newest message from {self._named([name])} is {_seconds(age_ns)} old, "
+                    f"max_age is {_seconds(request.max_age_ns)}",
+                    Patience.INPUT_WAIT,
+                    (name,),
+                )
+
+    def _check_age(self, request: FrameRequest, now_ns: int) -> None:
+        """Refuse when even the freshest input is too old, although messages arrive."""
+        newest = max((self._samples[name][-1] for name in SYNCHRONISED), key=_stamp)
+        age_ns, silence_ns = now_ns - newest.stamp_ns, _since_arrival_ns(newest)
+        if age_ns <= request.max_age_ns:
+            return
+        remedy = (
+            "synchronise the clocks, or set use_sim_time alike everywhere"
+            if age_ns - silence_ns > CLOCK_TOLERANCE_NS
+            else "publish more often, or raise max_age"
+        )
+        raise FrameUnavailableError(
+            Status.STALE,
+            f"the newest image is {_seconds(age_ns)} old by this node's clock, max_age is "
+            f"{_seconds(request.max_age_ns)}; it arrived {_seconds(silence_ns)} ago: {remedy}",
+            Patience.INPUT_WAIT,
+        )
+
+    def _out_of_sync(self, request: FrameRequest) -> FrameUnavailableError:
+        newest_ns = {name: self._samples[name][-1].stamp_ns for name in SYNCHRONISED}
+        offsets_ns = {name: newest_ns[name] - newest_ns["rgb"] for name in ("depth", "regions")}
+        offsets = " and ".join(
+            f"{name} is {_milliseconds(abs(offset_ns))} {'older' if offset_ns < 0 else 'newer'}"
+            for name, offset_ns in offsets_ns.items()
+        )
+        return FrameUnavailableError(
+            Status.OUT_OF_SYNC,
+            f"no rgb, depth and regions of the last {_seconds(request.max_age_ns)} (max_age) have "
+            f"stamps within {_milliseconds(request.sync_tolerance_ns)} (sync_tolerance); of the "
+            f"newest messages, {offsets} than rgb; give them one stamp, or raise sync_tolerance, "
+            "or buffer_size and max_age for an input that is late",
+            Patience.INPUT_WAIT,
+        )
+
+    def _no_such_stamp(self, request: FrameRequest) -> FrameUnavailableError:
+        last_ns = request.stamp_ns - request.sync_tolerance_ns
+        behind = [name for name in SYNCHRONISED if self._samples[name][-1].stamp_ns < last_ns]
+        if behind:
+            lag_ns = request.stamp_ns - min(self._samples[name][-1].stamp_ns for name in behind)
+            return FrameUnavailableError(
+                Status.TIMEOUT,
+                f"{self._named(behind)} did not reach the requested stamp in time, "
+                f"{_seconds(lag_ns)} are missing; raise timeout, or check the stamp",
+                Patience.TIMEOUT,
+            )
+        offsets = [
+            f"{name} by {_milliseconds(abs(self._offset_ns(name, request.stamp_ns)))}"
+            for name in SYNCHRONISED
+        ]
+        return FrameUnavailableError(
+            Status.STALE,
+            "the requested stamp has passed, and no frame within sync_tolerance "
+            f"({_milliseconds(request.sync_tolerance_ns)}) of it is kept; the nearest messages "
+            f"miss it: {', '.join(offsets)}; ask sooner, raise buffer_size, or use the stamp of "
+            "an image",
+            Patience.NONE,
+        )
+
+    def _offset_ns(self, name: str, stamp_ns: int) -> int:
+        """Stamp of the nearest message of an input, minus a stamp."""
+        return self._nearest(name, stamp_ns).stamp_ns - stamp_ns
+
+    def _named(self, names: tuple[str, ...] | list[str]) -> str:
+        return ", ".join(f"{name} ({self._topics[name]})" for name in names)
+
+
+def _stamp(sample: Sample) -> int:
+    return sample.stamp_ns
+
+
+def _since_arrival_ns(sample: Sample) -> int:
+    return int((time.monotonic() - sample.arrived_s) * 1e9)
+
+
+def _patience_s(patience: Patience, request: FrameRequest) -> float:
+    return {
+        Patience.NONE: 0.0,
+        Patience.INPUT_WAIT: min(request.input_wait_s, request.timeout_s),
+        Patience.TIMEOUT: request.timeout_s,
+    }[patience]
+
+
+def _seconds(nanoseconds: int) -> str:
+    return f"{nanoseconds / 1e9:.3f} s"
+
+
+def _milliseconds(nanoseconds: int) -> str:
+    return f"{nanoseconds / 1e6:.0f} ms"

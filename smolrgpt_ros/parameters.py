@@ -1,0 +1,104 @@
+"""The parameters of the query node: one dataclass is the only source of names, defaults and limits.
+
+`config/warehouse.yaml` repeats the defaults for people to change
+(a test keeps the two equal).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
+from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_ros.parameter_declaration import check_parameters, parameter
+
+
+@dataclass(frozen=True)
+class QueryParameters:
+    """Parameters of `spatial_query_node`; durations in seconds.
+
+    Raises:
+        ValueError: naming the parameter that is out of its range.
+    """
+
+    autostart: bool = parameter(
+        True,
+        "Configure and activate at start; false leaves both to `ros2 lifecycle set` or a "
+        "lifecycle manager.",
+        read_only=True,
+    )
+    answerer: str = parameter(
+        DEFAULT_ANSWERER,
+        "What answers the questions. Takes effect when the node is configured.",
+        choices=tuple(ANSWERERS),
+    )
+    region_source: str = parameter(
+        "regions",
+        "Where regions come from: topic `regions` (smolrgpt_ros/RegionArray) or topic "
+        "`instances` (sensor_msgs/Image, pixel value = region id). Takes effect when the node is "
+        "activated.",
+        choices=("regions", "instances"),
+    )
+    instance_labels: tuple[str, ...] = parameter(
+        ("",),
+        'Labels of the ids in an instance image, such as "7:transporter" or "10-59:pallet"; the '
+        "first entry that fits counts, an empty entry is ignored.",
+    )
+    input_reliability: str = parameter(
+        "best_effort",
+        "Reliability that the inputs ask of their publishers; best_effort takes both kinds. Takes "
+        "effect when the node is activated.",
+        choices=("best_effort", "reliable"),
+    )
+    buffer_size: int = parameter(
+        30,
+        "Messages kept of each input. It must cover the delay of the slowest input and the age of "
+        "requested stamps: 30 are one second at 30 Hz. Takes effect when the node is activated.",
+        limits=(1, 1000),
+    )
+    sync_tolerance: float = parameter(
+        0.02,
+        "How far the stamps of rgb, depth and regions may lie apart, and a requested stamp from "
+        "the image; seconds.",
+        limits=(0.0, 10.0),
+    )
+    max_age: float = parameter(
+        1.0,
+        "Oldest frame that is asked about, unless the request says otherwise; seconds by the "
+        "node's clock.",
+        limits=(0.001, 3600.0),
+    )
+    timeout: float = parameter(
+        5.0,
+        "Time for a whole request, unless the request says otherwise; seconds of real time.",
+        limits=(0.001, 3600.0),
+    )
+    input_wait: float = parameter(
+        1.0,
+        "How long a question waits for inputs that are missing, stale or out of sync before it is "
+        "refused; seconds of real time.",
+        limits=(0.0, 60.0),
+    )
+    depth_scale: float = parameter(
+        0.0,
+        "Metres per unit of the depth image; 0 = by its encoding (16UC1 and mono16: 0.001, "
+        "32FC1: 1).",
+        limits=(0.0, 1000.0),
+    )
+    max_pending: int = parameter(
+        16,
+        "Questions that may wait or be answered at the same time; one more is refused as BUSY.",
+        limits=(1, 256),
+        read_only=True,
+    )
+
+    def __post_init__(self) -> None:
+        check_parameters(self)
+        try:
+            self.parsed_instance_labels()
+        except ValueError as error:
+            raise ValueError(f"instance_labels: {error}") from error
+
+    def parsed_instance_labels(self) -> InstanceLabels:
+        """`instance_labels` in a form that answers which label an id has."""
+        return InstanceLabels.parse(self.instance_labels)

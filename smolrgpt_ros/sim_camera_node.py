@@ -1,0 +1,180 @@
+"""A camera in a simulated warehouse: the topics of an RGB-D camera with a segmenter, and the truth.
+
+Pictures are rendered by MuJoCo on a thread of their own, each pose once; a timer sends them round
+and round. The ground truth goes out on its own topic, for those who check answers.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import rclpy
+from rclpy.exceptions import ParameterException
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.logging import get_logger
+from rclpy.node import Node
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy, qos_profile_sensor_data
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CameraInfo, Image
+
+from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.sim import (
+    RenderOptions,
+    SensorNoise,
+    SimulatedFrame,
+    WarehouseConfig,
+    WarehouseRenderer,
+    apply_sensor_noise,
+    build_scene,
+)
+from smolrgpt_ros.msg import RegionArray, SceneTruth
+from smolrgpt_ros.parameter_declaration import declare
+from smolrgpt_ros.sim_camera_parameters import SimCameraParameters
+from smolrgpt_ros.sim_messages import FrameMessages, frame_messages
+
+NODE_NAME = "sim_camera"
+
+SENSOR_TOPICS = {
+    "rgb": Image,
+    "depth": Image,
+    "camera_info": CameraInfo,
+    "regions": RegionArray,
+    "instances": Image,
+}
+TRUTH_QUEUE_DEPTH = 10
+
+
+class FrameRing:
+    """Frames along a closed way: one thread adds them, another one shows them in turn."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._frames: list[FrameMessages] = []
+        self._next = 0
+
+    def add(self, frame: FrameMessages) -> None:
+        """Append the next frame of the way."""
+        self._frames.append(frame)
+
+    def advance(self) -> FrameMessages | None:
+        """The next frame; the last one again while its successor is not there, None before any."""
+        available = len(self._frames)
+        if available == 0:
+            return None
+        shown = min(self._next, available - 1)
+        self._next = (shown + 1) % self._size
+        return self._frames[shown]
+
+
+class SimCameraNode(Node):
+    """See `docs/demo.md` for topics and parameters.
+
+    Raises:
+        ValueError: when a parameter is out of its range.
+        rclpy.exceptions.ParameterException: when a parameter has another type.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(NODE_NAME)
+        self.parameters = declare(self, SimCameraParameters)
+        self._ring = FrameRing(self.parameters.pose_count)
+        quality = QoSProfile(
+            depth=qos_profile_sensor_data.depth,
+            reliability=QoSReliabilityPolicy[self.parameters.reliability.upper()],
+        )
+        self._senders = {
+            name: self.create_publisher(type_, name, quality)
+            for name, type_ in SENSOR_TOPICS.items()
+        }
+        self._senders["ground_truth"] = self.create_publisher(
+            SceneTruth, "ground_truth", TRUTH_QUEUE_DEPTH
+        )
+        self.create_timer(1.0 / self.parameters.rate, self._send)
+        self._stopping = threading.Event()
+        self.failed = False
+        self._rendering = threading.Thread(target=self._render_all, name="rendering")
+        self._rendering.start()
+
+    def destroy_node(self) -> None:
+        """End the rendering, then the node."""
+        self._stopping.set()
+        self._rendering.join()
+        super().destroy_node()
+
+    def _send(self) -> None:
+        frame = self._ring.advance()
+        if frame is None:
+            return
+        frame.set_stamp(self.get_clock().now().to_msg())
+        for name, sender in self._senders.items():
+            sender.publish(getattr(frame, name))
+
+    def _render_all(self) -> None:
+        try:
+            for index, simulated in enumerate(self._frames()):
+                if index == 0:
+                    self._describe(simulated.frame.regions)
+                self._ring.add(
+                    frame_messages(
+                        simulated, self.parameters.frame_id, self.parameters.depth_encoding
+                    )
+                )
+        except Exception as error:
+            self.get_logger().fatal(f"cannot render the warehouse: {error}")
+            self.failed = True
+
+    def _frames(self) -> Iterator[SimulatedFrame]:
+        """Render the frames of the way, one for each pose; ends early when the node stops."""
+        parameters = self.parameters
+        config = WarehouseConfig(camera_view=parameters.camera_view)  # type: ignore[arg-type]
+        scene = build_scene(parameters.seed, config)
+        options = RenderOptions(shadows=parameters.shadows)
+        rng = np.random.default_rng(parameters.noise_seed)
+        with WarehouseRenderer(scene, parameters.intrinsics, options) as renderer:
+            for pose in scene.camera_poses(parameters.pose_count):
+                if self._stopping.is_set():
+                    return
+                simulated = renderer.render(pose)
+                if parameters.noise:
+                    frame = apply_sensor_noise(simulated.frame, SensorNoise(), rng)
+                    simulated = replace(simulated, frame=frame)
+                yield simulated
+
+    def _describe(self, regions: RegionSet) -> None:
+        """Say in the log what the camera shows."""
+        parameters = self.parameters
+        counts = Counter(region.label for region in regions)
+        objects = ", ".join(f"{label} {count}" for label, count in counts.items())
+        self.get_logger().info(
+            f"scene {parameters.seed} ({objects}): {parameters.width}x{parameters.height} at "
+            f"{parameters.rate:g} Hz on {self._senders['rgb'].topic_name}, "
+            f"{self._senders['depth'].topic_name}, ..."
+        )
+
+
+def main(args: list[str] | None = None) -> None:
+    """Run the camera until SIGINT or SIGTERM."""
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
+    try:
+        node = SimCameraNode()
+    except (ParameterException, ValueError) as error:
+        get_logger(NODE_NAME).fatal(f"wrong parameter: {error}")
+        rclpy.shutdown()
+        sys.exit(1)
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    while not (stop.is_set() or node.failed):
+        executor.spin_once(timeout_sec=0.1)
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.shutdown()
+    sys.exit(1 if node.failed else 0)

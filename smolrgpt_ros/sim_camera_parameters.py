@@ -1,0 +1,100 @@
+"""The parameters of the simulated camera; `config/warehouse.yaml` repeats them for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import get_args
+
+from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.sim import CameraView, RenderOptions, WarehouseConfig
+from smolrgpt_ros.parameter_declaration import check_parameters, parameter
+
+LARGEST_SEED = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class SimCameraParameters:
+    """Parameters of `sim_camera_node`; all are fixed at start.
+
+    Raises:
+        ValueError: naming the parameter that is out of its range.
+    """
+
+    seed: int = parameter(
+        0,
+        "Seed of the warehouse: the same seed shows the same scene.",
+        limits=(0, LARGEST_SEED),
+        read_only=True,
+    )
+    rate: float = parameter(10.0, "Frames per second.", limits=(0.1, 60.0), read_only=True)
+    width: int = parameter(640, "Width of the images in pixels.", (64, 3840), read_only=True)
+    height: int = parameter(480, "Height of the images in pixels.", (64, 2160), read_only=True)
+    vertical_fov: float = parameter(
+        60.0, "Vertical angle of view in degrees.", limits=(20.0, 110.0), read_only=True
+    )
+    camera_view: str = parameter(
+        WarehouseConfig.camera_view,
+        "Where the camera rides: on a robot, under the ceiling, or one of them by the seed.",
+        choices=get_args(CameraView),
+        read_only=True,
+    )
+    motion: str = parameter(
+        "static",
+        "static: the camera stays at the best overview. drive: it goes round its way for ever.",
+        choices=("static", "drive"),
+        read_only=True,
+    )
+    frame_count: int = parameter(
+        60,
+        "Pictures along the whole way of `drive`. Each is rendered once (0.15 s of a core, 3 MB at "
+        "640x480); until all are there, the camera moves as fast as they are rendered.",
+        limits=(1, 1000),
+        read_only=True,
+    )
+    depth_encoding: str = parameter(
+        "16UC1",
+        "Encoding of the depth image: 16UC1 (millimetres, 0 = no reading) or 32FC1 (metres, NaN = "
+        "no reading).",
+        choices=("16UC1", "32FC1"),
+        read_only=True,
+    )
+    noise: bool = parameter(
+        False,
+        "Disturb depth and colour like a stereo RGB-D camera does. Each picture of the way is "
+        "disturbed once, not every time it is shown.",
+        read_only=True,
+    )
+    noise_seed: int = parameter(
+        0, "Seed of the disturbances.", limits=(0, LARGEST_SEED), read_only=True
+    )
+    shadows: bool = parameter(
+        RenderOptions.shadows,
+        "Objects cast shadows; costs about half of the rendering time.",
+        read_only=True,
+    )
+    frame_id: str = parameter(
+        "camera_color_optical_frame",
+        "Optical frame of all messages: x right, y down, z forward.",
+        read_only=True,
+    )
+    reliability: str = parameter(
+        "best_effort",
+        "Reliability that images and regions are offered with; ground truth is always reliable.",
+        choices=("best_effort", "reliable"),
+        read_only=True,
+    )
+
+    def __post_init__(self) -> None:
+        check_parameters(self)
+        if not self.frame_id:
+            raise ValueError("frame_id must not be empty")
+
+    @property
+    def intrinsics(self) -> CameraIntrinsics:
+        """Calibration of the camera."""
+        return CameraIntrinsics.from_vertical_fov(self.width, self.height, self.vertical_fov)
+
+    @property
+    def pose_count(self) -> int:
+        """How many pictures there are to render."""
+        return self.frame_count if self.motion == "drive" else 1

@@ -1,0 +1,96 @@
+"""Ground truth as a message and back: for the simulated camera and for those who check answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
+from numpy.typing import NDArray
+from std_msgs.msg import Header
+
+from smolrgpt_core.sim import ObjectTruth, SceneTruth
+from smolrgpt_core.sim.footprints import Footprint
+from smolrgpt_ros.msg import ObjectTruth as ObjectTruthMessage
+from smolrgpt_ros.msg import SceneTruth as SceneTruthMessage
+
+
+def truth_to_message(truth: SceneTruth, header: Header) -> SceneTruthMessage:
+    """All that is true of a frame; poses in the optical frame of the header."""
+    objects = [_object_to_message(item) for item in truth.objects]
+    return SceneTruthMessage(header=header, seed=truth.seed, objects=objects)
+
+
+def truth_from_message(message: SceneTruthMessage) -> SceneTruth:
+    """Inverse of `truth_to_message` for a frame with at least one object.
+
+    The margins to the buffers follow from the poses, so only buffers of this frame count.
+
+    Raises:
+        ValueError: the frame has no object.
+    """
+    if not message.objects:
+        raise ValueError("the ground truth of this frame has no object to tell where up is")
+    buffers = [item for item in message.objects if item.label == "buffer"]
+    objects = tuple(_object_from_message(item, buffers) for item in message.objects)
+    return SceneTruth(seed=message.seed, objects=objects, up=objects[0].rotation[:, 2])
+
+
+def _object_to_message(item: ObjectTruth) -> ObjectTruthMessage:
+    x, y, z = item.centre.tolist()
+    length, width, height = item.size.tolist()
+    return ObjectTruthMessage(
+        id=item.id,
+        label=item.label,
+        pose=Pose(position=Point(x=x, y=y, z=z), orientation=quaternion(item.rotation)),
+        size=Vector3(x=length, y=width, z=height),
+        visible_share=item.visible_share,
+        buffer_ids=list(item.buffer_ids),
+        loaded=item.loaded,
+    )
+
+
+def _object_from_message(
+    message: ObjectTruthMessage, buffers: Sequence[ObjectTruthMessage]
+) -> ObjectTruth:
+    margins = [] if message.label in ("buffer", "shelf") else [_margin(message, b) for b in buffers]
+    return ObjectTruth(
+        id=message.id,
+        label=message.label,
+        centre=_vector(message.pose.position),
+        size=_vector(message.size),
+        rotation=rotation_matrix(message.pose.orientation),
+        visible_share=message.visible_share,
+        buffer_ids=tuple(message.buffer_ids),
+        buffer_margin=max(margins, default=float("nan")),
+        loaded=message.loaded,
+    )
+
+
+def _margin(message: ObjectTruthMessage, buffer: ObjectTruthMessage) -> float:
+    """Metres from the middle of an object's footprint to the edge of a buffer, positive inside."""
+    offset = _vector(message.pose.position) - _vector(buffer.pose.position)
+    x, y, _ = rotation_matrix(buffer.pose.orientation).T @ offset
+    return Footprint(0.0, 0.0, buffer.size.x, buffer.size.y, 0.0).signed_distance(x, y)
+
+
+def quaternion(rotation: NDArray[np.float64]) -> Quaternion:
+    """Unit quaternion of a rotation matrix (3, 3)."""
+    vector = cv2.Rodrigues(rotation)[0].ravel()
+    half_angle = float(np.linalg.norm(vector)) / 2
+    x, y, z = (vector * np.sinc(half_angle / np.pi) / 2).tolist()
+    return Quaternion(x=x, y=y, z=z, w=float(np.cos(half_angle)))
+
+
+def rotation_matrix(orientation: Quaternion) -> NDArray[np.float64]:
+    """Rotation matrix (3, 3) of a unit quaternion."""
+    axis = np.array([orientation.x, orientation.y, orientation.z])
+    length = float(np.linalg.norm(axis))
+    angle = 2 * np.arctan2(length, orientation.w)
+    vector = axis * (angle / length) if length > 0 else np.zeros(3)
+    return np.asarray(cv2.Rodrigues(vector)[0], dtype=np.float64)
+
+
+def _vector(message: Point | Vector3) -> NDArray[np.float64]:
+    return np.array([message.x, message.y, message.z])

@@ -1,0 +1,117 @@
+"""Answers to look at: markers and an annotated image, computed only for those who subscribe."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+from geometry_msgs.msg import Point, Vector3
+from rclpy.lifecycle import LifecycleNode
+from sensor_msgs.msg import Image
+from std_msgs.msg import ColorRGBA, Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.drawing import draw_answer
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.question import Category
+from smolrgpt_ros.conversions import image_to_message, time_from_ns
+
+SPHERE_DIAMETER_M = 0.25
+TEXT_HEIGHT_M = 0.2
+LINE_WIDTH_M = 0.04
+LABEL_OFFSET_M = 0.3
+"""How far above its object a text stands; up is -y in the optical frame."""
+
+WHITE = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
+BLUE = ColorRGBA(r=0.2, g=0.5, b=1.0, a=0.8)
+GREEN = ColorRGBA(r=0.2, g=0.9, b=0.3, a=0.9)
+
+
+def frame_header(frame: RGBDFrame | None) -> Header:
+    """Stamp and optical frame of a frame; empty for None."""
+    if frame is None:
+        return Header()
+    return Header(stamp=time_from_ns(frame.stamp_ns), frame_id=frame.frame_id)
+
+
+def answer_markers(frame: RGBDFrame, answer: SpatialAnswer) -> MarkerArray:
+    """Centres with names, the line of a distance, the answer as text; in the optical frame.
+
+    The first marker deletes those of the answer before. Objects without a centre are left out.
+    """
+    header = frame_header(frame)
+    markers = [Marker(header=header, action=Marker.DELETEALL)]
+    points = {
+        id: Point(x=x, y=y, z=z)
+        for id, (x, y, z) in zip(answer.region_ids, answer.centres.tolist(), strict=True)
+        if x == x  # NaN where depth is missing
+    }
+    markers += _object_markers(header, frame, answer, points)
+    if answer.category is Category.DISTANCE and len(points) == 2:
+        markers.append(_line(header, list(points.values())))
+    if points:
+        markers.append(_text(header, "answer", 0, next(iter(points.values())), answer.text, 3))
+    return MarkerArray(markers=markers)
+
+
+def _object_markers(
+    header: Header, frame: RGBDFrame, answer: SpatialAnswer, points: dict[int, Point]
+) -> Iterator[Marker]:
+    for id, point in points.items():
+        marker = Marker(header=header, ns="centres", id=id, type=Marker.SPHERE)
+        marker.pose.position = point
+        marker.scale = Vector3(x=SPHERE_DIAMETER_M, y=SPHERE_DIAMETER_M, z=SPHERE_DIAMETER_M)
+        marker.color = GREEN if id == answer.region_id else BLUE
+        yield marker
+        yield _text(header, "names", id, point, frame.regions[id].name, 1)
+
+
+def _text(header: Header, ns: str, id: int, point: Point, text: str, line: int) -> Marker:
+    marker = Marker(header=header, ns=ns, id=id, type=Marker.TEXT_VIEW_FACING, text=text)
+    marker.pose.position = Point(x=point.x, y=point.y - line * LABEL_OFFSET_M, z=point.z)
+    marker.scale.z = TEXT_HEIGHT_M
+    marker.color = WHITE
+    return marker
+
+
+def _line(header: Header, points: list[Point]) -> Marker:
+    marker = Marker(header=header, ns="distance", type=Marker.LINE_LIST, points=points)
+    marker.scale.x = LINE_WIDTH_M
+    marker.color = WHITE
+    return marker
+
+
+class AnswerVisuals:
+    """Publishes `~/markers` and `~/annotated_image`, after the response and outside its way.
+
+    When answers come faster than pictures are drawn, the newest one is drawn.
+    """
+
+    def __init__(self, node: LifecycleNode) -> None:
+        self._node = node
+        self._markers = node.create_lifecycle_publisher(MarkerArray, "~/markers", 1)
+        self._image = node.create_lifecycle_publisher(Image, "~/annotated_image", 1)
+        self._newest: tuple[RGBDFrame, str, SpatialAnswer] | None = None
+        self._lock = threading.Lock()
+
+    def show(self, frame: RGBDFrame, question: str, answer: SpatialAnswer) -> None:
+        """Publish an answer soon, if anybody looks."""
+        if not (self._markers.get_subscription_count() or self._image.get_subscription_count()):
+            return
+        with self._lock:
+            is_scheduled = self._newest is not None
+            self._newest = frame, question, answer
+        if not is_scheduled:
+            self._node.executor.create_task(self._publish)
+
+    def _publish(self) -> None:
+        with self._lock:
+            assert self._newest is not None
+            frame, question, answer = self._newest
+            self._newest = None
+        if self._markers.get_subscription_count():
+            self._markers.publish(answer_markers(frame, answer))
+        if self._image.get_subscription_count():
+            picture = draw_answer(frame, question, answer)
+            self._image.publish(image_to_message(picture, "rgb8", frame_header(frame)))

@@ -1,0 +1,233 @@
+"""Annotated pictures show the regions asked about and the answer as it was given."""
+
+from __future__ import annotations
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+
+from smolrgpt_core.answer import Side, SpatialAnswer
+from smolrgpt_core.canvas import (
+    GREEN,
+    LABEL_COLOURS,
+    RED,
+    WHITE,
+    Canvas,
+    Lettering,
+    label_colour,
+    text_size,
+    wrap,
+)
+from smolrgpt_core.drawing import draw_answer, draw_regions, name_regions
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
+from smolrgpt_core.geometry.back_projection import back_project
+from smolrgpt_core.question import Category, SpatialQuestion
+from smolrgpt_core.regions import Box, Region, RegionSet
+
+BOXES = {
+    2: ("buffer", Box(40, 300, 260, 140)),
+    10: ("pallet", Box(80, 320, 60, 50)),
+    12: ("pallet", Box(480, 250, 70, 60)),
+    60: ("transporter", Box(380, 120, 90, 80)),
+    80: ("shelf", Box(0, 20, 150, 200)),
+}
+GREY = 110
+NAME = Lettering(0.4, WHITE, RED)
+
+
+def make_frame(width: int = 640, height: int = 480) -> RGBDFrame:
+    scale = width / 640
+    regions = tuple(
+        Region.from_box(
+            id, label, Box(*(max(1, int(v * scale)) for v in (b.x, b.y, b.width, b.height)))
+        )
+        for id, (label, b) in BOXES.items()
+    )
+    return RGBDFrame(
+        rgb=np.full((height, width, 3), GREY, np.uint8),
+        depth=np.full((height, width), 4.0, np.float32),
+        intrinsics=CameraIntrinsics.from_vertical_fov(width, height, 60.0),
+        regions=RegionSet((height, width), regions),
+    )
+
+
+def make_answer(
+    frame: RGBDFrame, category: Category, ids: tuple[int, ...], **more
+) -> SpatialAnswer:
+    points = back_project(frame.depth, frame.intrinsics)
+    centres = np.array([points[frame.regions.full_mask(id)].mean(axis=0) for id in ids])
+    return SpatialAnswer(
+        Status.OK, category, text="So it is.", region_ids=ids, centres=centres,
+        valid_depth=np.ones(len(ids)), **more,
+    )  # fmt: skip
+
+
+def share_of(image: np.ndarray, colour: tuple[int, int, int], box: Box) -> float:
+    """Share of the pixels in a box that have exactly this colour."""
+    return float(np.mean(np.all(image[box.slices] == colour, axis=-1)))
+
+
+def corner(box: Box) -> np.ndarray:
+    """A few pixels inside a region, away from its outline, middle and name."""
+    return np.s_[box.y + box.height - 12 : box.y + box.height - 8, box.x + 8 : box.x + 12]
+
+
+def test_regions_are_tinted_in_the_colour_of_their_label() -> None:
+    frame = make_frame()
+    image = draw_regions(frame)
+    assert (image.shape, image.dtype) == (frame.rgb.shape, np.uint8)
+    assert np.all(frame.rgb == GREY)
+    for id in (2, 12, 60, 80):
+        label, box = BOXES[id]
+        difference = image[corner(box)].mean(axis=(0, 1)) - GREY
+        wanted = np.array(label_colour(label)) - GREY
+        cosine = difference @ wanted / np.linalg.norm(difference) / np.linalg.norm(wanted)
+        assert cosine > 0.95, label
+
+
+def test_label_colours_are_stable_and_distinct() -> None:
+    colours = {label_colour(label) for label in [*LABEL_COLOURS, "cone", "forklift", "person"]}
+    assert len(colours) == len(LABEL_COLOURS) + 3
+    assert label_colour("forklift") == (242, 109, 145)
+
+
+def test_only_the_regions_asked_about_stand_out() -> None:
+    frame = make_frame()
+    image = draw_answer(frame, "?", make_answer(frame, Category.DISTANCE, (12, 2), value=3.0))
+    background = int(image[470, 600, 0])
+    assert background < GREY
+    asked, other = (image[corner(BOXES[id][1])].astype(int) for id in (12, 80))
+    assert np.abs(asked - background).max() > 40
+    assert np.abs(other - background).max() == 0
+
+
+def test_distance_line_runs_between_the_centres_and_carries_the_value() -> None:
+    frame = make_frame()
+    answer = make_answer(frame, Category.DISTANCE, (12, 60), value=3.42)
+    image = draw_answer(frame, "?", answer)
+    start, end = (np.array([515, 280]), np.array([425, 160]))
+    for share in (0.02, 0.25, 0.75, 0.98):
+        column, row = np.round(start + share * (end - start)).astype(int)
+        assert share_of(image, WHITE, Box(column - 2, row - 2, 5, 5)) > 0.2
+    assert share_of(image, WHITE, Box(455, 212, 30, 16)) > 0.4
+    other = draw_answer(frame, "?", make_answer(frame, Category.DISTANCE, (12, 60), value=3.49))
+    assert not np.array_equal(image, other)
+
+
+def test_centres_without_depth_are_drawn_in_the_middle_of_their_masks() -> None:
+    frame = make_frame()
+    answer = make_answer(frame, Category.DISTANCE, (12, 60), value=3.42)
+    expected = draw_answer(frame, "?", answer)
+    answer.centres[:] = np.nan
+    assert np.abs(draw_answer(frame, "?", answer).astype(int) - expected).mean() < 0.5
+
+
+@pytest.mark.parametrize("side", [Side.LEFT, Side.RIGHT])
+def test_arrow_points_to_the_side_that_was_answered_even_if_wrong(side: Side) -> None:
+    frame = make_frame()
+    image = draw_answer(frame, "?", make_answer(frame, Category.LEFT_RIGHT, (60, 12), side=side))
+    heads = {
+        Side.LEFT: share_of(image, WHITE, Box(425, 205, 16, 30)),
+        Side.RIGHT: share_of(image, WHITE, Box(500, 205, 16, 30)),
+    }
+    assert max(heads, key=lambda end: heads[end]) is side
+
+
+def test_chosen_region_is_ticked_and_rimmed() -> None:
+    frame = make_frame()
+    answer = make_answer(frame, Category.MCQ, (10, 12, 60), region_id=12)
+    image = draw_answer(frame, "?", answer)[:480]
+    green = np.argwhere(np.all(image == GREEN, axis=-1))
+    assert len(green) > 300
+    box = BOXES[12][1]
+    low, high = green.min(axis=0), green.max(axis=0)
+    assert low[0] > box.y - 40
+    assert low[1] > box.x - 30
+    assert high[0] < box.y + box.height + 10
+    assert high[1] < box.x + box.width + 30
+
+
+def test_refusal_stands_in_red_with_its_status() -> None:
+    frame = make_frame()
+    question = SpatialQuestion(Category.DISTANCE, "<mask> <mask>", (12, 99), (12,), (99,))
+    error = SpatialError(Status.UNKNOWN_REGION, "region 99 is not in this frame")
+    image = draw_answer(frame, question.text, SpatialAnswer.refusal(error, question))
+    answered = draw_answer(frame, "?", make_answer(frame, Category.COUNT, (10, 2), value=1.0))
+    redder = (
+        caption[480:, :, 0].astype(int) - caption[480:, :, 1] for caption in (image, answered)
+    )
+    refusal, answer = redder
+    assert refusal.max() > 60
+    assert refusal.min() > -20
+    assert answer.min() < -40
+    longer = SpatialError(Status.UNKNOWN_REGION, "region 99 is not in this frame " * 8)
+    grown = draw_answer(frame, question.text, SpatialAnswer.refusal(longer, question))
+    assert grown.shape[0] > image.shape[0]
+    endless = SpatialError(Status.UNKNOWN_REGION, "region 99 is not in this frame " * 500)
+    cut = draw_answer(frame, question.text, SpatialAnswer.refusal(endless, question))
+    assert cut.shape[0] < 480 + 200
+
+
+def test_refusal_before_the_question_was_read_shows_all_regions() -> None:
+    frame = make_frame()
+    refusal = SpatialAnswer.refusal(SpatialError(Status.BAD_QUESTION, "what?"))
+    image = draw_answer(frame, "bla", refusal)
+    assert np.array_equal(image[:480], draw_regions(frame))
+
+
+@pytest.mark.parametrize("size", [(32, 24), (320, 240), (1920, 1440)])
+def test_every_image_size_can_be_drawn(size: tuple[int, int]) -> None:
+    frame = make_frame(*size)
+    for category in Category:
+        answer = make_answer(frame, category, (12, 2), value=1.0, region_id=12, side=Side.LEFT)
+        image = draw_answer(frame, "How far? " * 40, answer)
+        assert image.shape[1] == size[0]
+        assert image.shape[0] > size[1]
+
+
+def test_text_that_the_font_lacks_does_no_harm() -> None:
+    frame = make_frame()
+    answer = make_answer(frame, Category.COUNT, (10, 2), value=1.0)
+    for text in ("", "\n\t", "Wo ist 托盘 №7?", "x" * 2000, "\x00\x07"):
+        assert draw_answer(frame, text, answer).shape[0] > 480
+
+
+def test_names_keep_clear_of_each_other() -> None:
+    frame = make_frame()
+    regions = [Region.from_box(100 + i, "pallet", Box(300 + 25 * i, 200, 30, 30)) for i in range(8)]
+    canvas = Canvas(frame.rgb)
+    for region in regions:
+        canvas.name(region, NAME)
+    assert len(canvas.occupied) == 8
+    for first, second in combinations(canvas.occupied, 2):
+        apart_x = first.x + first.width <= second.x or second.x + second.width <= first.x
+        apart_y = first.y + first.height <= second.y or second.y + second.height <= first.y
+        assert apart_x or apart_y
+        assert first.fits((480, 640))
+
+
+def test_names_without_a_place_are_left_out_unless_required() -> None:
+    canvas = Canvas(np.zeros((16, 40, 3), np.uint8))
+    region = Region.from_box(100, "transporter", Box(0, 0, 40, 16))
+    for required in (True, False, True):
+        canvas.name(region, NAME, required)
+    assert len(canvas.occupied) == 2
+
+
+def test_wrapped_lines_fit_and_say_when_they_are_cut() -> None:
+    text = "How many pallets stand in the buffer that is nearest to the empty transporter?"
+    lines = wrap(text, 0.5, 200, 10)
+    assert " ".join(lines) == text
+    assert all(text_size(line, 0.5)[0] <= 200 for line in lines)
+    cut = wrap(text, 0.5, 200, 2)
+    assert len(cut) == 2
+    assert cut[1].endswith("...")
+    assert text_size(cut[1], 0.5)[0] <= 200
+
+
+def test_placeholders_become_names() -> None:
+    regions = make_frame().regions
+    text = name_regions("How far is <mask>\n from <mask> and <mask>?", (12, 2, 99), regions)
+    assert text == "How far is pallet 12 from buffer 2 and region 99?"

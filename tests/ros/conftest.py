@@ -1,0 +1,360 @@
+"""Real processes on a real graph: every test session has its own domain, nothing survives it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytest
+import rclpy
+from lifecycle_msgs.msg import Transition
+from lifecycle_msgs.srv import ChangeState
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import SetParameters
+from rclpy.client import Client
+from rclpy.context import Context
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile, qos_profile_sensor_data
+from rclpy.task import Future
+from sensor_msgs.msg import CameraInfo, Image
+from smolrgpt_ros.msg import RegionArray, SpatialAnswer
+from smolrgpt_ros.srv import SpatialQuery
+from std_msgs.msg import Header
+
+from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.question import Category
+from smolrgpt_core.regions import Box, Region, RegionSet
+from smolrgpt_ros.conversions import (
+    image_to_message,
+    intrinsics_to_camera_info,
+    regions_to_array,
+    time_from_ns,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+HEIGHT, WIDTH = 120, 160
+INTRINSICS = CameraIntrinsics(WIDTH, HEIGHT, 100.0, 100.0, 79.5, 59.5)
+PERIOD_S = 0.04
+DEPTH_M = 3.0
+
+REGIONS = RegionSet(
+    (HEIGHT, WIDTH),
+    (
+        Region.from_box(1, "pallet", Box(20, 50, 20, 20)),
+        Region.from_box(2, "pallet", Box(120, 50, 20, 20)),
+        Region.from_box(3, "buffer", Box(50, 90, 60, 30)),
+    ),
+)
+
+
+@dataclass
+class NodeProcess:
+    """A node in its own process; everything it prints is kept in `lines`."""
+
+    command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+    lines: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.process = subprocess.Popen(
+            self.command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", **self.environment},
+        )
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self.lines.extend(iter(self.process.stdout.readline, ""))
+
+    @property
+    def output(self) -> str:
+        return "".join(list(self.lines))
+
+    def stop(self, signal_number: int = signal.SIGINT, timeout: float = 15.0) -> int:
+        """Send a signal, wait for the end, return the exit status."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal_number)
+        status = self.wait(timeout)
+        self._reader.join(timeout=5)
+        return status
+
+    def wait(self, timeout: float = 15.0) -> int:
+        """Wait for the end; a process that does not end is killed and fails the test."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            pytest.fail(f"{self.command} did not end within {timeout} s:\n{self.output}")
+
+    def kill(self) -> None:
+        """End the process and its children at once."""
+        if self.process.poll() is not None:
+            return
+        for child in psutil.Process(self.process.pid).children(recursive=True):
+            child.kill()
+        self.process.kill()
+        self.process.wait()
+
+
+@pytest.fixture(scope="session")
+def ros_domain() -> Iterator[int]:
+    """A domain that no other session on this machine is likely to use, for this process too."""
+    domain = 1 + os.getpid() % 100
+    saved = os.environ.get("ROS_DOMAIN_ID")
+    os.environ["ROS_DOMAIN_ID"] = str(domain)
+    yield domain
+    if saved is None:
+        del os.environ["ROS_DOMAIN_ID"]
+    else:
+        os.environ["ROS_DOMAIN_ID"] = saved
+
+
+@pytest.fixture(scope="module")
+def start_command(ros_domain: int) -> Iterator[Callable[..., NodeProcess]]:
+    """Start a program as a process; ended after the module.
+
+    Call: start_command("ros2", "launch", ..., environment={...}).
+    """
+    started: list[NodeProcess] = []
+
+    def start(*command: str | Path, environment: dict[str, str] | None = None) -> NodeProcess:
+        started.append(NodeProcess([str(part) for part in command], environment or {}))
+        return started[-1]
+
+    yield start
+    for node in started:
+        node.kill()
+
+
+@pytest.fixture(scope="module")
+def start_node(start_command: Callable[..., NodeProcess]) -> Callable[..., NodeProcess]:
+    """Start an executable of scripts/ (or any Python file) as a process; ended after the module.
+
+    Call: start_node("spatial_query_node", "-p", "max_age:=2.0", environment={...}).
+    """
+
+    def start(
+        executable: str | Path, *ros_arguments: str, environment: dict[str, str] | None = None
+    ) -> NodeProcess:
+        path = executable if isinstance(executable, Path) else ROOT / "scripts" / executable
+        arguments = ["--ros-args", *ros_arguments] if ros_arguments else []
+        return start_command(sys.executable, path, *arguments, environment=environment)
+
+    return start
+
+
+@pytest.fixture(scope="session")
+def wait_for() -> Callable[..., None]:
+    """Wait until a condition holds: wait_for(lambda: ..., "what", timeout=10.0)."""
+
+    def wait(condition: Callable[[], object], what: str, timeout: float = 10.0) -> None:
+        deadline = time.monotonic() + timeout
+        while not condition():
+            if time.monotonic() > deadline:
+                pytest.fail(f"waited {timeout} s for {what}")
+            time.sleep(0.02)
+
+    return wait
+
+
+class GraphNode:
+    """A node of the test itself, spinning on a thread: publishes, subscribes, calls services."""
+
+    def __init__(self, name: str) -> None:
+        self.context = Context()
+        rclpy.init(context=self.context)
+        self.node = Node(name, context=self.context)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self.node)
+        self._thread = threading.Thread(target=self._spin)
+        self._thread.start()
+        self._clients: dict[str, Client] = {}
+
+    def _spin(self) -> None:
+        with contextlib.suppress(ExternalShutdownException):
+            self._executor.spin()
+
+    def call_async(self, service_type: type, name: str, request: object) -> Future:
+        """Send a request; wait for the service if it is not there yet."""
+        if name not in self._clients:
+            self._clients[name] = self.node.create_client(service_type, name)
+        if not self._clients[name].wait_for_service(10.0):
+            pytest.fail(f"service {name} is not there")
+        return self._clients[name].call_async(request)
+
+    def call(self, service_type: type, name: str, request: object, timeout: float = 10.0) -> Any:
+        """Send a request and wait for the response."""
+        return self.result(self.call_async(service_type, name, request), timeout)
+
+    def result(self, future: Future, timeout: float = 10.0) -> Any:
+        """Wait for the response to `call_async`."""
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        if not done.wait(timeout):
+            pytest.fail(f"no response within {timeout} s")
+        return future.result()
+
+    def service_exists(self, name: str) -> bool:
+        """Whether a server of this name is known now."""
+        return name in dict(self.node.get_service_names_and_types())
+
+    def collect(self, message_type: type, topic: str, qos: QoSProfile | int = 10) -> list:
+        """Subscribe; the list grows with the messages."""
+        received: list = []
+        self.node.create_subscription(message_type, topic, received.append, qos)
+        return received
+
+    def close(self) -> None:
+        self._executor.shutdown()
+        self._thread.join()
+        self.node.destroy_node()
+        rclpy.shutdown(context=self.context)
+
+
+@pytest.fixture(scope="module")
+def graph(ros_domain: int) -> Iterator[GraphNode]:
+    """A node of the test in the test process."""
+    node = GraphNode("test")
+    yield node
+    node.close()
+
+
+class Camera:
+    """Publishes a wall with two pallets and a buffer; tests take inputs away or break them."""
+
+    rate_hz = 1 / PERIOD_S
+
+    def __init__(self, graph: GraphNode) -> None:
+        self._node = graph.node
+        depth = np.full((HEIGHT, WIDTH), DEPTH_M * 1000, np.uint16)
+        labels = REGIONS.to_label_image().astype(np.uint16)
+        self._make = {
+            "rgb": lambda header: image_to_message(
+                np.full((HEIGHT, WIDTH, 3), 90, np.uint8), "rgb8", header
+            ),
+            "depth": lambda header: image_to_message(depth, "16UC1", header),
+            "camera_info": lambda header: intrinsics_to_camera_info(INTRINSICS, header),
+            "regions": lambda header: regions_to_array(REGIONS, header),
+            "instances": lambda header: image_to_message(labels, "16UC1", header),
+        }
+        self._publishers = {name: self._create_publisher(name) for name in self._make}
+        self.silent: set[str] = set()
+        self.offsets_s: dict[str, float] = {}
+        self.changes: dict[str, Callable[[Any], None]] = {}
+        self._lock = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _create_publisher(self, name: str) -> Publisher:
+        kind = {"camera_info": CameraInfo, "regions": RegionArray}.get(name, Image)
+        return self._node.create_publisher(kind, name, qos_profile_sensor_data)
+
+    def _run(self) -> None:
+        while not self._stop.wait(PERIOD_S):
+            now_ns = self._node.get_clock().now().nanoseconds
+            with self._lock:
+                for name in self._publishers.keys() - self.silent:
+                    self._publish(name, now_ns)
+
+    def _publish(self, name: str, now_ns: int) -> None:
+        stamp = time_from_ns(now_ns + int(self.offsets_s.get(name, 0.0) * 1e9))
+        message = self._make[name](Header(stamp=stamp, frame_id="camera_optical_frame"))
+        if name in self.changes:
+            self.changes[name](message)
+        self._publishers[name].publish(message)
+
+    @contextlib.contextmanager
+    def fault(
+        self,
+        silent: set[str] | None = None,
+        offsets_s: dict[str, float] | None = None,
+        changes: dict[str, Callable[[Any], None]] | None = None,
+    ) -> Iterator[None]:
+        """Something is wrong with the camera for a while."""
+        self.silent, self.offsets_s = silent or set(), offsets_s or {}
+        self.changes = changes or {}
+        try:
+            yield
+        finally:
+            self.silent, self.offsets_s, self.changes = set(), {}, {}
+
+    @contextlib.contextmanager
+    def without_publisher(self, name: str) -> Iterator[None]:
+        """A topic is not even advertised for a while."""
+        with self._lock:
+            self._node.destroy_publisher(self._publishers.pop(name))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._publishers[name] = self._create_publisher(name)
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+
+
+@pytest.fixture(scope="module")
+def camera(graph: GraphNode) -> Iterator[Camera]:
+    camera = Camera(graph)
+    yield camera
+    camera.close()
+
+
+class Operator:
+    """Asks, sets parameters and changes states, as a client on the graph."""
+
+    def __init__(
+        self, graph: GraphNode, node: str = "/spatial_query", service: str = "/spatial_query"
+    ) -> None:
+        self.graph, self._node, self._service = graph, node, service
+
+    def ask_async(self, question: str = "", **fields: Any) -> Any:
+        request = SpatialQuery.Request(question=question, **fields)
+        return self.graph.call_async(SpatialQuery, self._service, request)
+
+    def ask(self, question: str = "", **fields: Any) -> SpatialAnswer:
+        return self.graph.result(self.ask_async(question, **fields)).answer
+
+    def ask_distance(self, **fields: Any) -> SpatialAnswer:
+        return self.ask(category=Category.DISTANCE, region_ids=[1, 2], **fields)
+
+    def change(self, transition: int) -> bool:
+        request = ChangeState.Request(transition=Transition(id=transition))
+        return self.graph.call(ChangeState, f"{self._node}/change_state", request).success
+
+    def restart(self) -> None:
+        """Forget all messages."""
+        assert self.change(Transition.TRANSITION_DEACTIVATE)
+        assert self.change(Transition.TRANSITION_ACTIVATE)
+
+    def set(self, **values: Any) -> SetParametersResult:
+        parameters = [Parameter(k, value=v).to_parameter_msg() for k, v in values.items()]
+        request = SetParameters.Request(parameters=parameters)
+        return self.graph.call(SetParameters, f"{self._node}/set_parameters", request).results[0]
+
+
+@pytest.fixture(scope="session")
+def make_operator() -> type[Operator]:
+    """Call: make_operator(graph) or make_operator(graph, node="/name", service="/service")."""
+    return Operator

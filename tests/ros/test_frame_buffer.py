@@ -1,0 +1,214 @@
+"""The frame buffer finds the right messages, or names the reason; no ROS involved."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+
+from smolrgpt_core.errors import Status
+from smolrgpt_ros.frame_buffer import (
+    SYNCHRONISED,
+    BufferClosedError,
+    FrameBuffer,
+    FrameRequest,
+    FrameUnavailableError,
+    Patience,
+)
+
+MS = 1_000_000
+S = 1_000_000_000
+NOW = 1_000 * S
+TOPICS = {"rgb": "/rgb", "depth": "/depth", "camera_info": "/info", "regions": "/regions"}
+NEWEST = FrameRequest(
+    stamp_ns=0, max_age_ns=S, sync_tolerance_ns=20 * MS, input_wait_s=0.1, timeout_s=0.3
+)
+
+
+@pytest.fixture
+def buffer() -> FrameBuffer:
+    """Three frames of a 30 Hz camera; the newest is 10 ms old. Payloads name input and frame."""
+    buffer = FrameBuffer(30, TOPICS)
+    for index in range(3):
+        add_frame(buffer, NOW - 10 * MS - (2 - index) * 33 * MS, index)
+    return buffer
+
+
+def add_frame(buffer: FrameBuffer, stamp_ns: int, index: int, **offsets_ns: int) -> None:
+    for name in TOPICS:
+        buffer.add(name, stamp_ns + offsets_ns.get(name, 0), f"{name} {index}")
+
+
+def refusal(buffer: FrameBuffer, request: FrameRequest, now_ns: int = NOW) -> FrameUnavailableError:
+    with pytest.raises(FrameUnavailableError) as caught:
+        buffer.select(request, now_ns)
+    return caught.value
+
+
+def test_newest_complete_set(buffer: FrameBuffer) -> None:
+    buffer.add("rgb", NOW - 5 * MS + 33 * MS, "rgb 3")  # its depth and regions are still to come
+    found = buffer.select(NEWEST, NOW + 30 * MS)
+    assert found.rgb.payload == "rgb 2"
+    assert found.depth.payload == "depth 2"
+    assert found.regions.payload == "regions 2"
+
+
+def test_calibration_is_the_one_nearest_to_the_image(buffer: FrameBuffer) -> None:
+    request = replace(NEWEST, stamp_ns=NOW - 76 * MS)
+    assert buffer.select(request, NOW).camera_info.payload == "camera_info 0"
+
+
+def test_an_old_calibration_holds() -> None:
+    buffer = FrameBuffer(30, TOPICS)
+    add_frame(buffer, NOW, 0, camera_info=-3600 * S)
+    assert buffer.select(NEWEST, NOW).camera_info.payload == "camera_info 0"
+
+
+def test_requested_stamp_within_tolerance(buffer: FrameBuffer) -> None:
+    request = replace(NEWEST, stamp_ns=NOW - 43 * MS + 15 * MS)
+    assert buffer.select(request, NOW).rgb.payload == "rgb 1"
+
+
+def test_messages_may_arrive_out_of_order() -> None:
+    buffer = FrameBuffer(30, TOPICS)
+    for index, stamp_ns in enumerate([NOW - 33 * MS, NOW, NOW - 66 * MS]):
+        add_frame(buffer, stamp_ns, index)
+    assert buffer.select(NEWEST, NOW).rgb.payload == "rgb 1"
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("rgb", Status.NO_RGB),
+        ("depth", Status.NO_DEPTH),
+        ("camera_info", Status.NO_CAMERA_INFO),
+        ("regions", Status.NO_REGIONS),
+    ],
+)
+def test_input_that_never_arrived(name: str, status: Status) -> None:
+    buffer = FrameBuffer(30, TOPICS)
+    for other in TOPICS:
+        if other != name:
+            buffer.add(other, NOW, "")
+    error = refusal(buffer, NEWEST)
+    assert error.status is status
+    assert error.silent == (name,)
+    assert TOPICS[name] in error.message
+
+
+def test_camera_that_stopped(buffer: FrameBuffer, monkeypatch: pytest.MonkeyPatch) -> None:
+    five_seconds_later = time.monotonic() + 5.0
+    monkeypatch.setattr(time, "monotonic", lambda: five_seconds_later)
+    error = refusal(buffer, NEWEST, NOW + 5 * S)
+    assert error.status is Status.STALE
+    assert error.silent == ("rgb",)
+    assert "5.010 s old, max_age is 1.000 s" in error.message
+
+
+def test_stamps_of_another_clock_are_not_mistaken_for_a_stopped_camera(
+    buffer: FrameBuffer,
+) -> None:
+    error = refusal(buffer, NEWEST, NOW + 5 * S)
+    assert error.status is Status.STALE
+    assert error.silent == ()
+    assert "synchronise the clocks" in error.message
+
+
+def test_slow_camera(buffer: FrameBuffer) -> None:
+    error = refusal(buffer, replace(NEWEST, max_age_ns=5 * MS))
+    assert error.status is Status.STALE
+    assert "publish more often" in error.message
+
+
+@pytest.mark.parametrize(("now_ns", "cause"), [(NOW - 5 * S, "use_sim_time"), (0, "/clock")])
+def test_stamps_from_the_future(buffer: FrameBuffer, now_ns: int, cause: str) -> None:
+    error = refusal(buffer, NEWEST, now_ns)
+    assert error.status is Status.BAD_INPUT
+    assert "ahead" in error.message
+    assert cause in error.message
+
+
+def test_out_of_sync_says_which_and_how_far() -> None:
+    buffer = FrameBuffer(30, TOPICS)
+    for index in range(3):
+        add_frame(buffer, NOW - index * 33 * MS, index, depth=-500 * MS, regions=5 * MS)
+    error = refusal(buffer, NEWEST)
+    assert error.status is Status.OUT_OF_SYNC
+    assert "depth is 500 ms older and regions is 5 ms newer" in error.message
+
+
+def test_complete_but_too_old_set_is_not_taken(buffer: FrameBuffer) -> None:
+    later = NOW + 1200 * MS
+    for name, offset_ns in zip(SYNCHRONISED, (0, -300 * MS, -600 * MS), strict=True):
+        buffer.add(name, later + offset_ns, "alone")
+    error = refusal(buffer, NEWEST, later)
+    assert error.status is Status.OUT_OF_SYNC
+    assert "depth is 300 ms older and regions is 600 ms older" in error.message
+
+
+def test_stamps_one_second_apart_are_out_of_sync_although_both_were_kept() -> None:
+    buffer = FrameBuffer(30, TOPICS)
+    for index in range(30):
+        add_frame(buffer, NOW - (29 - index) * 100 * MS, index, depth=-S)
+    error = refusal(buffer, NEWEST, NOW + 10 * MS)
+    assert error.status is Status.OUT_OF_SYNC
+    assert "depth is 1000 ms older and regions is 0 ms newer" in error.message
+
+
+@pytest.mark.parametrize("age_ns", [50 * MS + 12 * MS, 300 * MS])
+def test_stamp_that_has_passed(buffer: FrameBuffer, age_ns: int) -> None:
+    request = replace(NEWEST, stamp_ns=NOW - age_ns, sync_tolerance_ns=5 * MS)
+    error = refusal(buffer, request)
+    assert error.status is Status.STALE
+    assert error.patience is Patience.NONE
+
+
+def test_stamp_older_than_max_age(buffer: FrameBuffer) -> None:
+    request = replace(NEWEST, stamp_ns=NOW - 76 * MS, max_age_ns=50 * MS)
+    assert "max_age" in refusal(buffer, request).message
+
+
+def test_only_the_newest_messages_are_kept() -> None:
+    buffer = FrameBuffer(2, TOPICS)
+    for index in range(5):
+        add_frame(buffer, NOW + index * 33 * MS, index)
+    request = replace(NEWEST, stamp_ns=NOW + 66 * MS)
+    assert refusal(buffer, request, NOW + 132 * MS).status is Status.STALE
+
+
+def test_clock_that_jumps_back_forgets_the_future(buffer: FrameBuffer) -> None:
+    add_frame(buffer, 2 * S, 9)
+    assert buffer.select(NEWEST, 2 * S).rgb.payload == "rgb 9"
+
+
+def test_waits_for_a_frame_that_is_about_to_come() -> None:
+    buffer = FrameBuffer(30, TOPICS)
+    threading.Timer(0.05, add_frame, (buffer, NOW, 7)).start()
+    patient = replace(NEWEST, input_wait_s=5.0, timeout_s=5.0)
+    assert buffer.wait(patient, lambda: NOW).rgb.payload == "rgb 7"
+
+
+def test_waits_for_a_stamp_longer_than_for_a_missing_input(buffer: FrameBuffer) -> None:
+    future = replace(NEWEST, stamp_ns=NOW + 33 * MS, input_wait_s=0.0, timeout_s=5.0)
+    threading.Timer(0.05, add_frame, (buffer, NOW + 33 * MS, 7)).start()
+    assert buffer.wait(future, lambda: NOW + 40 * MS).rgb.payload == "rgb 7"
+    never = replace(NEWEST, stamp_ns=NOW + 3 * S, input_wait_s=0.0, timeout_s=0.1)
+    with pytest.raises(FrameUnavailableError, match="did not reach the requested stamp") as caught:
+        buffer.wait(never, lambda: NOW)
+    assert caught.value.status is Status.TIMEOUT
+
+
+def test_gives_up_after_input_wait() -> None:
+    started = time.monotonic()
+    with pytest.raises(FrameUnavailableError):
+        FrameBuffer(30, TOPICS).wait(replace(NEWEST, timeout_s=60.0), lambda: NOW)
+    assert 0.1 <= time.monotonic() - started < 5.0
+
+
+def test_close_wakes_who_waits() -> None:
+    buffer = FrameBuffer(30, TOPICS)
+    threading.Timer(0.05, buffer.close).start()
+    with pytest.raises(BufferClosedError):
+        buffer.wait(replace(NEWEST, input_wait_s=60.0, timeout_s=60.0), lambda: NOW)

@@ -1,0 +1,246 @@
+"""The simulated camera as a process of its own, seen through its topics."""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from builtin_interfaces.msg import Time
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import CameraInfo, Image
+from smolrgpt_ros.msg import RegionArray, SceneTruth
+
+from smolrgpt_core.geometry.back_projection import project
+from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.sim import (
+    LABEL_ID_RANGES,
+    SimulatedFrame,
+    WarehouseConfig,
+    WarehouseRenderer,
+    build_scene,
+)
+from smolrgpt_ros.conversions import (
+    depth_from_image,
+    intrinsics_from_camera_info,
+    regions_from_array,
+    regions_from_instances,
+    rgb_from_image,
+    time_to_ns,
+)
+from smolrgpt_ros.sim_camera_node import FrameRing
+from smolrgpt_ros.sim_camera_parameters import SimCameraParameters
+from smolrgpt_ros.sim_messages import encode_depth, frame_messages
+from smolrgpt_ros.truth_conversions import truth_from_message
+
+TOPICS = {
+    "rgb": Image,
+    "depth": Image,
+    "camera_info": CameraInfo,
+    "regions": RegionArray,
+    "instances": Image,
+    "ground_truth": SceneTruth,
+}
+FRAMES = 40
+RATE_HZ = 30.0
+
+
+def parameters(**values: object) -> list[str]:
+    """Command line arguments that set parameters."""
+    return [item for name, value in values.items() for item in ("-p", f"{name}:={value}")]
+
+
+class Listener:
+    """All topics of one camera, ordered by stamp."""
+
+    def __init__(self, graph: Any, namespace: str) -> None:
+        self.received = {
+            name: graph.collect(
+                kind,
+                f"{namespace}/{name}",
+                10 if name == "ground_truth" else qos_profile_sensor_data,
+            )
+            for name, kind in TOPICS.items()
+        }
+
+    @property
+    def frames(self) -> list[dict[str, Any]]:
+        """Frames of which every message has come, oldest first."""
+        by_stamp: dict[int, dict[str, Any]] = {}
+        for name, messages in self.received.items():
+            for message in list(messages):
+                by_stamp.setdefault(time_to_ns(message.header.stamp), {})[name] = message
+        return [by_stamp[t] for t in sorted(by_stamp) if by_stamp[t].keys() == TOPICS.keys()]
+
+
+@pytest.fixture(scope="module")
+def driving(start_node: Any, graph: Any, wait_for: Any) -> list[dict[str, Any]]:
+    """Frames of a camera that drives, at full rate; the camera has ended well."""
+    listener = Listener(graph, "/driving")
+    settings = parameters(motion="drive", frame_count=3, rate=RATE_HZ, depth_encoding="32FC1")
+    node = start_node("sim_camera_node", "-r", "__ns:=/driving", *settings)
+    wait_for(lambda: len(listener.received["rgb"]) >= FRAMES + 60, "frames", timeout=40)
+    assert node.stop(signal.SIGTERM) == 0, node.output
+    # The pictures were rendered at first, which takes time from sending.
+    return listener.frames[-FRAMES:]
+
+
+@pytest.fixture(scope="module")
+def standing(start_node: Any, graph: Any, wait_for: Any) -> dict[str, Any]:
+    """One frame of a small noisy camera that stands; the camera has ended well."""
+    listener = Listener(graph, "/standing")
+    settings = parameters(seed=3, width=320, height=240, noise=True, frame_id="eye", rate=5.0)
+    node = start_node("sim_camera_node", "-r", "__ns:=/standing", *settings)
+    wait_for(lambda: listener.frames, "a frame", timeout=40)
+    assert "scene 3 (" in node.output
+    assert node.stop(signal.SIGINT) == 0, node.output
+    return listener.frames[-1]
+
+
+@pytest.fixture(scope="module")
+def overview() -> SimulatedFrame:
+    """What the driving camera sees at first, rendered here."""
+    scene = build_scene(0, WarehouseConfig())
+    with WarehouseRenderer(scene, SimCameraParameters().intrinsics) as renderer:
+        return renderer.render(scene.camera_poses(3)[0])
+
+
+def test_frames_are_complete_and_at_the_rate(driving: list[dict[str, Any]]) -> None:
+    assert len(driving) == FRAMES
+    stamps = [time_to_ns(frame["rgb"].header.stamp) / 1e9 for frame in driving]
+    assert (FRAMES - 1) / (stamps[-1] - stamps[0]) == pytest.approx(RATE_HZ, rel=0.1)
+    assert {f[name].header.frame_id for f in driving for name in TOPICS} == {
+        "camera_color_optical_frame"
+    }
+
+
+def test_camera_drives_round(driving: list[dict[str, Any]]) -> None:
+    pictures = [frame["rgb"].data.tobytes() for frame in driving[:7]]
+    assert len(set(pictures)) == 3
+    assert pictures[:3] == pictures[3:6]
+    assert pictures[0] == pictures[6]
+
+
+def test_messages_agree(driving: list[dict[str, Any]]) -> None:
+    frame = driving[0]
+    intrinsics = intrinsics_from_camera_info(frame["camera_info"])
+    size = (intrinsics.height, intrinsics.width)
+    assert size == (480, 640)
+    assert rgb_from_image(frame["rgb"]).shape == (*size, 3)
+    regions = regions_from_array(frame["regions"])
+    assert regions.image_size == size
+    truth = frame["ground_truth"]
+    assert [item.id for item in truth.objects] == [region.id for region in regions]
+    labels = InstanceLabels.parse([f"{item.id}:{item.label}" for item in truth.objects])
+    same_regions = regions_from_instances(frame["instances"], labels)
+    assert np.array_equal(same_regions.to_label_image(), regions.to_label_image())
+    assert {r.id: r.label for r in same_regions} == {r.id: r.label for r in regions}
+
+
+def test_depth_fits_the_truth(driving: list[dict[str, Any]]) -> None:
+    frame = driving[0]
+    depth, regions = depth_from_image(frame["depth"]), regions_from_array(frame["regions"])
+    intrinsics = intrinsics_from_camera_info(frame["camera_info"])
+    pallets = [item for item in frame["ground_truth"].objects if item.label == "pallet"]
+    assert frame["depth"].encoding == "32FC1"
+    assert len(pallets) >= 3
+    for pallet in pallets:
+        centre = pallet.pose.position
+        radius = np.linalg.norm([pallet.size.x, pallet.size.y, pallet.size.z]) / 2
+        measured = np.nanmedian(depth[regions.full_mask(pallet.id)])
+        assert abs(measured - centre.z) < radius
+        row, column = project(np.array([[centre.x, centre.y, centre.z]]), intrinsics)[0]
+        box = regions[pallet.id].box
+        reach = intrinsics.fx * radius / centre.z
+        assert abs(column - (box.x + box.width / 2)) < reach
+        assert abs(row - (box.y + box.height / 2)) < reach
+
+
+def test_frame_is_the_rendered_one(driving: list[dict[str, Any]], overview: SimulatedFrame) -> None:
+    match = [f for f in driving if np.array_equal(rgb_from_image(f["rgb"]), overview.frame.rgb)]
+    assert match
+    depth = depth_from_image(match[0]["depth"])
+    assert np.array_equal(depth, overview.frame.depth, equal_nan=True)
+
+
+def test_truth_survives_the_way(overview: SimulatedFrame) -> None:
+    message = frame_messages(overview, "eye", "16UC1").ground_truth
+    truth = truth_from_message(message)
+    assert truth.seed == overview.truth.seed
+    assert truth.up == pytest.approx(overview.truth.up)
+    for received, sent in zip(truth.objects, overview.truth.objects, strict=True):
+        for item in ("id", "label", "buffer_ids", "loaded"):
+            assert getattr(received, item) == getattr(sent, item)
+        for item in ("centre", "size", "rotation"):
+            assert getattr(received, item) == pytest.approx(getattr(sent, item), abs=1e-9)
+        assert received.visible_share == pytest.approx(sent.visible_share)
+        if sent.buffer_ids:
+            assert received.buffer_margin == pytest.approx(sent.buffer_margin, abs=1e-9)
+
+
+def test_noisy_millimetres(standing: dict[str, Any]) -> None:
+    depth = standing["depth"]
+    assert (depth.encoding, depth.width, depth.height) == ("16UC1", 320, 240)
+    assert {standing[name].header.frame_id for name in TOPICS} == {"eye"}
+    assert standing["ground_truth"].seed == 3
+    scene = build_scene(3, WarehouseConfig())
+    intrinsics = SimCameraParameters(width=320, height=240).intrinsics
+    with WarehouseRenderer(scene, intrinsics) as renderer:
+        clean = renderer.render(scene.camera_poses(1)[0]).frame.depth
+    noisy = depth_from_image(depth)
+    lost = np.isnan(noisy) & np.isfinite(clean)
+    assert 0.005 < lost.mean() < 0.3
+    assert np.nanmedian(np.abs(noisy - clean)) < 0.1
+    assert np.nanmax(np.abs(noisy - clean)) > 0
+
+
+def test_depth_encodings() -> None:
+    depth = np.array([[np.nan, 1.2344, 70.0]], np.float32)
+    assert encode_depth(depth, "16UC1").tolist() == [[0, 1234, 0]]
+    metres = encode_depth(depth, "32FC1")
+    assert np.array_equal(metres, depth, equal_nan=True)
+
+
+def test_ids_fit_into_the_instance_image() -> None:
+    assert max(max(ids) for ids in LABEL_ID_RANGES.values()) <= np.iinfo(np.uint8).max
+
+
+def test_ring_waits_for_the_next_frame() -> None:
+    ring: FrameRing = FrameRing(3)
+    assert ring.advance() is None
+    shown = []
+    for frame in ("a", "b", "c"):
+        ring.add(frame)  # type: ignore[arg-type]
+        shown += [ring.advance(), ring.advance()]
+    assert shown == ["a", "a", "b", "b", "c", "a"]
+
+
+def test_header_is_shared(overview: SimulatedFrame) -> None:
+    messages = frame_messages(overview, "eye", "16UC1")
+    messages.set_stamp(Time(sec=5))
+    assert {getattr(messages, name).header.stamp.sec for name in TOPICS} == {5}
+    assert {region.mask.header.stamp.sec for region in messages.regions.regions} == {5}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("rate", 0.0), ("motion", "fly"), ("width", 12), ("seed", -1)]
+)
+def test_parameters_out_of_range(name: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        SimCameraParameters(**{name: value})  # type: ignore[arg-type]
+
+
+def test_wrong_parameter_ends_the_node(start_node: Any) -> None:
+    node = start_node("sim_camera_node", *parameters(motion="fly"))
+    assert node.wait() == 1
+    assert "motion must be one of static, drive" in node.output
+
+
+def test_yaml_shows_the_defaults() -> None:
+    path = Path(__file__).resolve().parents[2] / "config" / "warehouse.yaml"
+    shown = yaml.safe_load(path.read_text())["/**"]["sim_camera"]["ros__parameters"]
+    assert shown == {item.name: item.default for item in fields(SimCameraParameters)}

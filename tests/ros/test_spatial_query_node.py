@@ -1,0 +1,385 @@
+"""Every reason for no answer, provoked on a real graph; after each one the next question works.
+
+One node process answers for the whole module; a camera of the test publishes what it looks at.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from builtin_interfaces.msg import Duration, Time
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from lifecycle_msgs.msg import Transition
+from sensor_msgs.msg import CameraInfo, Image
+from smolrgpt_ros.msg import RegionArray, SpatialAnswer
+from visualization_msgs.msg import Marker, MarkerArray
+
+from smolrgpt_core.errors import Status
+from smolrgpt_core.question import Category
+from smolrgpt_ros.conversions import (
+    image_to_message,
+    time_from_ns,
+    time_to_ns,
+)
+
+NODE = "/spatial_query"
+
+Change = Callable[[Any], None]
+
+
+@pytest.fixture(scope="module")
+def node(start_node: Any) -> Any:
+    script = Path(__file__).parent / "node_with_scripted_answerer.py"
+    arguments = {"answerer": "scripted", "max_pending": "2", "input_wait": "0.5"}
+    return start_node(script, *[a for k, v in arguments.items() for a in ("-p", f"{k}:={v}")])
+
+
+@pytest.fixture
+def operator(
+    graph: Any, node: Any, camera: Any, make_operator: Any, wait_for: Any
+) -> Iterator[Any]:
+    """Before and after each test, the node answers; so no test leaves it broken."""
+    operator = make_operator(graph)
+    wait_for(lambda: operator.ask_distance().status == Status.OK, "an answer before the test")
+    yield operator
+    answers: list[SpatialAnswer] = []
+    wait_for(
+        lambda: answers.append(operator.ask_distance()) or answers[-1].status == Status.OK,
+        "an answer after the test",
+    )
+    assert node.process.poll() is None
+    assert answers[-1].value == pytest.approx(3.0, abs=0.3)
+
+
+def refused(answer: SpatialAnswer, status: Status, *words: str) -> None:
+    """The refusal has the status, and a message that tells an operator what to do."""
+    assert Status(answer.status) is status, answer.message
+    for word in words:
+        assert word in answer.message
+    assert answer.text == ""
+    assert not answer.has_value
+
+
+def set_encoding(encoding: str) -> Change:
+    return lambda message: setattr(message, "encoding", encoding)
+
+
+def test_good_answer(operator: Any) -> None:
+    answer = operator.ask("How far is pallet 1 from pallet 2?")
+    assert Status(answer.status) is Status.OK
+    assert (answer.category, answer.unit, answer.has_value) == (Category.DISTANCE, "m", True)
+    assert answer.header.frame_id == "camera_optical_frame"
+    assert answer.header.stamp.sec > 0
+    assert list(answer.region_ids) == [1, 2]
+    assert answer.centres[0].x < 0 < answer.centres[1].x
+    assert 0 < answer.latency_answer <= answer.latency_total
+    assert operator.ask("How many pallets do you see?").value == 2.0
+
+
+def test_no_camera(operator: Any, camera: Any) -> None:
+    with camera.fault(silent={"rgb", "depth", "camera_info", "regions"}):
+        operator.restart()
+        answer = operator.ask_distance()
+    refused(answer, Status.NO_RGB, "rgb (/rgb)", "regions (/regions)", "sends nothing")
+    assert 0.5 <= answer.latency_total < 2.0
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("depth", Status.NO_DEPTH),
+        ("camera_info", Status.NO_CAMERA_INFO),
+        ("regions", Status.NO_REGIONS),
+    ],
+)
+def test_one_silent_topic(operator: Any, camera: Any, name: str, status: Status) -> None:
+    with camera.fault(silent={name}):
+        operator.restart()
+        refused(operator.ask_distance(), status, f"/{name}", "/test publishes", "check whether")
+
+
+def test_nobody_publishes(operator: Any, camera: Any) -> None:
+    with camera.without_publisher("regions"):
+        operator.restart()
+        refused(operator.ask_distance(), Status.NO_REGIONS, "nobody publishes there", "remap")
+
+
+def test_camera_that_stopped(operator: Any, camera: Any) -> None:
+    with camera.fault(silent={"rgb", "depth", "regions"}):
+        answer = operator.ask_distance(max_age=Duration(nanosec=1_000_000), timeout=Duration(sec=3))
+        refused(answer, Status.STALE, "max_age is 0.001 s")
+        threading.Event().wait(1.0)
+        refused(operator.ask_distance(), Status.STALE, "rgb (/rgb)", "sends nothing")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("rgb", "depth is 10"),
+        ("depth", "regions is 0 ms newer"),
+        ("regions", "depth is 0 ms newer and regions is 10"),
+    ],
+)
+def test_stamps_one_second_apart(operator: Any, camera: Any, name: str, words: str) -> None:
+    with camera.fault(offsets_s={name: -1.0}):
+        operator.restart()
+        refused(operator.ask_distance(), Status.OUT_OF_SYNC, "sync_tolerance", words)
+
+
+def test_stamps_of_another_clock(operator: Any, camera: Any) -> None:
+    inputs = ("rgb", "depth", "camera_info", "regions")
+    with camera.fault(offsets_s=dict.fromkeys(inputs, 60.0)):
+        operator.restart()
+        refused(operator.ask_distance(), Status.BAD_INPUT, "ahead of this node's clock")
+    with camera.fault(offsets_s=dict.fromkeys(inputs, -60.0)):
+        operator.restart()
+        refused(operator.ask_distance(), Status.STALE, "synchronise the clocks")
+    operator.restart()
+
+
+@pytest.mark.parametrize("name", ["rgb", "depth"])
+def test_wrong_encoding(operator: Any, camera: Any, name: str) -> None:
+    with camera.fault(changes={name: set_encoding("no_such")}):
+        operator.restart()
+        refused(operator.ask_distance(), Status.BAD_INPUT, "must be one of", "'no_such'")
+
+
+def test_depth_in_the_wrong_unit(operator: Any, camera: Any) -> None:
+    def in_millimetres(message: Image) -> None:
+        millimetres = np.frombuffer(message.data, np.uint16).reshape(message.height, message.width)
+        wrong = image_to_message(millimetres.astype(np.float32), "32FC1", message.header)
+        message.encoding, message.step, message.data = wrong.encoding, wrong.step, wrong.data
+
+    with camera.fault(changes={"depth": in_millimetres}):
+        operator.restart()
+        refused(operator.ask_distance(), Status.BAD_INPUT, "median depth is 3000 m", "depth scale")
+        assert operator.set(depth_scale=0.001).successful
+        assert operator.ask_distance().value == pytest.approx(3.0, abs=0.3)
+        assert operator.set(depth_scale=0.0).successful
+    operator.restart()
+
+
+def test_calibration_of_another_resolution(operator: Any, camera: Any) -> None:
+    with camera.fault(changes={"camera_info": lambda message: setattr(message, "width", 320)}):
+        operator.restart()
+        refused(operator.ask_distance(), Status.BAD_INPUT, "camera_info is for 320x120", "remap")
+    operator.restart()
+
+
+def test_all_depth_missing(operator: Any, camera: Any) -> None:
+    def without_readings(message: Image) -> None:
+        message.data = type(message.data)("B", bytes(len(message.data)))
+
+    with camera.fault(changes={"depth": without_readings}):
+        operator.restart()
+        answer = operator.ask_distance()
+    refused(answer, Status.NO_VALID_DEPTH, "depth")
+    assert list(answer.region_ids) == [1, 2]
+
+
+def test_mask_of_another_size(operator: Any, camera: Any) -> None:
+    def larger_box(message: RegionArray) -> None:
+        message.regions[1].box.width += 1
+
+    with camera.fault(changes={"regions": larger_box}):
+        operator.restart()
+        refused(operator.ask_distance(), Status.BAD_INPUT, "region 2", "cut the mask to the box")
+
+
+def test_unknown_region(operator: Any) -> None:
+    answer = operator.ask("How far is <mask> from <mask>?", region_ids=[1, 99])
+    refused(answer, Status.UNKNOWN_REGION, "99", "pallet 1, pallet 2, buffer 3")
+
+
+def test_more_placeholders_than_ids(operator: Any) -> None:
+    answer = operator.ask("How far is <mask> from <mask>?", region_ids=[1])
+    refused(answer, Status.BAD_QUESTION, "2 <mask>", "1 region id")
+
+
+def test_question_that_cannot_be_read(operator: Any) -> None:
+    refused(operator.ask("Colourless green ideas sleep furiously"), Status.BAD_QUESTION)
+    refused(operator.ask(category=9, region_ids=[1]), Status.BAD_QUESTION, "MCQ", "got 9")
+    refused(operator.ask_distance(timeout=Duration(sec=-1)), Status.BAD_QUESTION, "negative")
+
+
+def test_answerer_that_fails(operator: Any, node: Any) -> None:
+    answer = operator.ask(category=Category.MCQ, region_ids=[1, 2, 3])
+    refused(answer, Status.MODEL_ERROR, "the engine caught fire", "log of /spatial_query")
+    assert answer.category == Category.MCQ
+    assert "Traceback" in node.output
+
+
+def test_more_questions_than_places(operator: Any) -> None:
+    slow = [operator.ask_async(category=Category.LEFT_RIGHT, region_ids=[1, 2]) for _ in range(2)]
+    threading.Event().wait(0.2)
+    refused(operator.ask_distance(), Status.BUSY, "max_pending", "again")
+    for future in slow:
+        assert operator.graph.result(future).answer.status == Status.OK
+
+
+def test_answer_that_comes_too_late(operator: Any) -> None:
+    timeout = Duration(nanosec=200_000_000)
+    slow = operator.ask_async(category=Category.LEFT_RIGHT, region_ids=[1, 2], timeout=timeout)
+    waiting = operator.ask_distance(timeout=timeout)
+    refused(waiting, Status.TIMEOUT, "other questions were answered first")
+    answer = operator.graph.result(slow).answer
+    refused(answer, Status.TIMEOUT, "still busy", "raise the timeout")
+    assert answer.latency_total == pytest.approx(0.2, abs=0.15)
+
+
+def test_quality_of_service_that_cannot_match(operator: Any) -> None:
+    assert operator.set(input_reliability="reliable").successful
+    operator.restart()
+    answer = operator.ask_distance()
+    assert operator.set(input_reliability="best_effort").successful
+    operator.restart()
+    refused(answer, Status.QOS_INCOMPATIBLE, "/test on /rgb", "reliab", "input_reliability")
+
+
+def test_node_that_is_not_active(operator: Any) -> None:
+    assert operator.change(Transition.TRANSITION_DEACTIVATE)
+    activate = f"`ros2 lifecycle set {NODE} activate`"
+    refused(operator.ask_distance(), Status.NOT_ACTIVE, "is inactive", activate)
+    assert operator.change(Transition.TRANSITION_CLEANUP)
+    configure = f"`ros2 lifecycle set {NODE} configure`"
+    refused(operator.ask_distance(), Status.NOT_ACTIVE, "is unconfigured", configure, activate)
+    assert operator.change(Transition.TRANSITION_CONFIGURE)
+    assert operator.change(Transition.TRANSITION_ACTIVATE)
+
+
+def test_deactivated_during_questions(operator: Any, camera: Any) -> None:
+    slow = operator.ask_async(category=Category.LEFT_RIGHT, region_ids=[1, 2])
+    threading.Event().wait(0.3)
+    waiting = operator.ask_async(category=Category.LEFT_RIGHT, region_ids=[1, 2])
+    threading.Event().wait(0.1)
+    assert operator.change(Transition.TRANSITION_DEACTIVATE)
+    refused(operator.graph.result(waiting).answer, Status.NOT_ACTIVE)
+    assert operator.graph.result(slow).answer.status == Status.OK
+    assert operator.change(Transition.TRANSITION_ACTIVATE)
+
+
+def test_requested_stamp(operator: Any) -> None:
+    stamp = operator.ask_distance().header.stamp
+    again = operator.ask_distance(stamp=stamp)
+    assert again.header.stamp == stamp
+    assert again.latency_convert == 0.0  # the frame was decoded for the first question
+    soon_ns = time_to_ns(stamp) + 700_000_000
+    waited = operator.ask_distance(stamp=time_from_ns(soon_ns))
+    assert abs(time_to_ns(waited.header.stamp) - soon_ns) <= 20_000_000
+    past = operator.ask_distance(stamp=Time(sec=stamp.sec - 30))
+    refused(past, Status.STALE, "requested stamp", "max_age")
+
+
+def test_regions_from_an_instance_image(operator: Any) -> None:
+    assert operator.set(region_source="instances", instance_labels=["1-2:box", "3:zone"]).successful
+    operator.restart()
+    assert operator.ask("How many boxes do you see?").value == 2.0
+    unknown = operator.ask(category=Category.DISTANCE, region_ids=[1, 9])
+    refused(unknown, Status.UNKNOWN_REGION, "box 1, box 2, zone 3")
+    assert operator.set(region_source="regions", instance_labels=[""]).successful
+    operator.restart()
+
+
+def test_answers_and_pictures_are_published(operator: Any, wait_for: Any) -> None:
+    answers = operator.graph.collect(SpatialAnswer, f"{NODE}/answers")
+    markers = operator.graph.collect(MarkerArray, f"{NODE}/markers")
+    pictures = operator.graph.collect(Image, f"{NODE}/annotated_image")
+    count = operator.graph.node.count_publishers
+
+    def ask_until_seen() -> bool:
+        operator.ask_distance()
+        return bool(answers and markers and pictures)
+
+    assert count(f"{NODE}/markers") == 1
+    wait_for(ask_until_seen, "answers, markers and pictures")
+    operator.ask("What?")
+    wait_for(lambda: answers[-1].question == "What?", "the refusal on ~/answers")
+    kinds = [marker.type for marker in markers[0].markers if marker.action == Marker.ADD]
+    assert kinds.count(Marker.SPHERE) == 2
+    assert kinds.count(Marker.LINE_LIST) == 1
+    assert markers[0].markers[1].header.frame_id == "camera_optical_frame"
+    assert pictures[0].encoding == "rgb8"
+    assert pictures[0].width >= 160
+
+
+class Diagnostics:
+    """The newest report of the node by name of its parts."""
+
+    def __init__(self, graph: Any) -> None:
+        self.reports = graph.collect(DiagnosticArray, "/diagnostics")
+
+    def level(self, name: str) -> bytes:
+        return self._status(name).level
+
+    def message(self, name: str) -> str:
+        return self._status(name).message
+
+    def value(self, name: str, key: str) -> str:
+        return {item.key: item.value for item in self._status(name).values}[key]
+
+    def _status(self, name: str) -> DiagnosticStatus:
+        return {status.name: status for status in self.reports[-1].status}[name]
+
+
+def test_diagnostics_of_a_good_state(operator: Any, camera: Any, wait_for: Any) -> None:
+    diagnostics = Diagnostics(operator.graph)
+    wait_for(lambda: len(diagnostics.reports) >= 2, "two reports")
+    rgb = "spatial_query: rgb"
+    assert diagnostics.level(rgb) == DiagnosticStatus.OK
+    assert float(diagnostics.value(rgb, "rate_hz")) == pytest.approx(camera.rate_hz, rel=0.4)
+    assert diagnostics.value(rgb, "topic") == "/rgb"
+    assert diagnostics.value(rgb, "publishers") == "1"
+    assert diagnostics.value(rgb, "lost") == "0"
+    assert diagnostics.value("spatial_query", "state") == "active"
+    assert int(diagnostics.value("spatial_query: answers", "ok")) > 0
+
+
+def test_diagnostics_of_doubtful_inputs(operator: Any, camera: Any, wait_for: Any) -> None:
+    diagnostics = Diagnostics(operator.graph)
+
+    def doubtful(message: CameraInfo) -> None:
+        message.d = [0.1] * 5
+        message.header.frame_id = "elsewhere"
+
+    other_frame: Change = lambda message: setattr(message.header, "frame_id", "infra1")  # noqa: E731
+    with camera.fault(changes={"camera_info": doubtful, "depth": other_frame}):
+        operator.restart()
+        wait_for(lambda: operator.ask_distance().status == Status.OK, "an answer")
+        name = "spatial_query: answers"
+        wait_for(lambda: diagnostics.reports and "rectified" in diagnostics.message(name), "WARN")
+        assert diagnostics.level(name) == DiagnosticStatus.WARN
+        assert "must be registered" in diagnostics.message(name)
+    operator.restart()
+
+
+def test_diagnostics_of_a_silent_input(operator: Any, camera: Any, wait_for: Any) -> None:
+    diagnostics = Diagnostics(operator.graph)
+    with camera.fault(silent={"depth"}):
+        operator.restart()
+        wait_for(
+            lambda: (
+                diagnostics.reports
+                and diagnostics.level("spatial_query: depth") == DiagnosticStatus.ERROR
+            ),
+            "an ERROR for depth",
+        )
+        assert diagnostics.level("spatial_query") == DiagnosticStatus.ERROR
+        assert "sends nothing" in diagnostics.message("spatial_query")
+
+
+def test_wrong_parameter_is_refused_with_the_reason(operator: Any) -> None:
+    for wrong, word in (
+        ({"max_age": -1.0}, "max_age"),
+        ({"region_source": "thin air"}, "regions, instances"),
+        ({"instance_labels": ["ten:pallet"]}, "10-59:pallet"),
+        ({"answerer": "oracle"}, "geometric"),
+        ({"max_pending": 3}, "read-only"),
+    ):
+        result = operator.set(**wrong)
+        assert not result.successful
+        assert word in result.reason

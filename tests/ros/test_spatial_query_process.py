@@ -1,0 +1,130 @@
+"""Start, names, clocks, parameters and end of the query node as a process of its own."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from lifecycle_msgs.msg import Transition
+from rcl_interfaces.srv import GetParameters
+from rclpy.parameter import parameter_value_to_python
+from rosgraph_msgs.msg import Clock
+
+from smolrgpt_core.errors import Status
+from smolrgpt_core.question import Category
+from smolrgpt_ros.parameters import QueryParameters
+
+CONFIG = Path(__file__).resolve().parents[2] / "config" / "warehouse.yaml"
+SCRIPTED = Path(__file__).parent / "node_with_scripted_answerer.py"
+
+
+@pytest.fixture
+def start_query_node(start_node: Any, graph: Any, wait_for: Any) -> Iterator[Any]:
+    """Start a node and wait until its service is there; it ends with the test."""
+    started = []
+
+    def start(*arguments: str, executable: str | Path = "spatial_query_node") -> Any:
+        started.append(start_node(executable, *arguments))
+        wait_for(lambda: graph.service_exists("/spatial_query"), "the service", timeout=20.0)
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+    wait_for(lambda: not graph.service_exists("/spatial_query"), "the end of the service", 30.0)
+
+
+def test_configuration_file_has_the_defaults() -> None:
+    section = yaml.safe_load(CONFIG.read_text())["/**"]["spatial_query"]["ros__parameters"]
+    defaults = {
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(QueryParameters()).items()
+    }
+    assert section == defaults
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_shutdown_during_an_answer(
+    start_query_node: Any, graph: Any, camera: Any, make_operator: Any, wait_for: Any, number: int
+) -> None:
+    process = start_query_node("-p", "answerer:=scripted", executable=SCRIPTED)
+    operator = make_operator(graph)
+    wait_for(lambda: operator.ask_distance().status == Status.OK, "an answer")
+    slow = operator.ask_async(category=Category.LEFT_RIGHT, region_ids=[1, 2])
+    threading.Event().wait(0.2)
+    process.process.send_signal(number)
+    threading.Event().wait(0.2)
+    refused = operator.ask_distance()
+    assert Status(refused.status) is Status.NOT_ACTIVE
+    assert "shutting down" in refused.message
+    assert graph.result(slow).answer.status == Status.OK
+    assert process.wait() == 0
+    assert "Traceback" not in process.output
+
+
+def test_waits_to_be_activated_without_autostart(
+    start_query_node: Any, graph: Any, camera: Any, make_operator: Any, wait_for: Any
+) -> None:
+    process = start_query_node("--params-file", str(CONFIG), "-p", "autostart:=false")
+    operator = make_operator(graph)
+    answer = operator.ask_distance()
+    assert Status(answer.status) is Status.NOT_ACTIVE
+    assert "`ros2 lifecycle set /spatial_query configure`" in answer.message
+    assert graph.node.count_subscribers("/rgb") == 0
+    assert operator.change(Transition.TRANSITION_CONFIGURE)
+    assert operator.change(Transition.TRANSITION_ACTIVATE)
+    wait_for(lambda: operator.ask_distance().status == Status.OK, "an answer")
+    assert graph.node.count_subscribers("/rgb") == 1
+    assert operator.change(Transition.TRANSITION_ACTIVE_SHUTDOWN)
+    assert "finalized" in operator.ask_distance().message
+    assert process.stop() == 0
+
+
+def test_namespace_name_and_remapped_topics(
+    start_node: Any, graph: Any, camera: Any, make_operator: Any, wait_for: Any
+) -> None:
+    remaps = [f"{name}:=/{name}" for name in ("rgb", "depth", "camera_info", "regions")]
+    names = ["__ns:=/robot1", "__node:=eyes", *remaps]
+    process = start_node(
+        "spatial_query_node",
+        *[argument for name in names for argument in ("-r", name)],
+        *["--params-file", str(CONFIG), "-p", "max_age:=0.7"],
+    )
+    operator = make_operator(graph, node="/robot1/eyes", service="/robot1/spatial_query")
+    wait_for(lambda: operator.ask_distance().status == Status.OK, "an answer", timeout=20.0)
+    request = GetParameters.Request(names=["max_age"])
+    response = graph.call(GetParameters, "/robot1/eyes/get_parameters", request)
+    assert parameter_value_to_python(response.values[0]) == 0.7
+    assert process.stop() == 0
+
+
+def test_simulated_time(
+    start_query_node: Any, graph: Any, camera: Any, make_operator: Any, wait_for: Any
+) -> None:
+    process = start_query_node("-p", "use_sim_time:=true", "-p", "input_wait:=0.3")
+    operator = make_operator(graph)
+    answer = operator.ask_distance()
+    assert Status(answer.status) is Status.BAD_INPUT
+    assert "nothing has arrived on /clock" in answer.message
+    publisher = graph.node.create_publisher(Clock, "/clock", 1)
+
+    def tick_and_ask() -> bool:
+        publisher.publish(Clock(clock=graph.node.get_clock().now().to_msg()))
+        return operator.ask_distance().status == Status.OK
+
+    wait_for(tick_and_ask, "an answer by simulated time")
+    assert process.stop(signal.SIGTERM) == 0
+
+
+@pytest.mark.parametrize("wrong", ["max_age:=-1.0", "region_source:=nowhere", "timeout:=soon"])
+def test_wrong_parameter_ends_the_start_with_the_reason(start_node: Any, wrong: str) -> None:
+    process = start_node("spatial_query_node", "-p", wrong)
+    assert process.wait() == 1
+    assert "Traceback" not in process.output
+    assert wrong.partition(":=")[0] in process.output
