@@ -6,6 +6,7 @@ answer is shown as it was given.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -105,11 +106,17 @@ def draw_answer(frame: RGBDFrame, question_text: str, answer: SpatialAnswer) -> 
 
 
 def name_regions(question_text: str, region_ids: Iterable[int], regions: RegionSet) -> str:
-    """The question on one line, each `<mask>` replaced by the name of its region."""
+    """The question on one line, each `<mask>` replaced by the name of its region.
+
+    Only the id is put in where the class stands already, as in "the pallet <mask>".
+    """
     text = " ".join(question_text.split())
     for id in region_ids:
-        name = regions[id].name if id in regions else f"region {id}"
-        text = text.replace(MASK, name, 1)
+        noun = regions[id].label if id in regions else ""
+        noun = noun or "region"
+        before = text.partition(MASK)[0]
+        named = re.search(rf"\b{re.escape(noun)}s?( region| zone| area)? $", before, re.IGNORECASE)
+        text = text.replace(MASK, str(id) if named else f"{noun} {id}", 1)
     return text
 
 

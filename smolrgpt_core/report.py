@@ -1,7 +1,6 @@
 """What was asked and answered, for people: a table in the terminal and a page for the browser.
 
-Rows are plain text made by `compare_with_truth` and `ReportRow`; nothing is computed here but
-counts and medians.
+Compares answers with the truth by the project's rules; counts and medians are all it computes.
 """
 
 from __future__ import annotations
@@ -21,9 +20,16 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from smolrgpt_core.answer import Side, SpatialAnswer
+from smolrgpt_core.data.synthesis import QuestionWithTruth
+from smolrgpt_core.drawing import name_regions
 from smolrgpt_core.errors import Status
 from smolrgpt_core.files import encode_image, write_file
 from smolrgpt_core.question import Category
+from smolrgpt_core.regions import RegionSet
+
+DISTANCE_TOLERANCE = 0.1
+"""Largest error of a right distance, as a share of the true distance (the challenge's rule)."""
 
 TOTAL = "total"
 """The latency stage that stands for the whole way of a question."""
@@ -42,7 +48,7 @@ class ReportRow:
         answer_text: the answer, or the reason for none.
         truth_text: the right answer.
         error_text: how far the answer is from the truth; empty if nothing can be said.
-        within_tolerance: whether the answer counts as right.
+        within_tolerance: whether the answer, or the refusal, is the right one.
         latency: seconds by stage; `TOTAL` is the whole.
         status: outcome of the question.
         image: annotated picture, uint8 (H, W, 3) RGB, or None.
@@ -60,10 +66,65 @@ class ReportRow:
 
     @property
     def verdict(self) -> str:
-        """`right`, `wrong` or `no answer`."""
-        if self.status is not Status.OK:
-            return "no answer"
-        return "right" if self.within_tolerance else "wrong"
+        """`right`, `wrong` or `no answer`; a refusal that was due is right."""
+        if self.within_tolerance:
+            return "right"
+        return "wrong" if self.status is Status.OK else "no answer"
+
+
+def compare_with_truth(
+    question: QuestionWithTruth, answer: SpatialAnswer, regions: RegionSet | None = None
+) -> tuple[str, str, bool]:
+    """The truth as text, the error as text, and whether the answer counts as right.
+
+    A distance may be off by `DISTANCE_TOLERANCE` of the truth, so that 0 must be 0; counts, sides
+    and regions must be equal. Without an answer there is no error, and it is not right.
+
+    Args:
+        question: with its true answer.
+        answer: the answer, or a refusal.
+        regions: for the names of regions in the text.
+    """
+    truth = _value_text(
+        question.category, question.value, question.side, question.region_id, regions
+    )
+    if not answer.ok:
+        return truth, "", False
+    if question.value is not None:
+        error = (np.nan if answer.value is None else answer.value) - question.value
+        tolerance = DISTANCE_TOLERANCE if question.category is Category.DISTANCE else 0.0
+        right = bool(abs(error) <= tolerance * question.value)
+        return truth, _error_text(question.category, error, question.value), right
+    right = (answer.side, answer.region_id) == (question.side, question.region_id)
+    return truth, "" if right else "differs", right
+
+
+def answer_text(answer: SpatialAnswer, regions: RegionSet | None = None) -> str:
+    """The answer in a word or two, such as "3.42 m" or "pallet 7"; why not if there is none."""
+    if not answer.ok or answer.category is None:
+        return answer.message
+    return _value_text(answer.category, answer.value, answer.side, answer.region_id, regions)
+
+
+def report_row(
+    question: QuestionWithTruth,
+    answer: SpatialAnswer,
+    regions: RegionSet,
+    image: NDArray[np.uint8] | None = None,
+) -> ReportRow:
+    """The row of one question."""
+    truth, error, right = compare_with_truth(question, answer, regions)
+    return ReportRow(
+        question=name_regions(question.text, question.region_ids, regions),
+        category=question.category,
+        answer_text=answer_text(answer, regions),
+        truth_text=truth,
+        error_text=error,
+        within_tolerance=right,
+        latency=answer.latency_s,
+        status=answer.status,
+        image=image,
+    )
 
 
 def print_report(rows: Sequence[ReportRow], console: Console) -> None:
@@ -125,6 +186,32 @@ def write_html_report(
     write_file(path, page.encode())
 
 
+def _value_text(
+    category: Category,
+    value: float | None,
+    side: Side,
+    region_id: int | None,
+    regions: RegionSet | None,
+) -> str:
+    """What an answer of this category consists of, in a word or two."""
+    if category is Category.DISTANCE:
+        return f"{value:.2f} m"
+    if category is Category.COUNT:
+        return f"{value:.0f}"
+    if category is Category.LEFT_RIGHT:
+        return side.name.lower()
+    if regions is None or region_id is None or region_id not in regions:
+        return f"region {region_id}"
+    return regions[region_id].name
+
+
+def _error_text(category: Category, error: float, truth: float) -> str:
+    if category is Category.COUNT:
+        return f"{error:+.0f}" if error else "0"
+    share = f" ({abs(error) / truth:.1%})" if truth else ""
+    return f"{error:+.2f} m{share}"
+
+
 def _mark(row: ReportRow) -> Text:
     marks = {"right": ("✓", "green"), "wrong": ("✗", "bold red"), "no answer": ("-", "yellow")}
     return Text(*marks[row.verdict])
@@ -183,13 +270,13 @@ def _card(row: ReportRow) -> str:
     lines = "".join(
         f"<dt>{name}</dt><dd>{escape(text)}</dd>" for name, text in facts.items() if text
     )
-    verdict = row.verdict
+    labels = [_category_name(row.category)]
     if row.status is not Status.OK:
-        verdict += f": {row.status.name}"
+        labels.append(row.status.name)
     return CARD.substitute(
         kind=row.verdict.replace(" ", "-"),
-        verdict=escape(verdict),
-        category=escape(_category_name(row.category)),
+        verdict=row.verdict,
+        labels="".join(f"<span>{escape(label)}</span>" for label in labels),
         question=escape(row.question),
         picture="" if row.image is None else _picture(row.image, row.question),
         facts=lines,
@@ -200,7 +287,7 @@ CARD = Template("""
 <article class="$kind">
 $picture
 <div class="body">
-<p class="labels"><span class="verdict">$verdict</span><span>$category</span></p>
+<p class="labels"><span class="verdict">$verdict</span>$labels</p>
 <h2>$question</h2>
 <dl>$facts</dl>
 </div>

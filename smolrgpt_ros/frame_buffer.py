@@ -196,6 +196,13 @@ class FrameBuffer:
 
     def _select_stamp(self, request: FrameRequest, now_ns: int) -> FrameSamples:
         age_ns = now_ns - request.stamp_ns
+        if -age_ns > request.timeout_s * 1e9:
+            raise FrameUnavailableError(
+                Status.TIMEOUT,
+                f"the requested stamp is {_seconds(-age_ns)} ahead of this node's clock, further "
+                f"than the timeout of {request.timeout_s:.3f} s; use the stamp of an image",
+                Patience.NONE,
+            )
         if age_ns > request.max_age_ns:
             raise FrameUnavailableError(
                 Status.STALE,
@@ -228,7 +235,7 @@ class FrameBuffer:
         if missing:
             raise FrameUnavailableError(
                 INPUTS[missing[0]],
-                f"nothing has arrived from {self._named(missing)}",
+                f"nothing has ever arrived from {self._named(missing)}",
                 Patience.INPUT_WAIT,
                 missing,
             )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
@@ -158,33 +158,31 @@ class SensorInputs:
         """The same refusal, with what the graph knows about the inputs that are silent."""
         if not error.silent:
             return error
-        causes = [self.cause_of_silence(name) for name in error.silent]
-        status = Status.QOS_INCOMPATIBLE if causes[0].is_quality_of_service else error.status
-        advice = "; ".join(dict.fromkeys(cause.advice for cause in causes))
-        return SpatialError(status, f"{error.message}: {advice}")
+        causes = {name: self.cause_of_silence(name) for name in error.silent}
+        is_quality_of_service = causes[error.silent[0]].is_quality_of_service
+        status = Status.QOS_INCOMPATIBLE if is_quality_of_service else error.status
+        return SpatialError(status, f"{error.message}: {_joined(causes)}")
 
     def cause_of_silence(self, name: str) -> Silence:
         """What the graph knows about an input from which nothing comes."""
-        topic = self.topics[name]
-        publishers = self._graph.get_publishers_info_by_topic(topic)
+        publishers = self._graph.get_publishers_info_by_topic(self.topics[name])
         names = ", ".join(sorted({_full_name(publisher) for publisher in publishers}))
         if not publishers:
-            return Silence("nobody publishes there, start the source or remap to its topic")
+            return Silence("nobody publishes there; start the source, or remap to its topic")
         expected = _type_name(self._types[name])
         if all(publisher.topic_type != expected for publisher in publishers):
             return Silence(
-                f"{names} publishes {topic} as {publishers[0].topic_type}, expected {expected}, "
-                f"remap {name!r} to the right topic"
+                f"{names} publishes {publishers[0].topic_type} there, expected {expected}; remap "
+                "to the right topic"
             )
         clashes = [self._clash(publisher) for publisher in publishers]
         if all(clashes):
             return Silence(
-                f"quality of service of {names} on {topic} does not fit this node "
-                f"({clashes[0]}), change the publisher, or set input_reliability to best_effort "
-                "and activate again",
+                f"the quality of service of {names} does not fit ({clashes[0]}); change the "
+                "publisher, or set input_reliability to best_effort and activate again",
                 is_quality_of_service=True,
             )
-        return Silence(f"{names} publishes {topic} but sends nothing now, check whether it runs")
+        return Silence(f"{names} publishes there, but sends nothing; check whether it runs well")
 
     def _clash(self, publisher: TopicEndpointInfo) -> str:
         """Which policies are incompatible; empty if none are."""
@@ -200,6 +198,16 @@ class Silence:
 
     advice: str
     is_quality_of_service: bool = False
+
+
+def _joined(causes: Mapping[str, Silence]) -> str:
+    """All advice in one sentence; inputs are named where they need different advice."""
+    inputs: dict[str, list[str]] = {}
+    for name, cause in causes.items():
+        inputs.setdefault(cause.advice, []).append(name)
+    if len(inputs) == 1:
+        return next(iter(inputs))
+    return "; ".join(f"{', '.join(names)}: {advice}" for advice, names in inputs.items())
 
 
 def _full_name(publisher: TopicEndpointInfo) -> str:

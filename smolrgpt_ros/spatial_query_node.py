@@ -175,15 +175,15 @@ class SpatialQueryNode(LifecycleNode):
         inquiry = Inquiry(request.question, None, tuple(request.region_ids))
         try:
             answer = self._answer(request, inquiry)
+            response.answer = _message(answer, inquiry)
         except Exception as error:
+            # A request gets a response, whatever happens.
             answer = self._refusal(error, inquiry)
-        header = frame_header(inquiry.frame)
-        latency_s = {**inquiry.latency_s, "total": inquiry.elapsed_s()}
-        response.answer = answer_to_message(answer, request.question, header, latency_s)
-        self._statistics.record(answer.status, latency_s["total"], inquiry.warnings)
+            response.answer = _message(answer, inquiry)
+        self._statistics.record(answer.status, response.answer.latency_total, inquiry.warnings)
         self._answers.publish(response.answer)
         if answer.ok and inquiry.frame:
-            self._visuals.show(inquiry.frame, request.question, answer)
+            self._visuals.show(inquiry.frame, inquiry.text, answer)
         return response
 
     def _answer(self, request: SpatialQuery.Request, inquiry: Inquiry) -> SpatialAnswer:
@@ -258,6 +258,11 @@ class SpatialQueryNode(LifecycleNode):
         message = DiagnosticArray(status=[overall(name, self._state, parts), *parts])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
+
+
+def _message(answer: SpatialAnswer, inquiry: Inquiry) -> SpatialAnswerMessage:
+    latency_s = {**inquiry.latency_s, "total": inquiry.elapsed_s()}
+    return answer_to_message(answer, inquiry.text, frame_header(inquiry.frame), latency_s)
 
 
 def _category(value: int) -> Category | None:

@@ -40,11 +40,12 @@ _NAMED_OBJECTS = {word.split()[-1] for words in LABEL_SYNONYMS.values() for word
 }
 _SINGLED_OUT = frozenset(
     {"nearest", "closest", "farthest", "furthest", "leftmost", "rightmost", "shortest", "smallest",
-     "largest", "longest", "optimal", "best", "ideal", "suitable", "in", "inside", "within"}
+     "largest", "longest", "optimal", "best", "ideal", "suitable"}
 )  # fmt: skip
+_INSIDE = frozenset({"in", "inside", "within"})
 _BETWEEN_SUBJECT_AND_CLAIM = frozenset(
     {"is", "the", "a", "appears", "seems", "lies", "stands", "located", "at", "as", "most", "to",
-     "be", "one", "not", "second", "third", "fourth"}
+     "be", "one", "second", "third", "fourth"}
 )  # fmt: skip
 
 
@@ -141,16 +142,16 @@ def _left_right(tokens: Sequence[str]) -> ParsedAnswer:
 
 def _mcq(tokens: Sequence[str]) -> ParsedAnswer:
     _refuse(tokens, _REFUSALS)
+    for position, token in enumerate(tokens):
+        if token in ("not", "t") and _SINGLED_OUT & set(tokens[position : position + 4]):
+            raise _UnreadableError("it says what is not so")
     if [token for token in tokens if token.isalnum()] == tokens[:1] and tokens[0].isdigit():
         return ParsedAnswer(region_index=int(tokens[0]))
     named = {index for token in tokens if (index := _region_index(token)) is not None}
-    if len(named) > 1:
-        named = _singled_out(tokens)
-    if len(named) != 1:
-        raise _UnreadableError(
-            "it does not single out one region" if named else "it names no region"
-        )
-    return ParsedAnswer(region_index=named.pop())
+    claimed = named if len(named) == 1 else _singled_out(tokens) or _placed(tokens)
+    if len(claimed) != 1:
+        raise _UnreadableError(f"it names {len(named)} regions and does not single out one")
+    return ParsedAnswer(region_index=claimed.pop())
 
 
 def _singled_out(tokens: Sequence[str]) -> set[int]:
@@ -167,8 +168,7 @@ def _singled_out(tokens: Sequence[str]) -> set[int]:
         elif token in _SINGLED_OUT:
             if subject is not None:
                 claimed.add(subject)
-            elif token not in ("in", "inside", "within"):
-                pending = True
+            pending = pending or subject is None
             subject = None
         elif token in ".;":
             subject, pending = None, False
@@ -177,10 +177,25 @@ def _singled_out(tokens: Sequence[str]) -> set[int]:
     return claimed
 
 
+def _placed(tokens: Sequence[str]) -> set[int]:
+    """Regions of which a sentence claims "[Region 5] is (not) in the buffer [Region 0]"."""
+    claimed: set[int] = set()
+    for position, token in enumerate(tokens):
+        if token in _INSIDE and any(map(_is_region, tokens[position + 1 : position + 5])):
+            before = [word for word in tokens[:position] if word != "not"]
+            if len(before) > 1 and before[-1] == "is" and _is_region(before[-2]):
+                claimed.add(_region_index(before[-2]) or 0)
+    return claimed
+
+
 def _follows_is(tokens: Sequence[str], position: int) -> bool:
     """Whether "is [Region 5]" or "is the pallet [Region 5]" leads to this position."""
     before = [token for token in tokens[max(0, position - 3) : position] if token != "the"]
     return "is" in before[-2:]
+
+
+def _is_region(token: str) -> bool:
+    return _region_index(token) is not None
 
 
 def _region_index(token: str) -> int | None:

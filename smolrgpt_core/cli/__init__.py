@@ -1,4 +1,4 @@
-"""The `smolrgpt` command: ask about images on disk, try the simulated warehouse, find what is missing.
+"""The `smolrgpt` command: ask about images on disk, try a simulated warehouse, see what is missing.
 
 Needs no ROS. Exit status: 0 with an answer, 1 when something is missing or an answer of the demo
 is wrong, 2 for a wrong call, 3 when a question has no answer.

@@ -14,11 +14,8 @@ import typer
 from smolrgpt_core.answer import Side, SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER, make_answerer
-from smolrgpt_core.cli.options import (
-    AnswererName, AsJson, CategoryName, DepthFile, DepthScale, Intrinsics, Labels, Picture,
-    QuestionText, RegionIds, RegionsFile, RgbFile, parse_category, parse_depth_scale,
-    parse_intrinsics, parse_labels, parse_region_ids, parsed,
-)  # fmt: skip
+from smolrgpt_core.cli import options
+from smolrgpt_core.cli.options import parsed
 from smolrgpt_core.drawing import draw_answer
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import check_image_suffix, read_depth, read_rgb, write_image
@@ -32,28 +29,28 @@ NO_ANSWER = 3
 
 
 def ask(
-    question: QuestionText,
-    rgb: RgbFile,
-    depth: DepthFile,
-    intrinsics: Intrinsics,
-    regions: RegionsFile,
-    labels: Labels = "",
-    depth_scale: DepthScale = "",
-    region_ids: RegionIds = "",
-    category: CategoryName = "",
-    answerer: AnswererName = DEFAULT_ANSWERER,
-    as_json: AsJson = False,
-    picture: Picture = None,
+    question: options.QuestionText,
+    rgb: options.RgbFile,
+    depth: options.DepthFile,
+    intrinsics: options.Intrinsics,
+    regions: options.RegionsFile,
+    labels: options.Labels = "",
+    depth_scale: options.DepthScale = "",
+    region_ids: options.RegionIds = "",
+    category: options.CategoryName = "",
+    answerer: options.AnswererName = DEFAULT_ANSWERER,
+    as_json: options.AsJson = False,
+    picture: options.Picture = None,
 ) -> None:
     """Ask one question about one RGB-D image on disk.
 
     The exit status is 0 with an answer, 2 for a wrong call, 3 when there is no answer.
     """
-    pinhole = parsed("--intrinsics", parse_intrinsics, intrinsics)
-    metres_per_unit = parsed("--depth-scale", parse_depth_scale, depth_scale)
-    id_labels = parsed("--labels", parse_labels, labels)
-    ids = parsed("--region-ids", parse_region_ids, region_ids)
-    chosen_category = parsed("--category", parse_category, category)
+    pinhole = parsed("--intrinsics", options.parse_intrinsics, intrinsics)
+    metres_per_unit = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
+    id_labels = parsed("--labels", options.parse_labels, labels)
+    ids = parsed("--region-ids", options.parse_region_ids, region_ids)
+    chosen_category = parsed("--category", options.parse_category, category)
     chosen_answerer = parsed("--answerer", make_answerer, answerer)
     if picture is not None:
         parsed("--picture", check_image_suffix, picture.suffix)

@@ -64,6 +64,7 @@ Picture = Annotated[
 ]
 
 Value = TypeVar("Value")
+Number = TypeVar("Number", int, float)
 
 
 def parsed(option: str, parse: Callable[[str], Value], text: str) -> Value:
@@ -76,23 +77,35 @@ def parsed(option: str, parse: Callable[[str], Value], text: str) -> Value:
 
 def parse_intrinsics(text: str) -> tuple[float, ...]:
     """Focal lengths and principal point in pixels, from "fx,fy,cx,cy"."""
-    numbers = tuple(float(number) for number in text.split(","))
-    if len(numbers) != 4:
-        raise ValueError(f"expected four numbers fx,fy,cx,cy in pixels, got {text!r}")
-    return numbers
+    return _numbers(text, float, 4, "four numbers fx,fy,cx,cy in pixels")
 
 
 def parse_depth_scale(text: str) -> float | None:
     """Metres per unit; None if the type of the file decides."""
-    scale = float(text) if text else None
-    if scale is not None and not (math.isfinite(scale) and scale > 0):
-        raise ValueError(f"expected metres per unit, more than 0, got {text!r}")
+    if not text:
+        return None
+    (scale,) = _numbers(text, float, 1, "metres per unit, such as 0.001")
+    if not (math.isfinite(scale) and scale > 0):
+        raise ValueError(f"expected metres per unit above 0, got {text!r}")
     return scale
 
 
 def parse_region_ids(text: str) -> tuple[int, ...]:
     """Ids from "7,2"."""
-    return tuple(int(id) for id in text.split(",")) if text else ()
+    return _numbers(text, int, text.count(",") + 1, "region ids such as 7,2") if text else ()
+
+
+def _numbers(
+    text: str, kind: Callable[[str], Number], count: int, expected: str
+) -> tuple[Number, ...]:
+    """Numbers between commas."""
+    try:
+        numbers = tuple(kind(part) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError(f"expected {expected}, got {text!r}") from error
+    if len(numbers) != count:
+        raise ValueError(f"expected {expected}, got {text!r}")
+    return numbers
 
 
 def parse_labels(text: str) -> InstanceLabels | None:

@@ -10,7 +10,7 @@ taken to lie where the visible surface ends.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import project
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, best_yaw, turn
 from smolrgpt_core.geometry.ground_plane import GroundPlane
-from smolrgpt_core.geometry.near_corner import NearCorner
+from smolrgpt_core.geometry.near_corner import NearCorner, outer_face
 from smolrgpt_core.geometry.size_priors import SizePrior
 from smolrgpt_core.geometry.surface import Edge, Surface
 
@@ -71,6 +71,8 @@ class BoxFitConfig:
     ground_contact_m: float = 0.15
     max_slack_m: float = 3.0
     yaw_cap_m: float = 0.1
+    side_reach_m: float = 0.15
+    min_side_points: int = 4
     slack_step_m: float = 0.05
 
     def __post_init__(self) -> None:
@@ -83,17 +85,36 @@ class BoxFitConfig:
 
 @dataclass(frozen=True, eq=False)
 class SeenBounds:
-    """Bounds of the visible surface along the turned axes, and how far the object may go beyond.
+    """Bounds of an object along its turned axes: low and high side, by axis.
 
     Attributes:
-        bounds: (2, 2), low and high by axis, metres.
-        slack: (2, 2), how far each side may lie farther out without being seen, metres.
-        std: (2,), standard deviation of the measured extents, metres.
+        bounds: (2, 2), of the object where it was seen to end, else of what is visible, metres.
+        std: (2, 2), standard deviation of each bound, metres.
+        seen: (2, 2), whether the object was seen to end there.
+        slack: (2, 2), how far a side that was not seen may lie farther out, metres.
     """
 
     bounds: NDArray[np.float64]
-    slack: NDArray[np.float64]
     std: NDArray[np.float64]
+    seen: NDArray[np.bool_]
+    slack: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Touch:
+    """Where the rays of the outline touch the object, in turned floor coordinates.
+
+    Attributes:
+        points: (M, 3), metres.
+        std: (M, 3), standard deviation of the points, metres.
+        face: (M,), the face of the near corner that each ray enters.
+        ends: (M,), whether the object ends there.
+    """
+
+    points: NDArray[np.float64]
+    std: NDArray[np.float64]
+    face: NDArray[np.int_]
+    ends: NDArray[np.bool_]
 
 
 def fit_box(
@@ -120,12 +141,14 @@ def fit_box(
     depth_std = plane.noise * depth**2
     yaw = best_yaw(points[:, :2], 1 / (depth_std + 0.02), points[:, :2], config.yaw_cap_m + 2 * float(np.median(depth_std)))
     corner = _near_corner(points, rays, depth, depth_std, yaw, plane)
-    outline = _outline_points(surface, corner, yaw, plane, config)
-    seen = _see_bounds(corner, outline, points, yaw, plane, frame, config)
+    touch = _touch(surface.outline, corner, yaw, plane, config.rough_m)
+    turned = np.concatenate([turn(points[:, :2], yaw), points[:, 2:]], axis=1)
+    seen = _see_bounds(corner, touch, turned, float(np.median(depth_std)), config)
+    seen = _find_slack(seen, touch, corner, yaw, plane, frame, float(np.median(depth_std)), config)
     size, size_std = _complete_sizes(seen, prior, config)
     bounds = _place(seen, size)
     footprint = FloorRectangle.from_bounds(yaw, bounds[:, 0], bounds[:, 1])
-    bottom = _find_bottom(outline, surface.outline.edges, corner.top, prior, config)
+    bottom = _find_bottom(touch, corner.top, prior, config)
     return OrientedBox(footprint, bottom, corner.top, size_std)
 
 
@@ -144,60 +167,79 @@ def _near_corner(points, rays, depth, depth_std, yaw, plane) -> NearCorner:
     return corner.fit(_turn_rays(rays, yaw), depth, plane.noise)
 
 
-def _outline_points(surface, corner, yaw, plane, config):
-    """Turned floor points (M, 3) where the outline touches the object."""
-    rays = _turn_rays(surface.outline.rays @ plane.axes.T, yaw)
-    scale, _ = corner.enter(rays)
-    near = surface.outline.depth
+def _touch(outline, corner, yaw, plane, face_std) -> Touch:
+    border, inner = (
+        _enter(rays, outline.depth, corner, yaw, plane)
+        for rays in (outline.rays, outline.inner_rays)
+    )
+    known = np.isfinite(border[0]).all(axis=1) & np.isfinite(inner[0]).all(axis=1)
+    rays, face = _turn_rays(outline.rays @ plane.axes.T, yaw), border[1]
+    steep = np.maximum(np.abs(rays[np.arange(len(rays)), face]), 1e-6)
+    slope = np.abs(rays) / steep[:, None]
+    std = np.hypot(2 * np.abs(border[0] - inner[0]), face_std * slope)
+    return Touch(
+        border[0][known],
+        std[known],
+        face[known],
+        (outline.edges == Edge.OBJECT)[known],
+    )
+
+
+def _enter(rays, near, corner, yaw, plane):
+    """Turned floor points (M, 3) where rays enter the near corner, and the face."""
+    rays = _turn_rays(rays @ plane.axes.T, yaw)
+    scale, face = corner.enter(rays)
     reach = 0.1 + plane.noise * near**2
-    scale = np.clip(scale, near - reach, near + reach)
-    return rays * scale[:, None] + [0.0, 0.0, plane.camera_height]
+    scale = np.where((scale > near - reach) & (scale < near + 3.0), scale, near)
+    return rays * scale[:, None] + [0.0, 0.0, plane.camera_height], face
 
 
-def _find_bottom(outline, edges, top, prior, config) -> float:
-    if prior is not None and prior.on_floor:
-        return 0.0
-    heights = outline[(edges == Edge.OBJECT) & np.isfinite(outline).all(axis=1), 2]
-    if len(heights) == 0:
+def _find_bottom(touch, top, prior, config) -> float:
+    heights = touch.points[touch.ends, 2]
+    if (prior is not None and prior.on_floor) or len(heights) == 0:
         return 0.0
     low = float(np.quantile(heights, 0.03))
     return 0.0 if low < config.ground_contact_m else min(low, top)
 
 
-def _see_bounds(corner, outline, points, yaw, plane, frame, config) -> SeenBounds:
-    range_m = float(np.median(np.linalg.norm(points[:, :2], axis=1)))
-    depth_std = plane.noise * range_m**2
-    pixel = config.outline_error_px * range_m / frame.intrinsics.fx
-    window = config.side_window_m
-    outline = outline[np.isfinite(outline).all(axis=1)]
-    bounds = np.empty((2, 2))
-    levels = np.empty((2, 2, 3))
-    for axis in (0, 1):
-        for side, sign in ((0, 1.0), (1, -1.0)):
-            values = sign * outline[:, axis]
-            bound = _side_position(values, window)
-            if corner.sign[axis] == sign:
-                bound = sign * corner.position[axis]
-            at_side = np.abs(values - bound) < 2 * window
-            levels[axis, side] = np.quantile(outline[at_side, 2], (0.1, 0.5, 0.9)) if at_side.any() else corner.top / 2
-            bounds[axis, side] = sign * bound
-    bounds.sort(axis=1)
-    tolerance = 0.05 + 2 * depth_std
-    slack = np.array(
-        [
-            [_slack(axis, side, bounds, levels[axis, side], yaw, plane, frame, tolerance, config) for side in (0, 1)]
-            for axis in (0, 1)
-        ]
-    )
-    std = np.full(2, np.sqrt(config.rough_m**2 + depth_std**2 / 16 + pixel**2))
-    return SeenBounds(bounds, slack, std)
-
-
-def _side_position(values, window) -> float:
-    position = float(np.quantile(values, 0.03, method="nearest"))
+def _see_bounds(corner, touch, points, depth_std, config) -> SeenBounds:
+    bounds = np.quantile(points[:, :2], (0.02, 0.98), axis=0).T
+    std = np.full((2, 2), config.rough_m)
+    seen = np.zeros((2, 2), dtype=bool)
+    facing = np.array([[corner.sign[axis] == 1, corner.sign[axis] == -1] for axis in (0, 1)])
+    for axis, side in np.argwhere(facing):
+        bounds[axis, side] = corner.position[axis]
+        seen[axis, side] = True
+    outward = np.array([-1.0, 1.0])
     for _ in range(3):
-        position = float(np.median(values[np.abs(values - position) <= window]))
-    return position
+        excess = outward * (touch.points[:, :2, None] - bounds)
+        reach = config.side_reach_m + 2 * np.minimum(touch.std, 1.0)[:, :2, None]
+        usable = (excess > -reach) & ~facing & touch.ends[:, None, None]
+        usable &= (touch.face[:, None] != np.arange(2))[:, :, None]
+        score = np.where(usable, excess / reach, -np.inf).reshape(-1, 4)
+        best = np.where(np.isfinite(score.max(axis=1)), score.argmax(axis=1), -1)
+        for axis, side in np.argwhere(~facing):
+            own = best == 2 * axis + side
+            seen[axis, side] = own.sum() >= config.min_side_points
+            if not seen[axis, side]:
+                continue
+            pixel = touch.std[own, axis]
+            inward = -outward[side] * touch.points[own, axis]
+            bounds[axis, side] = -outward[side] * outer_face(inward, pixel)
+            std[axis, side] = np.hypot(config.rough_m, 1 / np.sqrt(np.mean(1 / (pixel**2 + 1e-4))))
+    return SeenBounds(bounds, std, seen, np.zeros((2, 2)))
+
+
+def _find_slack(seen, touch, corner, yaw, plane, frame, depth_std, config) -> SeenBounds:
+    tolerance = 0.05 + 2 * depth_std
+    slack = np.zeros((2, 2))
+    for axis, side in np.argwhere(~seen.seen):
+        bound = seen.bounds[axis, side]
+        at_side = np.abs(touch.points[:, axis] - bound) < 0.1
+        heights = touch.points[at_side, 2] if at_side.any() else touch.points[:, 2]
+        levels = np.quantile(np.minimum(heights, corner.top), (0.1, 0.5, 0.9))
+        slack[axis, side] = _slack(axis, side, seen.bounds, levels, yaw, plane, frame, tolerance, config)
+    return replace(seen, slack=slack)
 
 
 def _slack(axis, side, bounds, levels, yaw, plane, frame, tolerance, config) -> float:
@@ -236,28 +278,28 @@ def sees_through(turned, yaw, plane, frame, tolerance):
 
 def _complete_sizes(seen, prior, config):
     measured = np.maximum(seen.bounds[:, 1] - seen.bounds[:, 0], 0.0)
+    std_measured = np.sqrt((seen.std**2).sum(axis=1))
     slack = seen.slack.sum(axis=1)
     if prior is None:
-        return measured + np.minimum(slack, 0.5) / 2, seen.std + slack / 4
+        return measured + np.minimum(slack, 0.5) / 2, std_measured + slack / 4
     hypotheses = np.array([pair for a, b in prior.footprints for pair in ((a, b), (b, a))])
-    std = np.sqrt(seen.std**2 + prior.tolerance**2)
+    std = np.sqrt(std_measured**2 + prior.tolerance**2)
     nearest = np.clip(hypotheses, measured, measured + slack)
     cost = (((hypotheses - nearest) / std) ** 2).sum(axis=1) / 2
+    if cost.min() > config.free_size_std**2:
+        return measured + np.minimum(slack, 0.5) / 2, std_measured + slack / 4
     weight = np.exp(-(cost - cost.min()))
     weight /= weight.sum()
     mean = weight @ hypotheses
     spread = np.sqrt(weight @ (hypotheses - mean) ** 2 + prior.tolerance**2)
-    if cost.min() > config.free_size_std**2:
-        mean = measured + np.minimum(slack, 0.5) / 2
-        return mean, seen.std + slack / 4
+    gain = spread**2 / (spread**2 + std_measured**2)
     allowed = np.clip(mean, measured, measured + slack)
-    gain = spread**2 / (spread**2 + seen.std**2)
-    return mean + gain * (allowed - mean), np.sqrt(gain) * seen.std + spread * (slack > 0)
+    return mean + gain * (allowed - mean), np.where(slack > 0, spread, np.sqrt(gain) * std_measured)
 
 
 def _place(seen, size):
     """Bounds (2, 2) of the completed footprint: the extra length goes where there is room for it."""
     measured = seen.bounds[:, 1] - seen.bounds[:, 0]
-    room = seen.slack + 0.01
+    room = seen.slack + seen.std**2
     extra = (size - measured)[:, None] * room / room.sum(axis=1, keepdims=True)
     return seen.bounds + extra * [-1.0, 1.0]

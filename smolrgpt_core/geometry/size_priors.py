@@ -38,10 +38,11 @@ SIZE_PRIORS: Mapping[str, SizePrior] = {
     # EUR 1 (EN 13698-1) 1.2 x 0.8 m and EUR 2 / industrial (EN 13698-2) 1.2 x 1.0 m; loads hang
     # over or stay behind the edge by a few centimetres.
     "pallet": SizePrior(((1.2, 0.8), (1.2, 1.0)), tolerance=0.03, on_floor=False),
-    # Carriers for one pallet: flat mobile robots (MiR1350: 1.35 x 0.91 m) and counterbalanced or
-    # hand pallet trucks (EUR pallet jack: 1.55 x 0.54 m).
-    "transporter": SizePrior(((1.35, 0.91), (1.55, 0.54)), tolerance=0.15, on_floor=True),
-    # One bay of pallet racking for three EUR pallets side by side: 2.7 m between the uprights,
-    # frame depth 1.1 m (EN 15620, FEM 10.3.01).
-    "shelf": SizePrior(((2.7, 1.1), (1.8, 1.1)), tolerance=0.15, on_floor=True),
+    # Carriers of one pallet are about as wide as it. Flat mobile robots are hardly longer (MiR1350:
+    # 1.35 x 0.91 m); trucks add to 1.15 m of forks a drive unit of 0.5 m (pedestrian) to 0.85 m
+    # (driverless or with a platform).
+    "transporter": SizePrior(((1.35, 0.9), (1.65, 0.8), (2.0, 0.9)), tolerance=0.1, on_floor=True),
+    # One bay of pallet racking for three (two) EUR pallets side by side: 2.7 (1.8) m between the
+    # uprights (EN 15620) and one upright of 0.1 m; frames are 1.1 m deep.
+    "shelf": SizePrior(((2.8, 1.1), (1.9, 1.1)), tolerance=0.1, on_floor=True),
 }

@@ -53,7 +53,7 @@ class SurfaceConfig:
         ValueError: when a value is outside its range, naming the field.
     """
 
-    edge_px: float = 2.0
+    edge_px: float = 1.0
     jump_m: float = 0.03
     jump_share: float = 0.02
     min_cluster_share: float = 0.03
@@ -79,12 +79,14 @@ class Outline:
     Attributes:
         pixels: float64 (M, 2), row and column of the border between inside and outside.
         rays: float64 (M, 3), through `pixels`, z = 1.
+        inner_rays: float64 (M, 3), half a pixel further inside, z = 1.
         depth: float64 (M,), of the surface just inside, metres; NaN without a reading.
         edges: int (M,), an `Edge` each.
     """
 
     pixels: NDArray[np.float64]
     rays: NDArray[np.float64]
+    inner_rays: NDArray[np.float64]
     depth: NDArray[np.float64]
     edges: NDArray[np.int_]
 
@@ -162,7 +164,7 @@ def _trace_outline(
     """The edge of a mask in its window; `depth` is that of the object alone."""
     raw = frame.depth[window.slices]
     near, far = _local_depth(depth, 7), _local_depth(np.where(mask, np.nan, raw), 5)
-    parts, depths, edges = [], [], []
+    parts, inner, depths, edges = [], [], [], []
     for step in ((-1, 0), (1, 0), (0, -1), (0, 1)):
         rows, columns = np.nonzero(mask & ~_shifted(mask, *step))
         outside = np.stack([rows, columns], axis=1) + step
@@ -177,10 +179,11 @@ def _trace_outline(
             np.where(in_window, np.where(occluded, Edge.OCCLUDED, Edge.OBJECT), Edge.IMAGE)
         )
         depths.append(inside)
+        inner.append(pixel_rays(rows + window.y, columns + window.x, frame.intrinsics))
         parts.append(np.stack([rows, columns], axis=1) + np.array(step) / 2 + [window.y, window.x])
     pixels = np.concatenate(parts)
     rays = pixel_rays(pixels[:, 0], pixels[:, 1], frame.intrinsics)
-    return Outline(pixels, rays, np.concatenate(depths), np.concatenate(edges))
+    return Outline(pixels, rays, np.concatenate(inner), np.concatenate(depths), np.concatenate(edges))
 
 
 def _grow(box: Box, image_size: tuple[int, int], margin: int = 3) -> Box:

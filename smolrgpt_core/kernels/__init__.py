@@ -23,14 +23,20 @@ This package knows tensors and masks, no model, tokenizer or file.
 """
 
 from smolrgpt_core.kernels.forms import LabelImage
-from smolrgpt_core.kernels.pooling import PooledMasks, pool_masks
-from smolrgpt_core.kernels.refinement import refine, refine_and_pool
-from smolrgpt_core.kernels.refiner_weights import RefinerLevel, RefinerWeights
-from smolrgpt_core.kernels.weights import mask_weights
+from smolrgpt_core.kernels.masks import MasksOfImage
+from smolrgpt_core.kernels.pooling import EmptyMask, PooledMasks, pool_masks
+from smolrgpt_core.kernels.refinement import Refinement, refine, refine_and_pool
+from smolrgpt_core.kernels.refiner_weights import GeluKind, RefinerLevel, RefinerWeights
+from smolrgpt_core.kernels.weights import Mode, mask_weights
 
 __all__ = [
+    "EmptyMask",
+    "GeluKind",
     "LabelImage",
+    "MasksOfImage",
+    "Mode",
     "PooledMasks",
+    "Refinement",
     "RefinerLevel",
     "RefinerWeights",
     "mask_weights",

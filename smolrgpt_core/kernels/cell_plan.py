@@ -46,7 +46,7 @@ def plan_cells(used: NDArray[np.bool_], levels: int) -> CellPlan:
         levels: number of refiner levels; H and W are multiples of 2**levels.
     """
     batch, height, width = used.shape
-    order = raster_order(height, width, levels)
+    order = _raster_order(height, width, levels)
     codes = np.flatnonzero(used.reshape(batch, -1)[:, order])
     ranks, children, tokens = _ancestry(codes, levels)
     row_of = np.arange(tokens.size)
@@ -63,7 +63,7 @@ def plan_cells(used: NDArray[np.bool_], levels: int) -> CellPlan:
 
 
 @lru_cache(maxsize=16)
-def raster_order(height: int, width: int, levels: int) -> Index:
+def _raster_order(height: int, width: int, levels: int) -> Index:
     """Place in the row-by-row order of H*W cells of each code, int64 (H*W,)."""
     scale = 2**levels
     split = (height // scale, *(2,) * levels, width // scale, *(2,) * levels)

@@ -55,6 +55,7 @@ class ImageMasks:
         return f"mask {mask}{name} of image {self.index}"
 
 
+@torch.compiler.disable  # masks decide its shapes, so it cannot be traced
 def read_batch(
     masks: Sequence[MasksOfImage], image_sizes: Sequence[tuple[int, int]] | None = None
 ) -> list[ImageMasks]:

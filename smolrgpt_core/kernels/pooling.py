@@ -86,14 +86,14 @@ def read_for(
     masks: Sequence[MasksOfImage],
     image_sizes: Sequence[tuple[int, int]] | None,
 ) -> list[ImageMasks]:
-    """The masks of each image of a batch (B, ...).
+    """The masks of each image of a batch (B, ...), B >= 1.
 
     Raises:
         SpatialError: BAD_INPUT when masks cannot be read or their images are not as many as the
             batch's.
     """
     images = read_batch(masks, image_sizes)
-    if len(images) != len(batch):
+    if len(images) != len(batch) or not images:
         raise bad_mask(
             f"expected masks of {len(batch)} images like the features, got {len(images)}; "
             "give one entry for each image, an empty list where it has none"
@@ -168,6 +168,7 @@ def _as_cells(
     return features, size
 
 
+@torch.compiler.disable  # masks decide its shapes, so it cannot be traced
 def _pool_image(
     cells: Tensor, image: ImageMasks, grid: tuple[int, int], mode: Mode
 ) -> tuple[Tensor, Tensor]:
@@ -205,7 +206,7 @@ def _explain_empty(number: int, images: list[ImageMasks], mode: Mode) -> str:
     if not area < float("inf"):
         return f"{name} holds weights that are not finite numbers"
     if area == 0 or mode == "area":
-        return f"{name} has no pixel set; leave it out, or {choice}"
+        return f"{name} has no weight in any pixel; leave it out, or {choice}"
     return (
         f"{name} is so small or thin that bilinear resizing to the grid lost it; "
         f'mode="area" keeps it, or {choice}'

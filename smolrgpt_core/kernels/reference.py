@@ -33,7 +33,13 @@ def area_weights(masks: Tensor, grid_size: tuple[int, int]) -> Tensor:
 
 def weighted_mean(features: Tensor, weights: Tensor) -> Tensor:
     """Means (M, C) of features (N, C) with weights (M, N)."""
-    return (weights @ features) / (weights.sum(dim=1, keepdim=True) + EPSILON)
+    return weighted_sum(features, weights) / (weights.sum(dim=1, keepdim=True) + EPSILON)
+
+
+def weighted_sum(features: Tensor, weights: Tensor) -> Tensor:
+    """Sums (M, C) of features (N, C) with weights (M, N), in their own type under autocast too."""
+    with torch.autocast(features.device.type, enabled=False):
+        return weights @ features
 
 
 def refine(refiner: RefinerWeights, tokens: Tensor, token_grid: tuple[int, int]) -> Tensor:

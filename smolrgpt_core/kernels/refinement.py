@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from smolrgpt_core.kernels.cell_plan import CellPlan, plan_cells, raster_order
+from smolrgpt_core.kernels.cell_plan import CellPlan, plan_cells
 from smolrgpt_core.kernels.masks import MasksOfImage
 from smolrgpt_core.kernels.pooling import (
     EmptyMask,
@@ -30,12 +30,15 @@ from smolrgpt_core.kernels.pooling import (
     pool_masks,
     read_for,
 )
-from smolrgpt_core.kernels.reference import EPSILON
+from smolrgpt_core.kernels.reference import EPSILON, weighted_sum
 from smolrgpt_core.kernels.refiner_weights import RefinerLevel, RefinerWeights
 from smolrgpt_core.kernels.weights import Mode, check_mode, image_weights
 
 Refinement: TypeAlias = Literal["sparse", "dense"]
 """Which cells are computed: those under masks, or all."""
+
+CHILDREN = (2, 2)
+"""Rows and columns of the cells that one cell becomes."""
 
 
 def refine(
@@ -54,16 +57,16 @@ def refine(
     Raises:
         ValueError: for tokens of the wrong shape.
     """
-    batch, (height, width) = len(tokens), _grid_size(refiner, tokens, token_grid)
+    rows, columns = _token_grid(refiner, tokens, token_grid)
     cells = tokens.flatten(0, 1)
     for level in refiner.levels:
         weight = level.by_child
         bias = None if level.bias is None else level.bias.repeat(4)
         children = functional.linear(cells, weight.flatten(1).T, bias)
         cells = _activate(children.unflatten(1, weight.shape[1:]).flatten(0, 1), level, refiner)
-    order = raster_order(height, width, len(refiner.levels))
-    code = torch.from_numpy(np.argsort(order)).to(cells.device)
-    return cells.unflatten(0, (batch, -1)).index_select(1, code)
+    return _row_by_row(
+        cells.unflatten(0, (len(tokens), rows, columns, *CHILDREN * len(refiner.levels)))
+    )
 
 
 def refine_and_pool(
@@ -100,7 +103,8 @@ def refine_and_pool(
     if refinement not in get_args(Refinement):
         raise ValueError(f"refinement must be one of {get_args(Refinement)}, got {refinement!r}")
     check_mode(mode)
-    grid = _grid_size(refiner, tokens, token_grid)
+    rows, columns = _token_grid(refiner, tokens, token_grid)
+    grid = (rows * refiner.scale, columns * refiner.scale)
     if refinement == "dense":
         features = refine(refiner, tokens, token_grid=token_grid)
         return pool_masks(features, masks, mode, empty, grid_size=grid, image_sizes=image_sizes)
@@ -114,6 +118,7 @@ def refine_and_pool(
     return PooledMasks(filled, [len(image) for image in images])
 
 
+@torch.compiler.disable  # masks decide its shapes, so it cannot be traced
 def _pool_needed(refiner: RefinerWeights, tokens: Tensor, weights: list[Tensor]) -> Tensor:
     """Means (N, C out) under weights (M_i, H, W), computing only cells that have weight."""
     used = torch.stack([image.any(dim=0).cpu() for image in weights]).numpy()
@@ -151,7 +156,7 @@ def _pool_last_level(
         values = _activate(inactive, level, refiner).to(dtype)
         for image, (start, stop) in enumerate(pairwise(bounds)):
             share = flat[image].index_select(1, finest[start:stop])
-            sums[image] = sums[image] + share @ values[start:stop]
+            sums[image] = sums[image] + weighted_sum(values[start:stop], share)
     totals = torch.cat([image.sum(dim=1, keepdim=True) for image in flat])
     return torch.cat(sums) / (totals + EPSILON)
 
@@ -172,10 +177,16 @@ def _activate(cells: Tensor, level: RefinerLevel, refiner: RefinerWeights) -> Te
     return functional.gelu(cells, approximate=refiner.gelu)
 
 
-def _grid_size(
+def _row_by_row(cells: Tensor) -> Tensor:
+    """Cells (B, H*W, C) from (B, token row, token column, child row, child column, ..., C)."""
+    last = cells.ndim - 1
+    return cells.permute(0, *range(1, last, 2), *range(2, last, 2), last).flatten(1, -2)
+
+
+def _token_grid(
     refiner: RefinerWeights, tokens: Tensor, token_grid: tuple[int, int] | None
 ) -> tuple[int, int]:
-    """(H, W) of the refined grid; refuses tokens that do not fit."""
+    """(rows, columns) of the tokens; refuses tokens that do not fit."""
     channels = refiner.levels[0].weight.shape[0]
     if tokens.ndim != 3 or tokens.shape[2] != channels:
         raise ValueError(f"tokens must be (B, T, {channels}), got {tuple(tokens.shape)}")
@@ -185,7 +196,7 @@ def _grid_size(
             f"{tokens.shape[1]} tokens do not fill a grid of {(rows, columns)}; "
             "give token_grid=(rows, columns)"
         )
-    return rows * refiner.scale, columns * refiner.scale
+    return rows, columns
 
 
 def _to_device(arrays: list[np.ndarray], device: torch.device) -> list[Tensor]:

@@ -4,16 +4,21 @@
 processor reads the same file. It knows nothing of weights.
 """
 
-from __future__ import annotations
+from typing import Any, Literal
 
-from typing import Any
-
+from huggingface_hub.dataclasses import strict
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
+
+from smolrgpt_core.kernels.refinement import Refinement
+from smolrgpt_core.kernels.weights import Mode
 
 RGB = "rgb"
 DEPTH = "depth"
 MODALITIES = (RGB, DEPTH)
 """Each has a connector and a refiner of its own; the vision encoder is shared."""
+
+Number = float | int
+"""JSON, and people, write 1 for 1.0."""
 
 RELEASED_CHAT_TEMPLATE = (
     "{% for message in messages %}{{'<|im_start|>' + message['role'] + '\n' + message['content'] "
@@ -21,12 +26,6 @@ RELEASED_CHAT_TEMPLATE = (
     "{{ '<|im_start|>assistant\n' }}{% endif %}"
 )
 """As released: no system prompt, unlike the template that comes with SmolLM2's tokenizer."""
-
-DEPTH_BRANCHES = ("image",)
-MASK_POOLINGS = ("bilinear", "area")
-EMPTY_MASKS = ("error", "zero")
-REFINEMENTS = ("sparse", "dense")
-RESAMPLINGS = ("nearest", "bilinear")
 
 _SIGLIP = {"model_type": "siglip_vision_model", "vision_use_head": False}
 _SMOLLM2 = {
@@ -75,6 +74,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 
+@strict
 class SmolRGPTConfig(PreTrainedConfig):
     """Composition of a vision encoder, connectors, refiners and a language model.
 
@@ -109,6 +109,8 @@ class SmolRGPTConfig(PreTrainedConfig):
 
     Raises:
         ValueError: when a value cannot work; the message names the field.
+        StrictDataclassFieldValidationError: when a value has another type than its field, or is
+            none of its choices; the message names the field.
     """
 
     model_type = "smolrgpt"
@@ -118,16 +120,16 @@ class SmolRGPTConfig(PreTrainedConfig):
     text_config: Any = None
     pixel_shuffle_factor: int = 2
     refiner_levels: int = 3
-    refiner_norm_eps: float = 1e-6
-    depth_branch: str = "image"
-    mask_pooling: str = "bilinear"
-    empty_masks: str = "error"
-    refinement: str = "sparse"
-    rgb_range: tuple[float, float] | list[float] = (-1.0, 1.0)
-    depth_range: tuple[float, float] | list[float] = (0.0, 1.0)
-    depth_resampling: str = "nearest"
-    depth_unit_m: float = 0.001
-    depth_limit_m: float = 25.5
+    refiner_norm_eps: Number = 1e-6
+    depth_branch: Literal["image"] = "image"
+    mask_pooling: Mode = "bilinear"
+    empty_masks: Literal["error", "zero"] = "error"
+    refinement: Refinement = "sparse"
+    rgb_range: tuple[Number, Number] | list[Number] = (-1.0, 1.0)
+    depth_range: tuple[Number, Number] | list[Number] = (0.0, 1.0)
+    depth_resampling: Literal["nearest", "bilinear"] = "nearest"
+    depth_unit_m: Number = 0.001
+    depth_limit_m: Number = 25.5
     image_token: str = "<|image|>"
     mask_rgb_token: str = "<mask_rgb>"
     mask_depth_token: str = "<mask_depth>"
@@ -135,7 +137,7 @@ class SmolRGPTConfig(PreTrainedConfig):
     mask_rgb_token_id: int = -1
     mask_depth_token_id: int = -1
     chat_template: str = RELEASED_CHAT_TEMPLATE
-    initializer_range: float = 0.02
+    initializer_range: Number = 0.02
     tie_word_embeddings: bool = True
 
     def __post_init__(self, **kwargs: Any) -> None:
@@ -151,7 +153,7 @@ class SmolRGPTConfig(PreTrainedConfig):
         self.check_fields()
 
     @classmethod
-    def preset(cls, name: str, **overrides: Any) -> SmolRGPTConfig:
+    def preset(cls, name: str, **overrides: Any) -> "SmolRGPTConfig":
         """A named size: "smolrgpt" (released, 475.7 M parameters) or "smolrgpt-nano" (small).
 
         Args:
@@ -196,23 +198,14 @@ class SmolRGPTConfig(PreTrainedConfig):
         """Side of the grid that region features are pooled from."""
         return self.token_grid * 2**self.refiner_levels
 
-    def token_id(self, modality: str) -> int:
-        """Id of the placeholder that takes a region's feature of one modality."""
-        return {RGB: self.mask_rgb_token_id, DEPTH: self.mask_depth_token_id}[modality]
+    def region_token(self, modality: str) -> tuple[str, int]:
+        """Placeholder that takes a region's feature of one modality, and its id."""
+        if modality == RGB:
+            return self.mask_rgb_token, self.mask_rgb_token_id
+        return self.mask_depth_token, self.mask_depth_token_id
 
     def check_fields(self) -> None:
         """Raise ValueError when a value cannot work; the message names the field."""
-        for name, choices in (
-            ("depth_branch", DEPTH_BRANCHES),
-            ("mask_pooling", MASK_POOLINGS),
-            ("empty_masks", EMPTY_MASKS),
-            ("refinement", REFINEMENTS),
-            ("depth_resampling", RESAMPLINGS),
-        ):
-            if getattr(self, name) not in choices:
-                raise ValueError(
-                    f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
-                )
         for name in ("refiner_norm_eps", "depth_unit_m", "depth_limit_m", "initializer_range"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")

@@ -1,10 +1,11 @@
 """SmolRGPT: a language model that sees an RGB-D image and features of its regions.
 
 Vision encoder and language model are transformers' own classes, chosen by the configuration; this
-module joins them. It knows nothing of text or files of images: `processing_smolrgpt` does.
+module joins them. It knows nothing of text or image files: `processing_smolrgpt` does.
 
 After the paper (arXiv 2509.15490) and its released code; every fact is in DESIGN section 5. Shapes:
-B images, P patches of width Dv, N image tokens of width D, M_i regions in image i, T tokens.
+B images, P patches of width Dv, N image tokens of width D, M_i regions in image i, T tokens, a
+refined grid of G x G cells.
 """
 
 from __future__ import annotations
@@ -14,27 +15,45 @@ from typing import Any
 
 import torch
 from torch import nn
-from transformers import AutoModel, Cache, GenerationMixin, PreTrainedModel, initialization
+from transformers import (
+    AutoModel,
+    Cache,
+    GenerationMixin,
+    PreTrainedModel,
+    initialization,
+)
 from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutputWithPast
+from transformers.utils.generic import can_return_tuple
 
 from smolrgpt_core import kernels
 from smolrgpt_core.kernels.masks import MasksOfImage
 from smolrgpt_core.model.configuration_smolrgpt import DEPTH, MODALITIES, RGB, SmolRGPTConfig
 from smolrgpt_core.model.connector import Connector
 from smolrgpt_core.model.refiner import FeatureRefiner, RefinerLevel
+from smolrgpt_core.model.region_weights import region_weights
 
 
 class SmolRGPTPreTrainedModel(PreTrainedModel):
-    """What both models share: configuration, attention back ends, strict loading."""
+    """What both models share: configuration, initialisation, strict loading."""
 
+    config: SmolRGPTConfig
     config_class = SmolRGPTConfig
     base_model_prefix = "model"
-    input_modalities = ["image", "text"]  # noqa: RUF012
+    input_modalities = ("image", "text")  # type: ignore[assignment]
     supports_gradient_checkpointing = True
     _supports_sdpa = True
-    _supports_flash_attn = True
     _supports_attention_backend = True
-    _skip_keys_device_placement = "past_key_values"
+    _skip_keys_device_placement = ("past_key_values",)  # type: ignore[assignment]
+
+    def _init_weights(self, module: nn.Module) -> None:
+        super()._init_weights(module)
+        if isinstance(module, RefinerLevel):
+            initialization.normal_(module.weight, mean=0.0, std=self.config.initializer_range)
+            initialization.zeros_(module.bias)
+
+    def freeze_vision_encoder(self) -> None:
+        """Take the vision encoder out of training, where it always is."""
+        self.base_model.vision_model.requires_grad_(False)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
@@ -51,19 +70,13 @@ class SmolRGPTPreTrainedModel(PreTrainedModel):
                 "checkpoint, or run code that it brings; leave them out"
             )
         with_info = kwargs.pop("output_loading_info", False)
-        kwargs |= {"use_safetensors": True, "output_loading_info": True}
-        # Sizes that differ are collected, so that all problems come in one list.
-        model, info = super().from_pretrained(
-            pretrained_model_name_or_path, *args, ignore_mismatched_sizes=True, **kwargs
+        # Sizes that differ are collected like the others, so that all problems come in one list.
+        kwargs |= {"use_safetensors": True, "ignore_mismatched_sizes": True}
+        loaded: Any = super().from_pretrained(
+            pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs
         )
-        problems = [
-            *(f"missing: {key}" for key in sorted(info["missing_keys"])),
-            *(f"unexpected: {key}" for key in sorted(info["unexpected_keys"])),
-            *(
-                f"{key}: checkpoint has {tuple(found)}, the configuration wants {tuple(wanted)}"
-                for key, found, wanted in sorted(info["mismatched_keys"])
-            ),
-        ]
+        model, info = loaded
+        problems = _loading_problems(info)
         if problems:
             raise ValueError(
                 f"the weights of {pretrained_model_name_or_path} do not fit its configuration, "
@@ -71,7 +84,7 @@ class SmolRGPTPreTrainedModel(PreTrainedModel):
             )
         # Loading puts new parameters in place of those that were frozen.
         model.freeze_vision_encoder()
-        return (model, info) if with_info else model
+        return loaded if with_info else model
 
 
 class SmolRGPTModel(SmolRGPTPreTrainedModel):
@@ -81,33 +94,22 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
     `encode_images`, `connect`, `refine` or `pool_regions`, `embed`.
     """
 
-    _keys_to_ignore_on_load_unexpected = [r"lm_head\."]  # noqa: RUF012
+    _keys_to_ignore_on_load_unexpected = (r"lm_head\.",)  # type: ignore[assignment]
 
     def __init__(self, config: SmolRGPTConfig) -> None:
         super().__init__(config)
         self.vision_model = AutoModel.from_config(config.vision_config)
         self.language_model = AutoModel.from_config(config.text_config)
-        width = config.text_config.hidden_size
-        self.connectors = nn.ModuleDict(
-            {
-                modality: Connector(
-                    config.vision_config.hidden_size, width, config.pixel_shuffle_factor
-                )
-                for modality in MODALITIES
-            }
-        )
-        self.refiners = nn.ModuleDict(
-            {
-                modality: FeatureRefiner(width, config.refiner_levels, config.refiner_norm_eps)
-                for modality in MODALITIES
-            }
-        )
+        vision_width, width = config.vision_config.hidden_size, config.text_config.hidden_size
+        self.connectors = nn.ModuleDict()
+        self.refiners = nn.ModuleDict()
+        for modality in MODALITIES:
+            self.connectors[modality] = Connector(vision_width, width, config.pixel_shuffle_factor)
+            self.refiners[modality] = FeatureRefiner(
+                width, config.refiner_levels, config.refiner_norm_eps
+            )
         self.post_init()
         self.freeze_vision_encoder()
-
-    def freeze_vision_encoder(self) -> None:
-        """Take the vision encoder out of training."""
-        self.vision_model.requires_grad_(False)
 
     def train(self, mode: bool = True) -> SmolRGPTModel:
         """Set training mode, but not for the vision encoder, which is always frozen."""
@@ -130,7 +132,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         that does not.
 
         Raises:
-            ValueError: for images of another size than the configuration says, or another modality.
+            ValueError: for images of another size than the configuration's, or another modality.
         """
         size = self.config.image_size
         if modality not in MODALITIES or pixel_values.shape[1:] != (3, size, size):
@@ -147,38 +149,19 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         return self.connectors[modality](features)
 
     def refine(self, tokens: torch.Tensor, modality: str) -> torch.Tensor:
-        """Refined features (B, G * G, D) of image tokens (B, N, D), G = `config.refined_grid`."""
+        """All refined features (B, G * G, D) of image tokens (B, N, D)."""
         return self.refiners[modality](tokens)
 
-    def region_weights(
-        self,
-        region_masks: Sequence[MasksOfImage],
-        image_sizes: Sequence[tuple[int, int]] | None = None,
-    ) -> list[torch.Tensor]:
-        """Masks laid onto the refined grid, so that both modalities and later calls share it.
-
-        Args:
-            region_masks: for each image, in any form that `smolrgpt_core.kernels` takes.
-            image_sizes: (height, width) that the masks of each image must have.
-
-        Returns:
-            float32 (M_i, G, G) for each image; stands wherever masks are expected.
-        """
-        return kernels.mask_weights(
-            region_masks,
-            (self.config.refined_grid,) * 2,
-            self.config.mask_pooling,
-            image_sizes=image_sizes,
-        )
-
+    @torch.compiler.disable
     def pool_regions(
         self, tokens: torch.Tensor, region_masks: Sequence[MasksOfImage], modality: str
     ) -> torch.Tensor:
-        """Features of the regions, image by image, from image tokens: refined, then pooled.
+        """Features of the regions, image by image: image tokens refined, then pooled.
 
         Args:
             tokens: (B, N, D).
-            region_masks: for each image M_i masks, in any form that `smolrgpt_core.kernels` takes.
+            region_masks: for each image M_i masks, in any form that `smolrgpt_core.kernels` takes,
+                such as the result of `region_weights`.
             modality: "rgb" or "depth".
 
         Returns:
@@ -188,8 +171,9 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
             SpatialError: BAD_INPUT when a mask cannot be read, or covers no cell of the refined
                 grid while `config.empty_masks` is "error".
         """
+        refiner = self.refiners[modality]
         return kernels.refine_and_pool(
-            self.refiners[modality].kernel_weights,
+            refiner.kernel_weights,  # type: ignore[arg-type]
             tokens,
             region_masks,
             self.config.mask_pooling,
@@ -202,38 +186,30 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         input_ids: torch.Tensor,
         image_tokens: torch.Tensor | None = None,
         region_features: Mapping[str, torch.Tensor] | None = None,
-        region_counts: Sequence[int] | None = None,
+        region_counts: Sequence[int] = (),
     ) -> torch.Tensor:
         """Token embeddings (B, T, D) with image tokens and region features in their places.
 
         Args:
             input_ids: (B, T).
-            image_tokens: (B, N, D), or None for a text without image.
+            image_tokens: (B, N, D), or None for text without image.
             region_features: (sum of M_i, D) for each modality, in the order of the placeholders.
-            region_counts: M_i for each row.
+            region_counts: M_i of each row; none for text without regions.
 
         Raises:
             ValueError: when a row has not exactly one placeholder for each image token or region.
         """
-        rows = input_ids.shape[0]
+        rows = len(input_ids)
+        config = self.config
         embeds = self.get_input_embeddings()(input_ids)
-        tokens_per_row = 0 if image_tokens is None else image_tokens.shape[1]
-        embeds = _fill_placeholders(
-            embeds,
-            input_ids == self.config.image_token_id,
-            image_tokens,
-            [tokens_per_row] * rows,
-            self.config.image_token,
-        )
+        counts = [0] * rows if image_tokens is None else [image_tokens.shape[1]] * len(image_tokens)
+        places = input_ids == config.image_token_id
+        embeds = _fill(embeds, places, image_tokens, counts, config.image_token)
         for modality in MODALITIES:
             features = (region_features or {}).get(modality)
-            embeds = _fill_placeholders(
-                embeds,
-                input_ids == self.config.token_id(modality),
-                features,
-                [0] * rows if features is None else list(region_counts or []),
-                self.config.mask_rgb_token if modality == RGB else self.config.mask_depth_token,
-            )
+            counts = [0] * rows if features is None else list(region_counts)
+            token, token_id = config.region_token(modality)
+            embeds = _fill(embeds, input_ids == token_id, features, counts, token)
         return embeds
 
     def embed_inputs(
@@ -243,20 +219,28 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         depth_values: torch.Tensor | None = None,
         region_masks: Sequence[MasksOfImage] | None = None,
     ) -> torch.Tensor:
-        """Input embeddings (B, T, D) from pixels: every step from encoder to `embed`.
+        """Input embeddings (B, T, D) from pixels: every step from the encoder to `embed`.
 
-        Arguments as in `SmolRGPTForConditionalGeneration.forward`.
+        Arguments and errors as in `SmolRGPTForConditionalGeneration.forward`.
         """
-        if region_masks is not None and len(region_masks) != input_ids.shape[0]:
-            raise ValueError(
-                f"region_masks needs one tensor (M, h, w) for each of the {input_ids.shape[0]} "
-                f"rows of input_ids, got {len(region_masks)}"
-            )
-        weights = self.region_weights(region_masks or [])
-        counts = [len(masks) for masks in weights]
+        given = {
+            "pixel_values": pixel_values,
+            "depth_values": depth_values,
+            "region_masks": region_masks,
+        }
+        for name, entries in given.items():
+            if entries is not None and len(entries) != len(input_ids):
+                raise ValueError(
+                    f"{name} must have one entry for each of the {len(input_ids)} rows of "
+                    f"input_ids, got {len(entries)}"
+                )
+        weights = region_weights(region_masks or [], self.config)
+        counts = [len(of_image) for of_image in weights]
+        if any(counts) and (pixel_values is None or depth_values is None):
+            raise ValueError("region_masks need pixel_values and depth_values beside them")
         image_tokens, features = None, {}
         for modality, values in ((RGB, pixel_values), (DEPTH, depth_values)):
-            # Depth speaks only through regions.
+            # Depth speaks through regions alone.
             if values is None or (modality == DEPTH and not any(counts)):
                 continue
             tokens = self.connect(self.encode_images(values, modality), modality)
@@ -266,6 +250,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
                 features[modality] = self.pool_regions(tokens, weights, modality)
         return self.embed(input_ids, image_tokens, features, counts)
 
+    @can_return_tuple
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
@@ -281,10 +266,10 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         """Hidden states (B, T, D); arguments as in `SmolRGPTForConditionalGeneration.forward`."""
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give exactly one of input_ids and inputs_embeds")
-        if inputs_embeds is None:
-            decoding = past_key_values is not None and past_key_values.get_seq_length() > 0
-            if decoding and pixel_values is None:
-                # The model may write a placeholder itself; it is then a token like any other.
+        if input_ids is not None:
+            continues = past_key_values is not None and past_key_values.get_seq_length() > 0
+            if continues and pixel_values is None:
+                # A placeholder that the model wrote itself is a token like any other.
                 inputs_embeds = self.get_input_embeddings()(input_ids)
             else:
                 inputs_embeds = self.embed_inputs(
@@ -302,26 +287,21 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
 class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin):
     """SmolRGPT with a language head: answers questions about the regions of an RGB-D image."""
 
-    _tied_weights_keys = {  # noqa: RUF012
-        "lm_head.weight": "model.language_model.embed_tokens.weight"
-    }
-
     def __init__(self, config: SmolRGPTConfig) -> None:
         super().__init__(config)
         self.model = SmolRGPTModel(config)
-        self.lm_head = nn.Linear(
-            config.text_config.hidden_size, config.text_config.vocab_size, bias=False
-        )
+        text = config.text_config
+        self.lm_head = nn.Linear(text.hidden_size, text.vocab_size, bias=False)
+        embedding = self.get_input_embeddings()
+        (embedding_name,) = (name for name, module in self.named_modules() if module is embedding)
+        self._tied_weights_keys = {"lm_head.weight": f"{embedding_name}.weight"}
         self.post_init()
 
     def get_output_embeddings(self) -> nn.Module:
         """The head."""
         return self.lm_head
 
-    def freeze_vision_encoder(self) -> None:
-        """Take the vision encoder out of training."""
-        self.model.freeze_vision_encoder()
-
+    @can_return_tuple
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
@@ -341,13 +321,13 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
         Args:
             input_ids: (B, T), with placeholders as `SmolRGPTProcessor` writes them.
             attention_mask: (B, T), 0 for padding.
-            pixel_values: (B, 3, H, W) in `config.rgb_range`; None for a text without image.
+            pixel_values: (B, 3, H, W) in `config.rgb_range`; None for text without image.
             depth_values: (B, 3, H, W) in `config.depth_range`; needed where there are regions.
             region_masks: B tensors (M_i, h, w), in the order of the placeholders: bool or integer
                 masks of any size, aligned to the image, or float weights as the processor gives
                 them; or any other form that `smolrgpt_core.kernels` takes.
             labels: (B, T), the id at its own position, -100 where there is no loss.
-            position_ids: (B, T), by default from the cache.
+            position_ids: (B, T); by default they follow the cache.
             past_key_values: cache of earlier tokens.
             inputs_embeds: (B, T, D), from `SmolRGPTModel.embed`, in place of input_ids and images.
             logits_to_keep: compute only that many last positions (0 = all), or these positions.
@@ -359,8 +339,8 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
 
         Raises:
             ValueError: when numbers of placeholders, masks and images do not agree.
+            SpatialError: BAD_INPUT when a mask cannot be used.
         """
-        kwargs.pop("return_dict", None)
         outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -399,7 +379,7 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
     ) -> Any:
         """Generate answers; takes the arguments of `GenerationMixin.generate` and of `forward`.
 
-        Images are encoded once here, not once per beam.
+        Images are encoded once here, not once for each beam.
 
         Returns:
             The prompt's ids and the new ones (B, T + new), or what `return_dict_in_generate` asks
@@ -412,9 +392,9 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
             )
             # Padding must not be guessed from the ids: its id also ends every turn.
             kwargs.setdefault("attention_mask", torch.ones_like(input_ids))
-        return super().generate(input_ids, *args, **kwargs)
+        return super().generate(input_ids, *args, **kwargs)  # type: ignore[misc]
 
-    def prepare_inputs_for_generation(
+    def prepare_inputs_for_generation(  # type: ignore[override]
         self,
         input_ids: torch.Tensor,
         inputs_embeds: torch.Tensor | None = None,
@@ -426,15 +406,27 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
             new_ids = input_ids[:, inputs_embeds.shape[1] :]
             new_embeds = self.get_input_embeddings()(new_ids)
             inputs_embeds, is_first_iteration = torch.cat([inputs_embeds, new_embeds], dim=1), True
-        return super().prepare_inputs_for_generation(
-            input_ids,
+        return super().prepare_inputs_for_generation(  # type: ignore[misc]
+            input_ids,  # type: ignore[arg-type]
             inputs_embeds=inputs_embeds,
             is_first_iteration=is_first_iteration,
             **kwargs,
         )
 
 
-def _fill_placeholders(
+def _loading_problems(info: Mapping[str, Any]) -> list[str]:
+    """What transformers reports about loading, one line for each weight that does not fit."""
+    return [
+        *(f"missing: {key}" for key in sorted(info["missing_keys"])),
+        *(f"unexpected: {key}" for key in sorted(info["unexpected_keys"])),
+        *(
+            f"{key}: checkpoint has {tuple(found)}, the configuration wants {tuple(wanted)}"
+            for key, found, wanted in sorted(info["mismatched_keys"])
+        ),
+    ]
+
+
+def _fill(
     embeds: torch.Tensor,
     places: torch.Tensor,
     values: torch.Tensor | None,
@@ -447,12 +439,13 @@ def _fill_placeholders(
         ValueError: when the number of places of any row is not the expected one.
     """
     found = places.sum(dim=1).tolist()
-    for row, (has, wants) in enumerate(zip(found, expected, strict=True)):
-        if has != wants:
-            raise ValueError(
-                f"row {row} of input_ids has {has} {token}, but its images and masks give {wants} "
-                "features; prepare text, images and masks together with SmolRGPTProcessor"
-            )
+    given = 0 if values is None else values.shape[:-1].numel()
+    if found != list(expected) or sum(found) != given:
+        raise ValueError(
+            f"the rows of input_ids have {found} {token}, but their images and masks give "
+            f"{list(expected)} features; prepare text, images and masks together with "
+            "SmolRGPTProcessor"
+        )
     if values is None:
         return embeds
     return embeds.masked_scatter(places.unsqueeze(-1), values.to(embeds.dtype))

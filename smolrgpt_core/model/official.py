@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -411,14 +411,15 @@ def _fetch(source: str, work: Path, stage: str | None) -> tuple[Path, _Checkpoin
     if Path(source).is_file():
         return _fetch_from_tar(source, work / "source", stage)
     try:
-        weights, config = (cached_file(source, name) for name in (WEIGHTS_FILE, CONFIG_FILE))
+        paths = [cached_file(source, name) for name in (CONFIG_FILE, WEIGHTS_FILE)]
     except (OSError, ValueError) as error:
         raise ValueError(
             f"{source} is neither a folder, nor a tar file, nor a hub id that can be fetched: "
             f"{error}"
         ) from error
-    chosen, others = _choose(source, {source: json.loads(Path(config).read_text())}, stage)
-    return Path(weights).parent, chosen, others
+    config = Path(str(paths[0]))
+    chosen, others = _choose(source, {source: json.loads(config.read_text())}, stage)
+    return config.parent, chosen, others
 
 
 def _fetch_from_tar(
@@ -443,8 +444,11 @@ def _fetch_from_tar(
             chosen, others = _choose(source, configs, stage)
             folder.mkdir()
             weights = files[str(PurePosixPath(chosen.name).with_name(WEIGHTS_FILE))]
-            with (folder / WEIGHTS_FILE).open("wb") as file:
-                shutil.copyfileobj(archive.extractfile(weights), file)
+            with (
+                _open_member(archive, weights) as member,
+                (folder / WEIGHTS_FILE).open("wb") as copy,
+            ):
+                shutil.copyfileobj(member, copy)
     except tarfile.TarError as error:
         raise ValueError(f"{source} is not a tar file: {error}") from error
     return folder, _Checkpoint(f"{source}:{chosen.name}", chosen.values), others
@@ -455,8 +459,16 @@ def _leaves_its_folder(name: str) -> bool:
     return path.is_absolute() or ".." in path.parts
 
 
+def _open_member(archive: tarfile.TarFile, member: tarfile.TarInfo) -> IO[bytes]:
+    file = archive.extractfile(member)
+    if file is None:
+        raise ValueError(f"{member.name} is not a file")
+    return file
+
+
 def _read_json(archive: tarfile.TarFile, member: tarfile.TarInfo) -> dict[str, Any]:
-    return json.loads(archive.extractfile(member).read())
+    with _open_member(archive, member) as file:
+        return json.loads(file.read())
 
 
 def _choose(

@@ -6,7 +6,6 @@ model's `config.json`, which is why the processor reads and writes that file.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +14,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import AutoTokenizer, BatchFeature, ProcessorMixin
+from transformers.utils import CONFIG_NAME
 
 from smolrgpt_core import kernels
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import check_depth_unit, clean_depth
 from smolrgpt_core.kernels.masks import MasksOfImage
 from smolrgpt_core.model.configuration_smolrgpt import SmolRGPTConfig
+from smolrgpt_core.model.region_weights import region_weights
 from smolrgpt_core.model.resampling import resize_bilinear, resize_nearest
 from smolrgpt_core.question import MASK
 
@@ -29,17 +30,9 @@ IGNORED_LABEL = -100
 
 _ROLES = ("system", "user", "assistant")
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "token")
-_PROCESSOR_FIELDS = (
-    "rgb_range",
-    "depth_range",
-    "depth_resampling",
-    "depth_unit_m",
-    "depth_limit_m",
-    "image_token",
-    "mask_rgb_token",
-    "mask_depth_token",
-    "pixel_shuffle_factor",
-    "chat_template",
+_CHECKED_FIELDS = (
+    "image_size",
+    *SmolRGPTConfig.__annotations__.keys() - {"vision_config", "text_config"},
 )
 
 Message = Mapping[str, str]
@@ -75,7 +68,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         super().__init__(tokenizer, chat_template=config.chat_template)
 
     @classmethod
-    def from_pretrained(
+    def from_pretrained(  # type: ignore[override]
         cls, pretrained_model_name_or_path: Any, **kwargs: Any
     ) -> SmolRGPTProcessor:
         """From a folder or hub id that holds `config.json` and the tokenizer's files."""
@@ -84,22 +77,25 @@ class SmolRGPTProcessor(ProcessorMixin):
         tokenizer = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **hub)
         return cls(tokenizer, config)
 
-    def save_pretrained(self, save_directory: Any, **kwargs: Any) -> Any:
+    def save_pretrained(  # type: ignore[override]
+        self, save_directory: Any, **kwargs: Any
+    ) -> Any:
         """Write the tokenizer and, where the model has not, `config.json`.
 
         Raises:
             ValueError: when the folder's `config.json` says something else than `self.config`.
         """
-        path = Path(save_directory, "config.json")
-        if not path.exists():
+        if not Path(save_directory, CONFIG_NAME).exists():
             self.config.save_pretrained(save_directory)
-        saved = json.loads(path.read_text())
-        own = json.loads(self.config.to_json_string(use_diff=False))
-        differing = [name for name in _PROCESSOR_FIELDS if saved.get(name, own[name]) != own[name]]
+        saved = SmolRGPTConfig.from_pretrained(save_directory)
+        differing = [
+            name for name in _CHECKED_FIELDS if getattr(saved, name) != getattr(self.config, name)
+        ]
         if differing:
             raise ValueError(
-                f"{path} belongs to another configuration than the processor's, they differ in "
-                f"{', '.join(differing)}; save model and processor with one configuration"
+                f"{save_directory} has a {CONFIG_NAME} that differs from the processor's "
+                f"configuration in {', '.join(differing)}; save model and processor with one "
+                "configuration"
             )
         return super().save_pretrained(save_directory, **kwargs)
 
@@ -159,7 +155,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         conversations = [_as_conversation(item) for item in text]
         if not conversations:
             raise _bad_question("there is no question; give one text for each image")
-        batch = self._process_images(images, depth, masks, len(conversations))
+        batch = self._prepare_pictures(images, depth, masks, len(conversations))
         counts = [len(item) for item in batch.get("region_masks", [()] * len(conversations))]
         sequences = [
             self._tokenize(conversation, images is not None, count, return_labels)
@@ -189,7 +185,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         return _scale(np.broadcast_to(resized, (3, *size)), self.config.depth_range)
 
     def prepare_masks(
-        self, masks: Sequence[Any], image_sizes: Sequence[tuple[int, ...]]
+        self, masks: Sequence[Any], image_sizes: Sequence[tuple[int, int]]
     ) -> list[torch.Tensor]:
         """Masks laid onto the refined grid: float32 (M_i, G, G) for each image.
 
@@ -199,25 +195,10 @@ class SmolRGPTProcessor(ProcessorMixin):
             image_sizes: (height, width) of each image, which its masks must have.
 
         Raises:
-            SpatialError: BAD_INPUT for a mask of another size or form, and for one that covers no
+            SpatialError: BAD_INPUT for a mask of another size or form, and for masks that cover no
                 cell of the grid while `config.empty_masks` is "error".
         """
-        grid = self.config.refined_grid
-        weights = kernels.mask_weights(
-            [_as_masks(item) for item in masks],
-            (grid, grid),
-            self.config.mask_pooling,
-            image_sizes=[(size[0], size[1]) for size in image_sizes],
-        )
-        for image, of_image in enumerate(weights):
-            empty = torch.nonzero(of_image.flatten(1).sum(dim=1) == 0).flatten().tolist()
-            if empty and self.config.empty_masks == "error":
-                raise _bad_input(
-                    f"masks {empty} of image {image} cover no cell of the {grid} x {grid} grid: "
-                    "they are empty, or so small or thin that bilinear resizing loses them; leave "
-                    'them out, or set config.mask_pooling to "area" or config.empty_masks to "zero"'
-                )
-        return weights
+        return region_weights([_as_masks(item) for item in masks], self.config, image_sizes)
 
     def prompt(self, conversation: Sequence[Message], with_image: bool, regions: int) -> str:
         """The text that the model reads, placeholders written out.
@@ -298,7 +279,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         shares = np.where(valid, metres, 0) / self.config.depth_limit_m
         return np.rint(np.minimum(shares, 1) * 255).astype(np.uint8)
 
-    def _process_images(
+    def _prepare_pictures(
         self, images: Any, depth: Any, masks: Any, batch_size: int
     ) -> dict[str, Any]:
         """Pixels and masks of a batch; nothing for text alone."""
@@ -310,23 +291,21 @@ class SmolRGPTProcessor(ProcessorMixin):
         mask_lists = _of_length(
             "masks", [None] * batch_size if masks is None else masks, batch_size
         )
+        sizes = [(picture.shape[0], picture.shape[1]) for picture in pictures]
         batch: dict[str, Any] = {
             "pixel_values": torch.stack([self.prepare_image(picture) for picture in pictures]),
-            "region_masks": [
-                region_masks(item, picture.shape[:2])
-                for item, picture in zip(mask_lists, pictures, strict=True)
-            ],
+            "region_masks": self.prepare_masks(mask_lists, sizes),
         }
         if depth is None:
             if any(len(item) for item in batch["region_masks"]):
                 raise SpatialError(Status.NO_DEPTH, "masks need a depth image beside the RGB image")
             return batch
         depths = [_as_depth(item) for item in _of_length("depth", depth, batch_size)]
-        for item, picture in zip(depths, pictures, strict=True):
-            if item.shape != picture.shape[:2]:
+        for item, size in zip(depths, sizes, strict=True):
+            if item.shape != size:
                 raise _bad_input(
-                    "depth must be aligned to its image of (height, width) "
-                    f"{picture.shape[:2]}, got {item.shape}"
+                    f"depth must be aligned to its image of (height, width) {size}, got "
+                    f"{item.shape}"
                 )
         batch["depth_values"] = torch.stack([self.prepare_depth(item) for item in depths])
         return batch

@@ -1,4 +1,4 @@
-"""Refiner: the weights that unfold a grid of image tokens into the finer grid masks are pooled from.
+"""Refiner: weights that unfold a grid of image tokens into the finer grid masks are pooled from.
 
 How they are applied, to the whole grid or only under masks, is up to `smolrgpt_core.kernels`.
 """
@@ -65,7 +65,8 @@ class FeatureRefiner(nn.Module):
     @property
     def kernel_weights(self) -> kernels.RefinerWeights:
         """The weights as the kernels take them; shared, not copied."""
-        return kernels.RefinerWeights(tuple(level.kernel_level for level in self.levels))
+        levels = tuple(level.kernel_level for level in self.levels)
+        return kernels.RefinerWeights(levels)  # type: ignore[arg-type]
 
     def forward(self, tokens: torch.Tensor) -> torch.Tensor:
         """Refine a whole square grid of tokens (B, N, C) to (B, N * 4**levels, C), row by row."""

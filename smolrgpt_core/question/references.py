@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from smolrgpt_core.question.spatial_question import Criterion, Load
-from smolrgpt_core.question.tokens import DEFINITE, Token, bad_question, quote
+from smolrgpt_core.question.tokens import DEFINITE, Token, bad_question, quote, quote_all
 from smolrgpt_core.question.vocabulary import (
     SIDE_CRITERIA,
     Kind,
@@ -272,6 +272,9 @@ def _check_labels(reference: Reference, regions: RegionSet) -> Reference:
 
 def _modify(reference: Reference, modifiers: Sequence[Token]) -> Reference:
     """Apply the words before the noun."""
+    picks = [token.text for token in modifiers if token.kind not in (Kind.LOAD, Kind.CARDINAL)]
+    if len(picks) > 1:
+        raise bad_question(f"{quote_all(picks)} cannot both single out {quote(reference.text)}")
     for token in modifiers:
         if token.kind is Kind.LOAD:
             reference = with_load(reference, token)

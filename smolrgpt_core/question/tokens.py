@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -219,13 +219,18 @@ def _lookup(key: tuple[str, ...], *tables: Mapping[tuple[str, ...], Meaning]) ->
 def _refuse_unknown(tokens: list[Token]) -> None:
     unknown = [token.text for token in tokens if token.kind is Kind.UNKNOWN]
     if unknown:
-        words = ", ".join(map(quote, dict.fromkeys(unknown[:5])))
-        raise bad_question(f"the question cannot be read because of {words}")
+        raise bad_question(f"the question cannot be read because of {quote_all(unknown)}")
 
 
 def quote(text: str) -> str:
     """A piece of the question for a message, cut to a readable length."""
     return f'"{text[:40]}..."' if len(text) > 40 else f'"{text}"'
+
+
+def quote_all(texts: Iterable[str]) -> str:
+    """Pieces of the question for a message, at most five of them."""
+    distinct = list(dict.fromkeys(texts))
+    return ", ".join([*map(quote, distinct[:5]), *["..."][: len(distinct) > 5]])
 
 
 def bad_question(message: str) -> SpatialError:

@@ -65,7 +65,8 @@ def _sway(
     middle: tuple[float, float, float], sway: tuple[float, float], position: float
 ) -> NDArray[np.float64]:
     angle = 2 * np.pi * position
-    return np.asarray(middle) + (sway[0] * np.sin(angle), sway[1] * np.cos(2 * angle), 0.0)
+    shift = np.array([sway[0] * np.sin(angle), sway[1] * np.cos(2 * angle), 0.0])
+    return np.asarray(middle) + shift
 
 
 def find_camera_path(
@@ -79,7 +80,7 @@ def find_camera_path(
     draw = _robot_path if view == "robot" else _ceiling_path
     paths = [draw(hall, config, rng) for _ in range(CANDIDATES)]
     phases = np.arange(PHASES) / PHASES
-    corners = np.stack([_box_corners(item) for item in objects])
+    corners = np.array([_box_corners(item) for item in objects]).reshape(-1, 8, 3)
     scores = [
         [overview_score(objects, corners, path.pose(phase)) for phase in phases] for path in paths
     ]
@@ -97,8 +98,13 @@ def _robot_path(hall: Hall, config: WarehouseConfig, rng: np.random.Generator) -
         sway=(float(rng.uniform(0.35, 0.7) * reach), float(rng.uniform(0, 0.4))),
         target=(float(rng.uniform(-1.5, 1.5)), lane_y + 6.5, float(rng.uniform(-0.5, 0.6))),
         target_sway=(float(rng.uniform(0.1, 0.45) * reach), 0.5),
-        lag=float(rng.uniform(-0.1, 0.1)),
+        lag=_draw_lag(rng),
     )
+
+
+def _draw_lag(rng: np.random.Generator) -> float:
+    """Up to a quarter of the way ahead or behind: there and back do not look the same."""
+    return float(rng.choice([-1.0, 1.0]) * rng.uniform(0.08, 0.25))
 
 
 def _ceiling_path(hall: Hall, config: WarehouseConfig, rng: np.random.Generator) -> CameraPath:
@@ -112,7 +118,7 @@ def _ceiling_path(hall: Hall, config: WarehouseConfig, rng: np.random.Generator)
         sway=(float(rng.uniform(0.2, 0.6) * reach), float(rng.uniform(0, 0.3))),
         target=(float(rng.uniform(-1, 1)), y + float(rng.uniform(6.0, 8.0)), 0.3),
         target_sway=(float(rng.uniform(0.1, 0.4) * reach), 0.5),
-        lag=float(rng.uniform(-0.1, 0.1)),
+        lag=_draw_lag(rng),
     )
 
 

@@ -18,14 +18,13 @@ from smolrgpt_core.sim.layout import LANE_WIDTH_M
 from smolrgpt_core.sim.objects import SceneObject
 from smolrgpt_core.sim.scene import Scene
 from smolrgpt_core.sim.textures import (
-    HAZARD_BLACK,
-    HAZARD_YELLOW,
     Canvas,
     Colour,
     Image,
     blank,
     blend,
     clouds,
+    hazard_stripes,
     letters,
     to_image,
 )
@@ -90,7 +89,8 @@ class _Painter:
         height, width = share.shape[:2]
         window = self.image[top : top + height, left : left + width]
         share = share[: window.shape[0], : window.shape[1]]
-        worn = share * _wear()[top % SLAB :, left % SLAB :][: share.shape[0], : share.shape[1]]
+        rows, columns = np.arange(share.shape[0]) + top, np.arange(share.shape[1]) + left
+        worn = share * _wear()[np.ix_(rows % SLAB, columns % SLAB)]
         window[:] = to_image(blend(window.astype(np.float32), colour, worn))
 
 
@@ -120,12 +120,12 @@ def _slab() -> Image:
 
 @lru_cache(maxsize=1)
 def _wear() -> Canvas:
-    """(2 SLAB, 2 SLAB, 1): share of paint that is left on the floor."""
+    """(SLAB, SLAB, 1): share of paint that is left on the floor; repeats like the concrete."""
     rng = np.random.default_rng(12)
     worn = np.clip(clouds(rng, (SLAB, SLAB), 60), 0, 2) + np.clip(
         clouds(rng, (SLAB, SLAB), 260) - 0.5, 0, 1
     )
-    return np.tile(np.clip(0.93 - 0.45 * worn, 0.2, 1), (4, 4, 1)).astype(np.float32)
+    return np.clip(0.93 - 0.45 * worn, 0.2, 1).astype(np.float32)
 
 
 def _concrete(shape: tuple[int, int]) -> Image:
@@ -169,9 +169,7 @@ def _paint_buffer(painter: _Painter, buffer: SceneObject, rng: np.random.Generat
 @lru_cache(maxsize=1)
 def _stripes() -> Image:
     """Yellow and black diagonal bars."""
-    rows, columns = np.ogrid[:SLAB, :SLAB]
-    dark = ((rows + columns) // (PIXELS_PER_M // 5) % 2 == 0)[..., None]
-    return to_image(np.where(dark, np.float32(HAZARD_BLACK), np.float32(HAZARD_YELLOW)))
+    return to_image(hazard_stripes(SLAB, PIXELS_PER_M // 5))
 
 
 def _paint_number(painter: _Painter, buffer: SceneObject) -> None:

@@ -24,7 +24,6 @@ from smolrgpt_core.sim.pallets import (
     load_parts,
     pallet_base,
 )
-from smolrgpt_core.sim.parts import bounding_box, yaw_rotation
 from smolrgpt_core.sim.racks import BAY_DEPTH_M, BAY_WIDTH_M, rack_bay, rack_levels
 from smolrgpt_core.sim.transporters import (
     TRANSPORTER_COLOURS,
@@ -84,12 +83,9 @@ class _Layout:
         self.objects: list[SceneObject] = []
         self.taken: list[Footprint] = []
         self.buffers: list[SceneObject] = []
-        self.has_side_racks = False
-        self._pallet_ids: list[int] = []
-        count = self._draw(config.pallets)
-        self.pallet_count = count
-        ids = LABEL_ID_RANGES["pallet"]
-        self._pallet_ids = [int(id) for id in rng.permutation(ids[:count])]
+        self.pallet_count = self._draw(config.pallets)
+        ids = LABEL_ID_RANGES["pallet"][: self.pallet_count]
+        self._free_pallet_ids = [int(id) for id in rng.permutation(ids)]
 
     # Shelves
 
@@ -104,7 +100,6 @@ class _Layout:
         for id, (x, y, yaw) in zip(LABEL_ID_RANGES["shelf"], spots[:count], strict=False):
             parts = tuple(rack_bay(levels, self.rng))
             self._add(SceneObject(id, "shelf", "pallet rack", (x, y, 0.0), yaw, parts))
-        self.has_side_racks = any(yaw != 0.0 for _, _, yaw in spots[:count])
 
     def _shelf_spots(self) -> list[tuple[float, float, float]]:
         """(x, y, yaw) of all places for bays, the most wanted first."""
@@ -199,7 +194,7 @@ class _Layout:
         return None
 
     def _add_transporter(self, vehicle: SceneObject, kind: TransporterKind, loaded: bool) -> None:
-        if not loaded or not self._pallet_ids:
+        if not loaded or not self._free_pallet_ids:
             self._add(vehicle)
             return
         model = PALLET_MODELS[self.rng.integers(len(PALLET_MODELS))]
@@ -214,13 +209,13 @@ class _Layout:
 
     def place_pallets(self) -> None:
         """Pallets on the floor, by the shares of the configuration, some with a second on top."""
-        while self._pallet_ids:
+        while self._free_pallet_ids:
             model = PALLET_MODELS[self.rng.integers(len(PALLET_MODELS))]
             spot = self._find_pallet_spot(model)
             if spot is None:
                 break
             self._add_pallet(model, spot)
-        placed = self.pallet_count - len(self._pallet_ids)
+        placed = self.pallet_count - len(self._free_pallet_ids)
         if placed < self.config.pallets[0]:
             raise _no_room("pallets", self.config.pallets[0], placed)
 
@@ -231,11 +226,13 @@ class _Layout:
         flat = pallet.kind.split()[1] in STACKABLE_LOADS
         top = float(pallet.size[2])
         stacks = self.rng.random() < self.config.pallet_share_stacked
-        if not (stacks and flat and top - PALLET_HEIGHT_M <= STACK_LIMIT_M and self._pallet_ids):
+        if not (
+            stacks and flat and top - PALLET_HEIGHT_M <= STACK_LIMIT_M and self._free_pallet_ids
+        ):
             self._add(pallet)
             return
         yaw = spot.yaw_rad + float(self.rng.normal(0, 0.015))
-        upper = self._pallet(model, origin + (0, 0, top), yaw, 1.0, pallet.id)
+        upper = self._pallet(model, origin + np.array([0, 0, top]), yaw, 1.0, pallet.id)
         self._add(replace(pallet, cargo_id=upper.id))
         self._add(upper)
 
@@ -258,7 +255,7 @@ class _Layout:
             parts += load_parts(kind, model, height, self.rng)
         tint = tuple(float(value) for value in self.rng.uniform(0.86, 1.0) * np.ones(3))
         return SceneObject(
-            self._pallet_ids.pop(),
+            self._free_pallet_ids.pop(),
             "pallet",
             f"{model.name} {kind}",
             (float(origin[0]), float(origin[1]), float(origin[2])),
@@ -340,9 +337,7 @@ class _Layout:
 
     def _add(self, item: SceneObject) -> None:
         self.objects.append(item)
-        if item.carrier_id is None or item.label == "transporter":
-            self.taken.append(item.footprint)
-        elif item.carrier_id in LABEL_ID_RANGES["transporter"]:
+        if item.carrier_id not in LABEL_ID_RANGES["pallet"]:
             self.taken.append(item.footprint)
 
 

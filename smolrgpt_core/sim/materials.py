@@ -77,6 +77,7 @@ def _materials() -> dict[str, Material]:
     for colour in TRANSPORTER_COLOURS:
         body = f"body_{colour}"
         table[body] = Material(f"{body}_top", f"{body}_side", f"{body}_side")
+        table[f"paint_{colour}"] = _plain(f"paint_{colour}")
     for name in ("wall_east", "wall_west", "wall_north", "wall_south", "ceiling", LAMP):
         table[name] = _own_texture(name)
     return table

@@ -29,7 +29,7 @@ class SensorNoise:
         dropout_share: pixels that lose their reading one by one.
         dropout_blobs: mean number of larger holes in a picture (poor texture, glare).
         dropout_blob_px: mean diameter of a hole, pixels of a picture 640 wide.
-        edge_jump_m: two neighbours further apart than this, per metre of distance, make an edge.
+        edge_jump_ratio: a step in depth of more than this share of the distance makes an edge.
         flying_share: pixels beside an edge whose reading lies between the two surfaces.
         edge_dropout_share: pixels beside an edge that lose their reading.
         exposure_deviation: relative standard deviation of the brightness of a picture.
@@ -48,7 +48,7 @@ class SensorNoise:
     dropout_share: float = 0.01
     dropout_blobs: float = 6.0
     dropout_blob_px: float = 14.0
-    edge_jump_m: float = 0.03
+    edge_jump_ratio: float = 0.05
     flying_share: float = 0.35
     edge_dropout_share: float = 0.35
     exposure_deviation: float = 0.08
@@ -59,7 +59,7 @@ class SensorNoise:
     def __post_init__(self) -> None:
         for field in fields(self):
             value = getattr(self, field.name)
-            highest = 1.0 if field.name.endswith(("share", "deviation")) else 1000.0
+            highest = 1.0 if field.name.endswith(("share", "ratio", "deviation")) else 1000.0
             if not 0 <= value <= highest:
                 raise SpatialError(
                     Status.BAD_INPUT,
@@ -134,15 +134,21 @@ def _mix_at_edges(
     kernel = np.ones((3, 3), np.uint8)
     near = cv2.erode(np.where(seen > 0, seen, np.inf).astype(np.float32), kernel)
     far = cv2.dilate(seen, kernel)
-    edge = (seen > 0) & np.isfinite(near) & (far - near > noise.edge_jump_m * near)
+    edge = (seen > 0) & _depth_edges(seen, noise.edge_jump_ratio)
     draw = rng.random(depth.shape)
     flying = edge & (draw < noise.flying_share)
     lost = edge & (draw > 1.0 - noise.edge_dropout_share)
-    share = rng.random(depth.shape, dtype=np.float32)
+    share = rng.random(depth.shape, dtype=np.float32)[flying]
     result = depth.copy()
-    result[flying] = (near + share * (far - near))[flying]
+    result[flying] = near[flying] + share * (far[flying] - near[flying])
     result[lost] = np.nan
     return result
+
+
+def _depth_edges(seen: NDArray[np.float32], jump_ratio: float) -> NDArray[np.bool_]:
+    """(H, W) bool: pixels beside a step. Inverse depth is linear on a plane, however slanted."""
+    inverse = np.divide(1.0, seen, out=np.zeros_like(seen), where=seen > 0)
+    return np.abs(cv2.Laplacian(inverse, cv2.CV_32F)) > jump_ratio * np.maximum(inverse, 1e-6)
 
 
 def _smooth_noise(

@@ -124,7 +124,7 @@ def _mixed_cartons(model: PalletModel, height_m: float, rng: np.random.Generator
             middle = (np.array([column, row]) + 0.5) * cell - [model.length_m, model.width_m] / (
                 np.array([2.0, 2.0])
             )
-            top = min(1.6, height_m * rng.uniform(0.55, 1.0))
+            top = min(1.6, max(0.15, height_m * rng.uniform(0.55, 1.0)))
             parts += _carton_column(middle, cell, top, rng)
     return parts
 

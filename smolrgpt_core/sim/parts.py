@@ -96,7 +96,7 @@ def _unit_cylinder() -> NDArray[np.float64]:
     angle = np.arange(CYLINDER_SIDES) * (2 * np.pi / CYLINDER_SIDES)
     circle = np.stack([np.cos(angle) / 2, np.sin(angle) / 2], axis=1)
     bottom = np.column_stack([circle, np.full(CYLINDER_SIDES, -0.5)])
-    return np.concatenate([bottom, bottom + (0, 0, 1)])
+    return np.concatenate([bottom, bottom + np.array([0, 0, 1])])
 
 
 def pillow_grid() -> NDArray[np.float64]:

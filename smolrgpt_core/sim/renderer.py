@@ -1,12 +1,15 @@
 """Renders a scene with MuJoCo: colour, metric depth, instance masks and truth of one pose.
 
-Off screen, without a display. A renderer belongs to the thread that made it.
+Off screen, without a display. A renderer belongs to the thread that made it; a process may have
+several.
 """
 
 from __future__ import annotations
 
+import weakref
 from dataclasses import dataclass
 from types import TracebackType
+from typing import Any
 
 import cv2
 import numpy as np
@@ -19,7 +22,7 @@ from smolrgpt_core.sim.camera import DEFAULT_INTRINSICS, CameraPose
 from smolrgpt_core.sim.config import FAR_M, NEAR_M, RenderOptions
 from smolrgpt_core.sim.footprints import Footprint
 from smolrgpt_core.sim.model_builder import FLOOR_GEOM, build_model, geom_object_id
-from smolrgpt_core.sim.mujoco_import import import_mujoco
+from smolrgpt_core.sim.mujoco_import import import_mujoco, open_graphics
 from smolrgpt_core.sim.scene import Scene
 from smolrgpt_core.sim.truth import SceneTruth, frame_truth
 
@@ -35,8 +38,14 @@ class SimulatedFrame:
 class WarehouseRenderer:
     """Renders frames of one scene; use it in a `with` statement, or call `close`.
 
+    Args:
+        scene: what to render.
+        intrinsics: of the pinhole camera; any principal point, fx and fy may differ.
+        options: quality against speed, range of depth, smallest region.
+
     Raises:
         ImportError: MuJoCo or the OSMesa library is missing; the message says what to install.
+        SpatialError: MODEL_ERROR when the graphics library cannot make an off-screen picture.
     """
 
     def __init__(
@@ -45,21 +54,24 @@ class WarehouseRenderer:
         intrinsics: CameraIntrinsics = DEFAULT_INTRINSICS,
         options: RenderOptions = RenderOptions(),  # noqa: B008
     ) -> None:
-        self._context = None
-        self._gl = None
         self.scene = scene
         self.intrinsics = intrinsics
         self.options = options
-        mujoco = import_mujoco()
+        self._mujoco = import_mujoco()
         model = build_model(scene, intrinsics, options)
-        self._gl = mujoco.GLContext(intrinsics.width, intrinsics.height)
-        self._gl.make_current()
-        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
-        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, self._context)
-        self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
-        self._view = _make_view(model)
-        self._object_of_segment = _object_of_segment(model, self._view)
-        self._floor_segment = _floor_segment(model, self._view)
+        self._graphics = open_graphics(intrinsics.width, intrinsics.height)
+        self._graphics.make_current()
+        self._context = self._make_context(model)
+        self._release = weakref.finalize(self, _free, self._graphics, self._context)
+        self._view = self._make_view(model)
+        geoms = {
+            geom.segid + 1: model.geom(geom.objid).name
+            for geom in self._view.geoms[: self._view.ngeom]
+        }
+        self._object_of_segment = np.zeros(self._view.ngeom + 1, dtype=np.uint8)
+        for segment, name in geoms.items():
+            self._object_of_segment[segment] = geom_object_id(name)
+        self._floor_segment = next(key for key, name in geoms.items() if name == FLOOR_GEOM)
 
     def __enter__(self) -> WarehouseRenderer:
         return self
@@ -74,39 +86,62 @@ class WarehouseRenderer:
 
     def close(self) -> None:
         """Free the graphics memory; closing twice is allowed."""
-        if self._context is not None and self._gl is not None:
-            self._gl.make_current()
-            self._context.free()
-        self._context = None
-        if self._gl is not None:
-            self._gl.free()
-        self._gl = None
+        self._release()
 
     def render(self, pose: CameraPose, stamp_ns: int = 0) -> SimulatedFrame:
         """Take one picture.
 
+        Args:
+            pose: of the camera, above the floor.
+            stamp_ns: acquisition time that the frame shall carry.
+
         Raises:
-            SpatialError: BAD_INPUT after `close`.
+            SpatialError: BAD_INPUT after `close`, or when the camera is not above the floor.
         """
-        if self._gl is None:
+        if not self._release.alive:
             raise SpatialError(
                 Status.BAD_INPUT, "this WarehouseRenderer is closed; make a new one to render"
             )
-        self._gl.make_current()
+        if pose.position[2] <= 0:
+            raise SpatialError(
+                Status.BAD_INPUT, f"the camera must be above the floor (z > 0), got {pose.position}"
+            )
+        self._graphics.make_current()
         set_camera(self._view, pose, self.intrinsics)
         rgb = self._render_colour()
         segments, distance = self._render_segments()
-        depth = np.where(distance <= self.options.max_range_m, distance, np.nan).astype(np.float32)
+        depth = np.where(distance <= self.options.max_range_m, distance, np.nan)
         regions = self._regions(segments, pose)
-        frame = RGBDFrame(rgb, depth, self.intrinsics, regions, stamp_ns)
+        frame = RGBDFrame(rgb, depth.astype(np.float32), self.intrinsics, regions, stamp_ns)
         return SimulatedFrame(frame, frame_truth(self.scene, pose, self.intrinsics, regions))
+
+    def _make_context(self, model: Any) -> Any:
+        """Textures and meshes on the graphics side, drawing off screen."""
+        mujoco = self._mujoco
+        context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_100.value)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN.value, context)
+        context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+        return context
+
+    def _make_view(self, model: Any) -> Any:
+        """The list of what to draw; nothing moves, so it is filled once."""
+        mujoco = self._mujoco
+        data = mujoco.MjData(model)
+        mujoco.mj_forward(model, data)
+        view = mujoco.MjvScene(model=model, maxgeom=model.ngeom)
+        mujoco.mjv_updateScene(
+            model, data, mujoco.MjvOption(), None, mujoco.MjvCamera(),
+            mujoco.mjtCatBit.mjCAT_STATIC.value, view,
+        )  # fmt: skip
+        return view
 
     def _render_colour(self) -> NDArray[np.uint8]:
         """Colour (H, W, 3)."""
-        mujoco = import_mujoco()
-        self._view.flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = False
-        self._view.flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = False
-        self._view.flags[mujoco.mjtRndFlag.mjRND_SHADOW] = self.options.shadows
+        flags = self._mujoco.mjtRndFlag
+        self._view.flags[flags.mjRND_SEGMENT] = False
+        self._view.flags[flags.mjRND_IDCOLOR] = False
+        self._view.flags[flags.mjRND_SHADOW] = self.options.shadows
+        self._view.flags[flags.mjRND_REFLECTION] = self.options.reflections
         factor = self.options.supersampling
         colours, _ = self._draw(factor, with_depth=False)
         if factor == 1:
@@ -116,52 +151,40 @@ class WarehouseRenderer:
 
     def _render_segments(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Segment number (H, W), 0 = nothing, and distance along the optical axis in metres."""
-        mujoco = import_mujoco()
-        self._view.flags[mujoco.mjtRndFlag.mjRND_SEGMENT] = True
-        self._view.flags[mujoco.mjtRndFlag.mjRND_IDCOLOR] = True
+        flags = self._mujoco.mjtRndFlag
+        self._view.flags[flags.mjRND_SEGMENT] = True
+        self._view.flags[flags.mjRND_IDCOLOR] = True
         colours, inverse_depth = self._draw(1, with_depth=True)
         segments = colours.astype(np.int32) @ np.array([1, 1 << 8, 1 << 16], np.int32)
-        return segments, metric_depth(inverse_depth, NEAR_M, FAR_M)
+        return segments, metric_depth(inverse_depth)
 
     def _draw(self, factor: int, with_depth: bool) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Draw at a multiple of the size, and fetch colours and depth buffer, upper row first."""
-        mujoco = import_mujoco()
+        mujoco = self._mujoco
         height, width = self.intrinsics.height * factor, self.intrinsics.width * factor
-        rect = mujoco.MjrRect(0, 0, width, height)
-        mujoco.mjr_render(rect, self._view, self._context)
+        rectangle = mujoco.MjrRect(0, 0, width, height)
+        mujoco.mjr_render(rectangle, self._view, self._context)
         colours = np.empty((height, width, 3), np.uint8)
         depth = np.empty((height, width), np.float32)
-        mujoco.mjr_readPixels(colours, depth if with_depth else None, rect, self._context)
+        mujoco.mjr_readPixels(colours, depth if with_depth else None, rectangle, self._context)
         return np.ascontiguousarray(colours[::-1]), depth[::-1]
 
     def _regions(self, segments: NDArray[np.int32], pose: CameraPose) -> RegionSet:
-        """One region for each object with enough visible pixels."""
+        """One region for each object with enough visible pixels, by ascending id."""
         ids = self._object_of_segment[segments]
         floor = segments == self._floor_segment
         for buffer in self.scene.with_label("buffer"):
             ids[floor & rectangle_mask(buffer.footprint, pose, self.intrinsics)] = buffer.id
         counts = np.bincount(ids.ravel(), minlength=256)
-        seen = [
-            item for item in self.scene.objects if counts[item.id] >= self.options.min_region_pixels
-        ]
-        regions = tuple(Region.from_bitmap(item.id, item.label, ids == item.id) for item in seen)
+        regions = tuple(
+            Region.from_bitmap(item.id, item.label, ids == item.id)
+            for item in self.scene.objects
+            if counts[item.id] >= self.options.min_region_pixels
+        )
         return RegionSet((self.intrinsics.height, self.intrinsics.width), regions)
 
 
-def _make_view(model):  # type: ignore[no-untyped-def]
-    """The abstract scene of MuJoCo; nothing moves, so it is filled once."""
-    mujoco = import_mujoco()
-    data = mujoco.MjData(model)
-    mujoco.mj_forward(model, data)
-    view = mujoco.MjvScene(model=model, maxgeom=model.ngeom + 16)
-    mujoco.mjv_updateScene(
-        model, data, mujoco.MjvOption(), None, mujoco.MjvCamera(),
-        mujoco.mjtCatBit.mjCAT_ALL.value, view,
-    )  # fmt: skip
-    return view
-
-
-def set_camera(view, pose: CameraPose, intrinsics: CameraIntrinsics) -> None:  # type: ignore[no-untyped-def]
+def set_camera(view: Any, pose: CameraPose, intrinsics: CameraIntrinsics) -> None:
     """Point both eyes of an MjvScene: the picture is rendered from their mean.
 
     The frustum follows from the pixel borders: the centre of the first pixel is column 0, so the
@@ -185,11 +208,9 @@ def set_camera(view, pose: CameraPose, intrinsics: CameraIntrinsics) -> None:  #
         camera.frustum_far = FAR_M
 
 
-def metric_depth(
-    inverse_depth: NDArray[np.float32], near_m: float, far_m: float
-) -> NDArray[np.float64]:
-    """Metres along the optical axis from a depth buffer that is 1 at near and 0 at far."""
-    return near_m * far_m / (near_m + inverse_depth.astype(np.float64) * (far_m - near_m))
+def metric_depth(inverse_depth: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Metres along the optical axis from a depth buffer that is 1 at NEAR_M and 0 at FAR_M."""
+    return NEAR_M * FAR_M / (NEAR_M + inverse_depth.astype(np.float64) * (FAR_M - NEAR_M))
 
 
 def rectangle_mask(
@@ -206,23 +227,13 @@ def rectangle_mask(
     inside = np.ones((intrinsics.height, intrinsics.width), dtype=bool)
     for corner, following in zip(corners, np.roll(corners, -1, axis=0), strict=True):
         normal = np.cross(following, corner)
-        along_row = normal[1] * rows + normal[2]
-        inside &= along_row[:, None] >= -normal[0] * columns
+        along_column = normal[1] * rows + normal[2]
+        inside &= along_column[:, None] >= -normal[0] * columns
     return inside
 
 
-def _object_of_segment(model, view) -> NDArray[np.uint8]:  # type: ignore[no-untyped-def]
-    """Object id for each segment number of a picture; 0 for nothing and for the hall."""
-    ids = np.zeros(view.ngeom + 1, dtype=np.uint8)
-    for geom in view.geoms[: view.ngeom]:
-        if geom.segid >= 0:
-            ids[geom.segid + 1] = geom_object_id(model.geom(geom.objid).name)
-    return ids
-
-
-def _floor_segment(model, view) -> int:  # type: ignore[no-untyped-def]
-    """Segment number of the floor."""
-    for geom in view.geoms[: view.ngeom]:
-        if model.geom(geom.objid).name == FLOOR_GEOM:
-            return geom.segid + 1
-    raise SpatialError(Status.MODEL_ERROR, "the rendered model has no floor")
+def _free(graphics: Any, context: Any) -> None:
+    """Give the graphics memory back."""
+    graphics.make_current()
+    context.free()
+    graphics.free()

@@ -9,14 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
-from numpy.typing import NDArray
-
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.sim.camera import CameraPose
 from smolrgpt_core.sim.camera_path import CameraPath, find_camera_path
 from smolrgpt_core.sim.config import WarehouseConfig
-from smolrgpt_core.sim.footprints import Footprint
 from smolrgpt_core.sim.hall import Hall
 from smolrgpt_core.sim.layout import lay_out_warehouse
 from smolrgpt_core.sim.objects import SceneObject
@@ -100,6 +96,3 @@ def build_scene(seed: int, config: WarehouseConfig = WarehouseConfig()) -> Scene
         raise SpatialError(Status.BAD_INPUT, f"the seed of a scene must be >= 0, got {seed}")
     hall, objects = lay_out_warehouse(seed, config)
     return Scene(seed, config, hall, tuple(sorted(objects, key=lambda item: item.id)))
-
-
-__all__ = ["Footprint", "Scene", "SceneObject", "build_scene"]

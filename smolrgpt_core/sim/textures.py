@@ -106,6 +106,7 @@ def _tile_painters() -> dict[str, TilePainter]:
     for name, colour in bodies.items():
         painters[f"body_{name}_side"] = partial(_body_side, colour=colour)
         painters[f"body_{name}_top"] = partial(_body_top, colour=colour)
+        painters[f"paint_{name}"] = partial(_plain, colour=colour, grain=4, size=64)
     return painters | _steel_painters()
 
 
@@ -135,7 +136,9 @@ def _steel_painters() -> dict[str, TilePainter]:
 # Tools
 
 
-def clouds(rng: np.random.Generator, shape: tuple[int, int], cells: int | tuple[int, int]) -> Canvas:
+def clouds(
+    rng: np.random.Generator, shape: tuple[int, int], cells: int | tuple[int, int]
+) -> Canvas:
     """(H, W, 1) smooth noise around 0, mostly within -1 to 1, with so many patches along a side.
 
     Opposite sides fit together.
@@ -161,7 +164,9 @@ def blank(colour: Colour, shape: tuple[int, int] = (TILE, TILE)) -> Canvas:
     return np.full((*shape, 3), colour, np.float32)
 
 
-def blend(canvas: Canvas, colour: Colour | Canvas, share: NDArray[np.floating] | float) -> Canvas:
+def blend(
+    canvas: Canvas, colour: Colour | Canvas | Image, share: NDArray[np.floating] | float
+) -> Canvas:
     """The canvas with a colour over it; share 0 to 1, a number or (H, W, 1)."""
     return (canvas * (1 - share) + np.asarray(colour, np.float32) * share).astype(np.float32)
 
@@ -183,7 +188,7 @@ def letters(
     thickness = max(1, round(height_px / 7))
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, height_px / 21.0
     cv2.putText(mask, text, (left_px, base_px), font, scale, 255, thickness, cv2.LINE_AA)
-    return mask.astype(np.float32)[..., None] / 255
+    return (mask.astype(np.float32) / 255)[..., None].astype(np.float32)
 
 
 def write(
@@ -192,6 +197,13 @@ def write(
     """Text of a height in pixels, at its lower left corner."""
     ink = letters(canvas.shape[:2], text, left_px, base_px, height_px)
     canvas[:] = blend(canvas, colour, ink)
+
+
+def hazard_stripes(size_px: int, stripe_px: int) -> Canvas:
+    """(size, size, 3) yellow and black diagonal stripes."""
+    rows, columns = np.ogrid[:size_px, :size_px]
+    dark = ((rows + columns) // stripe_px % 2 == 0)[..., None]
+    return blend(blank(HAZARD_YELLOW, (size_px, size_px)), HAZARD_BLACK, dark.astype(np.float32))
 
 
 def box(canvas: Canvas, left: int, top: int, right: int, bottom: int, colour: Colour) -> None:
@@ -288,9 +300,7 @@ def _wire_deck(rng: np.random.Generator) -> Canvas:
 
 def _hazard(rng: np.random.Generator) -> Canvas:
     """Yellow and black stripes, a tile is 0.8 m."""
-    rows, columns = np.mgrid[:TILE, :TILE]
-    dark = ((rows + columns) // (TILE // 8) % 2 == 0)[..., None]
-    canvas = np.where(dark, np.float32(HAZARD_BLACK), np.float32(HAZARD_YELLOW))
+    canvas = hazard_stripes(TILE, TILE // 8)
     worn = np.clip(clouds(rng, (TILE, TILE), 40) - 0.6, 0, 1)
     return blend(canvas, (150, 145, 135), worn)
 

@@ -92,7 +92,7 @@ def _fork_truck(colour: str) -> list[Part]:
         Part(f"body_{colour}", (front - 0.3, 0, 0.42), (0.6, width, 0.72)),
         Part("body_dark", (front - 0.3, 0, 0.84), (0.5, width - 0.12, 0.12)),
         Part("rubber", (front - 0.3, 0, 0.05), (0.3, width - 0.1, 0.1)),
-        Part(f"body_{colour}", (front - 0.34, 0, 1.5), (0.1, 0.2, 1.08)),
+        Part(f"paint_{colour}", (front - 0.34, 0, 1.5), (0.1, 0.2, 1.08)),
         Part("body_dark", (front - 0.3, 0, 1.95), (0.18, 0.3, 0.1)),
         Part("signal_red", (front - 0.3, 0, height - 0.025), (0.1, 0.1, 0.05), Shape.CYLINDER),
     ]

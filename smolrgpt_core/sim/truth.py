@@ -15,7 +15,7 @@ from smolrgpt_core.sim.camera_path import project_hulls
 from smolrgpt_core.sim.objects import SceneObject
 from smolrgpt_core.sim.scene import Scene
 
-SILHOUETTE_PIXELS = 400
+SILHOUETTE_PIXELS = 800
 """Longer side of the canvas on which the full silhouette of an object is counted."""
 NEAR_M = 0.2
 
@@ -30,7 +30,7 @@ class ObjectTruth:
         size: (3,) bounding box along the object's own axes, metres; a buffer has no height.
         rotation: (3, 3) object axes to the optical frame; the object's z axis points up.
         visible_share: visible pixels / pixels that the object would have if nothing stood in front
-            and the image had no border, 0 to 1, exact to about 0.03. What is nearer than 0.2 m or
+            and the image had no border, 0 to 1, exact to about 0.02. What is nearer than 0.2 m or
             behind the camera does not count.
         buffer_ids: the buffers in which the middle of the object's footprint lies.
         buffer_margin: metres from the middle of the footprint to the nearest edge of a buffer,
@@ -96,7 +96,7 @@ def _object_truth(
         centre=pose.to_optical(item.centre),
         size=item.size.copy(),
         rotation=pose.world_from_optical.T @ item.rotation,
-        visible_share=min(1.0, visible / full_silhouette_area(item, pose, intrinsics)),
+        visible_share=float(min(1.0, visible / full_silhouette_area(item, pose, intrinsics))),
         buffer_ids=tuple(id for id, margin in margins.items() if margin > 0),
         buffer_margin=max(margins.values(), default=float("nan")),
         loaded=item.loaded,
@@ -122,7 +122,7 @@ def full_silhouette_area(
     for outline in outlines:
         corners = np.round((outline - low) * scale * 16).astype(np.int32)
         cv2.fillConvexPoly(canvas, corners, 1, shift=4)
-    return max(1.0, np.count_nonzero(canvas) / scale**2)
+    return max(1.0, float(np.count_nonzero(canvas)) / scale**2)
 
 
 def _outlines(

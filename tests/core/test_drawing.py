@@ -227,7 +227,19 @@ def test_wrapped_lines_fit_and_say_when_they_are_cut() -> None:
     assert text_size(cut[1], 0.5)[0] <= 200
 
 
-def test_placeholders_become_names() -> None:
-    regions = make_frame().regions
-    text = name_regions("How far is <mask>\n from <mask> and <mask>?", (12, 2, 99), regions)
-    assert text == "How far is pallet 12 from buffer 2 and region 99?"
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "How far is <mask>\n from <mask> and <mask>?",
+            "How far is pallet 12 from buffer 2 and region 99?",
+        ),
+        (
+            "How far is the pallet <mask> from the buffer zone <mask> and region <mask>?",
+            "How far is the pallet 12 from the buffer zone 2 and region 99?",
+        ),
+        ("<mask> <mask> <mask>", "pallet 12 buffer 2 region 99"),
+    ],
+)
+def test_placeholders_become_names(text: str, expected: str) -> None:
+    assert name_regions(text, (12, 2, 99), make_frame().regions) == expected

@@ -13,9 +13,19 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from smolrgpt_core.errors import Status
-from smolrgpt_core.question import Category
-from smolrgpt_core.report import ReportRow, print_report, summary, write_html_report
+from smolrgpt_core.answer import Side, SpatialAnswer
+from smolrgpt_core.data.synthesis import QuestionWithTruth
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.question import Category, SpatialQuestion
+from smolrgpt_core.regions import Box, Region, RegionSet
+from smolrgpt_core.report import (
+    ReportRow,
+    compare_with_truth,
+    print_report,
+    report_row,
+    summary,
+    write_html_report,
+)
 
 ROWS = [
     ReportRow(
@@ -48,6 +58,85 @@ ROWS = [
         status=Status.NO_VALID_DEPTH,
     ),
 ]  # fmt: skip
+
+
+REGIONS = RegionSet((48, 64), (Region.from_box(12, "pallet", Box(1, 1, 9, 9)),))
+
+
+def asked(category: Category, **truth: object) -> QuestionWithTruth:
+    question = SpatialQuestion(category, "<mask>", (12,), (12,))
+    fields = {"value": None, "region_id": None, "side": Side.NONE, **truth}
+    return QuestionWithTruth(
+        kind="any",
+        text="How about <mask>?",
+        region_ids=(12,),
+        question=question,
+        freeform_answer="",
+        normalized_answer="",
+        **fields,
+    )
+
+
+def answered(category: Category, **fields: object) -> SpatialAnswer:
+    return SpatialAnswer(Status.OK, category, **fields)
+
+
+@pytest.mark.parametrize(
+    ("category", "truth", "given", "expected"),
+    [
+        (Category.DISTANCE, 4.0, 4.0, ("4.00 m", "+0.00 m (0.0%)", True)),
+        (Category.DISTANCE, 4.0, 4.39, ("4.00 m", "+0.39 m (9.7%)", True)),
+        (Category.DISTANCE, 4.0, 3.59, ("4.00 m", "-0.41 m (10.3%)", False)),
+        (Category.DISTANCE, 4.0, 0.0, ("4.00 m", "-4.00 m (100.0%)", False)),
+        (Category.DISTANCE, 0.0, 0.0, ("0.00 m", "+0.00 m", True)),
+        (Category.DISTANCE, 0.0, 0.01, ("0.00 m", "+0.01 m", False)),
+        (Category.DISTANCE, 4.0, float("nan"), ("4.00 m", "+nan m (nan%)", False)),
+        (Category.COUNT, 2.0, 2.0, ("2", "0", True)),
+        (Category.COUNT, 20.0, 21.0, ("20", "+1", False)),
+        (Category.COUNT, 0.0, 1.0, ("0", "+1", False)),
+    ],
+)
+def test_values_are_compared_by_the_rules_of_the_challenge(
+    category: Category, truth: float, given: float, expected: tuple[str, str, bool]
+) -> None:
+    question = asked(category, value=truth)
+    assert compare_with_truth(question, answered(category, value=given)) == expected
+
+
+def test_sides_and_regions_must_be_equal() -> None:
+    side = asked(Category.LEFT_RIGHT, side=Side.LEFT)
+    for given, expected in (
+        (Side.LEFT, ("left", "", True)),
+        (Side.RIGHT, ("left", "differs", False)),
+    ):
+        assert compare_with_truth(side, answered(Category.LEFT_RIGHT, side=given)) == expected
+    choice = asked(Category.MCQ, region_id=12)
+    for given, expected in ((12, ("pallet 12", "", True)), (7, ("pallet 12", "differs", False))):
+        answer = answered(Category.MCQ, region_id=given)
+        assert compare_with_truth(choice, answer, REGIONS) == expected
+    assert compare_with_truth(choice, answered(Category.MCQ, region_id=12))[0] == "region 12"
+
+
+def test_no_answer_is_never_right() -> None:
+    refusal = SpatialAnswer.refusal(SpatialError(Status.CANNOT_TELL, "too close to call"))
+    for question in (asked(Category.COUNT, value=0.0), asked(Category.LEFT_RIGHT, side=Side.NONE)):
+        assert compare_with_truth(question, refusal)[1:] == ("", False)
+    row = report_row(asked(Category.COUNT, value=0.0), refusal, REGIONS)
+    assert (row.verdict, row.status) == ("no answer", Status.CANNOT_TELL)
+    assert (row.answer_text, row.truth_text) == ("too close to call", "0")
+
+
+def test_refusal_that_was_due_is_right() -> None:
+    due = ReportRow("?", Category.MCQ, "what?", "", "", True, status=Status.BAD_QUESTION)
+    assert due.verdict == "right"
+    assert summary([due]) == "1 of 1 answers right"
+
+
+def test_row_of_an_answer() -> None:
+    answer = answered(Category.MCQ, region_id=12, text="Pallet 12.", latency_s={"answer": 0.01})
+    row = report_row(asked(Category.MCQ, region_id=12), answer, REGIONS)
+    assert (row.question, row.answer_text) == ("How about pallet 12?", "pallet 12")
+    assert (row.verdict, row.latency) == ("right", {"answer": 0.01})
 
 
 class Page(HTMLParser):
@@ -126,7 +215,7 @@ def test_page_is_well_formed_complete_and_escaped(tmp_path: Path) -> None:
     for row in ROWS:
         for text in (row.question, row.answer_text, row.truth_text, row.error_text):
             assert " ".join(text.split()) in page.text
-    for text in ("Demo <1>", "seed 3 & noise", "1 / 3", "20 ms", "no answer: NO_VALID_DEPTH"):
+    for text in ("Demo <1>", "seed 3 & noise", "1 / 3", "20 ms", "no answer", "NO_VALID_DEPTH"):
         assert text in page.text
 
 

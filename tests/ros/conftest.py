@@ -93,17 +93,17 @@ class NodeProcess:
         """Send a signal, wait for the end, return the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal_number)
-        status = self.wait(timeout)
-        self._reader.join(timeout=5)
-        return status
+        return self.wait(timeout)
 
     def wait(self, timeout: float = 15.0) -> int:
         """Wait for the end; a process that does not end is killed and fails the test."""
         try:
-            return self.process.wait(timeout)
+            status = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
             pytest.fail(f"{self.command} did not end within {timeout} s:\n{self.output}")
+        self._reader.join(timeout=5)
+        return status
 
     def kill(self) -> None:
         """End the process and its children at once."""
@@ -141,7 +141,17 @@ def start_command(ros_domain: int) -> Iterator[Callable[..., NodeProcess]]:
         return started[-1]
 
     yield start
-    for node in started:
+    end_all(started)
+
+
+def end_all(processes: list[NodeProcess]) -> None:
+    """Ask politely first: what is killed stays on the graph for a while."""
+    running = [node for node in processes if node.process.poll() is None]
+    for node in running:
+        node.process.send_signal(signal.SIGINT)
+    for node in running:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            node.process.wait(5.0)
         node.kill()
 
 
@@ -193,13 +203,18 @@ class GraphNode:
         with contextlib.suppress(ExternalShutdownException):
             self._executor.spin()
 
-    def call_async(self, service_type: type, name: str, request: object) -> Future:
-        """Send a request; wait for the service if it is not there yet."""
+    def client(self, service_type: type, name: str) -> Client:
+        """The one client of a service."""
         if name not in self._clients:
             self._clients[name] = self.node.create_client(service_type, name)
-        if not self._clients[name].wait_for_service(10.0):
+        return self._clients[name]
+
+    def call_async(self, service_type: type, name: str, request: object) -> Future:
+        """Send a request; wait for the service if it is not there yet."""
+        client = self.client(service_type, name)
+        if not client.wait_for_service(20.0):
             pytest.fail(f"service {name} is not there")
-        return self._clients[name].call_async(request)
+        return client.call_async(request)
 
     def call(self, service_type: type, name: str, request: object, timeout: float = 10.0) -> Any:
         """Send a request and wait for the response."""
@@ -212,10 +227,6 @@ class GraphNode:
         if not done.wait(timeout):
             pytest.fail(f"no response within {timeout} s")
         return future.result()
-
-    def service_exists(self, name: str) -> bool:
-        """Whether a server of this name is known now."""
-        return name in dict(self.node.get_service_names_and_types())
 
     def collect(self, message_type: type, topic: str, qos: QoSProfile | int = 10) -> list:
         """Subscribe; the list grows with the messages."""

@@ -170,6 +170,12 @@ def test_stamp_older_than_max_age(buffer: FrameBuffer) -> None:
     assert "max_age" in refusal(buffer, request).message
 
 
+def test_stamp_too_far_ahead_to_wait_for(buffer: FrameBuffer) -> None:
+    error = refusal(buffer, replace(NEWEST, stamp_ns=NOW + S))
+    assert error.status is Status.TIMEOUT
+    assert error.patience is Patience.NONE
+
+
 def test_only_the_newest_messages_are_kept() -> None:
     buffer = FrameBuffer(2, TOPICS)
     for index in range(5):
@@ -194,7 +200,7 @@ def test_waits_for_a_stamp_longer_than_for_a_missing_input(buffer: FrameBuffer) 
     future = replace(NEWEST, stamp_ns=NOW + 33 * MS, input_wait_s=0.0, timeout_s=5.0)
     threading.Timer(0.05, add_frame, (buffer, NOW + 33 * MS, 7)).start()
     assert buffer.wait(future, lambda: NOW + 40 * MS).rgb.payload == "rgb 7"
-    never = replace(NEWEST, stamp_ns=NOW + 3 * S, input_wait_s=0.0, timeout_s=0.1)
+    never = replace(NEWEST, stamp_ns=NOW + 66 * MS, input_wait_s=0.0, timeout_s=0.1)
     with pytest.raises(FrameUnavailableError, match="did not reach the requested stamp") as caught:
         buffer.wait(never, lambda: NOW)
     assert caught.value.status is Status.TIMEOUT

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from dataclasses import fields
 from pathlib import Path
@@ -37,6 +38,7 @@ from smolrgpt_ros.sim_camera_parameters import SimCameraParameters
 from smolrgpt_ros.sim_messages import encode_depth, frame_messages
 from smolrgpt_ros.truth_conversions import truth_from_message
 
+ROOT = Path(__file__).resolve().parents[2]
 TOPICS = {
     "rgb": Image,
     "depth": Image,
@@ -240,7 +242,22 @@ def test_wrong_parameter_ends_the_node(start_node: Any) -> None:
     assert "motion must be one of static, drive" in node.output
 
 
+def test_shipped_profile_makes_room_for_images(start_node: Any, wait_for: Any) -> None:
+    """Also that a camera that still renders ends well."""
+    profile = str(ROOT / "config" / "fastdds.xml")
+    node = start_node("sim_camera_node", environment={"FASTRTPS_DEFAULT_PROFILES_FILE": profile})
+
+    def segments() -> list[int]:
+        maps = Path(f"/proc/{node.process.pid}/maps").read_text()
+        names = set(re.findall(r"/dev/shm/fastrtps_[0-9a-f]{16}$", maps, re.MULTILINE))
+        return [Path(name).stat().st_size for name in names]
+
+    wait_for(lambda: any(size > 16 * 2**20 for size in segments()), "a segment of 16 MiB")
+    assert node.stop(signal.SIGTERM) == 0, node.output
+    assert "Error" not in node.output
+
+
 def test_yaml_shows_the_defaults() -> None:
-    path = Path(__file__).resolve().parents[2] / "config" / "warehouse.yaml"
-    shown = yaml.safe_load(path.read_text())["/**"]["sim_camera"]["ros__parameters"]
+    text = (ROOT / "config" / "warehouse.yaml").read_text()
+    shown = yaml.safe_load(text)["/**"]["sim_camera"]["ros__parameters"]
     assert shown == {item.name: item.default for item in fields(SimCameraParameters)}

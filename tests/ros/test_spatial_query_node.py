@@ -15,6 +15,7 @@ import pytest
 from builtin_interfaces.msg import Duration, Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
+from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CameraInfo, Image
 from smolrgpt_ros.msg import RegionArray, SpatialAnswer
 from visualization_msgs.msg import Marker, MarkerArray
@@ -238,7 +239,7 @@ def test_quality_of_service_that_cannot_match(operator: Any) -> None:
     answer = operator.ask_distance()
     assert operator.set(input_reliability="best_effort").successful
     operator.restart()
-    refused(answer, Status.QOS_INCOMPATIBLE, "/test on /rgb", "reliab", "input_reliability")
+    refused(answer, Status.QOS_INCOMPATIBLE, "(/rgb)", "/test", "reliab", "input_reliability")
 
 
 def test_node_that_is_not_active(operator: Any) -> None:
@@ -383,3 +384,15 @@ def test_wrong_parameter_is_refused_with_the_reason(operator: Any) -> None:
         result = operator.set(**wrong)
         assert not result.successful
         assert word in result.reason
+
+
+def test_topic_of_another_type(operator: Any, camera: Any, wait_for: Any) -> None:
+    other = type(operator.graph)("other")
+    try:
+        with camera.without_publisher("depth"):
+            other.node.create_publisher(CameraInfo, "depth", qos_profile_sensor_data)
+            operator.restart()
+            answer = operator.ask_distance()
+    finally:
+        other.close()
+    refused(answer, Status.NO_DEPTH, "/other", "CameraInfo", "expected sensor_msgs/msg/Image")

@@ -15,29 +15,31 @@ from lifecycle_msgs.msg import Transition
 from rcl_interfaces.srv import GetParameters
 from rclpy.parameter import parameter_value_to_python
 from rosgraph_msgs.msg import Clock
+from smolrgpt_ros.srv import SpatialQuery
 
 from smolrgpt_core.errors import Status
 from smolrgpt_core.question import Category
 from smolrgpt_ros.parameters import QueryParameters
 
-CONFIG = Path(__file__).resolve().parents[2] / "config" / "warehouse.yaml"
+ROOT = Path(__file__).resolve().parents[2]
+CONFIG = ROOT / "config" / "warehouse.yaml"
 SCRIPTED = Path(__file__).parent / "node_with_scripted_answerer.py"
 
 
 @pytest.fixture
 def start_query_node(start_node: Any, graph: Any, wait_for: Any) -> Iterator[Any]:
-    """Start a node and wait until its service is there; it ends with the test."""
+    """Start the one query node of a test; it ends with the test."""
+    client = graph.client(SpatialQuery, "/spatial_query")
     started = []
 
     def start(*arguments: str, executable: str | Path = "spatial_query_node") -> Any:
         started.append(start_node(executable, *arguments))
-        wait_for(lambda: graph.service_exists("/spatial_query"), "the service", timeout=20.0)
         return started[-1]
 
     yield start
     for process in started:
-        process.kill()
-    wait_for(lambda: not graph.service_exists("/spatial_query"), "the end of the service", 30.0)
+        process.stop()
+    wait_for(lambda: not client.service_is_ready(), "the end of the service")
 
 
 def test_configuration_file_has_the_defaults() -> None:
@@ -47,6 +49,15 @@ def test_configuration_file_has_the_defaults() -> None:
         for name, value in asdict(QueryParameters()).items()
     }
     assert section == defaults
+
+
+def test_documentation_has_every_default_and_status() -> None:
+    page = (ROOT / "docs" / "ros_interfaces.md").read_text()
+    for name, value in asdict(QueryParameters()).items():
+        default = '[""]' if value == ("",) else value
+        assert f"| `{name}` | `{default}` |" in page
+    for status in Status:
+        assert f"| `{status.name}` | {status.value} |" in page
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

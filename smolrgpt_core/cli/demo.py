@@ -1,0 +1,143 @@
+"""`smolrgpt demo`: a simulated warehouse, asked without ROS, answers beside the truth."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from dataclasses import replace
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.console import Console
+
+from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER, make_answerer
+from smolrgpt_core.cli.options import AnswererName, parsed
+from smolrgpt_core.data.drafts import Style
+from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
+from smolrgpt_core.drawing import draw_answer, draw_regions
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.files import write_depth, write_image
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.question import Category, read_question
+from smolrgpt_core.region_files import write_regions
+from smolrgpt_core.report import TOTAL, ReportRow, print_report, report_row, write_html_report
+from smolrgpt_core.sim import (
+    SensorNoise,
+    SimulatedFrame,
+    WarehouseRenderer,
+    apply_sensor_noise,
+    build_scene,
+)
+
+Seed = Annotated[int, typer.Option(help="Seed of the warehouse and of the questions.", min=0)]
+Noise = Annotated[bool, typer.Option(help="Disturb depth and colour like a real camera.")]
+Output = Annotated[Path, typer.Option(help="Folder for report and pictures.", file_okay=False)]
+QuestionCount = Annotated[int, typer.Option(help="How many questions.", min=1, max=200)]
+
+
+def demo(
+    seed: Seed = 0,
+    noise: Noise = False,
+    output: Output = Path("output"),
+    questions: QuestionCount = 12,
+    answerer: AnswererName = DEFAULT_ANSWERER,
+) -> None:
+    """Ask about a simulated warehouse and compare the answers with the truth.
+
+    The exit status is 0 only if every answer is right.
+    """
+    chosen_answerer = parsed("--answerer", make_answerer, answerer)
+    console = Console()
+    try:
+        with console.status("Building and rendering the warehouse ..."):
+            seen = simulate(seed, noise)
+    except ImportError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(1) from error
+    asked = mixed_questions(seen, questions, np.random.default_rng(seed))
+    rows = [answered_row(chosen_answerer, seen.frame, question) for question in asked]
+    print_report(rows, console)
+    subtitle = f"Seed {seed}, {'with' if noise else 'without'} sensor noise, answerer {answerer}."
+    write_results(output, rows, seen.frame, subtitle)
+    typer.echo(f"\nReport: {output / 'report.html'}\n\nAsk more about the same image:\n")
+    typer.echo(ask_command(output, seen.frame, rows[0].question if rows else ""))
+    if not all(row.within_tolerance for row in rows):
+        raise typer.Exit(1)
+
+
+def simulate(seed: int, noise: bool) -> SimulatedFrame:
+    """The overview picture of a warehouse.
+
+    Raises:
+        ImportError: MuJoCo is missing; the message says how to get it.
+    """
+    scene = build_scene(seed)
+    with WarehouseRenderer(scene) as renderer:
+        seen = renderer.render(scene.camera_poses(1)[0])
+    if not noise:
+        return seen
+    frame = apply_sensor_noise(seen.frame, SensorNoise(), np.random.default_rng(seed))
+    return SimulatedFrame(frame, seen.truth)
+
+
+def mixed_questions(
+    seen: SimulatedFrame, count: int, rng: np.random.Generator
+) -> list[QuestionWithTruth]:
+    """Questions in plain English, the categories in turn; fewer if the scene has no more."""
+    made = generate_questions(
+        seen.truth, seen.frame.regions, rng, style=Style.PLAIN, per_kind=1 + count // 4
+    )
+    different = list({question.text: question for question in made}.values())
+    rng.shuffle(different)
+    by_category = [[q for q in different if q.category is category] for category in Category]
+    turns = chain.from_iterable(zip_longest(*by_category))
+    return [question for question in turns if question is not None][:count]
+
+
+def answered_row(answerer: Answerer, frame: RGBDFrame, question: QuestionWithTruth) -> ReportRow:
+    """Read the text of a question, answer it, draw the answer and compare it with the truth."""
+    start = time.perf_counter()
+    spatial_question = None
+    try:
+        spatial_question = read_question(question.text, frame.regions, None, question.region_ids)
+        read = time.perf_counter()
+        answer = answerer.answer(frame, spatial_question)
+    except SpatialError as error:
+        answer = SpatialAnswer.refusal(error, spatial_question)
+        read = start
+    end = time.perf_counter()
+    latency = {"read": read - start, "answer": end - read, TOTAL: end - start}
+    image = draw_answer(frame, question.text, answer)
+    return report_row(question, replace(answer, latency_s=latency), frame.regions, image)
+
+
+def write_results(output: Path, rows: list[ReportRow], frame: RGBDFrame, subtitle: str) -> None:
+    """Write report and pictures, and the frame in the form that `smolrgpt ask` reads."""
+    write_image(output / "rgb.png", frame.rgb)
+    write_depth(output / "depth.png", frame.depth)
+    write_regions(output / "regions.json", frame.regions)
+    for number, row in enumerate(rows, start=1):
+        if row.image is not None:
+            write_image(output / f"question_{number:02}.png", row.image)
+    write_html_report(
+        rows,
+        output / "report.html",
+        "Questions about a simulated warehouse",
+        subtitle,
+        {"What the camera sees": frame.rgb, "Its regions": draw_regions(frame)},
+    )
+
+
+def ask_command(output: Path, frame: RGBDFrame, question: str) -> str:
+    """The call of `smolrgpt ask` for a frame that `write_results` wrote."""
+    camera = frame.intrinsics
+    words = ["smolrgpt", "ask", "--rgb", str(output / "rgb.png")]
+    words += ["--depth", str(output / "depth.png")]
+    words += ["--intrinsics", f"{camera.fx:.2f},{camera.fy:.2f},{camera.cx},{camera.cy}"]
+    words += ["--regions", str(output / "regions.json"), question]
+    return shlex.join(words)

@@ -1,0 +1,133 @@
+"""Questions with true answers from one frame, in many wordings.
+
+The truth comes from a simulator (or any source of the same facts). What an answerer gets to see is
+the text and the regions, nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from smolrgpt_core.answer import Side
+from smolrgpt_core.data.drafts import Draft, Style, fits, spatial_question, write
+from smolrgpt_core.data.facts import AmbiguityMargins, SceneFacts
+from smolrgpt_core.data.kinds import KINDS
+from smolrgpt_core.data.phrasings import PHRASINGS
+from smolrgpt_core.question import Category, SpatialQuestion
+from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.sim.truth import SceneTruth
+
+
+@dataclass(frozen=True)
+class QuestionWithTruth:
+    """A question and its true answer.
+
+    Attributes:
+        kind: name in `KINDS`.
+        text: as it is asked, in the style that was wanted.
+        region_ids: for the `<mask>` placeholders of `text`; empty in the plain style.
+        question: the roles that the text has; its own text always has placeholders.
+        value: metres or number of objects (distance and count).
+        region_id: the right choice (mcq).
+        side: of the target relative to the anchor (left_right).
+        freeform_answer: a sentence; regions as `[Region k]`, k counting the placeholders from 0,
+            or by name in the plain style.
+        normalized_answer: "6.36", "3", "left", or for mcq k of `[Region k]` (in the plain style
+            the position in `question.region_ids`, which is the same).
+    """
+
+    kind: str
+    text: str
+    region_ids: tuple[int, ...]
+    question: SpatialQuestion
+    value: float | None
+    region_id: int | None
+    side: Side
+    freeform_answer: str
+    normalized_answer: str
+
+    @property
+    def category(self) -> Category:
+        """What is asked for."""
+        return self.question.category
+
+
+def generate_questions(
+    truth: SceneTruth,
+    regions: RegionSet,
+    rng: np.random.Generator,
+    margins: AmbiguityMargins | None = None,
+    style: Style = Style.MASK,
+    kinds: Iterable[str] | None = None,
+    per_kind: int = 1,
+) -> list[QuestionWithTruth]:
+    """Questions about one frame that have a clear answer.
+
+    Args:
+        truth: of the frame.
+        regions: of the same frame.
+        rng: source of every choice.
+        margins: which questions are left out; None: the defaults of `AmbiguityMargins`.
+        style: how the texts name regions.
+        kinds: names in `KINDS`; None: all.
+        per_kind: how often each kind is tried. A frame that offers no clear question of a kind
+            gets fewer.
+
+    Raises:
+        ValueError: for an unknown kind.
+    """
+    names = list(KINDS if kinds is None else kinds)
+    unknown = [name for name in names if name not in KINDS]
+    if unknown:
+        raise ValueError(f"kinds must be of {sorted(KINDS)}, got {unknown}")
+    facts = SceneFacts(truth, regions, margins or AmbiguityMargins())
+    questions: list[QuestionWithTruth] = []
+    for name in names:
+        drafts = (KINDS[name](facts, rng) for _ in range(per_kind))
+        questions += [_worded(name, draft, regions, rng, style) for draft in drafts if draft]
+    return questions
+
+
+def _worded(
+    kind: str, draft: Draft, regions: RegionSet, rng: np.random.Generator, style: Style
+) -> QuestionWithTruth:
+    templates = [template for template in PHRASINGS[kind] if fits(draft, template)]
+    template = templates[int(rng.integers(len(templates)))]
+    texts = write(draft, template, regions, rng)
+    masked, ids = texts[Style.MASK]
+    text, _ = texts[style]
+    return QuestionWithTruth(
+        kind=kind,
+        text=text,
+        region_ids=ids if style is Style.MASK else (),
+        question=spatial_question(draft, masked, ids),
+        value=draft.value,
+        region_id=draft.region_id,
+        side=draft.side,
+        freeform_answer=_freeform(draft, regions, ids, style),
+        normalized_answer=_normalized(draft, ids),
+    )
+
+
+def _freeform(draft: Draft, regions: RegionSet, region_ids: tuple[int, ...], style: Style) -> str:
+    names = {
+        name: f"the {regions[id].label or 'region'} [Region {region_ids.index(id)}]"
+        if style is Style.MASK
+        else regions[id].name
+        for name, id in draft.answer_ids.items()
+    }
+    sentences = draft.answer.format(**names, value=draft.value).split(". ")
+    return ". ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
+
+
+def _normalized(draft: Draft, region_ids: tuple[int, ...]) -> str:
+    if draft.category is Category.DISTANCE:
+        return f"{draft.value:.2f}"
+    if draft.category is Category.COUNT:
+        return f"{draft.value:.0f}"
+    if draft.category is Category.LEFT_RIGHT:
+        return draft.side.name.lower()
+    return str(region_ids.index(draft.region_id or 0))

@@ -1,0 +1,250 @@
+"""The demo: starts the graph as processes, asks it, and puts the truth beside the answers.
+
+Ends by itself. The exit status is 0 only if every answer came and is right; see
+`demo_questions.DISTANCE_TOLERANCE` for what counts as right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import random
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import rclpy
+from ament_index_python.packages import get_package_prefix, get_package_share_directory
+from numpy.typing import NDArray
+from rclpy.signals import SignalHandlerOptions
+from rich.console import Console
+
+from smolrgpt_core.errors import Status
+from smolrgpt_core.files import write_image
+from smolrgpt_core.report import ReportRow, print_report, write_html_report
+from smolrgpt_ros.demo_graph import DemoError, DemoNode, Snapshot
+from smolrgpt_ros.demo_questions import (
+    DISTANCE_TOLERANCE,
+    DemoQuestion,
+    judge,
+    questions_about,
+    questions_without_answer,
+    wrong_answers,
+)
+from smolrgpt_ros.processes import ProcessGroup, exit_on_signals
+from smolrgpt_ros.srv import SpatialQuery
+
+PACKAGE = "smolrgpt_ros"
+VIEWPOINTS = 3
+CAMERA_RATE_HZ = 4.0
+READY_TIMEOUT_S = 60.0
+RESPONSE_TIMEOUT_S = 15.0
+SAFE_DOMAINS = range(1, 102)
+"""Domains whose ports lie below those that Linux gives to programs that ask for any port."""
+
+TOLERANCE = (
+    f"A distance is right within {DISTANCE_TOLERANCE:.0%} of the truth (0 m must be 0 m); a count, "
+    "a side and a choice must be exact."
+)
+
+
+@dataclass(frozen=True)
+class DemoOptions:
+    """What the command line says.
+
+    Attributes:
+        output: folder for the report and the picture.
+        seed: of the scene and of the choice of questions.
+        noise: whether the camera is noisy.
+        short: one viewpoint instead of several.
+    """
+
+    output: Path
+    seed: int
+    noise: bool
+    short: bool
+
+    @property
+    def viewpoints(self) -> int:
+        """How many pictures are asked about."""
+        return 1 if self.short else VIEWPOINTS
+
+
+def parse_options(arguments: Sequence[str] | None) -> DemoOptions:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(
+        prog="demo",
+        description="Ask a simulated warehouse over ROS 2, and check the answers.",
+        epilog=f"{TOLERANCE} The exit status is 0 only if all answers are right.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("--output", type=Path, default=Path("output/demo"), help="folder to write")
+    parser.add_argument("--seed", type=int, default=0, help="of the scene and the questions")
+    parser.add_argument("--noise", action="store_true", help="noisy depth and colour")
+    parser.add_argument("--short", action="store_true", help="fewer questions, one viewpoint")
+    return DemoOptions(**vars(parser.parse_args(arguments)))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the demo and end with its exit status."""
+    sys.exit(run(parse_options(arguments)))
+
+
+def run(options: DemoOptions) -> int:
+    """Start the graph, ask, end the graph, report; returns the exit status."""
+    started = time.monotonic()
+    console = Console()
+    exit_on_signals()
+    choose_graph()
+    try:
+        with ProcessGroup() as graph:
+            start_nodes(graph, options)
+            console.print(
+                f"camera and query node started in ROS domain {os.environ['ROS_DOMAIN_ID']}"
+            )
+            rows = converse(graph, options)
+    except DemoError as error:
+        console.print(f"demo failed: {error}", style="bold red", markup=False)
+        return 1
+    print_report(rows, console)
+    console.print(TOLERANCE)
+    write_results(rows, options)
+    for name in ("report.html", "annotated.png"):
+        console.print(f"wrote {options.output / name}", soft_wrap=True)
+    console.print(f"done in {time.monotonic() - started:.0f} s")
+    wrong = wrong_answers(rows)
+    for line in wrong:
+        console.print(f"not right: {line}", style="bold red", markup=False)
+    return 1 if wrong else 0
+
+
+def choose_graph() -> None:
+    """Set what this process and the nodes inherit: a domain of their own, the Fast DDS profile."""
+    profile = Path(get_package_share_directory(PACKAGE)) / "config" / "fastdds.xml"
+    os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(profile))
+    os.environ.setdefault("ROS_DOMAIN_ID", str(random.SystemRandom().choice(SAFE_DOMAINS)))
+    os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
+
+
+def start_nodes(graph: ProcessGroup, options: DemoOptions) -> None:
+    """Start camera and query node as a user would."""
+    camera = {
+        "seed": options.seed,
+        "noise": options.noise,
+        "motion": "drive",
+        "frame_count": options.viewpoints,
+        "rate": CAMERA_RATE_HZ,
+    }
+    for executable, parameters in (("sim_camera_node", camera), ("spatial_query_node", {})):
+        path = Path(get_package_prefix(PACKAGE)) / "lib" / PACKAGE / executable
+        assignments = [item for k, v in parameters.items() for item in ("-p", f"{k}:={v}")]
+        graph.start(executable, [sys.executable, str(path), "--ros-args", *assignments])
+
+
+def converse(graph: ProcessGroup, options: DemoOptions) -> list[ReportRow]:
+    """Wait until the graph works, then ask about every viewpoint.
+
+    Raises:
+        DemoError: the graph is not ready in time, a process ended, or a response is missing.
+    """
+    rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    node = DemoNode(RESPONSE_TIMEOUT_S)
+    try:
+        wait_until_ready(node, graph)
+        return ask_everything(node, options)
+    except DemoError as error:
+        raise DemoError(f"{error}\n{describe(graph)}") from error
+    finally:
+        node.destroy_node()
+        rclpy.shutdown()
+
+
+def wait_until_ready(node: DemoNode, graph: ProcessGroup) -> None:
+    """Wait for service, frames, a first answer and its picture.
+
+    Raises:
+        DemoError: a process ended, or something is missing when the time is over.
+    """
+    deadline = time.monotonic() + READY_TIMEOUT_S
+    while missing := _what_is_missing(node):
+        ended = [process.name for process in graph.processes if process.exit_status is not None]
+        if ended:
+            raise DemoError(f"{', '.join(ended)} ended while starting")
+        if time.monotonic() > deadline:
+            raise DemoError(f"not ready after {READY_TIMEOUT_S:g} s: {missing}")
+
+
+def _what_is_missing(node: DemoNode) -> str:
+    """What the graph still lacks; empty when it works."""
+    if not node.wait_for(lambda: node.service_is_there, 0.5):
+        return "the service spatial_query is not there"
+    if not node.wait_for(lambda: node.newest_stamp() is not None, 0.5):
+        return "no frame with regions and ground truth has come"
+    answer = node.ask(SpatialQuery.Request(question="How many pallets do you see?"))
+    if Status(answer.status) is not Status.OK:
+        return f"the first answer is {Status(answer.status).name}: {answer.message}"
+    return "" if node.picture(answer) is not None else "no annotated image has come"
+
+
+def ask_everything(node: DemoNode, options: DemoOptions) -> list[ReportRow]:
+    """Questions of all categories about each viewpoint, then some that have no answer."""
+    rows: list[ReportRow] = []
+    used_kinds: set[str] = set()
+    views = node.viewpoints(options.viewpoints, READY_TIMEOUT_S)
+    for turn, seen in enumerate(views):
+        view = node.snapshot(seen.key, READY_TIMEOUT_S)
+        questions = questions_about(view.regions, view.truth, turn, options.seed, used_kinds)
+        rows += [ask(node, question, view) for question in questions]
+    rows += [ask(node, question, view) for question in questions_without_answer()]
+    return rows
+
+
+def ask(node: DemoNode, question: DemoQuestion, view: Snapshot) -> ReportRow:
+    """One row of the report.
+
+    Raises:
+        DemoError: no response, or no annotated image of an answer.
+    """
+    answer = node.ask(question.request, view.stamp_ns)
+    picture = None
+    if Status(answer.status) is Status.OK:
+        picture = node.picture(answer)
+        if picture is None:
+            raise DemoError(f"no annotated image of the answer to {question.shown!r} came")
+    return judge(question, answer, view.regions, picture)
+
+
+def describe(graph: ProcessGroup) -> str:
+    """What the processes printed."""
+    return "\n".join(
+        f"--- {process.name} "
+        f"({'runs' if process.exit_status is None else f'exit status {process.exit_status}'}):\n"
+        f"{process.output()}"
+        for process in graph.processes
+    )
+
+
+def write_results(rows: Sequence[ReportRow], options: DemoOptions) -> None:
+    """Write the page and the picture into the output folder."""
+    noise = "with sensor noise" if options.noise else "without sensor noise"
+    write_html_report(
+        rows,
+        options.output / "report.html",
+        "Questions to a simulated warehouse",
+        f"Asked over the ROS 2 service /spatial_query about scene {options.seed}, {noise}. "
+        f"{TOLERANCE}",
+    )
+    pictures = [row.image for row in rows if row.image is not None]
+    write_image(options.output / "annotated.png", mosaic(pictures[:4]))
+
+
+def mosaic(pictures: Sequence[NDArray[np.uint8]], columns: int = 2) -> NDArray[np.uint8]:
+    """Pictures of the same width (H, W, 3) in rows, padded with black to the same height."""
+    height = max(len(picture) for picture in pictures)
+    padded = [np.pad(p, ((0, height - len(p)), (0, 0), (0, 0))) for p in pictures]
+    padded += [np.zeros_like(padded[0])] * (-len(padded) % columns)
+    rows = [np.hstack(padded[i : i + columns]) for i in range(0, len(padded), columns)]
+    return np.vstack(rows)

@@ -1,0 +1,196 @@
+"""The demo's own node: it asks over the service, and sees frames, truth and pictures on topics.
+
+The ground truth is only kept to put it beside the answers.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from builtin_interfaces.msg import Duration
+from numpy.typing import NDArray
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from rclpy.serialization import serialize_message
+from sensor_msgs.msg import Image
+
+from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.sim import SceneTruth
+from smolrgpt_ros.conversions import (
+    regions_from_array,
+    rgb_from_image,
+    time_from_ns,
+    time_to_ns,
+)
+from smolrgpt_ros.msg import RegionArray, SpatialAnswer
+from smolrgpt_ros.msg import SceneTruth as SceneTruthMessage
+from smolrgpt_ros.srv import SpatialQuery
+from smolrgpt_ros.truth_conversions import truth_from_message
+
+KEPT_FRAMES = 20
+MAX_FRAME_AGE_S = 10
+"""The questions about a frame are asked within this time."""
+PICTURE_TIMEOUT_S = 5.0
+
+
+class DemoError(Exception):
+    """Something that the demo needs did not come."""
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """What the camera and the simulator said about one frame.
+
+    Attributes:
+        stamp_ns: of the frame.
+        key: the same for all frames from one viewpoint.
+        regions, truth: of the frame.
+    """
+
+    stamp_ns: int
+    key: bytes
+    regions: RegionSet
+    truth: SceneTruth
+
+
+class DemoNode(Node):
+    """Everything happens on the thread that calls; each wait has a time limit.
+
+    Args:
+        timeout_s: for the answer to one question.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        super().__init__("demo")
+        self._timeout_s = timeout_s
+        self._regions: dict[int, RegionArray] = {}
+        self._truths: dict[int, SceneTruthMessage] = {}
+        self._picture: Image | None = None
+        self._client = self.create_client(SpatialQuery, "spatial_query")
+        self.create_subscription(
+            RegionArray, "regions", lambda m: _keep(self._regions, m), qos_profile_sensor_data
+        )
+        self.create_subscription(
+            SceneTruthMessage, "ground_truth", lambda m: _keep(self._truths, m), KEPT_FRAMES
+        )
+        self.create_subscription(Image, "spatial_query/annotated_image", self._on_picture, 1)
+        self._executor = SingleThreadedExecutor(context=self.context)
+        self._executor.add_node(self)
+
+    def destroy_node(self) -> None:
+        """Stop listening."""
+        self._executor.shutdown()
+        super().destroy_node()
+
+    def _on_picture(self, message: Image) -> None:
+        self._picture = message
+
+    def wait_for(self, condition: Callable[[], bool], timeout_s: float) -> bool:
+        """Receive until a condition holds; whether it did within the time."""
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            if time.monotonic() > deadline:
+                return False
+            self._executor.spin_once(timeout_sec=0.05)
+        return True
+
+    @property
+    def service_is_there(self) -> bool:
+        """Whether somebody offers the service."""
+        return bool(self._client.service_is_ready())
+
+    def newest_stamp(self, key: bytes | None = None) -> int | None:
+        """Stamp in nanoseconds of the newest frame with regions and truth.
+
+        Args:
+            key: of the viewpoint that it must show; None: any.
+        """
+        stamps = self._regions.keys() & self._truths.keys()
+        return max((t for t in stamps if key in (None, _key(self._truths[t]))), default=None)
+
+    def viewpoints(self, count: int, timeout_s: float) -> list[Snapshot]:
+        """The viewpoints that the camera shows in turn, those with most regions first.
+
+        The order does not depend on which one the camera shows now.
+
+        Raises:
+            DemoError: so many did not come in time.
+        """
+        seen: dict[bytes, Snapshot] = {}
+
+        def all_seen() -> bool:
+            stamp_ns = self.newest_stamp()
+            if stamp_ns is not None:
+                view = self._snapshot(stamp_ns)
+                seen[view.key] = view
+            return len(seen) >= count
+
+        if not self.wait_for(all_seen, timeout_s):
+            raise DemoError(f"{len(seen)} of {count} viewpoints came within {timeout_s:g} s")
+        return sorted(seen.values(), key=lambda view: (-len(view.regions), view.key))
+
+    def snapshot(self, key: bytes, timeout_s: float) -> Snapshot:
+        """A fresh frame of a viewpoint.
+
+        Raises:
+            DemoError: none came in time.
+        """
+        before = self.newest_stamp() or 0
+        if not self.wait_for(lambda: (self.newest_stamp(key) or 0) > before, timeout_s):
+            raise DemoError(f"no frame of this viewpoint came within {timeout_s:g} s")
+        stamp_ns = self.newest_stamp(key)
+        assert stamp_ns is not None
+        return self._snapshot(stamp_ns)
+
+    def _snapshot(self, stamp_ns: int) -> Snapshot:
+        truth = self._truths[stamp_ns]
+        return Snapshot(
+            stamp_ns,
+            _key(truth),
+            regions_from_array(self._regions[stamp_ns]),
+            truth_from_message(truth),
+        )
+
+    def ask(self, request: SpatialQuery.Request, stamp_ns: int = 0) -> SpatialAnswer:
+        """The answer to a question about the frame with a stamp, 0 = the newest.
+
+        Raises:
+            DemoError: no response came in time.
+        """
+        self._picture = None
+        if stamp_ns:
+            request.stamp = time_from_ns(stamp_ns)
+            request.max_age = Duration(sec=MAX_FRAME_AGE_S)
+        future = self._client.call_async(request)
+        if not self.wait_for(future.done, self._timeout_s):
+            self._client.remove_pending_request(future)
+            raise DemoError(
+                f"no response to {request.question or 'a question'!r} within {self._timeout_s:g} s"
+            )
+        return future.result().answer
+
+    def picture(self, answer: SpatialAnswer) -> NDArray[np.uint8] | None:
+        """The annotated image of the answer that came last, uint8 (H, W, 3); None if none comes."""
+        stamp = answer.header.stamp
+        came = self.wait_for(
+            lambda: self._picture is not None and self._picture.header.stamp == stamp,
+            PICTURE_TIMEOUT_S,
+        )
+        return rgb_from_image(self._picture) if came and self._picture else None
+
+
+def _key(truth: SceneTruthMessage) -> bytes:
+    """Everything but the header."""
+    message = SceneTruthMessage(seed=truth.seed, objects=truth.objects)
+    return bytes(serialize_message(message))
+
+
+def _keep(messages: dict, message: RegionArray | SceneTruthMessage) -> None:
+    """Add a message under its stamp; forget the oldest."""
+    messages[time_to_ns(message.header.stamp)] = message
+    while len(messages) > KEPT_FRAMES:
+        del messages[min(messages)]

@@ -1,0 +1,202 @@
+"""What the demo asks about a frame, in which form, and how an answer compares with the truth."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.answer import Side
+from smolrgpt_core.data import QuestionWithTruth, Style, generate_questions
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.question import Category, SpatialQuestion, read_question
+from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.report import ReportRow
+from smolrgpt_core.sim import SceneTruth
+from smolrgpt_ros.msg import SpatialAnswer
+from smolrgpt_ros.srv import SpatialQuery
+
+DISTANCE_TOLERANCE = 0.1
+"""Largest error of a right distance, as a share of the true one; all else must be exact."""
+
+LATENCY_STAGES = ("wait", "convert", "answer", "total")
+
+
+class Form(Enum):
+    """How a request says what it asks."""
+
+    PLAIN = "plain English"
+    MASKS = "<mask> placeholders with region ids"
+    TYPED = "category and region ids, no text"
+
+
+@dataclass(frozen=True, eq=False)
+class DemoQuestion:
+    """One request and what must come back.
+
+    Attributes:
+        shown: the question for people.
+        request: as it is sent, without stamp.
+        category: what is asked.
+        truth: the true answer; None when there is none to give.
+        status: the right outcome.
+    """
+
+    shown: str
+    request: SpatialQuery.Request
+    category: Category
+    truth: QuestionWithTruth | None = None
+    status: Status = Status.OK
+
+
+def questions_about(
+    regions: RegionSet, truth: SceneTruth, turn: int, seed: int, used_kinds: set[str]
+) -> list[DemoQuestion]:
+    """One question of each category that the frame offers, preferably of kinds not yet used.
+
+    Args:
+        regions: of the frame.
+        truth: of the frame.
+        turn: counts the frames, so that each category is asked in every form.
+        seed: of the choice.
+        used_kinds: grows with the kinds that are chosen.
+    """
+    rng = np.random.default_rng([seed, turn])
+    candidates = generate_questions(truth, regions, rng, style=Style.PLAIN)
+    questions = []
+    for number, category in enumerate(Category):
+        choices = [choice for choice in candidates if choice.category is category]
+        choices.sort(key=lambda choice: choice.kind in used_kinds)
+        if choices:
+            used_kinds.add(choices[0].kind)
+            form = list(Form)[(turn + number) % len(Form)]
+            questions.append(_in_form(choices[0], form, regions))
+    return questions
+
+
+def questions_without_answer() -> list[DemoQuestion]:
+    """What cannot be answered, to show that the reason comes back instead of a guess."""
+    unknown = "How far is pallet 999 from buffer 1?"
+    unclear = "Which pallet is the heaviest?"
+    return [
+        DemoQuestion(
+            unknown,
+            SpatialQuery.Request(question=unknown),
+            Category.DISTANCE,
+            status=Status.UNKNOWN_REGION,
+        ),
+        DemoQuestion(
+            unclear,
+            SpatialQuery.Request(question=unclear),
+            Category.MCQ,
+            status=Status.BAD_QUESTION,
+        ),
+    ]
+
+
+def _in_form(truth: QuestionWithTruth, form: Form, regions: RegionSet) -> DemoQuestion:
+    question = truth.question
+    ids = list(question.region_ids)
+    if form is Form.TYPED and _is_said_by_category(question, regions):
+        names = ", ".join(regions[id].name for id in ids)
+        shown = f"{question.category.name} [{names}]"
+        request = SpatialQuery.Request(category=int(question.category), region_ids=ids)
+    elif form is Form.MASKS:
+        shown = f"{question.text} {ids}"
+        request = SpatialQuery.Request(question=question.text, region_ids=ids)
+    else:
+        shown = truth.text
+        request = SpatialQuery.Request(question=truth.text)
+    return DemoQuestion(shown, request, question.category, truth)
+
+
+def _is_said_by_category(question: SpatialQuestion, regions: RegionSet) -> bool:
+    """Whether category and ids alone mean the same as the text."""
+    try:
+        typed = read_question("", regions, question.category, question.region_ids)
+    except SpatialError:
+        return False
+    return replace(typed, text=question.text) == question
+
+
+def judge(
+    question: DemoQuestion,
+    answer: SpatialAnswer,
+    regions: RegionSet,
+    picture: NDArray[np.uint8] | None,
+) -> ReportRow:
+    """The answer beside the truth."""
+    status = Status(answer.status)
+    latency = {stage: getattr(answer, f"latency_{stage}") for stage in LATENCY_STAGES}
+    if status is not Status.OK or question.truth is None:
+        return ReportRow(
+            question=question.shown,
+            category=question.category,
+            answer_text=answer.message or answer.text,
+            truth_text=_true_text(question, regions),
+            error_text="" if status is question.status else f"expected {question.status.name}",
+            within_tolerance=status is question.status,
+            latency=latency,
+            status=status,
+            image=picture,
+        )
+    error_text, is_right = compare(question.truth, answer)
+    return ReportRow(
+        question=question.shown,
+        category=question.category,
+        answer_text=_text(question.category, answer.value, answer.region_id, answer.side, regions),
+        truth_text=_true_text(question, regions),
+        error_text=error_text,
+        within_tolerance=is_right,
+        latency=latency,
+        image=picture,
+    )
+
+
+def compare(truth: QuestionWithTruth, answer: SpatialAnswer) -> tuple[str, bool]:
+    """How far an answer is from the truth, in words, and whether it counts as right."""
+    if truth.category is Category.DISTANCE and truth.value is not None:
+        error_m = answer.value - truth.value
+        share = f" ({error_m / truth.value:+.1%})" if truth.value else ""
+        return f"{error_m:+.2f} m{share}", abs(error_m) <= DISTANCE_TOLERANCE * truth.value
+    if truth.category is Category.COUNT and truth.value is not None:
+        return f"{answer.value - truth.value:+.0f}", answer.value == truth.value
+    if truth.category is Category.LEFT_RIGHT:
+        is_right = answer.side == truth.side
+    else:
+        is_right = answer.has_region and answer.region_id == truth.region_id
+    return "" if is_right else "wrong", is_right
+
+
+def _true_text(question: DemoQuestion, regions: RegionSet) -> str:
+    truth = question.truth
+    if truth is None:
+        return question.status.name
+    return _text(question.category, truth.value, truth.region_id, truth.side, regions)
+
+
+def _text(
+    category: Category, value: float | None, region_id: int | None, side: int, regions: RegionSet
+) -> str:
+    if category is Category.DISTANCE:
+        return f"{value:.2f} m"
+    if category is Category.COUNT:
+        return f"{value:.0f}"
+    if category is Category.LEFT_RIGHT:
+        return Side(side).name.lower()
+    if region_id is None or region_id not in regions:
+        return f"region {region_id}"
+    return regions[region_id].name
+
+
+def wrong_answers(rows: Sequence[ReportRow]) -> list[str]:
+    """A line for each row that is not right."""
+    return [
+        f"{row.question}: got {row.answer_text!r} ({row.status.name}), "
+        f"expected {row.truth_text!r} {row.error_text}".rstrip()
+        for row in rows
+        if not row.within_tolerance
+    ]

@@ -1,0 +1,181 @@
+"""Sizes, composition, saving and strict loading of the model."""
+
+import pytest
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, AutoModel, AutoModelForImageTextToText, AutoProcessor
+
+from smolrgpt_core.model import (
+    SmolRGPTConfig,
+    SmolRGPTForConditionalGeneration,
+    SmolRGPTModel,
+    SmolRGPTProcessor,
+)
+
+TINY_TEXT = {
+    "hidden_size": 32,
+    "intermediate_size": 48,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 1,
+    "vocab_size": 64,
+}
+TINY_VISION = {
+    "image_size": 32,
+    "patch_size": 8,
+    "hidden_size": 24,
+    "intermediate_size": 32,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+}
+
+
+def change_weights(folder, change):
+    path = folder / "model.safetensors"
+    weights = load_file(path)
+    change(weights)
+    save_file(weights, path, metadata={"format": "pt"})
+
+
+@pytest.fixture
+def saved(model, tmp_path):
+    model.save_pretrained(tmp_path)
+    return tmp_path
+
+
+def test_the_released_size_has_475_7_million_parameters():
+    with torch.device("meta"):
+        model = SmolRGPTForConditionalGeneration(SmolRGPTConfig.preset("smolrgpt"))
+    millions = sum(parameter.numel() for parameter in model.parameters()) / 1e6
+    assert round(millions, 1) == 475.7
+    assert model.config.num_image_tokens == 64
+    assert model.config.refined_grid == 64
+
+
+def test_the_small_preset_is_small_and_takes_overrides():
+    config = SmolRGPTConfig.preset("smolrgpt-nano", text_config={"num_hidden_layers": 2})
+    with torch.device("meta"):
+        model = SmolRGPTForConditionalGeneration(config)
+    assert sum(parameter.numel() for parameter in model.parameters()) < 25e6
+    assert config.text_config.num_hidden_layers == 2
+    assert config.text_config.hidden_size == 256
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("depth_branch", "stereo"),
+        ("mask_pooling", "nearest"),
+        ("empty_masks", "ignore"),
+        ("refinement", "half"),
+        ("depth_resampling", "cubic"),
+        ("pixel_shuffle_factor", 3),
+        ("pixel_shuffle_factor", "2"),
+        ("refiner_levels", 0),
+        ("depth_range", (1.0, 0.0)),
+        ("rgb_range", (0.0, 0.5, 1.0)),
+        ("depth_limit_m", 0.0),
+        ("depth_unit_m", float("nan")),
+        ("mask_rgb_token", "<|image|>"),
+        ("mask_depth_token_id", 10**6),
+        ("vision_config", {"image_size": 100}),
+        ("text_config", {"model_type": "no-such-model"}),
+    ],
+)
+def test_a_value_that_cannot_work_is_refused_by_name(field, value):
+    with pytest.raises((ValueError, StrictDataclassError), match=field):
+        SmolRGPTConfig.preset("smolrgpt-nano", **{field: value})
+
+
+def test_an_unknown_preset_is_refused():
+    with pytest.raises(ValueError, match="smolrgpt-nano"):
+        SmolRGPTConfig.preset("smolrgpt-huge")
+
+
+@pytest.mark.parametrize(
+    ("vision", "text"),
+    [
+        ({"model_type": "clip_vision_model", **TINY_VISION}, {"model_type": "qwen2", **TINY_TEXT}),
+        ({"model_type": "dinov2", **TINY_VISION}, {"model_type": "smollm3", **TINY_TEXT}),
+    ],
+)
+def test_other_encoders_and_language_models_fit_in(vision, text):
+    text = {**text, "pad_token_id": 0}
+    config = SmolRGPTConfig(vision_config=vision, text_config=text)
+    model = SmolRGPTForConditionalGeneration(config).eval()
+    assert model.lm_head.weight is model.get_input_embeddings().weight
+    ids = torch.tensor([[1, *[61] * 4, 2, 62, 63, 3]])
+    pixels = torch.rand(1, 3, 32, 32)
+    output = model(ids, None, pixels, pixels, [torch.ones(1, 10, 10, dtype=torch.bool)])
+    assert output.logits.shape == (1, 9, 64)
+    assert output.logits.isfinite().all()
+
+
+def test_the_auto_classes_know_the_model(checkpoint):
+    assert isinstance(AutoConfig.from_pretrained(checkpoint), SmolRGPTConfig)
+    assert isinstance(AutoModel.from_pretrained(checkpoint), SmolRGPTModel)
+    assert isinstance(
+        AutoModelForImageTextToText.from_pretrained(checkpoint), SmolRGPTForConditionalGeneration
+    )
+    assert isinstance(AutoProcessor.from_pretrained(checkpoint), SmolRGPTProcessor)
+
+
+def test_saving_and_loading_changes_nothing(model, saved):
+    again = SmolRGPTForConditionalGeneration.from_pretrained(saved)
+    weights = again.state_dict()
+    assert weights.keys() == model.state_dict().keys()
+    assert all(torch.equal(weights[key], value) for key, value in model.state_dict().items())
+    assert again.config.to_diff_dict() == model.config.to_diff_dict()
+    assert again.lm_head.weight is again.get_input_embeddings().weight
+
+
+def test_loading_in_half_precision(checkpoint, inputs):
+    model = SmolRGPTForConditionalGeneration.from_pretrained(checkpoint, dtype=torch.bfloat16)
+    assert model.dtype == torch.bfloat16
+    assert model.eval()(**inputs[0]).logits.isfinite().all()
+
+
+def test_all_weights_that_do_not_fit_are_listed(saved):
+    def spoil(weights):
+        del weights["model.connectors.rgb.projection.weight"]
+        weights["model.connectors.sonar.projection.weight"] = torch.zeros(2)
+        weights["model.language_model.norm.weight"] = torch.zeros(3)
+
+    change_weights(saved, spoil)
+    with pytest.raises(ValueError, match="nothing was loaded") as caught:
+        SmolRGPTForConditionalGeneration.from_pretrained(saved)
+    message = str(caught.value)
+    assert "missing: model.connectors.rgb.projection.weight" in message
+    assert "unexpected: model.connectors.sonar.projection.weight" in message
+    assert (
+        "model.language_model.norm.weight: checkpoint has (3,), the configuration wants (64,)"
+        in (message)
+    )
+
+
+@pytest.mark.parametrize(
+    "argument", [{"ignore_mismatched_sizes": True}, {"use_safetensors": False}]
+)
+def test_partial_and_unsafe_loading_are_refused(saved, argument):
+    with pytest.raises(ValueError, match="leave them out"):
+        SmolRGPTForConditionalGeneration.from_pretrained(saved, **argument)
+
+
+def test_a_pickled_checkpoint_is_not_read(model, saved):
+    (saved / "model.safetensors").unlink()
+    torch.save(model.state_dict(), saved / "pytorch_model.bin")
+    with pytest.raises(OSError, match="safetensors"):
+        SmolRGPTForConditionalGeneration.from_pretrained(saved)
+
+
+def test_the_vision_encoder_is_frozen_and_all_else_learns(model, inputs):
+    model.train()
+    assert not model.model.vision_model.training
+    model(**inputs[0], labels=inputs[0]["input_ids"]).loss.backward()
+    learns = {name for name, parameter in model.named_parameters() if parameter.grad is not None}
+    frozen = {name for name, parameter in model.named_parameters() if not parameter.requires_grad}
+    assert learns.isdisjoint(frozen)
+    assert learns | frozen == {name for name, _ in model.named_parameters()}
+    assert all(name.startswith("model.vision_model.") for name in frozen)
+    assert frozen

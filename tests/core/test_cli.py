@@ -1,0 +1,253 @@
+"""The `smolrgpt` command as a person or a script calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER
+from smolrgpt_core.cli.application import app
+from smolrgpt_core.files import read_rgb, write_image
+from smolrgpt_core.region_files import read_regions
+
+FRAME = Path(__file__).parent.parent / "data" / "warehouse"
+"""A frame of the simulated warehouse, 320 x 240: seed 4, no noise; see truth.json."""
+
+TRUTH = json.loads((FRAME / "truth.json").read_text())
+
+
+def options(**changes: object) -> list[str]:
+    """Options of a good call of `ask`, some of them changed or, with None, left out."""
+    values = {
+        "rgb": FRAME / "rgb.jpg",
+        "depth": FRAME / "depth.png",
+        "regions": FRAME / "regions.json",
+        "intrinsics": TRUTH["intrinsics"],
+        **changes,
+    }
+    given = [(name, value) for name, value in values.items() if value is not None]
+    return [text for name, value in given for text in (f"--{name.replace('_', '-')}", str(value))]
+
+
+def ask(question: str, *flags: str, **changes: object):  # noqa: ANN201
+    return CliRunner().invoke(app, ["ask", question, *options(**changes), *flags])
+
+
+def run(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Call the installed command."""
+    command = shutil.which("smolrgpt", path=str(Path(sys.executable).parent))
+    assert command is not None
+    return subprocess.run(
+        [command, *map(str, words)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        env={**os.environ, "COLUMNS": "100", **environment},
+    )
+
+
+class TestAsk:
+    def test_answer_of_the_installed_command(self, tmp_path: Path) -> None:
+        picture = tmp_path / "new" / "answer.png"
+        asked = TRUTH["distance"]
+        done = run("ask", asked["question"], *options(), "--picture", picture)
+        assert done.returncode == 0, done.stderr
+        value = float(re.search(r"(\d+\.\d+) m", done.stdout)[1])
+        assert value == pytest.approx(asked["value"], rel=0.1)
+        assert done.stderr == ""
+        height, width = read_rgb(FRAME / "rgb.jpg").shape[:2]
+        assert read_rgb(picture).shape[1] == width
+        assert read_rgb(picture).shape[0] > height
+
+    @pytest.mark.parametrize("name", ["distance", "count", "left_right", "mcq"])
+    def test_json_has_the_whole_answer(self, name: str) -> None:
+        asked = TRUTH[name]
+        result = ask(asked["question"], "--json")
+        assert result.exit_code == 0, result.output
+        answer = json.loads(result.stdout)
+        assert (answer["status"], answer["category"]) == ("OK", name.upper())
+        assert answer["text"]
+        for field, truth in asked.items():
+            if field == "value":
+                assert answer[field] == pytest.approx(truth, rel=0.1)
+            elif field != "question":
+                assert answer[field] == truth
+        assert len(answer["centres"]) == len(answer["valid_depth"]) == len(answer["region_ids"])
+        assert answer["latency_s"]["answer"] > 0
+
+    def test_placeholders_and_categories(self) -> None:
+        first, second = TRUTH["pair"]
+        expected = json.loads(ask(TRUTH["distance"]["question"], "--json").stdout)["value"]
+        masked = ask("How far is <mask> from <mask>?", "--json", region_ids=f"{first},{second}")
+        typed = ask("", "--json", region_ids=f"{first},{second}", category="distance")
+        for result in (masked, typed):
+            answer = json.loads(result.stdout)
+            assert answer["value"] == pytest.approx(expected)
+            assert answer["region_ids"] == [first, second]
+
+    def test_no_answer_says_why(self, tmp_path: Path) -> None:
+        picture = tmp_path / "refusal.png"
+        done = run("ask", "How far is pallet 999 from buffer 1?", *options(), "--picture", picture)
+        assert done.returncode == 3
+        assert done.stdout == ""
+        assert done.stderr.startswith("UNKNOWN_REGION: region 999 is not in this frame")
+        assert picture.exists()
+        result = ask("How heavy is it?", "--json")
+        assert result.exit_code == 3
+        answer = json.loads(result.stdout)
+        assert (answer["status"], answer["category"], answer["value"]) == (
+            "BAD_QUESTION",
+            None,
+            None,
+        )
+        assert answer["message"]
+
+    def test_instance_image_with_labels(self, tmp_path: Path) -> None:
+        size = read_rgb(FRAME / "rgb.jpg").shape[:2]
+        regions = read_regions(FRAME / "regions.json", size)
+        write_image(tmp_path / "ids.png", regions.to_label_image().astype(np.uint16))
+        asked = TRUTH["count"]
+        labels = "1-9:buffer,10-59:pallet,60-79:transporter,80-99:shelf"
+        result = ask(asked["question"], "--json", regions=tmp_path / "ids.png", labels=labels)
+        assert json.loads(result.stdout)["value"] == asked["value"]
+        unlabelled = ask(asked["question"], regions=tmp_path / "ids.png")
+        assert unlabelled.exit_code == 3
+
+    def test_depth_scale(self, tmp_path: Path) -> None:
+        raw = cv2.imread(str(FRAME / "depth.png"), cv2.IMREAD_UNCHANGED)
+        expected = json.loads(ask(TRUTH["distance"]["question"], "--json").stdout)["value"]
+        cv2.imwrite(str(tmp_path / "tenths.png"), raw // 10)
+        wrong = ask(TRUTH["distance"]["question"], depth=tmp_path / "tenths.png", depth_scale=1)
+        assert wrong.exit_code == 3
+        assert "the depth unit is wrong" in wrong.stderr
+        right = ask(
+            TRUTH["distance"]["question"], "--json", depth=tmp_path / "tenths.png", depth_scale=0.01
+        )
+        assert json.loads(right.stdout)["value"] == pytest.approx(expected, rel=0.02)
+        np.save(tmp_path / "metres.npy", raw.astype(np.float32) / 1000)
+        metres = ask(TRUTH["distance"]["question"], "--json", depth=tmp_path / "metres.npy")
+        assert json.loads(metres.stdout)["value"] == pytest.approx(expected, rel=1e-4)
+
+    def test_broken_files_are_named(self, tmp_path: Path) -> None:
+        broken = tmp_path / "broken.png"
+        broken.write_bytes(b"nonsense")
+        for option in ("rgb", "depth", "regions"):
+            result = ask("How many pallets do you see?", **{option: broken})
+            assert result.exit_code == 3
+            assert result.stderr.startswith(f"BAD_INPUT: {broken}: expected")
+
+    def test_eight_bit_depth_is_refused(self, tmp_path: Path) -> None:
+        size = read_rgb(FRAME / "rgb.jpg").shape[:2]
+        write_image(tmp_path / "depth.png", np.full(size, 80, np.uint8))
+        result = ask("How many pallets do you see?", depth=tmp_path / "depth.png")
+        assert result.exit_code == 3
+        assert "found uint8" in result.stderr
+        assert "give the depth scale" in result.stderr
+
+    @pytest.mark.parametrize(
+        ("changes", "expected"),
+        [
+            ({"rgb": None}, "--rgb"),
+            ({"rgb": "missing.png"}, "missing.png"),
+            ({"intrinsics": "500,500,320"}, "four numbers fx,fy,cx,cy"),
+            ({"intrinsics": "a,b,c,d"}, "four numbers fx,fy,cx,cy"),
+            ({"intrinsics": ""}, "four numbers fx,fy,cx,cy"),
+            ({"depth_scale": "0"}, "metres per unit"),
+            ({"depth_scale": "nan"}, "metres per unit"),
+            ({"depth_scale": "mm"}, "metres per unit"),
+            ({"region_ids": "7;2"}, "such as 7,2"),
+            ({"labels": "pallet"}, "10-59:pallet"),
+            ({"category": "colour"}, "distance, count, left_right, mcq"),
+            ({"answerer": "oracle"}, DEFAULT_ANSWERER),
+            ({"picture": "picture.xyz"}, "use .png or .jpg"),
+        ],
+    )
+    def test_wrong_calls(self, changes: dict[str, object], expected: str) -> None:
+        result = ask("How many pallets do you see?", **changes)
+        assert result.exit_code == 2
+        assert expected in " ".join(result.stderr.replace("│", " ").split())
+        assert not isinstance(result.exception, ValueError)
+
+
+class TestDemo:
+    @pytest.fixture(scope="class")
+    def output(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        return tmp_path_factory.mktemp("demo") / "output"
+
+    @pytest.fixture(scope="class")
+    def done(self, output: Path) -> subprocess.CompletedProcess[str]:
+        return run("demo", "--seed", 0, "--questions", 8, "--output", output)
+
+    def test_answers_are_right_and_written(
+        self, done: subprocess.CompletedProcess[str], output: Path
+    ) -> None:
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "8 of 8 answers right" in done.stdout
+        names = {path.name for path in output.iterdir()}
+        pictures = {f"question_{number:02}.png" for number in range(1, 9)}
+        assert names == {"report.html", "rgb.png", "depth.png", "regions.json", *pictures}
+        assert (output / "report.html").read_text().count("<article") == 8
+
+    def test_the_command_that_it_shows_works(
+        self, done: subprocess.CompletedProcess[str], output: Path
+    ) -> None:
+        command = done.stdout.strip().splitlines()[-1]
+        again = subprocess.run(
+            ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False
+        )
+        assert again.returncode == 0, again.stderr
+        assert again.stdout.strip()
+
+    def test_without_mujoco_it_says_how_to_get_it(self, tmp_path: Path) -> None:
+        (tmp_path / "mujoco.py").write_text("raise ModuleNotFoundError('x', name='mujoco')")
+        path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+        done = run("demo", "--output", tmp_path / "output", PYTHONPATH=path)
+        assert done.returncode == 1
+        assert "pip install smolrgpt[sim]" in done.stderr
+        assert "Traceback" not in done.stderr
+        assert not (tmp_path / "output").exists()
+
+
+class TestDoctor:
+    def test_report_of_this_machine(self) -> None:
+        done = run("doctor", "--json")
+        assert done.returncode == 0, done.stderr
+        checks = {check["name"]: check for check in json.loads(done.stdout)}
+        for name in ("python", "numpy", "cv2", "pycocotools", "mujoco", "rendering", "CPU"):
+            assert checks[name]["verdict"] == "ok", checks[name]
+        assert "64 x 48 pixels" in checks["rendering"]["found"]
+        for check in checks.values():
+            assert check["remedy"] or check["verdict"] == "ok"
+
+
+def test_version() -> None:
+    done = run("--version")
+    assert re.fullmatch(r"smolrgpt \d+\.\d+\.\d+\n", done.stdout)
+
+
+def test_help_lists_the_commands() -> None:
+    done = run("--help")
+    assert done.returncode == 0
+    for command in ("ask", "demo", "doctor"):
+        assert command in done.stdout
+
+
+def test_broken_installation_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "pycocotools.py").write_text("raise ImportError('libGL.so.1: no such file')")
+    path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
+    done = run("doctor", PYTHONPATH=path)
+    assert done.returncode == 1
+    assert "smolrgpt cannot start" in done.stderr
+    assert "pip install --force-reinstall pycocotools" in done.stderr
+    assert "Traceback" not in done.stderr

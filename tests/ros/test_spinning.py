@@ -1,0 +1,42 @@
+"""One bad callback does not end a node."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+import rclpy
+from rclpy.context import Context
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+
+from smolrgpt_ros.spinning import spin
+
+
+def test_executor_goes_on_after_a_callback_that_raises(
+    ros_domain: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    context = Context()
+    rclpy.init(context=context)
+    node = Node("clumsy", context=context)
+    calls: list[int] = []
+    went_on = threading.Event()
+
+    def callback() -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise RuntimeError("the client has gone")
+        went_on.set()
+
+    node.create_timer(0.01, callback)
+    executor = SingleThreadedExecutor(context=context)
+    executor.add_node(node)
+    thread = threading.Thread(target=spin, args=(executor, node.get_logger()))
+    thread.start()
+    assert went_on.wait(5.0)
+    executor.shutdown()
+    thread.join(5.0)
+    assert not thread.is_alive()
+    assert "the client has gone" in capfd.readouterr().err
+    node.destroy_node()
+    rclpy.shutdown(context=context)
