@@ -31,12 +31,19 @@ from smolrgpt_ros.srv import SpatialQuery
 from smolrgpt_core.errors import Status
 from smolrgpt_core.files import write_file
 from smolrgpt_core.question import Category
-from smolrgpt_ros.processes import ProcessGroup, exit_on_signals
+from smolrgpt_ros.processes import EndingSignals, ProcessGroup
 
 ROOT = Path(__file__).resolve().parent.parent
 PROFILE = ROOT / "config" / "fastdds.xml"
 PROFILE_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
+STAGES = ("wait", "convert", "answer")
 INPUTS = ("rgb", "depth", "camera_info", "regions")
+LATENCY_ROWS = {
+    "seen by the client": "client",
+    "waiting for frame and turn": "wait",
+    "decoding the messages": "convert",
+    "in the answerer": "answer",
+}
 START_S = 30.0
 
 
@@ -90,16 +97,17 @@ class Probe:
     def _on_regions(self, message: RegionArray) -> None:
         self._regions = message
 
-    def ask(self, request: SpatialQuery.Request) -> float | None:
-        """Seconds until the answer, None for a refusal."""
+    def ask(self, request: SpatialQuery.Request) -> dict[str, float] | None:
+        """Seconds until the answer, in all and by stage; None for a refusal."""
         started = time.monotonic()
         future = self._client.call_async(request)
         rclpy.spin_until_future_complete(self._node, future, timeout_sec=10.0)
         elapsed_s = time.monotonic() - started
-        status = Status(future.result().answer.status) if future.done() else None
-        if status is Status.OK:
-            return elapsed_s
-        name = status.name if status else "NO_RESPONSE"
+        answer = future.result().answer if future.done() else None
+        if answer and answer.status == Status.OK:
+            stages = {name: getattr(answer, f"latency_{name}") for name in STAGES}
+            return {"client": elapsed_s, **stages}
+        name = Status(answer.status).name if answer else "NO_RESPONSE"
         self.refusals[name] = self.refusals.get(name, 0) + 1
         return None
 
@@ -138,7 +146,7 @@ class Probe:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """One run in the environment of this process."""
-    exit_on_signals()
+    EndingSignals()
     arguments = {"sim_camera_node": ["--ros-args", "-p", f"rate:={options.rate}"]}
     with ProcessGroup() as group:
         for name in ("sim_camera_node", "spatial_query_node"):
@@ -166,7 +174,7 @@ def run(probe: Probe, options: argparse.Namespace) -> dict[str, Any]:
     lost_before, received_before = probe.input_counts("lost"), probe.input_counts("received")
     idle_percent = probe.watch(options.seconds)
     asked = [questions[index % len(questions)] for index in range(options.questions)]
-    latencies_ms = [1e3 * s for s in map(probe.ask, asked) if s is not None]
+    latencies_s = [latency for latency in map(probe.ask, asked) if latency is not None]
     end = time.monotonic() + 60 * options.minutes
     while time.monotonic() < end:
         probe.ask(questions[len(probe.memory_mib) % len(questions)])
@@ -175,9 +183,14 @@ def run(probe: Probe, options: argparse.Namespace) -> dict[str, Any]:
     received, lost = probe.input_counts("received"), probe.input_counts("lost")
     return {
         "cpu_idle_percent": idle_percent,
-        "latency_median_ms": float(np.median(latencies_ms)),
-        "latency_p99_ms": float(np.percentile(latencies_ms, 99)),
-        "answers": len(latencies_ms),
+        "answers": len(latencies_s),
+        "latency_ms": {
+            stage: {
+                "median": 1e3 * float(np.median([latency[stage] for latency in latencies_s])),
+                "p99": 1e3 * float(np.percentile([latency[stage] for latency in latencies_s], 99)),
+            }
+            for stage in ("client", *STAGES)
+        },
         "refusals": probe.refusals,
         "received": {name: received[name] - received_before[name] for name in INPUTS},
         "lost": {name: lost[name] - lost_before[name] for name in INPUTS},
@@ -192,13 +205,16 @@ def measure_in_environment(options: argparse.Namespace, profile: Path | None) ->
     if profile:
         environment[PROFILE_VARIABLE] = str(profile)
     command = [sys.executable, __file__, *sys.argv[1:], "--one-run"]
-    finished = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)
+    finished = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=False)
+    if finished.returncode:
+        sys.exit(finished.returncode)
     return json.loads(finished.stdout.splitlines()[-1])
 
 
 def table(results: dict[str, dict[str, Any]], options: argparse.Namespace) -> Table:
     """The runs side by side."""
-    table = Table(title=f"query node beside a 640x480 camera at {options.rate:g} Hz")
+    title = f"query node beside a 640x480 camera at {options.rate:g} Hz"
+    table = Table(title=title, caption="latency: median / 99th percentile, ms")
     table.add_column("")
     rows: dict[str, list[str]] = {}
     for name, result in results.items():
@@ -206,8 +222,12 @@ def table(results: dict[str, dict[str, Any]], options: argparse.Namespace) -> Ta
         memory = result["memory_mib"]
         cells = {
             "CPU, nobody asks": f"{result['cpu_idle_percent']:.1f} % of a core",
-            "latency, median": f"{result['latency_median_ms']:.1f} ms",
-            "latency, 99th percentile": f"{result['latency_p99_ms']:.1f} ms",
+            **{
+                f"latency, {name}": " / ".join(
+                    f"{result['latency_ms'][stage][key]:.1f}" for key in ("median", "p99")
+                )
+                for name, stage in LATENCY_ROWS.items()
+            },
             "answers": str(result["answers"]),
             "refusals": ", ".join(f"{k} {v}" for k, v in result["refusals"].items()) or "none",
             "memory, first to last": f"{memory[0]:.0f} to {memory[-1]:.0f} MiB",

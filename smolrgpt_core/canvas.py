@@ -58,6 +58,15 @@ def centre_of_area(region: Region) -> Point:
     return float(columns.mean()) + region.box.x, float(rows.mean()) + region.box.y
 
 
+def roomiest_point(region: Region) -> tuple[Point, float]:
+    """The pixel of the mask that is farthest from its edge, and that distance in pixels."""
+    padded = np.pad(region.mask.astype(np.uint8), 1)
+    distances = cv2.distanceTransform(padded, cv2.DIST_L2, cv2.DIST_MASK_3)
+    row, column = np.unravel_index(int(np.argmax(distances)), distances.shape)
+    point = (float(column) - 1 + region.box.x, float(row) - 1 + region.box.y)
+    return point, float(distances[row, column])
+
+
 def text_size(text: str, scale: float) -> tuple[int, int]:
     """(width, height) in pixels; the height is that of capitals, the same for every text."""
     width = cv2.getTextSize(text, FONT, scale, 1)[0][0]
@@ -106,7 +115,7 @@ class Canvas:
     Attributes:
         image: uint8 (H, W, 3) RGB, a copy of what was given.
         unit: factor from sizes for an image of `REFERENCE_SIDE` to this image.
-        occupied: places of names, signs and tips, which no further name may cover.
+        occupied: places of names, signs and lines, which no further name may cover.
     """
 
     def __init__(self, rgb: NDArray[np.uint8]) -> None:
@@ -146,8 +155,7 @@ class Canvas:
             for point in ends:
                 radius = self.pixels(4 + edge / 2)
                 cv2.circle(self.image, point, radius, colour, cv2.FILLED, cv2.LINE_AA)
-        for point in ends:
-            self._keep_free(point, 5)
+        self._keep_free(start, end)
 
     def arrow(self, start: Point, end: Point) -> None:
         """A white arrow with dark edges."""
@@ -158,7 +166,7 @@ class Canvas:
                 self.image, _whole(start), _whole(end), colour, self.pixels(width), cv2.LINE_AA,
                 tipLength=tip,
             )  # fmt: skip
-        self._keep_free(_whole(end), 14)
+        self._keep_free(start, end)
 
     def sign(self, text: str, middle: Point, lettering: Lettering) -> None:
         """Text on a plate, centred at a point as far as the image allows."""
@@ -172,22 +180,24 @@ class Canvas:
             lettering: how.
             required: without a free place, the name is left out (False) or covers others (True).
         """
-        middle = centre_of_area(region)
-        plate = self._plate(region.name, middle, lettering)
-        place = self._free_place(region, plate)
+        point, room = roomiest_point(region)
+        plate = self._plate(region.name, point, lettering)
+        place = self._free_place(region, plate, room)
         if place is None and not required:
             return
         place = place or self._inside(plate)
         if required and not _overlap(place, _grown(region.box, self.pixels(2))):
             start = (place.x + place.width / 2, place.y + place.height / 2)
             colour = lettering.fill
-            cv2.line(self.image, _whole(start), _whole(middle), colour, self.pixels(1), cv2.LINE_AA)
+            cv2.line(self.image, _whole(start), _whole(point), colour, self.pixels(1), cv2.LINE_AA)
         self._write(region.name, place, lettering)
 
-    def _keep_free(self, point: tuple[int, int], radius: float) -> None:
-        """Let no name cover the surroundings of a pixel."""
-        reach = self.pixels(radius)
-        self.occupied.append(Box(point[0] - reach, point[1] - reach, 2 * reach, 2 * reach))
+    def _keep_free(self, start: Point, end: Point) -> None:
+        """Let no name cover the line between two points."""
+        reach = self.pixels(6)
+        steps = max(1, round(np.hypot(end[0] - start[0], end[1] - start[1]) / reach))
+        for x, y in np.linspace(start, end, steps + 1).round().astype(int).tolist():
+            self.occupied.append(Box(x - reach, y - reach, 2 * reach, 2 * reach))
 
     def _plate(self, text: str, middle: Point, lettering: Lettering) -> Box:
         """The place that a text takes with its margins, centred at a point."""
@@ -203,11 +213,11 @@ class Canvas:
         y = max(0, min(box.y, height - box.height))
         return Box(x, y, box.width, box.height)
 
-    def _free_place(self, region: Region, plate: Box) -> Box | None:
+    def _free_place(self, region: Region, plate: Box, room: float) -> Box | None:
         """In a region with enough room, else above, below, or a little off; None if all taken."""
         above = region.box.y - plate.height - plate.y
         below = region.box.y + region.box.height - plate.y
-        best = [0, above, below] if region.box.height > 3 * plate.height else [above, below, 0]
+        best = [0, above, below] if room > plate.height else [above, below, 0]
         columns = [round(plate.width * step) for step in (0, -0.5, 0.5, -1, 1)]
         rows = [round(plate.height * step) for step in (0, -1.2, 1.2, -2.4, 2.4, -3.6, 3.6)]
         further = sorted(itertools.product(columns, rows), key=lambda shift: np.hypot(*shift))

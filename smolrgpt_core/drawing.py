@@ -123,12 +123,14 @@ def name_regions(question_text: str, region_ids: Iterable[int], regions: RegionS
 def _styles(regions: RegionSet, answer: SpatialAnswer) -> dict[int, Style]:
     """How each region of the frame is drawn, the strongest last."""
     rest = FAINT if answer.region_ids else PLAIN
-    styles = {region.id: rest for region in regions if region.id not in answer.region_ids}
-    styles |= {id: ASKED for id in answer.region_ids if id in regions}
-    if answer.region_id is not None and answer.region_id in regions:
-        styles.pop(answer.region_id, None)
-        styles[answer.region_id] = CHOSEN
-    return styles
+    chosen = [id for id in (answer.region_id, *answer.counted_ids) if id is not None]
+    asked = {
+        id: CHOSEN if id in chosen else ASKED
+        for id in (*answer.region_ids, *chosen)
+        if id in regions
+    }
+    styles = {region.id: rest for region in regions if region.id not in asked} | asked
+    return dict(sorted(styles.items(), key=lambda item: item[1].asked + item[1].chosen))
 
 
 def _draw_masks(canvas: Canvas, regions: RegionSet, styles: Mapping[int, Style]) -> None:
@@ -161,29 +163,31 @@ def _dimmed(colour: Colour, brightness: float) -> Colour:
 
 
 def _draw_relation(canvas: Canvas, frame: RGBDFrame, answer: SpatialAnswer) -> None:
-    """What the answer says about two regions, between them."""
-    if not answer.ok or len(answer.region_ids) != 2:
-        return
-    first, second = (frame.regions[id] for id in answer.region_ids)
-    if answer.category is Category.DISTANCE:
-        _draw_distance(canvas, frame, (first, second), answer)
-    elif answer.category is Category.LEFT_RIGHT:
-        _draw_side(canvas, (first, second), answer.side)
+    """What the answer says about one region and the camera, or about two regions."""
+    ids = answer.region_ids
+    if answer.ok and answer.category is Category.DISTANCE and len(ids) in (1, 2):
+        _draw_distance(canvas, frame, answer)
+    if answer.ok and answer.category is Category.LEFT_RIGHT and len(ids) == 2:
+        _draw_side(canvas, (frame.regions[ids[0]], frame.regions[ids[1]]), answer.side)
 
 
-def _draw_distance(
-    canvas: Canvas, frame: RGBDFrame, pair: tuple[Region, Region], answer: SpatialAnswer
-) -> None:
-    """A line between the two 3-D centres with the value in its middle, or above a short line."""
-    pixels = project(answer.centres, frame.intrinsics)
-    start, end = (
-        (float(column), float(row)) if np.isfinite(row + column) else centre_of_area(region)
-        for region, (row, column) in zip(pair, pixels, strict=True)
-    )
-    canvas.line(start, end)
-    short = np.hypot(end[0] - start[0], end[1] - start[1]) < canvas.pixels(110)
-    row = min(start[1], end[1]) - canvas.pixels(20) if short else (start[1] + end[1]) / 2
-    canvas.sign(f"{answer.value:.2f} {answer.unit}", ((start[0] + end[0]) / 2, row), SIGN)
+def _draw_distance(canvas: Canvas, frame: RGBDFrame, answer: SpatialAnswer) -> None:
+    """A line between the 3-D centres with the value in its middle, or above a short line.
+
+    The camera is below the middle of the image.
+    """
+    height, width = frame.depth.shape
+    ends = [(width / 2, float(height))] if len(answer.region_ids) == 1 else []
+    for id, (row, column) in zip(
+        answer.region_ids, project(answer.centres, frame.intrinsics), strict=True
+    ):
+        known = np.isfinite(row + column)
+        ends.append((column, row) if known else centre_of_area(frame.regions[id]))
+    (x1, y1), (x2, y2) = ends
+    canvas.line(*ends)
+    short = np.hypot(x2 - x1, y2 - y1) < canvas.pixels(110)
+    row = min(y1, y2) - canvas.pixels(20) if short else (y1 + y2) / 2
+    canvas.sign(f"{answer.value:.2f} {answer.unit}", ((x1 + x2) / 2, row), SIGN)
 
 
 def _draw_side(canvas: Canvas, pair: tuple[Region, Region], side: Side) -> None:

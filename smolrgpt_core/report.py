@@ -209,7 +209,7 @@ def _error_text(category: Category, error: float, truth: float) -> str:
     if category is Category.COUNT:
         return f"{error:+.0f}" if error else "0"
     share = f" ({abs(error) / truth:.1%})" if truth else ""
-    return f"{error:+.2f} m{share}"
+    return f"{round(error, 2) + 0.0:+.2f} m{share}"
 
 
 def _mark(row: ReportRow) -> Text:

@@ -34,14 +34,21 @@ from smolrgpt_ros.demo_questions import (
     questions_without_answer,
     wrong_answers,
 )
-from smolrgpt_ros.processes import ProcessGroup, exit_on_signals
+from smolrgpt_ros.processes import EndingSignals, ProcessGroup
 from smolrgpt_ros.srv import SpatialQuery
 
 PACKAGE = "smolrgpt_ros"
 VIEWPOINTS = 3
+PICTURES = 4
+"""Annotated images that are put together into one picture."""
 CAMERA_RATE_HZ = 4.0
 READY_TIMEOUT_S = 60.0
 RESPONSE_TIMEOUT_S = 15.0
+STATUSES_AT_START = {
+    Status.NO_RGB, Status.NO_DEPTH, Status.NO_CAMERA_INFO, Status.NO_REGIONS,
+    Status.STALE, Status.OUT_OF_SYNC, Status.TIMEOUT, Status.NOT_ACTIVE,
+}  # fmt: skip
+"""What an answer may say until everything has started."""
 SAFE_DOMAINS = range(1, 102)
 """Domains whose ports lie below those that Linux gives to programs that ask for any port."""
 
@@ -95,9 +102,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def run(options: DemoOptions) -> int:
     """Start the graph, ask, end the graph, report; returns the exit status."""
-    started = time.monotonic()
     console = Console()
-    exit_on_signals()
+    signals = EndingSignals()
     choose_graph()
     try:
         with ProcessGroup() as graph:
@@ -105,19 +111,22 @@ def run(options: DemoOptions) -> int:
             console.print(
                 f"camera and query node started in ROS domain {os.environ['ROS_DOMAIN_ID']}"
             )
-            rows = converse(graph, options)
+            rows = converse(graph, signals, options)
     except DemoError as error:
-        console.print(f"demo failed: {error}", style="bold red", markup=False)
+        console.print(f"demo failed: {error}", style="bold red", markup=False, soft_wrap=True)
         return 1
+    return report(rows, options, console)
+
+
+def report(rows: Sequence[ReportRow], options: DemoOptions, console: Console) -> int:
+    """Print and write the results; returns the exit status."""
     print_report(rows, console)
     console.print(TOLERANCE)
-    write_results(rows, options)
-    for name in ("report.html", "annotated.png"):
-        console.print(f"wrote {options.output / name}", soft_wrap=True)
-    console.print(f"done in {time.monotonic() - started:.0f} s")
+    for path in write_results(rows, options):
+        console.print(f"wrote {path}", soft_wrap=True)
     wrong = wrong_answers(rows)
     for line in wrong:
-        console.print(f"not right: {line}", style="bold red", markup=False)
+        console.print(f"not right: {line}", style="bold red", markup=False, soft_wrap=True)
     return 1 if wrong else 0
 
 
@@ -144,16 +153,23 @@ def start_nodes(graph: ProcessGroup, options: DemoOptions) -> None:
         graph.start(executable, [sys.executable, str(path), "--ros-args", *assignments])
 
 
-def converse(graph: ProcessGroup, options: DemoOptions) -> list[ReportRow]:
+def converse(graph: ProcessGroup, signals: EndingSignals, options: DemoOptions) -> list[ReportRow]:
     """Wait until the graph works, then ask about every viewpoint.
 
     Raises:
         DemoError: the graph is not ready in time, a process ended, or a response is missing.
     """
+
+    def while_waiting() -> None:
+        signals.check()
+        ended = [process.name for process in graph.processes if process.exit_status is not None]
+        if ended:
+            raise DemoError(f"{', '.join(ended)} ended")
+
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    node = DemoNode(RESPONSE_TIMEOUT_S)
+    node = DemoNode(RESPONSE_TIMEOUT_S, while_waiting)
     try:
-        wait_until_ready(node, graph)
+        wait_until_ready(node)
         return ask_everything(node, options)
     except DemoError as error:
         raise DemoError(f"{error}\n{describe(graph)}") from error
@@ -162,30 +178,35 @@ def converse(graph: ProcessGroup, options: DemoOptions) -> list[ReportRow]:
         rclpy.shutdown()
 
 
-def wait_until_ready(node: DemoNode, graph: ProcessGroup) -> None:
+def wait_until_ready(node: DemoNode) -> None:
     """Wait for service, frames, a first answer and its picture.
 
     Raises:
-        DemoError: a process ended, or something is missing when the time is over.
+        DemoError: waiting cannot help, or the time is over.
     """
     deadline = time.monotonic() + READY_TIMEOUT_S
     while missing := _what_is_missing(node):
-        ended = [process.name for process in graph.processes if process.exit_status is not None]
-        if ended:
-            raise DemoError(f"{', '.join(ended)} ended while starting")
         if time.monotonic() > deadline:
             raise DemoError(f"not ready after {READY_TIMEOUT_S:g} s: {missing}")
 
 
 def _what_is_missing(node: DemoNode) -> str:
-    """What the graph still lacks; empty when it works."""
+    """What the graph still lacks; empty when it works.
+
+    Raises:
+        DemoError: waiting cannot help.
+    """
     if not node.wait_for(lambda: node.service_is_there, 0.5):
         return "the service spatial_query is not there"
     if not node.wait_for(lambda: node.newest_stamp() is not None, 0.5):
         return "no frame with regions and ground truth has come"
     answer = node.ask(SpatialQuery.Request(question="How many pallets do you see?"))
-    if Status(answer.status) is not Status.OK:
-        return f"the first answer is {Status(answer.status).name}: {answer.message}"
+    status = Status(answer.status)
+    reason = f"the first answer is {status.name}: {answer.message}"
+    if status in STATUSES_AT_START:
+        return reason
+    if status is not Status.OK:
+        raise DemoError(reason)
     return "" if node.picture(answer) is not None else "no annotated image has come"
 
 
@@ -195,7 +216,7 @@ def ask_everything(node: DemoNode, options: DemoOptions) -> list[ReportRow]:
     used_kinds: set[str] = set()
     views = node.viewpoints(options.viewpoints, READY_TIMEOUT_S)
     for turn, seen in enumerate(views):
-        view = node.snapshot(seen.key, READY_TIMEOUT_S)
+        view = node.snapshot(seen.viewpoint, READY_TIMEOUT_S)
         questions = questions_about(view.regions, view.truth, turn, options.seed, used_kinds)
         rows += [ask(node, question, view) for question in questions]
     rows += [ask(node, question, view) for question in questions_without_answer()]
@@ -227,18 +248,20 @@ def describe(graph: ProcessGroup) -> str:
     )
 
 
-def write_results(rows: Sequence[ReportRow], options: DemoOptions) -> None:
-    """Write the page and the picture into the output folder."""
+def write_results(rows: Sequence[ReportRow], options: DemoOptions) -> list[Path]:
+    """Write page and picture into the output folder; returns their paths."""
+    page, picture = options.output / "report.html", options.output / "annotated.png"
     noise = "with sensor noise" if options.noise else "without sensor noise"
     write_html_report(
         rows,
-        options.output / "report.html",
+        page,
         "Questions to a simulated warehouse",
         f"Asked over the ROS 2 service /spatial_query about scene {options.seed}, {noise}. "
         f"{TOLERANCE}",
     )
-    pictures = [row.image for row in rows if row.image is not None]
-    write_image(options.output / "annotated.png", mosaic(pictures[:4]))
+    images = [row.image for row in rows if row.image is not None]
+    write_image(picture, mosaic(images[:PICTURES]))
+    return [page, picture]
 
 
 def mosaic(pictures: Sequence[NDArray[np.uint8]], columns: int = 2) -> NDArray[np.uint8]:

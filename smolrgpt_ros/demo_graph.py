@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
-from rclpy.serialization import serialize_message
 from sensor_msgs.msg import Image
 
 from smolrgpt_core.regions import RegionSet
@@ -30,6 +29,9 @@ from smolrgpt_ros.msg import RegionArray, SpatialAnswer
 from smolrgpt_ros.msg import SceneTruth as SceneTruthMessage
 from smolrgpt_ros.srv import SpatialQuery
 from smolrgpt_ros.truth_conversions import truth_from_message
+
+Viewpoint = tuple[tuple[int, float, float, float], ...]
+"""Id and centre in the optical frame of every object: where the camera is, as far as it matters."""
 
 KEPT_FRAMES = 20
 MAX_FRAME_AGE_S = 10
@@ -47,12 +49,12 @@ class Snapshot:
 
     Attributes:
         stamp_ns: of the frame.
-        key: the same for all frames from one viewpoint.
+        viewpoint: the same for all frames from one place.
         regions, truth: of the frame.
     """
 
     stamp_ns: int
-    key: bytes
+    viewpoint: Viewpoint
     regions: RegionSet
     truth: SceneTruth
 
@@ -62,11 +64,13 @@ class DemoNode(Node):
 
     Args:
         timeout_s: for the answer to one question.
+        while_waiting: is called again and again during each wait; may raise.
     """
 
-    def __init__(self, timeout_s: float) -> None:
+    def __init__(self, timeout_s: float, while_waiting: Callable[[], None]) -> None:
         super().__init__("demo")
         self._timeout_s = timeout_s
+        self._while_waiting = while_waiting
         self._regions: dict[int, RegionArray] = {}
         self._truths: dict[int, SceneTruthMessage] = {}
         self._picture: Image | None = None
@@ -95,6 +99,7 @@ class DemoNode(Node):
         while not condition():
             if time.monotonic() > deadline:
                 return False
+            self._while_waiting()
             self._executor.spin_once(timeout_sec=0.05)
         return True
 
@@ -103,14 +108,16 @@ class DemoNode(Node):
         """Whether somebody offers the service."""
         return bool(self._client.service_is_ready())
 
-    def newest_stamp(self, key: bytes | None = None) -> int | None:
+    def newest_stamp(self, viewpoint: Viewpoint | None = None) -> int | None:
         """Stamp in nanoseconds of the newest frame with regions and truth.
 
         Args:
-            key: of the viewpoint that it must show; None: any.
+            viewpoint: that it must show; None: any.
         """
         stamps = self._regions.keys() & self._truths.keys()
-        return max((t for t in stamps if key in (None, _key(self._truths[t]))), default=None)
+        return max(
+            (t for t in stamps if viewpoint in (None, _viewpoint(self._truths[t]))), default=None
+        )
 
     def viewpoints(self, count: int, timeout_s: float) -> list[Snapshot]:
         """The viewpoints that the camera shows in turn, those with most regions first.
@@ -120,29 +127,29 @@ class DemoNode(Node):
         Raises:
             DemoError: so many did not come in time.
         """
-        seen: dict[bytes, Snapshot] = {}
+        seen: dict[Viewpoint, Snapshot] = {}
 
         def all_seen() -> bool:
             stamp_ns = self.newest_stamp()
             if stamp_ns is not None:
                 view = self._snapshot(stamp_ns)
-                seen[view.key] = view
+                seen[view.viewpoint] = view
             return len(seen) >= count
 
         if not self.wait_for(all_seen, timeout_s):
             raise DemoError(f"{len(seen)} of {count} viewpoints came within {timeout_s:g} s")
-        return sorted(seen.values(), key=lambda view: (-len(view.regions), view.key))
+        return sorted(seen.values(), key=lambda view: (-len(view.regions), view.viewpoint))
 
-    def snapshot(self, key: bytes, timeout_s: float) -> Snapshot:
+    def snapshot(self, viewpoint: Viewpoint, timeout_s: float) -> Snapshot:
         """A fresh frame of a viewpoint.
 
         Raises:
             DemoError: none came in time.
         """
         before = self.newest_stamp() or 0
-        if not self.wait_for(lambda: (self.newest_stamp(key) or 0) > before, timeout_s):
+        if not self.wait_for(lambda: (self.newest_stamp(viewpoint) or 0) > before, timeout_s):
             raise DemoError(f"no frame of this viewpoint came within {timeout_s:g} s")
-        stamp_ns = self.newest_stamp(key)
+        stamp_ns = self.newest_stamp(viewpoint)
         assert stamp_ns is not None
         return self._snapshot(stamp_ns)
 
@@ -150,7 +157,7 @@ class DemoNode(Node):
         truth = self._truths[stamp_ns]
         return Snapshot(
             stamp_ns,
-            _key(truth),
+            _viewpoint(truth),
             regions_from_array(self._regions[stamp_ns]),
             truth_from_message(truth),
         )
@@ -183,10 +190,9 @@ class DemoNode(Node):
         return rgb_from_image(self._picture) if came and self._picture else None
 
 
-def _key(truth: SceneTruthMessage) -> bytes:
-    """Everything but the header."""
-    message = SceneTruthMessage(seed=truth.seed, objects=truth.objects)
-    return bytes(serialize_message(message))
+def _viewpoint(truth: SceneTruthMessage) -> Viewpoint:
+    centres = [(item.id, item.pose.position) for item in truth.objects]
+    return tuple((id, centre.x, centre.y, centre.z) for id, centre in centres)
 
 
 def _keep(messages: dict, message: RegionArray | SceneTruthMessage) -> None:

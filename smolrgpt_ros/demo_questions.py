@@ -160,8 +160,8 @@ def compare(truth: QuestionWithTruth, answer: SpatialAnswer) -> tuple[str, bool]
     """How far an answer is from the truth, in words, and whether it counts as right."""
     if truth.category is Category.DISTANCE and truth.value is not None:
         error_m = answer.value - truth.value
-        share = f" ({error_m / truth.value:+.1%})" if truth.value else ""
-        return f"{error_m:+.2f} m{share}", abs(error_m) <= DISTANCE_TOLERANCE * truth.value
+        error = f"{error_m / truth.value:+.1%}" if truth.value else f"{error_m:+.2f} m"
+        return error, abs(error_m) <= DISTANCE_TOLERANCE * truth.value
     if truth.category is Category.COUNT and truth.value is not None:
         return f"{answer.value - truth.value:+.0f}", answer.value == truth.value
     if truth.category is Category.LEFT_RIGHT:
@@ -174,7 +174,7 @@ def compare(truth: QuestionWithTruth, answer: SpatialAnswer) -> tuple[str, bool]
 def _true_text(question: DemoQuestion, regions: RegionSet) -> str:
     truth = question.truth
     if truth is None:
-        return question.status.name
+        return "no answer"
     return _text(question.category, truth.value, truth.region_id, truth.side, regions)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 from rclpy.serialization import deserialize_message
@@ -22,6 +23,7 @@ from smolrgpt_ros.conversions import (
 )
 from smolrgpt_ros.frame_buffer import FrameSamples
 from smolrgpt_ros.msg import RegionArray
+from smolrgpt_ros.serialized import without_stamp
 
 KEPT_FRAMES = 4
 """Decoded frames that are kept, so that questions about the same moment decode it once."""
@@ -50,7 +52,7 @@ class FrameDecoder:
         self._region_source = region_source
         self._depth_scale = depth_scale
         self._instance_labels = instance_labels
-        self._kept: OrderedDict[FrameSamples, DecodedFrame] = OrderedDict()
+        self._kept: OrderedDict[tuple[Hashable, ...], DecodedFrame] = OrderedDict()
 
     def decode(self, samples: FrameSamples) -> tuple[DecodedFrame, bool]:
         """The frame, and whether it had to be decoded.
@@ -58,10 +60,12 @@ class FrameDecoder:
         Raises:
             SpatialError: BAD_INPUT when a message cannot be used.
         """
-        if samples in self._kept:
-            return self._kept[samples], False
-        decoded = self._decode(samples)
-        self._kept[samples] = decoded
+        # A later message with the same calibration may have become the nearest one since.
+        calibration = without_stamp(samples.camera_info.payload)
+        key = (samples.rgb, samples.depth, samples.regions, calibration)
+        if key in self._kept:
+            return self._kept[key], False
+        decoded = self._kept[key] = self._decode(samples)
         if len(self._kept) > KEPT_FRAMES:
             self._kept.popitem(last=False)
         return decoded, True

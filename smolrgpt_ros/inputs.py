@@ -6,7 +6,6 @@ most frames are never asked about.
 
 from __future__ import annotations
 
-import struct
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,9 +25,9 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, Image
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_ros.conversions import NANOSECONDS
 from smolrgpt_ros.frame_buffer import INPUTS, FrameBuffer, FrameUnavailableError
 from smolrgpt_ros.msg import RegionArray
+from smolrgpt_ros.serialized import read_stamp_ns
 from smolrgpt_ros.spinning import spin
 
 QUEUE_DEPTH = 5
@@ -59,16 +58,6 @@ def input_topics(node: Node, region_source: str) -> dict[str, str]:
         name: node.resolve_topic_name(topic)
         for name, (topic, _) in input_types(region_source).items()
     }
-
-
-def read_stamp_ns(serialized: bytes) -> int:
-    """Stamp of a serialized message whose first field is a std_msgs/Header, in nanoseconds.
-
-    CDR starts with four bytes of which the second tells the byte order; the stamp follows.
-    """
-    order = "<" if serialized[1] & 1 else ">"
-    seconds, nanoseconds = struct.unpack_from(f"{order}iI", serialized, 4)
-    return seconds * NANOSECONDS + nanoseconds
 
 
 class SensorInputs:

@@ -19,15 +19,26 @@ LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 """Only Linux tells a child of the death of its parent."""
 
 
-def exit_on_signals() -> None:
-    """Make SIGINT and SIGTERM raise SystemExit once, so that every `with` block is left."""
-    for number in ENDING_SIGNALS:
-        signal.signal(number, _exit)
+class EndingSignals:
+    """Makes SIGINT and SIGTERM raise SystemExit, so that every `with` block is left."""
 
+    def __init__(self) -> None:
+        self._received: int | None = None
+        for number in ENDING_SIGNALS:
+            signal.signal(number, self._exit)
 
-def _exit(number: int, frame: FrameType | None) -> None:
-    ignore_signals()
-    sys.exit(128 + number)
+    def _exit(self, number: int, frame: FrameType | None) -> None:
+        self._received = number
+        self.check()
+
+    def check(self) -> None:
+        """Raise SystemExit if a signal came; for loops that wait.
+
+        The one raised when the signal came is lost where Python ignores exceptions, such as in
+        a destructor.
+        """
+        if self._received is not None:
+            sys.exit(128 + self._received)
 
 
 def ignore_signals() -> None:

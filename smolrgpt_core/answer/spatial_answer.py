@@ -48,6 +48,7 @@ class SpatialAnswer:
         text: the answer as a sentence; empty when there is none.
         value: distance in metres or number of objects; None for the other categories.
         region_id: the chosen region (mcq); None for the other categories.
+        counted_ids: the regions that were counted, for an answerer that can say; else empty.
         side: the side (left_right); NONE for the other categories.
         confidence: 0 to 1, NaN where the answerer has no measure of it.
         geometric_value: what metric depth says to a question with a value; None if unknown.
@@ -64,6 +65,7 @@ class SpatialAnswer:
     text: str = ""
     value: float | None = None
     region_id: int | None = None
+    counted_ids: tuple[int, ...] = ()
     side: Side = Side.NONE
     confidence: float = float("nan")
     geometric_value: float | None = None

@@ -20,6 +20,7 @@ from smolrgpt_core.doctor import Check, Verdict, examine, healthy
 app = typer.Typer(
     help="Spatial questions about the regions of an RGB-D image.",
     no_args_is_help=True,
+    add_completion=False,
     pretty_exceptions_show_locals=False,
 )
 app.command()(ask)
@@ -42,7 +43,10 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def common(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print it.")
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
     ] = False,
 ) -> None:
     """Spatial questions about the regions of an RGB-D image."""
@@ -62,11 +66,12 @@ def doctor(
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
     else:
-        Console().print(_table(checks))
+        Console().print(doctor_table(checks))
     raise typer.Exit(0 if healthy(checks) else 1)
 
 
-def _table(checks: list[Check]) -> Table:
+def doctor_table(checks: list[Check]) -> Table:
+    """What the doctor found, group by group."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)

@@ -64,7 +64,8 @@ def ask(
         answer = SpatialAnswer.refusal(error, spatial_question)
     text = spatial_question.text if spatial_question else question
     if picture is not None and frame is not None:
-        write_image(picture, draw_answer(frame, text, answer))
+        with options.writing("--picture"):
+            write_image(picture, draw_answer(frame, text, answer))
     print_answer(answer, text, as_json)
     if not answer.ok:
         raise typer.Exit(NO_ANSWER)

@@ -16,7 +16,7 @@ from rich.console import Console
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER, make_answerer
-from smolrgpt_core.cli.options import AnswererName, parsed
+from smolrgpt_core.cli.options import AnswererName, parsed, writing
 from smolrgpt_core.data.drafts import Style
 from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
 from smolrgpt_core.drawing import draw_answer, draw_regions
@@ -43,7 +43,7 @@ QuestionCount = Annotated[int, typer.Option(help="How many questions.", min=1, m
 def demo(
     seed: Seed = 0,
     noise: Noise = False,
-    output: Output = Path("output"),
+    output: Output = Path("output/offline_demo"),
     questions: QuestionCount = 12,
     answerer: AnswererName = DEFAULT_ANSWERER,
 ) -> None:
@@ -63,7 +63,8 @@ def demo(
     rows = [answered_row(chosen_answerer, seen.frame, question) for question in asked]
     print_report(rows, console)
     subtitle = f"Seed {seed}, {'with' if noise else 'without'} sensor noise, answerer {answerer}."
-    write_results(output, rows, seen.frame, subtitle)
+    with writing("--output"):
+        write_results(output, rows, seen.frame, subtitle)
     typer.echo(f"\nReport: {output / 'report.html'}\n\nAsk more about the same image:\n")
     typer.echo(ask_command(output, seen.frame, rows[0].question if rows else ""))
     if not all(row.within_tolerance for row in rows):

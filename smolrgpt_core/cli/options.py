@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -73,6 +74,15 @@ def parsed(option: str, parse: Callable[[str], Value], text: str) -> Value:
         return parse(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+@contextmanager
+def writing(option: str) -> Iterator[None]:
+    """A place where nothing can be written is a wrong call as well."""
+    try:
+        yield
+    except OSError as error:
+        raise typer.BadParameter(f"cannot be written: {error}", param_hint=option) from error
 
 
 def parse_intrinsics(text: str) -> tuple[float, ...]:

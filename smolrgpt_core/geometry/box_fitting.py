@@ -139,7 +139,12 @@ def fit_box(
     depth = surface.depth[::step]
     points = rays * depth[:, None] + [0.0, 0.0, plane.camera_height]
     depth_std = plane.noise * depth**2
-    yaw = best_yaw(points[:, :2], 1 / (depth_std + 0.02), points[:, :2], config.yaw_cap_m + 2 * float(np.median(depth_std)))
+    yaw = best_yaw(
+        points[:, :2],
+        1 / (depth_std + 0.02),
+        points[:, :2],
+        config.yaw_cap_m + 2 * float(np.median(depth_std)),
+    )
     corner = _near_corner(points, rays, depth, depth_std, yaw, plane)
     touch = _touch(surface.outline, corner, yaw, plane, config.rough_m)
     turned = np.concatenate([turn(points[:, :2], yaw), points[:, 2:]], axis=1)
@@ -238,7 +243,9 @@ def _find_slack(seen, touch, corner, yaw, plane, frame, depth_std, config) -> Se
         at_side = np.abs(touch.points[:, axis] - bound) < 0.1
         heights = touch.points[at_side, 2] if at_side.any() else touch.points[:, 2]
         levels = np.quantile(np.minimum(heights, corner.top), (0.1, 0.5, 0.9))
-        slack[axis, side] = _slack(axis, side, seen.bounds, levels, yaw, plane, frame, tolerance, config)
+        slack[axis, side] = _slack(
+            axis, side, seen.bounds, levels, yaw, plane, frame, tolerance, config
+        )
     return replace(seen, slack=slack)
 
 

@@ -183,7 +183,9 @@ def _trace_outline(
         parts.append(np.stack([rows, columns], axis=1) + np.array(step) / 2 + [window.y, window.x])
     pixels = np.concatenate(parts)
     rays = pixel_rays(pixels[:, 0], pixels[:, 1], frame.intrinsics)
-    return Outline(pixels, rays, np.concatenate(inner), np.concatenate(depths), np.concatenate(edges))
+    return Outline(
+        pixels, rays, np.concatenate(inner), np.concatenate(depths), np.concatenate(edges)
+    )
 
 
 def _grow(box: Box, image_size: tuple[int, int], margin: int = 3) -> Box:

@@ -223,17 +223,12 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
 
         Arguments and errors as in `SmolRGPTForConditionalGeneration.forward`.
         """
-        given = {
-            "pixel_values": pixel_values,
-            "depth_values": depth_values,
-            "region_masks": region_masks,
-        }
-        for name, entries in given.items():
-            if entries is not None and len(entries) != len(input_ids):
-                raise ValueError(
-                    f"{name} must have one entry for each of the {len(input_ids)} rows of "
-                    f"input_ids, got {len(entries)}"
-                )
+        _check_rows(
+            len(input_ids),
+            pixel_values=pixel_values,
+            depth_values=depth_values,
+            region_masks=region_masks,
+        )
         weights = region_weights(region_masks or [], self.config)
         counts = [len(of_image) for of_image in weights]
         if any(counts) and (pixel_values is None or depth_values is None):
@@ -391,27 +386,9 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
                 input_ids, pixel_values, depth_values, region_masks
             )
             # Padding must not be guessed from the ids: its id also ends every turn.
-            kwargs.setdefault("attention_mask", torch.ones_like(input_ids))
+            if kwargs.get("attention_mask") is None:
+                kwargs["attention_mask"] = torch.ones_like(input_ids)
         return super().generate(input_ids, *args, **kwargs)  # type: ignore[misc]
-
-    def prepare_inputs_for_generation(  # type: ignore[override]
-        self,
-        input_ids: torch.Tensor,
-        inputs_embeds: torch.Tensor | None = None,
-        is_first_iteration: bool | None = False,
-        **kwargs: Any,
-    ) -> dict[str, Any]:
-        """Inputs of one step; without a cache, the embeddings of prompt and new tokens together."""
-        if inputs_embeds is not None and not kwargs.get("use_cache", True):
-            new_ids = input_ids[:, inputs_embeds.shape[1] :]
-            new_embeds = self.get_input_embeddings()(new_ids)
-            inputs_embeds, is_first_iteration = torch.cat([inputs_embeds, new_embeds], dim=1), True
-        return super().prepare_inputs_for_generation(  # type: ignore[misc]
-            input_ids,  # type: ignore[arg-type]
-            inputs_embeds=inputs_embeds,
-            is_first_iteration=is_first_iteration,
-            **kwargs,
-        )
 
 
 def _loading_problems(info: Mapping[str, Any]) -> list[str]:
@@ -424,6 +401,16 @@ def _loading_problems(info: Mapping[str, Any]) -> list[str]:
             for key, found, wanted in sorted(info["mismatched_keys"])
         ),
     ]
+
+
+def _check_rows(rows: int, **entries: Sequence[Any] | torch.Tensor | None) -> None:
+    """Refuse images or masks that are not as many as the rows of input_ids."""
+    for name, values in entries.items():
+        if values is not None and len(values) != rows:
+            raise ValueError(
+                f"{name} must have one entry for each of the {rows} rows of input_ids, got "
+                f"{len(values)}"
+            )
 
 
 def _fill(

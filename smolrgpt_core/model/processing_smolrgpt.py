@@ -119,6 +119,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         *,
         return_labels: bool = False,
         padding_side: str = "left",
+        return_tensors: str = "pt",
     ) -> BatchFeature:
         """A batch for `SmolRGPTForConditionalGeneration`.
 
@@ -134,7 +135,8 @@ class SmolRGPTProcessor(ProcessorMixin):
                 floats in metres; 0, NaN and infinity = no reading.
             masks: the masks of an image, see `prepare_masks`.
             return_labels: add `labels`: the ids of the assistant's answers, -100 elsewhere.
-            padding_side: "left" for generation, "right".
+            padding_side: "left" for generation, or "right".
+            return_tensors: "pt", there is no other kind.
 
         Returns:
             input_ids, attention_mask (B, T) int64; pixel_values, depth_values float32 (B, 3, S, S)
@@ -147,7 +149,9 @@ class SmolRGPTProcessor(ProcessorMixin):
                 none.
             ValueError: when the lists have different lengths.
         """
-        if isinstance(text, str) or (len(text) and isinstance(text[0], Mapping)):
+        if return_tensors != "pt":
+            raise ValueError(f'return_tensors must be "pt", got {return_tensors!r}')
+        if _is_one_conversation(text):
             text = [text]
             images, depth, masks = (
                 None if item is None else [item] for item in (images, depth, masks)
@@ -320,6 +324,12 @@ class SmolRGPTProcessor(ProcessorMixin):
             new = self.tokenizer(text, add_special_tokens=False)["input_ids"]
             ids += new
             labels += new if is_answer else [IGNORED_LABEL] * len(new)
+        limit = getattr(self.config.text_config, "max_position_embeddings", len(ids))
+        if len(ids) > limit:
+            raise _bad_question(
+                f"image, text and regions make {len(ids)} tokens, the language model takes "
+                f"{limit}; ask a shorter question or about fewer regions"
+            )
         if with_labels and conversation[-1]["role"] != "assistant":
             raise _bad_question(
                 "a conversation to train on must end with the assistant's answer, this one ends "
@@ -379,15 +389,22 @@ def _as_masks(masks: Any) -> MasksOfImage:
     """The masks of one image in a form of the kernels: instance images get their ids."""
     if masks is None:
         return []
-    values = masks.cpu().numpy() if isinstance(masks, torch.Tensor) else masks
-    if isinstance(values, np.ndarray) and values.ndim == 2:
-        return kernels.LabelImage(values, [int(id) for id in np.unique(values) if id != 0])
+    if isinstance(masks, (np.ndarray, torch.Tensor)) and masks.ndim == 2:
+        labels = _as_array(masks)
+        return kernels.LabelImage(labels, [int(id) for id in np.unique(labels) if id != 0])
     return masks
+
+
+def _is_one_conversation(text: Any) -> bool:
+    """Whether this is a question or a list of messages, not a list of such."""
+    return isinstance(text, (str, Mapping)) or any(isinstance(item, Mapping) for item in text)
 
 
 def _as_conversation(text: Any) -> Sequence[Message]:
     """Messages of a question or a list of messages, with their types checked."""
     messages = [{"role": "user", "content": text}] if isinstance(text, str) else text
+    if isinstance(messages, Mapping):
+        messages = [messages]
     for message in messages:
         if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
             raise _bad_question(
@@ -399,11 +416,15 @@ def _as_conversation(text: Any) -> Sequence[Message]:
     return messages
 
 
+def _as_array(values: Any) -> NDArray:
+    return values.numpy(force=True) if isinstance(values, torch.Tensor) else np.asarray(values)
+
+
 def _as_rgb(image: Any) -> NDArray[np.uint8]:
     """uint8 (H, W, 3) of an array, tensor or PIL image."""
     if hasattr(image, "convert"):
         image = image.convert("RGB")
-    pixels = np.asarray(image)
+    pixels = _as_array(image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise _bad_input(
             f"an image must be uint8 (height, width, 3) in RGB order, got {pixels.dtype} "
@@ -414,7 +435,7 @@ def _as_rgb(image: Any) -> NDArray[np.uint8]:
 
 def _as_depth(depth: Any) -> NDArray:
     """(H, W) of an array, tensor or PIL image; a grey image may come with equal channels."""
-    values = np.asarray(depth)
+    values = _as_array(depth)
     if values.ndim == 3 and values.shape[2] in (1, 3) and np.all(values == values[..., :1]):
         values = values[..., 0]
     if values.ndim != 2 or values.dtype.kind not in "uif" or not values.size:

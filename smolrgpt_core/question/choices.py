@@ -96,7 +96,9 @@ def _candidates(
         # "Are pallets 3 and 4 the leftmost ones?" is no choice between them.
         raise bad_question(f'which one of {names_of(bare)}? Ask with "which"')
     targets = find_targets(candidates, lists, resolver, excluded)
-    if len(targets.ids) == 1 and targets.ids not in resolver.expanded.values():
+    asked_itself = any(item.asked and item.single for item in candidates)
+    if len(targets.ids) == 1 and targets.ids not in resolver.expanded.values() and not asked_itself:
+        # "Which pallet is closest pallet 3" lacks a word, and is no choice from pallet 3.
         raise bad_question(f"{names_of([*candidates, *lists])} leaves nothing to choose from")
     return targets
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -153,7 +153,7 @@ def _next_token(
     words: list[_Word],
     position: int,
     nouns: Phrases,
-    ids: Any,
+    ids: Iterator[int],
     text: str,
     determiner: str,
 ) -> tuple[Token, int]:
@@ -167,7 +167,7 @@ def _next_token(
     return token, position + length
 
 
-def _single(words: list[_Word], position: int, ids: Any) -> Meaning | None:
+def _single(words: list[_Word], position: int, ids: Iterator[int]) -> Meaning | None:
     """Numbers and placeholders; None for anything that may be part of a phrase."""
     key = words[position].key
     if key == MASK:

@@ -302,7 +302,7 @@ _FIXED: tuple[tuple[Kind, Any, str], ...] = (
         "|choice|option|candidate|from each other|each other|from one another|apart|away"
         "|separates|separate|separated"
         "|metres|meters|metre|meter|m|in metres|in meters|in m|measured in metres"
-        "|measured in meters|or not|yes or no|'|\"|.|?|!|(|)",
+        "|measured in meters|or not|yes or no|hello|hi|thanks|thank you|'|\"|.|?|!|(|)",
     ),
 )
 
@@ -319,13 +319,14 @@ def _side_phrases() -> Phrases:
         outermost = Meaning(Kind.SUPERLATIVE, Superlative(criterion))
         for phrase in (f"{side}most", f"{side} most", f"most {side}", f"most to {side}"):
             phrases[tuple(phrase.split())] = outermost
-        degrees = (("furthest", "farthest", "closest", "nearest"), ("further", "farther", "more"))
-        for words, meaning in (
-            (degrees[0], outermost),
-            (degrees[1], Meaning(Kind.SUPERLATIVE, Superlative(criterion, of_two=True))),
+        of_two = Meaning(Kind.SUPERLATIVE, Superlative(criterion, of_two=True))
+        for degrees, leads, meaning in (
+            (("furthest", "farthest"), ("", "to", "on"), outermost),
+            (("closest", "nearest"), ("to",), outermost),
+            (("further", "farther", "more"), ("", "to", "on"), of_two),
         ):
-            for word, lead, name in product(words, ("", "to", "on"), names):
-                phrases[tuple(f"{word} {lead} {name}".split())] = meaning
+            for degree, lead, name in product(degrees, leads, names):
+                phrases[tuple(f"{degree} {lead} {name}".split())] = meaning
     return phrases
 
 

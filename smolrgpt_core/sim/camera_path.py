@@ -20,12 +20,12 @@ from smolrgpt_core.sim.config import WarehouseConfig
 from smolrgpt_core.sim.hall import Hall
 from smolrgpt_core.sim.objects import SceneObject
 
-CANDIDATES = 10
-PHASES = 12
+CANDIDATES = 16
+PHASES = 8
 ESTIMATE_INTRINSICS = CameraIntrinsics.from_vertical_fov(96, 72, 60.0)
 NOTICEABLE_PIXELS = 10
-CLEAR_SHARE = 0.3
-"""An object of which less is visible adds nothing to an overview."""
+CLEAR_SHARE = 0.4
+"""An object of which this share is visible counts as clearly seen in an overview."""
 NEAR_M = 0.3
 PIXEL_LIMIT = 16000.0
 """Coordinates that OpenCV still draws."""
@@ -136,8 +136,10 @@ def overview_score(
     shown = [item for item in objects if shares.get(item.id, 0.0) >= CLEAR_SHARE]
     kinds = {(item.label, item.loaded) for item in shown}
     standing = sum(item.label in ("pallet", "transporter") for item in shown)
-    buffers = sum(shares.get(item.id, 0.0) for item in objects if item.label == "buffer")
-    return standing + 4.0 * len(kinds) + 5.0 * buffers
+    buffers = [shares.get(item.id, 0.0) for item in objects if item.label == "buffer"]
+    # Sums favour one buffer right in front; what makes a picture rich is seeing two of them.
+    second_best = sorted([0.0, 0.0, *buffers])[-2]
+    return standing + 4.0 * len(kinds) + 50.0 * min(second_best, CLEAR_SHARE)
 
 
 def estimate_visible_shares(

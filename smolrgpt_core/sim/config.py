@@ -60,7 +60,7 @@ class WarehouseConfig:
     pallets: tuple[int, int] = (14, 26)
     pallet_share_in_buffer: float = 0.55
     pallet_share_on_edge: float = 0.08
-    pallet_share_stacked: float = 0.15
+    pallet_share_stacked: float = 0.12
     pallet_share_empty: float = 0.12
     load_height_m: tuple[float, float] = (0.2, 1.6)
     transporters: tuple[int, int] = (2, 5)

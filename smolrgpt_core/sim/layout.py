@@ -17,7 +17,6 @@ from smolrgpt_core.sim.hall import Hall, draw_hall
 from smolrgpt_core.sim.objects import SceneObject
 from smolrgpt_core.sim.pallets import (
     LOAD_KINDS,
-    PALLET_HEIGHT_M,
     PALLET_MODELS,
     STACKABLE_LOADS,
     PalletModel,
@@ -35,6 +34,8 @@ from smolrgpt_core.sim.transporters import (
 LANE_WIDTH_M = 2.6
 """Strip along the south wall that stays free for the camera."""
 BAY_GAP_M = 0.02
+CORNER_M = 2.0
+"""Free length between rows of bays along two walls."""
 WALL_GAP_M = 0.35
 PALLET_CLEARANCE_M = 0.1
 TRANSPORTER_CLEARANCE_M = 0.3
@@ -52,6 +53,7 @@ class _Bounds:
     y: tuple[float, float]
 
     def contains(self, footprint: Footprint) -> bool:
+        """Whether a rectangle lies inside completely."""
         corners = footprint.corners
         low, high = (self.x[0], self.y[0]), (self.x[1], self.y[1])
         return bool(np.all(corners >= low) and np.all(corners <= high))
@@ -90,7 +92,7 @@ class _Layout:
     # Shelves
 
     def place_shelves(self) -> None:
-        """A row of bays along the north wall; what does not fit goes along the east wall."""
+        """Bays along the north wall and, with more of them, along the east or west wall."""
         count = self._draw(self.config.shelves)
         spots = self._shelf_spots()
         if len(spots) < self.config.shelves[0]:
@@ -105,18 +107,18 @@ class _Layout:
         """(x, y, yaw) of all places for bays, the most wanted first."""
         pitch = BAY_WIDTH_M + BAY_GAP_M
         north_y = self.hall.width_m / 2 - WALL_GAP_M - BAY_DEPTH_M / 2
-        east_x = self.hall.length_m / 2 - WALL_GAP_M - BAY_DEPTH_M / 2
-        room = self.hall.length_m - 2 * (BAY_DEPTH_M + 2.5)
+        side_x = self.hall.length_m / 2 - WALL_GAP_M - BAY_DEPTH_M / 2
+        room = self.hall.length_m - 2 * (BAY_DEPTH_M + CORNER_M)
         columns = int(room / pitch)
         north = [((index + 0.5) * pitch - columns * pitch / 2) for index in range(columns)]
         north.sort(key=abs)
-        low, high = self._lane_end() + 0.8, north_y - BAY_DEPTH_M / 2 - 1.8
+        low, high = self._lane_end() + 0.8, north_y - BAY_DEPTH_M / 2 - CORNER_M
         rows = max(int((high - low) / pitch), 0)
         side = self.rng.choice([-1.0, 1.0])
-        east = [high - (index + 0.5) * pitch for index in range(rows)]
+        along = [high - (index + 0.5) * pitch for index in range(rows)]
         first = self.rng.integers(3, 7)
         spots = [(x, north_y, 0.0) for x in north]
-        sides = [(side * east_x, y, -side * np.pi / 2) for y in east]
+        sides = [(side * side_x, y, -side * np.pi / 2) for y in along]
         return spots[:first] + sides + spots[first:]
 
     # Buffers
@@ -153,13 +155,13 @@ class _Layout:
     # Transporters
 
     def place_transporters(self) -> None:
-        """Vehicles on free floor, some in a buffer, some with a pallet."""
+        """Vehicles on free floor or in a buffer, some loaded; the first two in the middle."""
         count = self._draw(self.config.transporters)
         loaded = self._which_are_loaded(count)
         for index, id in enumerate(LABEL_ID_RANGES["transporter"][:count]):
             kind = list(TransporterKind)[self.rng.integers(len(TransporterKind))]
             model = TRANSPORTER_MODELS[kind]
-            spot = self._find_transporter_spot(model.size[0], model.size[1])
+            spot = self._find_transporter_spot(model.size[0], model.size[1], central=index < 2)
             if spot is None:
                 if index < self.config.transporters[0]:
                     raise _no_room("transporters", self.config.transporters[0], index)
@@ -183,10 +185,15 @@ class _Layout:
             loaded[:2] = self.rng.permutation([False, True])
         return loaded
 
-    def _find_transporter_spot(self, length: float, width: float) -> Footprint | None:
+    def _find_transporter_spot(
+        self, length: float, width: float, central: bool
+    ) -> Footprint | None:
+        """A free place, where cameras see it well if central."""
         area = self._staging(0.4)
+        reach_x, reach_y = (0.45, 0.5) if central else (0.75, 1.0)
         for _ in range(TRIES):
-            x, y = self.rng.uniform(*area.x) * 0.75, self.rng.uniform(*area.y)
+            x = self.rng.uniform(*area.x) * reach_x
+            y = area.y[0] + (area.y[1] - area.y[0]) * self.rng.uniform(0.0, reach_y)
             yaw = self.rng.integers(4) * np.pi / 2 + self.rng.normal(0, 0.25)
             spot = Footprint(float(x), float(y), length, width, float(yaw))
             if area.contains(spot) and is_free(spot, self.taken, TRANSPORTER_CLEARANCE_M):
@@ -201,7 +208,8 @@ class _Layout:
         offset = vehicle.rotation @ np.asarray(TRANSPORTER_MODELS[kind].load_centre)
         origin = np.asarray(vehicle.origin) + offset
         turned = float(self.rng.integers(2) * np.pi)
-        cargo = self._pallet(model, origin, vehicle.yaw + turned, 1.3, vehicle.id)
+        load, yaw = self._draw_load(), vehicle.yaw + turned
+        cargo = self._pallet(model, load, 1.3, origin, yaw, vehicle.id)
         self._add(replace(vehicle, cargo_id=cargo.id))
         self._add(cargo)
 
@@ -220,48 +228,56 @@ class _Layout:
             raise _no_room("pallets", self.config.pallets[0], placed)
 
     def _add_pallet(self, model: PalletModel, spot: Footprint) -> None:
-        """A pallet, and a second one on top where its load allows it."""
+        """A pallet, by chance with a flat load that carries a second one."""
         origin = np.array([spot.x, spot.y, 0.0])
-        pallet = self._pallet(model, origin, spot.yaw_rad, self.config.load_height_m[1], None)
-        flat = pallet.kind.split()[1] in STACKABLE_LOADS
-        top = float(pallet.size[2])
         stacks = self.rng.random() < self.config.pallet_share_stacked
-        if not (
-            stacks and flat and top - PALLET_HEIGHT_M <= STACK_LIMIT_M and self._free_pallet_ids
-        ):
-            self._add(pallet)
+        if not stacks or len(self._free_pallet_ids) < 2 or self._lowest_load_m > STACK_LIMIT_M:
+            kind = self._draw_load()
+            highest = self.config.load_height_m[1]
+            self._add(self._pallet(model, kind, highest, origin, spot.yaw_rad, None))
             return
+        kind = STACKABLE_LOADS[self.rng.integers(len(STACKABLE_LOADS))]
+        lower = self._pallet(model, kind, STACK_LIMIT_M, origin, spot.yaw_rad, None)
+        origin[2] = lower.size[2]
         yaw = spot.yaw_rad + float(self.rng.normal(0, 0.015))
-        upper = self._pallet(model, origin + np.array([0, 0, top]), yaw, 1.0, pallet.id)
-        self._add(replace(pallet, cargo_id=upper.id))
+        upper = self._pallet(model, self._draw_load(), 1.0, origin, yaw, lower.id)
+        self._add(replace(lower, cargo_id=upper.id))
         self._add(upper)
+
+    @property
+    def _lowest_load_m(self) -> float:
+        return self.config.load_height_m[0]
+
+    def _draw_load(self) -> str:
+        """Kind of a load, or "empty"."""
+        if self.rng.random() < self.config.pallet_share_empty:
+            return "empty"
+        return LOAD_KINDS[self.rng.integers(len(LOAD_KINDS))]
 
     def _pallet(
         self,
         model: PalletModel,
+        load: str,
+        highest_load_m: float,
         origin: np.ndarray,
         yaw: float,
-        highest_load_m: float,
         carrier_id: int | None,
     ) -> SceneObject:
-        """A pallet with a load drawn by the configuration."""
-        wood = f"wood{self.rng.integers(3)}"
-        parts = pallet_base(model, wood)
-        kind = "empty"
-        if self.rng.random() >= self.config.pallet_share_empty:
-            kind = LOAD_KINDS[self.rng.integers(len(LOAD_KINDS))]
-            low, high = self.config.load_height_m
-            height = float(self.rng.uniform(low, max(low, min(high, highest_load_m))))
-            parts += load_parts(kind, model, height, self.rng)
-        tint = tuple(float(value) for value in self.rng.uniform(0.86, 1.0) * np.ones(3))
+        """A pallet with a load of a kind, or "empty"; takes the next free id."""
+        parts = pallet_base(model, f"wood{self.rng.integers(3)}")
+        if load != "empty":
+            highest = max(self._lowest_load_m, min(self.config.load_height_m[1], highest_load_m))
+            height = float(self.rng.uniform(self._lowest_load_m, highest))
+            parts += load_parts(load, model, height, self.rng)
+        shade = float(self.rng.uniform(0.86, 1.0))
         return SceneObject(
             self._free_pallet_ids.pop(),
             "pallet",
-            f"{model.name} {kind}",
+            f"{model.name} {load}",
             (float(origin[0]), float(origin[1]), float(origin[2])),
             float(yaw),
             tuple(parts),
-            tint=(tint[0], tint[1], tint[2]),
+            tint=(shade, shade, shade),
             carrier_id=carrier_id,
         )
 

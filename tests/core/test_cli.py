@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -9,14 +10,17 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER
-from smolrgpt_core.cli.application import app
+from smolrgpt_core.cli.application import app, doctor_table
+from smolrgpt_core.doctor import Check, Verdict
 from smolrgpt_core.files import read_rgb, write_image
 from smolrgpt_core.region_files import read_regions
 
@@ -39,7 +43,7 @@ def options(**changes: object) -> list[str]:
     return [text for name, value in given for text in (f"--{name.replace('_', '-')}", str(value))]
 
 
-def ask(question: str, *flags: str, **changes: object):  # noqa: ANN201
+def ask(question: str, *flags: str, **changes: object) -> Any:
     return CliRunner().invoke(app, ["ask", question, *options(**changes), *flags])
 
 
@@ -171,6 +175,7 @@ class TestAsk:
             ({"category": "colour"}, "distance, count, left_right, mcq"),
             ({"answerer": "oracle"}, DEFAULT_ANSWERER),
             ({"picture": "picture.xyz"}, "use .png or .jpg"),
+            ({"picture": "/dev/null/picture.png"}, "cannot be written"),
         ],
     )
     def test_wrong_calls(self, changes: dict[str, object], expected: str) -> None:
@@ -180,29 +185,31 @@ class TestAsk:
         assert not isinstance(result.exception, ValueError)
 
 
+@pytest.fixture(scope="module")
+def demo_output(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "output"
+
+
+@pytest.fixture(scope="module")
+def demo_run(demo_output: Path) -> subprocess.CompletedProcess[str]:
+    return run("demo", "--seed", 0, "--questions", 8, "--output", demo_output)
+
+
 class TestDemo:
-    @pytest.fixture(scope="class")
-    def output(self, tmp_path_factory: pytest.TempPathFactory) -> Path:
-        return tmp_path_factory.mktemp("demo") / "output"
-
-    @pytest.fixture(scope="class")
-    def done(self, output: Path) -> subprocess.CompletedProcess[str]:
-        return run("demo", "--seed", 0, "--questions", 8, "--output", output)
-
     def test_answers_are_right_and_written(
-        self, done: subprocess.CompletedProcess[str], output: Path
+        self, demo_run: subprocess.CompletedProcess[str], demo_output: Path
     ) -> None:
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert "8 of 8 answers right" in done.stdout
-        names = {path.name for path in output.iterdir()}
+        assert demo_run.returncode == 0, demo_run.stdout + demo_run.stderr
+        assert "8 of 8 answers right" in demo_run.stdout
+        names = {path.name for path in demo_output.iterdir()}
         pictures = {f"question_{number:02}.png" for number in range(1, 9)}
         assert names == {"report.html", "rgb.png", "depth.png", "regions.json", *pictures}
-        assert (output / "report.html").read_text().count("<article") == 8
+        assert (demo_output / "report.html").read_text().count("<article") == 8
 
     def test_the_command_that_it_shows_works(
-        self, done: subprocess.CompletedProcess[str], output: Path
+        self, demo_run: subprocess.CompletedProcess[str], demo_output: Path
     ) -> None:
-        command = done.stdout.strip().splitlines()[-1]
+        command = demo_run.stdout.strip().splitlines()[-1]
         again = subprocess.run(
             ["bash", "-c", command], capture_output=True, text=True, timeout=60, check=False
         )
@@ -229,6 +236,22 @@ class TestDoctor:
         assert "64 x 48 pixels" in checks["rendering"]["found"]
         for check in checks.values():
             assert check["remedy"] or check["verdict"] == "ok"
+
+    def test_table_shows_what_to_do(self) -> None:
+        console = Console(file=io.StringIO(), width=80)
+        console.print(
+            doctor_table(
+                [
+                    Check("core", "numpy", Verdict.OK, "2.4.6"),
+                    Check("core", "cv2", Verdict.FAILED, "not installed [gone]", "pip install x"),
+                    Check("ROS 2", "rclpy", Verdict.OPTIONAL, "not found", "run make setup"),
+                ]
+            )
+        )
+        text = console.file.getvalue()
+        for words in ("2.4.6", "not installed [gone]", "-> pip install x", "-> run make setup"):
+            assert words in text
+        assert [mark for mark in text if mark in "✓✗"] == ["✓", "✗"]
 
 
 def test_version() -> None:

@@ -116,6 +116,15 @@ def test_distance_line_runs_between_the_centres_and_carries_the_value() -> None:
     assert not np.array_equal(image, other)
 
 
+def test_distance_from_the_camera_starts_below_the_image() -> None:
+    frame = make_frame()
+    image = draw_answer(frame, "?", make_answer(frame, Category.DISTANCE, (60,), value=9.5))
+    start, end = (np.array([320, 479]), np.array([425, 160]))
+    for share in (0.1, 0.3, 0.7, 0.9):
+        column, row = np.round(start + share * (end - start)).astype(int)
+        assert share_of(image, WHITE, Box(column - 2, row - 2, 5, 5)) > 0.2
+
+
 def test_centres_without_depth_are_drawn_in_the_middle_of_their_masks() -> None:
     frame = make_frame()
     answer = make_answer(frame, Category.DISTANCE, (12, 60), value=3.42)
@@ -135,18 +144,25 @@ def test_arrow_points_to_the_side_that_was_answered_even_if_wrong(side: Side) ->
     assert max(heads, key=lambda end: heads[end]) is side
 
 
-def test_chosen_region_is_ticked_and_rimmed() -> None:
+@pytest.mark.parametrize(
+    ("category", "fields", "ticked"),
+    [
+        (Category.MCQ, {"region_id": 12}, [12]),
+        (Category.COUNT, {"value": 2.0, "counted_ids": (12, 60)}, [12, 60]),
+        (Category.COUNT, {"value": 0.0}, []),
+    ],
+)
+def test_chosen_and_counted_regions_are_ticked_and_rimmed(
+    category: Category, fields: dict, ticked: list[int]
+) -> None:
     frame = make_frame()
-    answer = make_answer(frame, Category.MCQ, (10, 12, 60), region_id=12)
-    image = draw_answer(frame, "?", answer)[:480]
-    green = np.argwhere(np.all(image == GREEN, axis=-1))
-    assert len(green) > 300
-    box = BOXES[12][1]
-    low, high = green.min(axis=0), green.max(axis=0)
-    assert low[0] > box.y - 40
-    assert low[1] > box.x - 30
-    assert high[0] < box.y + box.height + 10
-    assert high[1] < box.x + box.width + 30
+    image = draw_answer(frame, "?", make_answer(frame, category, (80, 12, 60), **fields))
+    green = np.all(image[:480] == GREEN, axis=-1)
+    for id in (80, 12, 60):
+        box = BOXES[id][1]
+        near = np.s_[max(0, box.y - 40) : box.y + box.height + 10, box.x : box.x + box.width + 30]
+        assert (np.count_nonzero(green[near]) > 300) == (id in ticked)
+        green[near] = False
 
 
 def test_refusal_stands_in_red_with_its_status() -> None:

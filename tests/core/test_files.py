@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 from pathlib import Path
 
 import cv2
@@ -70,6 +71,16 @@ class TestImages:
         assert np.array_equal(read_rgb(tmp_path / "grey.png"), np.stack([grey] * 3, axis=-1))
         cv2.imwrite(str(tmp_path / "alpha.png"), random_image(np.uint8, 4))
         assert read_rgb(tmp_path / "alpha.png").shape == (*SIZE, 3)
+
+    def test_a_rotation_flag_does_not_rotate(self, tmp_path: Path) -> None:
+        jpeg = encode_image(random_image(np.uint8, 3), ".jpg")
+        orientation_6 = struct.pack("<2sHIHHHIHHI", b"II", 42, 8, 1, 0x0112, 3, 1, 6, 0, 0)
+        exif = b"Exif\0\0" + orientation_6
+        (tmp_path / "a.jpg").write_bytes(
+            jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
+        )
+        assert cv2.imread(str(tmp_path / "a.jpg")).shape == (SIZE[1], SIZE[0], 3)
+        assert read_rgb(tmp_path / "a.jpg").shape == (*SIZE, 3)
 
     @pytest.mark.parametrize(
         "content", [b"", b"no image", encode_image(np.eye(64, dtype=np.uint8), ".png")[:60]]
@@ -271,10 +282,8 @@ class TestWriting:
         assert read_json(path) == {"a": 2}
         assert list(path.parent.iterdir()) == [path]
 
-    def test_a_write_that_fails_leaves_the_old_file(self, tmp_path: Path) -> None:
-        path = tmp_path / "a.txt"
-        write_file(path, b"old")
-        with pytest.raises(TypeError):
-            write_file(path, "text is not bytes")  # type: ignore[arg-type]
-        assert path.read_bytes() == b"old"
-        assert list(tmp_path.iterdir()) == [path]
+    def test_a_write_that_fails_leaves_nothing_behind(self, tmp_path: Path) -> None:
+        (tmp_path / "folder").mkdir()
+        with pytest.raises(OSError, match="folder"):
+            write_file(tmp_path / "folder", b"new")
+        assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -37,7 +37,7 @@ from smolrgpt_ros.conversions import (
     time_from_ns,
     time_to_ns,
 )
-from smolrgpt_ros.inputs import read_stamp_ns
+from smolrgpt_ros.serialized import read_stamp_ns, without_stamp
 
 STAMP_NS = 1_700_000_000_123_456_789
 RED_GREEN_BLUE = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)
@@ -309,5 +309,8 @@ def test_stamp_is_read_from_the_bytes() -> None:
     message = Image(header=Header(stamp=time_from_ns(STAMP_NS)), data=array.array("B", b"1234"))
     serialized = serialize_message(message)
     assert read_stamp_ns(serialized) == STAMP_NS
+    message.header.stamp.sec += 1
+    assert without_stamp(serialize_message(message)) == without_stamp(serialized)
+    assert serialize_message(message) != serialized
     swapped = serialized[4:8][::-1] + serialized[8:12][::-1]
     assert read_stamp_ns(b"\x00\x00\x00\x00" + swapped + serialized[12:]) == STAMP_NS

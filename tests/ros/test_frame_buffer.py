@@ -73,9 +73,11 @@ def test_requested_stamp_within_tolerance(buffer: FrameBuffer) -> None:
 
 def test_messages_may_arrive_out_of_order() -> None:
     buffer = FrameBuffer(30, TOPICS)
-    for index, stamp_ns in enumerate([NOW - 33 * MS, NOW, NOW - 66 * MS]):
+    for index, stamp_ns in enumerate([NOW - 66 * MS, NOW, NOW - 33 * MS]):
         add_frame(buffer, stamp_ns, index)
     assert buffer.select(NEWEST, NOW).rgb.payload == "rgb 1"
+    before = replace(NEWEST, stamp_ns=NOW - 33 * MS)
+    assert buffer.select(before, NOW).rgb.payload == "rgb 2"
 
 
 @pytest.mark.parametrize(

@@ -65,10 +65,9 @@ def test_logits_in_a_left_padded_batch(checkpoint, expected, batch, attention):
         assert_close(logits[sample, -len(wanted) :], wanted)
 
 
-@pytest.mark.parametrize("use_cache", [True, False])
 @pytest.mark.parametrize("sample", SAMPLES)
-def test_greedy_tokens_of_one_sample(endless, expected, inputs, sample, use_cache):
-    ids = endless.generate(**inputs[sample], use_cache=use_cache)
+def test_greedy_tokens_of_one_sample(endless, expected, inputs, sample):
+    ids = endless.generate(**inputs[sample])
     prompt = inputs[sample]["input_ids"]
     assert torch.equal(ids[:, : prompt.shape[1]], prompt)
     assert torch.equal(ids[:, prompt.shape[1] :], expected[f"generated_{sample}"])

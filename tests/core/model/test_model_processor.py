@@ -49,10 +49,14 @@ def answers(*pairs):
 
 def test_the_prompt_is_the_released_one(processor, rgb, depth, masks):
     batch = processor(rgb, QUESTION, depth, masks)
-    assert processor.decode(batch["input_ids"][0]) == (
+    wanted = (
         "<|im_start|>user\n" + "<|image|>" * 16 + "How far is <mask_rgb><mask_depth> from "
         "<mask_rgb><mask_depth>?<|im_end|>\n<|im_start|>assistant\n"
     )
+    assert processor.decode(batch["input_ids"][0]) == wanted
+    question = {"role": "user", "content": QUESTION}
+    assert processor.prompt([question], with_image=True, regions=2) == wanted
+    assert torch.equal(processor(rgb, question, depth, masks)["input_ids"], batch["input_ids"])
     ids = batch["input_ids"][0].tolist()
     assert [ids.count(token) for token in (354, 355, 356)] == [16, 2, 2]
     assert ids[0] == 1
@@ -62,6 +66,12 @@ def test_image_tokens_open_the_first_user_turn_after_a_system_message(processor,
     conversation = [{"role": "system", "content": "Be brief."}, *answers(("One?", "1"))]
     text = processor.decode(processor(rgb, conversation)["input_ids"][0])
     assert text.startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\n<|image|>")
+
+
+def test_a_template_that_rewrites_earlier_messages_is_refused(processor, rgb):
+    processor.tokenizer.chat_template = "{{ messages | length }}{{ messages[-1]['content'] }}"
+    with pytest.raises(ValueError, match="chat_template"):
+        processor(rgb, answers(("One?", "1")))
 
 
 def test_loss_is_on_the_assistants_words_alone(processor, rgb, depth, masks):
@@ -92,8 +102,9 @@ def test_a_batch_is_padded_on_the_left_or_right(processor, rgb, depth, masks):
     assert torch.equal(left["input_ids"][0, -short:], right["input_ids"][0, :short])
     alone = processor(rgb, "Hm?")["input_ids"][0]
     assert torch.equal(left["input_ids"][0, -short:], alone)
-    with pytest.raises(ValueError, match="padding_side"):
-        processor(rgb, "Hm?", padding_side="middle")
+    for name in ("padding_side", "return_tensors"):
+        with pytest.raises(ValueError, match=name):
+            processor(rgb, "Hm?", **{name: "middle"})
 
 
 def test_labels_are_padded_without_loss(processor, rgb):
@@ -118,6 +129,10 @@ def test_text_that_steers_the_model_is_refused(processor, rgb, token):
 @pytest.mark.parametrize("text", ["", "  \n", "<mask>", []])
 def test_an_empty_question_is_refused(processor, rgb, depth, masks, text):
     refused(Status.BAD_QUESTION, "question", processor, rgb, text, depth, masks[:1])
+
+
+def test_a_text_longer_than_the_language_model_takes_is_refused(processor, rgb):
+    refused(Status.BAD_QUESTION, "takes 512", processor, rgb, "far " * 400)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
@@ -209,6 +224,7 @@ def test_what_is_farther_than_the_limit_is_shown_as_that(processor):
     assert (processor.prepare_depth(depth) == 1).all()
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("nothing", [np.nan, np.inf, 0.0])
 def test_no_reading_in_a_part_is_zero_and_everywhere_an_error(processor, nothing):
     depth = np.full((64, 64), 5.0, np.float32)
@@ -290,7 +306,7 @@ def test_masks_of_another_size_than_the_image_are_refused(processor, rgb, depth,
 
 def test_a_one_pixel_mask_is_kept_by_area_and_refused_where_it_is_lost(processor, rgb, depth):
     dot = np.zeros((1, HEIGHT, WIDTH), bool)
-    dot[0, 3, 2] = True
+    dot[0, 3, 0] = True
     text = "What is <mask>?"
     refused(Status.BAD_INPUT, r"masks \[0\] of image 0.*area", processor, rgb, text, depth, dot)
     processor.config.mask_pooling = "area"
@@ -322,11 +338,15 @@ def test_placeholders_are_added_to_a_plain_tokenizer_and_survive_saving(tmp_path
         unk_token="<|endoftext|>",
     )
     config = SmolRGPTConfig.preset("smolrgpt-nano", text_config={"vocab_size": 7})
+    tokenizer.chat_template = "of another model: {{ messages[0]['content'] }}"
     SmolRGPTProcessor(tokenizer, config).save_pretrained(tmp_path)
+    question = [{"role": "user", "content": "a"}]
     again = SmolRGPTProcessor.from_pretrained(tmp_path)
     for found in (tokenizer, again.tokenizer):
         assert found("<mask_depth>a<|image|>")["input_ids"] == [6, 3, 4]
         assert found.pad_token == "<|im_end|>"
+    prompt = again.prompt(question, with_image=False, regions=0)
+    assert prompt == "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n"
     refused(Status.BAD_QUESTION, "<mask_rgb>", again, None, "a <mask_rgb>")
 
 

@@ -1,0 +1,111 @@
+"""Answers from metric depth and masks alone, without learning.
+
+Objects are fitted with boxes on the floor, so a distance is one between centres of objects and not
+of the surfaces that the camera happens to see. Left and right need no depth. What depth does not
+decide is refused with the reason; docs/accuracy.md says how often the rest is right.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from threading import Lock
+
+import numpy as np
+
+from smolrgpt_core.answer import SpatialAnswer, answer_sentence
+from smolrgpt_core.answerers.geometric_findings import Finder, Finding, RefusalMargins
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.geometry.frame_geometry import FrameGeometry, GeometryConfig
+from smolrgpt_core.geometry.surface import valid_depth_share
+from smolrgpt_core.question import SpatialQuestion
+
+
+@dataclass(frozen=True)
+class GeometricAnswererConfig:
+    """How the geometric answerer measures, when it refuses, and what it keeps.
+
+    Attributes:
+        margins: what is too close to call.
+        geometry: how a frame is measured.
+        kept_frames: number of frames whose geometry is kept for further questions.
+
+    Raises:
+        ValueError: when a value is outside its range, naming the field.
+    """
+
+    margins: RefusalMargins = field(default_factory=RefusalMargins)
+    geometry: GeometryConfig = field(default_factory=GeometryConfig)
+    kept_frames: int = 4
+
+    def __post_init__(self) -> None:
+        if self.kept_frames < 1:
+            raise ValueError(f"kept_frames must be at least 1, got {self.kept_frames}")
+
+
+class GeometricAnswerer:
+    """Implements `Answerer` with geometry.
+
+    The confidence of an answer is the probability that it is right if errors of position were
+    normal with the standard deviations that the fits report.
+    """
+
+    def __init__(self, config: GeometricAnswererConfig | None = None) -> None:
+        self._config = config or GeometricAnswererConfig()
+        self._kept: deque[FrameGeometry] = deque(maxlen=self._config.kept_frames)
+        self._lock = Lock()
+
+    def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
+        """Answer one question.
+
+        Raises:
+            SpatialError: UNKNOWN_REGION, NO_VALID_DEPTH, CANNOT_TELL or BAD_QUESTION.
+        """
+        geometry = self._geometry_of(frame)
+        finding = Finder(geometry, question, self._config.margins).find()
+        return _write_down(finding, question, geometry)
+
+    def _geometry_of(self, frame: RGBDFrame) -> FrameGeometry:
+        """The kept geometry of this very frame, or a new one in the place of the oldest."""
+        with self._lock:
+            for geometry in self._kept:
+                if geometry.frame is frame:
+                    return geometry
+            geometry = FrameGeometry(frame, self._config.geometry)
+            self._kept.append(geometry)
+            return geometry
+
+
+def _write_down(
+    finding: Finding, question: SpatialQuestion, geometry: FrameGeometry
+) -> SpatialAnswer:
+    """The answer with what is known about the regions that it is about."""
+    regions = geometry.frame.regions
+    ids = question.region_ids or (*question.target_ids, *question.anchor_ids)
+    text = answer_sentence(
+        question, regions, value=finding.value, region_id=finding.region_id, side=finding.side
+    )
+    return SpatialAnswer(
+        status=Status.OK,
+        category=question.category,
+        text=text,
+        value=finding.value,
+        region_id=finding.region_id,
+        side=finding.side,
+        confidence=finding.confidence,
+        geometric_value=finding.value,
+        region_ids=ids,
+        centres=np.array([_centre(id, geometry) for id in ids]).reshape(-1, 3),
+        valid_depth=np.array([valid_depth_share(geometry.frame, regions[id]) for id in ids]),
+    )
+
+
+def _centre(id: int, geometry: FrameGeometry) -> np.ndarray:
+    """Centre (3,) of a region, NaN where depth does not tell it."""
+    try:
+        return geometry.locate(id).centre
+    except SpatialError as error:
+        if error.status in (Status.NO_VALID_DEPTH, Status.CANNOT_TELL):
+            return np.full(3, np.nan)
+        raise

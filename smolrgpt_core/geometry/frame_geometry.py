@@ -1,0 +1,153 @@
+"""Everything geometric about one frame: the floor, and where each region is on it.
+
+Results are computed when they are first asked for and kept, so a frame costs one fit per region
+however many questions are asked about it. A region painted on the floor (a buffer) is a rectangle
+in the floor; any other region is an upright cuboid.
+
+Without a visible floor, centres are those of the visible surface, and nothing is said about what
+stands where.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from threading import RLock
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.geometry.box_fitting import BoxFitConfig, fit_box
+from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
+from smolrgpt_core.geometry.ground_plane import GroundPlane, GroundPlaneConfig, find_ground_plane
+from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
+from smolrgpt_core.geometry.surface import Surface, SurfaceConfig, measure_surface
+from smolrgpt_core.geometry.zones import fit_zone
+from smolrgpt_core.question.vocabulary import concept_of
+
+ZONE_CONCEPT = "buffer"
+"""Regions that are painted on the floor and that objects stand in."""
+
+VISIBLE_SURFACE_STD_M = 0.5
+"""Standard deviation of a centre that is only the middle of the visible surface."""
+
+ZONE_STD_M = 0.05
+"""Standard deviation of the sides of a painted zone."""
+
+
+@dataclass(frozen=True)
+class GeometryConfig:
+    """How a frame is measured.
+
+    Attributes:
+        ground_plane: search for the floor.
+        surface: choice of points under a mask.
+        box: fit of objects.
+        size_priors: standard sizes by class of object.
+    """
+
+    ground_plane: GroundPlaneConfig = field(default_factory=GroundPlaneConfig)
+    surface: SurfaceConfig = field(default_factory=SurfaceConfig)
+    box: BoxFitConfig = field(default_factory=BoxFitConfig)
+    size_priors: Mapping[str, SizePrior] = field(default_factory=lambda: dict(SIZE_PRIORS))
+
+
+@dataclass(frozen=True, eq=False)
+class Located:
+    """Where one region is.
+
+    Attributes:
+        centre: (3,), metres, optical frame.
+        std: standard deviation of the centre, metres.
+        footprint: on the floor; None where the frame shows too little floor.
+    """
+
+    centre: NDArray[np.float64]
+    std: float
+    footprint: FloorRectangle | None
+
+
+class FrameGeometry:
+    """The geometry of one frame; safe to use from several threads.
+
+    Args:
+        frame: with its regions.
+        config: how to measure.
+    """
+
+    def __init__(self, frame: RGBDFrame, config: GeometryConfig | None = None) -> None:
+        self.frame = frame
+        self._config = config or GeometryConfig()
+        self._lock = RLock()
+        self._located: dict[int, Located] = {}
+        self._plane: GroundPlane | None = None
+        self._plane_searched = False
+
+    @property
+    def plane(self) -> GroundPlane | None:
+        """The floor; None where the frame shows too little of it."""
+        with self._lock:
+            if not self._plane_searched:
+                self._plane = find_ground_plane(self.frame, self._config.ground_plane)
+                self._plane_searched = True
+            return self._plane
+
+    def is_zone(self, id: int) -> bool:
+        """Whether a region is a painted zone."""
+        return concept_of(self.frame.regions[id].label) == ZONE_CONCEPT
+
+    def locate(self, id: int) -> Located:
+        """Where a region is.
+
+        Raises:
+            SpatialError: UNKNOWN_REGION; NO_VALID_DEPTH; CANNOT_TELL for a painted zone that is
+                not on the floor.
+        """
+        with self._lock:
+            if id not in self._located:
+                self._located[id] = self._locate(id)
+            return self._located[id]
+
+    def footprint(self, id: int) -> FloorRectangle:
+        """The rectangle that a region covers on the floor.
+
+        Raises:
+            SpatialError: as `locate`, and CANNOT_TELL when the floor is not visible.
+        """
+        footprint = self.locate(id).footprint
+        if footprint is None:
+            raise SpatialError(
+                Status.CANNOT_TELL,
+                f"too little floor is seen to tell where {self.frame.regions[id].name} stands; let "
+                "the camera see the floor around the objects, and check that depth is aligned to "
+                "RGB",
+            )
+        return footprint
+
+    def depth_inside(self, id: int, zone_id: int) -> float:
+        """How far the middle of a region's footprint is inside another's, metres; < 0 outside.
+
+        Raises:
+            SpatialError: as `footprint`.
+        """
+        return float(self.footprint(zone_id).depth_inside(self.footprint(id).centre))
+
+    def _locate(self, id: int) -> Located:
+        region, plane = self.frame.regions[id], self.plane
+        noise = plane.noise if plane else 0.0
+        surface = measure_surface(self.frame, region, self._config.surface, noise)
+        if plane is None:
+            return Located(np.median(surface.points, axis=0), VISIBLE_SURFACE_STD_M, None)
+        if self.is_zone(id):
+            zone = fit_zone(surface.outline, plane, region.name)
+            centre = plane.from_floor(np.append(zone.centre, 0.0))
+            return Located(centre, ZONE_STD_M, zone)
+        return self._locate_object(region.label, surface, plane)
+
+    def _locate_object(self, label: str, surface: Surface, plane: GroundPlane) -> Located:
+        prior = self._config.size_priors.get(concept_of(label))
+        box = fit_box(surface, plane, self.frame, prior, self._config.box)
+        std = float(np.linalg.norm(box.size_std)) / 2
+        return Located(plane.from_floor(box.centre), std, box.footprint)

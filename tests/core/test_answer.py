@@ -1,0 +1,194 @@
+"""The sentence of an answer, and reading sentences of models."""
+
+import pytest
+
+from smolrgpt_core.answer import ParsedAnswer, Side, answer_sentence, read_answer
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.question import Category, read_question
+from smolrgpt_core.regions import Box, Region, RegionSet
+
+DISTANCE, COUNT, LEFT_RIGHT, MCQ = Category
+
+LABELS = {
+    12: "pallet",
+    2: "buffer",
+    14: "pallet",
+    60: "transporter",
+    61: "transporter",
+    3: "buffer",
+}
+REGIONS = RegionSet(
+    (100, 1000),
+    tuple(
+        Region.from_box(id, label, Box(10 * position, 5, 8, 8))
+        for position, (id, label) in enumerate(LABELS.items())
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "sentence"),
+    [
+        ("how far is pallet 12 from buffer 2", {"value": 3.4215},
+         "Pallet 12 is 3.42 m from buffer 2."),
+        ("how far is pallet 12 from buffer 2", {"value": 0.0},
+         "Pallet 12 stands in buffer 2, so the distance is 0 m."),
+        ("how far is pallet 12 from pallet 14", {"value": 0.0},
+         "Pallet 12 is 0.00 m from pallet 14."),
+        ("how far away is pallet 12", {"value": 7}, "Pallet 12 is 7.00 m from the camera."),
+        ("how far is the leftmost pallet from the empty transporter", {"value": 1.5},
+         "The leftmost pallet is 1.50 m from the empty transporter."),
+        ("how far is pallet 12 from the buffer second nearest to transporter 60", {"value": 2},
+         "Pallet 12 is 2.00 m from the buffer second nearest to transporter 60."),
+        ("how many pallets are in buffer 2", {"value": 3}, "3 pallets are in buffer 2."),
+        ("how many pallets are in buffer 2", {"value": 1.0}, "1 pallet is in buffer 2."),
+        ("how many pallets are not in buffer 2", {"value": 0}, "0 pallets are not in buffer 2."),
+        ("how many objects are in the left buffer", {"value": 2},
+         "2 regions are in the leftmost buffer."),
+        ("how many transporters are empty", {"value": 1}, "1 empty transporter is visible."),
+        ("how many shelves do you see", {"value": 0}, "None is visible."),
+        ("is pallet 12 left or right of pallet 14", {"side": Side.LEFT},
+         "Pallet 12 is left of pallet 14."),
+        ("is pallet 12 left of pallet 14", {"side": Side.LEFT},
+         "Yes, pallet 12 is left of pallet 14."),
+        ("is pallet 12 left of pallet 14", {"side": Side.RIGHT},
+         "No, pallet 12 is right of pallet 14."),
+        ("which pallet is nearest to transporter 60", {"region_id": 14},
+         "Pallet 14 is nearest to transporter 60."),
+        ("which pallet is second farthest from us", {"region_id": 14},
+         "Pallet 14 is second farthest from the camera."),
+        ("leftmost empty transporter", {"region_id": 60},
+         "Transporter 60 is the leftmost empty transporter."),
+        ("rightmost pallet but one", {"region_id": 12},
+         "Pallet 12 is the second pallet from the right."),
+        ("which pallet isn't in buffer 2", {"region_id": 14}, "Pallet 14 is not in buffer 2."),
+        ("which buffer is pallet 12 in", {"region_id": 3}, "Pallet 12 is in buffer 3."),
+    ],
+)  # fmt: skip
+def test_sentence(text, answer, sentence):
+    assert answer_sentence(read_question(text, REGIONS), REGIONS, **answer) == sentence
+
+
+def test_sentence_needs_the_field_of_its_category():
+    question = read_question("how many pallets are in buffer 2", REGIONS)
+    with pytest.raises(ValueError, match="COUNT needs its own field"):
+        answer_sentence(question, REGIONS, region_id=12)
+
+
+@pytest.mark.parametrize(
+    ("text", "metres"),
+    [
+        ("The pallet [Region 0] is 6.36 meters from the pallet [Region 1].", 6.36),
+        ("3.42", 3.42),
+        ("3.42m", 3.42),
+        ("342 cm", 3.42),
+        ("approximately 11.2 feet", 3.41376),
+        ("two meters", 2.0),
+        ("3.0", 3.0),
+        (".5 m", 0.5),
+        ("It is 3.42 m (342 cm) away.", 3.42),
+        ("[Region 8] is the rightmost pallet. [Region 0] is the leftmost buffer region. The "
+         "distance from the pallet [Region 8] to the buffer region [Region 0] is 2.49 meters.",
+         2.49),
+        ("Pallet 12 is 3.42 m from buffer 2.", 3.42),
+        ("Pallet 12 stands in buffer 2, so the distance is 0 m.", 0.0),
+    ],
+)  # fmt: skip
+def test_reads_distances(text, metres):
+    answer = read_answer(text, DISTANCE)
+    assert answer == ParsedAnswer(pytest.approx(metres), "m")
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("3", 3),
+        ("3.0", 3),
+        ("Three.", 3),
+        ("There are no pallets in the buffer.", 0),
+        ("none", 0),
+        ("The buffer region [Region 0] is the leftmost buffer region among all. You can find "
+         "pallets [Region 3] [Region 6] [Region 8] [Region 12] inside the buffer region "
+         "[Region 0]. Therefore, the buffer region [Region 0] holds a total of four pallets.", 4),
+        ("No, there are twenty.", 20),
+        ("3 pallets are in buffer 2.", 3),
+    ],
+)  # fmt: skip
+def test_reads_numbers(text, number):
+    assert read_answer(text, COUNT) == ParsedAnswer(number, "objects")
+
+
+@pytest.mark.parametrize(
+    ("text", "side"),
+    [
+        ("Left side", Side.LEFT),
+        ("on the right", Side.RIGHT),
+        ("RIGHT", Side.RIGHT),
+        ("The pallet [Region 0] is to the left-hand side of the pallet [Region 1].", Side.LEFT),
+        ("No, pallet 12 is right of pallet 14.", Side.RIGHT),
+    ],
+)
+def test_reads_sides(text, side):
+    assert read_answer(text, LEFT_RIGHT) == ParsedAnswer(side=side)
+
+
+@pytest.mark.parametrize(
+    ("text", "index"),
+    [
+        ("[Region 3]", 3),
+        ("region 3", 3),
+        ("12.", 12),
+        ("Among all the transporters, the transporter [Region 0] is empty. The pallet [Region 5] "
+         "is the closest to transporter [Region 0], so it is the most suitable choice for "
+         "automated picking.", 5),
+        ("The transporter [Region 11] is empty. Given that pallet [Region 5] is the nearest to "
+         "transporter [Region 11], it is the optimal choice to pick up.", 5),
+        ("The transporter [Region 1] is not transporting, so pallet [Region 5] is closest.", 5),
+        ("The buffer zone [Region 1] is the shortest distance from the shelf [Region 3].", 1),
+        ("The nearest pallet to [Region 3] is [Region 4].", 4),
+        ("The pallet [Region 2] is inside the buffer [Region 0].", 2),
+    ],
+)  # fmt: skip
+def test_reads_choices(text, index):
+    assert read_answer(text, MCQ) == ParsedAnswer(region_index=index)
+
+
+@pytest.mark.parametrize(
+    ("text", "category"),
+    [
+        ("", DISTANCE),
+        ("I cannot tell.", DISTANCE),
+        ("3 to 4 m", DISTANCE),
+        ("3-4 m", DISTANCE),
+        ("3 m or 4 m", DISTANCE),
+        ("3,42 m", DISTANCE),
+        ("1,000 m", DISTANCE),
+        ("-3 m", DISTANCE),
+        ("1e3 m", DISTANCE),
+        ("It isn't 3 m.", DISTANCE),
+        ("1 m 20 cm", DISTANCE),
+        ("[Region 0] and [Region 1]", DISTANCE),
+        ("2.5", COUNT),
+        ("3 m", COUNT),
+        ("5 pallets, of which 3 are in the buffer", COUNT),
+        ("[Region 3]", COUNT),
+        ("I am unable to count 3 pallets", COUNT),
+        ("Yes", LEFT_RIGHT),
+        ("left or right", LEFT_RIGHT),
+        ("It is not left of it.", LEFT_RIGHT),
+        ("neither", LEFT_RIGHT),
+        ("the pallet", MCQ),
+        ("pallet 5", MCQ),
+        ("[Region 1] or [Region 2]", MCQ),
+        ("[Region 1] and [Region 2] are the nearest.", MCQ),
+        ("[Region 1] is the nearest, [Region 2] is the nearest.", MCQ),
+        ("[Region 3] is not the nearest.", MCQ),
+        ("[Region 3] isn't the nearest, [Region 4] may be.", MCQ),
+        ("[Region 0] is in the scene. The pallet is [Region 5].", MCQ),
+    ],
+)
+def test_refuses_what_is_not_clear(text, category):
+    with pytest.raises(SpatialError) as caught:
+        read_answer(text, category)
+    assert caught.value.status is Status.MODEL_ERROR
+    assert repr(text) in caught.value.message

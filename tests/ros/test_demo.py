@@ -1,0 +1,226 @@
+"""The demo as a user runs it: to its end, into an error, and interrupted at any time."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import psutil
+import pytest
+from smolrgpt_ros.msg import SpatialAnswer
+
+from smolrgpt_core.answer import Side
+from smolrgpt_core.data import QuestionWithTruth
+from smolrgpt_core.errors import Status
+from smolrgpt_core.question import Category, SpatialQuestion
+from smolrgpt_core.regions import Box, Region, RegionSet
+from smolrgpt_core.sim import SimulatedFrame, WarehouseRenderer, build_scene
+from smolrgpt_ros.demo import mosaic
+from smolrgpt_ros.demo_questions import (
+    compare,
+    judge,
+    questions_about,
+    questions_without_answer,
+    wrong_answers,
+)
+from smolrgpt_ros.processes import ProcessGroup
+
+DEMO = Path(__file__).resolve().parents[2] / "scripts" / "demo"
+REGIONS = RegionSet(
+    (20, 40),
+    (
+        Region.from_box(1, "buffer", Box(0, 0, 20, 20)),
+        Region.from_box(10, "pallet", Box(2, 2, 4, 4)),
+        Region.from_box(11, "pallet", Box(30, 2, 4, 4)),
+    ),
+)
+
+
+class Run:
+    """A running demo, and every process that comes from it."""
+
+    def __init__(self, start_command: Any, *options: object) -> None:
+        self._mark = uuid.uuid4().hex
+        self.node = start_command(
+            sys.executable, DEMO, *options, environment={"DEMO_TEST": self._mark, "COLUMNS": "140"}
+        )
+
+    @property
+    def processes(self) -> list[psutil.Process]:
+        """Alive, the demo itself included; found by the environment that they inherit."""
+        return [process for process in psutil.process_iter() if self._is_mine(process)]
+
+    def _is_mine(self, process: psutil.Process) -> bool:
+        try:
+            mark = process.environ().get("DEMO_TEST")
+            return mark == self._mark and process.status() != psutil.STATUS_ZOMBIE
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return False
+
+
+@pytest.fixture
+def run_demo(start_command: Any) -> Callable[..., Run]:
+    return lambda *options: Run(start_command, *options)
+
+
+def test_short_demo(run_demo: Callable[..., Run], tmp_path: Path) -> None:
+    run = run_demo("--short", "--output", tmp_path / "new" / "folder")
+    status = run.node.wait(timeout=90)
+    assert status == 0, run.node.output
+    assert "6 of 6 answers right" in run.node.output
+    assert "UNKNOWN_REGION" in run.node.output
+    assert not run.processes
+    folder = tmp_path / "new" / "folder"
+    assert {path.name for path in folder.iterdir()} == {"report.html", "annotated.png"}
+    page = (folder / "report.html").read_text()
+    assert page.count("<article") == 6
+    assert page.count("<img") == 4
+    picture = cv2.imread(str(folder / "annotated.png"))
+    assert picture.shape[1] == 2 * 640
+    assert picture.shape[0] > 2 * 480
+
+
+def test_start_failure_is_explained(run_demo: Callable[..., Run], tmp_path: Path) -> None:
+    run = run_demo("--seed", -1, "--output", tmp_path / "out")
+    assert run.node.wait(timeout=60) == 1
+    assert "sim_camera_node ended" in run.node.output
+    assert "Parameter seed out of range" in run.node.output
+    assert not run.processes
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "delay_s"),
+    [
+        (signal.SIGINT, 0.0),
+        (signal.SIGTERM, 1.0),
+        (signal.SIGKILL, 2.0),
+        (signal.SIGINT, 5.0),
+    ],
+)
+def test_interrupt_leaves_nothing(
+    run_demo: Callable[..., Run],
+    wait_for: Any,
+    tmp_path: Path,
+    number: signal.Signals,
+    delay_s: float,
+) -> None:
+    run = run_demo("--output", tmp_path / "out")
+    wait_for(lambda: len(run.processes) == 3, "camera and query node", timeout=20)
+    time.sleep(delay_s)
+    os.kill(run.node.process.pid, number)
+    status = run.node.wait(timeout=20)
+    assert status == (-number if number is signal.SIGKILL else 128 + number), run.node.output
+    wait_for(lambda: not run.processes, "the end of all processes", timeout=15)
+    assert not (tmp_path / "out").exists()
+
+
+def test_second_signal_does_not_stop_the_end(
+    run_demo: Callable[..., Run], wait_for: Any, tmp_path: Path
+) -> None:
+    """Ctrl-C under make arrives twice: from the terminal and from make."""
+    run = run_demo("--output", tmp_path / "out")
+    wait_for(lambda: len(run.processes) == 3, "camera and query node", timeout=20)
+    for _ in range(3):
+        os.kill(run.node.process.pid, signal.SIGINT)
+        time.sleep(0.05)
+    assert run.node.wait(timeout=20) == 128 + signal.SIGINT
+    assert not run.processes
+    assert "Traceback" not in run.node.output
+
+
+def test_stubborn_process_is_killed() -> None:
+    code = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('deaf', " \
+        "flush=True); time.sleep(60)"  # fmt: skip
+    group = ProcessGroup(grace_s=0.5)
+    process = group.start("stubborn", [sys.executable, "-c", code])
+    while "deaf" not in process.output():
+        time.sleep(0.02)
+    group.stop()
+    assert process.exit_status == -signal.SIGKILL
+
+
+@pytest.fixture(scope="module")
+def view() -> SimulatedFrame:
+    scene = build_scene(0)
+    with WarehouseRenderer(scene) as renderer:
+        return renderer.render(scene.camera_poses(1)[0])
+
+
+def test_questions_cover_categories_and_forms(view: SimulatedFrame) -> None:
+    used: set[str] = set()
+    turns = [questions_about(view.frame.regions, view.truth, turn, 0, used) for turn in range(3)]
+    for questions in turns:
+        assert [question.category for question in questions] == list(Category)
+    for of_category in zip(*turns, strict=True):
+        requests = [question.request for question in of_category]
+        assert any(request.question and not request.region_ids for request in requests)
+        assert any("<mask>" in request.question and request.region_ids for request in requests)
+    typed = [q.request for turn in turns for q in turn if q.request.category]
+    assert typed
+    assert all(request.region_ids and not request.question for request in typed)
+    kinds = [q.truth.kind for turn in turns for q in turn if q.truth]
+    assert len(set(kinds)) > len(kinds) / 2
+    again = questions_about(view.frame.regions, view.truth, 0, 0, set())
+    assert [q.shown for q in again] == [q.shown for q in turns[0]]
+
+
+def truth_of(
+    category: Category, value: float | None = None, region_id: int | None = None,
+    side: Side = Side.NONE,
+) -> QuestionWithTruth:  # fmt: skip
+    question = SpatialQuestion(category, "<mask> <mask>", (10, 1), (10,), (1,))
+    return QuestionWithTruth("kind", "text", (), question, value, region_id, side, "", "")
+
+
+@pytest.mark.parametrize(
+    ("truth", "answer", "right", "error"),
+    [
+        (truth_of(Category.DISTANCE, 4.0), {"value": 4.39}, True, "+9.7%"),
+        (truth_of(Category.DISTANCE, 4.0), {"value": 3.5}, False, "-12.5%"),
+        (truth_of(Category.DISTANCE, 0.0), {"value": 0.0}, True, "+0.00 m"),
+        (truth_of(Category.DISTANCE, 0.0), {"value": 0.05}, False, "+0.05 m"),
+        (truth_of(Category.COUNT, 3.0), {"value": 3.0}, True, "+0"),
+        (truth_of(Category.COUNT, 3.0), {"value": 2.0}, False, "-1"),
+        (truth_of(Category.LEFT_RIGHT, side=Side.LEFT), {"side": 1}, True, ""),
+        (truth_of(Category.LEFT_RIGHT, side=Side.LEFT), {"side": 2}, False, "wrong"),
+        (truth_of(Category.MCQ, region_id=10), {"region_id": 10, "has_region": True}, True, ""),
+        (truth_of(Category.MCQ, region_id=10), {"region_id": 11, "has_region": True}, False,
+         "wrong"),
+    ],
+)  # fmt: skip
+def test_comparison_with_truth(
+    truth: QuestionWithTruth, answer: dict[str, Any], right: bool, error: str
+) -> None:
+    assert compare(truth, SpatialAnswer(**answer)) == (error, right)
+
+
+def test_wrong_status_is_no_right_answer() -> None:
+    unknown, _ = questions_without_answer()
+    picture = np.zeros((2, 2, 3), np.uint8)
+    right = judge(unknown, SpatialAnswer(status=9, message="no 999"), REGIONS, None)
+    assert right.within_tolerance
+    assert not wrong_answers([right])
+    guessed = judge(unknown, SpatialAnswer(status=0, text="3 m", value=3.0), REGIONS, picture)
+    assert not guessed.within_tolerance
+    assert guessed.status is Status.OK
+    [line] = wrong_answers([right, guessed])
+    assert re.search("999.*3 m.*OK.*expected UNKNOWN_REGION", line)
+
+
+def test_mosaic_pads_pictures() -> None:
+    pictures = [np.full((height, 4, 3), height, np.uint8) for height in (2, 5, 3)]
+    image = mosaic(pictures)
+    assert image.shape == (10, 8, 3)
+    assert image[1, 0, 0] == 2
+    assert image[3, 0, 0] == 0
+    assert not image[5:, 4:].any()
