@@ -61,19 +61,19 @@ def read_regions(
 
 def write_regions(path: Path, regions: RegionSet) -> None:
     """Write the JSON form with run lengths; `read_regions` reads the same back."""
-    content = {
-        "image_size": list(regions.image_size),
-        "regions": [
+    entries = [
+        json.dumps(
             {
                 "id": region.id,
                 "label": region.label,
                 "score": region.score,
                 "rle": encode_rle(regions.full_mask(region.id)),
             }
-            for region in regions
-        ],
-    }
-    write_file(path, f"{json.dumps(content, indent=1)}\n".encode())
+        )
+        for region in regions
+    ]
+    size, lines = json.dumps(list(regions.image_size)), ",\n  ".join(entries)
+    write_file(path, f'{{"image_size": {size},\n "regions": [\n  {lines}]}}\n'.encode())
 
 
 def _from_instance_image(path: Path, labels: InstanceLabels | None) -> RegionSet:

@@ -10,41 +10,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from types import FrameType, TracebackType
+from types import TracebackType
 
-ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+from smolrgpt_ros.ending_signals import ENDING_SIGNALS
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 """Only Linux tells a child of the death of its parent."""
-
-
-class EndingSignals:
-    """Makes SIGINT and SIGTERM raise SystemExit, so that every `with` block is left."""
-
-    def __init__(self) -> None:
-        self._received: int | None = None
-        for number in ENDING_SIGNALS:
-            signal.signal(number, self._exit)
-
-    def _exit(self, number: int, frame: FrameType | None) -> None:
-        self._received = number
-        self.check()
-
-    def check(self) -> None:
-        """Raise SystemExit if a signal came; for loops that wait.
-
-        The one raised when the signal came is lost where Python ignores exceptions, such as in
-        a destructor.
-        """
-        if self._received is not None:
-            sys.exit(128 + self._received)
-
-
-def ignore_signals() -> None:
-    """Go on whatever comes: for the time in which everything is ended."""
-    for number in ENDING_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
 
 
 class ChildProcess:
@@ -97,6 +69,7 @@ class ChildProcess:
 
 def _end_with_parent(parent: int) -> None:
     """In the child, before its program starts: ask for SIGTERM when the parent dies."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
     if LIBC is None:
         return
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -106,6 +79,8 @@ def _end_with_parent(parent: int) -> None:
 
 class ProcessGroup:
     """Child processes that end with a `with` block.
+
+    Signals should be held meanwhile (`ending_signals`), else one of them may cut the end short.
 
     Start them before this process has threads: a fork copies only the thread that calls it, with
     the locks of all others.
@@ -124,7 +99,6 @@ class ProcessGroup:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        ignore_signals()
         self.stop()
 
     def start(self, name: str, command: Sequence[str]) -> ChildProcess:

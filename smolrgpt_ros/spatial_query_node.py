@@ -37,6 +37,7 @@ from smolrgpt_core.question import Category
 from smolrgpt_ros.answer_worker import Inquiry
 from smolrgpt_ros.conversions import answer_to_message, duration_to_ns, time_to_ns
 from smolrgpt_ros.diagnostics import AnswerStatistics, InputMonitor, overall
+from smolrgpt_ros.ending_signals import ENDING_SIGNALS, hold_ending_signals
 from smolrgpt_ros.frame_buffer import FrameRequest
 from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
 from smolrgpt_ros.parameter_declaration import declare, normalised
@@ -297,9 +298,7 @@ def _frame_request(request: SpatialQuery.Request, defaults: QueryParameters) -> 
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until SIGINT or SIGTERM; a running answer is sent before the process ends."""
-    stop = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: stop.set())
+    hold_ending_signals()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = SpatialQueryNode()
@@ -311,7 +310,7 @@ def main(args: list[str] | None = None) -> None:
     executor.add_node(node)
     serving = threading.Thread(target=spin, args=(executor, node.get_logger()), name="executor")
     serving.start()
-    stop.wait()
+    signal.sigwait(ENDING_SIGNALS)
     is_idle = node.finish_requests()
     if not is_idle:
         # Threads cannot be stopped in Python, and the interpreter would wait for this one.

@@ -62,7 +62,7 @@ def ask(
         answer = timed_answer(chosen_answerer, frame, spatial_question)
     except SpatialError as error:
         answer = SpatialAnswer.refusal(error, spatial_question)
-    text = spatial_question.text if spatial_question else question
+    text = question or (spatial_question.text if spatial_question else "")
     if picture is not None and frame is not None:
         with options.writing("--picture"):
             write_image(picture, draw_answer(frame, text, answer))
@@ -108,7 +108,9 @@ def timed_answer(answerer: Answerer, frame: RGBDFrame, question: SpatialQuestion
 def print_answer(answer: SpatialAnswer, question: str, as_json: bool) -> None:
     """The answer to standard output; without --json, the reason for none to standard error."""
     if as_json:
-        typer.echo(json.dumps(answer_as_json(answer, question), indent=2))
+        fields = answer_as_json(answer, question).items()
+        lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in fields]
+        typer.echo("{\n" + ",\n".join(lines) + "\n}")
     elif answer.ok:
         typer.echo(answer.text)
     else:
@@ -133,10 +135,10 @@ def answer_as_json(answer: SpatialAnswer, question: str) -> dict[str, Any]:
         "region_ids": list(answer.region_ids),
         "centres": [[_number(x) for x in centre] for centre in answer.centres.tolist()],
         "valid_depth": [_number(share) for share in answer.valid_depth.tolist()],
-        "latency_s": dict(answer.latency_s),
+        "latency_s": {stage: _number(seconds) for stage, seconds in answer.latency_s.items()},
     }
 
 
 def _number(value: float | None) -> float | None:
-    """JSON has no NaN."""
-    return value if value is not None and math.isfinite(value) else None
+    """To a tenth of a millimetre (or millisecond); JSON has no NaN."""
+    return round(value, 4) if value is not None and math.isfinite(value) else None

@@ -127,7 +127,8 @@ def _pixels(bitmap, offsets, valid, IS_FLOAT: tl.constexpr):
 @triton.jit
 def _taps(cell, size, cells):
     """The two pixels of each cell along one axis, and the share of the second."""
-    centre = (cell.to(tl.float32) + 0.5) * (size.to(tl.float32) / cells.to(tl.float32)) - 0.5
+    # Not `.to`: Triton passes a size of 1 as a constant, which has no such method.
+    centre = (cell.to(tl.float32) + 0.5) * (size * 1.0 / (cells * 1.0)) - 0.5
     source = tl.maximum(centre, 0.0)
     low = tl.minimum(source.to(tl.int32), size - 1)
     return low, tl.minimum(low + 1, size - 1), source - low.to(tl.float32)
@@ -175,7 +176,7 @@ def _area(
             inside = valid[:, None] & (share_y[:, None] > 0) & (share_x > 0)
             values = _pixels(bitmap, y[:, None] * width + x, inside, IS_FLOAT)
             covered += share_y.to(tl.float32) * tl.sum(values * share_x.to(tl.float32), axis=1)
-    return covered / (height.to(tl.float32) * width.to(tl.float32))
+    return covered / (height * 1.0 * width)
 
 
 @triton.jit

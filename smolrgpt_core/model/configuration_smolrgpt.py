@@ -78,7 +78,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 class SmolRGPTConfig(PreTrainedConfig):
     """Composition of a vision encoder, connectors, refiners and a language model.
 
-    Sizes and facts: DESIGN section 5, after the paper (arXiv 2509.15490) and its released code.
+    Sizes and facts: docs/model.md, after the paper (arXiv 2509.15490) and its released code.
 
     Attributes:
         vision_config: configuration of the vision encoder, an object or a dictionary with a

@@ -23,7 +23,7 @@ def pixel_shuffle(features: torch.Tensor, factor: int) -> torch.Tensor:
 
 
 class Connector(nn.Module):
-    """Pixel shuffle and one linear layer without bias (DESIGN section 5).
+    """Pixel shuffle and one linear layer without bias (docs/model.md).
 
     Args:
         vision_width: channels of a vision patch.

@@ -3,7 +3,7 @@
 Vision encoder and language model are transformers' own classes, chosen by the configuration; this
 module joins them. It knows nothing of text or image files: `processing_smolrgpt` does.
 
-After the paper (arXiv 2509.15490) and its released code; every fact is in DESIGN section 5. Shapes:
+After the paper (arXiv 2509.15490) and its released code; every fact is in docs/model.md. Shapes:
 B images, P patches of width Dv, N image tokens of width D, M_i regions in image i, T tokens, a
 refined grid of G x G cells.
 """

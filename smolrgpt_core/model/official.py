@@ -3,7 +3,7 @@
 Reads a folder, a tar file or a hub id; writes a folder that `from_pretrained` loads. All or
 nothing: names and shapes are compared before a weight is read, the result is written to a temporary
 folder and renamed. Only safetensors are read, and only two files of a tar file. The layout is
-described in DESIGN section 5.
+that of the released code.
 """
 
 from __future__ import annotations

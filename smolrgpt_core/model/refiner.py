@@ -47,7 +47,7 @@ class RefinerLevel(nn.Module):
 class FeatureRefiner(nn.Module):
     """Levels one after the other, each followed by GELU; all but the last have a LayerNorm.
 
-    Three levels of 960 channels as released (DESIGN section 5).
+    Three levels of 960 channels as released (docs/model.md).
 
     Args:
         channels: channels of a token.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from smolrgpt_core.question.references import Item, Pick, Reference, with_load
+from smolrgpt_core.question.spatial_question import Load
 from smolrgpt_core.question.tokens import Token, bad_question, quote
 from smolrgpt_core.question.vocabulary import SIDE_CRITERIA, Kind, Superlative
 
@@ -78,7 +79,7 @@ def _take_list(reference: Reference, rest: list[Item]) -> _Attached:
         concept=reference.concept or listed.concept,
         cardinal=reference.cardinal or listed.cardinal,
         asked=reference.asked,
-        load=reference.load,
+        load=listed.load if reference.load is Load.ANY else reference.load,
         pick=reference.pick or listed.pick,
     )
     return merged, rest[2:]

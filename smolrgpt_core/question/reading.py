@@ -131,9 +131,9 @@ def _replacement(
     noun = text[reference.start : reference.noun_end]
     if reference.ids and noun.lower() in ("", "region", "regions"):
         noun = common_noun([regions[id] for id in ids], plural=len(ids) > 1)
+    elif len(reference.ids) > 1 and not reference.plural:
+        noun = pluralise(noun)
     article = "" if reference.determined or reference.modified or not reference.ids else "the "
     if reference.start == 0 and article:
         noun = noun[:1].lower() + noun[1:]
-    elif len(reference.ids) > 1 and not reference.plural:
-        noun = pluralise(noun)
     return reference.start, f"{article}{noun} {' '.join([MASK] * len(ids))}"

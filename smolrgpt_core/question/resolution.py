@@ -7,8 +7,14 @@ from dataclasses import dataclass, field, replace
 
 from smolrgpt_core.question.references import Pick, Reference
 from smolrgpt_core.question.spatial_question import Choice, Load
-from smolrgpt_core.question.tokens import bad_question, quote
-from smolrgpt_core.question.vocabulary import MIDDLE_RANK, SIDE_CRITERIA, Kind, Superlative
+from smolrgpt_core.question.tokens import bad_question, quote, quote_all
+from smolrgpt_core.question.vocabulary import (
+    MIDDLE_RANK,
+    SIDE_CRITERIA,
+    Kind,
+    Superlative,
+    concept_of,
+)
 from smolrgpt_core.regions import RegionSet
 
 
@@ -107,7 +113,7 @@ class Resolver:
             raise bad_question(
                 f"a distance needs two objects, {quote(reference.text)} are {self._names(ids)}"
             )
-        first, second = sorted(ids, key=lambda id: self.regions[id].label == "buffer")
+        first, second = sorted(ids, key=self._is_buffer)
         return Group((first,)), Group((second,))
 
     def union(self, references: Sequence[Reference]) -> Group:
@@ -115,6 +121,9 @@ class Resolver:
         groups = [self.group(reference) for reference in references]
         ids = tuple(id for group in groups for id in group.ids)
         _refuse_repeated(ids)
+        if any(group.load is not groups[0].load for group in groups):
+            words = quote_all(reference.text for reference in references)
+            raise bad_question(f'"empty" or "loaded" must hold for all of {words}, or for none')
         return replace(groups[0], ids=ids)
 
     def rank(self, superlative: Superlative, size: int) -> int:
@@ -203,6 +212,9 @@ class Resolver:
                 f"a superlative is measured from one region, not from {self._names(anchors)}"
             )
         return anchors
+
+    def _is_buffer(self, id: int) -> bool:
+        return concept_of(self.regions[id].label) == "buffer"
 
     def _names(self, ids: Sequence[int]) -> str:
         return ", ".join(self.regions[id].name for id in ids)

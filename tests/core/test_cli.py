@@ -18,10 +18,14 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER
+from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.cli.application import app, doctor_table
 from smolrgpt_core.doctor import Check, Verdict
-from smolrgpt_core.files import read_rgb, write_image
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.files import read_depth, read_rgb, write_image
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.question import SpatialQuestion
 from smolrgpt_core.region_files import read_regions
 
 FRAME = Path(__file__).parent.parent / "data" / "warehouse"
@@ -215,6 +219,27 @@ class TestDemo:
         )
         assert again.returncode == 0, again.stderr
         assert again.stdout.strip()
+
+    def test_answers_that_are_missing_are_a_failure(
+        self,
+        demo_run: subprocess.CompletedProcess[str],
+        demo_output: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        class Refuser:
+            def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
+                raise SpatialError(Status.CANNOT_TELL, "I never answer")
+
+        monkeypatch.setitem(ANSWERERS, "refuser", Refuser)
+        arguments = ["demo", "--answerer", "refuser", "--noise", "--output", str(tmp_path)]
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 1
+        assert "CANNOT_TELL: I never answer" in result.stdout
+        assert "0 of 12 answers right" in result.stdout
+        assert demo_run.returncode == 0
+        clean, noisy = (read_depth(folder / "depth.png") for folder in (demo_output, tmp_path))
+        assert np.isnan(noisy).mean() > np.isnan(clean).mean() + 0.005
 
     def test_without_mujoco_it_says_how_to_get_it(self, tmp_path: Path) -> None:
         (tmp_path / "mujoco.py").write_text("raise ModuleNotFoundError('x', name='mujoco')")

@@ -18,6 +18,10 @@ from smolrgpt_core.regions import (
     encode_rle,
 )
 
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:__array__ implementation doesn't accept:DeprecationWarning:pycocotools"
+)
+
 SIZE = (37, 53)
 
 
@@ -81,6 +85,15 @@ def test_broken_run_lengths_are_refused(counts: object) -> None:
     with pytest.raises(SpatialError, match="COCO mask must be") as caught:
         decode_rle({"size": list(SIZE), "counts": counts})
     assert caught.value.status is Status.BAD_INPUT
+
+
+def test_run_lengths_with_needless_groups_are_refused() -> None:
+    counts = encode_rle(np.ones(SIZE, dtype=bool))["counts"]
+    assert counts.startswith("0")
+    for padded in ("P" * 20 + counts, counts + "P"):
+        with pytest.raises(SpatialError):
+            decode_rle({"size": list(SIZE), "counts": padded})
+    assert decode_rle({"size": list(SIZE), "counts": counts}).all()
 
 
 @pytest.mark.parametrize("seed", range(5))

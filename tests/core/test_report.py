@@ -56,6 +56,7 @@ ROWS = [
         within_tolerance=False,
         latency={"total": 0.5},
         status=Status.NO_VALID_DEPTH,
+        image=np.full((30, 40, 3), (20, 30, 160), np.uint8),
     ),
 ]  # fmt: skip
 
@@ -150,11 +151,13 @@ class Page(HTMLParser):
         self.tags: list[str] = []
         self.words: list[str] = []
         self.sources: list[str] = []
+        self.descriptions: list[str] = []
         self.feed(text)
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
         self.sources += [value or "" for name, value in attributes if name in ("src", "href")]
+        self.descriptions += [value or "" for name, value in attributes if name == "alt"]
         if tag not in self.void:
             self.open.append(tag)
 
@@ -223,8 +226,9 @@ def test_pictures_are_inside_the_page(tmp_path: Path) -> None:
     overview = {"The <camera>": np.full((20, 50, 3), (10, 200, 40), np.uint8)}
     page = written(tmp_path, overview=overview)
     assert "The <camera>" in page.text
-    assert len(page.sources) == 2
-    for source, colour in zip(page.sources, [(10, 200, 40), (200, 30, 60)], strict=True):
+    assert page.descriptions == ["The <camera>", ROWS[0].question, ROWS[2].question]
+    colours = [(10, 200, 40), (200, 30, 60), (20, 30, 160)]
+    for source, colour in zip(page.sources, colours, strict=True):
         prefix, data = re.fullmatch(r"(data:image/jpeg;base64,)(.*)", source).groups()
         image = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
         assert prefix

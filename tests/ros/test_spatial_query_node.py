@@ -208,11 +208,11 @@ def test_question_that_cannot_be_read(operator: Any) -> None:
     refused(operator.ask_distance(timeout=Duration(sec=-1)), Status.BAD_QUESTION, "negative")
 
 
-def test_answerer_that_fails(operator: Any, node: Any) -> None:
+def test_answerer_that_fails(operator: Any, node: Any, wait_for: Any) -> None:
     answer = operator.ask(category=Category.MCQ, region_ids=[1, 2, 3])
     refused(answer, Status.MODEL_ERROR, "the engine caught fire", "log of /spatial_query")
     assert answer.category == Category.MCQ
-    assert "Traceback" in node.output
+    wait_for(lambda: "Traceback" in node.output, "the traceback in the log")
 
 
 def test_more_questions_than_places(operator: Any) -> None:
@@ -269,9 +269,11 @@ def test_requested_stamp(operator: Any) -> None:
     again = operator.ask_distance(stamp=stamp)
     assert again.header.stamp == stamp
     assert again.latency_convert == 0.0  # the frame was decoded for the first question
+    assert operator.set(sync_tolerance=0.2).successful  # a busy machine has gaps between frames
     soon_ns = time_to_ns(stamp) + 700_000_000
     waited = operator.ask_distance(stamp=time_from_ns(soon_ns))
-    assert abs(time_to_ns(waited.header.stamp) - soon_ns) <= 20_000_000
+    assert operator.set(sync_tolerance=0.02).successful
+    assert abs(time_to_ns(waited.header.stamp) - soon_ns) <= 200_000_000
     past = operator.ask_distance(stamp=Time(sec=stamp.sec - 30))
     refused(past, Status.STALE, "requested stamp", "max_age")
 

@@ -339,14 +339,16 @@ def test_placeholders_are_added_to_a_plain_tokenizer_and_survive_saving(tmp_path
     )
     config = SmolRGPTConfig.preset("smolrgpt-nano", text_config={"vocab_size": 7})
     tokenizer.chat_template = "of another model: {{ messages[0]['content'] }}"
-    SmolRGPTProcessor(tokenizer, config).save_pretrained(tmp_path)
+    processor = SmolRGPTProcessor(tokenizer, config)
+    processor.save_pretrained(tmp_path)
     question = [{"role": "user", "content": "a"}]
     again = SmolRGPTProcessor.from_pretrained(tmp_path)
     for found in (tokenizer, again.tokenizer):
         assert found("<mask_depth>a<|image|>")["input_ids"] == [6, 3, 4]
         assert found.pad_token == "<|im_end|>"
-    prompt = again.prompt(question, with_image=False, regions=0)
-    assert prompt == "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n"
+    for ready in (processor, again):
+        prompt = ready.prompt(question, with_image=False, regions=0)
+        assert prompt == "<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n"
     refused(Status.BAD_QUESTION, "<mask_rgb>", again, None, "a <mask_rgb>")
 
 
