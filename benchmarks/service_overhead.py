@@ -31,7 +31,7 @@ from smolrgpt_ros.srv import SpatialQuery
 from smolrgpt_core.errors import Status
 from smolrgpt_core.files import write_file
 from smolrgpt_core.question import Category
-from smolrgpt_ros.processes import EndingSignals, ProcessGroup
+from smolrgpt_ros.processes import ProcessGroup
 
 ROOT = Path(__file__).resolve().parent.parent
 PROFILE = ROOT / "config" / "fastdds.xml"
@@ -146,7 +146,6 @@ class Probe:
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
     """One run in the environment of this process."""
-    EndingSignals()
     arguments = {"sim_camera_node": ["--ros-args", "-p", f"rate:={options.rate}"]}
     with ProcessGroup() as group:
         for name in ("sim_camera_node", "spatial_query_node"):

@@ -18,7 +18,7 @@ from std_msgs.msg import Header
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.frame import CameraIntrinsics, clean_depth
+from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame, clean_depth
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_ros.msg import Region as RegionMessage
@@ -250,6 +250,13 @@ def answer_to_message(
     for stage, seconds in latency_s.items():
         setattr(message, f"latency_{stage}", float(seconds))
     return message
+
+
+def frame_header(frame: RGBDFrame | None) -> Header:
+    """Stamp and optical frame of a frame; empty for None."""
+    if frame is None:
+        return Header()
+    return Header(stamp=time_from_ns(frame.stamp_ns), frame_id=frame.frame_id)
 
 
 def image_to_message(pixels: NDArray, encoding: str, header: Header) -> Image:

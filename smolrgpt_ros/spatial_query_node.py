@@ -35,7 +35,12 @@ from smolrgpt_core.answerers.registry import make_answerer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.question import Category
 from smolrgpt_ros.answer_worker import Inquiry
-from smolrgpt_ros.conversions import answer_to_message, duration_to_ns, time_to_ns
+from smolrgpt_ros.conversions import (
+    answer_to_message,
+    duration_to_ns,
+    frame_header,
+    time_to_ns,
+)
 from smolrgpt_ros.diagnostics import AnswerStatistics, InputMonitor, overall
 from smolrgpt_ros.ending_signals import ENDING_SIGNALS, hold_ending_signals
 from smolrgpt_ros.frame_buffer import FrameRequest
@@ -46,7 +51,7 @@ from smolrgpt_ros.query_session import QuerySession, SessionClosedError
 from smolrgpt_ros.request_group import RequestGroup
 from smolrgpt_ros.spinning import spin
 from smolrgpt_ros.srv import SpatialQuery
-from smolrgpt_ros.visualization import AnswerVisuals, frame_header
+from smolrgpt_ros.visualization import AnswerVisuals
 
 NODE_NAME = "spatial_query"
 

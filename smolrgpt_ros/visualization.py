@@ -15,7 +15,7 @@ from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.drawing import draw_answer
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.question import Category
-from smolrgpt_ros.conversions import image_to_message, time_from_ns
+from smolrgpt_ros.conversions import frame_header, image_to_message
 
 SPHERE_DIAMETER_M = 0.25
 TEXT_HEIGHT_M = 0.2
@@ -26,13 +26,6 @@ LABEL_OFFSET_M = 0.3
 WHITE = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
 BLUE = ColorRGBA(r=0.2, g=0.5, b=1.0, a=0.8)
 GREEN = ColorRGBA(r=0.2, g=0.9, b=0.3, a=0.9)
-
-
-def frame_header(frame: RGBDFrame | None) -> Header:
-    """Stamp and optical frame of a frame; empty for None."""
-    if frame is None:
-        return Header()
-    return Header(stamp=time_from_ns(frame.stamp_ns), frame_id=frame.frame_id)
 
 
 def answer_markers(frame: RGBDFrame, answer: SpatialAnswer) -> MarkerArray:

@@ -24,7 +24,7 @@ from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.ground_plane import GroundPlane, GroundPlaneConfig, find_ground_plane
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import Surface, SurfaceConfig, measure_surface
-from smolrgpt_core.geometry.zones import fit_zone
+from smolrgpt_core.geometry.zones import ZoneFitConfig, fit_zone
 from smolrgpt_core.question.vocabulary import concept_of
 
 ZONE_CONCEPT = "buffer"
@@ -32,9 +32,6 @@ ZONE_CONCEPT = "buffer"
 
 VISIBLE_SURFACE_STD_M = 0.5
 """Standard deviation of a centre that is only the middle of the visible surface."""
-
-ZONE_STD_M = 0.05
-"""Standard deviation of the sides of a painted zone."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +42,14 @@ class GeometryConfig:
         ground_plane: search for the floor.
         surface: choice of points under a mask.
         box: fit of objects.
+        zone: fit of painted zones.
         size_priors: standard sizes by class of object.
     """
 
     ground_plane: GroundPlaneConfig = field(default_factory=GroundPlaneConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
     box: BoxFitConfig = field(default_factory=BoxFitConfig)
+    zone: ZoneFitConfig = field(default_factory=ZoneFitConfig)
     size_priors: Mapping[str, SizePrior] = field(default_factory=lambda: dict(SIZE_PRIORS))
 
 
@@ -136,15 +135,22 @@ class FrameGeometry:
 
     def _locate(self, id: int) -> Located:
         region, plane = self.frame.regions[id], self.plane
+        if plane is not None and self.is_zone(id):
+            zone, std = fit_zone(self.frame, region, plane, self._objects(), self._config.zone)
+            return Located(plane.from_floor(np.append(zone.centre, 0.0)), std, zone)
         noise = plane.noise if plane else 0.0
         surface = measure_surface(self.frame, region, self._config.surface, noise)
         if plane is None:
             return Located(np.median(surface.points, axis=0), VISIBLE_SURFACE_STD_M, None)
-        if self.is_zone(id):
-            zone = fit_zone(surface.outline, plane, region.name)
-            centre = plane.from_floor(np.append(zone.centre, 0.0))
-            return Located(centre, ZONE_STD_M, zone)
         return self._locate_object(region.label, surface, plane)
+
+    def _objects(self) -> NDArray[np.bool_]:
+        """Pixels (H, W) of regions that are not painted on the floor."""
+        objects = np.zeros(self.frame.depth.shape, dtype=bool)
+        for region in self.frame.regions:
+            if not self.is_zone(region.id):
+                objects[region.box.slices] |= region.mask
+        return objects
 
     def _locate_object(self, label: str, surface: Surface, plane: GroundPlane) -> Located:
         prior = self._config.size_priors.get(concept_of(label))

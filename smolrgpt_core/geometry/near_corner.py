@@ -5,7 +5,7 @@ enters the last of them. That tells which face each pixel shows, so that all rea
 place it together (noise averages out), and where the rays of the outline touch the object, however
 noisy the depth at its edges is.
 
-Coordinates are those of the floor, turned by the yaw of the object; the camera stands at (0, 0).
+Coordinates are those of a `TurnedView`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.geometry.turned_view import TurnedView
+
 TOP = 2
+"""Index of the deck among the faces; 0 and 1 are the upright faces by axis."""
+
+ROUGHNESS_M = 0.03
+"""How far surfaces of loads and pallets usually are from a plane, standard deviation."""
+
+MIN_FACE_POINTS = 5
+"""A face of which fewer points are seen keeps its first position."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +44,15 @@ class NearCorner:
     top: float
     camera_height: float
 
+    @classmethod
+    def first_guess(cls, view: TurnedView) -> NearCorner:
+        """The corner around the visible points."""
+        points = view.points
+        low, high = np.quantile(points[:, :2], (0.05, 0.95), axis=0)
+        sign = np.where(low > 0, 1, np.where(high < 0, -1, 0))
+        top = float(np.quantile(points[:, 2], 0.98) - 2 * np.median(view.std[:, 2]))
+        return cls(sign, np.where(sign > 0, low, high), top, view.camera_height)
+
     def enter(self, rays: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
         """Scale (N,) at which rays (N, 3) enter, and the face (N,): 0, 1 by axis, or `TOP`."""
         scales = np.full((3, len(rays)), -np.inf)
@@ -42,45 +60,39 @@ class NearCorner:
             for axis in (0, 1):
                 facing = rays[:, axis] * self.sign[axis] > 1e-9
                 scales[axis] = np.where(facing, self.position[axis] / rays[:, axis], -np.inf)
-            down = (rays[:, 2] < -1e-9) & (self.camera_height > self.top)
-            scales[TOP] = np.where(down, (self.top - self.camera_height) / rays[:, 2], -np.inf)
+            scales[TOP] = np.where(self._reach_top(rays), self._below / rays[:, 2], -np.inf)
         face = np.argmax(scales, axis=0)
         return scales[face, np.arange(len(rays))], face
 
-    def fit(
-        self,
-        rays: NDArray[np.float64],
-        depth: NDArray[np.float64],
-        noise: float,
-        iterations: int = 4,
-    ) -> NearCorner:
+    def fit(self, view: TurnedView, iterations: int = 4) -> NearCorner:
         """The corner whose upright faces lie where the readings of their pixels are.
 
-        Args:
-            rays: (N, 3), turned like the corner.
-            depth: (N,), scale of the rays at which the surface was measured, metres.
-            noise: standard deviation of the inverse depth, 1/m.
-            iterations: pixels are assigned to faces anew in each.
+        Pixels are assigned to faces anew in each iteration.
         """
         corner = self
         for _ in range(iterations):
-            scale, face = corner.enter(rays)
+            scale, face = corner.enter(view.rays)
             position = corner.position.copy()
             for axis in np.flatnonzero(corner.sign):
                 own = face == axis
-                if own.sum() < 5:
-                    continue
-                steep = np.abs(rays[own, axis])
-                behind = (depth[own] - scale[own]) * steep
-                position[axis] += corner.sign[axis] * outer_face(
-                    behind, noise * depth[own] ** 2 * steep
-                )
+                if np.count_nonzero(own) >= MIN_FACE_POINTS:
+                    behind = (view.depth[own] - scale[own]) * np.abs(view.rays[own, axis])
+                    shift = outermost(behind, view.std[own, axis])
+                    position[axis] += corner.sign[axis] * shift
             corner = replace(corner, position=position)
         return corner
 
+    @property
+    def _below(self) -> float:
+        """Height of the deck as seen from the camera, metres; negative below it."""
+        return self.top - self.camera_height
 
-def outer_face(behind: NDArray[np.float64], std: NDArray[np.float64]) -> float:
-    """Where the outermost face of a rough surface lies, metres, on the scale of `behind`.
+    def _reach_top(self, rays: NDArray[np.float64]) -> NDArray[np.bool_]:
+        return (rays[:, 2] < -1e-9) & (self._below < 0)
+
+
+def outermost(behind: NDArray[np.float64], std: NDArray[np.float64]) -> float:
+    """Where the outermost part of a rough surface lies, metres, on the scale of `behind`.
 
     A load stays behind its foremost point by distances with some mean, which for the usual
     distributions is about their standard deviation; what scatters more than the depth noise does
@@ -88,14 +100,62 @@ def outer_face(behind: NDArray[np.float64], std: NDArray[np.float64]) -> float:
 
     Args:
         behind: (N,), measured distance behind an assumed face, metres.
-        std: (N,), standard deviation of each by depth noise, metres.
+        std: (N,), standard deviation of each by noise, metres.
     """
     weights = 1 / (std**2 + 0.01**2)
     middle = np.median(behind)
     spread = 1.4826 * np.median(np.abs(behind - middle))
     kept = np.abs(behind - middle) <= 3 * max(spread, 0.01)
     weights, behind, std = weights[kept], behind[kept], std[kept]
-    mean = np.average(behind, weights=weights)
-    variance = np.average((behind - mean) ** 2, weights=weights)
-    noise = np.average(std**2, weights=weights)
-    return float(mean - np.sqrt(max(variance - noise, 0.0)))
+    weights = weights / weights.sum()
+    mean = weights @ behind
+    roughness = weights @ ((behind - mean) ** 2 - std**2)
+    return float(mean - np.sqrt(max(roughness, 0.0)))
+
+
+def likeliest_yaw(view: TurnedView, top: float, step_deg: float = 3.0) -> float:
+    """Yaw in [0, pi/2) of the corner that explains the readings best.
+
+    Uses every reading, so it stands much noise; objects that are not boxes mislead it.
+
+    Args:
+        view: with yaw 0.
+        top: height of the object, metres.
+        step_deg: of the first search.
+    """
+    yaws = np.arange(0, 90, step_deg)
+    best = yaws[np.argmin(_misfits(view, top, np.deg2rad(yaws)))]
+    for fine_deg in (step_deg / 3, step_deg / 10):
+        yaws = best + fine_deg * np.arange(-3, 4)
+        best = yaws[np.argmin(_misfits(view, top, np.deg2rad(yaws)))]
+    return float(np.deg2rad(best % 90))
+
+
+def _misfits(
+    view: TurnedView, top: float, yaws: NDArray[np.float64], iterations: int = 3
+) -> NDArray[np.float64]:
+    """Mean squared deviation (K,), in standard deviations, of the readings from the best corner.
+
+    All yaws at once; shapes are (K, 2, N) for rays by yaw and axis.
+    """
+    cosine, sine = np.cos(yaws)[:, None], np.sin(yaws)[:, None]
+    x, y, z = view.rays.T
+    rays = np.stack([cosine * x + sine * y, cosine * y - sine * x], axis=1)
+    low, high = np.quantile(rays * view.depth, (0.1, 0.9), axis=2)
+    sign = np.where(low > 0, 1, np.where(high < 0, -1, 0))[..., None]
+    position = np.where(sign > 0, low[..., None], high[..., None])
+    facing = rays * sign > 1e-6
+    per_metre = np.where(facing, 1 / np.where(facing, rays, 1.0), 0.0)
+    below = top - view.camera_height
+    deck = np.where((z < -1e-9) & (below < 0), below / np.minimum(z, -1e-9), -np.inf)
+    std = np.hypot(view.noise * view.depth**2, ROUGHNESS_M)
+    weights = 1 / (std * np.where(facing, np.abs(rays), np.inf)) ** 2
+    for _ in range(iterations):
+        scales = np.where(facing, position * per_metre, -np.inf)
+        own = facing & (scales >= scales[:, ::-1]) & (scales >= deck)
+        behind = np.where(own, np.clip((view.depth - scales) * np.abs(rays), -0.5, 0.5), 0.0)
+        total = np.maximum(np.sum(weights * own, axis=2, keepdims=True), 1e-9)
+        position = position + sign * np.sum(weights * behind, axis=2, keepdims=True) / total
+    entered = np.maximum(np.where(facing, position * per_metre, -np.inf).max(axis=1), deck)
+    deviation = np.where(np.isfinite(entered), (view.depth - entered) / std, 3.0)
+    return np.minimum(deviation**2, 9.0).mean(axis=1)

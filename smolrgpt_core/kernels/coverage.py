@@ -34,7 +34,7 @@ def split_at_lines(
 
     Args:
         start: int64 (R,), flat positions where stretches begin.
-        stop: int64 (R,), where they end (exclusive), behind `start`.
+        stop: int64 (R,), where they end (exclusive); an empty stretch gives at most an empty span.
         line_length: positions in a line.
 
     Returns:

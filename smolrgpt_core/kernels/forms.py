@@ -115,9 +115,7 @@ class RunLengthMask:
         """See `MaskForm`."""
         (height, width), (grid_height, grid_width) = self.image_size, grid_size
         ends = np.cumsum(self.runs)
-        start, stop = ends[:-1:2], ends[1::2]
-        filled = stop > start
-        _, line, start, stop = split_at_lines(start[filled], stop[filled], height)
+        _, line, start, stop = split_at_lines(ends[:-1:2], ends[1::2], height)
         spans = Spans(np.zeros_like(line), line, start, stop)
         across = coverage_of_spans(spans, 1, (width, height), (grid_width, grid_height))
         return across.transpose(0, 2, 1)

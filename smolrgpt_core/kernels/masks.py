@@ -55,7 +55,7 @@ class ImageMasks:
         return f"mask {mask}{name} of image {self.index}"
 
 
-@torch.compiler.disable  # masks decide its shapes, so it cannot be traced
+@torch.compiler.disable  # each call would be traced anew: masks decide its shapes
 def read_batch(
     masks: Sequence[MasksOfImage], image_sizes: Sequence[tuple[int, int]] | None = None
 ) -> list[ImageMasks]:

@@ -168,7 +168,7 @@ def _as_cells(
     return features, size
 
 
-@torch.compiler.disable  # masks decide its shapes, so it cannot be traced
+@torch.compiler.disable  # each call would be traced anew: masks decide its shapes
 def _pool_image(
     cells: Tensor, image: ImageMasks, grid: tuple[int, int], mode: Mode
 ) -> tuple[Tensor, Tensor]:

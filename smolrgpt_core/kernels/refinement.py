@@ -118,7 +118,7 @@ def refine_and_pool(
     return PooledMasks(filled, [len(image) for image in images])
 
 
-@torch.compiler.disable  # masks decide its shapes, so it cannot be traced
+@torch.compiler.disable  # each call would be traced anew: masks decide its shapes
 def _pool_needed(refiner: RefinerWeights, tokens: Tensor, weights: list[Tensor]) -> Tensor:
     """Means (N, C out) under weights (M_i, H, W), computing only cells that have weight."""
     used = torch.stack([image.any(dim=0).cpu() for image in weights]).numpy()

@@ -57,7 +57,7 @@ def mask_weights(
     return [image_weights(image, grid_size, mode) for image in read_batch(masks, image_sizes)]
 
 
-@torch.compiler.disable  # masks decide its shapes, so it cannot be traced
+@torch.compiler.disable  # each call would be traced anew: masks decide its shapes
 def image_weights(image: ImageMasks, grid_size: tuple[int, int], mode: Mode) -> Tensor:
     """Weights float32 (M, H, W) of the masks of one image, where they were given."""
     parts = [_form_weights(form, grid_size, mode) for form in image.forms]

@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
@@ -299,3 +300,18 @@ def test_broken_installation_says_what_to_install(tmp_path: Path) -> None:
     assert "smolrgpt cannot start" in done.stderr
     assert "pip install --force-reinstall pycocotools" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_page_lists_every_option_with_its_default() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "command_line.md").read_text()
+    rows = [line for line in page.splitlines() if line.startswith("| `--")]
+    commands = typer.main.get_command(app).commands
+    for name in ("ask", "demo"):
+        for option in commands[name].params:
+            if option.param_type_name != "option":
+                continue
+            row = next(row for row in rows if f"`{option.opts[0]}" in row)
+            if name == "demo":
+                default = "no" if option.default is False else str(option.default)
+                assert row.split("|")[2].strip(" `") == default
+    assert len(rows) == sum(len(commands[name].params) for name in ("ask", "demo")) - 1

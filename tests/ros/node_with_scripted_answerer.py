@@ -1,18 +1,23 @@
-"""The query node with one more answerer, which is slow or fails when a test needs that.
+"""The query node with two more answerers, which are slow or fail when a test needs that.
 
-Distances and counts come from the geometric answerer; left/right takes a second, a choice fails.
+`scripted` takes distances and counts from the geometric answerer, takes a second for left/right,
+and fails at a choice. `broken` cannot even be made.
 """
 
 from __future__ import annotations
 
 import time
 
-from smolrgpt_core.answerers.geometric import GeometricAnswerer
+# As in scripts/spatial_query_node: before the imports that start threads.
+from smolrgpt_ros.ending_signals import hold_ending_signals
 
-from smolrgpt_core.answer import SpatialAnswer
-from smolrgpt_core.answerers.registry import ANSWERERS
-from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import Category, SpatialQuestion
+hold_ending_signals()
+
+from smolrgpt_core.answer import SpatialAnswer  # noqa: E402
+from smolrgpt_core.answerers.geometric import GeometricAnswerer  # noqa: E402
+from smolrgpt_core.answerers.registry import ANSWERERS  # noqa: E402
+from smolrgpt_core.frame import RGBDFrame  # noqa: E402
+from smolrgpt_core.question import Category, SpatialQuestion  # noqa: E402
 
 
 class ScriptedAnswerer(GeometricAnswerer):
@@ -24,8 +29,13 @@ class ScriptedAnswerer(GeometricAnswerer):
         return super().answer(frame, question)
 
 
+class BrokenAnswerer(GeometricAnswerer):
+    def __init__(self) -> None:
+        raise FileNotFoundError("no weights here")
+
+
 if __name__ == "__main__":
-    ANSWERERS["scripted"] = ScriptedAnswerer
+    ANSWERERS |= {"scripted": ScriptedAnswerer, "broken": BrokenAnswerer}
     # Imported late: parameters read the known answerers at import.
     from smolrgpt_ros.spatial_query_node import main
 

@@ -253,6 +253,17 @@ def test_node_that_is_not_active(operator: Any) -> None:
     assert operator.change(Transition.TRANSITION_ACTIVATE)
 
 
+def test_answerer_that_cannot_be_made(operator: Any) -> None:
+    assert operator.set(answerer="broken").successful
+    assert operator.change(Transition.TRANSITION_DEACTIVATE)
+    assert operator.change(Transition.TRANSITION_CLEANUP)
+    assert not operator.change(Transition.TRANSITION_CONFIGURE)
+    refused(operator.ask_distance(), Status.NOT_ACTIVE, "unconfigured", "no weights here")
+    assert operator.set(answerer="scripted").successful
+    assert operator.change(Transition.TRANSITION_CONFIGURE)
+    assert operator.change(Transition.TRANSITION_ACTIVATE)
+
+
 def test_deactivated_during_questions(operator: Any, camera: Any) -> None:
     slow = operator.ask_async(category=Category.LEFT_RIGHT, region_ids=[1, 2])
     threading.Event().wait(0.3)
@@ -262,6 +273,16 @@ def test_deactivated_during_questions(operator: Any, camera: Any) -> None:
     refused(operator.graph.result(waiting).answer, Status.NOT_ACTIVE)
     assert operator.graph.result(slow).answer.status == Status.OK
     assert operator.change(Transition.TRANSITION_ACTIVATE)
+
+
+def test_deactivated_while_a_question_waits_for_a_frame(operator: Any, camera: Any) -> None:
+    with camera.fault(silent={"rgb"}):
+        operator.restart()
+        waiting = operator.ask_async(category=Category.DISTANCE, region_ids=[1, 2])
+        threading.Event().wait(0.2)
+        assert operator.change(Transition.TRANSITION_DEACTIVATE)
+        refused(operator.graph.result(waiting).answer, Status.NOT_ACTIVE, "is inactive")
+        assert operator.change(Transition.TRANSITION_ACTIVATE)
 
 
 def test_requested_stamp(operator: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import threading
 from collections.abc import Iterator
@@ -74,6 +75,7 @@ def test_shutdown_during_an_answer(
     refused = operator.ask_distance()
     assert Status(refused.status) is Status.NOT_ACTIVE
     assert "shutting down" in refused.message
+    process.process.send_signal(signal.SIGINT)  # `ros2 launch` sends Ctrl-C on, so two arrive
     assert graph.result(slow).answer.status == Status.OK
     assert process.wait() == 0
     assert "Traceback" not in process.output
@@ -131,6 +133,19 @@ def test_simulated_time(
 
     wait_for(tick_and_ask, "an answer by simulated time")
     assert process.stop(signal.SIGTERM) == 0
+
+
+def test_signal_during_start(start_node: Any, wait_for: Any) -> None:
+    process = start_node("spatial_query_node")
+    status = Path(f"/proc/{process.process.pid}/status")
+
+    def holds_signals() -> bool:
+        blocked = re.search(r"SigBlk:\s*(\w+)", status.read_text())
+        return bool(blocked and int(blocked[1], 16) & 1 << signal.SIGINT - 1)
+
+    wait_for(holds_signals, "the first lines of the program")
+    assert process.stop() == 0
+    assert "Traceback" not in process.output
 
 
 @pytest.mark.parametrize("wrong", ["max_age:=-1.0", "region_source:=nowhere", "timeout:=soon"])

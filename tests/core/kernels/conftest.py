@@ -46,7 +46,7 @@ FORMS: dict[str, Callable[[NDArray[np.bool_]], object]] = {
     "bool array": lambda masks: masks,
     "bool tensor": torch.from_numpy,
     "bytes 0 and 255": lambda masks: torch.from_numpy(masks.astype(np.uint8) * 255),
-    "integer array": lambda masks: masks.astype(np.int32) * 7,
+    "integer array": lambda masks: masks.astype(np.int32) * -7,
     "float tensor": lambda masks: torch.from_numpy(masks.astype(np.float32)),
     "bfloat16 tensor": lambda masks: torch.from_numpy(masks).to(torch.bfloat16),
     "columns first": lambda masks: np.asfortranarray(masks),

@@ -68,6 +68,12 @@ def test_half_precision_is_summed_in_single(batch, dtype) -> None:
     torch.testing.assert_close(pooled, expected, atol=1e-3, rtol=2**-7)
 
 
+def test_sums_may_exceed_the_range_of_the_features() -> None:
+    """Half precision ends at 65504."""
+    features = torch.full((1, 4096, 2), 20.0, dtype=torch.float16)
+    assert torch.all(pool_masks(features, [np.ones((1, 9, 9), bool)]).features == 20)
+
+
 def test_autocast_leaves_the_sums_in_single(batch) -> None:
     features, masks = batch
     with torch.autocast("cpu", torch.bfloat16):

@@ -17,6 +17,7 @@ from smolrgpt_core.kernels import (
     refine_and_pool,
 )
 from smolrgpt_core.kernels.cell_plan import plan_cells
+from smolrgpt_core.regions import encode_rle
 
 CHANNELS = 12
 
@@ -186,14 +187,20 @@ def test_half_precision_and_autocast(make_masks, make_refiner, tokens) -> None:
         assert (pooled - expected).norm() < 0.03 * expected.norm()
 
 
+@pytest.mark.filterwarnings("error")
+@torch.no_grad()
 def test_compiled_callers(make_masks, make_refiner, tokens) -> None:
     refiner = make_refiner(CHANNELS)
-    masks = [make_masks(2, (30, 40)), make_masks(1, (30, 40), seed=2)]
-    compiled = torch.compile(
-        lambda tokens: 3 * refine_and_pool(refiner, tokens + 1, masks).features, backend="eager"
-    )
-    expected = 3 * refine_and_pool(refiner, tokens + 1, masks).features
-    torch.testing.assert_close(compiled(tokens), expected)
+
+    def caller(tokens: torch.Tensor, masks: list) -> torch.Tensor:
+        return 3 * refine_and_pool(refiner, tokens + 1, masks).features
+
+    compiled = torch.compile(caller, backend="eager")
+    for masks in (
+        [make_masks(2, (30, 40)), []],
+        [[], list(map(encode_rle, make_masks(3, (9, 9))))],
+    ):
+        torch.testing.assert_close(compiled(tokens, masks), caller(tokens, masks))
 
 
 def test_wrong_arguments(make_refiner, tokens) -> None:

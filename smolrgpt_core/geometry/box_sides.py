@@ -1,0 +1,228 @@
+"""The four upright sides of an object's box: where they were seen, and where they may be hidden.
+
+A side that faces the camera lies where the readings of its face are. Any other side lies where the
+outline of the object ends it: the rays of the outline touch the near corner there. What hides a
+side, or cuts it off, leaves only a bound, and an amount of space behind it that the camera does not
+look through.
+
+Arrays (2, 2) are by axis, then low and high side.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.geometry.ground_plane import GroundPlane
+from smolrgpt_core.geometry.hidden_space import is_seen_through
+from smolrgpt_core.geometry.near_corner import NearCorner, outermost
+from smolrgpt_core.geometry.turned_view import TurnedView, turn_level
+
+OUTWARD = np.array([-1.0, 1.0])
+"""Direction out of the object at its low and its high side."""
+
+
+@dataclass(frozen=True)
+class SideConfig:
+    """How sides are found.
+
+    Attributes:
+        rough_m: standard deviation of what sticks out from a flat side, metres.
+        reach_m: rays of the outline that end within this of a side, without noise, belong to it.
+        min_points: rays that must end a side that was seen.
+        protrusion_m: parts of the object that reach this far beyond its side, such as the forks
+            of a truck, move the side; so do only parts that are larger than `protrusion_share`.
+        protrusion_share: of the points.
+        max_hidden_m: how far a side may lie behind what is visible.
+        step_m: of the search for space that the camera looks through.
+        through_m: how far behind a point the next reading must be to have looked through it.
+
+    Raises:
+        ValueError: when a value is not positive, naming the field.
+    """
+
+    rough_m: float = 0.02
+    reach_m: float = 0.15
+    min_points: int = 4
+    protrusion_m: float = 0.1
+    protrusion_share: float = 0.015
+    max_hidden_m: float = 3.0
+    step_m: float = 0.05
+    through_m: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """The sides of an object.
+
+    Attributes:
+        bounds: (2, 2), where the object ends if that was seen, else where what is visible ends.
+        std: (2, 2), standard deviation of the bounds, metres.
+        seen: (2, 2), whether the object was seen to end there.
+        hidden: (2, 2), how far a side that was not seen may lie farther out, metres.
+        bottom: height of the lowest visible point, metres.
+    """
+
+    bounds: NDArray[np.float64]
+    std: NDArray[np.float64]
+    seen: NDArray[np.bool_]
+    hidden: NDArray[np.float64]
+    bottom: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Touch:
+    """Where the rays of the outline touch the object.
+
+    Attributes:
+        points: (M, 3), metres.
+        std: (M, 3), standard deviation of the points, metres.
+        face: (M,), the face of the near corner that each ray enters.
+        ends: (M,), whether the object ends there.
+    """
+
+    points: NDArray[np.float64]
+    std: NDArray[np.float64]
+    face: NDArray[np.int_]
+    ends: NDArray[np.bool_]
+
+
+def find_sides(
+    view: TurnedView,
+    corner: NearCorner,
+    plane: GroundPlane,
+    frame: RGBDFrame,
+    config: SideConfig,
+) -> Sides:
+    """The sides of an object whose near corner is known."""
+    touch = _touch(view, corner, config.rough_m)
+    sides = _seen_sides(view, corner, touch, config)
+    sides = _with_protrusions(sides, view, config)
+    hidden = np.zeros((2, 2))
+    for axis, end in np.argwhere(~sides.seen):
+        levels = _levels(axis, sides.bounds[axis, end], touch, corner.top)
+        hidden[axis, end] = _hidden(axis, end, sides, levels, view, plane, frame, config)
+    return replace(sides, hidden=hidden)
+
+
+def _touch(view: TurnedView, corner: NearCorner, rough_m: float) -> _Touch:
+    points, face = _entry_points(view.outline, view, corner)
+    inner, _ = _entry_points(view.inner_outline, view, corner)
+    # A ray that grazes a face moves far along it for one pixel, or for a face that is not flat.
+    across = np.maximum(np.abs(view.outline[np.arange(len(face)), face]), 1e-6)
+    grazing = rough_m * np.abs(view.outline) / across[:, None]
+    std = np.hypot(2 * np.abs(points - inner), grazing)
+    known = np.isfinite(points).all(axis=1) & np.isfinite(inner).all(axis=1)
+    return _Touch(points[known], std[known], face[known], view.ends[known])
+
+
+def _entry_points(
+    rays: NDArray[np.float64], view: TurnedView, corner: NearCorner, max_behind_m: float = 3.0
+) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
+    """Points (M, 3) where rays enter the corner, and the faces (M,).
+
+    Where the corner contradicts the depth beside the outline, that depth is taken.
+    """
+    scale, face = corner.enter(rays)
+    near = view.outline_depth
+    before = near - 0.1 - view.noise * near**2
+    plausible = (scale > before) & (scale < near + max_behind_m)
+    return view.at(rays, np.where(plausible, scale, near)), face
+
+
+def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch, config: SideConfig) -> Sides:
+    """Sides that face the camera, and sides at which the outline ends the object."""
+    bounds = np.quantile(view.points[:, :2], (0.02, 0.98), axis=0).T
+    facing = corner.sign[:, None] == -OUTWARD
+    bounds = np.where(facing, corner.position[:, None], bounds)
+    seen, std = facing.copy(), np.full((2, 2), config.rough_m)
+    for _ in range(3):
+        side_of = _assign(touch, bounds, facing, config.reach_m)
+        for axis, end in np.argwhere(~facing):
+            own = side_of == 2 * axis + end
+            seen[axis, end] = np.count_nonzero(own) >= config.min_points
+            if seen[axis, end]:
+                inward = -OUTWARD[end] * touch.points[own, axis]
+                own_std = touch.std[own, axis]
+                bounds[axis, end] = -OUTWARD[end] * outermost(inward, own_std)
+                mean_std = 1 / np.sqrt(np.mean(1 / (own_std**2 + 1e-4)))
+                std[axis, end] = np.hypot(config.rough_m, mean_std)
+    heights = touch.points[touch.ends, 2]
+    bottom = float(np.quantile(heights, 0.03)) if len(heights) else 0.0
+    return Sides(bounds, std, seen, np.zeros((2, 2)), bottom)
+
+
+def _assign(
+    touch: _Touch, bounds: NDArray[np.float64], facing: NDArray[np.bool_], reach_m: float
+) -> NDArray[np.int_]:
+    """Which side (M,), 2 * axis + end, each ray of the outline ends; -1 for none.
+
+    A ray that enters a face tells nothing about the side opposite of that face.
+    """
+    excess = OUTWARD * (touch.points[:, :2, None] - bounds)
+    reach = reach_m + 2 * np.minimum(touch.std[:, :2, None], 1.0)
+    usable = (excess > -reach) & ~facing & touch.ends[:, None, None]
+    usable &= (touch.face[:, None] != np.arange(2))[:, :, None]
+    score = np.where(usable, excess / reach, -np.inf).reshape(-1, 4)
+    return np.where(np.isfinite(score.max(axis=1)), score.argmax(axis=1), -1)
+
+
+def _with_protrusions(sides: Sides, view: TurnedView, config: SideConfig) -> Sides:
+    """Sides moved out to parts that reach beyond them, such as the forks of a truck."""
+    bounds, std, seen = sides.bounds.copy(), sides.std.copy(), sides.seen.copy()
+    for axis in (0, 1):
+        for end in (0, 1):
+            reached = OUTWARD[end] * view.points[:, axis] - 2.5 * view.std[:, axis]
+            farthest = float(np.quantile(reached, 1 - config.protrusion_share))
+            if farthest > OUTWARD[end] * bounds[axis, end] + config.protrusion_m:
+                bounds[axis, end] = OUTWARD[end] * farthest
+                std[axis, end] = config.protrusion_m / 2
+                seen[axis, end] = True
+    return replace(sides, bounds=bounds, std=std, seen=seen)
+
+
+def _levels(axis: int, bound: float, touch: _Touch, top: float) -> NDArray[np.float64]:
+    """Heights (3,) at which the object reaches one of its sides, metres."""
+    at_side = np.abs(touch.points[:, axis] - bound) < 0.1
+    heights = touch.points[at_side, 2] if at_side.any() else np.array([0.0, top])
+    return np.clip(np.quantile(heights, (0.1, 0.5, 0.9)), 0.03, max(top, 0.03))
+
+
+def _hidden(
+    axis: int,
+    end: int,
+    sides: Sides,
+    levels: NDArray[np.float64],
+    view: TurnedView,
+    plane: GroundPlane,
+    frame: RGBDFrame,
+    config: SideConfig,
+) -> float:
+    """How far beyond its bound a side may lie before the camera looks through the object, metres.
+
+    It does so where it looks through a good part of a line along the side at one of the levels,
+    or through the end of the line that is nearer to the camera.
+    """
+    steps = np.arange(config.step_m, config.max_hidden_m, config.step_m)
+    low, high = sides.bounds[1 - axis]
+    along = np.linspace(low, high, 9)[1:-1]
+    along = along[::-1] if high < 0 else along
+    grid = np.empty((len(steps), len(levels), len(along), 3))
+    grid[..., axis] = (sides.bounds[axis, end] + OUTWARD[end] * steps)[:, None, None]
+    grid[..., 1 - axis] = along
+    grid[..., 2] = levels[:, None]
+    points = plane.from_floor(turn_level(grid, -view.yaw))
+    through = is_seen_through(points, frame, config.through_m + 2 * view.depth_std)
+    looks = through.mean(axis=2) >= 0.3
+    if low > 0 or high < 0:
+        looks |= through[:, :, :2].all(axis=2)
+    stops = np.flatnonzero(looks.any(axis=1))
+    return float(steps[stops[0]] - config.step_m if len(stops) else steps[-1])

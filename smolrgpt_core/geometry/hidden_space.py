@@ -1,0 +1,31 @@
+"""Where something may be without being seen: space that the camera does not look through."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.geometry.back_projection import project
+
+
+def look_up(image: NDArray[np.bool_], pixels: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """The image (H, W) at pixels (..., 2); False outside of it."""
+    indices = np.rint(np.nan_to_num(pixels, nan=-1.0)).astype(np.int64)
+    inside = np.all((indices >= 0) & (indices < image.shape), axis=-1)
+    indices[~inside] = 0
+    return inside & image[indices[..., 0], indices[..., 1]]
+
+
+def is_seen_through(
+    points: NDArray[np.float64], frame: RGBDFrame, tolerance_m: float
+) -> NDArray[np.bool_]:
+    """Which points (..., 3) of the optical frame lie in front of what the camera measures there.
+
+    Points outside the image, behind something, or where there is no reading may hide anything.
+    """
+    indices = np.rint(np.nan_to_num(project(points, frame.intrinsics), nan=-1.0)).astype(np.int64)
+    inside = np.all((indices >= 0) & (indices < frame.depth.shape), axis=-1)
+    indices[~inside] = 0
+    depth = frame.depth[indices[..., 0], indices[..., 1]]
+    return inside & (depth > points[..., 2] + tolerance_m)
