@@ -34,7 +34,7 @@ from smolrgpt_ros.demo_questions import (
     questions_without_answer,
     wrong_answers,
 )
-from smolrgpt_ros.ending_signals import ending_signal, hold_ending_signals
+from smolrgpt_ros.ending_signals import EndingSignals
 from smolrgpt_ros.processes import ProcessGroup
 from smolrgpt_ros.srv import SpatialQuery
 
@@ -104,7 +104,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def run(options: DemoOptions) -> int:
     """Start the graph, ask, end the graph, report; returns the exit status."""
     console = Console()
-    hold_ending_signals()
+    signals = EndingSignals()
     choose_graph()
     try:
         with ProcessGroup() as graph:
@@ -112,7 +112,7 @@ def run(options: DemoOptions) -> int:
             console.print(
                 f"camera and query node started in ROS domain {os.environ['ROS_DOMAIN_ID']}"
             )
-            rows = converse(graph, options)
+            rows = converse(graph, signals, options)
     except DemoError as error:
         console.print(f"demo failed: {error}", style="bold red", markup=False, soft_wrap=True)
         return 1
@@ -154,7 +154,7 @@ def start_nodes(graph: ProcessGroup, options: DemoOptions) -> None:
         graph.start(executable, [sys.executable, str(path), "--ros-args", *assignments])
 
 
-def converse(graph: ProcessGroup, options: DemoOptions) -> list[ReportRow]:
+def converse(graph: ProcessGroup, signals: EndingSignals, options: DemoOptions) -> list[ReportRow]:
     """Wait until the graph works, then ask about every viewpoint.
 
     Raises:
@@ -163,8 +163,8 @@ def converse(graph: ProcessGroup, options: DemoOptions) -> list[ReportRow]:
     """
 
     def while_waiting() -> None:
-        if number := ending_signal():
-            sys.exit(128 + number)
+        if signals.received:
+            sys.exit(128 + signals.received)
         ended = [process.name for process in graph.processes if process.exit_status is not None]
         if ended:
             raise DemoError(f"{', '.join(ended)} ended")

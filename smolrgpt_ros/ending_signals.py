@@ -1,30 +1,36 @@
 """SIGINT and SIGTERM as something to look for, instead of something that interrupts.
 
 A handler runs between any two steps of the main thread. One that sets a `threading.Event` blocks
-for ever when the main thread, or a handler for the signal before, holds the lock of the event;
+for ever when the main thread, or the handler of the signal before, holds the lock of the event;
 Ctrl-C under `ros2 launch` or `make` sends two signals. An exception raised by a handler is lost in
-a destructor. Held signals have neither problem.
+a destructor. A handler that only notes the signal has neither problem.
 """
 
 from __future__ import annotations
 
 import signal
+import time
+from types import FrameType
 
-ENDING_SIGNALS = frozenset({signal.SIGINT, signal.SIGTERM})
+POLL_S = 0.05
 
 
-def hold_ending_signals() -> None:
-    """From now on these signals wait, in this thread and all that it starts, until looked for.
+class EndingSignals:
+    """From its construction on, notes the signals that ask this process to end.
 
-    The look is `ending_signal`, or `signal.sigwait(ENDING_SIGNALS)`. Also what a parent process
-    chose to ignore is held.
+    Attributes:
+        received: the last one, None if none has come.
     """
-    signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
-    for number in ENDING_SIGNALS:
-        signal.signal(number, signal.SIG_DFL)
 
+    def __init__(self) -> None:
+        self.received: signal.Signals | None = None
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._note)
 
-def ending_signal() -> signal.Signals | None:
-    """A signal that waits, or None."""
-    waiting = signal.sigpending() & ENDING_SIGNALS
-    return signal.Signals(min(waiting)) if waiting else None
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received = signal.Signals(number)
+
+    def wait(self) -> None:
+        """Wait for a signal."""
+        while self.received is None:
+            time.sleep(POLL_S)

@@ -12,8 +12,6 @@ import time
 from collections.abc import Sequence
 from types import TracebackType
 
-from smolrgpt_ros.ending_signals import ENDING_SIGNALS
-
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
 """Only Linux tells a child of the death of its parent."""
@@ -69,7 +67,6 @@ class ChildProcess:
 
 def _end_with_parent(parent: int) -> None:
     """In the child, before its program starts: ask for SIGTERM when the parent dies."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)
     if LIBC is None:
         return
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -80,7 +77,7 @@ def _end_with_parent(parent: int) -> None:
 class ProcessGroup:
     """Child processes that end with a `with` block.
 
-    Signals should be held meanwhile (`ending_signals`), else one of them may cut the end short.
+    Signals should only be noted meanwhile (`EndingSignals`), else one may cut the end short.
 
     Start them before this process has threads: a fork copies only the thread that calls it, with
     the locks of all others.

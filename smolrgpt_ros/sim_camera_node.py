@@ -32,7 +32,7 @@ from smolrgpt_core.sim import (
     apply_sensor_noise,
     build_scene,
 )
-from smolrgpt_ros.ending_signals import ending_signal, hold_ending_signals
+from smolrgpt_ros.ending_signals import EndingSignals
 from smolrgpt_ros.msg import RegionArray, SceneTruth
 from smolrgpt_ros.parameter_declaration import declare
 from smolrgpt_ros.sim_camera_parameters import SimCameraParameters
@@ -160,7 +160,7 @@ class SimCameraNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the camera until SIGINT or SIGTERM."""
-    hold_ending_signals()
+    signals = EndingSignals()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = SimCameraNode()
@@ -170,7 +170,7 @@ def main(args: list[str] | None = None) -> None:
         sys.exit(1)
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    while not (ending_signal() or node.failed):
+    while not (signals.received or node.failed):
         executor.spin_once(timeout_sec=0.1)
     executor.shutdown()
     node.destroy_node()

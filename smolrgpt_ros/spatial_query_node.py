@@ -8,7 +8,6 @@ a response, if only with the reason why there is no answer.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import threading
 import traceback
@@ -42,7 +41,7 @@ from smolrgpt_ros.conversions import (
     time_to_ns,
 )
 from smolrgpt_ros.diagnostics import AnswerStatistics, InputMonitor, overall
-from smolrgpt_ros.ending_signals import ENDING_SIGNALS, hold_ending_signals
+from smolrgpt_ros.ending_signals import EndingSignals
 from smolrgpt_ros.frame_buffer import FrameRequest
 from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
 from smolrgpt_ros.parameter_declaration import declare, normalised
@@ -303,7 +302,7 @@ def _frame_request(request: SpatialQuery.Request, defaults: QueryParameters) -> 
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until SIGINT or SIGTERM; a running answer is sent before the process ends."""
-    hold_ending_signals()
+    signals = EndingSignals()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = SpatialQueryNode()
@@ -315,7 +314,7 @@ def main(args: list[str] | None = None) -> None:
     executor.add_node(node)
     serving = threading.Thread(target=spin, args=(executor, node.get_logger()), name="executor")
     serving.start()
-    signal.sigwait(ENDING_SIGNALS)
+    signals.wait()
     is_idle = node.finish_requests()
     if not is_idle:
         # Threads cannot be stopped in Python, and the interpreter would wait for this one.

@@ -16,11 +16,7 @@ from smolrgpt_core.answer import Side
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
 from smolrgpt_core.question import Category, Choice, Criterion, Load, SpatialQuestion
-from smolrgpt_core.question.vocabulary import concept_of
 from smolrgpt_core.regions import Region
-
-CARGO_CONCEPT = "pallet"
-"""Class of what makes a transporter loaded."""
 
 DISTANCE_TOLERANCE = 0.1
 """A distance counts as right within this share of it, as in the warehouse challenge."""
@@ -282,44 +278,13 @@ class Finder:
         return [id for id in ids if self._is_loaded(id) is (load is Load.LOADED)]
 
     def _is_loaded(self, id: int) -> bool:
-        """Whether the middle of some pallet lies over the footprint of a transporter.
-
-        A pallet without depth cannot be judged and does not count as load.
-        """
-        carrier = self._regions[id]
-        candidates = [
-            region
-            for region in self._regions
-            if concept_of(region.label) == CARGO_CONCEPT
-            and _touches(region, carrier)
-            and self._has_depth(region.id)
-        ]
-        return any(self._geometry.depth_inside(region.id, id) > 0 for region in candidates)
-
-    def _has_depth(self, id: int) -> bool:
-        try:
-            self._geometry.locate(id)
-        except SpatialError as error:
-            if error.status is Status.NO_VALID_DEPTH:
-                return False
-            raise
-        return True
+        self._geometry.footprint(id)  # refuses where no floor tells what stands on what
+        return self._geometry.locate(id).cargo is not None
 
 
 def mask_column(region: Region) -> float:
     """Mean column of a mask in the image, pixels."""
     return region.box.x + float(np.nonzero(region.mask)[1].mean())
-
-
-def _touches(region: Region, other: Region, margin_px: int = 10) -> bool:
-    """Whether the boxes of two regions overlap in the image, or almost."""
-    a, b = region.box, other.box
-    return (
-        a.x < b.x + b.width + margin_px
-        and b.x < a.x + a.width + margin_px
-        and a.y < b.y + b.height + margin_px
-        and b.y < a.y + a.height + margin_px
-    )
 
 
 def _beyond(gap: float, std: float) -> float:

@@ -27,7 +27,8 @@ def back_project(depth: NDArray[np.floating], intrinsics: CameraIntrinsics) -> N
         depth: metres along the optical axis.
         intrinsics: calibration of the same image.
     """
-    rows, columns = np.indices(depth.shape, sparse=True)
+    height, width = depth.shape
+    rows, columns = np.arange(height)[:, None], np.arange(width)
     return pixel_rays(rows, columns, intrinsics) * depth[..., None]
 
 

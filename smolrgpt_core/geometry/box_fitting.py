@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.box_sides import OUTWARD, SideConfig, Sides, find_sides
+from smolrgpt_core.geometry.box_sides import OUTWARD, SideConfig, Sides, doubt_sides, find_sides
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, best_yaw
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.near_corner import NearCorner, likeliest_yaw
@@ -34,12 +34,14 @@ class OrientedBox:
         bottom: height of its lower face above the floor, metres.
         top: height of its upper face above the floor, metres.
         size_std: (2,), standard deviation of the footprint's size, metres.
+        in_part: whether what was seen is smaller than any standard size.
     """
 
     footprint: FloorRectangle
     bottom: float
     top: float
     size_std: NDArray[np.float64]
+    in_part: bool = False
 
     @property
     def centre(self) -> NDArray[np.float64]:
@@ -88,6 +90,7 @@ def fit_box(
     frame: RGBDFrame,
     prior: SizePrior | None = None,
     config: BoxFitConfig | None = None,
+    cargo: FloorRectangle | None = None,
 ) -> OrientedBox:
     """The upright cuboid around an object.
 
@@ -97,12 +100,18 @@ def fit_box(
         frame: tells by its depth which space is empty.
         prior: standard sizes of its class; None: what is seen decides alone.
         config: how to fit.
+        cargo: footprint of what the object carries; it reaches at least under all of it.
     """
     config = config or BoxFitConfig()
     view = TurnedView.of(surface, plane, config.max_points)
     view = view.turned(_find_yaw(view, config))
     corner = NearCorner.first_guess(view).fit(view)
     sides = find_sides(view, corner, plane, frame, config.sides)
+    if cargo is not None:
+        sides = sides.reaching_under(cargo, view.yaw)
+    in_part = prior is not None and _is_too_small(sides, prior, config)
+    if in_part:
+        sides = doubt_sides(sides, view, plane, frame, config.sides)
     size, size_std = _complete(sides, prior, config)
     bounds = _place(sides, size)
     stands = sides.bottom < config.ground_contact_m or (prior is not None and prior.on_floor)
@@ -111,6 +120,7 @@ def fit_box(
         0.0 if stands else min(sides.bottom, corner.top),
         corner.top,
         size_std,
+        in_part,
     )
 
 
@@ -121,6 +131,14 @@ def _find_yaw(view: TurnedView, config: BoxFitConfig) -> float:
     level = view.points[:, :2]
     weights = 1 / (view.noise * view.depth**2 + 0.02)
     return best_yaw(level, weights, level, config.side_cap_m + 2 * view.depth_std)
+
+
+def _is_too_small(sides: Sides, prior: SizePrior, config: BoxFitConfig) -> bool:
+    """Whether even with all that may be hidden the object is smaller than any standard one."""
+    largest = np.sort(sides.bounds[:, 1] - sides.bounds[:, 0] + sides.hidden.sum(axis=1))
+    smallest = np.min(np.sort(prior.footprints, axis=1), axis=0)
+    std = np.hypot(np.linalg.norm(sides.std, axis=1), prior.tolerance)
+    return bool(np.any(largest + config.free_size_std * std < smallest))
 
 
 def _complete(

@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, turn
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.hidden_space import is_seen_through
 from smolrgpt_core.geometry.near_corner import NearCorner, outermost
@@ -23,6 +24,15 @@ from smolrgpt_core.geometry.turned_view import TurnedView, turn_level
 
 OUTWARD = np.array([-1.0, 1.0])
 """Direction out of the object at its low and its high side."""
+
+INDEPENDENT_READINGS = 16
+"""As many readings of a face as err independently; neighbours of a stereo camera err alike."""
+
+CARGO_STD_M = 0.1
+"""Standard deviation of the end of a carrier from the end of its cargo."""
+
+NEAR_FLOOR_M = np.array([0.06, 0.12])
+"""Heights between the floor and the lowest parts of things that stand on it."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,19 @@ class Sides:
     hidden: NDArray[np.float64]
     bottom: float
 
+    def reaching_under(self, cargo: FloorRectangle, yaw: float) -> Sides:
+        """The sides of a carrier that is as long as its cargo, if that stands out on one side."""
+        middle = turn(cargo.centre, yaw)
+        out = OUTWARD * (middle[:, None] - self.bounds)
+        axis, end = np.unravel_index(np.argmax(out), out.shape)
+        if out[axis, end] < 0:
+            return self
+        half = np.max(np.abs(turn(cargo.corners - cargo.centre, yaw)[:, axis]))
+        bounds, std, hidden = self.bounds.copy(), self.std.copy(), self.hidden.copy()
+        bounds[axis, end] = middle[axis] + OUTWARD[end] * half
+        std[axis, end], hidden[axis, end] = CARGO_STD_M, 0.0
+        return replace(self, bounds=bounds, std=std, hidden=hidden)
+
 
 @dataclass(frozen=True, eq=False)
 class _Touch:
@@ -113,12 +136,29 @@ def find_sides(
     return replace(sides, hidden=hidden)
 
 
+def doubt_sides(
+    sides: Sides, view: TurnedView, plane: GroundPlane, frame: RGBDFrame, config: SideConfig
+) -> Sides:
+    """The sides, if the object may go on near the floor behind what ends it higher up.
+
+    So do the forks of a truck behind its body, or under a pallet.
+    """
+    hidden = np.array(
+        [
+            [_hidden(axis, end, sides, NEAR_FLOOR_M, view, plane, frame, config) for end in (0, 1)]
+            for axis in (0, 1)
+        ]
+    )
+    return replace(sides, hidden=np.maximum(hidden, sides.hidden), seen=hidden == 0)
+
+
 def _touch(view: TurnedView, corner: NearCorner, rough_m: float) -> _Touch:
     points, face = _entry_points(view.outline, view, corner)
     inner, _ = _entry_points(view.inner_outline, view, corner)
-    # A ray that grazes a face moves far along it for one pixel, or for a face that is not flat.
+    # A ray that grazes a face moves far along it for one pixel, or if the face lies elsewhere.
     across = np.maximum(np.abs(view.outline[np.arange(len(face)), face]), 1e-6)
-    grazing = rough_m * np.abs(view.outline) / across[:, None]
+    face_std = np.hypot(rough_m, view.std.mean(axis=0) / np.sqrt(INDEPENDENT_READINGS))
+    grazing = (face_std[face] / across)[:, None] * np.abs(view.outline)
     std = np.hypot(2 * np.abs(points - inner), grazing)
     known = np.isfinite(points).all(axis=1) & np.isfinite(inner).all(axis=1)
     return _Touch(points[known], std[known], face[known], view.ends[known])

@@ -44,6 +44,18 @@ class FloorRectangle:
         middle = turn(self.centre, self.yaw)
         return middle - self.size / 2, middle + self.size / 2
 
+    def misfit_at_end(self, other: FloorRectangle) -> float:
+        """How far another rectangle is from standing straight at the middle of a side, metres.
+
+        The gap between the two, how far its middle is from a middle axis, and how far it is
+        turned (half a metre away from its middle).
+        """
+        away = np.abs(turn(other.centre - self.centre, self.yaw))
+        half = np.abs(turn(other.corners - other.centre, self.yaw)).max(axis=0)
+        gap = max(float(np.max(away - self.size / 2 - half)), 0.0)
+        turned = abs((other.yaw - self.yaw + np.pi / 4) % (np.pi / 2) - np.pi / 4)
+        return gap + float(away.min()) + 0.5 * float(turned)
+
     def depth_inside(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """How far points (..., 2) are inside, metres: distance to the border, negative outside."""
         beyond = np.abs(turn(np.asarray(points) - self.centre, self.yaw)) - self.size / 2

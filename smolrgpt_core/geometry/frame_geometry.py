@@ -19,16 +19,23 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.box_fitting import BoxFitConfig, fit_box
+from smolrgpt_core.geometry.box_fitting import BoxFitConfig, OrientedBox, fit_box
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.ground_plane import GroundPlane, GroundPlaneConfig, find_ground_plane
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import Surface, SurfaceConfig, measure_surface
 from smolrgpt_core.geometry.zones import ZoneFitConfig, fit_zone
 from smolrgpt_core.question.vocabulary import concept_of
+from smolrgpt_core.regions import Region
 
 ZONE_CONCEPT = "buffer"
 """Regions that are painted on the floor and that objects stand in."""
+
+CARRIER_CONCEPT, CARGO_CONCEPT = "transporter", "pallet"
+"""What carries, and what makes it loaded."""
+
+CARGO_MISFIT_M = 0.4
+"""A pallet that fits this well to the end of a truck is on its forks."""
 
 VISIBLE_SURFACE_STD_M = 0.5
 """Standard deviation of a centre that is only the middle of the visible surface."""
@@ -61,11 +68,13 @@ class Located:
         centre: (3,), metres, optical frame.
         std: standard deviation of the centre, metres.
         footprint: on the floor; None where the frame shows too little floor.
+        cargo: id of the region that a transporter carries, None without one.
     """
 
     centre: NDArray[np.float64]
     std: float
     footprint: FloorRectangle | None
+    cargo: int | None = None
 
 
 class FrameGeometry:
@@ -142,7 +151,7 @@ class FrameGeometry:
         surface = measure_surface(self.frame, region, self._config.surface, noise)
         if plane is None:
             return Located(np.median(surface.points, axis=0), VISIBLE_SURFACE_STD_M, None)
-        return self._locate_object(region.label, surface, plane)
+        return self._locate_object(id, surface, plane)
 
     def _objects(self) -> NDArray[np.bool_]:
         """Pixels (H, W) of regions that are not painted on the floor."""
@@ -152,8 +161,52 @@ class FrameGeometry:
                 objects[region.box.slices] |= region.mask
         return objects
 
-    def _locate_object(self, label: str, surface: Surface, plane: GroundPlane) -> Located:
-        prior = self._config.size_priors.get(concept_of(label))
+    def _locate_object(self, id: int, surface: Surface, plane: GroundPlane) -> Located:
+        concept = concept_of(self.frame.regions[id].label)
+        prior = self._config.size_priors.get(concept)
         box = fit_box(surface, plane, self.frame, prior, self._config.box)
+        cargo = self._find_cargo(id, box) if concept == CARRIER_CONCEPT else None
+        if cargo is not None:
+            footprint = self.footprint(cargo)
+            box = fit_box(surface, plane, self.frame, prior, self._config.box, footprint)
         std = float(np.linalg.norm(box.size_std)) / 2
-        return Located(plane.from_floor(box.centre), std, box.footprint)
+        return Located(plane.from_floor(box.centre), std, box.footprint, cargo)
+
+    def _find_cargo(self, id: int, carrier: OrientedBox) -> int | None:
+        """The pallet that stands on a carrier, or straight at an end of one seen in part.
+
+        A pallet on the forks of a truck hides them, so it seems to stand beside the truck. One
+        without enough depth cannot be judged and does not count.
+        """
+        misfits: dict[int, float] = {}
+        for region in self.frame.regions:
+            if concept_of(region.label) != CARGO_CONCEPT:
+                continue
+            if not boxes_touch(region, self.frame.regions[id]):
+                continue
+            other = self._footprint_if_measured(region.id)
+            if other is None:
+                continue
+            misfit = carrier.footprint.misfit_at_end(other)
+            if carrier.footprint.depth_inside(other.centre) > 0:
+                misfits[region.id] = misfit - 1.0
+            elif carrier.in_part and misfit < CARGO_MISFIT_M:
+                misfits[region.id] = misfit
+        return min(misfits, key=misfits.__getitem__, default=None)
+
+    def _footprint_if_measured(self, id: int) -> FloorRectangle | None:
+        try:
+            return self.footprint(id)
+        except SpatialError as error:
+            if error.status is not Status.NO_VALID_DEPTH:
+                raise
+            return None
+
+
+def boxes_touch(region: Region, other: Region, margin_px: int = 10) -> bool:
+    """Whether the boxes of two regions overlap in the image, or almost."""
+    a, b = region.box, other.box
+    return (
+        max(a.x, b.x) < min(a.x + a.width, b.x + b.width) + margin_px
+        and max(a.y, b.y) < min(a.y + a.height, b.y + b.height) + margin_px
+    )

@@ -144,7 +144,7 @@ def _candidates(
     weights, depth = weights[step, step], frame.depth[step, step]
     rows, columns = np.nonzero(np.isfinite(depth) & (weights > 0))
     rays = pixel_rays(rows * config.grid_step, columns * config.grid_step, frame.intrinsics)
-    return rays, 1.0 / depth[rows, columns].astype(np.float64), weights[rows, columns]
+    return rays, 1.0 / depth[rows, columns].astype(np.float64), weights[rows, columns].astype(float)
 
 
 def _tolerance(inverse_depth: NDArray[np.float64], config: GroundPlaneConfig) -> NDArray:
@@ -213,5 +213,6 @@ def _refine(
         scale = 1.4826 * float(np.median(residual[inliers]))
         close = inliers & (residual <= 2.5 * scale + 1e-9)
         root = np.sqrt(weights[close])
-        plane = np.linalg.lstsq(rays[close] * root[:, None], inverse_depth[close] * root)[0]
+        solution = np.linalg.lstsq(rays[close] * root[:, None], inverse_depth[close] * root)
+        plane = np.asarray(solution[0], dtype=np.float64)
     return plane, np.abs(inverse_depth - rays @ plane) < tolerance, scale

@@ -23,6 +23,9 @@ TOP = 2
 ROUGHNESS_M = 0.03
 """How far surfaces of loads and pallets usually are from a plane, standard deviation."""
 
+FAR_OFF_M = 0.5
+"""A reading this far from the face that its ray enters does not show that face, without noise."""
+
 MIN_FACE_POINTS = 5
 """A face of which fewer points are seen keeps its first position."""
 
@@ -67,14 +70,17 @@ class NearCorner:
     def fit(self, view: TurnedView, iterations: int = 4) -> NearCorner:
         """The corner whose upright faces lie where the readings of their pixels are.
 
-        Pixels are assigned to faces anew in each iteration.
+        Pixels are assigned to faces anew in each iteration. One that is far off its face shows
+        something else, or grazes the face and tells nothing.
         """
         corner = self
+        far_off = FAR_OFF_M + 3 * view.noise * view.depth**2
         for _ in range(iterations):
             scale, face = corner.enter(view.rays)
+            close = np.abs(view.depth - scale) < far_off
             position = corner.position.copy()
             for axis in np.flatnonzero(corner.sign):
-                own = face == axis
+                own = close & (face == axis)
                 if np.count_nonzero(own) >= MIN_FACE_POINTS:
                     behind = (view.depth[own] - scale[own]) * np.abs(view.rays[own, axis])
                     shift = outermost(behind, view.std[own, axis])

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
+from smolrgpt_core.geometry.masks import border_pixels, cut_out, grown_window
 from smolrgpt_core.regions import Box, Region
 
 
@@ -77,14 +78,12 @@ class Outline:
     """The edge of a mask.
 
     Attributes:
-        pixels: float64 (M, 2), row and column of the border between inside and outside.
-        rays: float64 (M, 3), through `pixels`, z = 1.
+        rays: float64 (M, 3), through the border between inside and outside, z = 1.
         inner_rays: float64 (M, 3), half a pixel further inside, z = 1.
         depth: float64 (M,), of the surface just inside, metres; NaN without a reading.
         edges: int (M,), an `Edge` each.
     """
 
-    pixels: NDArray[np.float64]
     rays: NDArray[np.float64]
     inner_rays: NDArray[np.float64]
     depth: NDArray[np.float64]
@@ -134,8 +133,8 @@ def measure_surface(
     """
     config = config or SurfaceConfig()
     share = valid_depth_share(frame, region)
-    window = _grow(region.box, frame.regions.image_size)
-    mask = _mask_in(window, region)
+    window = grown_window(region.box, frame.regions.image_size)
+    mask = cut_out(region, window)
     raw = frame.depth[window.slices]
     depth = np.where(_trusted(raw, mask, config), raw, np.nan)
     _drop_small_clusters(depth, config)
@@ -161,55 +160,21 @@ def _trace_outline(
     noise: float,
     config: SurfaceConfig,
 ) -> Outline:
-    """The edge of a mask in its window; `depth` is that of the object alone."""
-    raw = frame.depth[window.slices]
-    near, far = _local_depth(depth, 7), _local_depth(np.where(mask, np.nan, raw), 5)
-    parts, inner, depths, edges = [], [], [], []
-    for step in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-        rows, columns = np.nonzero(mask & ~_shifted(mask, *step))
-        outside = np.stack([rows, columns], axis=1) + step
-        in_window = np.all((outside >= 0) & (outside < mask.shape), axis=1)
-        neighbour = np.full(len(rows), np.nan)
-        neighbour[in_window] = far[tuple(outside[in_window].T)]
-        inside = near[rows, columns]
-        tolerance = config.jump_m + config.jump_share * inside + 2 * noise * inside**2
-        occluded = neighbour < inside - tolerance
-        # The window ends beyond the mask everywhere but at the border of the image.
-        edges.append(
-            np.where(in_window, np.where(occluded, Edge.OCCLUDED, Edge.OBJECT), Edge.IMAGE)
-        )
-        depths.append(inside)
-        inner.append(pixel_rays(rows + window.y, columns + window.x, frame.intrinsics))
-        parts.append(np.stack([rows, columns], axis=1) + np.array(step) / 2 + [window.y, window.x])
-    pixels = np.concatenate(parts)
-    rays = pixel_rays(pixels[:, 0], pixels[:, 1], frame.intrinsics)
-    return Outline(
-        pixels, rays, np.concatenate(inner), np.concatenate(depths), np.concatenate(edges)
-    )
-
-
-def _grow(box: Box, image_size: tuple[int, int], margin: int = 3) -> Box:
-    """The box with a margin, cut to the image."""
-    x, y = max(box.x - margin, 0), max(box.y - margin, 0)
-    right = min(box.x + box.width + margin, image_size[1])
-    bottom = min(box.y + box.height + margin, image_size[0])
-    return Box(x, y, right - x, bottom - y)
-
-
-def _mask_in(window: Box, region: Region) -> NDArray[np.bool_]:
-    """The region's mask in a window around its box."""
-    mask = np.zeros((window.height, window.width), dtype=bool)
-    top, left = region.box.y - window.y, region.box.x - window.x
-    mask[top : top + region.box.height, left : left + region.box.width] = region.mask
-    return mask
-
-
-def _shifted(image: NDArray, row_step: int, column_step: int) -> NDArray:
-    """The image seen one step further: result[r, c] = image[r + row_step, c + column_step]."""
-    padded = np.pad(image, 1)
-    height, width = image.shape
-    rows, columns = 1 + row_step, 1 + column_step
-    return padded[rows : rows + height, columns : columns + width]
+    """The edge of a mask in its window; `depth` (H, W) is that of the object alone."""
+    inside, step = border_pixels(mask)
+    beside = inside + step
+    # The window ends beyond the mask everywhere but at the border of the image.
+    in_image = np.all((beside >= 0) & (beside < mask.shape), axis=1)
+    outer_depth = _local_depth(np.where(mask, np.nan, frame.depth[window.slices]), 5)
+    neighbour = np.full(len(inside), np.nan)
+    neighbour[in_image] = outer_depth[tuple(beside[in_image].T)]
+    own = _local_depth(depth, 7)[tuple(inside.T)]
+    tolerance = config.jump_m + config.jump_share * own + 2 * noise * own**2
+    hidden = np.where(neighbour < own - tolerance, Edge.OCCLUDED, Edge.OBJECT)
+    rows, columns = inside[:, 0] + window.y, inside[:, 1] + window.x
+    inner_rays = pixel_rays(rows, columns, frame.intrinsics)
+    rays = pixel_rays(rows + step[:, 0] / 2, columns + step[:, 1] / 2, frame.intrinsics)
+    return Outline(rays, inner_rays, own, np.where(in_image, hidden, Edge.IMAGE))
 
 
 def _local_depth(depth: NDArray[np.floating], size: int) -> NDArray[np.float64]:

@@ -44,7 +44,7 @@ class TurnedView:
 
     @classmethod
     def of(cls, surface: Surface, plane: GroundPlane, max_points: int) -> TurnedView:
-        """The view with yaw 0, with at most about `max_points` points and as many of the outline."""
+        """The view with yaw 0, with at most `max_points` points and as many of the outline."""
         step = len(surface.depth) // max_points + 1
         outline = surface.outline
         outline_step = len(outline.depth) // max_points + 1

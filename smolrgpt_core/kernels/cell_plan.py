@@ -25,17 +25,17 @@ class CellPlan:
     second ones, and so on. That order is the row order of its output.
 
     Attributes:
-        tokens: int64 (n0,), needed tokens, in the batch of B*T.
-        parents: for each level and each of four children int64 (n,), rows of the level's input.
-        cells: for each of four children int64 (n,), the finest cells computed, in the H*W cells
-            of their image, row by row.
-        bounds: for each of four children, B + 1 positions that cut `cells` into images.
+        parents: for each level int64 (n,), the parent of each cell to compute, as the row of the
+            level's input; rows of the first level's are tokens of the batch, B*T.
+        counts: for each level, how many of its cells are first, second, third, fourth children.
+        cells: int64 (n,), the finest cells computed, in the H*W cells of their image, row by row.
+        images: int64 (n,), the image of each.
     """
 
-    tokens: Index
-    parents: list[list[Index]]
-    cells: list[Index]
-    bounds: list[list[int]]
+    parents: list[Index]
+    counts: list[list[int]]
+    cells: Index
+    images: Index
 
 
 def plan_cells(used: NDArray[np.bool_], levels: int) -> CellPlan:
@@ -48,18 +48,16 @@ def plan_cells(used: NDArray[np.bool_], levels: int) -> CellPlan:
     batch, height, width = used.shape
     order = _raster_order(height, width, levels)
     codes = np.flatnonzero(used.reshape(batch, -1)[:, order])
-    ranks, children, tokens = _ancestry(codes, levels)
-    row_of = np.arange(tokens.size)
-    parents = []
+    ranks, children, row_of = _ancestry(codes, levels)
+    parents, counts = [], []
     for rank, child in zip(ranks, children, strict=True):
-        groups = [np.flatnonzero(child == number) for number in range(4)]
-        parents.append([row_of[rank[group]] for group in groups])
-        row_of = np.empty(child.size, dtype=np.int64)
-        row_of[np.concatenate(groups)] = np.arange(child.size)
-    image, inside = np.divmod(codes, height * width)
-    edges = np.arange(batch + 1)
-    bounds = [np.searchsorted(image[group], edges).tolist() for group in groups]
-    return CellPlan(tokens, parents, [order[inside[group]] for group in groups], bounds)
+        by_child = np.argsort(child, kind="stable")
+        parents.append(row_of[rank[by_child]])
+        counts.append(np.bincount(child, minlength=4).tolist())
+        row_of = np.empty_like(by_child)
+        row_of[by_child] = np.arange(child.size)
+    images, inside = np.divmod(codes[by_child], height * width)
+    return CellPlan(parents, counts, order[inside], images)
 
 
 @lru_cache(maxsize=16)

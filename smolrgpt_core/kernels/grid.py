@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,9 @@ class AreaOverlaps:
     lengths: NDArray[np.int64]
 
 
+_Tables = TypeVar("_Tables", BilinearTaps, AreaOverlaps)
+
+
 @lru_cache(maxsize=64)
 def bilinear_taps(size: int, cells: int) -> BilinearTaps:
     """Taps of an axis of `size` pixels; in float32 like the released model."""
@@ -76,7 +80,7 @@ def area_overlaps(size: int, cells: int) -> AreaOverlaps:
     return _read_only(AreaOverlaps(np.minimum(cell, cells - 1), lengths))
 
 
-def _read_only(tables):  # type: ignore[no-untyped-def]
+def _read_only(tables: _Tables) -> _Tables:
     for array in vars(tables).values():
         array.flags.writeable = False
     return tables

@@ -5,12 +5,14 @@ changes nothing but the order of sums. There is no Triton kernel here, because g
 of a matrix product costs a thousandth of the product itself: PyTorch's own are used on every
 device. On a GPU the whole grid of a few images is too little work to gain from leaving cells out;
 there `refinement="dense"` needs fewer launches.
+
+Operators are few and large on purpose: where other processes keep the cores busy, each parallel
+operator may have to wait for a core.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from itertools import chain, pairwise
+from collections.abc import Sequence
 from math import isqrt
 from typing import Literal, TypeAlias, get_args
 
@@ -19,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from smolrgpt_core.kernels.cell_plan import CellPlan, plan_cells
+from smolrgpt_core.kernels.cell_plan import plan_cells
 from smolrgpt_core.kernels.masks import MasksOfImage
 from smolrgpt_core.kernels.pooling import (
     EmptyMask,
@@ -84,7 +86,7 @@ def refine_and_pool(
 
     The same as `pool_masks(refine(refiner, tokens), masks, mode, empty)`; with
     `refinement="sparse"`, only cells under a mask are computed, each once, however many masks
-    share it, and pooled as they are computed.
+    share it, and pooled where they are, without a grid.
 
     Args:
         refiner: weights for C channels in.
@@ -123,48 +125,23 @@ def _pool_needed(refiner: RefinerWeights, tokens: Tensor, weights: list[Tensor])
     """Means (N, C out) under weights (M_i, H, W), computing only cells that have weight."""
     used = torch.stack([image.any(dim=0).cpu() for image in weights]).numpy()
     plan = plan_cells(used, len(refiner.levels))
-    arrays = [plan.tokens, *chain.from_iterable(plan.parents), *plan.cells]
-    indices = _to_device(arrays, tokens.device)
-    cells = tokens.flatten(0, 1).index_select(0, indices[0])
-    for number, level in enumerate(refiner.levels[:-1]):
-        parents = indices[1 + 4 * number : 5 + 4 * number]
-        cells = _activate(torch.cat(list(_children(cells, level, parents))), level, refiner)
-    return _pool_last_level(refiner, cells, indices[-8:], plan, weights)
+    *parents, finest, image = _to_device([*plan.parents, plan.cells, plan.images], tokens.device)
+    cells = tokens.flatten(0, 1)
+    for level, rows, counts in zip(refiner.levels, parents, plan.counts, strict=True):
+        cells = _activate(_children(cells.index_select(0, rows), level, counts), level, refiner)
+    flat = torch.cat([of_image.flatten(1) for of_image in weights])
+    flat = flat.to(tokens.device, compute_type(tokens.dtype))
+    owner = torch.repeat_interleave(torch.tensor([len(of_image) for of_image in weights]))
+    # One product for the batch: cells of other images get no weight.
+    is_own = owner[:, None].to(tokens.device) == image
+    shares = flat.index_select(1, finest) * is_own
+    return weighted_sum(cells.to(flat.dtype), shares) / (flat.sum(dim=1, keepdim=True) + EPSILON)
 
 
-def _pool_last_level(
-    refiner: RefinerWeights,
-    cells: Tensor,
-    indices: list[Tensor],
-    plan: CellPlan,
-    weights: list[Tensor],
-) -> Tensor:
-    """Compute the finest cells child by child and add each to its masks at once.
-
-    Args:
-        refiner: whose last level is left to do.
-        cells: (n, C), its input.
-        indices: rows of the input for each of four children, then the finest cells.
-        plan: where images begin in those.
-        weights: (M_i, H, W) for each image.
-    """
-    level, dtype = refiner.levels[-1], compute_type(cells.dtype)
-    flat = [image.flatten(1).to(cells.device, dtype) for image in weights]
-    sums = [cells.new_zeros(len(image), level.weight.shape[1], dtype=dtype) for image in weights]
-    children = _children(cells, level, indices[:4])
-    for inactive, finest, bounds in zip(children, indices[4:], plan.bounds, strict=True):
-        values = _activate(inactive, level, refiner).to(dtype)
-        for image, (start, stop) in enumerate(pairwise(bounds)):
-            share = flat[image].index_select(1, finest[start:stop])
-            sums[image] = sums[image] + weighted_sum(values[start:stop], share)
-    totals = torch.cat([image.sum(dim=1, keepdim=True) for image in flat])
-    return torch.cat(sums) / (totals + EPSILON)
-
-
-def _children(cells: Tensor, level: RefinerLevel, parents: list[Tensor]) -> Iterator[Tensor]:
-    """For each of four children its cells (n, C out), made from those rows of cells (m, C in)."""
-    for weight, rows in zip(level.by_child.unbind(1), parents, strict=True):
-        yield functional.linear(cells.index_select(0, rows), weight.T, level.bias)
+def _children(parents: Tensor, level: RefinerLevel, counts: list[int]) -> Tensor:
+    """Cells (n, C out) from their parents (n, C in), `counts[k]` times the child k in turn."""
+    parts = zip(parents.split(counts), level.by_child.unbind(1), strict=True)
+    return torch.cat([functional.linear(part, weight.T, level.bias) for part, weight in parts])
 
 
 def _activate(cells: Tensor, level: RefinerLevel, refiner: RefinerWeights) -> Tensor:

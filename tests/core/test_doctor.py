@@ -56,7 +56,7 @@ def test_only_what_everything_needs_makes_it_unhealthy() -> None:
     "content", ["raise ImportError('libGL.so.1: cannot open')", "1 / 0", "import os; os.abort()"]
 )
 def test_broken_package_of_the_core_is_reported_and_fails(tmp_path: Path, content: str) -> None:
-    path = shadow(tmp_path, "pycocotools", content)
+    path = shadow(tmp_path, "rich", content)
     program = (
         "from smolrgpt_core.doctor import *; checks = examine_core()\n"
         "[print(c.name, c.verdict.value, c.found, c.remedy, sep='|') for c in checks]\n"
@@ -70,7 +70,7 @@ def test_broken_package_of_the_core_is_reported_and_fails(tmp_path: Path, conten
         timeout=60,
         check=False,
     )
-    line = next(line for line in done.stdout.splitlines() if line.startswith("pycocotools"))
+    line = next(line for line in done.stdout.splitlines() if line.startswith("rich"))
     assert done.returncode == 1
-    assert line.startswith("pycocotools|failed|cannot be imported: ")
-    assert line.endswith("|pip install --force-reinstall pycocotools")
+    assert line.startswith("rich|failed|cannot be imported: ")
+    assert line.endswith("|pip install --force-reinstall rich")

@@ -8,16 +8,11 @@ from __future__ import annotations
 
 import time
 
-# As in scripts/spatial_query_node: before the imports that start threads.
-from smolrgpt_ros.ending_signals import hold_ending_signals
-
-hold_ending_signals()
-
-from smolrgpt_core.answer import SpatialAnswer  # noqa: E402
-from smolrgpt_core.answerers.geometric import GeometricAnswerer  # noqa: E402
-from smolrgpt_core.answerers.registry import ANSWERERS  # noqa: E402
-from smolrgpt_core.frame import RGBDFrame  # noqa: E402
-from smolrgpt_core.question import Category, SpatialQuestion  # noqa: E402
+from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.answerers.geometric import GeometricAnswerer
+from smolrgpt_core.answerers.registry import ANSWERERS
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.question import Category, SpatialQuestion
 
 
 class ScriptedAnswerer(GeometricAnswerer):

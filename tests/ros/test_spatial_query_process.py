@@ -139,12 +139,12 @@ def test_signal_during_start(start_node: Any, wait_for: Any) -> None:
     process = start_node("spatial_query_node")
     status = Path(f"/proc/{process.process.pid}/status")
 
-    def holds_signals() -> bool:
-        blocked = re.search(r"SigBlk:\s*(\w+)", status.read_text())
-        return bool(blocked and int(blocked[1], 16) & 1 << signal.SIGINT - 1)
+    def catches_sigterm() -> bool:
+        caught = re.search(r"SigCgt:\s*(\w+)", status.read_text())
+        return bool(caught and int(caught[1], 16) & 1 << signal.SIGTERM - 1)
 
-    wait_for(holds_signals, "the first lines of the program")
-    assert process.stop() == 0
+    wait_for(catches_sigterm, "the first line of main")
+    assert process.stop(signal.SIGTERM) == 0
     assert "Traceback" not in process.output
 
 

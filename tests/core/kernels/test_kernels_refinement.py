@@ -114,14 +114,13 @@ def test_each_needed_cell_is_computed_once_and_no_other() -> None:
     used = np.random.default_rng(0).random((2, 32, 32)) < 0.1
     plan = plan_cells(used, 3)
     found = np.zeros((2, 32 * 32), dtype=int)
-    for cells, bounds in zip(plan.cells, plan.bounds, strict=True):
-        for image in range(2):
-            np.add.at(found[image], cells[bounds[image] : bounds[image + 1]], 1)
+    np.add.at(found, (plan.images, plan.cells), 1)
     assert np.array_equal(found.reshape(used.shape), used.astype(int))
-    needed = [used.reshape(2, 32 >> n, 1 << n, 32 >> n, 1 << n).any(axis=(2, 4)) for n in (1, 2, 3)]
-    computed = [sum(rows.size for rows in level) for level in plan.parents]
-    assert computed == [needed[1].sum(), needed[0].sum(), used.sum()]
-    assert plan.tokens.size == needed[2].sum()
+    needed = [used.reshape(2, 32 >> n, 1 << n, 32 >> n, 1 << n).any(axis=(2, 4)) for n in range(4)]
+    computed = [rows.size for rows in plan.parents]
+    assert computed == [sum(counts) for counts in plan.counts]
+    assert computed == [cells.sum() for cells in needed[2::-1]]
+    assert np.array_equal(np.unique(plan.parents[0]), np.flatnonzero(needed[3]))
 
 
 @pytest.mark.parametrize("refinement", ["sparse", "dense"])
