@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
-from pycocotools import mask as coco_mask
 
 from smolrgpt_core.errors import SpatialError, Status
 
@@ -270,6 +269,9 @@ def rle_run_lengths(rle: Mapping) -> tuple[tuple[int, int], NDArray[np.int64]]:
 
 def encode_rle(mask: NDArray[np.bool_]) -> dict:
     """COCO run-length encoding {"size": [H, W], "counts": str} of a mask (H, W)."""
+    # Imported here because a robot that gets its masks over ROS needs no RLE and no pycocotools.
+    from pycocotools import mask as coco_mask
+
     encoded = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
     return {"size": [int(n) for n in encoded["size"]], "counts": encoded["counts"].decode("ascii")}
 

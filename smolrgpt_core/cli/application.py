@@ -15,6 +15,7 @@ from rich.text import Text
 
 from smolrgpt_core.cli.ask import ask
 from smolrgpt_core.cli.demo import demo
+from smolrgpt_core.cli.import_checkpoint import import_checkpoint
 from smolrgpt_core.doctor import Check, Verdict, examine, healthy
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
 )
 app.command()(ask)
 app.command()(demo)
+app.command()(import_checkpoint)
 
 VERDICT_MARKS = {
     Verdict.OK: Text("✓", "green"),

@@ -34,7 +34,7 @@ class OrientedBox:
         bottom: height of its lower face above the floor, metres.
         top: height of its upper face above the floor, metres.
         size_std: (2,), standard deviation of the footprint's size, metres.
-        in_part: whether what was seen is smaller than any standard size.
+        in_part: whether what was seen is shorter than any standard size.
     """
 
     footprint: FloorRectangle
@@ -109,8 +109,7 @@ def fit_box(
     sides = find_sides(view, corner, plane, frame, config.sides)
     if cargo is not None:
         sides = sides.reaching_under(cargo, view.yaw)
-    in_part = prior is not None and _is_too_small(sides, prior, config)
-    if in_part:
+    if prior is not None and _is_too_small(sides, prior, config):
         sides = doubt_sides(sides, view, plane, frame, config.sides)
     size, size_std = _complete(sides, prior, config)
     bounds = _place(sides, size)
@@ -120,7 +119,7 @@ def fit_box(
         0.0 if stands else min(sides.bottom, corner.top),
         corner.top,
         size_std,
-        in_part,
+        prior is not None and _is_in_part(sides, prior),
     )
 
 
@@ -131,6 +130,13 @@ def _find_yaw(view: TurnedView, config: BoxFitConfig) -> float:
     level = view.points[:, :2]
     weights = 1 / (view.noise * view.depth**2 + 0.02)
     return best_yaw(level, weights, level, config.side_cap_m + 2 * view.depth_std)
+
+
+def _is_in_part(sides: Sides, prior: SizePrior) -> bool:
+    """Whether what was seen is shorter than any standard length."""
+    seen = np.max(sides.bounds[:, 1] - sides.bounds[:, 0])
+    shortest = min(max(pair) for pair in prior.footprints)
+    return bool(seen < shortest - 2 * prior.tolerance)
 
 
 def _is_too_small(sides: Sides, prior: SizePrior, config: BoxFitConfig) -> bool:

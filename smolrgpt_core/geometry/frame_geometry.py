@@ -34,7 +34,7 @@ ZONE_CONCEPT = "buffer"
 CARRIER_CONCEPT, CARGO_CONCEPT = "transporter", "pallet"
 """What carries, and what makes it loaded."""
 
-CARGO_MISFIT_M = 0.4
+CARGO_MISFIT_M = 0.5
 """A pallet that fits this well to the end of a truck is on its forks."""
 
 VISIBLE_SURFACE_STD_M = 0.5

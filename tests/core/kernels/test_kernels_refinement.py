@@ -100,6 +100,15 @@ def test_refine_and_pool_equals_the_modules(
     torch.testing.assert_close(pooled, expected.features, atol=1e-4, rtol=1e-4)
 
 
+def test_one_pixel_is_the_feature_of_its_cell(make_refiner, tokens) -> None:
+    refiner = make_refiner(CHANNELS)
+    mask = np.zeros((1, 160, 160), bool)
+    mask[0, 52, 79] = True
+    pooled = refine_and_pool(refiner, tokens, [mask, []], "area").features[0]
+    cell = refine(refiner, tokens)[0, 10 * 32 + 15]
+    torch.testing.assert_close(pooled, cell, atol=1e-4, rtol=1e-4)
+
+
 def test_several_images_keep_their_masks_apart(make_masks, make_refiner, tokens) -> None:
     refiner = make_refiner(CHANNELS)
     masks = [make_masks(3, (70, 90)), make_masks(2, (40, 40), seed=5)]
