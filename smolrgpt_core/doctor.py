@@ -28,12 +28,12 @@ PACKAGES = {
         "typer": "typer",
     },
     "sim": {"mujoco": "mujoco"},
-    "train": {"safetensors": "safetensors", "torch": "torch", "transformers": "transformers"},
+    "model": {"safetensors": "safetensors", "torch": "torch", "transformers": "transformers"},
 }
 """Module and distribution of what each extra of `pip install smolrgpt[extra]` brings; "" = core."""
 
-SMALLEST_SHARED_MEMORY = 256 * 2**20
-"""Bytes of /dev/shm below which Fast DDS cannot hold a few images for each reader."""
+SMALLEST_SHARED_MEMORY = 64 * 2**20
+"""Bytes of /dev/shm for three processes with the segments of config/fastdds.xml."""
 
 PATIENCE_S = 60
 """Longest time that one trial may take."""
@@ -76,7 +76,7 @@ def examine() -> list[Check]:
         *examine_core(),
         *_packages("simulation", "sim", Verdict.OPTIONAL),
         *_rendering(),
-        *_packages("model", "train", Verdict.OPTIONAL),
+        *_packages("model", "model", Verdict.OPTIONAL),
         *_graphics_card(),
         *_ros(),
         *_machine(),

@@ -103,8 +103,7 @@ def side_distances(
         [np.stack([np.cos(yaws), np.sin(yaws)], -1), np.stack([-np.sin(yaws), np.cos(yaws)], -1)],
         axis=1,
     )
-    around = np.einsum("kij,mj->kmi", rotations, bounding)
-    low, high = around.min(axis=1)[:, None], around.max(axis=1)[:, None]
-    turned = np.einsum("kij,nj->kni", rotations, points)
-    distance = np.minimum(np.abs(turned - low), np.abs(turned - high)).min(axis=2)
+    around, turned = rotations @ bounding.T, rotations @ points.T
+    low, high = around.min(axis=2, keepdims=True), around.max(axis=2, keepdims=True)
+    distance = np.minimum(np.abs(turned - low), np.abs(turned - high)).min(axis=1)
     return np.minimum(distance, cap_m) @ weights / weights.sum()

@@ -24,7 +24,7 @@ from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.ground_plane import GroundPlane, GroundPlaneConfig, find_ground_plane
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import Surface, SurfaceConfig, measure_surface
-from smolrgpt_core.geometry.zones import ZoneFitConfig, fit_zone
+from smolrgpt_core.geometry.zones import ZoneFitConfig, fit_zone, free_floor
 from smolrgpt_core.question.vocabulary import concept_of
 from smolrgpt_core.regions import Region
 
@@ -92,6 +92,7 @@ class FrameGeometry:
         self._located: dict[int, Located] = {}
         self._plane: GroundPlane | None = None
         self._plane_searched = False
+        self._free: NDArray[np.bool_] | None = None
 
     @property
     def plane(self) -> GroundPlane | None:
@@ -145,7 +146,9 @@ class FrameGeometry:
     def _locate(self, id: int) -> Located:
         region, plane = self.frame.regions[id], self.plane
         if plane is not None and self.is_zone(id):
-            zone, std = fit_zone(self.frame, region, plane, self._objects(), self._config.zone)
+            zone, std = fit_zone(
+                self.frame, region, plane, self._free_floor(plane), self._config.zone
+            )
             return Located(plane.from_floor(np.append(zone.centre, 0.0)), std, zone)
         noise = plane.noise if plane else 0.0
         surface = measure_surface(self.frame, region, self._config.surface, noise)
@@ -153,13 +156,14 @@ class FrameGeometry:
             return Located(np.median(surface.points, axis=0), VISIBLE_SURFACE_STD_M, None)
         return self._locate_object(id, surface, plane)
 
-    def _objects(self) -> NDArray[np.bool_]:
-        """Pixels (H, W) of regions that are not painted on the floor."""
-        objects = np.zeros(self.frame.depth.shape, dtype=bool)
-        for region in self.frame.regions:
-            if not self.is_zone(region.id):
-                objects[region.box.slices] |= region.mask
-        return objects
+    def _free_floor(self, plane: GroundPlane) -> NDArray[np.bool_]:
+        if self._free is None:
+            objects = np.zeros(self.frame.depth.shape, dtype=bool)
+            for region in self.frame.regions:
+                if not self.is_zone(region.id):
+                    objects[region.box.slices] |= region.mask
+            self._free = free_floor(self.frame, plane, objects)
+        return self._free
 
     def _locate_object(self, id: int, surface: Surface, plane: GroundPlane) -> Located:
         concept = concept_of(self.frame.regions[id].label)

@@ -28,6 +28,7 @@ from smolrgpt_core.geometry.masks import border_pixels, cut_out, grown_window
 from smolrgpt_core.regions import Region
 
 OUTWARD = np.array([-1.0, 1.0])
+"""Direction out of the zone at its low and its high side."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,6 @@ class ZoneFitConfig:
         side_window_m: points of a visible side lie within this of it.
         max_hidden_m: how far a side may lie behind the last visible paint.
         step_m: of the search for free floor.
-        floor_tolerance_m: height up to which a surface counts as floor, without noise.
         min_std_m: standard deviation of a side that is visible.
 
     Raises:
@@ -50,7 +50,6 @@ class ZoneFitConfig:
     side_window_m: float = 0.06
     max_hidden_m: float = 3.0
     step_m: float = 0.1
-    floor_tolerance_m: float = 0.03
     min_std_m: float = 0.02
 
     def __post_init__(self) -> None:
@@ -59,27 +58,46 @@ class ZoneFitConfig:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
 
 
+def free_floor(
+    frame: RGBDFrame, plane: GroundPlane, objects: NDArray[np.bool_], tolerance_m: float = 0.03
+) -> NDArray[np.bool_]:
+    """Pixels (H, W) that show the floor: their reading lies in it, and no object has them.
+
+    Args:
+        frame: gives the depth.
+        plane: the floor.
+        objects: bool (H, W), pixels of regions that are not painted on the floor.
+        tolerance_m: height up to which a surface counts as floor, without noise.
+    """
+    camera = frame.intrinsics
+    x = (np.arange(camera.width, dtype=np.float32) - camera.cx) / camera.fx
+    y = (np.arange(camera.height, dtype=np.float32) - camera.cy) / camera.fy
+    rise = plane.up[0] * x + (plane.up[1] * y + plane.up[2])[:, None]
+    height = rise.astype(np.float32) * frame.depth + np.float32(plane.camera_height)
+    noise = 3 * plane.noise * plane.camera_height
+    return (np.abs(height) < tolerance_m + noise * frame.depth) & ~objects
+
+
 def fit_zone(
     frame: RGBDFrame,
     region: Region,
     plane: GroundPlane,
-    objects: NDArray[np.bool_],
+    free: NDArray[np.bool_],
     config: ZoneFitConfig | None = None,
 ) -> tuple[FloorRectangle, float]:
     """The rectangle of a painted zone, and the standard deviation of its sides in metres.
 
     Args:
-        frame: tells by its depth where the floor is free.
+        frame: where the zone is.
         region: the zone.
         plane: the floor.
-        objects: bool (H, W), pixels of regions that are not painted on the floor.
+        free: bool (H, W), from `free_floor`.
         config: how to fit.
 
     Raises:
         SpatialError: CANNOT_TELL when the mask does not meet the floor.
     """
     config = config or ZoneFitConfig()
-    free = free_floor(frame, plane, config.floor_tolerance_m) & ~objects
     points, at_free_floor = _outline_on_floor(frame, region, plane, free, config)
     if len(points) < 4 or np.ptp(points, axis=0).min() < 1e-6:
         raise SpatialError(
@@ -87,26 +105,16 @@ def fit_zone(
             f"the mask of {region.name} does not meet the floor that depth shows; is it a painted "
             "zone, and is its mask aligned to depth?",
         )
-    sides = points[at_free_floor] if at_free_floor.sum() >= 4 else points
+    sides = points[at_free_floor] if np.count_nonzero(at_free_floor) >= 4 else points
     # One pixel covers more floor the farther away it is, so far pixels place a side less exactly.
     yaw = best_yaw(sides, 1 / np.sum(sides**2, axis=1), points)
     bounds = _side_bounds(turn(points, yaw), turn(sides, yaw), config)
-    paint = np.zeros(frame.depth.shape, dtype=bool)
-    paint[region.box.slices] = region.mask
-    hidden = _hidden_lengths(bounds, yaw, plane, frame, free & ~paint, config)
+    bare = free.copy()
+    bare[region.box.slices] &= ~region.mask
+    hidden = _hidden_lengths(bounds, yaw, plane, frame, bare, config)
     bounds = bounds + OUTWARD * hidden / 2
     std = float(np.hypot(config.min_std_m, hidden.max() / np.sqrt(12)))
     return FloorRectangle.from_bounds(yaw, bounds[:, 0], bounds[:, 1]), std
-
-
-def free_floor(frame: RGBDFrame, plane: GroundPlane, tolerance_m: float) -> NDArray[np.bool_]:
-    """Pixels (H, W) whose reading lies on the floor."""
-    camera = frame.intrinsics
-    x = (np.arange(camera.width, dtype=np.float32) - camera.cx) / camera.fx
-    y = (np.arange(camera.height, dtype=np.float32) - camera.cy) / camera.fy
-    rise = plane.up[0] * x + (plane.up[1] * y + plane.up[2])[:, None]
-    height = rise.astype(np.float32) * frame.depth + np.float32(plane.camera_height)
-    return np.abs(height) < tolerance_m + 3 * plane.noise * frame.depth * plane.camera_height
 
 
 def _outline_on_floor(
