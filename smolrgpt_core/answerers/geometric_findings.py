@@ -185,7 +185,7 @@ class Finder:
             values = [(mask_column(self._regions[id]), MASK_EDGE_STD_PX) for id in targets]
             needed, unit = self._margins.column_gap_px, "pixels"
         else:
-            values = [self._ranked_metres(id, anchor) for id in targets]
+            values = [self._metres(id, anchor) for id in targets]
             needed, unit = self._margins.distance_gap_m, "m"
         falling = criterion in (Criterion.FARTHEST, Criterion.RIGHTMOST)
         order = sorted(range(len(targets)), key=lambda i: values[i][0], reverse=falling)
@@ -202,16 +202,6 @@ class Finder:
                 )
             sure *= _beyond(gap, hypot(values[chosen][1], values[rival][1]))
         return Finding(sure, region_id=targets[chosen])
-
-    def _ranked_metres(self, id: int, anchor: int | None) -> tuple[float, float]:
-        """Distance that ranks a candidate, and its standard deviation.
-
-        Among several that stand in the anchor (distance 0), the one nearer to its centre is nearer.
-        """
-        metres, std = self._metres(id, anchor)
-        if metres == 0 and anchor is not None:
-            return -1 / (1e-3 + self._centre_distance(id, anchor)[0]), std
-        return metres, std
 
     def _metres(self, id: int, anchor: int | None) -> tuple[float, float]:
         """Distance to a region, or to the camera, and its standard deviation, metres."""

@@ -22,17 +22,12 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.box_fitting import BoxFitConfig, OrientedBox, fit_box
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.ground_plane import GroundPlane, GroundPlaneConfig, find_ground_plane
+from smolrgpt_core.geometry.object_classes import is_cargo, is_carrier, is_zone
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import Surface, SurfaceConfig, measure_surface
 from smolrgpt_core.geometry.zones import ZoneFitConfig, fit_zone, free_floor
 from smolrgpt_core.question.vocabulary import concept_of
 from smolrgpt_core.regions import Region
-
-ZONE_CONCEPT = "buffer"
-"""Regions that are painted on the floor and that objects stand in."""
-
-CARRIER_CONCEPT, CARGO_CONCEPT = "transporter", "pallet"
-"""What carries, and what makes it loaded."""
 
 CARGO_MISFIT_M = 0.5
 """A pallet that fits this well to the end of a truck is on its forks."""
@@ -105,7 +100,7 @@ class FrameGeometry:
 
     def is_zone(self, id: int) -> bool:
         """Whether a region is a painted zone."""
-        return concept_of(self.frame.regions[id].label) == ZONE_CONCEPT
+        return is_zone(self.frame.regions[id])
 
     def locate(self, id: int) -> Located:
         """Where a region is.
@@ -145,7 +140,7 @@ class FrameGeometry:
 
     def _locate(self, id: int) -> Located:
         region, plane = self.frame.regions[id], self.plane
-        if plane is not None and self.is_zone(id):
+        if plane is not None and is_zone(region):
             zone, std = fit_zone(
                 self.frame, region, plane, self._free_floor(plane), self._config.zone
             )
@@ -160,43 +155,40 @@ class FrameGeometry:
         if self._free is None:
             objects = np.zeros(self.frame.depth.shape, dtype=bool)
             for region in self.frame.regions:
-                if not self.is_zone(region.id):
+                if not is_zone(region):
                     objects[region.box.slices] |= region.mask
             self._free = free_floor(self.frame, plane, objects)
         return self._free
 
     def _locate_object(self, id: int, surface: Surface, plane: GroundPlane) -> Located:
-        concept = concept_of(self.frame.regions[id].label)
-        prior = self._config.size_priors.get(concept)
+        region = self.frame.regions[id]
+        prior = self._config.size_priors.get(concept_of(region.label))
         box = fit_box(surface, plane, self.frame, prior, self._config.box)
-        cargo = self._find_cargo(id, box) if concept == CARRIER_CONCEPT else None
+        cargo = self._find_cargo(region, box) if is_carrier(region) else None
         if cargo is not None:
             footprint = self.footprint(cargo)
             box = fit_box(surface, plane, self.frame, prior, self._config.box, footprint)
         std = float(np.linalg.norm(box.size_std)) / 2
         return Located(plane.from_floor(box.centre), std, box.footprint, cargo)
 
-    def _find_cargo(self, id: int, carrier: OrientedBox) -> int | None:
+    def _find_cargo(self, carrier: Region, box: OrientedBox) -> int | None:
         """The pallet that stands on a carrier, or straight at an end of one seen in part.
 
         A pallet on the forks of a truck hides them, so it seems to stand beside the truck. One
         without enough depth cannot be judged and does not count.
         """
-        misfits: dict[int, float] = {}
+        fits: list[tuple[bool, float, int]] = []
         for region in self.frame.regions:
-            if concept_of(region.label) != CARGO_CONCEPT:
-                continue
-            if not boxes_touch(region, self.frame.regions[id]):
+            if not is_cargo(region) or not boxes_touch(region, carrier):
                 continue
             other = self._footprint_if_measured(region.id)
             if other is None:
                 continue
-            misfit = carrier.footprint.misfit_at_end(other)
-            if carrier.footprint.depth_inside(other.centre) > 0:
-                misfits[region.id] = misfit - 1.0
-            elif carrier.in_part and misfit < CARGO_MISFIT_M:
-                misfits[region.id] = misfit
-        return min(misfits, key=misfits.__getitem__, default=None)
+            beside = float(box.footprint.depth_inside(other.centre)) <= 0
+            misfit = box.footprint.misfit_at_end(other)
+            if not beside or (box.in_part and misfit < CARGO_MISFIT_M):
+                fits.append((beside, misfit, region.id))
+        return min(fits)[2] if fits else None
 
     def _footprint_if_measured(self, id: int) -> FloorRectangle | None:
         try:

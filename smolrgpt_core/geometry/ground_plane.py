@@ -17,9 +17,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
-
-FLOOR_LABELS = ("buffer", "floor")
-"""Regions that are painted on the floor: their pixels lie in its plane."""
+from smolrgpt_core.geometry.object_classes import is_zone
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ class GroundPlaneConfig:
         grid_step: every n-th pixel of every n-th row takes part.
         hypotheses: number of random triples of pixels.
         scored_points: pixels on which a hypothesis is scored.
-        floor_region_weight: weight of a pixel under a floor mask relative to one under none.
+        zone_weight: weight of a pixel of a painted zone relative to one of no region, above 1.
         noise_m: depth noise that does not grow with distance, metres.
         noise_per_m2: depth noise that grows with the square of the distance, metres per m^2.
         max_roll_deg: largest roll of the camera about its optical axis.
@@ -47,11 +45,11 @@ class GroundPlaneConfig:
     grid_step: int = 4
     hypotheses: int = 200
     scored_points: int = 2000
-    floor_region_weight: float = 3.0
+    zone_weight: float = 3.0
     noise_m: float = 0.01
     noise_per_m2: float = 0.003
     max_roll_deg: float = 30.0
-    steep_weight: float = 0.25
+    steep_weight: float = 0.1
     min_share: float = 0.05
     min_points: int = 100
     seed: int = 0
@@ -60,7 +58,9 @@ class GroundPlaneConfig:
         for name in ("grid_step", "hypotheses", "scored_points", "min_points"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("floor_region_weight", "noise_m", "noise_per_m2", "max_roll_deg"):
+        if self.zone_weight <= 1:
+            raise ValueError(f"zone_weight must be above 1, got {self.zone_weight}")
+        for name in ("noise_m", "noise_per_m2", "max_roll_deg"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         for name in ("min_share", "steep_weight"):
@@ -137,8 +137,7 @@ def _candidates(
     """Rays (N, 3), inverse depths (N,) in 1/m and weights (N,) of grid pixels off the objects."""
     weights = np.ones(frame.depth.shape, dtype=np.float32)
     for region in frame.regions:
-        is_floor = region.label in FLOOR_LABELS
-        value = config.floor_region_weight if is_floor else 0.0
+        value = config.zone_weight if is_zone(region) else 0.0
         weights[region.box.slices][region.mask] = value
     step = slice(None, None, config.grid_step)
     weights, depth = weights[step, step], frame.depth[step, step]

@@ -54,7 +54,7 @@ class SurfaceConfig:
         ValueError: when a value is outside its range, naming the field.
     """
 
-    edge_px: float = 3.0
+    edge_px: float = 2.0
     jump_m: float = 0.03
     jump_share: float = 0.02
     min_cluster_share: float = 0.03

@@ -1,0 +1,110 @@
+"""Configuration of the inference engine. It says how to answer; what the model is, it does not."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+
+from smolrgpt_core.question import MASK
+
+DTYPES = {
+    "float32": torch.float32,
+    "bfloat16": torch.bfloat16,
+    "float16": torch.float16,
+}
+
+
+@dataclass(frozen=True)
+class AnswerStyle:
+    """How an answer is asked for.
+
+    Attributes:
+        instruction: written behind the question, after a space; empty for the question alone.
+        max_new_tokens: limit of an answer, the end token included.
+
+    Raises:
+        ValueError: when a value is outside its range, naming the field.
+    """
+
+    instruction: str = ""
+    max_new_tokens: int = 120
+
+    def __post_init__(self) -> None:
+        if self.max_new_tokens < 1:
+            raise ValueError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
+
+    def write(self, question: str) -> str:
+        """The question with the instruction behind it; nothing asked stays nothing."""
+        is_empty = not question.replace(MASK, "").strip()
+        return question if is_empty or not self.instruction else f"{question} {self.instruction}"
+
+
+@dataclass(frozen=True)
+class EngineConfig:
+    """How the engine computes, and what it keeps.
+
+    Attributes:
+        device: "auto" (CUDA where there is one, else the CPU), or a device of PyTorch.
+        dtype: of weights and computation: "float32", "bfloat16" or "float16".
+        cache_bytes: memory for encoded frames, pictures and masks included; the frames asked
+            longest ago go first. The frame in use stays, even where it alone needs more.
+        max_batch: questions that are computed together; more of them take turns.
+        short: the value only. The released checkpoints were not trained on the instruction.
+        sentence: as the model was trained to answer, with the length limit of the released code.
+
+    Raises:
+        ValueError: when a value is outside its range, naming the field.
+    """
+
+    device: str = "auto"
+    dtype: str = "float32"
+    cache_bytes: int = 512 * 2**20
+    max_batch: int = 16
+    short: AnswerStyle = field(
+        default_factory=lambda: AnswerStyle("Answer with the value only.", max_new_tokens=16)
+    )
+    sentence: AnswerStyle = field(default_factory=AnswerStyle)
+
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
+        if self.cache_bytes < 0:
+            raise ValueError(f"cache_bytes must not be negative, got {self.cache_bytes}")
+        if self.max_batch < 1:
+            raise ValueError(f"max_batch must be at least 1, got {self.max_batch}")
+        self.torch_device()
+
+    def torch_device(self) -> torch.device:
+        """The device that `device` names.
+
+        Raises:
+            ValueError: when there is no such device.
+        """
+        name = self.device
+        if name == "auto":
+            name = "cuda" if torch.cuda.is_available() else "cpu"
+        try:
+            device = torch.device(name)
+            torch.empty(0, device=device)
+        except (RuntimeError, AssertionError) as error:
+            raise ValueError(
+                f"device must be auto or one that this PyTorch can use, got {self.device!r}: "
+                f"{str(error).splitlines()[0]}"
+            ) from error
+        return device
+
+    def torch_dtype(self) -> torch.dtype:
+        """The type that `dtype` names."""
+        return DTYPES[self.dtype]
+
+    def style(self, name: str) -> AnswerStyle:
+        """A style by its name.
+
+        Raises:
+            ValueError: for an unknown name.
+        """
+        styles = {"short": self.short, "sentence": self.sentence}
+        if name not in styles:
+            raise ValueError(f"style must be one of {', '.join(styles)}, got {name!r}")
+        return styles[name]

@@ -1,0 +1,363 @@
+"""Asks the model: set a frame once, then ask as many questions about it as you like.
+
+The engine knows frames, questions and tokens, and no meaning of an answer:
+`smolrgpt_core.answerers.model` reads answers. It computes what `model.generate` computes, question
+by question, without doing anything twice: both pictures and the head of the prompt (chat header and
+image tokens) go through the model once for each frame, regions once for each frame that they are
+asked about in, and questions that are asked together are decoded together.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import torch
+from transformers import DynamicCache
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
+from smolrgpt_core.inference.frame_cache import EncodedFrame, FrameCache
+from smolrgpt_core.inference.greedy import DECODE, Decoded, decode_greedily, first_logits
+from smolrgpt_core.inference.key_values import continued_cache, prefix_keys_values
+from smolrgpt_core.inference.stage_clock import StageClock
+from smolrgpt_core.model import (
+    DEPTH,
+    MODALITIES,
+    RGB,
+    SmolRGPTForConditionalGeneration,
+    SmolRGPTProcessor,
+)
+from smolrgpt_core.question import SpatialQuestion
+
+EngineQuestion = SpatialQuestion | tuple[str, Sequence[int]] | str
+"""A question, or its text with the region ids of its `<mask>`, or a text without regions."""
+
+
+@dataclass(frozen=True)
+class EngineAnswer:
+    """What the model wrote.
+
+    Attributes:
+        text: without control tokens.
+        token_ids: all new tokens, with the end token if the answer came to it.
+        probabilities: of each of them, when it was chosen.
+        complete: whether the answer came to its end before the limit of tokens.
+        latency_s: seconds by stage of the call that answered, the same for all its questions:
+            wait (for other threads), text, encode and prefix (0 for a frame that is kept),
+            regions, prompt, decode.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    probabilities: tuple[float, ...]
+    complete: bool
+    latency_s: Mapping[str, float]
+
+    @property
+    def confidence(self) -> float:
+        """Geometric mean of the tokens' probabilities, 0 to 1.
+
+        It is not calibrated: it orders the answers of one model to one kind of question, but is not
+        the share of them that is right.
+        """
+        logarithms = [math.log(probability) for probability in self.probabilities]
+        return math.exp(sum(logarithms) / len(logarithms))
+
+
+@dataclass(frozen=True)
+class _Prompt:
+    """A question behind the head: ids of its tokens, and its regions in order."""
+
+    token_ids: list[int]
+    region_ids: tuple[int, ...]
+
+
+class InferenceEngine:
+    """Answers questions about frames; safe to use from several threads, which take turns.
+
+    Example:
+        >>> engine = InferenceEngine.from_pretrained("my-checkpoint")
+        >>> engine.set_frame(frame)
+        >>> engine.ask([("How far is <mask> from <mask>?", (7, 2)), ("What is <mask>?", (7,))])
+
+    Args:
+        model: is moved to the device and type of the configuration, and out of training mode.
+        processor: of the same checkpoint.
+        config: how to compute, and what to keep.
+
+    Raises:
+        ValueError: when the chat template writes questions before the image tokens, or the
+            language model does not attend to all earlier tokens.
+    """
+
+    def __init__(
+        self,
+        model: SmolRGPTForConditionalGeneration,
+        processor: SmolRGPTProcessor,
+        config: EngineConfig | None = None,
+    ) -> None:
+        self.config = config or EngineConfig()
+        self.processor = processor
+        self._device = self.config.torch_device()
+        self.model = model.eval()
+        self.model.to(self._device, self.config.torch_dtype())  # type: ignore[arg-type]
+        self._head = self._tokens_of_head()
+        self._cache = FrameCache(self.config.cache_bytes)
+        self._frame: RGBDFrame | None = None
+        self._lock = Lock()
+
+    @classmethod
+    def from_pretrained(
+        cls, checkpoint: str | Path, config: EngineConfig | None = None
+    ) -> InferenceEngine:
+        """An engine with a checkpoint of this library, from a folder or a hub id.
+
+        Raises:
+            OSError: when there is no such checkpoint, or a file of it cannot be read.
+            ValueError: when its weights do not fit its configuration.
+        """
+        config = config or EngineConfig()
+        model = SmolRGPTForConditionalGeneration.from_pretrained(
+            checkpoint, dtype=config.torch_dtype()
+        )
+        return cls(model, SmolRGPTProcessor.from_pretrained(checkpoint), config)
+
+    def set_frame(self, frame: RGBDFrame, deadline_s: float | None = None) -> dict[str, float]:
+        """Encode a frame; questions are about it until another one is set.
+
+        A frame is known by its identity and must not be changed afterwards. If it cannot be
+        encoded, no frame is set, so that no question is answered from another picture.
+
+        Args:
+            frame: with its regions.
+            deadline_s: seconds from now.
+
+        Returns:
+            Seconds by stage: wait, and encode and prefix unless the frame is kept from before.
+
+        Raises:
+            SpatialError: BAD_INPUT or NO_VALID_DEPTH as the processor says, TIMEOUT.
+        """
+        clock = StageClock(self._device, deadline_s)
+        with clock.turn(self._lock), torch.inference_mode():
+            self._frame = None
+            self._encoded(frame, clock)
+            self._frame = frame
+        return clock.latency_s
+
+    def ask(
+        self,
+        questions: Sequence[EngineQuestion],
+        style: str = "short",
+        deadline_s: float | None = None,
+        *,
+        frame: RGBDFrame | None = None,
+    ) -> list[EngineAnswer]:
+        """Answer questions about one frame, together.
+
+        All or nothing: every text and region is checked before the model is asked.
+
+        Args:
+            questions: what to ask.
+            style: "short" or "sentence", as the configuration describes them.
+            deadline_s: seconds from now for all of them.
+            frame: the frame to ask about instead of the one that was set; for callers in several
+                threads, which would set each other's frame.
+
+        Returns:
+            An answer for each question, in order.
+
+        Raises:
+            RuntimeError: when no frame is set and none is given.
+            ValueError: for an unknown style, or a deadline that is not positive.
+            SpatialError: BAD_QUESTION, UNKNOWN_REGION or BAD_INPUT for a question or a region that
+                cannot be asked about; TIMEOUT, naming the stage; with `frame` also as `set_frame`.
+        """
+        clock = StageClock(self._device, deadline_s)
+        chosen = self.config.style(style)
+        with clock.turn(self._lock), torch.inference_mode():
+            frame = self._frame if frame is None else frame
+            if frame is None:
+                raise RuntimeError("A frame must be set with .set_frame(frame) before .ask(...)")
+            with clock.stage("text"):
+                prompts = self._prompts(questions, frame, chosen)
+            decoded: list[Decoded] = []
+            if prompts:
+                encoded = self._encoded(frame, clock)
+            for first in range(0, len(prompts), self.config.max_batch):
+                batch = prompts[first : first + self.config.max_batch]
+                decoded += self._answer_batch(encoded, batch, chosen.max_new_tokens, clock)
+        return [self._written(answer, clock) for answer in decoded]
+
+    def clear(self) -> None:
+        """Forget all frames, and free their memory."""
+        with self._lock:
+            self._frame = None
+            self._cache.clear()
+
+    @property
+    def cached_frames(self) -> int:
+        """Number of frames that are kept."""
+        return len(self._cache)
+
+    def _tokens_of_head(self) -> list[int]:
+        """Ids of the prompt's part that no question changes: all up to the last image token."""
+        ids = self._tokenize("?", 0)
+        image_token = self.model.config.image_token_id
+        return ids[: len(ids) - ids[::-1].index(image_token)]
+
+    def _tokenize(self, text: str, regions: int) -> list[int]:
+        prompt = self.processor.prompt([{"role": "user", "content": text}], True, regions)
+        return self.processor.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+
+    def _prompts(
+        self, questions: Sequence[EngineQuestion], frame: RGBDFrame, style: AnswerStyle
+    ) -> list[_Prompt]:
+        """Every question behind the head, checked."""
+        prompts = []
+        for number, question in enumerate(questions, start=1):
+            try:
+                prompts.append(self._prompt(question, frame, style))
+            except SpatialError as error:
+                if len(questions) == 1:
+                    raise
+                message = f"question {number} of {len(questions)}: {error.message}"
+                raise SpatialError(error.status, message) from error
+        return prompts
+
+    def _prompt(self, question: EngineQuestion, frame: RGBDFrame, style: AnswerStyle) -> _Prompt:
+        text, region_ids = _text_and_regions(question)
+        for id in region_ids:
+            # Asked for its error: an unknown region.
+            frame.regions[id]
+        ids = self._tokenize(style.write(text), len(region_ids))
+        head = len(self._head)
+        if ids[:head] != self._head:
+            raise ValueError(
+                "chat_template must write the image tokens before the question; set "
+                "config.chat_template to one that does"
+            )
+        limit = getattr(self.model.config.text_config, "max_position_embeddings", math.inf)
+        if len(ids) + style.max_new_tokens > limit:
+            raise SpatialError(
+                Status.BAD_QUESTION,
+                f"image, text and regions make {len(ids)} tokens, with an answer of "
+                f"{style.max_new_tokens} more than the {limit} that the language model takes; ask "
+                "a shorter question or about fewer regions",
+            )
+        return _Prompt(ids[head:], region_ids)
+
+    def _encoded(self, frame: RGBDFrame, clock: StageClock) -> EncodedFrame:
+        """What is kept of a frame, or a new encoding."""
+        encoded = self._cache.get(frame)
+        if encoded is None:
+            encoded = self._encode(frame, clock)
+            self._cache.put(encoded)
+        return encoded
+
+    def _encode(self, frame: RGBDFrame, clock: StageClock) -> EncodedFrame:
+        steps = self.model.model
+        with clock.stage("encode"):
+            pixels = {
+                RGB: self.processor.prepare_image(frame.rgb),
+                DEPTH: self.processor.prepare_depth(frame.depth),
+            }
+            tokens = {
+                modality: steps.connect(
+                    steps.encode_images(pixels[modality][None].to(self._device), modality), modality
+                )
+                for modality in MODALITIES
+            }
+        with clock.stage("prefix"):
+            cache = DynamicCache(config=self.model.config.text_config)
+            ids = torch.tensor([self._head], device=self._device)
+            steps(
+                inputs_embeds=steps.embed(ids, tokens[RGB]), past_key_values=cache, use_cache=True
+            )
+        return EncodedFrame(frame, tokens, prefix_keys_values(cache))
+
+    def _answer_batch(
+        self,
+        encoded: EncodedFrame,
+        prompts: Sequence[_Prompt],
+        max_new_tokens: int,
+        clock: StageClock,
+    ) -> list[Decoded]:
+        """Answers to as many questions as go together."""
+        with clock.stage("regions"):
+            self._pool_regions(encoded, prompts)
+        with clock.stage("prompt"):
+            embeds, mask = self._embed(encoded, prompts)
+            room = embeds.shape[1] + max_new_tokens
+            cache = continued_cache(encoded.prefix, len(prompts), room)
+            logits = first_logits(self.model, embeds, mask, cache)
+        with clock.stage(DECODE):
+            return decode_greedily(self.model, logits, mask, cache, max_new_tokens, clock)
+
+    def _pool_regions(self, encoded: EncodedFrame, prompts: Sequence[_Prompt]) -> None:
+        """Add the features of the regions that no one has asked about yet."""
+        regions = encoded.frame.regions
+        asked = dict.fromkeys(id for prompt in prompts for id in prompt.region_ids)
+        new = [id for id in asked if id not in encoded.region_features]
+        if not new:
+            return
+        masks = [regions[id] for id in new]
+        try:
+            weights = self.processor.prepare_masks([masks], [regions.image_size])
+        except SpatialError as error:
+            message = f"{error.message} (masks are numbered in the order of regions {new})"
+            raise SpatialError(error.status, message) from error
+        features = {
+            modality: self.model.model.pool_regions(
+                encoded.image_tokens[modality], weights, modality
+            )
+            for modality in MODALITIES
+        }
+        for place, id in enumerate(new):
+            encoded.region_features[id] = {name: rows[place] for name, rows in features.items()}
+        self._cache.trim()
+
+    def _embed(
+        self, encoded: EncodedFrame, prompts: Sequence[_Prompt]
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Embeddings (B, T, D) of the prompts behind the head, padded on the left, and the mask
+        (B, P + T) of head and prompts.
+        """
+        length = max(len(prompt.token_ids) for prompt in prompts)
+        paddings = [length - len(prompt.token_ids) for prompt in prompts]
+        pad = self.processor.tokenizer.pad_token_id
+        rows = list(zip(paddings, prompts, strict=True))
+        ids = [[pad] * padding + prompt.token_ids for padding, prompt in rows]
+        mask = [
+            [1] * len(self._head) + [0] * padding + [1] * len(prompt.token_ids)
+            for padding, prompt in rows
+        ]
+        features = {
+            modality: torch.stack([encoded.region_features[id][modality] for id in region_ids])
+            for modality in MODALITIES
+            if (region_ids := [id for prompt in prompts for id in prompt.region_ids])
+        }
+        counts = [len(prompt.region_ids) for prompt in prompts]
+        id_tensor = torch.tensor(ids, device=self._device)
+        embeds = self.model.model.embed(id_tensor, None, features, counts)
+        return embeds, torch.tensor(mask, device=self._device)
+
+    def _written(self, decoded: Decoded, clock: StageClock) -> EngineAnswer:
+        text = self.processor.tokenizer.decode(decoded.token_ids, skip_special_tokens=True).strip()
+        return EngineAnswer(
+            text, decoded.token_ids, decoded.probabilities, decoded.complete, dict(clock.latency_s)
+        )
+
+
+def _text_and_regions(question: EngineQuestion) -> tuple[str, tuple[int, ...]]:
+    if isinstance(question, SpatialQuestion):
+        return question.text, question.region_ids
+    if isinstance(question, str):
+        return question, ()
+    text, region_ids = question
+    return text, tuple(region_ids)

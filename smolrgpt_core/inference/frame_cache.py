@@ -1,0 +1,89 @@
+"""Encoded frames: what can be reused from one question to the next, bounded by memory."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import torch
+
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.inference.key_values import KeysValues
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedFrame:
+    """What is computed once for a frame.
+
+    Attributes:
+        frame: what was encoded.
+        image_tokens: (1, N, D) for each modality.
+        prefix: keys and values of the prompt up to and with the image tokens, for each layer.
+        region_features: (D,) for each modality, of the regions asked about so far, by region id.
+    """
+
+    frame: RGBDFrame
+    image_tokens: dict[str, torch.Tensor]
+    prefix: tuple[KeysValues, ...]
+    region_features: dict[int, dict[str, torch.Tensor]] = field(default_factory=dict)
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of the tensors, and of the frame that they keep alive."""
+        masks = sum(region.mask.nbytes for region in self.frame.regions)
+        pictures = self.frame.rgb.nbytes + self.frame.depth.nbytes
+        return pictures + masks + sum(tensor.nbytes for tensor in self._tensors())
+
+    def _tensors(self) -> Iterator[torch.Tensor]:
+        yield from self.image_tokens.values()
+        for keys_values in self.prefix:
+            yield from keys_values
+        for features in self.region_features.values():
+            yield from features.values()
+
+
+class FrameCache:
+    """Encoded frames; the one used longest ago goes first. Not safe to use from several threads.
+
+    A frame is known by its identity: two frames with equal pixels are two frames.
+
+    Args:
+        max_bytes: memory for all of them; the newest is kept in any case.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
+        self._kept: OrderedDict[int, EncodedFrame] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def __contains__(self, frame: RGBDFrame) -> bool:
+        return id(frame) in self._kept
+
+    @property
+    def nbytes(self) -> int:
+        """Memory of all frames."""
+        return sum(encoded.nbytes for encoded in self._kept.values())
+
+    def get(self, frame: RGBDFrame) -> EncodedFrame | None:
+        """What is kept of a frame, which counts as a use; None if nothing is."""
+        encoded = self._kept.get(id(frame))
+        if encoded is not None:
+            self._kept.move_to_end(id(frame))
+        return encoded
+
+    def put(self, encoded: EncodedFrame) -> None:
+        """Keep a frame; it keeps its `frame` alive, so that no other can take its identity."""
+        self._kept[id(encoded.frame)] = encoded
+        self.trim()
+
+    def trim(self) -> None:
+        """Drop frames until the rest fits, after one was added or has grown."""
+        while len(self._kept) > 1 and self.nbytes > self._max_bytes:
+            self._kept.popitem(last=False)
+
+    def clear(self) -> None:
+        """Drop all frames."""
+        self._kept.clear()

@@ -1,0 +1,120 @@
+"""Greedy decoding of a batch of prompts that share a cached prefix."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from transformers import Cache
+
+from smolrgpt_core.inference.stage_clock import StageClock
+from smolrgpt_core.model import SmolRGPTForConditionalGeneration
+
+DECODE = "decode"
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """The answer to one prompt.
+
+    Attributes:
+        token_ids: with the end token, if the answer came to it.
+        probabilities: of each of them, when it was chosen.
+        complete: whether the answer came to its end before the limit of tokens.
+    """
+
+    token_ids: tuple[int, ...]
+    probabilities: tuple[float, ...]
+    complete: bool
+
+
+def first_logits(
+    model: SmolRGPTForConditionalGeneration,
+    embeds: torch.Tensor,
+    attention_mask: torch.Tensor,
+    cache: Cache,
+) -> torch.Tensor:
+    """Logits (B, V) of the first token of each answer; the prompts go into the cache.
+
+    Args:
+        model: the model.
+        embeds: (B, T, D) of what follows the prefix, padded on the left.
+        attention_mask: (B, P + T), 0 for padding.
+        cache: holds the prefix of P tokens.
+    """
+    length = embeds.shape[1]
+    positions = attention_mask.cumsum(dim=1) - 1
+    outputs = model(
+        inputs_embeds=embeds,
+        attention_mask=attention_mask,
+        position_ids=positions[:, -length:].clamp(min=0),
+        past_key_values=cache,
+        use_cache=True,
+        logits_to_keep=1,
+    )
+    return outputs.logits[:, -1]
+
+
+def decode_greedily(
+    model: SmolRGPTForConditionalGeneration,
+    logits: torch.Tensor,
+    attention_mask: torch.Tensor,
+    cache: Cache,
+    max_new_tokens: int,
+    clock: StageClock,
+) -> list[Decoded]:
+    """The most likely token again and again, until every answer has its end.
+
+    Args:
+        model: its generation configuration names the end tokens.
+        logits: (B, V) of the first token, from `first_logits`.
+        attention_mask: (B, P + T) of the prompts.
+        cache: with the prompts.
+        max_new_tokens: limit of an answer.
+        clock: whose deadline ends it.
+
+    Raises:
+        SpatialError: TIMEOUT.
+    """
+    ends = end_tokens(model, logits.device)
+    positions = attention_mask.sum(dim=1, keepdim=True)
+    has_padding = bool((attention_mask == 0).any())
+    tokens, probabilities = [], []
+    running = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
+    while True:
+        token = logits.argmax(dim=-1, keepdim=True)
+        tokens.append(token)
+        probabilities.append(logits.float().softmax(dim=-1).gather(1, token))
+        running &= ~torch.isin(token[:, 0], ends)
+        if len(tokens) == max_new_tokens or not running.any():
+            break
+        clock.check(DECODE, f"{len(tokens)} of at most {max_new_tokens} tokens")
+        if has_padding:
+            attention_mask = torch.nn.functional.pad(attention_mask, (0, 1), value=1)
+        logits = model(
+            input_ids=token,
+            attention_mask=attention_mask if has_padding else None,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            logits_to_keep=1,
+        ).logits[:, -1]
+        positions = positions + 1
+    return _cut(torch.cat(tokens, dim=1), torch.cat(probabilities, dim=1), ends.tolist())
+
+
+def end_tokens(model: SmolRGPTForConditionalGeneration, device: torch.device) -> torch.Tensor:
+    """Ids (E,) that end an answer; none if the generation configuration names none."""
+    ids = model.generation_config.eos_token_id
+    ids = [] if ids is None else [ids] if isinstance(ids, int) else list(ids)
+    return torch.tensor(ids, dtype=torch.long, device=device)
+
+
+def _cut(tokens: torch.Tensor, probabilities: torch.Tensor, ends: Sequence[int]) -> list[Decoded]:
+    """What belongs to each answer of the batch: nothing after its end token."""
+    decoded = []
+    for ids, chances in zip(tokens.tolist(), probabilities.tolist(), strict=True):
+        length = next((place for place, id in enumerate(ids, start=1) if id in ends), None)
+        decoded.append(Decoded(tuple(ids[:length]), tuple(chances[:length]), length is not None))
+    return decoded

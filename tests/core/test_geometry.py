@@ -1,0 +1,340 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.geometry import (
+    SIZE_PRIORS,
+    BoxFitConfig,
+    FloorRectangle,
+    FrameGeometry,
+    GroundPlaneConfig,
+    SizePrior,
+    SurfaceConfig,
+    ZoneFitConfig,
+    back_project,
+    find_ground_plane,
+    fit_box,
+    fit_zone,
+    free_floor,
+    measure_surface,
+    pixel_rays,
+    project,
+)
+from smolrgpt_core.regions import Region, RegionSet
+
+EUR, INDUSTRIAL = (1.2, 0.8), (1.2, 1.0)
+
+
+def test_back_projection_and_projection_are_inverse():
+    camera = CameraIntrinsics(40, 30, 50.0, 60.0, 18.5, 14.0)
+    depth = np.random.default_rng(0).uniform(1, 5, (30, 40)).astype(np.float32)
+    depth[3, 7] = np.nan
+    points = back_project(depth, camera)
+    assert points.shape == (30, 40, 3)
+    np.testing.assert_allclose(points[10, 28] / depth[10, 28], [9.5 / 50, -4 / 60, 1], rtol=1e-6)
+    assert np.isnan(points[3, 7]).all()
+    assert np.isnan(points).any(axis=-1).sum() == 1
+    pixels = project(points[5:6, :], camera)
+    np.testing.assert_allclose(pixels[0, :, 0], 5, atol=1e-9)
+    np.testing.assert_allclose(pixels[0, :, 1], np.arange(40), atol=1e-9)
+    assert np.isnan(project(np.array([0.0, 0.0, -1.0]), camera)).all()
+    np.testing.assert_allclose(pixel_rays(14.0, 18.5, camera), [0, 0, 1])
+
+
+@pytest.mark.parametrize(
+    ("height", "pitch", "roll"),
+    [(1.6, 12, 0), (0.4, 3, 0), (1.2, 20, 8), (5, 45, -5), (6, 80, 0), (2, -5, 0)],
+)
+def test_the_floor_is_found_from_any_usual_mounting(ray_caster, block, height, pitch, roll):
+    blocks = (block(1, "pallet", 0.5, 4.0, 0.4), block(2, "pallet", -1.2, 5.0, top=0.144))
+    scene = ray_caster(blocks, height, pitch, roll, wall_m=12.0)
+    plane = find_ground_plane(scene.render())
+    assert np.rad2deg(np.arccos(min(1.0, plane.up @ scene.up))) < 0.05
+    assert plane.camera_height == pytest.approx(height, abs=0.005)
+    assert plane.noise < 1e-4
+
+
+def test_noise_is_measured_and_hardly_moves_the_floor(ray_caster, stereo_noise):
+    scene = ray_caster(pitch_deg=15)
+    plane = find_ground_plane(stereo_noise(scene.render(), std_per_m=0.002))
+    assert np.rad2deg(np.arccos(plane.up @ scene.up)) < 0.3
+    assert plane.camera_height == pytest.approx(1.6, abs=0.01)
+    assert plane.noise == pytest.approx(0.002, rel=0.2)
+
+
+def test_a_wall_that_fills_most_of_the_view_is_not_the_floor(ray_caster):
+    scene = ray_caster(wall_m=4.0, pitch_deg=8)
+    plane = find_ground_plane(scene.render())
+    np.testing.assert_allclose(plane.up, scene.up, atol=1e-3)
+
+
+def test_a_painted_zone_gives_the_floor_away(ray_caster, block):
+    scene = ray_caster((block(1, "buffer", 0, 2.6, length=2, width=1, top=0.0),), pitch_deg=2)
+    frame = scene.render()
+    only_zone = np.where(frame.regions.full_mask(1), frame.depth, np.nan).astype(np.float32)
+    plane = find_ground_plane(replace(frame, depth=only_zone))
+    np.testing.assert_allclose(plane.up, scene.up, atol=2e-3)
+
+
+def test_no_floor_is_found_where_none_is_seen(ray_caster):
+    frame = ray_caster().render()
+    assert find_ground_plane(replace(frame, depth=np.full_like(frame.depth, np.nan))) is None
+    upwards = ray_caster(floor=False, pitch_deg=-40).render()
+    assert find_ground_plane(upwards) is None
+
+
+def test_floor_coordinates(ray_caster):
+    scene = ray_caster(height=2.0, pitch_deg=30)
+    plane = find_ground_plane(scene.render())
+    world = np.array([[0.0, 3.0, 0.0], [1.0, 4.0, 0.5]])
+    points = scene.to_optical(world)
+    np.testing.assert_allclose(plane.to_floor(points), world, atol=1e-3)
+    np.testing.assert_allclose(plane.from_floor(plane.to_floor(points)), points, atol=1e-9)
+    np.testing.assert_allclose(plane.intersect(points[:1] / points[0, 2]), world[:1, :2], atol=1e-3)
+    assert np.isnan(plane.intersect(plane.up[None])).all()
+
+
+def test_depth_inside_a_rectangle():
+    rectangle = FloorRectangle(np.array([1.0, 2.0]), np.pi / 6, np.array([4.0, 2.0]))
+    assert rectangle.depth_inside(np.array([1.0, 2.0])) == pytest.approx(1.0)
+    np.testing.assert_allclose(rectangle.depth_inside(rectangle.corners), 0, atol=1e-9)
+    along = np.array([np.cos(np.pi / 6), np.sin(np.pi / 6)])
+    assert rectangle.depth_inside(rectangle.centre + 2.5 * along) == pytest.approx(-0.5)
+    low, high = rectangle.bounds
+    same = FloorRectangle.from_bounds(rectangle.yaw, low, high)
+    np.testing.assert_allclose(same.corners, rectangle.corners, atol=1e-9)
+
+
+def test_flying_pixels_are_not_points_of_the_surface(ray_caster, block):
+    frame = ray_caster((block(1, "pallet", 0, 4.0, top=1.2),)).render()
+    mask = frame.regions.full_mask(1)
+    depth = frame.depth.copy()
+    rng = np.random.default_rng(0)
+    flying = mask & (rng.random(mask.shape) < 0.1)
+    depth[flying] += rng.uniform(0.5, 3, flying.sum()).astype(np.float32)
+    surface = measure_surface(replace(frame, depth=depth), frame.regions[1])
+    assert surface.points[:, 2].max() < frame.depth[mask].max() + 0.05
+    assert len(surface.depth) > 0.5 * mask.sum()
+
+
+def test_background_under_the_edge_of_a_mask_is_left_out(ray_caster, block):
+    frame = ray_caster((block(1, "pallet", 0, 4.0, top=1.2),), wall_m=9.0).render()
+    mask = frame.regions.full_mask(1)
+    grown = np.zeros_like(mask)
+    for shift in range(-2, 3):
+        grown |= np.roll(mask, shift, axis=1)
+    surface = measure_surface(frame, Region.from_bitmap(1, "pallet", grown))
+    assert surface.points[:, 2].max() < frame.depth[mask].max() + 0.05
+
+
+def test_holes_count_as_missing_depth(ray_caster, block):
+    frame = ray_caster((block(1, "pallet", 0, 4.0),)).render()
+    holes = np.random.default_rng(0).random(frame.depth.shape) < 0.4
+    depth = np.where(holes, np.nan, frame.depth).astype(np.float32)
+    surface = measure_surface(replace(frame, depth=depth), frame.regions[1])
+    assert surface.valid_share == pytest.approx(0.6, abs=0.03)
+    assert np.isfinite(surface.depth).all()
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(2, 40), (1, 30), (40, 1), (4, 4)])
+def test_thin_and_tiny_masks_survive(ray_caster, rows, columns):
+    frame = ray_caster(wall_m=5.0, pitch_deg=0).render()
+    mask = np.zeros(frame.depth.shape, dtype=bool)
+    mask[40 : 40 + rows, 100 : 100 + columns] = True
+    surface = measure_surface(frame, Region.from_bitmap(3, "pole", mask))
+    assert len(surface.depth) >= rows * columns / 4
+    np.testing.assert_allclose(surface.depth, 5.0, atol=1e-4)
+
+
+def test_missing_depth_is_refused_with_the_region_and_the_numbers(ray_caster, block):
+    frame = ray_caster((block(7, "pallet", 0, 4.0),)).render()
+    depth = frame.depth.copy()
+    depth[frame.regions.full_mask(7)] = np.nan
+    with pytest.raises(SpatialError, match=r"pallet 7.*0%.*at least 5% and 6") as caught:
+        measure_surface(replace(frame, depth=depth), frame.regions[7])
+    assert caught.value.status is Status.NO_VALID_DEPTH
+
+
+def fitted(scene, id, prior=None, noise=None):
+    frame = scene.render() if noise is None else noise(scene.render())
+    plane = find_ground_plane(frame)
+    surface = measure_surface(frame, frame.regions[id], noise=plane.noise)
+    return fit_box(surface, plane, frame, prior)
+
+
+def assert_box(box, truth, position=0.03, size=0.05):
+    np.testing.assert_allclose(box.centre[:2], truth.centre[:2], atol=position)
+    assert box.top == pytest.approx(truth.top, abs=0.05)
+    assert box.bottom == pytest.approx(truth.bottom, abs=0.05)
+    turned = (box.footprint.yaw - truth.yaw + np.pi / 4) % np.pi - np.pi / 4
+    lengths = (truth.length, truth.width) if turned < np.pi / 2 else (truth.width, truth.length)
+    np.testing.assert_allclose(box.footprint.size, lengths, atol=size)
+
+
+@pytest.mark.parametrize(
+    ("height", "pitch"), [(1.6, 12), (1.2, 5), (2.0, 25), (5.0, 45), (5.5, 70)]
+)
+@pytest.mark.parametrize("yaw", [0.35, 1.2, 2.5])
+@pytest.mark.parametrize("top", [0.9, 0.144])
+def test_boxes_are_measured_from_every_side(ray_caster, block, height, pitch, yaw, top):
+    distance = 4.0 if height < 3 else height / np.tan(np.deg2rad(pitch))
+    truth = block(1, "box", 0.4, distance, yaw, 1.3, 0.7, top=top)
+    assert_box(fitted(ray_caster((truth,), height, pitch), 1), truth)
+
+
+@pytest.mark.parametrize("footprint", [EUR, INDUSTRIAL])
+def test_a_face_seen_straight_on_is_completed_to_a_standard_pallet(ray_caster, block, footprint):
+    length, width = footprint
+    truth = block(1, "pallet", 0.0, 4.0, np.pi / 2, length, width, top=1.7)
+    scene = ray_caster((truth,), height=1.5, pitch_deg=3)
+    blind = fitted(scene, 1)
+    assert blind.centre[1] < 3.8
+    assert_box(fitted(scene, 1, SIZE_PRIORS["pallet"]), truth)
+
+
+def test_noise_averages_out(ray_caster, block, stereo_noise):
+    truth = block(1, "pallet", 0.8, 5.0, 0.6, *EUR, top=1.1)
+    box = fitted(ray_caster((truth,)), 1, SIZE_PRIORS["pallet"], stereo_noise)
+    np.testing.assert_allclose(box.centre, truth.centre, atol=0.06)
+
+
+def test_noise_far_away_leaves_a_usable_box(ray_caster, block, stereo_noise):
+    truth = block(1, "pallet", 1.5, 10.0, 0.6, *INDUSTRIAL, top=1.3)
+    scene = ray_caster((truth,), intrinsics=CameraIntrinsics.from_vertical_fov(640, 480, 60.0))
+    box = fitted(scene, 1, SIZE_PRIORS["pallet"], stereo_noise)
+    np.testing.assert_allclose(box.centre, truth.centre, atol=0.2)
+
+
+def test_what_an_occluder_hides_is_completed(ray_caster, block):
+    truth = block(1, "pallet", 0.0, 5.0, 0.3, *EUR, top=1.2)
+    occluder = block(2, "pallet", -0.75, 3.5, 0.1, *EUR, top=1.4)
+    scene = ray_caster((truth, occluder))
+    seen = scene.render().regions[1].area
+    assert seen < 0.75 * ray_caster((truth,)).render().regions[1].area
+    box = fitted(scene, 1, SIZE_PRIORS["pallet"])
+    np.testing.assert_allclose(box.centre[:2], truth.centre[:2], atol=0.08)
+
+
+def test_what_the_image_border_cuts_is_completed(ray_caster, block):
+    truth = block(1, "pallet", 2.5, 3.6, 0.4, *EUR, top=0.8)
+    frame = ray_caster((truth,)).render()
+    box = frame.regions[1].box
+    assert box.x + box.width == frame.intrinsics.width
+    fit = fitted(ray_caster((truth,)), 1, SIZE_PRIORS["pallet"])
+    np.testing.assert_allclose(fit.centre[:2], truth.centre[:2], atol=0.15)
+    assert fit.size_std.max() > 0.02
+
+
+def test_stacked_objects_stand_on_each_other(ray_caster, block):
+    lower = block(1, "pallet", 0.2, 4.0, 0.5, *EUR, top=0.7)
+    upper = block(2, "pallet", 0.2, 4.0, 0.5, *EUR, bottom=0.7, top=1.3)
+    scene = ray_caster((lower, upper), height=1.8, pitch_deg=15)
+    assert_box(fitted(scene, 1, SIZE_PRIORS["pallet"]), lower)
+    assert_box(fitted(scene, 2, SIZE_PRIORS["pallet"]), upper)
+
+
+@pytest.mark.parametrize("yaw", [0.4, 2.0])
+def test_forks_belong_to_the_truck(ray_caster, block, yaw):
+    along = np.array([np.cos(yaw), np.sin(yaw)])
+    middle = np.array([0.0, 4.5])
+    body, forks = middle + 0.65 * along, middle - 0.3 * along
+    truck = (
+        block(1, "transporter", *body, yaw, 0.6, 0.85, top=1.9),
+        block(1, "transporter", *forks, yaw, 1.3, 0.55, bottom=0.05, top=0.15),
+    )
+    box = fitted(ray_caster(truck), 1, SIZE_PRIORS["transporter"])
+    np.testing.assert_allclose(box.footprint.centre, middle, atol=0.15)
+    assert max(box.footprint.size) == pytest.approx(1.9, abs=0.2)
+
+
+def test_no_floor_leaves_the_visible_surface(ray_caster, block):
+    frame = ray_caster((block(1, "pallet", 0, 4.0),), floor=False, pitch_deg=0).render()
+    geometry = FrameGeometry(frame)
+    assert geometry.plane is None
+    located = geometry.locate(1)
+    assert located.footprint is None
+    assert located.centre[2] == pytest.approx(3.6, abs=0.1)
+    with pytest.raises(SpatialError, match="too little floor") as caught:
+        geometry.footprint(1)
+    assert caught.value.status is Status.CANNOT_TELL
+
+
+def zone_of(scene, id, noise=None):
+    frame = scene.render() if noise is None else noise(scene.render())
+    plane = find_ground_plane(frame)
+    objects = np.any(
+        [frame.regions.full_mask(r.id) for r in frame.regions if r.label != "buffer"]
+        or np.zeros((1, *frame.depth.shape), bool),
+        axis=0,
+    )
+    return fit_zone(frame, frame.regions[id], plane, free_floor(frame, plane, objects))
+
+
+def assert_zone(rectangle, truth, tolerance):
+    expected = FloorRectangle(
+        truth.centre[:2], truth.yaw, np.array([truth.length, truth.width])
+    ).corners
+    gaps = np.linalg.norm(rectangle.corners[:, None] - expected[None], axis=-1)
+    assert gaps.min(axis=1).max() < tolerance
+
+
+@pytest.mark.parametrize(("height", "pitch"), [(1.5, 15), (5.0, 45)])
+def test_zones_are_measured(ray_caster, block, stereo_noise, height, pitch):
+    truth = block(9, "buffer", 0.3, 5.0, 0.4, 3.0, 2.0, top=0.0)
+    scene = ray_caster((truth,), height, pitch)
+    rectangle, std = zone_of(scene, 9)
+    assert_zone(rectangle, truth, 0.06)
+    assert std < 0.05
+    assert_zone(zone_of(scene, 9, stereo_noise)[0], truth, 0.12)
+
+
+def test_objects_in_a_zone_do_not_change_it(ray_caster, block):
+    truth = block(9, "buffer", 0.0, 5.0, 0.3, 3.5, 2.4, top=0.0)
+    pallets = (
+        block(1, "pallet", -0.9, 4.6, 0.4, *EUR),
+        block(2, "pallet", 0.9, 5.4, 0.2, *EUR, top=0.6),
+        block(3, "pallet", 0.6, 3.2, 1.2, *EUR, top=0.5),
+    )
+    rectangle, _ = zone_of(ray_caster((truth, *pallets), height=2.0, pitch_deg=20), 9)
+    assert_zone(rectangle, truth, 0.12)
+
+
+def test_a_hidden_side_of_a_zone_lies_between_paint_and_free_floor(ray_caster, block):
+    truth = block(9, "buffer", 0.0, 5.0, 0.0, 3.0, 2.0, top=0.0)
+    wall_of_pallets = block(1, "shelf", 0.0, 5.8, 0.0, 5.0, 0.8, top=1.0)
+    rectangle, std = zone_of(ray_caster((truth, wall_of_pallets), height=2.0, pitch_deg=20), 9)
+    far_side = rectangle.corners[:, 1].max()
+    assert 5.5 < far_side < 7.5
+    assert std > 0.2
+    assert rectangle.depth_inside(np.array([0.0, 5.6])) > 0
+
+
+def test_a_zone_above_the_horizon_is_refused(ray_caster):
+    frame = ray_caster(wall_m=6.0).render()
+    mask = np.zeros(frame.depth.shape, dtype=bool)
+    mask[5:25, 50:80] = True
+    regions = RegionSet(mask.shape, (Region.from_bitmap(4, "buffer", mask),))
+    with pytest.raises(SpatialError, match="buffer 4 does not meet the floor") as caught:
+        FrameGeometry(replace(frame, regions=regions)).locate(4)
+    assert caught.value.status is Status.CANNOT_TELL
+
+
+@pytest.mark.parametrize(
+    ("make", "field"),
+    [
+        (lambda: GroundPlaneConfig(zone_weight=1.0), "zone_weight"),
+        (lambda: GroundPlaneConfig(min_share=2.0), "min_share"),
+        (lambda: SurfaceConfig(edge_px=-1), "edge_px"),
+        (lambda: SurfaceConfig(min_points=0), "min_points"),
+        (lambda: BoxFitConfig(max_points=1), "max_points"),
+        (lambda: ZoneFitConfig(step_m=0), "step_m"),
+        (lambda: SizePrior(((1.2, 0.0),), 0.1, True), "footprints"),
+        (lambda: SizePrior(((1.2, 0.8),), 0.0, True), "tolerance"),
+    ],
+)
+def test_configurations_name_the_wrong_field(make, field):
+    with pytest.raises(ValueError, match=field):
+        make()
