@@ -122,7 +122,7 @@ def install_python_packages(use_installed_ros: bool) -> None:
     say(f"making .venv and installing Python packages ({kind}); this takes a few minutes once")
     options = ["--system-site-packages"] if use_installed_ros else []
     subprocess.run([sys.executable, "-m", "venv", "--clear", *options, str(VENV)], check=True)
-    extras = "sim,model,dev" if use_installed_ros else "ros,sim,model,dev"
+    extras = "sim,train,dev" if use_installed_ros else "ros,sim,train,dev"
     constraints = installed_ros_constraints() if use_installed_ros else ROOT / "constraints.txt"
     pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     subprocess.run([*pip, "-c", str(constraints), "-e", f"{ROOT}[{extras}]"], check=True)

@@ -28,7 +28,14 @@ PACKAGES = {
         "typer": "typer",
     },
     "sim": {"mujoco": "mujoco"},
+    "data": {
+        "datasets": "datasets",
+        "matplotlib": "matplotlib",
+        "rosbags": "rosbags",
+        "yaml": "pyyaml",
+    },
     "model": {"safetensors": "safetensors", "torch": "torch", "transformers": "transformers"},
+    "train": {"accelerate": "accelerate", "tensorboard": "tensorboard"},
 }
 """Module and distribution of what each extra of `pip install smolrgpt[extra]` brings; "" = core."""
 

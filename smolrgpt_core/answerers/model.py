@@ -43,7 +43,11 @@ class ModelAnswerer:
 
     @classmethod
     def from_pretrained(cls, checkpoint: str) -> ModelAnswerer:
-        """With a checkpoint from a folder or hub id; errors as `InferenceEngine.from_pretrained`."""
+        """With a checkpoint from a folder or hub id.
+
+        Raises:
+            OSError, ValueError: as `InferenceEngine.from_pretrained`.
+        """
         return cls(InferenceEngine.from_pretrained(checkpoint))
 
     def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
@@ -106,7 +110,7 @@ def _chosen_region(index: int | None, question: SpatialQuestion, said: str) -> i
             place for place, id in enumerate(question.region_ids) if id in question.target_ids
         ]
         raise _model_error(
-            f"it chose [Region {index}], to choose from were {choices} in the order of the question",
+            f"it chose [Region {index}], the choices in the question are {choices}",
             said,
         )
     return question.region_ids[index]
@@ -115,6 +119,6 @@ def _chosen_region(index: int | None, question: SpatialQuestion, said: str) -> i
 def _model_error(problem: str, said: str) -> SpatialError:
     return SpatialError(
         Status.MODEL_ERROR,
-        f"the model's answer cannot be used: {problem}; it said {said!r}; ask in other words, or use "
-        "a checkpoint that was trained on such questions",
+        f"the model's answer cannot be used: {problem}; it said {said!r}; ask in other words, or "
+        "use a checkpoint that was trained on such questions",
     )

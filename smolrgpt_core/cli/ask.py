@@ -13,7 +13,7 @@ import typer
 
 from smolrgpt_core.answer import Side, SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
-from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER, make_answerer
+from smolrgpt_core.answerers.registry import make_answerer
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.options import parsed
 from smolrgpt_core.drawing import draw_answer
@@ -38,7 +38,8 @@ def ask(
     depth_scale: options.DepthScale = "",
     region_ids: options.RegionIds = "",
     category: options.CategoryName = "",
-    answerer: options.AnswererName = DEFAULT_ANSWERER,
+    answerer: options.AnswererName = "",
+    checkpoint: options.Checkpoint = "",
     as_json: options.AsJson = False,
     picture: options.Picture = None,
 ) -> None:
@@ -51,7 +52,8 @@ def ask(
     id_labels = parsed("--labels", options.parse_labels, labels)
     ids = parsed("--region-ids", options.parse_region_ids, region_ids)
     chosen_category = parsed("--category", options.parse_category, category)
-    chosen_answerer = parsed("--answerer", make_answerer, answerer)
+    source = "--checkpoint" if checkpoint else "--answerer"
+    chosen_answerer = parsed(source, lambda name: make_answerer(name, checkpoint), answerer)
     if picture is not None:
         parsed("--picture", check_image_suffix, picture.suffix)
 
@@ -95,14 +97,15 @@ def read_frame(
 
 
 def timed_answer(answerer: Answerer, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
-    """The answer with the time that it took as latency stage `answer`.
+    """The answer with the time that it took as latency stage `answer`, beside its parts if known.
 
     Raises:
         SpatialError: as the answerer does.
     """
     start = time.perf_counter()
     answer = answerer.answer(frame, question)
-    return replace(answer, latency_s={"answer": time.perf_counter() - start})
+    total = time.perf_counter() - start
+    return replace(answer, latency_s={**answer.latency_s, "answer": total})
 
 
 def print_answer(answer: SpatialAnswer, question: str, as_json: bool) -> None:

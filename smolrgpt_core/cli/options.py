@@ -10,7 +10,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from smolrgpt_core.answerers.registry import ANSWERERS
+from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.question import Category
 
@@ -59,6 +59,14 @@ CategoryName = Annotated[
     str, typer.Option(help=f"{', '.join(CATEGORIES)}; not needed where the question says it.")
 ]
 AnswererName = Annotated[str, typer.Option(help=f"{', '.join(ANSWERERS)}.")]
+Checkpoint = Annotated[
+    str,
+    typer.Option(
+        help="Folder or hub id of a SmolRGPT checkpoint; with it --answerer is model by default, "
+        f"without it {DEFAULT_ANSWERER}.",
+        metavar="DIR_OR_HUB_ID",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print everything that is in the answer.")]
 Picture = Annotated[
     Path | None, typer.Option(help="Write an annotated picture here.", dir_okay=False)

@@ -105,7 +105,7 @@ class InferenceEngine:
         self.processor = processor
         self._device = self.config.torch_device()
         self.model = model.eval()
-        self.model.to(self._device, self.config.torch_dtype())  # type: ignore[arg-type]
+        self.model.to(self._device, self.config.torch_dtype())
         self._head = self._tokens_of_head()
         self._cache = FrameCache(self.config.cache_bytes)
         self._frame: RGBDFrame | None = None
@@ -204,6 +204,12 @@ class InferenceEngine:
     def cached_frames(self) -> int:
         """Number of frames that are kept."""
         return len(self._cache)
+
+    @property
+    def cached_bytes(self) -> int:
+        """Memory of them, with their pictures and masks."""
+        with self._lock:
+            return self._cache.nbytes
 
     def _tokens_of_head(self) -> list[int]:
         """Ids of the prompt's part that no question changes: all up to the last image token."""

@@ -1,0 +1,261 @@
+"""The layout of PhysicalAI-Spatial-Intelligence-Warehouse: records, cameras, folders.
+
+    DIR/train.json                          one record for each question
+    DIR/train/images/NAME.png               colour, 8 bit
+    DIR/train/depths/NAME_depth.png         16 bit, 0 = no reading
+    DIR/train/cameras.json                  calibration and depth scale of each image; ours
+
+Knows the shape of the files, nothing of what the questions mean. `cameras.json` is our addition;
+the public set comes without it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.files import file_error, read_json, write_file
+from smolrgpt_core.frame import CameraIntrinsics
+
+SPLITS = ("train", "val", "test")
+
+IMAGE = "<image>"
+"""Placeholder of the picture at the head of the first question of a conversation."""
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One utterance. `speaker` is "human" or "gpt"."""
+
+    speaker: str
+    text: str
+
+
+@dataclass(frozen=True)
+class WarehouseRecord:
+    """One question about one image, as it is written in `SPLIT.json`.
+
+    Attributes:
+        id: unique in its file.
+        image: file name in `SPLIT/images`.
+        conversations: question, and answer if there is one; in turns.
+        rle: COCO RLE (`size`, compressed `counts`) for each `<mask>`, in order; not decoded.
+        category: "left_right", "count", "distance" or "mcq"; empty if not stated.
+        normalized_answer: empty in a test split.
+        freeform_answer: empty in a test split.
+    """
+
+    id: str
+    image: str
+    conversations: tuple[Turn, ...]
+    rle: tuple[Mapping[str, Any], ...] = ()
+    category: str = ""
+    normalized_answer: str = ""
+    freeform_answer: str = ""
+
+    @property
+    def question(self) -> str:
+        """Text of the first human turn, without the placeholder of the picture."""
+        return self.conversations[0].text.removeprefix(IMAGE).strip()
+
+    def to_json(self) -> dict[str, Any]:
+        """In the field order of the public files."""
+        record: dict[str, Any] = {
+            "id": self.id,
+            "image": self.image,
+            "conversations": [
+                {"from": turn.speaker, "value": turn.text} for turn in self.conversations
+            ],
+            "rle": [dict(rle) for rle in self.rle],
+            "category": self.category,
+        }
+        if self.normalized_answer or self.freeform_answer:
+            record["normalized_answer"] = self.normalized_answer
+            record["freeform_answer"] = self.freeform_answer
+        return record
+
+    @classmethod
+    def from_json(cls, entry: Any) -> WarehouseRecord:
+        """Read one entry of the list.
+
+        Raises:
+            SpatialError: BAD_INPUT that names the field which is missing or of another type.
+        """
+        if not isinstance(entry, Mapping):
+            raise _bad(f"a record must be an object, got {type(entry).__name__}")
+        turns = _field(entry, "conversations", list)
+        if not turns:
+            raise _bad("`conversations` of a record must not be empty")
+        return cls(
+            id=str(_field(entry, "id", (str, int))),
+            image=_field(entry, "image", str),
+            conversations=tuple(
+                Turn(_field(turn, "from", str), _field(turn, "value", str)) for turn in turns
+            ),
+            rle=tuple(_field(entry, "rle", list, [])),
+            category=_field(entry, "category", str, ""),
+            normalized_answer=str(_field(entry, "normalized_answer", (str, int, float), "")),
+            freeform_answer=_field(entry, "freeform_answer", str, ""),
+        )
+
+
+@dataclass(frozen=True)
+class CameraRecord:
+    """Calibration of one image; depth in metres = PNG value x `depth_scale`."""
+
+    intrinsics: CameraIntrinsics
+    depth_scale: float = 0.001
+
+    def to_json(self) -> dict[str, float]:
+        """One value of `cameras.json`."""
+        names = ("width", "height", "fx", "fy", "cx", "cy")
+        return {name: getattr(self.intrinsics, name) for name in names} | {
+            "depth_scale": self.depth_scale
+        }
+
+    @classmethod
+    def from_json(cls, entry: Any) -> CameraRecord:
+        """Read one value of `cameras.json`.
+
+        Raises:
+            SpatialError: BAD_INPUT for a missing field, or numbers that no camera has.
+        """
+        number = (int, float)
+        focal = {name: float(_field(entry, name, number)) for name in ("fx", "fy", "cx", "cy")}
+        size = {name: _field(entry, name, int) for name in ("width", "height")}
+        scale = float(_field(entry, "depth_scale", number))
+        if not 0 < scale < float("inf"):
+            raise _bad(f"depth_scale must be positive metres per unit, got {scale}")
+        return cls(CameraIntrinsics(**size, **focal), scale)
+
+
+@dataclass(frozen=True)
+class SplitFolder:
+    """Where the files of one split are.
+
+    Attributes:
+        root: folder of the data set.
+        split: name such as "train".
+    """
+
+    root: Path
+    split: str
+
+    @property
+    def records_path(self) -> Path:
+        """The questions."""
+        return self.root / f"{self.split}.json"
+
+    @property
+    def cameras_path(self) -> Path:
+        """The calibrations."""
+        return self.root / self.split / "cameras.json"
+
+    def image_path(self, image: str) -> Path:
+        """The colour image of a record.
+
+        Raises:
+            SpatialError: BAD_INPUT for a name that leads out of the folder.
+        """
+        return self._inside("images", image)
+
+    def depth_path(self, image: str) -> Path:
+        """The depth image of a record.
+
+        Raises:
+            SpatialError: BAD_INPUT for a name that leads out of the folder.
+        """
+        return self._inside("depths", f"{Path(image).stem}_depth.png")
+
+    def read_records(self) -> list[WarehouseRecord]:
+        """Every question of the split.
+
+        Raises:
+            SpatialError: BAD_INPUT that names the file, and the number of the first bad record.
+        """
+        entries = read_json(self.records_path)
+        if not isinstance(entries, list):
+            raise file_error(
+                self.records_path,
+                f"expected a list of records, found {type(entries).__name__}",
+            )
+        records = []
+        for index, entry in enumerate(entries):
+            try:
+                records.append(WarehouseRecord.from_json(entry))
+            except SpatialError as error:
+                raise file_error(self.records_path, f"record {index}: {error}") from error
+        return records
+
+    def write_records(self, records: Iterable[WarehouseRecord]) -> None:
+        """Write `SPLIT.json`, whole or not at all."""
+        content = json.dumps([record.to_json() for record in records])
+        write_file(self.records_path, content.encode())
+
+    def read_cameras(self) -> dict[str, CameraRecord]:
+        """Calibrations by image name.
+
+        Raises:
+            SpatialError: BAD_INPUT that names the file and the image.
+        """
+        entries = read_json(self.cameras_path)
+        if not isinstance(entries, Mapping):
+            raise file_error(self.cameras_path, "expected an object of calibrations by image")
+        cameras = {}
+        for image, entry in entries.items():
+            try:
+                cameras[image] = CameraRecord.from_json(entry)
+            except SpatialError as error:
+                raise file_error(self.cameras_path, f"image {image!r}: {error}") from error
+        return cameras
+
+    def write_cameras(self, cameras: Mapping[str, CameraRecord]) -> None:
+        """Write `SPLIT/cameras.json`, whole or not at all."""
+        content = json.dumps({image: item.to_json() for image, item in cameras.items()}, indent=1)
+        write_file(self.cameras_path, content.encode())
+
+    def _inside(self, kind: str, name: str) -> Path:
+        folder = self.root / self.split / kind
+        if Path(name).name != name or name in ("", ".", ".."):
+            raise _bad(f"an image must be a plain file name in {folder}, got {name!r}")
+        return folder / name
+
+
+def find_splits(root: Path) -> list[SplitFolder]:
+    """The splits of a data set that have a file of questions.
+
+    Raises:
+        SpatialError: BAD_INPUT when there is none.
+    """
+    found = [SplitFolder(root, split) for split in SPLITS]
+    found = [folder for folder in found if folder.records_path.is_file()]
+    if not found:
+        expected = ", ".join(f"{split}.json" for split in SPLITS)
+        raise file_error(root, f"expected a data set with one of {expected}, found none of them")
+    return found
+
+
+_REQUIRED = object()
+
+
+def _field(entry: Any, name: str, kind: type | tuple[type, ...], default: Any = _REQUIRED) -> Any:
+    """A value of the expected type, or the default where the field is missing or null."""
+    if not isinstance(entry, Mapping):
+        raise _bad(f"expected an object with `{name}`, got {type(entry).__name__}")
+    value = entry.get(name)
+    if value is None:
+        if default is _REQUIRED:
+            raise _bad(f"`{name}` is missing")
+        return default
+    if not isinstance(value, kind) or isinstance(value, bool):
+        names = "/".join(item.__name__ for item in (kind if isinstance(kind, tuple) else (kind,)))
+        raise _bad(f"`{name}` must be {names}, got {type(value).__name__} {value!r:.60}")
+    return value
+
+
+def _bad(message: str) -> SpatialError:
+    return SpatialError(Status.BAD_INPUT, message)
