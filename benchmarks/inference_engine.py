@@ -206,8 +206,8 @@ def questions_table(bench: Bench) -> Table:
         f"Questions, {arguments.preset} in {arguments.dtype} on {bench.device.type}",
         ("what", "engine, ms", "plain, ms", "ratio to plain", "released, ms", "ratio to released"),
         tuple(rows),
-        f"A picture of {width} x {height}; questions of {_lengths(bench)} tokens behind the image, "
-        "with 2 to 9 regions, a token for each word. Random weights never end an answer: engine and "
+        f"A picture of {width} x {height}; questions of {_lengths(bench)} tokens behind the "
+        "image, with 2 to 9 regions, a token for each word. Random weights never end an answer: engine and "
         f"plain write {arguments.tokens} tokens each, the same ones; released writes "
         f"{arguments.released_tokens}, as the authors' code always does, and refines densely, "
         "with this library's model in place of theirs. Plain and released call `model.generate` "

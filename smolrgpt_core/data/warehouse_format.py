@@ -126,11 +126,11 @@ class CameraRecord:
         """
         number = (int, float)
         focal = {name: float(_field(entry, name, number)) for name in ("fx", "fy", "cx", "cy")}
-        size = {name: _field(entry, name, int) for name in ("width", "height")}
+        width, height = _field(entry, "width", int), _field(entry, "height", int)
         scale = float(_field(entry, "depth_scale", number))
         if not 0 < scale < float("inf"):
             raise _bad(f"depth_scale must be positive metres per unit, got {scale}")
-        return cls(CameraIntrinsics(**size, **focal), scale)
+        return cls(CameraIntrinsics(width, height, **focal), scale)
 
 
 @dataclass(frozen=True)
