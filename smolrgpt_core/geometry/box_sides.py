@@ -28,6 +28,9 @@ OUTWARD = np.array([-1.0, 1.0])
 INDEPENDENT_READINGS = 16
 """As many readings of a face as err independently; neighbours of a stereo camera err alike."""
 
+CONTRADICTION_M, MAX_BEHIND_M = 0.1, 3.0
+"""The outline may be this much nearer, or farther away, than the surface beside it."""
+
 CARGO_STD_M = 0.1
 """Standard deviation of the end of a carrier from the end of its cargo."""
 
@@ -42,7 +45,8 @@ class SideConfig:
     Attributes:
         rough_m: standard deviation of what sticks out from a flat side, metres.
         reach_m: rays of the outline that end within this of a side, without noise, belong to it.
-        min_points: rays that must end a side that was seen.
+        min_points: rays of the outline that must end the object at a side that was seen.
+        min_share: share of the rays at a side that must do so.
         protrusion_m: parts of the object that reach this far beyond its side, such as the forks
             of a truck, move the side; so do only parts that are larger than `protrusion_share`.
         protrusion_share: of the points.
@@ -57,6 +61,7 @@ class SideConfig:
     rough_m: float = 0.02
     reach_m: float = 0.15
     min_points: int = 4
+    min_share: float = 0.25
     protrusion_m: float = 0.1
     protrusion_share: float = 0.015
     max_hidden_m: float = 3.0
@@ -153,29 +158,25 @@ def doubt_sides(
 
 
 def _touch(view: TurnedView, corner: NearCorner, rough_m: float) -> _Touch:
-    points, face = _entry_points(view.outline, view, corner)
-    inner, _ = _entry_points(view.inner_outline, view, corner)
+    """Where the outline touches the object.
+
+    Where the corner contradicts the depth beside the outline, the ray is taken to that depth, and
+    does not tell where the object ends.
+    """
+    scale, face = corner.enter(view.outline)
+    inner_scale, _ = corner.enter(view.inner_outline)
+    near = view.outline_depth
+    before = near - CONTRADICTION_M - view.noise * near**2
+    plausible = (scale > before) & (scale < near + MAX_BEHIND_M) & (inner_scale > before)
+    points = view.at(view.outline, np.where(plausible, scale, near))
+    inner = view.at(view.inner_outline, np.where(plausible, inner_scale, near))
     # A ray that grazes a face moves far along it for one pixel, or if the face lies elsewhere.
     across = np.maximum(np.abs(view.outline[np.arange(len(face)), face]), 1e-6)
     face_std = np.hypot(rough_m, view.std.mean(axis=0) / np.sqrt(INDEPENDENT_READINGS))
     grazing = (face_std[face] / across)[:, None] * np.abs(view.outline)
     std = np.hypot(2 * np.abs(points - inner), grazing)
     known = np.isfinite(points).all(axis=1) & np.isfinite(inner).all(axis=1)
-    return _Touch(points[known], std[known], face[known], view.ends[known])
-
-
-def _entry_points(
-    rays: NDArray[np.float64], view: TurnedView, corner: NearCorner, max_behind_m: float = 3.0
-) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
-    """Points (M, 3) where rays enter the corner, and the faces (M,).
-
-    Where the corner contradicts the depth beside the outline, that depth is taken.
-    """
-    scale, face = corner.enter(rays)
-    near = view.outline_depth
-    before = near - 0.1 - view.noise * near**2
-    plausible = (scale > before) & (scale < near + max_behind_m)
-    return view.at(rays, np.where(plausible, scale, near)), face
+    return _Touch(points[known], std[known], face[known], (view.ends & plausible)[known])
 
 
 def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch, config: SideConfig) -> Sides:
@@ -187,8 +188,10 @@ def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch, config: Sid
     for _ in range(3):
         side_of = _assign(touch, bounds, facing, config.reach_m)
         for axis, end in np.argwhere(~facing):
-            own = side_of == 2 * axis + end
-            seen[axis, end] = np.count_nonzero(own) >= config.min_points
+            at_side = side_of == 2 * axis + end
+            own = at_side & touch.ends
+            needed = max(config.min_points, config.min_share * np.count_nonzero(at_side))
+            seen[axis, end] = np.count_nonzero(own) >= needed
             if seen[axis, end]:
                 inward = -OUTWARD[end] * touch.points[own, axis]
                 own_std = touch.std[own, axis]
@@ -203,13 +206,13 @@ def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch, config: Sid
 def _assign(
     touch: _Touch, bounds: NDArray[np.float64], facing: NDArray[np.bool_], reach_m: float
 ) -> NDArray[np.int_]:
-    """Which side (M,), 2 * axis + end, each ray of the outline ends; -1 for none.
+    """Which side (M,), 2 * axis + end, each ray of the outline is at; -1 for none.
 
     A ray that enters a face tells nothing about the side opposite of that face.
     """
     excess = OUTWARD * (touch.points[:, :2, None] - bounds)
     reach = reach_m + 2 * np.minimum(touch.std[:, :2, None], 1.0)
-    usable = (excess > -reach) & ~facing & touch.ends[:, None, None]
+    usable = (excess > -reach) & ~facing
     usable &= (touch.face[:, None] != np.arange(2))[:, :, None]
     score = np.where(usable, excess / reach, -np.inf).reshape(-1, 4)
     return np.where(np.isfinite(score.max(axis=1)), score.argmax(axis=1), -1)
@@ -230,10 +233,13 @@ def _with_protrusions(sides: Sides, view: TurnedView, config: SideConfig) -> Sid
 
 
 def _levels(axis: int, bound: float, touch: _Touch, top: float) -> NDArray[np.float64]:
-    """Heights (3,) at which the object reaches one of its sides, metres."""
+    """Heights (3,) at which the object reaches one of its sides, metres.
+
+    Not the lowest ones: the camera looks through the openings of a pallet.
+    """
     at_side = np.abs(touch.points[:, axis] - bound) < 0.1
     heights = touch.points[at_side, 2] if at_side.any() else np.array([0.0, top])
-    return np.clip(np.quantile(heights, (0.1, 0.5, 0.9)), 0.03, max(top, 0.03))
+    return np.clip(np.quantile(heights, (0.3, 0.6, 0.9)), 0.03, max(top, 0.03))
 
 
 def _hidden(

@@ -3,9 +3,9 @@
 The inverse depth of a plane is linear in the ray coordinates (x/z, y/z), and the noise of a depth
 camera is about constant in inverse depth, so hypotheses and refinement both work there.
 
-Limits: the camera is not mounted upside down and rolls by less than `max_roll_deg`; a frame whose
-largest plane outside the objects is a wall, without any buffer to give the floor away, may take
-the wall for the floor of a camera that looks straight down.
+Limits: the camera is not mounted upside down and rolls by less than `max_roll_deg`. A wall in front
+of a camera and the floor below one that looks straight down are the same picture; such a plane is
+believed only with a painted zone in it.
 """
 
 from __future__ import annotations
@@ -32,10 +32,12 @@ class GroundPlaneConfig:
         noise_m: depth noise that does not grow with distance, metres.
         noise_per_m2: depth noise that grows with the square of the distance, metres per m^2.
         max_roll_deg: largest roll of the camera about its optical axis.
-        steep_weight: weight of a floor seen from straight above relative to one seen from a
-            camera that looks up to 60 degrees down; tells a wall in front from a floor below.
+        steep_deg: a camera that looks farther down than this looks straight down.
+        steep_weight: weight of a floor below a camera that looks straight down, if there is a
+            zone; without one it is 0.
         min_share: share of the scored pixels that must lie in the plane.
         min_points: number of grid pixels that must lie in the plane.
+        tries: planes that turn out not to be the floor, such as walls, before giving up.
         seed: of the random triples; the same frame always gives the same floor.
 
     Raises:
@@ -49,18 +51,20 @@ class GroundPlaneConfig:
     noise_m: float = 0.01
     noise_per_m2: float = 0.003
     max_roll_deg: float = 30.0
+    steep_deg: float = 75.0
     steep_weight: float = 0.1
     min_share: float = 0.05
     min_points: int = 100
+    tries: int = 3
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("grid_step", "hypotheses", "scored_points", "min_points"):
+        for name in ("grid_step", "hypotheses", "scored_points", "min_points", "tries"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.zone_weight <= 1:
             raise ValueError(f"zone_weight must be above 1, got {self.zone_weight}")
-        for name in ("noise_m", "noise_per_m2", "max_roll_deg"):
+        for name in ("noise_m", "noise_per_m2", "max_roll_deg", "steep_deg"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         for name in ("min_share", "steep_weight"):
@@ -116,19 +120,37 @@ def find_ground_plane(
     """The floor, or None when too few pixels outside the objects share a plausible plane."""
     config = config or GroundPlaneConfig()
     rays, inverse_depth, weights = _candidates(frame, config)
-    if len(rays) < config.min_points:
-        return None
-    on_buffer = weights > 1
-    best = _best_hypothesis(rays, inverse_depth, weights, config)
-    if best is None:
-        return None
-    plane, inliers, noise = _refine(best, rays, inverse_depth, weights, config)
-    enough_buffer = on_buffer.sum() >= config.min_points // 4 and inliers[on_buffer].mean() > 0.5
-    share = float(weights[inliers].sum() / weights.sum())
-    if inliers.sum() < config.min_points or (share < config.min_share and not enough_buffer):
-        return None
-    length = float(np.linalg.norm(plane))
-    return GroundPlane(up=-plane / length, camera_height=1 / length, share=share, noise=noise)
+    total = weights.sum()
+    for _ in range(config.tries):
+        if len(rays) < config.min_points:
+            return None
+        best = _best_hypothesis(rays, inverse_depth, weights, config)
+        if best is None:
+            return None
+        plane, inliers, noise = _refine(best, rays, inverse_depth, weights, config)
+        share = float(weights[inliers].sum() / total)
+        if _is_floor(plane, inliers, weights, share, config):
+            length = float(np.linalg.norm(plane))
+            return GroundPlane(-plane / length, 1 / length, share, noise)
+        rays, inverse_depth, weights = rays[~inliers], inverse_depth[~inliers], weights[~inliers]
+    return None
+
+
+def _is_floor(
+    plane: NDArray[np.float64],
+    inliers: NDArray[np.bool_],
+    weights: NDArray[np.float64],
+    share: float,
+    config: GroundPlaneConfig,
+) -> bool:
+    """Whether a plane (3,) is plausible and seen well enough, in all or in the painted zones."""
+    in_zone = weights > 1
+    fills_zones = np.count_nonzero(in_zone) >= config.min_points // 4 and (
+        inliers[in_zone].mean() > 0.5
+    )
+    plausible = _mounting_prior(plane[None], bool(fills_zones), config)[0] > 0
+    enough = np.count_nonzero(inliers) >= config.min_points and share >= config.min_share
+    return bool(plausible and (enough or fills_zones))
 
 
 def _candidates(
@@ -169,7 +191,8 @@ def _best_hypothesis(
     planes = np.linalg.solve(matrices[solvable], inverse_depth[triples[solvable]][..., None])[
         ..., 0
     ]
-    prior = _mounting_prior(planes, config)
+    has_zone = bool(np.any(weights > 1))
+    prior = _mounting_prior(planes, has_zone, config)
     planes, prior = planes[prior > 0], prior[prior > 0]
     if len(planes) == 0:
         return None
@@ -180,14 +203,17 @@ def _best_hypothesis(
     return planes[np.argmax(prior * (votes @ weights[scored]))]
 
 
-def _mounting_prior(planes: NDArray[np.float64], config: GroundPlaneConfig) -> NDArray[np.float64]:
+def _mounting_prior(
+    planes: NDArray[np.float64], has_zone: bool, config: GroundPlaneConfig
+) -> NDArray[np.float64]:
     """Weight (N,) of each plane as a floor: 0 for impossible mountings, less for steep views."""
     up = -planes / np.linalg.norm(planes, axis=1, keepdims=True)
     level = np.abs(up[:, 0]) <= np.sin(np.deg2rad(config.max_roll_deg))
-    upright = up[:, 1] <= np.sin(np.deg2rad(10))
+    upright = up[:, 1] <= 0
     looks_down_deg = np.rad2deg(np.arcsin(np.clip(-up[:, 2], -1, 1)))
     not_from_below = looks_down_deg > -45
-    weight = np.interp(looks_down_deg, [60, 90], [1.0, config.steep_weight])
+    steep = config.steep_weight if has_zone else 0.0
+    weight = np.where(looks_down_deg > config.steep_deg, steep, 1.0)
     return np.where(level & upright & not_from_below, weight, 0.0)
 
 

@@ -26,8 +26,11 @@ ROUGHNESS_M = 0.03
 FAR_OFF_M = 0.5
 """A reading this far from the face that its ray enters does not show that face, without noise."""
 
-MIN_FACE_POINTS = 5
-"""A face of which fewer points are seen keeps its first position."""
+OFF_FACE_M = 0.05
+"""A point this far from a face is off it, without noise."""
+
+MIN_FACE_POINTS, MIN_FACE_SHARE = 5, 0.02
+"""A face of which fewer points are seen is placed by its outline."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,8 +56,7 @@ class NearCorner:
         points = view.points
         low, high = np.quantile(points[:, :2], (0.05, 0.95), axis=0)
         sign = np.where(low > 0, 1, np.where(high < 0, -1, 0))
-        top = float(np.quantile(points[:, 2], 0.98) - 2 * np.median(view.std[:, 2]))
-        return cls(sign, np.where(sign > 0, low, high), top, view.camera_height)
+        return cls(sign, np.where(sign > 0, low, high), _find_top(view), view.camera_height)
 
     def enter(self, rays: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
         """Scale (N,) at which rays (N, 3) enter, and the face (N,): 0, 1 by axis, or `TOP`."""
@@ -73,7 +75,7 @@ class NearCorner:
         Pixels are assigned to faces anew in each iteration. One that is far off its face shows
         something else, or grazes the face and tells nothing.
         """
-        corner = self
+        corner = self._without_unseen_faces(view)
         far_off = FAR_OFF_M + 3 * view.noise * view.depth**2
         for _ in range(iterations):
             scale, face = corner.enter(view.rays)
@@ -88,6 +90,24 @@ class NearCorner:
             corner = replace(corner, position=position)
         return corner
 
+    def _without_unseen_faces(self, view: TurnedView) -> NearCorner:
+        """The corner without faces that are hidden, or seen too little to place them.
+
+        A point shows a face if it is closer to it than to the others, and off the other upright
+        one: where an occluder cuts a face off, the cut looks like the corner.
+        """
+        points, std = view.points, view.std
+        planes = np.append(np.where(self.sign == 0, np.inf, self.position), self.top)
+        gaps = np.abs(points - planes)
+        seen = np.zeros(2, dtype=bool)
+        for axis in (0, 1):
+            other = 1 - axis
+            own = gaps[:, axis] < np.minimum(gaps[:, other], gaps[:, TOP])
+            own &= gaps[:, other] > OFF_FACE_M + 1.5 * std[:, other]
+            needed = max(MIN_FACE_POINTS, MIN_FACE_SHARE * len(points))
+            seen[axis] = np.count_nonzero(own) >= needed
+        return replace(self, sign=np.where(seen, self.sign, 0))
+
     @property
     def _below(self) -> float:
         """Height of the deck as seen from the camera, metres; negative below it."""
@@ -95,6 +115,20 @@ class NearCorner:
 
     def _reach_top(self, rays: NDArray[np.float64]) -> NDArray[np.bool_]:
         return (rays[:, 2] < -1e-9) & (self._below < 0)
+
+
+def _find_top(view: TurnedView) -> float:
+    """Height of the deck, metres: of the highest points, or of the outline above the camera.
+
+    The outline is more exact there, because the points leave the edge of the mask out. Below the
+    camera it ends at the far side of the deck, whose depth is not known yet.
+    """
+    top = float(np.quantile(view.points[:, 2], 0.98) - 2 * np.median(view.std[:, 2]))
+    heights = view.at(view.outline, view.outline_depth)[:, 2]
+    heights = heights[np.isfinite(heights)]
+    if top < view.camera_height or len(heights) == 0:
+        return top
+    return max(top, float(np.quantile(heights, 0.95)))
 
 
 def outermost(behind: NDArray[np.float64], std: NDArray[np.float64]) -> float:

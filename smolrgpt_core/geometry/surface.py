@@ -21,6 +21,7 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.masks import border_pixels, cut_out, grown_window
+from smolrgpt_core.geometry.object_classes import is_cargo
 from smolrgpt_core.regions import Box, Region
 
 
@@ -33,6 +34,8 @@ class Edge(IntEnum):
     """Something nearer hides the rest."""
     IMAGE = 2
     """The image ends."""
+    TOUCHED = 3
+    """A pallet begins at the same depth: it may stand on the object."""
 
 
 @dataclass(frozen=True)
@@ -149,18 +152,40 @@ def measure_surface(
         )
     rays = pixel_rays(rows + window.y, columns + window.x, frame.intrinsics)
     values = depth[rows, columns].astype(np.float64)
-    return Surface(rays, values, _trace_outline(frame, mask, depth, window, noise, config), share)
+    cargo = _cargo_beside(frame, region, window)
+    outline = _trace_outline(frame, mask, depth, cargo, window, noise, config)
+    return Surface(rays, values, outline, share)
+
+
+def _cargo_beside(frame: RGBDFrame, region: Region, window: Box) -> NDArray[np.bool_]:
+    """Pixels (window.height, window.width) of the pallets other than the region."""
+    cargo = np.zeros(frame.depth.shape, dtype=bool)
+    for other in frame.regions:
+        if other.id != region.id and is_cargo(other):
+            cargo[other.box.slices] |= other.mask
+    return cargo[window.slices]
 
 
 def _trace_outline(
     frame: RGBDFrame,
     mask: NDArray[np.bool_],
     depth: NDArray[np.float32],
+    cargo: NDArray[np.bool_],
     window: Box,
     noise: float,
     config: SurfaceConfig,
 ) -> Outline:
-    """The edge of a mask in its window; `depth` (H, W) is that of the object alone."""
+    """The edge of a mask in its window.
+
+    Args:
+        frame: gives the depth of what is beside the mask.
+        mask: (H, W) in the window.
+        depth: (H, W), of the object alone; NaN elsewhere.
+        cargo: (H, W), where pallets are.
+        window: in the image.
+        noise: standard deviation of the inverse depth, 1/m.
+        config: says which jump in depth is an edge.
+    """
     inside, step = border_pixels(mask)
     beside = inside + step
     # The window ends beyond the mask everywhere but at the border of the image.
@@ -170,11 +195,16 @@ def _trace_outline(
     neighbour[in_image] = outer_depth[tuple(beside[in_image].T)]
     own = _local_depth(depth, 7)[tuple(inside.T)]
     tolerance = config.jump_m + config.jump_share * own + 2 * noise * own**2
-    hidden = np.where(neighbour < own - tolerance, Edge.OCCLUDED, Edge.OBJECT)
+    touched = np.zeros(len(inside), dtype=bool)
+    touched[in_image] = cargo[tuple(beside[in_image].T)] & (
+        neighbour[in_image] < own[in_image] + tolerance[in_image]
+    )
+    edges = np.where(touched, Edge.TOUCHED, Edge.OBJECT)
+    edges = np.where(neighbour < own - tolerance, Edge.OCCLUDED, edges)
     rows, columns = inside[:, 0] + window.y, inside[:, 1] + window.x
     inner_rays = pixel_rays(rows, columns, frame.intrinsics)
     rays = pixel_rays(rows + step[:, 0] / 2, columns + step[:, 1] / 2, frame.intrinsics)
-    return Outline(rays, inner_rays, own, np.where(in_image, hidden, Edge.IMAGE))
+    return Outline(rays, inner_rays, own, np.where(in_image, edges, Edge.IMAGE))
 
 
 def _local_depth(depth: NDArray[np.floating], size: int) -> NDArray[np.float64]:

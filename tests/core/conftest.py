@@ -59,7 +59,7 @@ class RayCaster:
     wall_m: float = FAR_M
     floor: bool = True
     intrinsics: CameraIntrinsics = field(
-        default_factory=lambda: CameraIntrinsics.from_vertical_fov(320, 240, 60.0)
+        default_factory=lambda: CameraIntrinsics.from_vertical_fov(640, 480, 60.0)
     )
 
     @property

@@ -46,7 +46,7 @@ def test_back_projection_and_projection_are_inverse():
 
 @pytest.mark.parametrize(
     ("height", "pitch", "roll"),
-    [(1.6, 12, 0), (0.4, 3, 0), (1.2, 20, 8), (5, 45, -5), (6, 80, 0), (2, -5, 0)],
+    [(1.6, 12, 0), (0.4, 3, 0), (1.2, 20, 8), (5, 45, -5), (6, 70, 0), (2, -5, 0)],
 )
 def test_the_floor_is_found_from_any_usual_mounting(ray_caster, block, height, pitch, roll):
     blocks = (block(1, "pallet", 0.5, 4.0, 0.4), block(2, "pallet", -1.2, 5.0, top=0.144))
@@ -72,18 +72,27 @@ def test_a_wall_that_fills_most_of_the_view_is_not_the_floor(ray_caster):
 
 
 def test_a_painted_zone_gives_the_floor_away(ray_caster, block):
-    scene = ray_caster((block(1, "buffer", 0, 2.6, length=2, width=1, top=0.0),), pitch_deg=2)
+    zone = block(1, "buffer", 0, 2.6, length=2, width=1, top=0.0)
+    scene = ray_caster((zone,), pitch_deg=2)
     frame = scene.render()
     only_zone = np.where(frame.regions.full_mask(1), frame.depth, np.nan).astype(np.float32)
     plane = find_ground_plane(replace(frame, depth=only_zone))
     np.testing.assert_allclose(plane.up, scene.up, atol=2e-3)
 
 
+def test_a_camera_that_looks_straight_down_needs_a_zone(ray_caster, block):
+    assert find_ground_plane(ray_caster(height=6, pitch_deg=88).render()) is None
+    zone = block(1, "buffer", 0.2, 0.5, length=2, width=1, top=0.0)
+    scene = ray_caster((zone,), height=6, pitch_deg=88)
+    plane = find_ground_plane(scene.render())
+    np.testing.assert_allclose(plane.up, scene.up, atol=1e-3)
+
+
 def test_no_floor_is_found_where_none_is_seen(ray_caster):
     frame = ray_caster().render()
     assert find_ground_plane(replace(frame, depth=np.full_like(frame.depth, np.nan))) is None
-    upwards = ray_caster(floor=False, pitch_deg=-40).render()
-    assert find_ground_plane(upwards) is None
+    assert find_ground_plane(ray_caster(floor=False, wall_m=5.0, pitch_deg=5).render()) is None
+    assert find_ground_plane(ray_caster(floor=False, wall_m=5.0, pitch_deg=-5).render()) is None
 
 
 def test_floor_coordinates(ray_caster):
@@ -139,7 +148,7 @@ def test_holes_count_as_missing_depth(ray_caster, block):
     assert np.isfinite(surface.depth).all()
 
 
-@pytest.mark.parametrize(("rows", "columns"), [(2, 40), (1, 30), (40, 1), (4, 4)])
+@pytest.mark.parametrize(("rows", "columns"), [(2, 40), (1, 30), (40, 1), (5, 5)])
 def test_thin_and_tiny_masks_survive(ray_caster, rows, columns):
     frame = ray_caster(wall_m=5.0, pitch_deg=0).render()
     mask = np.zeros(frame.depth.shape, dtype=bool)
@@ -169,8 +178,8 @@ def assert_box(box, truth, position=0.03, size=0.05):
     np.testing.assert_allclose(box.centre[:2], truth.centre[:2], atol=position)
     assert box.top == pytest.approx(truth.top, abs=0.05)
     assert box.bottom == pytest.approx(truth.bottom, abs=0.05)
-    turned = (box.footprint.yaw - truth.yaw + np.pi / 4) % np.pi - np.pi / 4
-    lengths = (truth.length, truth.width) if turned < np.pi / 2 else (truth.width, truth.length)
+    is_turned = abs(np.sin(box.footprint.yaw - truth.yaw)) > np.sin(np.pi / 4)
+    lengths = (truth.width, truth.length) if is_turned else (truth.length, truth.width)
     np.testing.assert_allclose(box.footprint.size, lengths, atol=size)
 
 
@@ -182,7 +191,9 @@ def assert_box(box, truth, position=0.03, size=0.05):
 def test_boxes_are_measured_from_every_side(ray_caster, block, height, pitch, yaw, top):
     distance = 4.0 if height < 3 else height / np.tan(np.deg2rad(pitch))
     truth = block(1, "box", 0.4, distance, yaw, 1.3, 0.7, top=top)
-    assert_box(fitted(ray_caster((truth,), height, pitch), 1), truth)
+    scene = ray_caster((truth,), height, pitch)
+    pixel_m = np.hypot(distance, height) / scene.intrinsics.fy
+    assert_box(fitted(scene, 1), truth, size=max(0.05, 4 * pixel_m))
 
 
 @pytest.mark.parametrize("footprint", [EUR, INDUSTRIAL])
@@ -208,14 +219,20 @@ def test_noise_far_away_leaves_a_usable_box(ray_caster, block, stereo_noise):
     np.testing.assert_allclose(box.centre, truth.centre, atol=0.2)
 
 
-def test_what_an_occluder_hides_is_completed(ray_caster, block):
+def test_what_an_occluder_hides_is_completed_as_far_as_it_can_be_known(ray_caster, block):
     truth = block(1, "pallet", 0.0, 5.0, 0.3, *EUR, top=1.2)
     occluder = block(2, "pallet", -0.75, 3.5, 0.1, *EUR, top=1.4)
     scene = ray_caster((truth, occluder))
-    seen = scene.render().regions[1].area
+    frame = scene.render()
+    seen = frame.regions[1].area
     assert seen < 0.75 * ray_caster((truth,)).render().regions[1].area
     box = fitted(scene, 1, SIZE_PRIORS["pallet"])
-    np.testing.assert_allclose(box.centre[:2], truth.centre[:2], atol=0.08)
+    surface = measure_surface(frame, frame.regions[1])
+    visible = find_ground_plane(frame).to_floor(surface.rays * surface.depth[:, None])
+    error = np.linalg.norm(box.centre[:2] - truth.centre[:2])
+    assert error < np.linalg.norm(visible.mean(axis=0)[:2] - truth.centre[:2]) / 2
+    assert error < box.size_std.max(), "a centre is off by half of what the size is off"
+    assert box.in_part
 
 
 def test_what_the_image_border_cuts_is_completed(ray_caster, block):
