@@ -20,16 +20,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from smolrgpt_core.answer import Side, SpatialAnswer
+from smolrgpt_core.answer import DISTANCE_TOLERANCE, Side, SpatialAnswer
 from smolrgpt_core.data.synthesis import QuestionWithTruth
 from smolrgpt_core.drawing import name_regions
 from smolrgpt_core.errors import Status
 from smolrgpt_core.files import encode_image, write_file
 from smolrgpt_core.question import Category
 from smolrgpt_core.regions import RegionSet
-
-DISTANCE_TOLERANCE = 0.1
-"""Largest error of a right distance, as a share of the true distance (the challenge's rule)."""
 
 TOTAL = "total"
 """The latency stage that stands for the whole way of a question."""

@@ -16,10 +16,11 @@ from numpy.typing import DTypeLike, NDArray
 from sensor_msgs.msg import CameraInfo, Image, RegionOfInterest
 from std_msgs.msg import Header
 
-from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.answer import Agreement, Side, SpatialAnswer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame, clean_depth
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.question import Category
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_ros.msg import Region as RegionMessage
 from smolrgpt_ros.msg import RegionArray
@@ -53,6 +54,9 @@ INSTANCE_ENCODINGS: dict[str, DTypeLike] = {
 """Encodings of an image whose pixel value is the id of a region, 0 = background."""
 
 MASK_ENCODINGS = ("mono8", "8UC1")
+
+LATENCY_STAGES = ("wait", "convert", "answer", "total")
+"""Stages of `msg/SpatialAnswer`, each in a field `latency_STAGE`."""
 
 
 def time_to_ns(stamp: Time) -> int:
@@ -225,7 +229,7 @@ def answer_to_message(
         answer: an answer or a refusal.
         question: as the client asked it.
         header: stamp and optical frame of the images that were asked about; empty if none were.
-        latency_s: seconds by stage: any of wait, convert, answer, total.
+        latency_s: seconds by stage: any of `LATENCY_STAGES`.
     """
     message = SpatialAnswerMessage(
         header=header,
@@ -250,6 +254,27 @@ def answer_to_message(
     for stage, seconds in latency_s.items():
         setattr(message, f"latency_{stage}", float(seconds))
     return message
+
+
+def answer_from_message(message: SpatialAnswerMessage) -> SpatialAnswer:
+    """Inverse of `answer_to_message`."""
+    centres = [(point.x, point.y, point.z) for point in message.centres]
+    return SpatialAnswer(
+        status=Status(message.status),
+        category=Category(message.category) if message.category else None,
+        message=message.message,
+        text=message.text,
+        value=message.value if message.has_value else None,
+        region_id=message.region_id if message.has_region else None,
+        side=Side(message.side),
+        confidence=message.confidence,
+        geometric_value=None if np.isnan(message.geometric_value) else message.geometric_value,
+        agreement=Agreement(message.agreement),
+        region_ids=tuple(message.region_ids),
+        centres=np.array(centres, dtype=np.float64).reshape(-1, 3),
+        valid_depth=np.array(message.valid_depth, dtype=np.float64),
+        latency_s={stage: getattr(message, f"latency_{stage}") for stage in LATENCY_STAGES},
+    )
 
 
 def frame_header(frame: RGBDFrame | None) -> Header:

@@ -1,7 +1,7 @@
 """The demo: starts the graph as processes, asks it, and puts the truth beside the answers.
 
-Ends by itself. The exit status is 0 only if every answer came and is right; see
-`demo_questions.DISTANCE_TOLERANCE` for what counts as right.
+Ends by itself. The exit status is 0 only if every answer came and is right; `TOLERANCE` says what
+counts as right.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from numpy.typing import NDArray
 from rclpy.signals import SignalHandlerOptions
 from rich.console import Console
 
+from smolrgpt_core.answer import DISTANCE_TOLERANCE
 from smolrgpt_core.errors import Status
 from smolrgpt_core.files import write_image
 from smolrgpt_core.report import ReportRow, print_report, write_html_report
+from smolrgpt_ros.conversions import answer_from_message
 from smolrgpt_ros.demo_graph import DemoError, DemoNode, Snapshot
 from smolrgpt_ros.demo_questions import (
-    DISTANCE_TOLERANCE,
     DemoQuestion,
     judge,
     questions_about,
@@ -232,10 +233,11 @@ def ask(node: DemoNode, question: DemoQuestion, view: Snapshot) -> ReportRow:
     Raises:
         DemoError: no response, or no annotated image of an answer.
     """
-    answer = node.ask(question.request, view.stamp_ns)
+    message = node.ask(question.request, view.stamp_ns)
+    answer = answer_from_message(message)
     picture = None
-    if Status(answer.status) is Status.OK:
-        picture = node.picture(answer)
+    if answer.ok:
+        picture = node.picture(message)
         if picture is None:
             raise DemoError(f"no annotated image of the answer to {question.shown!r} came")
     return judge(question, answer, view.regions, picture)

@@ -1,4 +1,4 @@
-"""What the demo asks about a frame, in which form, and how an answer compares with the truth."""
+"""What the demo asks about a frame, in which form, and what its report says of the answers."""
 
 from __future__ import annotations
 
@@ -9,20 +9,14 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.answer import Side
+from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.data import QuestionWithTruth, Style, generate_questions
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.question import Category, SpatialQuestion, read_question
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.report import ReportRow
+from smolrgpt_core.report import ReportRow, answer_text, compare_with_truth
 from smolrgpt_core.sim import SceneTruth
-from smolrgpt_ros.msg import SpatialAnswer
 from smolrgpt_ros.srv import SpatialQuery
-
-DISTANCE_TOLERANCE = 0.1
-"""Largest error of a right distance, as a share of the true one; all else must be exact."""
-
-LATENCY_STAGES = ("wait", "convert", "answer", "total")
 
 
 class Form(Enum):
@@ -128,68 +122,23 @@ def judge(
     regions: RegionSet,
     picture: NDArray[np.uint8] | None,
 ) -> ReportRow:
-    """The answer beside the truth."""
-    status = Status(answer.status)
-    latency = {stage: getattr(answer, f"latency_{stage}") for stage in LATENCY_STAGES}
-    if status is not Status.OK or question.truth is None:
-        return ReportRow(
-            question=question.shown,
-            category=question.category,
-            answer_text=answer.message or answer.text,
-            truth_text=_true_text(question, regions),
-            error_text="" if status is question.status else f"expected {question.status.name}",
-            within_tolerance=status is question.status,
-            latency=latency,
-            status=status,
-            image=picture,
-        )
-    error_text, is_right = compare(question.truth, answer)
+    """The answer beside the truth, or beside the refusal that is due."""
+    truth_text, error_text, is_right = "no answer", "", answer.status is question.status
+    if question.truth is not None:
+        truth_text, error_text, is_right = compare_with_truth(question.truth, answer, regions)
+    if answer.status is not question.status:
+        error_text = f"expected {question.status.name}"
     return ReportRow(
         question=question.shown,
         category=question.category,
-        answer_text=_text(question.category, answer.value, answer.region_id, answer.side, regions),
-        truth_text=_true_text(question, regions),
+        answer_text=answer_text(answer, regions),
+        truth_text=truth_text,
         error_text=error_text,
         within_tolerance=is_right,
-        latency=latency,
+        latency=answer.latency_s,
+        status=answer.status,
         image=picture,
     )
-
-
-def compare(truth: QuestionWithTruth, answer: SpatialAnswer) -> tuple[str, bool]:
-    """How far an answer is from the truth, in words, and whether it counts as right."""
-    if truth.category is Category.DISTANCE and truth.value is not None:
-        error_m = answer.value - truth.value
-        error = f"{error_m / truth.value:+.1%}" if truth.value else f"{error_m:+.2f} m"
-        return error, abs(error_m) <= DISTANCE_TOLERANCE * truth.value
-    if truth.category is Category.COUNT and truth.value is not None:
-        return f"{answer.value - truth.value:+.0f}", answer.value == truth.value
-    if truth.category is Category.LEFT_RIGHT:
-        is_right = answer.side == truth.side
-    else:
-        is_right = answer.has_region and answer.region_id == truth.region_id
-    return "" if is_right else "wrong", is_right
-
-
-def _true_text(question: DemoQuestion, regions: RegionSet) -> str:
-    truth = question.truth
-    if truth is None:
-        return "no answer"
-    return _text(question.category, truth.value, truth.region_id, truth.side, regions)
-
-
-def _text(
-    category: Category, value: float | None, region_id: int | None, side: int, regions: RegionSet
-) -> str:
-    if category is Category.DISTANCE:
-        return f"{value:.2f} m"
-    if category is Category.COUNT:
-        return f"{value:.0f}"
-    if category is Category.LEFT_RIGHT:
-        return Side(side).name.lower()
-    if region_id is None or region_id not in regions:
-        return f"region {region_id}"
-    return regions[region_id].name
 
 
 def wrong_answers(rows: Sequence[ReportRow]) -> list[str]:

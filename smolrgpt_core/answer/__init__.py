@@ -2,10 +2,17 @@
 
 from smolrgpt_core.answer.reading import ParsedAnswer, read_answer
 from smolrgpt_core.answer.sentences import answer_sentence
-from smolrgpt_core.answer.spatial_answer import UNITS, Agreement, Side, SpatialAnswer
+from smolrgpt_core.answer.spatial_answer import (
+    DISTANCE_TOLERANCE,
+    UNITS,
+    Agreement,
+    Side,
+    SpatialAnswer,
+)
 from smolrgpt_core.errors import Status
 
 __all__ = [
+    "DISTANCE_TOLERANCE",
     "UNITS",
     "Agreement",
     "ParsedAnswer",

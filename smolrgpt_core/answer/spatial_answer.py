@@ -37,6 +37,10 @@ class Side(IntEnum):
     RIGHT = 2
 
 
+DISTANCE_TOLERANCE = 0.1
+"""Largest error of a right distance, as a share of the true distance (the challenge's rule)."""
+
+
 @dataclass(frozen=True, eq=False)
 class SpatialAnswer:
     """The answer to one question about one frame.

@@ -92,6 +92,7 @@ def _write_down(
         text=text,
         value=finding.value,
         region_id=finding.region_id,
+        counted_ids=finding.counted_ids,
         side=finding.side,
         confidence=finding.confidence,
         geometric_value=finding.value,

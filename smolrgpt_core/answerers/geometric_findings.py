@@ -12,14 +12,11 @@ from math import erf, hypot, sqrt
 
 import numpy as np
 
-from smolrgpt_core.answer import Side
+from smolrgpt_core.answer import DISTANCE_TOLERANCE, Side
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
 from smolrgpt_core.question import Category, Choice, Criterion, Load, SpatialQuestion
 from smolrgpt_core.regions import Region
-
-DISTANCE_TOLERANCE = 0.1
-"""A distance counts as right within this share of it, as in the warehouse challenge."""
 
 MASK_EDGE_STD_PX = 2.0
 """Standard deviation of the column of a mask's centre, for the confidence of left and right."""
@@ -58,12 +55,14 @@ class Finding:
             standard deviations that the fits report.
         value: metres or number of objects.
         region_id: the choice.
+        counted_ids: the regions that were counted.
         side: of the target.
     """
 
     confidence: float
     value: float | None = None
     region_id: int | None = None
+    counted_ids: tuple[int, ...] = ()
     side: Side = Side.NONE
 
 
@@ -110,11 +109,10 @@ class Finder:
         targets = self._with_load(question.target_ids, question.target_load)
         anchor = self._one_anchor()
         if anchor is None:
-            return Finding(1.0, float(len(targets)))
-        inside = [self._inside(id, anchor) for id in targets]
+            return Finding(1.0, float(len(targets)), counted_ids=tuple(targets))
+        counted = [id for id in targets if self._inside(id, anchor) is not question.negated]
         sure = np.prod([self._side_of_edge_probability(id, anchor) for id in targets])
-        number = inside.count(not question.negated)
-        return Finding(float(sure), float(number))
+        return Finding(float(sure), float(len(counted)), counted_ids=tuple(counted))
 
     def _left_right(self) -> Finding:
         target, anchor = self._one_target(), self._one_anchor()

@@ -139,12 +139,12 @@ def add_stereo_noise(frame: RGBDFrame, std_per_m: float = 0.0018, seed: int = 0)
     return replace(frame, depth=depth.astype(np.float32))
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def block() -> type[Block]:
     return Block
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def ray_caster() -> type[RayCaster]:
     return RayCaster
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import math
+from dataclasses import fields
 from enum import IntEnum
 
 import numpy as np
@@ -23,6 +24,7 @@ from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.question import Category
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_ros.conversions import (
+    answer_from_message,
     answer_to_message,
     depth_from_image,
     duration_to_ns,
@@ -258,6 +260,34 @@ def test_answer_with_a_value() -> None:
     assert math.isnan(message.centres[1].x)
     assert (message.latency_wait, message.latency_convert, message.latency_total) == (0.5, 0.0, 1.0)
     assert message.header.frame_id == HEADER.frame_id
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        SpatialAnswer(Status.OK, Category.DISTANCE, text="2 m", value=2.0, geometric_value=1.5),
+        SpatialAnswer(Status.OK, Category.MCQ, region_id=0, agreement=Agreement.DISAGREE),
+        SpatialAnswer(Status.OK, Category.LEFT_RIGHT, side=Side.RIGHT, confidence=0.5),
+        SpatialAnswer(Status.NO_DEPTH, None, message="no depth"),
+    ],
+)
+def test_answer_survives_the_way_there_and_back(answer: SpatialAnswer) -> None:
+    found = answer_from_message(answer_to_message(answer, "", HEADER, {"wait": 0.5}))
+    assert found.latency_s == {"wait": 0.5, "convert": 0.0, "answer": 0.0, "total": 0.0}
+    for field in fields(SpatialAnswer):
+        if field.name != "latency_s":
+            np.testing.assert_equal(getattr(found, field.name), getattr(answer, field.name))
+
+
+def test_centres_survive_the_way_there_and_back() -> None:
+    centres, valid = np.array([[0.5, 1.0, 2.0], [np.nan] * 3]), np.array([1.0, 0.5])
+    answer = SpatialAnswer(
+        Status.OK, Category.COUNT, value=2.0, region_ids=(3, 4), centres=centres, valid_depth=valid
+    )
+    found = answer_from_message(answer_to_message(answer, "", HEADER, {}))
+    np.testing.assert_array_equal(found.centres, centres)
+    np.testing.assert_array_equal(found.valid_depth, valid)
+    assert found.region_ids == (3, 4)
 
 
 def test_answer_with_a_region_or_a_side() -> None:

@@ -1,0 +1,226 @@
+"""The geometric answerer, from plain English to the typed answer, on exact geometry."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from smolrgpt_core.answer import Side
+from smolrgpt_core.answerers.geometric import GeometricAnswerer, GeometricAnswererConfig
+from smolrgpt_core.answerers.geometric_findings import RefusalMargins
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.question import Category, read_question
+
+PALLET = {"length": 1.2, "width": 0.8}
+
+
+@pytest.fixture(scope="module")
+def hall(ray_caster, block):
+    """Two buffers, three pallets (10, 11 in buffer 1), and a transporter that carries pallet 13."""
+    blocks = (
+        block(1, "buffer", -1.6, 5.0, length=3.2, width=3.2, top=0.0),
+        block(2, "buffer", 2.4, 5.5, length=2.4, width=3.0, top=0.0),
+        block(10, "pallet", -2.3, 4.6, 0.4, **PALLET, top=0.9),
+        block(11, "pallet", -0.8, 5.6, 1.2, **PALLET, top=0.7),
+        block(12, "pallet", 0.6, 8.5, 0.8, **PALLET, top=1.0),
+        block(60, "transporter", 2.0, 9.5, 0.6, 1.35, 0.9, top=0.35),
+        block(13, "pallet", 2.0, 9.5, 0.6, **PALLET, bottom=0.35, top=1.2),
+        block(61, "transporter", -2.6, 9.0, 0.3, 1.35, 0.9, top=0.35),
+    )
+    return ray_caster(blocks, height=3.0, pitch_deg=20)
+
+
+@pytest.fixture(scope="module")
+def frame(hall):
+    return hall.render()
+
+
+def ask(frame, text, answerer=None, ids=()):
+    question = read_question(text, frame.regions, None, ids)
+    return (answerer or GeometricAnswerer()).answer(frame, question)
+
+
+def refusal(frame, text, answerer=None):
+    with pytest.raises(SpatialError) as caught:
+        ask(frame, text, answerer)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    ("text", "first", "second"),
+    [
+        ("How far is pallet 10 from pallet 11?", 10, 11),
+        ("How far is pallet 12 from pallet 10?", 12, 10),
+        ("What is the distance between pallet 12 and buffer 1?", 12, 1),
+        ("How far apart are buffer 1 and buffer 2?", 1, 2),
+    ],
+)
+def test_distances_are_between_centres(hall, frame, text, first, second):
+    answer = ask(frame, text)
+    assert answer.category is Category.DISTANCE
+    assert answer.value == pytest.approx(hall.distance(first, second), rel=0.03)
+    assert answer.geometric_value == answer.value
+    assert answer.unit == "m"
+    assert f"{answer.value:.2f}" in answer.text
+
+
+def test_distance_to_the_camera(hall, frame):
+    answer = ask(frame, "How far away is pallet 12?")
+    assert answer.value == pytest.approx(np.linalg.norm(hall.centre(12)), rel=0.02)
+
+
+@pytest.mark.parametrize(
+    "text", ["How far is pallet 10 from buffer 1?", "How far is buffer 1 from pallet 10?"]
+)
+def test_an_object_in_the_buffer_is_at_no_distance(frame, text):
+    answer = ask(frame, text)
+    assert answer.value == 0.0
+    assert answer.confidence > 0.9
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "counted"),
+    [
+        ("How many pallets are in buffer 1?", 2, {10, 11}),
+        ("How many pallets are in buffer 2?", 0, set()),
+        ("How many of pallets 10, 11 and 12 are not in buffer 1?", 1, {12}),
+        ("How many pallets do you see?", 4, {10, 11, 12, 13}),
+        ("How many empty transporters are there?", 1, {61}),
+    ],
+)
+def test_counts_say_what_was_counted(frame, text, number, counted):
+    answer = ask(frame, text)
+    assert answer.value == number
+    assert set(answer.counted_ids) == counted
+    assert answer.unit == "objects"
+
+
+@pytest.mark.parametrize(
+    ("text", "side"),
+    [
+        ("Is pallet 10 to the left or right of pallet 11?", Side.LEFT),
+        ("Is pallet 12 left or right of buffer 1?", Side.RIGHT),
+        ("Is the empty transporter to the left or to the right of pallet 12?", Side.LEFT),
+    ],
+)
+def test_sides_are_those_of_the_image(frame, text, side):
+    answer = ask(frame, text)
+    assert answer.side is side
+    assert answer.value is None
+    assert answer.confidence > 0.99
+
+
+@pytest.mark.parametrize(
+    ("text", "id"),
+    [
+        ("Which pallet is nearest to the camera?", 10),
+        ("Which pallet is the second nearest to buffer 2?", 12),
+        ("Which pallet is farthest from buffer 1?", 13),
+        ("Which pallet is closest to the empty transporter?", 12),
+        ("Which pallet is nearest to the loaded transporter?", 13),
+        ("Which buffer is the leftmost?", 1),
+        ("Which pallet is second from the left?", 11),
+        ("Which of pallets 10 and 12 is in buffer 1?", 10),
+        ("Which of pallets 10 and 12 is not in buffer 1?", 12),
+        ("Which buffer contains pallet 11?", 1),
+    ],
+)
+def test_choices(frame, text, id):
+    answer = ask(frame, text)
+    assert answer.region_id == id
+    assert answer.category is Category.MCQ
+    assert 0.5 < answer.confidence <= 1
+
+
+def test_placeholders_name_regions_by_id(hall, frame):
+    answer = ask(frame, "How far is the pallet <mask> from the pallet <mask>?", ids=(12, 11))
+    assert answer.value == pytest.approx(hall.distance(12, 11), rel=0.03)
+    assert answer.region_ids == (12, 11)
+    np.testing.assert_allclose(answer.centres, [hall.centre(12), hall.centre(11)], atol=0.12)
+    np.testing.assert_allclose(answer.valid_depth, 1.0, atol=0.01)
+
+
+def test_missing_depth_is_refused_and_leaves_other_questions_answerable(frame):
+    depth = frame.depth.copy()
+    depth[frame.regions.full_mask(12)] = np.nan
+    blind = replace(frame, depth=depth)
+    answerer = GeometricAnswerer()
+    error = refusal(blind, "How far is pallet 12 from pallet 10?", answerer)
+    assert error.status is Status.NO_VALID_DEPTH
+    assert "pallet 12" in error.message
+    assert refusal(blind, "How many pallets are in buffer 2?", answerer).status is (
+        Status.NO_VALID_DEPTH
+    )
+    assert ask(blind, "How many of pallets 10 and 11 are in buffer 1?", answerer).value == 2
+    side = ask(blind, "Is pallet 12 left or right of pallet 10?", answerer)
+    assert side.side is Side.RIGHT
+    assert np.isnan(side.centres[0]).all()
+    assert side.valid_depth[0] == 0.0
+
+
+def test_without_a_floor_nothing_is_said_about_what_stands_where(ray_caster, block):
+    blocks = (
+        block(1, "buffer", 0.0, 5.0, length=2.0, width=2.0, top=0.0),
+        block(10, "pallet", 0.0, 4.0, 0.3, bottom=2.0, top=3.0),
+        block(11, "pallet", 3.0, 6.0, 0.3, bottom=2.0, top=3.0),
+    )
+    whole = ray_caster(blocks, height=2.0, pitch_deg=0).render()
+    objects = whole.regions.full_mask(10) | whole.regions.full_mask(11)
+    frame = replace(whole, depth=np.where(objects, whole.depth, np.float32(np.nan)))
+    error = refusal(frame, "Which of pallets 10 and 11 is in buffer 1?")
+    assert error.status in (Status.CANNOT_TELL, Status.NO_VALID_DEPTH)
+    distance = ask(frame, "How far is pallet 10 from pallet 11?")
+    assert 2.5 < distance.value < 4.5
+    assert distance.confidence < 0.7
+
+
+@pytest.mark.parametrize(
+    ("text", "margins"),
+    [
+        ("Is pallet 10 left or right of pallet 11?", RefusalMargins(column_gap_px=500)),
+        ("Which pallet is nearest to buffer 2?", RefusalMargins(distance_gap_m=20)),
+        ("How many pallets are in buffer 1?", RefusalMargins(edge_distance_m=20)),
+        ("Which pallet is the leftmost?", RefusalMargins(column_gap_px=500)),
+    ],
+)
+def test_what_is_too_close_to_call_is_refused_with_the_numbers(frame, text, margins):
+    answerer = GeometricAnswerer(GeometricAnswererConfig(margins=margins))
+    error = refusal(frame, text, answerer)
+    assert error.status is Status.CANNOT_TELL
+    assert any(character.isdigit() for character in error.message)
+
+
+def test_a_choice_that_nothing_fits_is_refused(frame):
+    error = refusal(frame, "Which of pallets 10 and 11 is in buffer 2?")
+    assert error.status is Status.CANNOT_TELL
+    error = refusal(frame, "Which of pallets 10 and 11 is the third nearest to buffer 2?")
+    assert error.status is Status.BAD_QUESTION
+
+
+def test_less_sure_answers_have_less_confidence(frame, stereo_noise):
+    text = "How far is pallet 12 from pallet 10?"
+    noisy = stereo_noise(frame, std_per_m=0.006)
+    assert ask(noisy, text).confidence < ask(frame, text).confidence
+
+
+def test_further_questions_about_a_frame_measure_nothing_again(frame):
+    answerer = GeometricAnswerer(GeometricAnswererConfig(kept_frames=1))
+    first = answerer._geometry_of(frame)
+    ask(frame, "How far is pallet 10 from pallet 11?", answerer)
+    assert answerer._geometry_of(frame) is first
+    answerer._geometry_of(replace(frame, stamp_ns=1))
+    assert answerer._geometry_of(frame) is not first
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (lambda: GeometricAnswererConfig(kept_frames=0), "kept_frames"),
+        (lambda: RefusalMargins(column_gap_px=-1), "column_gap_px"),
+    ],
+)
+def test_configuration_is_checked(make, name):
+    with pytest.raises(ValueError, match=name):
+        make()
