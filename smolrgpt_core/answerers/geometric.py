@@ -11,14 +11,12 @@ from collections import deque
 from dataclasses import dataclass, field
 from threading import Lock
 
-import numpy as np
-
 from smolrgpt_core.answer import SpatialAnswer, answer_sentence
 from smolrgpt_core.answerers.geometric_findings import Finder, Finding, RefusalMargins
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.answerers.region_places import region_places
+from smolrgpt_core.errors import Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry, GeometryConfig
-from smolrgpt_core.geometry.surface import valid_depth_share
 from smolrgpt_core.question import SpatialQuestion
 
 
@@ -83,6 +81,7 @@ def _write_down(
     """The answer with what is known about the regions that it is about."""
     regions = geometry.frame.regions
     ids = question.region_ids or (*question.target_ids, *question.anchor_ids)
+    centres, valid_depth = region_places(geometry, ids)
     text = answer_sentence(
         question, regions, value=finding.value, region_id=finding.region_id, side=finding.side
     )
@@ -97,16 +96,6 @@ def _write_down(
         confidence=finding.confidence,
         geometric_value=finding.value,
         region_ids=ids,
-        centres=np.array([_centre(id, geometry) for id in ids]).reshape(-1, 3),
-        valid_depth=np.array([valid_depth_share(geometry.frame, regions[id]) for id in ids]),
+        centres=centres,
+        valid_depth=valid_depth,
     )
-
-
-def _centre(id: int, geometry: FrameGeometry) -> np.ndarray:
-    """Centre (3,) of a region, NaN where depth does not tell it."""
-    try:
-        return geometry.locate(id).centre
-    except SpatialError as error:
-        if error.status in (Status.NO_VALID_DEPTH, Status.CANNOT_TELL):
-            return np.full(3, np.nan)
-        raise
