@@ -83,8 +83,10 @@ def examine() -> list[Check]:
         *examine_core(),
         *_packages("simulation", "sim", Verdict.OPTIONAL),
         *_rendering(),
+        *_packages("data", "data", Verdict.OPTIONAL),
         *_packages("model", "model", Verdict.OPTIONAL),
         *_graphics_card(),
+        *_packages("training", "train", Verdict.OPTIONAL),
         *_ros(),
         *_machine(),
     ]
