@@ -1,5 +1,12 @@
-"""Lets tools that look for setup.py install the offline part; everything is in pyproject.toml."""
+"""Packages of the offline part; everything else is in pyproject.toml."""
 
-from setuptools import setup
+from setuptools import find_packages, setup
 
-setup()
+MESSAGE_DEFINITIONS = "smolrgpt_core.messages.msg"
+"""`msg/*.msg`, which ROS wants at the top, also belong to the package that reads recordings."""
+
+setup(
+    packages=[*find_packages(include=["smolrgpt_core*"]), MESSAGE_DEFINITIONS],
+    package_dir={MESSAGE_DEFINITIONS: "msg"},
+    package_data={MESSAGE_DEFINITIONS: ["*.msg"]},
+)

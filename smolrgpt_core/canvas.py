@@ -131,11 +131,11 @@ class Canvas:
         """Darken the whole image to this share of its brightness."""
         self.image = cv2.convertScaleAbs(self.image, alpha=brightness)
 
-    def tint(self, region: Region, share: float) -> None:
-        """Mix a share (0 to 1) of the label's colour into the pixels of a region."""
+    def tint(self, region: Region, share: float, colour: Colour | None = None) -> None:
+        """Mix a share (0 to 1) of a colour, by default the label's, into the pixels of a region."""
         patch = self.image[region.box.slices]
-        colour = np.array(label_colour(region.label), dtype=np.float32)
-        patch[region.mask] = (patch[region.mask] * (1 - share) + colour * share).astype(np.uint8)
+        mixed = np.array(colour or label_colour(region.label), dtype=np.float32) * share
+        patch[region.mask] = (patch[region.mask] * (1 - share) + mixed).astype(np.uint8)
 
     def outline(self, region: Region, width: float, colour: Colour) -> None:
         """Draw the outer border of a region."""

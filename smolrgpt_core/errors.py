@@ -60,3 +60,7 @@ class SpatialError(Exception):
         super().__init__(message)
         self.status = status
         self.message = message
+
+    def __reduce__(self) -> tuple[type[SpatialError], tuple[Status, str]]:
+        """So that it can come out of a worker process."""
+        return type(self), (self.status, self.message)

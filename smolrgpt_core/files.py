@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,19 +19,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.frame import clean_depth
+from smolrgpt_core.frame import clean_depth, depth_to_units
 
 METRES_PER_UNIT = {"uint16": 0.001, "float32": 1.0, "float64": 1.0}
 """What depth files mean without a depth scale: 16 bit images millimetres, numbers metres."""
 
 
-def read_rgb(path: Path) -> NDArray[np.uint8]:
+def read_rgb(path: Path, content: bytes | None = None) -> NDArray[np.uint8]:
     """A colour image, uint8 (H, W, 3) RGB, as stored: a rotation flag in the file is ignored.
+
+    Args:
+        path: an image in a format that OpenCV reads.
+        content: of the file, where it is in memory already, such as from an archive.
 
     Raises:
         SpatialError: BAD_INPUT when the file is no image.
     """
-    bgr = _decode(path, cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION, "a colour image")
+    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    bgr = decode_image(path, flags, "a colour image", content)
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
@@ -68,7 +76,7 @@ def read_plane(path: Path, expected: str) -> NDArray:
     if path.suffix.lower() == ".npy":
         array = _load_array(path, expected)
     else:
-        array = _decode(path, cv2.IMREAD_UNCHANGED, expected)
+        array = decode_image(path, cv2.IMREAD_UNCHANGED, expected)
     if array.ndim != 2 or array.dtype.kind not in "uif":
         raise file_error(
             path,
@@ -78,6 +86,44 @@ def read_plane(path: Path, expected: str) -> NDArray:
     return array
 
 
+def decode_image(path: Path, flags: int, expected: str, content: bytes | None = None) -> NDArray:
+    """An image as OpenCV decodes it; `cv2.imread` would only print a warning for a missing file.
+
+    Args:
+        path: of the file.
+        flags: `cv2.IMREAD_*`.
+        expected: what it should be, for the error message.
+        content: of the file, where it is in memory already.
+
+    Raises:
+        SpatialError: BAD_INPUT when the file is no image.
+    """
+    data = np.frombuffer(read_bytes(path) if content is None else content, dtype=np.uint8)
+    try:
+        image = cv2.imdecode(data, flags) if data.size else None
+    except cv2.error as error:
+        raise file_error(path, f"expected {expected}, but OpenCV says: {error.err}") from error
+    if image is None:
+        raise file_error(
+            path,
+            f"expected {expected}, but OpenCV {cv2.__version__} cannot read this file: it is "
+            "damaged, or in a format that this build lacks (PNG always works)",
+        )
+    return np.asarray(image)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a file.
+
+    Raises:
+        SpatialError: BAD_INPUT that names the file when it cannot be opened.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise file_error(path, f"cannot be opened: {error.strerror}") from error
+
+
 def read_json(path: Path) -> Any:
     """The content of a JSON file.
 
@@ -85,19 +131,21 @@ def read_json(path: Path) -> Any:
         SpatialError: BAD_INPUT when it cannot be read.
     """
     try:
-        return json.loads(_read_bytes(path))
+        return json.loads(read_bytes(path))
     except (ValueError, RecursionError) as error:
         raise file_error(path, f"expected JSON: {error}") from error
 
 
-def write_depth(path: Path, depth: NDArray[np.float32]) -> None:
-    """Write depth, metres (H, W), as a 16 bit image in millimetres, 0 where there is no reading.
+def write_depth(
+    path: Path,
+    depth: NDArray[np.float32],
+    metres_per_unit: float = METRES_PER_UNIT["uint16"],
+) -> None:
+    """Write depth, metres (H, W), as a 16 bit image, 0 where there is no reading.
 
-    Readings that 16 bits cannot hold (over 65.5 m) are written as missing.
+    Readings that 16 bits cannot hold (over 65.5 m in millimetres) are written as missing.
     """
-    millimetres = np.nan_to_num(np.round(depth / METRES_PER_UNIT["uint16"]), nan=0.0)
-    fits = millimetres <= np.iinfo(np.uint16).max
-    write_image(path, np.where(fits, millimetres, 0).astype(np.uint16))
+    write_image(path, depth_to_units(depth, metres_per_unit))
 
 
 def write_image(path: Path, image: NDArray) -> None:
@@ -133,25 +181,28 @@ def write_file(path: Path, content: bytes) -> None:
         temporary.unlink(missing_ok=True)
 
 
+@contextmanager
+def new_folder(path: Path) -> Iterator[Path]:
+    """A folder to write to, which gets its name when all is written, or vanishes.
+
+    Raises:
+        SpatialError: BAD_INPUT when there is something of that name.
+    """
+    path = path.resolve()
+    if path.exists():
+        raise file_error(path, "exists already; choose another name, or remove it")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        temporary.rename(path)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
 def file_error(path: Path, message: str) -> SpatialError:
     """The error that a file cannot be used."""
     return SpatialError(Status.BAD_INPUT, f"{path}: {message}")
-
-
-def _decode(path: Path, flags: int, expected: str) -> NDArray:
-    """Decode an image; `cv2.imread` would only print a warning for a file that is missing."""
-    content = np.frombuffer(_read_bytes(path), dtype=np.uint8)
-    try:
-        image = cv2.imdecode(content, flags) if content.size else None
-    except cv2.error as error:
-        raise file_error(path, f"expected {expected}, but OpenCV says: {error.err}") from error
-    if image is None:
-        raise file_error(
-            path,
-            f"expected {expected}, but OpenCV {cv2.__version__} cannot read this file: it is "
-            "damaged, or in a format that this build lacks (PNG always works)",
-        )
-    return np.asarray(image)
 
 
 def _load_array(path: Path, expected: str) -> NDArray:
@@ -159,10 +210,3 @@ def _load_array(path: Path, expected: str) -> NDArray:
         return np.asarray(np.load(path, allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:
         raise file_error(path, f"expected {expected} as a NumPy array: {error}") from error
-
-
-def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise file_error(path, f"cannot be opened: {error.strerror}") from error

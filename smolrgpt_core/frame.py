@@ -121,18 +121,33 @@ def clean_depth(depth_m: NDArray[np.floating]) -> NDArray[np.float32]:
     return np.where(valid, depth, np.float32(np.nan))
 
 
+def depth_to_units(
+    depth: NDArray[np.float32], metres_per_unit: float = 0.001
+) -> NDArray[np.uint16]:
+    """Metres (H, W) as 16 bit whole numbers, rounded; the inverse of `clean_depth`.
+
+    0 stands for "no reading", and for what 16 bits cannot hold (over 65.5 m in millimetres).
+    """
+    units = np.nan_to_num(np.round(depth / metres_per_unit), nan=0.0)
+    return np.where(units <= np.iinfo(np.uint16).max, units, 0).astype(np.uint16)
+
+
+class DepthUnitError(SpatialError):
+    """Depth that is not in metres, as its values tell."""
+
+
 def check_depth_unit(depth: NDArray[np.float32]) -> None:
     """Refuse depth in the wrong unit: metres (H, W), NaN = no reading.
 
     Raises:
-        SpatialError: BAD_INPUT when the median of the readings is not plausible. A frame without
+        DepthUnitError: BAD_INPUT when the median of the readings is not plausible. A frame without
             any reading passes: that is missing depth, not a wrong unit.
     """
     readings = depth[np.isfinite(depth)]
     low, high = PLAUSIBLE_DEPTH_M
     outside = max(np.count_nonzero(readings < low), np.count_nonzero(readings > high))
     if 2 * outside > readings.size:
-        raise SpatialError(
+        raise DepthUnitError(
             Status.BAD_INPUT,
             f"median depth is {np.median(readings):.4g} m, expected {low} to {high} m: the depth "
             "unit is wrong; set the depth scale (metres per unit) of this camera",

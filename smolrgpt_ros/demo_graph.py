@@ -17,14 +17,11 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
+from smolrgpt_core.messages.reading import regions_from_array
+from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.sim import SceneTruth
-from smolrgpt_ros.conversions import (
-    regions_from_array,
-    rgb_from_image,
-    time_from_ns,
-    time_to_ns,
-)
+from smolrgpt_ros.conversions import rgb_from_image, time_from_ns
 from smolrgpt_ros.msg import RegionArray, SpatialAnswer
 from smolrgpt_ros.msg import SceneTruth as SceneTruthMessage
 from smolrgpt_ros.srv import SpatialQuery

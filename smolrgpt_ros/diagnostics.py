@@ -12,7 +12,8 @@ import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from smolrgpt_core.errors import Status
-from smolrgpt_ros.frame_buffer import INPUTS, SYNCHRONISED
+from smolrgpt_core.messages.stamps import SYNCHRONISED
+from smolrgpt_ros.frame_buffer import INPUTS
 from smolrgpt_ros.inputs import InputStatistics
 from smolrgpt_ros.query_session import QuerySession
 

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from bisect import bisect_left, insort
+from bisect import insort
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.messages.stamps import SYNCHRONISED, nearest
 
 INPUTS: dict[str, Status] = {
     "rgb": Status.NO_RGB,
@@ -23,9 +24,6 @@ INPUTS: dict[str, Status] = {
     "regions": Status.NO_REGIONS,
 }
 """The inputs, and the status when one has never arrived."""
-
-SYNCHRONISED = ("rgb", "depth", "regions")
-"""The inputs whose stamps must agree; a calibration holds until the next one."""
 
 CLOCK_TOLERANCE_NS = 1_000_000_000
 """Stamps this far ahead of the node's clock, or behind the stamp before, mean another clock."""
@@ -225,10 +223,7 @@ class FrameBuffer:
         return FrameSamples(rgb, depth, self._nearest("camera_info", rgb.stamp_ns), regions)
 
     def _nearest(self, name: str, stamp_ns: int) -> Sample:
-        samples = self._samples[name]
-        index = bisect_left(samples, stamp_ns, key=_stamp)
-        neighbours = samples[max(index - 1, 0) : index + 1]
-        return min(neighbours, key=lambda sample: abs(sample.stamp_ns - stamp_ns))
+        return nearest(self._samples[name], stamp_ns, _stamp)
 
     def _check_arrived(self) -> None:
         missing = tuple(name for name in INPUTS if not self._samples[name])

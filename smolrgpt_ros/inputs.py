@@ -25,13 +25,11 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, Image
 
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.messages.stamps import read_stamp_ns
+from smolrgpt_core.messages.types import SENSOR_QUEUE_DEPTH
 from smolrgpt_ros.frame_buffer import INPUTS, FrameBuffer, FrameUnavailableError
 from smolrgpt_ros.msg import RegionArray
-from smolrgpt_ros.serialized import read_stamp_ns
 from smolrgpt_ros.spinning import spin
-
-QUEUE_DEPTH = 5
-"""Messages that may wait in the middleware; as in ROS's sensor data profile."""
 
 
 @dataclass
@@ -82,7 +80,7 @@ class SensorInputs:
         self.statistics = {name: InputStatistics() for name in INPUTS}
         self._types = {name: type_ for name, (_, type_) in input_types(region_source).items()}
         self._qos = QoSProfile(
-            depth=QUEUE_DEPTH,
+            depth=SENSOR_QUEUE_DEPTH,
             reliability=QoSReliabilityPolicy[reliability.upper()],
             durability=qos_profile_sensor_data.durability,
         )

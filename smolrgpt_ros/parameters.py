@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from smolrgpt_core.answerers.model_settings import ANSWER_STYLES, DTYPES, ModelSettings
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.messages.stamps import DEFAULT_SYNC_TOLERANCE_S
 from smolrgpt_ros.parameter_declaration import check_parameters, parameter
 
 
@@ -31,6 +33,27 @@ class QueryParameters:
         DEFAULT_ANSWERER,
         "What answers the questions. Takes effect when the node is configured.",
         choices=tuple(ANSWERERS),
+    )
+    checkpoint: str = parameter(
+        "",
+        "Folder or hub id of the checkpoint that `answerer: model` loads; the other answerers need "
+        "none. Takes effect when the node is configured.",
+    )
+    device: str = parameter(
+        ModelSettings.device,
+        "Where the model computes: auto (CUDA where there is one, else the CPU), cpu, cuda, "
+        "cuda:1. Takes effect when the node is configured.",
+    )
+    dtype: str = parameter(
+        ModelSettings.dtype,
+        "Type of the model's weights and computation. Takes effect when the node is configured.",
+        choices=DTYPES,
+    )
+    answer_style: str = parameter(
+        ModelSettings.answer_style,
+        "What the model is asked to write: a sentence, as the released checkpoints were trained "
+        "to, or the short value only. Takes effect when the node is configured.",
+        choices=ANSWER_STYLES,
     )
     region_source: str = parameter(
         "regions",
@@ -57,7 +80,7 @@ class QueryParameters:
         limits=(1, 1000),
     )
     sync_tolerance: float = parameter(
-        0.02,
+        DEFAULT_SYNC_TOLERANCE_S,
         "How far the stamps of rgb, depth and regions may lie apart, and a requested stamp from "
         "the image; seconds.",
         limits=(0.0, 10.0),
@@ -98,6 +121,10 @@ class QueryParameters:
             self.parsed_instance_labels()
         except ValueError as error:
             raise ValueError(f"instance_labels: {error}") from error
+
+    def model_settings(self) -> ModelSettings:
+        """How a model computes and answers."""
+        return ModelSettings(self.device, self.dtype, self.answer_style)
 
     def parsed_instance_labels(self) -> InstanceLabels:
         """`instance_labels` in a form that answers which label an id has."""

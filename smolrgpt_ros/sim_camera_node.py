@@ -9,45 +9,25 @@ from __future__ import annotations
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import replace
 
-import numpy as np
 import rclpy
 from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.logging import get_logger
 from rclpy.node import Node
-from rclpy.qos import QoSProfile, QoSReliabilityPolicy, qos_profile_sensor_data
+from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile, QoSReliabilityPolicy
 from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import CameraInfo, Image
 
+from smolrgpt_core.messages.types import CAMERA_TOPICS
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.sim import (
-    RenderOptions,
-    SensorNoise,
-    SimulatedFrame,
-    WarehouseConfig,
-    WarehouseRenderer,
-    apply_sensor_noise,
-    build_scene,
-)
+from smolrgpt_ros.conversions import message_class
 from smolrgpt_ros.ending_signals import EndingSignals
-from smolrgpt_ros.msg import RegionArray, SceneTruth
 from smolrgpt_ros.parameter_declaration import declare
 from smolrgpt_ros.sim_camera_parameters import SimCameraParameters
 from smolrgpt_ros.sim_messages import FrameMessages, frame_messages
 
 NODE_NAME = "sim_camera"
-
-SENSOR_TOPICS = {
-    "rgb": Image,
-    "depth": Image,
-    "camera_info": CameraInfo,
-    "regions": RegionArray,
-    "instances": Image,
-}
-TRUTH_QUEUE_DEPTH = 10
 
 
 class FrameRing:
@@ -84,17 +64,7 @@ class SimCameraNode(Node):
         super().__init__(NODE_NAME)
         self.parameters = declare(self, SimCameraParameters)
         self._ring = FrameRing(self.parameters.pose_count)
-        quality = QoSProfile(
-            depth=qos_profile_sensor_data.depth,
-            reliability=QoSReliabilityPolicy[self.parameters.reliability.upper()],
-        )
-        self._senders = {
-            name: self.create_publisher(type_, name, quality)
-            for name, type_ in SENSOR_TOPICS.items()
-        }
-        self._senders["ground_truth"] = self.create_publisher(
-            SceneTruth, "ground_truth", TRUTH_QUEUE_DEPTH
-        )
+        self._senders = {name: self._sender(name) for name in CAMERA_TOPICS}
         self.create_timer(1.0 / self.parameters.rate, self._send)
         self._stopping = threading.Event()
         self.failed = False
@@ -107,44 +77,34 @@ class SimCameraNode(Node):
         self._rendering.join()
         super().destroy_node()
 
+    def _sender(self, name: str) -> Publisher:
+        topic = CAMERA_TOPICS[name]
+        reliability = topic.reliability or self.parameters.reliability
+        quality = QoSProfile(
+            depth=topic.queue_depth, reliability=QoSReliabilityPolicy[reliability.upper()]
+        )
+        return self.create_publisher(message_class(topic.type_name), name, quality)
+
     def _send(self) -> None:
         frame = self._ring.advance()
         if frame is None:
             return
         frame.set_stamp(self.get_clock().now().to_msg())
         for name, sender in self._senders.items():
-            sender.publish(getattr(frame, name))
+            sender.publish(frame.by_topic[name])
 
     def _render_all(self) -> None:
+        drive = self.parameters.drive
         try:
-            for index, simulated in enumerate(self._frames()):
+            for index, simulated in enumerate(drive.frames()):
+                if self._stopping.is_set():
+                    return
                 if index == 0:
                     self._describe(simulated.frame.regions)
-                self._ring.add(
-                    frame_messages(
-                        simulated, self.parameters.frame_id, self.parameters.depth_encoding
-                    )
-                )
+                self._ring.add(frame_messages(simulated, drive.frame_id, drive.depth_encoding))
         except Exception as error:
             self.get_logger().fatal(f"cannot render the warehouse: {error}")
             self.failed = True
-
-    def _frames(self) -> Iterator[SimulatedFrame]:
-        """Render the frames of the way, one for each pose; ends early when the node stops."""
-        parameters = self.parameters
-        config = WarehouseConfig(camera_view=parameters.camera_view)  # type: ignore[arg-type]
-        scene = build_scene(parameters.seed, config)
-        options = RenderOptions(shadows=parameters.shadows)
-        rng = np.random.default_rng(parameters.noise_seed)
-        with WarehouseRenderer(scene, parameters.intrinsics, options) as renderer:
-            for pose in scene.camera_poses(parameters.pose_count):
-                if self._stopping.is_set():
-                    return
-                simulated = renderer.render(pose)
-                if parameters.noise:
-                    frame = apply_sensor_noise(simulated.frame, SensorNoise(), rng)
-                    simulated = replace(simulated, frame=frame)
-                yield simulated
 
     def _describe(self, regions: RegionSet) -> None:
         """Say in the log what the camera shows."""

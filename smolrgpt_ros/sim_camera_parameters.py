@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import get_args
 
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.sim import CameraView, RenderOptions, WarehouseConfig
+from smolrgpt_core.sim import CameraView, RenderOptions, SensorNoise, WarehouseConfig
+from smolrgpt_core.sim.drive import DepthEncoding, SimulatedDrive
 from smolrgpt_ros.parameter_declaration import check_parameters, parameter
 
 LARGEST_SEED = 2**31 - 1
@@ -21,12 +22,14 @@ class SimCameraParameters:
     """
 
     seed: int = parameter(
-        0,
+        SimulatedDrive.seed,
         "Seed of the warehouse: the same seed shows the same scene.",
         limits=(0, LARGEST_SEED),
         read_only=True,
     )
-    rate: float = parameter(10.0, "Frames per second.", limits=(0.1, 60.0), read_only=True)
+    rate: float = parameter(
+        SimulatedDrive.rate_hz, "Frames per second.", limits=(0.1, 60.0), read_only=True
+    )
     width: int = parameter(640, "Width of the images in pixels.", (64, 3840), read_only=True)
     height: int = parameter(480, "Height of the images in pixels.", (64, 2160), read_only=True)
     vertical_fov: float = parameter(
@@ -45,17 +48,17 @@ class SimCameraParameters:
         read_only=True,
     )
     frame_count: int = parameter(
-        60,
+        SimulatedDrive.frame_count,
         "Pictures along the whole way of `drive`. Each is rendered once (0.15 s of a core, 3 MB at "
         "640x480); until all are there, the camera moves as fast as they are rendered.",
         limits=(1, 1000),
         read_only=True,
     )
     depth_encoding: str = parameter(
-        "16UC1",
+        SimulatedDrive.depth_encoding,
         "Encoding of the depth image: 16UC1 (millimetres, 0 = no reading) or 32FC1 (metres, NaN = "
         "no reading).",
-        choices=("16UC1", "32FC1"),
+        choices=get_args(DepthEncoding),
         read_only=True,
     )
     noise: bool = parameter(
@@ -65,7 +68,10 @@ class SimCameraParameters:
         read_only=True,
     )
     noise_seed: int = parameter(
-        0, "Seed of the disturbances.", limits=(0, LARGEST_SEED), read_only=True
+        SimulatedDrive.noise_seed,
+        "Seed of the disturbances.",
+        limits=(0, LARGEST_SEED),
+        read_only=True,
     )
     shadows: bool = parameter(
         RenderOptions.shadows,
@@ -73,7 +79,7 @@ class SimCameraParameters:
         read_only=True,
     )
     frame_id: str = parameter(
-        "camera_color_optical_frame",
+        SimulatedDrive.frame_id,
         "Optical frame of all messages: x right, y down, z forward.",
         read_only=True,
     )
@@ -98,3 +104,19 @@ class SimCameraParameters:
     def pose_count(self) -> int:
         """How many pictures there are to render."""
         return self.frame_count if self.motion == "drive" else 1
+
+    @property
+    def drive(self) -> SimulatedDrive:
+        """The same settings in the form that makes pictures."""
+        return SimulatedDrive(
+            seed=self.seed,
+            rate_hz=self.rate,
+            frame_count=self.pose_count,
+            depth_encoding=self.depth_encoding,  # type: ignore[arg-type]
+            frame_id=self.frame_id,
+            intrinsics=self.intrinsics,
+            config=WarehouseConfig(camera_view=self.camera_view),  # type: ignore[arg-type]
+            options=RenderOptions(shadows=self.shadows),
+            noise=SensorNoise() if self.noise else None,
+            noise_seed=self.noise_seed,
+        )

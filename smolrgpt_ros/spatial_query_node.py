@@ -30,16 +30,12 @@ from rclpy.signals import SignalHandlerOptions
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
-from smolrgpt_core.answerers.registry import make_answerer
+from smolrgpt_core.answerers.registry import WITH_CHECKPOINT, make_answerer
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.question import Category
 from smolrgpt_ros.answer_worker import Inquiry
-from smolrgpt_ros.conversions import (
-    answer_to_message,
-    duration_to_ns,
-    frame_header,
-    time_to_ns,
-)
+from smolrgpt_ros.conversions import answer_to_message, duration_to_ns, frame_header
 from smolrgpt_ros.diagnostics import AnswerStatistics, InputMonitor, overall
 from smolrgpt_ros.ending_signals import EndingSignals
 from smolrgpt_ros.frame_buffer import FrameRequest
@@ -119,7 +115,10 @@ class SpatialQueryNode(LifecycleNode):
         return self._attempt("configure", self._configure) or super().on_configure(state)
 
     def _configure(self) -> None:
-        self._answerer = make_answerer(self.parameters.answerer)
+        values = self.parameters
+        # Otherwise a checkpoint may stand ready for a later change to `answerer: model`.
+        checkpoint = values.checkpoint if values.answerer in WITH_CHECKPOINT else ""
+        self._answerer = make_answerer(values.answerer, checkpoint, values.model_settings())
         self._state = "inactive"
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:

@@ -6,20 +6,21 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
-from geometry_msgs.msg import Point, Pose, Quaternion, Vector3
+from geometry_msgs.msg import Point, Quaternion, Vector3
 from numpy.typing import NDArray
 from std_msgs.msg import Header
 
+from smolrgpt_core.messages import simulation
 from smolrgpt_core.sim import ObjectTruth, SceneTruth
 from smolrgpt_core.sim.footprints import Footprint
+from smolrgpt_ros.conversions import make_message
 from smolrgpt_ros.msg import ObjectTruth as ObjectTruthMessage
 from smolrgpt_ros.msg import SceneTruth as SceneTruthMessage
 
 
 def truth_to_message(truth: SceneTruth, header: Header) -> SceneTruthMessage:
     """All that is true of a frame; poses in the optical frame of the header."""
-    objects = [_object_to_message(item) for item in truth.objects]
-    return SceneTruthMessage(header=header, seed=truth.seed, objects=objects)
+    return simulation.truth_message(make_message, truth, header)
 
 
 def truth_from_message(message: SceneTruthMessage) -> SceneTruth:
@@ -35,20 +36,6 @@ def truth_from_message(message: SceneTruthMessage) -> SceneTruth:
     buffers = [item for item in message.objects if item.label == "buffer"]
     objects = tuple(_object_from_message(item, buffers) for item in message.objects)
     return SceneTruth(seed=message.seed, objects=objects, up=objects[0].rotation[:, 2])
-
-
-def _object_to_message(item: ObjectTruth) -> ObjectTruthMessage:
-    x, y, z = item.centre.tolist()
-    length, width, height = item.size.tolist()
-    return ObjectTruthMessage(
-        id=item.id,
-        label=item.label,
-        pose=Pose(position=Point(x=x, y=y, z=z), orientation=quaternion(item.rotation)),
-        size=Vector3(x=length, y=width, z=height),
-        visible_share=item.visible_share,
-        buffer_ids=list(item.buffer_ids),
-        loaded=item.loaded,
-    )
 
 
 def _object_from_message(
@@ -73,14 +60,6 @@ def _margin(message: ObjectTruthMessage, buffer: ObjectTruthMessage) -> float:
     offset = _vector(message.pose.position) - _vector(buffer.pose.position)
     x, y, _ = rotation_matrix(buffer.pose.orientation).T @ offset
     return Footprint(0.0, 0.0, buffer.size.x, buffer.size.y, 0.0).signed_distance(x, y)
-
-
-def quaternion(rotation: NDArray[np.float64]) -> Quaternion:
-    """Unit quaternion of a rotation matrix (3, 3)."""
-    vector = cv2.Rodrigues(rotation)[0].ravel()
-    half_angle = float(np.linalg.norm(vector)) / 2
-    x, y, z = (vector * np.sinc(half_angle / np.pi) / 2).tolist()
-    return Quaternion(x=x, y=y, z=z, w=float(np.cos(half_angle)))
 
 
 def rotation_matrix(orientation: Quaternion) -> NDArray[np.float64]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 from threading import Lock
 
 from smolrgpt_core.answer import SpatialAnswer, answer_sentence, read_answer
+from smolrgpt_core.answerers.model_settings import ModelSettings
 from smolrgpt_core.answerers.region_places import region_places
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
-from smolrgpt_core.inference import EngineAnswer, InferenceEngine
+from smolrgpt_core.inference import EngineAnswer, EngineConfig, InferenceEngine
 from smolrgpt_core.question import SpatialQuestion
 
 
@@ -32,7 +33,10 @@ class ModelAnswerer:
     """
 
     def __init__(
-        self, engine: InferenceEngine, style: str = "sentence", deadline_s: float | None = None
+        self,
+        engine: InferenceEngine,
+        style: str = ModelSettings.answer_style,
+        deadline_s: float | None = None,
     ) -> None:
         engine.config.style(style)
         self._engine = engine
@@ -42,13 +46,17 @@ class ModelAnswerer:
         self._lock = Lock()
 
     @classmethod
-    def from_pretrained(cls, checkpoint: str) -> ModelAnswerer:
+    def from_pretrained(
+        cls, checkpoint: str, settings: ModelSettings | None = None
+    ) -> ModelAnswerer:
         """With a checkpoint from a folder or hub id.
 
         Raises:
-            OSError, ValueError: as `InferenceEngine.from_pretrained`.
+            OSError, ValueError: as `EngineConfig` and `InferenceEngine.from_pretrained`.
         """
-        return cls(InferenceEngine.from_pretrained(checkpoint))
+        settings = settings or ModelSettings()
+        config = EngineConfig(device=settings.device, dtype=settings.dtype)
+        return cls(InferenceEngine.from_pretrained(checkpoint, config), settings.answer_style)
 
     def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
         """Answer one question.

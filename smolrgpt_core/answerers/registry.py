@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
+from smolrgpt_core.answerers.model_settings import ModelSettings
 
 
-def _load_model_answerer(checkpoint: str) -> Answerer:
+def _load_model_answerer(checkpoint: str, settings: ModelSettings) -> Answerer:
     """A `ModelAnswerer`.
 
     Raises:
@@ -23,7 +24,7 @@ def _load_model_answerer(checkpoint: str) -> Answerer:
             'pip install "smolrgpt[model]"'
         ) from error
     try:
-        return ModelAnswerer.from_pretrained(checkpoint)
+        return ModelAnswerer.from_pretrained(checkpoint, settings)
     except OSError as error:
         raise ValueError(
             f"checkpoint {checkpoint!r} cannot be loaded: {error}; give a folder that `smolrgpt "
@@ -37,21 +38,25 @@ ANSWERERS: dict[str, Callable[..., Answerer]] = {
 }
 
 WITH_CHECKPOINT = frozenset({"model"})
-"""Those that are built from a checkpoint; the others take no argument."""
+"""Those that are built from a checkpoint and `ModelSettings`; the others take no argument."""
 
 DEFAULT_ANSWERER = "geometric"
 
 
-def make_answerer(name: str = "", checkpoint: str = "") -> Answerer:
+def make_answerer(
+    name: str = "", checkpoint: str = "", settings: ModelSettings | None = None
+) -> Answerer:
     """Build an answerer.
 
     Args:
         name: a key of `ANSWERERS`; empty: "model" where there is a checkpoint, else the default.
         checkpoint: folder or hub id of a checkpoint; empty for an answerer without one.
+        settings: how a model computes and answers; the others have none.
 
     Raises:
         ValueError: for an unknown name, listing the known ones; for an answerer without the
-            checkpoint that it needs, or with one that it does not need or cannot load.
+            checkpoint that it needs, or with one that it does not need or cannot load; for a
+            device that is not there.
     """
     name = name or ("model" if checkpoint else DEFAULT_ANSWERER)
     if name not in ANSWERERS:
@@ -65,4 +70,4 @@ def make_answerer(name: str = "", checkpoint: str = "") -> Answerer:
         return ANSWERERS[name]()
     if not checkpoint:
         raise ValueError(f"answerer {name!r} needs a checkpoint: a folder or hub id")
-    return ANSWERERS[name](checkpoint)
+    return ANSWERERS[name](checkpoint, settings or ModelSettings())

@@ -14,8 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from smolrgpt_core.cli.ask import ask
+from smolrgpt_core.cli.bag2data import bag2data
+from smolrgpt_core.cli.data import app as data
 from smolrgpt_core.cli.demo import demo
 from smolrgpt_core.cli.import_checkpoint import import_checkpoint
+from smolrgpt_core.cli.simulate import simulate
 from smolrgpt_core.doctor import Check, Verdict, examine, healthy
 
 app = typer.Typer(
@@ -27,6 +30,9 @@ app = typer.Typer(
 app.command()(ask)
 app.command()(demo)
 app.command()(import_checkpoint)
+app.command()(simulate)
+app.command()(bag2data)
+app.add_typer(data, name="data")
 
 VERDICT_MARKS = {
     Verdict.OK: Text("✓", "green"),

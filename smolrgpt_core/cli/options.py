@@ -76,6 +76,16 @@ Value = TypeVar("Value")
 Number = TypeVar("Number", int, float)
 
 
+MISSING_ROSBAGS = (
+    "recordings need rosbags, which is not installed; install it with: pip install smolrgpt[data]"
+)
+
+
+def is_missing(package: str, error: ModuleNotFoundError) -> bool:
+    """Whether it is this package that cannot be imported, and not something that it needs."""
+    return (error.name or "").partition(".")[0] == package
+
+
 def parsed(option: str, parse: Callable[[str], Value], text: str) -> Value:
     """The value of an option; what cannot be parsed is a wrong call, not a traceback."""
     try:

@@ -9,11 +9,52 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from itertools import pairwise
+from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smolrgpt_core.regions import Region, RegionSet
-from smolrgpt_core.sim.truth import ObjectTruth, SceneTruth
+
+
+class ObjectFacts(Protocol):
+    """What is known of one object; `sim.ObjectTruth` and `facts_from_geometry` have it.
+
+    Attributes:
+        id, label: as in the frame's regions.
+        centre: (3,) middle of the object, metres, optical frame.
+        visible_share: visible share of the object, 0 to 1; 1 where it is not known.
+        buffer_ids: the buffers in which the middle of the object's footprint lies.
+        buffer_margin: metres from the middle of the footprint to the nearest edge of a buffer,
+            positive inside; NaN for buffers and shelves, and where there is no buffer.
+        loaded: whether this is a transporter that carries a pallet.
+    """
+
+    @property
+    def id(self) -> int: ...
+    @property
+    def label(self) -> str: ...
+    @property
+    def centre(self) -> NDArray[np.float64]: ...
+    @property
+    def visible_share(self) -> float: ...
+    @property
+    def buffer_ids(self) -> tuple[int, ...]: ...
+    @property
+    def buffer_margin(self) -> float: ...
+    @property
+    def loaded(self) -> bool: ...
+
+
+class FrameFacts(Protocol):
+    """What is known of one frame: `sim.SceneTruth`, or what `facts_from_geometry` returns.
+
+    Attributes:
+        objects: of regions of the frame; one that is left out is not asked about.
+    """
+
+    @property
+    def objects(self) -> Sequence[ObjectFacts]: ...
 
 
 @dataclass(frozen=True)
@@ -56,24 +97,24 @@ class SceneFacts:
     """Facts about the regions of one frame, with the margins in force.
 
     Args:
-        truth: of the frame.
+        frame: what is known of it.
         regions: of the same frame.
         margins: what is too close to call.
     """
 
-    def __init__(self, truth: SceneTruth, regions: RegionSet, margins: AmbiguityMargins) -> None:
+    def __init__(self, frame: FrameFacts, regions: RegionSet, margins: AmbiguityMargins) -> None:
         self.regions = regions
         self._margins = margins
-        self._truth = {item.id: item for item in truth.objects if item.id in regions}
-        self._columns = {id: mask_column(regions[id]) for id in self._truth}
+        self._objects = {item.id: item for item in frame.objects if item.id in regions}
+        self._columns = {id: mask_column(regions[id]) for id in self._objects}
 
-    def __getitem__(self, id: int) -> ObjectTruth:
-        """The truth of one region."""
-        return self._truth[id]
+    def __getitem__(self, id: int) -> ObjectFacts:
+        """What is known of one region."""
+        return self._objects[id]
 
     def seen(self, *labels: str) -> list[int]:
         """Regions with one of these labels that are visible enough to be asked about."""
-        return [id for id in self._truth if self._truth[id].label in labels and self._visible(id)]
+        return [id for id in self._objects if self._objects[id].label in labels and self._visible(id)]
 
     def whole(self, *labels: str) -> list[int]:
         """Like `seen`, without what the border of the image cuts: its centre is not seen."""
@@ -129,7 +170,7 @@ class SceneFacts:
         return self._margins.min_distance_ratio
 
     def _visible(self, id: int) -> bool:
-        item = self._truth[id]
+        item = self._objects[id]
         share = self._margins.min_visible_share
         if item.label == "buffer":
             share = self._margins.min_buffer_visible_share

@@ -30,6 +30,8 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "What is the distance between the camera and {first}?",
         "What is the distance from {first} to the camera?",
         "Measure the distance from the camera to {first}.",
+        "How distant is {first} from the camera?",
+        "How many meters away from the camera is {first}?",
     ),
     "distance_of_outermost": (
         "Considering {targets}, how far is the {which} {noun} from {second}?",
@@ -37,6 +39,16 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "How far is the {which} {noun} of {targets} from {second}?",
         "Given {targets}, what is the distance from the {which} {noun} to {second}?",
         "Looking at {targets}, how many meters is the {which} {noun} away from {second}?",
+        "Find the distance from the {which} {noun} among {targets} to {second}.",
+    ),
+    "distance_to_empty": (
+        "How far is {first} from the {which} empty transporter among {transporters}?",
+        "Given {transporters}, how far is {first} from the {which} empty transporter?",
+        "What is the distance between {first} and the {which} empty transporter among "
+        "{transporters}?",
+        "Considering {transporters}, how many meters is {first} away from the {which} empty "
+        "transporter?",
+        "Measure the distance from {first} to the {which} empty transporter of {transporters}.",
     ),
     "count_inside": (
         "How many of {targets} are in {place}?",
@@ -52,6 +64,8 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "Count the {nouns} in {place} among {targets}.",
         "What is the number of {nouns} inside {place}, given {targets}?",
         "What is the total number of {nouns} in {place} among {targets}?",
+        "Given {distractors} and {targets}, how many {nouns} are in {place}?",
+        "Considering {targets} and {distractors}, how many {nouns} are inside {place}?",
     ),
     "count_outside": (
         "How many of {targets} are not in {place}?",
@@ -60,6 +74,9 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "Among {targets}, how many are not inside {place}?",
         "Considering {place} and {targets}, how many {nouns} are outside the buffer?",
         "Of {targets}, how many aren't in {place}?",
+        "Given {distractors} and {targets}, how many {nouns} are not in {place}?",
+        "What is the number of {nouns} outside {place}, given {targets}?",
+        "Count the {nouns} not in {place} among {targets}.",
     ),
     "count_class_inside": (
         "How many {targets} are in {place}?",
@@ -80,12 +97,18 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "region?",
         "Considering {targets}, what is the total number of {nouns} in the {which} buffer region "
         "among {places}?",
+        "How many of {targets} are in the {which} buffer among {places}?",
+        "Among {targets}, how many are inside the {which} buffer of {places}?",
+        "Looking at {places} and {targets}, count the {nouns} in the {which} buffer.",
     ),
     "count_in_nearest": (
         "Given {places} and {targets}, what is the count of {nouns} in the buffer region closest "
         "to {other}?",
         "Considering {places} and {targets}, how many {nouns} are there in the buffer nearest to "
         "{other}?",
+        "Given {targets} and {places}, how many {nouns} stand in the buffer nearest to {other}?",
+        "Looking at {places} and {targets}, what is the number of {nouns} in the buffer closest to {other}?",
+        "How many of {targets} are in the buffer among {places} that is closest to {other}?",
     ),
     "left_or_right": (
         "Is {target} left or right of {anchor}?",
@@ -129,11 +152,22 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "Which of {targets} is {most} {than} the camera?",
         "Among {targets}, which {noun} is the {most} {than} us?",
         "Given {targets}, which one is {most} {than} the robot?",
+        "Which {noun} among {targets} is {most} {than} the camera?",
+        "From {targets}, select the {noun} that is {most} {than} the camera.",
     ),
     "nearest_of_class": (
         "Which {targets} is {most} {than} {anchor}?",
         "What is the {most} {targets} {than} {anchor}?",
         "Find the {targets} that is {most} {than} {anchor}.",
+        "Identify the {targets} {most} {than} {anchor}.",
+        "Select the {targets} that is the {most} {than} {anchor}.",
+    ),
+    "nearest_empty": (
+        "Which of {transporters} is the {most} empty transporter to {anchor}?",
+        "Among {transporters}, which empty transporter is {most} to {anchor}?",
+        "Given {transporters}, which empty transporter is the {most} to {anchor}?",
+        "Which empty transporter among {transporters} is {most} to {anchor}?",
+        "Considering {transporters}, which is the {most} empty transporter to {anchor}?",
     ),
     "outermost": (
         "Which of {targets} is the {most}?",
@@ -142,23 +176,33 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "From this viewpoint, which of {targets} is the {most}?",
         "Which {noun} among {targets} is the {most}?",
         "Given {distractors} and {targets}, which {noun} is the {most}?",
+        "Considering {targets} and {distractors}, which {noun} is the {most}?",
+        "Identify the {most} one of {targets}.",
+        "Looking at {targets}, which {noun} is the {most} in the image?",
     ),
     "which_inside": (
         "Which of {targets} is in {place}?",
         "Among {targets}, which {noun} stands in {place}?",
         "Given {targets}, which {noun} is inside {place}?",
         "Which {noun} among {targets} is located within {place}?",
+        "Considering {targets}, which {noun} is in {place}?",
+        "From {targets}, which {noun} is in {place}?",
     ),
     "which_outside": (
         "Which of {targets} is not in {place}?",
         "Among {targets}, which {noun} is outside {place}?",
         "Given {targets}, which {noun} isn't inside {place}?",
+        "Which {noun} among {targets} is not standing in {place}?",
+        "From {targets}, which {noun} is not in {place}?",
+        "Which of {targets} stands outside {place}?",
     ),
     "which_holds": (
         "Which of {places} contains {target}?",
         "In which of {places} is {target}?",
         "Which of {places} is {target} standing in?",
         "Among {places}, which one holds {target}?",
+        "Which buffer among {places} contains {target}?",
+        "Given {places}, which one is {target} in?",
     ),
     "pickup": (
         "Given {transporters} and {targets}, which {noun} is the best choice for automated pickup "

@@ -1,6 +1,6 @@
 """Questions with true answers from one frame, in many wordings.
 
-The truth comes from a simulator (or any source of the same facts). What an answerer gets to see is
+The facts come from a simulator or from the geometry of a recording. What an answerer gets to see is
 the text and the regions, nothing else.
 """
 
@@ -13,12 +13,11 @@ import numpy as np
 
 from smolrgpt_core.answer import Side
 from smolrgpt_core.data.drafts import Draft, Style, fits, spatial_question, write
-from smolrgpt_core.data.facts import AmbiguityMargins, SceneFacts
+from smolrgpt_core.data.facts import AmbiguityMargins, FrameFacts, SceneFacts
 from smolrgpt_core.data.kinds import KINDS
 from smolrgpt_core.data.phrasings import PHRASINGS
 from smolrgpt_core.question import Category, SpatialQuestion
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.sim.truth import SceneTruth
 
 
 @dataclass(frozen=True)
@@ -37,6 +36,9 @@ class QuestionWithTruth:
             or by name in the plain style.
         normalized_answer: "6.36", "3", "left", or for mcq k of `[Region k]` (in the plain style
             the position in `question.region_ids`, which is the same).
+        wording: what of the text can bear on a distance: kind, and the labels of the regions in
+            each place, such as "distance: buffer, pallet"; phrasing and synonyms are drawn apart
+            from the answer.
     """
 
     kind: str
@@ -48,6 +50,7 @@ class QuestionWithTruth:
     side: Side
     freeform_answer: str
     normalized_answer: str
+    wording: str = ""
 
     @property
     def category(self) -> Category:
@@ -56,7 +59,7 @@ class QuestionWithTruth:
 
 
 def generate_questions(
-    truth: SceneTruth,
+    frame: FrameFacts,
     regions: RegionSet,
     rng: np.random.Generator,
     margins: AmbiguityMargins | None = None,
@@ -67,12 +70,14 @@ def generate_questions(
     """Questions about one frame that have a clear answer.
 
     Args:
-        truth: of the frame.
+        frame: true facts, from a simulator (`SimulatedFrame.truth`) or, for a recording, from
+            depth (`facts_from_geometry(frame)`).
         regions: of the same frame.
         rng: source of every choice.
         margins: which questions are left out; None: the defaults of `AmbiguityMargins`.
         style: how the texts name regions.
-        kinds: names in `KINDS`; None: all.
+        kinds: names in `KINDS`; None: all. For a data set: `data_set_kinds()`, and of many
+            candidates those that a `balance.Balancer` chooses.
         per_kind: how often each kind is tried. A frame that offers no clear question of a kind
             gets fewer.
 
@@ -83,12 +88,21 @@ def generate_questions(
     unknown = [name for name in names if name not in KINDS]
     if unknown:
         raise ValueError(f"kinds must be of {sorted(KINDS)}, got {unknown}")
-    facts = SceneFacts(truth, regions, margins or AmbiguityMargins())
+    if style is Style.MASK:
+        # A class that is listed as a whole is listed in the order of the frame, which may tell
+        # where its objects are.
+        regions = _shuffled(regions, rng)
+    facts = SceneFacts(frame, regions, margins or AmbiguityMargins())
     questions: list[QuestionWithTruth] = []
     for name in names:
         drafts = (KINDS[name](facts, rng) for _ in range(per_kind))
         questions += [_worded(name, draft, regions, rng, style) for draft in drafts if draft]
     return questions
+
+
+def _shuffled(regions: RegionSet, rng: np.random.Generator) -> RegionSet:
+    order = rng.permutation(len(regions))
+    return RegionSet(regions.image_size, tuple(regions.regions[int(index)] for index in order))
 
 
 def _worded(
@@ -109,7 +123,16 @@ def _worded(
         side=draft.side,
         freeform_answer=_freeform(draft, regions, ids, style),
         normalized_answer=_normalized(draft, ids),
+        wording=_wording(kind, draft, regions),
     )
+
+
+def _wording(kind: str, draft: Draft, regions: RegionSet) -> str:
+    labels = (
+        " ".join(sorted({regions[id].label for id in mention.ids}))
+        for mention in draft.mentions.values()
+    )
+    return f"{kind}: {', '.join(sorted(labels))}"
 
 
 def _freeform(draft: Draft, regions: RegionSet, region_ids: tuple[int, ...], style: Style) -> str:

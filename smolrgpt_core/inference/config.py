@@ -6,13 +6,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+from smolrgpt_core.answerers.model_settings import DTYPES, ModelSettings
 from smolrgpt_core.question import MASK
-
-DTYPES = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
-}
 
 
 @dataclass(frozen=True)
@@ -50,6 +45,9 @@ class EngineConfig:
         cache_bytes: memory for encoded frames, pictures and masks included; the frames asked
             longest ago go first. The frame in use stays, even where it alone needs more.
         max_batch: questions that are computed together; more of them take turns.
+        pack_weights: on a CPU that gains from it, rewrite the linear layers of the engine's model
+            in place in an order that is read faster. The model can then generate, but be neither
+            trained nor saved.
         short: the value only. The released checkpoints were not trained on the instruction.
         sentence: as the model was trained to answer, with the length limit of the released code.
 
@@ -57,10 +55,11 @@ class EngineConfig:
         ValueError: when a value is outside its range, naming the field.
     """
 
-    device: str = "auto"
-    dtype: str = "float32"
+    device: str = ModelSettings.device
+    dtype: str = ModelSettings.dtype
     cache_bytes: int = 512 * 2**20
     max_batch: int = 16
+    pack_weights: bool = True
     short: AnswerStyle = field(
         default_factory=lambda: AnswerStyle("Answer with the value only.", max_new_tokens=16)
     )
@@ -96,7 +95,7 @@ class EngineConfig:
 
     def torch_dtype(self) -> torch.dtype:
         """The type that `dtype` names."""
-        return DTYPES[self.dtype]
+        return getattr(torch, self.dtype)
 
     def style(self, name: str) -> AnswerStyle:
         """A style by its name.

@@ -24,6 +24,7 @@ from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
 from smolrgpt_core.inference.frame_cache import EncodedFrame, FrameCache
 from smolrgpt_core.inference.greedy import DECODE, Decoded, decode_greedily, first_logits
 from smolrgpt_core.inference.key_values import continued_cache, prefix_keys_values
+from smolrgpt_core.inference.packed_linear import can_pack, pack_linears
 from smolrgpt_core.inference.stage_clock import StageClock
 from smolrgpt_core.model import (
     DEPTH,
@@ -86,7 +87,8 @@ class InferenceEngine:
         >>> engine.ask([("How far is <mask> from <mask>?", (7, 2)), ("What is <mask>?", (7,))])
 
     Args:
-        model: is moved to the device and type of the configuration, and out of training mode.
+        model: is taken over: moved to the device and type of the configuration, out of training
+            mode, and on the CPU changed as `EngineConfig.pack_weights` says.
         processor: of the same checkpoint.
         config: how to compute, and what to keep.
 
@@ -106,6 +108,8 @@ class InferenceEngine:
         self._device = self.config.torch_device()
         self.model = model.eval()
         self.model.to(self._device, self.config.torch_dtype())
+        if self.config.pack_weights and can_pack(self._device, self.config.torch_dtype()):
+            pack_linears(self.model)
         self._head = self._tokens_of_head()
         self._cache = FrameCache(self.config.cache_bytes)
         self._frame: RGBDFrame | None = None
@@ -313,11 +317,7 @@ class InferenceEngine:
         if not new:
             return
         masks = [regions[id] for id in new]
-        try:
-            weights = self.processor.prepare_masks([masks], [regions.image_size])
-        except SpatialError as error:
-            message = f"{error.message} (masks are numbered in the order of regions {new})"
-            raise SpatialError(error.status, message) from error
+        weights = self.processor.prepare_masks([masks], [regions.image_size])
         features = {
             modality: self.model.model.pool_regions(
                 encoded.image_tokens[modality], weights, modality

@@ -17,7 +17,7 @@ from smolrgpt_core.kernels import reference
 from smolrgpt_core.kernels.backends import uses_triton
 from smolrgpt_core.kernels.forms import bad_mask
 from smolrgpt_core.kernels.masks import ImageMasks, MasksOfImage, read_batch
-from smolrgpt_core.kernels.weights import Mode, check_mode, image_weights
+from smolrgpt_core.kernels.weights import Mode, check_mode, image_weights, refuse_empty
 
 EmptyMask: TypeAlias = Literal["error", "zero"] | Tensor
 """What a mask without any weight gives: an error, zeros, or this vector (C,)."""
@@ -135,9 +135,7 @@ def fill_empty(
     if isinstance(empty, Tensor):
         return torch.where((totals > 0)[:, None], pooled, empty.to(pooled))
     if empty == "error":
-        without = torch.nonzero(~(totals > 0)).flatten().tolist()
-        if without:
-            raise bad_mask(_explain_empty(without[0], images, mode))
+        refuse_empty(totals, images, mode)
     return pooled
 
 
@@ -192,22 +190,3 @@ def _weighted_mean(cells: Tensor, weights: Tensor) -> Tensor:
         if len(used) < DENSE_SHARE * len(cells):
             cells, weights = cells[used], weights[:, used]
     return reference.weighted_mean(cells.to(weights.dtype), weights)
-
-
-def _explain_empty(number: int, images: list[ImageMasks], mode: Mode) -> str:
-    """Why mask `number` of the batch has no weight, and what to do."""
-    for image in images:
-        if number < len(image):
-            break
-        number -= len(image)
-    name = image.describe(number)
-    choice = 'pass empty="zero" or a vector to accept empty masks'
-    area = float(image_weights(image, (1, 1), "area")[number].sum())
-    if not area < float("inf"):
-        return f"{name} holds weights that are not finite numbers"
-    if area == 0 or mode == "area":
-        return f"{name} has no weight in any pixel; leave it out, or {choice}"
-    return (
-        f"{name} is so small or thin that bilinear resizing to the grid lost it; "
-        f'mode="area" keeps it, or {choice}'
-    )

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from smolrgpt_core.kernels import reference
 from smolrgpt_core.kernels.backends import uses_triton
-from smolrgpt_core.kernels.forms import MaskForm
+from smolrgpt_core.kernels.forms import MaskForm, bad_mask
 from smolrgpt_core.kernels.grid import BilinearTaps, bilinear_taps
 from smolrgpt_core.kernels.masks import ImageMasks, MasksOfImage, read_batch
 
@@ -31,6 +31,7 @@ def mask_weights(
     masks: Sequence[MasksOfImage],
     grid_size: tuple[int, int] = (64, 64),
     mode: Mode = "bilinear",
+    empty: Literal["error", "zero"] = "zero",
     *,
     image_sizes: Sequence[tuple[int, int]] | None = None,
 ) -> list[Tensor]:
@@ -43,6 +44,7 @@ def mask_weights(
         masks: one entry for each image, in any form that the package's docstring names.
         grid_size: (H, W) of the feature grid.
         mode: `bilinear` as in the released model, or `area`, exact coverage.
+        empty: whether a mask without any weight is an error, or has weights of zero.
         image_sizes: (height, width) of each image, which its masks must have.
 
     Returns:
@@ -50,11 +52,19 @@ def mask_weights(
         accelerator give weights there, every other form on the CPU.
 
     Raises:
-        SpatialError: BAD_INPUT when a mask cannot be read or has another size than its image.
-        ValueError: for an unknown mode.
+        SpatialError: BAD_INPUT when a mask cannot be read or has another size than its image, or
+            has no weight (with `empty="error"`), naming it.
+        ValueError: for an unknown mode, or another word for `empty`.
     """
     check_mode(mode)
-    return [image_weights(image, grid_size, mode) for image in read_batch(masks, image_sizes)]
+    if empty not in ("error", "zero"):
+        raise ValueError(f'empty must be "error" or "zero", got {empty!r}')
+    images = read_batch(masks, image_sizes)
+    weights = [image_weights(image, grid_size, mode) for image in images]
+    if empty == "error" and weights:
+        totals = torch.cat([of_image.flatten(1).sum(dim=1).cpu() for of_image in weights])
+        refuse_empty(totals, images, mode)
+    return weights
 
 
 @torch.compiler.disable  # each call would be traced anew: masks decide its shapes
@@ -62,6 +72,22 @@ def image_weights(image: ImageMasks, grid_size: tuple[int, int], mode: Mode) -> 
     """Weights float32 (M, H, W) of the masks of one image, where they were given."""
     parts = [_form_weights(form, grid_size, mode) for form in image.forms]
     return torch.cat(parts) if parts else torch.zeros(0, *grid_size)
+
+
+def refuse_empty(totals: Tensor, images: Sequence[ImageMasks], mode: Mode) -> None:
+    """Refuse masks without weight.
+
+    Args:
+        totals: sum of weights of each mask (N,), image by image.
+        images: where the masks came from.
+        mode: how they were resized.
+
+    Raises:
+        SpatialError: BAD_INPUT, naming the first of them.
+    """
+    without = torch.nonzero(~(totals > 0)).flatten().tolist()
+    if without:
+        raise bad_mask(_explain_empty(without[0], images, mode))
 
 
 def check_mode(mode: str) -> None:
@@ -100,3 +126,22 @@ def _blend(pixels: NDArray, taps: BilinearTaps, axis: int) -> NDArray[np.float32
     share = taps.fraction if axis == 2 else taps.fraction[:, None]
     low, high = np.take(pixels, taps.low, axis), np.take(pixels, taps.high, axis)
     return (low * (1 - share) + high * share).astype(np.float32, copy=False)
+
+
+def _explain_empty(number: int, images: Sequence[ImageMasks], mode: Mode) -> str:
+    """Why mask `number` of the batch has no weight, and what to do."""
+    for image in images:
+        if number < len(image):
+            break
+        number -= len(image)
+    name = image.describe(number)
+    choice = 'choose "zero" for empty masks (a model\'s empty_masks) to accept it'
+    area = float(image_weights(image, (1, 1), "area")[number].sum())
+    if not area < float("inf"):
+        return f"{name} holds weights that are not finite numbers"
+    if area == 0 or mode == "area":
+        return f"{name} has no weight in any pixel; leave it out, or {choice}"
+    return (
+        f'{name} is so small or thin that bilinear resizing to the grid lost it; mode="area" keeps '
+        f"it (a model's mask_pooling), or {choice}"
+    )

@@ -35,7 +35,7 @@ from smolrgpt_ros.msg import RegionArray, SpatialAnswer
 from smolrgpt_ros.srv import SpatialQuery
 from std_msgs.msg import Header
 
-from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.question import Category
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_ros.conversions import (
@@ -48,6 +48,7 @@ from smolrgpt_ros.conversions import (
 ROOT = Path(__file__).resolve().parents[2]
 
 HEIGHT, WIDTH = 120, 160
+GREY = 90
 INTRINSICS = CameraIntrinsics(WIDTH, HEIGHT, 100.0, 100.0, 79.5, 59.5)
 PERIOD_S = 0.04
 DEPTH_M = 3.0
@@ -260,7 +261,7 @@ class Camera:
         labels = REGIONS.to_label_image().astype(np.uint16)
         self._make = {
             "rgb": lambda header: image_to_message(
-                np.full((HEIGHT, WIDTH, 3), 90, np.uint8), "rgb8", header
+                np.full((HEIGHT, WIDTH, 3), GREY, np.uint8), "rgb8", header
             ),
             "depth": lambda header: image_to_message(depth, "16UC1", header),
             "camera_info": lambda header: intrinsics_to_camera_info(INTRINSICS, header),
@@ -330,6 +331,17 @@ def camera(graph: GraphNode) -> Iterator[Camera]:
     camera = Camera(graph)
     yield camera
     camera.close()
+
+
+@pytest.fixture(scope="session")
+def camera_frame() -> RGBDFrame:
+    """What the camera shows, as an answerer gets it."""
+    return RGBDFrame(
+        np.full((HEIGHT, WIDTH, 3), GREY, np.uint8),
+        np.full((HEIGHT, WIDTH), DEPTH_M, np.float32),
+        INTRINSICS,
+        REGIONS,
+    )
 
 
 class Operator:

@@ -21,25 +21,26 @@ from smolrgpt_core.answer import Agreement, Side, SpatialAnswer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.messages.reading import (
+    depth_from_image,
+    intrinsics_from_camera_info,
+    is_distorted,
+    regions_from_array,
+    regions_from_instances,
+)
+from smolrgpt_core.messages.stamps import read_stamp_ns, time_to_ns, without_stamp
 from smolrgpt_core.question import Category
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_ros.conversions import (
     answer_from_message,
     answer_to_message,
-    depth_from_image,
     duration_to_ns,
     image_to_message,
-    intrinsics_from_camera_info,
     intrinsics_to_camera_info,
-    is_distorted,
-    regions_from_array,
-    regions_from_instances,
     regions_to_array,
     rgb_from_image,
     time_from_ns,
-    time_to_ns,
 )
-from smolrgpt_ros.serialized import read_stamp_ns, without_stamp
 
 STAMP_NS = 1_700_000_000_123_456_789
 RED_GREEN_BLUE = np.arange(24, dtype=np.uint8).reshape(2, 4, 3)

@@ -13,11 +13,12 @@ import pytest
 import yaml
 
 from smolrgpt_core.errors import Status
+from smolrgpt_core.messages.types import CAMERA_TOPICS, GROUND_TRUTH
 from smolrgpt_ros.inputs import input_types
-from smolrgpt_ros.sim_camera_node import SENSOR_TOPICS
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILE = ROOT / "launch" / "warehouse.launch.py"
+SENSOR_TOPICS = CAMERA_TOPICS.keys() - {GROUND_TRUTH}
 needs_launch = pytest.mark.skipif(
     shutil.which("ros2") is None, reason="ros2 launch comes only with a ROS installation"
 )
@@ -41,7 +42,7 @@ def test_topics_are_those_of_the_nodes(tree: ast.Module) -> None:
     )
     inputs = {topic for source in ("regions", "instances") for topic, _ in
               input_types(source).values()}  # fmt: skip
-    assert set(topics) == set(SENSOR_TOPICS) == inputs
+    assert set(topics) == SENSOR_TOPICS == inputs
 
 
 def test_documented_arguments_exist(tree: ast.Module) -> None:

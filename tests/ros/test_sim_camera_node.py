@@ -18,6 +18,14 @@ from smolrgpt_ros.msg import RegionArray, SceneTruth
 
 from smolrgpt_core.geometry.back_projection import project
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.messages.reading import (
+    depth_from_image,
+    intrinsics_from_camera_info,
+    regions_from_array,
+    regions_from_instances,
+)
+from smolrgpt_core.messages.simulation import encode_depth
+from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.sim import (
     LABEL_ID_RANGES,
     SimulatedFrame,
@@ -25,17 +33,10 @@ from smolrgpt_core.sim import (
     WarehouseRenderer,
     build_scene,
 )
-from smolrgpt_ros.conversions import (
-    depth_from_image,
-    intrinsics_from_camera_info,
-    regions_from_array,
-    regions_from_instances,
-    rgb_from_image,
-    time_to_ns,
-)
+from smolrgpt_ros.conversions import rgb_from_image
 from smolrgpt_ros.sim_camera_node import FrameRing
 from smolrgpt_ros.sim_camera_parameters import SimCameraParameters
-from smolrgpt_ros.sim_messages import encode_depth, frame_messages
+from smolrgpt_ros.sim_messages import frame_messages
 from smolrgpt_ros.truth_conversions import truth_from_message
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -170,7 +171,7 @@ def test_frame_is_the_rendered_one(driving: list[dict[str, Any]], overview: Simu
 
 
 def test_truth_survives_the_way(overview: SimulatedFrame) -> None:
-    message = frame_messages(overview, "eye", "16UC1").ground_truth
+    message = frame_messages(overview, "eye", "16UC1").by_topic["ground_truth"]
     truth = truth_from_message(message)
     assert truth.seed == overview.truth.seed
     assert truth.up == pytest.approx(overview.truth.up)
@@ -224,8 +225,9 @@ def test_ring_waits_for_the_next_frame() -> None:
 def test_header_is_shared(overview: SimulatedFrame) -> None:
     messages = frame_messages(overview, "eye", "16UC1")
     messages.set_stamp(Time(sec=5))
-    assert {getattr(messages, name).header.stamp.sec for name in TOPICS} == {5}
-    assert {region.mask.header.stamp.sec for region in messages.regions.regions} == {5}
+    by_topic = messages.by_topic
+    assert {by_topic[name].header.stamp.sec for name in TOPICS} == {5}
+    assert {region.mask.header.stamp.sec for region in by_topic["regions"].regions} == {5}
 
 
 @pytest.mark.parametrize(

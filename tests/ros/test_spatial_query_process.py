@@ -55,7 +55,7 @@ def test_configuration_file_has_the_defaults() -> None:
 def test_documentation_has_every_default_and_status() -> None:
     page = (ROOT / "docs" / "ros_interfaces.md").read_text()
     for name, value in asdict(QueryParameters()).items():
-        default = '[""]' if value == ("",) else value
+        default = {("",): '[""]', "": '""'}.get(value, value)
         assert f"| `{name}` | `{default}` |" in page
     for status in Status:
         assert f"| `{status.name}` | {status.value} |" in page

@@ -1,6 +1,7 @@
 """The authors' small checkpoint behind the engine, and a frame of the simulated warehouse."""
 
 import json
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -79,12 +80,17 @@ def make_engine(model, processor):
 
 @pytest.fixture
 def generate(model, processor):
-    """What `model.generate` makes of one question: new ids, and logits before each of them."""
+    """What `model.generate` makes of one question: new ids, and logits before each of them.
+
+    With a copy of the model, since an engine changes the one that it takes over.
+    """
+    plain = deepcopy(model)
+    plain.generation_config = model.generation_config
 
     def ask(frame, text, ids, max_new_tokens=NEW_TOKENS):
         masks = [frame.regions[id] for id in ids]
         batch = processor(frame.rgb, text, frame.depth, masks)
-        output = model.generate(
+        output = plain.generate(
             **batch,
             max_new_tokens=max_new_tokens,
             do_sample=False,

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
+from smolrgpt_core.regions import Box, Region, RegionSet
 
 QUESTION = ("How far is <mask> from <mask>?", (13, 15))
 OTHER = ("How far is <mask> from <mask>?", (13, 2))
@@ -128,3 +129,51 @@ def test_threads_get_the_answers_of_their_own_frame(make_engine, frames):
         for place, job in jobs:
             answers = [answer.token_ids for answer in job.result()]
             assert answers == [answer.token_ids for answer in expected[place]]
+
+
+@pytest.fixture
+def large_frame() -> RGBDFrame:
+    """4K, a grid of 64 regions, and depth that is missing in every second row."""
+    random = np.random.default_rng(0)
+    rgb = random.integers(0, 256, (2160, 3840, 3), dtype=np.uint8)
+    depth = random.uniform(1, 20, (2160, 3840)).astype(np.float32)
+    depth[::2] = np.nan
+    regions = [
+        Region.from_box(100 + place, "pallet", Box(480 * column, 270 * row, 300, 200))
+        for place, (row, column) in enumerate(np.ndindex(8, 8))
+    ]
+    intrinsics = CameraIntrinsics.from_vertical_fov(3840, 2160, 60.0)
+    return RGBDFrame(rgb, depth, intrinsics, RegionSet((2160, 3840), tuple(regions)))
+
+
+def test_a_4k_frame_and_64_regions_in_one_question(make_engine, generate, large_frame):
+    ids = tuple(region.id for region in large_frame.regions)
+    question = ("Which of " + "<mask> " * len(ids) + "is nearest?", ids)
+    (answer,) = make_engine().ask([question], "sentence", frame=large_frame)
+    assert list(answer.token_ids) == generate(large_frame, *question)[0]
+
+
+def test_a_frame_without_regions(make_engine, generate, frames):
+    bare = RGBDFrame(
+        frames[0].rgb, frames[0].depth, frames[0].intrinsics, RegionSet(frames[0].depth.shape, ())
+    )
+    engine = make_engine()
+    engine.set_frame(bare)
+    (answer,) = engine.ask(["What do you see?"], "sentence")
+    assert list(answer.token_ids) == generate(bare, "What do you see?", ())[0]
+    with pytest.raises(SpatialError) as caught:
+        engine.ask([QUESTION])
+    assert caught.value.status is Status.UNKNOWN_REGION
+
+
+def test_a_mask_of_one_pixel_is_kept_by_area(make_engine, generate, processor, frames, monkeypatch):
+    good = frames[0]
+    dot = Region.from_box(7, "pallet", Box(0, 0, 1, 1))
+    regions = RegionSet(good.regions.image_size, (*good.regions, dot))
+    frame = RGBDFrame(good.rgb, good.depth, good.intrinsics, regions)
+    monkeypatch.setattr(processor.config, "mask_pooling", "area")
+    question = ("How far is <mask> from <mask>?", (13, 7))
+    (answer,) = make_engine().ask([question], "sentence", frame=frame)
+    assert list(answer.token_ids) == generate(frame, *question)[0]
+    other = ("How far is <mask> from <mask>?", (13, 15))
+    assert list(answer.token_ids) != generate(frame, *other)[0]

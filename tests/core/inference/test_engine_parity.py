@@ -1,6 +1,12 @@
 """The engine says what `model.generate` says, however little it computes."""
 
+from copy import deepcopy
+
+import pytest
 import torch
+from torch import nn
+
+from smolrgpt_core.inference.packed_linear import PackedLinear, can_pack
 
 QUESTIONS = [
     ("How far is <mask> from <mask>?", (13, 15)),
@@ -102,3 +108,40 @@ def test_attention_of_the_eager_kind(make_engine, generate, model, frames):
     model.set_attn_implementation("eager")
     engine = make_engine()
     check(engine.ask(QUESTIONS, "sentence", frame=frames[0]), frames[0], generate)
+
+
+def linear_layers(model):
+    return [module for module in model.modules() if isinstance(module, nn.Linear | PackedLinear)]
+
+
+def test_layers_are_packed_where_that_is_faster(make_engine, generate, model, frames):
+    before = len(linear_layers(model))
+    engine = make_engine()
+    kind = PackedLinear if can_pack(model.device, model.dtype) else nn.Linear
+    assert [type(layer) for layer in linear_layers(engine.model)] == [kind] * before
+    check(engine.ask(QUESTIONS, "sentence", frame=frames[0]), frames[0], generate)
+
+
+def test_layers_stay_as_they_are_if_asked_for(make_engine, generate, model, frames):
+    weights = {name: weight.clone() for name, weight in model.state_dict().items()}
+    engine = make_engine(pack_weights=False)
+    check(engine.ask(QUESTIONS, "sentence", frame=frames[0]), frames[0], generate)
+    after = engine.model.state_dict()
+    assert after.keys() == weights.keys()
+    assert all(torch.equal(after[name], weight) for name, weight in weights.items())
+
+
+@pytest.mark.skipif(
+    not can_pack(torch.device("cpu"), torch.bfloat16), reason="this CPU computes no bfloat16"
+)
+def test_a_packed_layer_computes_what_the_layer_computes():
+    torch.manual_seed(0)
+    for dtype, tolerance in ((torch.float32, 1e-5), (torch.bfloat16, 2e-2)):
+        for bias in (True, False):
+            layer = nn.Linear(48, 33, bias, dtype=dtype)
+            packed = PackedLinear(deepcopy(layer))
+            for shape in ((48,), (1, 48), (2, 5, 48), (3, 0, 48)):
+                features = torch.randn(shape, dtype=dtype)
+                with torch.inference_mode():
+                    found, wanted = packed(features), layer(features)
+                torch.testing.assert_close(found, wanted, atol=tolerance, rtol=tolerance)

@@ -26,8 +26,15 @@ def refusal(ask, *arguments, **named) -> SpatialError:
     [
         (("How far is <mask>?", (99,)), Status.UNKNOWN_REGION, "99"),
         (("How far is <mask> from <mask>?", (13,)), Status.BAD_QUESTION, "2 <mask>"),
+        (("How far is <mask>?", (13, 15)), Status.BAD_QUESTION, "1 <mask>"),
+        ("How far is <mask>?", Status.BAD_QUESTION, "1 <mask>"),
+        ("How <|image|>?", Status.BAD_QUESTION, "<|image|>"),
         ("How <mask_rgb>?", Status.BAD_QUESTION, "<mask_rgb>"),
+        ("How <mask_depth>?", Status.BAD_QUESTION, "<mask_depth>"),
+        ("<|im_start|>assistant", Status.BAD_QUESTION, "<|im_start|>"),
         ("How?<|im_end|>", Status.BAD_QUESTION, "<|im_end|>"),
+        ("How?<|endoftext|>", Status.BAD_QUESTION, "<|endoftext|>"),
+        ("", Status.BAD_QUESTION, "empty"),
         ("  ", Status.BAD_QUESTION, "empty"),
         (("<mask>", (13,)), Status.BAD_QUESTION, "empty"),
         ("How far? " * 200, Status.BAD_QUESTION, "shorter question"),
@@ -58,16 +65,18 @@ def test_a_question_fits_if_its_answer_fits(make_engine, frames, processor):
     assert error.status is Status.BAD_QUESTION
 
 
-def test_a_mask_that_the_grid_loses_names_the_regions(make_engine, frames):
+def test_a_mask_that_the_grid_loses_is_named_and_the_engine_goes_on(make_engine, frames):
     # One pixel between the points that bilinear resizing looks at.
     good = frames[0]
     tiny = Region.from_box(7, "pallet", Box(0, 0, 1, 1))
     regions = RegionSet(good.regions.image_size, (*good.regions, tiny))
     frame = RGBDFrame(good.rgb, good.depth, good.intrinsics, regions)
-    error = refusal(make_engine().ask, [("How far is <mask> from <mask>?", (13, 7))], frame=frame)
+    engine = make_engine()
+    error = refusal(engine.ask, [("How far is <mask> from <mask>?", (13, 7))], frame=frame)
+    assert len(engine.ask([QUESTION], frame=frame)) == 1
     assert error.status is Status.BAD_INPUT
-    assert "masks [1]" in error.message
-    assert "regions [13, 7]" in error.message
+    assert "(pallet 7)" in error.message
+    assert '"area"' in error.message
 
 
 def test_no_questions_have_no_answers(make_engine, frames):

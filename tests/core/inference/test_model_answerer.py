@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from typer.testing import CliRunner
 from smolrgpt_core.answer import Side
 from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.answerers.model import ModelAnswerer
+from smolrgpt_core.answerers.model_settings import ANSWER_STYLES, ModelSettings
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine
@@ -138,6 +140,21 @@ def test_regions_are_placed_as_geometry_places_them(answerer, frames):
     answer = answerer.answer(frames[0], question)
     np.testing.assert_allclose(answer.centres, expected.centres)
     np.testing.assert_allclose(answer.valid_depth, expected.valid_depth)
+
+
+def test_settings_reach_the_engine_and_its_defaults_are_theirs(taught):
+    assert (EngineConfig().device, EngineConfig().dtype) == astuple(ModelSettings())[:2]
+    styles = [EngineConfig().style(name) for name in ANSWER_STYLES]
+    assert len(set(styles)) == len(ANSWER_STYLES)
+    settings = ModelSettings("cpu", "bfloat16", "short")
+    answerer = make_answerer("model", str(taught), settings)
+    assert answerer._engine.model.dtype is torch.bfloat16
+    assert answerer._style == "short"
+    for values in ({"dtype": "int7"}, {"answer_style": "haiku"}):
+        with pytest.raises(ValueError, match=next(iter(values))):
+            ModelSettings(**values)
+    with pytest.raises(ValueError, match="device"):
+        make_answerer("model", str(taught), ModelSettings(device="abacus"))
 
 
 def test_the_style_is_checked_at_once(answerer):

@@ -88,11 +88,32 @@ def test_a_tuple_comes_back_if_asked_for(model, inputs, expected):
     torch.testing.assert_close(logits, expected["logits_0"], atol=1e-4, rtol=0)
 
 
+@pytest.fixture
+def fresh_compiler():
+    """Nothing compiled by another test is left."""
+    torch.compiler.reset()
+    yield
+    torch.compiler.reset()
+
+
 @torch.no_grad()
 @pytest.mark.filterwarnings("ignore")
-def test_the_compiled_model_computes_the_same(model, inputs, expected):
-    compiled = torch.compile(model, backend="eager")
-    logits = compiled(**inputs[0]).logits
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_the_compiled_model_computes_the_same(model, inputs, expected, fresh_compiler, backend):
+    # Masks decide shapes, so their steps break the graph; everything else is compiled.
+    compiled = torch.compile(model, backend=backend)
+    for sample in (0, 1):
+        logits = compiled(**inputs[sample]).logits
+        torch.testing.assert_close(logits, expected[f"logits_{sample}"], atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+@pytest.mark.filterwarnings("ignore")
+def test_embeddings_to_logits_is_one_graph(model, inputs, expected, fresh_compiler):
+    compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
+    words = {key: value for key, value in inputs[0].items() if key != "input_ids"}
+    embeds = model.model.embed_inputs(inputs[0]["input_ids"], **words)
+    logits = compiled(inputs_embeds=embeds, use_cache=False).logits
     torch.testing.assert_close(logits, expected["logits_0"], atol=1e-4, rtol=0)
 
 

@@ -308,7 +308,7 @@ def test_a_one_pixel_mask_is_kept_by_area_and_refused_where_it_is_lost(processor
     dot = np.zeros((1, HEIGHT, WIDTH), bool)
     dot[0, 3, 0] = True
     text = "What is <mask>?"
-    refused(Status.BAD_INPUT, r"masks \[0\] of image 0.*area", processor, rgb, text, depth, dot)
+    refused(Status.BAD_INPUT, r"mask 0 of image 0.*area", processor, rgb, text, depth, dot)
     processor.config.mask_pooling = "area"
     (weights,) = processor(rgb, text, depth, dot)["region_masks"]
     # 72 x 128 pixels on 32 x 32 cells: a cell is 2.25 x 4 pixels; row 3 lies in cell 1.

@@ -13,11 +13,13 @@ from smolrgpt_core.data import (
     AmbiguityMargins,
     QuestionWithTruth,
     Style,
+    data_set_kinds,
     generate_questions,
 )
+from smolrgpt_core.data.drafts import Draft, fits, spatial_question, write
 from smolrgpt_core.data.facts import SceneFacts
 from smolrgpt_core.data.phrasings import PHRASINGS
-from smolrgpt_core.question import Category, Criterion, Load, read_question
+from smolrgpt_core.question import Category, Choice, Criterion, Load, read_question
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.sim import (
     DEFAULT_INTRINSICS,
@@ -41,7 +43,7 @@ def make_scene(seed: int) -> tuple[SceneTruth, RegionSet]:
     items = [("buffer", id, np.array([x, FLOOR_Y, z])) for id, (x, z) in BUFFERS.items()]
     for label, first, most in (("pallet", 10, 12), ("transporter", 60, 4), ("shelf", 80, 3)):
         for id in range(first, first + int(rng.integers(2, most))):
-            items.append((label, id, np.array([rng.uniform(-6, 6), 1.0, rng.uniform(5, 14)])))
+            items.append((label, id, draw_place(label, rng)))
     rng.shuffle(items)
     seen = [(*item, box) for item in items if (box := project(item[2])) is not None]
     objects = tuple(make_object(label, id, centre, rng) for label, id, centre, _ in seen)
@@ -49,6 +51,14 @@ def make_scene(seed: int) -> tuple[SceneTruth, RegionSet]:
     return SceneTruth(seed, objects, np.array([0.0, -1.0, 0.0])), RegionSet(
         (HEIGHT, WIDTH), regions
     )
+
+
+def draw_place(label: str, rng: np.random.Generator) -> np.ndarray:
+    """Anywhere, but about half of the pallets are in a buffer."""
+    if label == "pallet" and rng.random() < 0.5:
+        x, z = BUFFERS[int(rng.choice(list(BUFFERS)))]
+        return np.array([x, 1.0, z]) + rng.uniform(-1.2, 1.2, 3) * (1, 0, 1)
+    return np.array([rng.uniform(-6, 6), 1.0, rng.uniform(5, 14)])
 
 
 def project(centre: np.ndarray) -> Box | None:
@@ -100,20 +110,38 @@ def test_every_text_reads_back_to_its_roles(style):
     assert set(kinds) == set(KINDS)
 
 
-def test_every_phrasing_is_used_and_there_are_a_dozen_per_category():
-    used = {style: set() for style in Style}
-    categories = {}
-    for style in Style:
-        for _, _, generated in all_questions(style):
-            used[style].add(generated.text)
-            categories[generated.kind] = generated.category
+def test_there_are_a_dozen_phrasings_in_each_category():
+    categories = {item.kind: item.category for _, _, item in all_questions(Style.MASK)}
     per_category = Counter()
     for kind, phrasings in PHRASINGS.items():
         per_category[categories[kind]] += len(phrasings)
-        for phrasing in phrasings:
-            opening = phrasing.split("{")[0]
-            assert any(text.startswith(opening) for text in used[Style.PLAIN]), phrasing
     assert min(per_category[category] for category in Category) >= 12
+
+
+def drafts_of(kind: str) -> list[tuple[RegionSet, Draft]]:
+    found = []
+    for seed in range(150):
+        truth, regions = make_scene(seed)
+        facts = SceneFacts(truth, regions, AmbiguityMargins())
+        draft = KINDS[kind](facts, np.random.default_rng(seed))
+        found += [(regions, draft)] if draft else []
+    return found
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_phrasing_reads_back(kind):
+    drafts = drafts_of(kind)
+    for template in PHRASINGS[kind]:
+        fitting = [(regions, draft) for regions, draft in drafts if fits(draft, template)]
+        assert fitting, template
+        for regions, draft in fitting[:4]:
+            texts = write(draft, template, regions, np.random.default_rng(0))
+            masked, ids = texts[Style.MASK]
+            question = spatial_question(draft, masked, ids)
+            for style, (text, _) in texts.items():
+                placeholders = ids if style is Style.MASK else ()
+                read = read_question(text, regions, draft.category, placeholders)
+                assert replace(read, text=masked) == question, text
 
 
 def test_masked_texts_have_one_id_for_each_placeholder_and_plain_ones_none():
@@ -191,7 +219,8 @@ def true_answer(truth: SceneTruth, question):
             return fitting[0]
         if question.criterion is Criterion.CONTAINING:
             return next(id for id in targets if is_inside(truth[anchor], id))
-        return ranked(truth, targets, question.criterion, anchor)[question.rank - 1]
+        choice = Choice(question.criterion, question.rank, question.anchor_ids and (anchor,))
+        return pick_one(truth, targets, question.target_load, choice)
     target = pick_one(truth, targets, question.target_load, question.target_choice)
     if question.category is Category.DISTANCE:
         return metres(truth, target, anchor)
@@ -314,3 +343,63 @@ def test_unknown_kind_is_refused():
 def test_every_kind_has_phrasings():
     assert set(PHRASINGS) == set(KINDS)
     assert all(len(set(phrasings)) == len(phrasings) for phrasings in PHRASINGS.values())
+
+
+def assert_even(counter: Counter, answers) -> None:
+    """Within four standard deviations of the same share for each answer, and no other answer."""
+    share, total = 1 / len(answers), counter.total()
+    assert set(counter) <= set(answers)
+    shares = [counter[answer] / total for answer in answers]
+    tolerance = 4 * np.sqrt(share * (1 - share) / total)
+    assert shares == pytest.approx([share] * len(answers), abs=tolerance)
+
+
+def test_every_count_is_equally_likely_for_each_number_of_listed_regions():
+    answers = {}
+    for _, _, item in many_questions():
+        if item.category is Category.COUNT:
+            answers.setdefault(len(item.question.target_ids), Counter())[item.value] += 1
+    assert set(answers) >= {2, 3}
+    for listed in (2, 3):
+        assert_even(answers[listed], range(listed + 1))
+
+
+def test_every_place_among_the_choices_is_equally_likely():
+    places = {}
+    for _, _, item in many_questions():
+        if item.category is Category.MCQ:
+            targets = item.question.target_ids
+            place = targets.index(item.region_id)
+            places.setdefault((item.kind, len(targets)), Counter())[place] += 1
+    seen = {key: counter for key, counter in places.items() if counter.total() >= 400}
+    assert len(seen) >= 5
+    for (_, number), counter in seen.items():
+        assert_even(counter, range(number))
+
+
+def test_left_and_right_are_equally_likely_for_each_pair_of_classes():
+    sides = {}
+    for truth, _, item in many_questions():
+        if item.category is Category.LEFT_RIGHT:
+            classes = tuple(truth[id].label for id in item.region_ids)
+            sides.setdefault(classes, Counter())[item.side] += 1
+    seen = [counter for counter in sides.values() if counter.total() >= 150]
+    assert len(seen) >= 5
+    for counter in seen:
+        assert_even(counter, (Side.LEFT, Side.RIGHT))
+
+
+@cache
+def many_questions():
+    found = []
+    for seed in range(400):
+        truth, regions = make_scene(seed)
+        made = generate_questions(
+            truth, regions, np.random.default_rng(seed), kinds=data_set_kinds(), per_kind=4
+        )
+        found += [(truth, regions, item) for item in made]
+    return found
+
+
+def test_questions_that_answer_themselves_are_for_people_only():
+    assert set(KINDS) - set(data_set_kinds()) == {"count_visible", "count_class_inside"}

@@ -1,0 +1,35 @@
+"""How the model answers, in words that need no PyTorch: for parameters and options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DTYPES = ("float32", "bfloat16", "float16")
+ANSWER_STYLES = ("sentence", "short")
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What steers `ModelAnswerer` beside its checkpoint.
+
+    Attributes:
+        device: "auto" (CUDA where there is one, else the CPU), or a device of PyTorch such as
+            "cuda:1".
+        dtype: of weights and computation, one of `DTYPES`.
+        answer_style: "sentence", which the released checkpoints were trained on, or "short", the
+            value only.
+
+    Raises:
+        ValueError: naming the field that is none of its choices.
+    """
+
+    device: str = "auto"
+    dtype: str = "float32"
+    answer_style: str = "sentence"
+
+    def __post_init__(self) -> None:
+        for name, choices in (("dtype", DTYPES), ("answer_style", ANSWER_STYLES)):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
+                )

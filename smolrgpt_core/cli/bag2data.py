@@ -1,0 +1,161 @@
+"""`smolrgpt bag2data`: a robot's recording as a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from smolrgpt_core.cli import options
+from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, parsed, writing
+from smolrgpt_core.data.warehouse_format import SPLITS
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.recordings.motion import MotionConfig
+from smolrgpt_core.recordings.options import RecordingOptions, TopicChoice
+
+if TYPE_CHECKING:
+    from smolrgpt_core.recordings.report import RecordingReport
+
+NOTHING_WRITTEN = 1
+"""Exit status when the recording gives no data set."""
+
+DAMAGED = 3
+"""Exit status when the data set is written, but the recording ends early."""
+
+Bag = Annotated[
+    Path,
+    typer.Argument(help="ROS 2 recording: a folder, or a .db3 or .mcap file.", show_default=False),
+]
+Out = Annotated[Path, typer.Option(help="Folder of the data set; must not exist.")]
+Topic = Annotated[str, typer.Option(help="Topic; by default it is found by its type.")]
+InstancesTopic = Annotated[
+    str, typer.Option(help="Topic of images whose pixel value is a region id, instead of regions.")
+]
+SyncTolerance = Annotated[
+    float,
+    typer.Option(help="Seconds that the stamps of rgb, depth and regions may lie apart.", min=0),
+]
+MinChange = Annotated[
+    float,
+    typer.Option(
+        help="Share of the picture that must differ from the last frame taken; 0 takes all.",
+        min=0,
+        max=1,
+    ),
+]
+Every = Annotated[int, typer.Option(help="Look at one of so many complete frames.", min=1)]
+Limit = Annotated[int, typer.Option(help="Most frames to write; 0 for all.", min=0)]
+Split = Annotated[str, typer.Option(help=f"{', '.join(SPLITS)}: where the whole recording goes.")]
+Questions = Annotated[int, typer.Option(help="At most so many questions for each frame.", min=1)]
+Seed = Annotated[int, typer.Option(help="Of choice and wording of the questions.", min=0)]
+
+
+def bag2data(
+    bag: Bag,
+    out: Out,
+    rgb: Topic = "",
+    depth: Topic = "",
+    camera_info: Topic = "",
+    regions: Topic = "",
+    instances: InstancesTopic = "",
+    labels: options.Labels = "",
+    depth_scale: options.DepthScale = "",
+    sync_tolerance: SyncTolerance = RecordingOptions.sync_tolerance_s,
+    min_change: MinChange = MotionConfig.min_change,
+    every: Every = RecordingOptions.every,
+    limit: Limit = RecordingOptions.limit,
+    split: Split = RecordingOptions.split,
+    questions: Questions = RecordingOptions.questions_per_frame,
+    seed: Seed = RecordingOptions.seed,
+) -> None:
+    """Turn a recording of a robot into a data set; needs no ROS.
+
+    The answers are measured by geometry from the recorded depth: they are not truth.
+
+    The exit status is 0 when all of the recording was read, 1 when nothing was written, 2 for a
+    wrong call, 3 when the recording is damaged and what could be read of it was written.
+    """
+    scale = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
+    id_labels = parsed("--labels", options.parse_labels, labels)
+    try:
+        settings = RecordingOptions(
+            topics=TopicChoice(rgb, depth, camera_info, regions, instances),
+            labels=id_labels or InstanceLabels(),
+            depth_scale=scale or RecordingOptions.depth_scale,
+            sync_tolerance_s=sync_tolerance,
+            motion=MotionConfig(min_change=min_change),
+            every=every,
+            limit=limit,
+            split=split,
+            questions_per_frame=questions,
+            seed=seed,
+        )
+    except SpatialError as error:
+        raise typer.BadParameter(error.message) from error
+    report = _convert(bag, out, settings)
+    print_report(report)
+    if report.damage:
+        typer.echo(f"{bag}: {report.damage}", err=True)
+        raise typer.Exit(DAMAGED)
+
+
+def _convert(bag: Path, out: Path, settings: RecordingOptions) -> RecordingReport:
+    """Convert with a progress bar; every error ends the command."""
+    try:
+        # rosbags is an extra, and takes a second to import.
+        from smolrgpt_core.recordings.dataset import convert_recording
+        from smolrgpt_core.recordings.report import NoFrameError
+    except ModuleNotFoundError as error:
+        if not is_missing("rosbags", error):
+            raise
+        typer.echo(MISSING_ROSBAGS, err=True)
+        raise typer.Exit(NOTHING_WRITTEN) from error
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
+               TimeRemainingColumn())  # fmt: skip
+    try:
+        with Progress(*columns, console=Console(stderr=True)) as bar, writing("--out"):
+            task = bar.add_task("reading stamps", total=None)
+            return convert_recording(
+                bag,
+                out,
+                settings,
+                lambda done, total: bar.update(
+                    task, description="frames", completed=done, total=total
+                ),
+            )
+    except NoFrameError as error:
+        print_report(error.report)
+        typer.echo(f"{bag}: {error.message}", err=True)
+        if error.report.damage:
+            typer.echo(f"{bag}: {error.report.damage}", err=True)
+        raise typer.Exit(NOTHING_WRITTEN) from error
+    except SpatialError as error:
+        typer.echo(error.message, err=True)
+        raise typer.Exit(NOTHING_WRITTEN) from error
+
+
+def print_report(report: RecordingReport) -> None:
+    """What became of the frames, as a table; warnings to standard error."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right")
+    table.add_column(overflow="fold")
+    for name, topic in report.topics.items():
+        table.add_row(name, "", topic)
+    table.add_section()
+    table.add_row("colour images", str(report.images), "")
+    table.add_row("frames written", str(report.frames), "")
+    for reason, count in report.left_out.most_common():
+        table.add_row(f"left out: {reason}", str(count), report.examples.get(reason, ""))
+    table.add_section()
+    for category, count in sorted(report.questions.items()):
+        table.add_row(f"questions: {category}", str(count), "")
+    Console().print(table)
+    for warning in report.warnings:
+        typer.echo(f"warning: {warning}", err=True)

@@ -1,0 +1,216 @@
+"""`smolrgpt simulate`: a data set of questions about simulated warehouses."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from rich.table import Table
+from rich.text import Text
+
+from smolrgpt_core.cli.options import parsed
+from smolrgpt_core.cli.simulated_bag import Storage, drive_through, record
+from smolrgpt_core.data.randomization import Randomization, read_randomization
+from smolrgpt_core.data.simulation import SimulationSettings
+from smolrgpt_core.data.simulation_run import SimulationRun, Summary
+from smolrgpt_core.data.warehouse_format import SPLITS
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.question import Category
+from smolrgpt_core.sim.drive import SimulatedDrive
+
+NOT_MADE = 1
+"""Exit status when the data set is not complete."""
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C."""
+
+DEFAULTS = SimulationSettings(scenes=1)
+"""Where the options have their defaults from."""
+
+GO_ON = "What is finished is kept: the same command goes on where this one stopped."
+
+
+def simulate(
+    out: Annotated[
+        Path | None, typer.Option(help="Folder of the data set; made if needed.", file_okay=False)
+    ] = None,
+    scenes: Annotated[int | None, typer.Option(help="Number of warehouses.", min=1)] = None,
+    seed: Annotated[int, typer.Option(help="Of everything.", min=0)] = DEFAULTS.seed,
+    views: Annotated[int, typer.Option(help="Images of each scene.", min=1)] = DEFAULTS.views,
+    questions: Annotated[
+        int, typer.Option(help="At most so many about each image.", min=1)
+    ] = DEFAULTS.questions,
+    workers: Annotated[
+        int, typer.Option(help="Processes; by default one for each core.", min=1)
+    ] = os.cpu_count() or 1,
+    image_size: Annotated[
+        str,
+        typer.Option(
+            help="Pixels of the images; by default those of the randomization, "
+            f"{DEFAULTS.randomization.camera.width}x{DEFAULTS.randomization.camera.height}.",
+            metavar="WIDTHxHEIGHT",
+        ),
+    ] = "",
+    shares: Annotated[
+        str, typer.Option(help="Of the scenes in train, val and test.", metavar="TRAIN,VAL,TEST")
+    ] = ",".join(f"{share:g}" for share in DEFAULTS.shares),
+    randomization: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file of what varies, as config/randomization.yaml; it names only what it "
+            "changes.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+    folders: Annotated[
+        bool, typer.Option("--folders/--no-folders", help="Write the public layout.")
+    ] = DEFAULTS.folders,
+    shards: Annotated[
+        bool, typer.Option("--shards/--no-shards", help="Write WebDataset tar files.")
+    ] = DEFAULTS.shards,
+    shard_images: Annotated[
+        int, typer.Option(help="Images in each tar file.", min=1)
+    ] = DEFAULTS.shard_images,
+    bag: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write a ROS 2 recording of a drive through one warehouse here, instead of a "
+            "data set; only --seed, --image-size and --randomization matter to it."
+        ),
+    ] = None,
+    bag_frames: Annotated[
+        int, typer.Option(help="Pictures of the recording.", min=1)
+    ] = SimulatedDrive.frame_count,
+    bag_storage: Annotated[
+        Storage, typer.Option(help="File format of the recording.")
+    ] = Storage.SQLITE3,
+) -> None:
+    """Make a data set of questions about simulated warehouses, in the public layout.
+
+    The same options give the same bytes, whatever the number of workers. After a kill, a crash or
+    a full disk the same command goes on where it stopped. The exit status is 0 when the data set
+    is complete, 1 when it is not, 2 for a wrong call, 130 after Ctrl-C.
+    """
+    with _wrong_call():
+        varied = _randomization(randomization, image_size)
+    if bag is not None:
+        if out is not None or scenes is not None:
+            raise typer.BadParameter("--bag comes without --out and --scenes")
+        return record(bag, drive_through(varied, seed, bag_frames), bag_storage)
+    if out is None or scenes is None:
+        raise typer.BadParameter("expected --out and --scenes, or --bag")
+    split_shares = parsed("--shares", parse_shares, shares)
+    with _wrong_call():
+        settings = SimulationSettings(
+            scenes, seed, views, questions, split_shares, folders, shards, shard_images, varied
+        )
+    summary = _make(SimulationRun(settings, out), workers)
+    if summary is None:
+        typer.echo(f"{out} is complete already.")
+    else:
+        Console().print(_table(summary))
+    return None
+
+
+@contextmanager
+def _wrong_call() -> Iterator[None]:
+    """Settings that cannot be used end the command."""
+    try:
+        yield
+    except (SpatialError, ImportError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+
+
+def parse_shares(text: str) -> tuple[float, float, float]:
+    """Three numbers from "0.9,0.05,0.05"."""
+    try:
+        train, val, test = (float(part) for part in text.split(","))
+    except ValueError as error:
+        raise ValueError(f"expected three shares such as 0.9,0.05,0.05, got {text!r}") from error
+    return train, val, test
+
+
+def parse_image_size(text: str) -> tuple[int, int]:
+    """Width and height in pixels from "640x480"."""
+    try:
+        width, height = (int(part) for part in text.lower().split("x"))
+    except ValueError as error:
+        raise ValueError(f"expected a size such as 640x480, got {text!r}") from error
+    return width, height
+
+
+def _randomization(path: Path | None, image_size: str) -> Randomization:
+    varied = read_randomization(path) if path else Randomization()
+    if not image_size:
+        return varied
+    width, height = parsed("--image-size", parse_image_size, image_size)
+    return replace(varied, camera=replace(varied.camera, width=width, height=height))
+
+
+def _make(run: SimulationRun, workers: int) -> Summary | None:
+    """Make what is missing; None when nothing was. Says what went wrong, and how to go on."""
+    try:
+        with run.locked():
+            return None if run.is_complete else _make_with_progress(run, workers)
+    except KeyboardInterrupt as error:
+        typer.echo(f"Stopped. {GO_ON}", err=True)
+        raise typer.Exit(INTERRUPTED) from error
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "Free some space, or choose another disk. " if full else ""
+        typer.echo(f"{error.filename or run.root}: {error.strerror}. {advice}{GO_ON}", err=True)
+        raise typer.Exit(NOT_MADE) from error
+    except (SpatialError, ImportError) as error:
+        typer.echo(str(error), err=True)
+        wrong_call = isinstance(error, SpatialError) and error.status is Status.BAD_INPUT
+        raise typer.Exit(2 if wrong_call else NOT_MADE) from error
+
+
+def _make_with_progress(run: SimulationRun, workers: int) -> Summary:
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn(),
+        TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn(),
+    )  # fmt: skip
+    total, missing = run.settings.scenes, len(run.missing_scenes())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("scenes", total=total, completed=total - missing)
+        for _ in run.make_scenes(workers):
+            progress.advance(task)
+        progress.update(task, description="choosing questions")
+        return run.finish()
+
+
+class _RateColumn(ProgressColumn):
+    """Scenes per second, of late."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.2f}/s" if task.speed else "-/s")
+
+
+def _table(summary: Summary) -> Table:
+    names = [category.name.lower() for category in Category]
+    table = Table("", "images", *names)
+    for split in SPLITS:
+        if split in summary.images:
+            counts = summary.questions[split]
+            table.add_row(split, str(summary.images[split]), *(str(counts[name]) for name in names))
+    return table

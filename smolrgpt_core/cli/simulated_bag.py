@@ -1,0 +1,73 @@
+"""`smolrgpt simulate --bag`: a recording of a simulated camera instead of a data set."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing
+from smolrgpt_core.data.randomization import Randomization
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.sim.drive import SimulatedDrive
+
+NOT_RECORDED = 1
+"""Exit status when the recording cannot be made."""
+
+WRONG_CALL = 2
+"""Exit status when the recording cannot be made as it is asked for."""
+
+
+class Storage(str, Enum):
+    """File formats of recordings."""
+
+    SQLITE3 = "sqlite3"
+    MCAP = "mcap"
+
+
+def drive_through(varied: Randomization, seed: int, frame_count: int) -> SimulatedDrive:
+    """A drive through the warehouse of a seed; camera and disturbance are drawn from it, too."""
+    rng = np.random.default_rng(seed)
+    return SimulatedDrive(
+        seed=seed,
+        frame_count=frame_count,
+        intrinsics=varied.camera.draw(rng),
+        config=varied.warehouse,
+        options=varied.rendering,
+        noise=varied.draw_noise(rng),
+        noise_seed=seed,
+    )
+
+
+def record(bag: Path, drive: SimulatedDrive, storage: Storage) -> None:
+    """Write the recording with a progress bar; every error ends the command."""
+    try:
+        # rosbags is an extra, and takes a second to import.
+        from smolrgpt_core.recordings.simulated_bag import write_simulated_bag
+    except ModuleNotFoundError as error:
+        if not is_missing("rosbags", error):
+            raise
+        typer.echo(MISSING_ROSBAGS, err=True)
+        raise typer.Exit(NOT_RECORDED) from error
+    columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    try:
+        with Progress(*columns, console=Console(stderr=True)) as progress:
+            task = progress.add_task("frames", total=drive.frame_count)
+            write_simulated_bag(
+                bag,
+                drive,
+                storage.value,
+                progress=lambda done, total: progress.update(task, completed=done),
+            )
+    except OSError as error:
+        typer.echo(f"{error.filename or bag}: {error.strerror}", err=True)
+        raise typer.Exit(NOT_RECORDED) from error
+    except (SpatialError, ImportError) as error:
+        typer.echo(str(error), err=True)
+        wrong_call = isinstance(error, SpatialError) and error.status is Status.BAD_INPUT
+        raise typer.Exit(WRONG_CALL if wrong_call else NOT_RECORDED) from error
+    typer.echo(f"{drive.frame_count} frames in {bag}. Play it with: ros2 bag play {bag}")

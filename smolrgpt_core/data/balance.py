@@ -1,0 +1,118 @@
+"""Chooses questions so that the answers of a data set do not follow from the words.
+
+Without choosing, "how far is the shelf" would mean far. A `Balancer` sees candidates frame by frame
+and remembers what it took, so its choice follows from the candidates and their order alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Protocol
+
+from smolrgpt_core.question import Category
+
+BIN_RATIO = 1.2
+"""Distances within this ratio count as the same answer: about what the score takes as right."""
+
+SLACK = 1.25
+"""How much more frequent an answer may be with some words than in its whole category."""
+
+FLOOR = 0.06
+"""An answer may have this share with any words: no more than the best answer of all distances.
+
+Without it, an answer that few words allow (near ones, 0 in a buffer) would die out.
+"""
+
+FREE = 2.0
+"""So many questions with the same words and answer are allowed before shares mean anything."""
+
+WEIGHTS = {"distance": 4, "count_inside": 2, "left_or_right": 2, "nearest": 2, "pickup": 2}
+"""How often a kind is wanted; 1 for all others. These are the questions of the public data set."""
+
+IN_BUFFER = -99
+"""Bin of the distance 0, of an object in the buffer that is asked about."""
+
+
+class Candidate(Protocol):
+    """A question that may be taken; `QuestionWithTruth` is one."""
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def category(self) -> Category: ...
+    @property
+    def wording(self) -> str: ...
+    @property
+    def normalized_answer(self) -> str: ...
+    @property
+    def text(self) -> str: ...
+    @property
+    def region_ids(self) -> tuple[int, ...]: ...
+
+
+def distance_bin(metres: float) -> int:
+    """Number of the bin of a distance; bins are equally wide on a logarithmic scale."""
+    return round(math.log(metres) / math.log(BIN_RATIO)) if metres > 0 else IN_BUFFER
+
+
+def answer_bin(category: Category, normalized_answer: str) -> str:
+    """Answers that a guess cannot tell apart have the same bin."""
+    if category is Category.DISTANCE:
+        return str(distance_bin(float(normalized_answer)))
+    return normalized_answer
+
+
+class Balancer:
+    """Takes questions so that categories, kinds and answers are as even as the candidates allow.
+
+    A distance is taken only if its answer is not more frequent among questions with the same words
+    than among all distances. The answers of the other categories are even by construction.
+    """
+
+    def __init__(self) -> None:
+        self._categories: Counter[Category] = Counter()
+        self._kinds: Counter[str] = Counter()
+        self._distances: Counter[str] = Counter()
+        self._distances_by_wording: defaultdict[str, Counter[str]] = defaultdict(Counter)
+
+    def choose(self, candidates: Sequence[Candidate], count: int) -> list[int]:
+        """Positions of at most `count` different questions about one frame, in order of choice."""
+        waiting = {
+            (item.text, item.region_ids): index for index, item in reversed([*enumerate(candidates)])
+        }
+        left = sorted(waiting.values())
+        taken: list[int] = []
+        while left and len(taken) < count:
+            best = min(left, key=lambda index: (*self._preference(candidates[index]), index))
+            left.remove(best)
+            if self._is_even(candidates[best]):
+                self._take(candidates[best])
+                taken.append(best)
+        return taken
+
+    def _preference(self, item: Candidate) -> tuple[int, float, int]:
+        """What there is least of comes first: category, kind, distance."""
+        answer = answer_bin(item.category, item.normalized_answer)
+        return (
+            self._categories[item.category],
+            self._kinds[item.kind] / WEIGHTS.get(item.kind, 1),
+            self._distances[answer] if item.category is Category.DISTANCE else 0,
+        )
+
+    def _is_even(self, item: Candidate) -> bool:
+        if item.category is not Category.DISTANCE:
+            return True
+        answer = answer_bin(item.category, item.normalized_answer)
+        same_words = self._distances_by_wording[item.wording]
+        share = (self._distances[answer] + 1) / (self._distances.total() + 1)
+        return same_words[answer] < FREE + SLACK * max(share, FLOOR) * same_words.total()
+
+    def _take(self, item: Candidate) -> None:
+        self._categories[item.category] += 1
+        self._kinds[item.kind] += 1
+        if item.category is Category.DISTANCE:
+            answer = answer_bin(item.category, item.normalized_answer)
+            self._distances[answer] += 1
+            self._distances_by_wording[item.wording][answer] += 1

@@ -1,0 +1,190 @@
+"""Checks one image of a data set with its depth, its camera and every question about it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smolrgpt_core.data.check_answer import check_answer
+from smolrgpt_core.data.problems import Problem, ProblemKind
+from smolrgpt_core.data.samples import DepthFile, ImageFile
+from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.files import METRES_PER_UNIT, read_bytes
+from smolrgpt_core.frame import check_depth_unit, clean_depth
+from smolrgpt_core.question import MASK
+from smolrgpt_core.regions import rle_run_lengths
+
+ImageSize = tuple[int, int]
+"""Height and width in pixels."""
+
+
+@dataclass(frozen=True)
+class ImageTask:
+    """What one process checks at a time.
+
+    Attributes:
+        folder: the split.
+        entries: of `SPLIT.json` about one image, each with its number in the file.
+        cameras: the entry of the image in `cameras.json`, if there is one; None: no such file.
+    """
+
+    folder: SplitFolder
+    entries: Sequence[tuple[int, Any]]
+    cameras: Mapping[str, CameraRecord] | None
+
+
+@dataclass(frozen=True)
+class ImageFindings:
+    """What is known of an image after its check.
+
+    Attributes:
+        problems: what is wrong.
+        image: file name; empty if no record could be read.
+        content_hash: of the image file; empty if it cannot be read.
+        ids: of the records that could be read, and their places.
+    """
+
+    problems: tuple[Problem, ...]
+    image: str = ""
+    content_hash: str = ""
+    ids: tuple[tuple[str, str], ...] = ()
+
+
+def check_image(task: ImageTask) -> ImageFindings:
+    """Check an image and everything that belongs to it."""
+    problems: list[Problem] = []
+    records = _read_records(task, problems)
+    if not records:
+        return ImageFindings(tuple(problems))
+    image = next(iter(records.values())).image
+    size, content_hash = _check_colour(task.folder, image, problems)
+    if task.cameras is not None:
+        problems += _check_camera(task.folder, image, task.cameras.get(image), size)
+    problems += _check_depth(task, image, size)
+    decoded: dict[str, tuple[ProblemKind, str] | None] = {}
+    for place, record in records.items():
+        problems += _check_masks(record, place, size, decoded)
+        problems += check_answer(record, place, answer_expected=task.folder.split != "test")
+    ids = tuple((record.id, place) for place, record in records.items())
+    return ImageFindings(tuple(problems), image, content_hash, ids)
+
+
+def _read_records(task: ImageTask, problems: list[Problem]) -> dict[str, WarehouseRecord]:
+    """The records that can be read, by their place."""
+    records = {}
+    for number, entry in task.entries:
+        place = f"{task.folder.records_path}: record {number}"
+        try:
+            record = WarehouseRecord.from_json(entry)
+        except SpatialError as error:
+            problems.append(Problem(ProblemKind.BROKEN_RECORD, place, str(error)))
+            continue
+        records[f"{place} ({record.id})"] = record
+    return records
+
+
+def _check_colour(
+    folder: SplitFolder, image: str, problems: list[Problem]
+) -> tuple[ImageSize | None, str]:
+    """Size of the image, None if it cannot be decoded; hash of its file."""
+    place, content_hash = image, ""
+    try:
+        path = folder.image_path(image)
+        place = str(path)
+        content = read_bytes(path)
+        content_hash = hashlib.blake2b(content, digest_size=16).hexdigest()
+        height, width = ImageFile(path, content).read().shape[:2]
+    except SpatialError as error:
+        problems.append(Problem(ProblemKind.IMAGE, place, _without_place(error, place)))
+        return None, content_hash
+    return (height, width), content_hash
+
+
+def _check_camera(
+    folder: SplitFolder, image: str, camera: CameraRecord | None, size: ImageSize | None
+) -> Iterator[Problem]:
+    place = f"{folder.cameras_path}: {image}"
+    if camera is None:
+        yield Problem(ProblemKind.CAMERA_MISSING, place, "expected a calibration, found none")
+        return
+    calibrated = (camera.intrinsics.height, camera.intrinsics.width)
+    if size is not None and calibrated != size:
+        yield Problem(
+            ProblemKind.CAMERA_SIZE,
+            place,
+            f"expected (height, width) {size} as the image, found {calibrated}",
+        )
+
+
+def _check_depth(task: ImageTask, image: str, size: ImageSize | None) -> Iterator[Problem]:
+    place = image
+    try:
+        path = task.folder.depth_path(image)
+        place = str(path)
+        levels = DepthFile(path).read()
+    except SpatialError as error:
+        yield Problem(ProblemKind.DEPTH, place, _without_place(error, place))
+        return
+    if size is not None and levels.shape != size:
+        yield Problem(
+            ProblemKind.DEPTH_SIZE,
+            place,
+            f"expected (height, width) {size} as the image, found {levels.shape}",
+        )
+    if not levels.any():
+        yield Problem(ProblemKind.DEPTH_EMPTY, place, "expected depth, found only zeros")
+    elif levels.dtype == np.uint16:
+        camera = (task.cameras or {}).get(image)
+        scale = camera.depth_scale if camera else METRES_PER_UNIT["uint16"]
+        try:
+            check_depth_unit(clean_depth(levels * scale))
+        except SpatialError as error:
+            yield Problem(ProblemKind.DEPTH_UNIT, place, f"{error} (scale {scale:g} m per unit)")
+
+
+def _check_masks(
+    record: WarehouseRecord,
+    place: str,
+    size: ImageSize | None,
+    decoded: dict[str, tuple[ProblemKind, str] | None],
+) -> Iterator[Problem]:
+    """`decoded` keeps what is known of masks that several questions share."""
+    placeholders = sum(turn.text.count(MASK) for turn in record.conversations)
+    if placeholders != len(record.rle):
+        yield Problem(
+            ProblemKind.MASK_COUNT,
+            place,
+            f"expected one mask for each {MASK}, found {placeholders} {MASK} and "
+            f"{len(record.rle)} masks",
+        )
+    for index, rle in enumerate(record.rle):
+        key = str(rle)
+        if key not in decoded:
+            decoded[key] = _mask_problem(rle, size)
+        found = decoded[key]
+        if found is not None:
+            yield Problem(found[0], f"{place}, mask {index}", found[1])
+
+
+def _mask_problem(rle: Mapping[str, Any], size: ImageSize | None) -> tuple[ProblemKind, str] | None:
+    try:
+        mask_size, runs = rle_run_lengths(rle)
+    except SpatialError as error:
+        return ProblemKind.MASK_BROKEN, str(error)
+    if size is not None and mask_size != size:
+        found = f"expected (height, width) {size} as the image, found {mask_size}"
+        return ProblemKind.MASK_SIZE, found
+    if not runs[1::2].any():
+        return ProblemKind.MASK_EMPTY, "expected at least one pixel, found none"
+    return None
+
+
+def _without_place(error: SpatialError, place: str) -> str:
+    """The message without the name of the file, which stands beside it."""
+    return str(error).removeprefix(f"{Path(place)}: ")

@@ -1,0 +1,313 @@
+"""A contact sheet of a data set, for the eye: pictures with masks, question and answer.
+
+Shows what the files say. A question whose files are broken gets a tile that says so.
+"""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from string import Template
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.canvas import (
+    DARK,
+    FONT,
+    GREEN,
+    GREY,
+    RED,
+    WHITE,
+    Canvas,
+    Colour,
+    Lettering,
+    text_size,
+    wrap,
+)
+from smolrgpt_core.data.readers.config import DatasetConfig
+from smolrgpt_core.data.readers.warehouse import open_layout
+from smolrgpt_core.data.samples import MODEL, Conversation, Sample
+from smolrgpt_core.data.warehouse_format import find_splits
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.files import encode_image, file_error, write_file, write_image
+from smolrgpt_core.question import MASK
+from smolrgpt_core.regions import Region
+from smolrgpt_core.report import PAGE, STYLE
+
+MASK_COLOURS: tuple[Colour, ...] = (
+    (251, 160, 38), (64, 190, 255), (244, 96, 160), (163, 230, 53),
+    (172, 140, 250), (45, 212, 191), (253, 224, 71), (252, 129, 110),
+)  # fmt: skip
+"""Of the regions of a question, in order, and from the start again."""
+
+TILE_WIDTH = 480
+"""Of a picture on the sheet, in pixels."""
+
+BACKGROUND: Colour = (44, 47, 56)
+DRAWN_PER_TILE = 8
+"""Questions that are looked at for each tile, so that every category is among them."""
+
+GAP = 16
+CAPTION_TEXT = 0.46
+NAME_TEXT = 0.5
+MAX_LINES = 5
+"""Of the question and of the answer each."""
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """One question on the sheet.
+
+    Attributes:
+        title: category, and where the record is.
+        question: each `<mask>` written as the answer calls it.
+        answer: free form and normalised; empty if the data set has none.
+        picture: image with masks beside its depth, uint8 (H, W, 3) RGB; None if broken.
+        problem: what is broken; empty if nothing is.
+    """
+
+    title: str
+    question: str
+    answer: str
+    picture: NDArray[np.uint8] | None
+    problem: str = ""
+
+
+def choose_tiles(root: Path, split: str, count: int, seed: int) -> list[Tile]:
+    """Tiles of questions drawn by chance, the categories in turn.
+
+    Args:
+        root: folder of the data set.
+        split: its split; empty: the first that there is.
+        count: how many; fewer if there are not so many questions.
+        seed: of the choice.
+
+    Raises:
+        SpatialError: BAD_INPUT when there are no questions to show.
+    """
+    split = split or find_splits(root)[0].split
+    dataset = open_layout(DatasetConfig("warehouse", root, split))
+    drawn: dict[str, list[Sample | SpatialError]] = defaultdict(list)
+    order = np.random.default_rng(seed).permutation(len(dataset))
+    for index in order[: DRAWN_PER_TILE * count].tolist():
+        try:
+            sample = dataset[index]
+            drawn[sample.conversations[0].category].append(sample)
+        except SpatialError as error:
+            drawn["broken"].append(error)
+    queues = [drawn[category] for category in sorted(drawn)]
+    in_turn = (queue[turn] for turn in range(count) for queue in queues if turn < len(queue))
+    return [_tile(sample) for sample in itertools.islice(in_turn, count)]
+
+
+def write_contact_sheet(tiles: Sequence[Tile], path: Path, columns: int) -> None:
+    """Write all tiles as one picture.
+
+    Args:
+        tiles: at least one.
+        path: where to write; an image format by its suffix.
+        columns: tiles side by side.
+    """
+    drawn = [_draw_tile(tile) for tile in tiles]
+    rows = [
+        _row(drawn[start : start + columns], columns) for start in range(0, len(drawn), columns)
+    ]
+    write_image(path, np.vstack([*rows, _blank(GAP, rows[0].shape[1])]))
+
+
+def write_index(tiles: Sequence[Tile], path: Path, root: Path) -> None:
+    """Write all tiles as one HTML file that needs no other file.
+
+    Args:
+        tiles: what to show.
+        path: where to write.
+        root: folder of the data set, for the title.
+    """
+    page = PAGE.substitute(
+        title=escape(f"Data set {root.name}"),
+        subtitle=escape(f"{len(tiles)} questions drawn by chance from {root}"),
+        style=STYLE + INDEX_STYLE,
+        tiles="",
+        overview="",
+        cards="".join(_card(tile) for tile in tiles),
+    )
+    write_file(path, page.encode())
+
+
+def _tile(drawn: Sample | SpatialError) -> Tile:
+    if isinstance(drawn, SpatialError):
+        return Tile("broken record", "", "", None, str(drawn))
+    conversation = drawn.conversations[0]
+    words = {
+        "title": f"{conversation.category or 'no category'} · {drawn.image.path.name}"
+        f" · {conversation.id}",
+        "question": _named(conversation),
+        "answer": _answer(conversation),
+    }
+    try:
+        return Tile(**words, picture=_picture(drawn, conversation))
+    except SpatialError as error:
+        return Tile(**words, picture=None, problem=str(error))
+
+
+def _named(conversation: Conversation) -> str:
+    """The questions on one line, with the names of regions that the answers use."""
+    text = " ".join(turn.text for turn in conversation.turns if turn.speaker != MODEL)
+    numbers = itertools.count()
+    return re.sub(MASK, lambda _: f"[Region {next(numbers)}]", " ".join(text.split()))
+
+
+def _answer(conversation: Conversation) -> str:
+    said = " ".join(turn.text for turn in conversation.turns if turn.speaker == MODEL)
+    normalised = conversation.normalized_answer
+    return f"{said} = {normalised}" if said and normalised else said or normalised
+
+
+def _picture(sample: Sample, conversation: Conversation) -> NDArray[np.uint8]:
+    """Image with masks, and beside it the depth with the outlines, at the width of a tile."""
+    rgb = sample.image.read()
+    masks = sample.masks(conversation)
+    for index, mask in enumerate(masks):
+        if mask.shape != rgb.shape[:2]:
+            raise file_error(
+                sample.image.path,
+                f"mask {index} is for (height, width) {mask.shape}, the image has {rgb.shape[:2]}",
+            )
+    scale = TILE_WIDTH / rgb.shape[1]
+    size = (TILE_WIDTH, max(1, round(rgb.shape[0] * scale)))
+    regions = [
+        Region.from_bitmap(index, "region", _resized_mask(mask, size))
+        for index, mask in enumerate(masks)
+    ]
+    views = [_with_regions(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), regions, tint=0.35)]
+    if sample.depth is not None:
+        depth = cv2.resize(
+            _depth_colours(sample.depth.read()), size, interpolation=cv2.INTER_NEAREST
+        )
+        views.append(_with_regions(depth, regions, tint=0.0))
+    return np.hstack(views)
+
+
+def _resized_mask(mask: NDArray[np.bool_], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """At another size; what is too small to be seen stays a pixel."""
+    covered = cv2.resize(mask.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    return np.asarray(covered >= min(0.5, float(covered.max())) if mask.any() else covered > 0)
+
+
+def _with_regions(
+    image: NDArray[np.uint8], regions: Sequence[Region], tint: float
+) -> NDArray[np.uint8]:
+    canvas = Canvas(image)
+    for region in regions:
+        canvas.tint(region, tint, _colour(region.id))
+    for region in regions:
+        canvas.outline(region, 2.0, _colour(region.id))
+    for region in regions:
+        canvas.name(region, Lettering(NAME_TEXT, _colour(region.id), DARK))
+    return canvas.image
+
+
+def _colour(index: int) -> Colour:
+    return MASK_COLOURS[index % len(MASK_COLOURS)]
+
+
+def _depth_colours(levels: NDArray) -> NDArray[np.uint8]:
+    """Near is bright, far is dark, no reading is black; from the 2nd to the 98th percentile."""
+    readings = levels[levels > 0]
+    near, far = np.percentile(readings, (2, 98)) if readings.size else (0, 1)
+    shares = np.clip((far - levels.astype(np.float32)) / max(far - near, 1), 0, 1)
+    colours = cv2.applyColorMap((shares * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    colours[levels == 0] = 0
+    return np.asarray(cv2.cvtColor(colours, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+
+
+def _draw_tile(tile: Tile) -> NDArray[np.uint8]:
+    """Picture with its caption below; uint8 (H, 2 * TILE_WIDTH, 3) RGB."""
+    width = 2 * TILE_WIDTH
+    picture = _blank(0, width) if tile.picture is None else tile.picture
+    missing = _blank(picture.shape[0], width - picture.shape[1])
+    lines = [
+        (line, colour)
+        for text, colour in (
+            (tile.title, GREY), (tile.question, WHITE), (tile.answer, GREEN), (tile.problem, RED),
+        )
+        for line in wrap(text, CAPTION_TEXT, width - 2 * GAP, MAX_LINES)
+    ]  # fmt: skip
+    return np.vstack([np.hstack([picture, missing]), _text_strip(lines, width)])
+
+
+def _text_strip(lines: Sequence[tuple[str, Colour]], width: int) -> NDArray[np.uint8]:
+    capitals = text_size("H", CAPTION_TEXT)[1]
+    pitch = round(capitals * 2.1)
+    strip = np.full((len(lines) * pitch + GAP, width, 3), DARK, np.uint8)
+    for number, (line, colour) in enumerate(lines):
+        baseline = GAP // 2 + number * pitch + round(capitals * 1.5)
+        cv2.putText(strip, line, (GAP, baseline), FONT, CAPTION_TEXT, colour, 1, cv2.LINE_AA)
+    return strip
+
+
+def _row(tiles: Sequence[NDArray[np.uint8]], columns: int) -> NDArray[np.uint8]:
+    """Tiles side by side, with a gap before each and above all."""
+    height = max(tile.shape[0] for tile in tiles)
+    width = tiles[0].shape[1]
+    parts = [_blank(height, GAP)]
+    for number in range(columns):
+        tile = tiles[number] if number < len(tiles) else _blank(0, width)
+        below = _blank(height - tile.shape[0], width)
+        parts += [np.vstack([tile, below]), _blank(height, GAP)]
+    row = np.hstack(parts)
+    return np.vstack([_blank(GAP, row.shape[1]), row])
+
+
+def _blank(height: int, width: int) -> NDArray[np.uint8]:
+    return np.full((height, width, 3), BACKGROUND, np.uint8)
+
+
+def _card(tile: Tile) -> str:
+    picture = ""
+    if tile.picture is not None:
+        data = base64.b64encode(encode_image(tile.picture, ".jpg")).decode("ascii")
+        picture = f'<img src="data:image/jpeg;base64,{data}" alt="{escape(tile.question)}">'
+    answer = f"<dt>Answer</dt><dd>{_coloured(tile.answer)}</dd>" if tile.answer else ""
+    problem = f"<dt>Broken</dt><dd>{escape(tile.problem)}</dd>" if tile.problem else ""
+    labels = "".join(f"<span>{escape(label)}</span>" for label in tile.title.split(" · "))
+    return CARD.substitute(
+        picture=picture, labels=labels, question=_coloured(tile.question), facts=answer + problem
+    )
+
+
+def _coloured(text: str) -> str:
+    """HTML of a text, each region in the colour of its mask."""
+
+    def chip(found: re.Match[str]) -> str:
+        red, green, blue = _colour(int(found[1]))
+        return f'<mark style="background: rgb({red} {green} {blue})">{found[0]}</mark>'
+
+    return re.sub(r"\[Region (\d+)\]", chip, escape(text))
+
+
+CARD = Template("""
+<article>
+$picture
+<div class="body">
+<p class="labels">$labels</p>
+<h2>$question</h2>
+<dl>$facts</dl>
+</div>
+</article>
+""")
+
+INDEX_STYLE = """
+body { max-width: 1900px; }
+main { grid-template-columns: repeat(auto-fill, minmax(min(100%, 720px), 1fr)); }
+.tiles:empty, .overview:empty { display: none; }
+mark { padding: 0 0.25rem; border-radius: 4px; color: #181a20; }
+"""

@@ -1,0 +1,164 @@
+"""How well the questions of a data set can be answered without looking: from their words alone.
+
+Guesses are learned from some records and scored on others, as the challenge scores answers. Nothing
+here is a model; what counts is that no guess beats chance by more than chance.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from bisect import bisect_right
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from smolrgpt_core.data.balance import answer_bin
+from smolrgpt_core.data.warehouse_format import WarehouseRecord
+from smolrgpt_core.question import MASK, Category, read_question
+from smolrgpt_core.regions import Box, Region, RegionSet
+
+TOLERANCE = 0.1
+"""Relative error up to which a distance is right."""
+
+ENOUGH = 20
+"""A text that was seen less often is not trusted to tell its answer."""
+
+PRIOR = 10.0
+"""With so many records of an answer, its words count as much as those of all answers."""
+
+Guess = Callable[[WarehouseRecord], str]
+
+
+@dataclass(frozen=True)
+class GuessScores:
+    """Shares of right guesses in one category.
+
+    Attributes:
+        questions: number of records that were scored.
+        chance: what a guess can expect that knows the possible answers, and nothing else; of a
+            distance the same as `constant`.
+        constant: the best single answer of the category.
+        same_text: the best single answer to questions with the same text, which fixes phrasing,
+            labels and number of regions.
+        words: naive Bayes over words, pairs of words and the number of regions.
+    """
+
+    questions: int
+    chance: float
+    constant: float
+    same_text: float
+    words: float
+
+
+def measure_guesses(
+    known: Sequence[WarehouseRecord], asked: Sequence[WarehouseRecord]
+) -> dict[str, GuessScores]:
+    """Scores by category of guesses that were learned from `known` on the questions `asked`."""
+    scores = {}
+    for category in Category:
+        name = category.name.lower()
+        lessons = [record for record in known if record.category == name]
+        test = [record for record in asked if record.category == name]
+        if lessons and test:
+            scores[name] = _measure(category, lessons, test)
+    return scores
+
+
+def _measure(
+    category: Category, lessons: list[WarehouseRecord], test: list[WarehouseRecord]
+) -> GuessScores:
+    answers = [record.normalized_answer for record in lessons]
+    constant = best_answer(category, answers)
+    texts: defaultdict[str, list[str]] = defaultdict(list)
+    for record in lessons:
+        texts[record.question].append(record.normalized_answer)
+    best = {
+        text: best_answer(category, seen) for text, seen in texts.items() if len(seen) >= ENOUGH
+    }
+    always = _share(category, test, lambda _: constant)
+    chances = [1 / _possible_answers(category, record) for record in test]
+    return GuessScores(
+        questions=len(test),
+        chance=always if category is Category.DISTANCE else sum(chances) / len(chances),
+        constant=always,
+        same_text=_share(category, test, lambda item: best.get(item.question, constant)),
+        words=_share(category, test, _naive_bayes(category, lessons)),
+    )
+
+
+def is_right(category: Category, guess: str, answer: str) -> bool:
+    """Whether a normalised answer counts as right."""
+    if category is not Category.DISTANCE:
+        return guess == answer
+    return abs(float(guess) - float(answer)) <= TOLERANCE * float(answer)
+
+
+def best_answer(category: Category, answers: Sequence[str]) -> str:
+    """The single answer that is right most often."""
+    if category is not Category.DISTANCE:
+        return min(Counter(answers).items(), key=lambda item: (-item[1], item[0]))[0]
+    metres = sorted(map(float, answers))
+    # Just below the largest guess for which the smallest of the answers is right.
+    guesses = [low * (1 + 0.999 * TOLERANCE) for low in metres]
+    right = [
+        bisect_right(metres, guess / (1 - TOLERANCE)) - first for first, guess in enumerate(guesses)
+    ]
+    return f"{guesses[right.index(max(right))]:.6f}"
+
+
+def _share(category: Category, test: Sequence[WarehouseRecord], guess: Guess) -> float:
+    right = [is_right(category, guess(item), item.normalized_answer) for item in test]
+    return sum(right) / len(right)
+
+
+def _possible_answers(category: Category, record: WarehouseRecord) -> int:
+    """The number of answers that the words allow."""
+    if category is Category.LEFT_RIGHT:
+        return 2
+    listed = len(_read_targets(category, record.question))
+    return listed + 1 if category is Category.COUNT else listed
+
+
+def _read_targets(category: Category, text: str) -> tuple[int, ...]:
+    """What is counted or chosen from, with regions that have no label: the nouns say enough."""
+    ids = tuple(range(1, text.count(MASK) + 1))
+    regions = tuple(Region.from_box(id, "", Box(0, 0, 1, 1)) for id in ids)
+    return read_question(text, RegionSet((1, 1), regions), category, ids).target_ids
+
+
+def _features(record: WarehouseRecord) -> list[str]:
+    words = re.findall(r"[a-z]+|<mask>", record.question.lower())
+    pairs = [f"{first} {second}" for first, second in pairwise(words)]
+    return [*dict.fromkeys([*words, *pairs]), f"regions: {words.count(MASK)}"]
+
+
+def _naive_bayes(category: Category, lessons: Sequence[WarehouseRecord]) -> Guess:
+    """A guess from single words and pairs of words; distances by bins."""
+    by_answer: defaultdict[str, list[WarehouseRecord]] = defaultdict(list)
+    for record in lessons:
+        by_answer[answer_bin(category, record.normalized_answer)].append(record)
+    best = {
+        answer: best_answer(category, [record.normalized_answer for record in records])
+        for answer, records in by_answer.items()
+    }
+    counts = {
+        answer: Counter(feature for record in records for feature in _features(record))
+        for answer, records in by_answer.items()
+    }
+    everywhere = sum(counts.values(), Counter())
+
+    def guess(record: WarehouseRecord) -> str:
+        features = [feature for feature in _features(record) if feature in everywhere]
+
+        def log_likelihood(answer: str) -> float:
+            total = len(by_answer[answer])
+            evidence = (
+                math.log(counts[answer][f] + PRIOR * everywhere[f] / len(lessons)) for f in features
+            )
+            return math.log(total) + sum(evidence) - len(features) * math.log(total + PRIOR)
+
+        return best[max(by_answer, key=log_likelihood)]
+
+    return guess

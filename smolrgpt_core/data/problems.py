@@ -1,0 +1,137 @@
+"""What can be wrong with a data set, and the report of what is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+DEFAULT_EXAMPLES = 5
+"""Problems of each kind that a report shows."""
+
+
+class ProblemKind(Enum):
+    """Kinds of problems; the value is the name in the JSON report."""
+
+    BROKEN_FILE = "broken_file"
+    BROKEN_RECORD = "broken_record"
+    DUPLICATE_ID = "duplicate_id"
+    IMAGE = "image"
+    DEPTH = "depth"
+    DEPTH_SIZE = "depth_size"
+    DEPTH_UNIT = "depth_unit"
+    DEPTH_EMPTY = "depth_empty"
+    CAMERA_MISSING = "camera_missing"
+    CAMERA_SIZE = "camera_size"
+    MASK_BROKEN = "mask_broken"
+    MASK_SIZE = "mask_size"
+    MASK_EMPTY = "mask_empty"
+    MASK_COUNT = "mask_count"
+    CATEGORY = "category"
+    ANSWER_MISSING = "answer_missing"
+    ANSWER_UNREADABLE = "answer_unreadable"
+    ANSWER_DISAGREES = "answer_disagrees"
+    SHARED_SCENE = "shared_scene"
+    SHARED_IMAGE = "shared_image"
+
+    @property
+    def title(self) -> str:
+        """In words."""
+        return _TITLES[self]
+
+
+_TITLES = {
+    ProblemKind.BROKEN_FILE: "JSON file missing, cut off or broken",
+    ProblemKind.BROKEN_RECORD: "record with a field missing or of another type",
+    ProblemKind.DUPLICATE_ID: "id more than once",
+    ProblemKind.IMAGE: "image missing or not decodable",
+    ProblemKind.DEPTH: "depth image missing or not decodable",
+    ProblemKind.DEPTH_SIZE: "depth of another size than its image",
+    ProblemKind.DEPTH_UNIT: "implausible depth: wrong unit",
+    ProblemKind.DEPTH_EMPTY: "depth without a single reading",
+    ProblemKind.CAMERA_MISSING: "image without an entry in cameras.json",
+    ProblemKind.CAMERA_SIZE: "camera for another size than its image",
+    ProblemKind.MASK_BROKEN: "mask not decodable",
+    ProblemKind.MASK_SIZE: "mask of another size than its image",
+    ProblemKind.MASK_EMPTY: "empty mask",
+    ProblemKind.MASK_COUNT: "masks do not match the <mask> of the question",
+    ProblemKind.CATEGORY: "unknown category",
+    ProblemKind.ANSWER_MISSING: "answer missing",
+    ProblemKind.ANSWER_UNREADABLE: "answer not readable",
+    ProblemKind.ANSWER_DISAGREES: "normalised and free-form answer disagree",
+    ProblemKind.SHARED_SCENE: "scene in two splits",
+    ProblemKind.SHARED_IMAGE: "same image in two splits",
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong.
+
+    Attributes:
+        kind: what.
+        place: file, and record where there is one.
+        message: what was expected and what was found.
+    """
+
+    kind: ProblemKind
+    place: str
+    message: str
+
+
+@dataclass
+class CheckReport:
+    """What was checked and what is wrong.
+
+    Attributes:
+        root: folder of the data set.
+        examples_kept: of each kind of problem.
+        images: checked, by split.
+        questions: checked, by split.
+        counts: how many problems of each kind.
+        examples: the first problems of each kind.
+    """
+
+    root: Path
+    examples_kept: int
+    images: dict[str, int] = field(default_factory=dict)
+    questions: dict[str, int] = field(default_factory=dict)
+    counts: Counter[ProblemKind] = field(default_factory=Counter)
+    examples: dict[ProblemKind, list[Problem]] = field(default_factory=dict)
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing is wrong."""
+        return not self.counts
+
+    def add(self, problems: Iterable[Problem]) -> None:
+        """Count problems; keep the first of each kind."""
+        for problem in problems:
+            self.counts[problem.kind] += 1
+            kept = self.examples.setdefault(problem.kind, [])
+            if len(kept) < self.examples_kept:
+                kept.append(problem)
+
+    def to_json(self) -> Mapping[str, Any]:
+        """For programs: problems by the value of their kind."""
+        return {
+            "root": str(self.root),
+            "clean": self.clean,
+            "images": self.images,
+            "questions": self.questions,
+            "problems": {
+                kind.value: {
+                    "title": kind.title,
+                    "count": self.counts[kind],
+                    "examples": [
+                        {"place": problem.place, "message": problem.message}
+                        for problem in self.examples[kind]
+                    ],
+                }
+                for kind in ProblemKind
+                if kind in self.counts
+            },
+        }

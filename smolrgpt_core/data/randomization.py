@@ -1,0 +1,185 @@
+"""What varies between the scenes of a simulated data set, and its YAML file.
+
+Every value has its default here, in the dataclasses; a YAML file names only what it changes.
+`config/randomization.yaml` shows all defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smolrgpt_core.data.facts import AmbiguityMargins
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.files import file_error
+from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.sim.config import RenderOptions, WarehouseConfig
+from smolrgpt_core.sim.noise import SensorNoise
+
+MISSING_YAML = (
+    "a file of randomization needs PyYAML, which is not installed; install it with: "
+    "pip install smolrgpt[data]"
+)
+
+_STRENGTHS = (
+    "depth_noise_per_m", "dropout_share", "dropout_blobs", "flying_share", "edge_dropout_share",
+    "exposure_deviation", "white_balance_deviation", "colour_noise",
+)  # fmt: skip
+"""Fields of `SensorNoise` that say how strong a disturbance is, not what kind of camera it is."""
+
+
+@dataclass(frozen=True)
+class CameraRandomization:
+    """The pinhole camera of a scene; square pixels, principal point in the middle.
+
+    Attributes:
+        width, height: image size in pixels.
+        vertical_fov_deg: range (lowest, highest) of the vertical field of view.
+
+    Raises:
+        SpatialError: BAD_INPUT, naming the field that is wrong.
+    """
+
+    width: int = 640
+    height: int = 480
+    vertical_fov_deg: tuple[float, float] = (45.0, 65.0)
+
+    def __post_init__(self) -> None:
+        for name in ("width", "height"):
+            size = getattr(self, name)
+            if not 32 <= size <= 4096:
+                raise _bad(f"CameraRandomization.{name} must lie within 32 to 4096, got {size!r}")
+        _check_range("CameraRandomization.vertical_fov_deg", self.vertical_fov_deg, 20.0, 110.0)
+
+    def draw(self, rng: np.random.Generator) -> CameraIntrinsics:
+        """The camera of one scene."""
+        angle = float(rng.uniform(*self.vertical_fov_deg))
+        return CameraIntrinsics.from_vertical_fov(self.width, self.height, angle)
+
+
+@dataclass(frozen=True)
+class Randomization:
+    """All ranges of a simulated data set.
+
+    Attributes:
+        warehouse: ranges of the scenes.
+        camera: ranges of the camera.
+        rendering: quality of the pictures; the same for all scenes.
+        noise: disturbances of a frame at full strength.
+        noise_share: frames that are disturbed at all.
+        noise_strength: range of the factor on the strengths of `noise`, drawn for each frame.
+        margins: which questions are too close to call.
+
+    Raises:
+        SpatialError: BAD_INPUT, naming the field that is wrong.
+    """
+
+    warehouse: WarehouseConfig = field(default_factory=WarehouseConfig)
+    camera: CameraRandomization = field(default_factory=CameraRandomization)
+    rendering: RenderOptions = field(
+        default_factory=lambda: RenderOptions(shadow_pixels=2048, supersampling=1)
+    )
+    noise: SensorNoise = field(default_factory=SensorNoise)
+    noise_share: float = 0.8
+    noise_strength: tuple[float, float] = (0.2, 1.0)
+    margins: AmbiguityMargins = field(default_factory=AmbiguityMargins)
+
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.noise_share <= 1.0:
+            raise _bad(f"noise_share must be a share from 0 to 1, got {self.noise_share!r}")
+        _check_range("noise_strength", self.noise_strength, 0.0, 1.0)
+
+    def draw_noise(self, rng: np.random.Generator) -> SensorNoise | None:
+        """The disturbance of one frame, None for none."""
+        if rng.random() >= self.noise_share:
+            return None
+        factor = float(rng.uniform(*self.noise_strength))
+        return replace(
+            self.noise, **{name: factor * getattr(self.noise, name) for name in _STRENGTHS}
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as a YAML or JSON file has them."""
+        return _plain(asdict(self))
+
+    @classmethod
+    def from_dict(cls, entries: Any) -> Randomization:
+        """Defaults with the given values in their place.
+
+        Raises:
+            SpatialError: BAD_INPUT, naming the key that is unknown or whose value is wrong.
+        """
+        return _filled(cls(), entries, "")
+
+
+def read_randomization(path: Path) -> Randomization:
+    """Read a YAML file.
+
+    Raises:
+        ImportError: PyYAML is missing; the message says how to get it.
+        SpatialError: BAD_INPUT that names the file, and the key that is unknown or wrong.
+    """
+    try:
+        import yaml
+    except ModuleNotFoundError as error:
+        raise ImportError(MISSING_YAML) from error
+    try:
+        entries = yaml.safe_load(path.read_text())
+        return Randomization.from_dict({} if entries is None else entries)
+    except OSError as error:
+        raise file_error(path, f"cannot be opened: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise file_error(path, f"expected YAML: {error}") from error
+    except SpatialError as error:
+        raise file_error(path, error.message) from error
+
+
+def _filled(default: Any, entries: Any, path: str) -> Any:
+    """A dataclass like `default` with the values of a mapping."""
+    if not isinstance(entries, Mapping):
+        raise _bad(f"{path or 'the file'} must be a mapping of names to values, got {entries!r}")
+    names = [item.name for item in fields(default)]
+    changes = {}
+    for key, value in entries.items():
+        where = f"{path}.{key}" if path else str(key)
+        if key not in names:
+            raise _bad(f"unknown key `{where}`; known are: {', '.join(names)}")
+        changes[key] = _value(getattr(default, key), value, where)
+    try:
+        return replace(default, **changes)
+    except ValueError as error:
+        raise _bad(f"{path}: {error}") from error
+
+
+def _value(default: Any, value: Any, where: str) -> Any:
+    """A value of the type of its default."""
+    if is_dataclass(default):
+        return _filled(default, value, where)
+    if isinstance(default, tuple):
+        if not isinstance(value, (list, tuple)) or len(value) != len(default):
+            raise _bad(f"`{where}` must be a range [low, high], got {value!r}")
+        return tuple(_value(low, item, where) for low, item in zip(default, value, strict=True))
+    kinds = {bool: bool, int: int, float: (int, float), str: str}[type(default)]
+    if not isinstance(value, kinds) or isinstance(value, bool) is not isinstance(default, bool):
+        raise _bad(f"`{where}` must be {type(default).__name__}, got {value!r}")
+    return float(value) if isinstance(default, float) else value
+
+
+def _plain(value: Any) -> Any:
+    """Lists for tuples, all the way down: what JSON gives back."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _check_range(name: str, value: tuple[float, ...], lowest: float, highest: float) -> None:
+    if len(value) != 2 or not lowest <= value[0] <= value[1] <= highest:
+        raise _bad(f"{name} must be a range (low, high) within {lowest} to {highest}, got {value}")
+
+
+def _bad(message: str) -> SpatialError:
+    return SpatialError(Status.BAD_INPUT, message)

@@ -1,0 +1,29 @@
+"""Readers of data sets: one configuration opens any of them, and all give the same samples.
+
+dataset = open_dataset(DatasetConfig("warehouse", Path("warehouse"), split="train"))
+for sample in SampleIterator(dataset, Order(seed=1), Part(rank=0, world_size=2)):
+    ...
+"""
+
+from smolrgpt_core.data.readers.config import DatasetConfig
+from smolrgpt_core.data.readers.iteration import (
+    Order,
+    Part,
+    Position,
+    SampleBlock,
+    SampleDataset,
+    SampleIterator,
+)
+from smolrgpt_core.data.readers.registry import READERS, open_dataset
+
+__all__ = [
+    "READERS",
+    "DatasetConfig",
+    "Order",
+    "Part",
+    "Position",
+    "SampleBlock",
+    "SampleDataset",
+    "SampleIterator",
+    "open_dataset",
+]

@@ -1,0 +1,126 @@
+"""A data set of annotations on disk with one layout: samples by number."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.data.json_entries import JsonEntries, group_members
+from smolrgpt_core.data.readers.config import DatasetConfig
+from smolrgpt_core.data.readers.iteration import Order, Part, SampleBlock, part_of_block
+from smolrgpt_core.data.samples import Annotation, Sample, sample_of
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.files import file_error
+
+logger = logging.getLogger(__name__)
+
+
+class Entries(Protocol):
+    """Entries of an annotation file by number, and which of them are about one image."""
+
+    @property
+    def path(self) -> Path:
+        """The file, for error messages."""
+        ...
+
+    @property
+    def groups(self) -> NDArray[np.int64]:
+        """int64 (N,), equal for entries about the same image."""
+        ...
+
+    def __len__(self) -> int:
+        """Number of entries."""
+        ...
+
+    def __getitem__(self, index: int) -> Any:
+        """One entry as stored."""
+        ...
+
+
+class AnnotatedDataset:
+    """Samples of annotations on disk.
+
+    Attributes:
+        name: of the data set.
+    """
+
+    def __init__(
+        self,
+        config: DatasetConfig,
+        entries: Entries,
+        annotation_of: Callable[[Any], Annotation],
+    ) -> None:
+        """Keep what is needed to read samples; reads none.
+
+        Args:
+            config: of the data set.
+            entries: its annotations.
+            annotation_of: reads one of them; raises SpatialError when it is broken.
+        """
+        self.name = config.dataset_name
+        self._entries = entries
+        self._annotation_of = annotation_of
+        groups = entries.groups if config.group_by_image else np.arange(len(entries))
+        self._members = group_members(groups)
+
+    def __len__(self) -> int:
+        """Number of samples."""
+        return len(self._members)
+
+    def __getitem__(self, index: int) -> Sample:
+        """One sample.
+
+        Raises:
+            SpatialError: BAD_INPUT that names file and record.
+        """
+        numbers = self._members[index].tolist()
+        annotations = [self._annotation(number) for number in numbers]
+        try:
+            return sample_of(annotations, self.name)
+        except SpatialError as error:
+            raise file_error(self._entries.path, f"record {numbers[0]}: {error}") from error
+
+    def blocks(self, order: Order, part: Part) -> Sequence[Callable[[], SampleBlock]]:
+        """One block: the samples of this reader."""
+        return [part_of_block(self, order, part)]
+
+    def _annotation(self, number: int) -> Annotation:
+        entry = self._entries[number]
+        try:
+            return self._annotation_of(entry)
+        except SpatialError as error:
+            raise file_error(self._entries.path, f"record {number}: {error}") from error
+
+
+def json_entries(config: DatasetConfig, path: Path, image_field: str) -> JsonEntries:
+    """Entries of a JSON file that belong together when they name the same image.
+
+    A file that is cut off is used as far as it goes, with an error in the log.
+
+    Raises:
+        SpatialError: BAD_INPUT when there is not one entry to be read.
+    """
+
+    def image_of(entry: Any) -> str:
+        return str(entry.get(image_field)) if isinstance(entry, dict) else ""
+
+    entries = JsonEntries.scan(path, image_of, config.index_folder)
+    if entries.damage:
+        logger.error("%s: %s", path, entries.damage)
+    return entries
+
+
+def inside(folder: Path, name: str) -> Path:
+    """A file in a folder.
+
+    Raises:
+        SpatialError: BAD_INPUT for a name that leads out of the folder.
+    """
+    if not name or Path(name).is_absolute() or ".." in Path(name).parts:
+        raise file_error(folder, f"a file must lie in this folder, got {name!r}")
+    return folder / name

@@ -1,0 +1,66 @@
+"""What it takes to open a data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.files import METRES_PER_UNIT
+
+
+@dataclass(frozen=True)
+class DatasetConfig:
+    """Which data set, where, and how it is cut into samples.
+
+    Attributes:
+        kind: layout, a name of `READERS`.
+        root: folder of the data set; of shards also the address of a folder or of one shard on a
+            server, such as "https://host/shards/train-000000.tar".
+        split: "train", "val" or "test", where the layout has splits.
+        name: of the data set in its samples; empty: `kind`.
+        annotations: file of the annotations in `root`; empty: the name that the layout gives it.
+        images: folder of the images in `root`; empty: as the layout has it.
+        depths: folder of the depth images in `root`; empty: as the layout has it.
+        depth_scale: metres per unit of 16 bit depth, where no `cameras.json` says it.
+        group_by_image: several questions on one image become one sample.
+        index_folder: where the index of large annotation files is kept for the next start; None:
+            nowhere.
+
+    Raises:
+        SpatialError: BAD_INPUT that names the field.
+    """
+
+    kind: str
+    root: Path | str
+    split: str = "train"
+    name: str = ""
+    annotations: str = ""
+    images: str = ""
+    depths: str = ""
+    depth_scale: float = METRES_PER_UNIT["uint16"]
+    group_by_image: bool = False
+    index_folder: Path | None = None
+
+    def __post_init__(self) -> None:
+        if not self.kind or not str(self.root):
+            raise SpatialError(Status.BAD_INPUT, "kind and root of a data set must not be empty")
+        if not self.split or "/" in self.split:
+            raise SpatialError(
+                Status.BAD_INPUT, f'split must be a name such as "train", got {self.split!r}'
+            )
+        if not 0 < self.depth_scale < float("inf"):
+            raise SpatialError(
+                Status.BAD_INPUT,
+                f"depth_scale must be positive metres per unit, got {self.depth_scale}",
+            )
+
+    @property
+    def folder(self) -> Path:
+        """`root` as a folder on this machine."""
+        return Path(self.root)
+
+    @property
+    def dataset_name(self) -> str:
+        """Name of the data set in its samples."""
+        return self.name or self.kind

@@ -1,0 +1,63 @@
+"""A generated question in the form of the data set's files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from smolrgpt_core.data.warehouse_format import IMAGE, Turn, WarehouseRecord
+from smolrgpt_core.question import Category
+
+
+class AnsweredQuestion(Protocol):
+    """A question with its answer; the fields are those of `QuestionWithTruth`."""
+
+    @property
+    def category(self) -> Category:
+        """What is asked for."""
+        ...
+
+    @property
+    def text(self) -> str:
+        """In the style MASK."""
+        ...
+
+    @property
+    def region_ids(self) -> tuple[int, ...]:
+        """One for each `<mask>` of the text."""
+        ...
+
+    @property
+    def freeform_answer(self) -> str:
+        """A sentence."""
+        ...
+
+    @property
+    def normalized_answer(self) -> str:
+        """The bare answer."""
+        ...
+
+
+def question_record(
+    id: str, image: str, question: AnsweredQuestion, rle: Mapping[int, Mapping[str, Any]]
+) -> WarehouseRecord:
+    """A record of the data set.
+
+    Args:
+        id: of the record.
+        image: file name.
+        question: with one region id for each `<mask>` of its text.
+        rle: COCO RLE by region id.
+    """
+    return WarehouseRecord(
+        id=id,
+        image=image,
+        conversations=(
+            Turn("human", f"{IMAGE}\n{question.text}"),
+            Turn("gpt", question.freeform_answer),
+        ),
+        rle=tuple(rle[region] for region in question.region_ids),
+        category=question.category.name.lower(),
+        normalized_answer=question.normalized_answer,
+        freeform_answer=question.freeform_answer,
+    )

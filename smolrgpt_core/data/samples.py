@@ -1,0 +1,270 @@
+"""One sample type for every data set: an image, its depth and masks, and conversations about them.
+
+Pictures and masks stay encoded until they are asked for, so that a sample costs what its text
+costs. Knows nothing of tokens and tensors; the trainer makes those.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.data.warehouse_format import IMAGE, CameraRecord, Turn
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.files import METRES_PER_UNIT, decode_image, file_error, read_rgb
+from smolrgpt_core.frame import clean_depth
+from smolrgpt_core.question import MASK
+from smolrgpt_core.regions import decode_rle
+
+_MASK_SPELLINGS = re.compile(r"<mask>\s*<depth>|<mask_rgb>\s*<mask_depth>")
+
+HUMAN, MODEL = "human", "gpt"
+"""Speakers of a turn."""
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """A colour image that is not decoded yet.
+
+    Attributes:
+        path: of the file; of a member of an archive, for error messages.
+        content: of the file where it is in memory, as from an archive; None: read from `path`.
+    """
+
+    path: Path
+    content: bytes | None = field(default=None, repr=False)
+
+    def read(self) -> NDArray[np.uint8]:
+        """The image, uint8 (H, W, 3) RGB.
+
+        Raises:
+            SpatialError: BAD_INPUT that names the file.
+        """
+        return read_rgb(self.path, self.content)
+
+
+@dataclass(frozen=True)
+class DepthFile:
+    """A depth image that is not decoded yet: 16 bit metric depth, or an 8 bit picture of depth.
+
+    Attributes:
+        path: of the file; of a member of an archive, for error messages.
+        content: of the file where it is in memory, as from an archive; None: read from `path`.
+        metres_per_unit: of 16 bit depth.
+    """
+
+    path: Path
+    content: bytes | None = field(default=None, repr=False)
+    metres_per_unit: float = METRES_PER_UNIT["uint16"]
+
+    def read(self) -> NDArray[np.uint8] | NDArray[np.uint16]:
+        """As stored, (H, W): uint16 in units of `metres_per_unit`, 0 = no reading; or uint8.
+
+        A picture of depth may have three equal channels in the file.
+
+        Raises:
+            SpatialError: BAD_INPUT that names the file.
+        """
+        levels = decode_image(self.path, cv2.IMREAD_UNCHANGED, "a depth image", self.content)
+        if levels.ndim == 3 and bool((levels == levels[..., :1]).all()):
+            levels = levels[..., 0]
+        if levels.ndim != 2 or levels.dtype not in (np.uint8, np.uint16):
+            raise file_error(
+                self.path,
+                "expected a depth image with 16 or 8 bit and one number for each pixel, found "
+                f"{levels.dtype} {levels.shape}",
+            )
+        return levels
+
+    def read_metres(self) -> NDArray[np.float32]:
+        """Depth, float32 (H, W) metres, NaN where there is no reading.
+
+        Raises:
+            SpatialError: BAD_INPUT that names the file; also for a picture of depth, which has no
+                unit.
+        """
+        levels = self.read()
+        if levels.dtype != np.uint16:
+            raise file_error(
+                self.path, f"expected metric depth (16 bit), found a picture of it ({levels.dtype})"
+            )
+        return clean_depth(levels * self.metres_per_unit)
+
+
+@dataclass(frozen=True)
+class Conversation:
+    """Questions and answers in turns, about one image.
+
+    Attributes:
+        id: of the record that it came from.
+        turns: texts with `<mask>` for each region, without a placeholder of the image.
+        mask_indices: which of the sample's masks each `<mask>` is, in order through all turns.
+        category: "left_right", "count", "distance", "mcq", or as the data set calls it; empty if
+            it does not say.
+        normalized_answer: the answer in a word or number; empty if unknown.
+
+    Raises:
+        SpatialError: BAD_INPUT when there is no turn, or the masks do not match the `<mask>`.
+    """
+
+    id: str
+    turns: tuple[Turn, ...]
+    mask_indices: tuple[int, ...] = ()
+    category: str = ""
+    normalized_answer: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.turns:
+            raise _bad(f"conversation {self.id!r} must have at least one turn")
+        placeholders = sum(turn.text.count(MASK) for turn in self.turns)
+        if placeholders != len(self.mask_indices):
+            raise _bad(
+                f"conversation {self.id!r} has {placeholders} {MASK} but {len(self.mask_indices)} "
+                f"masks; there must be one mask for each {MASK}, in order"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """One image with everything that is said about it.
+
+    Attributes:
+        id: of its first conversation.
+        dataset: name of the data set.
+        image: colour, not decoded.
+        conversations: one, or several where questions about one image were grouped.
+        depth: aligned to the image, not decoded; None in a data set without depth.
+        rle: the masks as COCO RLE, each once; not decoded.
+        camera: calibration where the data set has it.
+
+    Raises:
+        SpatialError: BAD_INPUT for a conversation about a mask that is not there.
+    """
+
+    id: str
+    dataset: str
+    image: ImageFile
+    conversations: tuple[Conversation, ...]
+    depth: DepthFile | None = None
+    rle: tuple[Mapping[str, Any], ...] = ()
+    camera: CameraRecord | None = None
+
+    def __post_init__(self) -> None:
+        for conversation in self.conversations:
+            beyond = [i for i in conversation.mask_indices if not 0 <= i < len(self.rle)]
+            if beyond:
+                raise _bad(
+                    f"conversation {conversation.id!r} asks for mask {beyond[0]}, but the sample "
+                    f"has {len(self.rle)} masks"
+                )
+
+    def mask(self, index: int) -> NDArray[np.bool_]:
+        """One mask, bool (H, W).
+
+        Raises:
+            SpatialError: BAD_INPUT that names image and mask when it cannot be decoded.
+        """
+        try:
+            return decode_rle(self.rle[index])
+        except SpatialError as error:
+            raise file_error(
+                self.image.path, f"mask {index} of sample {self.id!r}: {error}"
+            ) from error
+
+    def masks(self, conversation: Conversation) -> list[NDArray[np.bool_]]:
+        """The masks of a conversation, bool (H, W) for each `<mask>`, in order.
+
+        Raises:
+            SpatialError: BAD_INPUT that names image and mask when one cannot be decoded.
+        """
+        decoded = {index: self.mask(index) for index in set(conversation.mask_indices)}
+        return [decoded[index] for index in conversation.mask_indices]
+
+
+@dataclass(frozen=True)
+class Annotation:
+    """One conversation with all that belongs to it, as the reader of a layout finds it.
+
+    Attributes:
+        id: of the record.
+        image: colour.
+        turns: texts as stored.
+        rle: COCO RLE for each `<mask>`, in order through all turns.
+        depth, camera, category, normalized_answer: as in `Sample` and `Conversation`.
+    """
+
+    id: str
+    image: ImageFile
+    turns: tuple[Turn, ...]
+    rle: tuple[Mapping[str, Any], ...] = ()
+    depth: DepthFile | None = None
+    camera: CameraRecord | None = None
+    category: str = ""
+    normalized_answer: str = ""
+
+
+def sample_of(annotations: Sequence[Annotation], dataset: str) -> Sample:
+    """One sample of all annotations of one image; a mask that several of them use is kept once.
+
+    Raises:
+        SpatialError: BAD_INPUT when masks and `<mask>` do not match.
+    """
+    pool = _MaskPool()
+    conversations = tuple(
+        Conversation(
+            annotation.id,
+            tuple(Turn(turn.speaker, clean_text(turn.text)) for turn in annotation.turns),
+            pool.indices(annotation.rle),
+            annotation.category,
+            annotation.normalized_answer,
+        )
+        for annotation in annotations
+    )
+    first = annotations[0]
+    return Sample(
+        first.id, dataset, first.image, conversations, first.depth, pool.masks, first.camera
+    )
+
+
+def clean_text(text: str) -> str:
+    """A turn as `Conversation` keeps it: no placeholder of the image, one `<mask>` per region.
+
+    The placeholder stands at either end in the public sets, and a region is also written as
+    `<mask> <depth>` or `<mask_rgb><mask_depth>`.
+    """
+    return _MASK_SPELLINGS.sub(MASK, text.replace(IMAGE, "")).strip()
+
+
+class _MaskPool:
+    """Masks of one image, each once."""
+
+    def __init__(self) -> None:
+        self._index_of: dict[tuple[str, str], int] = {}
+        self._masks: list[Mapping[str, Any]] = []
+
+    @property
+    def masks(self) -> tuple[Mapping[str, Any], ...]:
+        return tuple(self._masks)
+
+    def indices(self, rles: Iterable[Mapping[str, Any]]) -> tuple[int, ...]:
+        return tuple(self._index(rle) for rle in rles)
+
+    def _index(self, rle: Mapping[str, Any]) -> int:
+        if not isinstance(rle, Mapping):
+            raise _bad(f"a mask must be COCO RLE, an object, got {type(rle).__name__}")
+        key = (str(rle.get("size")), str(rle.get("counts")))
+        if key not in self._index_of:
+            self._index_of[key] = len(self._masks)
+            self._masks.append(rle)
+        return self._index_of[key]
+
+
+def _bad(message: str) -> SpatialError:
+    return SpatialError(Status.BAD_INPUT, message)

@@ -1,0 +1,234 @@
+"""One scene of a simulated data set: rendered, disturbed, asked about, encoded.
+
+A scene follows from the settings and its index alone, so scenes can be made in any order and by
+any process. Which of the candidate questions get into the data set is decided when all scenes
+are there, see `simulation_run`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smolrgpt_core.data.kinds import data_set_kinds
+from smolrgpt_core.data.randomization import Randomization
+from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
+from smolrgpt_core.data.warehouse_format import SPLITS, CameraRecord, SplitFolder
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.files import encode_image, write_file
+from smolrgpt_core.frame import depth_to_units
+from smolrgpt_core.question import Category
+from smolrgpt_core.regions import RegionSet, encode_rle
+from smolrgpt_core.sim import (
+    SimulatedFrame,
+    WarehouseRenderer,
+    apply_sensor_noise,
+    build_scene,
+)
+
+DEPTH_SCALE = 0.001
+"""Metres per unit of the depth images."""
+
+CANDIDATES_PER_QUESTION = 4
+"""So many candidates are made for each question that is wanted: a choice for the balance."""
+
+_SPLITS_STREAM, _SCENE_STREAM, _FRAME_STREAM = range(3)
+"""Kinds of random streams; each has its own so that none depends on what another draws."""
+
+
+@dataclass(frozen=True)
+class SimulationSettings:
+    """Everything that the bytes of a simulated data set follow from.
+
+    Attributes:
+        scenes: number of warehouses.
+        seed: of everything.
+        views: camera poses in each scene.
+        questions: at most so many about each image.
+        shares: of the scenes in train, val and test; they add up to 1.
+        folders: write images, depths and JSON files in the public layout.
+        shards: write WebDataset tar files.
+        shard_images: images in each tar file.
+        randomization: what varies.
+
+    Raises:
+        SpatialError: BAD_INPUT, naming the field that is wrong.
+    """
+
+    scenes: int
+    seed: int = 0
+    views: int = 4
+    questions: int = 12
+    shares: tuple[float, float, float] = (0.9, 0.05, 0.05)
+    folders: bool = True
+    shards: bool = False
+    shard_images: int = 256
+    randomization: Randomization = field(default_factory=Randomization)
+
+    def __post_init__(self) -> None:
+        for name in ("scenes", "views", "questions", "shard_images"):
+            if getattr(self, name) < 1:
+                raise _bad(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise _bad(f"seed must not be negative, got {self.seed}")
+        if len(self.shares) != 3 or min(self.shares) < 0 or abs(sum(self.shares) - 1) > 1e-6:
+            raise _bad(
+                f"shares must be those of {', '.join(SPLITS)} and add up to 1, got {self.shares}"
+            )
+        if not (self.folders or self.shards):
+            raise _bad("nothing to write: neither folders nor shards are wanted")
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        randomization = self.randomization.to_dict()
+        return asdict(self) | {"shares": list(self.shares), "randomization": randomization}
+
+    def splits(self) -> list[str]:
+        """The split of each scene: exact shares, scenes in random order."""
+        rng = np.random.default_rng([self.seed, _SPLITS_STREAM])
+        last_val = round(self.scenes * (self.shares[0] + self.shares[1]))
+        last_train = min(round(self.scenes * self.shares[0]), last_val)
+        order = rng.permutation(self.scenes)
+        names = dict.fromkeys(order[:last_train].tolist(), "train")
+        names |= dict.fromkeys(order[last_train:last_val].tolist(), "val")
+        return [names.get(index, "test") for index in range(self.scenes)]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A question that may get into the data set; the fields are those of `QuestionWithTruth`."""
+
+    kind: str
+    category: Category
+    wording: str
+    text: str
+    region_ids: tuple[int, ...]
+    normalized_answer: str
+    freeform_answer: str
+
+    @classmethod
+    def of(cls, item: QuestionWithTruth) -> Candidate:
+        """What is kept of a generated question."""
+        return cls(
+            item.kind, item.category, item.wording, item.text, item.region_ids,
+            item.normalized_answer, item.freeform_answer,
+        )  # fmt: skip
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> Candidate:
+        """Read what `json` made of the fields."""
+        plain = {"category": Category(entry["category"]), "region_ids": tuple(entry["region_ids"])}
+        return cls(**{**entry, **plain})
+
+
+@dataclass(frozen=True)
+class FrameDraft:
+    """What is known of one image before the questions are chosen.
+
+    Attributes:
+        image: file name.
+        camera: calibration and depth scale.
+        rle: COCO RLE by region id.
+        candidates: questions to choose from.
+    """
+
+    image: str
+    camera: CameraRecord
+    rle: Mapping[int, Mapping[str, Any]]
+    candidates: tuple[Candidate, ...]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "image": self.image,
+            "camera": self.camera.to_json(),
+            "rle": {str(id): dict(rle) for id, rle in self.rle.items()},
+            "candidates": [vars(item) for item in self.candidates],
+        }
+
+    @classmethod
+    def from_json(cls, entry: Mapping[str, Any]) -> FrameDraft:
+        """Read what `to_json` made."""
+        return cls(
+            entry["image"],
+            CameraRecord.from_json(entry["camera"]),
+            {int(id): rle for id, rle in entry["rle"].items()},
+            tuple(Candidate.from_json(item) for item in entry["candidates"]),
+        )
+
+
+def simulate_scene(
+    settings: SimulationSettings, index: int, folder: SplitFolder, draft_path: Path
+) -> None:
+    """Make one scene and write it: its images, then the drafts of its questions.
+
+    The drafts are written last, and as a whole: where they are, the scene is complete.
+    """
+    drafts = []
+    for view, seen in enumerate(render_scene(settings, index)):
+        draft = draft_frame(settings, index, view, seen)
+        if draft.candidates:
+            colour, depth = encode_frame(seen)
+            write_file(folder.image_path(draft.image), colour)
+            write_file(folder.depth_path(draft.image), depth)
+            drafts.append(draft)
+    write_drafts(draft_path, drafts)
+
+
+def render_scene(settings: SimulationSettings, index: int) -> Iterator[SimulatedFrame]:
+    """The views of one scene, disturbed as the randomization wants it."""
+    varied = settings.randomization
+    rng = np.random.default_rng([settings.seed, _SCENE_STREAM, index])
+    scene = build_scene(int(rng.integers(2**31)), varied.warehouse)
+    intrinsics = varied.camera.draw(rng)
+    with WarehouseRenderer(scene, intrinsics, varied.rendering) as renderer:
+        for pose in scene.camera_poses(settings.views):
+            seen = renderer.render(pose)
+            noise = varied.draw_noise(rng)
+            if noise is not None:
+                seen = SimulatedFrame(apply_sensor_noise(seen.frame, noise, rng), seen.truth)
+            yield seen
+
+
+def draft_frame(
+    settings: SimulationSettings, index: int, view: int, seen: SimulatedFrame
+) -> FrameDraft:
+    """Candidates for one image, and the masks that they need."""
+    rng = np.random.default_rng([settings.seed, _FRAME_STREAM, index, view])
+    kinds = data_set_kinds()
+    regions = seen.frame.regions
+    generated = generate_questions(
+        seen.truth, regions, rng, settings.randomization.margins, kinds=kinds,
+        per_kind=1 + CANDIDATES_PER_QUESTION * settings.questions // len(kinds),
+    )  # fmt: skip
+    return FrameDraft(
+        f"{index:06}_{view:02}.png",
+        CameraRecord(seen.frame.intrinsics, DEPTH_SCALE),
+        encode_masks(regions, {id for item in generated for id in item.region_ids}),
+        tuple(Candidate.of(item) for item in generated),
+    )
+
+
+def encode_masks(regions: RegionSet, ids: set[int]) -> dict[int, dict[str, Any]]:
+    """COCO RLE of some regions, by id."""
+    return {id: encode_rle(regions.full_mask(id)) for id in sorted(ids)}
+
+
+def encode_frame(seen: SimulatedFrame) -> tuple[bytes, bytes]:
+    """Colour and depth as PNG files."""
+    depth = depth_to_units(seen.frame.depth, DEPTH_SCALE)
+    return encode_image(seen.frame.rgb, ".png"), encode_image(depth, ".png")
+
+
+def write_drafts(path: Path, drafts: list[FrameDraft]) -> None:
+    """Write what is known of the frames of one scene, as a whole or not at all."""
+    write_file(path, json.dumps([draft.to_json() for draft in drafts]).encode())
+
+
+def _bad(message: str) -> SpatialError:
+    return SpatialError(Status.BAD_INPUT, message)

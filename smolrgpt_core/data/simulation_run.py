@@ -1,0 +1,286 @@
+"""Makes a simulated data set: every scene on its own, by several processes, then the files.
+
+    DIR/simulation.json             the settings, which stay with the data
+    DIR/SPLIT/images, depths        written scene by scene
+    DIR/.parts/SCENE.json           what the questions are chosen from; there is a file = scene done
+    DIR/SPLIT.json, cameras.json    written last, when .parts goes
+
+A run may be killed at any moment; the same call goes on where it stopped and ends with the same
+bytes. Nothing but whole files carries a final name.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+from smolrgpt_core.data.balance import Balancer
+from smolrgpt_core.data.shards import write_shards
+from smolrgpt_core.data.simulation import (
+    Candidate,
+    FrameDraft,
+    SimulationSettings,
+    simulate_scene,
+)
+from smolrgpt_core.data.warehouse_format import (
+    IMAGE,
+    SPLITS,
+    CameraRecord,
+    SplitFolder,
+    Turn,
+    WarehouseRecord,
+)
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.files import file_error, read_json, write_file
+
+SETTINGS_FILE = "simulation.json"
+PARTS = ".parts"
+DONE = ".parts.done"
+SHARDS_WRITTEN = "shards_written"
+
+GENERATOR = 1
+"""Raised whenever the same settings come to give other bytes."""
+
+
+@dataclass
+class Summary:
+    """What a data set holds: numbers of images and of questions by split and category."""
+
+    images: Counter[str] = field(default_factory=Counter)
+    questions: dict[str, Counter[str]] = field(default_factory=dict)
+
+
+class SimulationRun:
+    """One data set in the making; use it in `with run.locked():`.
+
+    Args:
+        settings: what to make.
+        root: folder of the data set; made if needed.
+    """
+
+    def __init__(self, settings: SimulationSettings, root: Path) -> None:
+        self.settings = settings
+        self.root = root
+        self._parts = root / PARTS
+        self._splits = settings.splits()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Take the folder: check that it is of this run, and clear what a kill left behind.
+
+        Raises:
+            SpatialError: BAD_INPUT when the folder holds something else, or BUSY when another
+                process is making this data set.
+        """
+        if self.is_complete:
+            yield
+            return
+        self._parts.mkdir(parents=True, exist_ok=True)
+        with (self._parts / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                message = f"{self.root}: another process is making this data set; wait for it"
+                raise SpatialError(Status.BUSY, message) from error
+            for leftover in self.root.rglob(".*.part"):
+                leftover.unlink()
+            settings = json.dumps(self._described(), indent=1).encode()
+            write_file(self.root / SETTINGS_FILE, settings)
+            yield
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing is left to do.
+
+        Raises:
+            SpatialError: BAD_INPUT when the folder holds something else; it names the settings
+                that differ.
+        """
+        shutil.rmtree(self.root / DONE, ignore_errors=True)
+        path = self.root / SETTINGS_FILE
+        if path.exists():
+            _check_same(path, read_json(path), self._described())
+            return not self._parts.exists()
+        if self.root.exists():
+            foreign = [item.name for item in self.root.iterdir() if not item.name.startswith(".")]
+            if foreign:
+                raise file_error(
+                    self.root,
+                    f"expected an empty folder or one that `smolrgpt simulate` made, found "
+                    f"{', '.join(sorted(foreign)[:5])}; choose another folder",
+                )
+        return False
+
+    def missing_scenes(self) -> list[int]:
+        """The scenes that are not made yet."""
+        present = {path.stem for path in self._parts.glob("*.json")}
+        return [i for i in range(self.settings.scenes) if self._draft_path(i).stem not in present]
+
+    def make_scenes(self, workers: int) -> Iterator[int]:
+        """Make the missing scenes; yields the index of each when it is written.
+
+        Raises:
+            OSError: a file cannot be written.
+            SpatialError: MODEL_ERROR when a worker died.
+        """
+        jobs = {
+            index: (self.settings, index, self._folder(index), self._draft_path(index))
+            for index in self.missing_scenes()
+        }
+        if workers == 1 or len(jobs) < 2:
+            for index, job in jobs.items():
+                simulate_scene(*job)
+                yield index
+            return
+        context = multiprocessing.get_context("spawn")
+        pool = ProcessPoolExecutor(min(workers, len(jobs)), context, _start_worker, (workers,))
+        try:
+            futures = {pool.submit(simulate_scene, *job): index for index, job in jobs.items()}
+            for future in as_completed(futures):
+                future.result()
+                yield futures[future]
+        except BrokenProcessPool as error:
+            raise SpatialError(
+                Status.MODEL_ERROR,
+                "a worker process died, perhaps for lack of memory; run the same command again, "
+                "with fewer workers: what is finished is kept",
+            ) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    def finish(self) -> Summary:
+        """Choose the questions and write the files of the data set.
+
+        Raises:
+            OSError: a file cannot be written.
+        """
+        summary = Summary()
+        for split in dict.fromkeys(name for name in SPLITS if name in self._splits):
+            images = list(self._chosen(split))
+            self._write_split(SplitFolder(self.root, split), images)
+            counts = (record.category for _, _, records in images for record in records)
+            summary.images[split] = len(images)
+            summary.questions[split] = Counter(counts)
+        if not self.settings.folders:
+            self._remove_folders()
+        self._parts.rename(self.root / DONE)
+        shutil.rmtree(self.root / DONE)
+        return summary
+
+    def _chosen(
+        self, split: str
+    ) -> Iterator[tuple[str, CameraRecord, tuple[WarehouseRecord, ...]]]:
+        """The images of a split that have questions, in the order of the scenes."""
+        balancer = Balancer()
+        for index, name in enumerate(self._splits):
+            if name != split:
+                continue
+            for entry in read_json(self._draft_path(index)):
+                draft = FrameDraft.from_json(entry)
+                chosen = balancer.choose(draft.candidates, self.settings.questions)
+                records = (
+                    _record(draft, draft.candidates[choice], number)
+                    for number, choice in enumerate(chosen)
+                )
+                if chosen:
+                    yield draft.image, draft.camera, tuple(records)
+
+    def _write_split(
+        self,
+        folder: SplitFolder,
+        images: list[tuple[str, CameraRecord, tuple[WarehouseRecord, ...]]],
+    ) -> None:
+        marker = self._parts / SHARDS_WRITTEN
+        if self.settings.shards and not marker.exists():
+            write_shards(folder, images, self.settings.shard_images)
+        if not self.settings.folders:
+            return
+        used = {image for image, _, _ in images}
+        for path in (folder.root / folder.split / "images").iterdir():
+            if path.name not in used:
+                path.unlink()
+                folder.depth_path(path.name).unlink(missing_ok=True)
+        folder.write_cameras({image: camera for image, camera, _ in images})
+        folder.write_records(record for _, _, records in images for record in records)
+
+    def _remove_folders(self) -> None:
+        """Leave the shards alone; from the marker on, the images are not needed again."""
+        write_file(self._parts / SHARDS_WRITTEN, b"")
+        for split in SPLITS:
+            shutil.rmtree(self.root / split, ignore_errors=True)
+
+    def _folder(self, index: int) -> SplitFolder:
+        return SplitFolder(self.root, self._splits[index])
+
+    def _draft_path(self, index: int) -> Path:
+        return self._parts / f"{index:06}.json"
+
+    def _described(self) -> dict[str, Any]:
+        return {"generator": GENERATOR, **self.settings.to_json()}
+
+
+def _record(draft: FrameDraft, item: Candidate, number: int) -> WarehouseRecord:
+    return WarehouseRecord(
+        id=f"{Path(draft.image).stem}_{number:02}",
+        image=draft.image,
+        conversations=(Turn("human", f"{IMAGE}\n{item.text}"), Turn("gpt", item.freeform_answer)),
+        rle=tuple(draft.rle[id] for id in item.region_ids),
+        category=item.category.name.lower(),
+        normalized_answer=item.normalized_answer,
+        freeform_answer=item.freeform_answer,
+    )
+
+
+def _check_same(path: Path, found: Any, wanted: Mapping[str, Any]) -> None:
+    """Refuse to mix two data sets in one folder."""
+    there, here = dict(_flat(found)), dict(_flat(wanted))
+    names = sorted(name for name in {*there, *here} if there.get(name) != here.get(name))
+    if names:
+        shown = "; ".join(
+            f"{name}: {there.get(name)!r} there, {here.get(name)!r} now" for name in names[:5]
+        )
+        raise file_error(
+            path,
+            f"this folder was begun with other settings ({shown}); use the same settings to go on, "
+            "or another folder",
+        )
+
+
+def _flat(entry: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Names such as "randomization.camera.width" with their values."""
+    if not isinstance(entry, Mapping):
+        yield prefix, entry
+        return
+    for name, value in entry.items():
+        yield from _flat(value, f"{prefix}.{name}" if prefix else str(name))
+
+
+def _start_worker(workers: int) -> None:
+    """Prepare a worker process: it must not outlive this one, nor take its Ctrl-C."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Mesa takes a thread for each core, which only costs when there are as many workers.
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    os.environ.setdefault("LP_NUM_THREADS", str(threads))
+    threading.Thread(target=_leave_with_parent, daemon=True).start()
+
+
+def _leave_with_parent() -> None:
+    """End this process when its parent has: a killed parent cannot tell it to."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

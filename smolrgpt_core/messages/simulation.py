@@ -1,0 +1,81 @@
+"""What a simulated camera sends for one frame, for any library's message classes."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.frame import depth_to_units
+from smolrgpt_core.messages import types
+from smolrgpt_core.messages.making import (
+    camera_info_message,
+    image_message,
+    region_array_message,
+)
+from smolrgpt_core.messages.types import Message, MessageFactory
+from smolrgpt_core.sim import ObjectTruth, SceneTruth, SimulatedFrame
+from smolrgpt_core.sim.drive import DepthEncoding
+
+
+def frame_messages(
+    make: MessageFactory,
+    simulated: SimulatedFrame,
+    header: Message,
+    depth_encoding: DepthEncoding,
+) -> dict[str, Message]:
+    """What a simulated camera sends for one frame, by the topics of `CAMERA_TOPICS`."""
+    frame = simulated.frame
+    ids = frame.regions.to_label_image().astype(np.uint8)
+    depth = encode_depth(frame.depth, depth_encoding)
+    return {
+        "rgb": image_message(make, frame.rgb, "rgb8", header),
+        "depth": image_message(make, depth, depth_encoding, header),
+        "camera_info": camera_info_message(make, frame.intrinsics, header),
+        "regions": region_array_message(make, frame.regions, header),
+        "instances": image_message(make, ids, "mono8", header),
+        types.GROUND_TRUTH: truth_message(make, simulated.truth, header),
+    }
+
+
+def encode_depth(depth: NDArray[np.float32], encoding: DepthEncoding) -> NDArray:
+    """Pixels of a depth image (H, W) from metres (H, W), NaN = no reading."""
+    return depth_to_units(depth) if encoding == "16UC1" else depth.astype(np.float32)
+
+
+def truth_message(make: MessageFactory, truth: SceneTruth, header: Message) -> Message:
+    """All that is true of a frame; poses in the optical frame of the header."""
+    objects = [_object_message(make, item) for item in truth.objects]
+    return make(types.SCENE_TRUTH, header=header, seed=truth.seed, objects=objects)
+
+
+def _object_message(make: MessageFactory, item: ObjectTruth) -> Message:
+    x, y, z, w = quaternion(item.rotation)
+    pose = make(
+        types.POSE,
+        position=_vector_message(make, types.POINT, item.centre),
+        orientation=make(types.QUATERNION, x=x, y=y, z=z, w=w),
+    )
+    return make(
+        types.OBJECT_TRUTH,
+        id=item.id,
+        label=item.label,
+        pose=pose,
+        size=_vector_message(make, types.VECTOR, item.size),
+        visible_share=item.visible_share,
+        buffer_ids=np.array(item.buffer_ids, np.uint32),
+        loaded=item.loaded,
+    )
+
+
+def _vector_message(make: MessageFactory, type_name: str, vector: NDArray[np.float64]) -> Message:
+    x, y, z = vector.tolist()
+    return make(type_name, x=x, y=y, z=z)
+
+
+def quaternion(rotation: NDArray[np.float64]) -> tuple[float, float, float, float]:
+    """Unit quaternion (x, y, z, w) of a rotation matrix (3, 3)."""
+    vector = cv2.Rodrigues(rotation)[0].ravel()
+    half_angle = float(np.linalg.norm(vector)) / 2
+    x, y, z = (vector * np.sinc(half_angle / np.pi) / 2).tolist()
+    return x, y, z, float(np.cos(half_angle))

@@ -1,0 +1,66 @@
+"""Names of the message types and topics of an RGB-D camera, and the quality of service offered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol, TypeAlias
+
+Message: TypeAlias = Any
+"""Any object with the fields of a `.msg` file, of whatever library."""
+
+Reliability = Literal["best_effort", "reliable"]
+
+TIME = "builtin_interfaces/msg/Time"
+HEADER = "std_msgs/msg/Header"
+IMAGE = "sensor_msgs/msg/Image"
+CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
+REGION_OF_INTEREST = "sensor_msgs/msg/RegionOfInterest"
+POINT = "geometry_msgs/msg/Point"
+QUATERNION = "geometry_msgs/msg/Quaternion"
+POSE = "geometry_msgs/msg/Pose"
+VECTOR = "geometry_msgs/msg/Vector3"
+
+OWN_PACKAGE = "smolrgpt_ros"
+REGION = f"{OWN_PACKAGE}/msg/Region"
+REGION_ARRAY = f"{OWN_PACKAGE}/msg/RegionArray"
+OBJECT_TRUTH = f"{OWN_PACKAGE}/msg/ObjectTruth"
+SCENE_TRUTH = f"{OWN_PACKAGE}/msg/SceneTruth"
+
+
+class MessageFactory(Protocol):
+    """Makes a message of a type such as "sensor_msgs/msg/Image"; arrays come as NumPy arrays."""
+
+    def __call__(self, type_name: str, /, **fields: Any) -> Message:
+        """A message with these fields; all fields are given."""
+        ...
+
+
+@dataclass(frozen=True)
+class OfferedTopic:
+    """What a simulated camera publishes on one topic.
+
+    Attributes:
+        type_name: of its messages.
+        queue_depth: messages that may wait for a slow subscriber.
+        reliability: None where the camera's own setting decides.
+    """
+
+    type_name: str
+    queue_depth: int
+    reliability: Reliability | None = None
+
+
+SENSOR_QUEUE_DEPTH = 5
+"""As in ROS's sensor data profile."""
+
+GROUND_TRUTH = "ground_truth"
+
+CAMERA_TOPICS = {
+    "rgb": OfferedTopic(IMAGE, SENSOR_QUEUE_DEPTH),
+    "depth": OfferedTopic(IMAGE, SENSOR_QUEUE_DEPTH),
+    "camera_info": OfferedTopic(CAMERA_INFO, SENSOR_QUEUE_DEPTH),
+    "regions": OfferedTopic(REGION_ARRAY, SENSOR_QUEUE_DEPTH),
+    "instances": OfferedTopic(IMAGE, SENSOR_QUEUE_DEPTH),
+    GROUND_TRUTH: OfferedTopic(SCENE_TRUTH, 10, "reliable"),
+}
+"""Topics of the simulated camera by relative name, in a graph as in a recording."""

@@ -1,0 +1,95 @@
+"""Decodes the messages of a recording with the definitions that travel in it.
+
+A recording without definitions (ROS before Iron) is read with those of Jazzy, and with the `.msg`
+files of this project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
+from rosbags.serde import SerdeError
+from rosbags.typesys import (
+    Stores,
+    TypesysError,
+    get_types_from_idl,
+    get_types_from_msg,
+    get_typestore,
+)
+from rosbags.typesys.store import Typestore
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.messages.definitions import own_definitions
+from smolrgpt_core.messages.types import Message
+
+
+def known_types() -> Typestore:
+    """The types of ROS 2 Jazzy and of this project."""
+    store = get_typestore(Stores.ROS2_JAZZY)
+    for type_name, text in own_definitions().items():
+        store.register(get_types_from_msg(text, type_name))
+    return store
+
+
+class BrokenMessageError(SpatialError):
+    """Bytes that are not a message of their type."""
+
+
+class BagTypes:
+    """Decodes messages by type name.
+
+    Args:
+        definitions: those that are in the recording, by type name.
+    """
+
+    def __init__(self, definitions: Mapping[str, MessageDefinition]) -> None:
+        self._definitions = definitions
+        self._stores: dict[str, Typestore] = {}
+
+    def decode(self, serialized: bytes, type_name: str) -> Message:
+        """The message.
+
+        Raises:
+            BrokenMessageError: BAD_INPUT when the bytes are no such message.
+            SpatialError: BAD_INPUT when the type is unknown.
+        """
+        if type_name not in self._stores:
+            self._stores[type_name] = self._store_for(type_name)
+        try:
+            return self._stores[type_name].deserialize_cdr(serialized, type_name)
+        # What the bytes of a broken message make of its lengths decides which of them it is.
+        except (SerdeError, ValueError, IndexError, AssertionError, MemoryError) as error:
+            raise BrokenMessageError(
+                Status.BAD_INPUT, f"a {type_name} cannot be decoded: {error!r}"
+            ) from error
+
+    def _store_for(self, type_name: str) -> Typestore:
+        definition = self._definitions.get(type_name)
+        if definition is None or definition.format is MessageDefinitionFormat.NONE:
+            return _store_without_definition(type_name)
+        store = get_typestore(Stores.EMPTY)
+        try:
+            if definition.format is MessageDefinitionFormat.IDL:
+                store.register(get_types_from_idl(definition.data))
+            else:
+                store.register(get_types_from_msg(definition.data, type_name))
+        except (TypesysError, SyntaxError) as error:
+            raise _bad(
+                f"the definition of {type_name} in the recording is broken: {error}"
+            ) from error
+        return store
+
+
+def _store_without_definition(type_name: str) -> Typestore:
+    store = known_types()
+    if type_name not in store.types:
+        raise _bad(
+            f"the recording has no definition of {type_name}, and it is not a type of ROS 2 Jazzy; "
+            "record with ROS 2 Iron or newer, which stores definitions"
+        )
+    return store
+
+
+def _bad(message: str) -> SpatialError:
+    return SpatialError(Status.BAD_INPUT, message)

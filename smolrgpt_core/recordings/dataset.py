@@ -1,0 +1,247 @@
+"""Turns a recording into a data set in the layout of `data.warehouse_format`.
+
+The answers are measured by geometry from the recorded depth. They are not truth: a model that is
+trained on them learns what geometry knows, and a score against them says how well it agrees with
+geometry. `SPLIT/provenance.json` says so beside the data.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from smolrgpt_core.data.balance import Balancer
+from smolrgpt_core.data.facts_from_geometry import facts_from_geometry
+from smolrgpt_core.data.kinds import data_set_kinds
+from smolrgpt_core.data.records import question_record
+from smolrgpt_core.data.simulation import encode_masks
+from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
+from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.files import new_folder, write_depth, write_file, write_image
+from smolrgpt_core.frame import DepthUnitError, RGBDFrame
+from smolrgpt_core.messages.reading import (
+    DEPTH_ENCODINGS,
+    alignment_warnings,
+    frame_from_messages,
+    regions_from_array,
+    regions_from_instances,
+)
+from smolrgpt_core.messages.types import Message
+from smolrgpt_core.recordings.bag_reader import BagReader
+from smolrgpt_core.recordings.bag_types import BrokenMessageError
+from smolrgpt_core.recordings.motion import MotionFilter
+from smolrgpt_core.recordings.options import RecordingOptions, TopicChoice
+from smolrgpt_core.recordings.report import NoFrameError, RecordingReport
+from smolrgpt_core.recordings.synchronisation import Moment, read_moments, synchronise
+from smolrgpt_core.recordings.topics import choose_topics
+
+ANSWERS_NOTE = (
+    "Answers are measured by geometry from the recorded depth. They are not ground truth: a score "
+    "against them says how well an answerer agrees with geometry."
+)
+
+CANDIDATES_PER_KIND = 3
+
+BROKEN = "message cannot be decoded"
+WRONG_UNIT = "wrong depth unit"
+UNUSABLE = "messages do not fit"
+NO_MOTION = "too little has changed"
+NO_QUESTION = "no clear question"
+NOT_EVERY = "between those looked at"
+OVER_LIMIT = "after the limit"
+
+Progress = Callable[[int, int], None]
+"""Called with the number of frames that were looked at, and of all."""
+
+
+@dataclass(frozen=True)
+class RecordedFrame:
+    """A frame, and how its depth goes into whole numbers without loss."""
+
+    frame: RGBDFrame
+    metres_per_unit: float
+    warnings: tuple[str, ...]
+
+
+def convert_recording(
+    recording: Path,
+    out: Path,
+    options: RecordingOptions,
+    progress: Progress = lambda done, total: None,
+) -> RecordingReport:
+    """Write a data set from a recording, as a whole or not at all.
+
+    Args:
+        recording: a ROS 2 bag: a folder, or a `.db3` or `.mcap` file.
+        out: folder of the data set; must not exist.
+        options: what is taken, and how.
+        progress: is told about every frame.
+
+    Raises:
+        NoFrameError: no frame can be used; nothing was written.
+        SpatialError: BAD_INPUT when the recording cannot be read, or topics cannot be told.
+        OSError: the data set cannot be written.
+    """
+    with new_folder(out) as folder, BagReader(recording) as bag:
+        choice = choose_topics(bag, options.topics)
+        by_input = choice.by_input
+        synchronised = synchronise(bag, by_input, options.sync_tolerance_s)
+        report = RecordingReport(synchronised.images, left_out=synchronised.left_out)
+        report.topics = {name: topic for name, topic in asdict(choice).items() if topic}
+        moments = synchronised.moments[:: options.every]
+        skipped = len(synchronised.moments) - len(moments)
+        if skipped:
+            report.leave_out(NOT_EVERY, count=skipped)
+        writer = _SplitWriter(SplitFolder(folder, options.split), recording.stem, options)
+        source = _FrameSource(bag, choice, options)
+        for done, (moment, serialized) in enumerate(read_moments(bag, by_input, moments)):
+            if options.limit and report.frames == options.limit:
+                report.leave_out(OVER_LIMIT, count=len(moments) - done)
+                break
+            _convert(source, writer, report, moment, serialized)
+            progress(done + 1, len(moments))
+        report.damage = bag.damage
+        if not report.frames:
+            raise NoFrameError(report)
+        writer.finish(report)
+    return report
+
+
+def _convert(
+    source: _FrameSource,
+    writer: _SplitWriter,
+    report: RecordingReport,
+    moment: Moment,
+    serialized: Mapping[str, bytes],
+) -> None:
+    """Write one frame, or say why not."""
+    try:
+        recorded = source.decode(serialized)
+    except BrokenMessageError as error:
+        return report.leave_out(BROKEN, str(error))
+    except DepthUnitError as error:
+        return report.leave_out(WRONG_UNIT, str(error))
+    except SpatialError as error:
+        return report.leave_out(UNUSABLE, str(error))
+    for warning in recorded.warnings:
+        report.warn(warning)
+    if not source.has_moved(recorded.frame):
+        return report.leave_out(NO_MOTION)
+    questions = writer.write(recorded, moment)
+    if not questions:
+        return report.leave_out(NO_QUESTION)
+    report.frames += 1
+    report.questions.update(question.category.name.lower() for question in questions)
+    return None
+
+
+class _FrameSource:
+    """Decodes the messages of a moment."""
+
+    def __init__(self, bag: BagReader, choice: TopicChoice, options: RecordingOptions) -> None:
+        self._bag = bag
+        self._choice = choice
+        self._options = options
+        self._motion = MotionFilter(options.motion)
+
+    def decode(self, serialized: Mapping[str, bytes]) -> RecordedFrame:
+        """The frame of a moment.
+
+        Raises:
+            SpatialError: BAD_INPUT when a message is broken or they do not fit together.
+        """
+        topics = self._choice.by_input
+        messages = {
+            name: self._bag.decode(topics[name], content) for name, content in serialized.items()
+        }
+        rgb, depth, camera_info = (messages[name] for name in ("rgb", "depth", "camera_info"))
+        frame = frame_from_messages(
+            rgb,
+            depth,
+            camera_info,
+            self._regions(messages["regions"]),
+            self._options.depth_scale,
+        )
+        warnings = alignment_warnings(rgb, depth, camera_info)
+        return RecordedFrame(frame, self._metres_per_unit(depth), warnings)
+
+    def has_moved(self, frame: RGBDFrame) -> bool:
+        """Whether enough has changed since the last frame for which this was so."""
+        return self._motion.choose(frame)
+
+    def _regions(self, message: Message) -> Any:
+        if self._choice.regions:
+            return regions_from_array(message)
+        return regions_from_instances(message, self._options.labels)
+
+    def _metres_per_unit(self, depth: Message) -> float:
+        dtype, scale = DEPTH_ENCODINGS[depth.encoding]
+        if np.issubdtype(dtype, np.floating):
+            return CameraRecord.depth_scale
+        return self._options.depth_scale or scale
+
+
+@dataclass
+class _SplitWriter:
+    """Writes frames with their questions; records and calibrations at the end."""
+
+    folder: SplitFolder
+    name: str
+    options: RecordingOptions
+    records: list[WarehouseRecord] = field(default_factory=list)
+    cameras: dict[str, CameraRecord] = field(default_factory=dict)
+    origins: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._rng = np.random.default_rng(self.options.seed)
+        self._balancer = Balancer()
+
+    def write(self, recorded: RecordedFrame, moment: Moment) -> list[QuestionWithTruth]:
+        """Write a frame; without a clear question about it, nothing is written."""
+        frame = recorded.frame
+        questions = self._questions(frame)
+        if not questions:
+            return []
+        image = f"{self.name}_{len(self.cameras):06}.png"
+        write_image(self.folder.image_path(image), frame.rgb)
+        write_depth(self.folder.depth_path(image), frame.depth, recorded.metres_per_unit)
+        self.cameras[image] = CameraRecord(frame.intrinsics, recorded.metres_per_unit)
+        self.origins[image] = {"stamp_ns": moment.stamp_ns, "frame_id": frame.frame_id}
+        rle = encode_masks(frame.regions, {id for item in questions for id in item.region_ids})
+        self.records += [
+            question_record(f"{Path(image).stem}_{number}", image, question, rle)
+            for number, question in enumerate(questions)
+        ]
+        return questions
+
+    def finish(self, report: RecordingReport) -> None:
+        """Write what belongs to all frames."""
+        self.folder.write_cameras(self.cameras)
+        provenance = {
+            "recording": self.name,
+            "answers": ANSWERS_NOTE,
+            "report": report.to_json(),
+            "options": asdict(self.options),
+            "images": self.origins,
+        }
+        path = self.folder.root / self.folder.split / "provenance.json"
+        write_file(path, json.dumps(provenance, indent=1).encode())
+        self.folder.write_records(self.records)
+
+    def _questions(self, frame: RGBDFrame) -> list[QuestionWithTruth]:
+        candidates = generate_questions(
+            facts_from_geometry(frame),
+            frame.regions,
+            self._rng,
+            self.options.margins,
+            kinds=data_set_kinds(),
+            per_kind=CANDIDATES_PER_KIND,
+        )
+        chosen = self._balancer.choose(candidates, self.options.questions_per_frame)
+        return [candidates[index] for index in chosen]

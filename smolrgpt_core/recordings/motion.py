@@ -1,0 +1,86 @@
+"""Chooses frames in which enough has changed since the last one that was chosen.
+
+A camera that stands still gives the same questions again and again. What counts is the share of
+the picture that looks or measures differently, not how the camera moved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import RGBDFrame
+
+GRID = (48, 36)
+"""Cells of the picture (columns, rows): fine enough for a pallet, coarse enough for noise."""
+
+
+@dataclass(frozen=True)
+class MotionConfig:
+    """When a frame is different enough.
+
+    Attributes:
+        min_change: smallest share of cells that differ, 0 to 1; 0 takes every frame.
+        depth_ratio: a cell differs when its mean depth changed by this share of it.
+        colour_levels: or when its mean colour changed by this much, of 255, in any channel.
+
+    Raises:
+        SpatialError: BAD_INPUT, naming the field that is wrong.
+    """
+
+    min_change: float = 0.1
+    depth_ratio: float = 0.05
+    colour_levels: float = 20.0
+
+    def __post_init__(self) -> None:
+        limits = {"min_change": 1.0, "depth_ratio": 1.0, "colour_levels": 255.0}
+        for name, highest in limits.items():
+            value = getattr(self, name)
+            if not 0 <= value <= highest:
+                raise SpatialError(
+                    Status.BAD_INPUT, f"{name} must be 0 to {highest:g}, got {value!r}"
+                )
+
+
+class MotionFilter:
+    """Remembers the last frame that was chosen.
+
+    Args:
+        config: when a frame is different enough.
+    """
+
+    def __init__(self, config: MotionConfig) -> None:
+        self._config = config
+        self._last: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
+
+    def choose(self, frame: RGBDFrame) -> bool:
+        """Whether to take a frame, which then is the one to compare with."""
+        seen = _cells(frame)
+        chosen = self._last is None or self._change(self._last, seen) >= self._config.min_change
+        if chosen:
+            self._last = seen
+        return chosen
+
+    def _change(
+        self,
+        before: tuple[NDArray[np.float32], NDArray[np.float32]],
+        now: tuple[NDArray[np.float32], NDArray[np.float32]],
+    ) -> float:
+        colour = np.abs(now[0] - before[0]).max(axis=-1) > self._config.colour_levels
+        # Cells without a reading compare as equal: missing depth flickers by itself.
+        depth = np.abs(now[1] - before[1]) > self._config.depth_ratio * before[1]
+        return float(np.mean(colour | depth))
+
+
+def _cells(frame: RGBDFrame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean colour (rows, columns, 3) and mean depth (rows, columns), NaN without a reading."""
+    colour = cv2.resize(frame.rgb.astype(np.float32), GRID, interpolation=cv2.INTER_AREA)
+    valid = np.isfinite(frame.depth).astype(np.float32)
+    metres = cv2.resize(np.nan_to_num(frame.depth, nan=0.0), GRID, interpolation=cv2.INTER_AREA)
+    share = cv2.resize(valid, GRID, interpolation=cv2.INTER_AREA)
+    depth = np.divide(metres, share, out=np.full_like(metres, np.nan), where=share > 0.5)
+    return colour, depth

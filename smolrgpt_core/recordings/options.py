@@ -1,0 +1,109 @@
+"""What is taken from a recording, and how. Needs no rosbags."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from smolrgpt_core.data.facts import AmbiguityMargins
+from smolrgpt_core.data.warehouse_format import SPLITS
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.messages.stamps import DEFAULT_SYNC_TOLERANCE_S
+from smolrgpt_core.recordings.motion import MotionConfig
+
+MEASURED_MARGINS = AmbiguityMargins(
+    min_distance_ratio=0.2, min_distance_gap_m=0.5, min_edge_distance_m=0.4
+)
+"""Wider than for true facts: a measured centre may be off by some decimetres."""
+
+
+@dataclass(frozen=True)
+class TopicChoice:
+    """Topics by what they carry; empty: to be found.
+
+    Attributes:
+        rgb, depth, camera_info: of the camera.
+        regions: RegionArray messages.
+        instances: images whose pixel value is a region id, instead of `regions`.
+
+    Raises:
+        SpatialError: BAD_INPUT when both regions and instances are named.
+    """
+
+    rgb: str = ""
+    depth: str = ""
+    camera_info: str = ""
+    regions: str = ""
+    instances: str = ""
+
+    def __post_init__(self) -> None:
+        if self.regions and self.instances:
+            raise SpatialError(
+                Status.BAD_INPUT,
+                f"regions come from one topic, either regions ({self.regions}) or instances "
+                f"({self.instances})",
+            )
+
+    @property
+    def by_input(self) -> dict[str, str]:
+        """Topic of each input; that of the regions, whatever their form, as "regions"."""
+        return {
+            "rgb": self.rgb,
+            "depth": self.depth,
+            "camera_info": self.camera_info,
+            "regions": self.regions or self.instances,
+        }
+
+
+@dataclass(frozen=True)
+class RecordingOptions:
+    """How a recording becomes a data set.
+
+    Attributes:
+        topics: those that are named; the others are found.
+        labels: of the ids in an instance image.
+        depth_scale: metres per unit of depth; 0 = by its encoding.
+        sync_tolerance_s: how far the stamps of rgb, depth and regions may lie apart.
+        motion: which frames are different enough.
+        every: of the complete frames, one in so many is looked at.
+        limit: most frames to write; 0 = all.
+        split: of the data set; a recording is one scene, so it is never divided.
+        questions_per_frame: at most so many.
+        margins: which questions are too close to call.
+        seed: of the choice and the wording of the questions.
+
+    Raises:
+        SpatialError: BAD_INPUT, naming the field that is wrong.
+    """
+
+    topics: TopicChoice = field(default_factory=TopicChoice)
+    labels: InstanceLabels = field(default_factory=InstanceLabels)
+    depth_scale: float = 0.0
+    sync_tolerance_s: float = DEFAULT_SYNC_TOLERANCE_S
+    motion: MotionConfig = field(default_factory=MotionConfig)
+    every: int = 1
+    limit: int = 0
+    split: str = SPLITS[0]
+    questions_per_frame: int = 8
+    margins: AmbiguityMargins = MEASURED_MARGINS
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        lowest = {
+            "depth_scale": 0.0,
+            "sync_tolerance_s": 0.0,
+            "every": 1,
+            "limit": 0,
+            "questions_per_frame": 1,
+            "seed": 0,
+        }
+        for name, low in lowest.items():
+            value = getattr(self, name)
+            if not low <= value < float("inf"):
+                raise _bad(name, f"at least {low}", value)
+        if self.split not in SPLITS:
+            raise _bad("split", f"one of {', '.join(SPLITS)}", self.split)
+
+
+def _bad(name: str, expected: str, value: object) -> SpatialError:
+    return SpatialError(Status.BAD_INPUT, f"{name} must be {expected}, got {value!r}")

@@ -1,0 +1,108 @@
+"""Which topics of a recording are colour, depth, calibration and regions.
+
+Types say most of it, encodings of the first image the rest. Where that leaves a choice, it is the
+user's: nothing is guessed from names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import fields
+
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.files import file_error
+from smolrgpt_core.messages.reading import DEPTH_ENCODINGS, RGB_LAYOUTS
+from smolrgpt_core.messages.types import CAMERA_INFO, IMAGE, REGION_ARRAY
+from smolrgpt_core.recordings.bag_reader import BagReader
+from smolrgpt_core.recordings.options import TopicChoice
+
+COLOUR_ENCODINGS = tuple(name for name in RGB_LAYOUTS if name != "mono8")
+CERTAIN_INSTANCE_ENCODINGS = ("8UC1", "mono8", "32SC1")
+"""16 bit ids cannot be told from depth."""
+
+
+def choose_topics(bag: BagReader, wanted: TopicChoice) -> TopicChoice:
+    """All topics that are needed, those that were named and those that were found.
+
+    Raises:
+        SpatialError: BAD_INPUT that lists the topics of the recording, when one is missing, has
+            another type, or several could be meant.
+    """
+    finder = _Finder(bag, wanted)
+    rgb = finder.choose("rgb", IMAGE, finder.images(COLOUR_ENCODINGS))
+    depth = finder.choose("depth", IMAGE, finder.images(DEPTH_ENCODINGS))
+    camera_info = finder.choose("camera_info", CAMERA_INFO, finder.calibrations(rgb))
+    arrays = finder.of_type(REGION_ARRAY)
+    if wanted.regions or (arrays and not wanted.instances):
+        regions = finder.choose("regions", REGION_ARRAY, arrays)
+        return TopicChoice(rgb, depth, camera_info, regions=regions)
+    images = finder.images(CERTAIN_INSTANCE_ENCODINGS)
+    instances = finder.choose("instances", IMAGE, images)
+    return TopicChoice(rgb, depth, camera_info, instances=instances)
+
+
+class _Finder:
+    """The topics of a recording, and what can be told from their first messages."""
+
+    def __init__(self, bag: BagReader, wanted: TopicChoice) -> None:
+        self._bag = bag
+        self._wanted = wanted
+        self._types = {topic.name: topic.type_name for topic in bag.topics}
+        self._encodings = {name: self._encoding(name) for name in self.of_type(IMAGE)}
+
+    def of_type(self, type_name: str) -> list[str]:
+        """Topics with messages of a type."""
+        return [name for name, found in self._types.items() if found == type_name]
+
+    def images(self, encodings: Collection[str]) -> list[str]:
+        """Image topics with one of these encodings that the user did not name for another use."""
+        named = {getattr(self._wanted, item.name) for item in fields(self._wanted)}
+        return [
+            name
+            for name, encoding in self._encodings.items()
+            if encoding in encodings and name not in named
+        ]
+
+    def calibrations(self, rgb: str) -> list[str]:
+        """Calibrations: if there are several, the one beside the colour image, as drivers do."""
+        found = self.of_type(CAMERA_INFO)
+        beside = f"{rgb.rpartition('/')[0]}/camera_info"
+        return [beside] if beside in found else found
+
+    def choose(self, name: str, type_name: str, candidates: list[str]) -> str:
+        """The topic that was named, or else the only candidate.
+
+        Raises:
+            SpatialError: BAD_INPUT with the topics of the recording.
+        """
+        topic = getattr(self._wanted, name)
+        if topic:
+            if self._types.get(topic) != type_name:
+                found = self._types.get(topic, "not in the recording")
+                raise self._error(f"{name} must be a topic of {type_name}, {topic} is {found}")
+            return str(topic)
+        if not candidates:
+            raise self._error(f"no topic can be told to be {name} ({type_name}); name it")
+        if len(candidates) > 1:
+            raise self._error(f"{name} could be {' or '.join(candidates)}; name the right one")
+        return candidates[0]
+
+    def _encoding(self, topic: str) -> str:
+        """Encoding of the first image; empty without a message that can be decoded."""
+        try:
+            first = self._bag.first(topic)
+        except SpatialError:
+            return ""
+        return first.encoding if first is not None else ""
+
+    def _error(self, problem: str) -> SpatialError:
+        lines = [
+            f"  {topic.name}  {topic.type_name}  {self._encodings.get(topic.name, '')}  "
+            f"{topic.count} messages"
+            for topic in self._bag.topics
+        ]
+        listing = "\n".join(lines) or "  none"
+        damage = f" ({self._bag.damage})" if self._bag.damage else ""
+        return file_error(
+            self._bag.path, f"{problem}; the recording{damage} has these topics:\n{listing}"
+        )

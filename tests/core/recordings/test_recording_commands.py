@@ -1,0 +1,92 @@
+"""`smolrgpt bag2data` and `smolrgpt simulate --bag` as a person or a script calls them."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from smolrgpt_core.cli.application import app
+from smolrgpt_core.data.warehouse_format import SplitFolder
+
+
+def call(*words: object) -> Any:
+    return CliRunner().invoke(app, [*map(str, words)], env={"COLUMNS": "200"})
+
+
+def test_simulated_recording_becomes_a_data_set(tmp_path: Path) -> None:
+    made = call("simulate", "--bag", tmp_path / "drive", "--seed", 4, "--bag-frames", 3,
+                "--bag-storage", "mcap", "--image-size", "160x120")  # fmt: skip
+    assert made.exit_code == 0, made.output
+    assert (tmp_path / "drive" / "drive.mcap").is_file()
+    read = call("bag2data", tmp_path / "drive", "--out", tmp_path / "data", "--split", "val")
+    assert read.exit_code == 0, read.output
+    assert "/camera_info" in read.stdout
+    assert "frames written" in read.stdout
+    assert SplitFolder(tmp_path / "data", "val").read_records()
+
+
+def test_cut_recording_ends_with_its_own_status(recording: Path, tmp_path: Path) -> None:
+    shutil.copytree(recording, tmp_path / "drive")
+    os.truncate(tmp_path / "drive" / "drive.db3", 700_000)
+    result = call("bag2data", tmp_path / "drive", "--out", tmp_path / "data")
+    assert result.exit_code == 3
+    assert "cut off or damaged" in result.stderr
+    assert (tmp_path / "data" / "train.json").is_file()
+
+
+def test_nothing_usable(recording: Path, tmp_path: Path) -> None:
+    result = call("bag2data", recording, "--out", tmp_path / "data", "--depth-scale", "0.000001")
+    assert result.exit_code == 1
+    assert "wrong depth unit" in result.stdout
+    assert "none of 12 colour images" in result.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--split", "training"], "split must be"),
+        (["--regions", "/a", "--instances", "/b"], "either regions"),
+        (["--labels", "pallet"], "10-59:pallet"),
+        (["--depth-scale", "mm"], "metres per unit"),
+    ],
+)
+def test_wrong_call(words: list[str], message: str, recording: Path, tmp_path: Path) -> None:
+    result = call("bag2data", recording, "--out", tmp_path / "data", *words)
+    assert result.exit_code == 2
+    assert message in result.stderr
+
+
+def test_no_recording(tmp_path: Path) -> None:
+    result = call("bag2data", tmp_path / "missing", "--out", tmp_path / "data")
+    assert result.exit_code == 1
+    assert "there is no such recording" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("bag2data", "some.mcap", "--out", "data"), ("simulate", "--bag", "some")]
+)
+def test_without_rosbags(words: tuple[str, ...], tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['rosbags'] = None\n"
+        "from smolrgpt_core.cli import main; main()"
+    )  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert "pip install smolrgpt[data]" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_bag_comes_alone(tmp_path: Path) -> None:
+    result = call("simulate", "--bag", tmp_path / "drive", "--scenes", 2, "--out", tmp_path)
+    assert result.exit_code == 2
+    assert not list(tmp_path.iterdir())
