@@ -14,7 +14,7 @@ import statistics
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
-from itertools import cycle
+from itertools import cycle, product
 from pathlib import Path
 
 import cv2
@@ -56,6 +56,8 @@ DECODED_TOKENS = 33
 """Tokens of the answers that decoding is measured on: the first of them is not decoded."""
 
 BANDWIDTH_BYTES = 2**30
+
+DTYPES = ("float32", "bfloat16")
 
 
 def load_frame(scale: int) -> RGBDFrame:
@@ -266,7 +268,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--preset", choices=tuple(PRESETS), default="smolrgpt")
     parser.add_argument("--device", nargs="+", default=("cpu",), help="such as cpu cuda")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--dtype", nargs="+", choices=DTYPES, default=DTYPES)
     parser.add_argument("--tokens", type=int, default=8, help="of an answer")
     parser.add_argument("--released-tokens", type=int, default=120)
     parser.add_argument("--scale", type=int, default=4, help="enlarges the 320 x 240 picture")
@@ -276,8 +278,8 @@ def main() -> None:
     arguments = parser.parse_args()
     devices = [torch.device(name) for name in arguments.device]
     tables = []
-    for device in devices:
-        bench = Bench(arguments, device)
+    for device, dtype in product(devices, arguments.dtype):
+        bench = Bench(argparse.Namespace(**{**vars(arguments), "dtype": dtype}), device)
         bench.check()
         tables += [questions_table(bench), decoding_table(bench)]
     publish("Inference engine", describe_machine(devices), tables, arguments.write_docs)

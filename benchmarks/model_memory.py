@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 import torch
-from inference_engine import QUESTIONS, build, load_frame
+from inference_engine import DTYPES, QUESTIONS, build, load_frame
 from performance_page import Table, describe_machine, publish
 
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine
@@ -24,7 +24,6 @@ from smolrgpt_core.model.configuration_smolrgpt import PRESETS
 from smolrgpt_core.question import read_question
 
 TOKENS = 8
-DTYPES = ("float32", "bfloat16")
 GB = 1e9
 
 

@@ -103,7 +103,9 @@ def print_results(runs: dict[int, tuple[float, int, int]], scenes: int, stages: 
     for stage, seconds in sorted(stages.items(), key=lambda item: -item[1]):
         shares.add_row(stage, f"{1e3 * seconds / scenes:.0f}", f"{seconds / total:.1%}")
     rendering = sum(stages[stage] for stage in RENDERING)
-    shares.add_row("rendering in all", f"{1e3 * rendering / scenes:.0f}", f"{rendering / total:.1%}")
+    shares.add_row(
+        "rendering in all", f"{1e3 * rendering / scenes:.0f}", f"{rendering / total:.1%}"
+    )
     console.print(rates, shares)
 
 

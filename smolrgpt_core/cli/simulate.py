@@ -47,61 +47,68 @@ DEFAULTS = SimulationSettings(scenes=1)
 GO_ON = "What is finished is kept: the same command goes on where this one stopped."
 
 
+DEFAULT_SHARES = ",".join(map("{:g}".format, DEFAULTS.shares))
+DEFAULT_WORKERS = os.cpu_count() or 1
+DEFAULT_CAMERA = DEFAULTS.randomization.camera
+
+Out = Annotated[
+    Path | None, typer.Option(help="Folder of the data set; made if needed.", file_okay=False)
+]
+Scenes = Annotated[int | None, typer.Option(help="Number of warehouses.", min=1)]
+Seed = Annotated[int, typer.Option(help="Of everything.", min=0)]
+Views = Annotated[int, typer.Option(help="Images of each scene.", min=1)]
+Questions = Annotated[int, typer.Option(help="At most so many about each image.", min=1)]
+Workers = Annotated[int, typer.Option(help="Processes.", min=1, show_default="one for each core")]
+ImageSize = Annotated[
+    str,
+    typer.Option(
+        help="Pixels of the images; by default those of the randomization, "
+        f"{DEFAULT_CAMERA.width}x{DEFAULT_CAMERA.height}.",
+        metavar="WIDTHxHEIGHT",
+    ),
+]
+Shares = Annotated[
+    str, typer.Option(help="Of the scenes in train, val and test.", metavar="TRAIN,VAL,TEST")
+]
+RandomizationFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="YAML file of what varies, as config/randomization.yaml; it names only what it "
+        "changes.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+Folders = Annotated[bool, typer.Option("--folders/--no-folders", help="Write the public layout.")]
+Shards = Annotated[bool, typer.Option("--shards/--no-shards", help="Write WebDataset tar files.")]
+ShardImages = Annotated[int, typer.Option(help="Images in each tar file.", min=1)]
+Bag = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write a ROS 2 recording of a drive through one warehouse here, instead of a "
+        "data set; only --seed, --image-size and --randomization matter to it."
+    ),
+]
+BagFrames = Annotated[int, typer.Option(help="Pictures of the recording.", min=1)]
+BagStorage = Annotated[Storage, typer.Option(help="File format of the recording.")]
+
+
 def simulate(
-    out: Annotated[
-        Path | None, typer.Option(help="Folder of the data set; made if needed.", file_okay=False)
-    ] = None,
-    scenes: Annotated[int | None, typer.Option(help="Number of warehouses.", min=1)] = None,
-    seed: Annotated[int, typer.Option(help="Of everything.", min=0)] = DEFAULTS.seed,
-    views: Annotated[int, typer.Option(help="Images of each scene.", min=1)] = DEFAULTS.views,
-    questions: Annotated[
-        int, typer.Option(help="At most so many about each image.", min=1)
-    ] = DEFAULTS.questions,
-    workers: Annotated[
-        int, typer.Option(help="Processes; by default one for each core.", min=1)
-    ] = os.cpu_count() or 1,
-    image_size: Annotated[
-        str,
-        typer.Option(
-            help="Pixels of the images; by default those of the randomization, "
-            f"{DEFAULTS.randomization.camera.width}x{DEFAULTS.randomization.camera.height}.",
-            metavar="WIDTHxHEIGHT",
-        ),
-    ] = "",
-    shares: Annotated[
-        str, typer.Option(help="Of the scenes in train, val and test.", metavar="TRAIN,VAL,TEST")
-    ] = ",".join(f"{share:g}" for share in DEFAULTS.shares),
-    randomization: Annotated[
-        Path | None,
-        typer.Option(
-            help="YAML file of what varies, as config/randomization.yaml; it names only what it "
-            "changes.",
-            exists=True,
-            dir_okay=False,
-        ),
-    ] = None,
-    folders: Annotated[
-        bool, typer.Option("--folders/--no-folders", help="Write the public layout.")
-    ] = DEFAULTS.folders,
-    shards: Annotated[
-        bool, typer.Option("--shards/--no-shards", help="Write WebDataset tar files.")
-    ] = DEFAULTS.shards,
-    shard_images: Annotated[
-        int, typer.Option(help="Images in each tar file.", min=1)
-    ] = DEFAULTS.shard_images,
-    bag: Annotated[
-        Path | None,
-        typer.Option(
-            help="Write a ROS 2 recording of a drive through one warehouse here, instead of a "
-            "data set; only --seed, --image-size and --randomization matter to it."
-        ),
-    ] = None,
-    bag_frames: Annotated[
-        int, typer.Option(help="Pictures of the recording.", min=1)
-    ] = SimulatedDrive.frame_count,
-    bag_storage: Annotated[
-        Storage, typer.Option(help="File format of the recording.")
-    ] = Storage.SQLITE3,
+    out: Out = None,
+    scenes: Scenes = None,
+    seed: Seed = DEFAULTS.seed,
+    views: Views = DEFAULTS.views,
+    questions: Questions = DEFAULTS.questions,
+    workers: Workers = DEFAULT_WORKERS,
+    image_size: ImageSize = "",
+    shares: Shares = DEFAULT_SHARES,
+    randomization: RandomizationFile = None,
+    folders: Folders = DEFAULTS.folders,
+    shards: Shards = DEFAULTS.shards,
+    shard_images: ShardImages = DEFAULTS.shard_images,
+    bag: Bag = None,
+    bag_frames: BagFrames = SimulatedDrive.frame_count,
+    bag_storage: BagStorage = Storage.SQLITE3,
 ) -> None:
     """Make a data set of questions about simulated warehouses, in the public layout.
 

@@ -35,21 +35,32 @@ IN_BUFFER = -99
 """Bin of the distance 0, of an object in the buffer that is asked about."""
 
 
-class Candidate(Protocol):
-    """A question that may be taken; `QuestionWithTruth` is one."""
+class Choosable(Protocol):
+    """A question that may be taken; `QuestionWithTruth` is one, and says what the fields mean."""
 
     @property
-    def kind(self) -> str: ...
+    def kind(self) -> str:
+        """Name in `KINDS`."""
+
     @property
-    def category(self) -> Category: ...
+    def category(self) -> Category:
+        """What is asked for."""
+
     @property
-    def wording(self) -> str: ...
+    def wording(self) -> str:
+        """What of the text can bear on a distance."""
+
     @property
-    def normalized_answer(self) -> str: ...
+    def text(self) -> str:
+        """As it is asked."""
+
     @property
-    def text(self) -> str: ...
+    def region_ids(self) -> tuple[int, ...]:
+        """For the placeholders of the text."""
+
     @property
-    def region_ids(self) -> tuple[int, ...]: ...
+    def normalized_answer(self) -> str:
+        """The true answer."""
 
 
 def distance_bin(metres: float) -> int:
@@ -77,10 +88,11 @@ class Balancer:
         self._distances: Counter[str] = Counter()
         self._distances_by_wording: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
-    def choose(self, candidates: Sequence[Candidate], count: int) -> list[int]:
+    def choose(self, candidates: Sequence[Choosable], count: int) -> list[int]:
         """Positions of at most `count` different questions about one frame, in order of choice."""
         waiting = {
-            (item.text, item.region_ids): index for index, item in reversed([*enumerate(candidates)])
+            (item.text, item.region_ids): index
+            for index, item in reversed([*enumerate(candidates)])
         }
         left = sorted(waiting.values())
         taken: list[int] = []
@@ -92,7 +104,7 @@ class Balancer:
                 taken.append(best)
         return taken
 
-    def _preference(self, item: Candidate) -> tuple[int, float, int]:
+    def _preference(self, item: Choosable) -> tuple[int, float, int]:
         """What there is least of comes first: category, kind, distance."""
         answer = answer_bin(item.category, item.normalized_answer)
         return (
@@ -101,7 +113,7 @@ class Balancer:
             self._distances[answer] if item.category is Category.DISTANCE else 0,
         )
 
-    def _is_even(self, item: Candidate) -> bool:
+    def _is_even(self, item: Choosable) -> bool:
         if item.category is not Category.DISTANCE:
             return True
         answer = answer_bin(item.category, item.normalized_answer)
@@ -109,7 +121,7 @@ class Balancer:
         share = (self._distances[answer] + 1) / (self._distances.total() + 1)
         return same_words[answer] < FREE + SLACK * max(share, FLOOR) * same_words.total()
 
-    def _take(self, item: Candidate) -> None:
+    def _take(self, item: Choosable) -> None:
         self._categories[item.category] += 1
         self._kinds[item.kind] += 1
         if item.category is Category.DISTANCE:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from smolrgpt_core.data.check_image import ImageFindings, ImageTask, check_image
-from smolrgpt_core.data.json_entries import JsonEntries, group_members
+from smolrgpt_core.data.json_entries import GroupMembers, JsonEntries
 from smolrgpt_core.data.problems import DEFAULT_EXAMPLES, CheckReport, Problem, ProblemKind
 from smolrgpt_core.data.warehouse_format import SPLITS, CameraRecord, SplitFolder, find_splits
 from smolrgpt_core.errors import SpatialError
@@ -56,7 +56,7 @@ def check_dataset(
             entries, cameras = _open_split(folder, report)
             if entries is None:
                 continue
-            images = group_members(entries.groups)
+            images = GroupMembers(entries.groups)
             report.images[folder.split] = len(images)
             report.questions[folder.split] = len(entries)
             for done, found in enumerate(mapped(_tasks(folder, entries, images, cameras)), 1):
@@ -111,11 +111,11 @@ def _image_of(entry: Any) -> str:
 def _tasks(
     folder: SplitFolder,
     entries: JsonEntries,
-    images: Iterable[Iterable[int]],
+    images: GroupMembers,
     cameras: Mapping[str, CameraRecord] | None,
 ) -> Iterator[ImageTask]:
     for numbers in images:
-        numbered = [(int(number), entries[int(number)]) for number in numbers]
+        numbered = [(number, entries[number]) for number in numbers]
         image = _image_of(numbered[0][1])
         own = None if cameras is None else {k: cameras[k] for k in (image,) if k in cameras}
         yield ImageTask(folder, numbered, own)

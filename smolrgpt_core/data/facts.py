@@ -18,43 +18,46 @@ from smolrgpt_core.regions import Region, RegionSet
 
 
 class ObjectFacts(Protocol):
-    """What is known of one object; `sim.ObjectTruth` and `facts_from_geometry` have it.
-
-    Attributes:
-        id, label: as in the frame's regions.
-        centre: (3,) middle of the object, metres, optical frame.
-        visible_share: visible share of the object, 0 to 1; 1 where it is not known.
-        buffer_ids: the buffers in which the middle of the object's footprint lies.
-        buffer_margin: metres from the middle of the footprint to the nearest edge of a buffer,
-            positive inside; NaN for buffers and shelves, and where there is no buffer.
-        loaded: whether this is a transporter that carries a pallet.
-    """
+    """What is known of one object; `sim.ObjectTruth` and `facts_from_geometry` have it."""
 
     @property
-    def id(self) -> int: ...
+    def id(self) -> int:
+        """As in the frame's regions."""
+
     @property
-    def label(self) -> str: ...
+    def label(self) -> str:
+        """As in the frame's regions."""
+
     @property
-    def centre(self) -> NDArray[np.float64]: ...
+    def centre(self) -> NDArray[np.float64]:
+        """(3,) middle of the object, metres, optical frame."""
+
     @property
-    def visible_share(self) -> float: ...
+    def visible_share(self) -> float:
+        """Visible share of the object, 0 to 1; 1 where it is not known."""
+
     @property
-    def buffer_ids(self) -> tuple[int, ...]: ...
+    def buffer_ids(self) -> tuple[int, ...]:
+        """The buffers in which the middle of the object's footprint lies."""
+
     @property
-    def buffer_margin(self) -> float: ...
+    def buffer_margin(self) -> float:
+        """Metres from the middle of the footprint to the nearest edge of a buffer.
+
+        Positive inside; NaN for buffers and shelves, and where there is no buffer.
+        """
+
     @property
-    def loaded(self) -> bool: ...
+    def loaded(self) -> bool:
+        """Whether this is a transporter that carries a pallet."""
 
 
 class FrameFacts(Protocol):
-    """What is known of one frame: `sim.SceneTruth`, or what `facts_from_geometry` returns.
-
-    Attributes:
-        objects: of regions of the frame; one that is left out is not asked about.
-    """
+    """What is known of one frame: `sim.SceneTruth`, or what `facts_from_geometry` returns."""
 
     @property
-    def objects(self) -> Sequence[ObjectFacts]: ...
+    def objects(self) -> Sequence[ObjectFacts]:
+        """Of regions of the frame; one that is left out is not asked about."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,9 @@ class SceneFacts:
 
     def seen(self, *labels: str) -> list[int]:
         """Regions with one of these labels that are visible enough to be asked about."""
-        return [id for id in self._objects if self._objects[id].label in labels and self._visible(id)]
+        return [
+            id for id in self._objects if self._objects[id].label in labels and self._visible(id)
+        ]
 
     def whole(self, *labels: str) -> list[int]:
         """Like `seen`, without what the border of the image cuts: its centre is not seen."""

@@ -89,12 +89,28 @@ class JsonEntries:
         return entries
 
 
-def group_members(groups: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    """Numbers of the entries of each group, ascending; groups (N,) are numbered from 0 on."""
-    if not len(groups):
-        return []
-    order = np.argsort(groups, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(groups))[:-1])
+class GroupMembers:
+    """Which entries belong to each group; two arrays, however many groups there are."""
+
+    def __init__(self, groups: NDArray[np.int64]) -> None:
+        """Sort entries by their group.
+
+        Args:
+            groups: int64 (N,), the group of each entry; groups are numbered from 0 on.
+        """
+        self._numbers = np.argsort(groups, kind="stable")
+        self._ends = np.cumsum(np.bincount(groups)) if len(groups) else groups
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, group: int) -> list[int]:
+        """Numbers of the entries of one group, ascending."""
+        start = 0 if group == 0 else self._ends[group - 1]
+        return [int(number) for number in self._numbers[start : self._ends[group]]]
+
+    def __iter__(self) -> Iterator[list[int]]:
+        return (self[group] for group in range(len(self)))
 
 
 def _scan(path: Path, key: Callable[[Any], Any]) -> JsonEntries:

@@ -107,7 +107,8 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "Considering {places} and {targets}, how many {nouns} are there in the buffer nearest to "
         "{other}?",
         "Given {targets} and {places}, how many {nouns} stand in the buffer nearest to {other}?",
-        "Looking at {places} and {targets}, what is the number of {nouns} in the buffer closest to {other}?",
+        "Looking at {places} and {targets}, what is the number of {nouns} in the buffer closest "
+        "to {other}?",
         "How many of {targets} are in the buffer among {places} that is closest to {other}?",
     ),
     "left_or_right": (

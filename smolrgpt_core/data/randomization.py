@@ -6,9 +6,11 @@ Every value has its default here, in the dataclasses; a YAML file names only wha
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -123,10 +125,7 @@ def read_randomization(path: Path) -> Randomization:
         ImportError: PyYAML is missing; the message says how to get it.
         SpatialError: BAD_INPUT that names the file, and the key that is unknown or wrong.
     """
-    try:
-        import yaml
-    except ModuleNotFoundError as error:
-        raise ImportError(MISSING_YAML) from error
+    yaml = _import_yaml()
     try:
         entries = yaml.safe_load(path.read_text())
         return Randomization.from_dict({} if entries is None else entries)
@@ -136,6 +135,13 @@ def read_randomization(path: Path) -> Randomization:
         raise file_error(path, f"expected YAML: {error}") from error
     except SpatialError as error:
         raise file_error(path, error.message) from error
+
+
+def _import_yaml() -> ModuleType:
+    try:
+        return importlib.import_module("yaml")
+    except ModuleNotFoundError as error:
+        raise ImportError(MISSING_YAML) from error
 
 
 def _filled(default: Any, entries: Any, path: str) -> Any:
@@ -163,7 +169,7 @@ def _value(default: Any, value: Any, where: str) -> Any:
         if not isinstance(value, (list, tuple)) or len(value) != len(default):
             raise _bad(f"`{where}` must be a range [low, high], got {value!r}")
         return tuple(_value(low, item, where) for low, item in zip(default, value, strict=True))
-    kinds = {bool: bool, int: int, float: (int, float), str: str}[type(default)]
+    kinds = (int, float) if isinstance(default, float) else (type(default),)
     if not isinstance(value, kinds) or isinstance(value, bool) is not isinstance(default, bool):
         raise _bad(f"`{where}` must be {type(default).__name__}, got {value!r}")
     return float(value) if isinstance(default, float) else value

@@ -11,7 +11,6 @@ bytes. Nothing but whole files carries a final name.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import multiprocessing
 import os
@@ -26,7 +25,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from smolrgpt_core.data.balance import Balancer
 from smolrgpt_core.data.shards import write_shards
@@ -86,21 +85,29 @@ class SimulationRun:
             SpatialError: BAD_INPUT when the folder holds something else, or BUSY when another
                 process is making this data set.
         """
-        if self.is_complete:
+        is_complete = self.is_complete
+        shutil.rmtree(self.root / DONE, ignore_errors=True)
+        if is_complete:
             yield
             return
         self._parts.mkdir(parents=True, exist_ok=True)
         with (self._parts / "lock").open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError as error:
-                message = f"{self.root}: another process is making this data set; wait for it"
-                raise SpatialError(Status.BUSY, message) from error
+            self._take(lock)
             for leftover in self.root.rglob(".*.part"):
                 leftover.unlink()
             settings = json.dumps(self._described(), indent=1).encode()
             write_file(self.root / SETTINGS_FILE, settings)
             yield
+
+    def _take(self, lock: TextIO) -> None:
+        # Windows has no such locks, and no software rendering; the command line must import there.
+        import fcntl
+
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            message = f"{self.root}: another process is making this data set; wait for it"
+            raise SpatialError(Status.BUSY, message) from error
 
     @property
     def is_complete(self) -> bool:
@@ -110,7 +117,6 @@ class SimulationRun:
             SpatialError: BAD_INPUT when the folder holds something else; it names the settings
                 that differ.
         """
-        shutil.rmtree(self.root / DONE, ignore_errors=True)
         path = self.root / SETTINGS_FILE
         if path.exists():
             _check_same(path, read_json(path), self._described())
@@ -248,7 +254,8 @@ def _record(draft: FrameDraft, item: Candidate, number: int) -> WarehouseRecord:
 def _check_same(path: Path, found: Any, wanted: Mapping[str, Any]) -> None:
     """Refuse to mix two data sets in one folder."""
     there, here = dict(_flat(found)), dict(_flat(wanted))
-    names = sorted(name for name in {*there, *here} if there.get(name) != here.get(name))
+    differing = [name for name in {*there, *here} if there.get(name) != here.get(name)]
+    names = sorted(differing, key=lambda name: (name.count("."), name))
     if names:
         shown = "; ".join(
             f"{name}: {there.get(name)!r} there, {here.get(name)!r} now" for name in names[:5]

@@ -49,8 +49,8 @@ class EngineAnswer:
         probabilities: of each of them, when it was chosen.
         complete: whether the answer came to its end before the limit of tokens.
         latency_s: seconds by stage of the call that answered, the same for all its questions:
-            wait (for other threads), text, encode and prefix (0 for a frame that is kept),
-            regions, prompt, decode.
+            wait (for other threads), text, encode and prefix (unless the frame is kept from
+            before), regions, prompt, decode.
     """
 
     text: str

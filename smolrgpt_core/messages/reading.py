@@ -147,7 +147,7 @@ def check_resolution(rgb: Message, camera_info: Message) -> None:
     if (rgb.width, rgb.height) != (camera_info.width, camera_info.height):
         raise _bad(
             f"camera_info is for {camera_info.width}x{camera_info.height}, the rgb image is "
-            f"{rgb.width}x{rgb.height}; choose the `camera_info` topic of this image"
+            f"{rgb.width}x{rgb.height}; remap or choose the `camera_info` of this image"
         )
 
 

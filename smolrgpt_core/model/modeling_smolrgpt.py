@@ -11,9 +11,11 @@ refined grid of G x G cells.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoModel,
@@ -62,8 +64,15 @@ class SmolRGPTPreTrainedModel(PreTrainedModel):
         Takes the arguments of `PreTrainedModel.from_pretrained`.
 
         Raises:
-            ValueError: with a list, when a weight is missing, unexpected or of another shape.
+            OSError: when there is no such checkpoint.
+            ValueError: with a list, when a weight is missing, unexpected or of another shape; when
+                the weights cannot be read.
         """
+        if Path(pretrained_model_name_or_path).is_file():
+            raise ValueError(
+                f"{pretrained_model_name_or_path} is a file; give the folder of a checkpoint, or a "
+                "hub id"
+            )
         if kwargs.get("ignore_mismatched_sizes") or kwargs.get("use_safetensors") is False:
             raise ValueError(
                 "ignore_mismatched_sizes=True and use_safetensors=False would load a part of a "
@@ -72,9 +81,15 @@ class SmolRGPTPreTrainedModel(PreTrainedModel):
         with_info = kwargs.pop("output_loading_info", False)
         # Sizes that differ are collected like the others, so that all problems come in one list.
         kwargs |= {"use_safetensors": True, "ignore_mismatched_sizes": True}
-        loaded: Any = super().from_pretrained(
-            pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs
-        )
+        try:
+            loaded: Any = super().from_pretrained(
+                pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs
+            )
+        except SafetensorError as error:
+            raise ValueError(
+                f"the weights of {pretrained_model_name_or_path} cannot be read ({error}); the "
+                "file is damaged or incomplete: copy, download or import the checkpoint again"
+            ) from error
         model, info = loaded
         problems = _loading_problems(info)
         if problems:

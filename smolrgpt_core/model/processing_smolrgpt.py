@@ -71,10 +71,22 @@ class SmolRGPTProcessor(ProcessorMixin):
     def from_pretrained(  # type: ignore[override]
         cls, pretrained_model_name_or_path: Any, **kwargs: Any
     ) -> SmolRGPTProcessor:
-        """From a folder or hub id that holds `config.json` and the tokenizer's files."""
+        """From a folder or hub id that holds `config.json` and the tokenizer's files.
+
+        Raises:
+            OSError: when there is no `config.json`.
+            ValueError: when there is no tokenizer.
+        """
         hub = {name: kwargs[name] for name in _HUB_ARGUMENTS if kwargs.get(name) is not None}
         config = SmolRGPTConfig.from_pretrained(pretrained_model_name_or_path, **hub)
-        tokenizer = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **hub)
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **hub)
+        except ValueError as error:
+            raise ValueError(
+                f"{pretrained_model_name_or_path} has no tokenizer that can be read "
+                f"({str(error).splitlines()[0]}); save it beside the model, with "
+                "SmolRGPTProcessor.save_pretrained"
+            ) from error
         return cls(tokenizer, config)
 
     def save_pretrained(  # type: ignore[override]

@@ -51,6 +51,7 @@ class BagReader:
         self.path = path
         self.damage = ""
         self._storages = self._open()
+        self.damage = "; ".join(filter(None, [self.damage, *_unmerged(path)]))
         connections = [item for storage in self._storages for item in storage.connections]
         self._types = BagTypes({item.msgtype: item.msgdef for item in connections})
         self._type_names = {item.topic: item.msgtype for item in connections}
@@ -139,6 +140,17 @@ def storage_files(path: Path) -> list[Path]:
     files = path.iterdir() if path.is_dir() else [path]
     found = [file for file in files if file.suffix in STORAGE_SUFFIXES]
     return sorted(found, key=lambda file: [int(part) for part in re.findall(r"\d+", file.stem)])
+
+
+def _unmerged(path: Path) -> list[str]:
+    """What SQLite has not yet written into its files, by file."""
+    logs = [file.with_name(f"{file.name}-wal") for file in storage_files(path)]
+    return [
+        f"{log.name} holds messages that are not read: open the recording once with sqlite3, which "
+        "adds them"
+        for log in logs
+        if log.exists() and log.stat().st_size
+    ]
 
 
 def _opened(path: Path | CutMcap) -> Any:

@@ -27,7 +27,7 @@ class TopicChoice:
         instances: images whose pixel value is a region id, instead of `regions`.
 
     Raises:
-        SpatialError: BAD_INPUT when both regions and instances are named.
+        SpatialError: BAD_INPUT when both regions and instances are named, or one topic twice.
     """
 
     rgb: str = ""
@@ -43,6 +43,9 @@ class TopicChoice:
                 f"regions come from one topic, either regions ({self.regions}) or instances "
                 f"({self.instances})",
             )
+        named = [topic for topic in self.by_input.values() if topic]
+        if len(named) != len(set(named)):
+            raise _bad("topics", "different from each other", named)
 
     @property
     def by_input(self) -> dict[str, str]:

@@ -154,9 +154,11 @@ def estimate_visible_shares(
     boxes = pose.to_optical(corners)
     distance = boxes[..., 2].mean(axis=1) + [1e3 * (item.label == "buffer") for item in objects]
     areas: dict[int, float] = {}
+    outlines = _box_outlines(boxes, ESTIMATE_INTRINSICS)
     for index in np.argsort(-distance):
-        id = objects[index].id
-        for outline in project_hulls(boxes[index : index + 1], ESTIMATE_INTRINSICS):
+        outline = outlines[index]
+        if outline is not None:
+            id = objects[index].id
             cv2.fillConvexPoly(canvas, np.round(outline).astype(np.int32), id)
             areas[id] = cv2.contourArea(outline)
     counts = np.bincount(canvas.ravel(), minlength=256)
@@ -165,6 +167,24 @@ def estimate_visible_shares(
         for id, area in areas.items()
         if counts[id] >= NOTICEABLE_PIXELS
     }
+
+
+def _box_outlines(
+    boxes: NDArray[np.float64], intrinsics: CameraIntrinsics
+) -> list[NDArray[np.float32] | None]:
+    """Outlines in pixels of boxes (N, 8, 3) in the optical frame; None for one out of sight."""
+    entire = np.all(boxes[..., 2] >= NEAR_M, axis=1)
+    pixels = np.zeros((len(boxes), 8, 2), np.float32)
+    pixels[entire] = _project(boxes[entire], intrinsics)
+    low, high = pixels.min(axis=1), pixels.max(axis=1)
+    beside = np.any((high < -1) | (low > (intrinsics.width, intrinsics.height)), axis=1)
+    outlines: list[NDArray[np.float32] | None] = []
+    for index in range(len(boxes)):
+        if entire[index]:
+            outlines.append(None if beside[index] else cv2.convexHull(pixels[index])[:, 0])
+        else:
+            outlines.append(next(iter(project_hulls(boxes[index : index + 1], intrinsics)), None))
+    return outlines
 
 
 def _box_corners(item: SceneObject) -> NDArray[np.float64]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -49,6 +50,9 @@ class Footprint:
 
     def overlaps(self, other: Footprint) -> bool:
         """Whether the rectangles share an area (separating axis test)."""
+        reach = math.hypot(self.length, self.width) + math.hypot(other.length, other.width)
+        if math.hypot(self.x - other.x, self.y - other.y) > reach / 2:
+            return False
         a, b = self.corners, other.corners
         for axis in (*self.axes, *other.axes):
             along_a, along_b = a @ axis, b @ axis

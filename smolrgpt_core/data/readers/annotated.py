@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.data.json_entries import JsonEntries, group_members
+from smolrgpt_core.data.json_entries import GroupMembers, JsonEntries
 from smolrgpt_core.data.readers.config import DatasetConfig
 from smolrgpt_core.data.readers.iteration import Order, Part, SampleBlock, part_of_block
 from smolrgpt_core.data.samples import Annotation, Sample, sample_of
@@ -66,7 +66,7 @@ class AnnotatedDataset:
         self._entries = entries
         self._annotation_of = annotation_of
         groups = entries.groups if config.group_by_image else np.arange(len(entries))
-        self._members = group_members(groups)
+        self._members = GroupMembers(groups)
 
     def __len__(self) -> int:
         """Number of samples."""
@@ -78,7 +78,7 @@ class AnnotatedDataset:
         Raises:
             SpatialError: BAD_INPUT that names file and record.
         """
-        numbers = self._members[index].tolist()
+        numbers = self._members[index]
         annotations = [self._annotation(number) for number in numbers]
         try:
             return sample_of(annotations, self.name)

@@ -4,7 +4,8 @@
 address with a number in braces, "https://host/train-{000000..000041}.tar", stands for many. Whole
 shards are dealt to the readers and read from front to end, each into memory as it is stored; in a
 shard the samples are shuffled. A shard that is cut off gives the samples before the cut, then an
-error.
+error. HTTP needs nothing more; other addresses (s3://, gs://, hf://) are opened by `fsspec` and the
+package that it names.
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ import json
 import re
 import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
+from http.client import HTTPException
 from pathlib import Path
 from typing import IO, Any
+from urllib.request import urlopen
 
 from smolrgpt_core.data.data_imports import import_fsspec
 from smolrgpt_core.data.readers.config import DatasetConfig
@@ -33,6 +36,9 @@ _NUMBERS = re.compile(r"\{(\d+)\.\.(\d+)\}")
 DEPTH_MEMBER = "depth.png"
 IMAGE_MEMBER = "png"
 RECORDS_MEMBER = "json"
+
+SERVER_TIMEOUT_S = 60.0
+"""How long a server may be silent."""
 
 
 def open_layout(config: DatasetConfig) -> ShardDataset:
@@ -104,8 +110,8 @@ class _Shard:
         try:
             for key, members in _groups(address):
                 self._makers += self._samples(Path(address), key, members, grouped)
-        except (tarfile.TarError, EOFError, OSError) as error:
-            broken = file_error(Path(address), f"the shard cannot be read to its end: {error}")
+        except (tarfile.TarError, HTTPException, EOFError, OSError) as error:
+            broken = _bad(f"{address}: the shard cannot be read to its end: {error}")
             if not self._makers:
                 raise broken from error
             self._makers.append(partial(_fail, broken))
@@ -152,14 +158,14 @@ def _groups(address: str) -> Iterator[tuple[str, dict[str, bytes]]]:
         yield key, members
 
 
-@contextmanager
-def _opened(address: str) -> Iterator[IO[bytes]]:
+def _opened(address: str) -> AbstractContextManager[IO[bytes]]:
     if "://" not in address:
-        with Path(address).open("rb") as file:
-            yield file
-        return
-    with import_fsspec().open(address, "rb") as stream:
-        yield stream
+        return Path(address).open("rb")
+    if address.startswith(("http://", "https://")):
+        response: AbstractContextManager[IO[bytes]] = urlopen(address, timeout=SERVER_TIMEOUT_S)
+        return response
+    remote: AbstractContextManager[IO[bytes]] = import_fsspec().open(address, "rb")
+    return remote
 
 
 def _annotations(place: Path, members: Mapping[str, bytes]) -> list[Annotation]:

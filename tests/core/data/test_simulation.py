@@ -39,7 +39,7 @@ rendering: {{shadows: false, reflections: false, min_region_pixels: 4}}
 margins: {{min_visible_pixels: 4}}
 """
 OPTIONS = ["--seed", "11", "--views", "2", "--questions", "8", "--shares", "0.5,0.2,0.3"]
-KILLS = int(os.environ.get("SMOLRGPT_KILLS", "3"))
+KILLS = int(os.environ.get("SMOLRGPT_KILLS", "2"))
 DEADLINE_S = 90.0
 
 
@@ -76,9 +76,21 @@ def settings(varied_file) -> SimulationSettings:
 
 
 @pytest.fixture(scope="module")
-def made(settings, tmp_path_factory) -> Path:
-    """A data set made without interruption by one process."""
+def unfinished(settings, tmp_path_factory) -> Path:
+    """All scenes are made by one process, but the questions are not chosen yet."""
+    root = tmp_path_factory.mktemp("unfinished") / "warehouse"
+    run = SimulationRun(settings, root)
+    with run.locked():
+        for _ in run.make_scenes(1):
+            pass
+    return root
+
+
+@pytest.fixture(scope="module")
+def made(settings, unfinished, tmp_path_factory) -> Path:
+    """A data set made without interruption."""
     root = tmp_path_factory.mktemp("made") / "warehouse"
+    shutil.copytree(unfinished, root)
     make(settings, root)
     return root
 
@@ -163,13 +175,6 @@ def test_shards_stream_with_the_same_content(made, records):
         assert np.array_equal(np.asarray(item["depth.png"]), stored)
 
 
-def test_shards_alone_are_the_same_shards(settings, made, tmp_path):
-    root = tmp_path / "shards_only"
-    make(replace(settings, folders=False), root)
-    assert {path.name for path in root.iterdir()} == {"simulation.json", "shards"}
-    assert tree(root / "shards") == tree(made / "shards")
-
-
 def simulate_process(root: Path, varied_file: Path, workers: int) -> subprocess.Popen:
     arguments = ["simulate", "--scenes", str(SCENES), "--out", str(root), *OPTIONS]
     arguments += ["--workers", str(workers), "--randomization", str(varied_file)]
@@ -211,33 +216,43 @@ def test_killed_at_random_moments_and_resumed_it_ends_with_the_same_bytes(
     assert tree(root) == tree(made)
 
 
-@pytest.mark.parametrize("step", ["write_shards", "_remove_folders", "rmtree", "write_records"])
+@pytest.mark.parametrize(
+    ("owner", "step"),
+    [(simulation_run, "write_shards"), (SplitFolder, "write_records"), (shutil, "rmtree")],
+)
 def test_stopped_while_the_files_are_written_it_ends_with_the_same_bytes(
-    step, settings, made, tmp_path, monkeypatch
+    owner, step, settings, unfinished, made, tmp_path, monkeypatch
 ):
-    """Stops before one of the last steps, with folders or, where they matter, without."""
-    only_shards = step == "_remove_folders"
-    wanted = replace(settings, folders=not only_shards)
     root = tmp_path / "stopped"
-    owners = {"_remove_folders": SimulationRun, "rmtree": shutil, "write_records": SplitFolder}
-    run = SimulationRun(wanted, root)
+    shutil.copytree(unfinished, root)
+    finish_after_stop(settings, root, owner, step, monkeypatch)
+    assert tree(root) == tree(made)
+
+
+def test_stopped_while_folders_go_the_shards_alone_remain(settings, made, tmp_path, monkeypatch):
+    root = tmp_path / "shards_only"
+    only_shards = replace(settings, folders=False)
+    run = SimulationRun(only_shards, root)
     with run.locked():
         for _ in run.make_scenes(1):
             pass
-        with monkeypatch.context() as patch:
-            patch.setattr(owners.get(step, simulation_run), step, stop)
-            with pytest.raises(KeyboardInterrupt):
-                run.finish()
-    again = SimulationRun(wanted, root)
+    finish_after_stop(only_shards, root, shutil, "rmtree", monkeypatch)
+    assert {path.name for path in root.iterdir()} == {"simulation.json", "shards"}
+    assert tree(root / "shards") == tree(made / "shards")
+
+
+def finish_after_stop(settings, root, owner, step, monkeypatch) -> None:
+    """Finish a run whose first attempt is stopped before one of its steps."""
+    run = SimulationRun(settings, root)
+    with run.locked(), monkeypatch.context() as patch:
+        patch.setattr(owner, step, stop)
+        with pytest.raises(KeyboardInterrupt):
+            run.finish()
+    again = SimulationRun(settings, root)
     with again.locked():
         if not again.is_complete:
             assert not again.missing_scenes()
             again.finish()
-    expected = tree(made)
-    if only_shards:
-        assert tree(root / "shards") == tree(made / "shards")
-    else:
-        assert tree(root) == expected
 
 
 def stop(*_: object, **__: object) -> None:

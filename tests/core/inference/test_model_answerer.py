@@ -1,6 +1,7 @@
 """From a question to a value through a model that has learnt a few sentences by heart."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import astuple
@@ -194,6 +195,38 @@ def test_a_wrong_call_of_the_command_line_is_named(flags, words):
     result = run_ask(*flags)
     assert result.exit_code == 2
     assert words in " ".join(result.output.replace("│", " ").split())
+
+
+def halve(folder):
+    path = folder / "model.safetensors"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def drop(pattern):
+    return lambda folder: [path.unlink() for path in folder.glob(pattern)]
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (halve, "damaged or incomplete"),
+        (drop("model.safetensors"), "model.safetensors"),
+        (drop("tokenizer*"), "has no tokenizer"),
+        (drop("*"), "import-checkpoint"),
+    ],
+)
+def test_a_checkpoint_that_cannot_be_loaded_says_why(checkpoint, tmp_path, spoil, words):
+    folder = tmp_path / "spoilt"
+    shutil.copytree(checkpoint, folder)
+    spoil(folder)
+    with pytest.raises(ValueError, match=words) as caught:
+        make_answerer("model", str(folder))
+    assert str(folder) in str(caught.value)
+
+
+def test_a_file_is_no_checkpoint(checkpoint):
+    with pytest.raises(ValueError, match="give the folder"):
+        make_answerer("model", str(checkpoint / "model.safetensors"))
 
 
 def test_geometry_needs_no_pytorch_and_the_model_says_how_to_get_it():

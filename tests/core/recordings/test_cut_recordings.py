@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,16 @@ def test_metadata_that_was_never_written(
     report = convert_recording(bag, tmp_path / "data", every_frame)
     assert "metadata.yaml is missing" in report.damage
     assert report.images == 12
+
+
+def test_messages_that_sqlite_has_not_merged(
+    recording: Path, every_frame: RecordingOptions, tmp_path: Path
+) -> None:
+    bag = tmp_path / "drive"
+    shutil.copytree(recording, bag)
+    (bag / "drive.db3-wal").write_bytes(b"pages")
+    report = convert_recording(bag, tmp_path / "data", replace(every_frame, limit=1))
+    assert "drive.db3-wal holds messages that are not read" in report.damage
 
 
 def test_single_file(either: Path, every_frame: RecordingOptions, tmp_path: Path) -> None:

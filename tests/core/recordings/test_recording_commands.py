@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from smolrgpt_core.cli.application import app
@@ -54,6 +55,7 @@ def test_nothing_usable(recording: Path, tmp_path: Path) -> None:
     [
         (["--split", "training"], "split must be"),
         (["--regions", "/a", "--instances", "/b"], "either regions"),
+        (["--rgb", "/a", "--depth", "/a"], "different from each other"),
         (["--labels", "pallet"], "10-59:pallet"),
         (["--depth-scale", "mm"], "metres per unit"),
     ],
@@ -90,3 +92,17 @@ def test_bag_comes_alone(tmp_path: Path) -> None:
     result = call("simulate", "--bag", tmp_path / "drive", "--scenes", 2, "--out", tmp_path)
     assert result.exit_code == 2
     assert not list(tmp_path.iterdir())
+
+
+def test_documented_defaults_are_those_of_the_command() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "command_line.md").read_text()
+    section = page.partition("## bag2data")[2].partition("\n## ")[0]
+    options = typer.main.get_command(app).commands["bag2data"].params  # type: ignore[attr-defined]
+    for option in options:
+        if option.param_type_name == "option" and option.name != "help":
+            assert f"`{option.opts[0]}" in section, option.name
+            row = next(line for line in section.splitlines() if f"`{option.opts[0]}" in line)
+            if isinstance(option.default, (int, float)):
+                assert f"| {option.default} |" in row
+            elif option.default:
+                assert f"| `{option.default}` |" in row
