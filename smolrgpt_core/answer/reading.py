@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from smolrgpt_core.answer.spatial_answer import UNITS, Side
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.question.spatial_question import Category
-from smolrgpt_core.question.vocabulary import LABEL_SYNONYMS, NUMBER_WORDS
+from smolrgpt_core.question.vocabulary import LABEL_SYNONYMS, NUMBER_WORDS, ORDINALS, pluralise
 
 METRES_PER_UNIT = {
     **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1.0),
@@ -34,14 +34,42 @@ _REFUSALS = frozenset(
     {"cannot", "unable", "unsure", "unclear", "unknown", "impossible", "neither", "nor", "sorry"}
 )
 _NEGATIONS = _REFUSALS | {"not", "t"}
-_NAMED_OBJECTS = {word.split()[-1] for words in LABEL_SYNONYMS.values() for word in words} | {
+_PARTS_OF_NUMBERS = frozenset(
+    {"thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety", "hundred", "hundreds",
+     "thousand", "dozen", "point", "half", "quarter", "third", "percent", "%"}
+)  # fmt: skip
+_BOUNDS = frozenset(
+    {"less", "more", "fewer", "than", "over", "under", "least", "most", "almost", "nearly", "up",
+     "<", ">", "\u2264", "\u2265"}
+)  # fmt: skip
+_OTHER_SIZES = frozenset(
+    {"tall", "high", "wide", "long", "deep", "height", "width", "length", "depth", "per"}
+)
+_EXCLUSIONS = frozenset(
+    {"except", "excluding", "exclude", "besides", "other", "anything", "avoid", "wrong",
+     "incorrect", "?"}
+)  # fmt: skip
+_AFTER_RIGHT_AS_ADVERB = frozenset(
+    {"next", "behind", "beside", "besides", "in", "above", "below", "there", "here", "now", "at",
+     "away", "before", "after", "by", "near", "over", "under", "between", "up", "against"}
+)  # fmt: skip
+_NOT_A_SIDE = re.compile(
+    r"\b(that|you|he|all|quite|absolutely)( ?'? ?(s|is|re|are))? right\b"
+    r"|\b(has|have|had|been) left\b"
+    r"|\bleft over\b|\b(one|none|nothing|[0-9]+|pallets?|much|many|any) left\b|\bopposite\b|\?"
+)
+_NUMBERING = frozenset({"number", "no", "nr", "id", "#"})
+_OBJECTS = {word.split()[-1] for words in LABEL_SYNONYMS.values() for word in words} | {
     "region",
     "object",
 }
+_NAMED_OBJECTS = _OBJECTS | {pluralise(word) for word in _OBJECTS}
 _SINGLED_OUT = frozenset(
     {"nearest", "closest", "farthest", "furthest", "leftmost", "rightmost", "shortest", "smallest",
      "largest", "longest", "optimal", "best", "ideal", "suitable"}
 )  # fmt: skip
+_DETERMINERS = frozenset({"the", "this", "that", "each", "every", "which", "other"})
+_AFTER_A_BARE_DISTANCE = frozenset({"apart", "away", "between", "from", "to"})
 _INSIDE = frozenset({"in", "inside", "within"})
 _BETWEEN_SUBJECT_AND_CLAIM = frozenset(
     {"is", "the", "a", "appears", "seems", "lies", "stands", "located", "at", "as", "most", "to",
@@ -79,6 +107,8 @@ def read_answer(text: str, category: Category) -> ParsedAnswer:
     """
     tokens = [token.lower() for token in _TOKEN.findall(" ".join(text.split()))]
     try:
+        if not tokens:
+            raise _UnreadableError("it is empty")
         return _READERS[category](tokens)
     except _UnreadableError as error:
         shown = text if len(text) <= 200 else f"{text[:200]}..."
@@ -93,14 +123,19 @@ class _UnreadableError(ValueError):
 
 
 def _distance(tokens: Sequence[str]) -> ParsedAnswer:
-    _refuse(tokens, _NEGATIONS)
+    _refuse(tokens, _NEGATIONS | _PARTS_OF_NUMBERS | _BOUNDS | _OTHER_SIZES | {"?"})
     measured: list[float] = []
     bare: list[float] = []
     for position, number in _numbers(tokens):
         unit = tokens[position + 1] if position + 1 < len(tokens) else ""
         if unit in METRES_PER_UNIT:
+            if tokens[position + 2 : position + 3] and tokens[position + 2] in "/^\u00b2\u00b3":
+                raise _UnreadableError(f"{number:g} {unit}{tokens[position + 2]} is no distance")
             measured.append(number * METRES_PER_UNIT[unit])
-        else:
+        elif tokens[position] not in NUMBER_WORDS or _is_alone(tokens, position):
+            is_word = unit.isalpha() and unit not in _AFTER_A_BARE_DISTANCE
+            if unit and (is_word or unit in "'\"\u2032\u2033\u2019\u201d/"):
+                raise _UnreadableError(f"{number:g} {unit} is no distance")
             bare.append(number)
     if measured and bare:
         raise _UnreadableError(f"{bare[0]:g} has no unit, another number has")
@@ -113,7 +148,7 @@ def _distance(tokens: Sequence[str]) -> ParsedAnswer:
 
 
 def _count(tokens: Sequence[str]) -> ParsedAnswer:
-    _refuse(tokens, _REFUSALS)
+    _refuse(tokens, _REFUSALS | _PARTS_OF_NUMBERS | _BOUNDS | {"?"})
     numbers: set[float] = set()
     for position, number in _numbers(tokens):
         following = tokens[position + 1] if position + 1 < len(tokens) else ""
@@ -134,16 +169,29 @@ def _count(tokens: Sequence[str]) -> ParsedAnswer:
 
 def _left_right(tokens: Sequence[str]) -> ParsedAnswer:
     _refuse(tokens, _NEGATIONS)
+    _refuse_other_senses(tokens)
     sides = {Side[token.upper()] for token in tokens if token in ("left", "right")}
     if len(sides) != 1:
         raise _UnreadableError("it names both sides" if sides else "it names no side")
     return ParsedAnswer(side=sides.pop())
 
 
+def _refuse_other_senses(tokens: Sequence[str]) -> None:
+    """Refuse "right next to it", "that's right" and "one pallet left", which name no side."""
+    for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
+        if token == "right" and following in _AFTER_RIGHT_AS_ADVERB:
+            raise _UnreadableError(f"'right {following}' is no side")
+    found = _NOT_A_SIDE.search(" ".join(tokens))
+    if found:
+        raise _UnreadableError(f"{found[0]!r} names no side")
+
+
 def _mcq(tokens: Sequence[str]) -> ParsedAnswer:
-    _refuse(tokens, _REFUSALS)
+    _refuse(tokens, _REFUSALS | _EXCLUSIONS)
     for position, token in enumerate(tokens):
-        if token in ("not", "t") and _SINGLED_OUT & set(tokens[position : position + 4]):
+        following = tokens[position + 1 : position + 4]
+        negated = _SINGLED_OUT & set(following) or any(map(_is_region, following))
+        if token in ("not", "t") and negated and not _INSIDE & set(following):
             raise _UnreadableError("it says what is not so")
     if [token for token in tokens if token.isalnum()] == tokens[:1] and tokens[0].isdigit():
         return ParsedAnswer(region_index=int(tokens[0]))
@@ -199,7 +247,8 @@ def _is_region(token: str) -> bool:
 
 
 def _region_index(token: str) -> int | None:
-    if token.startswith("[region") or (token.startswith("region") and token[-1].isdigit()):
+    word = token.lstrip("[ ")
+    if word.startswith("region") and any(map(str.isdigit, word)):
         return int("".join(filter(str.isdigit, token)))
     return None
 
@@ -214,11 +263,40 @@ def _numbers(tokens: Sequence[str]) -> list[tuple[int, float]]:
                 raise _UnreadableError(f"{tokens[position - 2]}{before}{token} is not one number")
             if before == "-":
                 raise _UnreadableError(f"-{token} is negative")
-            if before not in _NAMED_OBJECTS:
+            if not _is_name(tokens, position):
                 found.append((position, float(token)))
-        elif token in NUMBER_WORDS:
+        elif (
+            token in NUMBER_WORDS
+            and not _is_name(tokens, position)
+            and not _is_pronoun(token, before)
+        ):
+            following = [word for word in tokens[position + 1 : position + 3] if word != "-"]
+            if following and following[0] in NUMBER_WORDS:
+                raise _UnreadableError(f"'{token} {following[0]}' is not one number")
             found.append((position, float(NUMBER_WORDS[token])))
     return found
+
+
+def _is_name(tokens: Sequence[str], position: int) -> bool:
+    """Whether a number names an object: "pallet 3", "pallet number 3", "pallets 3 and 4"."""
+    before, earlier = (
+        tokens[place] if place >= 0 else "" for place in (position - 1, position - 2)
+    )
+    if before in _NUMBERING:
+        return before in ("#", "id") or earlier in _NAMED_OBJECTS
+    if before in ("and", ",", "&") and earlier.isdigit():
+        return _is_name(tokens, position - 2)
+    return before in _NAMED_OBJECTS
+
+
+def _is_alone(tokens: Sequence[str], position: int) -> bool:
+    """Whether a token is the only word or number."""
+    return not any(token[-1].isalnum() for token in [*tokens[:position], *tokens[position + 1 :]])
+
+
+def _is_pronoun(word: str, before: str) -> bool:
+    """Whether "one" means an object, as in "the second one"."""
+    return word == "one" and (before in ORDINALS or before in _SINGLED_OUT | _DETERMINERS)
 
 
 def _refuse(tokens: Sequence[str], words: frozenset[str]) -> None:

@@ -18,6 +18,7 @@ from smolrgpt_core.cli.bag2data import bag2data
 from smolrgpt_core.cli.data import app as data
 from smolrgpt_core.cli.demo import demo
 from smolrgpt_core.cli.import_checkpoint import import_checkpoint
+from smolrgpt_core.cli.score import score
 from smolrgpt_core.cli.simulate import simulate
 from smolrgpt_core.doctor import Check, Verdict, examine, healthy
 
@@ -32,6 +33,7 @@ app.command()(demo)
 app.command()(import_checkpoint)
 app.command()(simulate)
 app.command()(bag2data)
+app.command()(score)
 app.add_typer(data, name="data")
 
 VERDICT_MARKS = {

@@ -1,0 +1,137 @@
+"""The scores of the AI City Challenge 2025, Track 3, for a file of predictions.
+
+Reproduces, key by key, what the challenge's own script prints. Its rules were worked out from what
+it printed for known answers; docs/evaluation.md lists them. Knows nothing of images or answerers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.answer import DISTANCE_TOLERANCE
+from smolrgpt_core.evaluation.given_answers import GivenAnswer, read_given
+from smolrgpt_core.question import Category
+
+QUALITATIVE = (Category.MCQ, Category.LEFT_RIGHT)
+QUANTITATIVE = (Category.COUNT, Category.DISTANCE)
+
+EPSILON = 1e-8
+"""Divisor in place of a true value of 0; also added to the number of answers in `_err`."""
+
+NEAR_RATIO = 1.1
+"""Larger of prediction / truth and truth / prediction below which an answer is near (`_a1`)."""
+
+
+@dataclass(frozen=True)
+class ScoredAnswer:
+    """A prediction beside the truth.
+
+    Attributes:
+        id: of the question.
+        category: of the question.
+        truth: the true answer.
+        given: the prediction; None when it cannot be read.
+        right: whether it counts as right.
+    """
+
+    id: str
+    category: Category
+    truth: GivenAnswer
+    given: GivenAnswer | None
+    right: bool
+
+
+def score_answer(
+    id: str, category: Category, truth: GivenAnswer, prediction: object
+) -> ScoredAnswer:
+    """Put a prediction, as it stands in the file, beside the truth."""
+    given = read_given(prediction, category)
+    return ScoredAnswer(id, category, truth, given, is_right(category, truth, given))
+
+
+def is_right(category: Category, truth: GivenAnswer, given: GivenAnswer | None) -> bool:
+    """The challenge's rule: a distance within 10 % of the truth, everything else equal."""
+    if given is None:
+        return False
+    if category is Category.DISTANCE:
+        error = abs(float(given) - float(truth))
+        return error <= DISTANCE_TOLERANCE * max(float(truth), EPSILON)
+    return given == truth
+
+
+def challenge_scores(answers: Sequence[ScoredAnswer]) -> dict[str, float]:
+    """All figures, with the keys of the challenge's script; shares are in percent.
+
+    Categories without a question are left out, and do not enter the final score.
+
+    Args:
+        answers: in the order of the predictions, which decides the last digit of a sum.
+
+    Raises:
+        ValueError: without any answer.
+    """
+    if not answers:
+        raise ValueError("there is no answer to score")
+    by_category = {
+        category: found
+        for category in (*QUALITATIVE, *QUANTITATIVE)
+        if (found := [answer for answer in answers if answer.category is category])
+    }
+    scores: dict[str, float] = {}
+    for category, found in by_category.items():
+        scores |= _category_scores(category, found)
+    accuracies = [
+        scores[f"{_name(category)}_acc"] for category in sorted(by_category, key=lambda c: c.name)
+    ]
+    scores["Final_weighted_score"] = sum(accuracies) / len(accuracies)
+    for group, categories in (("Quan", QUANTITATIVE), ("Qual", QUALITATIVE)):
+        found = [answer for answer in answers if answer.category in categories]
+        scores |= _totals(f"{group}_total", f"{group}_overall_acc", found)
+    return scores | _totals("Total", "Overall_acc", answers)
+
+
+def _name(category: Category) -> str:
+    """Such as "Quan_distance"."""
+    group = "Quan" if category in QUANTITATIVE else "Qual"
+    return f"{group}_{category.name.lower()}"
+
+
+def _category_scores(category: Category, answers: Sequence[ScoredAnswer]) -> dict[str, float]:
+    name = _name(category)
+    scores = _totals(name, f"{name}_acc", answers)
+    if category in QUANTITATIVE:
+        truth = np.array([float(answer.truth) for answer in answers])
+        # What cannot be read has no error; as a value of 0 it is as wrong as no measurement.
+        given = np.array([float(answer.given or 0) for answer in answers])
+        scores |= {f"{name}_{key}": value for key, value in _errors(truth, given).items()}
+    return scores
+
+
+def _errors(truth: NDArray[np.float64], given: NDArray[np.float64]) -> Mapping[str, float]:
+    """Errors of values (N,): metres, or numbers of objects."""
+    errors = np.abs(given - truth)
+    relative = errors / np.where(truth == 0, EPSILON, truth)
+    ratio = (given + EPSILON) / (truth + EPSILON)
+    near = np.maximum(ratio, 1 / np.maximum(ratio, EPSILON)) < NEAR_RATIO
+    return {
+        "err": sum(relative.tolist()) / (len(truth) + EPSILON) * 100,
+        "absrel": round(float(relative.mean()), 3),
+        # The script's name; it is the mean of the roots of single squared errors.
+        "rmse": round(float(errors.mean()), 3),
+        "a1": round(float(near.mean()), 3),
+    }
+
+
+def _totals(prefix: str, accuracy: str, answers: Sequence[ScoredAnswer]) -> dict[str, float]:
+    if not answers:
+        return {}
+    right = sum(answer.right for answer in answers)
+    return {
+        f"{prefix}_count": len(answers),
+        f"{prefix}_correct": right,
+        accuracy: right / len(answers) * 100,
+    }
