@@ -62,11 +62,13 @@ def questions_about(
     candidates = generate_questions(truth, regions, rng, style=Style.PLAIN)
     questions = []
     for number, category in enumerate(Category):
+        form = list(Form)[(turn + number) % len(Form)]
         choices = [choice for choice in candidates if choice.category is category]
         choices.sort(key=lambda choice: choice.kind in used_kinds)
+        if form is Form.TYPED:
+            choices.sort(key=lambda choice: not _is_said_by_category(choice.question, regions))
         if choices:
             used_kinds.add(choices[0].kind)
-            form = list(Form)[(turn + number) % len(Form)]
             questions.append(_in_form(choices[0], form, regions))
     return questions
 

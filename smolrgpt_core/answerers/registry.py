@@ -40,6 +40,9 @@ ANSWERERS: dict[str, Callable[..., Answerer]] = {
 WITH_CHECKPOINT = frozenset({"model"})
 """Those that are built from a checkpoint and `ModelSettings`; the others take no argument."""
 
+READS_TEXT = frozenset({"model"})
+"""Those that understand a text themselves; the others need a question with roles."""
+
 DEFAULT_ANSWERER = "geometric"
 
 

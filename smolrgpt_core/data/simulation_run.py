@@ -153,7 +153,7 @@ class SimulationRun:
                 yield index
             return
         context = multiprocessing.get_context("spawn")
-        pool = ProcessPoolExecutor(min(workers, len(jobs)), context, _start_worker, (workers,))
+        pool = ProcessPoolExecutor(min(workers, len(jobs)), context, _start_worker)
         try:
             futures = {pool.submit(simulate_scene, *job): index for index, job in jobs.items()}
             for future in as_completed(futures):
@@ -276,12 +276,9 @@ def _flat(entry: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
         yield from _flat(value, f"{prefix}.{name}" if prefix else str(name))
 
 
-def _start_worker(workers: int) -> None:
+def _start_worker() -> None:
     """Prepare a worker process: it must not outlive this one, nor take its Ctrl-C."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Mesa takes a thread for each core, which only costs when there are as many workers.
-    threads = max(1, (os.cpu_count() or 1) // workers)
-    os.environ.setdefault("LP_NUM_THREADS", str(threads))
     threading.Thread(target=_leave_with_parent, daemon=True).start()
 
 

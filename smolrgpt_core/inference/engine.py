@@ -22,8 +22,14 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
 from smolrgpt_core.inference.frame_cache import EncodedFrame, FrameCache
-from smolrgpt_core.inference.greedy import DECODE, Decoded, decode_greedily, first_logits
-from smolrgpt_core.inference.key_values import continued_cache, prefix_keys_values
+from smolrgpt_core.inference.greedy import (
+    DECODE,
+    Decoded,
+    decode_greedily,
+    first_logits,
+    left_padded_mask,
+)
+from smolrgpt_core.inference.key_values import continued_cache, prefix_keys_values, split_cache
 from smolrgpt_core.inference.packed_linear import can_pack, pack_linears
 from smolrgpt_core.inference.stage_clock import StageClock
 from smolrgpt_core.model import (
@@ -301,13 +307,14 @@ class InferenceEngine:
         """Answers to as many questions as go together."""
         with clock.stage("regions"):
             self._pool_regions(encoded, prompts)
+        lengths = [len(prompt.token_ids) for prompt in prompts]
         with clock.stage("prompt"):
-            embeds, mask = self._embed(encoded, prompts)
-            room = embeds.shape[1] + max_new_tokens
-            cache = continued_cache(encoded.prefix, len(prompts), room)
-            logits = first_logits(self.model, embeds, mask, cache)
+            cache = continued_cache(encoded.prefix, sum(lengths))
+            logits = first_logits(self.model, self._embed(encoded, prompts), lengths, cache)
+            rows = split_cache(cache, lengths, max_new_tokens)
         with clock.stage(DECODE):
-            return decode_greedily(self.model, logits, mask, cache, max_new_tokens, clock)
+            mask = left_padded_mask(len(self._head), lengths, self._device)
+            return decode_greedily(self.model, logits, mask, rows, max_new_tokens, clock)
 
     def _pool_regions(self, encoded: EncodedFrame, prompts: Sequence[_Prompt]) -> None:
         """Add the features of the regions that no one has asked about yet."""
@@ -328,30 +335,17 @@ class InferenceEngine:
             encoded.region_features[id] = {name: rows[place] for name, rows in features.items()}
         self._cache.trim()
 
-    def _embed(
-        self, encoded: EncodedFrame, prompts: Sequence[_Prompt]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Embeddings (B, T, D) of the prompts behind the head, padded on the left, and the mask
-        (B, P + T) of head and prompts.
-        """
-        length = max(len(prompt.token_ids) for prompt in prompts)
-        paddings = [length - len(prompt.token_ids) for prompt in prompts]
-        pad = self.processor.tokenizer.pad_token_id
-        rows = list(zip(paddings, prompts, strict=True))
-        ids = [[pad] * padding + prompt.token_ids for padding, prompt in rows]
-        mask = [
-            [1] * len(self._head) + [0] * padding + [1] * len(prompt.token_ids)
-            for padding, prompt in rows
-        ]
+    def _embed(self, encoded: EncodedFrame, prompts: Sequence[_Prompt]) -> torch.Tensor:
+        """Embeddings (1, T, D) of the prompts behind the head, one after the other."""
+        ids = [id for prompt in prompts for id in prompt.token_ids]
+        region_ids = [id for prompt in prompts for id in prompt.region_ids]
         features = {
             modality: torch.stack([encoded.region_features[id][modality] for id in region_ids])
             for modality in MODALITIES
-            if (region_ids := [id for prompt in prompts for id in prompt.region_ids])
+            if region_ids
         }
-        counts = [len(prompt.region_ids) for prompt in prompts]
-        id_tensor = torch.tensor(ids, device=self._device)
-        embeds = self.model.model.embed(id_tensor, None, features, counts)
-        return embeds, torch.tensor(mask, device=self._device)
+        row = torch.tensor([ids], device=self._device)
+        return self.model.model.embed(row, None, features, [len(region_ids)])
 
     def _written(self, decoded: Decoded, clock: StageClock) -> EngineAnswer:
         text = self.processor.tokenizer.decode(decoded.token_ids, skip_special_tokens=True).strip()

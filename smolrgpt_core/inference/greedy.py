@@ -32,28 +32,44 @@ class Decoded:
 def first_logits(
     model: SmolRGPTForConditionalGeneration,
     embeds: torch.Tensor,
-    attention_mask: torch.Tensor,
+    lengths: Sequence[int],
     cache: Cache,
 ) -> torch.Tensor:
     """Logits (B, V) of the first token of each answer; the prompts go into the cache.
 
+    The prompts stand one after the other in one row, so that nothing is computed for padding, and
+    each attends to the prefix and to itself alone.
+
     Args:
         model: the model.
-        embeds: (B, T, D) of what follows the prefix, padded on the left.
-        attention_mask: (B, P + T), 0 for padding.
-        cache: holds the prefix of P tokens.
+        embeds: (1, T, D) of what follows the prefix, T the sum of lengths.
+        lengths: tokens of each prompt.
+        cache: of one row, holds the prefix of P tokens.
     """
-    length = embeds.shape[1]
-    positions = attention_mask.cumsum(dim=1) - 1
+    device, head = embeds.device, cache.get_seq_length()
+    counts = torch.tensor(lengths, device=device)
+    ends = counts.cumsum(dim=0)
+    owner = torch.repeat_interleave(counts)
+    order = torch.arange(len(owner), device=device)
+    is_seen = (owner[:, None] == owner) & (order[:, None] >= order)
+    mask = torch.zeros(1, 1, len(owner), head + len(owner), dtype=embeds.dtype, device=device)
+    mask[0, 0, :, head:].masked_fill_(~is_seen, torch.finfo(embeds.dtype).min)
     outputs = model(
         inputs_embeds=embeds,
-        attention_mask=attention_mask,
-        position_ids=positions[:, -length:].clamp(min=0),
+        attention_mask=mask,
+        position_ids=(head + order - (ends - counts)[owner])[None],
         past_key_values=cache,
         use_cache=True,
-        logits_to_keep=1,
+        logits_to_keep=ends - 1,
     )
-    return outputs.logits[:, -1]
+    return outputs.logits[0]
+
+
+def left_padded_mask(head: int, lengths: Sequence[int], device: torch.device) -> torch.Tensor:
+    """Attention mask (B, head + longest), 0 where a prompt is shorter than the longest."""
+    longest = max(lengths)
+    rows = [[1] * head + [0] * (longest - length) + [1] * length for length in lengths]
+    return torch.tensor(rows, device=device)
 
 
 def decode_greedily(
@@ -69,7 +85,7 @@ def decode_greedily(
     Args:
         model: its generation configuration names the end tokens.
         logits: (B, V) of the first token, from `first_logits`.
-        attention_mask: (B, P + T) of the prompts.
+        attention_mask: (B, P + T), 0 for padding.
         cache: with the prompts.
         max_new_tokens: limit of an answer.
         clock: whose deadline ends it.

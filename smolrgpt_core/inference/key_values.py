@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
+from torch.nn.functional import pad
 from transformers import Cache, DynamicCache
 from transformers.cache_utils import DynamicLayer
 
@@ -30,18 +32,45 @@ def prefix_keys_values(cache: DynamicCache) -> tuple[KeysValues, ...]:
     return tuple(found)
 
 
-def continued_cache(prefix: tuple[KeysValues, ...], rows: int, room: int) -> Cache:
-    """A cache for questions that share a prefix.
+def continued_cache(prefix: tuple[KeysValues, ...], room: int) -> Cache:
+    """A cache of one row that holds a prefix.
 
     Args:
         prefix: of every layer.
-        rows: number of questions.
-        room: number of tokens that will follow the prefix.
+        room: number of tokens that may follow.
+    """
+    return Cache(layers=[_RoomyLayer(layer, room) for layer in prefix])
+
+
+def split_cache(cache: Cache, lengths: Sequence[int], room: int) -> Cache:
+    """A row for each question of a cache that holds them one after the other.
+
+    Args:
+        cache: from `continued_cache`: prefix, then the questions.
+        lengths: tokens of each question.
+        room: number of tokens that may follow.
 
     Returns:
-        A cache that holds the prefix in every row, and takes up to `room` tokens more.
+        A cache whose rows hold the prefix, zeros where a question is shorter than the longest, and
+        the question.
     """
-    return Cache(layers=[_RoomyLayer(layer, rows, room) for layer in prefix])
+    layers: list[Any] = []
+    for layer in cache.layers:
+        assert isinstance(layer, _RoomyLayer)
+        keys, values = layer.shown
+        layers.append(_RoomyLayer((_split(keys, lengths), _split(values, lengths)), room))
+    return Cache(layers=layers)
+
+
+def _split(states: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    """(B, H, P + longest, d) from (1, H, P + sum of lengths, d)."""
+    head = states.shape[2] - sum(lengths)
+    prefix, *questions = states.split([head, *lengths], dim=2)
+    rows = [
+        torch.cat([prefix, pad(question, (0, 0, max(lengths) - question.shape[2], 0))], dim=2)
+        for question in questions
+    ]
+    return torch.cat(rows)
 
 
 class _RoomyLayer(DynamicLayer):
@@ -51,12 +80,17 @@ class _RoomyLayer(DynamicLayer):
     about as many bytes as a tenth of the weights; its static layer attends to the empty room too.
     """
 
-    def __init__(self, prefix: KeysValues, rows: int, room: int) -> None:
+    def __init__(self, prefix: KeysValues, room: int) -> None:
         super().__init__()
-        self._room = tuple(_with_room(states, rows, room) for states in prefix)
+        self._room = tuple(_with_room(states, room) for states in prefix)
         self.dtype, self.device = prefix[0].dtype, prefix[0].device
         self.is_initialized = True
         self._show(prefix[0].shape[2])
+
+    @property
+    def shown(self) -> KeysValues:
+        """All keys and values so far."""
+        return self._show(self.get_seq_length())
 
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
@@ -73,9 +107,9 @@ class _RoomyLayer(DynamicLayer):
         return self.keys, self.values
 
 
-def _with_room(states: torch.Tensor, rows: int, room: int) -> torch.Tensor:
-    """(rows, H, P + room, d), of which the first P are filled."""
-    _, heads, length, width = states.shape
+def _with_room(states: torch.Tensor, room: int) -> torch.Tensor:
+    """(B, H, P + room, d), of which the first P are filled."""
+    rows, heads, length, width = states.shape
     reserved = states.new_empty(rows, heads, length + room, width)
     reserved[:, :, :length] = states
     return reserved

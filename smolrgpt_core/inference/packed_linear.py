@@ -25,7 +25,7 @@ class PackedLinear(nn.Module):
         super().__init__()
         self.in_features, self.out_features = linear.in_features, linear.out_features
         self._weight = torch.ops.mkldnn._reorder_linear_weight(linear.weight.detach())
-        self._bias = None if linear.bias is None else linear.bias.detach()
+        self._bias = None if linear.bias is None else linear.bias.detach().clone()
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """(..., out) of features (..., in)."""
@@ -49,16 +49,23 @@ def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
     return dtype == torch.float32
 
 
-def pack_linears(module: nn.Module) -> None:
-    """Put packed layers in place of all linear layers below a module.
+def pack_linears(model: nn.Module) -> None:
+    """Put packed layers in place of all linear layers of a model.
 
-    One after the other, so that no weight is there twice for long; only one that is tied to another
-    module stays there as well.
+    A weight that is tied to another module stays there as well.
     """
+    _replace_linears(model)
+    # What is left would keep the whole file of a loaded checkpoint mapped.
+    for tensor in (*model.parameters(), *model.buffers()):
+        tensor.data = tensor.data.clone()
+
+
+def _replace_linears(module: nn.Module) -> None:
+    # One after the other, holding none of them, so that no two copies are there for long.
     for name in [name for name, _ in module.named_children()]:
         child = module.get_submodule(name)
         # A derived class may compute something else.
         if type(child) is nn.Linear:
             setattr(module, name, PackedLinear(child))
         else:
-            pack_linears(child)
+            _replace_linears(child)

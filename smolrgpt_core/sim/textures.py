@@ -196,7 +196,8 @@ def write(
 ) -> None:
     """Text of a height in pixels, at its lower left corner."""
     ink = letters(canvas.shape[:2], text, left_px, base_px, height_px)
-    canvas[:] = blend(canvas, colour, ink)
+    inked = ink[..., 0] > 0
+    canvas[inked] = blend(canvas[inked], colour, ink[inked])
 
 
 def hazard_stripes(size_px: int, stripe_px: int) -> Canvas:

@@ -1,0 +1,230 @@
+"""Asks an answerer every question of a split, and writes its answers down as a submission has them.
+
+Images are read once, whatever the number of questions about them. A question that gets no answer is
+a refusal: its prediction is empty, which counts as wrong.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+
+from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.answerers.registry import READS_TEXT, make_answerer
+from smolrgpt_core.data.record_frames import AskedRecord, read_image
+from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.files import file_error, read_rgb
+from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
+from smolrgpt_core.question import Category, SpatialQuestion
+
+NO_ANSWER = ""
+"""The prediction of a refusal."""
+
+
+@dataclass(frozen=True)
+class AnswererChoice:
+    """What answers: a name of `ANSWERERS`, and the checkpoint of a model."""
+
+    name: str
+    checkpoint: str = ""
+
+    @property
+    def reads_text(self) -> bool:
+        """Whether it can be asked in words that nothing else has understood."""
+        return self.name in READS_TEXT
+
+
+@dataclass(frozen=True)
+class Camera:
+    """Calibration for images without an entry in `cameras.json`.
+
+    Attributes:
+        focal: fx, fy, cx, cy in pixels.
+        depth_scale: metres per unit.
+    """
+
+    focal: tuple[float, float, float, float]
+    depth_scale: float = 0.001
+
+    def record(self, size: tuple[int, int]) -> CameraRecord:
+        """For an image of (height, width)."""
+        return CameraRecord(CameraIntrinsics(size[1], size[0], *self.focal), self.depth_scale)
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What was answered to one question.
+
+    Attributes:
+        id: of the record.
+        answer: as `normalized_answer`; empty for a refusal.
+        status: OK, or why there is no answer.
+        message: to a refusal.
+        confidence: of the answerer; NaN where it has none.
+        seconds: that the answer took, without reading files.
+    """
+
+    id: str
+    answer: str
+    status: Status
+    message: str = ""
+    confidence: float = float("nan")
+    seconds: float = 0.0
+
+
+def predict(
+    folder: SplitFolder,
+    records: Sequence[WarehouseRecord],
+    choice: AnswererChoice,
+    camera: Camera | None = None,
+    workers: int = 1,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[Prediction]:
+    """Ask every question, in the order of the records.
+
+    Args:
+        folder: the split.
+        records: of the split; all, or some.
+        choice: what answers.
+        camera: for images without calibration.
+        workers: processes; 1 = this one.
+        progress: called with the number of questions that are done.
+
+    Raises:
+        SpatialError: BAD_INPUT when `cameras.json` cannot be used.
+        ValueError: as `make_answerer`.
+    """
+    cameras = folder.read_cameras() if folder.cameras_path.is_file() else {}
+    images: dict[str, list[WarehouseRecord]] = {}
+    for record in records:
+        images.setdefault(record.image, []).append(record)
+    jobs = [
+        ImageJob(folder, of_image, cameras.get(image), camera) for image, of_image in images.items()
+    ]
+    found: dict[str, Prediction] = {}
+    for predictions in _run(jobs, choice, workers):
+        found |= {prediction.id: prediction for prediction in predictions}
+        progress(len(found))
+    return [found[record.id] for record in records]
+
+
+@dataclass(frozen=True)
+class ImageJob:
+    """All questions about one image.
+
+    Attributes:
+        folder: the split.
+        records: the questions.
+        camera: from `cameras.json`; None where it has none.
+        fallback: used then.
+    """
+
+    folder: SplitFolder
+    records: Sequence[WarehouseRecord]
+    camera: CameraRecord | None
+    fallback: Camera | None
+
+    def read(self) -> tuple[RGBDFrame, list[AskedRecord]]:
+        """The frame and its questions.
+
+        Raises:
+            SpatialError: BAD_INPUT that names the file.
+        """
+        return read_image(self.folder, self.records, self.camera or self._fallback_camera())
+
+    def _fallback_camera(self) -> CameraRecord:
+        image = self.records[0].image
+        if self.fallback is None:
+            raise file_error(
+                self.folder.cameras_path,
+                f"no calibration of {image!r}: give it with --intrinsics FX,FY,CX,CY",
+            )
+        height, width = read_rgb(self.folder.image_path(image)).shape[:2]
+        return self.fallback.record((height, width))
+
+    def answers(self, answerer: Answerer, reads_text: bool) -> list[Prediction]:
+        """A prediction for each record; what is wrong with the image refuses all of them."""
+        try:
+            frame, asked = self.read()
+        except SpatialError as error:
+            return [_refusal(record, error) for record in self.records]
+        return [_ask(answerer, frame, item, reads_text) for item in asked]
+
+
+def _run(
+    jobs: Sequence[ImageJob], choice: AnswererChoice, workers: int
+) -> Iterator[list[Prediction]]:
+    if workers == 1:
+        answerer = make_answerer(choice.name, choice.checkpoint)
+        yield from (job.answers(answerer, choice.reads_text) for job in jobs)
+        return
+    # Forked processes would share the locks and threads of PyTorch.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _open_answerer, (choice,)) as pool:
+        yield from pool.map(_answers_in_worker, jobs)
+
+
+_worker: dict[str, tuple[Answerer, bool]] = {}
+"""The answerer of this worker process, built once."""
+
+
+def _open_answerer(choice: AnswererChoice) -> None:
+    _worker["answerer"] = (make_answerer(choice.name, choice.checkpoint), choice.reads_text)
+
+
+def _answers_in_worker(job: ImageJob) -> list[Prediction]:
+    return job.answers(*_worker["answerer"])
+
+
+def _ask(answerer: Answerer, frame: RGBDFrame, asked: AskedRecord, reads_text: bool) -> Prediction:
+    start = time.perf_counter()
+    try:
+        answer = answerer.answer(frame, _question_for(asked, reads_text))
+    except SpatialError as error:
+        return replace(_refusal(asked.record, error), seconds=time.perf_counter() - start)
+    return Prediction(
+        id=asked.record.id,
+        answer=normalized_answer(answer, asked.region_ids),
+        status=answer.status,
+        confidence=answer.confidence,
+        seconds=time.perf_counter() - start,
+    )
+
+
+def _question_for(asked: AskedRecord, reads_text: bool) -> SpatialQuestion:
+    """The question as an answerer can take it.
+
+    Raises:
+        SpatialError: why it cannot be asked.
+    """
+    if asked.question is not None:
+        return asked.question
+    if asked.problem is not None and not reads_text:
+        raise asked.problem
+    return asked.as_text()
+
+
+def _refusal(record: WarehouseRecord, error: SpatialError) -> Prediction:
+    return Prediction(record.id, NO_ANSWER, error.status, error.message)
+
+
+def normalized_answer(answer: SpatialAnswer, region_ids: Sequence[int]) -> str:
+    """An answer as the data set writes it; a region as its place among the masks.
+
+    Raises:
+        ValueError: for an answer without a category.
+    """
+    if answer.category is Category.DISTANCE:
+        return f"{answer.value:.2f}"
+    if answer.category is Category.COUNT:
+        return f"{answer.value:.0f}"
+    if answer.category is Category.LEFT_RIGHT:
+        return answer.side.name.lower()
+    if answer.category is Category.MCQ and answer.region_id in region_ids:
+        return str(list(region_ids).index(answer.region_id))
+    raise ValueError(f"expected an answer about the regions {region_ids}, got {answer}")
