@@ -162,6 +162,7 @@ def write_html_report(
     title: str,
     subtitle: str,
     overview: Mapping[str, NDArray[np.uint8]] | None = None,
+    tiles: Mapping[str, str] | None = None,
 ) -> None:
     """Write one HTML file that needs no other file.
 
@@ -171,12 +172,14 @@ def write_html_report(
         title: heading.
         subtitle: a sentence below it: what was asked, with which settings.
         overview: pictures above the cards by their caption, uint8 (H, W, 3) RGB.
+        tiles: figures at the top by their name; None: how many rows are right.
     """
+    figures = _totals(rows) if tiles is None else tiles
     page = PAGE.substitute(
         title=escape(title),
         subtitle=escape(subtitle),
         style=STYLE,
-        tiles="".join(_tile(value, name) for name, value in _totals(rows).items()),
+        tiles="".join(_tile(value, name) for name, value in figures.items()),
         overview="".join(_figure(image, caption) for caption, image in (overview or {}).items()),
         cards="".join(_card(row) for row in rows),
     )

@@ -17,6 +17,7 @@ from smolrgpt_core.cli.ask import ask
 from smolrgpt_core.cli.bag2data import bag2data
 from smolrgpt_core.cli.data import app as data
 from smolrgpt_core.cli.demo import demo
+from smolrgpt_core.cli.evaluate import evaluate_command
 from smolrgpt_core.cli.import_checkpoint import import_checkpoint
 from smolrgpt_core.cli.score import score
 from smolrgpt_core.cli.simulate import simulate
@@ -34,6 +35,7 @@ app.command()(import_checkpoint)
 app.command()(simulate)
 app.command()(bag2data)
 app.command()(score)
+app.command("evaluate")(evaluate_command)
 app.add_typer(data, name="data")
 
 VERDICT_MARKS = {

@@ -14,13 +14,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from smolrgpt_core.answer import DISTANCE_TOLERANCE
 from smolrgpt_core.data.balance import answer_bin
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
 from smolrgpt_core.question import MASK, Category, read_question
 from smolrgpt_core.regions import Box, Region, RegionSet
-
-TOLERANCE = 0.1
-"""Relative error up to which a distance is right."""
 
 ENOUGH = 20
 """A text that was seen less often is not trusted to tell its answer."""
@@ -56,14 +54,45 @@ def measure_guesses(
     known: Sequence[WarehouseRecord], asked: Sequence[WarehouseRecord]
 ) -> dict[str, GuessScores]:
     """Scores by category of guesses that were learned from `known` on the questions `asked`."""
-    scores = {}
-    for category in Category:
-        name = category.name.lower()
-        lessons = [record for record in known if record.category == name]
-        test = [record for record in asked if record.category == name]
-        if lessons and test:
-            scores[name] = _measure(category, lessons, test)
-    return scores
+    lessons, test = _by_category(known), _by_category(asked)
+    return {
+        category.name.lower(): _measure(category, lessons[category], test[category])
+        for category in Category
+        if category in lessons and category in test
+    }
+
+
+def constant_guess(known: Sequence[WarehouseRecord]) -> Guess:
+    """The most frequent answer of each category; empty for one that `known` does not have."""
+    best = {
+        category.name.lower(): best_answer(category, [item.normalized_answer for item in lessons])
+        for category, lessons in _by_category(known).items()
+    }
+    return lambda record: best.get(record.category, "")
+
+
+def words_guess(known: Sequence[WarehouseRecord]) -> Guess:
+    """Naive Bayes over the words of a question; empty for a category that `known` does not have."""
+    guesses = {
+        category.name.lower(): _naive_bayes(category, lessons)
+        for category, lessons in _by_category(known).items()
+    }
+    return lambda record: guesses[record.category](record) if record.category in guesses else ""
+
+
+def _by_category(
+    records: Sequence[WarehouseRecord],
+) -> dict[Category, list[WarehouseRecord]]:
+    """Records with an answer, by category."""
+    found = {
+        category: [
+            record
+            for record in records
+            if record.category == category.name.lower() and record.normalized_answer
+        ]
+        for category in Category
+    }
+    return {category: records for category, records in found.items() if records}
 
 
 def _measure(
@@ -92,7 +121,7 @@ def is_right(category: Category, guess: str, answer: str) -> bool:
     """Whether a normalised answer counts as right."""
     if category is not Category.DISTANCE:
         return guess == answer
-    return abs(float(guess) - float(answer)) <= TOLERANCE * float(answer)
+    return abs(float(guess) - float(answer)) <= DISTANCE_TOLERANCE * float(answer)
 
 
 def best_answer(category: Category, answers: Sequence[str]) -> str:
@@ -101,9 +130,10 @@ def best_answer(category: Category, answers: Sequence[str]) -> str:
         return min(Counter(answers).items(), key=lambda item: (-item[1], item[0]))[0]
     metres = sorted(map(float, answers))
     # Just below the largest guess for which the smallest of the answers is right.
-    guesses = [low * (1 + 0.999 * TOLERANCE) for low in metres]
+    guesses = [low * (1 + 0.999 * DISTANCE_TOLERANCE) for low in metres]
     right = [
-        bisect_right(metres, guess / (1 - TOLERANCE)) - first for first, guess in enumerate(guesses)
+        bisect_right(metres, guess / (1 - DISTANCE_TOLERANCE)) - first
+        for first, guess in enumerate(guesses)
     ]
     return f"{guesses[right.index(max(right))]:.6f}"
 

@@ -1,8 +1,8 @@
 """Records about one image as what an answerer takes: one frame, and a question for each record.
 
-All masks that the records of an image name are regions of its frame, as a segmenter would give them;
-a mask that several of them use is one region. Labels are the nouns of the questions. True answers
-are not looked at.
+All masks that the records of an image name are regions of its frame, as a segmenter would give
+them; a mask that several of them use is one region. Labels are the nouns of the questions. True
+answers are not looked at.
 """
 
 from __future__ import annotations

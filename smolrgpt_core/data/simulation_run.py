@@ -28,19 +28,17 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from smolrgpt_core.data.balance import Balancer
+from smolrgpt_core.data.records import question_record
 from smolrgpt_core.data.shards import write_shards
 from smolrgpt_core.data.simulation import (
-    Candidate,
     FrameDraft,
     SimulationSettings,
     simulate_scene,
 )
 from smolrgpt_core.data.warehouse_format import (
-    IMAGE,
     SPLITS,
     CameraRecord,
     SplitFolder,
-    Turn,
     WarehouseRecord,
 )
 from smolrgpt_core.errors import SpatialError, Status
@@ -199,7 +197,12 @@ class SimulationRun:
                 draft = FrameDraft.from_json(entry)
                 chosen = balancer.choose(draft.candidates, self.settings.questions)
                 records = (
-                    _record(draft, draft.candidates[choice], number)
+                    question_record(
+                        f"{Path(draft.image).stem}_{number:02}",
+                        draft.image,
+                        draft.candidates[choice],
+                        draft.rle,
+                    )
                     for number, choice in enumerate(chosen)
                 )
                 if chosen:
@@ -237,18 +240,6 @@ class SimulationRun:
 
     def _described(self) -> dict[str, Any]:
         return {"generator": GENERATOR, **self.settings.to_json()}
-
-
-def _record(draft: FrameDraft, item: Candidate, number: int) -> WarehouseRecord:
-    return WarehouseRecord(
-        id=f"{Path(draft.image).stem}_{number:02}",
-        image=draft.image,
-        conversations=(Turn("human", f"{IMAGE}\n{item.text}"), Turn("gpt", item.freeform_answer)),
-        rle=tuple(draft.rle[id] for id in item.region_ids),
-        category=item.category.name.lower(),
-        normalized_answer=item.normalized_answer,
-        freeform_answer=item.freeform_answer,
-    )
 
 
 def _check_same(path: Path, found: Any, wanted: Mapping[str, Any]) -> None:

@@ -99,7 +99,7 @@ def predict(
         SpatialError: BAD_INPUT when `cameras.json` cannot be used.
         ValueError: as `make_answerer`.
     """
-    cameras = folder.read_cameras() if folder.cameras_path.is_file() else {}
+    cameras = read_cameras(folder)
     images: dict[str, list[WarehouseRecord]] = {}
     for record in records:
         images.setdefault(record.image, []).append(record)
@@ -111,6 +111,15 @@ def predict(
         found |= {prediction.id: prediction for prediction in predictions}
         progress(len(found))
     return [found[record.id] for record in records]
+
+
+def read_cameras(folder: SplitFolder) -> dict[str, CameraRecord]:
+    """Calibrations by image; empty where the data set has none, like the public one.
+
+    Raises:
+        SpatialError: BAD_INPUT when the file cannot be used.
+    """
+    return folder.read_cameras() if folder.cameras_path.is_file() else {}
 
 
 @dataclass(frozen=True)
@@ -135,17 +144,8 @@ class ImageJob:
         Raises:
             SpatialError: BAD_INPUT that names the file.
         """
-        return read_image(self.folder, self.records, self.camera or self._fallback_camera())
-
-    def _fallback_camera(self) -> CameraRecord:
-        image = self.records[0].image
-        if self.fallback is None:
-            raise file_error(
-                self.folder.cameras_path,
-                f"no calibration of {image!r}: give it with --intrinsics FX,FY,CX,CY",
-            )
-        height, width = read_rgb(self.folder.image_path(image)).shape[:2]
-        return self.fallback.record((height, width))
+        camera = self.camera or fallback_camera(self.folder, self.records[0].image, self.fallback)
+        return read_image(self.folder, self.records, camera)
 
     def answers(self, answerer: Answerer, reads_text: bool) -> list[Prediction]:
         """A prediction for each record; what is wrong with the image refuses all of them."""
@@ -154,6 +154,21 @@ class ImageJob:
         except SpatialError as error:
             return [_refusal(record, error) for record in self.records]
         return [_ask(answerer, frame, item, reads_text) for item in asked]
+
+
+def fallback_camera(folder: SplitFolder, image: str, fallback: Camera | None) -> CameraRecord:
+    """Calibration of an image that `cameras.json` lacks.
+
+    Raises:
+        SpatialError: BAD_INPUT when there is none, or the image cannot be read.
+    """
+    if fallback is None:
+        raise file_error(
+            folder.cameras_path,
+            f"no calibration of {image!r}: give it with --intrinsics FX,FY,CX,CY",
+        )
+    height, width = read_rgb(folder.image_path(image)).shape[:2]
+    return fallback.record((height, width))
 
 
 def _run(
@@ -213,11 +228,11 @@ def _refusal(record: WarehouseRecord, error: SpatialError) -> Prediction:
     return Prediction(record.id, NO_ANSWER, error.status, error.message)
 
 
-def normalized_answer(answer: SpatialAnswer, region_ids: Sequence[int]) -> str:
+def normalized_answer(answer: SpatialAnswer, region_ids: tuple[int, ...]) -> str:
     """An answer as the data set writes it; a region as its place among the masks.
 
     Raises:
-        ValueError: for an answer without a category.
+        ValueError: for an answer without a category, or with a region that the question lacks.
     """
     if answer.category is Category.DISTANCE:
         return f"{answer.value:.2f}"
@@ -225,6 +240,6 @@ def normalized_answer(answer: SpatialAnswer, region_ids: Sequence[int]) -> str:
         return f"{answer.value:.0f}"
     if answer.category is Category.LEFT_RIGHT:
         return answer.side.name.lower()
-    if answer.category is Category.MCQ and answer.region_id in region_ids:
-        return str(list(region_ids).index(answer.region_id))
-    raise ValueError(f"expected an answer about the regions {region_ids}, got {answer}")
+    if answer.category is Category.MCQ and answer.region_id is not None:
+        return str(region_ids.index(answer.region_id))
+    raise ValueError(f"expected an answer with a category, got {answer}")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
+import importlib.util
 import os
 import sys
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -29,6 +32,7 @@ def import_mujoco() -> ModuleType:
     """
     if sys.platform == "linux":
         os.environ.setdefault("MUJOCO_GL", "osmesa")
+    _load_triton_before_mesa()
     try:
         return importlib.import_module("mujoco")
     except ModuleNotFoundError as error:
@@ -37,6 +41,18 @@ def import_mujoco() -> ModuleType:
         raise ImportError(MISSING_MUJOCO) from error
     except (AttributeError, ImportError) as error:
         raise _missing_renderer(error) from error
+
+
+def _load_triton_before_mesa() -> None:
+    """Let both libraries with an LLVM of their own live in one process.
+
+    Mesa's is loaded for all to see, so that Triton, which comes with PyTorch for CUDA, would take
+    that one in place of its own and crash the process, unless it was loaded first.
+    """
+    triton = importlib.util.find_spec("triton")
+    for folder in (triton and triton.submodule_search_locations) or ():
+        for library in Path(folder, "_C").glob("libtriton*.so"):
+            ctypes.CDLL(str(library))
 
 
 def open_graphics(width: int, height: int) -> Any:

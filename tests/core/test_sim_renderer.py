@@ -329,3 +329,15 @@ except ImportError as error:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment
     )
     assert remedy in result.stdout, result.stderr
+
+
+def test_a_model_can_be_loaded_after_rendering():
+    """Mesa and Triton each bring LLVM, and used to crash the process in this order."""
+    code = (
+        "from smolrgpt_core.sim import WarehouseRenderer, build_scene\n"
+        "with WarehouseRenderer(build_scene(0)): pass\n"
+        "import smolrgpt_core.model\n"
+        "print('alive')"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "alive" in result.stdout, result.stderr[-2000:]

@@ -1,0 +1,161 @@
+"""`smolrgpt evaluate`: how often an answerer is right on a data set, beside baselines."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import MofNCompleteColumn, Progress, TaskID, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER
+from smolrgpt_core.cli import options
+from smolrgpt_core.cli.options import parsed, writing
+from smolrgpt_core.data.warehouse_format import SPLITS, SplitFolder
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.evaluation.answer_files import write_predictions
+from smolrgpt_core.evaluation.evaluation import Evaluation, evaluate
+from smolrgpt_core.evaluation.predictions import AnswererChoice, Camera
+from smolrgpt_core.files import METRES_PER_UNIT, write_file
+
+WRONG_CALL = 2
+"""Exit status when the data set or the answerer cannot be used."""
+
+COLUMNS = {
+    "distance": "Quan_distance_acc",
+    "count": "Quan_count_acc",
+    "left/right": "Qual_left_right_acc",
+    "choice": "Qual_mcq_acc",
+    "final": "Final_weighted_score",
+}
+
+Data = Annotated[
+    Path,
+    typer.Option(
+        help="Folder of a data set in the warehouse layout.", exists=True, file_okay=False
+    ),
+]
+SplitName = Annotated[str, typer.Option(help=f"{', '.join(SPLITS)}.")]
+Limit = Annotated[int | None, typer.Option(help="Ask only the first so many questions.", min=1)]
+Workers = Annotated[
+    int, typer.Option(help="Processes; each loads its own answerer.", min=1, max=256)
+]
+JsonFile = Annotated[
+    Path | None, typer.Option("--json", help="Write all figures to this file.", dir_okay=False)
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Folder for predictions.json and report.html.", file_okay=False),
+]
+Intrinsics = Annotated[
+    str,
+    typer.Option(
+        help="Pinhole calibration in pixels, for images without an entry in cameras.json.",
+        metavar="FX,FY,CX,CY",
+    ),
+]
+
+
+def evaluate_command(
+    data: Data,
+    answerer: options.AnswererName = "",
+    checkpoint: options.Checkpoint = "",
+    split: SplitName = "test",
+    limit: Limit = None,
+    workers: Workers = 1,
+    json_file: JsonFile = None,
+    out: Out = None,
+    intrinsics: Intrinsics = "",
+    depth_scale: options.DepthScale = "",
+) -> None:
+    """Ask an answerer every question of a split, and score its answers beside baselines.
+
+    The exit status is 0, or 2 when the data set or the answerer cannot be used. A question that
+    gets no answer counts as wrong; its prediction is empty.
+    """
+    camera = _camera(intrinsics, depth_scale)
+    name = answerer or ("model" if checkpoint else DEFAULT_ANSWERER)
+    try:
+        with _progress_bar() as progress:
+            found = evaluate(
+                SplitFolder(data, split), AnswererChoice(name, checkpoint), camera, limit, workers,
+                progress,
+            )  # fmt: skip
+        if out is not None:
+            _write_folder(found, out, camera)
+    except (SpatialError, ValueError, ImportError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(WRONG_CALL) from error
+    if json_file is not None:
+        with writing("--json"):
+            write_file(json_file, json.dumps(found.to_json(), indent=2).encode())
+    _print(found)
+
+
+def _camera(intrinsics: str, depth_scale: str) -> Camera | None:
+    scale = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
+    if not intrinsics:
+        if scale is not None:
+            raise typer.BadParameter("--depth-scale needs --intrinsics beside it")
+        return None
+    fx, fy, cx, cy = parsed("--intrinsics", options.parse_intrinsics, intrinsics)
+    return Camera((fx, fy, cx, cy), scale or METRES_PER_UNIT["uint16"])
+
+
+def _write_folder(found: Evaluation, out: Path, camera: Camera | None) -> None:
+    from smolrgpt_core.evaluation.evaluation_report import write_report
+
+    predictions = {item.id: item.answer for item in found.contestants[0].predictions}
+    with writing("--out"):
+        write_predictions(out / "predictions.json", predictions)
+        if found.contestants[0].scored:
+            write_report(found, out / "report.html", camera)
+    typer.echo(f"wrote {os.fspath(out)}", err=True)
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        tasks: dict[str, TaskID] = {}
+
+        def advance(name: str, total: int, done: int) -> None:
+            if name not in tasks:
+                tasks[name] = bar.add_task(name, total=total)
+            bar.update(tasks[name], completed=done)
+
+        yield advance
+
+
+def _print(found: Evaluation) -> None:
+    console = Console()
+    console.print(_table(found))
+    for item in found.contestants:
+        if item.about:
+            console.print(Text(f"{item.name}: {item.about}", "dim"))
+        if item.refusals:
+            reasons = ", ".join(f"{number} {name}" for name, number in item.refusals.most_common())
+            console.print(Text(f"{item.name} refused: {reasons}", "yellow"))
+    if not found.contestants[0].scored:
+        console.print(Text("The split has no true answers: nothing to score.", "yellow"))
+
+
+def _table(found: Evaluation) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table.add_column(f"right of {len(found.records)}, %")
+    for name in (*COLUMNS, "refused", "ms"):
+        table.add_column(name, justify="right")
+    for item in found.contestants:
+        scores = item.scores
+        cells = [f"{scores[key]:.2f}" if key in scores else "" for key in COLUMNS.values()]
+        refused = str(sum(item.refusals.values()))
+        table.add_row(item.name, *cells, refused, f"{item.median_seconds * 1000:.0f}")
+    return table

@@ -1,0 +1,171 @@
+"""An answerer beside its baselines on one split: what was right, and what was refused."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from smolrgpt_core.data.guessing import constant_guess, words_guess
+from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
+from smolrgpt_core.errors import Status
+from smolrgpt_core.evaluation.answer_files import CATEGORIES
+from smolrgpt_core.evaluation.challenge_scores import (
+    ScoredAnswer,
+    challenge_scores,
+    score_answer,
+)
+from smolrgpt_core.evaluation.given_answers import read_given
+from smolrgpt_core.evaluation.predictions import (
+    AnswererChoice,
+    Camera,
+    Prediction,
+    predict,
+    read_cameras,
+)
+from smolrgpt_core.files import file_error
+
+LESSONS = "train"
+"""Split that the baselines learn from."""
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Answers of one answerer or baseline to all questions.
+
+    Attributes:
+        name: such as "geometric".
+        about: what a reader should know of it.
+        predictions: in the order of the records.
+        scored: the same beside the truth; empty where the truth is not known.
+    """
+
+    name: str
+    about: str
+    predictions: Sequence[Prediction]
+    scored: Sequence[ScoredAnswer]
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """The challenge's figures; empty where the truth is not known."""
+        return challenge_scores(self.scored) if self.scored else {}
+
+    @property
+    def refusals(self) -> Counter[str]:
+        """Number of refusals by reason."""
+        return Counter(
+            item.status.name for item in self.predictions if item.status is not Status.OK
+        )
+
+    @property
+    def median_seconds(self) -> float:
+        """Of an answer, without reading files."""
+        return float(np.median([item.seconds for item in self.predictions]))
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What came of a split.
+
+    Attributes:
+        folder: the split.
+        records: its questions.
+        contestants: the answerer first, then the baselines.
+    """
+
+    folder: SplitFolder
+    records: Sequence[WarehouseRecord]
+    contestants: Sequence[Contestant]
+
+    @property
+    def cameras(self) -> dict[str, CameraRecord]:
+        """Calibrations by image; empty without `cameras.json`."""
+        return read_cameras(self.folder)
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures."""
+        return {
+            "split": self.folder.split,
+            "questions": len(self.records),
+            "answerers": {
+                item.name: {
+                    "about": item.about,
+                    "scores": item.scores,
+                    "refusals": dict(item.refusals),
+                    "median_seconds": item.median_seconds,
+                }
+                for item in self.contestants
+            },
+        }
+
+
+def evaluate(
+    folder: SplitFolder,
+    choice: AnswererChoice,
+    camera: Camera | None = None,
+    limit: int | None = None,
+    workers: int = 1,
+    progress: Callable[[str, int, int], None] = lambda name, total, done: None,
+) -> Evaluation:
+    """Ask the answerer and the baselines every question of a split.
+
+    Args:
+        folder: the split.
+        choice: what answers.
+        camera: for images without calibration.
+        limit: only so many questions, the first ones.
+        workers: processes of each answerer.
+        progress: called with the answerer, the number of questions, and how many are done.
+
+    Raises:
+        SpatialError: BAD_INPUT when the questions or the calibrations cannot be read.
+        ValueError: as `make_answerer`.
+    """
+    records = folder.read_records()[:limit]
+    if not records:
+        raise file_error(folder.records_path, "expected at least one question, found none")
+    choices = {choice.name: choice, "geometric": AnswererChoice("geometric")}
+    asked = {}
+    for name, item in choices.items():
+        report = partial(progress, name, len(records))
+        asked[name] = predict(folder, records, item, camera, workers, report)
+    contestants = [
+        Contestant(name, choices[name].checkpoint, found, _scored(records, found))
+        for name, found in asked.items()
+    ]
+    return Evaluation(folder, records, [*contestants, *_guessers(folder, records)])
+
+
+def _scored(
+    records: Sequence[WarehouseRecord], predictions: Sequence[Prediction]
+) -> list[ScoredAnswer]:
+    """Answers beside the truth, where it is known."""
+    scored = []
+    for record, prediction in zip(records, predictions, strict=True):
+        category = CATEGORIES.get(record.category)
+        truth = read_given(record.normalized_answer, category) if category else None
+        if category is not None and truth is not None:
+            scored.append(score_answer(record.id, category, truth, prediction.answer))
+    return scored
+
+
+def _guessers(folder: SplitFolder, records: Sequence[WarehouseRecord]) -> list[Contestant]:
+    """Baselines that see no image; they learn from the training split."""
+    train = SplitFolder(folder.root, LESSONS)
+    if not train.records_path.is_file() or not any(record.normalized_answer for record in records):
+        return []
+    lessons = train.read_records()
+    about = f"learned from {len(lessons)} questions of {train.records_path.name}"
+    if folder.split == LESSONS:
+        about += ", the very questions that are asked"
+    guesses = {"most frequent answer": constant_guess, "question without image": words_guess}
+    found = []
+    for name, learn in guesses.items():
+        guess = learn(lessons)
+        predictions = [Prediction(item.id, guess(item), Status.OK) for item in records]
+        found.append(Contestant(name, about, predictions, _scored(records, predictions)))
+    return found

@@ -1,0 +1,105 @@
+"""An evaluation as a page for the browser: figures, plots, and failures with their pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import cycle, islice
+from pathlib import Path
+
+from smolrgpt_core.answer import DISTANCE_TOLERANCE
+from smolrgpt_core.drawing import draw_regions, name_regions
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
+from smolrgpt_core.evaluation.evaluation import Contestant, Evaluation
+from smolrgpt_core.evaluation.plots import plots_of
+from smolrgpt_core.evaluation.predictions import Camera, ImageJob, Prediction
+from smolrgpt_core.question import Category
+from smolrgpt_core.report import ReportRow, write_html_report
+
+SHOWN_FAILURES = 24
+"""So many wrong or missing answers are shown, evenly over the categories."""
+
+SCORE_KEYS = {
+    "distance": "Quan_distance_acc",
+    "count": "Quan_count_acc",
+    "left or right": "Qual_left_right_acc",
+    "which one": "Qual_mcq_acc",
+}
+
+
+def write_report(evaluation: Evaluation, path: Path, camera: Camera | None = None) -> None:
+    """Write the page, one file with everything in it.
+
+    Args:
+        evaluation: with true answers.
+        path: where to write.
+        camera: for images without calibration.
+    """
+    best = evaluation.contestants[0]
+    others = "; ".join(
+        f"{item.name}: {item.scores['Final_weighted_score']:.1f}"
+        for item in evaluation.contestants[1:]
+    )
+    write_html_report(
+        failures(evaluation, camera),
+        path,
+        f"{best.name} on {evaluation.folder.root.name}/{evaluation.folder.split}",
+        f"{len(evaluation.records)} questions. A distance is right within "
+        f"{DISTANCE_TOLERANCE:.0%} of the truth, everything else must be equal; a refusal counts "
+        f"as wrong. Final score beside it: {others}. Below: wrong and missing answers.",
+        plots_of(evaluation),
+        tiles_of(best),
+    )
+
+
+def tiles_of(contestant: Contestant) -> dict[str, str]:
+    """Figures of the page's tiles by their name."""
+    scores = contestant.scores
+    tiles = {"final score": f"{scores['Final_weighted_score']:.1f}"}
+    tiles |= {name: f"{scores[key]:.1f} %" for name, key in SCORE_KEYS.items() if key in scores}
+    tiles["refused"] = str(sum(contestant.refusals.values()))
+    tiles["median time"] = f"{contestant.median_seconds * 1000:.0f} ms"
+    return tiles
+
+
+def failures(evaluation: Evaluation, camera: Camera | None) -> list[ReportRow]:
+    """Rows of wrong and missing answers, from all categories in turn."""
+    contestant = evaluation.contestants[0]
+    predictions = {item.id: item for item in contestant.predictions}
+    wrong = [item for item in contestant.scored if not item.right]
+    return [
+        _row(evaluation, item, predictions[item.id], camera)
+        for item in _in_turn(wrong)[:SHOWN_FAILURES]
+    ]
+
+
+def _in_turn(answers: Sequence[ScoredAnswer]) -> list[ScoredAnswer]:
+    """One of each category, then the next of each, and so on."""
+    queues = [iter([a for a in answers if a.category is category]) for category in Category]
+    return list(islice(filter(None, (next(q, None) for q in cycle(queues))), len(answers)))
+
+
+def _row(
+    evaluation: Evaluation, answer: ScoredAnswer, prediction: Prediction, camera: Camera | None
+) -> ReportRow:
+    record = next(item for item in evaluation.records if item.id == answer.id)
+    known = evaluation.cameras.get(record.image)
+    picture, question = None, record.question
+    try:
+        frame, (asked,) = ImageJob(evaluation.folder, [record], known, camera).read()
+        picture = draw_regions(frame)
+        question = name_regions(record.question, asked.region_ids, frame.regions)
+    except SpatialError as error:
+        # What is wrong with the image is shown in its place.
+        question = f"{record.question} ({error.message})"
+    return ReportRow(
+        question=f"{record.id}: {question}",
+        category=answer.category,
+        answer_text=prediction.message or prediction.answer,
+        truth_text=str(answer.truth),
+        error_text="",
+        within_tolerance=False,
+        latency={"total": prediction.seconds},
+        status=prediction.status,
+        image=picture,
+    )

@@ -1,0 +1,108 @@
+"""Plots of an evaluation as pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.answer import DISTANCE_TOLERANCE
+from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
+from smolrgpt_core.evaluation.evaluation import Evaluation
+from smolrgpt_core.evaluation.plotting_import import new_canvas
+from smolrgpt_core.question import Category
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+CATEGORIES = {
+    Category.DISTANCE: "Quan_distance_acc",
+    Category.COUNT: "Quan_count_acc",
+    Category.LEFT_RIGHT: "Qual_left_right_acc",
+    Category.MCQ: "Qual_mcq_acc",
+}
+
+
+def plots_of(evaluation: Evaluation) -> dict[str, NDArray[np.uint8]]:
+    """Pictures (H, W, 3) by their caption; only those that there is something for."""
+    scored = evaluation.contestants[0].scored
+    plots = {"Right answers beside the baselines": _draw(_draw_bars, evaluation)}
+    for category, (caption, draw) in _PLOTS.items():
+        answers = [item for item in scored if item.category is category and item.given is not None]
+        if answers:
+            plots[caption] = _draw(draw, answers)
+    return plots
+
+
+def _draw(draw: Callable[..., None], *arguments: object) -> NDArray[np.uint8]:
+    canvas, axes = new_canvas()
+    draw(axes, *arguments)
+    canvas.figure.tight_layout()
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def _draw_bars(axes: Axes, evaluation: Evaluation) -> None:
+    """Right answers by category, a bar for each contestant."""
+    count = len(evaluation.contestants)
+    width = 0.8 / count
+    for number, contestant in enumerate(evaluation.contestants):
+        shares = [contestant.scores.get(key, np.nan) for key in CATEGORIES.values()]
+        places = np.arange(len(shares)) + (number - (count - 1) / 2) * width
+        bars = axes.bar(places, shares, width * 0.94, label=contestant.name)
+        axes.bar_label(bars, fmt="%.0f", fontsize=8)
+    names = [category.name.lower().replace("_", "/") for category in CATEGORIES]
+    axes.set_xticks(np.arange(len(names)), names)
+    axes.set_ylim(0, 118)
+    axes.set_ylabel("right answers, %")
+    axes.legend(ncols=2, fontsize=8, loc="upper center")
+
+
+def _draw_distances(axes: Axes, answers: Sequence[ScoredAnswer]) -> None:
+    """Relative error of each distance over the true distance, right ones in another colour."""
+    pairs = [(float(item.truth), float(item.given or 0), item.right) for item in answers]
+    truth, given, right = map(np.array, zip(*pairs, strict=True))
+    shown = truth > 0
+    error = 100 * (given[shown] / truth[shown] - 1)
+    limit = max(25.0, float(np.quantile(np.abs(error), 0.98)) * 1.1) if shown.any() else 25.0
+    is_right = right[shown].astype(bool)
+    for mask, name, marker in ((is_right, "right", "o"), (~is_right, "wrong", "x")):
+        axes.scatter(
+            truth[shown][mask], np.clip(error[mask], -limit, limit), s=12, marker=marker,
+            label=f"{name} ({np.count_nonzero(mask)})",
+        )  # fmt: skip
+    for bound in (-100 * DISTANCE_TOLERANCE, 100 * DISTANCE_TOLERANCE):
+        axes.axhline(bound, linestyle="--", linewidth=0.8, color="grey")
+    axes.set_xlabel("true distance, m")
+    axes.set_ylabel("error, %")
+    axes.legend(fontsize=8)
+
+
+def _draw_confusion(axes: Axes, answers: Sequence[ScoredAnswer]) -> None:
+    """How often each truth (rows) got each answer (columns)."""
+    values = sorted({int(value) for item in answers for value in (item.truth, item.given or 0)})
+    place = {value: index for index, value in enumerate(values)}
+    table = np.zeros((len(values), len(values)), dtype=int)
+    for item in answers:
+        table[place[int(item.truth)], place[int(item.given or 0)]] += 1
+    axes.imshow(np.sqrt(table), cmap="Blues")
+    for (row, column), number in np.ndenumerate(table):
+        if number:
+            dark = table[row, column] > table.max() / 3
+            axes.text(
+                column, row, str(number), ha="center", va="center", fontsize=8,
+                color="white" if dark else "black",
+            )  # fmt: skip
+    axes.set_xticks(range(len(values)), list(map(str, values)))
+    axes.set_yticks(range(len(values)), list(map(str, values)))
+    axes.set_xlabel("answer")
+    axes.set_ylabel("truth")
+
+
+_PLOTS = {
+    Category.DISTANCE: ("Errors of distances over the true distance", _draw_distances),
+    Category.COUNT: ("Counts: truth and answer", _draw_confusion),
+    Category.MCQ: ("Choices: place of the right region and of the answer", _draw_confusion),
+}

@@ -1,0 +1,32 @@
+"""A small simulated data set in the public layout."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from smolrgpt_core.data.randomization import CameraRandomization, Randomization
+from smolrgpt_core.data.simulation import SimulationSettings
+from smolrgpt_core.data.simulation_run import SimulationRun
+
+
+@pytest.fixture(scope="session")
+def data_set(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Train and test splits of simulated warehouses; do not change its files."""
+    root = tmp_path_factory.mktemp("evaluation") / "warehouse"
+    camera = CameraRandomization(width=320, height=240)
+    settings = SimulationSettings(
+        scenes=4,
+        seed=31,
+        views=2,
+        questions=8,
+        shares=(0.5, 0.0, 0.5),
+        randomization=Randomization(camera=camera),
+    )
+    run = SimulationRun(settings, root)
+    with run.locked():
+        for _ in run.make_scenes(1):
+            pass
+        run.finish()
+    return root
