@@ -73,6 +73,18 @@ def test_command_scores_geometry_beside_the_baselines(data_set: Path, tmp_path: 
     assert page.count("<img") >= 3
 
 
+def test_baselines_never_learn_from_what_they_are_asked(data_set: Path) -> None:
+    """Whoever has seen the very questions before guesses more than 9 of 10 right."""
+    folder = SplitFolder(data_set, "train")
+    records = folder.read_records()
+    found = evaluate(folder, GEOMETRIC).contestants
+    assert [item.name for item in found[1:]] == ["most frequent answer", "question without image"]
+    for item in found[1:]:
+        assert "other half" in item.about
+        assert item.scores["Overall_acc"] < 60
+        assert len(item.predictions) == len(records)
+
+
 def test_workers_answer_alike(data_set: Path) -> None:
     folder = SplitFolder(data_set, "test")
     records = folder.read_records()
