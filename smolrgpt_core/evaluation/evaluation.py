@@ -191,7 +191,7 @@ def _guesser(
     records: Sequence[WarehouseRecord],
 ) -> Contestant:
     """A baseline that learns from the first and guesses the second of each round."""
-    answers = {}
+    answers: dict[str, str] = {}
     for lessons, asked in rounds:
         guess = learn(lessons)
         answers |= {record.id: guess(record) for record in asked}
