@@ -12,9 +12,7 @@ import typer
 
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.instance_labels import InstanceLabels
-from smolrgpt_core.question import Category
-
-CATEGORIES = {category.name.lower(): category for category in Category}
+from smolrgpt_core.question import CATEGORIES, Category
 
 QuestionText = Annotated[
     str,

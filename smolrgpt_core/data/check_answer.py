@@ -10,9 +10,7 @@ from smolrgpt_core.data.problems import Problem, ProblemKind
 from smolrgpt_core.data.samples import MODEL
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.question import Category
-
-CATEGORIES = {category.name.lower(): category for category in Category}
+from smolrgpt_core.question import CATEGORIES, Category
 
 ROUNDING_M = 0.0101
 """Distances of one record that differ by less than this are the same, rounded."""

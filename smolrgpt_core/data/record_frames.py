@@ -14,11 +14,9 @@ from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, Wareh
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error, read_depth, read_rgb
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import Category, SpatialQuestion, read_question
+from smolrgpt_core.question import CATEGORIES, SpatialQuestion, read_question
 from smolrgpt_core.question.mask_labels import mask_labels
 from smolrgpt_core.regions import Region, RegionSet
-
-CATEGORIES = {category.name.lower(): category for category in Category}
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer, score_answer
 from smolrgpt_core.evaluation.given_answers import GivenAnswer, read_given
 from smolrgpt_core.files import file_error, read_json, write_file
-from smolrgpt_core.question import Category
-
-CATEGORIES = {category.name.lower(): category for category in Category}
+from smolrgpt_core.question import CATEGORIES, Category
 
 NAMED_IDS = 5
 """So many ids are named in a message about several."""

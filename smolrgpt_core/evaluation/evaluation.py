@@ -13,7 +13,6 @@ import numpy as np
 from smolrgpt_core.data.guessing import Guess, constant_guess, words_guess
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import Status
-from smolrgpt_core.evaluation.answer_files import CATEGORIES
 from smolrgpt_core.evaluation.challenge_scores import (
     ScoredAnswer,
     challenge_scores,
@@ -28,6 +27,7 @@ from smolrgpt_core.evaluation.predictions import (
     read_cameras,
 )
 from smolrgpt_core.files import file_error
+from smolrgpt_core.question import CATEGORIES
 
 LESSONS = "train"
 """Split that the baselines learn from."""

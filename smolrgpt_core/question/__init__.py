@@ -2,6 +2,7 @@
 
 from smolrgpt_core.question.reading import read_question
 from smolrgpt_core.question.spatial_question import (
+    CATEGORIES,
     MASK,
     Category,
     Choice,
@@ -13,6 +14,7 @@ from smolrgpt_core.question.spatial_question import (
 from smolrgpt_core.question.tokens import MAX_QUESTION_LENGTH
 
 __all__ = [
+    "CATEGORIES",
     "MASK",
     "MAX_QUESTION_LENGTH",
     "Category",

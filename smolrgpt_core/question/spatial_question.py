@@ -28,6 +28,10 @@ class Category(IntEnum):
     """Which one of the targets fits the criterion, relative to the anchor."""
 
 
+CATEGORIES = {category.name.lower(): category for category in Category}
+"""Categories by the names that data sets and options use: "left_right", "mcq", ..."""
+
+
 class Criterion(Enum):
     """What singles out one of several targets."""
 
