@@ -33,13 +33,15 @@ from smolrgpt_core.inference.key_values import continued_cache, prefix_keys_valu
 from smolrgpt_core.inference.packed_linear import can_pack, pack_linears
 from smolrgpt_core.inference.stage_clock import StageClock
 from smolrgpt_core.model import (
-    DEPTH,
-    MODALITIES,
     RGB,
     SmolRGPTForConditionalGeneration,
     SmolRGPTProcessor,
 )
+from smolrgpt_core.model.processing_smolrgpt import TokenRow
 from smolrgpt_core.question import SpatialQuestion
+
+SAMPLES = "samples"
+"""What the metric depth branch takes of a region, beside the features of the modalities."""
 
 EngineQuestion = SpatialQuestion | tuple[str, Sequence[int]] | str
 """A question, or its text with the region ids of its `<mask>`, or a text without regions."""
@@ -78,9 +80,10 @@ class EngineAnswer:
 
 @dataclass(frozen=True)
 class _Prompt:
-    """A question behind the head: ids of its tokens, and its regions in order."""
+    """A question behind the head: its tokens, which of them ask, and its regions in order."""
 
     token_ids: list[int]
+    is_question: list[int]
     region_ids: tuple[int, ...]
 
 
@@ -116,6 +119,7 @@ class InferenceEngine:
         self.model.to(self._device, self.config.torch_dtype())
         if self.config.pack_weights and can_pack(self._device, self.config.torch_dtype()):
             pack_linears(self.model)
+        self._is_metric = model.config.depth_branch == "metric"
         self._head = self._tokens_of_head()
         self._cache = FrameCache(self.config.cache_bytes)
         self._frame: RGBDFrame | None = None
@@ -223,13 +227,12 @@ class InferenceEngine:
 
     def _tokens_of_head(self) -> list[int]:
         """Ids of the prompt's part that no question changes: all up to the last image token."""
-        ids = self._tokenize("?", 0)
-        image_token = self.model.config.image_token_id
-        return ids[: len(ids) - ids[::-1].index(image_token)]
+        ids = self._tokenize("?", 0).ids
+        return ids[: self.processor.head_length(ids)]
 
-    def _tokenize(self, text: str, regions: int) -> list[int]:
-        prompt = self.processor.prompt([{"role": "user", "content": text}], True, regions)
-        return self.processor.tokenizer(prompt, add_special_tokens=False)["input_ids"]
+    def _tokenize(self, text: str, regions: int) -> TokenRow:
+        conversation = [{"role": "user", "content": text}]
+        return self.processor.tokenize(conversation, True, regions, with_labels=False)
 
     def _prompts(
         self, questions: Sequence[EngineQuestion], frame: RGBDFrame, style: AnswerStyle
@@ -251,8 +254,8 @@ class InferenceEngine:
         for id in region_ids:
             # Asked for its error: an unknown region.
             frame.regions[id]
-        ids = self._tokenize(style.write(text), len(region_ids))
-        head = len(self._head)
+        row = self._tokenize(style.write(text), len(region_ids))
+        ids, head = row.ids, len(self._head)
         if ids[:head] != self._head:
             raise ValueError(
                 "chat_template must write the image tokens before the question; set "
@@ -266,7 +269,7 @@ class InferenceEngine:
                 f"{style.max_new_tokens} more than the {limit} that the language model takes; ask "
                 "a shorter question or about fewer regions",
             )
-        return _Prompt(ids[head:], region_ids)
+        return _Prompt(ids[head:], row.question_ids[head:], region_ids)
 
     def _encoded(self, frame: RGBDFrame, clock: StageClock) -> EncodedFrame:
         """What is kept of a frame, or a new encoding."""
@@ -279,15 +282,9 @@ class InferenceEngine:
     def _encode(self, frame: RGBDFrame, clock: StageClock) -> EncodedFrame:
         steps = self.model.model
         with clock.stage("encode"):
-            pixels = {
-                RGB: self.processor.prepare_image(frame.rgb),
-                DEPTH: self.processor.prepare_depth(frame.depth),
-            }
             tokens = {
-                modality: steps.connect(
-                    steps.encode_images(pixels[modality][None].to(self._device), modality), modality
-                )
-                for modality in MODALITIES
+                modality: steps.connect(self._encode_picture(frame, modality), modality)
+                for modality in self.model.config.image_modalities
             }
         with clock.stage("prefix"):
             cache = DynamicCache(config=self.model.config.text_config)
@@ -296,6 +293,15 @@ class InferenceEngine:
                 inputs_embeds=steps.embed(ids, tokens[RGB]), past_key_values=cache, use_cache=True
             )
         return EncodedFrame(frame, tokens, prefix_keys_values(cache))
+
+    def _encode_picture(self, frame: RGBDFrame, modality: str) -> torch.Tensor:
+        """Vision features (1, P, Dv) of one modality."""
+        processor, points = self.processor, None
+        prepare = processor.prepare_image if modality == RGB else processor.prepare_depth
+        pixels = prepare(frame.rgb if modality == RGB else frame.depth)
+        if self.model.config.point_fusion:
+            points = processor.prepare_points(frame.depth, frame.intrinsics)[None].to(self._device)
+        return self.model.model.encode_images(pixels[None].to(self._device), modality, points)
 
     def _answer_batch(
         self,
@@ -329,8 +335,12 @@ class InferenceEngine:
             modality: self.model.model.pool_regions(
                 encoded.image_tokens[modality], weights, modality
             )
-            for modality in MODALITIES
+            for modality in self.model.config.image_modalities
         }
+        if self._is_metric:
+            features[SAMPLES] = self.processor.prepare_samples(
+                masks, encoded.frame.depth, encoded.frame.intrinsics
+            )
         for place, id in enumerate(new):
             encoded.region_features[id] = {name: rows[place] for name, rows in features.items()}
         self._cache.trim()
@@ -339,13 +349,29 @@ class InferenceEngine:
         """Embeddings (1, T, D) of the prompts behind the head, one after the other."""
         ids = [id for prompt in prompts for id in prompt.token_ids]
         region_ids = [id for prompt in prompts for id in prompt.region_ids]
+        names = [*self.model.config.image_modalities, *[SAMPLES] * self._is_metric]
         features = {
-            modality: torch.stack([encoded.region_features[id][modality] for id in region_ids])
-            for modality in MODALITIES
+            name: torch.stack([encoded.region_features[id][name] for id in region_ids])
+            for name in names
             if region_ids
         }
+        samples = features.pop(SAMPLES, None)
         row = torch.tensor([ids], device=self._device)
-        return self.model.model.embed(row, None, features, [len(region_ids)])
+        embeds = self.model.model.embed(row, None, features, [len(region_ids)])
+        if samples is None:
+            return embeds
+        return self.model.model.relate_regions(
+            embeds, row, self._question_ids(prompts), [samples], [torch.arange(len(region_ids))]
+        )
+
+    def _question_ids(self, prompts: Sequence[_Prompt]) -> torch.Tensor:
+        """(1, T): which prompt each token asks for, from 1; 0 where it does not ask."""
+        numbered = [
+            number * asks
+            for number, prompt in enumerate(prompts, start=1)
+            for asks in prompt.is_question
+        ]
+        return torch.tensor([numbered], device=self._device)
 
     def _written(self, decoded: Decoded, clock: StageClock) -> EngineAnswer:
         text = self.processor.tokenizer.decode(decoded.token_ids, skip_special_tokens=True).strip()

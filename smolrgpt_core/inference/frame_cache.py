@@ -20,7 +20,8 @@ class EncodedFrame:
         frame: what was encoded.
         image_tokens: (1, N, D) for each modality.
         prefix: keys and values of the prompt up to and with the image tokens, for each layer.
-        region_features: (D,) for each modality, of the regions asked about so far, by region id.
+        region_features: of the regions asked about so far, by region id: (D,) for each modality
+            that is an image, and (K, 3) samples for the metric depth branch.
     """
 
     frame: RGBDFrame

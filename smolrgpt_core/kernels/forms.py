@@ -42,6 +42,10 @@ class MaskForm(Protocol):
         """Share (M, H, W) of each cell that the mask covers, 0 to 1."""
         ...
 
+    def object_pixels(self, mask: int) -> NDArray[np.int64]:
+        """Row and column (N, 2) of each pixel of one mask, row by row."""
+        ...
+
 
 @dataclass(frozen=True, eq=False)
 class BitmapMasks:
@@ -86,6 +90,10 @@ class BitmapMasks:
         spans = Spans(line // height, line % height + top, start + left, stop + left)
         return coverage_of_spans(spans, count, self.image_size, grid_size)
 
+    def object_pixels(self, mask: int) -> NDArray[np.int64]:
+        """See `MaskForm`."""
+        return np.argwhere(_pixel_values(self.bitmaps[mask])) + np.array(self.offset)
+
 
 @dataclass(frozen=True, eq=False)
 class RunLengthMask:
@@ -119,6 +127,11 @@ class RunLengthMask:
         spans = Spans(np.zeros_like(line), line, start, stop)
         across = coverage_of_spans(spans, 1, (width, height), (grid_width, grid_height))
         return across.transpose(0, 2, 1)
+
+    def object_pixels(self, mask: int) -> NDArray[np.int64]:
+        """See `MaskForm`."""
+        bits = np.repeat(np.arange(self.runs.size) % 2 == 1, self.runs)
+        return np.argwhere(bits.reshape(self.image_size[::-1]).T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +188,10 @@ class LabelImage:
         source, line, start, stop = split_at_lines(start, stop, self.image_size[1])
         spans = Spans(mask[source], line, start, stop)
         return coverage_of_spans(spans, ids.size, self.image_size, grid_size)[position]
+
+    def object_pixels(self, mask: int) -> NDArray[np.int64]:
+        """See `MaskForm`."""
+        return np.argwhere(self._pixels == self.ids[mask])
 
     @property
     def _pixels(self) -> NDArray:

@@ -48,6 +48,11 @@ class ImageMasks:
     def __len__(self) -> int:
         return sum(count_masks(form) for form in self.forms)
 
+    def object_pixels(self) -> list[NDArray[np.int64]]:
+        """Row and column (N, 2) of each pixel of each mask, row by row."""
+        forms = [_on_cpu(form) for form in self.forms]
+        return [form.object_pixels(mask) for form in forms for mask in range(len(form.names))]
+
     def describe(self, mask: int) -> str:
         """How to call one of the masks in a message."""
         names = [name for form in self.forms for name in _names(form)]
@@ -153,10 +158,19 @@ def _bitmaps(stack: Tensor | NDArray) -> MaskForm | Tensor:
             raise bad_mask(f"bitmaps must be real numbers with pixels, got {_describe(stack)}")
         if stack.device.type != "cpu" or uses_triton(stack.device):
             return stack
-        stack = (stack.float() if stack.dtype == torch.bfloat16 else stack).numpy()
+        return _bitmaps_on_cpu(stack)
     if stack.dtype.kind not in "buif" or min(stack.shape[1:]) < 1:
         raise bad_mask(f"bitmaps must be real numbers with pixels, got {_describe(stack)}")
     return BitmapMasks(stack, (stack.shape[1], stack.shape[2]), ("",) * len(stack))
+
+
+def _bitmaps_on_cpu(stack: Tensor) -> MaskForm:
+    values = (stack.float() if stack.dtype == torch.bfloat16 else stack).numpy(force=True)
+    return BitmapMasks(values, (stack.shape[1], stack.shape[2]), ("",) * len(stack))
+
+
+def _on_cpu(form: MaskForm | Tensor) -> MaskForm:
+    return _bitmaps_on_cpu(form) if isinstance(form, Tensor) else form
 
 
 def _image_size(form: MaskForm | Tensor) -> tuple[int, int]:

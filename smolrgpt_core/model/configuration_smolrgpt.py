@@ -4,6 +4,7 @@
 processor reads the same file. It knows nothing of weights.
 """
 
+import copy
 from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
@@ -15,7 +16,7 @@ from smolrgpt_core.kernels.weights import Mode
 RGB = "rgb"
 DEPTH = "depth"
 MODALITIES = (RGB, DEPTH)
-"""Each has a connector and a refiner of its own; the vision encoder is shared."""
+"""What enters as an image has its own connector and refiner; the vision encoder is shared."""
 
 Number = float | int
 """JSON, and people, write 1 for 1.0."""
@@ -52,22 +53,26 @@ PRESETS: dict[str, dict[str, Any]] = {
         },
     },
     "smolrgpt-nano": {
+        "depth_branch": "metric",
+        "metric_width": 128,
+        "metric_heads": 4,
         "vision_config": {
             **_SIGLIP,
             "image_size": 128,
-            "patch_size": 8,
-            "hidden_size": 192,
-            "intermediate_size": 768,
-            "num_hidden_layers": 6,
-            "num_attention_heads": 3,
+            "patch_size": 16,
+            "hidden_size": 128,
+            "intermediate_size": 384,
+            "num_hidden_layers": 4,
+            "num_attention_heads": 4,
         },
         "text_config": {
             **_SMOLLM2,
-            "hidden_size": 256,
-            "intermediate_size": 704,
-            "num_hidden_layers": 8,
+            "vocab_size": 2048,
+            "hidden_size": 128,
+            "intermediate_size": 384,
+            "num_hidden_layers": 4,
             "num_attention_heads": 4,
-            "num_key_value_heads": 2,
+            "num_key_value_heads": 4,
             "max_position_embeddings": 2048,
         },
     },
@@ -88,7 +93,11 @@ class SmolRGPTConfig(PreTrainedConfig):
         pixel_shuffle_factor: side of the block of patches that becomes one image token.
         refiner_levels: how often a refiner doubles the side of the grid of image tokens.
         refiner_norm_eps: epsilon of the refiner's channel LayerNorm.
-        depth_branch: how depth enters: "image" = as a grey image through the vision encoder.
+        depth_branch: how depth enters: "image" = as a grey image through the vision encoder, as
+            released; "metric" = as metric codes of regions and of their relations.
+        samples_per_region: pixels of a region that the metric branch reads.
+        metric_width, metric_layers, metric_heads: size of the metric branch.
+        point_fusion: with the metric branch, add a map of metric points to the vision features.
         mask_pooling: "bilinear" as released, or "area" = exact coverage, which keeps thin masks.
         empty_masks: what a mask gives that covers no cell of the refined grid: "error", or "zero"
             for a feature vector of zeros, as released.
@@ -121,7 +130,12 @@ class SmolRGPTConfig(PreTrainedConfig):
     pixel_shuffle_factor: int = 2
     refiner_levels: int = 3
     refiner_norm_eps: Number = 1e-6
-    depth_branch: Literal["image"] = "image"
+    depth_branch: Literal["image", "metric"] = "image"
+    samples_per_region: int = 64
+    metric_width: int = 256
+    metric_layers: int = 2
+    metric_heads: int = 8
+    point_fusion: bool = False
     mask_pooling: Mode = "bilinear"
     empty_masks: Literal["error", "zero"] = "error"
     refinement: Refinement = "sparse"
@@ -166,12 +180,17 @@ class SmolRGPTConfig(PreTrainedConfig):
         """
         if name not in PRESETS:
             raise ValueError(f"preset must be one of {', '.join(PRESETS)}, got {name!r}")
-        values: dict[str, Any] = {key: dict(value) for key, value in PRESETS[name].items()}
+        values = copy.deepcopy(PRESETS[name])
         for key, value in overrides.items():
-            if key in values and isinstance(value, dict):
+            if isinstance(values.get(key), dict) and isinstance(value, dict):
                 value = {**values[key], **value}
             values[key] = value
         return cls(**values)
+
+    @property
+    def image_modalities(self) -> tuple[str, ...]:
+        """What goes through the vision encoder."""
+        return (RGB,) if self.depth_branch == "metric" else MODALITIES
 
     @property
     def image_size(self) -> int:
@@ -212,6 +231,7 @@ class SmolRGPTConfig(PreTrainedConfig):
         for name in ("rgb_range", "depth_range"):
             setattr(self, name, _checked_range(name, getattr(self, name)))
         self._check_grids()
+        self._check_metric_branch()
         self._check_tokens()
 
     def _check_grids(self) -> None:
@@ -229,6 +249,18 @@ class SmolRGPTConfig(PreTrainedConfig):
                 f"pixel_shuffle_factor must divide the {self.patch_grid} patches of a row, got "
                 f"{self.pixel_shuffle_factor}"
             )
+
+    def _check_metric_branch(self) -> None:
+        for name in ("samples_per_region", "metric_layers", "metric_heads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.metric_heads % 2 or self.metric_width % self.metric_heads:
+            raise ValueError(
+                "metric_heads must be an even number that divides metric_width, got "
+                f"{self.metric_heads} and {self.metric_width}"
+            )
+        if self.point_fusion and self.depth_branch != "metric":
+            raise ValueError('point_fusion needs depth_branch = "metric"')
 
     def _check_tokens(self) -> None:
         names = ("image_token", "mask_rgb_token", "mask_depth_token")

@@ -29,10 +29,17 @@ from transformers.utils.generic import can_return_tuple
 
 from smolrgpt_core import kernels
 from smolrgpt_core.kernels.masks import MasksOfImage
-from smolrgpt_core.model.configuration_smolrgpt import DEPTH, MODALITIES, RGB, SmolRGPTConfig
+from smolrgpt_core.model.configuration_smolrgpt import DEPTH, RGB, SmolRGPTConfig
 from smolrgpt_core.model.connector import Connector
+from smolrgpt_core.model.metric_branch import MetricBranch
+from smolrgpt_core.model.packed_attention import packed_attention_mask
+from smolrgpt_core.model.point_fusion import FusedProjection, PointFusion
+from smolrgpt_core.model.question_regions import asked_regions
 from smolrgpt_core.model.refiner import FeatureRefiner, RefinerLevel
 from smolrgpt_core.model.region_weights import region_weights
+
+IGNORED_LABEL = -100
+"""Label of a token without loss."""
 
 
 class SmolRGPTPreTrainedModel(PreTrainedModel):
@@ -52,6 +59,8 @@ class SmolRGPTPreTrainedModel(PreTrainedModel):
         if isinstance(module, RefinerLevel):
             initialization.normal_(module.weight, mean=0.0, std=self.config.initializer_range)
             initialization.zeros_(module.bias)
+        if isinstance(module, FusedProjection):
+            initialization.copy_(module.weight, module.unchanged_features())
 
     def freeze_vision_encoder(self) -> None:
         """Take the vision encoder out of training, where it always is."""
@@ -118,11 +127,17 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         vision_width, width = config.vision_config.hidden_size, config.text_config.hidden_size
         self.connectors = nn.ModuleDict()
         self.refiners = nn.ModuleDict()
-        for modality in MODALITIES:
+        for modality in config.image_modalities:
             self.connectors[modality] = Connector(vision_width, width, config.pixel_shuffle_factor)
             self.refiners[modality] = FeatureRefiner(
                 width, config.refiner_levels, config.refiner_norm_eps
             )
+        if config.depth_branch == "metric":
+            self.metric_branch = MetricBranch(
+                width, config.metric_width, config.metric_layers, config.metric_heads
+            )
+        if config.point_fusion:
+            self.point_fusion = PointFusion(vision_width, config.vision_config.patch_size)
         self.post_init()
         self.freeze_vision_encoder()
 
@@ -140,24 +155,42 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         """Replace the token embedding of the language model."""
         self.language_model.set_input_embeddings(value)
 
-    def encode_images(self, pixel_values: torch.Tensor, modality: str) -> torch.Tensor:
+    def encode_images(
+        self,
+        pixel_values: torch.Tensor,
+        modality: str,
+        point_values: torch.Tensor | None = None,
+    ) -> torch.Tensor:
         """Vision features (B, P, Dv) of images (B, 3, H, W).
 
-        RGB and depth images go through the same encoder; `modality` is the seam for a depth branch
-        that does not.
+        RGB and depth images go through the same encoder. With `config.point_fusion`, metric points
+        (B, 3, H, W) are added to the features.
 
         Raises:
-            ValueError: for images of another size than the configuration's, or another modality.
+            ValueError: for images of another size than the configuration's, or another modality;
+                for points that are missing, or that the configuration does not want.
         """
         size = self.config.image_size
-        if modality not in MODALITIES or pixel_values.shape[1:] != (3, size, size):
+        if modality not in self.config.image_modalities or pixel_values.shape[1:] != (
+            3,
+            size,
+            size,
+        ):
             raise ValueError(
-                f"expected images (B, 3, {size}, {size}) of a modality in {MODALITIES}, got "
+                f"expected images (B, 3, {size}, {size}) of a modality in "
+                f"{self.config.image_modalities}, got "
                 f"{tuple(pixel_values.shape)} of {modality!r}; prepare them with SmolRGPTProcessor"
+            )
+        if self.config.point_fusion != (point_values is not None):
+            raise ValueError(
+                f"config.point_fusion is {self.config.point_fusion}, but point_values are "
+                f"{'missing' if point_values is None else 'given'}; prepare them with "
+                "SmolRGPTProcessor"
             )
         features = self.vision_model(pixel_values=pixel_values.to(self.dtype)).last_hidden_state
         # Class and register tokens of other encoders come before the patches.
-        return features[:, -(self.config.patch_grid**2) :]
+        features = features[:, -(self.config.patch_grid**2) :]
+        return features if point_values is None else self.point_fusion(features, point_values)
 
     def connect(self, features: torch.Tensor, modality: str) -> torch.Tensor:
         """Image tokens (B, N, D) of vision features (B, P, Dv)."""
@@ -220,7 +253,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         counts = [0] * rows if image_tokens is None else [image_tokens.shape[1]] * len(image_tokens)
         places = input_ids == config.image_token_id
         embeds = _fill(embeds, places, image_tokens, counts, config.image_token)
-        for modality in MODALITIES:
+        for modality in config.image_modalities:
             features = (region_features or {}).get(modality)
             counts = [0] * rows if features is None else list(region_counts)
             token, token_id = config.region_token(modality)
@@ -233,6 +266,10 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         pixel_values: torch.Tensor | None = None,
         depth_values: torch.Tensor | None = None,
         region_masks: Sequence[MasksOfImage] | None = None,
+        region_samples: Sequence[torch.Tensor] | None = None,
+        region_indices: Sequence[torch.Tensor] | None = None,
+        question_ids: torch.Tensor | None = None,
+        point_values: torch.Tensor | None = None,
     ) -> torch.Tensor:
         """Input embeddings (B, T, D) from pixels: every step from the encoder to `embed`.
 
@@ -243,34 +280,99 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
             pixel_values=pixel_values,
             depth_values=depth_values,
             region_masks=region_masks,
+            region_samples=region_samples,
+            region_indices=region_indices,
+            point_values=point_values,
         )
         weights = region_weights(region_masks or [], self.config)
-        counts = [len(of_image) for of_image in weights]
-        if any(counts) and (pixel_values is None or depth_values is None):
-            raise ValueError("region_masks need pixel_values and depth_values beside them")
+        regions = [len(of_image) for of_image in region_samples or weights]
+        indices = _named_regions(regions, region_indices)
+        counts = [len(of_row) for of_row in indices]
+        if any(regions):
+            self._check_region_inputs(pixel_values, depth_values, region_samples)
         image_tokens, features = None, {}
         for modality, values in ((RGB, pixel_values), (DEPTH, depth_values)):
             # Depth speaks through regions alone.
             if values is None or (modality == DEPTH and not any(counts)):
                 continue
-            tokens = self.connect(self.encode_images(values, modality), modality)
+            tokens = self.connect(self.encode_images(values, modality, point_values), modality)
             if modality == RGB:
                 image_tokens = tokens
             if any(counts):
-                features[modality] = self.pool_regions(tokens, weights, modality)
-        return self.embed(input_ids, image_tokens, features, counts)
+                pooled = self.pool_regions(tokens, weights, modality)
+                features[modality] = pooled[_over_images(indices, regions).to(pooled.device)]
+        if any(counts) and pixel_values is None:
+            # Without a picture a region has no looks; its placeholder stays what it is.
+            own = self.get_input_embeddings().weight[self.config.mask_rgb_token_id]
+            features[RGB] = own.expand(sum(counts), -1)
+        embeds = self.embed(input_ids, image_tokens, features, counts)
+        if self.config.depth_branch == "metric" and any(counts):
+            return self.relate_regions(
+                embeds, input_ids, question_ids, region_samples or [], indices
+            )
+        return embeds
+
+    def relate_regions(
+        self,
+        embeds: torch.Tensor,
+        input_ids: torch.Tensor,
+        question_ids: torch.Tensor | None,
+        region_samples: Sequence[torch.Tensor],
+        region_indices: Sequence[torch.Tensor],
+    ) -> torch.Tensor:
+        """Embeddings (B, T, D) with the depth tokens of the metric branch in their places.
+
+        Args:
+            embeds: (B, T, D) from `embed`.
+            input_ids: (B, T).
+            question_ids: (B, T).
+            region_samples: (M_i, K, 3) for each row.
+            region_indices: (N_i,) for each row, which of the regions each placeholder is.
+
+        Raises:
+            ValueError: when placeholders, questions and regions do not agree.
+        """
+        if question_ids is None:
+            raise ValueError(
+                "the metric depth branch needs question_ids; prepare text and masks together with "
+                "SmolRGPTProcessor"
+            )
+        token, token_id = self.config.region_token(DEPTH)
+        places = input_ids == token_id
+        asked = asked_regions(places, question_ids, region_samples, region_indices)
+        words = embeds.flatten(0, 1)[asked.tokens]
+        tokens = self.metric_branch(words, asked.is_word, asked.regions)
+        counts = [len(of_row) for of_row in region_indices]
+        return _fill(embeds, places, tokens[asked.regions.exists], counts, token)
+
+    def _check_region_inputs(self, *inputs: Any) -> None:
+        """Refuse regions without what this depth branch knows them by."""
+        pixel_values, depth_values, region_samples = inputs
+        if self.config.depth_branch == "metric":
+            if region_samples is None or depth_values is not None:
+                raise ValueError(
+                    "regions of the metric depth branch need region_samples, and no depth_values; "
+                    "prepare them with SmolRGPTProcessor"
+                )
+        elif pixel_values is None or depth_values is None:
+            raise ValueError("region_masks need pixel_values and depth_values beside them")
 
     @can_return_tuple
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        pixel_values: torch.Tensor | None = None,
-        depth_values: torch.Tensor | None = None,
-        region_masks: Sequence[MasksOfImage] | None = None,
         position_ids: torch.Tensor | None = None,
         past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
+        segment_ids: torch.Tensor | None = None,
+        pixel_values: torch.Tensor | None = None,
+        depth_values: torch.Tensor | None = None,
+        region_masks: Sequence[MasksOfImage] | None = None,
+        region_samples: Sequence[torch.Tensor] | None = None,
+        region_indices: Sequence[torch.Tensor] | None = None,
+        question_ids: torch.Tensor | None = None,
+        point_values: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> BaseModelOutputWithPast:
         """Hidden states (B, T, D); arguments as in `SmolRGPTForConditionalGeneration.forward`."""
@@ -278,13 +380,16 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
             raise ValueError("give exactly one of input_ids and inputs_embeds")
         if input_ids is not None:
             continues = past_key_values is not None and past_key_values.get_seq_length() > 0
-            if continues and pixel_values is None:
+            if continues and pixel_values is None and region_samples is None:
                 # A placeholder that the model wrote itself is a token like any other.
                 inputs_embeds = self.get_input_embeddings()(input_ids)
             else:
                 inputs_embeds = self.embed_inputs(
-                    input_ids, pixel_values, depth_values, region_masks
-                )
+                    input_ids, pixel_values, depth_values, region_masks, region_samples,
+                    region_indices, question_ids, point_values,
+                )  # fmt: skip
+        if segment_ids is not None:
+            attention_mask = packed_attention_mask(segment_ids, self.dtype)
         return self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
@@ -324,6 +429,12 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
         past_key_values: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
+        region_samples: Sequence[torch.Tensor] | None = None,
+        region_indices: Sequence[torch.Tensor] | None = None,
+        question_ids: torch.Tensor | None = None,
+        segment_ids: torch.Tensor | None = None,
+        point_values: torch.Tensor | None = None,
+        only_answers: bool = False,
         **kwargs: Any,
     ) -> CausalLMOutputWithPast:
         """Logits of the next token at every position.
@@ -331,17 +442,33 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
         Args:
             input_ids: (B, T), with placeholders as `SmolRGPTProcessor` writes them.
             attention_mask: (B, T), 0 for padding.
-            pixel_values: (B, 3, H, W) in `config.rgb_range`; None for text without image.
-            depth_values: (B, 3, H, W) in `config.depth_range`; needed where there are regions.
+            pixel_values: (B, 3, H, W) in `config.rgb_range`; None for text without image, or, with
+                the metric depth branch, for regions without a picture.
+            depth_values: (B, 3, H, W) in `config.depth_range`; the depth branch "image" needs them
+                where there are regions.
             region_masks: B tensors (M_i, h, w), in the order of the placeholders: bool or integer
                 masks of any size, aligned to the image, or float weights as the processor gives
                 them; or any other form that `smolrgpt_core.kernels` takes.
             labels: (B, T), the id at its own position, -100 where there is no loss.
             position_ids: (B, T); by default they follow the cache.
             past_key_values: cache of earlier tokens.
-            inputs_embeds: (B, T, D), from `SmolRGPTModel.embed`, in place of input_ids and images.
+            inputs_embeds: (B, T, D), from `SmolRGPTModel.embed_inputs`, in place of input_ids,
+                images and regions.
             logits_to_keep: compute only that many last positions (0 = all), or these positions.
+            region_samples: B tensors (M_i, K, 3) of `region_samples`; the depth branch "metric"
+                needs them where there are regions.
+            region_indices: B tensors (N_i,): which of the row's regions each placeholder is; by
+                default the first is region 0, and so on.
+            question_ids: (B, T), a number above 0 for the tokens of each question, 0 for others;
+                the depth branch "metric" needs them.
+            segment_ids: (B, T) of packed rows, in place of attention_mask: 0 for what all
+                conversations of a row see, a number above 0 for each of them, -1 for padding.
+            point_values: (B, 3, H, W), metric points of each pixel, NaN = no reading, where
+                `config.point_fusion` is set.
+            only_answers: compute logits where a label is predicted and nowhere else, which saves
+                most of the head's work in training: (tokens with a label, vocabulary), row by row.
             kwargs: such as `use_cache`, `output_attentions`; go to the language model.
+                `num_items_in_batch` divides the loss in place of the number of labels.
 
         Returns:
             loss if there are labels, logits (B, T, vocabulary), past_key_values, hidden_states,
@@ -351,24 +478,39 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
             ValueError: when numbers of placeholders, masks and images do not agree.
             SpatialError: BAD_INPUT when a mask cannot be used.
         """
+        items = kwargs.pop("num_items_in_batch", None)
         outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
-            pixel_values=pixel_values,
-            depth_values=depth_values,
-            region_masks=region_masks,
             position_ids=position_ids,
             past_key_values=past_key_values,
             inputs_embeds=inputs_embeds,
+            segment_ids=segment_ids,
+            pixel_values=pixel_values,
+            depth_values=depth_values,
+            region_masks=region_masks,
+            region_samples=region_samples,
+            region_indices=region_indices,
+            question_ids=question_ids,
+            point_values=point_values,
             **kwargs,
         )
-        keep = slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-        logits = self.lm_head(outputs.last_hidden_state[:, keep])
-        loss = None
-        if labels is not None:
-            loss = self.loss_function(
-                logits=logits, labels=labels, vocab_size=self.config.text_config.vocab_size
+        hidden = outputs.last_hidden_state
+        if labels is not None and only_answers:
+            logits, loss = self._answer_logits(hidden, labels, items)
+        else:
+            keep = (
+                slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
             )
+            logits = self.lm_head(hidden[:, keep])
+            loss = None
+            if labels is not None:
+                loss = self.loss_function(
+                    logits=logits,
+                    labels=labels,
+                    vocab_size=self.config.text_config.vocab_size,
+                    num_items_in_batch=items,
+                )
         return CausalLMOutputWithPast(
             loss=loss,
             logits=logits,
@@ -376,6 +518,28 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
         )
+
+    def _loss(
+        self, logits: torch.Tensor, labels: torch.Tensor, items: torch.Tensor | int | None
+    ) -> torch.Tensor:
+        return self.loss_function(
+            logits=logits,
+            labels=labels,
+            vocab_size=self.config.text_config.vocab_size,
+            num_items_in_batch=items,
+        )
+
+    def _answer_logits(
+        self, hidden: torch.Tensor, labels: torch.Tensor, items: torch.Tensor | int | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits (N, V) that predict the N labels, and the loss."""
+        targets = labels[:, 1:]
+        is_answer = targets != IGNORED_LABEL
+        logits = self.lm_head(hidden[:, :-1][is_answer])
+        losses = nn.functional.cross_entropy(
+            logits.float(), targets[is_answer], reduction="mean" if items is None else "sum"
+        )
+        return logits, losses if items is None else losses / items
 
     @torch.no_grad()
     def generate(
@@ -385,6 +549,10 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
         pixel_values: torch.Tensor | None = None,
         depth_values: torch.Tensor | None = None,
         region_masks: Sequence[MasksOfImage] | None = None,
+        region_samples: Sequence[torch.Tensor] | None = None,
+        region_indices: Sequence[torch.Tensor] | None = None,
+        question_ids: torch.Tensor | None = None,
+        point_values: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> Any:
         """Generate answers; takes the arguments of `GenerationMixin.generate` and of `forward`.
@@ -398,8 +566,9 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
         input_ids = kwargs.pop("input_ids", None) if inputs is None else inputs
         if input_ids is not None and kwargs.get("inputs_embeds") is None:
             kwargs["inputs_embeds"] = self.model.embed_inputs(
-                input_ids, pixel_values, depth_values, region_masks
-            )
+                input_ids, pixel_values, depth_values, region_masks, region_samples,
+                region_indices, question_ids, point_values,
+            )  # fmt: skip
             # Padding must not be guessed from the ids: its id also ends every turn.
             if kwargs.get("attention_mask") is None:
                 kwargs["attention_mask"] = torch.ones_like(input_ids)
@@ -416,6 +585,21 @@ def _loading_problems(info: Mapping[str, Any]) -> list[str]:
             for key, found, wanted in sorted(info["mismatched_keys"])
         ),
     ]
+
+
+def _named_regions(
+    regions: Sequence[int], region_indices: Sequence[torch.Tensor] | None
+) -> list[torch.Tensor]:
+    """Which region of its row each placeholder is (N_i,); each once and in order by default."""
+    if region_indices is None:
+        return [torch.arange(count) for count in regions]
+    return list(region_indices)
+
+
+def _over_images(indices: Sequence[torch.Tensor], regions: Sequence[int]) -> torch.Tensor:
+    """Places (sum of N_i,) in the regions of all rows, one row after the other."""
+    starts = [sum(regions[:row]) for row in range(len(regions))]
+    return torch.cat([of_row + start for of_row, start in zip(indices, starts, strict=True)])
 
 
 def _check_rows(rows: int, **entries: Sequence[Any] | torch.Tensor | None) -> None:

@@ -7,6 +7,7 @@ model's `config.json`, which is why the processor reads and writes that file.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,15 @@ from transformers.utils import CONFIG_NAME
 
 from smolrgpt_core import kernels
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.frame import check_depth_unit, clean_depth
+from smolrgpt_core.frame import CameraIntrinsics, check_depth_unit, clean_depth
+from smolrgpt_core.geometry.back_projection import back_project
 from smolrgpt_core.kernels.masks import MasksOfImage
 from smolrgpt_core.model.configuration_smolrgpt import SmolRGPTConfig
+from smolrgpt_core.model.modeling_smolrgpt import IGNORED_LABEL
+from smolrgpt_core.model.region_samples import region_samples
 from smolrgpt_core.model.region_weights import region_weights
 from smolrgpt_core.model.resampling import resize_bilinear, resize_nearest
 from smolrgpt_core.question import MASK
-
-IGNORED_LABEL = -100
-"""Label of a token without loss."""
 
 _ROLES = ("system", "user", "assistant")
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "token")
@@ -37,6 +38,22 @@ _CHECKED_FIELDS = (
 
 Message = Mapping[str, str]
 """{"role": "system", "user" or "assistant", "content": text}."""
+
+
+@dataclass(frozen=True)
+class TokenRow:
+    """One conversation as tokens.
+
+    Attributes:
+        ids: of the tokens.
+        labels: the id where the assistant says it, -100 elsewhere.
+        question_ids: 1 for the tokens of the first message to the assistant, 2 for those of the
+            second, and so on; 0 for answers, and for the image tokens and what stands before them.
+    """
+
+    ids: list[int]
+    labels: list[int]
+    question_ids: list[int]
 
 
 class SmolRGPTProcessor(ProcessorMixin):
@@ -120,7 +137,10 @@ class SmolRGPTProcessor(ProcessorMixin):
     @property
     def model_input_names(self) -> list[str]:
         """Keys of a batch."""
-        return ["input_ids", "attention_mask", "pixel_values", "depth_values", "region_masks"]
+        return [
+            "input_ids", "attention_mask", "pixel_values", "depth_values", "point_values",
+            "region_masks", "region_samples", "question_ids",
+        ]  # fmt: skip
 
     def __call__(
         self,
@@ -128,6 +148,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         text: str | Sequence[Any],
         depth: Any = None,
         masks: Any = None,
+        intrinsics: Any = None,
         *,
         return_labels: bool = False,
         padding_side: str = "left",
@@ -146,6 +167,8 @@ class SmolRGPTProcessor(ProcessorMixin):
                 the model was trained on, other integers in units of `config.depth_unit_m`, or
                 floats in metres; 0, NaN and infinity = no reading.
             masks: the masks of an image, see `prepare_masks`.
+            intrinsics: `CameraIntrinsics` of an image, which the depth branch "metric" needs where
+                there are masks.
             return_labels: add `labels`: the ids of the assistant's answers, -100 elsewhere.
             padding_side: "left" for generation, or "right".
             return_tensors: "pt", there is no other kind.
@@ -153,7 +176,9 @@ class SmolRGPTProcessor(ProcessorMixin):
         Returns:
             input_ids, attention_mask (B, T) int64; pixel_values, depth_values float32 (B, 3, S, S)
             where there are images and depth; region_masks, a list of B float32 (M_i, G, G)
-            on the refined grid, where there are images; labels (B, T) int64 if asked for.
+            on the refined grid, where there are images; labels (B, T) int64 if asked for. With the
+            depth branch "metric" no depth_values, but question_ids (B, T) and region_samples, a
+            list of B float32 (M_i, K, 3); with `config.point_fusion` point_values (B, 3, S, S).
 
         Raises:
             SpatialError: BAD_QUESTION for a text that cannot be asked, BAD_INPUT for an image,
@@ -165,19 +190,19 @@ class SmolRGPTProcessor(ProcessorMixin):
             raise ValueError(f'return_tensors must be "pt", got {return_tensors!r}')
         if _is_one_conversation(text):
             text = [text]
-            images, depth, masks = (
-                None if item is None else [item] for item in (images, depth, masks)
+            images, depth, masks, intrinsics = (
+                None if item is None else [item] for item in (images, depth, masks, intrinsics)
             )
         conversations = [_as_conversation(item) for item in text]
         if not conversations:
             raise _bad_question("there is no question; give one text for each image")
-        batch = self._prepare_pictures(images, depth, masks, len(conversations))
+        batch = self.prepare_pictures(images, depth, masks, intrinsics, len(conversations))
         counts = [len(item) for item in batch.get("region_masks", [()] * len(conversations))]
-        sequences = [
-            self._tokenize(conversation, images is not None, count, return_labels)
+        rows = [
+            self.tokenize(conversation, images is not None, count, return_labels)
             for conversation, count in zip(conversations, counts, strict=True)
         ]
-        return BatchFeature({**self._pad(sequences, padding_side, return_labels), **batch})
+        return BatchFeature({**self._pad(rows, padding_side, return_labels), **batch})
 
     def prepare_image(self, image: Any) -> torch.Tensor:
         """Pixels float32 (3, S, S) in `config.rgb_range` of one RGB image (H, W, 3)."""
@@ -215,6 +240,57 @@ class SmolRGPTProcessor(ProcessorMixin):
                 cell of the grid while `config.empty_masks` is "error".
         """
         return region_weights([_as_masks(item) for item in masks], self.config, image_sizes)
+
+    def prepare_samples(
+        self, masks: Any, depth: Any, intrinsics: CameraIntrinsics | None
+    ) -> torch.Tensor:
+        """Rays and depths float32 (M, K, 3) under the masks of one image, see `region_samples`.
+
+        Raises:
+            SpatialError: BAD_INPUT when the calibration is missing or for another size, or the
+                depth is a picture without unit; NO_DEPTH when there is none.
+        """
+        masks = _as_masks(masks)
+        if not len(masks):
+            return torch.zeros(0, self.config.samples_per_region, 3)
+        metres = self._metres(depth, intrinsics)
+        return region_samples(masks, metres, intrinsics, self.config.samples_per_region)
+
+    def prepare_points(self, depth: Any, intrinsics: CameraIntrinsics | None) -> torch.Tensor:
+        """Metric points float32 (3, S, S) of one image for `config.point_fusion`, NaN = no reading.
+
+        Each is that of the pixel nearest to it: mixed depths are depths of nothing.
+
+        Raises:
+            SpatialError: as `prepare_samples`.
+        """
+        points = back_project(self._metres(depth, intrinsics), intrinsics)
+        size = (self.config.image_size,) * 2
+        axes = [resize_nearest(points[..., axis], size) for axis in range(3)]
+        return torch.from_numpy(np.stack(axes).astype(np.float32))
+
+    def _metres(self, depth: Any, intrinsics: CameraIntrinsics | None) -> NDArray[np.float32]:
+        """Depth (H, W) in metres, NaN = no reading."""
+        if depth is None:
+            raise SpatialError(Status.NO_DEPTH, "the metric depth branch needs a depth image")
+        if intrinsics is None:
+            raise _bad_input(
+                "the metric depth branch needs the calibration of the image; give intrinsics"
+            )
+        levels = _as_depth(depth)
+        if levels.dtype == np.uint8:
+            raise _bad_input(
+                "the metric depth branch needs depth in metres or 16 bit, got an 8 bit picture of "
+                "depth, which has no unit"
+            )
+        return self._in_metres(levels)
+
+    def _in_metres(self, depth: NDArray) -> NDArray[np.float32]:
+        """Metres (H, W) of floats or of whole numbers, NaN = no reading; the unit is checked."""
+        unit = 1.0 if np.issubdtype(depth.dtype, np.floating) else self.config.depth_unit_m
+        metres = clean_depth(depth * np.float32(unit))
+        check_depth_unit(metres)
+        return metres
 
     def prompt(self, conversation: Sequence[Message], with_image: bool, regions: int) -> str:
         """The text that the model reads, placeholders written out.
@@ -282,9 +358,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         """Grey levels (H, W) of a depth image: 8-bit as it is, others from metres."""
         if depth.dtype == np.uint8:
             return depth
-        unit = 1.0 if np.issubdtype(depth.dtype, np.floating) else self.config.depth_unit_m
-        metres = clean_depth(depth * np.float32(unit))
-        check_depth_unit(metres)
+        metres = self._in_metres(depth)
         valid = np.isfinite(metres)
         if not valid.any():
             raise SpatialError(
@@ -295,51 +369,82 @@ class SmolRGPTProcessor(ProcessorMixin):
         shares = np.where(valid, metres, 0) / self.config.depth_limit_m
         return np.rint(np.minimum(shares, 1) * 255).astype(np.uint8)
 
-    def _prepare_pictures(
-        self, images: Any, depth: Any, masks: Any, batch_size: int
+    def prepare_pictures(
+        self, images: Any, depth: Any, masks: Any, intrinsics: Any, batch_size: int
     ) -> dict[str, Any]:
-        """Pixels and masks of a batch; nothing for text alone."""
+        """Pixels and masks of a batch, as `__call__` takes and returns them; nothing for text."""
         if images is None:
             if depth is not None or masks is not None:
                 raise SpatialError(Status.NO_RGB, "depth or masks came without images; give both")
             return {}
         pictures = [_as_rgb(image) for image in _of_length("images", images, batch_size)]
-        mask_lists = _of_length(
-            "masks", [None] * batch_size if masks is None else masks, batch_size
-        )
+        nothing = [None] * batch_size
+        mask_lists = _of_length("masks", nothing if masks is None else masks, batch_size)
+        depths = _of_length("depth", nothing if depth is None else depth, batch_size)
+        cameras = _of_length("intrinsics", intrinsics or nothing, batch_size)
         sizes = [(picture.shape[0], picture.shape[1]) for picture in pictures]
+        for item, size in zip(depths, sizes, strict=True):
+            _check_aligned(item, size)
         batch: dict[str, Any] = {
             "pixel_values": torch.stack([self.prepare_image(picture) for picture in pictures]),
             "region_masks": self.prepare_masks(mask_lists, sizes),
         }
-        if depth is None:
-            if any(len(item) for item in batch["region_masks"]):
-                raise SpatialError(Status.NO_DEPTH, "masks need a depth image beside the RGB image")
-            return batch
-        depths = [_as_depth(item) for item in _of_length("depth", depth, batch_size)]
-        for item, size in zip(depths, sizes, strict=True):
-            if item.shape != size:
-                raise _bad_input(
-                    f"depth must be aligned to its image of (height, width) {size}, got "
-                    f"{item.shape}"
-                )
-        batch["depth_values"] = torch.stack([self.prepare_depth(item) for item in depths])
+        if depth is None and any(len(item) for item in batch["region_masks"]):
+            raise SpatialError(Status.NO_DEPTH, "masks need a depth image beside the RGB image")
+        return {**batch, **self._prepare_depths(depths, mask_lists, cameras)}
+
+    def _prepare_depths(
+        self,
+        depths: Sequence[Any],
+        masks: Sequence[Any],
+        cameras: Sequence[CameraIntrinsics | None],
+    ) -> dict[str, Any]:
+        """What the depth branch takes."""
+        if self.config.depth_branch == "image":
+            if any(depth is None for depth in depths):
+                return {}
+            return {"depth_values": torch.stack([self.prepare_depth(depth) for depth in depths])}
+        views = list(zip(depths, cameras, strict=True))
+        batch: dict[str, Any] = {
+            "region_samples": [
+                self.prepare_samples(of_image, *view)
+                for of_image, view in zip(masks, views, strict=True)
+            ]
+        }
+        if self.config.point_fusion:
+            batch["point_values"] = torch.stack([self.prepare_points(*view) for view in views])
         return batch
 
-    def _tokenize(
+    def tokenize(
         self, conversation: Sequence[Message], with_image: bool, regions: int, with_labels: bool
-    ) -> tuple[list[int], list[int]]:
-        """Ids and labels of one conversation."""
-        ids: list[int] = []
-        labels: list[int] = []
+    ) -> TokenRow:
+        """Tokens of one conversation.
+
+        Args:
+            conversation: messages with `<mask>` for regions.
+            with_image: whether the first user's turn opens with the image tokens.
+            regions: number of `<mask>`.
+            with_labels: refuse a conversation that there is nothing to learn from.
+
+        Raises:
+            SpatialError: BAD_QUESTION as `prompt`, for more tokens than the language model takes,
+                and with labels for a conversation without an answer at its end.
+        """
+        row = TokenRow([], [], [])
+        question, was_answer = 0, True
         for text, is_answer in self._segments(conversation, with_image, regions):
             new = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-            ids += new
-            labels += new if is_answer else [IGNORED_LABEL] * len(new)
-        limit = getattr(self.config.text_config, "max_position_embeddings", len(ids))
-        if len(ids) > limit:
+            question += was_answer
+            was_answer = is_answer
+            row.ids.extend(new)
+            row.labels.extend(new if is_answer else [IGNORED_LABEL] * len(new))
+            row.question_ids.extend([0 if is_answer else question] * len(new))
+        head = self.head_length(row.ids)
+        row.question_ids[:head] = [0] * head
+        limit = getattr(self.config.text_config, "max_position_embeddings", len(row.ids))
+        if len(row.ids) > limit:
             raise _bad_question(
-                f"image, text and regions make {len(ids)} tokens, the language model takes "
+                f"image, text and regions make {len(row.ids)} tokens, the language model takes "
                 f"{limit}; ask a shorter question or about fewer regions"
             )
         if with_labels and conversation[-1]["role"] != "assistant":
@@ -347,28 +452,28 @@ class SmolRGPTProcessor(ProcessorMixin):
                 "a conversation to train on must end with the assistant's answer, this one ends "
                 f"with the {conversation[-1]['role']}'s message"
             )
-        return ids, labels
+        return row
+
+    def head_length(self, ids: Sequence[int]) -> int:
+        """Number of tokens up to the last image token, which no question changes."""
+        images = [place for place, id in enumerate(ids) if id == self.config.image_token_id]
+        return images[-1] + 1 if images else 0
 
     def _pad(
-        self, sequences: Sequence[tuple[list[int], list[int]]], side: str, with_labels: bool
+        self, rows: Sequence[TokenRow], side: str, with_labels: bool
     ) -> dict[str, torch.Tensor]:
-        """Tensors (B, T) of sequences of different lengths."""
+        """Tensors (B, T) of rows of different lengths."""
         if side not in ("left", "right"):
             raise ValueError(f"padding_side must be left or right, got {side!r}")
-        length = max(len(ids) for ids, _ in sequences)
-
-        def stack(rows: Sequence[Sequence[int]], filler: int) -> torch.Tensor:
-            fillers = [[filler] * (length - len(row)) for row in rows]
-            pairs = zip(fillers, rows, strict=True)
-            return torch.tensor([[*f, *r] if side == "left" else [*r, *f] for f, r in pairs])
-
-        ids = [row for row, _ in sequences]
+        ids = [row.ids for row in rows]
         batch = {
-            "input_ids": stack(ids, self.tokenizer.pad_token_id),
-            "attention_mask": stack([[1] * len(row) for row in ids], 0),
+            "input_ids": stack_rows(ids, self.tokenizer.pad_token_id, side),
+            "attention_mask": stack_rows([[1] * len(row) for row in ids], 0, side),
         }
         if with_labels:
-            batch["labels"] = stack([labels for _, labels in sequences], IGNORED_LABEL)
+            batch["labels"] = stack_rows([row.labels for row in rows], IGNORED_LABEL, side)
+        if self.config.depth_branch == "metric":
+            batch["question_ids"] = stack_rows([row.question_ids for row in rows], 0, side)
         return batch
 
     def _check_messages(self, conversation: Sequence[Message], regions: int) -> None:
@@ -384,6 +489,11 @@ class SmolRGPTProcessor(ProcessorMixin):
                     f"the {role}'s message holds {', '.join(found)}, which steers the model; leave "
                     f"it out, and write {MASK} for a region"
                 )
+            if role == "assistant" and MASK in text and self.config.depth_branch == "metric":
+                raise _bad_question(
+                    f"the assistant's message holds {MASK}, which the metric depth branch cannot "
+                    "say; name regions in questions, and as [Region k] in answers"
+                )
         placeholders = sum(message["content"].count(MASK) for message in conversation)
         if placeholders != regions:
             raise _bad_question(
@@ -395,6 +505,23 @@ class SmolRGPTProcessor(ProcessorMixin):
         """Every text that the tokenizer turns into a token with a meaning of its own."""
         added = self.tokenizer.added_tokens_decoder.values()
         return {*self.tokenizer.all_special_tokens, *(str(token) for token in added)}
+
+
+def stack_rows(rows: Sequence[Sequence[int]], filler: int, side: str = "right") -> torch.Tensor:
+    """int64 (B, T) of rows of different lengths, filled up on one side."""
+    length = max(len(row) for row in rows)
+    fillers = [[filler] * (length - len(row)) for row in rows]
+    pairs = zip(fillers, rows, strict=True)
+    return torch.tensor([[*f, *r] if side == "left" else [*r, *f] for f, r in pairs])
+
+
+def _check_aligned(depth: Any, size: tuple[int, int]) -> None:
+    """Refuse depth that is not of its image's (height, width)."""
+    if depth is not None and _as_depth(depth).shape != size:
+        raise _bad_input(
+            f"depth must be aligned to its image of (height, width) {size}, got "
+            f"{_as_depth(depth).shape}"
+        )
 
 
 def _as_masks(masks: Any) -> MasksOfImage:

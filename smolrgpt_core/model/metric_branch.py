@@ -1,0 +1,168 @@
+"""The metric depth branch: regions as metric codes that know the question and each other.
+
+A region's depth token is made in two steps: its own code (where, how large, how well seen), then
+what the question makes of it. For the second, the words and regions of the question read each other
+in both directions, and each pair of regions brings its offset and distance. The relation that a
+question asks for so reaches the tokens of its regions wherever in the sentence they stand; in the
+language model itself a word does not see the words after it.
+
+The language model is untouched: it gets tokens, as from the image branch.
+
+Q questions of at most T tokens of width D, at most M regions in each; W the width of this branch.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from smolrgpt_core.model.region_geometry import PAIR_CHANNELS, REGION_CHANNELS
+from smolrgpt_core.model.sinusoids import sinusoidal_code
+
+_SLOT_CHANNELS = 32
+
+
+@dataclass(frozen=True)
+class QuestionRegions:
+    """The regions of questions, padded.
+
+    Attributes:
+        codes: (Q, M, REGION_CHANNELS).
+        pairs: (Q, M, M, PAIR_CHANNELS).
+        places: int64 (Q, M), the token of each region in its question; 0 for padding.
+        exists: bool (Q, M), False for padding.
+    """
+
+    codes: torch.Tensor
+    pairs: torch.Tensor
+    places: torch.Tensor
+    exists: torch.Tensor
+
+
+class MetricBranch(nn.Module):
+    """Depth tokens of the regions of questions.
+
+    Args:
+        text_width: D, of the language model's tokens.
+        width: W, a multiple of `heads`.
+        layers: how often words and regions read each other.
+        heads: of attention, an even number.
+    """
+
+    def __init__(self, text_width: int, width: int, layers: int, heads: int) -> None:
+        super().__init__()
+        self.words_in = nn.Linear(text_width, width, bias=False)
+        self.region = _two_layers(REGION_CHANNELS, 2 * width, width)
+        self.slot = nn.Linear(_SLOT_CHANNELS, width, bias=False)
+        self.pair = _two_layers(PAIR_CHANNELS, width, width)
+        self.layers = nn.ModuleList(RelationLayer(width, heads) for _ in range(layers))
+        self.norm = nn.LayerNorm(width)
+        self.tokens_out = nn.Linear(width, text_width, bias=False)
+
+    def forward(
+        self, words: torch.Tensor, is_word: torch.Tensor, regions: QuestionRegions
+    ) -> torch.Tensor:
+        """Depth tokens (Q, M, D); what stands in padding means nothing.
+
+        Args:
+            words: (Q, T, D), token embeddings of the questions, placeholders included.
+            is_word: bool (Q, T), False for padding.
+            regions: of the questions.
+        """
+        dtype = words.dtype
+        order = torch.arange(words.shape[1], device=words.device)
+        states = self.words_in(words) + _order_code(order, self.norm.weight.numel()).to(dtype)
+        slots = torch.arange(regions.places.shape[1], device=words.device)
+        slot = self.slot(sinusoidal_code(slots, _SLOT_CHANNELS, 2.0, 128.0).to(dtype))
+        states = _add_at(states, regions, self.region(regions.codes.to(dtype)) + slot)
+        pairs = self.pair(regions.pairs.to(dtype))
+        seen = is_word[:, None, None, :]
+        for layer in self.layers:
+            states = layer(states, seen, pairs, regions)
+        return self.tokens_out(self.norm(_take_at(states, regions)))
+
+
+class RelationLayer(nn.Module):
+    """Words and regions read each other; then regions read each other with their relations."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.reading_norm = nn.LayerNorm(width)
+        self.reading = nn.Linear(width, 3 * width, bias=False)
+        self.reading_out = nn.Linear(width, width, bias=False)
+        self.relation_norm = nn.LayerNorm(width)
+        self.relation = nn.Linear(width, 3 * width, bias=False)
+        self.pair = nn.Linear(width, 2 * width)
+        self.relation_out = nn.Linear(width, width, bias=False)
+        self.feed_forward_norm = nn.LayerNorm(width)
+        self.feed_forward = _two_layers(width, 4 * width, width)
+
+    def forward(
+        self,
+        states: torch.Tensor,
+        seen: torch.Tensor,
+        pairs: torch.Tensor,
+        regions: QuestionRegions,
+    ) -> torch.Tensor:
+        """States (Q, T, W) of words and regions.
+
+        Args:
+            states: (Q, T, W).
+            seen: bool (Q, 1, 1, T), the tokens that exist.
+            pairs: (Q, M, M, W).
+            regions: of the questions.
+        """
+        states = states + self._read(self.reading_norm(states), seen)
+        related = self._relate(self.relation_norm(_take_at(states, regions)), pairs, regions.exists)
+        states = _add_at(states, regions, related)
+        return states + self.feed_forward(self.feed_forward_norm(states))
+
+    def _read(self, states: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
+        query, key, value = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+            for part in self.reading(states).chunk(3, dim=-1)
+        )
+        read = nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=seen)
+        return self.reading_out(read.transpose(1, 2).flatten(2))
+
+    def _relate(
+        self, states: torch.Tensor, pairs: torch.Tensor, exists: torch.Tensor
+    ) -> torch.Tensor:
+        """What each region (Q, M, W) takes from the others.
+
+        Half of the heads take a weighted mean, which finds; the others a gated sum, which counts.
+        """
+        query, key, value = self.relation(states).chunk(3, dim=-1)
+        pair_key, pair_value = self.pair(pairs).chunk(2, dim=-1)
+        keys = (key[:, None] + pair_key).unflatten(-1, (self.heads, -1))
+        values = (value[:, None] + pair_value).unflatten(-1, (self.heads, -1))
+        queries = query.unflatten(-1, (self.heads, -1))
+        scores = torch.einsum("qihd,qijhd->qhij", queries, keys) / math.sqrt(queries.shape[-1])
+        scores = scores.masked_fill(~exists[:, None, None], torch.finfo(scores.dtype).min)
+        finding, counting = scores.chunk(2, dim=1)
+        weights = torch.cat([finding.softmax(dim=-1), counting.sigmoid()], dim=1)
+        return self.relation_out(torch.einsum("qhij,qijhd->qihd", weights, values).flatten(2))
+
+
+def _two_layers(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, outputs))
+
+
+def _order_code(order: torch.Tensor, width: int) -> torch.Tensor:
+    """(T, W): the place of a word, after Vaswani et al. 2017, section 3.5."""
+    return sinusoidal_code(order, width, 2 * math.pi, 2 * math.pi * 1e4)
+
+
+def _take_at(states: torch.Tensor, regions: QuestionRegions) -> torch.Tensor:
+    """States (Q, M, W) of the regions."""
+    return states.gather(1, regions.places[..., None].expand(-1, -1, states.shape[-1]))
+
+
+def _add_at(states: torch.Tensor, regions: QuestionRegions, values: torch.Tensor) -> torch.Tensor:
+    """States (Q, T, W) with values (Q, M, W) added at the tokens of their regions."""
+    index = regions.places[..., None].expand(-1, -1, states.shape[-1])
+    return states.scatter_add(1, index, values * regions.exists[..., None])

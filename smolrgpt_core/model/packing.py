@@ -1,0 +1,158 @@
+"""Rows of a training batch: an image, and as many conversations about it as go into one row.
+
+The image's tokens are computed once for all of them. Each conversation sees the image and itself,
+at the positions that it would have alone, so that a packed row gives the same losses as its
+conversations one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from transformers import BatchFeature
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.model.modeling_smolrgpt import IGNORED_LABEL
+from smolrgpt_core.model.processing_smolrgpt import (
+    Message,
+    SmolRGPTProcessor,
+    TokenRow,
+    stack_rows,
+)
+
+PADDING = -1
+"""Segment of tokens that belong to nothing."""
+
+
+@dataclass(frozen=True)
+class PackedImage:
+    """One row.
+
+    Attributes:
+        conversations: each ends with the assistant's answer.
+        mask_indices: for each conversation, which of `masks` each of its `<mask>` is, in order.
+        image: uint8 (H, W, 3) RGB; None for questions about regions without a picture, which the
+            depth branch "metric" can learn from, or for text alone.
+        depth: aligned to the image, as `SmolRGPTProcessor` takes it.
+        masks: each mask once, in any form that the processor takes.
+        intrinsics: calibration, which the depth branch "metric" needs.
+
+    Raises:
+        SpatialError: BAD_INPUT when there is no conversation, or a mask is named that is not there.
+    """
+
+    conversations: Sequence[Sequence[Message]]
+    mask_indices: Sequence[Sequence[int]]
+    image: Any = None
+    depth: Any = None
+    masks: Sequence[Any] = ()
+    intrinsics: CameraIntrinsics | None = None
+
+    def __post_init__(self) -> None:
+        if not self.conversations or len(self.conversations) != len(self.mask_indices):
+            raise _bad(
+                "expected conversations with a list of mask indices for each, got "
+                f"{len(self.conversations)} and {len(self.mask_indices)}"
+            )
+        beyond = [i for named in self.mask_indices for i in named if not 0 <= i < len(self.masks)]
+        if beyond:
+            raise _bad(f"a conversation names mask {beyond[0]}, there are {len(self.masks)}")
+
+
+def pack_batch(processor: SmolRGPTProcessor, rows: Sequence[PackedImage]) -> BatchFeature:
+    """A batch to train on; every entry is an argument of the model's `forward`.
+
+    All rows have a picture, or none has.
+
+    Returns:
+        input_ids, labels, position_ids, segment_ids, question_ids (B, T) int64; where there are
+        masks region_indices, a list of B int64 (N_i,); pictures, masks and samples as the
+        processor gives them.
+
+    Raises:
+        SpatialError: as the processor; BAD_INPUT for rows with and without pictures in one batch.
+    """
+    with_image = [row.image is not None for row in rows]
+    if not rows or any(with_image) != all(with_image):
+        raise _bad("a batch must have rows, and all of them with a picture or all without")
+    tokens = [_pack(processor, row) for row in rows]
+    batch = {
+        "input_ids": stack_rows([row.ids for row in tokens], processor.tokenizer.pad_token_id),
+        "labels": stack_rows([row.labels for row in tokens], IGNORED_LABEL),
+        "position_ids": stack_rows([row.positions for row in tokens], 0),
+        "segment_ids": stack_rows([row.segments for row in tokens], PADDING),
+        "question_ids": stack_rows([row.questions for row in tokens], 0),
+    }
+    return BatchFeature({**batch, **_pictures(processor, rows, all(with_image))})
+
+
+@dataclass(frozen=True)
+class _PackedTokens:
+    ids: list[int]
+    labels: list[int]
+    positions: list[int]
+    segments: list[int]
+    questions: list[int]
+
+
+def _pack(processor: SmolRGPTProcessor, row: PackedImage) -> _PackedTokens:
+    """Tokens of all conversations behind their common head."""
+    tokenized = [
+        processor.tokenize(conversation, row.image is not None, len(named), with_labels=True)
+        for conversation, named in zip(row.conversations, row.mask_indices, strict=True)
+    ]
+    head = processor.head_length(tokenized[0].ids)
+    packed = _PackedTokens(
+        tokenized[0].ids[:head], [IGNORED_LABEL] * head, list(range(head)), [0] * head, [0] * head
+    )
+    for segment, alone in enumerate(tokenized, start=1):
+        if alone.ids[:head] != packed.ids[:head]:
+            raise ValueError(
+                "chat_template must write the image tokens before the question; set "
+                "config.chat_template to one that does"
+            )
+        _append(packed, alone, head, segment)
+    return packed
+
+
+def _append(packed: _PackedTokens, alone: TokenRow, head: int, segment: int) -> None:
+    length = len(alone.ids) - head
+    before = max(packed.questions, default=0)
+    packed.ids.extend(alone.ids[head:])
+    packed.labels.extend(alone.labels[head:])
+    packed.positions.extend(range(head, head + length))
+    packed.segments.extend([segment] * length)
+    packed.questions.extend([id and id + before for id in alone.question_ids[head:]])
+
+
+def _pictures(
+    processor: SmolRGPTProcessor, rows: Sequence[PackedImage], with_image: bool
+) -> dict[str, Any]:
+    """Pixels, masks and what the depth branch takes of all rows."""
+    has_masks = any(len(row.masks) for row in rows)
+    indices = [
+        torch.tensor([i for named in row.mask_indices for i in named], dtype=torch.long)
+        for row in rows
+    ]
+    named = {"region_indices": indices} if has_masks else {}
+    if with_image:
+        pictures = processor.prepare_pictures(
+            [row.image for row in rows],
+            [row.depth for row in rows] if any(row.depth is not None for row in rows) else None,
+            [row.masks for row in rows],
+            [row.intrinsics for row in rows],
+            len(rows),
+        )
+        return {**pictures, **named}
+    if not has_masks:
+        return {}
+    samples = [processor.prepare_samples(row.masks, row.depth, row.intrinsics) for row in rows]
+    return {"region_samples": samples, **named}
+
+
+def _bad(message: str) -> SpatialError:
+    return SpatialError(Status.BAD_INPUT, message)

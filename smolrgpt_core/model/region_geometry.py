@@ -1,0 +1,196 @@
+"""What depth says about each region, and about each pair of regions, as numbers for a network.
+
+Nothing here is learned. Points that lie far from the middle of their region (flying pixels, the
+background at an edge of the mask) are left out first. Point codes follow HiSpatial
+(arXiv 2603.25411): sine and cosine of each coordinate and whether there is a reading, 193 channels.
+
+R regions, K samples of each, optical frame (x right, y down, z forward), metres.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+
+from smolrgpt_core.model.sinusoids import sinusoidal_code
+
+AXIS_CHANNELS = 64
+POINT_CHANNELS = 3 * AXIS_CHANNELS + 1
+"""Code of a point: its three coordinates, and whether there is a reading."""
+
+SHORTEST_M, LONGEST_M = 0.25, 64.0
+"""Wavelengths of the codes of coordinates and distances."""
+
+_OFFSET_CHANNELS = 32
+_DISTANCE_CHANNELS = 32
+REGION_CHANNELS = POINT_CHANNELS + _DISTANCE_CHANNELS + 35
+PAIR_CHANNELS = _DISTANCE_CHANNELS + 3 * _OFFSET_CHANNELS + 20
+
+_FAR_RATIO = 4.0
+_FAR_MARGIN_M = 0.05
+"""A point is left out beyond so many median distances from the middle, and a margin."""
+
+_LEAST_M = 0.02
+"""Sizes and distances below this are taken as this, where they are divided by or logarithms."""
+
+
+@dataclass(frozen=True)
+class RegionGeometry:
+    """Regions, of one image or of several.
+
+    Attributes:
+        rays: (R, K, 2), x / z and y / z of each sample.
+        points: (R, K, 3), 0 where a sample does not count.
+        counts: bool (R, K), whether a sample has a reading and is no outlier.
+        centres: (R, 3), mean of the points that count; 0 for a region without any.
+        axes: (R, 3, 3), columns: directions of least to greatest spread.
+        spread: (R, 3), standard deviation along each of `axes`.
+        valid: (R,), share of the samples with a reading.
+    """
+
+    rays: torch.Tensor
+    points: torch.Tensor
+    counts: torch.Tensor
+    centres: torch.Tensor
+    axes: torch.Tensor
+    spread: torch.Tensor
+    valid: torch.Tensor
+
+    @classmethod
+    @torch.no_grad()
+    def measure(cls, samples: torch.Tensor) -> RegionGeometry:
+        """From samples (R, K, 3) as `region_samples` gives them; computed in float32."""
+        samples = samples.float()
+        rays, depth = samples[..., :2], samples[..., 2]
+        has_reading = depth.isfinite() & (depth > 0)
+        depth = torch.where(has_reading, depth, torch.zeros_like(depth))
+        points = torch.cat([rays, torch.ones_like(depth)[..., None]], dim=-1) * depth[..., None]
+        counts = _without_outliers(points, has_reading)
+        points = points * counts[..., None]
+        number = counts.sum(dim=-1, keepdim=True).clamp_min(1)
+        centres = points.sum(dim=-2) / number
+        offsets = (points - centres[:, None]) * counts[..., None]
+        covariance = offsets.transpose(-1, -2) @ offsets / number[..., None]
+        # A region without points, or a flat one, has directions too, if arbitrary ones.
+        jitter = 1e-6 * torch.diag(torch.tensor([1.0, 2.0, 3.0], device=samples.device))
+        variances, axes = torch.linalg.eigh(covariance + jitter)
+        return cls(
+            rays, points, counts, centres, axes, variances.clamp_min(0).sqrt(),
+            has_reading.float().mean(dim=-1),
+        )  # fmt: skip
+
+    @torch.no_grad()
+    def region_codes(self) -> torch.Tensor:
+        """(R, REGION_CHANNELS): where each region is, how large, how well it is seen."""
+        distance = self.centres.norm(dim=-1)
+        lowest, highest = self._extent(self.points - self.centres[:, None])
+        deviation = self._mean((self.points - self.centres[:, None]) ** 2).sqrt()
+        ray_mean, ray_spread = self.rays.mean(dim=1), self.rays.std(dim=1)
+        parts = [
+            self._pooled_point_codes(),
+            _length_code(distance),
+            _log_length(distance)[:, None],
+            self.centres / 10,
+            deviation,
+            lowest,
+            highest,
+            self.spread,
+            _log_length(self.spread),
+            sinusoidal_code(ray_mean, 4, 0.5, 2.0).flatten(1),
+            ray_mean,
+            ray_spread,
+            self.rays.amin(dim=1),
+            self.valid[:, None],
+            self.counts.float().mean(dim=-1)[:, None],
+        ]
+        return torch.cat(parts, dim=-1)
+
+    @torch.no_grad()
+    def pair_codes(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """(..., PAIR_CHANNELS): where the first region of each pair is, seen from the second.
+
+        Args:
+            first: int64 (...), places of regions in this object.
+            second: the same, of a shape that goes with it.
+        """
+        first, second = torch.broadcast_tensors(first, second)
+        offset = self.centres[first] - self.centres[second]
+        distance = offset.norm(dim=-1)
+        direction = offset / distance.clamp_min(_LEAST_M)[..., None]
+        along = torch.einsum("...k,...kl->...l", offset, self.axes[second])
+        column = self.rays[..., 0].mean(dim=1)
+        column_gap = (column[first] - column[second])[..., None]
+        surrounded = self._surrounded(first, second)
+        parts = [
+            _length_code(distance),
+            sinusoidal_code(offset, _OFFSET_CHANNELS, SHORTEST_M, LONGEST_M).flatten(-2),
+            _log_length(distance)[..., None],
+            offset / 10,
+            direction,
+            along.abs() / 5,
+            (along.abs() / (self.spread[second] + _LEAST_M)).clamp_max(8) / 2,
+            self._place_in_box(along, second),
+            surrounded,
+            surrounded**4,
+            column_gap * 4,
+            torch.tanh(column_gap * 30),
+        ]
+        return torch.cat(parts, dim=-1)
+
+    def _pooled_point_codes(self) -> torch.Tensor:
+        """(R, POINT_CHANNELS): mean code of the points, and the share that counts."""
+        codes = sinusoidal_code(self.points, AXIS_CHANNELS, SHORTEST_M, LONGEST_M).flatten(2)
+        share = self.counts.float().mean(dim=-1, keepdim=True)
+        return torch.cat([self._mean(codes), share], dim=-1)
+
+    def _mean(self, values: torch.Tensor) -> torch.Tensor:
+        """(R, C) of values (R, K, C): mean over the samples that count."""
+        weights = self.counts[..., None].to(values.dtype)
+        return (values * weights).sum(dim=1) / weights.sum(dim=1).clamp_min(1)
+
+    def _extent(self, values: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Lowest and highest (R, C) of values (R, K, C) that count; 0 without any."""
+        counts = self.counts[..., None]
+        lowest = values.masked_fill(~counts, torch.inf).amin(dim=1)
+        highest = values.masked_fill(~counts, -torch.inf).amax(dim=1)
+        return lowest.nan_to_num(posinf=0.0), highest.nan_to_num(neginf=0.0)
+
+    def _place_in_box(self, along: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
+        """(..., 3): where an offset along a region's axes ends; 0 = its middle, 1 = its side."""
+        own = torch.einsum("rkc,rcl->rkl", self.points - self.centres[:, None], self.axes)
+        lowest, highest = self._extent(own)
+        middle, half = (lowest + highest) / 2, (highest - lowest) / 2 + _LEAST_M
+        return ((along - middle[region]).abs() / half[region]).clamp_max(4)
+
+    def _surrounded(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """(..., 1): length of the mean direction from a centre to the points of another region.
+
+        In the plane of the other region: near 0 in its midst, 1 far away.
+        """
+        plane = self.axes[..., 1:]
+        points = torch.einsum("rkc,rcl->rkl", self.points, plane)[second]
+        centre = torch.einsum("...c,...cl->...l", self.centres[first], plane[second])
+        towards = points - centre[..., None, :]
+        weights = self.counts.float()[second] / (towards.norm(dim=-1) + 1e-3)
+        total = (towards * weights[..., None]).sum(dim=-2)
+        number = self.counts.sum(dim=-1).clamp_min(1)[second]
+        return total.norm(dim=-1, keepdim=True) / number[..., None]
+
+
+def _without_outliers(points: torch.Tensor, has_reading: torch.Tensor) -> torch.Tensor:
+    """Which readings (R, K) lie near the middle of their region."""
+    missing = ~has_reading[..., None]
+    middle = points.masked_fill(missing, torch.nan).nanmedian(dim=1, keepdim=True).values
+    distances = (points - middle).norm(dim=-1)
+    limit = distances.masked_fill(~has_reading, torch.nan).nanmedian(dim=1, keepdim=True).values
+    # A region without readings has NaN as its limit, which no distance is below.
+    return has_reading & (distances <= _FAR_RATIO * limit + _FAR_MARGIN_M)
+
+
+def _length_code(lengths: torch.Tensor) -> torch.Tensor:
+    return sinusoidal_code(lengths, _DISTANCE_CHANNELS, SHORTEST_M, LONGEST_M)
+
+
+def _log_length(lengths: torch.Tensor) -> torch.Tensor:
+    return lengths.clamp_min(_LEAST_M).log()

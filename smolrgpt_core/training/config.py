@@ -1,0 +1,310 @@
+"""What a training run is: one validated dataclass for each part of the YAML file.
+
+The defaults of every value stand here. A file names what it changes; `key=value` on the command
+line changes the file. Knows nothing of PyTorch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from smolrgpt_core.answerers.model_settings import ANSWER_STYLES
+from smolrgpt_core.errors import SpatialError, Status
+
+PARTS = (
+    "vision_encoder",
+    "rgb_connector",
+    "depth_connector",
+    "rgb_refiner",
+    "depth_refiner",
+    "point_fusion",
+    "metric_branch",
+    "language_model",
+)
+"""Parts of the model that a stage can train. `training.parts` says which weights they are."""
+
+PRECISIONS = ("float32", "bfloat16", "float16")
+
+
+@dataclass(frozen=True)
+class StartConfig:
+    """What the weights are before the first step: exactly one of the three ways.
+
+    Attributes:
+        checkpoint: folder or hub id of a SmolRGPT checkpoint, such as the one of the stage before;
+            brings its tokenizer.
+        preset: a name of `model.PRESETS`: all weights random.
+        vision_backbone, language_backbone: folders or hub ids of a vision encoder and a language
+            model of transformers; connectors and refiners are random. The tokenizer is the
+            language model's.
+        vocabulary_size: of the tokenizer that is made from the training texts where `preset` is
+            used; the checkpoint and the backbones bring theirs.
+        overrides: fields of `SmolRGPTConfig`, nested ones as dictionaries. With `checkpoint` only
+            those that change no weight.
+
+    Raises:
+        SpatialError: BAD_INPUT, naming the field that is wrong.
+    """
+
+    checkpoint: str = ""
+    preset: str = ""
+    vision_backbone: str = ""
+    language_backbone: str = ""
+    vocabulary_size: int = 2048
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if bool(self.vision_backbone) != bool(self.language_backbone):
+            raise _bad(
+                "start.vision_backbone and start.language_backbone come together, got "
+                f"{self.vision_backbone!r} and {self.language_backbone!r}"
+            )
+        ways = [bool(self.checkpoint), bool(self.preset), bool(self.vision_backbone)]
+        if sum(ways) != 1:
+            raise _bad(
+                "start must name exactly one of checkpoint, preset, or vision_backbone with "
+                f"language_backbone; got {sum(ways)} of them"
+            )
+        _check_at_least("start.vocabulary_size", self.vocabulary_size, 300)
+
+
+@dataclass(frozen=True)
+class SourceConfig:
+    """One data set of the mixture.
+
+    Attributes:
+        kind, root, split, depth_scale: as in `data.readers.DatasetConfig`.
+        weight: share of the rows that come from here, relative to the other weights.
+        pictures: "rgbd"; "geometry" = masks and metric depth without pictures, which is far
+            cheaper and needs `depth_branch: metric`; "rgb" = no depth and no masks (captions).
+
+    Raises:
+        SpatialError: BAD_INPUT, naming the field that is wrong.
+    """
+
+    kind: str
+    root: str
+    split: str = "train"
+    weight: float = 1.0
+    depth_scale: float = 0.001
+    pictures: str = "rgbd"
+
+    def __post_init__(self) -> None:
+        _check_choice("data.sources.pictures", self.pictures, ("rgbd", "geometry", "rgb"))
+        _check_positive("data.sources.weight", self.weight)
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """What is read, and how it is packed into rows.
+
+    Attributes:
+        sources: the mixture.
+        questions_per_row: conversations about one image that share a row; each sees the image and
+            itself only. 1 = one conversation in each row.
+        row_tokens: a row never gets longer; what does not fit goes into the next.
+        styles: share of the questions that are answered in each of `ANSWER_STYLES`.
+        broken_share: a run stops when more than this share of the samples cannot be read.
+        workers: processes that read and decode; 0 = the training process itself.
+
+    Raises:
+        SpatialError: BAD_INPUT, naming the field that is wrong.
+    """
+
+    sources: tuple[SourceConfig, ...]
+    questions_per_row: int = 1
+    row_tokens: int = 2048
+    styles: Mapping[str, float] = field(default_factory=lambda: {"sentence": 1.0})
+    broken_share: float = 0.01
+    workers: int = 2
+
+    def __post_init__(self) -> None:
+        if not self.sources:
+            raise _bad("data.sources must name at least one data set")
+        _check_at_least("data.questions_per_row", self.questions_per_row, 1)
+        _check_at_least("data.row_tokens", self.row_tokens, 64)
+        _check_at_least("data.workers", self.workers, 0)
+        _check_share("data.broken_share", self.broken_share)
+        for name, share in self.styles.items():
+            _check_choice("data.styles", name, ANSWER_STYLES)
+            _check_share(f"data.styles.{name}", share)
+        if not sum(self.styles.values()) > 0:
+            raise _bad("data.styles must have a share above 0")
+
+
+@dataclass(frozen=True)
+class OptimizerConfig:
+    """AdamW with warm-up and a cosine.
+
+    Attributes:
+        batch_rows: rows of one optimiser step over all processes.
+        micro_rows: rows that one process computes at once; batch_rows must be a multiple of
+            micro_rows times the number of processes.
+        steps: optimiser steps; 0: `epochs` decides.
+        epochs: passes over the rows of all sources together.
+        weight_decay, beta1, beta2, gradient_norm: of AdamW, and where gradients are clipped.
+        warmup_share: share of the steps in which the rate rises.
+        final_rate_share: rate at the end, as a share of the peak.
+
+    Raises:
+        SpatialError: BAD_INPUT, naming the field that is wrong.
+    """
+
+    batch_rows: int = 32
+    micro_rows: int = 8
+    steps: int = 0
+    epochs: float = 1.0
+    weight_decay: float = 0.01
+    beta1: float = 0.9
+    beta2: float = 0.999
+    gradient_norm: float = 1.0
+    warmup_share: float = 0.03
+    final_rate_share: float = 0.1
+
+    def __post_init__(self) -> None:
+        for name in ("batch_rows", "micro_rows"):
+            _check_at_least(f"optimizer.{name}", getattr(self, name), 1)
+        if self.batch_rows % self.micro_rows:
+            raise _bad(
+                "optimizer.batch_rows must be a multiple of optimizer.micro_rows, got "
+                f"{self.batch_rows} and {self.micro_rows}"
+            )
+        _check_at_least("optimizer.steps", self.steps, 0)
+        for name in ("epochs", "gradient_norm"):
+            _check_positive(f"optimizer.{name}", getattr(self, name))
+        for name in ("weight_decay", "beta1", "beta2", "warmup_share", "final_rate_share"):
+            _check_share(f"optimizer.{name}", getattr(self, name))
+
+
+@dataclass(frozen=True)
+class ValidationConfig:
+    """What is measured on the way.
+
+    Attributes:
+        source: a data set that is not trained on; None: no validation.
+        every_steps: how often.
+        rows: of the data set, the same ones each time.
+        examples: answers that are written into the log each time.
+
+    Raises:
+        SpatialError: BAD_INPUT, naming the field that is wrong.
+    """
+
+    source: SourceConfig | None = None
+    every_steps: int = 500
+    rows: int = 64
+    examples: int = 4
+
+    def __post_init__(self) -> None:
+        _check_at_least("validation.every_steps", self.every_steps, 1)
+        _check_at_least("validation.rows", self.rows, 1)
+        _check_at_least("validation.examples", self.examples, 0)
+
+
+@dataclass(frozen=True)
+class CheckpointConfig:
+    """Where a run can go on.
+
+    Attributes:
+        every_steps: how often one is written.
+        keep: so many of the newest stay, and the one with the best validation loss.
+
+    Raises:
+        SpatialError: BAD_INPUT, naming the field that is wrong.
+    """
+
+    every_steps: int = 500
+    keep: int = 2
+
+    def __post_init__(self) -> None:
+        _check_at_least("checkpoints.every_steps", self.every_steps, 1)
+        _check_at_least("checkpoints.keep", self.keep, 1)
+
+
+@dataclass(frozen=True)
+class LoggingConfig:
+    """What is written down.
+
+    Attributes:
+        every_steps: how often loss, rates and throughput are logged.
+        tensorboard: also for TensorBoard.
+        wandb_project: project of Weights & Biases; empty: none.
+    """
+
+    every_steps: int = 20
+    tensorboard: bool = True
+    wandb_project: str = ""
+
+    def __post_init__(self) -> None:
+        _check_at_least("logging.every_steps", self.every_steps, 1)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run.
+
+    Attributes:
+        output: folder of checkpoints, logs and the final model; the same folder goes on where it
+            stopped.
+        start: the weights before the first step.
+        trainable: peak learning rate by name of a part, see `PARTS`; all others are frozen.
+        data: what is read.
+        seed: of weights, order and packing.
+        precision: of the computation, one of `PRECISIONS`; weights and optimiser stay float32.
+        gradient_checkpointing: compute activations twice to keep fewer.
+        fsdp: shard weights, gradients and optimiser over the processes (CUDA); otherwise each
+            process has all of them.
+
+    Raises:
+        SpatialError: BAD_INPUT, naming the field that is wrong.
+    """
+
+    output: str
+    start: StartConfig
+    trainable: Mapping[str, float]
+    data: DataConfig
+    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
+    validation: ValidationConfig = field(default_factory=ValidationConfig)
+    checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
+    logging: LoggingConfig = field(default_factory=LoggingConfig)
+    seed: int = 0
+    precision: str = "float32"
+    gradient_checkpointing: bool = False
+    fsdp: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.output:
+            raise _bad("output must name a folder")
+        if not self.trainable:
+            raise _bad(f"trainable must name at least one of {', '.join(PARTS)}")
+        for part, rate in self.trainable.items():
+            _check_choice("trainable", part, PARTS)
+            _check_positive(f"trainable.{part}", rate)
+        _check_at_least("seed", self.seed, 0)
+        _check_choice("precision", self.precision, PRECISIONS)
+
+
+def _check_at_least(name: str, value: int, least: int) -> None:
+    if value < least:
+        raise _bad(f"{name} must be at least {least}, got {value!r}")
+
+
+def _check_positive(name: str, value: float) -> None:
+    if not 0 < value < float("inf"):
+        raise _bad(f"{name} must be a positive number, got {value!r}")
+
+
+def _check_share(name: str, value: float) -> None:
+    if not 0 <= value <= 1:
+        raise _bad(f"{name} must be a share from 0 to 1, got {value!r}")
+
+
+def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
+    if value not in choices:
+        raise _bad(f"{name} must be one of {', '.join(choices)}, got {value!r}")
+
+
+def _bad(message: str) -> SpatialError:
+    return SpatialError(Status.BAD_INPUT, message)
