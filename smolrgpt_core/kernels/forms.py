@@ -160,6 +160,9 @@ class LabelImage:
         if 0 in self.ids:
             raise bad_mask("id 0 of an instance image is the background, not an object")
 
+    def __len__(self) -> int:
+        return len(self.ids)
+
     @property
     def image_size(self) -> tuple[int, int]:
         """(height, width) in pixels."""

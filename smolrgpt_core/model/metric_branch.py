@@ -165,4 +165,5 @@ def _take_at(states: torch.Tensor, regions: QuestionRegions) -> torch.Tensor:
 def _add_at(states: torch.Tensor, regions: QuestionRegions, values: torch.Tensor) -> torch.Tensor:
     """States (Q, T, W) with values (Q, M, W) added at the tokens of their regions."""
     index = regions.places[..., None].expand(-1, -1, states.shape[-1])
-    return states.scatter_add(1, index, values * regions.exists[..., None])
+    added = (values * regions.exists[..., None]).to(states.dtype)
+    return states.scatter_add(1, index, added)

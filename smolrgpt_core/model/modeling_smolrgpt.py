@@ -303,8 +303,8 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
                 features[modality] = pooled[_over_images(indices, regions).to(pooled.device)]
         if any(counts) and pixel_values is None:
             # Without a picture a region has no looks; its placeholder stays what it is.
-            own = self.get_input_embeddings().weight[self.config.mask_rgb_token_id]
-            features[RGB] = own.expand(sum(counts), -1)
+            own = torch.tensor([self.config.mask_rgb_token_id], device=input_ids.device)
+            features[RGB] = self.get_input_embeddings()(own).expand(sum(counts), -1)
         embeds = self.embed(input_ids, image_tokens, features, counts)
         if self.config.depth_branch == "metric" and any(counts):
             return self.relate_regions(
@@ -593,6 +593,12 @@ def _named_regions(
     """Which region of its row each placeholder is (N_i,); each once and in order by default."""
     if region_indices is None:
         return [torch.arange(count) for count in regions]
+    for row, (of_row, count) in enumerate(zip(region_indices, regions, strict=True)):
+        if len(of_row) and int(of_row.max()) >= count:
+            raise ValueError(
+                f"row {row} of region_indices names region {int(of_row.max())}, the row has "
+                f"{count} regions; prepare text and masks together with SmolRGPTProcessor"
+            )
     return list(region_indices)
 
 

@@ -253,8 +253,8 @@ class SmolRGPTProcessor(ProcessorMixin):
         masks = _as_masks(masks)
         if not len(masks):
             return torch.zeros(0, self.config.samples_per_region, 3)
-        metres = self._metres(depth, intrinsics)
-        return region_samples(masks, metres, intrinsics, self.config.samples_per_region)
+        metres, camera = self._metric_view(depth, intrinsics)
+        return region_samples(masks, metres, camera, self.config.samples_per_region)
 
     def prepare_points(self, depth: Any, intrinsics: CameraIntrinsics | None) -> torch.Tensor:
         """Metric points float32 (3, S, S) of one image for `config.point_fusion`, NaN = no reading.
@@ -264,13 +264,15 @@ class SmolRGPTProcessor(ProcessorMixin):
         Raises:
             SpatialError: as `prepare_samples`.
         """
-        points = back_project(self._metres(depth, intrinsics), intrinsics)
+        points = back_project(*self._metric_view(depth, intrinsics))
         size = (self.config.image_size,) * 2
         axes = [resize_nearest(points[..., axis], size) for axis in range(3)]
         return torch.from_numpy(np.stack(axes).astype(np.float32))
 
-    def _metres(self, depth: Any, intrinsics: CameraIntrinsics | None) -> NDArray[np.float32]:
-        """Depth (H, W) in metres, NaN = no reading."""
+    def _metric_view(
+        self, depth: Any, intrinsics: CameraIntrinsics | None
+    ) -> tuple[NDArray[np.float32], CameraIntrinsics]:
+        """Depth (H, W) in metres, NaN = no reading, and its calibration."""
         if depth is None:
             raise SpatialError(Status.NO_DEPTH, "the metric depth branch needs a depth image")
         if intrinsics is None:
@@ -283,7 +285,7 @@ class SmolRGPTProcessor(ProcessorMixin):
                 "the metric depth branch needs depth in metres or 16 bit, got an 8 bit picture of "
                 "depth, which has no unit"
             )
-        return self._in_metres(levels)
+        return self._in_metres(levels), intrinsics
 
     def _in_metres(self, depth: NDArray) -> NDArray[np.float32]:
         """Metres (H, W) of floats or of whole numbers, NaN = no reading; the unit is checked."""

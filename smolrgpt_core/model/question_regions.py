@@ -96,13 +96,16 @@ def _regions(
             f"{len(index)} entries for images with {sizes.tolist()} regions; prepare text and "
             "masks together with SmolRGPTProcessor"
         )
-    measured = RegionGeometry.measure(torch.cat([item.to(device) for item in region_samples]))
     slot = _order_within(mentions.question)
     starts = (sizes.cumsum(0) - sizes)[mentions.row]
     region, exists = _padded(starts + index, mentions.question, slot)
     places, _ = _padded(mentions.place, mentions.question, slot)
-    pairs = measured.pair_codes(region[:, :, None], region[:, None])
-    return QuestionRegions(measured.region_codes()[region], pairs, places, exists)
+    # Half precision would round metres to centimetres.
+    with torch.autocast(device.type, enabled=False):
+        measured = RegionGeometry.measure(torch.cat([item.to(device) for item in region_samples]))
+        pairs = measured.pair_codes(region[:, :, None], region[:, None])
+        codes = measured.region_codes()[region]
+    return QuestionRegions(codes, pairs, places, exists)
 
 
 def _order_within(groups: torch.Tensor) -> torch.Tensor:

@@ -250,12 +250,10 @@ def test_what_the_branch_does_not_get_is_named(make, image, depth, masks):
             model(**{name: value for name, value in batch.items() if name != left_out})
     with pytest.raises(ValueError, match="every region must stand in a question"):
         model(**{**batch, "question_ids": torch.zeros_like(batch["question_ids"])})
-    for wrong, words in (
-        (torch.tensor([0, 0]), "give \\[2\\] features"),
-        (torch.tensor([1]), "1 entr"),
-    ):
-        with pytest.raises(ValueError, match=words):
-            model(**{**batch, "pixel_values": None}, region_indices=[wrong])
+    with pytest.raises(ValueError, match=r"give \[2\] features"):
+        model(**batch, region_indices=[torch.tensor([0, 0])])
+    with pytest.raises(ValueError, match="names region 1"):
+        model(**batch, region_indices=[torch.tensor([1])])
     for arguments, status, words in (
         ((depth, masks[:1]), Status.BAD_INPUT, "give intrinsics"),
         ((None, masks[:1], CAMERA), Status.NO_DEPTH, "depth"),
@@ -265,7 +263,7 @@ def test_what_the_branch_does_not_get_is_named(make, image, depth, masks):
             processor(image, "<mask>?", *arguments)
         assert refused.value.status is status
     with pytest.raises(SpatialError, match=r"\[Region k\]"):
-        processor(image, talk("Which?", "<mask>"), depth, masks[:1], CAMERA, return_labels=True)
+        processor(image, talk("Which?", "It is <mask>"), depth, masks[:1], CAMERA)
 
 
 def test_a_checkpoint_comes_back_as_it_was(make, image, depth, masks, tmp_path):
