@@ -1,1 +1,1 @@
-"""Training: stages as YAML files, rows of packed questions, runs that can be stopped at any time."""
+"""Training: stages as YAML files, packed questions, runs that can be stopped at any time."""
