@@ -126,7 +126,7 @@ class RelationLayer(nn.Module):
             part.unflatten(-1, (self.heads, -1)).transpose(1, 2)
             for part in self.reading(states).chunk(3, dim=-1)
         )
-        # Questions are short: the fused kernel gains nothing, and its backward pass is slow on CPUs.
+        # Questions are short: the fused kernel gains nothing, and its gradient is slow on CPUs.
         scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
         weights = scores.masked_fill(~seen, torch.finfo(scores.dtype).min).softmax(dim=-1)
         read = weights.to(value.dtype) @ value
