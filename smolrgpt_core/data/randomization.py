@@ -6,11 +6,8 @@ Every value has its default here, in the dataclasses; a YAML file names only wha
 
 from __future__ import annotations
 
-import importlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,13 +16,9 @@ from smolrgpt_core.data.facts import AmbiguityMargins
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error
 from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.settings_file import from_entries, read_yaml, to_entries
 from smolrgpt_core.sim.config import RenderOptions, WarehouseConfig
 from smolrgpt_core.sim.noise import SensorNoise
-
-MISSING_YAML = (
-    "a file of randomization needs PyYAML, which is not installed; install it with: "
-    "pip install smolrgpt[data]"
-)
 
 _STRENGTHS = (
     "depth_noise_per_m", "dropout_share", "dropout_blobs", "flying_share", "edge_dropout_share",
@@ -106,7 +99,7 @@ class Randomization:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, as a YAML or JSON file has them."""
-        return _plain(asdict(self))
+        return to_entries(self)
 
     @classmethod
     def from_dict(cls, entries: Any) -> Randomization:
@@ -115,7 +108,7 @@ class Randomization:
         Raises:
             SpatialError: BAD_INPUT, naming the key that is unknown or whose value is wrong.
         """
-        return _filled(cls(), entries, "")
+        return from_entries(cls, entries, cls())
 
 
 def read_randomization(path: Path) -> Randomization:
@@ -125,61 +118,11 @@ def read_randomization(path: Path) -> Randomization:
         ImportError: PyYAML is missing; the message says how to get it.
         SpatialError: BAD_INPUT that names the file, and the key that is unknown or wrong.
     """
-    yaml = _import_yaml()
+    entries = read_yaml(path, "a file of randomization")
     try:
-        entries = yaml.safe_load(path.read_text())
-        return Randomization.from_dict({} if entries is None else entries)
-    except OSError as error:
-        raise file_error(path, f"cannot be opened: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise file_error(path, f"expected YAML: {error}") from error
+        return Randomization.from_dict(entries)
     except SpatialError as error:
         raise file_error(path, error.message) from error
-
-
-def _import_yaml() -> ModuleType:
-    try:
-        return importlib.import_module("yaml")
-    except ModuleNotFoundError as error:
-        raise ImportError(MISSING_YAML) from error
-
-
-def _filled(default: Any, entries: Any, path: str) -> Any:
-    """A dataclass like `default` with the values of a mapping."""
-    if not isinstance(entries, Mapping):
-        raise _bad(f"{path or 'the file'} must be a mapping of names to values, got {entries!r}")
-    names = [item.name for item in fields(default)]
-    changes = {}
-    for key, value in entries.items():
-        where = f"{path}.{key}" if path else str(key)
-        if key not in names:
-            raise _bad(f"unknown key `{where}`; known are: {', '.join(names)}")
-        changes[key] = _value(getattr(default, key), value, where)
-    try:
-        return replace(default, **changes)
-    except ValueError as error:
-        raise _bad(f"{path}: {error}") from error
-
-
-def _value(default: Any, value: Any, where: str) -> Any:
-    """A value of the type of its default."""
-    if is_dataclass(default):
-        return _filled(default, value, where)
-    if isinstance(default, tuple):
-        if not isinstance(value, (list, tuple)) or len(value) != len(default):
-            raise _bad(f"`{where}` must be a range [low, high], got {value!r}")
-        return tuple(_value(low, item, where) for low, item in zip(default, value, strict=True))
-    kinds = (int, float) if isinstance(default, float) else (type(default),)
-    if not isinstance(value, kinds) or isinstance(value, bool) is not isinstance(default, bool):
-        raise _bad(f"`{where}` must be {type(default).__name__}, got {value!r}")
-    return float(value) if isinstance(default, float) else value
-
-
-def _plain(value: Any) -> Any:
-    """Lists for tuples, all the way down: what JSON gives back."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    return list(value) if isinstance(value, tuple) else value
 
 
 def _check_range(name: str, value: tuple[float, ...], lowest: float, highest: float) -> None:

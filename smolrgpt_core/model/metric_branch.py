@@ -22,7 +22,8 @@ from torch import nn
 from smolrgpt_core.model.region_geometry import PAIR_CHANNELS, REGION_CHANNELS
 from smolrgpt_core.model.sinusoids import sinusoidal_code
 
-_SLOT_CHANNELS = 32
+_ORDER_CHANNELS = 32
+"""Code of the place of a word in its question, and of a region among the regions."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +55,13 @@ class MetricBranch(nn.Module):
 
     def __init__(self, text_width: int, width: int, layers: int, heads: int) -> None:
         super().__init__()
-        self.words_in = nn.Linear(text_width, width, bias=False)
-        self.region = _two_layers(REGION_CHANNELS, 2 * width, width)
-        self.slot = nn.Linear(_SLOT_CHANNELS, width, bias=False)
-        self.pair = _two_layers(PAIR_CHANNELS, width, width)
+        self.words_in = nn.Sequential(nn.LayerNorm(text_width), nn.Linear(text_width, width))
+        self.order = nn.Linear(_ORDER_CHANNELS, width, bias=False)
+        self.region = nn.Sequential(
+            _two_layers(REGION_CHANNELS, 2 * width, width), nn.LayerNorm(width)
+        )
+        self.slot = nn.Linear(_ORDER_CHANNELS, width, bias=False)
+        self.pair = nn.Sequential(_two_layers(PAIR_CHANNELS, width, width), nn.LayerNorm(width))
         self.layers = nn.ModuleList(RelationLayer(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.tokens_out = nn.Linear(width, text_width, bias=False)
@@ -73,10 +77,8 @@ class MetricBranch(nn.Module):
             regions: of the questions.
         """
         dtype = words.dtype
-        order = torch.arange(words.shape[1], device=words.device)
-        states = self.words_in(words) + _order_code(order, self.norm.weight.numel()).to(dtype)
-        slots = torch.arange(regions.places.shape[1], device=words.device)
-        slot = self.slot(sinusoidal_code(slots, _SLOT_CHANNELS, 2.0, 128.0).to(dtype))
+        states = self.words_in(words) + self.order(_order_code(words, words.shape[1]))
+        slot = self.slot(_order_code(words, regions.places.shape[1]))
         states = _add_at(states, regions, self.region(regions.codes.to(dtype)) + slot)
         pairs = self.pair(regions.pairs.to(dtype))
         seen = is_word[:, None, None, :]
@@ -155,9 +157,10 @@ def _two_layers(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(), nn.Linear(hidden, outputs))
 
 
-def _order_code(order: torch.Tensor, width: int) -> torch.Tensor:
-    """(T, W): the place of a word, after Vaswani et al. 2017, section 3.5."""
-    return sinusoidal_code(order, width, 2 * math.pi, 2 * math.pi * 1e4)
+def _order_code(like: torch.Tensor, length: int) -> torch.Tensor:
+    """(length, _ORDER_CHANNELS): first, second, ...; device and type as another tensor."""
+    order = torch.arange(length, device=like.device)
+    return sinusoidal_code(order, _ORDER_CHANNELS, 2.0, 512.0).to(like.dtype)
 
 
 def _take_at(states: torch.Tensor, regions: QuestionRegions) -> torch.Tensor:

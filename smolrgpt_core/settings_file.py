@@ -1,0 +1,150 @@
+"""YAML files whose keys are the fields of dataclasses; the dataclasses have the defaults.
+
+A file names what it changes. Unknown keys, missing ones and values of another type are errors that
+name the key. Knows nothing of what the fields mean.
+"""
+
+from __future__ import annotations
+
+import importlib
+import types
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, fields, is_dataclass, replace
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.files import file_error
+
+MISSING_YAML = (
+    "{what} needs PyYAML, which is not installed; install it with: pip install smolrgpt[data]"
+)
+
+Settings = TypeVar("Settings")
+
+
+def import_yaml(what: str) -> types.ModuleType:
+    """The package PyYAML.
+
+    Args:
+        what: needs it, for the message.
+
+    Raises:
+        ImportError: it is not installed; the message says how to install it.
+    """
+    try:
+        return importlib.import_module("yaml")
+    except ModuleNotFoundError as error:
+        raise ImportError(MISSING_YAML.format(what=what)) from error
+
+
+def read_yaml(path: Path, what: str) -> Any:
+    """What a YAML file says; an empty file is an empty mapping.
+
+    Raises:
+        ImportError: as `import_yaml`.
+        SpatialError: BAD_INPUT that names the file.
+    """
+    yaml = import_yaml(what)
+    try:
+        entries = yaml.safe_load(path.read_text())
+    except OSError as error:
+        raise file_error(path, f"cannot be opened: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise file_error(path, f"expected YAML: {error}") from error
+    return {} if entries is None else entries
+
+
+def from_entries(kind: type[Settings], entries: Any, base: Settings | None = None) -> Settings:
+    """A dataclass with the values of a mapping.
+
+    Args:
+        kind: the dataclass.
+        entries: values by field name, nested as the dataclasses are.
+        base: has the values of the fields that are not named; None: the defaults of the class.
+
+    Raises:
+        SpatialError: BAD_INPUT, naming the key that is unknown, missing or whose value is wrong.
+    """
+    return _filled(kind, entries, base, "")
+
+
+def to_entries(settings: Any) -> dict[str, Any]:
+    """Plain values of a dataclass, as YAML and JSON have them."""
+    return _plain(asdict(settings))
+
+
+def _filled(kind: Any, entries: Any, base: Any, path: str) -> Any:
+    if not isinstance(entries, Mapping):
+        raise _bad(f"{path or 'the file'} must be a mapping of names to values, got {entries!r}")
+    known = {item.name: item for item in fields(kind)}
+    hints = get_type_hints(kind)
+    changes = {}
+    for key, value in entries.items():
+        where = f"{path}.{key}" if path else str(key)
+        if key not in known:
+            raise _bad(f"unknown key `{where}`; known are: {', '.join(known)}")
+        changes[key] = _value(hints[key], value, where, getattr(base, key, None))
+    try:
+        if base is not None:
+            return replace(base, **changes)
+        _check_complete(known, changes, path)
+        return kind(**changes)
+    except ValueError as error:
+        raise _bad(f"{path}: {error}") from error
+
+
+def _check_complete(known: Mapping[str, Any], changes: Mapping[str, Any], path: str) -> None:
+    for name, item in known.items():
+        if name not in changes and item.default is MISSING and item.default_factory is MISSING:
+            raise _bad(f"missing key `{path}.{name}`" if path else f"missing key `{name}`")
+
+
+def _value(kind: Any, value: Any, where: str, base: Any) -> Any:
+    """A value of the type of its field."""
+    if is_dataclass(kind):
+        return _filled(kind, value, base, where)
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        (inner,) = (part for part in parts if part is not type(None))
+        return None if value is None else _value(inner, value, where, base)
+    if origin is tuple:
+        return _tuple(parts, value, where)
+    if origin is Literal:
+        return _plain_value(type(parts[0]), value, where)
+    if origin is not None and issubclass(origin, Mapping):
+        if not isinstance(value, Mapping):
+            raise _bad(f"`{where}` must be a mapping, got {value!r}")
+        return {str(k): _value(parts[1], v, f"{where}.{k}", None) for k, v in value.items()}
+    return _plain_value(kind, value, where)
+
+
+def _tuple(parts: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
+    """A list of any length, or a range."""
+    if parts[-1] is Ellipsis:
+        if not isinstance(value, (list, tuple)):
+            raise _bad(f"`{where}` must be a list, got {value!r}")
+        return tuple(_value(parts[0], v, f"{where}[{i}]", None) for i, v in enumerate(value))
+    if not isinstance(value, (list, tuple)) or len(value) != len(parts):
+        raise _bad(f"`{where}` must be a range [low, high], got {value!r}")
+    return tuple(_value(kind, item, where, None) for kind, item in zip(parts, value, strict=True))
+
+
+def _plain_value(kind: Any, value: Any, where: str) -> Any:
+    if kind is Any:
+        return value
+    kinds = (int, float) if kind is float else (kind,)
+    if not isinstance(value, kinds) or isinstance(value, bool) is not (kind is bool):
+        raise _bad(f"`{where}` must be {kind.__name__}, got {value!r}")
+    return float(value) if kind is float else value
+
+
+def _plain(value: Any) -> Any:
+    """Lists for tuples, all the way down: what JSON gives back."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def _bad(message: str) -> SpatialError:
+    return SpatialError(Status.BAD_INPUT, message)
