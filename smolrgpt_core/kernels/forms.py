@@ -42,8 +42,17 @@ class MaskForm(Protocol):
         """Share (M, H, W) of each cell that the mask covers, 0 to 1."""
         ...
 
-    def object_pixels(self, mask: int) -> NDArray[np.int64]:
-        """Row and column (N, 2) of each pixel of one mask, row by row."""
+    def pixel_count(self, mask: int) -> int:
+        """Number of pixels of one mask."""
+        ...
+
+    def pixels_at(self, mask: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Rows and columns (K, 2) of some pixels of one mask.
+
+        Args:
+            mask: which.
+            places: (K,), counted down the columns over the pixels of the mask.
+        """
         ...
 
 
@@ -90,9 +99,13 @@ class BitmapMasks:
         spans = Spans(line // height, line % height + top, start + left, stop + left)
         return coverage_of_spans(spans, count, self.image_size, grid_size)
 
-    def object_pixels(self, mask: int) -> NDArray[np.int64]:
+    def pixel_count(self, mask: int) -> int:
         """See `MaskForm`."""
-        return np.argwhere(_pixel_values(self.bitmaps[mask])) + np.array(self.offset)
+        return int(np.count_nonzero(self.bitmaps[mask]))
+
+    def pixels_at(self, mask: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """See `MaskForm`."""
+        return _down_columns(self.bitmaps[mask], places) + np.array(self.offset)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,10 +141,18 @@ class RunLengthMask:
         across = coverage_of_spans(spans, 1, (width, height), (grid_width, grid_height))
         return across.transpose(0, 2, 1)
 
-    def object_pixels(self, mask: int) -> NDArray[np.int64]:
+    def pixel_count(self, mask: int) -> int:
         """See `MaskForm`."""
-        bits = np.repeat(np.arange(self.runs.size) % 2 == 1, self.runs)
-        return np.argwhere(bits.reshape(self.image_size[::-1]).T)
+        return int(self.runs[1::2].sum())
+
+    def pixels_at(self, mask: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """See `MaskForm`. Run lengths say where a pixel is, so nothing is decoded."""
+        lengths = self.runs[1::2]
+        ends = np.cumsum(lengths)
+        run = np.searchsorted(ends, places, side="right")
+        starts = np.cumsum(self.runs)[: 2 * lengths.size : 2]
+        columns, rows = np.divmod(starts[run] + places - (ends - lengths)[run], self.image_size[0])
+        return np.stack([rows, columns], axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,9 +213,13 @@ class LabelImage:
         spans = Spans(mask[source], line, start, stop)
         return coverage_of_spans(spans, ids.size, self.image_size, grid_size)[position]
 
-    def object_pixels(self, mask: int) -> NDArray[np.int64]:
+    def pixel_count(self, mask: int) -> int:
         """See `MaskForm`."""
-        return np.argwhere(self._pixels == self.ids[mask])
+        return int(np.count_nonzero(self._pixels == self.ids[mask]))
+
+    def pixels_at(self, mask: int, places: NDArray[np.int64]) -> NDArray[np.int64]:
+        """See `MaskForm`."""
+        return _down_columns(self._pixels == self.ids[mask], places)
 
     @property
     def _pixels(self) -> NDArray:
@@ -216,6 +241,11 @@ def _pixel_values(pixels: NDArray) -> NDArray:
     if pixels.size and not 0 <= pixels.min() <= pixels.max() < np.inf:
         raise bad_mask("float masks hold the weight of each pixel: finite, not negative")
     return pixels.astype(np.float32)
+
+
+def _down_columns(bitmap: NDArray, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows and columns (K, 2) of set pixels, counted down the columns."""
+    return np.argwhere(bitmap.T)[places][:, ::-1]
 
 
 def _edges(flat: NDArray[np.bool_]) -> NDArray[np.int64]:

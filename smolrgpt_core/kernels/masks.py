@@ -48,10 +48,10 @@ class ImageMasks:
     def __len__(self) -> int:
         return sum(count_masks(form) for form in self.forms)
 
-    def object_pixels(self) -> list[NDArray[np.int64]]:
-        """Row and column (N, 2) of each pixel of each mask, row by row."""
+    def single(self) -> list[tuple[MaskForm, int]]:
+        """Each mask as a form on the CPU and its place in that form."""
         forms = [_on_cpu(form) for form in self.forms]
-        return [form.object_pixels(mask) for form in forms for mask in range(len(form.names))]
+        return [(form, place) for form in forms for place in range(len(form.names))]
 
     def describe(self, mask: int) -> str:
         """How to call one of the masks in a message."""

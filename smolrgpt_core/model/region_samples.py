@@ -52,12 +52,13 @@ def region_samples(
         )
     (image,) = read_batch([masks], [size])
     samples = np.empty((len(image), count, 3), dtype=np.float32)
-    for mask, pixels in enumerate(image.object_pixels()):
-        if not len(pixels):
+    for mask, (form, place) in enumerate(image.single()):
+        pixels = form.pixel_count(place)
+        if not pixels:
             raise SpatialError(
                 Status.BAD_INPUT, f"{image.describe(mask)} has no pixel; leave the region out"
             )
-        rows, columns = pixels[_spread(len(pixels), count)].T
+        rows, columns = form.pixels_at(place, _spread(pixels, count)).T
         samples[mask] = pixel_rays(rows, columns, intrinsics)
         samples[mask, :, 2] = depth[rows, columns]
     return torch.from_numpy(samples)
