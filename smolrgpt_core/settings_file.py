@@ -7,6 +7,7 @@ name the key. Knows nothing of what the fields mean.
 from __future__ import annotations
 
 import importlib
+import re
 import types
 from collections.abc import Mapping
 from dataclasses import MISSING, asdict, fields, is_dataclass, replace
@@ -21,6 +22,8 @@ MISSING_YAML = (
 )
 
 Settings = TypeVar("Settings")
+
+_EXPONENT = re.compile(r"[+-]?[0-9]+[eE][+-]?[0-9]+$")
 
 
 def import_yaml(what: str) -> types.ModuleType:
@@ -45,14 +48,32 @@ def read_yaml(path: Path, what: str) -> Any:
         ImportError: as `import_yaml`.
         SpatialError: BAD_INPUT that names the file.
     """
-    yaml = import_yaml(what)
     try:
-        entries = yaml.safe_load(path.read_text())
+        entries = parse_yaml(path.read_text(), what)
     except OSError as error:
         raise file_error(path, f"cannot be opened: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise file_error(path, f"expected YAML: {error}") from error
+    except (SpatialError, UnicodeDecodeError) as error:
+        raise file_error(path, str(error)) from error
     return {} if entries is None else entries
+
+
+def parse_yaml(text: str, what: str) -> Any:
+    """What a text in YAML says; 1e-4 is a number, for which PyYAML alone wants 1.0e-4.
+
+    Raises:
+        ImportError: as `import_yaml`.
+        SpatialError: BAD_INPUT when the text is no YAML.
+    """
+    yaml = import_yaml(what)
+
+    class Loader(yaml.SafeLoader):  # type: ignore[name-defined]
+        """With its own table of numbers."""
+
+    Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("+-0123456789"))
+    try:
+        return yaml.load(text, Loader)
+    except yaml.YAMLError as error:
+        raise _bad(f"expected YAML: {error}") from error
 
 
 def from_entries(kind: type[Settings], entries: Any, base: Settings | None = None) -> Settings:

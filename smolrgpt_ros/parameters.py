@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from smolrgpt_core.answerers.model_settings import ANSWER_STYLES, DTYPES, ModelSettings
+from smolrgpt_core.answerers.model_settings import DTYPES, STYLE_CHOICES, ModelSettings
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.messages.stamps import DEFAULT_SYNC_TOLERANCE_S
@@ -51,9 +51,9 @@ class QueryParameters:
     )
     answer_style: str = parameter(
         ModelSettings.answer_style,
-        "What the model is asked to write: a sentence, as the released checkpoints were trained "
-        "to, or the short value only. Takes effect when the node is configured.",
-        choices=ANSWER_STYLES,
+        "What the model is asked to write: a sentence, the short value only, or auto: what the "
+        "checkpoint was made for. Takes effect when the node is configured.",
+        choices=STYLE_CHOICES,
     )
     region_source: str = parameter(
         "regions",

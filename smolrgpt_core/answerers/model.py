@@ -9,7 +9,7 @@ from __future__ import annotations
 from threading import Lock
 
 from smolrgpt_core.answer import SpatialAnswer, answer_sentence, read_answer
-from smolrgpt_core.answerers.model_settings import ModelSettings
+from smolrgpt_core.answerers.model_settings import AUTO, ModelSettings
 from smolrgpt_core.answerers.region_places import region_places
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
@@ -25,7 +25,7 @@ class ModelAnswerer:
 
     Args:
         engine: with the model; may be shared.
-        style: "sentence", which the released checkpoints were trained on, or "short".
+        style: "sentence", "short", or "auto" = the one of the checkpoint's configuration.
         deadline_s: seconds for an answer; None for no limit.
 
     Raises:
@@ -38,9 +38,9 @@ class ModelAnswerer:
         style: str = ModelSettings.answer_style,
         deadline_s: float | None = None,
     ) -> None:
-        engine.config.style(style)
         self._engine = engine
-        self._style = style
+        self._style = engine.model.config.answer_style if style == AUTO else style
+        engine.config.style(self._style)
         self._deadline_s = deadline_s
         self._geometry: FrameGeometry | None = None
         self._lock = Lock()

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 DTYPES = ("float32", "bfloat16", "float16")
 ANSWER_STYLES = ("sentence", "short")
+AUTO = "auto"
+STYLE_CHOICES = (AUTO, *ANSWER_STYLES)
 
 
 @dataclass(frozen=True)
@@ -16,8 +18,8 @@ class ModelSettings:
         device: "auto" (CUDA where there is one, else the CPU), or a device of PyTorch such as
             "cuda:1".
         dtype: of weights and computation, one of `DTYPES`.
-        answer_style: "sentence", which the released checkpoints were trained on, or "short", the
-            value only.
+        answer_style: "sentence", "short" = the value only, or "auto" = the style that the
+            checkpoint was made for, as its `config.json` says.
 
     Raises:
         ValueError: naming the field that is none of its choices.
@@ -25,10 +27,10 @@ class ModelSettings:
 
     device: str = "auto"
     dtype: str = "float32"
-    answer_style: str = "sentence"
+    answer_style: str = AUTO
 
     def __post_init__(self) -> None:
-        for name, choices in (("dtype", DTYPES), ("answer_style", ANSWER_STYLES)):
+        for name, choices in (("dtype", DTYPES), ("answer_style", STYLE_CHOICES)):
             if getattr(self, name) not in choices:
                 raise ValueError(
                     f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"

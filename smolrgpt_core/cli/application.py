@@ -21,6 +21,7 @@ from smolrgpt_core.cli.evaluate import evaluate_command
 from smolrgpt_core.cli.import_checkpoint import import_checkpoint
 from smolrgpt_core.cli.score import score
 from smolrgpt_core.cli.simulate import simulate
+from smolrgpt_core.cli.train import train
 from smolrgpt_core.doctor import Check, Verdict, examine, healthy
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ app.command()(demo)
 app.command()(import_checkpoint)
 app.command()(simulate)
 app.command()(bag2data)
+app.command()(train)
 app.command()(score)
 app.command("evaluate")(evaluate_command)
 app.add_typer(data, name="data")

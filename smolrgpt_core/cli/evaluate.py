@@ -16,11 +16,13 @@ from rich.progress import MofNCompleteColumn, Progress, TaskID, TimeRemainingCol
 from rich.table import Table
 from rich.text import Text
 
+from smolrgpt_core.answerers.model_settings import ModelSettings
 from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.options import parsed, writing
 from smolrgpt_core.data.warehouse_format import SPLITS, SplitFolder
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.evaluation.ablations import ABLATIONS
 from smolrgpt_core.evaluation.answer_files import write_predictions
 from smolrgpt_core.evaluation.evaluation import Evaluation, evaluate
 from smolrgpt_core.evaluation.predictions import AnswererChoice, Camera
@@ -55,6 +57,13 @@ Out = Annotated[
     Path | None,
     typer.Option(help="Folder for predictions.json and report.html.", file_okay=False),
 ]
+Ablate = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Also ask the answerer with something taken away; may be repeated: "
+        f"{', '.join(ABLATIONS)}."
+    ),
+]
 Intrinsics = Annotated[
     str,
     typer.Option(
@@ -75,6 +84,8 @@ def evaluate_command(
     out: Out = None,
     intrinsics: Intrinsics = "",
     depth_scale: options.DepthScale = "",
+    answer_style: options.AnswerStyle = ModelSettings.answer_style,
+    ablate: Ablate = None,
 ) -> None:
     """Ask an answerer every question of a split, and score its answers beside baselines.
 
@@ -86,9 +97,14 @@ def evaluate_command(
     try:
         with _progress_bar() as progress:
             found = evaluate(
-                SplitFolder(data, split), AnswererChoice(name, checkpoint), camera, limit, workers,
+                SplitFolder(data, split),
+                AnswererChoice(name, checkpoint, ModelSettings(answer_style=answer_style)),
+                camera,
+                limit,
+                workers,
                 progress,
-            )  # fmt: skip
+                ablate or (),
+            )
         if out is not None:
             _write_folder(found, out, camera)
     except (SpatialError, ValueError, ImportError) as error:

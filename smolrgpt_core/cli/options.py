@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from smolrgpt_core.answerers.model_settings import STYLE_CHOICES
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.question import CATEGORIES, Category
@@ -64,6 +65,9 @@ Checkpoint = Annotated[
         f"without it {DEFAULT_ANSWERER}.",
         metavar="DIR_OR_HUB_ID",
     ),
+]
+AnswerStyle = Annotated[
+    str, typer.Option(help=f"How a model is asked to answer: {', '.join(STYLE_CHOICES)}.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print everything that is in the answer.")]
 Picture = Annotated[

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -110,6 +110,7 @@ def evaluate(
     limit: int | None = None,
     workers: int = 1,
     progress: Callable[[str, int, int], None] = lambda name, total, done: None,
+    ablations: Sequence[str] = (),
 ) -> Evaluation:
     """Ask the answerer and the baselines every question of a split.
 
@@ -120,15 +121,18 @@ def evaluate(
         limit: only so many questions, the first ones.
         workers: processes of each answerer.
         progress: called with the answerer, the number of questions, and how many are done.
+        ablations: names of `ABLATIONS`; the answerer is asked again with each.
 
     Raises:
         SpatialError: BAD_INPUT when the questions or the calibrations cannot be read.
-        ValueError: as `make_answerer`.
+        ValueError: as `make_answerer`, and for an unknown ablation.
     """
+    crippled = [replace(choice, ablation=name) for name in ablations]
     records = folder.read_records()[:limit]
     if not records:
         raise file_error(folder.records_path, "expected at least one question, found none")
     choices = {choice.name: choice, "geometric": AnswererChoice("geometric")}
+    choices |= {f"{item.name}, {item.ablation}": item for item in crippled}
     asked = {}
     for name, item in choices.items():
         report = partial(progress, name, len(records))

@@ -10,14 +10,16 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
-from smolrgpt_core.answerers.registry import READS_TEXT, make_answerer
+from smolrgpt_core.answerers.model_settings import ModelSettings
+from smolrgpt_core.answerers.registry import READS_TEXT, WITH_CHECKPOINT, make_answerer
 from smolrgpt_core.data.record_frames import AskedRecord, read_image
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.evaluation.ablations import ABLATIONS
 from smolrgpt_core.files import file_error, read_rgb
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.question import Category, SpatialQuestion
@@ -28,10 +30,34 @@ NO_ANSWER = ""
 
 @dataclass(frozen=True)
 class AnswererChoice:
-    """What answers: a name of `ANSWERERS`, and the checkpoint of a model."""
+    """What answers.
+
+    Attributes:
+        name: of `ANSWERERS`.
+        checkpoint: of a model.
+        settings: of a model.
+        ablation: of `ABLATIONS`, what is taken away; empty: nothing.
+
+    Raises:
+        ValueError: for an unknown ablation.
+    """
 
     name: str
     checkpoint: str = ""
+    settings: ModelSettings = field(default_factory=ModelSettings)
+    ablation: str = ""
+
+    def __post_init__(self) -> None:
+        if self.ablation and self.ablation not in ABLATIONS:
+            raise ValueError(
+                f"ablation must be one of {', '.join(ABLATIONS)}, got {self.ablation!r}"
+            )
+
+    def make(self) -> Answerer:
+        """The answerer; errors as `make_answerer`."""
+        if self.name in WITH_CHECKPOINT:
+            return make_answerer(self.name, self.checkpoint, self.settings)
+        return make_answerer(self.name, self.checkpoint)
 
     @property
     def reads_text(self) -> bool:
@@ -147,13 +173,15 @@ class ImageJob:
         camera = self.camera or fallback_camera(self.folder, self.records[0].image, self.fallback)
         return read_image(self.folder, self.records, camera)
 
-    def answers(self, answerer: Answerer, reads_text: bool) -> list[Prediction]:
+    def answers(self, answerer: Answerer, choice: AnswererChoice) -> list[Prediction]:
         """A prediction for each record; what is wrong with the image refuses all of them."""
         try:
             frame, asked = self.read()
         except SpatialError as error:
             return [_refusal(record, error) for record in self.records]
-        return [_ask(answerer, frame, item, reads_text) for item in asked]
+        if choice.ablation:
+            frame, asked = ABLATIONS[choice.ablation](frame, asked)
+        return [_ask(answerer, frame, item, choice.reads_text) for item in asked]
 
 
 def fallback_camera(folder: SplitFolder, image: str, fallback: Camera | None) -> CameraRecord:
@@ -175,8 +203,8 @@ def _run(
     jobs: Sequence[ImageJob], choice: AnswererChoice, workers: int
 ) -> Iterator[list[Prediction]]:
     if workers == 1:
-        answerer = make_answerer(choice.name, choice.checkpoint)
-        yield from (job.answers(answerer, choice.reads_text) for job in jobs)
+        answerer = choice.make()
+        yield from (job.answers(answerer, choice) for job in jobs)
         return
     # Forked processes would share the locks and threads of PyTorch.
     context = multiprocessing.get_context("spawn")
@@ -184,12 +212,12 @@ def _run(
         yield from pool.map(_answers_in_worker, jobs)
 
 
-_worker: dict[str, tuple[Answerer, bool]] = {}
+_worker: dict[str, tuple[Answerer, AnswererChoice]] = {}
 """The answerer of this worker process, built once."""
 
 
 def _open_answerer(choice: AnswererChoice) -> None:
-    _worker["answerer"] = (make_answerer(choice.name, choice.checkpoint), choice.reads_text)
+    _worker["answerer"] = (choice.make(), choice)
 
 
 def _answers_in_worker(job: ImageJob) -> list[Prediction]:

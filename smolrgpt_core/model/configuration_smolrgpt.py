@@ -55,7 +55,11 @@ PRESETS: dict[str, dict[str, Any]] = {
     "smolrgpt-nano": {
         "depth_branch": "metric",
         "metric_width": 128,
+        "metric_layers": 3,
         "metric_heads": 4,
+        "answer_style": "short",
+        # Narrow layers need larger weights for signals of the same size.
+        "initializer_range": 0.06,
         "vision_config": {
             **_SIGLIP,
             "image_size": 128,
@@ -70,10 +74,11 @@ PRESETS: dict[str, dict[str, Any]] = {
             "vocab_size": 2048,
             "hidden_size": 128,
             "intermediate_size": 384,
-            "num_hidden_layers": 4,
+            "num_hidden_layers": 3,
             "num_attention_heads": 4,
             "num_key_value_heads": 4,
-            "max_position_embeddings": 2048,
+            "max_position_embeddings": 4096,
+            "initializer_range": 0.06,
         },
     },
 }
@@ -109,6 +114,8 @@ class SmolRGPTConfig(PreTrainedConfig):
         depth_unit_m: metres per unit of 16-bit depth.
         depth_limit_m: distance in metres that metric and 16-bit depth show as level 255; what is
             farther is shown as that.
+        answer_style: how the model is asked to answer where the user does not say: "sentence", as
+            the released checkpoints were trained, or "short" = the value only.
         image_token, mask_rgb_token, mask_depth_token: placeholders in the token sequence.
         image_token_id, mask_rgb_token_id, mask_depth_token_id: their ids; -1 = the last three of
             the vocabulary.
@@ -144,6 +151,7 @@ class SmolRGPTConfig(PreTrainedConfig):
     depth_resampling: Literal["nearest", "bilinear"] = "nearest"
     depth_unit_m: Number = 0.001
     depth_limit_m: Number = 25.5
+    answer_style: Literal["sentence", "short"] = "sentence"
     image_token: str = "<|image|>"
     mask_rgb_token: str = "<mask_rgb>"
     mask_depth_token: str = "<mask_depth>"

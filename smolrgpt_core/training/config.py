@@ -25,6 +25,9 @@ PARTS = (
 )
 """Parts of the model that a stage can train. `training.parts` says which weights they are."""
 
+ADAMW, MUON = "adamw", "muon"
+OPTIMIZERS = (ADAMW, MUON)
+
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
@@ -76,6 +79,7 @@ class SourceConfig:
 
     Attributes:
         kind, root, split, depth_scale: as in `data.readers.DatasetConfig`.
+        categories: only questions of these, such as left_right; empty: all.
         weight: share of the rows that come from here, relative to the other weights.
         pictures: "rgbd"; "geometry" = masks and metric depth without pictures, which is far
             cheaper and needs `depth_branch: metric`; "rgb" = no depth and no masks (captions).
@@ -87,6 +91,7 @@ class SourceConfig:
     kind: str
     root: str
     split: str = "train"
+    categories: tuple[str, ...] = ()
     weight: float = 1.0
     depth_scale: float = 0.001
     pictures: str = "rgbd"
@@ -136,9 +141,11 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """AdamW with warm-up and a cosine.
+    """The optimiser, with warm-up and a cosine.
 
     Attributes:
+        name: "adamw", or "muon" for the matrices of layers with AdamW for all else, which learns a
+            small model from nothing several times faster.
         batch_rows: rows of one optimiser step over all processes.
         micro_rows: rows that one process computes at once; batch_rows must be a multiple of
             micro_rows times the number of processes.
@@ -152,6 +159,7 @@ class OptimizerConfig:
         SpatialError: BAD_INPUT, naming the field that is wrong.
     """
 
+    name: str = ADAMW
     batch_rows: int = 32
     micro_rows: int = 8
     steps: int = 0
@@ -164,6 +172,7 @@ class OptimizerConfig:
     final_rate_share: float = 0.1
 
     def __post_init__(self) -> None:
+        _check_choice("optimizer.name", self.name, OPTIMIZERS)
         for name in ("batch_rows", "micro_rows"):
             _check_at_least(f"optimizer.{name}", getattr(self, name), 1)
         if self.batch_rows % self.micro_rows:
@@ -284,6 +293,8 @@ class TrainConfig:
             _check_positive(f"trainable.{part}", rate)
         _check_at_least("seed", self.seed, 0)
         _check_choice("precision", self.precision, PRECISIONS)
+        if self.fsdp and self.optimizer.name == MUON:
+            raise _bad("optimizer.name muon needs whole matrices, fsdp cuts them; use adamw")
 
 
 def _check_at_least(name: str, value: int, least: int) -> None:

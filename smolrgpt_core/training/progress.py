@@ -1,0 +1,85 @@
+"""A progress bar in the terminal, every report in the log, and values for TensorBoard."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from transformers import Trainer, TrainerCallback
+from transformers.integrations import TensorBoardCallback
+
+logger = logging.getLogger(__name__)
+
+TENSORBOARD_FOLDER = "tensorboard"
+
+
+class ProgressBar(TrainerCallback):
+    """Shows how far a run is; for the main process."""
+
+    def __init__(self) -> None:
+        """Nothing is shown yet."""
+        self._progress = Progress(
+            TextColumn("training"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[report]}"),
+            console=Console(stderr=True),
+        )
+        self._task = self._progress.add_task("training", total=None, report="")
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **unused: Any) -> None:
+        """Begin at the step that the run goes on from."""
+        self._progress.update(self._task, total=state.max_steps, completed=state.global_step)
+        self._progress.start()
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **unused: Any) -> None:
+        """One step further."""
+        self._progress.update(self._task, completed=state.global_step)
+
+    def on_log(
+        self,
+        args: Any,
+        state: Any,
+        control: Any,
+        logs: Mapping[str, float] | None = None,
+        **unused: Any,
+    ) -> None:
+        """Show loss and speed, and write all values to the log."""
+        values = dict(logs or {})
+        logger.info(
+            "step %d: %s",
+            state.global_step,
+            "  ".join(f"{name} {value:.4g}" for name, value in values.items()),
+        )
+        if "questions_per_second" in values:
+            report = f"loss {values['loss']:.4f}  {values['questions_per_second']:.0f} questions/s"
+            self._progress.update(self._task, report=report)
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        self._progress.stop()
+
+
+def add_tensorboard(trainer: Trainer, output: Path, step: int) -> None:
+    """Write values for TensorBoard where it is installed; those of steps done again are dropped."""
+    if not find_spec("tensorboard"):
+        logger.info("TensorBoard is not installed; values are in the log alone")
+        return
+    from torch.utils.tensorboard import SummaryWriter
+
+    writer = SummaryWriter(str(output / TENSORBOARD_FOLDER), purge_step=step + 1)
+    trainer.add_callback(TensorBoardCallback(writer))

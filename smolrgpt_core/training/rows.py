@@ -1,0 +1,239 @@
+"""Samples to rows: which questions share a row, and in which style each is answered.
+
+Works on texts; pictures and masks are decoded by `Row.pack` alone. Everything follows from the
+sample, the seed and the epoch, so that every process cuts the same rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from smolrgpt_core.data.samples import HUMAN, MODEL, Conversation, Sample
+from smolrgpt_core.data.warehouse_format import Turn
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import clean_depth
+from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
+from smolrgpt_core.model.packing import PackedImage
+from smolrgpt_core.model.processing_smolrgpt import Message, SmolRGPTProcessor
+from smolrgpt_core.question.spatial_question import MASK, Category
+from smolrgpt_core.training.config import DataConfig
+
+_DISTANCE = Category.DISTANCE.name.lower()
+_ROLES = {HUMAN: "user", MODEL: "assistant"}
+
+
+@dataclass(frozen=True)
+class RowConversation:
+    """One conversation of a row.
+
+    Attributes:
+        id: of the record.
+        category: as the data set calls it.
+        messages: ends with the assistant's answer.
+        mask_indices: which of the sample's masks each `<mask>` is, in order.
+    """
+
+    id: str
+    category: str
+    messages: tuple[Message, ...]
+    mask_indices: tuple[int, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Row:
+    """Conversations about one sample that are computed together."""
+
+    sample: Sample
+    conversations: tuple[RowConversation, ...]
+
+    def pack(self, pictures: str) -> PackedImage:
+        """Decode what the row needs.
+
+        Args:
+            pictures: as in `SourceConfig`.
+
+        Raises:
+            SpatialError: BAD_INPUT that names the file or record which cannot be used.
+        """
+        kept: list[int] = []
+        if pictures != "rgb":
+            kept = sorted({i for item in self.conversations for i in item.mask_indices})
+        camera = self.sample.camera
+        return PackedImage(
+            conversations=[item.messages for item in self.conversations],
+            mask_indices=[self._places(item, kept) for item in self.conversations],
+            image=None if pictures == "geometry" else self.sample.image.read(),
+            depth=None if pictures == "rgb" else _depth(self.sample),
+            masks=[self.sample.mask(index) for index in kept],
+            intrinsics=camera.intrinsics if camera else None,
+        )
+
+    def _places(self, conversation: RowConversation, kept: Sequence[int]) -> list[int]:
+        """Where the masks of a conversation are among those that are kept."""
+        if set(conversation.mask_indices) - set(kept):
+            raise _bad(
+                f"conversation {conversation.id!r} is about regions, but its source has "
+                '`pictures: rgb`; use "rgbd" or "geometry"'
+            )
+        return [kept.index(index) for index in conversation.mask_indices]
+
+
+class RowCutter:
+    """Cuts samples into rows."""
+
+    def __init__(
+        self, processor: SmolRGPTProcessor, config: DataConfig, seed: int, pictures: str = "rgbd"
+    ) -> None:
+        """Keep what rows depend on.
+
+        Args:
+            processor: of the model.
+            config: questions per row, tokens per row, styles.
+            seed: of the run.
+            pictures: as in `SourceConfig`.
+        """
+        self._processor = processor
+        self._config = config
+        self._seed = seed
+        self._with_image = pictures != "geometry"
+        self._short = EngineConfig().short
+
+    def rows(self, sample: Sample, epoch: int) -> list[Row]:
+        """All rows of a sample in one epoch, each conversation once.
+
+        Raises:
+            SpatialError: BAD_INPUT for a conversation without an answer, or one that is longer
+                than a row may be.
+        """
+        generator = np.random.default_rng([self._seed, epoch, _number_of(sample.id)])
+        styles = self._draw_styles(generator, len(sample.conversations))
+        conversations = [
+            _in_style(conversation, style, self._short)
+            for conversation, style in zip(sample.conversations, styles, strict=True)
+        ]
+        shuffled = [conversations[i] for i in generator.permutation(len(conversations))]
+        return [Row(sample, tuple(part)) for part in self._cut(shuffled)]
+
+    def _draw_styles(self, generator: np.random.Generator, count: int) -> list[str]:
+        names = sorted(self._config.styles)
+        shares = np.array([self._config.styles[name] for name in names])
+        return [str(name) for name in generator.choice(names, count, p=shares / shares.sum())]
+
+    def _cut(self, conversations: Sequence[RowConversation]) -> list[list[RowConversation]]:
+        parts: list[list[RowConversation]] = []
+        room = 0
+        for conversation, tokens in zip(conversations, self._tokens(conversations), strict=True):
+            if self._head_tokens + tokens > self._config.row_tokens:
+                raise _bad(
+                    f"conversation {conversation.id!r} makes {self._head_tokens + tokens} tokens "
+                    f"with its image, but data.row_tokens is {self._config.row_tokens}; raise it, "
+                    "or leave such conversations out"
+                )
+            if not parts or tokens > room or len(parts[-1]) == self._config.questions_per_row:
+                parts.append([])
+                room = self._config.row_tokens - self._head_tokens
+            parts[-1].append(conversation)
+            room -= tokens
+        return parts
+
+    def _tokens(self, conversations: Sequence[RowConversation]) -> list[int]:
+        """Tokens of each conversation without the common head, or a bound where that suffices."""
+        bounds = [self._bound(conversation) for conversation in conversations]
+        longest = sum(sorted(bounds)[-self._config.questions_per_row :])
+        if self._head_tokens + longest <= self._config.row_tokens:
+            return bounds
+        texts = [self._written(message) for item in conversations for message in item.messages]
+        counts = [len(ids) for ids in self._processor.tokenizer(texts)["input_ids"]]
+        ends = np.cumsum([0, *(len(item.messages) for item in conversations)]).tolist()
+        return [
+            sum(counts[start:end]) + self._message_tokens * (end - start)
+            for start, end in pairwise(ends)
+        ]
+
+    def _bound(self, conversation: RowConversation) -> int:
+        """No tokenizer that works on bytes makes more tokens than a text has bytes."""
+        texts = (self._written(message) for message in conversation.messages)
+        return sum(len(text.encode()) + self._message_tokens for text in texts)
+
+    def _written(self, message: Message) -> str:
+        return message["content"].replace(MASK, self._region_tokens)
+
+    @cached_property
+    def _region_tokens(self) -> str:
+        config = self._processor.config
+        return config.mask_rgb_token + config.mask_depth_token
+
+    @cached_property
+    def _head_tokens(self) -> int:
+        """Tokens in front of the first question: opening and image."""
+        return self._processor.head_length(self._example_ids)
+
+    @cached_property
+    def _message_tokens(self) -> int:
+        """Tokens that the chat template adds to a message, at most."""
+        return len(self._example_ids) - self._head_tokens
+
+    @cached_property
+    def _example_ids(self) -> list[int]:
+        example = [{"role": role, "content": "a"} for role in _ROLES.values()]
+        return self._processor.tokenize(example, self._with_image, 0, with_labels=True).ids
+
+
+def _in_style(conversation: Conversation, style: str, short: AnswerStyle) -> RowConversation:
+    """A conversation as messages, in the short style where there is a value to say."""
+    turns = conversation.turns
+    speakers = [turn.speaker for turn in turns]
+    if speakers != [HUMAN, MODEL] * (len(turns) // 2) or not all(turn.text for turn in turns):
+        raise _bad(
+            f"conversation {conversation.id!r} must have questions ({HUMAN}) and answers ({MODEL}) "
+            f"in turn and end with an answer, none of them empty; got {', '.join(speakers)}"
+        )
+    if style == "short" and conversation.normalized_answer and len(turns) == 2:
+        value = _value(conversation)
+        turns = (Turn(HUMAN, short.write(turns[0].text)), Turn(MODEL, value))
+    messages = tuple({"role": _ROLES[turn.speaker], "content": turn.text} for turn in turns)
+    placeholders = sum(turn.text.count(MASK) for turn in turns)
+    return RowConversation(
+        conversation.id,
+        conversation.category,
+        messages,
+        conversation.mask_indices[:placeholders],
+    )
+
+
+def _value(conversation: Conversation) -> str:
+    """The answer in a word or number; a distance in metres with two decimals."""
+    if conversation.category != _DISTANCE:
+        return conversation.normalized_answer
+    try:
+        return f"{float(conversation.normalized_answer):.2f}"
+    except ValueError as error:
+        raise _bad(
+            f"conversation {conversation.id!r} has the distance "
+            f"{conversation.normalized_answer!r}, which is no number"
+        ) from error
+
+
+def _depth(sample: Sample) -> Any:
+    """Metres where the file has a unit, grey levels where it is a picture of depth."""
+    if sample.depth is None:
+        return None
+    levels = sample.depth.read()
+    if levels.dtype == np.uint8:
+        return levels
+    return clean_depth(levels * np.float32(sample.depth.metres_per_unit))
+
+
+def _number_of(text: str) -> int:
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
+
+
+def _bad(message: str) -> SpatialError:
+    return SpatialError(Status.BAD_INPUT, message)

@@ -1,0 +1,327 @@
+"""A training run in a folder: started, gone on with, and finished by the same call.
+
+    OUTPUT/config.yaml        what the run is
+    OUTPUT/losses.jsonl       the loss of every step
+    OUTPUT/checkpoints/       where it can go on
+    OUTPUT/examples.jsonl     answers at every validation
+    OUTPUT/model/             the model after the last step
+
+With several processes (`torchrun`) each of them makes this call.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import TrainingArguments, set_seed
+from transformers.utils.logging import disable_progress_bar
+
+from smolrgpt_core.data.readers import Order, SampleIterator
+from smolrgpt_core.data.samples import HUMAN, Conversation
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.files import file_error, new_folder
+from smolrgpt_core.inference.config import EngineConfig
+from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
+from smolrgpt_core.settings_file import to_entries
+from smolrgpt_core.training.checkpoints import (
+    RUN_FILE,
+    Checkpoint,
+    CheckpointStore,
+    flush_to_disk,
+    storage_errors,
+)
+from smolrgpt_core.training.config import StartConfig, TrainConfig
+from smolrgpt_core.training.config_file import read_config, write_config
+from smolrgpt_core.training.parts import set_trainable
+from smolrgpt_core.training.start import make_start
+from smolrgpt_core.training.stream import TrainingStream, open_source
+from smolrgpt_core.training.trainer import RunTrainer
+
+logger = logging.getLogger(__name__)
+
+CONFIG_FILE = "config.yaml"
+MODEL_FOLDER = "model"
+LOCK_FILE = ".lock"
+
+TOKENIZER_SAMPLES = 20_000
+"""Samples whose texts a new tokenizer is made from."""
+
+_RANK = "LOCAL_RANK"
+"""Variable of the environment that torchrun sets."""
+
+_MAY_GROW = ("optimizer.steps", "optimizer.epochs")
+_MAY_DIFFER = ("output", "checkpoints.", "logging.", "data.workers")
+"""What changes no weight."""
+
+_OF_TRAINING = ("optimizer.", "scheduler.", "scaler.", "rng_state", "trainer_state.", RUN_FILE)
+"""Beginnings of the names of files in a checkpoint that the finished model does without."""
+
+
+def train(config: TrainConfig) -> Path:
+    """Train until the last step, from the newest checkpoint in `config.output` if there is one.
+
+    Returns:
+        The folder of the finished model.
+
+    Raises:
+        SpatialError: BAD_INPUT when the folder belongs to a run with another configuration or is
+            in use, data or start cannot be used, or the disk is full; MODEL_ERROR when loss or
+            gradients are no numbers. Checkpoints stay.
+        OSError: when a checkpoint or backbone to start from is not there.
+    """
+    disable_progress_bar()
+    arguments = training_arguments(config)
+    output = Path(config.output)
+    store = CheckpointStore(output, config.checkpoints.keep)
+    is_main = arguments.process_index == 0
+    with storage_errors(store), _locked(output, is_main):
+        if is_main:
+            check_same_run(config)
+            store.remove_unfinished()
+            write_config(config, output / CONFIG_FILE)
+        with arguments.main_process_first():
+            newest = store.newest()
+        _train_from(config, arguments, store, newest)
+        last = store.newest()
+        if is_main and last:
+            _publish(last, output / MODEL_FOLDER)
+        with arguments.main_process_first():
+            return output / MODEL_FOLDER
+
+
+def training_arguments(config: TrainConfig) -> TrainingArguments:
+    """What transformers is told of a run; the rest is done by `RunTrainer`.
+
+    Raises:
+        SpatialError: BAD_INPUT when the rows of a batch cannot be shared out over the processes.
+    """
+    has_cuda, is_distributed = torch.cuda.is_available(), _RANK in os.environ
+    if config.fsdp and not (has_cuda and is_distributed):
+        raise _bad("fsdp needs CUDA and processes that torchrun started; set fsdp to false")
+    optimizer = config.optimizer
+    arguments = TrainingArguments(
+        output_dir=config.output,
+        per_device_train_batch_size=optimizer.micro_rows,
+        max_steps=max(optimizer.steps, 1),
+        max_grad_norm=optimizer.gradient_norm,
+        lr_scheduler_type="cosine_with_min_lr",
+        lr_scheduler_kwargs={"min_lr_rate": optimizer.final_rate_share},
+        bf16=config.precision == "bfloat16",
+        fp16=config.precision == "float16",
+        fsdp=config.fsdp or None,  # type: ignore[arg-type]
+        use_cpu=not has_cuda,
+        ddp_backend=("nccl" if has_cuda else "gloo") if is_distributed else None,
+        # Rows without pictures or regions leave parts of the model out.
+        ddp_find_unused_parameters=True,
+        seed=config.seed,
+        ignore_data_skip=True,
+        remove_unused_columns=False,
+        use_cache=True,
+        eval_strategy="no",
+        save_strategy="no",
+        logging_strategy="no",
+        logging_nan_inf_filter=False,
+        disable_tqdm=True,
+        report_to=_reports(config),
+    )
+    # One process for each device; without torchrun only the first is used.
+    arguments._n_gpu = min(arguments.n_gpu, 1)
+    rows, world_size = optimizer.batch_rows, arguments.world_size
+    if rows % (optimizer.micro_rows * world_size):
+        raise _bad(
+            f"optimizer.batch_rows must be a multiple of optimizer.micro_rows = "
+            f"{optimizer.micro_rows} times the number of processes = {world_size}, got {rows}"
+        )
+    arguments.gradient_accumulation_steps = rows // (optimizer.micro_rows * world_size)
+    return arguments
+
+
+def check_same_run(config: TrainConfig) -> None:
+    """Refuse a folder that belongs to another run.
+
+    Raises:
+        SpatialError: BAD_INPUT that names what differs.
+    """
+    path = Path(config.output) / CONFIG_FILE
+    if not path.exists():
+        return
+    before, now = (dict(_flat(to_entries(item))) for item in (read_config(path), config))
+    differing = [
+        f"{name}: {before.get(name)!r} before, {now.get(name)!r} now"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+        and not name.startswith(_MAY_DIFFER)
+        and not (name in _MAY_GROW and now[name] > before[name])
+    ]
+    if differing:
+        raise file_error(
+            path.parent,
+            "belongs to a run with another configuration; choose another output, or set back "
+            + "; ".join(differing),
+        )
+
+
+def _train_from(
+    config: TrainConfig,
+    arguments: TrainingArguments,
+    store: CheckpointStore,
+    newest: Checkpoint | None,
+) -> None:
+    """The steps that are missing, if any."""
+    facts: dict[str, Any] = newest.facts() if newest else {}
+    step = facts.get("step", 0)
+    model, processor = _model_of(config, newest)
+    set_trainable(model, config.trainable)
+    if arguments.device.type == "cpu" and config.precision == "bfloat16":
+        # The gradient of fused attention is several times slower there than plain products.
+        model.set_attn_implementation("eager")
+    if config.gradient_checkpointing:
+        _checkpoint_activations(model)
+    stream = TrainingStream(
+        config,
+        processor,
+        arguments.process_index,
+        arguments.world_size,
+        facts.get("data"),
+        counts_from=step * config.optimizer.batch_rows // config.optimizer.micro_rows,
+    )
+    if not config.optimizer.steps and "rows_of_epoch" not in facts:
+        facts["rows_of_epoch"] = stream.rows_of_epoch()
+    arguments.max_steps = _total_steps(config, facts)
+    arguments.warmup_steps = math.ceil(config.optimizer.warmup_share * arguments.max_steps)
+    if step >= arguments.max_steps:
+        logger.info("%s: all %d steps are done", config.output, step)
+        return
+    if newest:
+        logger.info("%s: going on after step %d", config.output, step)
+    set_seed(config.seed)
+    trainer = RunTrainer(config, arguments, model, processor, stream, store, facts)
+    try:
+        trainer.train(resume_from_checkpoint=str(newest.folder) if newest else None)
+    finally:
+        trainer.close()
+
+
+def _model_of(
+    config: TrainConfig, newest: Checkpoint | None
+) -> tuple[SmolRGPTForConditionalGeneration, SmolRGPTProcessor]:
+    start = StartConfig(checkpoint=str(newest.folder)) if newest else config.start
+    return make_start(start, config.seed, lambda: _texts(config))
+
+
+def _checkpoint_activations(model: SmolRGPTForConditionalGeneration) -> None:
+    """Compute activations twice; the method has had two names."""
+    enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
+    enable({"use_reentrant": False})
+
+
+def _total_steps(config: TrainConfig, facts: Mapping[str, Any]) -> int:
+    optimizer = config.optimizer
+    if optimizer.steps:
+        return optimizer.steps
+    return max(math.ceil(optimizer.epochs * facts["rows_of_epoch"] / optimizer.batch_rows), 1)
+
+
+def _texts(config: TrainConfig) -> Iterator[str]:
+    """Texts of the training data in both styles, as a tokenizer is made from."""
+    for source in config.data.sources:
+        samples = SampleIterator(open_source(source, config.data), Order(config.seed))
+        for _ in range(TOKENIZER_SAMPLES):
+            try:
+                sample = next(samples)
+            except StopIteration:
+                break
+            except SpatialError as error:
+                logger.debug("no texts for the tokenizer: %s", error)
+                continue
+            for conversation in sample.conversations:
+                yield from _texts_of(conversation)
+
+
+def _texts_of(conversation: Conversation) -> Iterator[str]:
+    for turn in conversation.turns:
+        yield f"user\n{turn.text}" if turn.speaker == HUMAN else f"assistant\n{turn.text}"
+        if turn.speaker == HUMAN:
+            yield f"user\n{EngineConfig().short.write(turn.text)}"
+    yield f"assistant\n{conversation.normalized_answer}"
+
+
+def _publish(checkpoint: Checkpoint, folder: Path) -> None:
+    """The model of a checkpoint as a folder of its own, in place of an earlier one."""
+    earlier = folder.with_name(f".{folder.name}.earlier")
+    shutil.rmtree(earlier, ignore_errors=True)
+    staged = folder.with_name(f".{folder.name}.new")
+    shutil.rmtree(staged, ignore_errors=True)
+    with new_folder(staged) as new:
+        for path in checkpoint.folder.iterdir():
+            if not path.name.startswith(_OF_TRAINING):
+                shutil.copy2(path, new)
+        flush_to_disk(new)
+    if folder.exists():
+        folder.rename(earlier)
+    staged.rename(folder)
+    shutil.rmtree(earlier, ignore_errors=True)
+
+
+def _reports(config: TrainConfig) -> list[str]:
+    """Where transformers sends values by itself; wandb takes its project from the environment.
+
+    Raises:
+        SpatialError: BAD_INPUT when Weights & Biases is asked for and not installed.
+    """
+    if not config.logging.wandb_project:
+        return []
+    if not find_spec("wandb"):
+        raise _bad(
+            "logging.wandb_project is set, but Weights & Biases is not installed; install it with: "
+            "pip install wandb, or set it to nothing"
+        )
+    os.environ["WANDB_PROJECT"] = config.logging.wandb_project
+    return ["wandb"]
+
+
+@contextmanager
+def _locked(output: Path, is_main: bool) -> Iterator[None]:
+    """Keep a second run out of the folder.
+
+    Raises:
+        SpatialError: BAD_INPUT when there is one.
+    """
+    if not is_main:
+        yield
+        return
+    output.mkdir(parents=True, exist_ok=True)
+    with (output / LOCK_FILE).open("w") as file:
+        try:
+            # Not `flock`: workers that outlive a killed run for a moment would hold it.
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise file_error(output, "another process trains in this folder") from error
+        yield
+
+
+def _flat(entries: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Values of nested mappings and lists, with names such as "data.sources.0.root"."""
+    if isinstance(entries, Mapping):
+        pairs: Any = entries.items()
+    elif isinstance(entries, list | tuple):
+        pairs = enumerate(entries)
+    else:
+        yield name, entries
+        return
+    for key, value in pairs:
+        yield from _flat(value, f"{name}.{key}" if name else str(key))
+
+
+def _bad(message: str) -> SpatialError:
+    return SpatialError(Status.BAD_INPUT, message)

@@ -1,0 +1,189 @@
+"""Model and processor before the first step: from a checkpoint, from backbones, or from nothing.
+
+Backbones are loaded as a whole or not at all, as checkpoints are. Knows nothing of training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import torch
+from huggingface_hub.errors import StrictDataclassError
+from torch import nn
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    PreTrainedConfig,
+    PreTrainedModel,
+    set_seed,
+)
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.model import (
+    SmolRGPTConfig,
+    SmolRGPTForConditionalGeneration,
+    SmolRGPTProcessor,
+)
+from smolrgpt_core.training.config import StartConfig
+from smolrgpt_core.training.tokenizer import PLACEHOLDERS, train_tokenizer
+
+_FIELDS = SmolRGPTConfig.__annotations__.keys() - {"model_type", "sub_configs"}
+_NESTED = ("vision_config", "text_config")
+_POOLING_HEAD = "head."
+"""Beginning of the names of weights that summarise an image in one vector."""
+
+Start = tuple[SmolRGPTForConditionalGeneration, SmolRGPTProcessor]
+
+
+def make_start(start: StartConfig, seed: int, texts: Callable[[], Iterable[str]]) -> Start:
+    """Model (float32, on the CPU) and processor.
+
+    Args:
+        start: which.
+        seed: of new weights; PyTorch's, NumPy's and Python's generators are set to it.
+        texts: what a tokenizer is made from, where one is.
+
+    Raises:
+        SpatialError: BAD_INPUT when there is no such checkpoint or backbone, when its weights do
+            not fit, and for an override that is unknown or cannot work.
+    """
+    set_seed(seed)
+    try:
+        _check_overrides(start.overrides)
+        if start.checkpoint:
+            return _from_checkpoint(start)
+        if start.vision_backbone:
+            return _from_backbones(start)
+        return _from_nothing(start, texts())
+    except (OSError, StrictDataclassError, TypeError, ValueError) as error:
+        raise SpatialError(Status.BAD_INPUT, f"start: {error}") from error
+
+
+def _check_overrides(overrides: Mapping[str, Any]) -> None:
+    """Refuse what no field has, which transformers would store and nobody would read."""
+    unknown = sorted(set(overrides) - _FIELDS)
+    if unknown:
+        raise ValueError(
+            f"overrides has no field {', '.join(unknown)}; known are {', '.join(sorted(_FIELDS))}"
+        )
+
+
+def _from_checkpoint(start: StartConfig) -> Start:
+    config = SmolRGPTConfig.from_pretrained(start.checkpoint)
+    if start.overrides:
+        config = SmolRGPTConfig.from_dict(_merged(config.to_dict(), start.overrides))
+    model = SmolRGPTForConditionalGeneration.from_pretrained(
+        start.checkpoint, config=config, dtype=torch.float32
+    )
+    tokenizer = SmolRGPTProcessor.from_pretrained(start.checkpoint).tokenizer
+    return model, SmolRGPTProcessor(tokenizer, model.config)
+
+
+def _from_nothing(start: StartConfig, texts: Iterable[str]) -> Start:
+    tokenizer = train_tokenizer(texts, start.vocabulary_size)
+    of_tokenizer = {
+        "vocab_size": len(tokenizer) + PLACEHOLDERS,
+        "bos_token_id": tokenizer.bos_token_id,
+        "eos_token_id": tokenizer.eos_token_id,
+        "pad_token_id": tokenizer.pad_token_id,
+    }
+    overrides = _merged(start.overrides, {"text_config": of_tokenizer})
+    config = SmolRGPTConfig.preset(start.preset, **overrides)
+    return _with_processor(SmolRGPTForConditionalGeneration(config), tokenizer)
+
+
+def _from_backbones(start: StartConfig) -> Start:
+    text = AutoConfig.from_pretrained(start.language_backbone)
+    tokenizer = AutoTokenizer.from_pretrained(start.language_backbone)
+    # The placeholders stand behind every token and every row that the backbone has.
+    first = max(text.vocab_size, len(tokenizer))
+    tokenizer.add_tokens([f"<|unused_{id}|>" for id in range(len(tokenizer), first)])
+    text.vocab_size = first + PLACEHOLDERS
+    values = {
+        "vision_config": _vision_config(start.vision_backbone).to_dict(),
+        "text_config": text.to_dict(),
+        "tie_word_embeddings": text.tie_word_embeddings,
+    }
+    config = SmolRGPTConfig(**_merged(values, start.overrides))
+    model = SmolRGPTForConditionalGeneration(config)
+    _load_vision(model.model.vision_model, start.vision_backbone)
+    _load_language(model, start.language_backbone)
+    return _with_processor(model, tokenizer)
+
+
+def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Values with changes; of the configurations of encoder and language model single values."""
+    merged = {**values, **changes}
+    for name in _NESTED:
+        if isinstance(values.get(name), Mapping) and isinstance(changes.get(name), Mapping):
+            merged[name] = {**values[name], **changes[name]}
+    return merged
+
+
+def _vision_config(backbone: str) -> PreTrainedConfig:
+    """Of the encoder alone, where the backbone also has a text encoder; without pooling head."""
+    config = AutoConfig.from_pretrained(backbone)
+    vision = getattr(config, "vision_config", config)
+    if hasattr(vision, "vision_use_head"):
+        vision.vision_use_head = False
+    return vision
+
+
+def _load_vision(encoder: nn.Module, backbone: str) -> None:
+    loaded = _load_backbone(AutoModel, backbone)
+    weights = getattr(loaded, "vision_model", loaded).state_dict()
+    wanted = encoder.state_dict()
+    encoder.load_state_dict(
+        {
+            name: weight
+            for name, weight in weights.items()
+            if name in wanted or not name.startswith(_POOLING_HEAD)
+        }
+    )
+
+
+def _load_language(model: SmolRGPTForConditionalGeneration, backbone: str) -> None:
+    """Weights of the language model and its head; rows of new tokens stay random."""
+    language = model.model.language_model
+    embedding = language.get_input_embeddings()
+    (name,) = (name for name, part in language.named_modules() if part is embedding)
+    if model.config.tie_word_embeddings:
+        weights = _load_backbone(AutoModel, backbone).state_dict()
+    else:
+        loaded = _load_backbone(AutoModelForCausalLM, backbone)
+        head = loaded.get_output_embeddings().weight
+        model.lm_head.load_state_dict({"weight": _with_new_rows(head, model.lm_head.weight)})
+        weights = loaded.base_model.state_dict()
+    key = f"{name}.weight"
+    weights[key] = _with_new_rows(weights[key], embedding.weight)
+    language.load_state_dict(weights)
+    model.tie_weights()
+
+
+def _with_new_rows(known: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Rows of known tokens, then those of new ones."""
+    return torch.cat([known, rows[len(known) :]]).detach()
+
+
+def _load_backbone(kind: Any, backbone: str) -> PreTrainedModel:
+    """A model of transformers, whose loading would replace missing weights by random ones.
+
+    Raises:
+        ValueError: when weights are missing or of another shape.
+    """
+    loaded, info = kind.from_pretrained(backbone, dtype=torch.float32, output_loading_info=True)
+    problems = [str(key) for key in (*info["missing_keys"], *info["mismatched_keys"])]
+    if problems:
+        raise ValueError(f"{backbone} lacks the weights {', '.join(sorted(problems))}")
+    return loaded
+
+
+def _with_processor(model: SmolRGPTForConditionalGeneration, tokenizer: Any) -> Start:
+    """Generation ends at the token that ends a turn in chat tokenizers."""
+    processor = SmolRGPTProcessor(tokenizer, model.config)
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model, processor

@@ -1,0 +1,142 @@
+"""What one optimiser step saw, over all its batches and all processes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from smolrgpt_core.training.losses import LossSums
+from smolrgpt_core.training.stream import LOSS_CATEGORIES, GroupFacts
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """Sums over the global batch of a step.
+
+    Attributes:
+        loss: mean over its answer tokens.
+        gradient_norm: before clipping.
+        sums: of losses, by category.
+        answer_tokens: by category.
+        rows, questions, tokens: of the batch, without padding.
+    """
+
+    loss: float
+    gradient_norm: float
+    sums: Mapping[str, float]
+    answer_tokens: Mapping[str, int]
+    rows: int
+    questions: int
+    tokens: int
+
+    def is_finite(self, checks_norm: bool) -> bool:
+        """Whether loss and, if asked for, gradient norm are numbers."""
+        return math.isfinite(self.loss) and (not checks_norm or math.isfinite(self.gradient_norm))
+
+    def record(self) -> dict[str, Any]:
+        """The line of the loss log."""
+        return {
+            "loss": self.loss,
+            "gradient_norm": self.gradient_norm,
+            "answer_tokens": sum(self.answer_tokens.values()),
+            "by_category": {name: self.sums[name] / self.answer_tokens[name] for name in self.sums},
+        }
+
+
+class StepSums:
+    """Adds up the batches of one process in one step."""
+
+    def __init__(self, device: torch.device) -> None:
+        """Begin at zero."""
+        self._losses = LossSums(device)
+        self._batches: list[tuple[GroupFacts, torch.Tensor]] = []
+        self._counts = [0, 0, 0]
+
+    def add(self, facts: GroupFacts, token_losses: torch.Tensor, categories: torch.Tensor) -> None:
+        """Add the answer tokens (N,) of a batch."""
+        self._losses.add(token_losses, categories)
+        self._batches.append((facts, token_losses.sum()))
+        for place, count in enumerate((facts.rows, facts.questions, facts.tokens)):
+            self._counts[place] += count
+
+    def batches(self) -> list[dict[str, Any]]:
+        """The conversations of each batch, and whether its loss is a number."""
+        return [
+            {
+                "group": facts.number,
+                "is_finite": bool(torch.isfinite(loss)),
+                "ids": list(facts.ids),
+            }
+            for facts, loss in self._batches
+        ]
+
+    def result(self, add_up: Callable[[torch.Tensor], torch.Tensor], norm: Any) -> StepResult:
+        """The sums of all processes; every process must call this.
+
+        Args:
+            add_up: adds a tensor up over the processes.
+            norm: of the gradients, a number or a tensor with one.
+        """
+        own = self._losses.values.flatten()
+        counts = torch.tensor(self._counts, dtype=own.dtype, device=own.device)
+        values = add_up(torch.cat([own, counts]))
+        numbers = torch.cat([values, torch.as_tensor(norm).to(values)[None]]).tolist()
+        kinds = len(LOSS_CATEGORIES)
+        sums, tokens = numbers[:kinds], numbers[kinds : 2 * kinds]
+        *counted, gradient_norm = (numbers[place] for place in range(2 * kinds, len(numbers)))
+        present = [place for place in range(kinds) if tokens[place]]
+        return StepResult(
+            sum(sums) / sum(tokens),
+            gradient_norm,
+            {LOSS_CATEGORIES[place]: sums[place] for place in present},
+            {LOSS_CATEGORIES[place]: int(tokens[place]) for place in present},
+            *(int(count) for count in counted),
+        )
+
+
+class Throughput:
+    """Means and rates since the last report."""
+
+    def __init__(self) -> None:
+        """Begin now."""
+        self._begin()
+
+    def waited(self, seconds: float) -> None:
+        """Add time in which there was no batch."""
+        self._waited += seconds
+
+    def add(self, result: StepResult) -> None:
+        """Add a step."""
+        self._results.append(result)
+
+    def take(self) -> dict[str, float]:
+        """The report; counting begins again. Rates are of all processes together."""
+        seconds = max(time.perf_counter() - self._began, 1e-9)
+        sums: dict[str, float] = defaultdict(float)
+        tokens: dict[str, int] = defaultdict(int)
+        for result in self._results:
+            for name in result.sums:
+                sums[name] += result.sums[name]
+                tokens[name] += result.answer_tokens[name]
+        report = {
+            "loss": sum(sums.values()) / sum(tokens.values()),
+            **{f"loss_{name}": sums[name] / tokens[name] for name in sums},
+            "gradient_norm": self._results[-1].gradient_norm,
+            "rows_per_second": sum(result.rows for result in self._results) / seconds,
+            "questions_per_second": sum(result.questions for result in self._results) / seconds,
+            "tokens_per_second": sum(result.tokens for result in self._results) / seconds,
+            "data_loading_share": self._waited / seconds,
+        }
+        self._begin()
+        return report
+
+    def _begin(self) -> None:
+        self._began = time.perf_counter()
+        self._waited = 0.0
+        self._results: list[StepResult] = []

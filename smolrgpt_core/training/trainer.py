@@ -1,0 +1,242 @@
+"""transformers' Trainer with what a run here needs beside it.
+
+Its loop, accelerate, DDP and FSDP, mixed precision and the reporting to TensorBoard are used as
+they are. Batches, the count of the loss, checkpoints, validation and the log of losses are this
+module's; nothing happens at the end of an epoch, since a run is counted in steps.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader
+from transformers import PrinterCallback, Trainer, TrainingArguments
+from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.files import write_file
+from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
+from smolrgpt_core.training.checkpoints import CheckpointStore, storage_errors
+from smolrgpt_core.training.config import TrainConfig
+from smolrgpt_core.training.loss_log import LossLog
+from smolrgpt_core.training.losses import answer_losses
+from smolrgpt_core.training.optimizer import make_optimizer
+from smolrgpt_core.training.parts import parameter_groups
+from smolrgpt_core.training.progress import ProgressBar, add_tensorboard
+from smolrgpt_core.training.step import StepResult, StepSums, Throughput
+from smolrgpt_core.training.stream import BrokenSamples, GroupFacts, State, TrainingStream
+from smolrgpt_core.training.validation import Validation
+
+logger = logging.getLogger(__name__)
+
+EXAMPLES_FILE = "examples.jsonl"
+
+
+class RunTrainer(Trainer):
+    """Trains one run, from a step on."""
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        arguments: TrainingArguments,
+        model: SmolRGPTForConditionalGeneration,
+        processor: SmolRGPTProcessor,
+        stream: TrainingStream,
+        store: CheckpointStore,
+        resumed: Mapping[str, Any],
+    ) -> None:
+        """Prepare; nothing is computed.
+
+        Args:
+            config: of the run.
+            arguments: of `training_arguments`.
+            model: with the parts to train set.
+            processor: saved with every checkpoint.
+            stream: batches of this process.
+            store: of the run's checkpoints.
+            resumed: what was saved with the checkpoint to go on from; empty at the start.
+        """
+        super().__init__(model=model, args=arguments, train_dataset=stream)
+        self.remove_callback(PrinterCallback)
+        self._config = config
+        self._output = Path(config.output)
+        step = resumed.get("step", 0)
+        self._bar = ProgressBar()
+        if self.is_world_process_zero():
+            self.add_callback(self._bar)
+            if config.logging.tensorboard:
+                add_tensorboard(self, self._output, step)
+        self._processor = processor
+        self._stream = stream
+        self._store = store
+        self._facts = dict(resumed)
+        self._broken = BrokenSamples(config.data.broken_share, resumed.get("broken"))
+        self._losses = LossLog(self._output, step) if self.is_world_process_zero() else None
+        source = config.validation.source
+        self._validation = Validation(config, source, processor) if source else None
+        self._validation_loss: float | None = None
+        self._sums = StepSums(self.args.device)
+        self._result: StepResult | None = None
+        self._throughput = Throughput()
+
+    def close(self) -> None:
+        """Give back terminal and files, however the run ended."""
+        self._bar.close()
+        if self._losses is not None:
+            self._losses.close()
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Batches of this process."""
+        return self._stream.loader()
+
+    def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
+        """The optimiser of the parts to train, each with its rate."""
+        optimizer = self._config.optimizer
+        groups = parameter_groups(
+            self.accelerator.unwrap_model(self.model),
+            self._config.trainable,
+            optimizer.weight_decay,
+        )
+        self.optimizer = make_optimizer(groups, optimizer)
+        return self.optimizer
+
+    def get_batch_samples(
+        self, epoch_iterator: Iterator, num_batches: int, device: torch.device
+    ) -> tuple[list, torch.Tensor | int | None]:
+        """The batches of one optimiser step, and the answer tokens of all processes in it.
+
+        Raises:
+            SpatialError: BAD_INPUT when the data cannot be read, or too much of it is broken.
+        """
+        began = time.perf_counter()
+        batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        self._throughput.waited(time.perf_counter() - began)
+        for batch in batches:
+            if "error" in batch:
+                raise batch["error"]
+            facts: GroupFacts = batch["facts"]
+            self._broken.add(facts)
+            self._facts["data"] = facts.state
+        self._sums = StepSums(device)
+        return batches, items
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: torch.Tensor | int | None = None,
+    ) -> torch.Tensor:
+        """The batch's share of the step's loss: its sum over answer tokens, by those of all."""
+        facts: GroupFacts = inputs["facts"]
+        batch = {name: value for name, value in inputs.items() if name != "facts"}
+        loss, token_losses = answer_losses(model, batch, num_items_in_batch)
+        self._sums.add(facts, token_losses, batch["answer_categories"])
+        # Gradients are averaged over the processes, where their sum is wanted.
+        return loss * self.accelerator.num_processes
+
+    def _clip_grad_norm(self, model: nn.Module) -> Any:
+        """Clip, and stop before the optimiser learns from numbers that are none."""
+        norm = super()._clip_grad_norm(model)
+        self._result = self._sums.result(partial(self.accelerator.reduce, reduction="sum"), norm)
+        # With float16, gradients that overflow are left out by the scaler.
+        checks_norm = self._config.precision != "float16"
+        if not self._result.is_finite(checks_norm):
+            self._stop_for_numbers(self._result)
+        return norm
+
+    def _stop_for_numbers(self, result: StepResult) -> None:
+        step = self.state.global_step + 1
+        path = self._output / f"not-finite-step-{step}-process-{self.args.process_index}.json"
+        batches = self._sums.batches()
+        content = {"step": step, **asdict(result), "batches": batches}
+        write_file(path, json.dumps(content, indent=1).encode())
+        culprits = [batch for batch in batches if not batch["is_finite"]] or batches
+        ids = [id for batch in culprits for id in batch["ids"]]
+        shown = ", ".join(ids[:8]) + (", ..." if len(ids) > 8 else "")
+        raise SpatialError(
+            Status.MODEL_ERROR,
+            f"step {step}: loss {result.loss}, gradient norm {result.gradient_norm}; nothing was "
+            f"learned from it. The batch has the conversations {shown}; all of them are in {path}. "
+            "Check these samples; or lower the learning rates, or use another precision",
+        )
+
+    def _maybe_log_save_evaluate(
+        self,
+        tr_loss: torch.Tensor,
+        grad_norm: torch.Tensor | float | None,
+        model: nn.Module,
+        *unused: Any,
+        **options: Any,
+    ) -> None:
+        """What is due after a step. Called once more at the end, with nothing to do."""
+        result, self._result = self._result, None
+        if result is None:
+            return
+        step, config = self.state.global_step, self._config
+        is_last = step >= self.state.max_steps
+        self._throughput.add(result)
+        if self._losses is not None:
+            self._losses.append(step, result.record())
+        if is_last or step % config.logging.every_steps == 0:
+            self.log({**self._throughput.take(), "learning_rate": self._get_learning_rate()})
+        if self._validation and (is_last or step % config.validation.every_steps == 0):
+            self._validate(model, self._validation)
+        if is_last or step % config.checkpoints.every_steps == 0:
+            self._save_checkpoint(model, None)
+        self._validation_loss = None
+
+    def _validate(self, model: nn.Module, validation: Validation) -> None:
+        sums = validation.losses(model, self.args.device)
+        self._validation_loss = sums.mean
+        by_category = {f"eval_loss_{name}": loss for name, loss in sums.by_category().items()}
+        self.log({"eval_loss": sums.mean, **by_category})
+        # Sharded weights cannot generate on one process alone.
+        if not self.is_fsdp_enabled and self.is_world_process_zero():
+            step = self.state.global_step
+            answers = validation.answers(self.accelerator.unwrap_model(model), self.args.device)
+            with (self._output / EXAMPLES_FILE).open("a") as file:
+                for item in answers:
+                    file.write(json.dumps({"step": step, **asdict(item)}) + "\n")
+                    logger.info(
+                        "%s  expected: %s  answered: %s", item.question, item.expected, item.answer
+                    )
+        self._throughput = Throughput()
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """Write everything that going on needs, whole or not at all."""
+        step = self.state.global_step
+        with storage_errors(self._store):
+            folder = self._store.begin(step)
+            self.accelerator.wait_for_everyone()
+            self.save_model(str(folder), _internal_call=True)
+            self._save_optimizer_and_scheduler(str(folder))
+            self._save_scaler(str(folder))
+            self._save_rng_state(str(folder))
+            if self._losses is not None:
+                self._processor.save_pretrained(folder)
+                self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
+                (folder / TRAINING_ARGS_NAME).unlink(missing_ok=True)
+                self._losses.flush_to_disk()
+            self.accelerator.wait_for_everyone()
+            if self._losses is not None:
+                self._store.commit(step, self._saved_facts(step))
+        self.accelerator.wait_for_everyone()
+        logger.info("step %d: checkpoint written", step)
+
+    def _saved_facts(self, step: int) -> State:
+        return {
+            **self._facts,
+            "step": step,
+            "broken": self._broken.state,
+            "validation_loss": self._validation_loss,
+        }

@@ -1,0 +1,174 @@
+"""A tiny data set in the layout of the warehouse, and tiny runs on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, Turn, WarehouseRecord
+from smolrgpt_core.files import write_image
+from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.regions import encode_rle
+from smolrgpt_core.training.config import (
+    CheckpointConfig,
+    DataConfig,
+    LoggingConfig,
+    OptimizerConfig,
+    SourceConfig,
+    StartConfig,
+    TrainConfig,
+)
+from smolrgpt_core.training.start import make_start
+
+WIDTH, HEIGHT = 48, 32
+CAMERA = CameraRecord(CameraIntrinsics(WIDTH, HEIGHT, 40.0, 40.0, 23.5, 15.5), 0.001)
+TINY = {
+    "vision_config": {
+        "image_size": 32,
+        "patch_size": 8,
+        "hidden_size": 16,
+        "intermediate_size": 32,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+    },
+    "text_config": {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 512,
+    },
+    "metric_width": 32,
+    "metric_heads": 2,
+    "metric_layers": 1,
+    "samples_per_region": 16,
+}
+PARTS = {
+    "image": ("rgb_connector", "depth_connector", "rgb_refiner", "depth_refiner"),
+    "metric": ("rgb_connector", "rgb_refiner", "metric_branch"),
+}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Threads cost more than these small tensors take."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def _records(image: str, prefix: str, left_is_near: bool) -> list[WarehouseRecord]:
+    """One question of every category; answers that the image decides."""
+
+    def box(x: int) -> dict[str, Any]:
+        mask = np.zeros((HEIGHT, WIDTH), dtype=bool)
+        mask[10:20, x : x + 10] = True
+        return encode_rle(mask)
+
+    left, right = box(4), box(30)
+    nearest, metres = ("0", "1.50") if left_is_near else ("1", "4.25")
+    questions = (
+        ("left_right", "Is <mask> left or right of <mask>?", "left", (left, right),
+         "[Region 0] is on the left of [Region 1]."),
+        ("distance", "How far is <mask> from <mask>?", metres, (right, left),
+         f"[Region 0] is {metres} meters from [Region 1]."),
+        ("count", "How many boxes are in <mask>?", nearest, (right,),
+         f"There are {nearest} boxes in [Region 0]."),
+        ("mcq", "Which of <mask> <mask> is nearest to me?", nearest, (left, right),
+         f"[Region {nearest}] is the nearest."),
+    )  # fmt: skip
+    return [
+        WarehouseRecord(
+            f"{prefix}-{kind}",
+            image,
+            (Turn("human", f"<image>\n{question}"), Turn("gpt", sentence)),
+            masks,
+            kind,
+            value,
+            sentence,
+        )
+        for kind, question, value, masks, sentence in questions
+    ]
+
+
+@pytest.fixture(scope="session")
+def write_split() -> Callable[..., SplitFolder]:
+    """write_split(root, split, images): a folder with that many images, four questions each."""
+
+    def write(root: Path, split: str, images: int) -> SplitFolder:
+        folder, records = SplitFolder(root, split), []
+        names = [f"{index:06}_00.png" for index in range(images)]
+        for index, name in enumerate(names):
+            noise = np.random.default_rng([index, len(split)])
+            rgb = noise.integers(0, 255, (HEIGHT, WIDTH, 3), dtype=np.uint8)
+            depth = noise.integers(2000, 9000, (HEIGHT, WIDTH), dtype=np.uint16)
+            near = slice(0, WIDTH // 2) if index % 2 else slice(WIDTH // 2, WIDTH)
+            rgb[:, near] //= 4
+            depth[:, near] = 1000
+            write_image(folder.image_path(name), rgb)
+            write_image(folder.depth_path(name), depth)
+            records += _records(name, f"{split}-{index}", bool(index % 2))
+        folder.write_records(records)
+        folder.write_cameras(dict.fromkeys(names, CAMERA))
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def warehouse(tmp_path_factory, write_split) -> Path:
+    """Twelve images to train on and two to validate. Not to be changed."""
+    root = tmp_path_factory.mktemp("data") / "warehouse"
+    write_split(root, "train", 12)
+    write_split(root, "val", 2)
+    return root
+
+
+@pytest.fixture
+def run_config(warehouse, tmp_path) -> Callable[..., TrainConfig]:
+    """run_config(branch, **fields): a run of a few seconds."""
+
+    def make(branch: str = "image", **changes: Any) -> TrainConfig:
+        config = TrainConfig(
+            output=str(tmp_path / "output"),
+            start=StartConfig(
+                preset="smolrgpt-nano",
+                vocabulary_size=380,
+                overrides={**TINY, "depth_branch": branch},
+            ),
+            trainable=dict.fromkeys((*PARTS[branch], "language_model"), 3e-3),
+            data=DataConfig(
+                sources=(SourceConfig("warehouse", str(warehouse)),),
+                questions_per_row=3,
+                row_tokens=400,
+                styles={"short": 0.5, "sentence": 0.5},
+                workers=0,
+            ),
+            optimizer=OptimizerConfig(batch_rows=4, micro_rows=2, steps=20),
+            checkpoints=CheckpointConfig(every_steps=4, keep=2),
+            logging=LoggingConfig(every_steps=5, tensorboard=False),
+            seed=3,
+        )
+        return replace(config, **changes)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def processor():
+    """Of a tiny model with the released depth branch."""
+    texts = [f"user\n{record.question}" for record in _records("a.png", "a", True)]
+    start = StartConfig(
+        preset="smolrgpt-nano", vocabulary_size=380, overrides=TINY | {"depth_branch": "image"}
+    )
+    return make_start(start, 0, lambda: texts)[1]
