@@ -214,14 +214,14 @@ def test_words_that_only_a_model_can_read_reach_a_model_only(data_set: Path) -> 
     strange = replace(record, conversations=(Turn("human", f"<image>\n{text}"),))
     camera = folder.read_cameras()[record.image]
     job, reader = ImageJob(folder, [strange], camera, None), Reader()
-    (prediction,) = job.answers(reader, reads_text=True)
+    (prediction,) = job.answers(reader, AnswererChoice("model"))
     assert prediction.answer == "left"
     assert [question.text for question in reader.asked] == [text]
     assert reader.asked[0].category is Category.LEFT_RIGHT
-    (refused,) = job.answers(GeometricAnswerer(), reads_text=False)
+    (refused,) = job.answers(GeometricAnswerer(), AnswererChoice("geometric"))
     assert refused.status is Status.BAD_QUESTION
     nameless = replace(strange, category="")
-    (unknown,) = ImageJob(folder, [nameless], camera, None).answers(reader, reads_text=True)
+    (unknown,) = ImageJob(folder, [nameless], camera, None).answers(reader, AnswererChoice("model"))
     assert unknown.status is Status.BAD_QUESTION
 
 
