@@ -58,6 +58,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         "metric_layers": 3,
         "metric_heads": 4,
         "answer_style": "short",
+        # Far regions are smaller than a cell of its grid.
+        "mask_pooling": "area",
         # Narrow layers need larger weights for signals of the same size.
         "initializer_range": 0.06,
         "vision_config": {

@@ -23,7 +23,7 @@ from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
 from smolrgpt_core.model.packing import PackedImage
 from smolrgpt_core.model.processing_smolrgpt import Message, SmolRGPTProcessor
 from smolrgpt_core.question.spatial_question import MASK, Category
-from smolrgpt_core.training.config import DataConfig
+from smolrgpt_core.training.config import DataConfig, SourceConfig
 
 _DISTANCE = Category.DISTANCE.name.lower()
 _ROLES = {HUMAN: "user", MODEL: "assistant"}
@@ -89,34 +89,42 @@ class RowCutter:
     """Cuts samples into rows."""
 
     def __init__(
-        self, processor: SmolRGPTProcessor, config: DataConfig, seed: int, pictures: str = "rgbd"
+        self, processor: SmolRGPTProcessor, config: DataConfig, source: SourceConfig, seed: int
     ) -> None:
         """Keep what rows depend on.
 
         Args:
             processor: of the model.
             config: questions per row, tokens per row, styles.
+            source: of the samples.
             seed: of the run.
-            pictures: as in `SourceConfig`.
         """
         self._processor = processor
         self._config = config
         self._seed = seed
-        self._with_image = pictures != "geometry"
+        self._categories = source.categories
+        self._with_image = source.pictures != "geometry"
         self._short = EngineConfig().short
 
     def rows(self, sample: Sample, epoch: int) -> list[Row]:
-        """All rows of a sample in one epoch, each conversation once.
+        """All rows of a sample in one epoch, each conversation that is wanted once.
+
+        None where the sample has no question of the categories of its source.
 
         Raises:
             SpatialError: BAD_INPUT for a conversation without an answer, or one that is longer
                 than a row may be.
         """
         generator = np.random.default_rng([self._seed, epoch, _number_of(sample.id)])
-        styles = self._draw_styles(generator, len(sample.conversations))
+        wanted = [
+            conversation
+            for conversation in sample.conversations
+            if not self._categories or conversation.category in self._categories
+        ]
+        styles = self._draw_styles(generator, len(wanted))
         conversations = [
             _in_style(conversation, style, self._short)
-            for conversation, style in zip(sample.conversations, styles, strict=True)
+            for conversation, style in zip(wanted, styles, strict=True)
         ]
         shuffled = [conversations[i] for i in generator.permutation(len(conversations))]
         return [Row(sample, tuple(part)) for part in self._cut(shuffled)]

@@ -349,7 +349,7 @@ class TrainingStream(IterableDataset):
         return [
             SourceRows(
                 dataset,
-                RowCutter(self._processor, config.data, config.seed, source.pictures),
+                RowCutter(self._processor, config.data, source, config.seed),
                 config.seed + place,
                 states[place] if states else None,
             )

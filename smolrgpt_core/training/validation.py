@@ -52,7 +52,7 @@ class Validation:
         """
         self._processor = processor
         self._pictures = source.pictures
-        cutter = RowCutter(processor, config.data, config.seed, source.pictures)
+        cutter = RowCutter(processor, config.data, source, config.seed)
         reader = SourceRows(open_source(source, config.data), cutter, config.seed)
         report = ReadReport()
         rows = [reader.next_row(report) for _ in range(config.validation.rows)]

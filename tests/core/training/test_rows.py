@@ -25,10 +25,12 @@ def sample(warehouse):
 
 @pytest.fixture
 def cutter(processor, run_config):
-    """cutter(pictures, **fields of DataConfig)."""
+    """cutter(pictures, categories, **fields of DataConfig)."""
 
-    def make(pictures="rgbd", **changes):
-        return RowCutter(processor, replace(run_config().data, **changes), 3, pictures)
+    def make(pictures="rgbd", categories=(), **changes):
+        data = replace(run_config().data, **changes)
+        source = replace(data.sources[0], pictures=pictures, categories=categories)
+        return RowCutter(processor, data, source, 3)
 
     return make
 
@@ -137,3 +139,9 @@ def test_sources_without_pictures_or_without_regions(cutter, sample):
     assert geometry.intrinsics == sample.camera.intrinsics
     with pytest.raises(SpatialError, match="pictures: rgb"):
         row.pack("rgb")
+
+
+def test_a_source_may_have_some_categories_only(cutter, sample):
+    rows = cutter(categories=("count", "mcq")).rows(sample, 0)
+    assert {item.category for row in rows for item in row.conversations} == {"count", "mcq"}
+    assert cutter(categories=("height",)).rows(sample, 0) == []

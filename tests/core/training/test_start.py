@@ -67,7 +67,10 @@ def backbones(tmp_path_factory):
     tokenizer = train_tokenizer(TEXTS, 300)
     for name, is_tied in (("tied", True), ("untied", False)):
         config = LlamaConfig(
-            vocab_size=len(tokenizer) + UNUSED_ROWS, tie_word_embeddings=is_tied, **TEXT
+            vocab_size=len(tokenizer) + UNUSED_ROWS,
+            tie_word_embeddings=is_tied,
+            eos_token_id=tokenizer.eos_token_id + 7,
+            **TEXT,
         )
         LlamaForCausalLM(config).save_pretrained(folder / name)
         tokenizer.save_pretrained(folder / name)
@@ -227,7 +230,7 @@ def test_overrides_of_a_checkpoint_change_no_weight(checkpoint):
 
 @pytest.mark.parametrize(
     "overrides",
-    [{"metric_layers": 3}, {"depth_branch": "image"}, {"text_config": {"hidden_size": 32}}],
+    [{"metric_layers": 7}, {"depth_branch": "image"}, {"text_config": {"hidden_size": 32}}],
 )
 def test_overrides_of_a_checkpoint_that_change_weights_are_refused(checkpoint, overrides):
     start = StartConfig(checkpoint=str(checkpoint), overrides=overrides)

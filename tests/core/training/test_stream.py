@@ -104,6 +104,14 @@ def test_an_epoch_has_every_question_once_and_the_next_another_order(run_config,
     assert first != second
 
 
+def test_a_source_without_a_question_of_its_categories_is_an_error(run_config, processor):
+    config = run_config()
+    source = replace(config.data.sources[0], categories=("height",))
+    nothing = replace(config, data=replace(config.data, sources=(source,)))
+    with pytest.raises(SpatialError, match="no sample that can be used"):
+        _read(TrainingStream(nothing, processor), 1)
+
+
 def test_sources_share_the_groups_by_weight(mixed_config, processor):
     states = [
         group.state["sources"] for group in _read(TrainingStream(mixed_config, processor), 60)

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration
 from smolrgpt_core.training.checkpoints import CheckpointStore
 from smolrgpt_core.training.config import (
+    OPTIMIZERS,
     CheckpointConfig,
     LoggingConfig,
     OptimizerConfig,
@@ -139,6 +141,21 @@ def test_killed_at_any_moment_a_run_gives_the_losses_of_one_that_was_not(run_con
     assert _losses(killed) == _losses(config)
     before, after = (_weights(Path(item.output, "model")) for item in (config, killed))
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_going_on_is_exact_with_either_optimizer(run_config, name):
+    optimizer = OptimizerConfig(name=name, batch_rows=4, micro_rows=2, steps=6)
+    config = run_config(
+        "metric", optimizer=optimizer, checkpoints=CheckpointConfig(every_steps=3, keep=2)
+    )
+    train(config)
+    whole, model = _losses(config), _weights(Path(config.output, "model"))
+    shutil.rmtree(CheckpointStore(Path(config.output), keep=2).newest().folder)
+    train(config)
+    assert _losses(config) == whole
+    again = _weights(Path(config.output, "model"))
+    assert all(torch.equal(model[name], again[name]) for name in model)
 
 
 def test_a_longer_run_goes_on_where_the_shorter_one_ended(run_config):
