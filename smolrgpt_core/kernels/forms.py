@@ -90,7 +90,9 @@ class BitmapMasks:
         """See `MaskForm`."""
         pixels = _pixel_values(self.bitmaps)
         if pixels.dtype != np.bool_:
-            return reference.area_weights(torch.from_numpy(pixels), grid_size).numpy()
+            # NumPy knows no bfloat16, which autocast would make of this.
+            with torch.autocast("cpu", enabled=False):
+                return reference.area_weights(torch.from_numpy(pixels), grid_size).numpy()
         count, height, width = pixels.shape
         flat = np.ascontiguousarray(pixels).reshape(-1)
         edges = _edges(flat)

@@ -35,8 +35,6 @@ def region_weights(
             while `config.empty_masks` is "error".
     """
     grid = config.refined_grid
-    # Masks are counted in float32; the CPU's kernels know no half precision.
-    with torch.autocast("cpu", enabled=False):
-        return kernels.mask_weights(
-            masks, (grid, grid), config.mask_pooling, config.empty_masks, image_sizes=image_sizes
-        )
+    return kernels.mask_weights(
+        masks, (grid, grid), config.mask_pooling, config.empty_masks, image_sizes=image_sizes
+    )
