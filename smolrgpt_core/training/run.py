@@ -77,7 +77,6 @@ def train(config: TrainConfig) -> Path:
         SpatialError: BAD_INPUT when the folder belongs to a run with another configuration or is
             in use, data or start cannot be used, or the disk is full; MODEL_ERROR when loss or
             gradients are no numbers. Checkpoints stay.
-        OSError: when a checkpoint or backbone to start from is not there.
     """
     disable_progress_bar()
     arguments = training_arguments(config)
@@ -86,8 +85,9 @@ def train(config: TrainConfig) -> Path:
     is_main = arguments.process_index == 0
     with storage_errors(store), _locked(output, is_main):
         if is_main:
-            check_same_run(config)
             store.remove_unfinished()
+            if store.newest():
+                check_same_run(config)
             write_config(config, output / CONFIG_FILE)
         with arguments.main_process_first():
             newest = store.newest()
