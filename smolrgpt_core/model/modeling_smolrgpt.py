@@ -296,21 +296,24 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
             if values is None or (modality == DEPTH and not any(counts)):
                 continue
             tokens = self.connect(self.encode_images(values, modality, point_values), modality)
-            if modality == RGB:
-                image_tokens = tokens
+            image_tokens = tokens if modality == RGB else image_tokens
             if any(counts):
                 pooled = self.pool_regions(tokens, weights, modality)
                 features[modality] = pooled[_over_images(indices, regions).to(pooled.device)]
         if any(counts) and pixel_values is None:
-            # Without a picture a region has no looks; its placeholder stays what it is.
-            own = torch.tensor([self.config.mask_rgb_token_id], device=input_ids.device)
-            features[RGB] = self.get_input_embeddings()(own).expand(sum(counts), -1)
+            features[RGB] = self._looks_of_nothing(sum(counts))
         embeds = self.embed(input_ids, image_tokens, features, counts)
         if self.config.depth_branch == "metric" and any(counts):
             return self.relate_regions(
                 embeds, input_ids, question_ids, region_samples or [], indices
             )
         return embeds
+
+    def _looks_of_nothing(self, count: int) -> torch.Tensor:
+        """RGB features (count, D) of regions without a picture: what their placeholder is."""
+        embedding = self.get_input_embeddings()
+        own = torch.tensor([self.config.mask_rgb_token_id], device=self.device)
+        return embedding(own).expand(count, -1)
 
     def relate_regions(
         self,
