@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -72,8 +74,8 @@ def train(config: ConfigFile, changes: Changes = None) -> None:
     except SpatialError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(WRONG_CALL) from error
-    _show_log()
-    _run(wanted)
+    with _shown_log():
+        _run(wanted)
 
 
 def _run(config: TrainConfig) -> None:
@@ -92,7 +94,8 @@ def _run(config: TrainConfig) -> None:
         typer.echo(f"wrote {model}")
 
 
-def _show_log() -> None:
+@contextmanager
+def _shown_log() -> Iterator[None]:
     """Reports of the main process and warnings of all: above the bar, or as lines of a file."""
     console = Console(stderr=True)
     handler: logging.Handler
@@ -104,6 +107,10 @@ def _show_log() -> None:
     logger = logging.getLogger("smolrgpt_core")
     logger.addHandler(handler)
     logger.setLevel(logging.INFO if _is_main_process() else logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
 
 
 def _is_main_process() -> bool:
