@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -57,6 +58,10 @@ SPARE_THREADS = 4
 
 SHUTDOWN_GRACE_S = 4.0
 """Time for running answers at the end; `ros2 launch` loses its patience after 5 s."""
+
+DELIVERY_S = 0.5
+"""Time for the last response to be fetched: it lies in shared memory that ends with this process,
+and rclpy cannot say when a response has arrived."""
 
 NEXT_TRANSITIONS = {
     "unconfigured": ("configure", "activate"),
@@ -319,6 +324,7 @@ def main(args: list[str] | None = None) -> None:
         # Threads cannot be stopped in Python, and the interpreter would wait for this one.
         node.get_logger().error("an answer takes too long, the process ends without it")
         os._exit(1)
+    time.sleep(DELIVERY_S)
     executor.shutdown()
     serving.join()
     node.destroy_node()

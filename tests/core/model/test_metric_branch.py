@@ -257,7 +257,11 @@ def test_what_the_branch_does_not_get_is_named(make, image, depth, masks):
     for arguments, status, words in (
         ((depth, masks[:1]), Status.BAD_INPUT, "give intrinsics"),
         ((None, masks[:1], CAMERA), Status.NO_DEPTH, "depth"),
-        (((depth * 10).astype(np.uint8), masks[:1], CAMERA), Status.BAD_INPUT, "8 bit picture"),
+        (
+            (np.nan_to_num(depth * 10).astype(np.uint8), masks[:1], CAMERA),
+            Status.BAD_INPUT,
+            "8 bit picture",
+        ),
     ):
         with pytest.raises(SpatialError, match=words) as refused:
             processor(image, "<mask>?", *arguments)
