@@ -32,8 +32,6 @@ from smolrgpt_core.files import read_rgb, write_image
 from smolrgpt_core.question import MASK
 from smolrgpt_core.regions import decode_rle, encode_rle
 
-datasets = pytest.importorskip("datasets")
-
 
 def read_all(dataset: Any, **order: Any) -> tuple[list[Sample], list[str]]:
     """Samples and errors of an iterator that goes on behind errors."""
