@@ -55,7 +55,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     "smolrgpt-nano": {
         "depth_branch": "metric",
         "metric_width": 128,
-        "metric_layers": 3,
+        "metric_layers": 4,
         "metric_heads": 4,
         "answer_style": "short",
         # Far regions are smaller than a cell of its grid.
@@ -76,7 +76,7 @@ PRESETS: dict[str, dict[str, Any]] = {
             "vocab_size": 2048,
             "hidden_size": 128,
             "intermediate_size": 384,
-            "num_hidden_layers": 3,
+            "num_hidden_layers": 2,
             "num_attention_heads": 4,
             "num_key_value_heads": 4,
             "max_position_embeddings": 4096,

@@ -6,7 +6,9 @@ in both directions, and each pair of regions brings its offset and distance. The
 question asks for so reaches the tokens of its regions wherever in the sentence they stand; in the
 language model itself a word does not see the words after it.
 
-The language model is untouched: it gets tokens, as from the image branch.
+The language model is untouched: it gets tokens, as from the image branch. In training the branch
+also answers for itself, see
+`region_readings`.
 
 Q questions of at most T tokens of width D, at most M regions in each; W the width of this branch.
 """
@@ -20,6 +22,7 @@ import torch
 from torch import nn
 
 from smolrgpt_core.model.region_geometry import PAIR_CHANNELS, REGION_CHANNELS
+from smolrgpt_core.model.region_readings import RegionAnswers, RegionReader
 from smolrgpt_core.model.sinusoids import sinusoidal_code
 
 _ORDER_CHANNELS = 32
@@ -33,12 +36,14 @@ class QuestionRegions:
     Attributes:
         codes: (Q, M, REGION_CHANNELS).
         pairs: (Q, M, M, PAIR_CHANNELS).
+        distances: (Q, M, M), metres between the middles of what is seen of the regions.
         places: int64 (Q, M), the token of each region in its question; 0 for padding.
         exists: bool (Q, M), False for padding.
     """
 
     codes: torch.Tensor
     pairs: torch.Tensor
+    distances: torch.Tensor
     places: torch.Tensor
     exists: torch.Tensor
 
@@ -65,16 +70,24 @@ class MetricBranch(nn.Module):
         self.layers = nn.ModuleList(RelationLayer(width, heads) for _ in range(layers))
         self.norm = nn.LayerNorm(width)
         self.tokens_out = nn.Linear(width, text_width, bias=False)
+        self.reader = RegionReader(width, text_width)
 
     def forward(
-        self, words: torch.Tensor, is_word: torch.Tensor, regions: QuestionRegions
-    ) -> torch.Tensor:
-        """Depth tokens (Q, M, D); what stands in padding means nothing.
+        self,
+        words: torch.Tensor,
+        is_word: torch.Tensor,
+        regions: QuestionRegions,
+        answers: RegionAnswers | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Depth tokens (Q, M, D), and the losses (Q,) of what is read off the regions.
+
+        What stands in the padding of tokens means nothing; without answers there are no losses.
 
         Args:
             words: (Q, T, D), token embeddings of the questions, placeholders included.
             is_word: bool (Q, T), False for padding.
             regions: of the questions.
+            answers: the right ones.
         """
         dtype = words.dtype
         states = self.words_in(words) + self.order(_order_code(words, words.shape[1]))
@@ -84,7 +97,16 @@ class MetricBranch(nn.Module):
         seen = is_word[:, None, None, :]
         for layer in self.layers:
             states = layer(states, seen, pairs, regions)
-        return self.tokens_out(self.norm(_take_at(states, regions)))
+        of_regions = self.norm(_take_at(states, regions))
+        with torch.autocast(states.device.type, enabled=False):
+            # Half precision would round a distance to its second digit.
+            weights = self.norm.weight.dtype
+            readings = self.reader(
+                of_regions.to(weights), pairs.to(weights), regions.distances, regions.exists
+            )
+            told = self.reader.tell(readings, weights)
+        losses = None if answers is None else readings.losses(answers)
+        return self.tokens_out(of_regions) + told.to(dtype), losses
 
 
 class RelationLayer(nn.Module):

@@ -11,6 +11,7 @@ refined grid of G x G cells.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,10 +37,25 @@ from smolrgpt_core.model.packed_attention import packed_attention_mask
 from smolrgpt_core.model.point_fusion import FusedProjection, PointFusion
 from smolrgpt_core.model.question_regions import asked_regions
 from smolrgpt_core.model.refiner import FeatureRefiner, RefinerLevel
+from smolrgpt_core.model.region_readings import RegionAnswers
 from smolrgpt_core.model.region_weights import region_weights
 
 IGNORED_LABEL = -100
 """Label of a token without loss."""
+
+
+@dataclass
+class SmolRGPTModelOutput(BaseModelOutputWithPast):
+    """As its base, with the losses (Q,) of what is read off the regions."""
+
+    region_losses: torch.Tensor | None = None
+
+
+@dataclass
+class SmolRGPTOutput(CausalLMOutputWithPast):
+    """As its base, with the losses (Q,) of what is read off the regions."""
+
+    region_losses: torch.Tensor | None = None
 
 
 class SmolRGPTPreTrainedModel(PreTrainedModel):
@@ -275,6 +291,24 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
 
         Arguments and errors as in `SmolRGPTForConditionalGeneration.forward`.
         """
+        return self._embed_inputs(
+            input_ids, pixel_values, depth_values, region_masks, region_samples, region_indices,
+            question_ids, point_values,
+        )[0]  # fmt: skip
+
+    def _embed_inputs(
+        self,
+        input_ids: torch.Tensor,
+        pixel_values: torch.Tensor | None,
+        depth_values: torch.Tensor | None,
+        region_masks: Sequence[MasksOfImage] | None,
+        region_samples: Sequence[torch.Tensor] | None,
+        region_indices: Sequence[torch.Tensor] | None,
+        question_ids: torch.Tensor | None,
+        point_values: torch.Tensor | None,
+        region_answers: RegionAnswers | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """As `embed_inputs`, with the losses of what is read off the regions."""
         _check_rows(
             len(input_ids),
             pixel_values=pixel_values,
@@ -304,10 +338,10 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
             features[RGB] = self._looks_of_nothing(sum(counts))
         embeds = self.embed(input_ids, image_tokens, features, counts)
         if self.config.depth_branch == "metric" and any(counts):
-            return self.relate_regions(
-                embeds, input_ids, question_ids, region_samples or [], indices
+            return self._relate_regions(
+                embeds, input_ids, question_ids, region_samples or [], indices, region_answers
             )
-        return embeds
+        return embeds, None
 
     def _looks_of_nothing(self, count: int) -> torch.Tensor:
         """RGB features (count, D) of regions without a picture: what their placeholder is."""
@@ -335,6 +369,21 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         Raises:
             ValueError: when placeholders, questions and regions do not agree.
         """
+        related = self._relate_regions(
+            embeds, input_ids, question_ids, region_samples, region_indices, None
+        )
+        return related[0]
+
+    def _relate_regions(
+        self,
+        embeds: torch.Tensor,
+        input_ids: torch.Tensor,
+        question_ids: torch.Tensor | None,
+        region_samples: Sequence[torch.Tensor],
+        region_indices: Sequence[torch.Tensor],
+        region_answers: RegionAnswers | None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """As `relate_regions`, with the losses of what is read off the regions."""
         if question_ids is None:
             raise ValueError(
                 "the metric depth branch needs question_ids; prepare text and masks together with "
@@ -344,9 +393,10 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         places = input_ids == token_id
         asked = asked_regions(places, question_ids, region_samples, region_indices)
         words = embeds.flatten(0, 1)[asked.tokens]
-        tokens = self.metric_branch(words, asked.is_word, asked.regions)
+        answers = None if region_answers is None else region_answers.of_tokens(asked.tokens[:, 0])
+        tokens, losses = self.metric_branch(words, asked.is_word, asked.regions, answers)
         counts = [len(of_row) for of_row in region_indices]
-        return _fill(embeds, places, tokens[asked.regions.exists], counts, token)
+        return _fill(embeds, places, tokens[asked.regions.exists], counts, token), losses
 
     def _check_region_inputs(self, *inputs: Any) -> None:
         """Refuse regions without what this depth branch knows them by."""
@@ -376,30 +426,33 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         region_indices: Sequence[torch.Tensor] | None = None,
         question_ids: torch.Tensor | None = None,
         point_values: torch.Tensor | None = None,
+        region_answers: RegionAnswers | None = None,
         **kwargs: Any,
-    ) -> BaseModelOutputWithPast:
+    ) -> SmolRGPTModelOutput:
         """Hidden states (B, T, D); arguments as in `SmolRGPTForConditionalGeneration.forward`."""
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give exactly one of input_ids and inputs_embeds")
+        region_losses = None
         if input_ids is not None:
             continues = past_key_values is not None and past_key_values.get_seq_length() > 0
             if continues and pixel_values is None and region_samples is None:
                 # A placeholder that the model wrote itself is a token like any other.
                 inputs_embeds = self.get_input_embeddings()(input_ids)
             else:
-                inputs_embeds = self.embed_inputs(
+                inputs_embeds, region_losses = self._embed_inputs(
                     input_ids, pixel_values, depth_values, region_masks, region_samples,
-                    region_indices, question_ids, point_values,
+                    region_indices, question_ids, point_values, region_answers,
                 )  # fmt: skip
         if segment_ids is not None:
             attention_mask = packed_attention_mask(segment_ids, self.dtype)
-        return self.language_model(
+        outputs = self.language_model(
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             position_ids=position_ids,
             past_key_values=past_key_values,
             **kwargs,
         )
+        return SmolRGPTModelOutput(**outputs, region_losses=region_losses)
 
 
 class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin):
@@ -438,8 +491,10 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
         segment_ids: torch.Tensor | None = None,
         point_values: torch.Tensor | None = None,
         only_answers: bool = False,
+        answer_kinds: torch.Tensor | None = None,
+        answer_values: torch.Tensor | None = None,
         **kwargs: Any,
-    ) -> CausalLMOutputWithPast:
+    ) -> SmolRGPTOutput:
         """Logits of the next token at every position.
 
         Args:
@@ -470,18 +525,25 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
                 `config.point_fusion` is set.
             only_answers: compute logits where a label is predicted and nowhere else, which saves
                 most of the head's work in training: (tokens with a label, vocabulary), row by row.
+            answer_kinds: (B, T), kind of the right answer to the question of each token, as
+                `RegionAnswers` has them, for the region losses of the depth branch "metric".
+            answer_values: (B, T), those answers.
             kwargs: such as `use_cache`, `output_attentions`; go to the language model.
                 `num_items_in_batch` divides the loss in place of the number of labels.
 
         Returns:
-            loss if there are labels, logits (B, T, vocabulary), past_key_values, hidden_states,
-            attentions.
+            loss if there are labels, of their tokens alone; logits (B, T, vocabulary),
+            past_key_values, hidden_states, attentions; region_losses (Q,) of the questions with
+            regions if there are answers.
 
         Raises:
             ValueError: when numbers of placeholders, masks and images do not agree.
             SpatialError: BAD_INPUT when a mask cannot be used.
         """
         items = kwargs.pop("num_items_in_batch", None)
+        answers = None
+        if answer_kinds is not None and answer_values is not None:
+            answers = RegionAnswers(answer_kinds, answer_values)
         outputs = self.model(
             input_ids=input_ids,
             attention_mask=attention_mask,
@@ -496,6 +558,7 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
             region_indices=region_indices,
             question_ids=question_ids,
             point_values=point_values,
+            region_answers=answers,
             **kwargs,
         )
         hidden = outputs.last_hidden_state
@@ -514,12 +577,13 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
                     vocab_size=self.config.text_config.vocab_size,
                     num_items_in_batch=items,
                 )
-        return CausalLMOutputWithPast(
+        return SmolRGPTOutput(
             loss=loss,
             logits=logits,
             past_key_values=outputs.past_key_values,
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
+            region_losses=outputs.region_losses,
         )
 
     def _loss(

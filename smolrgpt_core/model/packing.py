@@ -23,9 +23,23 @@ from smolrgpt_core.model.processing_smolrgpt import (
     TokenRow,
     stack_rows,
 )
+from smolrgpt_core.model.region_readings import NO_ANSWER
 
 PADDING = -1
 """Segment of tokens that belong to nothing."""
+
+
+@dataclass(frozen=True)
+class TypedAnswer:
+    """The right answer to the question of a conversation.
+
+    Attributes:
+        kind: a value of `Category`, or NO_ANSWER.
+        value: as in `RegionAnswers`.
+    """
+
+    kind: int = NO_ANSWER
+    value: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,7 @@ class PackedImage:
         depth: aligned to the image, as `SmolRGPTProcessor` takes it.
         masks: each mask once, in any form that the processor takes.
         intrinsics: calibration, which the depth branch "metric" needs.
+        answers: of each conversation, for the readings of the metric branch; empty: unknown.
 
     Raises:
         SpatialError: BAD_INPUT when there is no conversation, or a mask is named that is not there.
@@ -51,12 +66,18 @@ class PackedImage:
     depth: Any = None
     masks: Sequence[Any] = ()
     intrinsics: CameraIntrinsics | None = None
+    answers: Sequence[TypedAnswer] = ()
 
     def __post_init__(self) -> None:
         if not self.conversations or len(self.conversations) != len(self.mask_indices):
             raise _bad(
                 "expected conversations with a list of mask indices for each, got "
                 f"{len(self.conversations)} and {len(self.mask_indices)}"
+            )
+        if self.answers and len(self.answers) != len(self.conversations):
+            raise _bad(
+                f"expected an answer for each of the {len(self.conversations)} conversations, or "
+                f"none, got {len(self.answers)}"
             )
         beyond = [i for named in self.mask_indices for i in named if not 0 <= i < len(self.masks)]
         if beyond:
@@ -69,9 +90,10 @@ def pack_batch(processor: SmolRGPTProcessor, rows: Sequence[PackedImage]) -> Bat
     All rows have a picture, or none has.
 
     Returns:
-        input_ids, labels, position_ids, segment_ids, question_ids (B, T) int64; where there are
-        masks region_indices, a list of B int64 (N_i,); pictures, masks and samples as the
-        processor gives them.
+        input_ids, labels, position_ids, segment_ids, question_ids (B, T) int64; answer_kinds and
+        answer_values (B, T) int64 and float32 where any row has answers; where there are masks
+        region_indices, a list of B int64 (N_i,); pictures, masks and samples as the processor gives
+        them.
 
     Raises:
         SpatialError: as the processor; BAD_INPUT for rows with and without pictures in one batch.
@@ -87,6 +109,12 @@ def pack_batch(processor: SmolRGPTProcessor, rows: Sequence[PackedImage]) -> Bat
         "segment_ids": stack_rows([row.segments for row in tokens], PADDING),
         "question_ids": stack_rows([row.questions for row in tokens], 0),
     }
+    if any(row.answers for row in rows):
+        answers = [
+            _answers_of_tokens(row, of_row) for row, of_row in zip(rows, tokens, strict=True)
+        ]
+        batch["answer_kinds"] = stack_rows([[a.kind for a in row] for row in answers], NO_ANSWER)
+        batch["answer_values"] = stack_rows([[a.value for a in row] for row in answers], 0.0)
     return BatchFeature({**batch, **_pictures(processor, rows, all(with_image))})
 
 
@@ -117,6 +145,12 @@ def _pack(processor: SmolRGPTProcessor, row: PackedImage) -> _PackedTokens:
             )
         _append(packed, alone, head, segment)
     return packed
+
+
+def _answers_of_tokens(row: PackedImage, tokens: _PackedTokens) -> list[TypedAnswer]:
+    unknown = TypedAnswer()
+    of_segment = (unknown, *(row.answers or [unknown] * len(row.conversations)))
+    return [of_segment[segment] for segment in tokens.segments]
 
 
 def _append(packed: _PackedTokens, alone: TokenRow, head: int, segment: int) -> None:

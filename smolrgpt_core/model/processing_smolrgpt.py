@@ -509,8 +509,8 @@ class SmolRGPTProcessor(ProcessorMixin):
         return {*self.tokenizer.all_special_tokens, *(str(token) for token in added)}
 
 
-def stack_rows(rows: Sequence[Sequence[int]], filler: int, side: str = "right") -> torch.Tensor:
-    """int64 (B, T) of rows of different lengths, filled up on one side."""
+def stack_rows(rows: Sequence[Sequence[float]], filler: float, side: str = "right") -> torch.Tensor:
+    """(B, T) of rows of different lengths, filled up on one side; int64 for whole numbers."""
     length = max(len(row) for row in rows)
     fillers = [[filler] * (length - len(row)) for row in rows]
     pairs = zip(fillers, rows, strict=True)

@@ -103,9 +103,11 @@ def _regions(
     # Half precision would round metres to centimetres.
     with torch.autocast(device.type, enabled=False):
         measured = RegionGeometry.measure(torch.cat([item.to(device) for item in region_samples]))
-        pairs = measured.pair_codes(region[:, :, None], region[:, None])
+        first, second = region[:, :, None], region[:, None]
+        pairs = measured.pair_codes(first, second)
+        distances = measured.distances(first, second)
         codes = measured.region_codes()[region]
-    return QuestionRegions(codes, pairs, places, exists)
+    return QuestionRegions(codes, pairs, distances, places, exists)
 
 
 def _order_within(groups: torch.Tensor) -> torch.Tensor:

@@ -107,6 +107,11 @@ class RegionGeometry:
         return torch.cat(parts, dim=-1)
 
     @torch.no_grad()
+    def distances(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
+        """(...), metres between the centres of regions; places as for `pair_codes`."""
+        return (self.centres[first] - self.centres[second]).norm(dim=-1)
+
+    @torch.no_grad()
     def pair_codes(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
         """(..., PAIR_CHANNELS): where the first region of each pair is, seen from the second.
 

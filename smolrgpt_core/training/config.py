@@ -260,6 +260,8 @@ class TrainConfig:
         start: the weights before the first step.
         trainable: peak learning rate by name of a part, see `PARTS`; all others are frozen.
         data: what is read.
+        reading_weight: of the loss of what the metric branch reads off the regions of a question,
+            beside the loss of one answer token; other models have none.
         seed: of weights, order and packing.
         precision: of the computation, one of `PRECISIONS`; weights and optimiser stay float32.
         gradient_checkpointing: compute activations twice to keep fewer.
@@ -278,6 +280,7 @@ class TrainConfig:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)
+    reading_weight: float = 3.0
     seed: int = 0
     precision: str = "float32"
     gradient_checkpointing: bool = False
@@ -291,6 +294,8 @@ class TrainConfig:
         for part, rate in self.trainable.items():
             _check_choice("trainable", part, PARTS)
             _check_positive(f"trainable.{part}", rate)
+        if not 0 <= self.reading_weight < float("inf"):
+            raise _bad(f"reading_weight must be 0 or more, got {self.reading_weight!r}")
         _check_at_least("seed", self.seed, 0)
         _check_choice("precision", self.precision, PRECISIONS)
         if self.fsdp and self.optimizer.name == MUON:

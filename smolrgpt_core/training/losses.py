@@ -51,7 +51,10 @@ class LossSums:
 
 
 def answer_losses(
-    model: nn.Module, batch: Mapping[str, Any], items: torch.Tensor | int | None
+    model: nn.Module,
+    batch: Mapping[str, Any],
+    items: torch.Tensor | int | None,
+    reading_weight: float = 0.0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The loss to train on, and without gradient the losses (N,) of the answer tokens.
 
@@ -59,12 +62,17 @@ def answer_losses(
         model: a `SmolRGPTForConditionalGeneration`, wrapped or not.
         batch: of `TrainingStream`, without its facts.
         items: what the sum is divided by; None: the number of answer tokens of the batch.
+        reading_weight: of the loss of what the metric branch reads off the regions of a question,
+            beside the loss of a token.
     """
     inputs = {name: value for name, value in batch.items() if name != "answer_categories"}
     outputs = model(**inputs, only_answers=True, num_items_in_batch=items, use_cache=False)
-    targets = batch["labels"][:, 1:]
+    loss, targets = outputs.loss, batch["labels"][:, 1:]
+    if reading_weight and outputs.region_losses is not None:
+        count = (targets != IGNORED_LABEL).sum() if items is None else items
+        loss = loss + reading_weight * outputs.region_losses.sum() / count
     with torch.no_grad():
         token_losses = functional.cross_entropy(
             outputs.logits.detach().float(), targets[targets != IGNORED_LABEL], reduction="none"
         )
-    return outputs.loss, token_losses
+    return loss, token_losses

@@ -18,6 +18,9 @@ MATRICES = "matrices"
 """Key of a parameter group: whether it is of matrices that Muon takes."""
 
 
+_LEAST_OF_MATRIX = 16
+
+
 def make_optimizer(
     groups: Sequence[dict[str, Any]], config: OptimizerConfig
 ) -> torch.optim.Optimizer:
@@ -29,8 +32,12 @@ def make_optimizer(
 
 
 def is_matrix_of_layer(module: nn.Module, weight: nn.Parameter) -> bool:
-    """Whether a weight of a module maps vectors to vectors; embeddings and kernels do not."""
-    return isinstance(module, nn.Linear) and weight.ndim == 2
+    """Whether a weight of a module maps vectors to vectors; embeddings and kernels do not.
+
+    Nor do those that read off a few numbers: made orthogonal, their updates would be mostly noise.
+    """
+    is_matrix = isinstance(module, nn.Linear) and weight.ndim == 2
+    return is_matrix and min(weight.shape) >= _LEAST_OF_MATRIX
 
 
 class MuonAndAdamW(torch.optim.Optimizer):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -20,9 +20,9 @@ from smolrgpt_core.data.warehouse_format import Turn
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import clean_depth
 from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
-from smolrgpt_core.model.packing import PackedImage
+from smolrgpt_core.model.packing import PackedImage, TypedAnswer
 from smolrgpt_core.model.processing_smolrgpt import Message, SmolRGPTProcessor
-from smolrgpt_core.question.spatial_question import MASK, Category
+from smolrgpt_core.question.spatial_question import CATEGORIES, MASK, Category
 from smolrgpt_core.training.config import DataConfig, SourceConfig
 
 _DISTANCE = Category.DISTANCE.name.lower()
@@ -38,12 +38,14 @@ class RowConversation:
         category: as the data set calls it.
         messages: ends with the assistant's answer.
         mask_indices: which of the sample's masks each `<mask>` is, in order.
+        answer: to its only question.
     """
 
     id: str
     category: str
     messages: tuple[Message, ...]
     mask_indices: tuple[int, ...]
+    answer: TypedAnswer = field(default_factory=TypedAnswer)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +75,7 @@ class Row:
             depth=None if pictures == "rgb" else _depth(self.sample),
             masks=[self.sample.mask(index) for index in kept],
             intrinsics=camera.intrinsics if camera else None,
+            answers=[item.answer for item in self.conversations] if kept else (),
         )
 
     def _places(self, conversation: RowConversation, kept: Sequence[int]) -> list[int]:
@@ -213,6 +216,7 @@ def _in_style(conversation: Conversation, style: str, short: AnswerStyle) -> Row
         conversation.category,
         messages,
         conversation.mask_indices[:placeholders],
+        _typed_answer(conversation) if len(turns) == 2 else TypedAnswer(),
     )
 
 
@@ -226,6 +230,23 @@ def _value(conversation: Conversation) -> str:
         raise _bad(
             f"conversation {conversation.id!r} has the distance "
             f"{conversation.normalized_answer!r}, which is no number"
+        ) from error
+
+
+def _typed_answer(conversation: Conversation) -> TypedAnswer:
+    """The normalised answer as a number, where it is one of the known categories."""
+    normalized = conversation.normalized_answer
+    category = CATEGORIES.get(conversation.category)
+    if category is None or not normalized:
+        return TypedAnswer()
+    if category is Category.LEFT_RIGHT:
+        return TypedAnswer(category.value, float(normalized == "right"))
+    try:
+        return TypedAnswer(category.value, float(normalized))
+    except ValueError as error:
+        raise _bad(
+            f"conversation {conversation.id!r} has the normalised answer {normalized!r}, expected "
+            f"a number for {conversation.category}"
         ) from error
 
 

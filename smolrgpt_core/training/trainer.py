@@ -139,7 +139,9 @@ class RunTrainer(Trainer):
         """The batch's share of the step's loss: its sum over answer tokens, by those of all."""
         facts: GroupFacts = inputs["facts"]
         batch = {name: value for name, value in inputs.items() if name != "facts"}
-        loss, token_losses = answer_losses(model, batch, num_items_in_batch)
+        loss, token_losses = answer_losses(
+            model, batch, num_items_in_batch, self._config.reading_weight
+        )
         self._sums.add(facts, token_losses, batch["answer_categories"])
         # Gradients are averaged over the processes, where their sum is wanted.
         return loss * self.accelerator.num_processes

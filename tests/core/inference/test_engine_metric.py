@@ -20,7 +20,7 @@ QUESTIONS = [
 SIZES = {
     "vision_config": {"image_size": 32, "patch_size": 8, "hidden_size": 16, "num_hidden_layers": 1},
     "text_config": {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2,
-                    "num_attention_heads": 2, "num_key_value_heads": 2},
+                    "num_attention_heads": 2, "num_key_value_heads": 2, "initializer_range": 0.3},
     "metric_width": 32,
     "metric_heads": 2,
 }  # fmt: skip

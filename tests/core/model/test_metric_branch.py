@@ -1,5 +1,7 @@
 """The metric depth branch: what it reads under masks, and what it makes of questions."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -11,9 +13,10 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.kernels import LabelImage
 from smolrgpt_core.model import SmolRGPTConfig, SmolRGPTForConditionalGeneration, SmolRGPTProcessor
-from smolrgpt_core.model.packing import PackedImage, pack_batch
+from smolrgpt_core.model.packing import PackedImage, TypedAnswer, pack_batch
 from smolrgpt_core.model.region_geometry import RegionGeometry
 from smolrgpt_core.model.region_samples import region_samples
+from smolrgpt_core.question import Category
 
 HEIGHT, WIDTH = 60, 80
 CAMERA = CameraIntrinsics(WIDTH, HEIGHT, 70.0, 70.0, 39.5, 29.5)
@@ -197,6 +200,32 @@ def test_a_packed_row_gives_the_losses_of_its_conversations(
                 total, number = total + model(**single).loss.item() * count, number + count
     for loss in losses:
         assert loss == pytest.approx(total / number, abs=1e-5)
+
+
+def test_a_packed_row_gives_the_region_losses_of_its_conversations(make, image, depth, masks):
+    model, processor = make()
+    first, second = rows(image, depth, masks)
+    answers = [TypedAnswer(Category.DISTANCE, 3.42), TypedAnswer(),
+               TypedAnswer(Category.LEFT_RIGHT, 0), TypedAnswer(Category.MCQ, 2)]  # fmt: skip
+    packed = [
+        replace(first, answers=answers),
+        replace(second, answers=[TypedAnswer(Category.COUNT, 7)]),
+    ]
+    with torch.no_grad():
+        together = model(**pack_batch(processor, packed)).region_losses
+        alone = [
+            model(**pack_batch(processor, [replace(
+                row, conversations=[talk], mask_indices=[named], answers=[answer]
+            )])).region_losses
+            for row in packed
+            for talk, named, answer in zip(
+                row.conversations, row.mask_indices, row.answers, strict=True
+            )
+            if named
+        ]  # fmt: skip
+        assert model(**pack_batch(processor, rows(image, depth, masks))).region_losses is None
+    torch.testing.assert_close(together, torch.cat(alone), atol=1e-5, rtol=1e-5)
+    assert (together > 0).all()
 
 
 def test_packing_is_what_the_processor_makes_of_one_conversation(make, image, depth, masks):

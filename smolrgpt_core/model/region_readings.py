@@ -1,0 +1,213 @@
+"""What the metric branch reads off its regions: choice, distance, number and side.
+
+Each region says for itself whether it is the choice, whether it counts and on which side it is;
+each pair of regions, whether its distance is the one asked for, and how far that is from the
+distance between what the camera sees of the two. The language model is told these readings beside
+the states of the regions, and decides what they mean for the question. In training they also have a
+loss of their own: the one token of an answer says little about where it should have come from.
+
+Q questions of at most M regions; W the width of the branch, D of the language model's tokens.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from smolrgpt_core.model.sinusoids import sinusoidal_code
+from smolrgpt_core.question.spatial_question import Category
+
+NO_ANSWER = 0
+"""Kind of a question whose answer regions cannot say; the others are values of `Category`."""
+
+_LOWEST = -1e9
+_SHORTEST_M = 0.1
+_LONGEST_FACTOR = 2.0
+"""The distance between centres of objects is within this power of e of that of their surfaces."""
+_DISTANCE_SCALE = 0.1
+"""Error of a distance, as a share of it, that a pair of regions explains well."""
+_LEAST_CHANCE = 1e-3
+"""Of a distance that no pair explains, such as one of a badly seen object."""
+_COUNT_BEND = 0.3
+"""Objects from which on the loss of a number grows linearly."""
+
+_PAIR_WIDTH = 32
+_ORDER_CHANNELS = 32
+_PLACES = (10.0, 1.0, 0.1)
+"""Of the digits of a distance that are told: tens, ones, tenths."""
+_TOLD_CHANNELS = _ORDER_CHANNELS + 10 * len(_PLACES) + 10 + 3
+_TOLD_OF_REGION = 4
+
+
+@dataclass(frozen=True)
+class RegionAnswers:
+    """Right answers of questions (Q,), or of the question of each token (B, T).
+
+    Attributes:
+        kinds: int64, a value of `Category` or NO_ANSWER.
+        values: float32: metres, number of objects, which of the question's regions, or 1 for right
+            and 0 for left.
+    """
+
+    kinds: torch.Tensor
+    values: torch.Tensor
+
+    def of_tokens(self, places: torch.Tensor) -> RegionAnswers:
+        """Answers (Q,) of the questions of tokens at these places (Q,) in the flattened rows."""
+        return RegionAnswers(self.kinds.flatten()[places], self.values.flatten()[places])
+
+
+@dataclass(frozen=True)
+class RegionReadings:
+    """Readings of the regions of questions, float32.
+
+    Attributes:
+        choice: (Q, M), logarithm of the probability that a region is the choice.
+        counted: (Q, M), probability that a region counts; 0 for padding.
+        sides: (Q, M), above 0 for right; 0 for padding.
+        shares: (Q, M, M), probability that the distance asked for is that of a pair; sum 1, or 0
+            where there is no pair.
+        metres: (Q, M, M), distance of each pair.
+    """
+
+    choice: torch.Tensor
+    counted: torch.Tensor
+    sides: torch.Tensor
+    shares: torch.Tensor
+    metres: torch.Tensor
+
+    @property
+    def distance(self) -> torch.Tensor:
+        """(Q,), the distance asked for, metres."""
+        return (self.shares * self.metres).sum(dim=(1, 2))
+
+    @property
+    def related(self) -> torch.Tensor:
+        """(Q, M), share of a region in the distance asked for."""
+        return self.shares.sum(dim=1) + self.shares.sum(dim=2)
+
+    def losses(self, answers: RegionAnswers) -> torch.Tensor:
+        """Losses (Q,), 0 where there is no answer."""
+        values = answers.values
+        # Values of other kinds are no regions; their losses are dropped.
+        chosen = values.long().clamp(0, self.choice.shape[1] - 1)
+        of_kind = {
+            Category.MCQ: functional.nll_loss(self.choice, chosen, reduction="none"),
+            Category.DISTANCE: self._distance_losses(values),
+            Category.COUNT: functional.smooth_l1_loss(
+                self.counted.sum(dim=1), values, beta=_COUNT_BEND, reduction="none"
+            ),
+            Category.LEFT_RIGHT: functional.binary_cross_entropy_with_logits(
+                self.sides.sum(dim=1), values.clamp(0, 1), reduction="none"
+            ),
+        }
+        total = torch.zeros_like(values)
+        for category, losses in of_kind.items():
+            total = total + torch.where(answers.kinds == category.value, losses, 0.0)
+        return total
+
+    def _distance_losses(self, values: torch.Tensor) -> torch.Tensor:
+        """Of a mixture over the pairs: the pair whose distance fits is the one that was meant."""
+        found, right = (part.clamp_min(_SHORTEST_M).log() for part in (self.metres, values))
+        errors = (found - right[:, None, None]).abs()
+        chance = (self.shares * (-errors / _DISTANCE_SCALE).exp()).sum(dim=(1, 2))
+        return -((1 - _LEAST_CHANCE) * chance + _LEAST_CHANCE).log()
+
+
+class RegionReader(nn.Module):
+    """Makes readings, and tells them to the language model."""
+
+    def __init__(self, width: int, text_width: int) -> None:
+        super().__init__()
+        self.of_region = nn.Linear(width, 3)
+        self.pair_query = nn.Linear(width, _PAIR_WIDTH)
+        self.pair_key = nn.Linear(width, _PAIR_WIDTH)
+        self.of_pair = nn.Linear(width, 3)
+        self.of_first = nn.Linear(width, 2)
+        self.of_second = nn.Linear(width, 2)
+        self.told = nn.Sequential(
+            nn.Linear(_TOLD_CHANNELS, 2 * text_width),
+            nn.GELU(),
+            nn.Linear(2 * text_width, text_width),
+        )
+        self.told_of_region = nn.Linear(_TOLD_OF_REGION, text_width)
+
+    def forward(
+        self,
+        states: torch.Tensor,
+        pairs: torch.Tensor,
+        distances: torch.Tensor,
+        exists: torch.Tensor,
+    ) -> RegionReadings:
+        """Readings of regions.
+
+        Args:
+            states: (Q, M, W).
+            pairs: (Q, M, M, W), codes of the pairs.
+            distances: (Q, M, M), metres between the middles of what is seen.
+            exists: bool (Q, M), False for padding.
+        """
+        chosen, counted, sides = self.of_region(states).float().unbind(dim=-1)
+        shares, metres = self._distance(states, pairs, distances, exists)
+        return RegionReadings(
+            choice=chosen.masked_fill(~exists, _LOWEST).log_softmax(dim=1),
+            counted=counted.sigmoid() * exists,
+            sides=sides * exists,
+            shares=shares,
+            metres=metres,
+        )
+
+    def _distance(
+        self,
+        states: torch.Tensor,
+        pairs: torch.Tensor,
+        distances: torch.Tensor,
+        exists: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Share of each pair (Q, M, M) in the distance asked for, and its distance in metres."""
+        score, factor, apart = self.of_pair(pairs).float().unbind(dim=-1)
+        score = score + (
+            self.pair_query(states) @ self.pair_key(states).transpose(1, 2)
+        ).float() / math.sqrt(_PAIR_WIDTH)
+        first, second = self.of_first(states).float(), self.of_second(states).float()
+        changes = first[:, :, None] + second[:, None]
+        # Most pairs are apart; 0 m is for what stands in a zone.
+        is_apart = (apart + changes[..., 1] + 3).sigmoid()
+        factor = (0.1 * (factor + changes[..., 0])).clamp(-_LONGEST_FACTOR, _LONGEST_FACTOR).exp()
+        is_same = torch.eye(exists.shape[1], dtype=torch.bool, device=exists.device)
+        is_pair = exists[:, :, None] & exists[:, None] & ~is_same
+        shares = score.masked_fill(~is_pair, _LOWEST).flatten(1).softmax(dim=1)
+        # A question with one region has no pair, and shares of padding would be left.
+        return shares.view_as(score) * is_pair, distances * factor * is_apart
+
+    def tell(self, readings: RegionReadings, dtype: torch.dtype) -> torch.Tensor:
+        """Tokens (Q, M, D) that say the readings, to be added to those of the regions.
+
+        Args:
+            readings: of the same regions.
+            dtype: of the weights.
+        """
+        chance = readings.choice.exp()
+        order = torch.arange(chance.shape[1], device=chance.device)
+        number = readings.counted.sum(dim=1)
+        of_question = [
+            chance @ sinusoidal_code(order, _ORDER_CHANNELS, 2.0, 512.0),
+            *(_digit(readings.distance / place - 0.5) for place in _PLACES),
+            _digit(number),
+            readings.distance.clamp_min(_SHORTEST_M).log()[:, None],
+            number[:, None] / 3,
+            readings.sides.sum(dim=1).tanh()[:, None],
+        ]
+        of_regions = [chance, readings.related, readings.counted, readings.sides.tanh()]
+        told = self.told(torch.cat(of_question, dim=-1).to(dtype))
+        return told[:, None] + self.told_of_region(torch.stack(of_regions, dim=-1).to(dtype))
+
+
+def _digit(values: torch.Tensor) -> torch.Tensor:
+    """(Q, 10): how near numbers are to 0, 1, ... 9, round and round; between two, half of each."""
+    apart = (values[:, None] - torch.arange(10, device=values.device)).remainder(10)
+    return (1 - torch.minimum(apart, 10 - apart)).clamp_min(0)
