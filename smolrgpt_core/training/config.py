@@ -6,6 +6,7 @@ line changes the file. Knows nothing of PyTorch.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -80,6 +81,8 @@ class SourceConfig:
     Attributes:
         kind, root, split, depth_scale: as in `data.readers.DatasetConfig`.
         categories: only questions of these, such as left_right; empty: all.
+        matching: only questions in which this regular expression is found, in any case, such as
+            "leftmost|rightmost"; empty: all. Rare kinds of questions need to come more often.
         weight: share of the rows that come from here, relative to the other weights.
         pictures: "rgbd"; "geometry" = masks and metric depth without pictures, which is far
             cheaper and needs `depth_branch: metric`; "rgb" = no depth and no masks (captions).
@@ -92,6 +95,7 @@ class SourceConfig:
     root: str
     split: str = "train"
     categories: tuple[str, ...] = ()
+    matching: str = ""
     weight: float = 1.0
     depth_scale: float = 0.001
     pictures: str = "rgbd"
@@ -99,6 +103,13 @@ class SourceConfig:
     def __post_init__(self) -> None:
         _check_choice("data.sources.pictures", self.pictures, ("rgbd", "geometry", "rgb"))
         _check_positive("data.sources.weight", self.weight)
+        try:
+            re.compile(self.matching)
+        except re.error as error:
+            raise _bad(
+                f"data.sources.matching must be a regular expression, got {self.matching!r}: "
+                f"{error}"
+            ) from error
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ sample, the seed and the epoch, so that every process cuts the same rows.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -106,13 +107,14 @@ class RowCutter:
         self._config = config
         self._seed = seed
         self._categories = source.categories
+        self._matching = re.compile(source.matching, re.IGNORECASE) if source.matching else None
         self._with_image = source.pictures != "geometry"
         self._short = EngineConfig().short
 
     def rows(self, sample: Sample, epoch: int) -> list[Row]:
         """All rows of a sample in one epoch, each conversation that is wanted once.
 
-        None where the sample has no question of the categories of its source.
+        None where the sample has no question that its source wants.
 
         Raises:
             SpatialError: BAD_INPUT for a conversation without an answer, or one that is longer
@@ -120,9 +122,7 @@ class RowCutter:
         """
         generator = np.random.default_rng([self._seed, epoch, _number_of(sample.id)])
         wanted = [
-            conversation
-            for conversation in sample.conversations
-            if not self._categories or conversation.category in self._categories
+            conversation for conversation in sample.conversations if self._is_wanted(conversation)
         ]
         styles = self._draw_styles(generator, len(wanted))
         conversations = [
@@ -131,6 +131,14 @@ class RowCutter:
         ]
         shuffled = [conversations[i] for i in generator.permutation(len(conversations))]
         return [Row(sample, tuple(part)) for part in self._cut(shuffled)]
+
+    def _is_wanted(self, conversation: Conversation) -> bool:
+        if self._categories and conversation.category not in self._categories:
+            return False
+        if self._matching is None:
+            return True
+        texts = (turn.text for turn in conversation.turns if turn.speaker == HUMAN)
+        return any(map(self._matching.search, texts))
 
     def _draw_styles(self, generator: np.random.Generator, count: int) -> list[str]:
         names = sorted(self._config.styles)

@@ -100,6 +100,28 @@ class StepSums:
         )
 
 
+class Spent:
+    """Time and questions of a run, over all its beginnings.
+
+    Args:
+        seconds, questions: of the run up to the checkpoint that it goes on from.
+    """
+
+    def __init__(self, seconds: float, questions: int) -> None:
+        self._before = seconds
+        self._began = time.perf_counter()
+        self._questions = questions
+
+    def add(self, result: StepResult) -> None:
+        """Add a step."""
+        self._questions += result.questions
+
+    def facts(self) -> dict[str, float]:
+        """Sums so far, as a checkpoint keeps them."""
+        seconds = self._before + time.perf_counter() - self._began
+        return {"seconds": round(seconds, 1), "questions": self._questions}
+
+
 class Throughput:
     """Means and rates since the last report."""
 

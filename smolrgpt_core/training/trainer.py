@@ -32,7 +32,7 @@ from smolrgpt_core.training.losses import answer_losses
 from smolrgpt_core.training.optimizer import make_optimizer
 from smolrgpt_core.training.parts import parameter_groups
 from smolrgpt_core.training.progress import ProgressBar, add_tensorboard
-from smolrgpt_core.training.step import StepResult, StepSums, Throughput
+from smolrgpt_core.training.step import Spent, StepResult, StepSums, Throughput
 from smolrgpt_core.training.stream import BrokenSamples, GroupFacts, State, TrainingStream
 from smolrgpt_core.training.validation import Validation
 
@@ -79,6 +79,7 @@ class RunTrainer(Trainer):
         self._stream = stream
         self._store = store
         self._facts = dict(resumed)
+        self._spent = Spent(resumed.get("seconds", 0.0), resumed.get("questions", 0))
         self._broken = BrokenSamples(config.data.broken_share, resumed.get("broken"))
         self._losses = LossLog(self._output, step) if self.is_world_process_zero() else None
         source = config.validation.source
@@ -187,6 +188,7 @@ class RunTrainer(Trainer):
         step, config = self.state.global_step, self._config
         is_last = step >= self.state.max_steps
         self._throughput.add(result)
+        self._spent.add(result)
         if self._losses is not None:
             self._losses.append(step, result.record())
         if is_last or step % config.logging.every_steps == 0:
@@ -235,9 +237,17 @@ class RunTrainer(Trainer):
         self.accelerator.wait_for_everyone()
         logger.info("step %d: checkpoint written", step)
 
+    def _hardware(self) -> str:
+        count, device = self.accelerator.num_processes, self.args.device
+        if device.type == "cuda":
+            return f"{count} x {torch.cuda.get_device_name(device)}"
+        return f"{count} CPU process(es) of {torch.get_num_threads()} thread(s)"
+
     def _saved_facts(self, step: int) -> State:
         return {
             **self._facts,
+            **self._spent.facts(),
+            "hardware": self._hardware(),
             "step": step,
             "broken": self._broken.state,
             "validation_loss": self._validation_loss,

@@ -14,6 +14,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.inference.config import EngineConfig
 from smolrgpt_core.model.packing import pack_batch
 from smolrgpt_core.question.spatial_question import CATEGORIES
+from smolrgpt_core.training.config import SourceConfig
 from smolrgpt_core.training.rows import RowCutter
 
 
@@ -25,11 +26,12 @@ def sample(warehouse):
 
 @pytest.fixture
 def cutter(processor, run_config):
-    """cutter(pictures, categories, **fields of DataConfig)."""
+    """cutter(pictures, categories, matching, **fields of DataConfig)."""
 
-    def make(pictures="rgbd", categories=(), **changes):
+    def make(pictures="rgbd", categories=(), matching="", **changes):
         data = replace(run_config().data, **changes)
-        source = replace(data.sources[0], pictures=pictures, categories=categories)
+        chosen = {"pictures": pictures, "categories": categories, "matching": matching}
+        source = replace(data.sources[0], **chosen)
         return RowCutter(processor, data, source, 3)
 
     return make
@@ -145,3 +147,14 @@ def test_a_source_may_have_some_categories_only(cutter, sample):
     rows = cutter(categories=("count", "mcq")).rows(sample, 0)
     assert {item.category for row in rows for item in row.conversations} == {"count", "mcq"}
     assert cutter(categories=("height",)).rows(sample, 0) == []
+
+
+def test_a_source_may_have_questions_with_some_words_only(cutter, sample):
+    rows = cutter(matching="HOW (many|far)").rows(sample, 0)
+    assert {item.category for row in rows for item in row.conversations} == {"count", "distance"}
+    assert cutter(matching="upstairs").rows(sample, 0) == []
+
+
+def test_words_that_are_no_expression_are_named():
+    with pytest.raises(SpatialError, match=r"data\.sources\.matching .*'\(many'"):
+        SourceConfig("warehouse", "data", matching="(many")

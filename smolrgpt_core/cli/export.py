@@ -1,0 +1,43 @@
+"""`smolrgpt export`: a finished training run as a folder for others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smolrgpt_core.errors import SpatialError
+
+NOT_EXPORTED = 1
+"""Exit status when the run cannot be exported."""
+
+
+def export_command(
+    run: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of the run: `output` of its configuration.", exists=True, file_okay=False
+        ),
+    ],
+    out: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
+    name: Annotated[str, typer.Option(help="Of the model, the title of its card.")] = "smolrgpt",
+    evaluation: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="File of `smolrgpt evaluate --json` for the card; may be repeated.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
+) -> None:
+    """Copy the model of a finished run, with a card of its data, training and scores."""
+    # PyTorch takes seconds to import, which every other command would pay for.
+    from smolrgpt_core.training.export import export
+
+    try:
+        export(run, out, name, evaluation or ())
+    except SpatialError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(NOT_EXPORTED) from error
+    typer.echo(f"wrote {out}")

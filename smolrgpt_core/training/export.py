@@ -1,0 +1,148 @@
+"""A finished run as a folder for others: the model, and a card that says where it comes from.
+
+The card states what the run's own files know: data, stages, seeds, questions, time and hardware;
+and the figures of evaluations, each with the data set that it was made on.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from smolrgpt_core.data.simulation_run import SETTINGS_FILE
+from smolrgpt_core.files import file_error, new_folder
+from smolrgpt_core.training.checkpoints import CheckpointStore
+from smolrgpt_core.training.config import SourceConfig, TrainConfig
+from smolrgpt_core.training.config_file import read_config
+from smolrgpt_core.training.run import CONFIG_FILE, MODEL_FOLDER
+
+CARD_FILE = "README.md"
+
+SCORES = {
+    "left/right": "Qual_left_right_acc",
+    "distance": "Quan_distance_acc",
+    "count": "Quan_count_acc",
+    "choice": "Qual_mcq_acc",
+    "mean": "Final_weighted_score",
+}
+"""Names of the challenge's scores, as evaluations write them, by column of the card."""
+
+_LIMITS = """\
+## What it is for, and what it is not
+
+It answers the four kinds of questions of the warehouse data set (distance, count, left or right,
+which one) about regions of one RGB-D image with a known calibration, in English of the kind that it
+was trained on. It was trained on simulated warehouses alone: on real images, evaluate it before you
+rely on it. It knows nothing else, and says so in no other way than by its confidence.
+"""
+
+
+def export(run: Path, out: Path, name: str, evaluations: Sequence[Path] = ()) -> None:
+    """Copy the model of a finished run and write its card.
+
+    Args:
+        run: folder of the run, `output` of its configuration.
+        out: folder to make.
+        name: of the model, the card's title.
+        evaluations: files that `smolrgpt evaluate --json` wrote for it.
+
+    Raises:
+        SpatialError: BAD_INPUT when the run is not finished, a file cannot be read, or `out`
+            exists.
+    """
+    model = run / MODEL_FOLDER
+    if not model.is_dir():
+        raise file_error(run, f"expected a finished run with a folder {MODEL_FOLDER!r}; train it")
+    stages = list(_stages(run))
+    tables = [_read_json(path) for path in evaluations]
+    with new_folder(out) as folder:
+        shutil.copytree(model, folder, dirs_exist_ok=True)
+        for path in folder.iterdir():
+            path.chmod(0o644)
+        (folder / CARD_FILE).write_text(model_card(name, stages, tables))
+
+
+def _stages(run: Path) -> Iterator[tuple[TrainConfig, Mapping[str, Any]]]:
+    """Configuration of each stage and the facts of its last checkpoint, first stage first."""
+    config = read_config(run / CONFIG_FILE)
+    before = Path(config.start.checkpoint).parent
+    if config.start.checkpoint and (before / CONFIG_FILE).is_file():
+        yield from _stages(before)
+    newest = CheckpointStore(run, 1).newest()
+    yield config, newest.facts() if newest else {}
+
+
+def _read_json(path: Path) -> Mapping[str, Any]:
+    try:
+        content: Mapping[str, Any] = json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise file_error(path, f"expected a JSON file: {error}") from error
+    return content
+
+
+def model_card(
+    name: str,
+    stages: Sequence[tuple[TrainConfig, Mapping[str, Any]]],
+    evaluations: Sequence[Mapping[str, Any]],
+) -> str:
+    """The card as Markdown."""
+    parts = [
+        f"---\nlicense: apache-2.0\nlibrary_name: smolrgpt\n---\n\n# {name}\n",
+        "A SmolRGPT checkpoint (RGB-D image + regions + question -> answer), trained with "
+        "`smolrgpt train` from `smolrgpt_ros`.\n",
+        "## Training\n\n" + "\n".join(_stage_lines(stages)) + "\n",
+    ]
+    if evaluations:
+        parts.append("## Scores\n\n" + "\n".join(_score_lines(evaluations)) + "\n")
+    return "\n".join([*parts, _LIMITS])
+
+
+def _stage_lines(stages: Sequence[tuple[TrainConfig, Mapping[str, Any]]]) -> Iterator[str]:
+    yield "| stage | start | data | trained | steps | questions | seed | time | hardware |"
+    yield "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    for number, (config, facts) in enumerate(stages, start=1):
+        cells = [
+            str(number),
+            config.start.preset or config.start.checkpoint or config.start.language_backbone,
+            "; ".join(map(_data, config.data.sources)),
+            ", ".join(config.trainable),
+            str(facts.get("step", "not recorded")),
+            _number(facts.get("questions")),
+            str(config.seed),
+            _duration(facts.get("seconds")),
+            str(facts.get("hardware", "not recorded")),
+        ]
+        yield f"| {' | '.join(cells)} |"
+
+
+def _data(source: SourceConfig) -> str:
+    """The data set, and how to simulate it again."""
+    about = f"{source.kind} {source.root} ({source.split}, {source.pictures})"
+    path = Path(source.root) / SETTINGS_FILE
+    if not path.is_file():
+        return about
+    made = _read_json(path)
+    return f"{about}: `smolrgpt simulate --scenes {made['scenes']} --seed {made['seed']}`"
+
+
+def _number(value: int | None) -> str:
+    return "not recorded" if value is None else f"{value:,}"
+
+
+def _duration(seconds: float | None) -> str:
+    return "not recorded" if seconds is None else f"{seconds / 60:.0f} min"
+
+
+def _score_lines(evaluations: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    yield f"| answers from | data | questions | {' | '.join(SCORES)} | refused |"
+    yield "| --- | --- | --- |" + " --- |" * (len(SCORES) + 1)
+    for evaluation in evaluations:
+        for name, contestant in evaluation["answerers"].items():
+            scores = contestant["scores"]
+            values = [f"{scores[key]:.2f}" if key in scores else "" for key in SCORES.values()]
+            refused = sum(contestant["refusals"].values())
+            cells = [name, evaluation["data"], str(evaluation["questions"]), *values]
+            yield f"| {' | '.join(cells)} | {refused} |"
