@@ -25,7 +25,7 @@ from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import qos_profile_sensor_data
 from rich.console import Console
 from rich.table import Table
-from smolrgpt_ros.msg import RegionArray
+from smolrgpt_ros.msg import RegionArray, SpatialAnswer
 from smolrgpt_ros.srv import SpatialQuery
 
 from smolrgpt_core.errors import Status
@@ -67,7 +67,7 @@ class Probe:
 
     def questions(self) -> list[SpatialQuery.Request]:
         """One of each category about what the camera shows."""
-        ids = self._visible_ids()
+        ids = self.visible_ids()
         first, second, anchor = ids[0], ids[1], ids[-1]
         kinds = {
             Category.DISTANCE: [first, second],
@@ -82,7 +82,8 @@ class Probe:
             for category, chosen in kinds.items()
         ]
 
-    def _visible_ids(self) -> list[int]:
+    def visible_ids(self) -> list[int]:
+        """Ids of what the camera shows, the largest region first."""
         subscription = self._node.create_subscription(
             RegionArray, "regions", self._on_regions, qos_profile_sensor_data
         )
@@ -97,19 +98,34 @@ class Probe:
     def _on_regions(self, message: RegionArray) -> None:
         self._regions = message
 
+    def answer(self, request: SpatialQuery.Request) -> SpatialAnswer | None:
+        """What the node says to a question; None if nothing comes."""
+        future = self._client.call_async(request)
+        rclpy.spin_until_future_complete(self._node, future, timeout_sec=10.0)
+        return future.result().answer if future.done() else None
+
     def ask(self, request: SpatialQuery.Request) -> dict[str, float] | None:
         """Seconds until the answer, in all and by stage; None for a refusal."""
         started = time.monotonic()
-        future = self._client.call_async(request)
-        rclpy.spin_until_future_complete(self._node, future, timeout_sec=10.0)
+        answer = self.answer(request)
         elapsed_s = time.monotonic() - started
-        answer = future.result().answer if future.done() else None
         if answer and answer.status == Status.OK:
             stages = {name: getattr(answer, f"latency_{name}") for name in STAGES}
             return {"client": elapsed_s, **stages}
         name = Status(answer.status).name if answer else "NO_RESPONSE"
         self.refusals[name] = self.refusals.get(name, 0) + 1
         return None
+
+    def call(self, service_type: type, name: str, request: object) -> Any:
+        """The response of any other service of the graph."""
+        client = self._node.create_client(service_type, name)
+        client.wait_for_service(START_S)
+        future = client.call_async(request)
+        rclpy.spin_until_future_complete(self._node, future, timeout_sec=START_S)
+        self._node.destroy_client(client)
+        if not future.done():
+            raise TimeoutError(f"waited {START_S} s for {name}")
+        return future.result()
 
     def wait_for_answers(self, request: SpatialQuery.Request) -> None:
         """Ask until the node answers."""

@@ -7,7 +7,7 @@ boolean array cut to its box.
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -20,6 +20,15 @@ MAX_REGION_ID = 2**32 - 1
 
 MAX_MASK_PIXELS = 2**28
 """A mask that claims more pixels than any camera has is broken, and would exhaust the memory."""
+
+MAX_REGIONS = 10_000
+"""A frame with more regions comes from a segmenter that is broken: it would keep everybody busy."""
+
+MAX_LABEL_LENGTH = 200
+"""Characters; a class has a word or two, a label of a referring segmenter a sentence."""
+
+_NAMES_SHOWN = 20
+"""Regions that a message names before it only counts them."""
 
 _MAX_GROUPS = 7
 """Longest number in compressed run lengths: 35 bits, so that sums of them fit into 64."""
@@ -62,8 +71,8 @@ class Region:
         score: confidence of the segmenter, 0 to 1.
 
     Raises:
-        SpatialError: BAD_INPUT when the id or the score is out of range, or the mask is not
-            boolean, is empty, or has another size than its box.
+        SpatialError: BAD_INPUT when the id or the score is out of range, the label is too long, or
+            the mask is not boolean, is empty, or has another size than its box.
     """
 
     id: int
@@ -76,6 +85,11 @@ class Region:
         object.__setattr__(self, "label", self.label.strip().lower())
         if not 0 <= self.id <= MAX_REGION_ID:
             raise _bad(f"region ids must be 0 to {MAX_REGION_ID}, got {self.id}")
+        if len(self.label) > MAX_LABEL_LENGTH:
+            raise _bad(
+                f"label of region {self.id} has {len(self.label)} characters, at most "
+                f"{MAX_LABEL_LENGTH} are read; send the name of a class"
+            )
         if not 0 <= self.score <= 1:
             raise _bad(f"score of region {self.id} must be 0 to 1, got {self.score}")
         if self.mask.dtype != np.bool_ or self.mask.shape != (self.box.height, self.box.width):
@@ -133,7 +147,8 @@ class RegionSet:
         regions: in the order of their source.
 
     Raises:
-        SpatialError: BAD_INPUT when an id occurs twice or a box leaves the image.
+        SpatialError: BAD_INPUT when there are over `MAX_REGIONS`, an id occurs twice, or a box
+            leaves the image.
     """
 
     image_size: tuple[int, int]
@@ -141,6 +156,7 @@ class RegionSet:
     _by_id: dict[int, Region] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
+        _check_number(len(self.regions))
         by_id: dict[int, Region] = {}
         for region in self.regions:
             if region.id in by_id:
@@ -169,10 +185,10 @@ class RegionSet:
             SpatialError: UNKNOWN_REGION, naming the ids that exist.
         """
         if id not in self._by_id:
-            known = ", ".join(region.name for region in self.regions) or "none"
             raise SpatialError(
                 Status.UNKNOWN_REGION,
-                f"region {id} is not in this frame; its regions are: {known}",
+                f"region {id} is not in this frame; its regions are: "
+                f"{names_of(self.regions) or 'none'}",
             )
         return self._by_id[id]
 
@@ -209,6 +225,7 @@ class RegionSet:
         order = np.argsort(image[rows, columns], kind="stable")
         rows, columns = rows[order], columns[order]
         ids, starts = np.unique(image[rows, columns], return_index=True)
+        _check_number(ids.size)
         parts = zip(ids, np.split(rows, starts[1:]), np.split(columns, starts[1:]), strict=False)
         regions = [
             _region_of_pixels(int(id), labels.get(int(id), ""), rows, columns)
@@ -229,6 +246,13 @@ class RegionSet:
                 raise _bad(f"an instance image holds ids 1 to {largest}, got {region.id}")
             image[region.box.slices][region.mask] = region.id
         return image
+
+
+def names_of(regions: Sequence[Region]) -> str:
+    """Names of regions for a message, the first of them where there are many."""
+    names = ", ".join(region.name for region in regions[:_NAMES_SHOWN])
+    more = len(regions) - _NAMES_SHOWN
+    return f"{names} and {more} more" if more > 0 else names
 
 
 def decode_rle(rle: Mapping) -> NDArray[np.bool_]:
@@ -304,6 +328,14 @@ def _check_run_lengths(runs: NDArray[np.int64], height: int, width: int) -> None
         raise ValueError(
             f"run lengths must not be negative and add up to {height * width} pixels, "
             f"got {runs.sum()}"
+        )
+
+
+def _check_number(regions: int) -> None:
+    if regions > MAX_REGIONS:
+        raise _bad(
+            f"a frame has {regions} regions, at most {MAX_REGIONS} are read; is the segmenter "
+            "broken, or the topic of the regions the wrong one?"
         )
 
 

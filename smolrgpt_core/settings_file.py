@@ -112,7 +112,7 @@ def _filled(kind: Any, entries: Any, base: Any, path: str) -> Any:
         _check_complete(known, changes, path)
         return kind(**changes)
     except ValueError as error:
-        raise _bad(f"{path}: {error}") from error
+        raise _bad(f"{path}: {error}" if path else str(error)) from error
 
 
 def _check_complete(known: Mapping[str, Any], changes: Mapping[str, Any], path: str) -> None:

@@ -1,23 +1,44 @@
-"""One thread that answers: it decodes frames and runs the answerer, one question after another."""
+"""One thread that answers: it decodes frames and asks the answerer, one frame after another.
+
+Questions wait in the order in which they came. The oldest one decides which frame has its turn, and
+takes along those that can be asked about the same frame, up to `max_batch`: the answerer gets them
+in one call. Nobody's question is begun after its deadline.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
-from concurrent.futures import CancelledError, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as FutureTimeoutError
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent import futures
 from dataclasses import dataclass, field
+
+from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.question import Category, SpatialQuestion, read_question
-from smolrgpt_ros.frame_buffer import FrameSamples
-from smolrgpt_ros.frame_decoder import FrameDecoder
+from smolrgpt_ros.frame_buffer import (
+    FrameBuffer,
+    FrameRequest,
+    FrameSamples,
+    FrameUnavailableError,
+)
+from smolrgpt_ros.frame_decoder import DecodedFrame, FrameDecoder
+
+LOG_PERIOD_S = 10.0
+"""A frame that cannot be prepared is reported so often, not with every image of the camera."""
 
 
 class WorkerClosedError(Exception):
     """The node was deactivated before the question had its turn."""
+
+
+class AnswererFailedError(Exception):
+    """The answerer, or what read its question, raised no `SpatialError` but the cause of this."""
 
 
 @dataclass
@@ -27,7 +48,7 @@ class Inquiry:
     Attributes:
         text, category, region_ids: as asked; category None = the text says it.
         arrived_s: `time.monotonic()` of the request.
-        frame, question: once they are known.
+        samples, frame, question: once they are known.
         warnings: about the messages that the frame came from.
         latency_s: seconds by stage: wait, convert, answer.
     """
@@ -36,6 +57,7 @@ class Inquiry:
     category: Category | None
     region_ids: tuple[int, ...]
     arrived_s: float = field(default_factory=time.monotonic)
+    samples: FrameSamples | None = None
     frame: RGBDFrame | None = None
     question: SpatialQuestion | None = None
     warnings: tuple[str, ...] = ()
@@ -46,62 +68,287 @@ class Inquiry:
         return time.monotonic() - self.arrived_s
 
 
+@dataclass(frozen=True)
+class WorkerSettings:
+    """How the worker works; may be replaced at any time and holds from the next turn on.
+
+    Attributes:
+        decoder: of frames.
+        max_batch: questions that share a call of the answerer.
+        prepared: the frame that is prepared while nobody asks; None: frames are only decoded and
+            encoded when somebody asks about them.
+    """
+
+    decoder: FrameDecoder
+    max_batch: int
+    prepared: FrameRequest | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Waiting:
+    """A question that waits for its turn, and a place for what comes of it."""
+
+    inquiry: Inquiry
+    request: FrameRequest
+    samples: FrameSamples
+    outcome: futures.Future[SpatialAnswer] = field(default_factory=futures.Future)
+
+    def left_s(self) -> float:
+        """Seconds until its deadline."""
+        return self.request.timeout_s - self.inquiry.elapsed_s()
+
+    def fits(self, samples: FrameSamples, now_ns: int) -> bool:
+        """Whether it can be asked about a frame: its own, or, if it wants the newest, a new one."""
+        return samples == self.samples or self.request.accepts(samples, now_ns)
+
+    def fail(self, error: Exception) -> None:
+        """Set an error of its own: one that is raised in several threads gathers their traces."""
+        if isinstance(error, SpatialError):
+            self.outcome.set_exception(SpatialError(error.status, error.message))
+            return
+        failure = AnswererFailedError(str(error))
+        failure.__cause__ = error
+        self.outcome.set_exception(failure)
+
+    def late(self, cause: str) -> SpatialError:
+        """The refusal of a question whose deadline has passed."""
+        return SpatialError(
+            Status.TIMEOUT,
+            f"no answer within {self.request.timeout_s:.3f} s: {cause}; raise the timeout of the "
+            "request, or ask less often",
+        )
+
+
+TOO_LATE_FOR_A_TURN = "other questions were answered first"
+TOO_LATE_FOR_AN_ANSWER = "the answerer is still busy with it"
+
+
 class AnswerWorker:
-    """Answers inquiries on its own thread, in the order in which they come.
+    """Answers inquiries on its own thread, from construction to `close`.
 
     Args:
         answerer: gives the answers.
-        decoder: may be replaced at any time; it holds for the next question.
+        buffer: has the newest frame; its `on_message` must call `look`.
+        now_ns: the clock of the stamps.
+        settings: how to work.
+        on_batch: is told how many questions were in each call of the answerer.
+        logger: is told about frames that cannot be prepared.
     """
 
-    def __init__(self, answerer: Answerer, decoder: FrameDecoder) -> None:
-        self.decoder = decoder
+    def __init__(
+        self,
+        answerer: Answerer,
+        buffer: FrameBuffer,
+        now_ns: Callable[[], int],
+        settings: WorkerSettings,
+        on_batch: Callable[[int], None],
+        logger: RcutilsLogger,
+    ) -> None:
+        self.settings = settings
         self._answerer = answerer
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="answerer")
+        self._buffer = buffer
+        self._now_ns = now_ns
+        self._on_batch = on_batch
+        self._logger = logger
+        self._waiting: list[_Waiting] = []
+        self._looked_at: FrameSamples | None = None
+        self._prepared: FrameSamples | None = None
+        self._has_news = False
+        self._closed = False
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name="answerer")
+        self._thread.start()
 
-    def answer(self, inquiry: Inquiry, samples: FrameSamples, timeout_s: float) -> SpatialAnswer:
+    def answer(
+        self, inquiry: Inquiry, request: FrameRequest, samples: FrameSamples
+    ) -> SpatialAnswer:
         """Wait for the answer, `timeout_s` seconds after the arrival of the request at most.
+
+        Args:
+            inquiry: what is asked.
+            request: which frame it is about.
+            samples: the frame that fits at this moment; a request without stamp is answered from
+                the newest one when it has its turn.
 
         Raises:
             SpatialError: TIMEOUT, or whatever the decoder, the question or the answerer raise.
+            AnswererFailedError: when the answerer raises anything else.
             WorkerClosedError: when the worker is closed before the question has its turn.
         """
+        waiting = _Waiting(inquiry, request, samples)
+        with self._changed:
+            if self._closed:
+                raise WorkerClosedError
+            self._waiting.append(waiting)
+            self._changed.notify_all()
+        futures.wait([waiting.outcome], max(waiting.left_s(), 0.0))
+        withdrawn = self._withdraw(waiting)
         try:
-            future = self._thread.submit(self._answer, inquiry, samples)
-        except RuntimeError as error:
-            raise WorkerClosedError from error
-        try:
-            return future.result(timeout_s - inquiry.elapsed_s())
-        except CancelledError as error:
-            raise WorkerClosedError from error
-        except FutureTimeoutError:
-            if future.done():
-                raise
-            cause = (
-                "other questions were answered first"
-                if future.cancel()
-                else "the answerer is still busy with it"
-            )
-            raise SpatialError(
-                Status.TIMEOUT,
-                f"no answer within {timeout_s:.3f} s: {cause}; raise the timeout of the request, "
-                "or ask less often",
-            ) from None
+            if waiting.outcome.done():
+                return waiting.outcome.result()
+            raise waiting.late(TOO_LATE_FOR_A_TURN if withdrawn else TOO_LATE_FOR_AN_ANSWER)
+        finally:
+            # The trace of an error keeps this name, and the outcome keeps the error: a circle with
+            # a frame in it, that would stay until the next garbage collection.
+            del waiting
+
+    def look(self) -> None:
+        """Tell the worker that there may be a new frame."""
+        if self.settings.prepared is None:
+            return
+        with self._changed:
+            self._has_news = True
+            self._changed.notify_all()
+
+    @property
+    def queue_length(self) -> int:
+        """Questions that wait for their turn."""
+        return len(self._waiting)
 
     def close(self) -> None:
-        """Finish the question that is being answered, drop those that wait; returns at once."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Finish the questions that are being answered, drop those that wait; returns at once."""
+        with self._changed:
+            self._closed = True
+            dropped, self._waiting = self._waiting, []
+            self._changed.notify_all()
+        for waiting in dropped:
+            waiting.outcome.set_exception(WorkerClosedError())
 
-    def _answer(self, inquiry: Inquiry, samples: FrameSamples) -> SpatialAnswer:
+    def wait_until_ended(self, timeout_s: float) -> bool:
+        """After `close`: whether the answerer is not used any more within the time."""
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _withdraw(self, waiting: _Waiting) -> bool:
+        """Whether the question still waited; it does no longer."""
+        with self._changed:
+            if waiting not in self._waiting:
+                return False
+            self._waiting.remove(waiting)
+            return True
+
+    def _run(self) -> None:
+        while self._wait_for_work():
+            settings = self.settings
+            samples, batch = self._take(settings.max_batch)
+            if samples:
+                self._answer(samples, batch, settings.decoder)
+            elif settings.prepared:
+                self._prepare(settings.prepared, settings.decoder)
+
+    def _wait_for_work(self) -> bool:
+        """Whether there is any, else the worker is closed."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._waiting or self._has_news)
+            self._has_news = False
+            return not self._closed
+
+    def _take(self, max_batch: int) -> tuple[FrameSamples | None, list[_Waiting]]:
+        """The frame of the oldest question, and the questions that are asked about it."""
+        with self._changed:
+            self._refuse_late()
+            if not self._waiting:
+                return None, []
+            head = self._waiting[0]
+            samples, now_ns = self._frame_for(head), self._now_ns()
+            fitting = [item for item in self._waiting if item is head or item.fits(samples, now_ns)]
+            batch = fitting[:max_batch]
+            self._waiting = [item for item in self._waiting if item not in batch]
+        return samples, batch
+
+    def _refuse_late(self) -> None:
+        for item in self._waiting:
+            if item.left_s() <= 0:
+                item.fail(item.late(TOO_LATE_FOR_A_TURN))
+        self._waiting = [item for item in self._waiting if not item.outcome.done()]
+
+    def _frame_for(self, head: _Waiting) -> FrameSamples:
+        """The frame that was prepared, the newest one, or the one that the question came with."""
+        # Used once: while questions wait all the time, nothing is prepared and it grows old.
+        prepared, self._prepared = self._prepared, None
+        if head.request.stamp_ns:
+            return head.samples
+        if prepared and head.request.accepts(prepared, self._now_ns()):
+            return prepared
+        try:
+            return self._buffer.select(head.request, self._now_ns())
+        except FrameUnavailableError:
+            # The inputs have stopped since, which is no reason to refuse what could be answered.
+            return head.samples
+
+    def _answer(
+        self, samples: FrameSamples, batch: Sequence[_Waiting], decoder: FrameDecoder
+    ) -> None:
+        """Give every question of a batch its outcome."""
         started = time.monotonic()
-        inquiry.latency_s["wait"] = started - inquiry.arrived_s
-        decoded, is_new = self.decoder.decode(samples)
-        converted = time.monotonic()
-        inquiry.latency_s["convert"] = converted - started if is_new else 0.0
-        inquiry.frame, inquiry.warnings = decoded.frame, decoded.warnings
+        for item in batch:
+            item.inquiry.samples = samples
+            item.inquiry.latency_s["wait"] = started - item.inquiry.arrived_s
+        try:
+            decoded, is_new = decoder.decode(samples)
+            convert_s = time.monotonic() - started if is_new else 0.0
+            for item in batch:
+                _read(item, decoded, convert_s)
+            self._ask(decoded.frame, _open(batch))
+        except Exception as error:
+            for item in _open(batch):
+                item.fail(error)
+
+    def _ask(self, frame: RGBDFrame, batch: Sequence[_Waiting]) -> None:
+        """Put what the answerer says to each question in its place."""
+        questions = [item.inquiry.question for item in batch if item.inquiry.question]
+        if not questions:
+            return
+        self._on_batch(len(questions))
+        started = time.monotonic()
+        found = self._answerer.answer_together(frame, questions)
+        answer_s = time.monotonic() - started
+        for item, result in zip(batch, found, strict=True):
+            item.inquiry.latency_s["answer"] = answer_s
+            if isinstance(result, SpatialError):
+                item.fail(result)
+            else:
+                item.outcome.set_result(result)
+
+    def _prepare(self, request: FrameRequest, decoder: FrameDecoder) -> None:
+        """Decode and encode the newest frame, unless that was tried before."""
+        try:
+            samples = self._buffer.select(request, self._now_ns())
+        except FrameUnavailableError:
+            # Diagnostics say what is wrong with the inputs, and so does the answer to a question.
+            return
+        if samples == self._looked_at:
+            return
+        self._looked_at = samples
+        try:
+            self._answerer.prepare(decoder.decode(samples)[0].frame)
+        except SpatialError as error:
+            self._logger.warning(
+                f"frames cannot be prepared: {error}", throttle_duration_sec=LOG_PERIOD_S
+            )
+        except Exception as error:
+            trace = "".join(traceback.format_exception(error))
+            self._logger.error(
+                f"the answerer failed to prepare a frame: {trace}",
+                throttle_duration_sec=LOG_PERIOD_S,
+            )
+        else:
+            self._prepared = samples
+
+
+def _read(item: _Waiting, decoded: DecodedFrame, convert_s: float) -> None:
+    """Understand a question, or refuse it, and only it."""
+    inquiry = item.inquiry
+    inquiry.latency_s["convert"] = convert_s
+    inquiry.frame, inquiry.warnings = decoded.frame, decoded.warnings
+    try:
         inquiry.question = read_question(
             inquiry.text, decoded.frame.regions, inquiry.category, inquiry.region_ids
         )
-        answer = self._answerer.answer(decoded.frame, inquiry.question)
-        inquiry.latency_s["answer"] = time.monotonic() - converted
-        return answer
+    except Exception as error:
+        item.fail(error)
+
+
+def _open(batch: Sequence[_Waiting]) -> list[_Waiting]:
+    """The questions without an outcome."""
+    return [item for item in batch if not item.outcome.done()]

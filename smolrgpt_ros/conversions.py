@@ -18,19 +18,15 @@ from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
-from smolrgpt_core.answer import Agreement, Side, SpatialAnswer
+from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.messages import making, reading
 from smolrgpt_core.messages.stamps import NANOSECONDS
 from smolrgpt_core.messages.types import Message
-from smolrgpt_core.question import Category
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.msg import RegionArray
 from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
-
-LATENCY_STAGES = ("wait", "convert", "answer", "total")
-"""Stages of `msg/SpatialAnswer`, each in a field `latency_STAGE`."""
 
 
 def make_message(type_name: str, /, **fields: Any) -> Message:
@@ -98,7 +94,7 @@ def answer_to_message(
         answer: an answer or a refusal.
         question: as the client asked it.
         header: stamp and optical frame of the images that were asked about; empty if none were.
-        latency_s: seconds by stage: any of `LATENCY_STAGES`.
+        latency_s: seconds by stage: any of `messages.answers.LATENCY_STAGES`.
     """
     message = SpatialAnswerMessage(
         header=header,
@@ -123,27 +119,6 @@ def answer_to_message(
     for stage, seconds in latency_s.items():
         setattr(message, f"latency_{stage}", float(seconds))
     return message
-
-
-def answer_from_message(message: SpatialAnswerMessage) -> SpatialAnswer:
-    """Inverse of `answer_to_message`."""
-    centres = [(point.x, point.y, point.z) for point in message.centres]
-    return SpatialAnswer(
-        status=Status(message.status),
-        category=Category(message.category) if message.category else None,
-        message=message.message,
-        text=message.text,
-        value=message.value if message.has_value else None,
-        region_id=message.region_id if message.has_region else None,
-        side=Side(message.side),
-        confidence=message.confidence,
-        geometric_value=None if np.isnan(message.geometric_value) else message.geometric_value,
-        agreement=Agreement(message.agreement),
-        region_ids=tuple(message.region_ids),
-        centres=np.array(centres, dtype=np.float64).reshape(-1, 3),
-        valid_depth=np.array(message.valid_depth, dtype=np.float64),
-        latency_s={stage: getattr(message, f"latency_{stage}") for stage in LATENCY_STAGES},
-    )
 
 
 def frame_header(frame: RGBDFrame | None) -> Header:

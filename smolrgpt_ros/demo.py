@@ -25,8 +25,8 @@ from rich.console import Console
 from smolrgpt_core.answer import DISTANCE_TOLERANCE
 from smolrgpt_core.errors import Status
 from smolrgpt_core.files import write_image
+from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.report import ReportRow, print_report, write_html_report
-from smolrgpt_ros.conversions import answer_from_message
 from smolrgpt_ros.demo_graph import DemoError, DemoNode, Snapshot
 from smolrgpt_ros.demo_questions import (
     DemoQuestion,

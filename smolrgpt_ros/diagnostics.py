@@ -1,14 +1,11 @@
-"""What the query node says about itself once a second: state, inputs, answers."""
+"""What the query node says about itself once a second: state, inputs, answers, what it takes."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import replace
 
-import numpy as np
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from smolrgpt_core.errors import Status
@@ -16,9 +13,8 @@ from smolrgpt_core.messages.stamps import SYNCHRONISED
 from smolrgpt_ros.frame_buffer import INPUTS
 from smolrgpt_ros.inputs import InputStatistics
 from smolrgpt_ros.query_session import QuerySession
-
-LATENCIES = 200
-"""Answers over which the percentiles of the latency are taken."""
+from smolrgpt_ros.service_report import ServiceReport
+from smolrgpt_ros.service_statistics import StatisticsSnapshot
 
 LOSS_ADVICE = (
     "messages get lost on the way: set FASTRTPS_DEFAULT_PROFILES_FILE to config/fastdds.xml of "
@@ -26,41 +22,42 @@ LOSS_ADVICE = (
 )
 
 
-class AnswerStatistics:
-    """Answers and refusals since the node started. Thread-safe."""
+class AnswerMonitor:
+    """Answers and refusals from one report to the next."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._counts: Counter[Status] = Counter()
-        self._latencies_s: deque[float] = deque(maxlen=LATENCIES)
-        self._warnings: tuple[str, ...] = ()
         self._errors_reported = 0
 
-    def record(self, status: Status, latency_s: float, warnings: tuple[str, ...]) -> None:
-        """Count one response, with the warnings about the messages that it came from."""
-        with self._lock:
-            self._counts[status] += 1
-            if status is Status.OK:
-                self._latencies_s.append(latency_s)
-                self._warnings = warnings
-
-    def diagnostic(self, name: str) -> DiagnosticStatus:
+    def diagnostic(self, name: str, statistics: StatisticsSnapshot) -> DiagnosticStatus:
         """Counts by status and latency; WARN for inputs in doubt and new errors of the answerer."""
-        with self._lock:
-            counts, latencies_s = dict(self._counts), list(self._latencies_s)
-            problems = list(self._warnings)
-        errors = counts.get(Status.MODEL_ERROR, 0)
+        problems = list(statistics.warnings)
+        errors = statistics.counts.get(Status.MODEL_ERROR, 0)
         if errors > self._errors_reported:
             problems.append("the answerer failed, see the log of the node")
         self._errors_reported = errors
         values: dict[str, object] = {
-            status.name.lower(): count for status, count in sorted(counts.items())
+            status.name.lower(): count for status, count in sorted(statistics.counts.items())
         }
-        if latencies_s:
-            median, high = np.percentile(latencies_s, [50, 99])
-            values |= {"latency_median_s": f"{median:.4f}", "latency_p99_s": f"{high:.4f}"}
+        values["calls"] = statistics.calls
+        values["questions_per_call"] = f"{statistics.mean_batch:.2f}"
+        for stage, latency in statistics.latencies.items():
+            values[f"latency_{stage}_median_s"] = f"{latency.median_s:.4f}"
+            values[f"latency_{stage}_p99_s"] = f"{latency.p99_s:.4f}"
         level = DiagnosticStatus.WARN if problems else DiagnosticStatus.OK
         return _diagnostic(name, level, "; ".join(problems), values)
+
+
+def service_diagnostic(name: str, report: ServiceReport) -> DiagnosticStatus:
+    """What answers, how much waits for it, and what the process takes; never bad by itself."""
+    values = {
+        **report.answerer,
+        "queue_length": report.queue_length,
+        "pending": report.pending,
+        "max_pending": report.max_pending,
+        "memory_bytes": "" if report.memory_bytes is None else report.memory_bytes,
+        "threads": report.threads,
+    }
+    return _diagnostic(name, DiagnosticStatus.OK, "", values)
 
 
 class InputMonitor:

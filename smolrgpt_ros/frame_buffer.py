@@ -15,15 +15,7 @@ from enum import Enum
 from typing import Any
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.messages.stamps import SYNCHRONISED, nearest
-
-INPUTS: dict[str, Status] = {
-    "rgb": Status.NO_RGB,
-    "depth": Status.NO_DEPTH,
-    "camera_info": Status.NO_CAMERA_INFO,
-    "regions": Status.NO_REGIONS,
-}
-"""The inputs, and the status when one has never arrived."""
+from smolrgpt_core.messages.stamps import INPUTS, SYNCHRONISED, nearest
 
 CLOCK_TOLERANCE_NS = 1_000_000_000
 """Stamps this far ahead of the node's clock, or behind the stamp before, mean another clock."""
@@ -107,6 +99,21 @@ class FrameRequest:
     input_wait_s: float
     timeout_s: float
 
+    def accepts(self, samples: FrameSamples, now_ns: int) -> bool:
+        """Whether a frame will do where the newest is wanted: young enough, and its stamps agree.
+
+        Args:
+            samples: of the frame.
+            now_ns: of the clock that made its stamps.
+        """
+        if self.stamp_ns:
+            return False
+        age_ns = now_ns - samples.rgb.stamp_ns
+        others = (samples.depth, samples.regions)
+        apart_ns = max(abs(part.stamp_ns - samples.rgb.stamp_ns) for part in others)
+        is_fresh = -CLOCK_TOLERANCE_NS <= age_ns <= self.max_age_ns
+        return is_fresh and apart_ns <= self.sync_tolerance_ns
+
 
 class FrameBuffer:
     """The last messages of every input. Thread-safe.
@@ -114,9 +121,13 @@ class FrameBuffer:
     Args:
         size: messages kept of each input.
         topics: name of the topic of each input, for messages to the operator.
+
+    Attributes:
+        on_message: called after every message, on the thread that adds it.
     """
 
     def __init__(self, size: int, topics: Mapping[str, str]) -> None:
+        self.on_message: Callable[[], None] = lambda: None
         self._size = size
         self._topics = topics
         self._samples: dict[str, list[Sample]] = {name: [] for name in INPUTS}
@@ -134,6 +145,7 @@ class FrameBuffer:
             insort(samples, sample, key=_stamp)
             del samples[: -self._size]
             self._changed.notify_all()
+        self.on_message()
 
     def newest_stamp_ns(self, name: str) -> int | None:
         """Stamp of the newest message of an input, None before the first."""

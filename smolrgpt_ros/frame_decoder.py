@@ -9,19 +9,18 @@ from dataclasses import dataclass
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
 
+from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.messages.reading import (
     alignment_warnings,
     frame_from_messages,
-    regions_from_array,
-    regions_from_instances,
 )
+from smolrgpt_core.messages.region_sources import REGION_SOURCES
 from smolrgpt_core.messages.stamps import without_stamp
-from smolrgpt_core.regions import RegionSet
-from smolrgpt_ros.conversions import rgb_from_image
+from smolrgpt_core.messages.types import Message
+from smolrgpt_ros.conversions import message_class, rgb_from_image
 from smolrgpt_ros.frame_buffer import FrameSamples
-from smolrgpt_ros.msg import RegionArray
 
 KEPT_FRAMES = 4
 """Decoded frames that are kept, so that questions about the same moment decode it once."""
@@ -39,7 +38,7 @@ class FrameDecoder:
     """Decodes frames and keeps the last ones. Used by one thread at a time.
 
     Args:
-        region_source: `regions` or `instances`, the type of the regions input.
+        region_source: a key of `REGION_SOURCES`.
         depth_scale: metres per unit of the depth image, 0 = by encoding.
         instance_labels: labels of the ids of an instance image.
     """
@@ -48,6 +47,7 @@ class FrameDecoder:
         self, region_source: str, depth_scale: float, instance_labels: InstanceLabels
     ) -> None:
         self._region_source = region_source
+        self._regions_type = message_class(REGION_SOURCES[region_source].type_name)
         self._depth_scale = depth_scale
         self._instance_labels = instance_labels
         self._kept: OrderedDict[tuple[Hashable, ...], DecodedFrame] = OrderedDict()
@@ -69,16 +69,29 @@ class FrameDecoder:
         return decoded, True
 
     def _decode(self, samples: FrameSamples) -> DecodedFrame:
-        rgb = deserialize_message(samples.rgb.payload, Image)
-        depth = deserialize_message(samples.depth.payload, Image)
-        camera_info = deserialize_message(samples.camera_info.payload, CameraInfo)
-        regions = self._regions(samples.regions.payload)
+        rgb = _deserialize(samples.rgb.payload, Image, "rgb")
+        depth = _deserialize(samples.depth.payload, Image, "depth")
+        camera_info = _deserialize(samples.camera_info.payload, CameraInfo, "camera_info")
+        message = _deserialize(samples.regions.payload, self._regions_type, self._region_source)
+        size = (rgb.height, rgb.width)
+        regions = REGION_SOURCES[self._region_source].read(message, size, self._instance_labels)
         frame = frame_from_messages(
             rgb, depth, camera_info, regions, self._depth_scale, rgb_from_image
         )
         return DecodedFrame(frame, alignment_warnings(rgb, depth, camera_info))
 
-    def _regions(self, serialized: bytes) -> RegionSet:
-        if self._region_source == "regions":
-            return regions_from_array(deserialize_message(serialized, RegionArray))
-        return regions_from_instances(deserialize_message(serialized, Image), self._instance_labels)
+
+def _deserialize(serialized: bytes, kind: type, name: str) -> Message:
+    """A message from the bytes that came over the wire.
+
+    Raises:
+        SpatialError: BAD_INPUT when they are no message of this type.
+    """
+    try:
+        return deserialize_message(serialized, kind)
+    except RuntimeError as error:  # what rclpy's RMWError is, which it does not export
+        raise SpatialError(
+            Status.BAD_INPUT,
+            f"the {len(serialized)} bytes of the newest {name} are no {kind.__name__}: {error}; "
+            "what publishes there is broken, or means harm",
+        ) from error

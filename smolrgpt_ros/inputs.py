@@ -6,6 +6,7 @@ most frames are never asked about.
 
 from __future__ import annotations
 
+import struct
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -25,11 +26,15 @@ from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo, Image
 
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.messages.region_sources import REGION_SOURCES
 from smolrgpt_core.messages.stamps import read_stamp_ns
 from smolrgpt_core.messages.types import SENSOR_QUEUE_DEPTH
+from smolrgpt_ros.conversions import message_class
 from smolrgpt_ros.frame_buffer import INPUTS, FrameBuffer, FrameUnavailableError
-from smolrgpt_ros.msg import RegionArray
 from smolrgpt_ros.spinning import spin
+
+WARNING_PERIOD_S = 10.0
+"""What comes with every message is logged no more often, or a bad publisher would fill the disk."""
 
 
 @dataclass
@@ -46,8 +51,28 @@ def input_types(region_source: str) -> dict[str, tuple[str, type]]:
         "rgb": ("rgb", Image),
         "depth": ("depth", Image),
         "camera_info": ("camera_info", CameraInfo),
-        "regions": (region_source, RegionArray if region_source == "regions" else Image),
+        "regions": (region_source, region_type(region_source)),
     }
+
+
+def region_type(region_source: str) -> type:
+    """The message class of a key of `REGION_SOURCES`.
+
+    Raises:
+        ModuleNotFoundError: that says how to get the package, when it is not installed.
+    """
+    source = REGION_SOURCES[region_source]
+    package = source.type_name.partition("/")[0]
+    try:
+        return message_class(source.type_name)
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != package:
+            raise
+        raise ModuleNotFoundError(
+            f"region_source {region_source!r} needs the messages of {package}, which are not "
+            f"installed: {source.remedy}",
+            name=package,
+        ) from error
 
 
 def input_topics(node: Node, region_source: str) -> dict[str, str]:
@@ -69,7 +94,7 @@ class SensorInputs:
     Args:
         node: whose names, remappings and graph are used.
         buffer: is filled.
-        region_source: `regions` or `instances`.
+        region_source: a key of `REGION_SOURCES`.
         reliability: `best_effort` or `reliable`.
     """
 
@@ -121,11 +146,20 @@ class SensorInputs:
         )
 
     def _receiver(self, name: str) -> Callable[[bytes], None]:
-        statistics = self.statistics[name]
+        statistics, topic = self.statistics[name], self.topics[name]
 
         def receive(serialized: bytes) -> None:
+            try:
+                stamp_ns = read_stamp_ns(serialized)
+            except struct.error:
+                self._graph.get_logger().warning(
+                    f"{len(serialized)} bytes from {name} ({topic}) are no message; what publishes "
+                    "there is broken, or means harm",
+                    throttle_duration_sec=WARNING_PERIOD_S,
+                )
+                return
             statistics.received += 1
-            self._buffer.add(name, read_stamp_ns(serialized), serialized)
+            self._buffer.add(name, stamp_ns, serialized)
 
         return receive
 

@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from smolrgpt_core.answerers.fusion_settings import PREFER_CHOICES, FusionSettings
 from smolrgpt_core.answerers.model_settings import DTYPES, STYLE_CHOICES, ModelSettings
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.messages.region_sources import REGION_SOURCES
 from smolrgpt_core.messages.stamps import DEFAULT_SYNC_TOLERANCE_S
 from smolrgpt_ros.parameter_declaration import check_parameters, parameter
+
+ON_DEMAND = "on_demand"
+EVERY_FRAME = "every_frame"
 
 
 @dataclass(frozen=True)
@@ -36,8 +41,8 @@ class QueryParameters:
     )
     checkpoint: str = parameter(
         "",
-        "Folder or hub id of the checkpoint that `answerer: model` loads; the other answerers need "
-        "none. Takes effect when the node is configured.",
+        "Folder or hub id of the checkpoint that `answerer: model` and `fused` load; the others "
+        "need none. Takes effect when the node is configured.",
     )
     device: str = parameter(
         ModelSettings.device,
@@ -55,12 +60,25 @@ class QueryParameters:
         "checkpoint was made for. Takes effect when the node is configured.",
         choices=STYLE_CHOICES,
     )
+    prefer: str = parameter(
+        FusionSettings.prefer,
+        "Whose answer `answerer: fused` gives when model and geometry disagree. Takes effect when "
+        "the node is configured.",
+        choices=PREFER_CHOICES,
+    )
+    abstain_below: float = parameter(
+        FusionSettings.abstain_below,
+        "`answerer: fused` refuses an answer of less confidence as CANNOT_TELL; 0 = never. Needs a "
+        "checkpoint with a calibration. Takes effect when the node is configured.",
+        limits=(0.0, 1.0),
+    )
     region_source: str = parameter(
         "regions",
-        "Where regions come from: topic `regions` (smolrgpt_ros/RegionArray) or topic "
-        "`instances` (sensor_msgs/Image, pixel value = region id). Takes effect when the node is "
-        "activated.",
-        choices=("regions", "instances"),
+        "Where regions come from, and the name of their topic: `regions` "
+        "(smolrgpt_ros/RegionArray), `instances` (sensor_msgs/Image, pixel value = region id), "
+        "`yolo_detections` (yolo_msgs/DetectionArray) or `detections` "
+        "(vision_msgs/Detection2DArray). Takes effect when the node is activated.",
+        choices=tuple(REGION_SOURCES),
     )
     instance_labels: tuple[str, ...] = parameter(
         ("",),
@@ -114,6 +132,33 @@ class QueryParameters:
         limits=(1, 256),
         read_only=True,
     )
+    max_batch: int = parameter(
+        8,
+        "Questions about the same frame that are answered together; 1 = one by one.",
+        limits=(1, 256),
+    )
+    encode: str = parameter(
+        ON_DEMAND,
+        "When the answerer looks at a frame: when it is asked about, or, while nobody asks, at "
+        "every frame that it can keep up with. The answer comes sooner then, from the frame that "
+        "was looked at last, at the cost of a busy processor.",
+        choices=(ON_DEMAND, EVERY_FRAME),
+    )
+    record: bool = parameter(
+        False,
+        "Record each question with its answer and its frame, for `smolrgpt replay` and `smolrgpt "
+        "bag2data`; needs rosbags. Takes effect when the node is activated.",
+    )
+    record_folder: str = parameter(
+        "~/.ros/smolrgpt",
+        "Where recordings go; each activation makes its own, named by the time (UTC). Takes effect "
+        "when the node is activated.",
+    )
+    record_limit: float = parameter(
+        10.0,
+        "Size at which a recording ends, in GB; 0 = none. Takes effect when the node is activated.",
+        limits=(0.0, 1_000_000.0),
+    )
 
     def __post_init__(self) -> None:
         check_parameters(self)
@@ -125,6 +170,10 @@ class QueryParameters:
     def model_settings(self) -> ModelSettings:
         """How a model computes and answers."""
         return ModelSettings(self.device, self.dtype, self.answer_style)
+
+    def fusion_settings(self) -> FusionSettings:
+        """How model and geometry are put together."""
+        return FusionSettings(self.prefer, self.abstain_below)
 
     def parsed_instance_labels(self) -> InstanceLabels:
         """`instance_labels` in a form that answers which label an id has."""

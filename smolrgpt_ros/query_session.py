@@ -6,7 +6,7 @@ from rclpy.node import Node
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
-from smolrgpt_ros.answer_worker import AnswerWorker, Inquiry, WorkerClosedError
+from smolrgpt_ros.answer_worker import AnswerWorker, Inquiry, WorkerClosedError, WorkerSettings
 from smolrgpt_ros.frame_buffer import (
     BufferClosedError,
     FrameBuffer,
@@ -15,7 +15,8 @@ from smolrgpt_ros.frame_buffer import (
 )
 from smolrgpt_ros.frame_decoder import FrameDecoder
 from smolrgpt_ros.inputs import SensorInputs, input_topics
-from smolrgpt_ros.parameters import QueryParameters
+from smolrgpt_ros.parameters import EVERY_FRAME, QueryParameters
+from smolrgpt_ros.service_statistics import ServiceStatistics
 
 
 class SessionClosedError(Exception):
@@ -29,9 +30,16 @@ class QuerySession:
         node: whose names, clock and graph are used.
         answerer: gives the answers.
         parameters: as they are at activation.
+        statistics: counts what the answerer is asked.
     """
 
-    def __init__(self, node: Node, answerer: Answerer, parameters: QueryParameters) -> None:
+    def __init__(
+        self,
+        node: Node,
+        answerer: Answerer,
+        parameters: QueryParameters,
+        statistics: ServiceStatistics,
+    ) -> None:
         self._clock = node.get_clock()
         self._region_source = parameters.region_source
         topics = input_topics(node, parameters.region_source)
@@ -39,11 +47,19 @@ class QuerySession:
         self.inputs = SensorInputs(
             node, self.buffer, parameters.region_source, parameters.input_reliability
         )
-        self._worker = AnswerWorker(answerer, self._decoder(parameters))
+        self._worker = AnswerWorker(
+            answerer,
+            self.buffer,
+            self.now_ns,
+            self._worker_settings(parameters),
+            statistics.record_batch,
+            node.get_logger(),
+        )
+        self.buffer.on_message = self._worker.look
 
     def apply(self, parameters: QueryParameters) -> None:
         """Take over the parameters that may change while active."""
-        self._worker.decoder = self._decoder(parameters)
+        self._worker.settings = self._worker_settings(parameters)
 
     def answer(self, inquiry: Inquiry, request: FrameRequest) -> SpatialAnswer:
         """Wait for the frame, then for the answer.
@@ -53,8 +69,8 @@ class QuerySession:
             SessionClosedError: when the session is closed before the question has its turn.
         """
         try:
-            samples = self.buffer.wait(request, self.now_ns)
-            return self._worker.answer(inquiry, samples, request.timeout_s)
+            samples = inquiry.samples = self.buffer.wait(request, self.now_ns)
+            return self._worker.answer(inquiry, request, samples)
         except FrameUnavailableError as error:
             raise self.inputs.explain(error) from error
         except (BufferClosedError, WorkerClosedError) as error:
@@ -64,13 +80,36 @@ class QuerySession:
         """The node's clock, which may be simulated."""
         return self._clock.now().nanoseconds
 
+    @property
+    def queue_length(self) -> int:
+        """Questions that have a frame and wait for their turn."""
+        return self._worker.queue_length
+
     def close(self) -> None:
         """Release everybody who waits and end the inputs; a running answer is finished."""
         self._worker.close()
         self.buffer.close()
         self.inputs.close()
 
-    def _decoder(self, parameters: QueryParameters) -> FrameDecoder:
-        return FrameDecoder(
+    def wait_until_ended(self, timeout_s: float) -> bool:
+        """After `close`: whether the answerer is not used any more within the time."""
+        return self._worker.wait_until_ended(timeout_s)
+
+    def _worker_settings(self, parameters: QueryParameters) -> WorkerSettings:
+        decoder = FrameDecoder(
             self._region_source, parameters.depth_scale, parameters.parsed_instance_labels()
         )
+        is_eager = parameters.encode == EVERY_FRAME
+        newest = _newest_frame(parameters) if is_eager else None
+        return WorkerSettings(decoder, parameters.max_batch, newest)
+
+
+def _newest_frame(parameters: QueryParameters) -> FrameRequest:
+    """A request of the newest frame that is there, by the limits that questions have by default."""
+    return FrameRequest(
+        stamp_ns=0,
+        max_age_ns=int(parameters.max_age * 1e9),
+        sync_tolerance_ns=int(parameters.sync_tolerance * 1e9),
+        input_wait_s=0.0,
+        timeout_s=0.0,
+    )

@@ -1,15 +1,21 @@
-"""A callback group that knows when the last response has left, so that a node can end after it."""
+"""Requests that run side by side: how many may, and when the last response has left."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.service import Service
 
+from smolrgpt_core.errors import SpatialError, Status
+
 
 class RequestGroup(ReentrantCallbackGroup):
-    """Runs requests side by side and counts them until their responses are sent."""
+    """Runs requests side by side and counts them until their responses are sent, so that a node
+    can end after the last one.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -32,3 +38,37 @@ class RequestGroup(ReentrantCallbackGroup):
         """Whether every request got its response within the time."""
         with self._changed:
             return self._changed.wait_for(lambda: self._running == 0, timeout_s)
+
+
+class Places:
+    """Places for questions that wait or are answered. Thread-safe.
+
+    Attributes:
+        limit: number of them.
+        taken: how many are not free.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.taken = 0
+        self._lock = threading.Lock()
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Take a place for the time of a `with` block.
+
+        Raises:
+            SpatialError: BUSY when none is free.
+        """
+        with self._lock:
+            if self.taken >= self.limit:
+                raise SpatialError(
+                    Status.BUSY,
+                    f"{self.limit} questions are waiting already (max_pending); ask again later",
+                )
+            self.taken += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self.taken -= 1

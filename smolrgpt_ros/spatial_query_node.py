@@ -12,9 +12,10 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
@@ -28,6 +29,7 @@ from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackRet
 from rclpy.logging import get_logger
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
+from std_srvs.srv import Trigger
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
@@ -35,23 +37,35 @@ from smolrgpt_core.answerers.registry import WITH_CHECKPOINT, make_answerer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.question import Category
-from smolrgpt_ros.answer_worker import Inquiry
+from smolrgpt_core.recordings.asked import AskedQuestion
+from smolrgpt_ros.answer_worker import AnswererFailedError, Inquiry
 from smolrgpt_ros.conversions import answer_to_message, duration_to_ns, frame_header
-from smolrgpt_ros.diagnostics import AnswerStatistics, InputMonitor, overall
+from smolrgpt_ros.diagnostics import AnswerMonitor, InputMonitor, overall, service_diagnostic
 from smolrgpt_ros.ending_signals import EndingSignals
 from smolrgpt_ros.frame_buffer import FrameRequest
+from smolrgpt_ros.memory import release_memory, resident_bytes
 from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
 from smolrgpt_ros.parameter_declaration import declare, normalised
 from smolrgpt_ros.parameters import QueryParameters
 from smolrgpt_ros.query_session import QuerySession, SessionClosedError
-from smolrgpt_ros.request_group import RequestGroup
+from smolrgpt_ros.request_group import Places, RequestGroup
+from smolrgpt_ros.service_report import ServiceReport, described_answerer
+from smolrgpt_ros.service_statistics import TOTAL, ServiceStatistics
 from smolrgpt_ros.spinning import spin
 from smolrgpt_ros.srv import SpatialQuery
 from smolrgpt_ros.visualization import AnswerVisuals
 
+if TYPE_CHECKING:
+    from smolrgpt_ros.recorder import QuestionRecorder
+
 NODE_NAME = "spatial_query"
 
+GIGABYTE = 10**9
+
 DIAGNOSTICS_PERIOD_S = 1.0
+
+TRACEBACK_PERIOD_S = 1.0
+"""A failing answerer fails all questions of a batch; its traceback is logged once."""
 
 SPARE_THREADS = 4
 """Beside one for each pending question: a refusal, lifecycle and parameters, timers, pictures."""
@@ -83,13 +97,18 @@ class SpatialQueryNode(LifecycleNode):
         self.parameters = declare(self, QueryParameters)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._take_parameters)
+        self._started_s = time.monotonic()
         self._state = "unconfigured"
         self._failure = ""
         self._answerer: Answerer | None = None
+        self._description: dict[str, str] = {}
         self._session: QuerySession | None = None
+        self._ended_session: QuerySession | None = None
         self._monitor: InputMonitor | None = None
-        self._statistics = AnswerStatistics()
-        self._places = threading.Semaphore(self.parameters.max_pending)
+        self._recorder: QuestionRecorder | None = None
+        self._statistics = ServiceStatistics()
+        self._answer_monitor = AnswerMonitor()
+        self._places = Places(self.parameters.max_pending)
         self._requests = RequestGroup()
         self._answers = self.create_lifecycle_publisher(SpatialAnswerMessage, "~/answers", 10)
         self._visuals = AnswerVisuals(self)
@@ -97,12 +116,13 @@ class SpatialQueryNode(LifecycleNode):
         self.create_service(
             SpatialQuery, "spatial_query", self._on_request, callback_group=self._requests
         )
-        self._create_timers()
+        self._create_reports_and_start()
 
-    def _create_timers(self) -> None:
+    def _create_reports_and_start(self) -> None:
         # On real time: a paused simulation must stop neither start nor diagnostics.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         group = MutuallyExclusiveCallbackGroup()
+        self.create_service(Trigger, "~/stats", self._on_stats, callback_group=group)
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._report, callback_group=group, clock=steady)
         if self.parameters.autostart:
             # In the default group, one after another with the lifecycle services.
@@ -123,7 +143,14 @@ class SpatialQueryNode(LifecycleNode):
         values = self.parameters
         # Otherwise a checkpoint may stand ready for a later change to `answerer: model`.
         checkpoint = values.checkpoint if values.answerer in WITH_CHECKPOINT else ""
-        self._answerer = make_answerer(values.answerer, checkpoint, values.model_settings())
+        name = f"{values.answerer} from {checkpoint}" if checkpoint else values.answerer
+        self.get_logger().info(f"loading {name} ...")
+        started = time.monotonic()
+        self._answerer = make_answerer(
+            values.answerer, checkpoint, values.model_settings(), values.fusion_settings()
+        )
+        self._description = described_answerer(values)
+        self.get_logger().info(f"loaded {name} in {time.monotonic() - started:.1f} s")
         self._state = "inactive"
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -132,8 +159,18 @@ class SpatialQueryNode(LifecycleNode):
 
     def _activate(self) -> None:
         assert self._answerer is not None
-        self._session = QuerySession(self, self._answerer, self.parameters)
+        values = self.parameters
+        # Before anything is started that would have to be ended if this fails.
+        recorder_kind = _recorder_kind() if values.record else None
+        self._session = QuerySession(self, self._answerer, values, self._statistics)
         self._monitor = InputMonitor(self._session)
+        if recorder_kind:
+            self._recorder = recorder_kind(
+                Path(values.record_folder).expanduser(),
+                values.region_source,
+                int(values.record_limit * GIGABYTE),
+                self.get_logger(),
+            )
         self._state = "active"
 
     def _attempt(self, name: str, step: Callable[[], None]) -> TransitionCallbackReturn | None:
@@ -151,30 +188,63 @@ class SpatialQueryNode(LifecycleNode):
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Drop the inputs; a running answer is finished."""
         self._close_session("inactive")
+        recorder, self._recorder = self._recorder, None
+        threading.Thread(target=self._finish_recording, args=[recorder], name="recording").start()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of the answerer."""
-        self._answerer = None
+        """Let go of the answerer, and return its memory to the system."""
         self._state = "unconfigured"
+        self._release_answerer()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of everything; the service goes on refusing until the process ends."""
         self._close_session("finalized")
-        self._answerer = None
+        self._finish_recording(self._recorder)
+        self._release_answerer()
         return super().on_shutdown(state)
+
+    def _release_answerer(self) -> None:
+        self._answerer, self._description = None, {}
+        session, self._ended_session = self._ended_session, None
+        if session and not session.wait_until_ended(SHUTDOWN_GRACE_S):
+            self.get_logger().warning(
+                "the answerer is still busy, its memory is released when it has finished"
+            )
+        del session
+        release_memory()
 
     def _close_session(self, state: str) -> None:
         self._state = state
         session, self._session, self._monitor = self._session, None, None
         if session:
+            self._ended_session = session
             session.close()
 
     def finish_requests(self) -> bool:
         """Refuse from now on, and whether running answers were sent in the time of grace."""
         self._close_session("shutting down")
-        return self._requests.wait_until_idle(SHUTDOWN_GRACE_S)
+        deadline = time.monotonic() + SHUTDOWN_GRACE_S
+        is_idle = self._requests.wait_until_idle(SHUTDOWN_GRACE_S)
+        if self._ended_session:
+            # It may prepare a frame for nobody.
+            left_s = max(deadline - time.monotonic(), 0.0)
+            is_idle = self._ended_session.wait_until_ended(left_s) and is_idle
+        if self._recorder:
+            self._recorder.close()
+        return is_idle
+
+    def destroy_node(self) -> None:
+        """Leave the graph; also ends a session that began while the node was being ended."""
+        self._close_session("shutting down")
+        super().destroy_node()
+
+    def _finish_recording(self, recorder: QuestionRecorder | None) -> None:
+        """End a recording after the last answer that belongs to it."""
+        if recorder:
+            self._requests.wait_until_idle(SHUTDOWN_GRACE_S)
+            recorder.close()
 
     # Requests
 
@@ -182,6 +252,7 @@ class SpatialQueryNode(LifecycleNode):
         self, request: SpatialQuery.Request, response: SpatialQuery.Response
     ) -> SpatialQuery.Response:
         inquiry = Inquiry(request.question, None, tuple(request.region_ids))
+        recorder = self._recorder
         try:
             answer = self._answer(request, inquiry)
             response.answer = _message(answer, inquiry)
@@ -189,8 +260,12 @@ class SpatialQueryNode(LifecycleNode):
             # A request gets a response, whatever happens.
             answer = self._refusal(error, inquiry)
             response.answer = _message(answer, inquiry)
-        self._statistics.record(answer.status, response.answer.latency_total, inquiry.warnings)
+        self._statistics.record(answer.status, _latency_s(answer, inquiry), inquiry.warnings)
         self._answers.publish(response.answer)
+        if recorder and inquiry.samples:
+            stamp_ns = inquiry.samples.rgb.stamp_ns
+            asked = AskedQuestion(inquiry.text, inquiry.category, inquiry.region_ids, stamp_ns)
+            recorder.record(asked, response.answer, inquiry.samples, inquiry.frame)
         if answer.ok and inquiry.frame:
             self._visuals.show(inquiry.frame, inquiry.text, answer)
         return response
@@ -201,32 +276,20 @@ class SpatialQueryNode(LifecycleNode):
             raise self._not_active()
         inquiry.category = _category(request.category)
         frame_request = _frame_request(request, self.parameters)
-        with self._place():
+        with self._places.take():
             try:
                 return session.answer(inquiry, frame_request)
             except SessionClosedError as error:
                 raise self._not_active() from error
 
-    @contextmanager
-    def _place(self) -> Iterator[None]:
-        """One of `max_pending` places, or BUSY."""
-        if not self._places.acquire(blocking=False):
-            raise SpatialError(
-                Status.BUSY,
-                f"{self.parameters.max_pending} questions are waiting already (max_pending); ask "
-                "again later",
-            )
-        try:
-            yield
-        finally:
-            self._places.release()
-
     def _refusal(self, error: Exception, inquiry: Inquiry) -> SpatialAnswer:
         if not isinstance(error, SpatialError):
-            self.get_logger().error("".join(traceback.format_exception(error)))
+            trace = "".join(traceback.format_exception(error))
+            self.get_logger().error(trace, throttle_duration_sec=TRACEBACK_PERIOD_S)
+            cause = error.__cause__ if isinstance(error, AnswererFailedError) else error
             error = SpatialError(
                 Status.MODEL_ERROR,
-                f"the answerer {self.parameters.answerer!r} failed with {error!r}; the log of "
+                f"the answerer {self.parameters.answerer!r} failed with {cause!r}; the log of "
                 f"{self.get_fully_qualified_name()} has the details",
             )
         refusal = SpatialAnswer.refusal(error, inquiry.question)
@@ -263,15 +326,59 @@ class SpatialQueryNode(LifecycleNode):
     def _report(self) -> None:
         name, monitor = self.get_name(), self._monitor
         parts = monitor.diagnostics(name, self.parameters.max_age) if monitor else []
-        parts.append(self._statistics.diagnostic(f"{name}: answers"))
+        report = self._service_report()
+        parts.append(self._answer_monitor.diagnostic(f"{name}: answers", report.statistics))
+        parts.append(service_diagnostic(f"{name}: service", report))
+        recorder = self._recorder
+        if recorder:
+            parts.append(recorder.diagnostic(f"{name}: recording"))
         message = DiagnosticArray(status=[overall(name, self._state, parts), *parts])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
+    def _on_stats(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
+        response.success, response.message = True, self._service_report().to_json()
+        return response
+
+    def _service_report(self) -> ServiceReport:
+        session = self._session
+        return ServiceReport(
+            state=self._state,
+            uptime_s=time.monotonic() - self._started_s,
+            answerer=self._description,
+            queue_length=session.queue_length if session else 0,
+            pending=self._places.taken,
+            max_pending=self._places.limit,
+            memory_bytes=resident_bytes(),
+            threads=threading.active_count(),
+            inputs=session.inputs.statistics if session else {},
+            statistics=self._statistics.snapshot(),
+        )
+
+
+def _latency_s(answer: SpatialAnswer, inquiry: Inquiry) -> dict[str, float]:
+    """Seconds of a response by stage, with the parts of the answerer's own."""
+    parts = {f"answer.{part}": seconds for part, seconds in answer.latency_s.items()}
+    return {**inquiry.latency_s, **parts, TOTAL: inquiry.elapsed_s()}
+
 
 def _message(answer: SpatialAnswer, inquiry: Inquiry) -> SpatialAnswerMessage:
-    latency_s = {**inquiry.latency_s, "total": inquiry.elapsed_s()}
+    latency_s = {**inquiry.latency_s, TOTAL: inquiry.elapsed_s()}
     return answer_to_message(answer, inquiry.text, frame_header(inquiry.frame), latency_s)
+
+
+def _recorder_kind() -> type[QuestionRecorder]:
+    try:
+        # rosbags, which it needs, does not come with ROS.
+        from smolrgpt_ros.recorder import QuestionRecorder
+    except ModuleNotFoundError as error:
+        if (error.name or "").partition(".")[0] != "rosbags":
+            raise
+        raise ModuleNotFoundError(
+            "record needs rosbags, which is not installed; run `pip install rosbags`, or set "
+            "record to false"
+        ) from error
+    return QuestionRecorder
 
 
 def _category(value: int) -> Category | None:

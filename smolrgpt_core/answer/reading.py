@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isinf
 
 from smolrgpt_core.answer.spatial_answer import UNITS, Side
 from smolrgpt_core.errors import SpatialError, Status
@@ -23,6 +24,9 @@ METRES_PER_UNIT = {
     **dict.fromkeys(("inch", "inches"), 0.0254),
     **dict.fromkeys(("yd", "yard", "yards"), 0.9144),
 }
+
+MAX_ANSWER_LENGTH = 2000
+"""Characters; a sentence of the warehouse data set has about a hundred."""
 
 SAME_DISTANCE = 0.01
 """Two distances in one sentence that differ by less than this share say the same in two units."""
@@ -105,8 +109,10 @@ def read_answer(text: str, category: Category) -> ParsedAnswer:
         SpatialError: MODEL_ERROR with the text, when it says nothing that fits the category, or
             things that contradict each other.
     """
-    tokens = [token.lower() for token in _TOKEN.findall(" ".join(text.split()))]
     try:
+        if len(text) > MAX_ANSWER_LENGTH:
+            raise _UnreadableError(f"it has {len(text)} characters, over {MAX_ANSWER_LENGTH}")
+        tokens = [token.lower() for token in _TOKEN.findall(" ".join(text.split()))]
         if not tokens:
             raise _UnreadableError("it is empty")
         return _READERS[category](tokens)
@@ -193,7 +199,7 @@ def _mcq(tokens: Sequence[str]) -> ParsedAnswer:
         negated = _SINGLED_OUT & set(following) or any(map(_is_region, following))
         if token in ("not", "t") and negated and not _INSIDE & set(following):
             raise _UnreadableError("it says what is not so")
-    if [token for token in tokens if token.isalnum()] == tokens[:1] and tokens[0].isdigit():
+    if [token for token in tokens if token.isalnum()] == tokens[:1] and tokens[0].isdecimal():
         return ParsedAnswer(region_index=int(tokens[0]))
     named = {index for token in tokens if (index := _region_index(token)) is not None}
     claimed = named if len(named) == 1 else _singled_out(tokens) or _placed(tokens)
@@ -248,8 +254,8 @@ def _is_region(token: str) -> bool:
 
 def _region_index(token: str) -> int | None:
     word = token.lstrip("[ ")
-    if word.startswith("region") and any(map(str.isdigit, word)):
-        return int("".join(filter(str.isdigit, token)))
+    if word.startswith("region") and any(map(str.isdecimal, word)):
+        return int("".join(filter(str.isdecimal, token)))
     return None
 
 
@@ -263,6 +269,8 @@ def _numbers(tokens: Sequence[str]) -> list[tuple[int, float]]:
                 raise _UnreadableError(f"{tokens[position - 2]}{before}{token} is not one number")
             if before == "-":
                 raise _UnreadableError(f"-{token} is negative")
+            if isinf(float(token)):
+                raise _UnreadableError(f"a number of {len(token)} digits is none to measure with")
             if not _is_name(tokens, position):
                 found.append((position, float(token)))
         elif (

@@ -47,14 +47,15 @@ class SpatialAnswer:
 
     Attributes:
         status: OK, or why there is no answer.
-        message: for a person; what to do when the status is not OK.
+        message: for a person: what to do when the status is not OK; otherwise what is to be known
+            about the answer, such as that geometry says otherwise, and mostly empty.
         category: what was asked.
         text: the answer as a sentence; empty when there is none.
         value: distance in metres or number of objects; None for the other categories.
         region_id: the chosen region (mcq); None for the other categories.
         counted_ids: the regions that were counted, for an answerer that can say; else empty.
         side: the side (left_right); NONE for the other categories.
-        confidence: 0 to 1, NaN where the answerer has no measure of it.
+        confidence: probability that the answer is right, 0 to 1; NaN where it is not known.
         geometric_value: what metric depth says to a question with a value; None if unknown.
         agreement: of the model's answer with geometry.
         region_ids: the regions that the answer is about, in the order of the question.

@@ -7,14 +7,15 @@ decide is refused with the reason; docs/accuracy.md says how often the rest is r
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from threading import Lock
 
 from smolrgpt_core.answer import SpatialAnswer, answer_sentence
+from smolrgpt_core.answerers.base import answer_or_error
 from smolrgpt_core.answerers.geometric_findings import Finder, Finding, RefusalMargins
+from smolrgpt_core.answerers.kept_geometry import KEPT_FRAMES, KeptGeometry
 from smolrgpt_core.answerers.region_places import region_places
-from smolrgpt_core.errors import Status
+from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry, GeometryConfig
 from smolrgpt_core.question import SpatialQuestion
@@ -35,7 +36,7 @@ class GeometricAnswererConfig:
 
     margins: RefusalMargins = field(default_factory=RefusalMargins)
     geometry: GeometryConfig = field(default_factory=GeometryConfig)
-    kept_frames: int = 4
+    kept_frames: int = KEPT_FRAMES
 
     def __post_init__(self) -> None:
         if self.kept_frames < 1:
@@ -47,12 +48,22 @@ class GeometricAnswerer:
 
     The confidence of an answer is the probability that it is right if errors of position were
     normal with the standard deviations that the fits report.
+
+    Args:
+        config: how to measure and when to refuse.
+        kept: geometry of frames that is shared with another answerer; None: its own. It measures
+            by its own configuration.
     """
 
-    def __init__(self, config: GeometricAnswererConfig | None = None) -> None:
+    def __init__(
+        self, config: GeometricAnswererConfig | None = None, kept: KeptGeometry | None = None
+    ) -> None:
         self._config = config or GeometricAnswererConfig()
-        self._kept: deque[FrameGeometry] = deque(maxlen=self._config.kept_frames)
-        self._lock = Lock()
+        self._kept = kept or KeptGeometry(self._config.geometry, self._config.kept_frames)
+
+    def prepare(self, frame: RGBDFrame) -> None:
+        """Look for the floor, which the places of all regions rest on."""
+        self._kept.of(frame).find_floor()
 
     def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
         """Answer one question.
@@ -60,19 +71,15 @@ class GeometricAnswerer:
         Raises:
             SpatialError: UNKNOWN_REGION, NO_VALID_DEPTH, CANNOT_TELL or BAD_QUESTION.
         """
-        geometry = self._geometry_of(frame)
+        geometry = self._kept.of(frame)
         finding = Finder(geometry, question, self._config.margins).find()
         return _write_down(finding, question, geometry)
 
-    def _geometry_of(self, frame: RGBDFrame) -> FrameGeometry:
-        """The kept geometry of this very frame, or a new one in the place of the oldest."""
-        with self._lock:
-            for geometry in self._kept:
-                if geometry.frame is frame:
-                    return geometry
-            geometry = FrameGeometry(frame, self._config.geometry)
-            self._kept.append(geometry)
-            return geometry
+    def answer_together(
+        self, frame: RGBDFrame, questions: Sequence[SpatialQuestion]
+    ) -> list[SpatialAnswer | SpatialError]:
+        """Answer questions one by one; what is measured for one serves the others."""
+        return [answer_or_error(self, frame, question) for question in questions]
 
 
 def _write_down(

@@ -16,7 +16,7 @@ from smolrgpt_core.answer import DISTANCE_TOLERANCE, Side
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
 from smolrgpt_core.question import Category, Choice, Criterion, Load, SpatialQuestion
-from smolrgpt_core.regions import Region
+from smolrgpt_core.regions import Region, names_of
 
 MASK_EDGE_STD_PX = 2.0
 """Standard deviation of the column of a mask's centre, for the confidence of left and right."""
@@ -89,6 +89,12 @@ class Finder:
         Raises:
             SpatialError: UNKNOWN_REGION, NO_VALID_DEPTH, CANNOT_TELL or BAD_QUESTION.
         """
+        if not self._question.has_roles:
+            raise SpatialError(
+                Status.BAD_QUESTION,
+                "geometry needs to know which region is asked about, which these words do not say; "
+                'ask in words such as "How far is pallet 10 from buffer 1?"',
+            )
         find: dict[Category, Callable[[], Finding]] = {
             Category.DISTANCE: self._distance,
             Category.COUNT: self._count,
@@ -254,7 +260,7 @@ class Finder:
             picked = self._pick(ids, choice.criterion, choice.rank, anchor).region_id
             ids = [id for id in ids if id == picked]
         if len(ids) != 1:
-            names = ", ".join(self._regions[id].name for id in ids) or "no region"
+            names = names_of([self._regions[id] for id in ids]) or "no region"
             raise _cannot_tell(
                 f"{what} one region, but as far as depth shows {names} fit the description"
             )

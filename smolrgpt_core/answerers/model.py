@@ -6,27 +6,45 @@ open, are no answer. Depth geometry tells where the regions are, and takes no pa
 
 from __future__ import annotations
 
-from threading import Lock
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from transformers.utils import cached_file
 
 from smolrgpt_core.answer import SpatialAnswer, answer_sentence, read_answer
+from smolrgpt_core.answerers.calibration import (
+    CALIBRATION_FILE,
+    Calibration,
+    Evidence,
+    read_calibration,
+)
+from smolrgpt_core.answerers.kept_geometry import KeptGeometry
 from smolrgpt_core.answerers.model_settings import AUTO, ModelSettings
 from smolrgpt_core.answerers.region_places import region_places
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.frame_geometry import FrameGeometry
 from smolrgpt_core.inference import EngineAnswer, EngineConfig, InferenceEngine
 from smolrgpt_core.question import SpatialQuestion
+
+logger = logging.getLogger(__name__)
 
 
 class ModelAnswerer:
     """Implements `Answerer` with an inference engine.
 
-    The confidence of an answer is the engine's: it is not calibrated.
+    The confidence of an answer is the probability that it is right, by the calibration of the
+    checkpoint; NaN without one.
 
     Args:
         engine: with the model; may be shared.
         style: "sentence", "short", or "auto" = the one of the checkpoint's configuration.
-        deadline_s: seconds for an answer; None for no limit.
+        deadline_s: seconds for answers that are asked together; None for no limit.
+        calibration: of the model's confidences; used for answers of its own style only.
+        raw_confidence: give the engine's confidence as it is, whatever the calibration.
+        kept: geometry of frames, if it is shared with another answerer.
 
     Raises:
         ValueError: for an unknown style.
@@ -37,36 +55,96 @@ class ModelAnswerer:
         engine: InferenceEngine,
         style: str = ModelSettings.answer_style,
         deadline_s: float | None = None,
+        *,
+        calibration: Calibration | None = None,
+        raw_confidence: bool = ModelSettings.raw_confidence,
+        kept: KeptGeometry | None = None,
     ) -> None:
         self._engine = engine
-        self._style = engine.model.config.answer_style if style == AUTO else style
-        engine.config.style(self._style)
+        self.style = engine.model.config.answer_style if style == AUTO else style
+        engine.config.style(self.style)
         self._deadline_s = deadline_s
-        self._geometry: FrameGeometry | None = None
-        self._lock = Lock()
+        self._raw_confidence = raw_confidence
+        self._calibration = fitting_calibration(calibration, self.style)
+        self._kept = kept or KeptGeometry()
 
     @classmethod
     def from_pretrained(
-        cls, checkpoint: str, settings: ModelSettings | None = None
+        cls,
+        checkpoint: str,
+        settings: ModelSettings | None = None,
+        kept: KeptGeometry | None = None,
     ) -> ModelAnswerer:
-        """With a checkpoint from a folder or hub id.
+        """With a checkpoint from a folder or hub id, and its calibration if it has one.
 
         Raises:
             OSError, ValueError: as `EngineConfig` and `InferenceEngine.from_pretrained`.
+            SpatialError: BAD_INPUT when its calibration cannot be used.
         """
         settings = settings or ModelSettings()
         config = EngineConfig(device=settings.device, dtype=settings.dtype)
-        return cls(InferenceEngine.from_pretrained(checkpoint, config), settings.answer_style)
+        return cls(
+            InferenceEngine.from_pretrained(checkpoint, config),
+            settings.answer_style,
+            calibration=None if settings.raw_confidence else load_calibration(checkpoint),
+            raw_confidence=settings.raw_confidence,
+            kept=kept,
+        )
+
+    def prepare(self, frame: RGBDFrame) -> None:
+        """Encode the frame.
+
+        Raises:
+            SpatialError: BAD_INPUT or NO_VALID_DEPTH when the model cannot see it; MODEL_ERROR
+                when the memory of the device does not suffice; TIMEOUT.
+        """
+        try:
+            self._engine.prepare(frame, self._deadline_s)
+        except torch.OutOfMemoryError as error:
+            raise self._out_of_memory(error) from error
 
     def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
         """Answer one question.
 
         Raises:
             SpatialError: BAD_QUESTION, UNKNOWN_REGION, BAD_INPUT or NO_VALID_DEPTH when the model
-                cannot be asked; MODEL_ERROR, with its words, when they cannot be read; TIMEOUT.
+                cannot be asked; MODEL_ERROR, with its words, when they cannot be read, or when the
+                memory of the device does not suffice; TIMEOUT.
         """
-        (said,) = self._engine.ask([question], self._style, self._deadline_s, frame=frame)
-        return self._write_down(said, frame, question)
+        (found,) = self.answer_together(frame, [question])
+        if isinstance(found, SpatialError):
+            raise found
+        return found
+
+    def answer_together(
+        self, frame: RGBDFrame, questions: Sequence[SpatialQuestion]
+    ) -> list[SpatialAnswer | SpatialError]:
+        """Answer questions about one frame, decoded together.
+
+        Returns:
+            For each question what `answer` would return or raise.
+        """
+        try:
+            said = self._engine.ask_each(questions, self.style, self._deadline_s, frame=frame)
+        except SpatialError as error:
+            return [SpatialError(error.status, error.message) for _ in questions]
+        except torch.OutOfMemoryError as error:
+            reason = self._out_of_memory(error)
+            return [SpatialError(reason.status, reason.message) for _ in questions]
+        return [
+            self._read(words, frame, question)
+            for words, question in zip(said, questions, strict=True)
+        ]
+
+    def _read(
+        self, said: EngineAnswer | SpatialError, frame: RGBDFrame, question: SpatialQuestion
+    ) -> SpatialAnswer | SpatialError:
+        if isinstance(said, SpatialError):
+            return said
+        try:
+            return self._write_down(said, frame, question)
+        except SpatialError as error:
+            return error
 
     def _write_down(
         self, said: EngineAnswer, frame: RGBDFrame, question: SpatialQuestion
@@ -82,7 +160,7 @@ class ModelAnswerer:
             question, frame.regions, value=parsed.value, region_id=region_id, side=parsed.side
         )
         ids = question.region_ids or (*question.target_ids, *question.anchor_ids)
-        centres, shares = region_places(self._geometry_of(frame), ids)
+        centres, shares = region_places(self._kept.of(frame), ids)
         return SpatialAnswer(
             status=Status.OK,
             category=question.category,
@@ -90,19 +168,54 @@ class ModelAnswerer:
             value=parsed.value,
             region_id=region_id,
             side=parsed.side,
-            confidence=said.confidence,
+            confidence=self._confidence(said, question),
             region_ids=ids,
             centres=centres,
             valid_depth=shares,
             latency_s=said.latency_s,
         )
 
-    def _geometry_of(self, frame: RGBDFrame) -> FrameGeometry:
-        """The geometry of the frame, kept until another one comes."""
-        with self._lock:
-            if self._geometry is None or self._geometry.frame is not frame:
-                self._geometry = FrameGeometry(frame)
-            return self._geometry
+    def _confidence(self, said: EngineAnswer, question: SpatialQuestion) -> float:
+        if self._raw_confidence:
+            return said.confidence
+        if self._calibration is None:
+            return math.nan
+        return self._calibration.confidence(Evidence.MODEL, question.category, said.confidence)
+
+    def _out_of_memory(self, error: torch.OutOfMemoryError) -> SpatialError:
+        """The refusal; what the engine keeps is let go, so that the next question has more."""
+        self._engine.clear()
+        return SpatialError(
+            Status.MODEL_ERROR,
+            f"the memory of the device does not suffice: {str(error).splitlines()[0]}; ask again, "
+            "ask fewer questions at once, or use another device or a smaller dtype",
+        )
+
+
+def load_calibration(checkpoint: str) -> Calibration | None:
+    """The calibration beside the weights of a checkpoint; None where there is none.
+
+    Args:
+        checkpoint: folder or hub id.
+
+    Raises:
+        OSError: when the hub cannot be asked.
+        SpatialError: BAD_INPUT when the file cannot be used.
+    """
+    path = cached_file(checkpoint, CALIBRATION_FILE, _raise_exceptions_for_missing_entries=False)
+    return None if path is None else read_calibration(Path(path))
+
+
+def fitting_calibration(calibration: Calibration | None, style: str) -> Calibration | None:
+    """The calibration, unless it is one of answers in another style."""
+    if calibration is None or calibration.answer_style == style:
+        return calibration
+    logger.warning(
+        "confidences are calibrated for %s answers only and unknown for %s ones; run `smolrgpt "
+        "calibrate --answer-style %s` to have them",
+        calibration.answer_style, style, style,
+    )  # fmt: skip
+    return None
 
 
 def _chosen_region(index: int | None, question: SpatialQuestion, said: str) -> int | None:

@@ -20,6 +20,8 @@ class ModelSettings:
         dtype: of weights and computation, one of `DTYPES`.
         answer_style: "sentence", "short" = the value only, or "auto" = the style that the
             checkpoint was made for, as its `config.json` says.
+        raw_confidence: give the engine's own confidence, which is no probability of being right,
+            instead of the calibrated one. For fitting a calibration.
 
     Raises:
         ValueError: naming the field that is none of its choices.
@@ -28,6 +30,7 @@ class ModelSettings:
     device: str = "auto"
     dtype: str = "float32"
     answer_style: str = AUTO
+    raw_confidence: bool = False
 
     def __post_init__(self) -> None:
         for name, choices in (("dtype", DTYPES), ("answer_style", STYLE_CHOICES)):

@@ -3,51 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.answerers.fused import FusedAnswerer
+from smolrgpt_core.answerers.fusion_settings import FusionSettings
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
+from smolrgpt_core.answerers.kept_geometry import KeptGeometry
 from smolrgpt_core.answerers.model_settings import ModelSettings
+from smolrgpt_core.errors import SpatialError
+
+# Imported in the functions: geometry alone must not need PyTorch, which also takes seconds.
 
 
-def _load_model_answerer(checkpoint: str, settings: ModelSettings) -> Answerer:
-    """A `ModelAnswerer`.
+def _load_model(checkpoint: str, settings: ModelSettings, fusion: FusionSettings) -> Answerer:
+    from smolrgpt_core.answerers.model import ModelAnswerer
 
-    Raises:
-        ValueError: when PyTorch is not installed, or the checkpoint cannot be loaded.
-    """
-    try:
-        # Geometry alone must not need PyTorch, which also takes seconds to import.
-        from smolrgpt_core.answerers.model import ModelAnswerer
-    except ImportError as error:
-        raise ValueError(
-            f"answerer 'model' needs PyTorch and transformers ({error}); install them with: "
-            'pip install "smolrgpt[model]"'
-        ) from error
-    try:
-        return ModelAnswerer.from_pretrained(checkpoint, settings)
-    except OSError as error:
-        raise ValueError(
-            f"checkpoint {checkpoint!r} cannot be loaded: {error}; give a folder that `smolrgpt "
-            "import-checkpoint` or save_pretrained wrote, or a hub id"
-        ) from error
+    return ModelAnswerer.from_pretrained(checkpoint, settings)
+
+
+def _load_fused(checkpoint: str, settings: ModelSettings, fusion: FusionSettings) -> Answerer:
+    from smolrgpt_core.answerers.model import ModelAnswerer, fitting_calibration, load_calibration
+
+    kept = KeptGeometry()
+    # What is calibrated depends on what geometry says.
+    raw = replace(settings, raw_confidence=True)
+    model = ModelAnswerer.from_pretrained(checkpoint, raw, kept)
+    calibration = fitting_calibration(load_calibration(checkpoint), model.style)
+    return FusedAnswerer(model, GeometricAnswerer(kept=kept), fusion, calibration)
 
 
 ANSWERERS: dict[str, Callable[..., Answerer]] = {
     "geometric": GeometricAnswerer,
-    "model": _load_model_answerer,
+    "model": _load_model,
+    "fused": _load_fused,
 }
 
-WITH_CHECKPOINT = frozenset({"model"})
-"""Those that are built from a checkpoint and `ModelSettings`; the others take no argument."""
+WITH_CHECKPOINT = frozenset({"model", "fused"})
+"""Those that are built from a checkpoint, `ModelSettings` and `FusionSettings`; the others take no
+argument."""
 
-READS_TEXT = frozenset({"model"})
+READS_TEXT = frozenset({"model", "fused"})
 """Those that understand a text themselves; the others need a question with roles."""
 
 DEFAULT_ANSWERER = "geometric"
 
 
 def make_answerer(
-    name: str = "", checkpoint: str = "", settings: ModelSettings | None = None
+    name: str = "",
+    checkpoint: str = "",
+    settings: ModelSettings | None = None,
+    fusion: FusionSettings | None = None,
 ) -> Answerer:
     """Build an answerer.
 
@@ -55,22 +61,43 @@ def make_answerer(
         name: a key of `ANSWERERS`; empty: "model" where there is a checkpoint, else the default.
         checkpoint: folder or hub id of a checkpoint; empty for an answerer without one.
         settings: how a model computes and answers; the others have none.
+        fusion: how "fused" decides between model and geometry; the others have none.
 
     Raises:
         ValueError: for an unknown name, listing the known ones; for an answerer without the
             checkpoint that it needs, or with one that it does not need or cannot load; for a
-            device that is not there.
+            device that is not there; for a checkpoint without the calibration that `fusion` needs.
     """
     name = name or ("model" if checkpoint else DEFAULT_ANSWERER)
     if name not in ANSWERERS:
         raise ValueError(f"answerer must be one of {sorted(ANSWERERS)}, got {name!r}")
-    if name not in WITH_CHECKPOINT:
-        if checkpoint:
-            raise ValueError(
-                f"answerer {name!r} takes no checkpoint, got {checkpoint!r}; leave it out, or "
-                f"choose one of {sorted(WITH_CHECKPOINT)}"
-            )
-        return ANSWERERS[name]()
-    if not checkpoint:
-        raise ValueError(f"answerer {name!r} needs a checkpoint: a folder or hub id")
-    return ANSWERERS[name](checkpoint, settings or ModelSettings())
+    if name in WITH_CHECKPOINT:
+        if not checkpoint:
+            raise ValueError(f"answerer {name!r} needs a checkpoint: a folder or hub id")
+        return _load(name, checkpoint, settings or ModelSettings(), fusion or FusionSettings())
+    if checkpoint:
+        raise ValueError(
+            f"answerer {name!r} takes no checkpoint, got {checkpoint!r}; leave it out, or "
+            f"choose one of {sorted(WITH_CHECKPOINT)}"
+        )
+    return ANSWERERS[name]()
+
+
+def _load(name: str, checkpoint: str, settings: ModelSettings, fusion: FusionSettings) -> Answerer:
+    try:
+        return ANSWERERS[name](checkpoint, settings, fusion)
+    except ImportError as error:
+        raise ValueError(
+            f"answerer {name!r} needs PyTorch and transformers ({error}); install them with: "
+            'pip install "smolrgpt[model]"'
+        ) from error
+    except SpatialError as error:
+        raise ValueError(
+            f"checkpoint {checkpoint!r} cannot be used: {error}; run `smolrgpt calibrate` again, "
+            "or remove the file"
+        ) from error
+    except OSError as error:
+        raise ValueError(
+            f"checkpoint {checkpoint!r} cannot be loaded: {error}; give a folder that `smolrgpt "
+            "import-checkpoint` or save_pretrained wrote, or a hub id"
+        ) from error

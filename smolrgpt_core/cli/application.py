@@ -15,10 +15,13 @@ from rich.text import Text
 
 from smolrgpt_core.cli.ask import ask
 from smolrgpt_core.cli.bag2data import bag2data
+from smolrgpt_core.cli.calibrate import calibrate_command
 from smolrgpt_core.cli.data import app as data
 from smolrgpt_core.cli.demo import demo
 from smolrgpt_core.cli.evaluate import evaluate_command
+from smolrgpt_core.cli.export import export_command
 from smolrgpt_core.cli.import_checkpoint import import_checkpoint
+from smolrgpt_core.cli.replay import replay_command
 from smolrgpt_core.cli.score import score
 from smolrgpt_core.cli.simulate import simulate
 from smolrgpt_core.cli.train import train
@@ -35,9 +38,12 @@ app.command()(demo)
 app.command()(import_checkpoint)
 app.command()(simulate)
 app.command()(bag2data)
+app.command("replay")(replay_command)
 app.command()(train)
+app.command("export")(export_command)
 app.command()(score)
 app.command("evaluate")(evaluate_command)
+app.command("calibrate")(calibrate_command)
 app.add_typer(data, name="data")
 
 VERDICT_MARKS = {

@@ -13,6 +13,7 @@ import typer
 
 from smolrgpt_core.answer import Side, SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.answerers.fusion_settings import FusionSettings
 from smolrgpt_core.answerers.registry import make_answerer
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.options import parsed
@@ -40,6 +41,8 @@ def ask(
     category: options.CategoryName = "",
     answerer: options.AnswererName = "",
     checkpoint: options.Checkpoint = "",
+    prefer: options.Prefer = FusionSettings.prefer,
+    abstain_below: options.AbstainBelow = FusionSettings.abstain_below,
     as_json: options.AsJson = False,
     picture: options.Picture = None,
 ) -> None:
@@ -52,8 +55,11 @@ def ask(
     id_labels = parsed("--labels", options.parse_labels, labels)
     ids = parsed("--region-ids", options.parse_region_ids, region_ids)
     chosen_category = parsed("--category", options.parse_category, category)
+    fusion = options.fusion_settings(prefer, abstain_below)
     source = "--checkpoint" if checkpoint else "--answerer"
-    chosen_answerer = parsed(source, lambda name: make_answerer(name, checkpoint), answerer)
+    chosen_answerer = parsed(
+        source, lambda name: make_answerer(name, checkpoint, fusion=fusion), answerer
+    )
     if picture is not None:
         parsed("--picture", check_image_suffix, picture.suffix)
 

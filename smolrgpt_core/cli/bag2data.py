@@ -53,6 +53,14 @@ Every = Annotated[int, typer.Option(help="Look at one of so many complete frames
 Limit = Annotated[int, typer.Option(help="Most frames to write; 0 for all.", min=0)]
 Split = Annotated[str, typer.Option(help=f"{', '.join(SPLITS)}: where the whole recording goes.")]
 Questions = Annotated[int, typer.Option(help="At most so many questions for each frame.", min=1)]
+Reviewed = Annotated[
+    Path | None,
+    typer.Option(
+        help="File of recorded questions, with the answers that a person filled in.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of choice and wording of the questions.", min=0)]
 
 
@@ -73,10 +81,13 @@ def bag2data(
     split: Split = RecordingOptions.split,
     questions: Questions = RecordingOptions.questions_per_frame,
     seed: Seed = RecordingOptions.seed,
+    reviewed: Reviewed = None,
 ) -> None:
     """Turn a recording of a robot into a data set; needs no ROS.
 
-    The answers are measured by geometry from the recorded depth: they are not truth.
+    The answers are measured by geometry from the recorded depth: they are not truth. Questions that
+    the query node recorded are written to OUT/review/questions.jsonl with the answers that it gave;
+    once a person has filled in the right ones, --reviewed makes them part of the data set.
 
     The exit status is 0 when all of the recording was read, 1 when nothing was written, 2 for a
     wrong call, 3 when the recording is damaged and what could be read of it was written.
@@ -95,6 +106,7 @@ def bag2data(
             split=split,
             questions_per_frame=questions,
             seed=seed,
+            reviewed=_answers(reviewed) if reviewed else None,
         )
     except SpatialError as error:
         raise typer.BadParameter(error.message) from error
@@ -105,6 +117,22 @@ def bag2data(
         raise typer.Exit(DAMAGED)
 
 
+def _answers(path: Path) -> dict[str, float | int | str]:
+    try:
+        from smolrgpt_core.recordings.review import read_answers
+    except ModuleNotFoundError as error:
+        raise _without_rosbags(error) from error
+    return read_answers(path)
+
+
+def _without_rosbags(error: ModuleNotFoundError) -> Exception:
+    """What to raise when something cannot be imported."""
+    if not is_missing("rosbags", error):
+        return error
+    typer.echo(MISSING_ROSBAGS, err=True)
+    return typer.Exit(NOTHING_WRITTEN)
+
+
 def _convert(bag: Path, out: Path, settings: RecordingOptions) -> RecordingReport:
     """Convert with a progress bar; every error ends the command."""
     try:
@@ -112,10 +140,7 @@ def _convert(bag: Path, out: Path, settings: RecordingOptions) -> RecordingRepor
         from smolrgpt_core.recordings.dataset import convert_recording
         from smolrgpt_core.recordings.report import NoFrameError
     except ModuleNotFoundError as error:
-        if not is_missing("rosbags", error):
-            raise
-        typer.echo(MISSING_ROSBAGS, err=True)
-        raise typer.Exit(NOTHING_WRITTEN) from error
+        raise _without_rosbags(error) from error
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TimeRemainingColumn())  # fmt: skip
     try:
@@ -156,6 +181,10 @@ def print_report(report: RecordingReport) -> None:
     table.add_section()
     for category, count in sorted(report.questions.items()):
         table.add_row(f"questions: {category}", str(count), "")
+    if report.reviewed:
+        table.add_row("of them answered by a person", str(report.reviewed), "")
+    if report.proposals:
+        table.add_row("recorded, to be reviewed", str(report.proposals), "review/questions.jsonl")
     Console().print(table)
     for warning in report.warnings:
         typer.echo(f"warning: {warning}", err=True)

@@ -16,6 +16,7 @@ from rich.progress import MofNCompleteColumn, Progress, TaskID, TimeRemainingCol
 from rich.table import Table
 from rich.text import Text
 
+from smolrgpt_core.answerers.fusion_settings import FusionSettings
 from smolrgpt_core.answerers.model_settings import ModelSettings
 from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER
 from smolrgpt_core.cli import options
@@ -24,8 +25,9 @@ from smolrgpt_core.data.warehouse_format import SPLITS, SplitFolder
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.ablations import ABLATIONS
 from smolrgpt_core.evaluation.answer_files import write_predictions
-from smolrgpt_core.evaluation.evaluation import Evaluation, evaluate
+from smolrgpt_core.evaluation.evaluation import Contestant, Evaluation, evaluate
 from smolrgpt_core.evaluation.predictions import AnswererChoice, Camera
+from smolrgpt_core.evaluation.reliability import OVERALL
 from smolrgpt_core.files import METRES_PER_UNIT, write_file
 
 WRONG_CALL = 2
@@ -55,7 +57,10 @@ JsonFile = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(help="Folder for predictions.json and report.html.", file_okay=False),
+    typer.Option(
+        help="Folder for predictions.json, report.html, confidence.md and reliability.png.",
+        file_okay=False,
+    ),
 ]
 Ablate = Annotated[
     list[str] | None,
@@ -85,6 +90,8 @@ def evaluate_command(
     intrinsics: Intrinsics = "",
     depth_scale: options.DepthScale = "",
     answer_style: options.AnswerStyle = ModelSettings.answer_style,
+    prefer: options.Prefer = FusionSettings.prefer,
+    abstain_below: options.AbstainBelow = FusionSettings.abstain_below,
     ablate: Ablate = None,
 ) -> None:
     """Ask an answerer every question of a split, and score its answers beside baselines.
@@ -92,13 +99,15 @@ def evaluate_command(
     The exit status is 0, or 2 when the data set or the answerer cannot be used. A question that
     gets no answer counts as wrong; its prediction is empty.
     """
-    camera = _camera(intrinsics, depth_scale)
+    camera = camera_option(intrinsics, depth_scale)
+    fusion = options.fusion_settings(prefer, abstain_below)
     name = answerer or ("model" if checkpoint else DEFAULT_ANSWERER)
     try:
-        with _progress_bar() as progress:
+        settings = ModelSettings(answer_style=answer_style)
+        with progress_bar() as progress:
             found = evaluate(
                 SplitFolder(data, split),
-                AnswererChoice(name, checkpoint, ModelSettings(answer_style=answer_style)),
+                AnswererChoice(name, checkpoint, settings, fusion),
                 camera,
                 limit,
                 workers,
@@ -116,7 +125,8 @@ def evaluate_command(
     _print(found)
 
 
-def _camera(intrinsics: str, depth_scale: str) -> Camera | None:
+def camera_option(intrinsics: str, depth_scale: str) -> Camera | None:
+    """The calibration that --intrinsics and --depth-scale give; None without them."""
     scale = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
     if not intrinsics:
         if scale is not None:
@@ -127,6 +137,7 @@ def _camera(intrinsics: str, depth_scale: str) -> Camera | None:
 
 
 def _write_folder(found: Evaluation, out: Path, camera: Camera | None) -> None:
+    from smolrgpt_core.evaluation.confidence_report import write_confidence_report
     from smolrgpt_core.evaluation.evaluation_report import write_report
 
     predictions = {item.id: item.answer for item in found.contestants[0].predictions}
@@ -134,11 +145,13 @@ def _write_folder(found: Evaluation, out: Path, camera: Camera | None) -> None:
         write_predictions(out / "predictions.json", predictions)
         if found.contestants[0].scored:
             write_report(found, out / "report.html", camera)
+            write_confidence_report(found, out)
     typer.echo(f"wrote {os.fspath(out)}", err=True)
 
 
 @contextmanager
-def _progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+    """A bar for each answerer; called with its name, the number of questions, and those done."""
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         tasks: dict[str, TaskID] = {}
@@ -160,6 +173,8 @@ def _print(found: Evaluation) -> None:
         if item.refusals:
             reasons = ", ".join(f"{number} {name}" for name, number in item.refusals.most_common())
             console.print(Text(f"{item.name} refused: {reasons}", "yellow"))
+        if item.agreements:
+            console.print(Text(f"{item.name}: {_agreements(item)}", "dim"))
     if not found.contestants[0].scored:
         console.print(Text("The split has no true answers: nothing to score.", "yellow"))
 
@@ -167,11 +182,21 @@ def _print(found: Evaluation) -> None:
 def _table(found: Evaluation) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     table.add_column(f"right of {len(found.records)}, %")
-    for name in (*COLUMNS, "refused", "ms"):
-        table.add_column(name, justify="right")
+    for name in (*COLUMNS, "refused", "ECE", "ms"):
+        table.add_column(name, justify="right", min_width=len(name))
     for item in found.contestants:
         scores = item.scores
         cells = [f"{scores[key]:.2f}" if key in scores else "" for key in COLUMNS.values()]
         refused = str(sum(item.refusals.values()))
-        table.add_row(item.name, *cells, refused, f"{item.median_seconds * 1000:.0f}")
+        overall = item.reliabilities.get(OVERALL)
+        error = f"{100 * overall.expected_calibration_error:.1f}" if overall else ""
+        table.add_row(item.name, *cells, refused, error, f"{item.median_seconds * 1000:.0f}")
     return table
+
+
+def _agreements(item: Contestant) -> str:
+    """Such as "430 agree (98.1 % right), 31 disagree (60.0 % right)"."""
+    return ", ".join(
+        f"{counts['answers']} {name.lower()} ({counts['right'] / counts['answers']:.1%} right)"
+        for name, counts in item.agreements.items()
+    )

@@ -10,6 +10,7 @@ from typing import Annotated, TypeVar
 
 import typer
 
+from smolrgpt_core.answerers.fusion_settings import PREFER_CHOICES, FusionSettings
 from smolrgpt_core.answerers.model_settings import STYLE_CHOICES
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.instance_labels import InstanceLabels
@@ -68,6 +69,21 @@ Checkpoint = Annotated[
 ]
 AnswerStyle = Annotated[
     str, typer.Option(help=f"How a model is asked to answer: {', '.join(STYLE_CHOICES)}.")
+]
+Prefer = Annotated[
+    str,
+    typer.Option(
+        help="Whose answer --answerer fused gives when model and geometry disagree: "
+        f"{', '.join(PREFER_CHOICES)}."
+    ),
+]
+AbstainBelow = Annotated[
+    float,
+    typer.Option(
+        help="--answerer fused refuses an answer of less confidence; 0 = never. Needs a checkpoint "
+        "with a calibration.",
+        metavar="0..1",
+    ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print everything that is in the answer.")]
 Picture = Annotated[
@@ -141,6 +157,12 @@ def _numbers(
 def parse_labels(text: str) -> InstanceLabels | None:
     """Labels from "1-9:buffer,10-59:pallet"; None if they stand in a file, or nowhere."""
     return InstanceLabels.parse(text.split(",")) if text else None
+
+
+def fusion_settings(prefer: str, abstain_below: float) -> FusionSettings:
+    """Settings from the options; what is none of their choices is a wrong call."""
+    parsed("--prefer", FusionSettings, prefer)
+    return parsed("--abstain-below", lambda _: FusionSettings(prefer, abstain_below), "")
 
 
 def parse_category(text: str) -> Category | None:

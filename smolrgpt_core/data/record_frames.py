@@ -51,7 +51,11 @@ class AskedRecord:
                 Status.BAD_QUESTION, f"record {self.record.id!r} has no category to answer in"
             )
         return SpatialQuestion(
-            category, self.record.question, self.region_ids, target_ids=self.region_ids
+            category,
+            self.record.question,
+            self.region_ids,
+            target_ids=self.region_ids,
+            has_roles=False,
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from smolrgpt_core.answer import Agreement
 from smolrgpt_core.data.guessing import Guess, constant_guess, words_guess
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import Status
@@ -26,6 +27,7 @@ from smolrgpt_core.evaluation.predictions import (
     predict,
     read_cameras,
 )
+from smolrgpt_core.evaluation.reliability import OVERALL, Reliability, reliability
 from smolrgpt_core.files import file_error
 from smolrgpt_core.question import CATEGORIES
 
@@ -53,6 +55,37 @@ class Contestant:
     def scores(self) -> dict[str, float]:
         """The challenge's figures; empty where the truth is not known."""
         return challenge_scores(self.scored) if self.scored else {}
+
+    @property
+    def reliabilities(self) -> dict[str, Reliability]:
+        """Confidences beside the truth, of all answers and by category; only where there are any.
+
+        The keys are `OVERALL` and the names of the categories.
+        """
+        confidences = {item.id: item.confidence for item in self.predictions}
+        groups = {OVERALL: self.scored}
+        for name, category in CATEGORIES.items():
+            groups[name] = [item for item in self.scored if item.category is category]
+        found = {
+            name: reliability(
+                [confidences[item.id] for item in answers], [item.right for item in answers]
+            )
+            for name, answers in groups.items()
+        }
+        return {name: item for name, item in found.items() if item is not None}
+
+    @property
+    def agreements(self) -> dict[str, dict[str, int]]:
+        """Answers, and right ones, by agreement of model and geometry; empty without any."""
+        agreement = {
+            item.id: item.agreement.name for item in self.predictions if item.status is Status.OK
+        }
+        if set(agreement.values()) <= {Agreement.UNKNOWN.name}:
+            return {}
+        right = {item.id: item.right for item in self.scored}
+        counts = Counter(agreement[id] for id in right if id in agreement)
+        hits = Counter(agreement[id] for id in right if id in agreement and right[id])
+        return {name: {"answers": counts[name], "right": hits[name]} for name in counts}
 
     @property
     def refusals(self) -> Counter[str]:
@@ -89,6 +122,7 @@ class Evaluation:
     def to_json(self) -> dict[str, Any]:
         """All figures."""
         return {
+            "data": self.folder.root.name,
             "split": self.folder.split,
             "questions": len(self.records),
             "answerers": {
@@ -97,6 +131,10 @@ class Evaluation:
                     "scores": item.scores,
                     "refusals": dict(item.refusals),
                     "median_seconds": item.median_seconds,
+                    "reliability": {
+                        name: found.to_json() for name, found in item.reliabilities.items()
+                    },
+                    "agreement": item.agreements,
                 }
                 for item in self.contestants
             },
@@ -168,7 +206,7 @@ def _guessers(folder: SplitFolder, records: Sequence[WarehouseRecord]) -> list[C
         rounds = [(lessons, records)]
     else:
         about = "learned from the questions about the other half of the images"
-        first, second = _halves(records)
+        first, second = halves(records)
         rounds = [(first, second), (second, first)]
     return [
         _guesser(name, about, learn, rounds, records)
@@ -178,7 +216,7 @@ def _guessers(folder: SplitFolder, records: Sequence[WarehouseRecord]) -> list[C
     ]  # fmt: skip
 
 
-def _halves(
+def halves(
     records: Sequence[WarehouseRecord],
 ) -> tuple[list[WarehouseRecord], list[WarehouseRecord]]:
     """The questions about every other image, and the rest."""

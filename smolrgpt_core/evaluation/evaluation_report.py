@@ -13,6 +13,7 @@ from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
 from smolrgpt_core.evaluation.evaluation import Contestant, Evaluation
 from smolrgpt_core.evaluation.plots import plots_of
 from smolrgpt_core.evaluation.predictions import Camera, ImageJob, Prediction
+from smolrgpt_core.evaluation.reliability import OVERALL
 from smolrgpt_core.question import Category
 from smolrgpt_core.report import ReportRow, write_html_report
 
@@ -57,6 +58,9 @@ def tiles_of(contestant: Contestant) -> dict[str, str]:
     scores = contestant.scores
     tiles = {"final score": f"{scores['Final_weighted_score']:.1f}"}
     tiles |= {name: f"{scores[key]:.1f} %" for name, key in SCORE_KEYS.items() if key in scores}
+    if OVERALL in contestant.reliabilities:
+        error = contestant.reliabilities[OVERALL].expected_calibration_error
+        tiles["calibration error"] = f"{error:.1%}"
     tiles["refused"] = str(sum(contestant.refusals.values()))
     tiles["median time"] = f"{contestant.median_seconds * 1000:.0f} ms"
     return tiles

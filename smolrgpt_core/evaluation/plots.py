@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.answer import DISTANCE_TOLERANCE
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
-from smolrgpt_core.evaluation.evaluation import Evaluation
+from smolrgpt_core.evaluation.evaluation import Contestant, Evaluation
 from smolrgpt_core.evaluation.plotting_import import new_canvas
+from smolrgpt_core.evaluation.reliability import OVERALL, Reliability
 from smolrgpt_core.question import Category
 
 if TYPE_CHECKING:
@@ -33,7 +34,18 @@ def plots_of(evaluation: Evaluation) -> dict[str, NDArray[np.uint8]]:
         answers = [item for item in scored if item.category is category and item.given is not None]
         if answers:
             plots[caption] = _draw(draw, answers)
+    if evaluation.contestants[0].reliabilities:
+        plots["Right answers over confidence"] = reliability_diagram(evaluation.contestants[0])
     return plots
+
+
+def reliability_diagram(contestant: Contestant) -> NDArray[np.uint8]:
+    """Share of right answers over confidence, as a picture (H, W, 3); on the diagonal both equal.
+
+    Args:
+        contestant: that has confidences.
+    """
+    return _draw(_draw_reliability, contestant.reliabilities)
 
 
 def _draw(draw: Callable[..., None], *arguments: object) -> NDArray[np.uint8]:
@@ -58,6 +70,27 @@ def _draw_bars(axes: Axes, evaluation: Evaluation) -> None:
     axes.set_ylim(0, 118)
     axes.set_ylabel("right answers, %")
     axes.legend(ncols=2, fontsize=8, loc="upper center")
+
+
+def _draw_reliability(axes: Axes, reliabilities: Mapping[str, Reliability]) -> None:
+    """A line for each category, with a dot for each bin, larger where there are more answers."""
+    axes.plot([0, 1], [0, 1], linestyle="--", linewidth=0.8, color="grey")
+    for name, found in reliabilities.items():
+        confidence = [item.confidence for item in found.bins]
+        right = [item.right for item in found.bins]
+        sizes = [8 + 120 * item.answers / found.answers for item in found.bins]
+        color = "black" if name == OVERALL else None
+        (line,) = axes.plot(
+            confidence, right, linewidth=1, color=color,
+            label=f"{name.replace('_', '/')} ({found.answers}), "
+            f"ECE {found.expected_calibration_error:.1%}",
+        )  # fmt: skip
+        axes.scatter(confidence, right, sizes, color=line.get_color(), alpha=0.6)
+    axes.set_xlim(0, 1.03)
+    axes.set_ylim(0, 1.03)
+    axes.set_xlabel("confidence")
+    axes.set_ylabel("share of right answers")
+    axes.legend(fontsize=8, loc="upper left")
 
 
 def _draw_distances(axes: Axes, answers: Sequence[ScoredAnswer]) -> None:

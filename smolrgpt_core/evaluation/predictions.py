@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.answer import Agreement, SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.answerers.fusion_settings import FusionSettings
 from smolrgpt_core.answerers.model_settings import ModelSettings
-from smolrgpt_core.answerers.registry import READS_TEXT, WITH_CHECKPOINT, make_answerer
+from smolrgpt_core.answerers.registry import READS_TEXT, make_answerer
 from smolrgpt_core.data.record_frames import AskedRecord, read_image
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import SpatialError, Status
@@ -36,6 +37,7 @@ class AnswererChoice:
         name: of `ANSWERERS`.
         checkpoint: of a model.
         settings: of a model.
+        fusion: of "fused".
         ablation: of `ABLATIONS`, what is taken away; empty: nothing.
 
     Raises:
@@ -45,6 +47,7 @@ class AnswererChoice:
     name: str
     checkpoint: str = ""
     settings: ModelSettings = field(default_factory=ModelSettings)
+    fusion: FusionSettings = field(default_factory=FusionSettings)
     ablation: str = ""
 
     def __post_init__(self) -> None:
@@ -55,9 +58,7 @@ class AnswererChoice:
 
     def make(self) -> Answerer:
         """The answerer; errors as `make_answerer`."""
-        if self.name in WITH_CHECKPOINT:
-            return make_answerer(self.name, self.checkpoint, self.settings)
-        return make_answerer(self.name, self.checkpoint)
+        return make_answerer(self.name, self.checkpoint, self.settings, self.fusion)
 
     @property
     def reads_text(self) -> bool:
@@ -92,6 +93,7 @@ class Prediction:
         status: OK, or why there is no answer.
         message: to a refusal.
         confidence: of the answerer; NaN where it has none.
+        agreement: of model and geometry.
         seconds: that the answer took, without reading files.
     """
 
@@ -100,6 +102,7 @@ class Prediction:
     status: Status
     message: str = ""
     confidence: float = float("nan")
+    agreement: Agreement = Agreement.UNKNOWN
     seconds: float = 0.0
 
 
@@ -235,6 +238,7 @@ def _ask(answerer: Answerer, frame: RGBDFrame, asked: AskedRecord, reads_text: b
         answer=normalized_answer(answer, asked.region_ids),
         status=answer.status,
         confidence=answer.confidence,
+        agreement=answer.agreement,
         seconds=time.perf_counter() - start,
     )
 

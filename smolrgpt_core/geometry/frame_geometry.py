@@ -92,11 +92,15 @@ class FrameGeometry:
     @property
     def plane(self) -> GroundPlane | None:
         """The floor; None where the frame shows too little of it."""
+        self.find_floor()
+        return self._plane
+
+    def find_floor(self) -> None:
+        """Look for the floor now; else the first who asks for it waits for that."""
         with self._lock:
             if not self._plane_searched:
                 self._plane = find_ground_plane(self.frame, self._config.ground_plane)
                 self._plane_searched = True
-            return self._plane
 
     def is_zone(self, id: int) -> bool:
         """Whether a region is a painted zone."""

@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
+from typing import cast
 
 import torch
 from transformers import DynamicCache
@@ -164,6 +165,24 @@ class InferenceEngine:
             self._frame = frame
         return clock.latency_s
 
+    def prepare(self, frame: RGBDFrame, deadline_s: float | None = None) -> dict[str, float]:
+        """Encode a frame ahead of its questions; which frame is set does not change.
+
+        Args:
+            frame: with its regions.
+            deadline_s: seconds from now.
+
+        Returns:
+            Seconds by stage, as `set_frame`.
+
+        Raises:
+            SpatialError: as `set_frame`.
+        """
+        clock = StageClock(self._device, deadline_s)
+        with clock.turn(self._lock), torch.inference_mode():
+            self._encoded(frame, clock)
+        return clock.latency_s
+
     def ask(
         self,
         questions: Sequence[EngineQuestion],
@@ -192,21 +211,27 @@ class InferenceEngine:
             SpatialError: BAD_QUESTION, UNKNOWN_REGION or BAD_INPUT for a question or a region that
                 cannot be asked about; TIMEOUT, naming the stage; with `frame` also as `set_frame`.
         """
-        clock = StageClock(self._device, deadline_s)
-        chosen = self.config.style(style)
-        with clock.turn(self._lock), torch.inference_mode():
-            frame = self._frame if frame is None else frame
-            if frame is None:
-                raise RuntimeError("A frame must be set with .set_frame(frame) before .ask(...)")
-            with clock.stage("text"):
-                prompts = self._prompts(questions, frame, chosen)
-            decoded: list[Decoded] = []
-            if prompts:
-                encoded = self._encoded(frame, clock)
-            for first in range(0, len(prompts), self.config.max_batch):
-                batch = prompts[first : first + self.config.max_batch]
-                decoded += self._answer_batch(encoded, batch, chosen.max_new_tokens, clock)
-        return [self._written(answer, clock) for answer in decoded]
+        answers = self._ask(questions, style, deadline_s, frame, all_or_nothing=True)
+        return cast(list[EngineAnswer], answers)
+
+    def ask_each(
+        self,
+        questions: Sequence[EngineQuestion],
+        style: str = "short",
+        deadline_s: float | None = None,
+        *,
+        frame: RGBDFrame | None = None,
+    ) -> list[EngineAnswer | SpatialError]:
+        """As `ask`, but a question that cannot be asked does not spoil the others.
+
+        Returns:
+            For each question, in order, its answer, or the error of its text or its regions.
+
+        Raises:
+            RuntimeError, ValueError: as `ask`.
+            SpatialError: TIMEOUT, or as `set_frame`: what is not the fault of one question.
+        """
+        return self._ask(questions, style, deadline_s, frame, all_or_nothing=False)
 
     def clear(self) -> None:
         """Forget all frames, and free their memory."""
@@ -234,20 +259,43 @@ class InferenceEngine:
         conversation = [{"role": "user", "content": text}]
         return self.processor.tokenize(conversation, True, regions, with_labels=False)
 
-    def _prompts(
-        self, questions: Sequence[EngineQuestion], frame: RGBDFrame, style: AnswerStyle
-    ) -> list[_Prompt]:
-        """Every question behind the head, checked."""
-        prompts = []
-        for number, question in enumerate(questions, start=1):
-            try:
-                prompts.append(self._prompt(question, frame, style))
-            except SpatialError as error:
-                if len(questions) == 1:
-                    raise
-                message = f"question {number} of {len(questions)}: {error.message}"
-                raise SpatialError(error.status, message) from error
-        return prompts
+    def _ask(
+        self,
+        questions: Sequence[EngineQuestion],
+        style: str,
+        deadline_s: float | None,
+        frame: RGBDFrame | None,
+        all_or_nothing: bool,
+    ) -> list[EngineAnswer | SpatialError]:
+        """An answer or an error for each question; `all_or_nothing` raises the first error."""
+        clock = StageClock(self._device, deadline_s)
+        chosen = self.config.style(style)
+        with clock.turn(self._lock), torch.inference_mode():
+            frame = self._frame if frame is None else frame
+            if frame is None:
+                raise RuntimeError("A frame must be set with .set_frame(frame) before .ask(...)")
+            with clock.stage("text"):
+                asked = [self._prompt_or_error(question, frame, chosen) for question in questions]
+            if all_or_nothing:
+                _raise_first_error(asked)
+            decoded: list[Decoded] = []
+            if _prompts(asked):
+                encoded = self._encoded(frame, clock)
+                with clock.stage("regions"):
+                    asked = self._with_regions(encoded, asked)
+                if all_or_nothing:
+                    _raise_first_error(asked)
+                decoded = self._decode(encoded, _prompts(asked), chosen.max_new_tokens, clock)
+        answers = iter([self._written(answer, clock) for answer in decoded])
+        return [item if isinstance(item, SpatialError) else next(answers) for item in asked]
+
+    def _prompt_or_error(
+        self, question: EngineQuestion, frame: RGBDFrame, style: AnswerStyle
+    ) -> _Prompt | SpatialError:
+        try:
+            return self._prompt(question, frame, style)
+        except SpatialError as error:
+            return error
 
     def _prompt(self, question: EngineQuestion, frame: RGBDFrame, style: AnswerStyle) -> _Prompt:
         text, region_ids = _text_and_regions(question)
@@ -303,16 +351,27 @@ class InferenceEngine:
             points = processor.prepare_points(frame.depth, frame.intrinsics)[None].to(self._device)
         return self.model.model.encode_images(pixels[None].to(self._device), modality, points)
 
-    def _answer_batch(
+    def _decode(
         self,
         encoded: EncodedFrame,
         prompts: Sequence[_Prompt],
         max_new_tokens: int,
         clock: StageClock,
     ) -> list[Decoded]:
-        """Answers to as many questions as go together."""
-        with clock.stage("regions"):
-            self._pool_regions(encoded, prompts)
+        """Answers to all questions, as many at a time as go together."""
+        decoded: list[Decoded] = []
+        for first in range(0, len(prompts), self.config.max_batch):
+            batch = prompts[first : first + self.config.max_batch]
+            decoded += self._decode_batch(encoded, batch, max_new_tokens, clock)
+        return decoded
+
+    def _decode_batch(
+        self,
+        encoded: EncodedFrame,
+        prompts: Sequence[_Prompt],
+        max_new_tokens: int,
+        clock: StageClock,
+    ) -> list[Decoded]:
         lengths = [len(prompt.token_ids) for prompt in prompts]
         with clock.stage("prompt"):
             cache = continued_cache(encoded.prefix, sum(lengths))
@@ -321,6 +380,27 @@ class InferenceEngine:
         with clock.stage(DECODE):
             mask = left_padded_mask(len(self._head), lengths, self._device)
             return decode_greedily(self.model, logits, mask, rows, max_new_tokens, clock)
+
+    def _with_regions(
+        self, encoded: EncodedFrame, asked: Sequence[_Prompt | SpatialError]
+    ) -> list[_Prompt | SpatialError]:
+        """The same with the features of all regions there, or the error of a question's regions."""
+        try:
+            self._pool_regions(encoded, _prompts(asked))
+        except SpatialError:
+            # Together is faster, one by one tells whose region it is.
+            return [
+                item if isinstance(item, SpatialError) else self._pooled_or_error(encoded, item)
+                for item in asked
+            ]
+        return list(asked)
+
+    def _pooled_or_error(self, encoded: EncodedFrame, prompt: _Prompt) -> _Prompt | SpatialError:
+        try:
+            self._pool_regions(encoded, [prompt])
+        except SpatialError as error:
+            return error
+        return prompt
 
     def _pool_regions(self, encoded: EncodedFrame, prompts: Sequence[_Prompt]) -> None:
         """Add the features of the regions that no one has asked about yet."""
@@ -378,6 +458,21 @@ class InferenceEngine:
         return EngineAnswer(
             text, decoded.token_ids, decoded.probabilities, decoded.complete, dict(clock.latency_s)
         )
+
+
+def _prompts(asked: Sequence[_Prompt | SpatialError]) -> list[_Prompt]:
+    """Those that can be asked."""
+    return [item for item in asked if isinstance(item, _Prompt)]
+
+
+def _raise_first_error(asked: Sequence[_Prompt | SpatialError]) -> None:
+    """Raise the first error, naming its question where there are several."""
+    for number, item in enumerate(asked, start=1):
+        if isinstance(item, SpatialError):
+            if len(asked) == 1:
+                raise item
+            message = f"question {number} of {len(asked)}: {item.message}"
+            raise SpatialError(item.status, message) from item
 
 
 def _text_and_regions(question: EngineQuestion) -> tuple[str, tuple[int, ...]]:

@@ -12,6 +12,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from smolrgpt_core.errors import Status
 from smolrgpt_core.messages.types import Message
 
 NANOSECONDS = 1_000_000_000
@@ -21,6 +22,14 @@ STAMP_SIZE = 8
 
 DEFAULT_SYNC_TOLERANCE_S = 0.02
 """How far the stamps of rgb, depth and regions may lie apart."""
+
+INPUTS: dict[str, Status] = {
+    "rgb": Status.NO_RGB,
+    "depth": Status.NO_DEPTH,
+    "camera_info": Status.NO_CAMERA_INFO,
+    "regions": Status.NO_REGIONS,
+}
+"""The inputs, and the status when one has never arrived."""
 
 SYNCHRONISED = ("rgb", "depth", "regions")
 """The inputs whose stamps must agree; a calibration holds until the next one."""
@@ -39,7 +48,8 @@ def read_stamp_ns(serialized: bytes) -> int:
     Raises:
         struct.error: the message is too short for a stamp.
     """
-    order = "<" if serialized[1] & 1 else ">"
+    _, byte_order = struct.unpack_from("BB", serialized)
+    order = "<" if byte_order & 1 else ">"
     seconds, nanoseconds = struct.unpack_from(f"{order}iI", serialized, STAMP_OFFSET)
     return int(seconds) * NANOSECONDS + int(nanoseconds)
 

@@ -19,12 +19,16 @@ POINT = "geometry_msgs/msg/Point"
 QUATERNION = "geometry_msgs/msg/Quaternion"
 POSE = "geometry_msgs/msg/Pose"
 VECTOR = "geometry_msgs/msg/Vector3"
+STRING = "std_msgs/msg/String"
+DETECTION_ARRAY = "vision_msgs/msg/Detection2DArray"
+YOLO_DETECTION_ARRAY = "yolo_msgs/msg/DetectionArray"
 
 OWN_PACKAGE = "smolrgpt_ros"
 REGION = f"{OWN_PACKAGE}/msg/Region"
 REGION_ARRAY = f"{OWN_PACKAGE}/msg/RegionArray"
 OBJECT_TRUTH = f"{OWN_PACKAGE}/msg/ObjectTruth"
 SCENE_TRUTH = f"{OWN_PACKAGE}/msg/SceneTruth"
+SPATIAL_ANSWER = f"{OWN_PACKAGE}/msg/SpatialAnswer"
 
 
 class MessageFactory(Protocol):

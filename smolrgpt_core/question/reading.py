@@ -30,7 +30,7 @@ from smolrgpt_core.question.wording import (
     example,
     likely_category,
 )
-from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.regions import MAX_REGIONS, RegionSet
 
 
 def read_question(
@@ -57,6 +57,10 @@ def read_question(
         SpatialError: UNKNOWN_REGION for an id that the frame does not have; BAD_QUESTION for
             everything that cannot be read, with the words in the way and an example.
     """
+    if len(region_ids) > MAX_REGIONS:
+        raise bad_question(
+            f"the request has {len(region_ids)} region ids; at most {MAX_REGIONS} are read"
+        )
     ids = tuple(regions[id].id for id in region_ids)
     try:
         cleaned = clean_text(text)

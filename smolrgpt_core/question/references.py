@@ -18,7 +18,7 @@ from smolrgpt_core.question.vocabulary import (
     Superlative,
     concept_of,
 )
-from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.regions import RegionSet, names_of
 
 _IDS = frozenset({Kind.NUMBER, Kind.MASK, Kind.REGION_ID})
 _MODIFIERS = frozenset({Kind.LOAD, Kind.SUPERLATIVE, Kind.ORDINAL, Kind.SIDE, Kind.CARDINAL})
@@ -259,10 +259,10 @@ def _check_labels(reference: Reference, regions: RegionSet) -> Reference:
     labels = [regions[id].label for id in reference.ids]
     for id, label in zip(reference.ids, labels, strict=True):
         if reference.concept and label and label not in reference.labels:
-            known = [region.name for region in regions if region.label in reference.labels]
+            known = [region for region in regions if region.label in reference.labels]
             raise bad_question(
                 f"{quote(reference.text)} does not fit: region {id} is a {label}; what could be "
-                f"meant in this frame: {', '.join(known) or 'nothing'}"
+                f"meant in this frame: {names_of(known) or 'nothing'}"
             )
     concepts = {concept_of(label) for label in labels}
     if not reference.concept and len(concepts) == 1:

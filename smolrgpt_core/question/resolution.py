@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -15,7 +16,7 @@ from smolrgpt_core.question.vocabulary import (
     Superlative,
     concept_of,
 )
-from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.regions import RegionSet, names_of
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ class Resolver:
         """
         ids = self._ids(reference, excluded)
         if not ids and not (may_be_empty and all(region.label for region in self.regions)):
-            known = ", ".join(region.name for region in self.regions) or "none"
+            known = names_of(self.regions.regions) or "none"
             raise bad_question(
                 f"there is no {'other ' if excluded else ''}{reference.concept or 'region'} for "
                 f"{quote(reference.text)} in this frame; its regions are: {known}"
@@ -217,10 +218,10 @@ class Resolver:
         return concept_of(self.regions[id].label) == "buffer"
 
     def _names(self, ids: Sequence[int]) -> str:
-        return ", ".join(self.regions[id].name for id in ids)
+        return names_of([self.regions[id] for id in ids])
 
 
 def _refuse_repeated(ids: Sequence[int]) -> None:
-    repeated = [id for id in ids if list(ids).count(id) > 1]
-    if repeated:
-        raise bad_question(f"region {repeated[0]} is named twice; name each region once")
+    id, count = Counter(ids).most_common(1)[0] if ids else (0, 0)
+    if count > 1:
+        raise bad_question(f"region {id} is named twice; name each region once")

@@ -94,6 +94,8 @@ class SpatialQuestion:
             one is not in it.
         asked_side: for a left/right question that names a side ("is it to the left of ...?"):
             "left" or "right", else empty.
+        has_roles: False where only the text says what is asked, for an answerer that reads it
+            itself; all regions are targets then.
 
     Raises:
         SpatialError: BAD_QUESTION when the placeholders do not match the ids.
@@ -112,6 +114,7 @@ class SpatialQuestion:
     asked_side: str = ""
     target_choice: Choice | None = None
     anchor_choice: Choice | None = None
+    has_roles: bool = True
 
     def __post_init__(self) -> None:
         check_placeholders(self.text, self.region_ids)

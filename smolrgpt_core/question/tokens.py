@@ -141,7 +141,7 @@ def _split(text: str) -> list[_Word]:
         if raw == "-" and text[start - 1 : start].isalpha() and text[end : end + 1].isalnum():
             continue
         key = raw.lower()
-        if key.endswith("n't"):
+        if key.endswith("n't") and len(key) > len("n't"):
             words.append(_Word(raw, key[:-3], start, end - 3))
             words.append(_Word(raw, "not", end - 3, end))
         else:
@@ -178,7 +178,8 @@ def _single(words: list[_Word], position: int, ids: Iterator[int]) -> Meaning | 
         # "1,000" would otherwise be read as the regions 1 and 0.
         padded = len(key) > 1 and key.startswith("0")
         return Meaning(Kind.UNKNOWN) if padded else Meaning(Kind.NUMBER, int(key))
-    if key[0].isdigit() and key[-1].isalpha():
+    # "\u00b2nd" has a digit for Python, and no number.
+    if key[0].isascii() and key[0].isdigit() and key[-1].isalpha():
         return Meaning(Kind.ORDINAL, int(key[:-2]))
     following = words[position + 1].key if position + 1 < len(words) else ""
     if key in ("#", "number", "no", "id") and following.isdigit():

@@ -2,13 +2,13 @@
 
 The answers are measured by geometry from the recorded depth. They are not truth: a model that is
 trained on them learns what geometry knows, and a score against them says how well it agrees with
-geometry. `SPLIT/provenance.json` says so beside the data.
+geometry. `SPLIT/provenance.json` says so beside the data, and which answers are from a person.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,26 +18,22 @@ import numpy as np
 from smolrgpt_core.data.balance import Balancer
 from smolrgpt_core.data.facts_from_geometry import facts_from_geometry
 from smolrgpt_core.data.kinds import data_set_kinds
-from smolrgpt_core.data.records import question_record
+from smolrgpt_core.data.records import AnsweredQuestion, question_record
 from smolrgpt_core.data.simulation import encode_masks
 from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import new_folder, write_depth, write_file, write_image
 from smolrgpt_core.frame import DepthUnitError, RGBDFrame
-from smolrgpt_core.messages.reading import (
-    DEPTH_ENCODINGS,
-    alignment_warnings,
-    frame_from_messages,
-    regions_from_array,
-    regions_from_instances,
-)
-from smolrgpt_core.messages.types import Message
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.bag_types import BrokenMessageError
+from smolrgpt_core.recordings.frame_source import FrameSource, RecordedFrame
 from smolrgpt_core.recordings.motion import MotionFilter
-from smolrgpt_core.recordings.options import RecordingOptions, TopicChoice
+from smolrgpt_core.recordings.options import RecordingOptions
+from smolrgpt_core.recordings.question_bag import read_recorded_questions
 from smolrgpt_core.recordings.report import NoFrameError, RecordingReport
+from smolrgpt_core.recordings.review import FOLDER as REVIEW_FOLDER
+from smolrgpt_core.recordings.review import Review, ReviewedQuestion
 from smolrgpt_core.recordings.synchronisation import Moment, read_moments, synchronise
 from smolrgpt_core.recordings.topics import choose_topics
 
@@ -58,15 +54,6 @@ OVER_LIMIT = "after the limit"
 
 Progress = Callable[[int, int], None]
 """Called with the number of frames that were looked at, and of all."""
-
-
-@dataclass(frozen=True)
-class RecordedFrame:
-    """A frame, and how its depth goes into whole numbers without loss."""
-
-    frame: RGBDFrame
-    metres_per_unit: float
-    warnings: tuple[str, ...]
 
 
 def convert_recording(
@@ -99,22 +86,31 @@ def convert_recording(
         if skipped:
             report.leave_out(NOT_EVERY, count=skipped)
         writer = _SplitWriter(SplitFolder(folder, options.split), recording.stem, options)
-        source = _FrameSource(bag, choice, options)
+        source = FrameSource(bag, choice, options.labels, options.depth_scale)
+        motion = MotionFilter(options.motion)
+        recorded = read_recorded_questions(bag)
+        review = Review(folder / REVIEW_FOLDER, recording.stem, recorded, options.reviewed)
         for done, (moment, serialized) in enumerate(read_moments(bag, by_input, moments)):
             if options.limit and report.frames == options.limit:
                 report.leave_out(OVER_LIMIT, count=len(moments) - done)
                 break
-            _convert(source, writer, report, moment, serialized)
+            _convert(source, motion, review, writer, report, moment, serialized)
             progress(done + 1, len(moments))
         report.damage = bag.damage
-        if not report.frames:
+        review.finish()
+        report.proposals = review.proposals
+        if review.unused:
+            report.warn(f"no usable frame for the answers {', '.join(sorted(review.unused))}")
+        if not report.frames and not report.proposals:
             raise NoFrameError(report)
         writer.finish(report)
     return report
 
 
 def _convert(
-    source: _FrameSource,
+    source: FrameSource,
+    motion: MotionFilter,
+    review: Review,
     writer: _SplitWriter,
     report: RecordingReport,
     moment: Moment,
@@ -131,60 +127,16 @@ def _convert(
         return report.leave_out(UNUSABLE, str(error))
     for warning in recorded.warnings:
         report.warn(warning)
-    if not source.has_moved(recorded.frame):
+    reviewed = review.questions(recorded.frame)
+    if not motion.choose(recorded.frame) and not reviewed:
         return report.leave_out(NO_MOTION)
-    questions = writer.write(recorded, moment)
+    questions = writer.write(recorded, moment, reviewed)
     if not questions:
         return report.leave_out(NO_QUESTION)
     report.frames += 1
+    report.reviewed += len(reviewed)
     report.questions.update(question.category.name.lower() for question in questions)
     return None
-
-
-class _FrameSource:
-    """Decodes the messages of a moment."""
-
-    def __init__(self, bag: BagReader, choice: TopicChoice, options: RecordingOptions) -> None:
-        self._bag = bag
-        self._choice = choice
-        self._options = options
-        self._motion = MotionFilter(options.motion)
-
-    def decode(self, serialized: Mapping[str, bytes]) -> RecordedFrame:
-        """The frame of a moment.
-
-        Raises:
-            SpatialError: BAD_INPUT when a message is broken or they do not fit together.
-        """
-        topics = self._choice.by_input
-        messages = {
-            name: self._bag.decode(topics[name], content) for name, content in serialized.items()
-        }
-        rgb, depth, camera_info = (messages[name] for name in ("rgb", "depth", "camera_info"))
-        frame = frame_from_messages(
-            rgb,
-            depth,
-            camera_info,
-            self._regions(messages["regions"]),
-            self._options.depth_scale,
-        )
-        warnings = alignment_warnings(rgb, depth, camera_info)
-        return RecordedFrame(frame, self._metres_per_unit(depth), warnings)
-
-    def has_moved(self, frame: RGBDFrame) -> bool:
-        """Whether enough has changed since the last frame for which this was so."""
-        return self._motion.choose(frame)
-
-    def _regions(self, message: Message) -> Any:
-        if self._choice.regions:
-            return regions_from_array(message)
-        return regions_from_instances(message, self._options.labels)
-
-    def _metres_per_unit(self, depth: Message) -> float:
-        dtype, scale = DEPTH_ENCODINGS[depth.encoding]
-        if np.issubdtype(dtype, np.floating):
-            return CameraRecord.depth_scale
-        return self._options.depth_scale or scale
 
 
 @dataclass
@@ -197,15 +149,19 @@ class _SplitWriter:
     records: list[WarehouseRecord] = field(default_factory=list)
     cameras: dict[str, CameraRecord] = field(default_factory=dict)
     origins: dict[str, dict[str, Any]] = field(default_factory=dict)
+    reviewed_ids: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng(self.options.seed)
         self._balancer = Balancer()
 
-    def write(self, recorded: RecordedFrame, moment: Moment) -> list[QuestionWithTruth]:
+    def write(
+        self, recorded: RecordedFrame, moment: Moment, reviewed: Sequence[ReviewedQuestion]
+    ) -> list[AnsweredQuestion]:
         """Write a frame; without a clear question about it, nothing is written."""
         frame = recorded.frame
-        questions = self._questions(frame)
+        measured = self._questions(frame)
+        questions: list[AnsweredQuestion] = [*measured, *reviewed]
         if not questions:
             return []
         image = f"{self.name}_{len(self.cameras):06}.png"
@@ -214,10 +170,13 @@ class _SplitWriter:
         self.cameras[image] = CameraRecord(frame.intrinsics, recorded.metres_per_unit)
         self.origins[image] = {"stamp_ns": moment.stamp_ns, "frame_id": frame.frame_id}
         rle = encode_masks(frame.regions, {id for item in questions for id in item.region_ids})
+        ids = [f"{Path(image).stem}_{number}" for number in range(len(measured))]
+        ids += [question.id for question in reviewed]
         self.records += [
-            question_record(f"{Path(image).stem}_{number}", image, question, rle)
-            for number, question in enumerate(questions)
+            question_record(id, image, question, rle)
+            for id, question in zip(ids, questions, strict=True)
         ]
+        self.reviewed_ids += [question.id for question in reviewed]
         return questions
 
     def finish(self, report: RecordingReport) -> None:
@@ -226,6 +185,7 @@ class _SplitWriter:
         provenance = {
             "recording": self.name,
             "answers": ANSWERS_NOTE,
+            "answered_by_a_person": self.reviewed_ids,
             "report": report.to_json(),
             "options": asdict(self.options),
             "images": self.origins,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from smolrgpt_core.data.facts import AmbiguityMargins
@@ -23,7 +24,7 @@ class TopicChoice:
 
     Attributes:
         rgb, depth, camera_info: of the camera.
-        regions: RegionArray messages.
+        regions: RegionArray messages, or those of a detector (`messages.detections`).
         instances: images whose pixel value is a region id, instead of `regions`.
 
     Raises:
@@ -73,6 +74,7 @@ class RecordingOptions:
         split: of the data set; a recording is one scene, so it is never divided.
         questions_per_frame: at most so many.
         margins: which questions are too close to call.
+        reviewed: answers of a person to questions of the recording, by id (`recordings.review`).
         seed: of the choice and the wording of the questions.
 
     Raises:
@@ -89,6 +91,7 @@ class RecordingOptions:
     split: str = SPLITS[0]
     questions_per_frame: int = 8
     margins: AmbiguityMargins = MEASURED_MARGINS
+    reviewed: Mapping[str, float | int | str] | None = None
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -106,6 +109,25 @@ class RecordingOptions:
                 raise _bad(name, f"at least {low}", value)
         if self.split not in SPLITS:
             raise _bad("split", f"one of {', '.join(SPLITS)}", self.split)
+
+
+@dataclass(frozen=True)
+class ReplayOptions:
+    """How a recording is read; the defaults are those of the query node.
+
+    Attributes:
+        topics: those that are named; the others are found.
+        labels: of the ids in an instance image.
+        depth_scale: metres per unit of depth; 0 = by its encoding.
+        sync_tolerance_s: how far stamps may lie apart, and a requested one from the image.
+        every_frame: ask questions without a stamp about every frame, not about the newest alone.
+    """
+
+    topics: TopicChoice = field(default_factory=TopicChoice)
+    labels: InstanceLabels = field(default_factory=InstanceLabels)
+    depth_scale: float = 0.0
+    sync_tolerance_s: float = DEFAULT_SYNC_TOLERANCE_S
+    every_frame: bool = False
 
 
 def _bad(name: str, expected: str, value: object) -> SpatialError:

@@ -19,6 +19,8 @@ class RecordingReport:
         left_out: the others by reason.
         examples: what exactly was wrong, once for each reason that has more to say.
         questions: written, by category.
+        proposals: questions of the recording that wait for a person's answer.
+        reviewed: questions of the recording that are written with one.
         topics: by input.
         warnings: what may make all answers wrong, and cannot be told from the images.
         damage: where and why the recording ends early; empty if it is whole.
@@ -29,6 +31,8 @@ class RecordingReport:
     left_out: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     questions: Counter[str] = field(default_factory=Counter)
+    proposals: int = 0
+    reviewed: int = 0
     topics: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     damage: str = ""
@@ -52,6 +56,8 @@ class RecordingReport:
             "left_out": dict(self.left_out),
             "examples": self.examples,
             "questions": dict(self.questions),
+            "proposals": self.proposals,
+            "reviewed": self.reviewed,
             "topics": self.topics,
             "warnings": self.warnings,
             "damage": self.damage,

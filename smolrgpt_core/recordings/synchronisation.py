@@ -12,7 +12,9 @@ from collections import Counter, deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.messages.stamps import (
+    INPUTS,
     NANOSECONDS,
     SYNCHRONISED,
     nearest,
@@ -38,9 +40,14 @@ class Moment:
     messages: Mapping[str, StampedMessage]
 
     @property
+    def image(self) -> StampedMessage:
+        """The colour image."""
+        return self.messages["rgb"]
+
+    @property
     def stamp_ns(self) -> int:
         """Of the colour image."""
-        return self.messages["rgb"].stamp_ns
+        return self.image.stamp_ns
 
 
 @dataclass(frozen=True)
@@ -51,11 +58,13 @@ class Synchronised:
         moments: complete ones.
         images: number of colour images in the recording.
         left_out: colour images by reason.
+        stamps: all messages with a stamp, by input and in ascending order.
     """
 
     moments: tuple[Moment, ...]
     images: int
     left_out: Counter[str]
+    stamps: Mapping[str, Sequence[StampedMessage]]
 
 
 def synchronise(
@@ -72,7 +81,55 @@ def synchronise(
             left_out[reason] += 1
         else:
             moments.append(moment)
-    return Synchronised(tuple(moments), len(stamps["rgb"]) + unstamped, left_out)
+    return Synchronised(tuple(moments), len(stamps["rgb"]) + unstamped, left_out, stamps)
+
+
+def moment_at(found: Synchronised, stamp_ns: int, tolerance_s: float) -> Moment:
+    """The moment that the query node would answer about, had it seen the whole recording.
+
+    Args:
+        found: all that is in the recording.
+        stamp_ns: that is asked about; 0 = the newest.
+        tolerance_s: how far stamps may lie apart, and the requested one from the image.
+
+    Raises:
+        SpatialError: NO_RGB, NO_DEPTH, ... when an input is missing; without a stamp OUT_OF_SYNC
+            when no moment is complete; with one TIMEOUT when the recording ends before it, else
+            STALE.
+    """
+    for name, status in INPUTS.items():
+        if not found.stamps[name]:
+            raise SpatialError(status, f"the recording has no {name} with a stamp")
+    if not stamp_ns:
+        if not found.moments:
+            raise SpatialError(
+                Status.OUT_OF_SYNC,
+                f"no rgb, depth and regions of the recording have stamps within "
+                f"{tolerance_s * 1000:g} ms; raise the tolerance",
+            )
+        return found.moments[-1]
+    image = nearest(found.stamps["rgb"], stamp_ns, _stamp)
+    moment = _moment(image, found.stamps)
+    tolerance_ns = tolerance_s * NANOSECONDS
+    if abs(image.stamp_ns - stamp_ns) <= tolerance_ns and not _reason(moment, tolerance_s):
+        return moment
+    raise _no_such_moment(found, stamp_ns, tolerance_ns)
+
+
+def _no_such_moment(found: Synchronised, stamp_ns: int, tolerance_ns: float) -> SpatialError:
+    newest_ns = {name: found.stamps[name][-1].stamp_ns for name in SYNCHRONISED}
+    behind = [name for name, last_ns in newest_ns.items() if last_ns < stamp_ns - tolerance_ns]
+    if behind:
+        return SpatialError(
+            Status.TIMEOUT, f"{', '.join(behind)} of the recording end before the requested stamp"
+        )
+    nearest_ns = {n: nearest(found.stamps[n], stamp_ns, _stamp).stamp_ns for n in SYNCHRONISED}
+    offsets = [f"{n} by {abs(ns - stamp_ns) / 1e6:.0f} ms" for n, ns in nearest_ns.items()]
+    return SpatialError(
+        Status.STALE,
+        f"no frame of the recording lies within {tolerance_ns / 1e6:g} ms of the requested stamp; "
+        f"the nearest messages miss it: {', '.join(offsets)}",
+    )
 
 
 def read_moments(
@@ -128,7 +185,7 @@ def _read_stamps(
 
 def _moment(image: StampedMessage, stamps: Mapping[str, Sequence[StampedMessage]]) -> Moment:
     others = {
-        name: nearest(items, image.stamp_ns, lambda item: item.stamp_ns)
+        name: nearest(items, image.stamp_ns, _stamp)
         for name, items in stamps.items()
         if items and name != "rgb"
     }
@@ -145,3 +202,7 @@ def _reason(moment: Moment, tolerance_s: float) -> str:
         if abs(offset_ns) > tolerance_s * NANOSECONDS:
             return f"no {name} within {tolerance_s * 1000:g} ms"
     return ""
+
+
+def _stamp(item: StampedMessage) -> int:
+    return item.stamp_ns

@@ -12,13 +12,19 @@ from dataclasses import fields
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error
 from smolrgpt_core.messages.reading import DEPTH_ENCODINGS, RGB_LAYOUTS
-from smolrgpt_core.messages.types import CAMERA_INFO, IMAGE, REGION_ARRAY
+from smolrgpt_core.messages.region_sources import REGION_SOURCES
+from smolrgpt_core.messages.types import CAMERA_INFO, IMAGE
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.options import TopicChoice
 
 COLOUR_ENCODINGS = tuple(name for name in RGB_LAYOUTS if name != "mono8")
 CERTAIN_INSTANCE_ENCODINGS = ("8UC1", "mono8", "32SC1")
 """16 bit ids cannot be told from depth."""
+
+REGION_ARRAYS = tuple(
+    source.type_name for source in REGION_SOURCES.values() if source.type_name != IMAGE
+)
+"""Types of messages that hold nothing but regions."""
 
 
 def choose_topics(bag: BagReader, wanted: TopicChoice) -> TopicChoice:
@@ -29,15 +35,15 @@ def choose_topics(bag: BagReader, wanted: TopicChoice) -> TopicChoice:
             another type, or several could be meant.
     """
     finder = _Finder(bag, wanted)
-    rgb = finder.choose("rgb", IMAGE, finder.images(COLOUR_ENCODINGS))
-    depth = finder.choose("depth", IMAGE, finder.images(DEPTH_ENCODINGS))
-    camera_info = finder.choose("camera_info", CAMERA_INFO, finder.calibrations(rgb))
-    arrays = finder.of_type(REGION_ARRAY)
+    rgb = finder.choose("rgb", (IMAGE,), finder.images(COLOUR_ENCODINGS))
+    depth = finder.choose("depth", (IMAGE,), finder.images(DEPTH_ENCODINGS))
+    camera_info = finder.choose("camera_info", (CAMERA_INFO,), finder.calibrations(rgb))
+    arrays = finder.of_type(*REGION_ARRAYS)
     if wanted.regions or (arrays and not wanted.instances):
-        regions = finder.choose("regions", REGION_ARRAY, arrays)
+        regions = finder.choose("regions", REGION_ARRAYS, arrays)
         return TopicChoice(rgb, depth, camera_info, regions=regions)
     images = finder.images(CERTAIN_INSTANCE_ENCODINGS)
-    instances = finder.choose("instances", IMAGE, images)
+    instances = finder.choose("instances", (IMAGE,), images)
     return TopicChoice(rgb, depth, camera_info, instances=instances)
 
 
@@ -50,9 +56,9 @@ class _Finder:
         self._types = {topic.name: topic.type_name for topic in bag.topics}
         self._encodings = {name: self._encoding(name) for name in self.of_type(IMAGE)}
 
-    def of_type(self, type_name: str) -> list[str]:
-        """Topics with messages of a type."""
-        return [name for name, found in self._types.items() if found == type_name]
+    def of_type(self, *type_names: str) -> list[str]:
+        """Topics with messages of one of these types."""
+        return [name for name, found in self._types.items() if found in type_names]
 
     def images(self, encodings: Collection[str]) -> list[str]:
         """Image topics with one of these encodings that the user did not name for another use."""
@@ -69,20 +75,21 @@ class _Finder:
         beside = f"{rgb.rpartition('/')[0]}/camera_info"
         return [beside] if beside in found else found
 
-    def choose(self, name: str, type_name: str, candidates: list[str]) -> str:
+    def choose(self, name: str, type_names: tuple[str, ...], candidates: list[str]) -> str:
         """The topic that was named, or else the only candidate.
 
         Raises:
             SpatialError: BAD_INPUT with the topics of the recording.
         """
         topic = getattr(self._wanted, name)
+        expected = " or ".join(type_names)
         if topic:
-            if self._types.get(topic) != type_name:
+            if self._types.get(topic) not in type_names:
                 found = self._types.get(topic, "not in the recording")
-                raise self._error(f"{name} must be a topic of {type_name}, {topic} is {found}")
+                raise self._error(f"{name} must be a topic of {expected}, {topic} is {found}")
             return str(topic)
         if not candidates:
-            raise self._error(f"no topic can be told to be {name} ({type_name}); name it")
+            raise self._error(f"no topic can be told to be {name} ({expected}); name it")
         if len(candidates) > 1:
             raise self._error(f"{name} could be {' or '.join(candidates)}; name the right one")
         return candidates[0]

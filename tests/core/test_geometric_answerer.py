@@ -207,11 +207,11 @@ def test_less_sure_answers_have_less_confidence(frame, stereo_noise):
 
 def test_further_questions_about_a_frame_measure_nothing_again(frame):
     answerer = GeometricAnswerer(GeometricAnswererConfig(kept_frames=1))
-    first = answerer._geometry_of(frame)
+    first = answerer._kept.of(frame)
     ask(frame, "How far is pallet 10 from pallet 11?", answerer)
-    assert answerer._geometry_of(frame) is first
-    answerer._geometry_of(replace(frame, stamp_ns=1))
-    assert answerer._geometry_of(frame) is not first
+    assert answerer._kept.of(frame) is first
+    answerer._kept.of(replace(frame, stamp_ns=1))
+    assert answerer._kept.of(frame) is not first
 
 
 @pytest.mark.parametrize(

@@ -255,8 +255,9 @@ class Camera:
 
     rate_hz = 1 / PERIOD_S
 
-    def __init__(self, graph: GraphNode) -> None:
+    def __init__(self, graph: GraphNode, period_s: float = PERIOD_S) -> None:
         self._node = graph.node
+        self._period_s = period_s
         depth = np.full((HEIGHT, WIDTH), DEPTH_M * 1000, np.uint16)
         labels = REGIONS.to_label_image().astype(np.uint16)
         self._make = {
@@ -282,7 +283,7 @@ class Camera:
         return self._node.create_publisher(kind, name, qos_profile_sensor_data)
 
     def _run(self) -> None:
-        while not self._stop.wait(PERIOD_S):
+        while not self._stop.wait(self._period_s):
             now_ns = self._node.get_clock().now().nanoseconds
             with self._lock:
                 for name in self._publishers.keys() - self.silent:

@@ -1,7 +1,7 @@
 """The query node with two more answerers, which are slow or fail when a test needs that.
 
 `scripted` takes distances and counts from the geometric answerer, takes a second for left/right,
-and fails at a choice. `broken` cannot even be made.
+fails at a choice, and says when it prepares a frame. `broken` cannot even be made.
 """
 
 from __future__ import annotations
@@ -16,6 +16,10 @@ from smolrgpt_core.question import Category, SpatialQuestion
 
 
 class ScriptedAnswerer(GeometricAnswerer):
+    def prepare(self, frame: RGBDFrame) -> None:
+        super().prepare(frame)
+        print(f"prepared {frame.stamp_ns}", flush=True)
+
     def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
         if question.category is Category.LEFT_RIGHT:
             time.sleep(1.0)

@@ -21,6 +21,7 @@ from smolrgpt_core.answer import Agreement, Side, SpatialAnswer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.messages.reading import (
     depth_from_image,
     intrinsics_from_camera_info,
@@ -32,7 +33,6 @@ from smolrgpt_core.messages.stamps import read_stamp_ns, time_to_ns, without_sta
 from smolrgpt_core.question import Category
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_ros.conversions import (
-    answer_from_message,
     answer_to_message,
     duration_to_ns,
     image_to_message,

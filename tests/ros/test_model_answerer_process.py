@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,8 @@ def test_the_model_answers_over_the_graph(operator: Any) -> None:
     assert (answer.value, answer.unit) == (pytest.approx(7.25), "m")
     assert list(answer.region_ids) == [1, 2]
     assert answer.centres[0].x < 0 < answer.centres[1].x
-    assert 0.5 < answer.confidence <= 1
+    # The checkpoint has no calibration.
+    assert math.isnan(answer.confidence)
     assert 0 < answer.latency_answer <= answer.latency_total
 
 

@@ -12,9 +12,22 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.official import import_checkpoint
+from smolrgpt_core.question import read_question
 
 DATA = Path(__file__).parents[2] / "data"
 NEW_TOKENS = 24
+
+LESSONS = {
+    "How far is pallet 13 from pallet 15?": "The distance is 3.8 meters.",
+    "How many pallets are in buffer 2?": "There are 3 pallets.",
+    "Is transporter 60 on the left side or the right side of pallet 13?": "It is on the right.",
+    "Which pallet among pallets 16, 12, 14, 10 and 15 is in buffer 1?": "[Region 4]",
+    # The buffer itself, which is none of the choices.
+    "Which pallet among pallets 16, 12, 14, 10 and 15 is closest to buffer 1?": "[Region 5]",
+    "How far is pallet 10 from pallet 11?": "I am not sure.",
+    # It is 7.55 m, and the other way round the same.
+    "How far is pallet 11 from pallet 10?": "The distance is 2.0 meters.",
+}
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -101,3 +114,45 @@ def generate(model, processor):
         return new, torch.stack(output.logits, dim=1)[0]
 
     return ask
+
+
+@pytest.fixture(scope="session")
+def lessons() -> list[str]:
+    """Questions about the first frame that the taught model has an answer to."""
+    return list(LESSONS)
+
+
+@pytest.fixture(scope="session")
+def taught(checkpoint, processor, frames, tmp_path_factory) -> Path:
+    """A checkpoint trained until it says these sentences."""
+    torch.manual_seed(0)
+    model = SmolRGPTForConditionalGeneration.from_pretrained(checkpoint).train()
+    batch = lesson_batch(processor, frames[0])
+    optimizer = torch.optim.AdamW(
+        [weight for weight in model.parameters() if weight.requires_grad], lr=3e-3
+    )
+    for _ in range(400):
+        loss = model(**batch).loss
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if loss < 0.01:
+            break
+    assert loss < 0.01
+    folder = tmp_path_factory.mktemp("taught")
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+def lesson_batch(processor, frame):
+    questions = [read_question(text, frame.regions) for text in LESSONS]
+    conversations = [
+        [{"role": "user", "content": question.text}, {"role": "assistant", "content": said}]
+        for question, said in zip(questions, LESSONS.values(), strict=True)
+    ]
+    masks = [[frame.regions[id] for id in question.region_ids] for question in questions]
+    count = len(questions)
+    return processor(
+        [frame.rgb] * count, conversations, [frame.depth] * count, masks, return_labels=True
+    )

@@ -19,56 +19,9 @@ from smolrgpt_core.answerers.model_settings import ANSWER_STYLES, ModelSettings
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine
-from smolrgpt_core.model import SmolRGPTForConditionalGeneration
 from smolrgpt_core.question import read_question
 
 FRAME = Path(__file__).parents[2] / "data" / "warehouse"
-
-LESSONS = {
-    "How far is pallet 13 from pallet 15?": "The distance is 3.8 meters.",
-    "How many pallets are in buffer 2?": "There are 3 pallets.",
-    "Is transporter 60 on the left side or the right side of pallet 13?": "It is on the right.",
-    "Which pallet among pallets 16, 12, 14, 10 and 15 is in buffer 1?": "[Region 4]",
-    # The buffer itself, which is none of the choices.
-    "Which pallet among pallets 16, 12, 14, 10 and 15 is closest to buffer 1?": "[Region 5]",
-    "How far is pallet 10 from pallet 11?": "I am not sure.",
-}
-
-
-@pytest.fixture(scope="module")
-def taught(checkpoint, processor, frames, tmp_path_factory) -> Path:
-    """A checkpoint trained until it says these sentences."""
-    torch.manual_seed(0)
-    model = SmolRGPTForConditionalGeneration.from_pretrained(checkpoint).train()
-    batch = lesson_batch(processor, frames[0])
-    optimizer = torch.optim.AdamW(
-        [weight for weight in model.parameters() if weight.requires_grad], lr=3e-3
-    )
-    for _ in range(400):
-        loss = model(**batch).loss
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        if loss < 0.01:
-            break
-    assert loss < 0.01
-    folder = tmp_path_factory.mktemp("taught")
-    model.save_pretrained(folder)
-    processor.save_pretrained(folder)
-    return folder
-
-
-def lesson_batch(processor, frame):
-    questions = [read_question(text, frame.regions) for text in LESSONS]
-    conversations = [
-        [{"role": "user", "content": question.text}, {"role": "assistant", "content": said}]
-        for question, said in zip(questions, LESSONS.values(), strict=True)
-    ]
-    masks = [[frame.regions[id] for id in question.region_ids] for question in questions]
-    count = len(questions)
-    return processor(
-        [frame.rgb] * count, conversations, [frame.depth] * count, masks, return_labels=True
-    )
 
 
 @pytest.fixture(scope="module")
@@ -76,50 +29,55 @@ def answerer(taught) -> ModelAnswerer:
     return ModelAnswerer.from_pretrained(str(taught))
 
 
-def ask(answerer, frame, number):
-    return answerer.answer(frame, read_question(list(LESSONS)[number], frame.regions))
+@pytest.fixture
+def ask(lessons):
+    def ask(answerer, frame, number):
+        return answerer.answer(frame, read_question(lessons[number], frame.regions))
+
+    return ask
 
 
-def test_a_distance(answerer, frames):
+def test_a_distance(ask, answerer, frames):
     answer = ask(answerer, frames[0], 0)
     assert answer.status is Status.OK
     assert (answer.value, answer.unit) == (3.8, "m")
     assert answer.text == "Pallet 13 is 3.80 m from pallet 15."
     assert answer.region_ids == (13, 15)
     assert answer.geometric_value is None
-    assert answer.confidence > 0.9
+    # Without a calibration nobody knows what it is worth.
+    assert np.isnan(answer.confidence)
     assert set(answer.latency_s) >= {"prompt", "decode"}
 
 
-def test_a_count(answerer, frames):
+def test_a_count(ask, answerer, frames):
     answer = ask(answerer, frames[0], 1)
     assert (answer.value, answer.unit) == (3, "objects")
 
 
-def test_a_side(answerer, frames):
+def test_a_side(ask, answerer, frames):
     assert ask(answerer, frames[0], 2).side is Side.RIGHT
 
 
-def test_a_choice_is_the_region_that_stands_there_in_the_question(answerer, frames):
+def test_a_choice_is_the_region_that_stands_there_in_the_question(ask, answerer, frames):
     answer = ask(answerer, frames[0], 3)
     assert answer.region_ids[4] == 15
     assert answer.region_id == 15
     assert answer.value is None
 
 
-def test_a_choice_of_what_was_not_to_choose_from_is_no_answer(answerer, frames):
+def test_a_choice_of_what_was_not_to_choose_from_is_no_answer(ask, answerer, frames):
     with pytest.raises(SpatialError, match=r"\[Region 5\].*choices.*\[0, 1, 2, 3, 4\]") as caught:
         ask(answerer, frames[0], 4)
     assert caught.value.status is Status.MODEL_ERROR
 
 
-def test_words_without_a_value_are_no_answer(answerer, frames):
+def test_words_without_a_value_are_no_answer(ask, answerer, frames):
     with pytest.raises(SpatialError, match="I am not sure") as caught:
         ask(answerer, frames[0], 5)
     assert caught.value.status is Status.MODEL_ERROR
 
 
-def test_a_cut_off_answer_is_no_answer(taught, frames):
+def test_a_cut_off_answer_is_no_answer(ask, taught, frames):
     engine = InferenceEngine.from_pretrained(
         taught, EngineConfig(device="cpu", sentence=AnswerStyle("", 6))
     )
@@ -128,15 +86,15 @@ def test_a_cut_off_answer_is_no_answer(taught, frames):
     assert error.value.status is Status.MODEL_ERROR
 
 
-def test_too_little_time(taught, frames):
+def test_too_little_time(ask, taught, frames):
     engine = InferenceEngine.from_pretrained(taught, EngineConfig(device="cpu"))
     with pytest.raises(SpatialError) as caught:
         ask(ModelAnswerer(engine, deadline_s=1e-6), frames[0], 0)
     assert caught.value.status is Status.TIMEOUT
 
 
-def test_regions_are_placed_as_geometry_places_them(answerer, frames):
-    question = read_question(next(iter(LESSONS)), frames[0].regions)
+def test_regions_are_placed_as_geometry_places_them(answerer, frames, lessons):
+    question = read_question(lessons[0], frames[0].regions)
     expected = make_answerer("geometric").answer(frames[0], question)
     answer = answerer.answer(frames[0], question)
     np.testing.assert_allclose(answer.centres, expected.centres)
@@ -150,7 +108,7 @@ def test_settings_reach_the_engine_and_its_defaults_are_theirs(taught):
     settings = ModelSettings("cpu", "bfloat16", "short")
     answerer = make_answerer("model", str(taught), settings)
     assert answerer._engine.model.dtype is torch.bfloat16
-    assert answerer._style == "short"
+    assert answerer.style == "short"
     for values in ({"dtype": "int7"}, {"answer_style": "haiku"}):
         with pytest.raises(ValueError, match=next(iter(values))):
             ModelSettings(**values)
@@ -163,17 +121,16 @@ def test_the_style_is_checked_at_once(answerer):
         ModelAnswerer(answerer._engine, "haiku")
 
 
-def run_ask(*flags):
+def run_ask(question, *flags):
     truth = json.loads((FRAME / "truth.json").read_text())
     files = {"--rgb": "rgb.jpg", "--depth": "depth.png", "--regions": "regions.json"}
     paths = [text for flag, name in files.items() for text in (flag, str(FRAME / name))]
-    question = next(iter(LESSONS))
     arguments = ["ask", question, *paths, "--intrinsics", truth["intrinsics"], *flags]
     return CliRunner().invoke(app, arguments)
 
 
-def test_the_command_line_asks_the_checkpoint(taught):
-    result = run_ask("--checkpoint", str(taught), "--json")
+def test_the_command_line_asks_the_checkpoint(taught, lessons):
+    result = run_ask(lessons[0], "--checkpoint", str(taught), "--json")
     assert result.exit_code == 0, result.output
     fields = json.loads(result.stdout)
     assert fields["value"] == 3.8
@@ -191,8 +148,8 @@ def test_the_command_line_asks_the_checkpoint(taught):
         (["--answerer", "oracle", "--checkpoint", "here"], "geometric"),
     ],
 )
-def test_a_wrong_call_of_the_command_line_is_named(flags, words):
-    result = run_ask(*flags)
+def test_a_wrong_call_of_the_command_line_is_named(lessons, flags, words):
+    result = run_ask(lessons[0], *flags)
     assert result.exit_code == 2
     assert words in " ".join(result.output.replace("│", " ").split())
 

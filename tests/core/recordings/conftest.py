@@ -4,17 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 
+from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.messages.making import header_message
+from smolrgpt_core.messages.types import POINT, SPATIAL_ANSWER
+from smolrgpt_core.question import Category
+from smolrgpt_core.recordings.asked import AskedQuestion
+from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.bag_types import known_types
+from smolrgpt_core.recordings.frame_source import FrameSource
 from smolrgpt_core.recordings.motion import MotionConfig
-from smolrgpt_core.recordings.options import RecordingOptions
+from smolrgpt_core.recordings.options import RecordingOptions, TopicChoice
+from smolrgpt_core.recordings.question_bag import QuestionBagWriter
+from smolrgpt_core.recordings.replay import answer_asked
 from smolrgpt_core.recordings.simulated_bag import write_simulated_bag
+from smolrgpt_core.recordings.topics import choose_topics
 from smolrgpt_core.sim import RenderOptions
 from smolrgpt_core.sim.drive import SimulatedDrive
 
@@ -80,6 +94,12 @@ def mcap_recording(recording: Path) -> Path:
     return rewrite(recording, recording.parent / "mcap" / "drive", storage="mcap")
 
 
+@pytest.fixture(scope="session")
+def rewritten() -> Callable[..., Path]:
+    """A changed copy of any recording: rewritten(source, path, change)."""
+    return rewrite
+
+
 @pytest.fixture
 def changed(recording: Path, tmp_path: Path) -> Callable[..., Path]:
     """A changed copy: changed(change, storage="mcap")."""
@@ -88,3 +108,67 @@ def changed(recording: Path, tmp_path: Path) -> Callable[..., Path]:
         return rewrite(recording, tmp_path / "changed", change, storage)
 
     return make
+
+
+def answer_message(types: Any, answer: SpatialAnswer, question: str, stamp_ns: int) -> Any:
+    """What the node sends, made without ROS."""
+
+    def make(type_name: str, /, **fields: Any) -> Any:
+        return types.types[type_name](**fields)
+
+    return make(
+        SPATIAL_ANSWER,
+        header=header_message(make, stamp_ns, "eye"),
+        status=int(answer.status),
+        message=answer.message,
+        category=int(answer.category or 0),
+        question=question,
+        text=answer.text,
+        has_value=answer.value is not None,
+        value=float("nan") if answer.value is None else float(answer.value),
+        unit=answer.unit,
+        has_region=answer.region_id is not None,
+        region_id=answer.region_id or 0,
+        side=int(answer.side),
+        confidence=float(answer.confidence),
+        geometric_value=float("nan"),
+        agreement=int(answer.agreement),
+        region_ids=np.array(answer.region_ids, np.uint32),
+        centres=[make(POINT, x=x, y=y, z=z) for x, y, z in answer.centres.tolist()],
+        valid_depth=np.array(answer.valid_depth, np.float32),
+        latency_wait=0.0,
+        latency_convert=0.0,
+        latency_answer=0.0,
+        latency_total=0.0,
+    )
+
+
+ASKED = (
+    AskedQuestion("How many pallets are visible?"),
+    AskedQuestion("Which pallet is nearest to the camera?"),
+    AskedQuestion("How heavy is it?"),
+    AskedQuestion("", Category.DISTANCE),
+    AskedQuestion("", Category.LEFT_RIGHT),
+)
+
+
+@pytest.fixture(scope="session")
+def question_recording(recording: Path) -> Path:
+    """The first frame of the drive with the questions `ASKED`, as the node records them."""
+    path, types = recording.parent / "asked", known_types()
+    with BagReader(recording) as bag:
+        topics = ("/rgb", "/depth", "/camera_info", "/regions")
+        first = {topic.removeprefix("/"): next(bag.messages([topic]))[1] for topic in topics}
+        source = FrameSource(bag, choose_topics(bag, TopicChoice()), InstanceLabels(), 0.0)
+        frame = source.decode(first).frame
+    pair = tuple(region.id for region in frame.regions.with_label("pallet")[:2])
+    writer = QuestionBagWriter(path)
+    for item in ASKED:
+        ids = pair if item.category else ()
+        asked = replace(item, region_ids=ids, stamp_ns=frame.stamp_ns)
+        (answer,) = answer_asked(GeometricAnswerer(), frame, [asked])
+        message = answer_message(types, answer, asked.text, frame.stamp_ns)
+        writer.write(asked, bytes(types.serialize_cdr(message, SPATIAL_ANSWER)), first)
+        first = {}
+    writer.close()
+    return path

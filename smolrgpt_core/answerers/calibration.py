@@ -1,0 +1,152 @@
+"""Turns the confidence that an answerer computes into the probability that it is right.
+
+A curve for each kind of question and for what the answer rests on, fitted on answers with known
+truth (`smolrgpt_core.evaluation.calibration_fit`), lies beside the weights of a checkpoint as
+`calibration.json`. It holds for the pictures and the questions that it was fitted on.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+from smolrgpt_core.answerers.fusion_settings import AgreementTolerances
+from smolrgpt_core.answerers.model_settings import ANSWER_STYLES
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.files import file_error, read_json, write_file
+from smolrgpt_core.question import CATEGORIES, Category
+from smolrgpt_core.settings_file import from_entries, to_entries
+
+CALIBRATION_FILE = "calibration.json"
+
+FORMAT = 1
+"""Version of the file; others are refused."""
+
+SATURATION = 1e-6
+"""Raw confidences closer to 0 or 1 than this are taken as that close."""
+
+
+class Evidence(Enum):
+    """What an answer rests on."""
+
+    MODEL = "model"
+    """The model, geometry was not asked."""
+    AGREEMENT = "agreement"
+    """The model, and geometry says the same."""
+    MODEL_AGAINST_GEOMETRY = "model_against_geometry"
+    GEOMETRY_AGAINST_MODEL = "geometry_against_model"
+    MODEL_ONLY = "model_only"
+    """The model, geometry has no answer."""
+    GEOMETRY_ONLY = "geometry_only"
+    """Geometry, the model has no answer."""
+
+
+@dataclass(frozen=True)
+class ConfidenceCurve:
+    """Probability of being right over raw confidence: a line in their log-odds.
+
+    Attributes:
+        slope: at least 0, so that more confidence never means less.
+        intercept: log-odds at a raw confidence of 0.5.
+        samples: answers that it was fitted on.
+        right: how many of them were right.
+
+    Raises:
+        ValueError: when a value is outside its range, naming the field.
+    """
+
+    slope: float
+    intercept: float
+    samples: int
+    right: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.slope < math.inf:
+            raise ValueError(f"slope must be a number from 0, got {self.slope}")
+        if not math.isfinite(self.intercept):
+            raise ValueError(f"intercept must be finite, got {self.intercept}")
+        if not 0 <= self.right <= self.samples:
+            raise ValueError(f"right must be 0 to {self.samples} (samples), got {self.right}")
+
+    def __call__(self, confidence: float) -> float:
+        """The calibrated confidence; NaN of NaN."""
+        # The logistic function, in a form that does not overflow.
+        return 0.5 * (1 + math.tanh((self.slope * log_odds(confidence) + self.intercept) / 2))
+
+
+def log_odds(confidence: float) -> float:
+    """Of a raw confidence, kept away from 0 and 1."""
+    bounded = min(max(confidence, SATURATION), 1 - SATURATION)
+    return math.nan if math.isnan(confidence) else math.log(bounded / (1 - bounded))
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """All curves of a checkpoint, and what they hold for.
+
+    Attributes:
+        answer_style: "sentence" or "short": of the answers that it was fitted on.
+        curves: by the value of `Evidence`, then by category ("distance", ...); those that there
+            was no answer for are missing.
+        tolerances: that told agreement from disagreement.
+        data: name and split of the data set, for people.
+        questions: that were asked.
+        format: `FORMAT`.
+
+    Raises:
+        ValueError: for an unknown name or format.
+    """
+
+    answer_style: str
+    curves: Mapping[str, Mapping[str, ConfidenceCurve]]
+    tolerances: AgreementTolerances = field(default_factory=AgreementTolerances)
+    data: str = ""
+    questions: int = 0
+    format: int = FORMAT
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise ValueError(
+                f"format must be {FORMAT}, got {self.format}: it was written by another version; "
+                "run `smolrgpt calibrate` again"
+            )
+        if self.answer_style not in ANSWER_STYLES:
+            raise ValueError(
+                f"answer_style must be one of {', '.join(ANSWER_STYLES)}, got {self.answer_style!r}"
+            )
+        _check_names("curves", self.curves, [item.value for item in Evidence])
+        for name, by_category in self.curves.items():
+            _check_names(f"curves.{name}", by_category, list(CATEGORIES))
+
+    def confidence(self, evidence: Evidence, category: Category, raw: float) -> float:
+        """Probability that an answer is right; NaN where nothing is known of such answers."""
+        curve = self.curves.get(evidence.value, {}).get(category.name.lower())
+        return math.nan if curve is None else curve(raw)
+
+
+def read_calibration(path: Path) -> Calibration:
+    """Read the file.
+
+    Raises:
+        SpatialError: BAD_INPUT that names the file and what is wrong in it.
+    """
+    entries = read_json(path)
+    try:
+        return from_entries(Calibration, entries)
+    except SpatialError as error:
+        raise file_error(path, error.message) from error
+
+
+def write_calibration(path: Path, calibration: Calibration) -> None:
+    """Write the file, whole or not at all."""
+    write_file(path, (json.dumps(to_entries(calibration), indent=1) + "\n").encode())
+
+
+def _check_names(where: str, names: Mapping[str, object], known: list[str]) -> None:
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"{where} must be named {', '.join(known)}, got {unknown[0]!r}")

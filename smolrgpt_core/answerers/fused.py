@@ -1,0 +1,199 @@
+"""Model and geometry asked together: the model's value, geometry's beside it, and do they agree.
+
+The two err in different ways, so what both say is right more often than what either says alone.
+The confidence of an answer says how often: it is calibrated apart for each way that they can stand
+to each other.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from smolrgpt_core.answer import Agreement, SpatialAnswer
+from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.answerers.calibration import Calibration, Evidence
+from smolrgpt_core.answerers.fusion_settings import MODEL, FusionSettings
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.question import Category, SpatialQuestion
+
+GEOMETRY_STAGE = "geometry"
+"""Latency stage beside those of the model."""
+
+Outcome = SpatialAnswer | SpatialError
+
+
+class FusedAnswerer:
+    """Implements `Answerer` with a model and geometry.
+
+    Args:
+        model: gives its raw confidence.
+        geometry: asked the same questions.
+        settings: whose answer counts, and which is too uncertain.
+        calibration: of the model's checkpoint; without one confidences are NaN.
+
+    Raises:
+        ValueError: when the calibration is for other tolerances, or answers shall be refused for
+            their confidence and there is no calibration.
+    """
+
+    def __init__(
+        self,
+        model: Answerer,
+        geometry: Answerer,
+        settings: FusionSettings | None = None,
+        calibration: Calibration | None = None,
+    ) -> None:
+        self._model = model
+        self._geometry = geometry
+        self._settings = settings or FusionSettings()
+        self._calibration = calibration
+        _check_calibration(self._settings, calibration)
+
+    def prepare(self, frame: RGBDFrame) -> None:
+        """Encode the frame and find its floor.
+
+        Raises:
+            SpatialError: as the model.
+        """
+        self._geometry.prepare(frame)
+        self._model.prepare(frame)
+
+    def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
+        """Answer one question.
+
+        Raises:
+            SpatialError: that of the model when neither has an answer; TIMEOUT when the model is
+                late; CANNOT_TELL when the confidence is below `abstain_below`.
+        """
+        (found,) = self.answer_together(frame, [question])
+        if isinstance(found, SpatialError):
+            raise found
+        return found
+
+    def answer_together(
+        self, frame: RGBDFrame, questions: Sequence[SpatialQuestion]
+    ) -> list[SpatialAnswer | SpatialError]:
+        """Answer questions about one frame, the model all of them together.
+
+        Returns:
+            For each question what `answer` would return or raise.
+        """
+        said = self._model.answer_together(frame, questions)
+        start = time.perf_counter()
+        measured = self._geometry.answer_together(frame, questions)
+        latency_s = {GEOMETRY_STAGE: time.perf_counter() - start}
+        return [self._fuse(*pair, latency_s) for pair in zip(said, measured, strict=True)]
+
+    def _fuse(
+        self, model: Outcome, geometry: Outcome, latency_s: Mapping[str, float]
+    ) -> SpatialAnswer | SpatialError:
+        fused = fuse(model, geometry, self._settings)
+        if isinstance(fused, SpatialError):
+            return fused
+        confidence = self._confidence(fused)
+        if self._settings.abstain_below > 0 and not confidence >= self._settings.abstain_below:
+            return self._too_uncertain(confidence, model, geometry)
+        answer = fused.answer
+        return replace(answer, confidence=confidence, latency_s={**answer.latency_s, **latency_s})
+
+    def _confidence(self, fused: FusedAnswer) -> float:
+        if self._calibration is None or fused.answer.category is None:
+            return math.nan
+        return self._calibration.confidence(
+            fused.evidence, fused.answer.category, fused.answer.confidence
+        )
+
+    def _too_uncertain(self, confidence: float, model: Outcome, geometry: Outcome) -> SpatialError:
+        known = "unknown" if math.isnan(confidence) else f"{confidence:.2f}"
+        return SpatialError(
+            Status.CANNOT_TELL,
+            f"the confidence is {known}, below abstain_below = {self._settings.abstain_below:g}; "
+            f"the model says: {_words(model)} Geometry says: {_words(geometry)} Ask from another "
+            "place, or lower abstain_below",
+        )
+
+
+@dataclass(frozen=True)
+class FusedAnswer:
+    """An answer and what it rests on.
+
+    Attributes:
+        answer: its confidence is the raw one of whoever gave the answer.
+        evidence: whose answer it is, and what the other says.
+    """
+
+    answer: SpatialAnswer
+    evidence: Evidence
+
+
+def fuse(model: Outcome, geometry: Outcome, settings: FusionSettings) -> FusedAnswer | SpatialError:
+    """One answer from two to the same question, or why there is none."""
+    if isinstance(model, SpatialError):
+        return _without_model(model, geometry)
+    if isinstance(geometry, SpatialError):
+        message = f"from the model alone, geometry has no answer: {geometry.message}"
+        return FusedAnswer(replace(model, message=message), Evidence.MODEL_ONLY)
+    model = replace(model, geometric_value=geometry.value)
+    if _agree(model, geometry, settings):
+        agreed = replace(model, agreement=Agreement.AGREE, counted_ids=geometry.counted_ids)
+        return FusedAnswer(agreed, Evidence.AGREEMENT)
+    if settings.prefer == MODEL:
+        chosen, evidence = model, Evidence.MODEL_AGAINST_GEOMETRY
+        message = f"geometry says otherwise: {geometry.text}"
+    else:
+        chosen, evidence = geometry, Evidence.GEOMETRY_AGAINST_MODEL
+        message = f"the model says otherwise: {model.text}"
+    chosen = replace(
+        chosen, agreement=Agreement.DISAGREE, message=message, latency_s=model.latency_s
+    )
+    return FusedAnswer(chosen, evidence)
+
+
+def _without_model(model: SpatialError, geometry: Outcome) -> FusedAnswer | SpatialError:
+    if model.status is Status.TIMEOUT:
+        return model
+    if isinstance(geometry, SpatialError):
+        if geometry.status is model.status:
+            return model
+        message = f"{model.message}; geometry has no answer either: {geometry.message}"
+        return SpatialError(model.status, message)
+    message = f"from geometry alone, the model has no answer: {model.message}"
+    return FusedAnswer(replace(geometry, message=message), Evidence.GEOMETRY_ONLY)
+
+
+def _agree(model: SpatialAnswer, geometry: SpatialAnswer, settings: FusionSettings) -> bool:
+    category = model.category
+    assert category is not None
+    return settings.tolerances.agree(category, _content(model), _content(geometry))
+
+
+def _content(answer: SpatialAnswer) -> float | str:
+    """What an answer says, whatever its category."""
+    if answer.category is Category.LEFT_RIGHT:
+        return answer.side.name
+    content = answer.region_id if answer.category is Category.MCQ else answer.value
+    assert content is not None
+    return content
+
+
+def _words(outcome: Outcome) -> str:
+    return outcome.message + "." if isinstance(outcome, SpatialError) else outcome.text
+
+
+def _check_calibration(settings: FusionSettings, calibration: Calibration | None) -> None:
+    if calibration is None:
+        if settings.abstain_below > 0:
+            raise ValueError(
+                f"abstain_below = {settings.abstain_below:g} needs calibrated confidences, and the "
+                "checkpoint has none for such answers; run `smolrgpt calibrate`, or set "
+                "abstain_below to 0"
+            )
+    elif calibration.tolerances != settings.tolerances:
+        raise ValueError(
+            f"tolerances must be those of the calibration, {calibration.tolerances}, got "
+            f"{settings.tolerances}; run `smolrgpt calibrate` again, or use its own"
+        )

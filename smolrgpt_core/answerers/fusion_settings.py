@@ -1,0 +1,78 @@
+"""When model and geometry agree, and whose value counts when they do not; needs no PyTorch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+from smolrgpt_core.answer import DISTANCE_TOLERANCE
+from smolrgpt_core.question import Category
+
+MODEL = "model"
+GEOMETRY = "geometry"
+PREFER_CHOICES = (MODEL, GEOMETRY)
+
+
+@dataclass(frozen=True)
+class AgreementTolerances:
+    """How far apart two answers may be and still say the same.
+
+    Counts, sides and regions must be equal; distances may differ by the larger of both tolerances.
+
+    Attributes:
+        distance_relative: share of the larger distance.
+        distance_m: metres, for short distances.
+
+    Raises:
+        ValueError: for a negative or infinite tolerance, naming the field.
+    """
+
+    distance_relative: float = DISTANCE_TOLERANCE
+    distance_m: float = 0.05
+
+    def __post_init__(self) -> None:
+        for name in ("distance_relative", "distance_m"):
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:
+                raise ValueError(f"{name} must be a number from 0, got {value}")
+
+    def agree(self, category: Category, first: float | str, second: float | str) -> bool:
+        """Whether two answers say the same.
+
+        Args:
+            category: of both.
+            first: metres, number of objects, side, or the chosen region.
+            second: the same of the other answer.
+        """
+        if category is not Category.DISTANCE:
+            return first == second
+        larger = max(float(first), float(second))
+        allowed = max(self.distance_m, self.distance_relative * larger)
+        return abs(float(first) - float(second)) <= allowed
+
+
+@dataclass(frozen=True)
+class FusionSettings:
+    """What steers `FusedAnswerer` beside its two answerers.
+
+    Attributes:
+        prefer: whose answer is returned when the two disagree: "model" or "geometry".
+        abstain_below: an answer with less confidence is refused as CANNOT_TELL, and so is one
+            whose confidence is not known; 0 = never.
+        tolerances: what counts as agreement.
+
+    Raises:
+        ValueError: when a value is outside its range, naming the field.
+    """
+
+    prefer: str = GEOMETRY
+    abstain_below: float = 0.0
+    tolerances: AgreementTolerances = field(default_factory=AgreementTolerances)
+
+    def __post_init__(self) -> None:
+        if self.prefer not in PREFER_CHOICES:
+            raise ValueError(
+                f"prefer must be one of {', '.join(PREFER_CHOICES)}, got {self.prefer!r}"
+            )
+        if not 0 <= self.abstain_below <= 1:
+            raise ValueError(f"abstain_below must be 0 to 1, got {self.abstain_below}")

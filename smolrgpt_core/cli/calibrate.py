@@ -1,0 +1,110 @@
+"""`smolrgpt calibrate`: makes the confidences of a checkpoint mean what they say."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from smolrgpt_core.answerers.calibration import CALIBRATION_FILE, write_calibration
+from smolrgpt_core.answerers.model_settings import ModelSettings
+from smolrgpt_core.cli import options
+from smolrgpt_core.cli.evaluate import (
+    WRONG_CALL,
+    Data,
+    Intrinsics,
+    Limit,
+    SplitName,
+    Workers,
+    camera_option,
+    progress_bar,
+)
+from smolrgpt_core.cli.options import writing
+from smolrgpt_core.data.warehouse_format import SplitFolder
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.evaluation.reliability import reliability
+
+if TYPE_CHECKING:
+    from smolrgpt_core.evaluation.calibrating import Calibrating
+
+CheckpointFolder = Annotated[
+    Path,
+    typer.Argument(
+        help=f"Folder of the checkpoint; {CALIBRATION_FILE} is written into it.",
+        exists=True,
+        file_okay=False,
+    ),
+]
+
+
+def calibrate_command(
+    checkpoint: CheckpointFolder,
+    data: Data,
+    split: SplitName = "val",
+    limit: Limit = None,
+    workers: Workers = 1,
+    intrinsics: Intrinsics = "",
+    depth_scale: options.DepthScale = "",
+    answer_style: options.AnswerStyle = ModelSettings.answer_style,
+) -> None:
+    """Fit the confidences of a model, alone and beside geometry, to how often it is right.
+
+    Use a split that the model was not trained on, of pictures and questions like those to come.
+    The exit status is 0, or 2 when the data set or the checkpoint cannot be used.
+    """
+    camera = camera_option(intrinsics, depth_scale)
+    try:
+        # PyTorch takes seconds to import, which every other command would pay for.
+        from smolrgpt_core.evaluation.calibrating import calibrate
+
+        settings = ModelSettings(answer_style=answer_style)
+        with progress_bar() as progress:
+            found = calibrate(
+                SplitFolder(data, split),
+                str(checkpoint),
+                settings,
+                camera,
+                limit,
+                workers,
+                progress,
+            )
+    except (SpatialError, ValueError, ImportError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(WRONG_CALL) from error
+    path = checkpoint / CALIBRATION_FILE
+    with writing("CHECKPOINT"):
+        write_calibration(path, found.calibration)
+    Console().print(_table(found))
+    typer.echo(f"wrote {path}", err=True)
+
+
+def _table(found: Calibrating) -> Table:
+    """Expected calibration errors, the second one on images that were held out of the fit."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    for name in ("rests on", "category"):
+        table.add_column(name, overflow="fold")
+    for name in ("answers", "right\n%", "ECE raw\n%", "ECE held out\n%"):
+        table.add_column(name, justify="right", no_wrap=True)
+    groups = defaultdict(list)
+    for item, confidence in zip(found.judged, found.held_out, strict=True):
+        groups[item.evidence, item.category].append((item.confidence, confidence, item.right))
+    for (evidence, category), answers in sorted(
+        groups.items(), key=lambda group: (group[0][0].value, group[0][1])
+    ):
+        before, after, right = zip(*answers, strict=True)
+        errors = [_error(confidences, right) for confidences in (before, after)]
+        share = f"{100 * sum(right) / len(right):.1f}"
+        table.add_row(
+            evidence.value.replace("_", " "), category.name.lower(), str(len(right)), share, *errors
+        )
+    return table
+
+
+def _error(confidences: tuple[float, ...], right: tuple[bool, ...]) -> str:
+    found = reliability(confidences, right)
+    return f"{100 * found.expected_calibration_error:.1f}" if found else ""

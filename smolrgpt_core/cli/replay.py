@@ -1,0 +1,185 @@
+"""`smolrgpt replay`: what the query node would answer about the frames of a recording."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.answerers.fusion_settings import FusionSettings
+from smolrgpt_core.answerers.model_settings import DTYPES, ModelSettings
+from smolrgpt_core.answerers.registry import make_answerer
+from smolrgpt_core.cli import options
+from smolrgpt_core.cli.ask import answer_as_json
+from smolrgpt_core.cli.bag2data import Bag, InstancesTopic, SyncTolerance, Topic
+from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, parsed, writing
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.files import write_file
+from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.recordings.asked import AskedQuestion, read_questions, stamp_to_json
+from smolrgpt_core.recordings.options import ReplayOptions, TopicChoice
+
+if TYPE_CHECKING:
+    from smolrgpt_core.recordings.replay import Replay, ReplayedAnswer
+
+NOT_READ = 1
+"""Exit status when the recording cannot be read."""
+
+DAMAGED = 3
+"""Exit status when the recording ends early."""
+
+NamedQuestions = list[tuple[dict[str, Any], AskedQuestion]]
+"""Questions, each with what its line of output begins with."""
+
+Questions = Annotated[
+    Path | None,
+    typer.Option(
+        help="File with a question in each line, as JSON: question, category, region_ids, stamp. "
+        "By default the questions that the query node recorded.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+Device = Annotated[str, typer.Option(help="Where a model computes: auto, cpu, cuda, cuda:1.")]
+Dtype = Annotated[str, typer.Option(help=f"Type of a model's weights: {', '.join(DTYPES)}.")]
+EveryFrame = Annotated[
+    bool,
+    typer.Option(
+        "--every-frame",
+        help="Ask questions without a stamp about every frame, not about the newest alone.",
+    ),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(help="Write the answers to this file, whole or not at all.", dir_okay=False),
+]
+
+
+def replay_command(
+    bag: Bag,
+    questions: Questions = None,
+    out: Out = None,
+    every_frame: EveryFrame = False,
+    answerer: options.AnswererName = "",
+    checkpoint: options.Checkpoint = "",
+    device: Device = ModelSettings.device,
+    dtype: Dtype = ModelSettings.dtype,
+    answer_style: options.AnswerStyle = ModelSettings.answer_style,
+    prefer: options.Prefer = FusionSettings.prefer,
+    abstain_below: options.AbstainBelow = FusionSettings.abstain_below,
+    rgb: Topic = "",
+    depth: Topic = "",
+    camera_info: Topic = "",
+    regions: Topic = "",
+    instances: InstancesTopic = "",
+    labels: options.Labels = "",
+    depth_scale: options.DepthScale = "",
+    sync_tolerance: SyncTolerance = ReplayOptions.sync_tolerance_s,
+) -> None:
+    """Answer questions about a recording as the query node would have; needs no ROS.
+
+    Each answer is a line of JSON, refusals too. The exit status is 0 when all of the recording was
+    read, 1 when it cannot be read, 2 for a wrong call, 3 when it is damaged and what could be read
+    of it was asked about.
+    """
+    scale = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
+    id_labels = parsed("--labels", options.parse_labels, labels)
+    fusion = options.fusion_settings(prefer, abstain_below)
+    try:
+        named = _named_questions(questions) if questions else None
+        replay_options = ReplayOptions(
+            topics=TopicChoice(rgb, depth, camera_info, regions, instances),
+            labels=id_labels or InstanceLabels(),
+            depth_scale=scale or ReplayOptions.depth_scale,
+            sync_tolerance_s=sync_tolerance,
+            every_frame=every_frame,
+        )
+        settings = ModelSettings(device, dtype, answer_style)
+    except (SpatialError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
+    source = "--checkpoint" if checkpoint else "--answerer"
+    chosen = parsed(
+        source, lambda name: make_answerer(name, checkpoint, settings, fusion), answerer
+    )
+    found, asked = _replay(bag, named, chosen, replay_options)
+    _print([_line(item, *asked[item.index]) for item in found.answers], out)
+    if found.damage:
+        typer.echo(f"{bag}: {found.damage}", err=True)
+        raise typer.Exit(DAMAGED)
+
+
+def _named_questions(path: Path) -> NamedQuestions:
+    return [({"line": line}, asked) for line, asked in read_questions(path)]
+
+
+def _replay(
+    bag: Path, named: NamedQuestions | None, answerer: Answerer, replay_options: ReplayOptions
+) -> tuple[Replay, NamedQuestions]:
+    """Replay with a progress bar; every error ends the command."""
+    try:
+        # rosbags is an extra, and takes a second to import.
+        from smolrgpt_core.recordings.replay import replay
+    except ModuleNotFoundError as error:
+        if not is_missing("rosbags", error):
+            raise
+        typer.echo(MISSING_ROSBAGS, err=True)
+        raise typer.Exit(NOT_READ) from error
+    columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    try:
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task("frames", total=None)
+            asked = _recorded_questions(bag) if named is None else named
+            found = replay(
+                bag,
+                [question for _, question in asked],
+                answerer,
+                replay_options,
+                lambda done, total: bar.update(task, completed=done, total=total),
+            )
+            return found, asked
+    except SpatialError as error:
+        typer.echo(error.message, err=True)
+        raise typer.Exit(NOT_READ) from error
+
+
+def _recorded_questions(bag: Path) -> NamedQuestions:
+    """Named like their proposals of `bag2data`, beside the answers that were given."""
+    from smolrgpt_core.recordings.bag_reader import BagReader
+    from smolrgpt_core.recordings.question_bag import read_recorded_questions
+    from smolrgpt_core.recordings.review import question_id
+
+    with BagReader(bag) as reader:
+        recorded = read_recorded_questions(reader)
+    if not recorded:
+        raise typer.BadParameter(
+            f"{bag} has no recorded questions; give a file of questions", param_hint="--questions"
+        )
+    names = [question_id(bag.stem, item.number) for item in recorded]
+    given = [answer_as_json(item.answer, item.asked.text) for item in recorded]
+    return [
+        ({"id": name, "recorded": answer}, item.asked)
+        for name, answer, item in zip(names, given, recorded, strict=True)
+    ]
+
+
+def _line(item: ReplayedAnswer, name: dict[str, Any], asked: AskedQuestion) -> dict[str, Any]:
+    return {
+        **name,
+        "stamp": stamp_to_json(item.stamp_ns),
+        "frame_id": item.frame_id,
+        **answer_as_json(item.answer, asked.text),
+    }
+
+
+def _print(lines: list[dict[str, Any]], out: Path | None) -> None:
+    content = "".join(f"{json.dumps(line)}\n" for line in lines)
+    if out is None:
+        typer.echo(content, nl=False)
+        return
+    with writing("--out"):
+        write_file(out, content.encode())

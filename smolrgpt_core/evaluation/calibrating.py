@@ -1,0 +1,90 @@
+"""Asks a checkpoint and geometry the questions of a split, and fits the calibration to that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from smolrgpt_core.answerers.calibration import Calibration
+from smolrgpt_core.answerers.fusion_settings import AgreementTolerances
+from smolrgpt_core.answerers.model_settings import AUTO, ModelSettings
+from smolrgpt_core.data.warehouse_format import SplitFolder
+from smolrgpt_core.evaluation.calibration_fit import (
+    JudgedAnswer,
+    fit_curves,
+    held_out_confidences,
+    judged_answers,
+)
+from smolrgpt_core.evaluation.evaluation import evaluate
+from smolrgpt_core.evaluation.predictions import AnswererChoice, Camera
+from smolrgpt_core.files import file_error
+from smolrgpt_core.model import SmolRGPTConfig
+
+
+@dataclass(frozen=True)
+class Calibrating:
+    """A calibration and what it comes from.
+
+    Attributes:
+        calibration: fitted on all answers.
+        judged: the answers, with raw confidences.
+        held_out: for each of them the confidence by a fit that has not seen its image; NaN where
+            that fit has no such answers.
+    """
+
+    calibration: Calibration
+    judged: Sequence[JudgedAnswer]
+    held_out: Sequence[float]
+
+
+def calibrate(
+    folder: SplitFolder,
+    checkpoint: str,
+    settings: ModelSettings,
+    camera: Camera | None = None,
+    limit: int | None = None,
+    workers: int = 1,
+    progress: Callable[[str, int, int], None] = lambda name, total, done: None,
+    tolerances: AgreementTolerances | None = None,
+) -> Calibrating:
+    """Fit the calibration of a checkpoint.
+
+    Args:
+        folder: a split with true answers that the model was not trained on.
+        checkpoint: folder of it.
+        settings: how it answers.
+        camera: for images without calibration.
+        limit: only so many questions, the first ones.
+        workers: processes of each answerer.
+        progress: called with the answerer, the number of questions, and how many are done.
+        tolerances: what counts as agreement of model and geometry.
+
+    Raises:
+        SpatialError: BAD_INPUT when the split cannot be used, has no true answers, or the model
+            has no answer to any question.
+        ValueError: as `make_answerer`.
+    """
+    tolerances = tolerances or AgreementTolerances()
+    choice = AnswererChoice("model", checkpoint, replace(settings, raw_confidence=True))
+    found = evaluate(folder, choice, camera, limit, workers, progress)
+    contestants = {item.name: item for item in found.contestants}
+    judged = judged_answers(contestants["model"], contestants["geometric"], tolerances)
+    if not judged:
+        raise file_error(
+            folder.records_path, "expected true answers, and questions that can be answered"
+        )
+    calibration = Calibration(
+        _style(checkpoint, settings),
+        fit_curves(judged),
+        tolerances,
+        f"{folder.root.name}/{folder.split}",
+        len(found.records),
+    )
+    return Calibrating(calibration, judged, held_out_confidences(judged, found.records))
+
+
+def _style(checkpoint: str, settings: ModelSettings) -> str:
+    if settings.answer_style != AUTO:
+        return settings.answer_style
+    style: str = SmolRGPTConfig.from_pretrained(checkpoint).answer_style
+    return style

@@ -1,0 +1,188 @@
+"""Fits the calibration of a checkpoint on answers with known truth.
+
+A line in the log-odds has two parameters, which a few hundred answers determine; curves of free
+form follow the noise of so few. Where there are less, or more confidence does not mean more right
+answers, only the share of right answers is taken over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.answerers.calibration import ConfidenceCurve, Evidence, log_odds
+from smolrgpt_core.answerers.fusion_settings import AgreementTolerances
+from smolrgpt_core.data.warehouse_format import WarehouseRecord
+from smolrgpt_core.errors import Status
+from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
+from smolrgpt_core.evaluation.evaluation import Contestant, halves
+from smolrgpt_core.evaluation.predictions import Prediction
+from smolrgpt_core.question import Category
+
+MIN_SLOPE_SAMPLES = 30
+"""Answers below which the confidence is the share of right ones, whatever the raw confidence."""
+
+NEWTON_STEPS = 100
+CONVERGED = 1e-8
+
+Curves = dict[str, dict[str, ConfidenceCurve]]
+"""By the value of `Evidence`, then by the name of the category."""
+
+
+@dataclass(frozen=True)
+class JudgedAnswer:
+    """An answer, what it rests on, and whether it is right.
+
+    Attributes:
+        id: of the question.
+        category: of the question.
+        evidence: whose answer it is, and what the other says.
+        confidence: raw, of whoever gave the answer.
+        right: by the rules of the challenge.
+    """
+
+    id: str
+    category: Category
+    evidence: Evidence
+    confidence: float
+    right: bool
+
+
+def judged_answers(
+    model: Contestant, geometry: Contestant, tolerances: AgreementTolerances
+) -> list[JudgedAnswer]:
+    """What two answerers said to the same questions, in all ways that they can be put together.
+
+    Args:
+        model: with raw confidences.
+        geometry: asked the same. Distances of both are compared as written, to a centimetre.
+        tolerances: what counts as agreement.
+    """
+    said, measured = _answers_of(model), _answers_of(geometry)
+    return [
+        JudgedAnswer(id, scored.category, evidence, prediction.confidence, scored.right)
+        for id in dict.fromkeys([*said, *measured])
+        for evidence, (scored, prediction) in _ways(said.get(id), measured.get(id), tolerances)
+    ]
+
+
+_Answer = tuple[ScoredAnswer, Prediction]
+
+
+def _answers_of(contestant: Contestant) -> dict[str, _Answer]:
+    """Answers whose truth is known, by question; refusals left out."""
+    predictions = {item.id: item for item in contestant.predictions}
+    return {
+        item.id: (item, predictions[item.id])
+        for item in contestant.scored
+        if predictions[item.id].status is Status.OK
+    }
+
+
+def _ways(
+    model: _Answer | None, geometry: _Answer | None, tolerances: AgreementTolerances
+) -> list[tuple[Evidence, _Answer]]:
+    """Each answer that can be given to one question, by what it rests on."""
+    if model is None:
+        return [(Evidence.GEOMETRY_ONLY, geometry)] if geometry else []
+    if geometry is None:
+        return [(Evidence.MODEL, model), (Evidence.MODEL_ONLY, model)]
+    said, measured = model[0].given, geometry[0].given
+    assert said is not None
+    assert measured is not None
+    if tolerances.agree(model[0].category, said, measured):
+        return [(Evidence.MODEL, model), (Evidence.AGREEMENT, model)]
+    return [
+        (Evidence.MODEL, model),
+        (Evidence.MODEL_AGAINST_GEOMETRY, model),
+        (Evidence.GEOMETRY_AGAINST_MODEL, geometry),
+    ]
+
+
+def fit_curves(judged: Sequence[JudgedAnswer]) -> Curves:
+    """A curve for every kind of evidence and category that there are answers for."""
+    curves: Curves = {}
+    for evidence in Evidence:
+        for category in Category:
+            answers = [
+                item for item in judged if (item.evidence, item.category) == (evidence, category)
+            ]
+            if answers:
+                curve = fit_curve(
+                    [item.confidence for item in answers], [item.right for item in answers]
+                )
+                curves.setdefault(evidence.value, {})[category.name.lower()] = curve
+    return curves
+
+
+def held_out_confidences(
+    judged: Sequence[JudgedAnswer], records: Sequence[WarehouseRecord]
+) -> list[float]:
+    """Confidence of each answer by curves that were fitted on the other half of the images.
+
+    Args:
+        judged: answers to questions of the records.
+        records: tell which question is about which image.
+    """
+    first = {record.id for record in halves(records)[0]}
+    curves = {
+        is_first: fit_curves([item for item in judged if (item.id in first) is not is_first])
+        for is_first in (True, False)
+    }
+    return [_confidence(item, curves[item.id in first]) for item in judged]
+
+
+def _confidence(answer: JudgedAnswer, curves: Curves) -> float:
+    curve = curves.get(answer.evidence.value, {}).get(answer.category.name.lower())
+    return curve(answer.confidence) if curve else float("nan")
+
+
+def fit_curve(confidences: Sequence[float], right: Sequence[bool]) -> ConfidenceCurve:
+    """Platt's fit: the most likely line in the log-odds, for targets a little within 0 and 1.
+
+    The targets count one right and one wrong answer more than there are, so that no number of
+    answers makes a confidence of 0 or 1.
+
+    Args:
+        confidences: raw, of at least one answer.
+        right: whether each of them is right.
+    """
+    odds = np.array([log_odds(confidence) for confidence in confidences])
+    samples, hits = len(right), sum(right)
+    base = ConfidenceCurve(0.0, float(np.log((hits + 1) / (samples - hits + 1))), samples, hits)
+    spread = float(odds.std())
+    if samples < MIN_SLOPE_SAMPLES or spread < CONVERGED:
+        return base
+    targets = np.where(right, (hits + 1) / (hits + 2), 1 / (samples - hits + 2))
+    middle = float(odds.mean())
+    steepness, level = _most_likely_line((odds - middle) / spread, targets, base.intercept)
+    slope = steepness / spread
+    if slope <= 0:
+        return base
+    return ConfidenceCurve(slope, level - slope * middle, samples, hits)
+
+
+def _most_likely_line(
+    odds: NDArray[np.float64], targets: NDArray[np.float64], level: float
+) -> tuple[float, float]:
+    """Slope and level of a logistic regression, by Newton's method with shortened steps."""
+    inputs = np.stack([odds, np.ones_like(odds)], axis=1)
+    line = np.array([0.0, level])
+
+    def loss(weights: NDArray[np.float64]) -> float:
+        scores = inputs @ weights
+        return float(np.logaddexp(0, scores).sum() - targets @ scores)
+
+    for _ in range(NEWTON_STEPS):
+        shares = 0.5 * (1 + np.tanh(inputs @ line / 2))
+        curvature = inputs.T @ (inputs * (shares * (1 - shares))[:, None])
+        step = np.linalg.solve(curvature + CONVERGED * np.eye(2), inputs.T @ (targets - shares))
+        while loss(line + step) > loss(line) and np.abs(step).max() > CONVERGED:
+            step = step / 2
+        line = line + step
+        if np.abs(step).max() <= CONVERGED:
+            break
+    return float(line[0]), float(line[1])

@@ -1,0 +1,71 @@
+"""What confidences are worth, as a page of Markdown with a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from smolrgpt_core.evaluation.evaluation import Evaluation
+from smolrgpt_core.evaluation.plots import reliability_diagram
+from smolrgpt_core.evaluation.reliability import Reliability
+from smolrgpt_core.files import write_file, write_image
+
+PAGE = "confidence.md"
+PICTURE = "reliability.png"
+
+
+def write_confidence_report(evaluation: Evaluation, folder: Path) -> None:
+    """Write page and picture; nothing where no answer has a confidence.
+
+    Args:
+        evaluation: with true answers.
+        folder: where to write.
+    """
+    with_confidence = [item for item in evaluation.contestants if item.reliabilities]
+    if not with_confidence:
+        return
+    data = f"{evaluation.folder.root.name}/{evaluation.folder.split}"
+    lines = [f"# Confidence on {data}", "", f"{len(evaluation.records)} questions.", ""]
+    for item in with_confidence:
+        lines += [f"## {item.name}", "", *reliability_table(item.reliabilities), ""]
+        if item.agreements:
+            lines += [*_agreement_table(item.agreements), ""]
+    best = evaluation.contestants[0]
+    if best.reliabilities:
+        write_image(folder / PICTURE, reliability_diagram(best))
+        lines += [f"![{best.name}: right answers over confidence]({PICTURE})", ""]
+    write_file(folder / PAGE, "\n".join(lines).encode())
+
+
+def reliability_table(reliabilities: Mapping[str, Reliability]) -> list[str]:
+    """Lines of a table with a row for each category."""
+    rows = (
+        (name, found.answers, found.right, found.confidence, found.expected_calibration_error)
+        for name, found in reliabilities.items()
+    )
+    return _table(
+        ("", "answers", "right", "mean confidence", "expected calibration error"),
+        ((name, str(answers), *map(_percent, shares)) for name, answers, *shares in rows),
+    )
+
+
+def _agreement_table(agreements: Mapping[str, Mapping[str, int]]) -> list[str]:
+    return _table(
+        ("model and geometry", "answers", "right"),
+        (
+            (name.lower(), str(counts["answers"]), _percent(counts["right"] / counts["answers"]))
+            for name, counts in agreements.items()
+        ),
+    )
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> list[str]:
+    return [_row(head), _row(("---",) * len(head)), *map(_row, rows)]
+
+
+def _row(cells: tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f} %"

@@ -1,0 +1,97 @@
+"""How well confidences say how often answers are right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+OVERALL = "overall"
+"""Name of all categories together."""
+
+BINS = 10
+"""Confidences are put together in so many intervals of the same width."""
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """Answers of similar confidence.
+
+    Attributes:
+        answers: how many.
+        confidence: their mean.
+        right: share of them that is right.
+    """
+
+    answers: int
+    confidence: float
+    right: float
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Confidences beside the truth.
+
+    Attributes:
+        bins: by rising confidence; empty intervals are left out.
+    """
+
+    bins: tuple[ReliabilityBin, ...]
+
+    @property
+    def answers(self) -> int:
+        """How many."""
+        return sum(item.answers for item in self.bins)
+
+    @property
+    def expected_calibration_error(self) -> float:
+        """Mean distance of confidence and share of right answers over the bins, by answers."""
+        gaps = [item.answers * abs(item.confidence - item.right) for item in self.bins]
+        return sum(gaps) / self.answers
+
+    @property
+    def right(self) -> float:
+        """Share of all answers that is right."""
+        return sum(item.answers * item.right for item in self.bins) / self.answers
+
+    @property
+    def confidence(self) -> float:
+        """Mean of all."""
+        return sum(item.answers * item.confidence for item in self.bins) / self.answers
+
+    def to_json(self) -> dict[str, Any]:
+        """All figures."""
+        return {
+            "answers": self.answers,
+            "right": self.right,
+            "confidence": self.confidence,
+            "expected_calibration_error": self.expected_calibration_error,
+            "bins": [asdict(item) for item in self.bins],
+        }
+
+
+def reliability(
+    confidences: Sequence[float], right: Sequence[bool], bins: int = BINS
+) -> Reliability | None:
+    """Put answers into bins of confidence.
+
+    Args:
+        confidences: 0 to 1; answers with NaN are left out.
+        right: whether each of them is right.
+        bins: intervals of the same width.
+
+    Returns:
+        None when no confidence is known.
+    """
+    given, truth = np.asarray(confidences, dtype=float), np.asarray(right, dtype=float)
+    known = ~np.isnan(given)
+    given, truth = given[known], truth[known]
+    places = np.minimum((given * bins).astype(int), bins - 1)
+    found = [
+        ReliabilityBin(int(inside.sum()), float(given[inside].mean()), float(truth[inside].mean()))
+        for place in range(bins)
+        if (inside := places == place).any()
+    ]
+    return Reliability(tuple(found)) if found else None

@@ -1,0 +1,198 @@
+"""Detections of common detectors to regions, from `yolo_msgs` and `vision_msgs`.
+
+Plain functions over any library's messages, so neither package has to be installed. A box becomes a
+region that is filled as a whole, background included; an outline, where the detector gives one,
+becomes a mask. What lies outside of the image is cut off, and a detection of which nothing is left
+is left out.
+
+Tracking ids become region ids, so that a region keeps its id from frame to frame. A whole number
+is taken as it is; any other text is hashed (CRC-32), which gives the same number every time.
+Without tracking, regions are numbered from 1 in the order of the message; detections that a
+tracker does not follow (yet) are numbered from `UNTRACKED_IDS` on, so that they never take the id
+of one that was followed before.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.messages.types import Message
+from smolrgpt_core.regions import Box, Region, RegionSet
+
+UNTRACKED_IDS = 1_000_000
+"""First id of detections without tracking id beside others that have one."""
+
+MAX_ID_DIGITS = 10
+"""Region ids below 10^9 are read as they are written."""
+
+MIN_OUTLINE = 3
+"""Points of the smallest outline."""
+
+MAX_OFFSET = 16_000
+"""Pixels: coordinates further out come from a broken detector, and would exhaust the memory."""
+
+_SUBPIXEL_BITS = 4
+"""OpenCV draws polygons in sixteenths of a pixel."""
+
+
+@dataclass(frozen=True)
+class _Detection:
+    """What both message types say about an object.
+
+    Attributes:
+        tracking_id: empty without tracking.
+        label: class.
+        score: 0 to 1.
+        outline: float64 (N, 2), x and y in pixels: for a box its corners, where pixel 0 spans 0
+            to 1; else the centres of the outermost pixels, where the centre of pixel 0 is 0.
+        is_upright_box: whether it is a box that is not turned.
+    """
+
+    tracking_id: str
+    label: str
+    score: float
+    outline: NDArray[np.float64]
+    is_upright_box: bool = False
+
+
+def regions_from_yolo_detections(message: Message, image_size: tuple[int, int]) -> RegionSet:
+    """Regions from a `yolo_msgs/DetectionArray`: outlines where there are some, else boxes.
+
+    Args:
+        message: of the detector.
+        image_size: (height, width) of the image in which it detected.
+
+    Raises:
+        SpatialError: BAD_INPUT when numbers are not finite, a mask is for an image of another
+            size, or two detections have the same tracking id.
+    """
+    return _regions([_yolo_detection(item, image_size) for item in message.detections], image_size)
+
+
+def regions_from_detections(message: Message, image_size: tuple[int, int]) -> RegionSet:
+    """Regions from a `vision_msgs/Detection2DArray`: boxes with the label of the best hypothesis.
+
+    Args:
+        message: of the detector.
+        image_size: (height, width) of the image in which it detected.
+
+    Raises:
+        SpatialError: BAD_INPUT when numbers are not finite, or two detections have the same
+            tracking id.
+    """
+    return _regions([_vision_detection(item) for item in message.detections], image_size)
+
+
+def _yolo_detection(message: Message, image_size: tuple[int, int]) -> _Detection:
+    mask = message.mask
+    if len(mask.data) < MIN_OUTLINE:
+        size = message.bbox.size
+        return _box(message, message.class_name, message.score, size.x, size.y)
+    if (mask.height, mask.width) != image_size:
+        raise _bad(
+            f"masks are for an image of {mask.width}x{mask.height}, the rgb image is "
+            f"{image_size[1]}x{image_size[0]}; let the detector see the rgb image itself"
+        )
+    outline = np.array([(point.x, point.y) for point in mask.data], np.float64)
+    return _Detection(message.id, message.class_name, message.score, outline)
+
+
+def _vision_detection(message: Message) -> _Detection:
+    size = (message.bbox.size_x, message.bbox.size_y)
+    hypotheses = [result.hypothesis for result in message.results]
+    if not hypotheses:
+        return _box(message, "", 1.0, *size)
+    best = max(hypotheses, key=lambda hypothesis: hypothesis.score)
+    return _box(message, best.class_id, best.score, *size)
+
+
+def _box(message: Message, label: str, score: float, width: float, height: float) -> _Detection:
+    """A box of this size that is turned about its centre by `theta` radians."""
+    centre = message.bbox.center
+    if not np.all(np.isfinite([centre.position.x, centre.position.y, centre.theta, width, height])):
+        raise _broken(label)
+    half = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [width / 2, height / 2]
+    cosine, sine = np.cos(centre.theta), np.sin(centre.theta)
+    turned = half @ np.array([[cosine, sine], [-sine, cosine]])
+    corners = turned + np.array([centre.position.x, centre.position.y])
+    return _Detection(message.id, label, score, corners, is_upright_box=centre.theta == 0.0)
+
+
+def _regions(detections: Sequence[_Detection], image_size: tuple[int, int]) -> RegionSet:
+    ids = _region_ids([item.tracking_id.strip() for item in detections])
+    regions = [_region(id, item, image_size) for id, item in zip(ids, detections, strict=True)]
+    return RegionSet(image_size, tuple(region for region in regions if region))
+
+
+def _region_ids(tracking_ids: Sequence[str]) -> list[int]:
+    first = UNTRACKED_IDS if any(tracking_ids) else 1
+    return [_number(text) if text else first + index for index, text in enumerate(tracking_ids)]
+
+
+def _number(tracking_id: str) -> int:
+    # Longer texts of digits are no numbers of a tracker, and would take long to read.
+    if tracking_id.isascii() and tracking_id.isdigit() and len(tracking_id) < MAX_ID_DIGITS:
+        return int(tracking_id)
+    return zlib.crc32(tracking_id.encode())
+
+
+def _region(id: int, detection: _Detection, image_size: tuple[int, int]) -> Region | None:
+    """The part of a detection that lies in the image, None without any."""
+    outline, label = detection.outline, detection.label
+    # Also refuses NaN, for which no comparison holds.
+    if not (np.isfinite(detection.score) and np.all(np.abs(outline) <= MAX_OFFSET)):
+        raise _broken(label)
+    box = _box_in_image(outline, image_size, detection.is_upright_box)
+    if min(box.width, box.height) < 1:
+        return None
+    score = float(np.clip(detection.score, 0.0, 1.0))
+    if detection.is_upright_box:
+        return Region.from_box(id, label, box, score)
+    mask = _filled(outline - np.array([box.x, box.y]), (box.height, box.width))
+    if not mask.any():
+        return None
+    region = Region.from_bitmap(id, label, mask, score)
+    return replace(region, box=replace(region.box, x=region.box.x + box.x, y=region.box.y + box.y))
+
+
+def _box_in_image(outline: NDArray[np.float64], image_size: tuple[int, int], is_box: bool) -> Box:
+    """The pixels that an outline spans, empty outside of the image.
+
+    Those of a box are the pixels whose centres it covers, at least one each way.
+    """
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    if is_box:
+        first = np.floor(low + 0.5)
+        last = np.maximum(np.floor(high + 0.5), first + 1)
+    else:
+        first, last = np.floor(low) - 1, np.ceil(high) + 2
+    limits = image_size[::-1]
+    x, y = np.clip(first, 0, limits).astype(int).tolist()
+    right, bottom = np.clip(last, 0, limits).astype(int).tolist()
+    return Box(x, y, right - x, bottom - y)
+
+
+def _filled(outline: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.bool_]:
+    """The pixels (H, W) in a polygon, those on its outline included."""
+    mask = np.zeros(size, np.uint8)
+    points = np.round(outline * 2**_SUBPIXEL_BITS).astype(np.int32)
+    cv2.fillPoly(mask, [points], 1, shift=_SUBPIXEL_BITS)
+    return mask.astype(bool)
+
+
+def _broken(label: str) -> SpatialError:
+    return _bad(
+        f"a detection ({label or 'without label'}) has a score or coordinates that are not finite, "
+        "or far out of any image; look after the detector"
+    )
+
+
+def _bad(message: str) -> SpatialError:
+    return SpatialError(Status.BAD_INPUT, message)

@@ -1,0 +1,154 @@
+"""Recordings of questions: each with its answer and the frame that it was asked about.
+
+    /spatial_query/questions   std_msgs/String, a line of `recordings.asked`
+    /spatial_query/answers     smolrgpt_ros/SpatialAnswer, the n-th answers the n-th question
+    /rgb, /depth, /camera_info, /regions   the frames, as sensors sent them; regions as RegionArray
+
+A question has the stamp of the frame that it was asked about, also where the client left that open.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rosbags.rosbag2 import StoragePlugin, Writer
+
+from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.messages.answers import answer_from_message
+from smolrgpt_core.messages.stamps import INPUTS
+from smolrgpt_core.messages.types import CAMERA_INFO, IMAGE, REGION_ARRAY, SPATIAL_ANSWER, STRING
+from smolrgpt_core.recordings.asked import AskedQuestion
+from smolrgpt_core.recordings.bag_reader import BagReader
+from smolrgpt_core.recordings.bag_types import known_types
+from smolrgpt_core.recordings.simulated_bag import BAG_VERSION
+
+QUESTIONS, ANSWERS = "/spatial_query/questions", "/spatial_query/answers"
+
+TYPES = {
+    "rgb": IMAGE,
+    "depth": IMAGE,
+    "camera_info": CAMERA_INFO,
+    "regions": REGION_ARRAY,
+}
+"""Types of the inputs in such a recording; each has its topic `/INPUT`."""
+
+
+class QuestionBagWriter:
+    """Writes such a recording. Used by one thread.
+
+    What was written is in the file when `write` returns: a process that is killed loses nothing of
+    it, except the index at the end of the file and `metadata.yaml`, which readers can do without.
+
+    Args:
+        path: folder of the recording; must not exist.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.bytes_written = 0
+        self._types = known_types()
+        self._last_ns = 0
+        self._writer = Writer(path, version=BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
+        self._writer.open()
+        self._connections = {
+            topic: self._writer.add_connection(topic, type_name, typestore=self._types)
+            for topic, type_name in _topics().items()
+        }
+
+    def write(self, asked: AskedQuestion, answer: bytes, frame: Mapping[str, bytes]) -> None:
+        """Write a question.
+
+        Args:
+            asked: with the stamp of its frame.
+            answer: serialized `SpatialAnswer`.
+            frame: serialized messages of its frame by input, those that are not written yet.
+
+        Raises:
+            OSError: the disk is full, or gone.
+        """
+        for name, content in frame.items():
+            self._write(f"/{name}", content)
+        message = self._types.types[STRING](data=json.dumps(asked.to_json()))
+        self._write(QUESTIONS, bytes(self._types.serialize_cdr(message, STRING)))
+        self._write(ANSWERS, answer)
+        self._flush()
+
+    def close(self) -> None:
+        """Write index and metadata.
+
+        Raises:
+            OSError: the disk is full, or gone.
+        """
+        self._writer.close()
+
+    def abort(self) -> None:
+        """Let go of the file as it is, after an error."""
+        self._writer.abort()
+
+    def _write(self, topic: str, content: bytes) -> None:
+        # Readers order messages by time, so no two may have the same.
+        self._last_ns = max(self._last_ns + 1, time.time_ns())
+        self._writer.write(self._connections[topic], self._last_ns, content)
+        self.bytes_written += len(content)
+
+    def _flush(self) -> None:
+        # rosbags collects a megabyte before it writes, which a killed process would lose.
+        storage: Any = self._writer.storage
+        storage.close_chunk()
+        storage.bio.flush()
+
+
+def _topics() -> dict[str, str]:
+    frames = {f"/{name}": TYPES[name] for name in INPUTS}
+    return {**frames, QUESTIONS: STRING, ANSWERS: SPATIAL_ANSWER}
+
+
+@dataclass(frozen=True)
+class RecordedQuestion:
+    """A question of a recording.
+
+    Attributes:
+        number: of the question in its recording, from 0.
+        asked: with the stamp of its frame.
+        answer: that was given.
+    """
+
+    number: int
+    asked: AskedQuestion
+    answer: SpatialAnswer
+
+
+def read_recorded_questions(bag: BagReader) -> list[RecordedQuestion]:
+    """The questions of a recording with their answers; empty if it has none.
+
+    Raises:
+        SpatialError: BAD_INPUT when a question or an answer cannot be read.
+    """
+    types = {topic.name: topic.type_name for topic in bag.topics}
+    if (types.get(QUESTIONS), types.get(ANSWERS)) != (STRING, SPATIAL_ANSWER):
+        return []
+    messages: dict[str, list[Any]] = {QUESTIONS: [], ANSWERS: []}
+    for topic, serialized in bag.messages(list(messages)):
+        messages[topic].append(bag.decode(topic, serialized))
+    # A recording that was cut may end with a question without its answer.
+    pairs = zip(messages[QUESTIONS], messages[ANSWERS], strict=False)
+    return [_recorded(number, *pair) for number, pair in enumerate(pairs)]
+
+
+def _recorded(number: int, question: Any, answer: Any) -> RecordedQuestion:
+    try:
+        asked = AskedQuestion.from_json(json.loads(question.data))
+    except ValueError as error:
+        raise SpatialError(
+            Status.BAD_INPUT, f"question {number} of the recording is no JSON: {error}"
+        ) from error
+    return RecordedQuestion(number, asked, answer_from_message(answer))

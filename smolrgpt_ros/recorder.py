@@ -1,0 +1,213 @@
+"""Records questions, answers and their frames while the node answers, without slowing it down.
+
+Writing has its own thread behind a queue of limited length: when the disk is slower than the
+questions, records are dropped and counted, never answers. An error of the disk ends the recording,
+not the service. The file format is that of `smolrgpt_core.recordings.question_bag`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from rclpy.impl.rcutils_logger import RcutilsLogger
+from rclpy.serialization import serialize_message
+from std_msgs.msg import Header
+
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.messages.stamps import INPUTS
+from smolrgpt_core.recordings.asked import AskedQuestion
+from smolrgpt_core.recordings.question_bag import QuestionBagWriter
+from smolrgpt_ros.conversions import regions_to_array, time_from_ns
+from smolrgpt_ros.frame_buffer import FrameSamples, Sample
+from smolrgpt_ros.msg import SpatialAnswer
+
+QUEUE_LENGTH = 32
+"""Records that wait; 50 MB of 640x480 frames if each has its own."""
+
+REMEMBERED = 10_000
+"""Messages that are known to be written: more than any frame buffer holds."""
+
+CLOSE_S = 3.0
+"""Time to write what waits at the end."""
+
+
+@dataclass(frozen=True)
+class _Record:
+    """All that is written about one question."""
+
+    asked: AskedQuestion
+    answer: SpatialAnswer
+    samples: FrameSamples
+    frame: RGBDFrame | None
+
+
+class QuestionRecorder:
+    """Records from construction to `close`. The recording appears with the first question.
+
+    Args:
+        folder: where recordings go; each gets a folder of its own, named by the time (UTC).
+        region_source: of the node; regions are recorded as `RegionArray` whatever it is.
+        limit_bytes: size at which a recording ends; 0 = none.
+        logger: is told when the recording ends early.
+
+    Attributes:
+        written: questions in the recording.
+        lost: questions that are not, because the disk was too slow or had failed.
+        failure: why nothing is recorded any more; empty while it is.
+    """
+
+    def __init__(
+        self, folder: Path, region_source: str, limit_bytes: int, logger: RcutilsLogger
+    ) -> None:
+        self.written = 0
+        self.lost = 0
+        self.failure = ""
+        self._folder = folder
+        self._region_source = region_source
+        self._limit_bytes = limit_bytes
+        self._logger = logger
+        self._bag: QuestionBagWriter | None = None
+        self._known: OrderedDict[tuple[str, int, float], None] = OrderedDict()
+        self._queue: queue.Queue[_Record | None] = queue.Queue(QUEUE_LENGTH)
+        self._counting = threading.Lock()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="recorder", daemon=True)
+        self._thread.start()
+
+    def record(
+        self,
+        asked: AskedQuestion,
+        answer: SpatialAnswer,
+        samples: FrameSamples,
+        frame: RGBDFrame | None,
+    ) -> None:
+        """Record a question; returns at once.
+
+        Args:
+            asked: with the stamp of its frame.
+            answer: as it is sent.
+            samples: the messages that it was asked about.
+            frame: the same decoded, None if it could not be.
+        """
+        try:
+            if self._closing.is_set():
+                raise queue.Full
+            self._queue.put_nowait(_Record(asked, answer, samples, frame))
+        except queue.Full:
+            self._lose()
+
+    def close(self) -> None:
+        """Write what waits, and end the recording."""
+        self._closing.set()
+        with contextlib.suppress(queue.Full):  # told below: the thread is alive then
+            self._queue.put(None, timeout=CLOSE_S)
+        self._thread.join(CLOSE_S)
+        if self._thread.is_alive():
+            self._logger.error(
+                f"the disk is too slow to end the recording in time: {self._queue.qsize()} "
+                f"questions are lost, the others can be read in {self._folder}"
+            )
+
+    def diagnostic(self, name: str) -> DiagnosticStatus:
+        """OK, WARN when questions were lost, ERROR when the recording has failed."""
+        level, message = DiagnosticStatus.OK, "recording"
+        if self.lost:
+            level, message = DiagnosticStatus.WARN, "questions come faster than they are written"
+        if self.failure:
+            level, message = DiagnosticStatus.ERROR, self.failure
+        values = {
+            "folder": str(self._folder),
+            "written": self.written,
+            "lost": self.lost,
+            "waiting": self._queue.qsize(),
+        }
+        return DiagnosticStatus(
+            name=name,
+            level=level,
+            message=message,
+            values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
+        )
+
+    def _run(self) -> None:
+        for record in iter(self._queue.get, None):
+            if self.failure:
+                self._lose()
+                continue
+            try:
+                self._write(record)
+            except Exception as error:
+                self._lose()
+                self._end(f"recording ended: {error}; make room, and activate again")
+        self._finish()
+
+    def _write(self, record: _Record) -> None:
+        if self._bag is None:
+            self._bag = QuestionBagWriter(self._folder / _new_name())
+        messages = self._new_messages(record)
+        self._bag.write(record.asked, serialize_message(record.answer), messages)
+        self.written += 1
+        if self._limit_bytes and self._bag.bytes_written >= self._limit_bytes:
+            self._end(
+                f"recording ended at {self._limit_bytes / 1e9:g} GB (record_limit): raise it, "
+                "or move the recording away, and activate again"
+            )
+
+    def _new_messages(self, record: _Record) -> dict[str, bytes]:
+        """Messages of the frame that are not in the recording yet, by input."""
+        messages = {}
+        for name in INPUTS:
+            sample: Sample = getattr(record.samples, name)
+            # After a reset of simulated time another message may have the same stamp.
+            key = (name, sample.stamp_ns, sample.arrived_s)
+            if key in self._known:
+                continue
+            content = self._serialized(name, sample, record.frame)
+            if content is not None:
+                messages[name] = content
+                self._known[key] = None
+        while len(self._known) > REMEMBERED:
+            self._known.popitem(last=False)
+        return messages
+
+    def _serialized(self, name: str, sample: Sample, frame: RGBDFrame | None) -> bytes | None:
+        """A message as it is recorded; None for regions that could not be decoded."""
+        if name != "regions" or self._region_source == "regions":
+            return bytes(sample.payload)
+        if frame is None:
+            return None
+        header = Header(stamp=time_from_ns(sample.stamp_ns), frame_id=frame.frame_id)
+        return bytes(serialize_message(regions_to_array(frame.regions, header)))
+
+    def _lose(self) -> None:
+        with self._counting:
+            self.lost += 1
+
+    def _end(self, failure: str) -> None:
+        """Record nothing more."""
+        self.failure = failure
+        self._logger.error(failure)
+        self._finish()
+
+    def _finish(self) -> None:
+        """Complete the file; of one on a broken disk, what was written stays readable."""
+        bag, self._bag = self._bag, None
+        if bag is None:
+            return
+        try:
+            bag.close()
+        except Exception as error:
+            # The rest of its buffer does not fit either.
+            with contextlib.suppress(OSError):
+                bag.abort()
+            self._logger.error(f"{bag.path} has no index: {error}; it can be read nevertheless")
+
+
+def _new_name() -> str:
+    return f"questions_{datetime.now(timezone.utc):%Y%m%d_%H%M%S_%f}"

@@ -1,0 +1,116 @@
+"""Counts what the query node has answered and refused, and how long it took, since it started."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter, deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from smolrgpt_core.errors import Status
+
+LATENCIES = 1000
+"""Answers over which the percentiles of the latency are taken."""
+
+TOTAL = "total"
+
+
+@dataclass(frozen=True)
+class LatencySummary:
+    """Seconds that one stage took, over the last answers.
+
+    Attributes:
+        median_s, p99_s: percentiles 50 and 99.
+    """
+
+    median_s: float
+    p99_s: float
+
+
+@dataclass(frozen=True)
+class StatisticsSnapshot:
+    """One moment of `ServiceStatistics`.
+
+    Attributes:
+        counts: responses by status.
+        calls: calls of the answerer.
+        asked: questions in them.
+        latencies: by stage: wait, convert, answer, parts of answer as "answer.PART", total.
+        warnings: about the messages that the last answer came from.
+    """
+
+    counts: Mapping[Status, int]
+    calls: int
+    asked: int
+    latencies: Mapping[str, LatencySummary]
+    warnings: tuple[str, ...]
+
+    @property
+    def answers(self) -> int:
+        """Responses with an answer."""
+        return self.counts.get(Status.OK, 0)
+
+    @property
+    def refusals(self) -> dict[str, int]:
+        """Other responses, by the name of their status."""
+        refused = sorted(status for status in self.counts if status is not Status.OK)
+        return {status.name: self.counts[status] for status in refused}
+
+    @property
+    def mean_batch(self) -> float:
+        """Questions for each call of the answerer; 0 before the first."""
+        return self.asked / self.calls if self.calls else 0.0
+
+
+class ServiceStatistics:
+    """Answers and refusals since the node started. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[Status] = Counter()
+        self._calls = 0
+        self._asked = 0
+        self._latencies_s: deque[Mapping[str, float]] = deque(maxlen=LATENCIES)
+        self._warnings: tuple[str, ...] = ()
+
+    def record(
+        self, status: Status, latency_s: Mapping[str, float], warnings: tuple[str, ...]
+    ) -> None:
+        """Count one response.
+
+        Args:
+            status: of it.
+            latency_s: seconds by stage; counts for an answer only.
+            warnings: about the messages that it came from.
+        """
+        with self._lock:
+            self._counts[status] += 1
+            if status is Status.OK:
+                self._latencies_s.append(dict(latency_s))
+                self._warnings = warnings
+
+    def record_batch(self, size: int) -> None:
+        """Count one call of the answerer, with this many questions."""
+        with self._lock:
+            self._calls += 1
+            self._asked += size
+
+    def snapshot(self) -> StatisticsSnapshot:
+        """All of it at this moment."""
+        with self._lock:
+            latencies_s = list(self._latencies_s)
+            counts, calls, asked = dict(self._counts), self._calls, self._asked
+            warnings = self._warnings
+        return StatisticsSnapshot(counts, calls, asked, _summaries(latencies_s), warnings)
+
+
+def _summaries(latencies_s: list[Mapping[str, float]]) -> dict[str, LatencySummary]:
+    stages = dict.fromkeys(stage for latency_s in latencies_s for stage in latency_s)
+    summaries = {}
+    for stage in stages:
+        seconds = [latency_s[stage] for latency_s in latencies_s if stage in latency_s]
+        median_s, p99_s = np.percentile(seconds, [50, 99])
+        summaries[stage] = LatencySummary(float(median_s), float(p99_s))
+    return summaries

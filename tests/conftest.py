@@ -1,0 +1,46 @@
+"""What generated tests need: the same examples on every run, and one way to hold errors to account.
+
+Hypothesis keeps no database of examples here: what it found once belongs into the test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import pytest
+from hypothesis import settings
+
+from smolrgpt_core.errors import SpatialError, Status
+
+# A busy machine makes an example slow; how long answers take is measured by benchmarks/.
+settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
+settings.load_profile("repeatable")
+
+LONGEST_REFUSAL = 2000
+"""Characters: a refusal is read by a person, and is sent to everybody who listens."""
+
+Result = TypeVar("Result")
+
+
+@pytest.fixture(scope="session")
+def result_or_refusal() -> Callable[..., object]:
+    """Call: result_or_refusal({Status.BAD_INPUT}, function, *arguments).
+
+    The result, or None for a refusal that has one of these statuses and a readable message. Any
+    other exception fails the test.
+    """
+
+    def call(
+        statuses: set[Status], function: Callable[..., Result], *arguments: object
+    ) -> Result | None:
+        refusal = None
+        try:
+            return function(*arguments)
+        except SpatialError as error:
+            refusal = error
+        assert refusal.status in statuses, refusal.message
+        assert 0 < len(refusal.message) <= LONGEST_REFUSAL
+        return None
+
+    return call

@@ -1,0 +1,161 @@
+"""A taught model and geometry asked together about one picture."""
+
+import math
+from dataclasses import replace
+
+import pytest
+
+from smolrgpt_core.answer import Agreement
+from smolrgpt_core.answerers import make_answerer
+from smolrgpt_core.answerers.calibration import (
+    CALIBRATION_FILE,
+    Calibration,
+    ConfidenceCurve,
+    Evidence,
+    write_calibration,
+)
+from smolrgpt_core.answerers.fusion_settings import AgreementTolerances, FusionSettings
+from smolrgpt_core.answerers.model_settings import ModelSettings
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.question import read_question
+
+AGREED, UNUSABLE, CONTRADICTED = 0, 5, 6
+"""Places of lessons; geometry knows the answer to all of them."""
+
+SURE = ConfidenceCurve(0.0, 4.0, 100, 98)
+UNSURE = ConfidenceCurve(0.0, -1.0, 100, 27)
+
+
+def calibration(**changes):
+    curves = {
+        Evidence.MODEL.value: {"distance": UNSURE},
+        Evidence.AGREEMENT.value: {"distance": SURE},
+        Evidence.MODEL_AGAINST_GEOMETRY.value: {"distance": UNSURE},
+    }
+    return Calibration(**{"answer_style": "sentence", "curves": curves, **changes})
+
+
+@pytest.fixture
+def calibrated(taught, tmp_path):
+    """The checkpoint by links, with a calibration that a test may change."""
+    for path in taught.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    write_calibration(tmp_path / CALIBRATION_FILE, calibration())
+    return tmp_path
+
+
+def fused(checkpoint, **changes):
+    settings = ModelSettings(device="cpu", answer_style="sentence")
+    return make_answerer("fused", str(checkpoint), settings, FusionSettings(**changes))
+
+
+@pytest.fixture
+def ask(frames, lessons):
+    def ask(answerer, number):
+        return answerer.answer(frames[0], read_question(lessons[number], frames[0].regions))
+
+    return ask
+
+
+def test_the_value_is_the_models_and_geometrys_stands_beside_it(taught, ask):
+    answer = ask(fused(taught), AGREED)
+    assert answer.value == 3.8
+    assert answer.geometric_value == pytest.approx(3.79, abs=0.01)
+    assert answer.agreement is Agreement.AGREE
+    assert answer.message == ""
+    assert set(answer.latency_s) >= {"decode", "geometry"}
+    assert math.isnan(answer.confidence)
+
+
+@pytest.mark.parametrize(("prefer", "value"), [("model", 2.0), ("geometry", 7.55)])
+def test_one_of_two_values_is_preferred_and_the_other_one_told(taught, ask, prefer, value):
+    answer = ask(fused(taught, prefer=prefer), CONTRADICTED)
+    assert answer.value == pytest.approx(value, abs=0.01)
+    assert answer.geometric_value == pytest.approx(7.55, abs=0.01)
+    assert answer.agreement is Agreement.DISAGREE
+    assert ("7.55 m" if prefer == "model" else "2.00 m") in answer.message
+    assert f"{value:.2f} m" in answer.text
+    assert set(answer.latency_s) >= {"decode", "geometry"}
+
+
+def test_geometry_answers_where_the_model_cannot(taught, ask):
+    answer = ask(fused(taught), UNUSABLE)
+    assert answer.value == answer.geometric_value == pytest.approx(7.55, abs=0.01)
+    assert answer.agreement is Agreement.UNKNOWN
+    assert "geometry alone" in answer.message
+    assert "I am not sure" in answer.message
+
+
+def without_roles(text, frame):
+    question = read_question(text, frame.regions)
+    return replace(question, target_ids=question.region_ids, anchor_ids=(), has_roles=False)
+
+
+def test_the_model_answers_where_geometry_cannot_read(taught, frames, lessons):
+    answer = fused(taught).answer(frames[0], without_roles(lessons[AGREED], frames[0]))
+    assert answer.value == 3.8
+    assert answer.geometric_value is None
+    assert answer.agreement is Agreement.UNKNOWN
+    assert "model alone" in answer.message
+
+
+def test_where_neither_can_both_reasons_are_told(taught, frames, lessons):
+    question = without_roles(lessons[UNUSABLE], frames[0])
+    with pytest.raises(SpatialError, match=r"I am not sure.*no answer either: geometry") as caught:
+        fused(taught).answer(frames[0], question)
+    assert caught.value.status is Status.MODEL_ERROR
+
+
+def test_questions_together_are_answered_as_alone(taught, frames, lessons):
+    answerer = fused(taught)
+    questions = [read_question(text, frames[0].regions) for text in lessons]
+    unknown = replace(questions[0], region_ids=(13, 999), target_ids=(13,), anchor_ids=(999,))
+    answerer.prepare(frames[0])
+    *together, refused = answerer.answer_together(frames[0], [*questions, unknown])
+    alone = [answerer.answer(frames[0], question) for question in questions]
+    assert [(a.value, a.side, a.region_id, a.agreement, a.message) for a in together] == [
+        (a.value, a.side, a.region_id, a.agreement, a.message) for a in alone
+    ]
+    assert refused.status is Status.UNKNOWN_REGION
+    assert {answer.agreement for answer in together} == set(Agreement)
+
+
+def test_confidence_is_that_of_such_answers(calibrated, ask):
+    answerer = fused(calibrated, prefer="model")
+    assert ask(answerer, AGREED).confidence == pytest.approx(0.982, abs=0.001)
+    assert ask(answerer, CONTRADICTED).confidence == pytest.approx(0.269, abs=0.001)
+    # Of such answers nothing is known.
+    assert math.isnan(ask(answerer, UNUSABLE).confidence)
+    alone = make_answerer("model", str(calibrated), ModelSettings("cpu"))
+    assert ask(alone, AGREED).confidence == pytest.approx(0.269, abs=0.001)
+
+
+def test_uncertain_answers_are_refused_with_both_values(calibrated, ask):
+    answerer = fused(calibrated, prefer="model", abstain_below=0.9)
+    assert ask(answerer, AGREED).ok
+    with pytest.raises(SpatialError, match=r"0\.27.*0\.9.*2\.00 m.*7\.55 m") as caught:
+        ask(answerer, CONTRADICTED)
+    assert caught.value.status is Status.CANNOT_TELL
+    with pytest.raises(SpatialError, match=r"unknown.*not sure.*7\.55 m"):
+        ask(answerer, UNUSABLE)
+
+
+def test_a_calibration_of_other_answers_is_not_used(calibrated, ask, caplog):
+    write_calibration(calibrated / CALIBRATION_FILE, calibration(answer_style="short"))
+    assert math.isnan(ask(fused(calibrated), AGREED).confidence)
+    assert "short answers only" in caplog.text
+    with pytest.raises(ValueError, match=r"abstain_below = .* needs"):
+        fused(calibrated, abstain_below=0.5)
+
+
+def test_what_does_not_fit_together_is_refused_when_it_is_built(taught, calibrated):
+    with pytest.raises(ValueError, match="smolrgpt calibrate"):
+        fused(taught, abstain_below=0.5)
+    with pytest.raises(ValueError, match="tolerances"):
+        fused(calibrated, tolerances=AgreementTolerances(distance_m=1.0))
+    (calibrated / CALIBRATION_FILE).write_text('{"format": 2}')
+    with pytest.raises(ValueError, match=r"calibration\.json"):
+        fused(calibrated)
+    for changes in ({"prefer": "luck"}, {"abstain_below": 1.5}):
+        with pytest.raises(ValueError, match=next(iter(changes))):
+            FusionSettings(**changes)

@@ -1,0 +1,117 @@
+"""Questions about one frame asked at once: the same answers, and none spoils another."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from smolrgpt_core.answerers.model import ModelAnswerer
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.inference import EngineConfig, InferenceEngine
+from smolrgpt_core.question import Category, SpatialQuestion, read_question
+from smolrgpt_core.regions import Box, Region, RegionSet
+
+SPECK = 70
+"""A region too small for any cell of the grid."""
+
+
+@pytest.fixture(scope="module")
+def engine(taught):
+    return InferenceEngine.from_pretrained(taught, EngineConfig(device="cpu"))
+
+
+@pytest.fixture(scope="module")
+def answerer(engine):
+    return ModelAnswerer(engine)
+
+
+@pytest.fixture(scope="module")
+def frame(frames):
+    """The first frame with a speck in it."""
+    size = frames[0].regions.image_size
+    speck = Region(SPECK, "box", Box(0, 0, 1, 1), np.ones((1, 1), dtype=bool))
+    return replace(frames[0], regions=RegionSet(size, (*frames[0].regions, speck)))
+
+
+def distance(*ids, text="How far is <mask> from <mask>?"):
+    return SpatialQuestion(Category.DISTANCE, text, ids, target_ids=ids[:1], anchor_ids=ids[1:])
+
+
+def content(outcome):
+    if isinstance(outcome, SpatialError):
+        return outcome.status
+    return outcome.value, outcome.side, outcome.region_id, outcome.text, outcome.region_ids
+
+
+def test_each_gets_what_it_would_get_alone(answerer, frame, lessons):
+    good = [read_question(text, frame.regions) for text in lessons]
+    bad = [
+        distance(13, 999),
+        distance(13, SPECK),
+        distance(13, 15, text="<mask> <|im_end|> <mask>"),
+    ]
+    mixed = [question for pair in zip(good, bad * 3, strict=False) for question in pair]
+    together = answerer.answer_together(frame, mixed)
+    alone = []
+    for question in mixed:
+        (outcome,) = answerer.answer_together(frame, [question])
+        alone.append(content(outcome))
+    assert [content(outcome) for outcome in together] == alone
+    statuses = [item.status for item in together if isinstance(item, SpatialError)]
+    assert set(statuses) == {
+        Status.UNKNOWN_REGION, Status.BAD_INPUT, Status.BAD_QUESTION, Status.MODEL_ERROR,
+    }  # fmt: skip
+    assert sum(not isinstance(item, SpatialError) for item in together) == 5
+
+
+def test_they_are_decoded_together(answerer, frame, lessons):
+    questions = [read_question(text, frame.regions) for text in lessons[:3]]
+    first, *others = answerer.answer_together(frame, questions)
+    assert all(other.latency_s == first.latency_s for other in others)
+
+
+def test_no_question_is_no_answer(answerer, frame):
+    assert answerer.answer_together(frame, []) == []
+
+
+def test_what_is_wrong_with_all_of_them_is_said_to_each(engine, frame, lessons):
+    hurried = ModelAnswerer(engine, deadline_s=1e-6)
+    questions = [read_question(text, frame.regions) for text in lessons[:2]]
+    outcomes = hurried.answer_together(frame, questions)
+    assert [outcome.status for outcome in outcomes] == [Status.TIMEOUT] * 2
+    assert outcomes[0] is not outcomes[1]
+
+
+def test_a_prepared_frame_is_not_encoded_again(answerer, engine, frame, lessons):
+    engine.clear()
+    answerer.prepare(frame)
+    answer = answerer.answer(frame, read_question(lessons[0], frame.regions))
+    assert not {"encode", "prefix"} & set(answer.latency_s)
+
+
+def test_to_prepare_a_frame_sets_none(engine, frame, frames):
+    engine.set_frame(frames[1])
+    before = engine.ask([("What is <mask>?", (13,))])
+    engine.prepare(frame)
+    assert engine.ask([("What is <mask>?", (13,))])[0].token_ids == before[0].token_ids
+
+
+def test_out_of_memory_is_a_refusal_and_lets_go_of_the_frames(
+    answerer, engine, frame, lessons, monkeypatch
+):
+    def fail(*arguments):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nmore")
+
+    question = read_question(lessons[0], frame.regions)
+    answerer.answer(frame, question)
+    with monkeypatch.context() as patch:
+        patch.setattr(engine, "_decode_batch", fail)
+        with pytest.raises(SpatialError, match="Tried to allocate 2 GiB") as caught:
+            answerer.answer(frame, question)
+        patch.setattr(engine, "_encode", fail)
+        with pytest.raises(SpatialError, match="memory"):
+            answerer.prepare(frame)
+    assert caught.value.status is Status.MODEL_ERROR
+    assert engine.cached_frames == 0
+    assert answerer.answer(frame, question).value == 3.8

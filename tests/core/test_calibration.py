@@ -1,0 +1,169 @@
+"""Confidences: the fit on made-up answers, the file, and when two answers agree."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from smolrgpt_core.answerers.calibration import (
+    Calibration,
+    ConfidenceCurve,
+    Evidence,
+    read_calibration,
+    write_calibration,
+)
+from smolrgpt_core.answerers.fusion_settings import AgreementTolerances
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.evaluation.calibration_fit import MIN_SLOPE_SAMPLES, fit_curve
+from smolrgpt_core.evaluation.reliability import reliability
+from smolrgpt_core.question import Category
+
+CURVE = ConfidenceCurve(0.5, -0.25, 40, 30)
+
+
+def overconfident(count: int, seed: int) -> tuple[list[float], list[bool]]:
+    """Answers that are right less often than their confidence says: half of its log-odds."""
+    rng = np.random.default_rng(seed)
+    odds = rng.normal(3.0, 1.5, count)
+    right = rng.random(count) < 1 / (1 + np.exp(-(0.5 * odds - 0.5)))
+    return (1 / (1 + np.exp(-odds))).tolist(), right.tolist()
+
+
+def error(confidences: list[float], right: list[bool]) -> float:
+    found = reliability(confidences, right)
+    assert found is not None
+    return found.expected_calibration_error
+
+
+def test_the_fit_finds_the_curve_and_holds_on_other_answers() -> None:
+    curve = fit_curve(*overconfident(4000, seed=0))
+    assert (curve.slope, curve.intercept) == (
+        pytest.approx(0.5, abs=0.05),
+        pytest.approx(-0.5, abs=0.1),
+    )
+    confidences, right = overconfident(20_000, seed=1)
+    assert error(confidences, right) > 0.15
+    assert error([curve(item) for item in confidences], right) < 0.02
+
+
+def test_few_answers_give_the_share_of_right_ones() -> None:
+    confidences, right = overconfident(MIN_SLOPE_SAMPLES - 1, seed=2)
+    curve = fit_curve(confidences, right)
+    assert curve.slope == 0
+    expected = (sum(right) + 1) / (len(right) + 2)
+    assert curve(0.1) == curve(0.9) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_no_number_of_answers_makes_certainty(right: bool) -> None:
+    confidences, _ = overconfident(500, seed=3)
+    found = [fit_curve(confidences, [right] * 500)(item) for item in (0.0, 0.5, 1.0)]
+    assert all(0 < item < 1 for item in found)
+    assert (np.array(found) > 0.99).all() == right
+
+
+def test_answers_that_confidence_parts_stay_short_of_certainty() -> None:
+    confidences, right = [0.9] * 50 + [0.99] * 50, [False] * 50 + [True] * 50
+    curve = fit_curve(confidences, right)
+    assert curve(0.9) == pytest.approx(1 / 52, rel=1e-3)
+    assert curve(0.99) == pytest.approx(51 / 52, rel=1e-3)
+
+
+def test_more_confidence_never_means_less() -> None:
+    confidences, right = overconfident(500, seed=4)
+    assert fit_curve(confidences, [not item for item in right]).slope == 0
+
+
+def test_certain_and_unknown_confidences() -> None:
+    curve = ConfidenceCurve(1e308, 1e308, 1, 1)
+    assert curve(1.0) == 1.0
+    assert CURVE(0.0) < CURVE(0.5) < CURVE(1.0) < 1
+    assert math.isnan(CURVE(math.nan))
+
+
+def test_expected_calibration_error() -> None:
+    found = reliability([0.95, 0.95, 0.55, 0.55, math.nan], [True, False, True, True, True])
+    assert found is not None
+    assert [(item.answers, item.right) for item in found.bins] == [(2, 1.0), (2, 0.5)]
+    assert found.answers == 4
+    assert found.expected_calibration_error == pytest.approx(0.45)
+    assert (found.right, found.confidence) == (0.75, pytest.approx(0.75))
+    assert reliability([math.nan], [True]) is None
+    assert error([1.0, 0.0], [True, False]) == 0
+
+
+@pytest.fixture
+def calibration() -> Calibration:
+    curves = {Evidence.AGREEMENT.value: {"distance": CURVE}}
+    return Calibration("short", curves, AgreementTolerances(0.2, 0.1), "hall/val", 50)
+
+
+def test_file_gives_back_what_was_written(calibration: Calibration, tmp_path: Path) -> None:
+    path = tmp_path / "new" / "calibration.json"
+    write_calibration(path, calibration)
+    assert read_calibration(path) == calibration
+    assert [item.name for item in path.parent.iterdir()] == ["calibration.json"]
+    assert calibration.confidence(Evidence.AGREEMENT, Category.DISTANCE, 0.9) == CURVE(0.9)
+    assert math.isnan(calibration.confidence(Evidence.AGREEMENT, Category.COUNT, 0.9))
+    assert math.isnan(calibration.confidence(Evidence.MODEL, Category.DISTANCE, 0.9))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"format": 2}, "format must be 1"),
+        ({"answer_style": "haiku"}, "answer_style"),
+        ({"curves": {"luck": {}}}, "'luck'"),
+        ({"curves": {"model": {"colour": {}}}}, "slope"),
+        ({"curves": {"model": {"colour": CURVE.__dict__}}}, "'colour'"),
+        ({"curves": {"model": {"count": {**CURVE.__dict__, "slope": -1.0}}}}, "slope must"),
+        ({"curves": {"model": {"count": {**CURVE.__dict__, "intercept": math.nan}}}}, "intercept"),
+        ({"curves": {"model": {"count": {**CURVE.__dict__, "right": 41}}}}, "right must"),
+        ({"curves": [1]}, "curves"),
+        ({"tolerances": {"distance_m": -1.0}}, "distance_m"),
+        ({"colour": "red"}, "colour"),
+    ],
+)
+def test_what_is_wrong_in_a_file_is_named(
+    calibration: Calibration, tmp_path: Path, changes: dict[str, Any], words: str
+) -> None:
+    path = tmp_path / "calibration.json"
+    write_calibration(path, calibration)
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+    with pytest.raises(SpatialError, match=words) as caught:
+        read_calibration(path)
+    assert caught.value.status is Status.BAD_INPUT
+    assert str(path) in caught.value.message
+
+
+@pytest.mark.parametrize(
+    ("category", "first", "second", "expected"),
+    [
+        (Category.DISTANCE, 9.0, 10.0, True),
+        (Category.DISTANCE, 10.0, 8.9, False),
+        (Category.DISTANCE, 0.0, 0.04, True),
+        (Category.DISTANCE, 0.0, 0.4, False),
+        (Category.COUNT, 3.0, 3.0, True),
+        (Category.COUNT, 30.0, 31.0, False),
+        (Category.LEFT_RIGHT, "LEFT", "LEFT", True),
+        (Category.LEFT_RIGHT, "LEFT", "RIGHT", False),
+        (Category.MCQ, 7, 8, False),
+    ],
+)
+def test_agreement(
+    category: Category, first: float | str, second: float | str, expected: bool
+) -> None:
+    for pair in ((first, second), (second, first)):
+        assert AgreementTolerances().agree(category, *pair) is expected
+
+
+def test_tolerances_are_checked() -> None:
+    assert replace(AgreementTolerances(), distance_m=1.0).agree(Category.DISTANCE, 0.0, 0.9)
+    with pytest.raises(ValueError, match="distance_relative"):
+        AgreementTolerances(distance_relative=-0.1)

@@ -1,0 +1,221 @@
+"""Many questions at once: which are answered together, which are refused, what is counted.
+
+One node with a scripted answerer: a question of left and right keeps it busy for a second, so that
+what is asked meanwhile waits together; a choice makes it fail.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from builtin_interfaces.msg import Duration
+from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.msg import Transition
+from smolrgpt_ros.msg import SpatialAnswer
+from std_srvs.srv import Trigger
+
+from smolrgpt_core.errors import Status
+from smolrgpt_core.messages.stamps import time_to_ns
+from smolrgpt_core.question import Category
+
+SCRIPTED = Path(__file__).parent / "node_with_scripted_answerer.py"
+
+BAD = {"question": "Colourless green ideas sleep furiously"}
+CHOICE = {"category": Category.MCQ, "region_ids": [1, 2, 3]}
+COUNT = {"question": "How many pallets do you see?"}
+DISTANCE = {"category": Category.DISTANCE, "region_ids": [1, 2]}
+DISTANCE_BACK = {"category": Category.DISTANCE, "region_ids": [2, 1]}
+SLOW = {"category": Category.LEFT_RIGHT, "region_ids": [1, 2]}
+
+
+@pytest.fixture(scope="module")
+def node(start_node: Any) -> Any:
+    arguments = {"answerer": "scripted", "max_pending": "8", "input_wait": "0.3"}
+    return start_node(SCRIPTED, *[a for k, v in arguments.items() for a in ("-p", f"{k}:={v}")])
+
+
+@pytest.fixture
+def operator(
+    graph: Any, node: Any, camera: Any, make_operator: Any, wait_for: Any
+) -> Iterator[Any]:
+    """Before and after each test the node answers rightly, with the settings of its start."""
+    operator = make_operator(graph)
+    wait_for(lambda: operator.ask(**DISTANCE).status == Status.OK, "an answer before the test")
+    yield operator
+    assert operator.set(max_batch=8, encode="on_demand").successful
+    answer = operator.ask(**DISTANCE)
+    assert (Status(answer.status), answer.value) == (Status.OK, pytest.approx(3.0, abs=0.3))
+    assert node.process.poll() is None
+
+
+def stats(operator: Any) -> dict[str, Any]:
+    response = operator.graph.call(Trigger, "/spatial_query/stats", Trigger.Request())
+    assert response.success
+    return json.loads(response.message)
+
+
+def ask_while_busy(operator: Any, *questions: dict[str, Any]) -> list[SpatialAnswer]:
+    """Answers to questions that wait together while another one is answered."""
+    slow = operator.ask_async(**SLOW)
+    threading.Event().wait(0.3)
+    futures = [operator.ask_async(**question) for question in questions]
+    assert operator.graph.result(slow).answer.status == Status.OK
+    return [operator.graph.result(future).answer for future in futures]
+
+
+def statuses(answers: list[SpatialAnswer]) -> list[Status]:
+    return [Status(answer.status) for answer in answers]
+
+
+def stamps(answers: list[SpatialAnswer]) -> set[int]:
+    return {time_to_ns(answer.header.stamp) for answer in answers}
+
+
+@pytest.mark.parametrize(("max_batch", "calls"), [(8, 1), (2, 2), (1, 4)])
+def test_questions_that_wait_are_answered_together(
+    operator: Any, max_batch: int, calls: int
+) -> None:
+    assert operator.set(max_batch=max_batch).successful
+    before = stats(operator)
+    answers = ask_while_busy(operator, DISTANCE, COUNT, DISTANCE_BACK, DISTANCE)
+    after = stats(operator)
+    assert statuses(answers) == [Status.OK] * 4
+    assert [list(answer.region_ids) for answer in answers[::2]] == [[1, 2], [2, 1]]
+    assert answers[1].value == 2.0
+    assert after["calls"] - before["calls"] == 1 + calls
+    assert len(stamps(answers)) <= calls
+    for answer in answers:
+        assert answer.latency_wait > 0.3
+        assert answer.latency_wait + answer.latency_convert + answer.latency_answer == (
+            pytest.approx(answer.latency_total, abs=0.2)
+        )
+
+
+def test_waiting_questions_are_asked_about_the_newest_frame(operator: Any) -> None:
+    before_ns = operator.graph.node.get_clock().now().nanoseconds
+    (answer,) = ask_while_busy(operator, DISTANCE)
+    # It was asked 0.3 s after that, and had its turn about 0.7 s later.
+    assert time_to_ns(answer.header.stamp) - before_ns > 600_000_000
+
+
+def test_frames_of_one_stamp_and_of_another_are_not_mixed(operator: Any) -> None:
+    old = operator.ask(**DISTANCE).header.stamp
+    first, second, newest = ask_while_busy(
+        operator, {**DISTANCE, "stamp": old}, {**COUNT, "stamp": old}, DISTANCE
+    )
+    assert first.header.stamp == second.header.stamp == old
+    assert time_to_ns(newest.header.stamp) > time_to_ns(old)
+
+
+def test_one_bad_question_spoils_no_other(operator: Any) -> None:
+    unknown = {"category": Category.DISTANCE, "region_ids": [1, 99]}
+    answers = ask_while_busy(operator, DISTANCE, BAD, COUNT, unknown)
+    expected = [Status.OK, Status.BAD_QUESTION, Status.OK, Status.UNKNOWN_REGION]
+    assert statuses(answers) == expected
+
+
+def test_answerer_that_fails_fails_its_batch_only(operator: Any, node: Any, wait_for: Any) -> None:
+    node.lines.clear()
+    answers = ask_while_busy(operator, DISTANCE, CHOICE, BAD, COUNT)
+    failed = [answers[0], answers[1], answers[3]]
+    assert statuses(failed) == [Status.MODEL_ERROR] * 3
+    assert Status(answers[2].status) is Status.BAD_QUESTION
+    assert all("the engine caught fire" in answer.message for answer in failed)
+    assert operator.ask(**DISTANCE).status == Status.OK
+    wait_for(lambda: "Traceback" in node.output, "the traceback")
+    assert node.output.count("in answer_together") == 1
+
+
+def test_late_questions_are_refused_in_time_and_never_asked(operator: Any) -> None:
+    before = stats(operator)
+    timeout = Duration(nanosec=300_000_000)
+    late, patient = ask_while_busy(operator, {**CHOICE, "timeout": timeout}, DISTANCE)
+    assert statuses([late, patient]) == [Status.TIMEOUT, Status.OK]
+    assert "other questions were answered first" in late.message
+    assert late.latency_total == pytest.approx(0.3, abs=0.15)
+    after = stats(operator)
+    assert after["calls"] - before["calls"] == 2
+    assert after["refusals"]["TIMEOUT"] - before["refusals"].get("TIMEOUT", 0) == 1
+    assert after["refusals"].get("MODEL_ERROR") == before["refusals"].get("MODEL_ERROR")
+
+
+def test_full_queue_refuses_at_once(operator: Any) -> None:
+    answers = ask_while_busy(operator, *[DISTANCE] * 9)
+    assert sorted(statuses(answers)) == [Status.OK] * 7 + [Status.BUSY] * 2
+    busy = [answer for answer in answers if answer.status == Status.BUSY]
+    assert all(answer.latency_total < 0.2 for answer in busy)
+    assert all("8 questions are waiting" in answer.message for answer in busy)
+
+
+def test_every_frame_is_prepared_while_nobody_asks(operator: Any, node: Any, wait_for: Any) -> None:
+    assert "prepared" not in node.output
+    threading.Event().wait(0.2)  # for a frame that nobody has asked about
+    assert operator.ask(**DISTANCE).latency_convert > 0
+    assert operator.set(encode="every_frame").successful
+    wait_for(lambda: node.output.count("prepared") > 5, "frames to be prepared")
+    answer = operator.ask(**DISTANCE)
+    assert Status(answer.status) is Status.OK
+    assert answer.latency_convert == 0.0
+    assert f"prepared {time_to_ns(answer.header.stamp)}" in node.output
+    assert not operator.set(encode="sometimes").successful
+
+
+def test_frames_that_cannot_be_prepared_are_reported_now_and_then(
+    operator: Any, node: Any, camera: Any, wait_for: Any
+) -> None:
+    assert operator.set(encode="every_frame").successful
+    with camera.fault(changes={"rgb": lambda message: setattr(message, "encoding", "no_such")}):
+        wait_for(lambda: "frames cannot be prepared" in node.output, "the warning")
+        threading.Event().wait(0.5)
+        operator.restart()
+        assert Status(operator.ask(**DISTANCE).status) is Status.BAD_INPUT
+    assert node.output.count("frames cannot be prepared") <= 2
+    wait_for(lambda: operator.ask(**DISTANCE).status == Status.OK, "an answer")
+
+
+def test_stats_and_diagnostics_tell_the_same(operator: Any, wait_for: Any) -> None:
+    reports = operator.graph.collect(DiagnosticArray, "/diagnostics")
+    slow = operator.ask_async(**SLOW)
+    threading.Event().wait(0.2)
+    waiting = operator.ask_async(**DISTANCE)
+    threading.Event().wait(0.2)
+    busy = stats(operator)
+    assert busy["queue"] == {"length": 1, "pending": 2, "max_pending": 8}
+    assert busy["state"] == "active"
+    assert busy["answerer"] == {"answerer": "scripted"}
+    assert busy["inputs"]["rgb"]["received"] > 0
+    assert busy["memory_bytes"] > 10 * 2**20
+    for future in (slow, waiting):
+        assert operator.graph.result(future).answer.status == Status.OK
+    idle = stats(operator)
+    assert idle["queue"]["length"] == idle["queue"]["pending"] == 0
+    assert idle["answers"] == busy["answers"] + 2
+    assert idle["latency"]["answer"]["p99_s"] > 0.9 > idle["latency"]["answer"]["median_s"]
+    assert set(idle["latency"]) == {"wait", "convert", "answer", "total"}
+    del reports[:]
+    wait_for(lambda: reports, "a report")
+    values = {
+        status.name: {item.key: item.value for item in status.values}
+        for status in reports[-1].status
+    }
+    answers, service = values["spatial_query: answers"], values["spatial_query: service"]
+    assert answers["ok"] == str(idle["answers"])
+    assert float(answers["latency_answer_p99_s"]) > 0.9
+    assert service["answerer"] == "scripted"
+    assert service["queue_length"] == "0"
+    assert int(service["memory_bytes"]) > 10 * 2**20
+
+
+def test_stats_of_a_node_that_is_not_configured(operator: Any) -> None:
+    assert operator.change(Transition.TRANSITION_DEACTIVATE)
+    assert operator.change(Transition.TRANSITION_CLEANUP)
+    unconfigured = stats(operator)
+    assert operator.change(Transition.TRANSITION_CONFIGURE)
+    assert operator.change(Transition.TRANSITION_ACTIVATE)
+    assert (unconfigured["state"], unconfigured["answerer"]) == ("unconfigured", {})
+    assert unconfigured["inputs"] == {}
