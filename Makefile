@@ -1,19 +1,37 @@
 # make demo: simulated warehouse -> ROS 2 -> /spatial_query -> answers beside the truth
 # make test: style, types and all tests
-# Both set everything up first; a second run installs nothing.
+# make nano: data, training, calibration and scores of the model that comes with the package
+# All set everything up first; a second run installs nothing.
 
 SHELL := /bin/bash
 PYTHON ?= python3
 DEMO_OPTIONS ?=
 ENVIRONMENT = source scripts/environment.sh
 
-.PHONY: demo test setup lint clean
+.PHONY: demo test nano setup lint clean
 
 demo: setup
 	@$(ENVIRONMENT) && exec install/smolrgpt_ros/lib/smolrgpt_ros/demo $(DEMO_OPTIONS)
 
 test: setup lint
 	@$(ENVIRONMENT) && pytest
+
+# Hours on a CPU. Each command goes on where it stopped; docs/training.md says what comes out.
+NANO = output/train/nano
+nano: setup
+	@$(ENVIRONMENT) && set -ex && \
+	smolrgpt simulate --scenes 2000 --seed 1 --out data/nano && \
+	smolrgpt train config/train/nano_geometry.yaml && \
+	smolrgpt train config/train/nano.yaml && \
+	smolrgpt calibrate $(NANO)/model --data data/nano --split val --limit 2400 && \
+	smolrgpt simulate --scenes 300 --seed 20261121 --views 1 --shares 0,0,1 --out data/nano_held_out && \
+	for answerer in model fused; do \
+	  smolrgpt evaluate --answerer $$answerer --checkpoint $(NANO)/model --data data/nano_held_out \
+	    --json $(NANO)/$$answerer.json || exit; \
+	done && \
+	rm -rf output/nano && \
+	smolrgpt export $(NANO) output/nano --name smolrgpt-nano \
+	  --evaluation $(NANO)/model.json --evaluation $(NANO)/fused.json
 
 setup:
 	@$(PYTHON) scripts/setup_environment.py

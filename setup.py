@@ -8,5 +8,5 @@ MESSAGE_DEFINITIONS = "smolrgpt_core.messages.msg"
 setup(
     packages=[*find_packages(include=["smolrgpt_core*"]), MESSAGE_DEFINITIONS],
     package_dir={MESSAGE_DEFINITIONS: "msg"},
-    package_data={MESSAGE_DEFINITIONS: ["*.msg"]},
+    package_data={MESSAGE_DEFINITIONS: ["*.msg"], "smolrgpt_core.checkpoints": ["nano/*"]},
 )

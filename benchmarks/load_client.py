@@ -16,11 +16,11 @@ import rclpy
 from builtin_interfaces.msg import Duration
 from rclpy.client import Client
 from rclpy.node import Node
-from rclpy.qos import QoSProfile
 from smolrgpt_ros.msg import SpatialAnswer
 from smolrgpt_ros.srv import SpatialQuery
 
 from smolrgpt_core.errors import Status
+from smolrgpt_ros.service_quality import SERVICE_QUALITY
 
 STAGES = ("wait", "convert", "answer", "total")
 LOST = "LOST"
@@ -59,7 +59,7 @@ def main() -> None:
     """Work through the jobs."""
     rclpy.init()
     node = rclpy.create_node("load_client")
-    client = node.create_client(SpatialQuery, "spatial_query", qos_profile=QoSProfile(depth=1000))
+    client = node.create_client(SpatialQuery, "spatial_query", qos_profile=SERVICE_QUALITY)
     for line in sys.stdin:
         job = json.loads(line)
         if not client.wait_for_service(PATIENCE_S):

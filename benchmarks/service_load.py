@@ -7,7 +7,8 @@ it is about, and with an answerer that computes alike alone and together the ans
 compared with that of the same question asked alone. Exits with 1 when a response is lost or belongs
 to another question, or a question is refused for another reason than BUSY or TIMEOUT.
 
-    python benchmarks/service_load.py --checkpoint FOLDER
+    python benchmarks/service_load.py
+    python benchmarks/service_load.py --answerer geometric -- -p encode:=every_frame
     python benchmarks/service_load.py --random-weights smolrgpt-nano --questions 80
 
 Needs the built package: `source scripts/environment.sh`.
@@ -58,6 +59,8 @@ KINDS = (
 )
 ONE_BY_ONE = "one by one"
 START_S = 120.0
+PATIENT_S = 30.0
+"""Timeout of questions that are asked alone; the clients have their own."""
 
 DISTINCT = 32
 """Questions that differ in text and regions; more are repeated."""
@@ -258,11 +261,13 @@ def checkpoint_of(options: argparse.Namespace) -> Iterator[str]:
 
 def node_arguments(options: argparse.Namespace, checkpoint: str) -> list[str]:
     """Parameters of the node."""
-    values = {"max_pending": options.max_pending, "max_batch": 1, "timeout": options.timeout}
-    if checkpoint:
-        values |= {"answerer": options.answerer, "checkpoint": checkpoint, "device": options.device}
+    values = {"max_pending": options.max_pending, "max_batch": 1, "timeout": PATIENT_S}
     if options.random_weights:
-        values |= {"answer_style": "short"}
+        values |= {"answerer": "model", "answer_style": "short"}
+    if options.answerer:
+        values |= {"answerer": options.answerer}
+    if checkpoint:
+        values |= {"checkpoint": checkpoint}
     pairs = [f"{name}:={value}" for name, value in values.items()]
     return ["--ros-args", *(part for pair in pairs for part in ("-p", pair)), *options.node]
 
@@ -274,10 +279,13 @@ def run(options: argparse.Namespace, checkpoint: str) -> tuple[dict[str, Load], 
     arguments = {"sim_camera_node": camera, NODE: node_arguments(options, checkpoint)}
     with ProcessGroup() as group:
         for name, own in arguments.items():
-            group.start(name, [sys.executable, str(ROOT / "scripts" / name), *own])
+            node = group.start(name, [sys.executable, str(ROOT / "scripts" / name), *own])
         probe = Probe(child_running(NODE))
         try:
             return measure(Bench(options, probe, clients))
+        except (SystemExit, TimeoutError):
+            print(node.output(), file=sys.stderr)
+            raise
         finally:
             probe.close()
             clients.close()
@@ -339,9 +347,8 @@ def read_options() -> argparse.Namespace:
     parser.add_argument("--max-pending", type=int, default=16, help="as the node's parameter")
     parser.add_argument("--timeout", type=float, default=30.0, help="of each question, seconds")
     parser.add_argument("--rate", type=float, default=30.0, help="frames per second")
-    parser.add_argument("--checkpoint", default="", help="folder or hub id; empty: geometry alone")
-    parser.add_argument("--answerer", default="model", help="that loads the checkpoint")
-    parser.add_argument("--device", default="auto", help="of the model")
+    parser.add_argument("--checkpoint", default="", help="folder or hub id; empty: the shipped one")
+    parser.add_argument("--answerer", default="", help="empty: the default of the node")
     parser.add_argument(
         "--random-weights", default="", help="preset of a model that talks nonsense"
     )

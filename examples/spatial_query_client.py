@@ -17,6 +17,8 @@ from rclpy.node import Node
 from smolrgpt_ros.msg import SpatialAnswer
 from smolrgpt_ros.srv import SpatialQuery
 
+from smolrgpt_ros.service_quality import SERVICE_QUALITY
+
 SERVICE = "spatial_query"
 
 DELIVERY_S = 1.0
@@ -33,7 +35,7 @@ class SpatialQueryClient(Node):
     def __init__(self, timeout_s: float = 5.0) -> None:
         super().__init__("spatial_query_client")
         self._timeout_s = timeout_s
-        self._client = self.create_client(SpatialQuery, SERVICE)
+        self._client = self.create_client(SpatialQuery, SERVICE, qos_profile=SERVICE_QUALITY)
         self._service = self.resolve_service_name(SERVICE)
 
     def ask(self, question: str = "", **fields: object) -> SpatialAnswer:

@@ -6,6 +6,7 @@ Compares answers with the truth by the project's rules; counts and medians are a
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
@@ -20,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from smolrgpt_core.answer import DISTANCE_TOLERANCE, Side, SpatialAnswer
+from smolrgpt_core.answer import DISTANCE_TOLERANCE, Agreement, Side, SpatialAnswer
 from smolrgpt_core.data.synthesis import QuestionWithTruth
 from smolrgpt_core.drawing import name_regions
 from smolrgpt_core.errors import Status
@@ -49,6 +50,9 @@ class ReportRow:
         latency: seconds by stage; `TOTAL` is the whole.
         status: outcome of the question.
         image: annotated picture, uint8 (H, W, 3) RGB, or None.
+        agreement: of model and geometry, where both were asked.
+        confidence: probability that the answer is right; NaN where it is not known.
+        note: what else was said with an answer, such as what the other one answers.
     """
 
     question: str
@@ -60,6 +64,9 @@ class ReportRow:
     latency: Mapping[str, float] = field(default_factory=dict)
     status: Status = Status.OK
     image: NDArray[np.uint8] | None = None
+    agreement: Agreement = Agreement.UNKNOWN
+    confidence: float = math.nan
+    note: str = ""
 
     @property
     def verdict(self) -> str:
@@ -121,6 +128,9 @@ def report_row(
         latency=answer.latency_s,
         status=answer.status,
         image=image,
+        agreement=answer.agreement,
+        confidence=answer.confidence,
+        note=answer.message if answer.ok else "",
     )
 
 
@@ -130,15 +140,19 @@ def print_report(rows: Sequence[ReportRow], console: Console) -> None:
     shown = stages if console.width >= WIDE_CONSOLE else [s for s in stages if s == TOTAL]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     table.add_column("", no_wrap=True)
-    table.add_column("Question", ratio=1)
+    table.add_column("Question", ratio=1, min_width=14)
     table.add_column("Answer")
+    judged = any(row.agreement is not Agreement.UNKNOWN for row in rows)
+    if judged:
+        table.add_column("Agree,\nsure", no_wrap=True)
     table.add_column("Truth")
     table.add_column("Error", justify="right")
     for stage in shown:
         table.add_column(f"{stage}\nms", justify="right", no_wrap=True)
     for row in rows:
         answer = row.answer_text if row.status is Status.OK else row.status.name
-        cells = [row.question, answer, row.truth_text, row.error_text]
+        judgement = [_judgement_text(row)] if judged else []
+        cells = [row.question, answer, *judgement, row.truth_text, row.error_text]
         times = [_milliseconds(row.latency.get(stage)) for stage in shown]
         table.add_row(_mark(row), *(Text(cell) for cell in [*cells, *times]))
     console.print(table)
@@ -212,6 +226,18 @@ def _error_text(category: Category, error: float, truth: float) -> str:
     return f"{round(error, 2) + 0.0:+.2f} m{share}"
 
 
+def _agreement_text(agreement: Agreement) -> str:
+    return {Agreement.AGREE: "yes", Agreement.DISAGREE: "no"}.get(agreement, "")
+
+
+def _judgement_text(row: ReportRow) -> str:
+    return f"{_agreement_text(row.agreement)} {_share_text(row.confidence)}".strip()
+
+
+def _share_text(share: float) -> str:
+    return "" if math.isnan(share) else f"{share:.0%}"
+
+
 def _mark(row: ReportRow) -> Text:
     marks = {"right": ("✓", "green"), "wrong": ("✗", "bold red"), "no answer": ("-", "yellow")}
     return Text(*marks[row.verdict])
@@ -264,7 +290,14 @@ def _picture(image: NDArray[np.uint8], description: str) -> str:
 
 
 def _card(row: ReportRow) -> str:
-    facts = {"Answer": row.answer_text, "Truth": row.truth_text, "Error": row.error_text}
+    facts = {
+        "Answer": row.answer_text,
+        "Truth": row.truth_text,
+        "Error": row.error_text,
+        "Model and geometry agree": _agreement_text(row.agreement),
+        "Confidence": _share_text(row.confidence),
+        "Note": row.note,
+    }
     times = [f"{stage} {_milliseconds(seconds)} ms" for stage, seconds in row.latency.items()]
     facts["Latency"] = " · ".join(times)
     lines = "".join(

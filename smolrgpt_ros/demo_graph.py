@@ -24,6 +24,7 @@ from smolrgpt_core.sim import SceneTruth
 from smolrgpt_ros.conversions import rgb_from_image, time_from_ns
 from smolrgpt_ros.msg import RegionArray, SpatialAnswer
 from smolrgpt_ros.msg import SceneTruth as SceneTruthMessage
+from smolrgpt_ros.service_quality import SERVICE_QUALITY
 from smolrgpt_ros.srv import SpatialQuery
 from smolrgpt_ros.truth_conversions import truth_from_message
 
@@ -71,7 +72,9 @@ class DemoNode(Node):
         self._regions: dict[int, RegionArray] = {}
         self._truths: dict[int, SceneTruthMessage] = {}
         self._picture: Image | None = None
-        self._client = self.create_client(SpatialQuery, "spatial_query")
+        self._client = self.create_client(
+            SpatialQuery, "spatial_query", qos_profile=SERVICE_QUALITY
+        )
         self.create_subscription(
             RegionArray, "regions", lambda m: _keep(self._regions, m), qos_profile_sensor_data
         )

@@ -140,6 +140,9 @@ def judge(
         latency=answer.latency_s,
         status=answer.status,
         image=picture,
+        agreement=answer.agreement,
+        confidence=answer.confidence,
+        note=answer.message if answer.ok else "",
     )
 
 

@@ -41,8 +41,8 @@ class QueryParameters:
     )
     checkpoint: str = parameter(
         "",
-        "Folder or hub id of the checkpoint that `answerer: model` and `fused` load; the others "
-        "need none. Takes effect when the node is configured.",
+        "Folder or hub id of the checkpoint that `answerer: model` and `fused` load; empty: the "
+        "nano model that comes with the package. Takes effect when the node is configured.",
     )
     device: str = parameter(
         ModelSettings.device,
@@ -62,7 +62,7 @@ class QueryParameters:
     )
     prefer: str = parameter(
         FusionSettings.prefer,
-        "Whose answer `answerer: fused` gives when model and geometry disagree. Takes effect when "
+        "Whose answer `answerer: fused` gives where both have one. Takes effect when "
         "the node is configured.",
         choices=PREFER_CHOICES,
     )
@@ -112,6 +112,12 @@ class QueryParameters:
     timeout: float = parameter(
         5.0,
         "Time for a whole request, unless the request says otherwise; seconds of real time.",
+        limits=(0.001, 3600.0),
+    )
+    max_timeout: float = parameter(
+        60.0,
+        "Longest time that a request may ask for; one that asks for more would hold its place among "
+        "`max_pending` for so long, and is refused; seconds of real time.",
         limits=(0.001, 3600.0),
     )
     input_wait: float = parameter(

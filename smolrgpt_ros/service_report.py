@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 from smolrgpt_core.answerers.registry import WITH_CHECKPOINT
+from smolrgpt_core.checkpoints import NANO
 from smolrgpt_ros.inputs import InputStatistics
 from smolrgpt_ros.parameters import QueryParameters
 from smolrgpt_ros.service_statistics import StatisticsSnapshot
@@ -76,7 +77,7 @@ def described_answerer(parameters: QueryParameters) -> dict[str, str]:
 
     return {
         "answerer": parameters.answerer,
-        "checkpoint": parameters.checkpoint,
+        "checkpoint": parameters.checkpoint or str(NANO),
         "device": str(EngineConfig(device=parameters.device).torch_device()),
         "dtype": parameters.dtype,
     }

@@ -49,6 +49,7 @@ from smolrgpt_ros.parameter_declaration import declare, normalised
 from smolrgpt_ros.parameters import QueryParameters
 from smolrgpt_ros.query_session import QuerySession, SessionClosedError
 from smolrgpt_ros.request_group import Places, RequestGroup
+from smolrgpt_ros.service_quality import SERVICE_QUALITY
 from smolrgpt_ros.service_report import ServiceReport, described_answerer
 from smolrgpt_ros.service_statistics import TOTAL, ServiceStatistics
 from smolrgpt_ros.spinning import spin
@@ -114,7 +115,11 @@ class SpatialQueryNode(LifecycleNode):
         self._visuals = AnswerVisuals(self)
         self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(
-            SpatialQuery, "spatial_query", self._on_request, callback_group=self._requests
+            SpatialQuery,
+            "spatial_query",
+            self._on_request,
+            qos_profile=SERVICE_QUALITY,
+            callback_group=self._requests,
         )
         self._create_reports_and_start()
 
@@ -143,7 +148,7 @@ class SpatialQueryNode(LifecycleNode):
         values = self.parameters
         # Otherwise a checkpoint may stand ready for a later change to `answerer: model`.
         checkpoint = values.checkpoint if values.answerer in WITH_CHECKPOINT else ""
-        name = f"{values.answerer} from {checkpoint}" if checkpoint else values.answerer
+        name = f"{values.answerer} with {checkpoint}" if checkpoint else values.answerer
         self.get_logger().info(f"loading {name} ...")
         started = time.monotonic()
         self._answerer = make_answerer(
@@ -401,6 +406,12 @@ def _frame_request(request: SpatialQuery.Request, defaults: QueryParameters) -> 
             Status.BAD_QUESTION,
             f"max_age and timeout must not be negative, got {max_age_ns / 1e9} s and "
             f"{timeout_ns / 1e9} s; zero means the default of the node",
+        )
+    if timeout_ns > defaults.max_timeout * 1e9:
+        raise SpatialError(
+            Status.BAD_QUESTION,
+            f"timeout must be {defaults.max_timeout:g} s at most (max_timeout), got "
+            f"{timeout_ns / 1e9:g} s; ask for less, or raise the parameter",
         )
     return FrameRequest(
         stamp_ns=time_to_ns(request.stamp),

@@ -35,8 +35,10 @@ class Evidence(Enum):
 
     MODEL = "model"
     """The model, geometry was not asked."""
-    AGREEMENT = "agreement"
+    MODEL_WITH_GEOMETRY = "model_with_geometry"
     """The model, and geometry says the same."""
+    GEOMETRY_WITH_MODEL = "geometry_with_model"
+    """Geometry, and the model says the same; distances differ within the tolerances."""
     MODEL_AGAINST_GEOMETRY = "model_against_geometry"
     GEOMETRY_AGAINST_MODEL = "geometry_against_model"
     MODEL_ONLY = "model_only"

@@ -138,19 +138,19 @@ def fuse(model: Outcome, geometry: Outcome, settings: FusionSettings) -> FusedAn
         message = f"from the model alone, geometry has no answer: {geometry.message}"
         return FusedAnswer(replace(model, message=message), Evidence.MODEL_ONLY)
     model = replace(model, geometric_value=geometry.value)
+    is_model = settings.prefer == MODEL
+    chosen = replace(model if is_model else geometry, latency_s=model.latency_s)
     if _agree(model, geometry, settings):
-        agreed = replace(model, agreement=Agreement.AGREE, counted_ids=geometry.counted_ids)
-        return FusedAnswer(agreed, Evidence.AGREEMENT)
-    if settings.prefer == MODEL:
-        chosen, evidence = model, Evidence.MODEL_AGAINST_GEOMETRY
+        agreed = replace(chosen, agreement=Agreement.AGREE, counted_ids=geometry.counted_ids)
+        evidence = Evidence.MODEL_WITH_GEOMETRY if is_model else Evidence.GEOMETRY_WITH_MODEL
+        return FusedAnswer(agreed, evidence)
+    if is_model:
+        evidence = Evidence.MODEL_AGAINST_GEOMETRY
         message = f"geometry says otherwise: {geometry.text}"
     else:
-        chosen, evidence = geometry, Evidence.GEOMETRY_AGAINST_MODEL
+        evidence = Evidence.GEOMETRY_AGAINST_MODEL
         message = f"the model says otherwise: {model.text}"
-    chosen = replace(
-        chosen, agreement=Agreement.DISAGREE, message=message, latency_s=model.latency_s
-    )
-    return FusedAnswer(chosen, evidence)
+    return FusedAnswer(replace(chosen, agreement=Agreement.DISAGREE, message=message), evidence)
 
 
 def _without_model(model: SpatialError, geometry: Outcome) -> FusedAnswer | SpatialError:

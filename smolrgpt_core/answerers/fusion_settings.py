@@ -56,7 +56,7 @@ class FusionSettings:
     """What steers `FusedAnswerer` beside its two answerers.
 
     Attributes:
-        prefer: whose answer is returned when the two disagree: "model" or "geometry".
+        prefer: whose answer is returned where both have one: "model" or "geometry".
         abstain_below: an answer with less confidence is refused as CANNOT_TELL, and so is one
             whose confidence is not known; 0 = never.
         tolerances: what counts as agreement.

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 from transformers.utils import cached_file
+from transformers.utils import logging as transformers_logging
 
 from smolrgpt_core.answer import SpatialAnswer, answer_sentence, read_answer
 from smolrgpt_core.answerers.calibration import (
@@ -83,8 +85,10 @@ class ModelAnswerer:
         """
         settings = settings or ModelSettings()
         config = EngineConfig(device=settings.device, dtype=settings.dtype)
+        with _without_progress_bars():
+            engine = InferenceEngine.from_pretrained(checkpoint, config)
         return cls(
-            InferenceEngine.from_pretrained(checkpoint, config),
+            engine,
             settings.answer_style,
             calibration=None if settings.raw_confidence else load_calibration(checkpoint),
             raw_confidence=settings.raw_confidence,
@@ -216,6 +220,18 @@ def fitting_calibration(calibration: Calibration | None, style: str) -> Calibrat
         calibration.answer_style, style, style,
     )  # fmt: skip
     return None
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Without the bars of transformers, which would stand among answers and logs."""
+    were_shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if were_shown:
+            transformers_logging.enable_progress_bar()
 
 
 def _chosen_region(index: int | None, question: SpatialQuestion, said: str) -> int | None:

@@ -11,6 +11,7 @@ from smolrgpt_core.answerers.fusion_settings import FusionSettings
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.answerers.kept_geometry import KeptGeometry
 from smolrgpt_core.answerers.model_settings import ModelSettings
+from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.errors import SpatialError
 
 # Imported in the functions: geometry alone must not need PyTorch, which also takes seconds.
@@ -46,7 +47,7 @@ argument."""
 READS_TEXT = frozenset({"model", "fused"})
 """Those that understand a text themselves; the others need a question with roles."""
 
-DEFAULT_ANSWERER = "geometric"
+DEFAULT_ANSWERER = "fused"
 
 
 def make_answerer(
@@ -59,22 +60,23 @@ def make_answerer(
 
     Args:
         name: a key of `ANSWERERS`; empty: "model" where there is a checkpoint, else the default.
-        checkpoint: folder or hub id of a checkpoint; empty for an answerer without one.
+        checkpoint: folder or hub id of a checkpoint; empty: the nano model of this package, where
+            the answerer has a model.
         settings: how a model computes and answers; the others have none.
         fusion: how "fused" decides between model and geometry; the others have none.
 
     Raises:
-        ValueError: for an unknown name, listing the known ones; for an answerer without the
-            checkpoint that it needs, or with one that it does not need or cannot load; for a
-            device that is not there; for a checkpoint without the calibration that `fusion` needs.
+        ValueError: for an unknown name, listing the known ones; for a checkpoint that the answerer
+            does not need or cannot load; for a device that is not there; for a checkpoint without
+            the calibration that `fusion` needs.
     """
     name = name or ("model" if checkpoint else DEFAULT_ANSWERER)
     if name not in ANSWERERS:
         raise ValueError(f"answerer must be one of {sorted(ANSWERERS)}, got {name!r}")
     if name in WITH_CHECKPOINT:
-        if not checkpoint:
-            raise ValueError(f"answerer {name!r} needs a checkpoint: a folder or hub id")
-        return _load(name, checkpoint, settings or ModelSettings(), fusion or FusionSettings())
+        return _load(
+            name, checkpoint or str(NANO), settings or ModelSettings(), fusion or FusionSettings()
+        )
     if checkpoint:
         raise ValueError(
             f"answerer {name!r} takes no checkpoint, got {checkpoint!r}; leave it out, or "
@@ -89,7 +91,7 @@ def _load(name: str, checkpoint: str, settings: ModelSettings, fusion: FusionSet
     except ImportError as error:
         raise ValueError(
             f"answerer {name!r} needs PyTorch and transformers ({error}); install them with: "
-            'pip install "smolrgpt[model]"'
+            "pip install \"smolrgpt[model]\"; the answerer 'geometric' needs neither"
         ) from error
     except SpatialError as error:
         raise ValueError(

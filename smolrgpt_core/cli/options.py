@@ -62,8 +62,8 @@ AnswererName = Annotated[str, typer.Option(help=f"{', '.join(ANSWERERS)}.")]
 Checkpoint = Annotated[
     str,
     typer.Option(
-        help="Folder or hub id of a SmolRGPT checkpoint; with it --answerer is model by default, "
-        f"without it {DEFAULT_ANSWERER}.",
+        help="Folder or hub id of a SmolRGPT checkpoint in place of the nano model that comes with "
+        f"the package; with it --answerer is model by default, without it {DEFAULT_ANSWERER}.",
         metavar="DIR_OR_HUB_ID",
     ),
 ]
@@ -73,7 +73,7 @@ AnswerStyle = Annotated[
 Prefer = Annotated[
     str,
     typer.Option(
-        help="Whose answer --answerer fused gives when model and geometry disagree: "
+        help="Whose answer --answerer fused gives where both have one: "
         f"{', '.join(PREFER_CHOICES)}."
     ),
 ]

@@ -94,7 +94,11 @@ def _ways(
     assert said is not None
     assert measured is not None
     if tolerances.agree(model[0].category, said, measured):
-        return [(Evidence.MODEL, model), (Evidence.AGREEMENT, model)]
+        return [
+            (Evidence.MODEL, model),
+            (Evidence.MODEL_WITH_GEOMETRY, model),
+            (Evidence.GEOMETRY_WITH_MODEL, geometry),
+        ]
     return [
         (Evidence.MODEL, model),
         (Evidence.MODEL_AGAINST_GEOMETRY, model),

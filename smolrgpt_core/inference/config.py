@@ -44,6 +44,8 @@ class EngineConfig:
         dtype: of weights and computation: "float32", "bfloat16" or "float16".
         cache_bytes: memory for encoded frames, pictures and masks included; the frames asked
             longest ago go first. The frame in use stays, even where it alone needs more.
+        cache_frames: number of frames that are kept at most. A camera brings new ones all the time,
+            and few are asked about again.
         max_batch: questions that are computed together; more of them take turns.
         pack_weights: on a CPU that gains from it, rewrite the linear layers of the engine's model
             in place in an order that is read faster. The model can then generate, but be neither
@@ -58,6 +60,7 @@ class EngineConfig:
     device: str = ModelSettings.device
     dtype: str = ModelSettings.dtype
     cache_bytes: int = 512 * 2**20
+    cache_frames: int = 8
     max_batch: int = 16
     pack_weights: bool = True
     short: AnswerStyle = field(
@@ -70,8 +73,9 @@ class EngineConfig:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {self.dtype!r}")
         if self.cache_bytes < 0:
             raise ValueError(f"cache_bytes must not be negative, got {self.cache_bytes}")
-        if self.max_batch < 1:
-            raise ValueError(f"max_batch must be at least 1, got {self.max_batch}")
+        for name in ("cache_frames", "max_batch"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         self.torch_device()
 
     def torch_device(self) -> torch.device:

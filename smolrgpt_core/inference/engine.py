@@ -122,7 +122,7 @@ class InferenceEngine:
             pack_linears(self.model)
         self._is_metric = model.config.depth_branch == "metric"
         self._head = self._tokens_of_head()
-        self._cache = FrameCache(self.config.cache_bytes)
+        self._cache = FrameCache(self.config.cache_bytes, self.config.cache_frames)
         self._frame: RGBDFrame | None = None
         self._lock = Lock()
 

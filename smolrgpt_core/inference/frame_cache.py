@@ -51,10 +51,12 @@ class FrameCache:
 
     Args:
         max_bytes: memory for all of them; the newest is kept in any case.
+        max_frames: number of them, at least 1.
     """
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, max_frames: int) -> None:
         self._max_bytes = max_bytes
+        self._max_frames = max_frames
         self._kept: OrderedDict[int, EncodedFrame] = OrderedDict()
 
     def __len__(self) -> int:
@@ -82,8 +84,11 @@ class FrameCache:
 
     def trim(self) -> None:
         """Drop frames until the rest fits, after one was added or has grown."""
-        while len(self._kept) > 1 and self.nbytes > self._max_bytes:
+        while len(self._kept) > 1 and self._is_too_much():
             self._kept.popitem(last=False)
+
+    def _is_too_much(self) -> bool:
+        return len(self._kept) > self._max_frames or self.nbytes > self._max_bytes
 
     def clear(self) -> None:
         """Drop all frames."""

@@ -139,10 +139,15 @@ def _duration(seconds: float | None) -> str:
 def _score_lines(evaluations: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield f"| answers from | data | questions | {' | '.join(SCORES)} | refused |"
     yield "| --- | --- | --- |" + " --- |" * (len(SCORES) + 1)
-    for evaluation in evaluations:
-        for name, contestant in evaluation["answerers"].items():
-            scores = contestant["scores"]
-            values = [f"{scores[key]:.2f}" if key in scores else "" for key in SCORES.values()]
-            refused = sum(contestant["refusals"].values())
-            cells = [name, evaluation["data"], str(evaluation["questions"]), *values]
-            yield f"| {' | '.join(cells)} | {refused} |"
+    lines = (line for evaluation in evaluations for line in _evaluation_lines(evaluation))
+    # Baselines come with every evaluation.
+    yield from dict.fromkeys(lines)
+
+
+def _evaluation_lines(evaluation: Mapping[str, Any]) -> Iterator[str]:
+    for name, contestant in evaluation["answerers"].items():
+        scores = contestant["scores"]
+        values = [f"{scores[key]:.2f}" if key in scores else "" for key in SCORES.values()]
+        refused = sum(contestant["refusals"].values())
+        cells = [name, evaluation["data"], str(evaluation["questions"]), *values]
+        yield f"| {' | '.join(cells)} | {refused} |"

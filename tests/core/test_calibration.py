@@ -100,7 +100,7 @@ def test_expected_calibration_error() -> None:
 
 @pytest.fixture
 def calibration() -> Calibration:
-    curves = {Evidence.AGREEMENT.value: {"distance": CURVE}}
+    curves = {Evidence.MODEL_WITH_GEOMETRY.value: {"distance": CURVE}}
     return Calibration("short", curves, AgreementTolerances(0.2, 0.1), "hall/val", 50)
 
 
@@ -109,8 +109,10 @@ def test_file_gives_back_what_was_written(calibration: Calibration, tmp_path: Pa
     write_calibration(path, calibration)
     assert read_calibration(path) == calibration
     assert [item.name for item in path.parent.iterdir()] == ["calibration.json"]
-    assert calibration.confidence(Evidence.AGREEMENT, Category.DISTANCE, 0.9) == CURVE(0.9)
-    assert math.isnan(calibration.confidence(Evidence.AGREEMENT, Category.COUNT, 0.9))
+    assert calibration.confidence(Evidence.MODEL_WITH_GEOMETRY, Category.DISTANCE, 0.9) == CURVE(
+        0.9
+    )
+    assert math.isnan(calibration.confidence(Evidence.MODEL_WITH_GEOMETRY, Category.COUNT, 0.9))
     assert math.isnan(calibration.confidence(Evidence.MODEL, Category.DISTANCE, 0.9))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from smolrgpt_core.answer import Side, SpatialAnswer
+from smolrgpt_core.answer import Agreement, Side, SpatialAnswer
 from smolrgpt_core.data.synthesis import QuestionWithTruth
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.question import Category, SpatialQuestion
@@ -233,3 +234,14 @@ def test_pictures_are_inside_the_page(tmp_path: Path) -> None:
         image = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
         assert prefix
         assert image[..., ::-1].reshape(-1, 3).mean(axis=0) == pytest.approx(colour, abs=4)
+
+
+def test_what_model_and_geometry_say_of_each_other_is_shown() -> None:
+    rows = [
+        replace(ROWS[0], agreement=Agreement.AGREE, confidence=0.984),
+        replace(ROWS[0], agreement=Agreement.DISAGREE, note="the model says otherwise: 2 m"),
+    ]
+    text = printed(rows, 140)
+    assert re.search(r"3.42 m +yes 98%", text)
+    assert re.search(r"3.42 m +no ", text)
+    assert "sure" not in printed([ROWS[0]], 140)

@@ -160,13 +160,16 @@ def end_all(processes: list[NodeProcess]) -> None:
 def start_node(start_command: Callable[..., NodeProcess]) -> Callable[..., NodeProcess]:
     """Start an executable of scripts/ (or any Python file) as a process; ended after the module.
 
-    Call: start_node("spatial_query_node", "-p", "max_age:=2.0", environment={...}).
+    Call: start_node("spatial_query_node", "-p", "max_age:=2.0", environment={...}). The query node
+    answers from geometry unless told otherwise: PyTorch takes seconds to load.
     """
 
     def start(
         executable: str | Path, *ros_arguments: str, environment: dict[str, str] | None = None
     ) -> NodeProcess:
         path = executable if isinstance(executable, Path) else ROOT / "scripts" / executable
+        if executable == "spatial_query_node" and "answerer:=" not in " ".join(ros_arguments):
+            ros_arguments = ("-p", "answerer:=geometric", *ros_arguments)
         arguments = ["--ros-args", *ros_arguments] if ros_arguments else []
         return start_command(sys.executable, path, *arguments, environment=environment)
 

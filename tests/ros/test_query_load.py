@@ -17,11 +17,13 @@ from builtin_interfaces.msg import Duration
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.msg import Transition
 from smolrgpt_ros.msg import SpatialAnswer
+from smolrgpt_ros.srv import SpatialQuery
 from std_srvs.srv import Trigger
 
 from smolrgpt_core.errors import Status
 from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.question import Category
+from smolrgpt_ros.service_quality import SERVICE_QUALITY
 
 SCRIPTED = Path(__file__).parent / "node_with_scripted_answerer.py"
 
@@ -152,6 +154,20 @@ def test_full_queue_refuses_at_once(operator: Any) -> None:
     assert all("8 questions are waiting" in answer.message for answer in busy)
 
 
+def test_no_request_of_a_burst_is_lost(operator: Any, wait_for: Any) -> None:
+    client = operator.graph.node.create_client(
+        SpatialQuery, "/spatial_query", qos_profile=SERVICE_QUALITY
+    )
+    assert client.wait_for_service(10.0)
+    questions = [f"How far is pallet 1 from pallet 2 ({number})?" for number in range(300)]
+    futures = [client.call_async(SpatialQuery.Request(question=text)) for text in questions]
+    wait_for(lambda: all(future.done() for future in futures), "all responses")
+    answers = [future.result().answer for future in futures]
+    operator.graph.node.destroy_client(client)
+    assert [answer.question for answer in answers] == questions
+    assert set(statuses(answers)) <= {Status.OK, Status.BUSY, Status.BAD_QUESTION}
+
+
 def test_every_frame_is_prepared_while_nobody_asks(operator: Any, node: Any, wait_for: Any) -> None:
     assert "prepared" not in node.output
     threading.Event().wait(0.2)  # for a frame that nobody has asked about
@@ -219,3 +235,14 @@ def test_stats_of_a_node_that_is_not_configured(operator: Any) -> None:
     assert operator.change(Transition.TRANSITION_ACTIVATE)
     assert (unconfigured["state"], unconfigured["answerer"]) == ("unconfigured", {})
     assert unconfigured["inputs"] == {}
+
+
+def test_cleanup_waits_for_the_answerer(operator: Any) -> None:
+    slow = operator.ask_async(**SLOW)
+    threading.Event().wait(0.3)
+    assert operator.change(Transition.TRANSITION_DEACTIVATE)
+    assert not slow.done()
+    assert operator.change(Transition.TRANSITION_CLEANUP)
+    assert operator.graph.result(slow, timeout=0.3).answer.status == Status.OK
+    assert operator.change(Transition.TRANSITION_CONFIGURE)
+    assert operator.change(Transition.TRANSITION_ACTIVATE)

@@ -176,7 +176,10 @@ def test_replay_answers_as_the_node_does(
         )
     file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
     out = tmp_path / "answers.jsonl"
-    command = ["replay", str(drive), "--questions", str(file), "--out", str(out)]
+    command = [
+        "replay", str(drive), "--questions", str(file), "--out", str(out),
+        "--answerer", "geometric",
+    ]  # fmt: skip
     subprocess.run([sys.executable, "-m", "smolrgpt_core.cli", *command], check=True, timeout=60)
     found = [json.loads(line) for line in out.read_text().splitlines()]
     assert [item.pop("line") for item in found] == list(range(1, len(lines) + 1))

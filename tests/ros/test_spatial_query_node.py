@@ -203,6 +203,7 @@ def test_question_that_cannot_be_read(operator: Any) -> None:
     refused(operator.ask("Colourless green ideas sleep furiously"), Status.BAD_QUESTION)
     refused(operator.ask(category=9, region_ids=[1]), Status.BAD_QUESTION, "MCQ", "got 9")
     refused(operator.ask_distance(timeout=Duration(sec=-1)), Status.BAD_QUESTION, "negative")
+    refused(operator.ask_distance(timeout=Duration(sec=61)), Status.BAD_QUESTION, "max_timeout")
 
 
 def test_answerer_that_fails(operator: Any, node: Any, wait_for: Any) -> None:

@@ -84,7 +84,9 @@ def test_shutdown_during_an_answer(
 def test_waits_to_be_activated_without_autostart(
     start_query_node: Any, graph: Any, camera: Any, make_operator: Any, wait_for: Any
 ) -> None:
-    process = start_query_node("--params-file", str(CONFIG), "-p", "autostart:=false")
+    process = start_query_node(
+        "--params-file", str(CONFIG), "-p", "autostart:=false", "-p", "answerer:=geometric"
+    )
     operator = make_operator(graph)
     answer = operator.ask_distance()
     assert Status(answer.status) is Status.NOT_ACTIVE

@@ -104,7 +104,7 @@ def test_confidences_are_fitted_on_one_split_and_judged_on_another(
     in_parts = [
         sum(curve.samples for curve in found.curves.get(evidence.value, {}).values())
         for evidence in (
-            Evidence.AGREEMENT, Evidence.MODEL_AGAINST_GEOMETRY, Evidence.MODEL_ONLY,
+            Evidence.MODEL_WITH_GEOMETRY, Evidence.MODEL_AGAINST_GEOMETRY, Evidence.MODEL_ONLY,
         )
     ]  # fmt: skip
     assert sum(in_parts) == sum(curve.samples for curve in alone.values())

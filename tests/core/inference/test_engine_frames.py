@@ -55,6 +55,18 @@ def test_a_region_is_refined_once(make_engine, frames, pooled):
     assert pooled == [2, 2, 1, 1]
 
 
+def test_no_more_frames_are_kept_than_wanted(make_engine, frames, encoded):
+    engine = make_engine(cache_frames=2)
+    for frame in (frames[0], frames[1], frames[2]):
+        engine.ask([QUESTION], frame=frame)
+    assert engine.cached_frames == 2
+    encoded.clear()
+    engine.ask([QUESTION], frame=frames[2])
+    assert not encoded
+    engine.ask([QUESTION], frame=frames[0])
+    assert encoded
+
+
 def test_the_memory_bound_holds_and_the_oldest_use_goes(make_engine, frames, encoded):
     engine = make_engine()
     sizes = []

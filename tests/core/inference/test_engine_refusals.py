@@ -152,6 +152,7 @@ def test_a_deadline_must_be_ahead(make_engine, frames, deadline):
         ({"device": "abacus"}, "device"),
         ({"device": "xla"}, "device"),
         ({"cache_bytes": -1}, "cache_bytes"),
+        ({"cache_frames": 0}, "cache_frames"),
         ({"max_batch": 0}, "max_batch"),
     ],
 )

@@ -29,7 +29,7 @@ UNSURE = ConfidenceCurve(0.0, -1.0, 100, 27)
 def calibration(**changes):
     curves = {
         Evidence.MODEL.value: {"distance": UNSURE},
-        Evidence.AGREEMENT.value: {"distance": SURE},
+        Evidence.MODEL_WITH_GEOMETRY.value: {"distance": SURE},
         Evidence.MODEL_AGAINST_GEOMETRY.value: {"distance": UNSURE},
     }
     return Calibration(**{"answer_style": "sentence", "curves": curves, **changes})
@@ -57,9 +57,12 @@ def ask(frames, lessons):
     return ask
 
 
-def test_the_value_is_the_models_and_geometrys_stands_beside_it(taught, ask):
-    answer = ask(fused(taught), AGREED)
-    assert answer.value == 3.8
+@pytest.mark.parametrize(("prefer", "value"), [("model", 3.8), ("geometry", 3.794)])
+def test_where_both_agree_one_value_is_given_and_geometrys_stands_beside_it(
+    taught, ask, prefer, value
+):
+    answer = ask(fused(taught, prefer=prefer), AGREED)
+    assert answer.value == pytest.approx(value, abs=0.002)
     assert answer.geometric_value == pytest.approx(3.79, abs=0.01)
     assert answer.agreement is Agreement.AGREE
     assert answer.message == ""
