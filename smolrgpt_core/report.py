@@ -144,7 +144,7 @@ def print_report(rows: Sequence[ReportRow], console: Console) -> None:
     table.add_column("Answer")
     judged = any(row.agreement is not Agreement.UNKNOWN for row in rows)
     if judged:
-        table.add_column("Agree,\nsure", no_wrap=True)
+        table.add_column("Agree,\nsure")
     table.add_column("Truth")
     table.add_column("Error", justify="right")
     for stage in shown:

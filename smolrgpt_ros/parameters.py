@@ -116,8 +116,8 @@ class QueryParameters:
     )
     max_timeout: float = parameter(
         60.0,
-        "Longest time that a request may ask for; one that asks for more would hold its place among "
-        "`max_pending` for so long, and is refused; seconds of real time.",
+        "Longest time that a request may ask for; one that asks for more, and would hold one of "
+        "`max_pending` places for so long, is refused; seconds of real time.",
         limits=(0.001, 3600.0),
     )
     input_wait: float = parameter(
