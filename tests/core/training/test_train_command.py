@@ -38,8 +38,17 @@ def test_the_program_starts_without_torch():
 def test_two_processes_of_a_launcher_train_one_model(file, tmp_path, workers):
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
-        [sys.executable, "-m", *launcher, "-m", "smolrgpt_core.cli", "train", file, *ONE_STEP,
-         f"data.workers={workers}"],
+        [
+            sys.executable,
+            "-m",
+            *launcher,
+            "-m",
+            "smolrgpt_core.cli",
+            "train",
+            file,
+            *ONE_STEP,
+            f"data.workers={workers}",
+        ],
         capture_output=True,
         text=True,
         timeout=DEADLINE_S,
