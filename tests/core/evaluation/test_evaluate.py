@@ -53,7 +53,7 @@ def copied(data_set: Path, tmp_path: Path) -> Path:
 
 def test_command_scores_geometry_beside_the_baselines(data_set: Path, tmp_path: Path) -> None:
     out, json_file = tmp_path / "new" / "report", tmp_path / "scores.json"
-    result = run("--data", data_set, "--out", out, "--json", json_file)
+    result = run("--answerer", "geometric", "--data", data_set, "--out", out, "--json", json_file)
     assert result.exit_code == 0, result.output
     figures = json.loads(json_file.read_text())
     assert list(figures["answerers"]) == [
