@@ -140,7 +140,7 @@ def print_report(rows: Sequence[ReportRow], console: Console) -> None:
     shown = stages if console.width >= WIDE_CONSOLE else [s for s in stages if s == TOTAL]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     table.add_column("", no_wrap=True)
-    table.add_column("Question", ratio=1, min_width=14)
+    table.add_column("Question", ratio=1, min_width=12)
     table.add_column("Answer")
     judged = any(row.agreement is not Agreement.UNKNOWN for row in rows)
     if judged:
