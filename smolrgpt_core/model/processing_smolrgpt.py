@@ -24,7 +24,7 @@ from smolrgpt_core.geometry.back_projection import back_project
 from smolrgpt_core.kernels.masks import MasksOfImage
 from smolrgpt_core.model.configuration_smolrgpt import SmolRGPTConfig
 from smolrgpt_core.model.modeling_smolrgpt import IGNORED_LABEL
-from smolrgpt_core.model.region_samples import region_samples
+from smolrgpt_core.model.region_samples import AROUND, region_samples
 from smolrgpt_core.model.region_weights import region_weights
 from smolrgpt_core.model.resampling import resize_bilinear, resize_nearest
 from smolrgpt_core.question import MASK
@@ -252,7 +252,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         """
         masks = _as_masks(masks)
         if not len(masks):
-            return torch.zeros(0, self.config.samples_per_region, 3)
+            return torch.zeros(0, self.config.samples_per_region + AROUND, 3)
         metres, camera = self._metric_view(depth, intrinsics)
         return region_samples(masks, metres, camera, self.config.samples_per_region)
 

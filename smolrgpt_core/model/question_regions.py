@@ -105,9 +105,8 @@ def _regions(
         measured = RegionGeometry.measure(torch.cat([item.to(device) for item in region_samples]))
         first, second = region[:, :, None], region[:, None]
         pairs = measured.pair_codes(first, second)
-        distances = measured.distances(first, second)
         codes = measured.region_codes()[region]
-    return QuestionRegions(codes, pairs, distances, places, exists)
+    return QuestionRegions(codes, pairs, measured.centres[region], places, exists)
 
 
 def _order_within(groups: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,8 @@ Nothing here is learned. Points that lie far from the middle of their region (fl
 background at an edge of the mask) are left out first. Point codes follow HiSpatial
 (arXiv 2603.25411): sine and cosine of each coordinate and whether there is a reading, 193 channels.
 
-R regions, K samples of each, optical frame (x right, y down, z forward), metres.
+R regions, K samples of each under its mask, A of its surroundings; optical frame (x right, y down,
+z forward), metres.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from dataclasses import dataclass
 
 import torch
 
+from smolrgpt_core.model.region_samples import AROUND
 from smolrgpt_core.model.sinusoids import sinusoidal_code
 
 AXIS_CHANNELS = 64
@@ -24,7 +26,9 @@ SHORTEST_M, LONGEST_M = 0.25, 64.0
 
 _OFFSET_CHANNELS = 32
 _DISTANCE_CHANNELS = 32
-REGION_CHANNELS = POINT_CHANNELS + _DISTANCE_CHANNELS + 35
+_AROUND_STEPS_M = (0.3, 2.0)
+"""Depths before and behind a region are told apart up to about this."""
+REGION_CHANNELS = POINT_CHANNELS + _DISTANCE_CHANNELS + 35 + (len(_AROUND_STEPS_M) + 1) * AROUND
 PAIR_CHANNELS = _DISTANCE_CHANNELS + 3 * _OFFSET_CHANNELS + 20
 
 _FAR_RATIO = 4.0
@@ -47,6 +51,8 @@ class RegionGeometry:
         axes: (R, 3, 3), columns: directions of least to greatest spread.
         spread: (R, 3), standard deviation along each of `axes`.
         valid: (R,), share of the samples with a reading.
+        around: (R, A), depths of the surroundings, metres behind the region's centre; NaN = no
+            reading.
     """
 
     rays: torch.Tensor
@@ -56,12 +62,13 @@ class RegionGeometry:
     axes: torch.Tensor
     spread: torch.Tensor
     valid: torch.Tensor
+    around: torch.Tensor
 
     @classmethod
     @torch.no_grad()
     def measure(cls, samples: torch.Tensor) -> RegionGeometry:
-        """From samples (R, K, 3) as `region_samples` gives them; computed in float32."""
-        samples = samples.float()
+        """From samples (R, K + A, 3) as `region_samples` gives them; computed in float32."""
+        samples, around = samples.float().split([samples.shape[1] - AROUND, AROUND], dim=1)
         rays, depth = samples[..., :2], samples[..., 2]
         has_reading = depth.isfinite() & (depth > 0)
         depth = torch.where(has_reading, depth, torch.zeros_like(depth))
@@ -77,7 +84,7 @@ class RegionGeometry:
         variances, axes = torch.linalg.eigh(covariance + jitter)
         return cls(
             rays, points, counts, centres, axes, variances.clamp_min(0).sqrt(),
-            has_reading.float().mean(dim=-1),
+            has_reading.float().mean(dim=-1), around[..., 2] - centres[:, None, 2],
         )  # fmt: skip
 
     @torch.no_grad()
@@ -103,13 +110,10 @@ class RegionGeometry:
             self.rays.amin(dim=1),
             self.valid[:, None],
             self.counts.float().mean(dim=-1)[:, None],
+            *((self.around / step).tanh().nan_to_num(0.0) for step in _AROUND_STEPS_M),
+            self.around.isfinite().float(),
         ]
         return torch.cat(parts, dim=-1)
-
-    @torch.no_grad()
-    def distances(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-        """(...), metres between the centres of regions; places as for `pair_codes`."""
-        return (self.centres[first] - self.centres[second]).norm(dim=-1)
 
     @torch.no_grad()
     def pair_codes(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:

@@ -1,8 +1,8 @@
 """What the metric branch reads off its regions: choice, distance, number and side.
 
-Each region says for itself whether it is the choice, whether it counts and on which side it is;
-each pair of regions, whether its distance is the one asked for, and how far that is from the
-distance between what the camera sees of the two. The language model is told these readings beside
+Each region says for itself whether it is the choice, whether it counts, on which side it is, and
+how far the centre of its object lies from the middle of what the camera sees of it; each pair of
+regions, whether its distance is the one asked for. The language model is told these readings beside
 the states of the regions, and decides what they mean for the question. In training they also have a
 loss of their own: the one token of an answer says little about where it should have come from.
 
@@ -26,19 +26,20 @@ NO_ANSWER = 0
 
 _LOWEST = -1e9
 _SHORTEST_M = 0.1
-_LONGEST_FACTOR = 2.0
-"""The distance between centres of objects is within this power of e of that of their surfaces."""
+_OFFSET_STEP_M = 0.3
+"""From the middle of what is seen to the centre of an object, for an output of 1."""
 _DISTANCE_SCALE = 0.1
 """Error of a distance, as a share of it, that a pair of regions explains well."""
 _LEAST_CHANCE = 1e-3
 """Of a distance that no pair explains, such as one of a badly seen object."""
+_LEAST_OFFSET_M = 1e-6
 _COUNT_BEND = 0.3
 """Objects from which on the loss of a number grows linearly."""
 
 _PAIR_WIDTH = 32
 _ORDER_CHANNELS = 32
-_PLACES = (10.0, 1.0, 0.1)
-"""Of the digits of a distance that are told: tens, ones, tenths."""
+_PLACES = (1000, 100, 10, 1)
+"""Of the digits of a distance that are told, in hundredths of a metre."""
 _TOLD_CHANNELS = _ORDER_CHANNELS + 10 * len(_PLACES) + 10 + 3
 _TOLD_OF_REGION = 4
 
@@ -69,8 +70,8 @@ class RegionReadings:
         choice: (Q, M), logarithm of the probability that a region is the choice.
         counted: (Q, M), probability that a region counts; 0 for padding.
         sides: (Q, M), above 0 for right; 0 for padding.
-        shares: (Q, M, M), probability that the distance asked for is that of a pair; sum 1, or 0
-            where there is no pair.
+        shares: (Q, M, M), probability that the distance asked for is that of a pair; that of a
+            region and itself stands for the region and the camera. Sum 1.
         metres: (Q, M, M), distance of each pair.
     """
 
@@ -82,8 +83,10 @@ class RegionReadings:
 
     @property
     def distance(self) -> torch.Tensor:
-        """(Q,), the distance asked for, metres."""
-        return (self.shares * self.metres).sum(dim=(1, 2))
+        """(Q,), that of the pair most likely asked for, metres."""
+        either_way = (self.shares + self.shares.transpose(1, 2)).flatten(1)
+        pair = either_way.argmax(dim=1, keepdim=True)
+        return self.metres.flatten(1).gather(1, pair)[:, 0]
 
     @property
     def related(self) -> torch.Tensor:
@@ -123,12 +126,12 @@ class RegionReader(nn.Module):
 
     def __init__(self, width: int, text_width: int) -> None:
         super().__init__()
-        self.of_region = nn.Linear(width, 3)
+        self.of_region = nn.Linear(width, 6)
         self.pair_query = nn.Linear(width, _PAIR_WIDTH)
         self.pair_key = nn.Linear(width, _PAIR_WIDTH)
-        self.of_pair = nn.Linear(width, 3)
-        self.of_first = nn.Linear(width, 2)
-        self.of_second = nn.Linear(width, 2)
+        self.of_pair = nn.Linear(width, 2)
+        self.of_first = nn.Linear(width, 1)
+        self.of_second = nn.Linear(width, 1)
         self.told = nn.Sequential(
             nn.Linear(_TOLD_CHANNELS, 2 * text_width),
             nn.GELU(),
@@ -140,7 +143,7 @@ class RegionReader(nn.Module):
         self,
         states: torch.Tensor,
         pairs: torch.Tensor,
-        distances: torch.Tensor,
+        centres: torch.Tensor,
         exists: torch.Tensor,
     ) -> RegionReadings:
         """Readings of regions.
@@ -148,41 +151,32 @@ class RegionReader(nn.Module):
         Args:
             states: (Q, M, W).
             pairs: (Q, M, M, W), codes of the pairs.
-            distances: (Q, M, M), metres between the middles of what is seen.
+            centres: (Q, M, 3), middles of what is seen, optical frame, metres.
             exists: bool (Q, M), False for padding.
         """
-        chosen, counted, sides = self.of_region(states).float().unbind(dim=-1)
-        shares, metres = self._distance(states, pairs, distances, exists)
+        chosen, counted, sides, *offset = self.of_region(states).float().unbind(dim=-1)
+        objects = centres + _along_ray(_OFFSET_STEP_M * torch.stack(offset, dim=-1), centres)
+        shares, is_apart = self._pairs(states, pairs, exists)
         return RegionReadings(
             choice=chosen.masked_fill(~exists, _LOWEST).log_softmax(dim=1),
             counted=counted.sigmoid() * exists,
             sides=sides * exists,
             shares=shares,
-            metres=metres,
+            metres=_distances(objects) * is_apart,
         )
 
-    def _distance(
-        self,
-        states: torch.Tensor,
-        pairs: torch.Tensor,
-        distances: torch.Tensor,
-        exists: torch.Tensor,
+    def _pairs(
+        self, states: torch.Tensor, pairs: torch.Tensor, exists: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Share of each pair (Q, M, M) in the distance asked for, and its distance in metres."""
-        score, factor, apart = self.of_pair(pairs).float().unbind(dim=-1)
-        score = score + (
-            self.pair_query(states) @ self.pair_key(states).transpose(1, 2)
-        ).float() / math.sqrt(_PAIR_WIDTH)
-        first, second = self.of_first(states).float(), self.of_second(states).float()
-        changes = first[:, :, None] + second[:, None]
-        # Most pairs are apart; 0 m is for what stands in a zone.
-        is_apart = (apart + changes[..., 1] + 3).sigmoid()
-        factor = (0.1 * (factor + changes[..., 0])).clamp(-_LONGEST_FACTOR, _LONGEST_FACTOR).exp()
-        is_same = torch.eye(exists.shape[1], dtype=torch.bool, device=exists.device)
-        is_pair = exists[:, :, None] & exists[:, None] & ~is_same
+        """Share (Q, M, M) of each pair in the distance asked for, and whether it is one at all."""
+        score, apart = self.of_pair(pairs).float().unbind(dim=-1)
+        asked = self.pair_query(states) @ self.pair_key(states).transpose(1, 2)
+        score = score + asked.float() / math.sqrt(_PAIR_WIDTH)
+        is_pair = exists[:, :, None] & exists[:, None]
         shares = score.masked_fill(~is_pair, _LOWEST).flatten(1).softmax(dim=1)
-        # A question with one region has no pair, and shares of padding would be left.
-        return shares.view_as(score) * is_pair, distances * factor * is_apart
+        # Most pairs are apart; 0 m is for what stands in a zone.
+        apart = apart + self.of_first(states).float() + self.of_second(states).float().mT + 3
+        return shares.view_as(score) * is_pair, apart.sigmoid()
 
     def tell(self, readings: RegionReadings, dtype: torch.dtype) -> torch.Tensor:
         """Tokens (Q, M, D) that say the readings, to be added to those of the regions.
@@ -196,8 +190,8 @@ class RegionReader(nn.Module):
         number = readings.counted.sum(dim=1)
         of_question = [
             chance @ sinusoidal_code(order, _ORDER_CHANNELS, 2.0, 512.0),
-            *(_digit(readings.distance / place - 0.5) for place in _PLACES),
-            _digit(number),
+            _digits_of_metres(readings.distance),
+            _near_digits(number),
             readings.distance.clamp_min(_SHORTEST_M).log()[:, None],
             number[:, None] / 3,
             readings.sides.sum(dim=1).tanh()[:, None],
@@ -207,7 +201,31 @@ class RegionReader(nn.Module):
         return told[:, None] + self.told_of_region(torch.stack(of_regions, dim=-1).to(dtype))
 
 
-def _digit(values: torch.Tensor) -> torch.Tensor:
+def _along_ray(offsets: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+    """Offsets (..., 3) to the right, down and away, as seen along the ray to a point, turned."""
+    away = functional.normalize(centres, dim=-1)
+    down = torch.tensor([0.0, 1.0, 0.0], device=centres.device).expand_as(away)
+    right = functional.normalize(torch.linalg.cross(down, away), dim=-1)
+    axes = torch.stack([right, torch.linalg.cross(away, right), away], dim=-1)
+    return torch.einsum("...kl,...l->...k", axes, offsets)
+
+
+def _distances(points: torch.Tensor) -> torch.Tensor:
+    """(Q, M, M) between points (Q, M, 3), and from the camera on the diagonal."""
+    apart = points[:, :, None] - points[:, None]
+    is_same = torch.eye(points.shape[1], device=points.device)[..., None]
+    # Of 0 the gradient of a norm is none.
+    return (apart + is_same * points[:, :, None] + _LEAST_OFFSET_M).norm(dim=-1)
+
+
+def _digits_of_metres(metres: torch.Tensor) -> torch.Tensor:
+    """(Q, 10 * places): which digit a distance (Q,) has at each of `_PLACES`."""
+    hundredths = (metres.detach() * 100).round().long()
+    digits = torch.stack([hundredths // place % 10 for place in _PLACES], dim=-1)
+    return functional.one_hot(digits, 10).flatten(1).to(metres.dtype)
+
+
+def _near_digits(values: torch.Tensor) -> torch.Tensor:
     """(Q, 10): how near numbers are to 0, 1, ... 9, round and round; between two, half of each."""
     apart = (values[:, None] - torch.arange(10, device=values.device)).remainder(10)
     return (1 - torch.minimum(apart, 10 - apart)).clamp_min(0)

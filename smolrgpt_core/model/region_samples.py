@@ -1,8 +1,9 @@
-"""Metric depth under masks: for each region so many viewing rays with the depth read along them.
+"""Metric depth of regions: for each so many viewing rays with the depth read along them.
 
-This is what the metric depth branch takes. Pixels are taken from the full-size image, spread evenly
-over the mask, so that every pixel under the mask has the same weight and nothing is resized:
-resizing depth mixes the depths of two objects at an edge.
+This is what the metric depth branch takes. Pixels are taken from the full-size image and nothing is
+resized: resizing depth mixes the depths of two objects at an edge. The first are spread evenly over
+the mask, so that every pixel under it has the same weight; the last are a grid over its
+surroundings, which shows what stands on a region or before it and has no mask of its own.
 """
 
 from __future__ import annotations
@@ -18,6 +19,12 @@ from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.kernels.masks import MasksOfImage, read_batch
 
+AROUND_SIDE = 8
+AROUND = AROUND_SIDE**2
+"""Samples of the surroundings, row by row, behind those of the mask."""
+
+_AROUND_FACTOR = 1.5
+"""Side of the square of the surroundings, over the longer side of the region."""
 _GOLDEN_RATIO = (5**0.5 - 1) / 2
 
 
@@ -27,17 +34,17 @@ def region_samples(
     intrinsics: CameraIntrinsics,
     count: int,
 ) -> torch.Tensor:
-    """Rays and depths of pixels under each mask; the same masks always give the same pixels.
+    """Rays and depths of pixels of each mask; the same masks always give the same pixels.
 
     Args:
         masks: of one image, in any form that `smolrgpt_core.kernels` takes.
         depth: float32 (H, W), metres along the optical axis, NaN = no reading.
         intrinsics: calibration of the same image.
-        count: K, pixels for each mask; a smaller mask gives pixels several times.
+        count: pixels under each mask; a smaller mask gives pixels several times.
 
     Returns:
-        float32 (M, K, 3): x / z and y / z of the ray in the optical frame, and the depth z in
-        metres, NaN where there is no reading.
+        float32 (M, K, 3), K = count + AROUND: x / z and y / z of the ray in the optical frame, and
+        the depth z in metres, NaN where there is no reading, and outside of the image.
 
     Raises:
         SpatialError: BAD_INPUT when depth, calibration and masks are of different size, or a mask
@@ -51,17 +58,39 @@ def region_samples(
             "give the calibration of this image",
         )
     (image,) = read_batch([masks], [size])
-    samples = np.empty((len(image), count, 3), dtype=np.float32)
+    samples = np.empty((len(image), count + AROUND, 3), dtype=np.float32)
     for mask, (form, place) in enumerate(image.single()):
-        pixels = form.pixel_count(place)
-        if not pixels:
+        number = form.pixel_count(place)
+        if not number:
             raise SpatialError(
                 Status.BAD_INPUT, f"{image.describe(mask)} has no pixel; leave the region out"
             )
-        rows, columns = form.pixels_at(place, _spread(pixels, count)).T
-        samples[mask] = pixel_rays(rows, columns, intrinsics)
-        samples[mask, :, 2] = depth[rows, columns]
+        rows, columns = form.pixels_at(place, _spread(number, count)).T
+        pixels = np.concatenate([np.stack([rows, columns], axis=1), _around(rows, columns)])
+        samples[mask] = pixel_rays(*pixels.T, intrinsics)
+        samples[mask, :, 2] = _read(depth, pixels)
     return torch.from_numpy(samples)
+
+
+def _around(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Rows and columns (AROUND, 2) of a square grid about pixels; some may be outside the image."""
+    side = _AROUND_FACTOR * (max(np.ptp(rows), np.ptp(columns)) + 1)
+    steps = ((np.arange(AROUND_SIDE) + 0.5) / AROUND_SIDE - 0.5) * side
+    down, right = np.meshgrid(steps, steps, indexing="ij")
+    grid = np.stack([down.ravel() + _middle(rows), right.ravel() + _middle(columns)], axis=1)
+    return np.asarray(grid.round(), dtype=np.int64)
+
+
+def _middle(places: NDArray[np.int64]) -> float:
+    return float(places.min() + places.max()) / 2
+
+
+def _read(depth: NDArray[np.float32], pixels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Depths (K,) at rows and columns (K, 2), NaN outside of the image."""
+    size = np.array(depth.shape)
+    is_inside = ((pixels >= 0) & (pixels < size)).all(axis=1)
+    rows, columns = pixels.clip(0, size - 1).T
+    return np.where(is_inside, depth[rows, columns], np.float32(np.nan))
 
 
 def _spread(length: int, count: int) -> NDArray[np.int64]:
@@ -82,11 +111,11 @@ def check_samples(samples: Sequence[torch.Tensor], counts: Sequence[int]) -> Non
     """
     shapes = [tuple(item.shape) for item in samples]
     fits = len(shapes) == len(counts) and all(
-        len(shape) == 3 and shape[0] == count and shape[2] == 3
+        len(shape) == 3 and shape[0] == count and shape[1] > AROUND and shape[2] == 3
         for shape, count in zip(shapes, counts, strict=True)
     )
     if not fits:
         raise ValueError(
-            f"region_samples must be (M, K, 3) for each image with M = {list(counts)} regions, "
-            f"got {shapes}; prepare them with SmolRGPTProcessor"
+            f"region_samples must be (M, K, 3) for each image with M = {list(counts)} regions and "
+            f"K above {AROUND}, got {shapes}; prepare them with SmolRGPTProcessor"
         )

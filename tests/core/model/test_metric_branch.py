@@ -15,7 +15,7 @@ from smolrgpt_core.kernels import LabelImage
 from smolrgpt_core.model import SmolRGPTConfig, SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.packing import PackedImage, TypedAnswer, pack_batch
 from smolrgpt_core.model.region_geometry import RegionGeometry
-from smolrgpt_core.model.region_samples import region_samples
+from smolrgpt_core.model.region_samples import AROUND, AROUND_SIDE, region_samples
 from smolrgpt_core.question import Category
 
 HEIGHT, WIDTH = 60, 80
@@ -96,7 +96,8 @@ def rows(image, depth, masks):
 
 def test_samples_are_rays_and_depths_under_the_mask(masks, depth):
     samples = region_samples(masks, depth, CAMERA, 100).numpy()
-    assert samples.shape == (4, 100, 3)
+    assert samples.shape == (4, 100 + AROUND, 3)
+    samples = samples[:, :100]
     for mask, (x, y, z) in zip(masks, samples.transpose(0, 2, 1), strict=True):
         columns, lines = np.rint(x * 70 + 39.5).astype(int), np.rint(y * 70 + 29.5).astype(int)
         assert mask[lines, columns].all()
@@ -106,6 +107,40 @@ def test_samples_are_rays_and_depths_under_the_mask(masks, depth):
         assert abs(lines.mean() - where[:, 0].mean()) < 0.1 * np.ptp(where[:, 0])
         assert abs(columns.mean() - where[:, 1].mean()) < 0.1 * np.ptp(where[:, 1])
     assert 0 < np.isnan(samples[1, :, 2]).mean() < 0.2
+
+
+def surroundings(mask, depth):
+    """(side, side, 3)."""
+    samples = region_samples([mask], depth, CAMERA, 400)
+    return samples[0, 400:].reshape(AROUND_SIDE, AROUND_SIDE, 3)
+
+
+def test_the_last_samples_are_a_grid_over_the_surroundings():
+    mask = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    mask[20:40, 30:50] = True
+    depth = np.full((HEIGHT, WIDTH), 9.0, dtype=np.float32)
+    depth[mask] = 4.0
+    depth[:20] = 7.0
+    around = surroundings(mask, depth)
+    # 30 pixels for 20 of the mask: a sixth of the grid on each side is outside of it.
+    expected = np.full((AROUND_SIDE, AROUND_SIDE), 9.0)
+    expected[1:-1, 1:-1] = 4.0
+    expected[0] = 7.0
+    np.testing.assert_array_equal(around[..., 2], expected)
+    columns = around[0, :, 0] * 70 + 39.5
+    np.testing.assert_allclose(columns, 39.5 + 30 * (np.arange(8) - 3.5) / 8, atol=0.51)
+
+
+def test_what_is_outside_of_the_image_has_no_reading():
+    corner = np.zeros((HEIGHT, WIDTH), dtype=bool)
+    corner[:8, :8] = True
+    depth = np.full((HEIGHT, WIDTH), 5.0, dtype=np.float32)
+    around = region_samples([corner], depth, CAMERA, 10)[0, 10:].reshape(
+        AROUND_SIDE, AROUND_SIDE, 3
+    )
+    assert around[0, :, 2].isnan().all()
+    assert around[:, 0, 2].isnan().all()
+    assert (around[2:, 2:, 2] == 5).all()
 
 
 def test_every_form_of_a_mask_gives_the_same_samples(masks, depth):
@@ -138,6 +173,25 @@ def test_samples_that_cannot_be_taken_are_refused(masks, depth, change, words):
 # Geometry
 
 
+def measure(under_mask):
+    """Of samples (R, K, 3) of regions of whose surroundings nothing is known."""
+    around = torch.full((len(under_mask), AROUND, 3), torch.nan)
+    return RegionGeometry.measure(torch.cat([under_mask, around], dim=1))
+
+
+def test_depths_of_the_surroundings_are_told_from_the_region():
+    samples = torch.full((2, 64 + AROUND, 3), 4.0)
+    samples[1, 64:, 2] = 3.8
+    codes = RegionGeometry.measure(samples).region_codes()
+    near, far, has_reading = codes[:, -3 * AROUND :].split(AROUND, dim=1)
+    assert near[0].abs().max() < 1e-5
+    assert far[0].abs().max() < 1e-5
+    torch.testing.assert_close(near[1], torch.full((AROUND,), -0.2 / 0.3).tanh())
+    assert -0.2 < far[1].mean() < 0
+    assert (has_reading == 1).all()
+    assert (measure(samples[:, :64]).region_codes()[:, -3 * AROUND :] == 0).all()
+
+
 def test_outliers_and_missing_readings_do_not_move_a_region():
     generator = torch.Generator().manual_seed(0)
     rays = torch.rand(1, 64, 2, generator=generator) * 0.2
@@ -145,7 +199,7 @@ def test_outliers_and_missing_readings_do_not_move_a_region():
     dirty = clean.clone()
     dirty[0, :6, 2] = 11.0
     dirty[0, 6:12, 2] = torch.nan
-    here, there = RegionGeometry.measure(clean), RegionGeometry.measure(dirty)
+    here, there = measure(clean), measure(dirty)
     assert there.counts.sum() == 52
     assert torch.linalg.norm(here.centres - there.centres) < 0.05
     assert there.valid.item() == pytest.approx(58 / 64)
@@ -154,7 +208,7 @@ def test_outliers_and_missing_readings_do_not_move_a_region():
 def test_a_region_without_a_reading_has_numbers_all_the_same():
     samples = torch.rand(2, 64, 3) + 1
     samples[0, :, 2] = torch.nan
-    measured = RegionGeometry.measure(samples)
+    measured = measure(samples)
     assert measured.valid.tolist() == [0, 1]
     pair = torch.arange(2)
     assert measured.region_codes().isfinite().all()
@@ -169,7 +223,7 @@ def test_pairs_do_not_depend_on_where_in_the_hall_they_stand():
     far = points + torch.tensor([0.0, 0.0, 5.0])
 
     def measured(at):
-        return RegionGeometry.measure(torch.cat([at[..., :2] / at[..., 2:], at[..., 2:]], dim=-1))
+        return measure(torch.cat([at[..., :2] / at[..., 2:], at[..., 2:]], dim=-1))
 
     first, second = torch.tensor([0, 1]), torch.tensor([1, 0])
     near_codes, far_codes = (measured(at).pair_codes(first, second) for at in (points, far))

@@ -10,6 +10,7 @@ from smolrgpt_core.model.region_readings import (
     RegionAnswers,
     RegionReader,
     RegionReadings,
+    _digits_of_metres,
 )
 from smolrgpt_core.question import Category
 
@@ -74,16 +75,16 @@ def inputs(seed=0, questions=4, regions=5):
     generator = torch.Generator().manual_seed(seed)
     states = torch.randn(questions, regions, WIDTH, generator=generator)
     pairs = torch.randn(questions, regions, regions, WIDTH, generator=generator)
-    distances = 1 + 9 * torch.rand(questions, regions, regions, generator=generator)
-    return states, pairs, distances, torch.ones(questions, regions, dtype=torch.bool)
+    centres = 3 * torch.randn(questions, regions, 3, generator=generator)
+    return states, pairs, centres, torch.ones(questions, regions, dtype=torch.bool)
 
 
-def padded(states, pairs, distances, exists, by=3):
+def padded(states, pairs, centres, exists, by=3):
     wide = torch.nn.functional.pad
     return (
         wide(states, (0, 0, 0, by), value=5.0),
         wide(pairs, (0, 0, 0, by, 0, by), value=5.0),
-        wide(distances, (0, by, 0, by), value=50.0),
+        wide(centres, (0, 0, 0, by), value=50.0),
         wide(exists, (0, by)),
     )
 
@@ -101,26 +102,64 @@ def test_padding_says_nothing(regions):
     torch.testing.assert_close(*tokens)
 
 
-def test_a_distance_is_that_of_a_pair_of_regions():
+def reader_of(bias_of_region):
+    """A reader that says the same of every region and pair."""
     reader = RegionReader(WIDTH, TEXT_WIDTH)
-    torch.nn.init.zeros_(reader.of_pair.weight)
-    torch.nn.init.zeros_(reader.of_pair.bias)
-    for layer in (reader.of_first, reader.of_second):
+    for layer in (reader.of_region, reader.of_pair, reader.of_first, reader.of_second):
         torch.nn.init.zeros_(layer.weight)
         torch.nn.init.zeros_(layer.bias)
-    states, pairs, distances, exists = inputs(regions=2)
-    distances = (distances + distances.transpose(1, 2)) / 2
-    read = reader(states, pairs, distances, exists)
-    is_apart = torch.tensor(3.0).sigmoid()
-    torch.testing.assert_close(read.distance, distances[:, 0, 1] * is_apart)
-    torch.testing.assert_close(read.related, torch.ones(4, 2))
+    with torch.no_grad():
+        reader.of_region.bias.copy_(torch.tensor(bias_of_region))
+    return reader
+
+
+IS_APART = torch.tensor(3.0).sigmoid().item()
+
+
+def test_distances_are_those_of_pairs_and_from_the_camera():
+    states, pairs, centres, exists = inputs(regions=2)
+    metres = reader_of([0.0] * 6)(states, pairs, centres, exists).metres / IS_APART
+    torch.testing.assert_close(metres[:, 0, 1], (centres[:, 0] - centres[:, 1]).norm(dim=-1))
+    torch.testing.assert_close(metres[:, 1, 0], metres[:, 0, 1])
+    torch.testing.assert_close(metres[:, [0, 1], [0, 1]], centres.norm(dim=-1))
+
+
+def test_one_region_has_its_distance_from_the_camera():
+    states, pairs, centres, exists = inputs(regions=1)
+    read = reader_of([0.0] * 6)(states, pairs, centres, exists)
+    torch.testing.assert_close(read.distance, centres[:, 0].norm(dim=-1) * IS_APART)
+
+
+def test_an_object_lies_behind_what_is_seen_of_it():
+    states, pairs, centres, exists = inputs(regions=2)
+    metres = reader_of([0, 0, 0, 0, 0, 1.0])(states, pairs, centres, exists).metres / IS_APART
+    torch.testing.assert_close(metres[:, [0, 1], [0, 1]], centres.norm(dim=-1) + 0.3)
+
+
+def test_offsets_are_to_the_right_and_down_as_seen_along_the_ray():
+    states, pairs, _, exists = inputs(questions=1, regions=2)
+    centres = torch.tensor([[[0.0, 0.0, 4.0], [3.0, 0.0, 0.0]]])
+    for offset, moved in (
+        ([1.0, 0, 0], [[0.3, 0, 4], [3, 0, -0.3]]),
+        ([0, 1.0, 0], [[0, 0.3, 4], [3, 0.3, 0]]),
+    ):
+        read = reader_of([0.0, 0, 0, *offset])(states, pairs, centres, exists)
+        first, second = torch.tensor(moved)
+        apart = (first - second).norm().item()
+        assert read.metres[0, 0, 1].item() / IS_APART == pytest.approx(apart, abs=1e-4)
+
+
+def test_the_distance_is_that_of_the_likeliest_pair_and_no_mean_of_several():
+    shares = torch.tensor([[[0.1, 0.2, 0.0], [0.2, 0.1, 0.35], [0.0, 0.0, 0.05]]])
+    metres = torch.tensor([[[7.0, 2, 4], [2, 8, 6], [4, 6, 9]]])
+    assert readings(shares=shares, metres=metres).distance.item() == 2
 
 
 def test_readings_are_learned_and_told():
     torch.manual_seed(0)
     reader = RegionReader(WIDTH, TEXT_WIDTH)
     given = inputs(questions=8)
-    metres = given[2]
+    metres = torch.cdist(given[2], given[2])
     answers = RegionAnswers(
         torch.tensor([1, 1, 2, 2, 3, 3, 4, 4]),
         torch.tensor([metres[0, 1, 3], metres[1, 0, 2], 1, 3, 0, 1, 2, 4]),
@@ -135,3 +174,8 @@ def test_readings_are_learned_and_told():
     assert (read.losses(answers) < 0.1).all()
     assert read.choice.argmax(dim=1)[6:].tolist() == [2, 4]
     assert (reader.tell(read, torch.float32) - before).abs().amax(dim=(1, 2)).min() > 0.01
+
+
+def test_a_distance_is_told_digit_by_digit():
+    digits = _digits_of_metres(torch.tensor([13.969, 0.0, 3.999])).view(3, 4, 10).argmax(dim=-1)
+    assert digits.tolist() == [[1, 3, 9, 7], [0, 0, 0, 0], [0, 4, 0, 0]]
