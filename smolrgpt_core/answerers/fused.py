@@ -137,9 +137,13 @@ def fuse(model: Outcome, geometry: Outcome, settings: FusionSettings) -> FusedAn
     if isinstance(geometry, SpatialError):
         message = f"from the model alone, geometry has no answer: {geometry.message}"
         return FusedAnswer(replace(model, message=message), Evidence.MODEL_ONLY)
-    model = replace(model, geometric_value=geometry.value)
     is_model = settings.prefer == MODEL
-    chosen = replace(model if is_model else geometry, latency_s=model.latency_s)
+    chosen = replace(
+        model if is_model else geometry,
+        geometric_value=geometry.value,
+        model_value=model.value,
+        latency_s=model.latency_s,
+    )
     if _agree(model, geometry, settings):
         agreed = replace(chosen, agreement=Agreement.AGREE, counted_ids=geometry.counted_ids)
         evidence = Evidence.MODEL_WITH_GEOMETRY if is_model else Evidence.GEOMETRY_WITH_MODEL

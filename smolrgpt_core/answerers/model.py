@@ -173,6 +173,7 @@ class ModelAnswerer:
             region_id=region_id,
             side=parsed.side,
             confidence=self._confidence(said, question),
+            model_value=parsed.value,
             region_ids=ids,
             centres=centres,
             valid_depth=shares,
