@@ -83,6 +83,8 @@ def test_the_model_answers_over_the_graph(operator: Any) -> None:
     answer = operator.ask(DISTANCE)
     assert Status(answer.status) is Status.OK
     assert (answer.value, answer.unit) == (pytest.approx(7.25), "m")
+    assert answer.model_value == answer.value
+    assert math.isnan(answer.geometric_value)
     assert list(answer.region_ids) == [1, 2]
     assert answer.centres[0].x < 0 < answer.centres[1].x
     # The checkpoint has no calibration.

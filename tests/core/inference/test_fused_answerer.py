@@ -64,6 +64,7 @@ def test_where_both_agree_one_value_is_given_and_geometrys_stands_beside_it(
     answer = ask(fused(taught, prefer=prefer), AGREED)
     assert answer.value == pytest.approx(value, abs=0.002)
     assert answer.geometric_value == pytest.approx(3.79, abs=0.01)
+    assert answer.model_value == 3.8
     assert answer.agreement is Agreement.AGREE
     assert answer.message == ""
     assert set(answer.latency_s) >= {"decode", "geometry"}
@@ -75,6 +76,7 @@ def test_one_of_two_values_is_preferred_and_the_other_one_told(taught, ask, pref
     answer = ask(fused(taught, prefer=prefer), CONTRADICTED)
     assert answer.value == pytest.approx(value, abs=0.01)
     assert answer.geometric_value == pytest.approx(7.55, abs=0.01)
+    assert answer.model_value == 2.0
     assert answer.agreement is Agreement.DISAGREE
     assert ("7.55 m" if prefer == "model" else "2.00 m") in answer.message
     assert f"{value:.2f} m" in answer.text
@@ -84,6 +86,7 @@ def test_one_of_two_values_is_preferred_and_the_other_one_told(taught, ask, pref
 def test_geometry_answers_where_the_model_cannot(taught, ask):
     answer = ask(fused(taught), UNUSABLE)
     assert answer.value == answer.geometric_value == pytest.approx(7.55, abs=0.01)
+    assert answer.model_value is None
     assert answer.agreement is Agreement.UNKNOWN
     assert "geometry alone" in answer.message
     assert "I am not sure" in answer.message
@@ -96,7 +99,7 @@ def without_roles(text, frame):
 
 def test_the_model_answers_where_geometry_cannot_read(taught, frames, lessons):
     answer = fused(taught).answer(frames[0], without_roles(lessons[AGREED], frames[0]))
-    assert answer.value == 3.8
+    assert answer.value == answer.model_value == 3.8
     assert answer.geometric_value is None
     assert answer.agreement is Agreement.UNKNOWN
     assert "model alone" in answer.message

@@ -20,7 +20,7 @@ from std_msgs.msg import Empty
 FILE = Path(os.environ["TF2_STAND_IN_FILE"])
 
 
-class TransformException(Exception):
+class TransformException(Exception):  # noqa: N818, the name is tf2's
     """Any reason for no transform."""
 
 
