@@ -22,6 +22,7 @@ from lifecycle_msgs.msg import Transition
 from rosgraph_msgs.msg import Clock
 from smolrgpt_ros.msg import SpatialAnswer
 from smolrgpt_ros.srv import SpatialQuery
+from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
 from smolrgpt_core.errors import Status
@@ -196,6 +197,17 @@ def test_tf_is_that_of_the_remappings(operator: Any, graph: Any, wait_for: Any) 
     for topic in ("tf", "tf_static"):
         wait_for(lambda name=topic: graph.node.count_subscribers(f"/robot/{name}"), topic)
         assert graph.node.count_subscribers(f"/{topic}") == 0
+
+
+def test_nothing_stays_of_an_activation(operator: Any, graph: Any, wait_for: Any) -> None:
+    def threads() -> int:
+        stats = graph.call(Trigger, "/spatial_query/stats", Trigger.Request())
+        return json.loads(stats.message)["threads"]
+
+    before = threads()
+    for _ in range(5):
+        operator.restart()
+    wait_for(lambda: threads() == before, f"{before} threads, as before")
 
 
 def test_diagnostics_tell_of_the_transform(

@@ -22,7 +22,8 @@ from smolrgpt_core.messages.stamps import time_to_ns
 pytest.importorskip("tf2_ros")
 
 PUBLISHER = Path(__file__).with_name("transform_process.py")
-SPEED = 0.5
+SPEED = 5.0
+"""Metres per second of the robot, so that 10 ms are 5 cm."""
 DISTANCE = "How far is pallet 1 from pallet 2?"
 
 
@@ -35,7 +36,7 @@ def start_s(graph: Any) -> float:
 @pytest.fixture
 def publisher(start_command: Any, start_s: float) -> Iterator[Any]:
     """What publishes tf; ends with the test."""
-    process = start_command(sys.executable, PUBLISHER, repr(start_s))
+    process = start_command(sys.executable, PUBLISHER, repr(start_s), SPEED)
     yield process
     process.stop()
 
@@ -64,7 +65,7 @@ def check_places(answer: SpatialAnswer, start_s: float) -> None:
     assert answer.header.frame_id == "camera_optical_frame"
     robot_x = SPEED * (time_to_ns(answer.header.stamp) / 1e9 - start_s)
     first, second = answer.centres
-    # The place at the stamp of the image, and not a newer one: 5 cm are a tenth of a second.
+    # The place at the stamp of the image, and not the newest one.
     assert first.x == pytest.approx(robot_x + 3.0, abs=0.05)
     assert second.x == pytest.approx(robot_x + 3.0, abs=0.05)
     assert first.y == pytest.approx(1.5, abs=0.2)
@@ -95,7 +96,7 @@ def test_tf_that_has_stopped_is_a_refusal_and_the_next_answer_is_right(
     wait_for(lambda: operator.ask(DISTANCE).status == Status.NO_TRANSFORM, "the refusal")
     answer = operator.ask(DISTANCE)
     assert "has stopped" in answer.message
-    again = start_command(sys.executable, PUBLISHER, repr(start_s))
+    again = start_command(sys.executable, PUBLISHER, repr(start_s), SPEED)
     wait_for(lambda: operator.ask(DISTANCE).status == Status.OK, "an answer")
     check_places(operator.ask(DISTANCE), start_s)
     again.stop()
@@ -108,7 +109,7 @@ def test_an_image_from_before_the_transforms(
     operator.restart()
     wait_for(lambda: operator.ask(DISTANCE).status == Status.NO_TRANSFORM, "a refusal")
     before = operator.ask(DISTANCE).header.stamp
-    publisher = start_command(sys.executable, PUBLISHER, repr(start_s))
+    publisher = start_command(sys.executable, PUBLISHER, repr(start_s), SPEED)
     wait_for(lambda: operator.ask(DISTANCE).status == Status.OK, "the first transform")
     answer = operator.ask(DISTANCE, stamp=before, max_age=Duration(sec=60))
     assert Status(answer.status) is Status.NO_TRANSFORM

@@ -1,7 +1,7 @@
 """Publishes tf with the real tf2, as a process of its own that a test can stop.
 
 The camera stands still on a robot (/tf_static), the robot drives along the x axis of the map (/tf).
-Takes one argument: the time in seconds at which the robot was at x = 0.
+Takes two arguments: the time in seconds at which the robot was at x = 0, and its speed in m/s.
 """
 
 from __future__ import annotations
@@ -16,11 +16,9 @@ from rclpy.time import Time
 from tf2_ros import StaticTransformBroadcaster, TransformBroadcaster
 
 PERIOD_S = 0.02
-SPEED = 0.5
-"""Metres per second."""
 
 
-def main(start_s: float) -> None:
+def main(start_s: float, speed: float) -> None:
     rclpy.init()
     node = Node("transforms_of_the_test")
     camera = TransformStamped(child_frame_id="camera_optical_frame")
@@ -36,7 +34,7 @@ def main(start_s: float) -> None:
     def move() -> None:
         now: Time = node.get_clock().now()
         robot.header.stamp = now.to_msg()
-        robot.transform.translation.x = SPEED * (now.nanoseconds / 1e9 - start_s)
+        robot.transform.translation.x = speed * (now.nanoseconds / 1e9 - start_s)
         moving.sendTransform(robot)
 
     node.create_timer(PERIOD_S, move)
@@ -48,4 +46,4 @@ def main(start_s: float) -> None:
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]))
+    main(float(sys.argv[1]), float(sys.argv[2]))
