@@ -122,8 +122,8 @@ class QueryParameters:
     )
     input_wait: float = parameter(
         1.0,
-        "How long a question waits for inputs that are missing, stale or out of sync, and its answer "
-        "for a transform to `target_frame`, before it is refused; seconds of real time.",
+        "How long a question waits for inputs that are missing, stale or out of sync, and its "
+        "answer for a transform to `target_frame`, before it is refused; seconds of real time.",
         limits=(0.0, 60.0),
     )
     target_frame: str = parameter(
