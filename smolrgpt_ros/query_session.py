@@ -103,10 +103,10 @@ class QuerySession:
             SessionClosedError: when the session is closed meanwhile.
         """
         transforms, frame = self.transforms, inquiry.frame
-        if transforms is None or frame is None or not np.isfinite(answer.centres).any():
+        if transforms is None or frame is None or frame.frame_id == transforms.target_frame:
             return answer
-        if frame.frame_id == transforms.target_frame:
-            return answer
+        if not np.isfinite(answer.centres).any():
+            return replace(answer, centres_frame=transforms.target_frame)
         left_s = max(request.timeout_s - inquiry.elapsed_s(), 0.0)
         started = time.monotonic()
         try:

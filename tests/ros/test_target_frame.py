@@ -6,8 +6,10 @@ The stand-in (`tf2_stand_in`) knows one transform that a test writes into a file
 
 from __future__ import annotations
 
+import array
 import importlib.util
 import json
+import math
 import os
 import re
 import threading
@@ -20,12 +22,14 @@ from builtin_interfaces.msg import Duration, Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from rosgraph_msgs.msg import Clock
+from sensor_msgs.msg import Image
 from smolrgpt_ros.msg import SpatialAnswer
 from smolrgpt_ros.srv import SpatialQuery
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
 from smolrgpt_core.errors import Status
+from smolrgpt_core.question import Category
 from smolrgpt_ros.parameters import QueryParameters
 
 STAND_IN = Path(__file__).parent / "tf2_stand_in"
@@ -129,10 +133,24 @@ def test_a_missing_transform_is_a_refusal(operator: Any, give: Any) -> None:
         assert words in answer.message
     assert list(answer.region_ids) == [1, 2]
     assert answer.centres_frame == answer.header.frame_id == OPTICAL
-    assert answer.centres[0].x != answer.centres[0].x
+    assert math.isnan(answer.centres[0].x)
     assert answer.latency_total > 0.5
     give()
     assert in_the_map(operator.ask(DISTANCE))
+
+
+def test_centres_without_depth_need_no_transform(operator: Any, camera: Any, wait_for: Any) -> None:
+    def hide_the_pallets(depth: Image) -> None:
+        rows = slice(45 * depth.step, 75 * depth.step)
+        depth.data[rows] = array.array("B", bytes(30 * depth.step))
+
+    with camera.fault(changes={"depth": hide_the_pallets}):
+        wait_for(lambda: operator.ask_distance().status == Status.NO_VALID_DEPTH, "the fault")
+        answer = operator.ask(category=Category.LEFT_RIGHT, region_ids=[1, 2])
+    assert Status(answer.status) is Status.OK, answer.message
+    assert math.isnan(answer.centres[0].x)
+    assert answer.centres_frame == "map"
+    wait_for(lambda: operator.ask_distance().status == Status.NO_TRANSFORM, "the pallets")
 
 
 def test_what_publishes_it_has_stopped(operator: Any, give: Any) -> None:
