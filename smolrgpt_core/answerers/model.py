@@ -121,15 +121,22 @@ class ModelAnswerer:
         return found
 
     def answer_together(
-        self, frame: RGBDFrame, questions: Sequence[SpatialQuestion]
+        self,
+        frame: RGBDFrame,
+        questions: Sequence[SpatialQuestion],
+        deadlines: Sequence[float] | None = None,
     ) -> list[SpatialAnswer | SpatialError]:
         """Answer questions about one frame, decoded together.
+
+        Deadlines are looked at between stages and between tokens of the engine.
 
         Returns:
             For each question what `answer` would return or raise.
         """
         try:
-            said = self._engine.ask_each(questions, self.style, self._deadline_s, frame=frame)
+            said = self._engine.ask_each(
+                questions, self.style, self._deadline_s, frame=frame, deadlines=deadlines
+            )
         except SpatialError as error:
             return [SpatialError(error.status, error.message) for _ in questions]
         except torch.OutOfMemoryError as error:

@@ -1,4 +1,7 @@
-"""The query node with a model: loaded at configure, asked over the graph, released at cleanup."""
+"""The query node with a model: loaded, asked over the graph, in trouble, and released.
+
+A question of left or right is slow: see `node_with_troubled_model.py`.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from typing import Any
 
 import pytest
 import torch
+from builtin_interfaces.msg import Duration
 from lifecycle_msgs.msg import Transition
 
 from smolrgpt_core.errors import Status
@@ -16,9 +20,11 @@ from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProces
 from smolrgpt_core.model.official import import_checkpoint
 from smolrgpt_core.question import read_question
 
+TROUBLED = Path(__file__).parent / "node_with_troubled_model.py"
 OFFICIAL = Path(__file__).parents[1] / "data" / "official_tiny"
 
 DISTANCE = "How far is pallet 1 from pallet 2?"
+SLOW = "Is pallet 1 left or right of pallet 2?"
 COUNT = "How many pallets are in buffer 3?"
 # Not what geometry says of this picture, so that nobody else can have answered.
 LESSONS = {DISTANCE: "7.25 m", COUNT: "I am not sure."}
@@ -66,7 +72,7 @@ def lesson_batch(processor: SmolRGPTProcessor, frame: RGBDFrame) -> Any:
 def node(start_node: Any, checkpoint: Path) -> Any:
     values = {"answerer": "model", "checkpoint": checkpoint, "device": "cpu", "timeout": "30.0"}
     return start_node(
-        "spatial_query_node",
+        TROUBLED,
         *[argument for name, value in values.items() for argument in ("-p", f"{name}:={value}")],
         environment={"OMP_NUM_THREADS": "1"},
     )
@@ -99,6 +105,18 @@ def test_words_without_a_value_are_a_refusal_and_the_next_question_is_answered(
     assert answer.latency_total > 0
     assert operator.ask(DISTANCE).status == Status.OK
     assert "Traceback" not in node.output
+
+
+def test_nothing_is_computed_for_a_question_that_is_late(operator: Any, node: Any) -> None:
+    node.lines.clear()
+    late = operator.ask(SLOW, timeout=Duration(nanosec=600_000_000))
+    answer = operator.ask(DISTANCE)
+    assert Status(late.status) is Status.TIMEOUT, late.message
+    assert late.latency_total == pytest.approx(0.6, abs=0.2)
+    # All its steps, of 0.25 s each, would take half a minute.
+    assert (Status(answer.status), answer.value) == (Status.OK, pytest.approx(7.25))
+    assert answer.latency_wait < 0.5
+    assert 2 <= node.output.count("a slow step") <= 4
 
 
 def test_the_model_is_released_and_a_wrong_checkpoint_can_be_repaired(

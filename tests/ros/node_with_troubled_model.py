@@ -1,0 +1,55 @@
+"""The query node with a model that is in trouble when a test needs that.
+
+A question of left or right is answered very slowly, and the answer has no end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.answerers.model import ModelAnswerer
+from smolrgpt_core.answerers.registry import ANSWERERS
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.question import Category, SpatialQuestion
+
+STEP_S = 0.25
+
+
+class TroubledAnswerer(ModelAnswerer):
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        model = self._engine.model
+        self._ends = model.generation_config.eos_token_id
+        self._is_slow = False
+        model.lm_head.register_forward_hook(self._after_step)
+
+    def answer_together(
+        self,
+        frame: RGBDFrame,
+        questions: Sequence[SpatialQuestion],
+        deadlines: Sequence[float] | None = None,
+    ) -> list[SpatialAnswer | SpatialError]:
+        categories = {question.category for question in questions}
+        self._is_slow = Category.LEFT_RIGHT in categories
+        configuration = self._engine.model.generation_config
+        configuration.eos_token_id = None if self._is_slow else self._ends
+        return super().answer_together(frame, questions, deadlines)
+
+    def _after_step(self, *_: object) -> None:
+        if self._is_slow:
+            print("a slow step", flush=True)
+            time.sleep(STEP_S)
+
+
+if __name__ == "__main__":
+    ANSWERERS["model"] = lambda checkpoint, settings, fusion: TroubledAnswerer.from_pretrained(
+        checkpoint, settings
+    )
+    # Imported late: parameters read the known answerers at import.
+    from smolrgpt_ros.spatial_query_node import main
+
+    main()
