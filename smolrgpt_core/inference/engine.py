@@ -250,10 +250,12 @@ class InferenceEngine:
         return self._ask(questions, style, clock, frame, all_or_nothing=False)
 
     def clear(self) -> None:
-        """Forget all frames, and free their memory."""
+        """Forget all frames, and give their memory back to the device."""
         with self._lock:
             self._frame = None
             self._cache.clear()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
 
     @property
     def cached_frames(self) -> int:

@@ -107,8 +107,7 @@ def decode_greedily(
         tokens.append(token)
         probabilities.append(logits.float().softmax(dim=-1).gather(1, token))
         running &= ~torch.isin(token[:, 0], ends)
-        progress = f"{len(tokens)} of at most {max_new_tokens} tokens"
-        late |= _end_late(running, deadlines, clock, progress)
+        late |= _end_late(running, deadlines, clock, f"{len(tokens)} of at most {max_new_tokens}")
         if len(tokens) == max_new_tokens or not running.any():
             break
         if has_padding:
@@ -132,7 +131,7 @@ def _end_late(
     """End the running answers whose deadline has passed; TIMEOUT for each of them, by its row."""
     ended = {}
     for row, deadline in enumerate(deadlines):
-        error = clock.lateness(deadline, DECODE, progress)
+        error = clock.lateness(deadline, DECODE, f"{progress} tokens")
         if error and running[row]:
             ended[row] = error
             running[row] = False
