@@ -20,8 +20,10 @@ from smolrgpt_core.answer import SpatialAnswer, answer_sentence, read_answer
 from smolrgpt_core.answerers.base import each_deadline
 from smolrgpt_core.answerers.calibration import (
     CALIBRATION_FILE,
+    WEIGHTS_FILE,
     Calibration,
     Evidence,
+    check_weights,
     read_calibration,
 )
 from smolrgpt_core.answerers.kept_geometry import KeptGeometry
@@ -222,11 +224,16 @@ def load_calibration(checkpoint: str) -> Calibration | None:
         checkpoint: folder or hub id.
 
     Raises:
-        OSError: when the hub cannot be asked.
-        SpatialError: BAD_INPUT when the file cannot be used.
+        OSError: when the hub cannot be asked, or there are no weights.
+        SpatialError: BAD_INPUT when the file cannot be used, or was made for other weights.
     """
-    path = cached_file(checkpoint, CALIBRATION_FILE, _raise_exceptions_for_missing_entries=False)
-    return None if path is None else read_calibration(Path(path))
+    found = cached_file(checkpoint, CALIBRATION_FILE, _raise_exceptions_for_missing_entries=False)
+    if found is None:
+        return None
+    path, weights = Path(found), cached_file(checkpoint, WEIGHTS_FILE)
+    calibration = read_calibration(path)
+    check_weights(path, calibration, Path(str(weights)))
+    return calibration
 
 
 def fitting_calibration(calibration: Calibration | None, style: str) -> Calibration | None:
