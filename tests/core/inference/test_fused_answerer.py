@@ -1,17 +1,21 @@
 """A taught model and geometry asked together about one picture."""
 
+import json
 import math
 from dataclasses import replace
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from smolrgpt_core.answer import Agreement
 from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.answerers.calibration import (
     CALIBRATION_FILE,
+    WEIGHTS_FILE,
     Calibration,
     ConfidenceCurve,
     Evidence,
+    weights_fingerprint,
     write_calibration,
 )
 from smolrgpt_core.answerers.fusion_settings import AgreementTolerances, FusionSettings
@@ -26,13 +30,15 @@ SURE = ConfidenceCurve(0.0, 4.0, 100, 98)
 UNSURE = ConfidenceCurve(0.0, -1.0, 100, 27)
 
 
-def calibration(**changes):
+def calibration(checkpoint, **changes):
     curves = {
         Evidence.MODEL.value: {"distance": UNSURE},
         Evidence.MODEL_WITH_GEOMETRY.value: {"distance": SURE},
         Evidence.MODEL_AGAINST_GEOMETRY.value: {"distance": UNSURE},
     }
-    return Calibration(**{"answer_style": "sentence", "curves": curves, **changes})
+    fingerprint = weights_fingerprint(checkpoint / WEIGHTS_FILE)
+    values = {"answer_style": "sentence", "curves": curves, "weights_sha256": fingerprint}
+    return Calibration(**{**values, **changes})
 
 
 @pytest.fixture
@@ -40,7 +46,7 @@ def calibrated(taught, tmp_path):
     """The checkpoint by links, with a calibration that a test may change."""
     for path in taught.iterdir():
         (tmp_path / path.name).symlink_to(path)
-    write_calibration(tmp_path / CALIBRATION_FILE, calibration())
+    write_calibration(tmp_path / CALIBRATION_FILE, calibration(tmp_path))
     return tmp_path
 
 
@@ -147,7 +153,7 @@ def test_uncertain_answers_are_refused_with_both_values(calibrated, ask):
 
 
 def test_a_calibration_of_other_answers_is_not_used(calibrated, ask, caplog):
-    write_calibration(calibrated / CALIBRATION_FILE, calibration(answer_style="short"))
+    write_calibration(calibrated / CALIBRATION_FILE, calibration(calibrated, answer_style="short"))
     assert math.isnan(ask(fused(calibrated), AGREED).confidence)
     assert "short answers only" in caplog.text
     with pytest.raises(ValueError, match=r"abstain_below = .* needs"):
@@ -165,3 +171,22 @@ def test_what_does_not_fit_together_is_refused_when_it_is_built(taught, calibrat
     for changes in ({"prefer": "luck"}, {"abstain_below": 1.5}):
         with pytest.raises(ValueError, match=next(iter(changes))):
             FusionSettings(**changes)
+
+
+@pytest.mark.parametrize("name", ["model", "fused"])
+def test_a_calibration_of_other_weights_is_refused(calibrated, name):
+    settings = ModelSettings(device="cpu", answer_style="sentence")
+    assert make_answerer(name, str(calibrated), settings)
+    path = calibrated / WEIGHTS_FILE
+    weights = load_file(path)
+    path.unlink()
+    save_file({key: value + 1e-3 for key, value in weights.items()}, path, {"format": "pt"})
+    with pytest.raises(ValueError, match=r"made for other weights.*`smolrgpt calibrate` again"):
+        make_answerer(name, str(calibrated), settings)
+    raw = replace(settings, raw_confidence=True)
+    # As `smolrgpt calibrate` loads it.
+    assert make_answerer("model", str(calibrated), raw)
+    path = calibrated / CALIBRATION_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), "weights_sha256": ""}))
+    with pytest.raises(ValueError, match=r"weights_sha256.*`smolrgpt calibrate` again"):
+        make_answerer(name, str(calibrated), settings)
