@@ -4,8 +4,9 @@
 
 Asks first how many pallets stand in the buffer, and drives only if it is not zero. An answer on
 which model and geometry disagree is asked for again, with a new frame. Needs a robot that Nav2
-drives, the query node, and tf from the camera to the map. `nav2_simple_commander` and tf2, which
-come with Nav2, are imported here only; nothing else of this project needs them.
+drives, tf from the camera to the map, and the query node with `target_frame: map`, which tells the
+centres of pallets in the map. `nav2_simple_commander`, which comes with Nav2, is imported here
+only; nothing else of this project needs it.
 """
 
 from __future__ import annotations
@@ -18,13 +19,14 @@ from dataclasses import dataclass
 
 import rclpy
 from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point, PointStamped, PoseStamped
+from geometry_msgs.msg import Point, PoseStamped
 from smolrgpt_ros.msg import SpatialAnswer
 from smolrgpt_ros.srv import SpatialQuery
 from spatial_query_client import SpatialQueryClient, status_name
 
 ATTEMPTS = 5
 MAP = "map"
+ROBOT = "base_link"
 TRANSFORM_TIMEOUT_S = 2.0
 
 Ask = Callable[..., SpatialAnswer]
@@ -40,11 +42,11 @@ class Pallet:
 
     Attributes:
         region_id: its id in the frame that was asked about.
-        centre: metres, in the frame of the answer that it comes from.
+        centre: metres, in the map, where it stood at the stamp of the image.
     """
 
     region_id: int
-    centre: PointStamped
+    centre: Point
 
 
 class TryAgainError(NoAnswerError):
@@ -90,14 +92,15 @@ def _nearest_pallet_of_one_frame(ask: Ask, buffer_id: int) -> Pallet | None:
         raise TryAgainError(f"{count.text!r}, but {len(inside)} have the distance 0 to the buffer")
     to_camera = {id: distance(id) for id in inside}
     nearest = min(inside, key=lambda id: to_camera[id].value)
-    centre = _known(to_camera[nearest].centres[0])
-    return Pallet(nearest, PointStamped(header=to_camera[nearest].header, point=centre))
+    return Pallet(nearest, _centre_in_the_map(to_camera[nearest]))
 
 
 def _agreed(answer: SpatialAnswer) -> SpatialAnswer:
     """The answer, if the robot may act upon it."""
     if answer.status == SpatialAnswer.STATUS_STALE:
         raise TryAgainError(f"the frame has gone: {answer.message}")
+    if answer.status == SpatialAnswer.STATUS_NO_TRANSFORM:
+        raise TryAgainError(f"the place in the map is not known: {answer.message}")
     if answer.status != SpatialAnswer.STATUS_OK:
         raise NoAnswerError(f"{status_name(answer)}: {answer.message}")
     if answer.agreement == SpatialAnswer.AGREEMENT_DISAGREE:
@@ -105,7 +108,14 @@ def _agreed(answer: SpatialAnswer) -> SpatialAnswer:
     return answer
 
 
-def _known(centre: Point) -> Point:
+def _centre_in_the_map(answer: SpatialAnswer) -> Point:
+    """Of the one region that the answer is about."""
+    if answer.centres_frame != MAP:
+        raise NoAnswerError(
+            f"centres are told in {answer.centres_frame!r}; start the query node with "
+            f"`-p target_frame:={MAP}`"
+        )
+    (centre,) = answer.centres
     if not all(map(math.isfinite, (centre.x, centre.y, centre.z))):
         raise NoAnswerError("the chosen pallet has no depth to drive by")
     return centre
@@ -125,21 +135,19 @@ def goal_in_front_of(target: Point, robot: Point, standoff: float) -> PoseStampe
 
 def drive(client: SpatialQueryClient, pallet: Pallet, standoff: float) -> bool:
     """Drive to the pallet with Nav2; whether the robot got there."""
-    import tf2_geometry_msgs  # noqa: F401, teaches tf2 to transform a PointStamped
     from nav2_simple_commander.robot_navigator import BasicNavigator, TaskResult
     from rclpy.duration import Duration as ClockDuration
+    from rclpy.time import Time
     from tf2_ros import Buffer, TransformListener
 
     transforms = Buffer()
     TransformListener(transforms, client, spin_thread=True)
     timeout = ClockDuration(seconds=TRANSFORM_TIMEOUT_S)
-    target = transforms.transform(pallet.centre, MAP, timeout)
-    now = PointStamped(header=target.header)
-    now.header.frame_id = "base_link"
-    robot = transforms.transform(now, MAP, timeout)
+    here = transforms.lookup_transform(MAP, ROBOT, Time(), timeout).transform.translation
+    robot = Point(x=here.x, y=here.y, z=here.z)
     navigator = BasicNavigator()
     navigator.waitUntilNav2Active()
-    goal = goal_in_front_of(target.point, robot.point, standoff)
+    goal = goal_in_front_of(pallet.centre, robot, standoff)
     goal.header.stamp = navigator.get_clock().now().to_msg()
     navigator.goToPose(goal)
     while not navigator.isTaskComplete():

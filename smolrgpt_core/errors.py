@@ -46,6 +46,8 @@ class Status(IntEnum):
     """The node is not in the lifecycle state `active`, or is shutting down."""
     MODEL_ERROR = 16
     """The answerer failed in a way that is not the fault of the question or the frame."""
+    NO_TRANSFORM = 17
+    """Centres cannot be told in the frame that is wanted: tf has no transform at their stamp."""
 
 
 class SpatialError(Exception):

@@ -2,7 +2,7 @@
 
 Questions wait in the order in which they came. The oldest one decides which frame has its turn, and
 takes along those that can be asked about the same frame, up to `max_batch`: the answerer gets them
-in one call. Nobody's question is begun after its deadline.
+in one call, with their deadlines. Nobody's question is begun, or goes on, after its deadline.
 """
 
 from __future__ import annotations
@@ -93,9 +93,14 @@ class _Waiting:
     samples: FrameSamples
     outcome: futures.Future[SpatialAnswer] = field(default_factory=futures.Future)
 
+    @property
+    def deadline(self) -> float:
+        """By `time.monotonic()`, in seconds."""
+        return self.inquiry.arrived_s + self.request.timeout_s
+
     def left_s(self) -> float:
         """Seconds until its deadline."""
-        return self.request.timeout_s - self.inquiry.elapsed_s()
+        return self.deadline - time.monotonic()
 
     def fits(self, samples: FrameSamples, now_ns: int) -> bool:
         """Whether it can be asked about a frame: its own, or, if it wants the newest, a new one."""
@@ -301,7 +306,8 @@ class AnswerWorker:
             return
         self._on_batch(len(questions))
         started = time.monotonic()
-        found = self._answerer.answer_together(frame, questions)
+        deadlines = [item.deadline for item in batch]
+        found = self._answerer.answer_together(frame, questions, deadlines)
         answer_s = time.monotonic() - started
         for item, result in zip(batch, found, strict=True):
             item.inquiry.latency_s["answer"] = answer_s

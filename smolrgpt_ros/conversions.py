@@ -111,9 +111,11 @@ def answer_to_message(
         side=int(answer.side),
         confidence=float(answer.confidence),
         geometric_value=_number(answer.geometric_value),
+        model_value=_number(answer.model_value),
         agreement=int(answer.agreement),
         region_ids=list(answer.region_ids),
         centres=[Point(x=x, y=y, z=z) for x, y, z in answer.centres.tolist()],
+        centres_frame=(answer.centres_frame or header.frame_id) if len(answer.centres) else "",
         valid_depth=answer.valid_depth.tolist(),
     )
     for stage, seconds in latency_s.items():

@@ -11,6 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from smolrgpt_core.errors import Status
 from smolrgpt_core.messages.stamps import SYNCHRONISED
 from smolrgpt_ros.frame_buffer import INPUTS
+from smolrgpt_ros.frame_transforms import FrameTransforms
 from smolrgpt_ros.inputs import InputStatistics
 from smolrgpt_ros.query_session import QuerySession
 from smolrgpt_ros.service_report import ServiceReport
@@ -99,6 +100,19 @@ class InputMonitor:
     def _age_s(self, name: str) -> float | None:
         stamp_ns = self._session.buffer.newest_stamp_ns(name)
         return None if stamp_ns is None else (self._session.now_ns() - stamp_ns) / 1e9
+
+
+def transform_diagnostic(name: str, transforms: FrameTransforms, now_ns: int) -> DiagnosticStatus:
+    """Between which frames, and the age of the newest transform; WARN when the last one failed."""
+    newest_ns = transforms.newest_ns()
+    values = {
+        "target_frame": transforms.target_frame,
+        "source_frame": transforms.source_frame,
+        # One that holds for ever has no age.
+        "newest_age_s": f"{(now_ns - newest_ns) / 1e9:.3f}" if newest_ns else "",
+    }
+    level = DiagnosticStatus.WARN if transforms.failure else DiagnosticStatus.OK
+    return _diagnostic(name, level, transforms.failure, values)
 
 
 def overall(name: str, state: str, parts: list[DiagnosticStatus]) -> DiagnosticStatus:

@@ -122,9 +122,15 @@ class QueryParameters:
     )
     input_wait: float = parameter(
         1.0,
-        "How long a question waits for inputs that are missing, stale or out of sync before it is "
-        "refused; seconds of real time.",
+        "How long a question waits for inputs that are missing, stale or out of sync, and its "
+        "answer for a transform to `target_frame`, before it is refused; seconds of real time.",
         limits=(0.0, 60.0),
+    )
+    target_frame: str = parameter(
+        "",
+        "Frame that the centres of an answer are told in, by tf at the stamp of the image, such as "
+        "`map`; empty: the optical frame of the image. Needs tf2_ros. Takes effect when the node "
+        "is activated.",
     )
     depth_scale: float = parameter(
         0.0,
@@ -172,6 +178,11 @@ class QueryParameters:
             self.parsed_instance_labels()
         except ValueError as error:
             raise ValueError(f"instance_labels: {error}") from error
+        if self.target_frame.startswith("/") or self.target_frame != self.target_frame.strip():
+            raise ValueError(
+                "target_frame must be the name of a frame of tf, without a slash before it, got "
+                f"{self.target_frame!r}"
+            )
 
     def model_settings(self) -> ModelSettings:
         """How a model computes and answers."""

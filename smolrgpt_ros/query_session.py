@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+
+import numpy as np
 from rclpy.node import Node
 
 from smolrgpt_core.answer import SpatialAnswer
@@ -14,6 +18,7 @@ from smolrgpt_ros.frame_buffer import (
     FrameUnavailableError,
 )
 from smolrgpt_ros.frame_decoder import FrameDecoder
+from smolrgpt_ros.frame_transforms import FrameTransforms, TransformsClosedError
 from smolrgpt_ros.inputs import SensorInputs, input_topics
 from smolrgpt_ros.parameters import EVERY_FRAME, QueryParameters
 from smolrgpt_ros.service_statistics import ServiceStatistics
@@ -31,6 +36,14 @@ class QuerySession:
         answerer: gives the answers.
         parameters: as they are at activation.
         statistics: counts what the answerer is asked.
+
+    Attributes:
+        buffer: has the newest frames.
+        inputs: fill it.
+        transforms: to `target_frame`; None where it is empty.
+
+    Raises:
+        ModuleNotFoundError: that says how to get what the parameters need and is not installed.
     """
 
     def __init__(
@@ -43,6 +56,8 @@ class QuerySession:
         self._clock = node.get_clock()
         self._region_source = parameters.region_source
         topics = input_topics(node, parameters.region_source)
+        target_frame = parameters.target_frame
+        self.transforms = FrameTransforms(node, target_frame) if target_frame else None
         self.buffer = FrameBuffer(parameters.buffer_size, topics)
         self.inputs = SensorInputs(
             node, self.buffer, parameters.region_source, parameters.input_reliability
@@ -76,6 +91,35 @@ class QuerySession:
         except (BufferClosedError, WorkerClosedError) as error:
             raise SessionClosedError from error
 
+    def in_target_frame(
+        self, answer: SpatialAnswer, inquiry: Inquiry, request: FrameRequest
+    ) -> SpatialAnswer:
+        """The answer with its centres in `target_frame`, if there is one.
+
+        Waits for the transform in the thread of the request, as long as for other inputs.
+
+        Raises:
+            SpatialError: NO_TRANSFORM.
+            SessionClosedError: when the session is closed meanwhile.
+        """
+        transforms, frame = self.transforms, inquiry.frame
+        if transforms is None or frame is None or frame.frame_id == transforms.target_frame:
+            return answer
+        if not np.isfinite(answer.centres).any():
+            return replace(answer, centres_frame=transforms.target_frame)
+        left_s = max(request.timeout_s - inquiry.elapsed_s(), 0.0)
+        started = time.monotonic()
+        try:
+            transform = transforms.wait(
+                frame.frame_id, frame.stamp_ns, min(request.input_wait_s, left_s)
+            )
+        except TransformsClosedError as error:
+            raise SessionClosedError from error
+        finally:
+            inquiry.latency_s["transform"] = time.monotonic() - started
+        centres = transform.apply(answer.centres)
+        return replace(answer, centres=centres, centres_frame=transforms.target_frame)
+
     def now_ns(self) -> int:
         """The node's clock, which may be simulated."""
         return self._clock.now().nanoseconds
@@ -89,6 +133,8 @@ class QuerySession:
         """Release everybody who waits and end the inputs; a running answer is finished."""
         self._worker.close()
         self.buffer.close()
+        if self.transforms:
+            self.transforms.close()
         self.inputs.close()
 
     def wait_until_ended(self, timeout_s: float) -> bool:

@@ -40,9 +40,16 @@ from smolrgpt_core.question import Category
 from smolrgpt_core.recordings.asked import AskedQuestion
 from smolrgpt_ros.answer_worker import AnswererFailedError, Inquiry
 from smolrgpt_ros.conversions import answer_to_message, duration_to_ns, frame_header
-from smolrgpt_ros.diagnostics import AnswerMonitor, InputMonitor, overall, service_diagnostic
+from smolrgpt_ros.diagnostics import (
+    AnswerMonitor,
+    InputMonitor,
+    overall,
+    service_diagnostic,
+    transform_diagnostic,
+)
 from smolrgpt_ros.ending_signals import EndingSignals
 from smolrgpt_ros.frame_buffer import FrameRequest
+from smolrgpt_ros.frame_transforms import load_tf2
 from smolrgpt_ros.memory import release_memory, resident_bytes
 from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
 from smolrgpt_ros.parameter_declaration import declare, normalised
@@ -146,6 +153,9 @@ class SpatialQueryNode(LifecycleNode):
 
     def _configure(self) -> None:
         values = self.parameters
+        if values.target_frame:
+            # Sooner than the checkpoint is loaded, and not only at activation.
+            load_tf2()
         # Otherwise a checkpoint may stand ready for a later change to `answerer: model`.
         checkpoint = values.checkpoint if values.answerer in WITH_CHECKPOINT else ""
         name = f"{values.answerer} with {checkpoint}" if checkpoint else values.answerer
@@ -271,8 +281,6 @@ class SpatialQueryNode(LifecycleNode):
             stamp_ns = inquiry.samples.rgb.stamp_ns
             asked = AskedQuestion(inquiry.text, inquiry.category, inquiry.region_ids, stamp_ns)
             recorder.record(asked, response.answer, inquiry.samples, inquiry.frame)
-        if answer.ok and inquiry.frame:
-            self._visuals.show(inquiry.frame, inquiry.text, answer)
         return response
 
     def _answer(self, request: SpatialQuery.Request, inquiry: Inquiry) -> SpatialAnswer:
@@ -283,9 +291,14 @@ class SpatialQueryNode(LifecycleNode):
         frame_request = _frame_request(request, self.parameters)
         with self._places.take():
             try:
-                return session.answer(inquiry, frame_request)
+                answer = session.answer(inquiry, frame_request)
+                located = session.in_target_frame(answer, inquiry, frame_request)
             except SessionClosedError as error:
                 raise self._not_active() from error
+        if inquiry.frame:
+            # Pictures are drawn in the optical frame.
+            self._visuals.show(inquiry.frame, inquiry.text, answer)
+        return located
 
     def _refusal(self, error: Exception, inquiry: Inquiry) -> SpatialAnswer:
         if not isinstance(error, SpatialError):
@@ -334,6 +347,10 @@ class SpatialQueryNode(LifecycleNode):
         report = self._service_report()
         parts.append(self._answer_monitor.diagnostic(f"{name}: answers", report.statistics))
         parts.append(service_diagnostic(f"{name}: service", report))
+        transforms = self._session.transforms if self._session else None
+        if transforms:
+            now_ns = self.get_clock().now().nanoseconds
+            parts.append(transform_diagnostic(f"{name}: transforms", transforms, now_ns))
         recorder = self._recorder
         if recorder:
             parts.append(recorder.diagnostic(f"{name}: recording"))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from geometry_msgs.msg import Point, Quaternion, Vector3
 from numpy.typing import NDArray
 from std_msgs.msg import Header
 
+from smolrgpt_core.geometry.rigid_transform import rotation_matrix
 from smolrgpt_core.messages import simulation
 from smolrgpt_core.sim import ObjectTruth, SceneTruth
 from smolrgpt_core.sim.footprints import Footprint
@@ -47,7 +47,7 @@ def _object_from_message(
         label=message.label,
         centre=_vector(message.pose.position),
         size=_vector(message.size),
-        rotation=rotation_matrix(message.pose.orientation),
+        rotation=_rotation(message.pose.orientation),
         visible_share=message.visible_share,
         buffer_ids=tuple(message.buffer_ids),
         buffer_margin=max(margins, default=float("nan")),
@@ -58,17 +58,12 @@ def _object_from_message(
 def _margin(message: ObjectTruthMessage, buffer: ObjectTruthMessage) -> float:
     """Metres from the middle of an object's footprint to the edge of a buffer, positive inside."""
     offset = _vector(message.pose.position) - _vector(buffer.pose.position)
-    x, y, _ = rotation_matrix(buffer.pose.orientation).T @ offset
+    x, y, _ = _rotation(buffer.pose.orientation).T @ offset
     return Footprint(0.0, 0.0, buffer.size.x, buffer.size.y, 0.0).signed_distance(x, y)
 
 
-def rotation_matrix(orientation: Quaternion) -> NDArray[np.float64]:
-    """Rotation matrix (3, 3) of a unit quaternion."""
-    axis = np.array([orientation.x, orientation.y, orientation.z])
-    length = float(np.linalg.norm(axis))
-    angle = 2 * np.arctan2(length, orientation.w)
-    vector = axis * (angle / length) if length > 0 else np.zeros(3)
-    return np.asarray(cv2.Rodrigues(vector)[0], dtype=np.float64)
+def _rotation(orientation: Quaternion) -> NDArray[np.float64]:
+    return rotation_matrix(orientation.x, orientation.y, orientation.z, orientation.w)
 
 
 def _vector(message: Point | Vector3) -> NDArray[np.float64]:

@@ -57,9 +57,11 @@ class SpatialAnswer:
         side: the side (left_right); NONE for the other categories.
         confidence: probability that the answer is right, 0 to 1; NaN where it is not known.
         geometric_value: what metric depth says to a question with a value; None if unknown.
+        model_value: what the model says to a question with a value; None if unknown.
         agreement: of the model's answer with geometry.
         region_ids: the regions that the answer is about, in the order of the question.
-        centres: float64 (len(region_ids), 3), metres, optical frame; NaN where depth is missing.
+        centres: float64 (len(region_ids), 3), metres; NaN where depth is missing.
+        centres_frame: the frame that centres are in; empty = the optical frame of the image.
         valid_depth: float64 (len(region_ids),), share of mask pixels with a depth reading.
         latency_s: seconds by stage.
     """
@@ -74,9 +76,11 @@ class SpatialAnswer:
     side: Side = Side.NONE
     confidence: float = float("nan")
     geometric_value: float | None = None
+    model_value: float | None = None
     agreement: Agreement = Agreement.UNKNOWN
     region_ids: tuple[int, ...] = ()
     centres: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
+    centres_frame: str = ""
     valid_depth: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     latency_s: Mapping[str, float] = field(default_factory=dict)
 

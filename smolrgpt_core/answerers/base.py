@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Sequence
 from typing import Protocol
 
 from smolrgpt_core.answer import SpatialAnswer
-from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.question import SpatialQuestion
+
+NO_DEADLINE = math.inf
 
 
 class Answerer(Protocol):
@@ -32,21 +36,55 @@ class Answerer(Protocol):
         ...
 
     def answer_together(
-        self, frame: RGBDFrame, questions: Sequence[SpatialQuestion]
+        self,
+        frame: RGBDFrame,
+        questions: Sequence[SpatialQuestion],
+        deadlines: Sequence[float] | None = None,
     ) -> list[SpatialAnswer | SpatialError]:
         """Answer questions about one frame, together where that is faster.
 
+        Args:
+            frame: what they are about.
+            questions: what is asked.
+            deadlines: one for each question, by `time.monotonic()`, in seconds; `NO_DEADLINE` for
+                as long as it takes. None: no question has one.
+
         Returns:
             For each question what `answer` would return, or the SpatialError that it would raise:
-            no question spoils another.
+            no question spoils another. TIMEOUT for those whose deadline passes before their answer
+            is there; nothing more is computed for them.
         """
         ...
 
 
+def each_deadline(
+    questions: Sequence[SpatialQuestion], deadlines: Sequence[float] | None
+) -> list[float]:
+    """One deadline for each question.
+
+    Raises:
+        ValueError: when there are not as many deadlines as questions.
+    """
+    if deadlines is None:
+        return [NO_DEADLINE] * len(questions)
+    if len(deadlines) != len(questions):
+        raise ValueError(
+            f"deadlines must be one for each of {len(questions)} questions, got {len(deadlines)}"
+        )
+    return list(deadlines)
+
+
 def answer_or_error(
-    answerer: Answerer, frame: RGBDFrame, question: SpatialQuestion
+    answerer: Answerer, frame: RGBDFrame, question: SpatialQuestion, deadline: float = NO_DEADLINE
 ) -> SpatialAnswer | SpatialError:
-    """The answer, or why there is none."""
+    """The answer, or why there is none; a question is not begun after its deadline."""
+    late_s = time.monotonic() - deadline
+    if late_s >= 0:
+        return SpatialError(
+            Status.TIMEOUT,
+            f"the deadline passed {late_s:.2f} s before the question had its turn; allow more "
+            "time, or ask fewer questions at once",
+        )
     try:
         return answerer.answer(frame, question)
     except SpatialError as error:

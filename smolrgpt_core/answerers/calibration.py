@@ -2,13 +2,16 @@
 
 A curve for each kind of question and for what the answer rests on, fitted on answers with known
 truth (`smolrgpt_core.evaluation.calibration_fit`), lies beside the weights of a checkpoint as
-`calibration.json`. It holds for the pictures and the questions that it was fitted on.
+`calibration.json`. It holds for the pictures and the questions that it was fitted on, and for those
+very weights, which it names by their fingerprint.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -22,6 +25,12 @@ from smolrgpt_core.question import CATEGORIES, Category
 from smolrgpt_core.settings_file import from_entries, to_entries
 
 CALIBRATION_FILE = "calibration.json"
+
+WEIGHTS_FILE = "model.safetensors"
+
+_SHA256 = re.compile("[0-9a-f]{64}")
+
+_BLOCK_BYTES = 2**20
 
 FORMAT = 1
 """Version of the file; others are refused."""
@@ -97,10 +106,11 @@ class Calibration:
         tolerances: that told agreement from disagreement.
         data: name and split of the data set, for people.
         questions: that were asked.
+        weights_sha256: fingerprint of the weights that answered, see `weights_fingerprint`.
         format: `FORMAT`.
 
     Raises:
-        ValueError: for an unknown name or format.
+        ValueError: for an unknown name or format, or without a fingerprint.
     """
 
     answer_style: str
@@ -108,6 +118,7 @@ class Calibration:
     tolerances: AgreementTolerances = field(default_factory=AgreementTolerances)
     data: str = ""
     questions: int = 0
+    weights_sha256: str = ""
     format: int = FORMAT
 
     def __post_init__(self) -> None:
@@ -119,6 +130,12 @@ class Calibration:
         if self.answer_style not in ANSWER_STYLES:
             raise ValueError(
                 f"answer_style must be one of {', '.join(ANSWER_STYLES)}, got {self.answer_style!r}"
+            )
+        if not _SHA256.fullmatch(self.weights_sha256):
+            raise ValueError(
+                f"weights_sha256 must be the 64 hexadecimal digits of the SHA-256 of {WEIGHTS_FILE}"
+                f", got {self.weights_sha256!r}: nobody knows which weights it was made for; run "
+                "`smolrgpt calibrate` again"
             )
         _check_names("curves", self.curves, [item.value for item in Evidence])
         for name, by_category in self.curves.items():
@@ -141,6 +158,43 @@ def read_calibration(path: Path) -> Calibration:
         return from_entries(Calibration, entries)
     except SpatialError as error:
         raise file_error(path, error.message) from error
+
+
+def weights_fingerprint(path: Path) -> str:
+    """SHA-256 of a file with weights, as hexadecimal digits.
+
+    Raises:
+        SpatialError: BAD_INPUT that names the file when it cannot be read.
+    """
+    digest = hashlib.sha256()
+    try:
+        with path.open("rb") as file:
+            while block := file.read(_BLOCK_BYTES):
+                digest.update(block)
+    except OSError as error:
+        raise file_error(path, f"cannot be read: {error.strerror}") from error
+    return digest.hexdigest()
+
+
+def check_weights(path: Path, calibration: Calibration, weights: Path) -> None:
+    """Check that a calibration was made for these weights.
+
+    Args:
+        path: of the calibration, for the message.
+        calibration: that was read from it.
+        weights: the file with the weights.
+
+    Raises:
+        SpatialError: BAD_INPUT when it was made for others.
+    """
+    found = weights_fingerprint(weights)
+    if found != calibration.weights_sha256:
+        raise file_error(
+            path,
+            f"the calibration was made for other weights, of SHA-256 {calibration.weights_sha256}, "
+            f"{weights.name} has {found}; its confidences would be wrong: run `smolrgpt calibrate` "
+            "again",
+        )
 
 
 def write_calibration(path: Path, calibration: Calibration) -> None:

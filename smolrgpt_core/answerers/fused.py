@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from smolrgpt_core.answer import Agreement, SpatialAnswer
-from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.answerers.base import Answerer, each_deadline
 from smolrgpt_core.answerers.calibration import Calibration, Evidence
 from smolrgpt_core.answerers.fusion_settings import MODEL, FusionSettings
 from smolrgpt_core.errors import SpatialError, Status
@@ -66,7 +66,7 @@ class FusedAnswerer:
         """Answer one question.
 
         Raises:
-            SpatialError: that of the model when neither has an answer; TIMEOUT when the model is
+            SpatialError: that of the model when neither has an answer; TIMEOUT when one of them is
                 late; CANNOT_TELL when the confidence is below `abstain_below`.
         """
         (found,) = self.answer_together(frame, [question])
@@ -75,18 +75,30 @@ class FusedAnswerer:
         return found
 
     def answer_together(
-        self, frame: RGBDFrame, questions: Sequence[SpatialQuestion]
+        self,
+        frame: RGBDFrame,
+        questions: Sequence[SpatialQuestion],
+        deadlines: Sequence[float] | None = None,
     ) -> list[SpatialAnswer | SpatialError]:
         """Answer questions about one frame, the model all of them together.
+
+        Geometry is not asked what the model was late for: its answer would be late as well.
 
         Returns:
             For each question what `answer` would return or raise.
         """
-        said = self._model.answer_together(frame, questions)
+        limits = each_deadline(questions, deadlines)
+        said = self._model.answer_together(frame, questions, limits)
         start = time.perf_counter()
-        measured = self._geometry.answer_together(frame, questions)
+        waiting = [place for place, model in enumerate(said) if not _is_late(model)]
+        measured = self._geometry.answer_together(
+            frame, [questions[place] for place in waiting], [limits[place] for place in waiting]
+        )
         latency_s = {GEOMETRY_STAGE: time.perf_counter() - start}
-        return [self._fuse(*pair, latency_s) for pair in zip(said, measured, strict=True)]
+        outcomes = list(said)
+        for place, geometry in zip(waiting, measured, strict=True):
+            outcomes[place] = self._fuse(said[place], geometry, latency_s)
+        return outcomes
 
     def _fuse(
         self, model: Outcome, geometry: Outcome, latency_s: Mapping[str, float]
@@ -131,15 +143,25 @@ class FusedAnswer:
 
 
 def fuse(model: Outcome, geometry: Outcome, settings: FusionSettings) -> FusedAnswer | SpatialError:
-    """One answer from two to the same question, or why there is none."""
+    """One answer from two to the same question, or why there is none.
+
+    When one of them is late, so is what the other one says.
+    """
+    for outcome in (model, geometry):
+        if isinstance(outcome, SpatialError) and _is_late(outcome):
+            return outcome
     if isinstance(model, SpatialError):
         return _without_model(model, geometry)
     if isinstance(geometry, SpatialError):
         message = f"from the model alone, geometry has no answer: {geometry.message}"
         return FusedAnswer(replace(model, message=message), Evidence.MODEL_ONLY)
-    model = replace(model, geometric_value=geometry.value)
     is_model = settings.prefer == MODEL
-    chosen = replace(model if is_model else geometry, latency_s=model.latency_s)
+    chosen = replace(
+        model if is_model else geometry,
+        geometric_value=geometry.value,
+        model_value=model.value,
+        latency_s=model.latency_s,
+    )
     if _agree(model, geometry, settings):
         agreed = replace(chosen, agreement=Agreement.AGREE, counted_ids=geometry.counted_ids)
         evidence = Evidence.MODEL_WITH_GEOMETRY if is_model else Evidence.GEOMETRY_WITH_MODEL
@@ -153,9 +175,11 @@ def fuse(model: Outcome, geometry: Outcome, settings: FusionSettings) -> FusedAn
     return FusedAnswer(replace(chosen, agreement=Agreement.DISAGREE, message=message), evidence)
 
 
+def _is_late(outcome: Outcome) -> bool:
+    return outcome.status is Status.TIMEOUT
+
+
 def _without_model(model: SpatialError, geometry: Outcome) -> FusedAnswer | SpatialError:
-    if model.status is Status.TIMEOUT:
-        return model
     if isinstance(geometry, SpatialError):
         if geometry.status is model.status:
             return model

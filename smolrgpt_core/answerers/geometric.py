@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from smolrgpt_core.answer import SpatialAnswer, answer_sentence
-from smolrgpt_core.answerers.base import answer_or_error
+from smolrgpt_core.answerers.base import answer_or_error, each_deadline
 from smolrgpt_core.answerers.geometric_findings import Finder, Finding, RefusalMargins
 from smolrgpt_core.answerers.kept_geometry import KEPT_FRAMES, KeptGeometry
 from smolrgpt_core.answerers.region_places import region_places
@@ -76,10 +76,21 @@ class GeometricAnswerer:
         return _write_down(finding, question, geometry)
 
     def answer_together(
-        self, frame: RGBDFrame, questions: Sequence[SpatialQuestion]
+        self,
+        frame: RGBDFrame,
+        questions: Sequence[SpatialQuestion],
+        deadlines: Sequence[float] | None = None,
     ) -> list[SpatialAnswer | SpatialError]:
-        """Answer questions one by one; what is measured for one serves the others."""
-        return [answer_or_error(self, frame, question) for question in questions]
+        """Answer questions one by one; what is measured for one serves the others.
+
+        A measurement that has begun is finished.
+        """
+        return [
+            answer_or_error(self, frame, question, deadline)
+            for question, deadline in zip(
+                questions, each_deadline(questions, deadlines), strict=True
+            )
+        ]
 
 
 def _write_down(

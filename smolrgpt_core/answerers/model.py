@@ -17,10 +17,13 @@ from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
 from smolrgpt_core.answer import SpatialAnswer, answer_sentence, read_answer
+from smolrgpt_core.answerers.base import each_deadline
 from smolrgpt_core.answerers.calibration import (
     CALIBRATION_FILE,
+    WEIGHTS_FILE,
     Calibration,
     Evidence,
+    check_weights,
     read_calibration,
 )
 from smolrgpt_core.answerers.kept_geometry import KeptGeometry
@@ -104,8 +107,11 @@ class ModelAnswerer:
         """
         try:
             self._engine.prepare(frame, self._deadline_s)
+            return
         except torch.OutOfMemoryError as error:
-            raise self._out_of_memory(error) from error
+            refusal = _out_of_memory(error)
+        self._engine.clear()
+        raise refusal
 
     def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
         """Answer one question.
@@ -121,24 +127,48 @@ class ModelAnswerer:
         return found
 
     def answer_together(
-        self, frame: RGBDFrame, questions: Sequence[SpatialQuestion]
+        self,
+        frame: RGBDFrame,
+        questions: Sequence[SpatialQuestion],
+        deadlines: Sequence[float] | None = None,
     ) -> list[SpatialAnswer | SpatialError]:
         """Answer questions about one frame, decoded together.
+
+        Deadlines are looked at between stages and between tokens of the engine. When the memory of
+        the device does not suffice for all together, each is asked alone.
 
         Returns:
             For each question what `answer` would return or raise.
         """
-        try:
-            said = self._engine.ask_each(questions, self.style, self._deadline_s, frame=frame)
-        except SpatialError as error:
-            return [SpatialError(error.status, error.message) for _ in questions]
-        except torch.OutOfMemoryError as error:
-            reason = self._out_of_memory(error)
-            return [SpatialError(reason.status, reason.message) for _ in questions]
+        limits = each_deadline(questions, deadlines)
+        said = self._said(frame, questions, limits)
+        if isinstance(said, SpatialError):
+            logger.warning("%d questions together: %s", len(questions), said.message)
+            alone = [
+                self._said(frame, [question], [limit])
+                for question, limit in zip(questions, limits, strict=True)
+            ]
+            said = [item if isinstance(item, SpatialError) else item[0] for item in alone]
         return [
             self._read(words, frame, question)
             for words, question in zip(said, questions, strict=True)
         ]
+
+    def _said(
+        self, frame: RGBDFrame, questions: Sequence[SpatialQuestion], deadlines: Sequence[float]
+    ) -> list[EngineAnswer | SpatialError] | SpatialError:
+        """What the engine says, or that the memory of the device does not suffice."""
+        try:
+            return self._engine.ask_each(
+                questions, self.style, self._deadline_s, frame=frame, deadlines=deadlines
+            )
+        except SpatialError as error:
+            return [SpatialError(error.status, error.message) for _ in questions]
+        except torch.OutOfMemoryError as error:
+            refusal = _out_of_memory(error)
+        # After the error, whose trace keeps what was computed.
+        self._engine.clear()
+        return refusal
 
     def _read(
         self, said: EngineAnswer | SpatialError, frame: RGBDFrame, question: SpatialQuestion
@@ -173,6 +203,7 @@ class ModelAnswerer:
             region_id=region_id,
             side=parsed.side,
             confidence=self._confidence(said, question),
+            model_value=parsed.value,
             region_ids=ids,
             centres=centres,
             valid_depth=shares,
@@ -186,15 +217,6 @@ class ModelAnswerer:
             return math.nan
         return self._calibration.confidence(Evidence.MODEL, question.category, said.confidence)
 
-    def _out_of_memory(self, error: torch.OutOfMemoryError) -> SpatialError:
-        """The refusal; what the engine keeps is let go, so that the next question has more."""
-        self._engine.clear()
-        return SpatialError(
-            Status.MODEL_ERROR,
-            f"the memory of the device does not suffice: {str(error).splitlines()[0]}; ask again, "
-            "ask fewer questions at once, or use another device or a smaller dtype",
-        )
-
 
 def load_calibration(checkpoint: str) -> Calibration | None:
     """The calibration beside the weights of a checkpoint; None where there is none.
@@ -203,11 +225,16 @@ def load_calibration(checkpoint: str) -> Calibration | None:
         checkpoint: folder or hub id.
 
     Raises:
-        OSError: when the hub cannot be asked.
-        SpatialError: BAD_INPUT when the file cannot be used.
+        OSError: when the hub cannot be asked, or there are no weights.
+        SpatialError: BAD_INPUT when the file cannot be used, or was made for other weights.
     """
-    path = cached_file(checkpoint, CALIBRATION_FILE, _raise_exceptions_for_missing_entries=False)
-    return None if path is None else read_calibration(Path(path))
+    found = cached_file(checkpoint, CALIBRATION_FILE, _raise_exceptions_for_missing_entries=False)
+    if found is None:
+        return None
+    path, weights = Path(found), cached_file(checkpoint, WEIGHTS_FILE)
+    calibration = read_calibration(path)
+    check_weights(path, calibration, Path(str(weights)))
+    return calibration
 
 
 def fitting_calibration(calibration: Calibration | None, style: str) -> Calibration | None:
@@ -251,6 +278,15 @@ def _chosen_region(index: int | None, question: SpatialQuestion, said: str) -> i
             said,
         )
     return question.region_ids[index]
+
+
+def _out_of_memory(error: torch.OutOfMemoryError) -> SpatialError:
+    reason = (str(error).splitlines() or ["no details"])[0]
+    return SpatialError(
+        Status.MODEL_ERROR,
+        f"the memory of the device does not suffice: {reason}; ask again, and if that does not "
+        "help, use a smaller max_batch, a smaller dtype or another device",
+    )
 
 
 def _model_error(problem: str, said: str) -> SpatialError:

@@ -140,6 +140,7 @@ def answer_as_json(answer: SpatialAnswer, question: str) -> dict[str, Any]:
         "side": answer.side.name if answer.side is not Side.NONE else None,
         "confidence": _number(answer.confidence),
         "geometric_value": _number(answer.geometric_value),
+        "model_value": _number(answer.model_value),
         "agreement": answer.agreement.name,
         "region_ids": list(answer.region_ids),
         "centres": [[_number(x) for x in centre] for centre in answer.centres.tolist()],

@@ -26,7 +26,7 @@ NOTHING_WRITTEN = 1
 """Exit status when the recording gives no data set."""
 
 DAMAGED = 3
-"""Exit status when the data set is written, but the recording ends early."""
+"""Exit status when the recording ends early, and what could be read of it was used."""
 
 Bag = Annotated[
     Path,
@@ -112,8 +112,13 @@ def bag2data(
         raise typer.BadParameter(error.message) from error
     report = _convert(bag, out, settings)
     print_report(report)
-    if report.damage:
-        typer.echo(f"{bag}: {report.damage}", err=True)
+    exit_if_damaged(bag, report.damage)
+
+
+def exit_if_damaged(bag: Path, damage: str) -> None:
+    """End the command with what is wrong with a recording that was read in part, if anything is."""
+    if damage:
+        typer.echo(f"{bag}: {damage}", err=True)
         raise typer.Exit(DAMAGED)
 
 

@@ -16,7 +16,13 @@ from smolrgpt_core.answerers.model_settings import DTYPES, ModelSettings
 from smolrgpt_core.answerers.registry import make_answerer
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.ask import answer_as_json
-from smolrgpt_core.cli.bag2data import Bag, InstancesTopic, SyncTolerance, Topic
+from smolrgpt_core.cli.bag2data import (
+    Bag,
+    InstancesTopic,
+    SyncTolerance,
+    Topic,
+    exit_if_damaged,
+)
 from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, parsed, writing
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
@@ -29,9 +35,6 @@ if TYPE_CHECKING:
 
 NOT_READ = 1
 """Exit status when the recording cannot be read."""
-
-DAMAGED = 3
-"""Exit status when the recording ends early."""
 
 NamedQuestions = list[tuple[dict[str, Any], AskedQuestion]]
 """Questions, each with what its line of output begins with."""
@@ -108,9 +111,7 @@ def replay_command(
     )
     found, asked = _replay(bag, named, chosen, replay_options)
     _print([_line(item, *asked[item.index]) for item in found.answers], out)
-    if found.damage:
-        typer.echo(f"{bag}: {found.damage}", err=True)
-        raise typer.Exit(DAMAGED)
+    exit_if_damaged(bag, found.damage)
 
 
 def _named_questions(path: Path) -> NamedQuestions:

@@ -17,12 +17,13 @@ from rich.logging import RichHandler
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.training.config import TrainConfig
 from smolrgpt_core.training.config_file import read_config
+from smolrgpt_core.training.errors import RunStoppedError
 
 STOPPED = 1
-"""Exit status when the run stopped before its last step, or cannot start here."""
+"""Exit status when the run stopped before its last step, or a package is missing."""
 
 WRONG_CALL = 2
-"""Exit status when the configuration cannot be used."""
+"""Exit status when the configuration, or what it names, cannot be used."""
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
@@ -58,8 +59,8 @@ def train(config: ConfigFile, changes: Changes = None) -> None:
 
     Checkpoints, logs and the finished model go to the folder `output` of the configuration. For
     several GPUs: torchrun --nproc-per-node N -m smolrgpt_core.cli train CONFIG. The exit status is
-    0 when the model is finished, 1 when the run stopped with an error, 2 for a wrong
-    configuration, 130 after Ctrl-C.
+    0 when the model is finished, 1 when the run stopped with an error, 2 when the configuration,
+    its data or its checkpoint cannot be used, 130 after Ctrl-C.
     """
     missing = sorted(name for module, name in NEEDED.items() if find_spec(module) is None)
     if missing:
@@ -84,9 +85,12 @@ def _run(config: TrainConfig) -> None:
 
     try:
         model = run.train(config)
-    except (SpatialError, ImportError) as error:
+    except (RunStoppedError, ImportError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(STOPPED) from error
+    except SpatialError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(WRONG_CALL) from error
     except KeyboardInterrupt as error:
         typer.echo("Stopped. The same command goes on at the last checkpoint.", err=True)
         raise typer.Exit(INTERRUPTED) from error

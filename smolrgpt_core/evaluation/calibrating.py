@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from smolrgpt_core.answerers.calibration import Calibration
+from smolrgpt_core.answerers.calibration import WEIGHTS_FILE, Calibration, weights_fingerprint
 from smolrgpt_core.answerers.fusion_settings import AgreementTolerances
 from smolrgpt_core.answerers.model_settings import AUTO, ModelSettings
 from smolrgpt_core.data.warehouse_format import SplitFolder
@@ -60,11 +61,13 @@ def calibrate(
         tolerances: what counts as agreement of model and geometry.
 
     Raises:
-        SpatialError: BAD_INPUT when the split cannot be used, has no true answers, or the model
-            has no answer to any question.
+        SpatialError: BAD_INPUT when the split cannot be used, has no true answers, the model has no
+            answer to any question, or its weights are not in one file.
         ValueError: as `make_answerer`.
     """
     tolerances = tolerances or AgreementTolerances()
+    # Of the weights that are loaded now, whatever happens to the file until all have answered.
+    fingerprint = weights_fingerprint(Path(checkpoint, WEIGHTS_FILE))
     choice = AnswererChoice("model", checkpoint, replace(settings, raw_confidence=True))
     found = evaluate(folder, choice, camera, limit, workers, progress)
     contestants = {item.name: item for item in found.contestants}
@@ -79,6 +82,7 @@ def calibrate(
         tolerances,
         f"{folder.root.name}/{folder.split}",
         len(found.records),
+        fingerprint,
     )
     return Calibrating(calibration, judged, held_out_confidences(judged, found.records))
 

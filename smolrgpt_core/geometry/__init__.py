@@ -5,6 +5,7 @@ from smolrgpt_core.geometry.box_fitting import BoxFitConfig, OrientedBox, fit_bo
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry, GeometryConfig, Located
 from smolrgpt_core.geometry.ground_plane import GroundPlane, GroundPlaneConfig, find_ground_plane
+from smolrgpt_core.geometry.rigid_transform import RigidTransform
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import Surface, SurfaceConfig, measure_surface
 from smolrgpt_core.geometry.zones import ZoneFitConfig, fit_zone, free_floor
@@ -19,6 +20,7 @@ __all__ = [
     "GroundPlaneConfig",
     "Located",
     "OrientedBox",
+    "RigidTransform",
     "SizePrior",
     "Surface",
     "SurfaceConfig",

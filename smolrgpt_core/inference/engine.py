@@ -41,6 +41,8 @@ from smolrgpt_core.model import (
 from smolrgpt_core.model.processing_smolrgpt import TokenRow
 from smolrgpt_core.question import SpatialQuestion
 
+PROMPT = "prompt"
+
 SAMPLES = "samples"
 """What the metric depth branch takes of a region, beside the features of the modalities."""
 
@@ -81,11 +83,12 @@ class EngineAnswer:
 
 @dataclass(frozen=True)
 class _Prompt:
-    """A question behind the head: its tokens, which of them ask, and its regions in order."""
+    """A question behind the head: its tokens, which of them ask, its regions in order, its end."""
 
     token_ids: list[int]
     is_question: list[int]
     region_ids: tuple[int, ...]
+    deadline: float
 
 
 class InferenceEngine:
@@ -211,7 +214,8 @@ class InferenceEngine:
             SpatialError: BAD_QUESTION, UNKNOWN_REGION or BAD_INPUT for a question or a region that
                 cannot be asked about; TIMEOUT, naming the stage; with `frame` also as `set_frame`.
         """
-        answers = self._ask(questions, style, deadline_s, frame, all_or_nothing=True)
+        clock = StageClock(self._device, deadline_s)
+        answers = self._ask(questions, style, clock, frame, all_or_nothing=True)
         return cast(list[EngineAnswer], answers)
 
     def ask_each(
@@ -221,23 +225,37 @@ class InferenceEngine:
         deadline_s: float | None = None,
         *,
         frame: RGBDFrame | None = None,
+        deadlines: Sequence[float] | None = None,
     ) -> list[EngineAnswer | SpatialError]:
-        """As `ask`, but a question that cannot be asked does not spoil the others.
+        """As `ask`, but a question that cannot be asked, or is late, does not spoil the others.
+
+        Args:
+            questions: what to ask.
+            style: as `ask`.
+            deadline_s: as `ask`.
+            frame: as `ask`.
+            deadlines: one for each question, by `time.monotonic()`, in seconds. A late question
+                ends there, and the others go on.
 
         Returns:
-            For each question, in order, its answer, or the error of its text or its regions.
+            For each question, in order, its answer, or the error of its text or its regions, or
+            TIMEOUT.
 
         Raises:
             RuntimeError, ValueError: as `ask`.
-            SpatialError: TIMEOUT, or as `set_frame`: what is not the fault of one question.
+            SpatialError: TIMEOUT when all are late, or as `set_frame`: what is not the fault of one
+                question.
         """
-        return self._ask(questions, style, deadline_s, frame, all_or_nothing=False)
+        clock = StageClock(self._device, deadline_s, deadlines)
+        return self._ask(questions, style, clock, frame, all_or_nothing=False)
 
     def clear(self) -> None:
-        """Forget all frames, and free their memory."""
+        """Forget all frames, and give their memory back to the device."""
         with self._lock:
             self._frame = None
             self._cache.clear()
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
 
     @property
     def cached_frames(self) -> int:
@@ -263,22 +281,26 @@ class InferenceEngine:
         self,
         questions: Sequence[EngineQuestion],
         style: str,
-        deadline_s: float | None,
+        clock: StageClock,
         frame: RGBDFrame | None,
         all_or_nothing: bool,
     ) -> list[EngineAnswer | SpatialError]:
         """An answer or an error for each question; `all_or_nothing` raises the first error."""
-        clock = StageClock(self._device, deadline_s)
         chosen = self.config.style(style)
         with clock.turn(self._lock), torch.inference_mode():
             frame = self._frame if frame is None else frame
             if frame is None:
                 raise RuntimeError("A frame must be set with .set_frame(frame) before .ask(...)")
             with clock.stage("text"):
-                asked = [self._prompt_or_error(question, frame, chosen) for question in questions]
+                asked = [
+                    self._prompt_or_error(question, frame, chosen, deadline)
+                    for question, deadline in zip(
+                        questions, clock.deadlines(len(questions)), strict=True
+                    )
+                ]
             if all_or_nothing:
                 _raise_first_error(asked)
-            decoded: list[Decoded] = []
+            decoded: list[Decoded | SpatialError] = []
             if _prompts(asked):
                 encoded = self._encoded(frame, clock)
                 with clock.stage("regions"):
@@ -286,18 +308,22 @@ class InferenceEngine:
                 if all_or_nothing:
                     _raise_first_error(asked)
                 decoded = self._decode(encoded, _prompts(asked), chosen.max_new_tokens, clock)
+        if all_or_nothing:
+            _raise_first_error(decoded)
         answers = iter([self._written(answer, clock) for answer in decoded])
         return [item if isinstance(item, SpatialError) else next(answers) for item in asked]
 
     def _prompt_or_error(
-        self, question: EngineQuestion, frame: RGBDFrame, style: AnswerStyle
+        self, question: EngineQuestion, frame: RGBDFrame, style: AnswerStyle, deadline: float
     ) -> _Prompt | SpatialError:
         try:
-            return self._prompt(question, frame, style)
+            return self._prompt(question, frame, style, deadline)
         except SpatialError as error:
             return error
 
-    def _prompt(self, question: EngineQuestion, frame: RGBDFrame, style: AnswerStyle) -> _Prompt:
+    def _prompt(
+        self, question: EngineQuestion, frame: RGBDFrame, style: AnswerStyle, deadline: float
+    ) -> _Prompt:
         text, region_ids = _text_and_regions(question)
         for id in region_ids:
             # Asked for its error: an unknown region.
@@ -317,7 +343,7 @@ class InferenceEngine:
                 f"{style.max_new_tokens} more than the {limit} that the language model takes; ask "
                 "a shorter question or about fewer regions",
             )
-        return _Prompt(ids[head:], row.question_ids[head:], region_ids)
+        return _Prompt(ids[head:], row.question_ids[head:], region_ids, deadline)
 
     def _encoded(self, frame: RGBDFrame, clock: StageClock) -> EncodedFrame:
         """What is kept of a frame, or a new encoding."""
@@ -357,12 +383,15 @@ class InferenceEngine:
         prompts: Sequence[_Prompt],
         max_new_tokens: int,
         clock: StageClock,
-    ) -> list[Decoded]:
-        """Answers to all questions, as many at a time as go together."""
-        decoded: list[Decoded] = []
+    ) -> list[Decoded | SpatialError]:
+        """Answers to all questions, as many at a time as go together; TIMEOUT for late ones."""
+        decoded: list[Decoded | SpatialError] = []
         for first in range(0, len(prompts), self.config.max_batch):
             batch = prompts[first : first + self.config.max_batch]
-            decoded += self._decode_batch(encoded, batch, max_new_tokens, clock)
+            late = [clock.lateness(prompt.deadline, PROMPT) for prompt in batch]
+            rest = [prompt for prompt, error in zip(batch, late, strict=True) if not error]
+            answers = iter(self._decode_batch(encoded, rest, max_new_tokens, clock) if rest else [])
+            decoded += [error or next(answers) for error in late]
         return decoded
 
     def _decode_batch(
@@ -371,15 +400,16 @@ class InferenceEngine:
         prompts: Sequence[_Prompt],
         max_new_tokens: int,
         clock: StageClock,
-    ) -> list[Decoded]:
+    ) -> list[Decoded | SpatialError]:
         lengths = [len(prompt.token_ids) for prompt in prompts]
-        with clock.stage("prompt"):
+        deadlines = [prompt.deadline for prompt in prompts]
+        with clock.stage(PROMPT):
             cache = continued_cache(encoded.prefix, sum(lengths))
             logits = first_logits(self.model, self._embed(encoded, prompts), lengths, cache)
             rows = split_cache(cache, lengths, max_new_tokens)
         with clock.stage(DECODE):
             mask = left_padded_mask(len(self._head), lengths, self._device)
-            return decode_greedily(self.model, logits, mask, rows, max_new_tokens, clock)
+            return decode_greedily(self.model, logits, mask, rows, max_new_tokens, clock, deadlines)
 
     def _with_regions(
         self, encoded: EncodedFrame, asked: Sequence[_Prompt | SpatialError]
@@ -453,7 +483,11 @@ class InferenceEngine:
         ]
         return torch.tensor([numbered], device=self._device)
 
-    def _written(self, decoded: Decoded, clock: StageClock) -> EngineAnswer:
+    def _written(
+        self, decoded: Decoded | SpatialError, clock: StageClock
+    ) -> EngineAnswer | SpatialError:
+        if isinstance(decoded, SpatialError):
+            return decoded
         text = self.processor.tokenizer.decode(decoded.token_ids, skip_special_tokens=True).strip()
         return EngineAnswer(
             text, decoded.token_ids, decoded.probabilities, decoded.complete, dict(clock.latency_s)
@@ -465,7 +499,7 @@ def _prompts(asked: Sequence[_Prompt | SpatialError]) -> list[_Prompt]:
     return [item for item in asked if isinstance(item, _Prompt)]
 
 
-def _raise_first_error(asked: Sequence[_Prompt | SpatialError]) -> None:
+def _raise_first_error(asked: Sequence[_Prompt | Decoded | SpatialError]) -> None:
     """Raise the first error, naming its question where there are several."""
     for number, item in enumerate(asked, start=1):
         if isinstance(item, SpatialError):

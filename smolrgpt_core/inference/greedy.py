@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from transformers import Cache
 
+from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.inference.stage_clock import StageClock
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration
 
@@ -79,8 +80,9 @@ def decode_greedily(
     cache: Cache,
     max_new_tokens: int,
     clock: StageClock,
-) -> list[Decoded]:
-    """The most likely token again and again, until every answer has its end.
+    deadlines: Sequence[float],
+) -> list[Decoded | SpatialError]:
+    """The most likely token again and again, until every answer has its end or is late.
 
     Args:
         model: its generation configuration names the end tokens.
@@ -88,24 +90,26 @@ def decode_greedily(
         attention_mask: (B, P + T), 0 for padding.
         cache: with the prompts.
         max_new_tokens: limit of an answer.
-        clock: whose deadline ends it.
+        clock: tells what is late.
+        deadlines: of each answer, by `time.monotonic()`, in seconds.
 
-    Raises:
-        SpatialError: TIMEOUT.
+    Returns:
+        For each prompt its answer, or TIMEOUT if its deadline passed first.
     """
     ends = end_tokens(model, logits.device)
     positions = attention_mask.sum(dim=1, keepdim=True)
     has_padding = bool((attention_mask == 0).any())
     tokens, probabilities = [], []
+    late: dict[int, SpatialError] = {}
     running = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
     while True:
         token = logits.argmax(dim=-1, keepdim=True)
         tokens.append(token)
         probabilities.append(logits.float().softmax(dim=-1).gather(1, token))
         running &= ~torch.isin(token[:, 0], ends)
+        late |= _end_late(running, deadlines, clock, f"{len(tokens)} of at most {max_new_tokens}")
         if len(tokens) == max_new_tokens or not running.any():
             break
-        clock.check(DECODE, f"{len(tokens)} of at most {max_new_tokens} tokens")
         if has_padding:
             attention_mask = torch.nn.functional.pad(attention_mask, (0, 1), value=1)
         logits = model(
@@ -117,7 +121,21 @@ def decode_greedily(
             logits_to_keep=1,
         ).logits[:, -1]
         positions = positions + 1
-    return _cut(torch.cat(tokens, dim=1), torch.cat(probabilities, dim=1), ends.tolist())
+    decoded = _cut(torch.cat(tokens, dim=1), torch.cat(probabilities, dim=1), ends.tolist())
+    return [late.get(row, answer) for row, answer in enumerate(decoded)]
+
+
+def _end_late(
+    running: torch.Tensor, deadlines: Sequence[float], clock: StageClock, progress: str
+) -> dict[int, SpatialError]:
+    """End the running answers whose deadline has passed; TIMEOUT for each of them, by its row."""
+    ended = {}
+    for row, deadline in enumerate(deadlines):
+        error = clock.lateness(deadline, DECODE, f"{progress} tokens")
+        if error and running[row]:
+            ended[row] = error
+            running[row] = False
+    return ended
 
 
 def end_tokens(model: SmolRGPTForConditionalGeneration, device: torch.device) -> torch.Tensor:

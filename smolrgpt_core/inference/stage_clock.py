@@ -1,10 +1,10 @@
-"""Time of one call: seconds by stage, and the deadline that all stages share."""
+"""Time of one call: seconds by stage, and when it ends."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import TIMEOUT_MAX, Lock
 
@@ -14,29 +14,54 @@ from smolrgpt_core.errors import SpatialError, Status
 
 
 class StageClock:
-    """Measures stages and ends them when the time is over.
+    """Measures stages and ends them when the time is over for all questions of the call.
 
-    A computation that runs is not interrupted: the deadline is looked at between stages and between
+    A computation that runs is not interrupted: deadlines are looked at between stages and between
     tokens.
 
     Args:
         device: whose work a stage includes.
         deadline_s: seconds from now for the whole call; None for no limit.
+        deadlines: of each question, by `time.monotonic()`, in seconds; None: that of the call.
 
     Raises:
-        ValueError: for a deadline that is not a positive number.
+        ValueError: for seconds that are not a positive number, or a deadline that is NaN.
     """
 
-    def __init__(self, device: torch.device, deadline_s: float | None = None) -> None:
+    def __init__(
+        self,
+        device: torch.device,
+        deadline_s: float | None = None,
+        deadlines: Sequence[float] | None = None,
+    ) -> None:
         if deadline_s is not None and not (math.isfinite(deadline_s) and deadline_s > 0):
             raise ValueError(f"deadline_s must be seconds above 0, or None, got {deadline_s}")
+        if any(math.isnan(item) for item in deadlines or ()):
+            raise ValueError(f"deadlines must be numbers, got {deadlines}")
         self.latency_s: dict[str, float] = {}
         self._device = device
-        self._limit_s = deadline_s
         self._started = time.monotonic()
+        self._end = math.inf if deadline_s is None else self._started + deadline_s
+        self._deadlines = None
+        if deadlines is not None:
+            self._deadlines = [min(item, self._end) for item in deadlines]
+            self._end = max(self._deadlines, default=self._end)
+
+    def deadlines(self, questions: int) -> list[float]:
+        """One for each of so many questions, by `time.monotonic()`, in seconds.
+
+        Raises:
+            ValueError: when as many were not given.
+        """
+        found = [self._end] * questions if self._deadlines is None else self._deadlines
+        if len(found) != questions:
+            raise ValueError(
+                f"deadlines must be one for each of {questions} questions, got {len(found)}"
+            )
+        return found
 
     def check(self, stage: str, progress: str = "") -> None:
-        """Raise when the time is over.
+        """Raise when the time is over for all questions.
 
         Args:
             stage: what is about to happen.
@@ -45,20 +70,26 @@ class StageClock:
         Raises:
             SpatialError: TIMEOUT, naming the stage.
         """
-        if self._left_s() <= 0:
-            raise self._timeout(stage, progress)
+        error = self.lateness(self._end, stage, progress)
+        if error:
+            raise error
+
+    def lateness(self, deadline: float, stage: str, progress: str = "") -> SpatialError | None:
+        """TIMEOUT, naming the stage, when a deadline has passed."""
+        if time.monotonic() < deadline:
+            return None
+        return self._timeout(deadline, stage, progress)
 
     def _left_s(self) -> float:
-        if self._limit_s is None:
-            return math.inf
-        return self._started + self._limit_s - time.monotonic()
+        return self._end - time.monotonic()
 
-    def _timeout(self, stage: str, progress: str) -> SpatialError:
+    def _timeout(self, deadline: float, stage: str, progress: str) -> SpatialError:
+        limit_s = max(deadline - self._started, 0.0)
         where = f"{stage!r} ({progress})" if progress else f"{stage!r}"
         spent = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.latency_s.items())
         return SpatialError(
             Status.TIMEOUT,
-            f"no answer within {self._limit_s:g} s: the time was over in stage {where}; spent: "
+            f"no answer within {limit_s:.3g} s: the time was over in stage {where}; spent: "
             f"{spent or 'nothing'}; allow more time, or ask for a short answer or fewer questions",
         )
 
@@ -89,7 +120,7 @@ class StageClock:
         with self.stage("wait"):
             has_turn = lock.acquire(timeout=min(max(0.0, self._left_s()), TIMEOUT_MAX))
         if not has_turn:
-            raise self._timeout("wait", "another thread uses the engine")
+            raise self._timeout(self._end, "wait", "another thread uses the engine")
         try:
             yield
         finally:

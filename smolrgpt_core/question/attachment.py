@@ -25,7 +25,13 @@ _PREPOSITIONS = LISTING | {
     Kind.RELATIVE,
     Kind.BETWEEN,
 }
+_NO_SUBJECT = frozenset({Kind.IN, Kind.OUTSIDE, Kind.TO})
+"""A reference behind these is not what "is leftmost" is said of."""
+
 _SEPARATORS = frozenset({Kind.COMMA, Kind.AND, Kind.OR})
+_SINGLING_OUT = frozenset({Kind.SUPERLATIVE, Kind.SIDE, Kind.ORDINAL})
+_OPENING = LISTING | {Kind.OF, Kind.FROM, Kind.FOR}
+_ASKING = frozenset({Kind.WHICH, Kind.COUNT, Kind.DISTANCE, Kind.WHICH_SIDE})
 _MEASURED_FROM = frozenset({Kind.TO, Kind.FROM, Kind.BY, Kind.FOR})
 _SIDE_OF_SOMETHING = frozenset(
     {Kind.OF, Kind.OR, Kind.SIDE, Kind.RELATIVE, Kind.TO, Kind.FROM, Kind.THAN, Kind.COMMA}
@@ -42,11 +48,27 @@ def attach(items: Sequence[Item]) -> list[Item]:
     """
     measures_distance = any(_kind(item) is Kind.DISTANCE for item in items)
     attached: list[Item] = []
-    for item in reversed(items):
-        if isinstance(item, Reference) and not item.single and not item.is_camera:
+    for position, item in reversed(list(enumerate(items))):
+        if (
+            isinstance(item, Reference)
+            and not (item.single or item.is_camera)
+            and not _precedes_predicate(items, position)
+        ):
             item, attached = _take_what_follows(item, attached, measures_distance)
         attached = [item, *attached]
     return _open_list(_relate(attached))
+
+
+def _precedes_predicate(items: Sequence[Item], position: int) -> bool:
+    """Whether what follows a reference is said of another one: "in the buffer is leftmost"."""
+    before, after = items[:position], items[position + 1 :]
+    if not before or _kind(before[-1]) not in _NO_SUBJECT:
+        return False
+    if _kind_at(after, 0) is Kind.WHICH:
+        # "Of the pallets in the buffer which is leftmost?", unless it asked before.
+        return _kind(items[0]) in _OPENING and not any(_kind(item) in _ASKING for item in before)
+    said = after[0] if after else None
+    return isinstance(said, Token) and said.kind in _SINGLING_OUT and said.predicated
 
 
 def _take_what_follows(
@@ -176,8 +198,7 @@ def _handed_on(related: Sequence[Item], item: Reference) -> Kind | None:
 def _open_list(items: list[Item]) -> list[Item]:
     """A list that opens the question ("From pallets 3, 4 and 5, which ...") is chosen from."""
     first = items[0] if items else None
-    opening = (Kind.FROM, Kind.OF, Kind.FOR)
-    if isinstance(first, Reference) and first.relation in opening and len(first.ids) > 1:
+    if isinstance(first, Reference) and first.relation in _OPENING and len(first.ids) > 1:
         items[0] = replace(first, relation=Kind.GIVEN)
     return items
 

@@ -24,7 +24,7 @@ from smolrgpt_core.question.role_parts import (
     sort_references,
 )
 from smolrgpt_core.question.spatial_question import Category, Criterion
-from smolrgpt_core.question.tokens import Token, bad_question, quote_all
+from smolrgpt_core.question.tokens import Token, bad_question, quote, quote_all
 from smolrgpt_core.question.vocabulary import SIDE_CRITERIA, Kind, Superlative
 
 _MEASURED_FROM = frozenset({Kind.TO, Kind.FROM, Kind.BY, Kind.FOR, Kind.RELATIVE})
@@ -42,6 +42,7 @@ def choice_roles(items: Sequence[Item], resolver: Resolver) -> Roles:
     refuse_other_words(items, {singles_out, *JOINTS}, "which region")
     cameras, lists, others = sort_references(items)
     candidates = [reference for reference in others if reference not in anchor_references]
+    _refuse_places(candidates)
     if any(reference.pick and reference is not picked for reference in candidates):
         raise bad_question(f"more than one superlative in {names_of(candidates)}")
     resolver.lists = [*lists, *(reference for reference in candidates if reference.ids)]
@@ -101,6 +102,17 @@ def _candidates(
         # "Which pallet is closest pallet 3" lacks a word, and is no choice from pallet 3.
         raise bad_question(f"{names_of([*candidates, *lists])} leaves nothing to choose from")
     return targets
+
+
+def _refuse_places(references: Sequence[Reference]) -> None:
+    """Refuse to choose among what stands somewhere: a question has one relation to an anchor."""
+    for reference in references:
+        if reference.relation in (Kind.IN, Kind.OUTSIDE):
+            raise bad_question(
+                f"choosing among what stands in {quote(reference.text)} is two questions; ask "
+                'first which regions stand there, then choose between them: "which of pallets 3 '
+                'and 4 is leftmost?"'
+            )
 
 
 def _check_superlative(superlative: Superlative, has_anchor: bool, has_camera: bool) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from smolrgpt_core.errors import SpatialError, Status
@@ -26,6 +26,12 @@ IMAGE_PLACEHOLDER = "<image>"
 
 ARTICLES = frozenset({"the", "a", "an"})
 DEFINITE = frozenset({"the", "this", "my", "our", "your"})
+
+_VERBS = frozenset(
+    {f"{stem}{ending}" for stem in ("lie", "stand", "sit", "stay", "look", "appear", "seem")
+     for ending in ("", "s")} | {"is", "are", "was", "were"}
+)  # fmt: skip
+_RELATIVE_PRONOUNS = frozenset({"that", "which"})
 
 _PLAIN_CHARACTERS = {
     **dict.fromkeys(map(ord, "\u2018\u2019"), "'"),
@@ -55,6 +61,7 @@ class Token:
         start, end: where it stands in the text.
         text: as it is written there.
         determiner: "the", "this", "a", ... if one stands directly before, else empty.
+        predicated: it is said of the subject of the sentence: "is" stands before it, not "that is".
     """
 
     kind: Kind
@@ -63,6 +70,7 @@ class Token:
     end: int
     text: str
     determiner: str = ""
+    predicated: bool = False
 
 
 def clean_text(text: str) -> str:
@@ -111,7 +119,7 @@ def tokenise(text: str, region_ids: Sequence[int], nouns: Phrases) -> list[Token
     words = _split(text)
     ids = iter(region_ids)
     tokens: list[Token] = []
-    determiner = ""
+    determiner, predicated = "", False
     position = 0
     while position < len(words):
         if words[position].text.lower() in ARTICLES:
@@ -120,9 +128,19 @@ def tokenise(text: str, region_ids: Sequence[int], nouns: Phrases) -> list[Token
             continue
         token, position = _next_token(words, position, nouns, ids, text, determiner)
         determiner = token.text.lower() if token.text.lower() in DEFINITE else ""
-        tokens.append(token)
+        tokens.append(replace(token, predicated=predicated))
+        predicated = _predicates(tokens, predicated)
     _refuse_unknown(tokens)
     return [token for token in tokens if token.kind is not Kind.FILLER]
+
+
+def _predicates(tokens: Sequence[Token], before: bool) -> bool:
+    """Whether the last word, or a verb before it, says what follows of the subject."""
+    if tokens[-1].kind is not Kind.FILLER:
+        return False
+    if tokens[-1].text.lower() not in _VERBS:
+        return before
+    return len(tokens) < 2 or tokens[-2].text.lower() not in _RELATIVE_PRONOUNS
 
 
 @dataclass(frozen=True)

@@ -217,6 +217,7 @@ def _line(
         "status": answer.status.name,
         "message": answer.message,
         "geometric_value": answer.geometric_value,
+        "model_value": answer.model_value,
         "agreement": answer.agreement.name,
         "answer": None,
     }

@@ -23,8 +23,9 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import Status
 from smolrgpt_core.files import read_json
+from smolrgpt_core.training.errors import RunStoppedError
 
 FOLDER = "checkpoints"
 RUN_FILE = "run.json"
@@ -144,7 +145,7 @@ def storage_errors(store: CheckpointStore) -> Iterator[None]:
     """Turn what comes of a full disk into an error that says what to do.
 
     Raises:
-        SpatialError: BAD_INPUT in place of an error of writing.
+        RunStoppedError: BAD_INPUT in place of an error of writing.
     """
     try:
         yield
@@ -163,11 +164,11 @@ def _is_of_writing(error: Exception) -> bool:
     return isinstance(error, SafetensorError) or "PytorchStreamWriter" in words
 
 
-def _not_written(store: CheckpointStore, error: Exception) -> SpatialError:
+def _not_written(store: CheckpointStore, error: Exception) -> RunStoppedError:
     free = shutil.disk_usage(store.output).free / 2**20
     last = store.newest()
     place = f"{last.folder} is complete" if last else "there is none yet"
-    return SpatialError(
+    return RunStoppedError(
         Status.BAD_INPUT,
         f"{store.output} cannot be written to ({str(error).splitlines()[0]}); {free:.0f} MiB are "
         "free there. Make room and start the same command again, it goes on from the last "

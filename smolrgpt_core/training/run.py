@@ -42,6 +42,7 @@ from smolrgpt_core.training.checkpoints import (
 )
 from smolrgpt_core.training.config import StartConfig, TrainConfig
 from smolrgpt_core.training.config_file import read_config, write_config
+from smolrgpt_core.training.errors import RunStoppedError
 from smolrgpt_core.training.parts import set_trainable
 from smolrgpt_core.training.start import make_start
 from smolrgpt_core.training.stream import TrainingStream, open_source
@@ -74,9 +75,10 @@ def train(config: TrainConfig) -> Path:
         The folder of the finished model.
 
     Raises:
-        SpatialError: BAD_INPUT when the folder belongs to a run with another configuration or is
-            in use, data or start cannot be used, or the disk is full; MODEL_ERROR when loss or
-            gradients are no numbers. Checkpoints stay.
+        SpatialError: BAD_INPUT when the run cannot begin: the folder belongs to a run with another
+            configuration or is in use, or data or start cannot be used.
+        RunStoppedError: BAD_INPUT when the data turn out broken, or the disk is full; MODEL_ERROR
+            when loss or gradients are no numbers. Checkpoints stay.
     """
     disable_progress_bar()
     arguments = training_arguments(config)
@@ -208,6 +210,8 @@ def _train_from(
     trainer = RunTrainer(config, arguments, model, processor, stream, store, facts)
     try:
         trainer.train(resume_from_checkpoint=str(newest.folder) if newest else None)
+    except SpatialError as error:
+        raise RunStoppedError(error.status, error.message) from error
     finally:
         trainer.close()
 

@@ -306,12 +306,15 @@ class TrainingStream(IterableDataset):
     def loader(self) -> DataLoader:
         """Batches read ahead by `data.workers` processes."""
         workers = self._config.data.workers
+        if workers:
+            # Workers share the cores, and inherit this. Set in a worker, it would wait for ever for
+            # threads that OpenCV had here, which a fork does not copy.
+            cv2.setNumThreads(1)
         return DataLoader(
             self,
             batch_size=None,
             num_workers=workers,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_one_thread if workers else None,
             # A generator of its own, so that starting to read draws nothing from the global one.
             generator=torch.Generator().manual_seed(self._config.seed),
         )
@@ -469,11 +472,6 @@ def _with_categories(batch: dict[str, Any], rows: Sequence[Row]) -> dict[str, An
 
 def _category(name: str) -> int:
     return LOSS_CATEGORIES.index(name if name in LOSS_CATEGORIES else "other")
-
-
-def _one_thread(worker: int) -> None:
-    """Workers share the cores; their libraries must not each take all of them."""
-    cv2.setNumThreads(1)
 
 
 def _bad(message: str) -> SpatialError:

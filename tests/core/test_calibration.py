@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import replace
@@ -12,13 +13,18 @@ import numpy as np
 import pytest
 
 from smolrgpt_core.answerers.calibration import (
+    CALIBRATION_FILE,
+    WEIGHTS_FILE,
     Calibration,
     ConfidenceCurve,
     Evidence,
+    check_weights,
     read_calibration,
+    weights_fingerprint,
     write_calibration,
 )
 from smolrgpt_core.answerers.fusion_settings import AgreementTolerances
+from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.evaluation.calibration_fit import MIN_SLOPE_SAMPLES, fit_curve
 from smolrgpt_core.evaluation.reliability import reliability
@@ -101,7 +107,7 @@ def test_expected_calibration_error() -> None:
 @pytest.fixture
 def calibration() -> Calibration:
     curves = {Evidence.MODEL_WITH_GEOMETRY.value: {"distance": CURVE}}
-    return Calibration("short", curves, AgreementTolerances(0.2, 0.1), "hall/val", 50)
+    return Calibration("short", curves, AgreementTolerances(0.2, 0.1), "hall/val", 50, "0a" * 32)
 
 
 def test_file_gives_back_what_was_written(calibration: Calibration, tmp_path: Path) -> None:
@@ -130,6 +136,8 @@ def test_file_gives_back_what_was_written(calibration: Calibration, tmp_path: Pa
         ({"curves": [1]}, "curves"),
         ({"tolerances": {"distance_m": -1.0}}, "distance_m"),
         ({"colour": "red"}, "colour"),
+        ({"weights_sha256": "0A" * 32}, "weights_sha256 must be"),
+        ({"weights_sha256": ""}, "`smolrgpt calibrate` again"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named(
@@ -142,6 +150,34 @@ def test_what_is_wrong_in_a_file_is_named(
         read_calibration(path)
     assert caught.value.status is Status.BAD_INPUT
     assert str(path) in caught.value.message
+
+
+def test_a_file_of_an_older_version_names_no_weights(
+    calibration: Calibration, tmp_path: Path
+) -> None:
+    path = tmp_path / "calibration.json"
+    write_calibration(path, calibration)
+    entries = json.loads(path.read_text())
+    del entries["weights_sha256"]
+    path.write_text(json.dumps(entries))
+    with pytest.raises(SpatialError, match=r"which weights.*`smolrgpt calibrate` again"):
+        read_calibration(path)
+
+
+def test_fingerprint_of_weights(tmp_path: Path) -> None:
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(b"abc")
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert weights_fingerprint(path) == expected
+    path.write_bytes(bytes(3 * 2**20))
+    assert weights_fingerprint(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+    with pytest.raises(SpatialError, match="none: cannot be read"):
+        weights_fingerprint(tmp_path / "none")
+
+
+def test_the_calibration_that_comes_with_the_package_is_of_its_weights() -> None:
+    path = NANO / CALIBRATION_FILE
+    check_weights(path, read_calibration(path), NANO / WEIGHTS_FILE)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def test_distances_are_between_centres(hall, frame, text, first, second):
     assert answer.category is Category.DISTANCE
     assert answer.value == pytest.approx(hall.distance(first, second), rel=0.03)
     assert answer.geometric_value == answer.value
+    assert answer.model_value is None
     assert answer.unit == "m"
     assert f"{answer.value:.2f}" in answer.text
 

@@ -156,6 +156,14 @@ READABLE = [
     ("which pallet is in buffer 2?", (), MCQ, PALLETS, (2,), {"criterion": Criterion.INSIDE}),
     ("Which of pallets 3 and 4 isn't in buffer 2?", (), MCQ, (3, 4), (2,),
      {"criterion": Criterion.INSIDE, "negated": True}),
+    ("Which pallet is in the buffer that is leftmost?", (), MCQ, PALLETS, (2, 10),
+     {"criterion": Criterion.INSIDE, "anchor_choice": Choice(LEFTMOST)}),
+    ("Which pallet is in the buffer which is closest to shelf 9?", (), MCQ, PALLETS, (2, 10),
+     {"criterion": Criterion.INSIDE, "anchor_choice": Choice(NEAREST, 1, (9,))}),
+    ("Which pallet stands in the buffer on the left?", (), MCQ, PALLETS, (2, 10),
+     {"criterion": Criterion.INSIDE, "anchor_choice": Choice(LEFTMOST)}),
+    ("How many pallets are in the buffer that lies on the right?", (), COUNT, PALLETS, (2, 10),
+     {"anchor_choice": Choice(RIGHTMOST)}),
     ("which buffer is pallet 3 in?", (), MCQ, (2, 10), (3,),
      {"criterion": Criterion.CONTAINING}),
     ("Which buffer contains pallet 3?", (), MCQ, (2, 10), (3,),
@@ -293,6 +301,8 @@ def test_plain_references_become_placeholders(text, rewritten, ids):
         ("how many pallets are in buffer 2 and how many are not", "more than one thing"),
         ("how many pallets are left in buffer 2", "superlative"),
         ("how many empty pallets are in buffer 2", "only a transporter"),
+        ("how many pallets in the buffer are leftmost", '"leftmost"'),
+        ("which pallet closest to the buffer is leftmost", "more than one superlative"),
         ("which pallet is not nearest to buffer 2", '"not"'),
         ("which pallet is nearest to pallet 3 or pallet 4", "one object at a time"),
         ("which pallet is nearest to buffer 2 and transporter 6", '"transporter 6"'),
@@ -330,6 +340,33 @@ def test_refuses_what_it_cannot_read_and_shows_what_works(text, words):
     assert words in caught.value.message
     example = caught.value.message.rsplit("An example that works: ", 1)[1].strip('"')
     read_question(example, REGIONS)
+
+
+@pytest.mark.parametrize("buffer", ["the buffer", "buffer 2", "the left buffer"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Which pallet in {} is leftmost?",
+        "Which pallet in {} is the leftmost one?",
+        "Which of the pallets in {} is furthest right?",
+        "Which of pallets 3 and 4 in {} is nearest?",
+        "Which pallet that stands in {} is nearest to shelf 9?",
+        "Which pallet inside {} is on the left?",
+        "Which pallet in {} is second from the left?",
+        "Which pallet in {} appears leftmost?",
+        "Which pallet outside {} is leftmost?",
+        "Of the pallets in {}, which one is the rightmost?",
+        "Of pallets 3 and 4 in {} which is leftmost?",
+        "What is the leftmost pallet in {}?",
+        "Which pallet is leftmost in {}?",
+        "In {}, which pallet is leftmost?",
+    ],
+)
+def test_a_choice_among_what_stands_in_a_buffer_is_not_mistaken_for_one_of_buffers(text, buffer):
+    with pytest.raises(SpatialError) as caught:
+        read_question(text.format(buffer), REGIONS)
+    assert caught.value.status is Status.BAD_QUESTION
+    assert "two questions; ask first which" in caught.value.message, caught.value.message
 
 
 @pytest.mark.parametrize(

@@ -246,6 +246,7 @@ def test_answer_with_a_value() -> None:
         value=1.25,
         confidence=0.75,
         geometric_value=1.5,
+        model_value=1.25,
         agreement=Agreement.DISAGREE,
         region_ids=(3, 4),
         centres=np.array([[0.0, 1.0, 2.0], [np.nan] * 3]),
@@ -255,6 +256,7 @@ def test_answer_with_a_value() -> None:
     assert (message.status, message.category, message.question) == (0, 1, "how far?")
     assert (message.has_value, message.value, message.unit) == (True, 1.25, "m")
     assert (message.confidence, message.geometric_value, message.agreement) == (0.75, 1.5, 2)
+    assert message.model_value == 1.25
     assert not message.has_region
     assert list(message.region_ids) == [3, 4]
     assert message.centres[0].z == 2.0
@@ -267,6 +269,7 @@ def test_answer_with_a_value() -> None:
     "answer",
     [
         SpatialAnswer(Status.OK, Category.DISTANCE, text="2 m", value=2.0, geometric_value=1.5),
+        SpatialAnswer(Status.OK, Category.COUNT, text="2", value=2.0, model_value=3.0),
         SpatialAnswer(Status.OK, Category.MCQ, region_id=0, agreement=Agreement.DISAGREE),
         SpatialAnswer(Status.OK, Category.LEFT_RIGHT, side=Side.RIGHT, confidence=0.5),
         SpatialAnswer(Status.NO_DEPTH, None, message="no depth"),
@@ -274,18 +277,26 @@ def test_answer_with_a_value() -> None:
 )
 def test_answer_survives_the_way_there_and_back(answer: SpatialAnswer) -> None:
     found = answer_from_message(answer_to_message(answer, "", HEADER, {"wait": 0.5}))
-    assert found.latency_s == {"wait": 0.5, "convert": 0.0, "answer": 0.0, "total": 0.0}
+    assert found.latency_s == {
+        "wait": 0.5,
+        **dict.fromkeys(("convert", "answer", "transform", "total"), 0.0),
+    }
     for field in fields(SpatialAnswer):
         if field.name != "latency_s":
             np.testing.assert_equal(getattr(found, field.name), getattr(answer, field.name))
 
 
-def test_centres_survive_the_way_there_and_back() -> None:
+@pytest.mark.parametrize(("frame", "told"), [("", HEADER.frame_id), ("map", "map")])
+def test_centres_survive_the_way_there_and_back(frame: str, told: str) -> None:
     centres, valid = np.array([[0.5, 1.0, 2.0], [np.nan] * 3]), np.array([1.0, 0.5])
     answer = SpatialAnswer(
-        Status.OK, Category.COUNT, value=2.0, region_ids=(3, 4), centres=centres, valid_depth=valid
-    )
-    found = answer_from_message(answer_to_message(answer, "", HEADER, {}))
+        Status.OK, Category.COUNT, value=2.0, region_ids=(3, 4), centres=centres,
+        centres_frame=frame, valid_depth=valid,
+    )  # fmt: skip
+    message = answer_to_message(answer, "", HEADER, {})
+    assert message.centres_frame == told
+    found = answer_from_message(message)
+    assert found.centres_frame == frame
     np.testing.assert_array_equal(found.centres, centres)
     np.testing.assert_array_equal(found.valid_depth, valid)
     assert found.region_ids == (3, 4)
@@ -294,6 +305,7 @@ def test_centres_survive_the_way_there_and_back() -> None:
 def test_answer_with_a_region_or_a_side() -> None:
     chosen = SpatialAnswer(status=Status.OK, category=Category.MCQ, region_id=0)
     message = answer_to_message(chosen, "", HEADER, {})
+    assert message.centres_frame == ""
     assert (message.has_region, message.region_id, message.has_value) == (True, 0, False)
     assert math.isnan(message.value)
     assert math.isnan(message.confidence)

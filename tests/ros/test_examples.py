@@ -77,6 +77,7 @@ class Answers:
 
     def __init__(self, count: int, **first: int) -> None:
         self._count, self._first = count, first
+        self.frame = "map"
         self.asked = 0
 
     def __call__(self, question: str = "", **fields: Any) -> SpatialAnswer:
@@ -84,7 +85,9 @@ class Answers:
         ids = list(fields.get("region_ids", (1, 2, 3)))
         value = self._count if question else {(1, 3): 0.0, (2, 3): 4.0, (1,): 5.0}[tuple(ids)]
         centres = [Point(x=float(id), y=0.0, z=5.0) for id in ids]
-        answer = SpatialAnswer(value=float(value), region_ids=ids, centres=centres)
+        answer = SpatialAnswer(
+            value=float(value), region_ids=ids, centres=centres, centres_frame=self.frame
+        )
         for name, number in self._first.items():
             setattr(answer, name, number)
         self._first = {}
@@ -99,7 +102,7 @@ def test_no_pallet_is_no_reason_to_drive(drive: ModuleType) -> None:
 
 def test_the_pallet_in_the_buffer_is_chosen(drive: ModuleType) -> None:
     pallet = drive.nearest_pallet(Answers(count=1), 3)
-    assert (pallet.region_id, pallet.centre.point.x) == (1, 1.0)
+    assert (pallet.region_id, pallet.centre.x) == (1, 1.0)
 
 
 @pytest.mark.parametrize(
@@ -107,10 +110,18 @@ def test_the_pallet_in_the_buffer_is_chosen(drive: ModuleType) -> None:
     [
         {"agreement": SpatialAnswer.AGREEMENT_DISAGREE},
         {"status": SpatialAnswer.STATUS_STALE},
+        {"status": SpatialAnswer.STATUS_NO_TRANSFORM},
     ],
 )
 def test_what_may_change_is_asked_again(drive: ModuleType, first: dict[str, int]) -> None:
     assert drive.nearest_pallet(Answers(count=1, **first), 3).region_id == 1
+
+
+def test_a_centre_outside_of_the_map_is_no_goal(drive: ModuleType) -> None:
+    answers = Answers(count=1)
+    answers.frame = "camera_optical_frame"
+    with pytest.raises(drive.NoAnswerError, match="-p target_frame:=map"):
+        drive.nearest_pallet(answers, 3)
 
 
 def test_contradiction_keeps_the_robot_where_it_is(drive: ModuleType) -> None:

@@ -321,6 +321,7 @@ answers = st.builds(
     side=st.sampled_from(Side),
     confidence=st.floats(0, 1, width=32),
     geometric_value=st.none() | numbers,
+    model_value=st.none() | numbers,
     agreement=st.sampled_from(Agreement),
     region_ids=st.lists(st.integers(0, 2**32 - 1), max_size=4).map(tuple),
 )
@@ -335,5 +336,5 @@ def test_any_answer_over_the_wire(answer: SpatialAnswer, question: str, header: 
     back = answer_from_message(received)
     for name in ("status", "category", "message", "text", "value", "region_id", "side"):
         assert getattr(back, name) == getattr(answer, name)
-    for name in ("confidence", "geometric_value", "agreement", "region_ids"):
+    for name in ("confidence", "geometric_value", "model_value", "agreement", "region_ids"):
         assert getattr(back, name) == getattr(answer, name)

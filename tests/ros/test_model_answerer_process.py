@@ -1,4 +1,8 @@
-"""The query node with a model: loaded at configure, asked over the graph, released at cleanup."""
+"""The query node with a model: loaded, asked over the graph, in trouble, and released.
+
+A question of left or right is slow, and one of a choice needs too much memory: see
+`node_with_troubled_model.py`.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,22 @@ from typing import Any
 
 import pytest
 import torch
+from builtin_interfaces.msg import Duration
 from lifecycle_msgs.msg import Transition
+from smolrgpt_ros.msg import SpatialAnswer
 
 from smolrgpt_core.errors import Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.official import import_checkpoint
-from smolrgpt_core.question import read_question
+from smolrgpt_core.question import Category, read_question
 
+TROUBLED = Path(__file__).parent / "node_with_troubled_model.py"
 OFFICIAL = Path(__file__).parents[1] / "data" / "official_tiny"
 
 DISTANCE = "How far is pallet 1 from pallet 2?"
+LARGE = {"category": Category.MCQ, "region_ids": [1, 2, 3]}
+SLOW = "Is pallet 1 left or right of pallet 2?"
 COUNT = "How many pallets are in buffer 3?"
 # Not what geometry says of this picture, so that nobody else can have answered.
 LESSONS = {DISTANCE: "7.25 m", COUNT: "I am not sure."}
@@ -66,7 +75,7 @@ def lesson_batch(processor: SmolRGPTProcessor, frame: RGBDFrame) -> Any:
 def node(start_node: Any, checkpoint: Path) -> Any:
     values = {"answerer": "model", "checkpoint": checkpoint, "device": "cpu", "timeout": "30.0"}
     return start_node(
-        "spatial_query_node",
+        TROUBLED,
         *[argument for name, value in values.items() for argument in ("-p", f"{name}:={value}")],
         environment={"OMP_NUM_THREADS": "1"},
     )
@@ -83,6 +92,8 @@ def test_the_model_answers_over_the_graph(operator: Any) -> None:
     answer = operator.ask(DISTANCE)
     assert Status(answer.status) is Status.OK
     assert (answer.value, answer.unit) == (pytest.approx(7.25), "m")
+    assert answer.model_value == answer.value
+    assert math.isnan(answer.geometric_value)
     assert list(answer.region_ids) == [1, 2]
     assert answer.centres[0].x < 0 < answer.centres[1].x
     # The checkpoint has no calibration.
@@ -99,6 +110,45 @@ def test_words_without_a_value_are_a_refusal_and_the_next_question_is_answered(
     assert answer.latency_total > 0
     assert operator.ask(DISTANCE).status == Status.OK
     assert "Traceback" not in node.output
+
+
+def test_nothing_is_computed_for_a_question_that_is_late(operator: Any, node: Any) -> None:
+    node.lines.clear()
+    late = operator.ask(SLOW, timeout=Duration(nanosec=600_000_000))
+    answer = operator.ask(DISTANCE)
+    assert Status(late.status) is Status.TIMEOUT, late.message
+    assert late.latency_total == pytest.approx(0.6, abs=0.2)
+    # All its steps, of 0.25 s each, would take half a minute.
+    assert is_right(answer)
+    assert answer.latency_wait < 0.5
+    assert 2 <= node.output.count("a slow step") <= 4
+
+
+def is_right(answer: SpatialAnswer) -> bool:
+    return (Status(answer.status), answer.value) == (Status.OK, pytest.approx(7.25))
+
+
+def test_out_of_memory_is_a_refusal_that_says_what_to_do(operator: Any, node: Any) -> None:
+    node.lines.clear()
+    answer = operator.ask(**LARGE)
+    assert Status(answer.status) is Status.MODEL_ERROR
+    for words in ("CUDA out of memory. Tried to allocate 2.00 GiB", "max_batch", "device"):
+        assert words in answer.message
+    assert is_right(operator.ask(DISTANCE))
+    assert "Traceback" not in node.output
+
+
+def test_questions_that_need_too_much_memory_together_are_asked_alone(
+    operator: Any, node: Any, wait_for: Any
+) -> None:
+    node.lines.clear()
+    slow = operator.ask_async(SLOW, timeout=Duration(sec=1))
+    wait_for(lambda: "a slow step" in node.output, "a busy worker")
+    futures = [operator.ask_async(DISTANCE) for _ in range(3)]
+    assert Status(operator.graph.result(slow).answer.status) is Status.TIMEOUT
+    assert all(is_right(operator.graph.result(future).answer) for future in futures)
+    wait_for(lambda: "3 questions together: the memory" in node.output, "the warning")
+    assert is_right(operator.ask(DISTANCE))
 
 
 def test_the_model_is_released_and_a_wrong_checkpoint_can_be_repaired(

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from smolrgpt_core.errors import Status
 
 ROOT = Path(__file__).resolve().parents[2]
 POLICY = ROOT / "config" / "sros2" / "policy.xml"
+TF2_STAND_IN = ROOT / "tests" / "ros" / "tf2_stand_in"
 
 CHILDREN = {
     "policy": {"enclaves"},
@@ -99,12 +101,20 @@ def test_policy_allows_what_the_client_has(graph: Any, start_command: Any) -> No
 
 
 def test_policy_allows_what_the_query_node_has(
-    graph: Any, camera: Any, start_node: Any, make_operator: Any, wait_for: Any
+    graph: Any, camera: Any, start_node: Any, make_operator: Any, wait_for: Any, tmp_path: Path
 ) -> None:
-    start_node("spatial_query_node")
+    # The frame is that of the images, so that nothing need come over tf.
+    start_node(
+        "spatial_query_node",
+        *["-p", "target_frame:=camera_optical_frame"],
+        environment={
+            "PYTHONPATH": os.pathsep.join([str(TF2_STAND_IN), os.environ.get("PYTHONPATH", "")]),
+            "TF2_STAND_IN_FILE": str(tmp_path / "no_transform.json"),
+        },
+    )
     operator = make_operator(graph)
     wait_for(lambda: operator.ask_distance().status == Status.OK, "an answer", 20.0)
-    for node in ("spatial_query", "_spatial_query_inputs"):
+    for node in ("spatial_query", "_spatial_query_inputs", "_spatial_query_transforms"):
         assert settled(graph.node, node) == allowed_to(node)
 
 

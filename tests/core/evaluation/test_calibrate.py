@@ -14,7 +14,13 @@ import torch
 from click.testing import Result
 from typer.testing import CliRunner
 
-from smolrgpt_core.answerers.calibration import CALIBRATION_FILE, Evidence, read_calibration
+from smolrgpt_core.answerers.calibration import (
+    CALIBRATION_FILE,
+    WEIGHTS_FILE,
+    Evidence,
+    read_calibration,
+    weights_fingerprint,
+)
 from smolrgpt_core.answerers.fusion_settings import FusionSettings
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.data.record_frames import read_image
@@ -98,6 +104,7 @@ def test_confidences_are_fitted_on_one_split_and_judged_on_another(
     result = run("calibrate", checkpoint, "--data", data_set, "--split", "train")
     assert result.exit_code == 0, result.output
     found = read_calibration(checkpoint / CALIBRATION_FILE)
+    assert found.weights_sha256 == weights_fingerprint(checkpoint / WEIGHTS_FILE)
     assert (found.data, found.answer_style) == ("warehouse/train", "sentence")
     alone = found.curves[Evidence.MODEL.value]
     assert set(alone) == set(SAYS)

@@ -1,17 +1,21 @@
 """A taught model and geometry asked together about one picture."""
 
+import json
 import math
 from dataclasses import replace
 
 import pytest
+from safetensors.torch import load_file, save_file
 
 from smolrgpt_core.answer import Agreement
 from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.answerers.calibration import (
     CALIBRATION_FILE,
+    WEIGHTS_FILE,
     Calibration,
     ConfidenceCurve,
     Evidence,
+    weights_fingerprint,
     write_calibration,
 )
 from smolrgpt_core.answerers.fusion_settings import AgreementTolerances, FusionSettings
@@ -26,13 +30,15 @@ SURE = ConfidenceCurve(0.0, 4.0, 100, 98)
 UNSURE = ConfidenceCurve(0.0, -1.0, 100, 27)
 
 
-def calibration(**changes):
+def calibration(checkpoint, **changes):
     curves = {
         Evidence.MODEL.value: {"distance": UNSURE},
         Evidence.MODEL_WITH_GEOMETRY.value: {"distance": SURE},
         Evidence.MODEL_AGAINST_GEOMETRY.value: {"distance": UNSURE},
     }
-    return Calibration(**{"answer_style": "sentence", "curves": curves, **changes})
+    fingerprint = weights_fingerprint(checkpoint / WEIGHTS_FILE)
+    values = {"answer_style": "sentence", "curves": curves, "weights_sha256": fingerprint}
+    return Calibration(**{**values, **changes})
 
 
 @pytest.fixture
@@ -40,7 +46,7 @@ def calibrated(taught, tmp_path):
     """The checkpoint by links, with a calibration that a test may change."""
     for path in taught.iterdir():
         (tmp_path / path.name).symlink_to(path)
-    write_calibration(tmp_path / CALIBRATION_FILE, calibration())
+    write_calibration(tmp_path / CALIBRATION_FILE, calibration(tmp_path))
     return tmp_path
 
 
@@ -64,6 +70,7 @@ def test_where_both_agree_one_value_is_given_and_geometrys_stands_beside_it(
     answer = ask(fused(taught, prefer=prefer), AGREED)
     assert answer.value == pytest.approx(value, abs=0.002)
     assert answer.geometric_value == pytest.approx(3.79, abs=0.01)
+    assert answer.model_value == 3.8
     assert answer.agreement is Agreement.AGREE
     assert answer.message == ""
     assert set(answer.latency_s) >= {"decode", "geometry"}
@@ -75,6 +82,7 @@ def test_one_of_two_values_is_preferred_and_the_other_one_told(taught, ask, pref
     answer = ask(fused(taught, prefer=prefer), CONTRADICTED)
     assert answer.value == pytest.approx(value, abs=0.01)
     assert answer.geometric_value == pytest.approx(7.55, abs=0.01)
+    assert answer.model_value == 2.0
     assert answer.agreement is Agreement.DISAGREE
     assert ("7.55 m" if prefer == "model" else "2.00 m") in answer.message
     assert f"{value:.2f} m" in answer.text
@@ -84,6 +92,7 @@ def test_one_of_two_values_is_preferred_and_the_other_one_told(taught, ask, pref
 def test_geometry_answers_where_the_model_cannot(taught, ask):
     answer = ask(fused(taught), UNUSABLE)
     assert answer.value == answer.geometric_value == pytest.approx(7.55, abs=0.01)
+    assert answer.model_value is None
     assert answer.agreement is Agreement.UNKNOWN
     assert "geometry alone" in answer.message
     assert "I am not sure" in answer.message
@@ -96,7 +105,7 @@ def without_roles(text, frame):
 
 def test_the_model_answers_where_geometry_cannot_read(taught, frames, lessons):
     answer = fused(taught).answer(frames[0], without_roles(lessons[AGREED], frames[0]))
-    assert answer.value == 3.8
+    assert answer.value == answer.model_value == 3.8
     assert answer.geometric_value is None
     assert answer.agreement is Agreement.UNKNOWN
     assert "model alone" in answer.message
@@ -144,7 +153,7 @@ def test_uncertain_answers_are_refused_with_both_values(calibrated, ask):
 
 
 def test_a_calibration_of_other_answers_is_not_used(calibrated, ask, caplog):
-    write_calibration(calibrated / CALIBRATION_FILE, calibration(answer_style="short"))
+    write_calibration(calibrated / CALIBRATION_FILE, calibration(calibrated, answer_style="short"))
     assert math.isnan(ask(fused(calibrated), AGREED).confidence)
     assert "short answers only" in caplog.text
     with pytest.raises(ValueError, match=r"abstain_below = .* needs"):
@@ -162,3 +171,22 @@ def test_what_does_not_fit_together_is_refused_when_it_is_built(taught, calibrat
     for changes in ({"prefer": "luck"}, {"abstain_below": 1.5}):
         with pytest.raises(ValueError, match=next(iter(changes))):
             FusionSettings(**changes)
+
+
+@pytest.mark.parametrize("name", ["model", "fused"])
+def test_a_calibration_of_other_weights_is_refused(calibrated, name):
+    settings = ModelSettings(device="cpu", answer_style="sentence")
+    assert make_answerer(name, str(calibrated), settings)
+    path = calibrated / WEIGHTS_FILE
+    weights = load_file(path)
+    path.unlink()
+    save_file({key: value + 1e-3 for key, value in weights.items()}, path, {"format": "pt"})
+    with pytest.raises(ValueError, match=r"made for other weights.*`smolrgpt calibrate` again"):
+        make_answerer(name, str(calibrated), settings)
+    raw = replace(settings, raw_confidence=True)
+    # As `smolrgpt calibrate` loads it.
+    assert make_answerer("model", str(calibrated), raw)
+    path = calibrated / CALIBRATION_FILE
+    path.write_text(json.dumps({**json.loads(path.read_text()), "weights_sha256": ""}))
+    with pytest.raises(ValueError, match=r"weights_sha256.*`smolrgpt calibrate` again"):
+        make_answerer(name, str(calibrated), settings)

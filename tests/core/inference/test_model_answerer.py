@@ -41,6 +41,7 @@ def test_a_distance(ask, answerer, frames):
     answer = ask(answerer, frames[0], 0)
     assert answer.status is Status.OK
     assert (answer.value, answer.unit) == (3.8, "m")
+    assert answer.model_value == 3.8
     assert answer.text == "Pallet 13 is 3.80 m from pallet 15."
     assert answer.region_ids == (13, 15)
     assert answer.geometric_value is None
@@ -133,7 +134,7 @@ def test_the_command_line_asks_the_checkpoint(taught, lessons):
     result = run_ask(lessons[0], "--checkpoint", str(taught), "--json")
     assert result.exit_code == 0, result.output
     fields = json.loads(result.stdout)
-    assert fields["value"] == 3.8
+    assert fields["value"] == fields["model_value"] == 3.8
     # The geometric answerer would have filled it.
     assert fields["geometric_value"] is None
     assert fields["latency_s"]["answer"] >= fields["latency_s"]["decode"] > 0

@@ -97,21 +97,72 @@ def test_to_prepare_a_frame_sets_none(engine, frame, frames):
     assert engine.ask([("What is <mask>?", (13,))])[0].token_ids == before[0].token_ids
 
 
+def need_too_much(*arguments):
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB\nmore")
+
+
 def test_out_of_memory_is_a_refusal_and_lets_go_of_the_frames(
     answerer, engine, frame, lessons, monkeypatch
 ):
-    def fail(*arguments):
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nmore")
-
     question = read_question(lessons[0], frame.regions)
     answerer.answer(frame, question)
     with monkeypatch.context() as patch:
-        patch.setattr(engine, "_decode_batch", fail)
-        with pytest.raises(SpatialError, match="Tried to allocate 2 GiB") as caught:
+        patch.setattr(engine, "_decode_batch", need_too_much)
+        with pytest.raises(SpatialError, match=r"Tried to allocate 2 GiB; .*max_batch") as caught:
             answerer.answer(frame, question)
-        patch.setattr(engine, "_encode", fail)
+        assert engine.cached_frames == 0
+        patch.setattr(engine, "_encode", need_too_much)
         with pytest.raises(SpatialError, match="memory"):
             answerer.prepare(frame)
     assert caught.value.status is Status.MODEL_ERROR
     assert engine.cached_frames == 0
     assert answerer.answer(frame, question).value == 3.8
+
+
+@pytest.fixture
+def memory_ends(engine):
+    """Let the memory end in a step of the model that fits a condition: memory_ends(lambda ...)."""
+    hooks = []
+
+    def make(condition):
+        def after_step(module, inputs, logits):
+            if condition(logits):
+                need_too_much()
+
+        hooks.append(engine.model.lm_head.register_forward_hook(after_step))
+
+    yield make
+    for hook in hooks:
+        hook.remove()
+
+
+def test_what_needs_too_much_memory_together_is_asked_alone(
+    answerer, frame, frames, lessons, memory_ends, caplog
+):
+    questions = [read_question(text, frame.regions) for text in lessons[:3]]
+    answerer.prepare(frames[1])
+    alone = [answerer.answer(frame, question) for question in questions]
+    # All prompts go in one row, all answers in one each: the memory ends in the middle.
+    memory_ends(lambda logits: len(logits) > 1)
+    together = answerer.answer_together(frame, questions)
+    assert [content(outcome) for outcome in together] == [content(answer) for answer in alone]
+    assert "3 questions together" in caplog.text
+    assert answerer._engine.cached_frames == 1
+
+
+def test_one_that_needs_too_much_memory_alone_spoils_no_other(
+    answerer, engine, frame, lessons, monkeypatch
+):
+    questions = [read_question(text, frame.regions) for text in lessons[:3]]
+    alone = [answerer.answer(frame, question) for question in questions]
+    decode = engine._decode_batch
+
+    def decode_small(encoded, prompts, *rest):
+        if any(prompt.region_ids == questions[1].region_ids for prompt in prompts):
+            need_too_much()
+        return decode(encoded, prompts, *rest)
+
+    monkeypatch.setattr(engine, "_decode_batch", decode_small)
+    first, large, last = answerer.answer_together(frame, questions)
+    assert large.status is Status.MODEL_ERROR
+    assert [content(first), content(last)] == [content(alone[0]), content(alone[2])]

@@ -132,13 +132,16 @@ def answer_message(types: Any, answer: SpatialAnswer, question: str, stamp_ns: i
         side=int(answer.side),
         confidence=float(answer.confidence),
         geometric_value=float("nan"),
+        model_value=float("nan"),
         agreement=int(answer.agreement),
         region_ids=np.array(answer.region_ids, np.uint32),
         centres=[make(POINT, x=x, y=y, z=z) for x, y, z in answer.centres.tolist()],
+        centres_frame="eye" if len(answer.centres) else "",
         valid_depth=np.array(answer.valid_depth, np.float32),
         latency_wait=0.0,
         latency_convert=0.0,
         latency_answer=0.0,
+        latency_transform=0.0,
         latency_total=0.0,
     )
 

@@ -39,7 +39,10 @@ class FrameTeller(GeometricAnswerer):
         self.calls: list[int] = []
 
     def answer_together(
-        self, frame: RGBDFrame, questions: Sequence[SpatialQuestion]
+        self,
+        frame: RGBDFrame,
+        questions: Sequence[SpatialQuestion],
+        deadlines: Sequence[float] | None = None,
     ) -> list[SpatialAnswer | SpatialError]:
         self.calls.append(len(questions))
         if any(question.category is Category.MCQ for question in questions):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import itertools
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 import torch
 
@@ -63,6 +66,18 @@ def test_any_number_of_readers_reads_the_same(mixed_config, processor, processes
         for rank in range(processes)
     ]
     assert sorted(itertools.chain(*shared)) == alone
+
+
+def test_workers_start_where_opencv_has_threads(mixed_config, processor):
+    """A fork copies the conditions that such threads wait for, and not the threads."""
+    cv2.setNumThreads(2)
+    cv2.resize(np.zeros((2000, 2000, 3), np.float32), (1000, 1000), interpolation=cv2.INTER_AREA)
+    # Only a thread that was idle for a while waits in this way.
+    time.sleep(0.3)
+    config = replace(mixed_config, data=replace(mixed_config.data, workers=1))
+    loader = TrainingStream(config, processor).loader()
+    loader.timeout = 20
+    assert "facts" in next(iter(loader))
 
 
 @pytest.mark.parametrize("at", [1, 6, 17])

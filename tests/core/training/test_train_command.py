@@ -7,11 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
 from smolrgpt_core.cli import train as command
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration
+from smolrgpt_core.training.checkpoints import CheckpointStore
 from smolrgpt_core.training.config_file import write_config
 
 DEADLINE_S = 90
@@ -89,12 +91,23 @@ def test_a_file_that_is_not_there_is_a_wrong_call(tmp_path):
         ("trainable={metric_branch: 1e-3}", "its parts are vision_encoder, rgb_connector"),
     ],
 )
-def test_a_run_that_cannot_go_on_says_why(file, change, message):
+def test_a_run_that_cannot_begin_is_a_wrong_call_and_says_why(file, change, message):
     result = train(file, *ONE_STEP, change)
-    assert result.exit_code == 1
+    assert result.exit_code == 2
     assert message in result.stderr
     assert "Traceback" not in result.output
     assert isinstance(result.exception, SystemExit)
+
+
+def test_a_run_that_stops_is_no_wrong_call(file, tmp_path):
+    assert train(file, *ONE_STEP).exit_code == 0
+    path = CheckpointStore(tmp_path / "output", 1).newest().folder / "model.safetensors"
+    weights = load_file(path)
+    weights["model.connectors.rgb.projection.weight"][0, 0] = float("nan")
+    save_file(weights, path, metadata={"format": "pt"})
+    result = train(file, *ONE_STEP, "optimizer.steps=2")
+    assert result.exit_code == 1
+    assert "step 2: loss nan" in result.stderr.replace("\n", " ")
 
 
 def test_what_is_not_installed_is_named(file, monkeypatch):

@@ -35,6 +35,7 @@ from smolrgpt_core.training.config import (
     ValidationConfig,
 )
 from smolrgpt_core.training.config_file import write_config
+from smolrgpt_core.training.errors import RunStoppedError
 from smolrgpt_core.training.run import train
 
 RUN = (
@@ -286,7 +287,7 @@ def test_numbers_that_are_none_stop_the_run_and_name_the_batch(run_config):
     weights = load_file(path)
     weights["model.connectors.rgb.projection.weight"][0, 0] = float("nan")
     save_file(weights, path, metadata={"format": "pt"})
-    with pytest.raises(SpatialError, match=r"step 3: loss nan.*train-\d+-\w+") as stopped:
+    with pytest.raises(RunStoppedError, match=r"step 3: loss nan.*train-\d+-\w+") as stopped:
         train(config)
     assert stopped.value.status is Status.MODEL_ERROR
     (report,) = Path(config.output).glob("not-finite-step-3-*.json")
@@ -302,7 +303,7 @@ def test_too_many_broken_samples_stop_the_run(run_config, tmp_path, write_split)
     config = run_config()
     source = SourceConfig("warehouse", str(folder.root))
     config = replace(config, data=replace(config.data, sources=(source,), broken_share=0.05))
-    with pytest.raises(SpatialError, match=r"data\.broken_share = 0\.05.*000003_00\.png"):
+    with pytest.raises(RunStoppedError, match=r"data\.broken_share = 0\.05.*000003_00\.png"):
         train(replace(config, optimizer=replace(config.optimizer, steps=60)))
     assert len(_losses(config)) > 10
 

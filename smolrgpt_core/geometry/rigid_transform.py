@@ -1,0 +1,50 @@
+"""A rotation and a translation: where points of one frame are in another one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def rotation_matrix(x: float, y: float, z: float, w: float) -> NDArray[np.float64]:
+    """Rotation matrix (3, 3) of a quaternion of any length but 0.
+
+    Raises:
+        ValueError: for a quaternion that is 0 or not finite.
+    """
+    quaternion = np.array([x, y, z, w], dtype=np.float64)
+    length = np.linalg.norm(quaternion)
+    if not 0 < length < np.inf:
+        raise ValueError(f"a rotation must be a quaternion of length 1, got {quaternion.tolist()}")
+    *axis, real = quaternion / length
+    i, j, k = axis
+    cross = np.array([[0, -k, j], [k, 0, -i], [-j, i, 0]])
+    return np.eye(3) + 2 * (real * cross + cross @ cross)
+
+
+@dataclass(frozen=True)
+class RigidTransform:
+    """Takes points from a source frame to a target frame.
+
+    Attributes:
+        rotation: quaternion (x, y, z, w) that turns source axes to target axes.
+        translation: metres, origin of the source frame in the target frame.
+
+    Raises:
+        ValueError: for a rotation that is 0, or numbers that are not finite.
+    """
+
+    rotation: tuple[float, float, float, float]
+    translation: tuple[float, float, float]
+
+    def __post_init__(self) -> None:
+        rotation_matrix(*self.rotation)
+        if not np.all(np.isfinite(self.translation)):
+            raise ValueError(f"a translation must be finite metres, got {self.translation}")
+
+    def apply(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Points (N, 3) of the source frame in the target frame, metres; NaN stays NaN."""
+        turned = points @ rotation_matrix(*self.rotation).T
+        return np.asarray(turned + self.translation, dtype=np.float64)
