@@ -15,7 +15,8 @@ from smolrgpt_core.data.randomization import (
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.sim import RenderOptions, WarehouseConfig
 
-SHIPPED = Path(__file__).parents[3] / "config" / "randomization.yaml"
+CONFIG = Path(__file__).parents[3] / "config"
+SHIPPED = CONFIG / "randomization.yaml"
 
 
 def write(path: Path, text: str) -> Path:
@@ -26,6 +27,15 @@ def write(path: Path, text: str) -> Path:
 def test_the_shipped_file_shows_every_default():
     assert read_randomization(SHIPPED) == Randomization()
     assert yaml.safe_load(SHIPPED.read_text()) == Randomization().to_dict()
+
+
+def test_hard_scenes_have_more_noise_and_more_hidden_objects():
+    usual, hard = Randomization(), read_randomization(CONFIG / "randomization_hard.yaml")
+    assert hard.noise.depth_noise_per_m > 2 * usual.noise.depth_noise_per_m
+    assert hard.noise_share == 1
+    assert hard.warehouse.pallets > usual.warehouse.pallets
+    assert hard.margins.min_visible_share < usual.margins.min_visible_share / 2
+    assert hard.rendering == usual.rendering
 
 
 def test_a_file_names_only_what_it_changes(tmp_path):
