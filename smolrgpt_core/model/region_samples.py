@@ -67,7 +67,7 @@ def region_samples(
             )
         rows, columns = form.pixels_at(place, _spread(number, count)).T
         pixels = np.concatenate([np.stack([rows, columns], axis=1), _around(rows, columns)])
-        samples[mask] = pixel_rays(*pixels.T, intrinsics)
+        samples[mask] = pixel_rays(pixels[:, 0], pixels[:, 1], intrinsics)
         samples[mask, :, 2] = _read(depth, pixels)
     return torch.from_numpy(samples)
 
