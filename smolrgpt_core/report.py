@@ -52,6 +52,8 @@ class ReportRow:
         image: annotated picture, uint8 (H, W, 3) RGB, or None.
         agreement: of model and geometry, where both were asked.
         confidence: probability that the answer is right; NaN where it is not known.
+        said: what the model and geometry each say to a question with a value; empty where only one
+            of them was asked, or both say the same region or side.
         note: what else was said with an answer, such as what the other one answers.
     """
 
@@ -66,6 +68,7 @@ class ReportRow:
     image: NDArray[np.uint8] | None = None
     agreement: Agreement = Agreement.UNKNOWN
     confidence: float = math.nan
+    said: str = ""
     note: str = ""
 
     @property
@@ -110,6 +113,14 @@ def answer_text(answer: SpatialAnswer, regions: RegionSet | None = None) -> str:
     return _value_text(answer.category, answer.value, answer.side, answer.region_id, regions)
 
 
+def said_text(answer: SpatialAnswer) -> str:
+    """The values of model and geometry side by side, such as "3.4 | 3.42"; empty without both."""
+    values = (answer.model_value, answer.geometric_value)
+    if any(value is None for value in values):
+        return ""
+    return " | ".join(f"{value:.3g}" for value in values)
+
+
 def report_row(
     question: QuestionWithTruth,
     answer: SpatialAnswer,
@@ -130,6 +141,7 @@ def report_row(
         image=image,
         agreement=answer.agreement,
         confidence=answer.confidence,
+        said=said_text(answer),
         note=answer.message if answer.ok else "",
     )
 
@@ -144,7 +156,7 @@ def print_report(rows: Sequence[ReportRow], console: Console) -> None:
     table.add_column("Answer")
     judged = any(row.agreement is not Agreement.UNKNOWN for row in rows)
     if judged:
-        table.add_column("Agree,\nsure")
+        table.add_column("Agree, sure,\nmodel | geometry")
     table.add_column("Truth")
     table.add_column("Error", justify="right")
     for stage in shown:
@@ -231,7 +243,8 @@ def _agreement_text(agreement: Agreement) -> str:
 
 
 def _judgement_text(row: ReportRow) -> str:
-    return f"{_agreement_text(row.agreement)} {_share_text(row.confidence)}".strip()
+    judged = f"{_agreement_text(row.agreement)} {_share_text(row.confidence)}".strip()
+    return f"{judged}\n{row.said}".strip()
 
 
 def _share_text(share: float) -> str:
@@ -295,6 +308,7 @@ def _card(row: ReportRow) -> str:
         "Truth": row.truth_text,
         "Error": row.error_text,
         "Model and geometry agree": _agreement_text(row.agreement),
+        "Model | geometry": row.said,
         "Confidence": _share_text(row.confidence),
         "Note": row.note,
     }

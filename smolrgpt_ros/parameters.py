@@ -62,8 +62,9 @@ class QueryParameters:
     )
     prefer: str = parameter(
         FusionSettings.prefer,
-        "Whose answer `answerer: fused` gives where both have one. Takes effect when "
-        "the node is configured.",
+        "Whose answer `answerer: fused` gives where both have one and they differ; confident: that "
+        "which is more likely right by the calibration of the checkpoint. Takes effect when the "
+        "node is configured.",
         choices=PREFER_CHOICES,
     )
     abstain_below: float = parameter(

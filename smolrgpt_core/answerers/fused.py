@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from smolrgpt_core.answer import Agreement, SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer, each_deadline
 from smolrgpt_core.answerers.calibration import Calibration, Evidence
-from smolrgpt_core.answerers.fusion_settings import MODEL, FusionSettings
+from smolrgpt_core.answerers.fusion_settings import CONFIDENT, MODEL, FusionSettings
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.question import Category, SpatialQuestion
@@ -103,7 +103,7 @@ class FusedAnswerer:
     def _fuse(
         self, model: Outcome, geometry: Outcome, latency_s: Mapping[str, float]
     ) -> SpatialAnswer | SpatialError:
-        fused = fuse(model, geometry, self._settings)
+        fused = fuse(model, geometry, self._settings, self._calibration)
         if isinstance(fused, SpatialError):
             return fused
         confidence = self._confidence(fused)
@@ -142,10 +142,21 @@ class FusedAnswer:
     evidence: Evidence
 
 
-def fuse(model: Outcome, geometry: Outcome, settings: FusionSettings) -> FusedAnswer | SpatialError:
+def fuse(
+    model: Outcome,
+    geometry: Outcome,
+    settings: FusionSettings,
+    calibration: Calibration | None = None,
+) -> FusedAnswer | SpatialError:
     """One answer from two to the same question, or why there is none.
 
     When one of them is late, so is what the other one says.
+
+    Args:
+        model: what the model says.
+        geometry: what geometry says.
+        settings: which of them counts.
+        calibration: tells for "confident" which of them is more likely right.
     """
     for outcome in (model, geometry):
         if isinstance(outcome, SpatialError) and _is_late(outcome):
@@ -155,24 +166,49 @@ def fuse(model: Outcome, geometry: Outcome, settings: FusionSettings) -> FusedAn
     if isinstance(geometry, SpatialError):
         message = f"from the model alone, geometry has no answer: {geometry.message}"
         return FusedAnswer(replace(model, message=message), Evidence.MODEL_ONLY)
-    is_model = settings.prefer == MODEL
-    chosen = replace(
+    if _agree(model, geometry, settings):
+        is_model = settings.prefer == MODEL
+        chosen = replace(_chosen(model, geometry, is_model), agreement=Agreement.AGREE)
+        evidence = Evidence.MODEL_WITH_GEOMETRY if is_model else Evidence.GEOMETRY_WITH_MODEL
+        return FusedAnswer(replace(chosen, counted_ids=geometry.counted_ids), evidence)
+    if _counts_against_geometry(model, geometry, settings, calibration):
+        chosen = _chosen(model, geometry, is_model=True)
+        evidence = Evidence.MODEL_AGAINST_GEOMETRY
+        message = f"geometry says otherwise: {geometry.text}"
+    else:
+        chosen = _chosen(model, geometry, is_model=False)
+        evidence = Evidence.GEOMETRY_AGAINST_MODEL
+        message = f"the model says otherwise: {model.text}"
+    return FusedAnswer(replace(chosen, agreement=Agreement.DISAGREE, message=message), evidence)
+
+
+def _chosen(model: SpatialAnswer, geometry: SpatialAnswer, is_model: bool) -> SpatialAnswer:
+    """The answer of one of them, with the values of both."""
+    return replace(
         model if is_model else geometry,
         geometric_value=geometry.value,
         model_value=model.value,
         latency_s=model.latency_s,
     )
-    if _agree(model, geometry, settings):
-        agreed = replace(chosen, agreement=Agreement.AGREE, counted_ids=geometry.counted_ids)
-        evidence = Evidence.MODEL_WITH_GEOMETRY if is_model else Evidence.GEOMETRY_WITH_MODEL
-        return FusedAnswer(agreed, evidence)
-    if is_model:
-        evidence = Evidence.MODEL_AGAINST_GEOMETRY
-        message = f"geometry says otherwise: {geometry.text}"
-    else:
-        evidence = Evidence.GEOMETRY_AGAINST_MODEL
-        message = f"the model says otherwise: {model.text}"
-    return FusedAnswer(replace(chosen, agreement=Agreement.DISAGREE, message=message), evidence)
+
+
+def _counts_against_geometry(
+    model: SpatialAnswer,
+    geometry: SpatialAnswer,
+    settings: FusionSettings,
+    calibration: Calibration | None,
+) -> bool:
+    """Whether the model's answer is given where geometry has another one."""
+    if settings.prefer != CONFIDENT:
+        return settings.prefer == MODEL
+    category = model.category
+    if calibration is None or category is None:
+        return False
+    said = calibration.confidence(Evidence.MODEL_AGAINST_GEOMETRY, category, model.confidence)
+    measured = calibration.confidence(
+        Evidence.GEOMETRY_AGAINST_MODEL, category, geometry.confidence
+    )
+    return said > measured
 
 
 def _is_late(outcome: Outcome) -> bool:

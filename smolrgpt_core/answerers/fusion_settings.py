@@ -10,7 +10,8 @@ from smolrgpt_core.question import Category
 
 MODEL = "model"
 GEOMETRY = "geometry"
-PREFER_CHOICES = (MODEL, GEOMETRY)
+CONFIDENT = "confident"
+PREFER_CHOICES = (CONFIDENT, MODEL, GEOMETRY)
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,9 @@ class FusionSettings:
     """What steers `FusedAnswerer` beside its two answerers.
 
     Attributes:
-        prefer: whose answer is returned where both have one: "model" or "geometry".
+        prefer: whose answer is returned where both have one: "model", "geometry", or "confident":
+            that of geometry where they agree, else that which is more often right by the
+            calibration of the checkpoint; geometry's where there is none.
         abstain_below: an answer with less confidence is refused as CANNOT_TELL, and so is one
             whose confidence is not known; 0 = never.
         tolerances: what counts as agreement.
@@ -65,7 +68,7 @@ class FusionSettings:
         ValueError: when a value is outside its range, naming the field.
     """
 
-    prefer: str = GEOMETRY
+    prefer: str = CONFIDENT
     abstain_below: float = 0.0
     tolerances: AgreementTolerances = field(default_factory=AgreementTolerances)
 

@@ -73,7 +73,7 @@ AnswerStyle = Annotated[
 Prefer = Annotated[
     str,
     typer.Option(
-        help="Whose answer --answerer fused gives where both have one: "
+        help="Whose answer --answerer fused gives where both have one and they differ: "
         f"{', '.join(PREFER_CHOICES)}."
     ),
 ]

@@ -89,6 +89,28 @@ def test_one_of_two_values_is_preferred_and_the_other_one_told(taught, ask, pref
     assert set(answer.latency_s) >= {"decode", "geometry"}
 
 
+@pytest.mark.parametrize(
+    ("model", "geometry", "value"),
+    [(SURE, UNSURE, 2.0), (UNSURE, SURE, 7.55), (UNSURE, UNSURE, 7.55)],
+)
+def test_where_they_differ_the_likelier_answer_is_given(calibrated, ask, model, geometry, value):
+    against = {
+        Evidence.MODEL_AGAINST_GEOMETRY.value: {"distance": model},
+        Evidence.GEOMETRY_AGAINST_MODEL.value: {"distance": geometry},
+    }
+    write_calibration(calibrated / CALIBRATION_FILE, calibration(calibrated, curves=against))
+    answer = ask(fused(calibrated, prefer="confident"), CONTRADICTED)
+    assert answer.value == pytest.approx(value, abs=0.01)
+    assert answer.agreement is Agreement.DISAGREE
+    assert answer.confidence == pytest.approx(0.269 if model is geometry else 0.982, abs=0.001)
+    # Where they agree, geometry's is finer.
+    assert ask(fused(calibrated), AGREED).value == pytest.approx(3.794, abs=0.002)
+
+
+def test_without_calibration_nobody_is_more_confident_than_geometry(taught, ask):
+    assert ask(fused(taught), CONTRADICTED).value == pytest.approx(7.55, abs=0.01)
+
+
 def test_geometry_answers_where_the_model_cannot(taught, ask):
     answer = ask(fused(taught), UNUSABLE)
     assert answer.value == answer.geometric_value == pytest.approx(7.55, abs=0.01)
