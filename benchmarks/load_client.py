@@ -40,7 +40,10 @@ def ask(node: Node, client: Client, text: str, timeout_s: float) -> dict[str, An
     timeout = Duration(sec=int(whole), nanosec=int(part * 1e9))
     started = time.monotonic()
     future = client.call_async(SpatialQuery.Request(question=text, timeout=timeout))
-    rclpy.spin_until_future_complete(node, future, timeout_sec=timeout_s + PATIENCE_S)
+    deadline = started + timeout_s + PATIENCE_S
+    # Unlike rclpy.spin_until_future_complete, this leaves nothing behind that slows later calls.
+    while not future.done() and time.monotonic() < deadline:
+        rclpy.spin_once(node, timeout_sec=deadline - time.monotonic())
     latency_s = {"client": time.monotonic() - started}
     if not future.done():
         return {"text": text, "outcome": {"status": LOST}, "latency_s": latency_s}

@@ -23,6 +23,7 @@ import psutil
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.qos import qos_profile_sensor_data
+from rclpy.task import Future
 from rich.console import Console
 from rich.table import Table
 from smolrgpt_ros.msg import RegionArray, SpatialAnswer
@@ -101,7 +102,7 @@ class Probe:
     def answer(self, request: SpatialQuery.Request) -> SpatialAnswer | None:
         """What the node says to a question; None if nothing comes."""
         future = self._client.call_async(request)
-        rclpy.spin_until_future_complete(self._node, future, timeout_sec=10.0)
+        self._spin_until(future, 10.0)
         return future.result().answer if future.done() else None
 
     def ask(self, request: SpatialQuery.Request) -> dict[str, float] | None:
@@ -116,12 +117,18 @@ class Probe:
         self.refusals[name] = self.refusals.get(name, 0) + 1
         return None
 
+    def _spin_until(self, future: Future, timeout_s: float) -> None:
+        # rclpy.spin_until_future_complete leaves something behind that wakes every later call.
+        deadline = time.monotonic() + timeout_s
+        while not future.done() and time.monotonic() < deadline:
+            rclpy.spin_once(self._node, timeout_sec=deadline - time.monotonic())
+
     def call(self, service_type: type, name: str, request: object) -> Any:
         """The response of any other service of the graph."""
         client = self._node.create_client(service_type, name)
         client.wait_for_service(START_S)
         future = client.call_async(request)
-        rclpy.spin_until_future_complete(self._node, future, timeout_sec=START_S)
+        self._spin_until(future, START_S)
         self._node.destroy_client(client)
         if not future.done():
             raise TimeoutError(f"waited {START_S} s for {name}")

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 
 import rclpy
 from builtin_interfaces.msg import Duration
 from rclpy.node import Node
+from rclpy.task import Future
 from smolrgpt_ros.msg import SpatialAnswer
 from smolrgpt_ros.srv import SpatialQuery
 
@@ -54,11 +56,18 @@ class SpatialQueryClient(Node):
         timeout = Duration(sec=int(seconds), nanosec=int(rest * 1e9))
         request = SpatialQuery.Request(question=question, timeout=timeout, **fields)
         future = self._client.call_async(request)
-        rclpy.spin_until_future_complete(self, future, timeout_sec=self._timeout_s + DELIVERY_S)
+        self._wait_for(future, self._timeout_s + DELIVERY_S)
         if not future.done():
             self._client.remove_pending_request(future)
             raise TimeoutError(f"{self._service} did not answer; does the node still run?")
         return future.result().answer
+
+    def _wait_for(self, future: Future, timeout_s: float) -> None:
+        # rclpy.spin_until_future_complete leaves something behind that wakes every later call: a
+        # client that asks for hours would get slower and slower.
+        deadline = time.monotonic() + timeout_s
+        while not future.done() and time.monotonic() < deadline:
+            rclpy.spin_once(self, timeout_sec=deadline - time.monotonic())
 
 
 def status_name(answer: SpatialAnswer) -> str:
