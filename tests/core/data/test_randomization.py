@@ -38,6 +38,13 @@ def test_hard_scenes_have_more_noise_and_more_hidden_objects():
     assert hard.rendering == usual.rendering
 
 
+def test_another_hall_has_another_camera():
+    usual, small = Randomization(), read_randomization(CONFIG / "randomization_small_hall.yaml")
+    assert (small.camera.width, small.camera.height) == (480, 360)
+    assert small.warehouse.hall_length_m < usual.warehouse.hall_length_m
+    assert small.margins == usual.margins
+
+
 def test_a_file_names_only_what_it_changes(tmp_path):
     path = write(
         tmp_path / "own.yaml",
