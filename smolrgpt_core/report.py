@@ -114,11 +114,11 @@ def answer_text(answer: SpatialAnswer, regions: RegionSet | None = None) -> str:
 
 
 def said_text(answer: SpatialAnswer) -> str:
-    """The values of model and geometry side by side, such as "3.4 | 3.42"; empty without both."""
+    """The values of model and geometry side by side, such as "3.4, 3.42"; empty without both."""
     values = (answer.model_value, answer.geometric_value)
     if any(value is None for value in values):
         return ""
-    return " | ".join(f"{value:.3g}" for value in values)
+    return ", ".join(f"{value:.3g}" for value in values)
 
 
 def report_row(
@@ -152,12 +152,12 @@ def print_report(rows: Sequence[ReportRow], console: Console) -> None:
     shown = stages if console.width >= WIDE_CONSOLE else [s for s in stages if s == TOTAL]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     table.add_column("", no_wrap=True)
-    table.add_column("Question", ratio=1, min_width=12)
-    table.add_column("Answer")
+    table.add_column("Question", ratio=1, min_width=11)
+    table.add_column("Answer", overflow="fold")
     judged = any(row.agreement is not Agreement.UNKNOWN for row in rows)
     if judged:
-        table.add_column("Agree, sure,\nmodel | geometry")
-    table.add_column("Truth")
+        table.add_column("Agree, sure;\nmodel, geometry")
+    table.add_column("Truth", overflow="fold")
     table.add_column("Error", justify="right")
     for stage in shown:
         table.add_column(f"{stage}\nms", justify="right", no_wrap=True)
@@ -308,7 +308,7 @@ def _card(row: ReportRow) -> str:
         "Truth": row.truth_text,
         "Error": row.error_text,
         "Model and geometry agree": _agreement_text(row.agreement),
-        "Model | geometry": row.said,
+        "Model, geometry": row.said,
         "Confidence": _share_text(row.confidence),
         "Note": row.note,
     }

@@ -14,7 +14,7 @@ from smolrgpt_core.data import QuestionWithTruth, Style, generate_questions
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.question import Category, SpatialQuestion, read_question
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.report import ReportRow, answer_text, compare_with_truth
+from smolrgpt_core.report import ReportRow, answer_text, compare_with_truth, said_text
 from smolrgpt_core.sim import SceneTruth
 from smolrgpt_ros.srv import SpatialQuery
 
@@ -142,6 +142,7 @@ def judge(
         image=picture,
         agreement=answer.agreement,
         confidence=answer.confidence,
+        said=said_text(answer),
         note=answer.message if answer.ok else "",
     )
 

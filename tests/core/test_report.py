@@ -239,12 +239,12 @@ def test_pictures_are_inside_the_page(tmp_path: Path) -> None:
 
 def test_what_model_and_geometry_say_of_each_other_is_shown() -> None:
     rows = [
-        replace(ROWS[0], agreement=Agreement.AGREE, confidence=0.984, said="3.4 | 3.42"),
+        replace(ROWS[0], agreement=Agreement.AGREE, confidence=0.984, said="3.4, 3.42"),
         replace(ROWS[0], agreement=Agreement.DISAGREE, note="the model says otherwise: 2 m"),
     ]
     text = printed(rows, 140)
     assert re.search(r"3.42 m +yes 98%", text)
-    assert "3.4 | 3.42" in text
+    assert "3.4, 3.42" in text
     assert re.search(r"3.42 m +no ", text)
     assert "sure" not in printed([ROWS[0]], 140)
 
@@ -253,5 +253,5 @@ def test_the_values_of_both_are_shown_where_both_have_one() -> None:
     answer = answered(Category.DISTANCE, value=3.42)
     assert said_text(answer) == ""
     assert said_text(replace(answer, model_value=3.4)) == ""
-    assert said_text(replace(answer, model_value=3.4, geometric_value=3.4213)) == "3.4 | 3.42"
-    assert said_text(replace(answer, model_value=2.0, geometric_value=2.0)) == "2 | 2"
+    assert said_text(replace(answer, model_value=3.4, geometric_value=3.4213)) == "3.4, 3.42"
+    assert said_text(replace(answer, model_value=2.0, geometric_value=2.0)) == "2, 2"
