@@ -35,7 +35,7 @@ Batch = dict[str, Any]
 CASES = {
     "padded": "plain loop, one question in a row, padded",
     "alone": "one question in a row",
-    "packed": f"{len(QUESTIONS)} questions in a row",
+    "packed": f"up to {len(QUESTIONS)} questions in a row",
 }
 
 
