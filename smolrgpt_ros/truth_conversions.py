@@ -35,7 +35,12 @@ def truth_from_message(message: SceneTruthMessage) -> SceneTruth:
         raise ValueError("the ground truth of this frame has no object to tell where up is")
     buffers = [item for item in message.objects if item.label == "buffer"]
     objects = tuple(_object_from_message(item, buffers) for item in message.objects)
-    return SceneTruth(seed=message.seed, objects=objects, up=objects[0].rotation[:, 2])
+    return SceneTruth(
+        seed=message.seed,
+        objects=objects,
+        up=objects[0].rotation[:, 2],
+        camera_height=message.camera_height,
+    )
 
 
 def _object_from_message(
@@ -51,7 +56,7 @@ def _object_from_message(
         visible_share=message.visible_share,
         buffer_ids=tuple(message.buffer_ids),
         buffer_margin=max(margins, default=float("nan")),
-        loaded=message.loaded,
+        cargo_id=message.cargo_id if message.loaded else None,
     )
 
 

@@ -46,7 +46,7 @@ def encode_depth(depth: NDArray[np.float32], encoding: DepthEncoding) -> NDArray
 def truth_message(make: MessageFactory, truth: SceneTruth, header: Message) -> Message:
     """All that is true of a frame; poses in the optical frame of the header."""
     objects = [_object_message(make, item) for item in truth.objects]
-    return make(types.SCENE_TRUTH, header=header, seed=truth.seed, objects=objects)
+    return make(types.SCENE_TRUTH, header=header, seed=truth.seed, camera_height=truth.camera_height, objects=objects)
 
 
 def _object_message(make: MessageFactory, item: ObjectTruth) -> Message:
@@ -65,6 +65,7 @@ def _object_message(make: MessageFactory, item: ObjectTruth) -> Message:
         visible_share=item.visible_share,
         buffer_ids=np.array(item.buffer_ids, np.uint32),
         loaded=item.loaded,
+        cargo_id=item.cargo_id or 0,
     )
 
 

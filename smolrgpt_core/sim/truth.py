@@ -36,7 +36,7 @@ class ObjectTruth:
         buffer_margin: metres from the middle of the footprint to the nearest edge of a buffer,
             positive inside; NaN for buffers and shelves, and where there is no buffer. Near zero
             it is a matter of taste whether the object is in the buffer.
-        loaded: whether this is a transporter that carries a pallet.
+        cargo_id: the pallet that a transporter carries, in the frame or not; None without one.
     """
 
     id: int
@@ -47,7 +47,12 @@ class ObjectTruth:
     visible_share: float
     buffer_ids: tuple[int, ...]
     buffer_margin: float
-    loaded: bool
+    cargo_id: int | None = None
+
+    @property
+    def loaded(self) -> bool:
+        """Whether this is a transporter that carries a pallet."""
+        return self.cargo_id is not None
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +63,13 @@ class SceneTruth:
         seed: of the scene.
         objects: one for each region, in the order of the regions.
         up: (3,) unit vector that points away from the floor, optical frame.
+        camera_height: of the optical center above the floor, metres.
     """
 
     seed: int
     objects: tuple[ObjectTruth, ...]
     up: NDArray[np.float64]
+    camera_height: float
 
     def __getitem__(self, id: int) -> ObjectTruth:
         """The truth of one region.
@@ -83,7 +90,8 @@ def frame_truth(
     objects = tuple(
         _object_truth(scene, scene[region.id], region.area, pose, intrinsics) for region in regions
     )
-    return SceneTruth(scene.seed, objects, pose.world_from_optical.T @ (0.0, 0.0, 1.0))
+    up = pose.world_from_optical.T @ (0.0, 0.0, 1.0)
+    return SceneTruth(scene.seed, objects, up, float(pose.position[2]))
 
 
 def _object_truth(
@@ -99,7 +107,7 @@ def _object_truth(
         visible_share=float(min(1.0, visible / full_silhouette_area(item, pose, intrinsics))),
         buffer_ids=tuple(id for id, margin in margins.items() if margin > 0),
         buffer_margin=max(margins.values(), default=float("nan")),
-        loaded=item.loaded,
+        cargo_id=item.cargo_id if item.loaded else None,
     )
 
 

@@ -1,0 +1,1016 @@
+"""What grammars of all languages build programs from: nominal phrases, superlatives, lists.
+
+A builder raises `NoReadingError` for words that fit a rule and make no sense, and `SpatialError`
+for what nobody can have meant otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import Any
+
+from smolrgpt_core.language.grammar import Closed, Costly, NoReadingError
+from smolrgpt_core.language.operators import (
+    OPERATORS,
+    attributes,
+    predicates,
+    questions,
+    selections,
+)
+from smolrgpt_core.language.program import Operator, Program
+from smolrgpt_core.language.types import Type
+
+Attribute = Program
+BUILDERS: dict[str, Callable[..., Any]] = {}
+"""Functions for the expressions of grammar files, by name."""
+
+
+def builder(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Register a function under its name."""
+    BUILDERS[function.__name__] = function
+    return function
+
+
+@dataclass(frozen=True)
+class Noun:
+    """A word for a class.
+
+    Attributes:
+        name: the class, as `All` takes it.
+        plural: whether it is in the plural.
+        refers_back: "one", "ones": what was spoken of before.
+    """
+
+    name: str
+    plural: bool
+    refers_back: bool = False
+
+
+@dataclass(frozen=True)
+class Superlative:
+    """What singles out: the least or most of an attribute, or the middle.
+
+    Attributes:
+        attribute: None: the middle one from left to right.
+        end: "least" or "most".
+        rank: 1 = the first.
+        of_two: a comparative, which needs exactly two to choose from.
+    """
+
+    attribute: Program | None
+    end: str = "least"
+    rank: int = 1
+    of_two: bool = False
+
+
+@dataclass(frozen=True)
+class Nominal:
+    """A noun with what restricts it.
+
+    Attributes:
+        chosen: the set.
+        plural: whether the noun is in the plural.
+        superlative: what singles out of the set; None where nothing does.
+        number: how many there are said to be; 0 where it is not said.
+    """
+
+    chosen: Program
+    plural: bool
+    superlative: Superlative | None = None
+    number: int = 0
+
+
+@dataclass(frozen=True)
+class Bare:
+    """ "The nearest pallet" of which it is not said to what it is near."""
+
+    nominal: Nominal
+    end: str
+    rank: int
+
+
+@dataclass(frozen=True)
+class Beside:
+    """ "On the left": the leftmost of "the pallet", what is in the left half of "pallets".
+
+    Attributes:
+        predicate: for a set.
+        superlative: for one.
+    """
+
+    predicate: Program
+    superlative: Superlative
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A program and the unit in which the answer is to be said; "" = the SI unit."""
+
+    program: Program
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Exclusion:
+    """ "Other than pallet 3" behind a noun."""
+
+    left_out: Program
+
+
+@dataclass(frozen=True)
+class Domain:
+    """ "Among pallets 3 and 4" behind a noun."""
+
+    chosen: Program
+
+
+def _said(*_: Any) -> Any:
+    raise AssertionError("what a pronoun refers to is put in its place before anything is computed")
+
+
+SAID = Operator("Said", (), Type.REGIONS, _said, "What was spoken of before; only while reading.")
+"""Stands for a pronoun until `with_topic` puts in what it refers to."""
+
+PairMember = selections.Member
+
+Modifier = Program | Superlative | Exclusion | Domain
+
+
+@builder
+def mods(first: Any, rest: Any = None) -> tuple[Any, ...]:
+    """One more modifier before others; a word that restricts nothing adds none."""
+    return (*((first,) if first is not None else ()), *(rest or ()))
+
+
+@builder
+def nominal(before: Any, noun: Noun, after: Any, number: Any = None) -> Nominal:
+    """A noun with adjectives before it and phrases after it."""
+    base = SAID() if noun.refers_back else selections.All(noun.name)
+    return _modified(
+        Nominal(base, noun.plural, number=number or 0), (*(before or ()), *(after or ()))
+    )
+
+
+@builder
+def listed_nominal(before: Any, chosen: Program, after: Any) -> Nominal:
+    """A list of regions as a noun: "the empty ones of pallets 3 and 4"."""
+    return _modified(Nominal(chosen, plural=True), (*(before or ()), *(after or ())))
+
+
+def _modified(given: Nominal, modifiers: tuple[Modifier, ...]) -> Nominal:
+    chosen, superlative = given.chosen, given.superlative
+    modifiers = tuple(_of_number(item, given.plural) for item in modifiers)
+    filters = [item for item in modifiers if isinstance(item, Program)]
+    for item in modifiers:
+        if isinstance(item, Superlative):
+            if superlative is not None:
+                raise NoReadingError
+            superlative = item
+        elif isinstance(item, Domain):
+            chosen = _among(chosen, item.chosen)
+        elif isinstance(item, Exclusion):
+            chosen = selections.Without(chosen, item.left_out)
+    if filters:
+        chosen = where(chosen, reduce(both, filters))
+    return replace(given, chosen=chosen, superlative=superlative)
+
+
+def _of_number(modifier: Any, plural: bool) -> Any:
+    """What "on the left" means for one or for several."""
+    if isinstance(modifier, Beside):
+        return modifier.predicate if plural else modifier.superlative
+    return modifier
+
+
+def _among(chosen: Program, domain: Program) -> Program:
+    """A class among a list: the list itself, which says what its members are."""
+    if chosen.operator in (selections.All, SAID):
+        return domain
+    raise NoReadingError
+
+
+@builder
+def where(chosen: Program, predicate: Program) -> Program:
+    """Those of a set of which something is true; filters one after the other become one."""
+    if chosen.operator is selections.Where:
+        inner, first = chosen.arguments
+        return selections.Where(inner, both(first, predicate))
+    return selections.Where(chosen, predicate)
+
+
+@builder
+def the(given: Nominal) -> Program:
+    """One region: the only one, or the one that a superlative singles out."""
+    if given.plural and given.superlative is None:
+        raise NoReadingError
+    if given.number > 1:
+        raise NoReadingError
+    if given.superlative is not None:
+        return extreme(given, given.superlative)
+    return selections.The(given.chosen)
+
+
+@builder
+def several(given: Nominal) -> Program:
+    """A set, from a noun in the plural or with "any"."""
+    if given.superlative is None:
+        if given.number > 1:
+            raise NoReadingError
+        return given.chosen
+    if given.superlative.attribute is None or given.superlative.rank != 1 or not given.number:
+        raise NoReadingError
+    found = given.superlative
+    return selections.First(given.chosen, found.attribute, found.end, float(given.number))
+
+
+@builder
+def all_of_number(number: int, given: Nominal) -> Program:
+    """ "The two pallets": a set whose number is checked when it is known."""
+    if not given.plural or given.superlative is not None or number < 2:
+        raise NoReadingError
+    return selections.Exactly(given.chosen, float(number))
+
+
+@builder
+def any_of(given: Nominal) -> Program:
+    """A set from "a pallet": any of them."""
+    if given.superlative is not None or given.plural or given.number > 1:
+        raise NoReadingError
+    return given.chosen
+
+
+@builder
+def extreme(given: Any, found: Superlative) -> Program:
+    """The one of a set that a superlative singles out."""
+    chosen = given.chosen if isinstance(given, Nominal) else given
+    if isinstance(given, Nominal) and given.superlative not in (None, found):
+        raise NoReadingError
+    if found.of_two:
+        chosen = selections.Exactly(chosen, 2.0)
+    if found.attribute is None:
+        return selections.Middle(chosen)
+    return selections.Extreme(chosen, found.attribute, found.end, float(found.rank))
+
+
+@builder
+def sup(attribute: Program | None, end: str, rank: Any = None) -> Superlative:
+    """A superlative."""
+    return Superlative(attribute, end, rank or 1)
+
+
+@builder
+def ranked(found: Superlative, rank: Any) -> Superlative:
+    """The second, third, ... of a superlative."""
+    return replace(found, rank=rank) if rank else found
+
+
+@builder
+def next_but(found: Superlative, by: int) -> Superlative:
+    """ "The rightmost but one" is the second from the right."""
+    return replace(found, rank=found.rank + by)
+
+
+@builder
+def of_two(found: Superlative) -> Superlative:
+    """A comparative used to single out."""
+    return replace(found, of_two=True)
+
+
+@builder
+def bare(given: Nominal, end: str, rank: Any) -> Bare:
+    """ "The second nearest pallet", without saying to what."""
+    if given.superlative is not None or given.plural:
+        raise NoReadingError
+    return Bare(given, end, rank or 1)
+
+
+@builder
+def numbered(given: Nominal, rank: int) -> Program:
+    """ "The second pallet from the left"; without an order, nobody knows which is the second."""
+    if given.superlative is None:
+        raise NoReadingError(
+            f"number {rank} in what order? say, for example, second from the left or second nearest"
+        )
+    return extreme(replace(given, superlative=None), ranked(given.superlative, rank))
+
+
+@builder
+def extreme_among(given: Nominal, found: Superlative, after: Any = None) -> Program:
+    """ "The nearest pallet to transporter 5 that is not in a buffer"."""
+    return extreme(_modified(given, after or ()), found)
+
+
+@builder
+def bare_to(found: Bare, place: Program) -> Program:
+    """The nearest pallet, to a place."""
+    return extreme(found.nominal, Superlative(attributes.Distance(place), found.end, found.rank))
+
+
+@builder
+def which(given: Nominal, verb: Any) -> Program:
+    """ "Which pallet ..." asks for one, "which pallets ..." for all."""
+    verb = _of_number(verb, given.plural)
+    if isinstance(verb, Superlative):
+        if given.plural and not given.number:
+            raise NoReadingError
+        if given.plural:
+            return several(replace(given, superlative=verb))
+        return extreme(given, verb)
+    if given.superlative is not None:
+        raise NoReadingError
+    chosen = where(given.chosen, verb)
+    if given.number > 1:
+        return selections.Exactly(chosen, float(given.number))
+    return chosen if given.plural else selections.The(chosen)
+
+
+@builder
+def which_of(chosen: Program, verb: Any) -> Program:
+    """ "Which of pallets 3 and 4 ..." asks for one."""
+    verb = _of_number(verb, plural=False)
+    if isinstance(verb, Superlative):
+        return extreme(chosen, verb)
+    return selections.The(where(chosen, verb))
+
+
+@builder
+def how_many(given: Any, verb: Any = None) -> Program:
+    """How many of a set there are, or of how many something is true."""
+    chosen = given.chosen if isinstance(given, Nominal) else given
+    if isinstance(given, Nominal) and (given.superlative is not None or given.number):
+        raise NoReadingError
+    return questions.Count(where(chosen, predicate(verb)) if verb is not None else chosen)
+
+
+@builder
+def whether(region: Program, verb: Any) -> Program:
+    """Whether something is true of one region."""
+    if isinstance(verb, Superlative):
+        return questions.Whether(region, predicates.Is(extreme(selections.Alike(region), verb)))
+    return questions.Whether(region, predicate(verb))
+
+
+@builder
+def every(chosen: Program, verb: Any) -> Program:
+    """Whether something is true of all of a set."""
+    return questions.Every(chosen, predicate(verb))
+
+
+@builder
+def exists(given: Any, verb: Any = None) -> Program:
+    """Whether there is any of a set of which something is true."""
+    chosen = given.chosen if isinstance(given, Nominal) else given
+    if isinstance(given, Nominal) and given.superlative is not None:
+        raise NoReadingError
+    return questions.Exists(where(chosen, predicate(verb)) if verb is not None else chosen)
+
+
+@builder
+def distance(region: Program, place: Program) -> Any:
+    """How far one is from the other."""
+    if region == place:
+        raise NoReadingError("both sides of the distance are the same region")
+    if region.type is not Type.REGION:
+        region, place = place, region
+    measured = questions.Measure(region, attributes.Distance(place))
+    return Costly(measured, 1) if _near_the_camera(region, place) else measured
+
+
+def _near_the_camera(region: Program, place: Program) -> bool:
+    """ "From the nearest buffer" is said of the other object rather than of the camera."""
+    nearest = attributes.Distance(selections.Camera())
+    return place.type is Type.REGION and any(
+        part.operator is selections.Extreme and part.arguments[1] == nearest for part in (place,)
+    )
+
+
+@builder
+def distance_of_pair(chosen: Program) -> Any:
+    """How far two regions are apart."""
+    return distance(*pair(chosen))
+
+
+@builder
+def pair_measure(make: str, chosen: Program) -> Program:
+    """An attribute of one of two regions that refers to the other: the clearance between them."""
+    first, second = pair(chosen)
+    return questions.Measure(first, OPERATORS[make](second))
+
+
+def pair(chosen: Program) -> tuple[Program, Program]:
+    """The two regions of a list of two."""
+    if chosen.operator is selections.Listed:
+        if len(chosen.arguments[0]) != 2:
+            raise NoReadingError(f"two regions are needed here, got {len(chosen.arguments[0])}")
+        first, second = chosen.arguments[0]
+        return selections.Region(first), selections.Region(second)
+    if chosen.operator is selections.Either:
+        first, second = chosen.arguments
+        if first.type is Type.REGION and second.type is Type.REGION:
+            return first, second
+    if chosen.operator is SAID or chosen.operator is selections.Exactly:
+        return PairMember(chosen, 1.0), PairMember(chosen, 2.0)
+    raise NoReadingError
+
+
+@builder
+def between(chosen: Program) -> Program:
+    """Between the two of a list."""
+    return predicates.Between(*pair(chosen))
+
+
+@builder
+def attribute_of(name: str, place: Any = None) -> Program:
+    """The attribute with this name, from a place where it needs one."""
+    operator = OPERATORS[name]
+    return operator(place) if operator.parameters else operator()
+
+
+@builder
+def compared_to(attribute: Program, how: str, other: Program) -> Program:
+    """ "Wider than pallet 3": an attribute compared with the same of another region."""
+    return predicates.Measures(attribute, how, questions.Measure(other, attribute))
+
+
+@builder
+def compare_pair(region: Program, attribute: Program, how: str, other: Program) -> Program:
+    """Whether one region has more of an attribute than another."""
+    return questions.Whether(region, compared_to(attribute, how, other))
+
+
+@builder
+def difference(attribute: Program, first: Program, second: Program) -> Program:
+    """By how much an attribute of two regions differs."""
+    return questions.Difference(
+        questions.Measure(first, attribute), questions.Measure(second, attribute)
+    )
+
+
+@builder
+def holding(chosen: Program) -> Program:
+    """With something in it or on it."""
+    return predicates.Holds(chosen)
+
+
+@builder
+def negated(given: Any) -> Program:
+    """Not so."""
+    if isinstance(given, Superlative):
+        raise NoReadingError(
+            "what is not the nearest, leftmost, ... has no single answer; ask for what is"
+        )
+    if isinstance(given, Beside):
+        given = given.predicate
+    return predicates.Not(given)
+
+
+@builder
+def loaded() -> Program:
+    """Not empty."""
+    return predicates.Not(predicates.Empty())
+
+
+@builder
+def full() -> Program:
+    """No room for another pallet."""
+    return predicates.Not(predicates.HasRoom())
+
+
+@builder
+def within(amount: Program, place: Program) -> Program:
+    """Not farther than an amount from a place."""
+    return predicates.Measures(attributes.Distance(place), "at_most", amount)
+
+
+@builder
+def measured(attribute: Program, how: str, amount: Program) -> Program:
+    """An attribute compared with an amount."""
+    if attribute.unit != amount.unit:
+        raise NoReadingError
+    return predicates.Measures(attribute, how, amount)
+
+
+@builder
+def compare(first: Program, how: str, second: Program) -> Program:
+    """Two quantities compared."""
+    if first.unit != second.unit:
+        raise NoReadingError
+    return questions.Compare(first, how, second)
+
+
+@builder
+def count_number(number: int) -> Program:
+    """A number of objects."""
+    return questions.Amount(float(number), "objects")
+
+
+@builder
+def amount(number: float, unit: tuple[str, float]) -> Program:
+    """A number with a unit, in SI."""
+    name, factor = unit
+    return questions.Amount(float(number) * factor, name)
+
+
+@builder
+def ask(program: Program, unit: Any = None) -> Asked:
+    """What is asked, and in which unit the answer is to be said."""
+    if isinstance(program, Asked):
+        return replace(program, unit=unit or program.unit)
+    return Asked(program, unit or "")
+
+
+@builder
+def listed(*parts: Program) -> Program:
+    """Regions together: a list of ids where all are named, else a union."""
+    regions = [part for part in parts if part is not None]
+    ids: list[int] = []
+    for part in regions:
+        if part.operator is selections.Region:
+            ids.append(part.arguments[0])
+        elif part.operator is selections.Listed:
+            ids.extend(part.arguments[0])
+        else:
+            break
+    else:
+        return list_of(tuple(ids))
+    return reduce(selections.Either, regions)
+
+
+@builder
+def list_of(ids: tuple[int, ...]) -> Program:
+    """Regions by id, each once."""
+    if len(set(ids)) < len(ids):
+        twice = next(id for id in ids if ids.count(id) > 1)
+        raise NoReadingError(f"region {twice} is named twice")
+    return selections.Listed(ids)
+
+
+@builder
+def closed(value: Any) -> Any:
+    """Words to which nothing can be attached, as those in parentheses."""
+    return Closed(value)
+
+
+@builder
+def costly(value: Any) -> Any:
+    """A reading that counts only where there is no other."""
+    return value if isinstance(value, Costly) else Costly(value, 2)
+
+
+@builder
+def refuse(reason: str) -> Any:
+    """Words that are understood and cannot be answered."""
+    raise NoReadingError(reason)
+
+
+@builder
+def predicate(verb: Any) -> Program:
+    """What is true or false of each of a set."""
+    if isinstance(verb, Beside):
+        return verb.predicate
+    if not isinstance(verb, Program) or verb.type is not Type.PREDICATE:
+        raise NoReadingError
+    return verb
+
+
+@builder
+def on_side(side: str) -> Beside:
+    """On the left or right of the image."""
+    make, end = (predicates.LeftOf, "least") if side == "left" else (predicates.RightOf, "most")
+    return Beside(make(selections.Camera()), Superlative(attributes.Column(), end))
+
+
+@builder
+def camera() -> Program:
+    """What "me", "us" and "the robot" mean."""
+    return selections.Camera()
+
+
+@builder
+def distance_from(place: Program) -> Program:
+    """The distance attribute."""
+    return attributes.Distance(place)
+
+
+@builder
+def distance_from_or_camera(place: Any) -> Program:
+    """The distance attribute, from the camera where nothing else is said."""
+    return attributes.Distance(place or selections.Camera())
+
+
+@builder
+def pronoun() -> Program:
+    """ "It": the one that was spoken of."""
+    return selections.The(SAID())
+
+
+@builder
+def pronoun_set() -> Program:
+    """ "They": those that were spoken of."""
+    return SAID()
+
+
+@builder
+def pronoun_nominal(before: Any, after: Any) -> Nominal:
+    """ "The one in buffer 2"."""
+    return listed_nominal(before, SAID(), after)
+
+
+@builder
+def topic(chosen: Program) -> tuple[Program, ...]:
+    """What a question speaks of before it asks."""
+    return (chosen,)
+
+
+@builder
+def topics(chosen: Program, others: tuple[Program, ...]) -> tuple[Program, ...]:
+    """Several of these."""
+    return (chosen, *others)
+
+
+@dataclass(frozen=True)
+class OnTopic:
+    """A question about what was spoken of before it.
+
+    Attributes:
+        topics: sets and regions, none of which is a pronoun.
+        asked: in which nouns without ids mean the members of the topics of their class.
+    """
+
+    topics: tuple[Program, ...]
+    asked: Asked
+
+
+@builder
+def with_topic(spoken_of: tuple[Program, ...], program: Any) -> OnTopic:
+    """A question and what it is about."""
+    return OnTopic(spoken_of, ask(program))
+
+
+@builder
+def nearest_several(given: Nominal, number: int, end: str, place: Any) -> Program:
+    """ "The two nearest pallets"."""
+    attribute = distance_from_or_camera(place)
+    return several(replace(given, superlative=Superlative(attribute, end), number=number))
+
+
+@builder
+def end_several(given: Nominal, number: int, found: Superlative) -> Program:
+    """ "The two largest pallets"."""
+    return several(replace(given, superlative=found, number=number))
+
+
+@builder
+def any_nominal(given: Nominal) -> Program:
+    """ "Any pallet", "any of the pallets"."""
+    if given.superlative is not None:
+        raise NoReadingError
+    return given.chosen
+
+
+@builder
+def plural(given: Nominal) -> Nominal:
+    """A noun that must be in the plural."""
+    if not given.plural or given.superlative is not None:
+        raise NoReadingError
+    return given
+
+
+@builder
+def all_objects() -> Program:
+    """Whatever is no zone."""
+    return selections.All("")
+
+
+@builder
+def objects_with(modifiers: tuple[Any, ...]) -> Program:
+    """Whatever is no zone and fits."""
+    return several(_modified(Nominal(selections.All(""), plural=True), modifiers))
+
+
+@builder
+def objects_where(verb: Any) -> Program:
+    """All objects of which something is true."""
+    return where(selections.All(""), predicate(verb))
+
+
+@builder
+def how_many_objects(verb: Any) -> Program:
+    """How many objects there are of which something is true."""
+    return questions.Count(objects_where(verb))
+
+
+@builder
+def objects_exist(verb: Any) -> Program:
+    """Whether there is anything."""
+    return questions.Exists(objects_where(verb))
+
+
+@builder
+def nothing_exists(verb: Any) -> Program:
+    """Whether there is nothing."""
+    return questions.Negation(objects_exist(verb))
+
+
+@builder
+def not_exists(given: Nominal, verb: Any = None) -> Program:
+    """Whether there is none."""
+    return questions.Negation(exists(given, verb))
+
+
+@builder
+def exists_or_one(given: Nominal, verb: Any = None) -> Program:
+    """ "Is there a pallet in buffer 2?" """
+    if given.number > 1:
+        raise NoReadingError
+    return exists(given, verb)
+
+
+@builder
+def every_nominal(given: Nominal, verb: Any) -> Program:
+    """Whether something is true of all of a set."""
+    if given.superlative is not None:
+        raise NoReadingError
+    return every(given.chosen, verb)
+
+
+@builder
+def same(first: Program, second: Program) -> Program:
+    """Whether two expressions mean the same region."""
+    return questions.Whether(first, predicates.Is(second))
+
+
+@builder
+def middle() -> Superlative:
+    """The middle one."""
+    return Superlative(None)
+
+
+@builder
+def nothing() -> None:
+    """A word that restricts nothing."""
+    return
+
+
+@builder
+def exclusion(left_out: Program) -> Exclusion:
+    """ "Other than pallet 3"."""
+    return Exclusion(left_out)
+
+
+@builder
+def domain(chosen: Program) -> Domain:
+    """ "Among pallets 3 and 4"."""
+    return Domain(chosen)
+
+
+@builder
+def most_holding(given: Nominal, end: str) -> Superlative:
+    """The zone with the most pallets."""
+    return Superlative(attributes.Holding(given.chosen), end)
+
+
+@builder
+def holding_attribute(given: Any) -> Program:
+    """The number of pallets in a zone."""
+    return attributes.Holding(given.chosen if isinstance(given, Nominal) else given)
+
+
+@builder
+def both(first: Program, second: Program) -> Program:
+    """Two predicates; several are joined from the left, as filters are."""
+    if second.operator is predicates.And:
+        return predicates.And(both(first, second.arguments[0]), second.arguments[1])
+    return predicates.And(first, second)
+
+
+@builder
+def either(first: Program, second: Program) -> Program:
+    """One of two predicates; several are joined from the left."""
+    if second.operator is predicates.Or:
+        return predicates.Or(either(first, second.arguments[0]), second.arguments[1])
+    return predicates.Or(first, second)
+
+
+@builder
+def the_of(chosen: Program, after: Any) -> Program:
+    """ "The one of pallets 3 and 4 in buffer 2"."""
+    return the(_modified(Nominal(chosen, plural=False), after or ()))
+
+
+@builder
+def middle_of(chosen: Program) -> Program:
+    """The middle one of a set."""
+    return selections.Middle(chosen)
+
+
+@builder
+def float_of(number: int) -> float:
+    """A rank as programs have it."""
+    return float(number)
+
+
+@builder
+def exactly(chosen: Program, number: int) -> Program:
+    """A set of so many."""
+    return selections.Exactly(chosen, float(number))
+
+
+@builder
+def first_of(chosen: Program, attribute: Program, end: str, number: int) -> Program:
+    """So many of a set with the least or most of something."""
+    return selections.First(chosen, attribute, end, float(number))
+
+
+@builder
+def where_set(chosen: Program, verb: Any) -> Program:
+    """Those of a set of which something is true."""
+    return where(chosen, predicate(verb))
+
+
+@builder
+def holding_any(given: Nominal) -> Program:
+    """Holding at least one of a set."""
+    return predicates.Holds(any_nominal(given))
+
+
+@builder
+def in_any(given: Nominal) -> Program:
+    """In one of a set of zones."""
+    return predicates.In(any_nominal(given))
+
+
+@builder
+def holding_number(given: Nominal, how: str, number: int) -> Program:
+    """Holding so many."""
+    return predicates.Measures(holding_attribute(given), how, count_number(number))
+
+
+@builder
+def holding_more(given: Nominal, other: Program) -> Program:
+    """Holding more than another zone."""
+    return compared_to(holding_attribute(given), "more", other)
+
+
+@builder
+def holding_fewer(given: Nominal, other: Program) -> Program:
+    """Holding fewer than another zone."""
+    return compared_to(holding_attribute(given), "less", other)
+
+
+@builder
+def closed_value(value: Any) -> Any:
+    """The value itself."""
+    return value
+
+
+@builder
+def of_class(noun: Noun) -> Program:
+    """Of a class."""
+    if noun.plural or noun.refers_back:
+        raise NoReadingError
+    return predicates.OfClass(noun.name)
+
+
+@builder
+def near(place: Program, limit: Program) -> Program:
+    """Not farther from a place than an amount."""
+    return measured(distance_from(place), "at_most", limit)
+
+
+@builder
+def more(attribute: Program, how: str) -> tuple[Program, str]:
+    """A comparative: "wider" is more width."""
+    return attribute, how
+
+
+@builder
+def compared_more(comparative: tuple[Program, str], other: Program) -> Program:
+    """Wider than another region."""
+    return compared_to(*comparative, other)
+
+
+@builder
+def measured_more(comparative: tuple[Program, str], limit: Program) -> Program:
+    """Wider than an amount."""
+    return measured(*comparative, limit)
+
+
+@builder
+def more_sup(comparative: tuple[Program, str]) -> Superlative:
+    """The wider one of two."""
+    attribute, how = comparative
+    return Superlative(attribute, "most" if how == "more" else "least")
+
+
+@builder
+def measure(region: Program, attribute: Program) -> Program:
+    """An attribute of a region."""
+    return questions.Measure(region, attribute)
+
+
+@builder
+def sum_of(first: Program, second: Program) -> Program:
+    """Two quantities together."""
+    _same_unit(first, second)
+    return questions.Sum(first, second)
+
+
+@builder
+def difference_of(first: Program, second: Program) -> Program:
+    """By how much two quantities differ."""
+    _same_unit(first, second)
+    return questions.Difference(first, second)
+
+
+def _same_unit(first: Program, second: Program) -> None:
+    if first.unit != second.unit:
+        raise NoReadingError
+
+
+@builder
+def difference_more(comparative: tuple[Program, str], first: Program, second: Program) -> Program:
+    """How much wider one region is than another."""
+    return difference(comparative[0], first, second)
+
+
+@builder
+def difference_of_counts(given: Nominal, first: Any, second: Any) -> Program:
+    """How many more there are of which one thing is true than of which another is."""
+    return questions.Difference(how_many(given, first), how_many(given, second))
+
+
+@builder
+def compare_counts(given: Nominal, first: Any, how: str, second: Any) -> Program:
+    """Whether there are more of which one thing is true than of which another is."""
+    return questions.Compare(how_many(given, first), how, how_many(given, second))
+
+
+@builder
+def compare_sets(first: Nominal, second: Nominal, verb: Any, how: str) -> Program:
+    """Whether there are more of one class than of another."""
+    return questions.Compare(how_many(first, verb), how, how_many(second, verb))
+
+
+@builder
+def compare_count(given: Nominal, verb: Any, how: str, number: int) -> Program:
+    """Whether there are so many."""
+    return questions.Compare(how_many(given, verb), how, count_number(number))
+
+
+@builder
+def fits_between(width: Program, chosen: Program) -> Program:
+    """Whether something of a width fits between two regions."""
+    return compare(pair_measure("Clearance", chosen), "at_least", width)
+
+
+@builder
+def side_of(region: Program, place: Program, axis: str) -> Program:
+    """Which of two opposites holds."""
+    return questions.Side(region, place, axis)
+
+
+@builder
+def direction_or_camera(region: Program, place: Any) -> Program:
+    """Direction to a region."""
+    return questions.Direction(region, place or selections.Camera())
+
+
+@builder
+def bearing_or_camera(region: Program, place: Any) -> Program:
+    """Bearing of a region."""
+    return measure(region, attributes.Bearing(place or selections.Camera()))
+
+
+@builder
+def clock_or_camera(region: Program, place: Any) -> Program:
+    """Clock hour of a region."""
+    return measure(region, attributes.ClockHour(place or selections.Camera()))
+
+
+@builder
+def hour(number: int) -> Program:
+    """An hour of the clock."""
+    return questions.Amount(float(number), "h")
+
+
+@builder
+def singled_out(region: Program) -> Program:
+    """ "The nearest pallet" asks which one it is; "pallet 3" asks nothing."""
+    if region.operator in (selections.Region, selections.The):
+        raise NoReadingError
+    return region
+
+
+@builder
+def order(attribute: Program, start: str) -> tuple[Program, str]:
+    """By what to sort."""
+    return attribute, start
+
+
+@builder
+def sorted_by(chosen: Program, by: tuple[Program, str]) -> Program:
+    """A set in order."""
+    return selections.Sorted(chosen, *by)

@@ -1,0 +1,153 @@
+"""The words and patterns of one language, from its file in `lexicons/`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+from smolrgpt_core.language.builders import BUILDERS
+from smolrgpt_core.language.grammar import Grammar, GrammarError
+from smolrgpt_core.language.operators import OPERATORS
+
+LANGUAGES = ("english", "german")
+"""Files in `lexicons/`; a question is read in the first in which it has a reading."""
+
+TERMINALS = (
+    "NOUN", "NAMED", "NAMED_LIST", "BARE_ID", "NUM", "CARD", "ORD", "UNIT", "INDEF", "DEF", "PIXEL",
+)  # fmt: skip
+"""Rules that `words.Words` reads."""
+
+Phrase = tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Lexicon:
+    """One language.
+
+    Attributes:
+        grammar: its rules.
+        definite, indefinite: its articles.
+        joins: words between the members of a list of ids.
+        nouns: (singular, plural) phrases by class.
+        numbers: number words.
+        ordinals: rank by word.
+        units: (SI unit, factor, shown) by phrase.
+        spellings: what short forms stand for.
+        fillers: words without meaning.
+        frames: what may stand before a question without changing it.
+        endings: what may stand behind it.
+        unanswerable: the reason by word.
+    """
+
+    grammar: Grammar
+    definite: frozenset[str]
+    indefinite: frozenset[str]
+    joins: frozenset[str]
+    nouns: Mapping[str, Sequence[tuple[Phrase, Phrase]]]
+    numbers: Mapping[str, int]
+    ordinals: Mapping[str, int]
+    units: Mapping[Phrase, tuple[str, float]]
+    spellings: Mapping[str, str]
+    fillers: frozenset[str]
+    frames: re.Pattern[str]
+    endings: re.Pattern[str]
+    unanswerable: Mapping[str, str]
+
+    @property
+    def words(self) -> frozenset[str]:
+        """Every word that means something."""
+        return _words_of(self)
+
+
+@cache
+def load_lexicon(language: str) -> Lexicon:
+    """The lexicon of a language, read once.
+
+    Raises:
+        GrammarError: the file cannot be used.
+    """
+    text = (files(__package__) / "lexicons" / f"{language}.txt").read_text(encoding="utf-8")
+    sections = dict(_sections(text))
+    words = {key: value.split() for key, value in _entries(sections["words"])}
+    numbers = sections["numbers"].split()
+    return Lexicon(
+        grammar=Grammar(sections["rules"], {**OPERATORS, **BUILDERS}, TERMINALS),
+        definite=frozenset(words["definite"]),
+        indefinite=frozenset(words["indefinite"]),
+        joins=frozenset(words["joins"]),
+        nouns={key: tuple(_forms(value)) for key, value in _entries(sections["nouns"])},
+        numbers={word: number for number, line in enumerate(numbers) for word in line.split("|")},
+        ordinals={
+            word: rank
+            for rank, line in enumerate(sections["ordinals"].split(), start=1)
+            for word in line.split("|")
+        },
+        units=dict(_units(sections["units"])),
+        spellings=dict(_entries(sections["spellings"])),
+        fillers=frozenset(sections["fillers"].split()),
+        frames=_any_of(sections["frames"], "^(?:{})\\b[ ,]*"),
+        endings=_any_of(sections["endings"], "[ ,]*\\b(?:{})[ ,?.!]*$"),
+        unanswerable={
+            word: reason
+            for key, reason in _entries(sections["unanswerable"])
+            for word in key.split()
+        },
+    )
+
+
+@cache
+def _words_of(lexicon: Lexicon) -> frozenset[str]:
+    """Cached apart, for a `Lexicon` holds mappings."""
+    nouns = [word for forms in lexicon.nouns.values() for pair in forms for form in pair
+             for word in form]  # fmt: skip
+    return frozenset(
+        {*lexicon.grammar.words, *nouns, *lexicon.numbers, *lexicon.ordinals, *lexicon.definite,
+         *lexicon.indefinite, *lexicon.joins, *(word for unit in lexicon.units for word in unit)}
+    )  # fmt: skip
+
+
+def _sections(text: str) -> Iterator[tuple[str, str]]:
+    parts = re.split(r"^\[([a-z]+)\]$", text, flags=re.MULTILINE)
+    for name, body in zip(parts[1::2], parts[2::2], strict=True):
+        kept = [line for line in body.splitlines() if not line.startswith("#")]
+        yield name, "\n".join(kept)
+
+
+def _entries(body: str) -> Iterator[tuple[str, str]]:
+    """Lines "key: value"; indented lines go on."""
+    joined: list[str] = []
+    for line in body.splitlines():
+        if line[:1].isspace() and joined:
+            joined[-1] += " " + line.strip()
+        elif line.strip():
+            joined.append(line)
+    for line in joined:
+        key, found, value = line.partition(":")
+        if not found:
+            raise GrammarError(f"expected 'key: value', got {line!r}")
+        yield key.strip(), value.strip()
+
+
+def _forms(value: str) -> Iterator[tuple[Phrase, Phrase]]:
+    """Singular and plural: "pallet pallets | box pallet, box pallets"."""
+    for pair in value.split("|"):
+        forms = pair.split(",") if "," in pair else pair.split()
+        if len(forms) != 2:
+            raise GrammarError(f"expected singular and plural, got {pair!r}")
+        yield tuple(forms[0].split()), tuple(forms[1].split())
+
+
+def _units(body: str) -> Iterator[tuple[Phrase, tuple[str, float]]]:
+    for key, value in _entries(body):
+        unit, factor = key.split()
+        for group in value.split("|"):
+            for phrase in group.split(",") if "," in group or "|" in value else group.split():
+                yield tuple(phrase.split()), (unit, float(factor))
+
+
+def _any_of(body: str, frame: str) -> re.Pattern[str]:
+    alternatives = [line.strip() for line in body.splitlines() if line.strip()]
+    return re.compile(frame.format("|".join(alternatives)), re.IGNORECASE)

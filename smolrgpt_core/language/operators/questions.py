@@ -1,0 +1,192 @@
+"""Operators that are asked for: how many, how far, whether, on which side, where."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.language.operators.attributes import held_by
+from smolrgpt_core.language.operators.predicates import COMPARISONS, closer, higher, sideways
+from smolrgpt_core.language.operators.registry import (
+    Attribute,
+    Chosen,
+    Indices,
+    Predicate,
+    Standpoint,
+    a,
+    as_mask,
+    gather,
+    of_region,
+    operator,
+)
+from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.types import Type
+from smolrgpt_core.scene.copies import Mask, SceneCopies, Values, bad_question
+from smolrgpt_core.scene.spatial_scene import cannot_tell
+
+AXES = ("left_right", "front_behind", "above_below", "inside_outside")
+
+UNITS_OF_LITERALS = ("m", "m2", "m3", "deg", "objects", "share")
+
+
+def _unit_of_literal(number: float, unit: str) -> str:
+    return unit
+
+
+def _unit_of_attribute(region: Program, attribute: Program) -> str:
+    return attribute.unit
+
+
+def _unit_of_first(first: Program, *others: Program) -> str:
+    return first.unit
+
+
+@operator(
+    "Amount", [a(Type.NUMBER), a(Type.WORD, "unit", UNITS_OF_LITERALS)], Type.QUANTITY,
+    "A number with a unit.", unit=_unit_of_literal,
+)  # fmt: skip
+def Amount(copies: SceneCopies, number: float, unit: str) -> Values:
+    return np.full(copies.count, number)
+
+
+@operator("Count", [a(Type.REGIONS)], Type.QUANTITY, "How many there are.", unit="objects")
+def Count(copies: SceneCopies, chosen: Chosen) -> Values:
+    return chosen.mask.sum(axis=1).astype(np.float64)
+
+
+@operator(
+    "Measure", [a(Type.REGION), a(Type.ATTRIBUTE)], Type.QUANTITY,
+    "An attribute of one region.", unit=_unit_of_attribute,
+)  # fmt: skip
+def Measure(copies: SceneCopies, region: Indices, attribute: Attribute) -> Values:
+    values = of_region(copies, attribute, region)
+    if np.isnan(values[0]):
+        raise bad_question(f"{copies.name(int(region[0]))} cannot be measured from itself")
+    return values
+
+
+@operator(
+    "Difference", [a(Type.QUANTITY), a(Type.QUANTITY)], Type.QUANTITY,
+    "How much more the first is than the second; never less than 0.", unit=_unit_of_first,
+)  # fmt: skip
+def Difference(copies: SceneCopies, first: Values, second: Values) -> Values:
+    return np.abs(first - second)
+
+
+@operator(
+    "Sum", [a(Type.QUANTITY), a(Type.QUANTITY)], Type.QUANTITY,
+    "Both together.", unit=_unit_of_first,
+)  # fmt: skip
+def Sum(copies: SceneCopies, first: Values, second: Values) -> Values:
+    return first + second
+
+
+@operator(
+    "Compare",
+    [a(Type.QUANTITY), a(Type.WORD, "how", tuple(COMPARISONS)),
+     a(Type.QUANTITY)],
+    Type.TRUTH,
+    "Whether one quantity is more, less, ... than another of the same unit.",
+)  # fmt: skip
+def Compare(copies: SceneCopies, first: Values, how: str, second: Values) -> Values:
+    return _truth(COMPARISONS[how](first, second), np.isnan(first) | np.isnan(second))
+
+
+@operator("Exists", [a(Type.REGIONS)], Type.TRUTH, "Whether there is any.")
+def Exists(copies: SceneCopies, chosen: Chosen) -> Values:
+    return chosen.mask.any(axis=1).astype(np.float64)
+
+
+@operator(
+    "Whether", [a(Type.REGION), a(Type.PREDICATE)], Type.TRUTH,
+    "Whether something is true of one region.",
+)  # fmt: skip
+def Whether(copies: SceneCopies, region: Indices, predicate: Predicate) -> Values:
+    return _truth(predicate(as_mask(copies, region)).any(axis=1), region < 0)
+
+
+@operator(
+    "Every", [a(Type.REGIONS), a(Type.PREDICATE)], Type.TRUTH,
+    "Whether something is true of all of a set, which has at least one.",
+)  # fmt: skip
+def Every(copies: SceneCopies, chosen: Chosen, predicate: Predicate) -> Values:
+    if not chosen.mask[0].any():
+        raise cannot_tell("there is none of which it could be true")
+    failing = (chosen.mask & ~predicate(chosen.mask)).any(axis=1)
+    return _truth(~failing, ~chosen.mask.any(axis=1))
+
+
+@operator("Negation", [a(Type.TRUTH)], Type.TRUTH, "Whether it is not so.")
+def Negation(copies: SceneCopies, truth: Values) -> Values:
+    return 1.0 - truth
+
+
+@operator(
+    "Side", [a(Type.REGION), a(Type.PLACE), a(Type.WORD, "axis", AXES)], Type.RELATION,
+    "Which of two opposites holds: left or right, in front or behind, above or below, inside or "
+    "outside.",
+)  # fmt: skip
+def Side(copies: SceneCopies, region: Indices, place: Standpoint, axis: str) -> NDArray[np.str_]:
+    if place.region is not None and region[0] == place.region[0]:
+        raise bad_question(f"{copies.name(int(region[0]))} cannot be related to itself")
+    subject = as_mask(copies, region)
+    if axis == "inside_outside":
+        return _inside_or_outside(copies, region, place)
+    measure, negative, positive = {
+        "left_right": (sideways, "left", "right"),
+        "front_behind": (closer, "behind", "front"),
+        "above_below": (higher, "below", "above"),
+    }[axis]
+    values = gather(measure(copies, subject, place), region)
+    if values[0] == 0:
+        raise cannot_tell(f"{copies.name(int(region[0]))} is neither {negative} nor {positive}")
+    return np.select([values < 0, values > 0], [negative, positive], "")
+
+
+def _inside_or_outside(copies: SceneCopies, region: Indices, place: Standpoint) -> NDArray[np.str_]:
+    if place.region is None:
+        raise bad_question("only a zone has an inside")
+    held = held_by(copies, int(place.region[0]), as_mask(copies, region))
+    return np.where(held.any(axis=1), "inside", "outside")
+
+
+@operator("Position", [a(Type.REGION)], Type.POINT, "Where the center of a region is.")
+def Position(copies: SceneCopies, region: Indices) -> Values:
+    copies.measure(as_mask(copies, region))
+    return gather(copies.center, region)
+
+
+@operator(
+    "Direction", [a(Type.REGION), a(Type.PLACE)], Type.VECTOR,
+    "Unit vector from a place to the center of a region.",
+)  # fmt: skip
+def Direction(copies: SceneCopies, region: Indices, place: Standpoint) -> Values:
+    if place.region is not None and region[0] == place.region[0]:
+        raise bad_question(f"{copies.name(int(region[0]))} has no direction from itself")
+    copies.measure(as_mask(copies, region))
+    offset = gather(copies.center, region) - place.center()
+    return offset / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-9)
+
+
+@operator(
+    "Dimensions", [a(Type.REGION)], Type.SIZE, "Length, width and height of its own box."
+)  # fmt: skip
+def Dimensions(copies: SceneCopies, region: Indices) -> Values:
+    copies.measure_sizes(as_mask(copies, region))
+    size = gather(copies.size, region)
+    return np.stack([size[:, :2].max(axis=1), size[:, :2].min(axis=1), size[:, 2]], axis=1)
+
+
+@operator(
+    "DepthAt", [a(Type.PIXEL)], Type.QUANTITY,
+    "Depth along the optical axis at a pixel.", unit="m",
+)  # fmt: skip
+def DepthAt(copies: SceneCopies, pixel: tuple[int, int]) -> Values:
+    depth = copies.scene.depth_at(*pixel)
+    if np.isnan(depth):
+        raise cannot_tell(f"the depth image has no reading at pixel {pixel}")
+    return np.full(copies.count, depth)
+
+
+def _truth(values: Mask, unknown: Mask) -> Values:
+    return np.where(unknown, np.nan, values.astype(np.float64))

@@ -1,0 +1,285 @@
+"""Reads a question: from text to a program, in every language that has a lexicon.
+
+    text --words--> words without articles, frames and typos --grammar--> readings --> one program
+
+All readings are found. A question with two different programs is refused with both in words; one
+that has none is refused with the words that are in the way. Nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.language.builders import SAID, Asked, OnTopic
+from smolrgpt_core.language.grammar import Parse, TooManyReadingsError
+from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon
+from smolrgpt_core.language.operators import selections
+from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.types import Type
+from smolrgpt_core.language.words import (
+    MASK,
+    Word,
+    Words,
+    clean_text,
+    corrected,
+    noun_table,
+    quote,
+    quote_all,
+    split_words,
+)
+from smolrgpt_core.object_classes import ZONE, known_class
+from smolrgpt_core.regions import MAX_REGIONS, RegionSet
+from smolrgpt_core.scene.copies import ANY_REGION, bad_question
+
+QUESTION_RULE = "Q"
+MAX_WORDS = 250
+"""More words than this are no question."""
+
+
+@dataclass(frozen=True)
+class Read:
+    """What a text asks.
+
+    Attributes:
+        program: what is asked.
+        unit: in which the answer is to be said; "" = SI.
+        language: in which it was read.
+    """
+
+    program: Program
+    unit: str = ""
+    language: str = LANGUAGES[0]
+
+
+def read_text(text: str, regions: RegionSet, region_ids: Sequence[int] = ()) -> Read:
+    """Read a question about the regions of one frame.
+
+    Args:
+        text: in any of `LANGUAGES`.
+        regions: of the frame that is asked about.
+        region_ids: ids for the `<mask>` placeholders, in order.
+
+    Raises:
+        SpatialError: UNKNOWN_REGION for an id that the frame does not have or that is of another
+            class; BAD_QUESTION for everything that cannot be read, with the words in the way.
+    """
+    if len(region_ids) > MAX_REGIONS:
+        raise bad_question(
+            f"the request has {len(region_ids)} region ids; at most {MAX_REGIONS} are read"
+        )
+    ids = [regions[id].id for id in region_ids]
+    cleaned = clean_text(text)
+    if not cleaned:
+        raise bad_question("the question is empty; write one, or give a category and region ids")
+    check_placeholders(cleaned, ids)
+    problems: list[tuple[int, SpatialError]] = []
+    for language in LANGUAGES:
+        attempt = _Attempt(cleaned, language, regions, ids)
+        try:
+            return attempt.read()
+        except SpatialError as error:
+            problems.append((attempt.understood, error))
+    # The language in which most was understood says best what is wrong.
+    raise max(problems, key=lambda item: item[0])[1]
+
+
+def check_placeholders(text: str, region_ids: Sequence[int]) -> None:
+    """Raise BAD_QUESTION when the number of `<mask>` differs from the number of ids."""
+    placeholders = text.count(MASK)
+    if placeholders != len(region_ids):
+        raise bad_question(
+            f"the question has {placeholders} {MASK} but {len(region_ids)} region ids; "
+            f"give one id for each {MASK}, in order"
+        )
+
+
+class _Attempt:
+    """One question in one language.
+
+    Attributes:
+        understood: number of words that mean something, to tell which language it is.
+    """
+
+    def __init__(
+        self, text: str, language: str, regions: RegionSet, mask_ids: Sequence[int]
+    ) -> None:
+        self._language = language
+        self._lexicon = load_lexicon(language)
+        self._regions = regions
+        self._mask_ids = mask_ids
+        self._nouns = {
+            word for phrase in noun_table(self._lexicon, tuple(regions.labels)) for word in phrase
+        }
+        self._words = self._known_words(without_frames(text, self._lexicon))
+        self.understood = sum(
+            word.kind != "word" or self._is_known(word.key) for word in self._words
+        )
+
+    def read(self) -> Read:
+        """The only reading.
+
+        Raises:
+            SpatialError: as `read_text`.
+        """
+        self._refuse_unknown_words()
+        words = Words(self._words, self._lexicon, self._regions, self._mask_ids)
+        parse = Parse(self._lexicon.grammar, words.keys, words.terminals)
+        try:
+            found = parse.read(QUESTION_RULE)
+        except TooManyReadingsError as error:
+            raise bad_question(
+                "the question can be taken apart in too many ways; say it in fewer words"
+            ) from error
+        programs = [_with_topics(item.value, self._regions) for item in found]
+        return self._only(list(dict.fromkeys(programs)), parse)
+
+    def _only(self, programs: Sequence[Asked], parse: Parse) -> Read:
+        if not programs:
+            raise (
+                bad_question(parse.reasons[-1])
+                if parse.reasons
+                else self._unreadable(parse.farthest)
+            )
+        if len({asked.program for asked in programs}) > 1:
+            raise ambiguous(programs, self._regions)
+        asked = programs[0]
+        return Read(asked.program, asked.unit, self._language)
+
+    def _known_words(self, text: str) -> list[Word]:
+        words = split_words(text, self._lexicon, self._nouns)
+        if len(words) > MAX_WORDS:
+            raise bad_question(f"the question has {len(words)} words; at most {MAX_WORDS} are read")
+        return corrected(words, self._is_known, {*self._lexicon.words, *self._nouns})
+
+    def _is_known(self, key: str) -> bool:
+        return key in self._lexicon.words or key in self._nouns
+
+    def _refuse_unknown_words(self) -> None:
+        unknown = [
+            word for word in self._words if word.kind == "word" and not self._is_known(word.key)
+            and not _is_ordinal(word.key)
+        ]  # fmt: skip
+        for word in unknown:
+            reason = self._lexicon.unanswerable.get(word.key)
+            if reason:
+                raise bad_question(f"{quote(word.text)}: {reason}")
+        if unknown:
+            raise bad_question(
+                f"the question cannot be read because of {quote_all(w.text for w in unknown)}"
+            )
+
+    def _unreadable(self, farthest: int) -> SpatialError:
+        for word in self._words:
+            reason = self._lexicon.unanswerable.get(word.key)
+            if reason:
+                return bad_question(f"{quote(word.text)}: {reason}")
+        rest = " ".join(word.text for word in self._words[max(farthest, 0) :][:4])
+        where = f"at {quote(rest)}" if rest else "at its end: something is missing"
+        return bad_question(f"the question does not fit any form that is understood, {where}")
+
+
+def _is_ordinal(key: str) -> bool:
+    return key[:1].isdigit()
+
+
+def without_frames(text: str, lexicon: Lexicon) -> str:
+    """The text without what only wraps the question: "could you please tell me ..."."""
+    while True:
+        stripped = lexicon.endings.sub("", lexicon.frames.sub("", text.strip(" ?.!,")))
+        if stripped == text or not stripped:
+            return text
+        text = stripped
+
+
+def ambiguous(programs: Sequence[Asked], regions: RegionSet) -> SpatialError:
+    """The refusal of a question that means two things."""
+    from smolrgpt_core.language.wording import say
+
+    first, second = [say(asked.program, regions) for asked in programs[:2]]
+    return bad_question(f"this has two meanings: {quote_long(first)} or {quote_long(second)}?")
+
+
+def quote_long(text: str) -> str:
+    """A sentence in quotes."""
+    return f'"{text}"'
+
+
+def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
+    """The program with what pronouns, and nouns without ids, refer to.
+
+    Raises:
+        SpatialError: BAD_QUESTION for a pronoun that refers to nothing.
+    """
+    asked = value.asked if isinstance(value, OnTopic) else value
+    topics = value.topics if isinstance(value, OnTopic) else ()
+    program = asked.program.replaced(lambda part: _in_topics(part, topics, regions))
+    return replace(asked, program=program)
+
+
+def _in_topics(part: Program, topics: Sequence[Program], regions: RegionSet) -> Program:
+    if part.operator is selections.All and topics:
+        members = [topic for topic in topics if _covers(topic, part.arguments[0], regions)]
+        return _together(members, part.arguments[0], regions) if members else part
+    if part.operator is SAID:
+        return _spoken_of(topics)
+    if part.operator is selections.The and part.parts[0].operator is selections.Listed:
+        (ids,) = part.parts[0].arguments
+        return selections.Region(ids[0]) if len(ids) == 1 else part
+    if part.operator is selections.The and part.parts[0].type is Type.REGION:
+        return part.parts[0]
+    return part
+
+
+def _covers(topic: Program, name: str, regions: RegionSet) -> bool:
+    """Whether a topic has members of a class."""
+    return name in _classes(topic, regions) or (
+        name == "" and bool(_classes(topic, regions) - {ZONE})
+    ) or (name == ANY_REGION)  # fmt: skip
+
+
+def _classes(topic: Program, regions: RegionSet) -> set[str]:
+    found: set[str] = set()
+    for part in topic.walk():
+        if part.operator is selections.All:
+            found.add(part.arguments[0])
+            break
+        ids: Sequence[int] = ()
+        if part.operator is selections.Region:
+            ids = part.arguments
+        elif part.operator is selections.Listed:
+            ids = part.arguments[0]
+        for id in ids:
+            found |= {regions[id].label, known_class(regions[id].label)}
+        if part.operator not in (selections.Either, selections.Listed, selections.Region):
+            continue
+    return found
+
+
+def _together(members: Sequence[Program], name: str, regions: RegionSet) -> Program:
+    """The members of topics that are of a class."""
+    ids: list[int] = []
+    for topic in members:
+        if topic.operator is selections.Region:
+            ids.append(topic.arguments[0])
+        elif topic.operator is selections.Listed:
+            ids.extend(topic.arguments[0])
+        else:
+            return topic
+    fitting = [
+        id for id in ids
+        if name in ("", ANY_REGION)
+        or name in (regions[id].label, known_class(regions[id].label))
+        or not regions[id].label
+    ]  # fmt: skip
+    return selections.Listed(tuple(dict.fromkeys(fitting)))
+
+
+def _spoken_of(topics: Sequence[Program]) -> Program:
+    if len(topics) != 1:
+        what = "nothing was spoken of before" if not topics else "several things were spoken of"
+        raise bad_question(
+            f"the question refers back (it, that, they, one), but {what}; name the region"
+        )
+    return topics[0]

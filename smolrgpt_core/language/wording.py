@@ -1,0 +1,535 @@
+"""Words out: a program as a sentence that reads back to it, answers, and how they were found.
+
+    say(Count(Where(All("pallet"), In(Region(2)))))  ->  "How many pallets are in buffer 2?"
+
+A phrase that something could be attached to is put into parentheses unless nothing follows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from smolrgpt_core.language.interpreter import Finding, Step
+from smolrgpt_core.language.operators import attributes, predicates, questions, selections
+from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.types import Type
+from smolrgpt_core.language.words import plural_of
+from smolrgpt_core.object_classes import label_noun
+from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.scene.copies import in_words
+
+UNIT_WORDS = {"m": "m", "m2": "m2", "m3": "m3", "deg": "degrees", "objects": "objects", "h": "o'clock",
+              "share": "percent"}  # fmt: skip
+
+HOW_WORDS = {
+    "more": "more than",
+    "less": "less than",
+    "at_least": "at least",
+    "at_most": "at most",
+    "equal": "exactly",
+}
+
+ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
+            "tenth")  # fmt: skip
+
+SUPERLATIVES = {
+    (attributes.Column, "least"): "leftmost",
+    (attributes.Column, "most"): "rightmost",
+    (attributes.Forward, "least"): "frontmost",
+    (attributes.Forward, "most"): "backmost",
+    (attributes.CenterHeight, "most"): "highest",
+    (attributes.CenterHeight, "least"): "lowest",
+    (attributes.Bigness, "most"): "largest",
+    (attributes.Bigness, "least"): "smallest",
+    (attributes.Height, "most"): "tallest",
+    (attributes.Height, "least"): "shortest",
+    (attributes.Length, "most"): "longest",
+    (attributes.Width, "most"): "widest",
+    (attributes.Width, "least"): "narrowest",
+    (attributes.FreeArea, "most"): "emptiest",
+    (attributes.FreeArea, "least"): "fullest",
+}
+"""One word for the least or most of an attribute."""
+
+ATTRIBUTES: dict[Any, str] = {
+    attributes.Distance: "distance to {}",
+    attributes.HorizontalDistance: "horizontal distance to {}",
+    attributes.VerticalDistance: "vertical distance to {}",
+    attributes.SidewaysDistance: "sideways distance to {}",
+    attributes.ForwardDistance: "forward distance to {}",
+    attributes.Clearance: "clearance to {}",
+    attributes.Column: "column in the image",
+    attributes.Forward: "depth in front of the camera",
+    attributes.CenterHeight: "height of center",
+    attributes.Top: "top height",
+    attributes.Length: "length",
+    attributes.Width: "width",
+    attributes.Height: "height",
+    attributes.Span: "span",
+    attributes.FootprintArea: "footprint area",
+    attributes.Volume: "volume",
+    attributes.Bigness: "size in space",
+    attributes.FreeArea: "free area",
+    attributes.FreeShare: "free share",
+    attributes.Bearing: "bearing from {}",
+    attributes.ClockHour: "clock hour from {}",
+    attributes.Holding: "number of {} held",
+}
+
+PREDICATES: dict[Any, str] = {
+    predicates.In: "in {}",
+    predicates.Holds: "holding {}",
+    predicates.Empty: "empty",
+    predicates.HasRoom: "with room for another pallet",
+    predicates.LeftOf: "left of {}",
+    predicates.RightOf: "right of {}",
+    predicates.InFrontOf: "in front of {}",
+    predicates.Behind: "behind {}",
+    predicates.Above: "above {}",
+    predicates.Below: "below {}",
+    predicates.OnTopOf: "on top of {}",
+    predicates.Between: "between {} and {}",
+    predicates.Is: "the same as {}",
+    predicates.IsAmong: "one of {}",
+}
+
+SIDES = {
+    "left_right": "left or right of",
+    "front_behind": "in front of or behind",
+    "above_below": "above or below",
+    "inside_outside": "inside or outside",
+}
+
+RELATIONS = {
+    "left": "left of",
+    "right": "right of",
+    "front": "in front of",
+    "behind": "behind",
+    "above": "above",
+    "below": "below",
+    "inside": "inside",
+    "outside": "outside",
+}
+
+
+def say(program: Program, regions: RegionSet) -> str:
+    """The canonical sentence of a question; it reads back to the same program."""
+    text = _Writer(regions).question(program)
+    return text[0].upper() + text[1:]
+
+
+def answer_sentence(
+    finding: Finding, regions: RegionSet, unit: tuple[str, float] | str = ""
+) -> str:
+    """The answer as a sentence, such as "Pallet 12 is 3.42 m from buffer 2.".
+
+    Args:
+        finding: what was found.
+        regions: of the frame.
+        unit: name and size in SI units of the unit that was asked for; "" = SI.
+    """
+    text = _Answer(regions, unit).sentence(finding)
+    return text[0].upper() + text[1:]
+
+
+def steps_in_words(finding: Finding, regions: RegionSet) -> list[str]:
+    """What the parts of a question stand for, such as "the empty transporter is transporter 60"."""
+    writer = _Writer(regions)
+    return [
+        _step(step, writer, regions)
+        for step in finding.steps
+        if step.program is not finding.program and step.program.operator is not selections.Exactly
+    ]
+
+
+def _step(step: Step, writer: _Writer, regions: RegionSet) -> str:
+    number = "" if step.value is None or not step.unit else f" ({quantity(step.value, step.unit)})"
+    if step.program.type is Type.REGION:
+        return f"{writer.phrase(step.program)} is {writer.name(step.ids[0])}{number}"
+    members = in_words([str(id) for id in step.ids]) or "none"
+    return f"{writer.phrase(step.program)}: {members}"
+
+
+def quantity(value: float, unit: str, shown: tuple[str, float] | str = "") -> str:
+    """A quantity in words, in the unit that was asked for."""
+    if isinstance(shown, tuple) and shown[0]:
+        word, size = shown
+        return f"{value / size:.2f} {word}"
+    if unit == "share":
+        return f"{100 * value:.0f} %"
+    if unit == "objects":
+        return f"{value:.0f}"
+    if unit == "h":
+        return f"{value:.0f} o'clock"
+    if unit == "deg":
+        return f"{value:.0f} degrees"
+    return f"{value:.2f} {unit}".strip()
+
+
+class _Writer:
+    """Writes the expressions of a question about the regions of a frame."""
+
+    def __init__(self, regions: RegionSet) -> None:
+        self._regions = regions
+
+    def name(self, id: int) -> str:
+        """Such as "pallet 3"."""
+        noun = label_noun(self._regions[id].label) if id in self._regions else ""
+        return f"{noun if noun.replace(' ', '').isalpha() else 'region'} {id}"
+
+    def question(self, program: Program) -> str:
+        """The whole sentence."""
+        writers: dict[Type, Callable[[Program], str]] = {
+            Type.REGION: self._which,
+            Type.REGIONS: self._list,
+            Type.QUANTITY: self._how_much,
+            Type.TRUTH: self._whether,
+            Type.RELATION: self._which_side,
+            Type.POINT: lambda p: f"where is {self.phrase(p.parts[0], last=True)}?",
+            Type.VECTOR: self._direction,
+            Type.SIZE: lambda p: (
+                f"what are the dimensions of {self.phrase(p.parts[0], last=True)}?"
+            ),
+        }
+        return writers[program.type](program)
+
+    def _which(self, program: Program) -> str:
+        if program.operator is selections.Extreme and not _is_list(program.parts[0]):
+            chosen, attribute, end, rank = program.arguments
+            singled = self._superlative(attribute, end, rank, last=True)
+            return f"which {self.singular(chosen)} is {singled}?"
+        if program.operator is selections.The and program.parts[0].operator is selections.Where:
+            base, predicate = program.parts[0].arguments
+            if not _is_list(base):
+                return f"which {self.singular(base)} is {self.predicate(predicate, last=True)}?"
+        return f"which is {self.phrase(program, last=True)}?"
+
+    def _list(self, program: Program) -> str:
+        if program.operator is selections.Where and not _is_list(program.arguments[0]):
+            base, predicate = program.arguments
+            return f"which {self.plural(base)} are {self.predicate(predicate, last=True)}?"
+        return f"list {self.phrase(program, last=True)}."
+
+    def _how_much(self, program: Program) -> str:
+        if program.operator is questions.Count:
+            return self._how_many(program.parts[0])
+        if program.operator is questions.Measure:
+            region, attribute = program.arguments
+            if attribute.operator is attributes.Distance:
+                place = self.phrase(attribute.arguments[0], last=True)
+                return f"how far is {self.phrase(region)} from {place}?"
+        return f"what is {self.phrase(program, last=True)}?"
+
+    def _how_many(self, chosen: Program) -> str:
+        if chosen.operator is selections.Where:
+            base, predicate = chosen.arguments
+            of = "of " if _is_list(base) else ""
+            words = self.predicate(predicate, last=True)
+            return f"how many {of}{self.plural(base)} are {words}?"
+        return f"how many {self.plural(chosen, last=True)} are there?"
+
+    def _whether(self, program: Program) -> str:
+        if program.operator is questions.Whether:
+            region, predicate = program.arguments
+            return f"is {self.phrase(region)} {self.predicate(predicate, last=True)}?"
+        if program.operator is questions.Exists:
+            return f"are there any {self.plural(program.parts[0], last=True)}?"
+        if program.operator is questions.Every:
+            chosen, predicate = program.arguments
+            words = self.predicate(predicate, last=True)
+            return f"are all {self._all(chosen)} {words}?"
+        if program.operator is questions.Compare:
+            first, how, second = program.arguments
+            words = f"{HOW_WORDS[how]} {self.phrase(second, last=True)}"
+            return f"is {self.phrase(first)} {words}?"
+        return f"is it false that {self.statement(program.parts[0])}?"
+
+    def _all(self, chosen: Program) -> str:
+        words = self.plural(chosen)
+        return f"({words})" if chosen.operator is selections.Where else words
+
+    def statement(self, program: Program, negative: bool = False) -> str:
+        """A truth as a statement."""
+        no = "not " if negative else ""
+        if program.operator is questions.Whether:
+            region, predicate = program.arguments
+            return f"{self.phrase(region)} is {no}{self._operand(predicate, last=True)}"
+        if program.operator is questions.Exists:
+            some = "no" if negative else "some"
+            return f"there are {some} {self.plural(program.parts[0], last=True)}"
+        if program.operator is questions.Every:
+            chosen, predicate = program.arguments
+            words = self.predicate(predicate, last=True)
+            return f"{no}all {self._all(chosen)} are {words}"
+        if program.operator is questions.Compare:
+            first, how, second = program.arguments
+            words = f"{HOW_WORDS[how]} {self.phrase(second, last=True)}"
+            return f"{self.phrase(first)} is {no}{words}"
+        return self.statement(program.parts[0], not negative)
+
+    def _which_side(self, program: Program) -> str:
+        region, place, axis = program.arguments
+        return f"is {self.phrase(region)} {SIDES[axis]} {self.phrase(place, last=True)}?"
+
+    def _direction(self, program: Program) -> str:
+        region, place = program.arguments
+        return f"in which direction is {self.phrase(region)} from {self.phrase(place, last=True)}?"
+
+    def phrase(self, program: Program, last: bool = False) -> str:
+        """A region, a set, a place or a quantity; in parentheses where that is needed."""
+        if program.type is Type.QUANTITY:
+            return self._quantity(program, last)
+        words = self._region(program) if program.type is not Type.REGIONS else self.plural(program)
+        return words if last or _is_closed(program) else f"({words})"
+
+    def _region(self, program: Program) -> str:
+        operator, arguments = program.operator, program.arguments
+        if operator is selections.Region:
+            return self.name(arguments[0])
+        if operator is selections.Camera:
+            return "the camera"
+        if operator is selections.Observer:
+            first, second = (self.phrase(part) for part in arguments)
+            return f"somebody who stands at {first} and looks at {second}"
+        if operator is selections.The:
+            return f"the {self.singular(arguments[0])}"
+        if operator is selections.Middle:
+            return f"the middle one of {self.phrase(arguments[0], last=True)}"
+        if operator is selections.Member:
+            rank = ORDINALS[round(arguments[1]) - 1]
+            return f"the {rank} member of {self.phrase(arguments[0], last=True)}"
+        chosen, attribute, end, rank = arguments
+        singled = self._superlative(attribute, end, rank, last=True)
+        return f"the {self.singular(chosen)} that is {singled}"
+
+    def _superlative(self, attribute: Program, end: str, rank: float, last: bool) -> str:
+        word = SUPERLATIVES.get((attribute.operator, end))
+        nth = "" if rank == 1 else f"{_ordinal(round(rank))} "
+        if word:
+            return f"the {nth}{word}"
+        if attribute.operator is attributes.Distance:
+            relation = "nearest to" if end == "least" else "farthest from"
+            return f"{nth}{relation} {self.phrase(attribute.arguments[0], last=last)}"
+        least = "smallest" if end == "least" else "largest"
+        return f"the one with the {nth}{least} {self.attribute(attribute, last=last)}"
+
+    def singular(self, program: Program) -> str:
+        """A set as the noun for one of it: "pallet that is empty", "one of pallets 3 and 4"."""
+        if program.operator is selections.Where and not _is_list(program.arguments[0]):
+            base, predicate = program.arguments
+            return f"{self.singular(base)} that is {self.predicate(predicate, last=True)}"
+        if program.operator is selections.All:
+            return program.arguments[0] or "object"
+        return f"one of {self.phrase(program, last=True)}"
+
+    def plural(self, program: Program, last: bool = False) -> str:
+        """A set in the plural."""
+        operator, arguments = program.operator, program.arguments
+        if program.type is Type.REGION:
+            return self.phrase(program, last)
+        if operator is selections.All:
+            return " ".join(plural_of(tuple((arguments[0] or "object").split())))
+        if operator is selections.Listed:
+            return self._listed(arguments[0])
+        if operator is selections.Where:
+            base, predicate = arguments
+            return f"{self.plural(base)} that are {self.predicate(predicate, last=True)}"
+        if operator is selections.Either:
+            return f"{self.phrase(arguments[0])} and {self.phrase(arguments[1], last)}"
+        if operator is selections.Without:
+            return f"{self._base(arguments[0])} other than {self.phrase(arguments[1], last=True)}"
+        if operator is selections.Exactly:
+            return f"the {round(arguments[1])} {self._base(arguments[0])}"
+        if operator is selections.Alike:
+            return f"regions like {self.phrase(arguments[0], last=True)}"
+        if operator is selections.Sorted:
+            chosen, attribute, start = arguments
+            falling = "decreasing " if start == "most" else ""
+            words = self.attribute(attribute, last=True)
+            return f"{self.phrase(chosen)} in order of {falling}{words}"
+        chosen, attribute, end, number = arguments
+        least = "smallest" if end == "least" else "largest"
+        words = self.attribute(attribute, last=True)
+        return f"the {round(number)} of {self.phrase(chosen)} with the {least} {words}"
+
+    def _base(self, program: Program) -> str:
+        words = self.plural(program)
+        return words if program.operator is selections.All else f"({words})"
+
+    def _listed(self, ids: Sequence[int]) -> str:
+        nouns = {self.name(id).rsplit(" ", 1)[0] for id in ids}
+        if len(nouns) > 1 or len(ids) == 1:
+            return in_words([self.name(id) for id in ids])
+        noun = " ".join(plural_of(tuple(nouns.pop().split())))
+        return f"{noun} {in_words([str(id) for id in ids])}"
+
+    def predicate(self, program: Program, last: bool = False) -> str:
+        """What stands behind "is"."""
+        operator, arguments = program.operator, program.arguments
+        if operator is predicates.Not:
+            return f"not {self._operand(arguments[0], last)}"
+        if operator is predicates.And:
+            return f"{self._and_operand(arguments[0])} and {self._operand(arguments[1], last)}"
+        if operator is predicates.Or:
+            return f"{self._or_operand(arguments[0])} or {self._operand(arguments[1], last)}"
+        if operator is predicates.Measures:
+            attribute, how, limit = arguments
+            words = f"{HOW_WORDS[how]} {self.phrase(limit, last=last)}"
+            return f"with a {self.attribute(attribute)} of {words}"
+        if operator is predicates.OfClass:
+            return f"a {arguments[0] or 'object'}"
+        *others, final = [self.phrase(part) for part in program.parts] or [""]
+        if program.parts:
+            final = self.phrase(program.parts[-1], last)
+        return PREDICATES[operator].format(*others, final)
+
+    def _operand(self, program: Program, last: bool) -> str:
+        words = self.predicate(program, last=last)
+        joined = program.operator in (predicates.And, predicates.Or)
+        return f"({self.predicate(program, last=True)})" if joined else words
+
+    def _and_operand(self, program: Program) -> str:
+        if program.operator is predicates.And:
+            return self.predicate(program)
+        return self._operand(program, last=False)
+
+    def _or_operand(self, program: Program) -> str:
+        if program.operator is predicates.Or:
+            return self.predicate(program)
+        return self._operand(program, last=False)
+
+    def attribute(self, program: Program, last: bool = False) -> str:
+        """As a noun: "distance to pallet 3"."""
+        words = [self.phrase(part, last) for part in program.parts]
+        return ATTRIBUTES[program.operator].format(*words)
+
+    def _quantity(self, program: Program, last: bool) -> str:
+        operator, arguments = program.operator, program.arguments
+        if operator is questions.Amount:
+            number, unit = arguments
+            return f"{100 * number if unit == 'share' else number:.10g} {UNIT_WORDS[unit]}"
+        if operator is questions.Count:
+            return f"the number of {self.phrase(arguments[0], last)}"
+        if operator is questions.Measure:
+            region, attribute = arguments
+            return f"the {self.attribute(attribute)} of {self.phrase(region, last)}"
+        if operator is questions.DepthAt:
+            column, row = arguments[0]
+            return f"the depth at pixel {column}, {row}"
+        words = {questions.Difference: "difference between", questions.Sum: "sum of"}[operator]
+        text = f"the {words} {self.phrase(arguments[0])} and {self.phrase(arguments[1], last)}"
+        return text if last else f"({text})"
+
+
+class _Answer:
+    """Writes answers."""
+
+    def __init__(self, regions: RegionSet, unit: tuple[str, float] | str) -> None:
+        self._writer = _Writer(regions)
+        self._unit = unit
+
+    def sentence(self, finding: Finding) -> str:
+        """The sentence of any answer."""
+        program, value = finding.program, finding.value
+        write: dict[Type, Callable[[Program, Any], str]] = {
+            Type.REGION: self._region,
+            Type.REGIONS: self._set,
+            Type.QUANTITY: self._quantity,
+            Type.TRUTH: self._truth,
+            Type.RELATION: self._relation,
+            Type.POINT: self._point,
+            Type.VECTOR: self._vector,
+            Type.SIZE: self._size,
+        }
+        return write[program.type](program, value)
+
+    def _region(self, program: Program, value: int) -> str:
+        name = self._writer.name(value)
+        if program.operator is selections.Extreme:
+            _, attribute, end, rank = program.arguments
+            return f"{name} is {self._writer._superlative(attribute, end, rank, last=True)}."
+        if program.operator is selections.The and program.parts[0].operator is selections.Where:
+            predicate = program.parts[0].arguments[1]
+            return f"{name} is {self._writer.predicate(predicate, last=True)}."
+        return f"it is {name}."
+
+    def _set(self, program: Program, value: tuple[int, ...]) -> str:
+        names = self._writer._listed(value) if value else "none"
+        if program.operator is selections.Where:
+            words = self._writer.predicate(program.arguments[1], last=True)
+            return f"{names} {'is' if len(value) < 2 else 'are'} {words}."
+        return f"{names}."
+
+    def _quantity(self, program: Program, value: float) -> str:
+        if program.operator is questions.Count:
+            return self._count(program.parts[0], round(value))
+        amount = quantity(value, program.unit, self._unit)
+        if program.operator is questions.Measure:
+            region, attribute = program.arguments
+            name = self._writer.phrase(region, last=True)
+            if attribute.operator is attributes.Distance:
+                return self._distance(name, attribute.arguments[0], value, amount)
+            if attribute.operator is attributes.Top:
+                return f"the top of {name} is {amount} above the floor."
+            return f"the {self._writer.attribute(attribute)} of {name} is {amount}."
+        return f"{self._writer.phrase(program, last=True)} is {amount}."
+
+    def _distance(self, name: str, place: Program, value: float, amount: str) -> str:
+        other = self._writer.phrase(place, last=True)
+        if value == 0:
+            return f"one stands in the other, so the distance of {name} from {other} is {amount}."
+        return f"{name} is {amount} from {other}."
+
+    def _count(self, chosen: Program, number: int) -> str:
+        verb = "is" if number == 1 else "are"
+        if chosen.operator is selections.Where:
+            base, predicate = chosen.arguments
+            words = self._writer.predicate(predicate, last=True)
+            if _is_list(base):
+                return f"{number} of {self._writer.plural(base)} {verb} {words}."
+            noun = self._writer.singular(base) if number == 1 else self._writer.plural(base)
+            return f"{number} {noun} {verb} {words}."
+        noun = self._writer.singular(chosen) if number == 1 else self._writer.plural(chosen)
+        return f"there {verb} {number} {noun}."
+
+    def _truth(self, program: Program, value: bool) -> str:
+        return f"{'yes' if value else 'no'}, {self._writer.statement(program, negative=not value)}."
+
+    def _relation(self, program: Program, value: str) -> str:
+        region, place, _ = program.arguments
+        words = self._writer.phrase(place, last=True)
+        return f"{self._writer.phrase(region)} is {RELATIONS[value]} {words}."
+
+    def _point(self, program: Program, value: Any) -> str:
+        numbers = ", ".join(f"{number:.2f}" for number in value)
+        return f"{self._writer.phrase(program.parts[0], last=True)} is at ({numbers}) m."
+
+    def _vector(self, program: Program, value: Any) -> str:
+        region, place = program.arguments
+        numbers = ", ".join(f"{number:.2f}" for number in value)
+        words = self._writer.phrase(place, last=True)
+        return f"{self._writer.phrase(region)} is in direction ({numbers}) from {words}."
+
+    def _size(self, program: Program, value: Any) -> str:
+        length, width, height = (quantity(number, "m", self._unit) for number in value)
+        name = self._writer.phrase(program.parts[0], last=True)
+        return f"{name} is {length} long, {width} wide and {height} high."
+
+
+def _is_list(program: Program) -> bool:
+    """Whether a set is written as a list, not as a noun."""
+    return program.operator not in (selections.All, selections.Where) or (
+        program.operator is selections.Where and _is_list(program.arguments[0])
+    )
+
+
+def _is_closed(program: Program) -> bool:
+    """Whether nothing can be attached to its words."""
+    return program.operator in (selections.Region, selections.Camera, selections.All) or (
+        program.operator is selections.Listed
+    )
+
+
+def _ordinal(rank: int) -> str:
+    return ORDINALS[rank - 1] if rank <= len(ORDINALS) else f"{rank}th"

@@ -1,0 +1,491 @@
+"""From a hostile string to words, and the phrases of a frame among them: nouns, ids, numbers."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.language.builders import Noun
+from smolrgpt_core.language.grammar import Reading, Terminal
+from smolrgpt_core.language.lexicon import Lexicon, Phrase
+from smolrgpt_core.language.operators.selections import Listed, Region
+from smolrgpt_core.object_classes import known_class, label_noun
+from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.scene.copies import ANY_REGION, bad_question
+
+AFTER_INCHES = frozenset(
+    {"of", "from", "away", "apart", "wide", "tall", "high", "long", "or", "and", "than", "to", ","}
+)
+"""Words before which "in" behind a number is a unit."""
+
+MASK = "<mask>"
+"""Placeholder for a region in the text of a question."""
+
+MAX_QUESTION_LENGTH = 2000
+"""Characters; the longest question of the warehouse data set has a few hundred."""
+
+IMAGE_PLACEHOLDER = "<image>"
+"""Opens the questions of the warehouse data set; carries no meaning here."""
+
+_PLAIN_CHARACTERS = {
+    **dict.fromkeys(map(ord, "\u2018\u2019\u00b4`"), "'"),
+    **dict.fromkeys(map(ord, "\u201c\u201d\u201e"), '"'),
+    **dict.fromkeys(map(ord, "\u2010\u2011\u2013\u2014"), "-"),
+    ord("_"): " ",
+}
+"""Typographic quotes and dashes as plain ones; an underscore joins words like a space."""
+
+# Each alternative starts with another kind of character, so matching is linear in the text.
+_WORD = re.compile(
+    r"<mask>|\[ ?region ?#? ?[0-9]+ ?\]|[0-9]+(?:st|nd|rd|th)\b|[0-9]+(?:[.,][0-9]+)?"
+    r"|[^\W\d_]+(?:'[^\W\d_]+)*|\S",
+    re.IGNORECASE,
+)
+_NUMBER_SIGNS = frozenset({"#", "number", "no", "nr", "id", "nummer"})
+
+
+@dataclass(frozen=True)
+class Word:
+    """One word of a question.
+
+    Attributes:
+        key: as it is looked up: in lower case, corrected, a region id as digits.
+        text: as it was written.
+        start, end: where it stands in the text.
+        article: the article before it, "" without one.
+        kind: "word", "number", "mask" or "region" (the last for "[Region 3]").
+    """
+
+    key: str
+    text: str
+    start: int
+    end: int
+    article: str = ""
+    kind: str = "word"
+
+
+def clean_text(text: str) -> str:
+    """Plain characters, single spaces, without the data set's `<image>`.
+
+    Raises:
+        SpatialError: BAD_QUESTION for a text that is too long, has control characters, or
+            placeholders other than `<mask>`.
+    """
+    if len(text) > MAX_QUESTION_LENGTH:
+        raise bad_question(
+            f"the question has {len(text)} characters; at most {MAX_QUESTION_LENGTH} are read"
+        )
+    for character in text:
+        if unicodedata.category(character)[0] == "C" and character not in "\n\r\t":
+            raise bad_question(
+                f"the question contains the control character U+{ord(character):04X}; "
+                "send plain text"
+            )
+    plain = " ".join(unicodedata.normalize("NFC", text).split())
+    plain = plain.removeprefix(IMAGE_PLACEHOLDER).removesuffix(IMAGE_PLACEHOLDER).strip()
+    _check_specials(plain)
+    plain = re.sub(r"\bregion ?\[ ?(\d+) ?\]", r"[Region \1]", plain, flags=re.IGNORECASE)
+    return plain.translate(_PLAIN_CHARACTERS)
+
+
+def _check_specials(text: str) -> None:
+    """Only `<mask>` may look like a special token: others would reach the model's tokenizer."""
+    rest = text.replace(MASK, " " * len(MASK))
+    positions = [position for position in map(rest.find, "<>|") if position >= 0]
+    if positions:
+        snippet = text[min(positions) :].split()[0]
+        raise bad_question(f"{MASK} is the only placeholder that is read, found {quote(snippet)}")
+
+
+def split_words(text: str, lexicon: Lexicon, nouns: Collection[str]) -> list[Word]:
+    """The words of a cleaned text; contractions are taken apart, articles and fillers left out."""
+    words: list[Word] = []
+    article = ""
+    for key, raw, start, end in _raw_words(text, nouns):
+        if key in lexicon.definite or key in lexicon.indefinite:
+            article = key
+            continue
+        key = lexicon.spellings.get(key, key)
+        if key in lexicon.fillers:
+            continue
+        words.append(_word(key, raw, start, end, article))
+        article = ""
+    return _without_number_signs(words)
+
+
+def _raw_words(text: str, nouns: Collection[str]) -> Iterable[tuple[str, str, int, int]]:
+    for match in _WORD.finditer(text):
+        raw, start, end = match.group(), match.start(), match.end()
+        key = raw.lower()
+        if raw == "-" and text[start - 1 : start].isalpha() and text[end : end + 1].isalnum():
+            continue
+        if key.endswith("n't") and len(key) > len("n't"):
+            stem = {"ca": "can", "wo": "will"}.get(key[:-3], key[:-3])
+            yield stem, raw[:-3], start, end - 3
+            yield "not", raw[-3:], end - 3, end
+        elif key in ("whats", "hows", "wheres"):
+            yield key[:-1], raw[:-1], start, end - 1
+            yield "is", raw[-1:], end - 1, end
+        elif key.endswith("'s") and len(key) > 2 and key[:-2] not in nouns:
+            yield key[:-2], raw[:-2], start, end - 2
+            yield "is", raw[-2:], end - 2, end
+        elif key.endswith("'re"):
+            yield key[:-3], raw[:-3], start, end - 3
+            yield "are", raw[-3:], end - 3, end
+        elif key.endswith("'s") and len(key) > 2:
+            yield key[:-2], raw[:-2], start, end - 2
+            yield "'s", raw[-2:], end - 2, end
+        elif key == "'" and text[end : end + 1] == "s":
+            yield "'s", "'", start, end
+        else:
+            yield key, raw, start, end
+
+
+def _word(key: str, raw: str, start: int, end: int, article: str) -> Word:
+    if key == MASK:
+        return Word(key, raw, start, end, article, "mask")
+    if key.startswith("[") and len(key) > 1:
+        return Word(re.sub("[^0-9]", "", key), raw, start, end, article, "region")
+    if key[0].isascii() and key[0].isdigit() and (key.isascii() and key[-1].isdigit()):
+        return Word(key.replace(",", "."), raw, start, end, article, "number")
+    return Word(key, raw, start, end, article)
+
+
+def _without_number_signs(words: Sequence[Word]) -> list[Word]:
+    """ "pallet #3", "pallet no. 3" and "pallet number 3" as "pallet 3"."""
+    kept = []
+    for position, word in enumerate(words):
+        following = words[position + 1] if position + 1 < len(words) else None
+        sign = word.key in _NUMBER_SIGNS and following is not None and following.kind == "number"
+        if not sign:
+            kept.append(word)
+    return kept
+
+
+class Words:
+    """The words of one question about one frame, and the terminals of the grammar on them.
+
+    Args:
+        words: from `split_words`.
+        lexicon: their language.
+        regions: of the frame.
+        mask_ids: one for each `<mask>`, in order.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[Word],
+        lexicon: Lexicon,
+        regions: RegionSet,
+        mask_ids: Sequence[int],
+    ) -> None:
+        self.words = words
+        self._lexicon = lexicon
+        self._regions = regions
+        self.keys = [word.key if word.kind == "word" else "" for word in words]
+        ids = iter(mask_ids)
+        self._ids = {
+            position: next(ids) if word.kind == "mask" else int(word.key)
+            for position, word in enumerate(words)
+            if word.kind in ("mask", "region")
+        }
+        self.nouns = noun_table(lexicon, tuple(regions.labels))
+        self._longest = max(map(len, self.nouns))
+
+    @property
+    def terminals(self) -> Mapping[str, Terminal]:
+        """What reads each of `lexicon.TERMINALS`."""
+        return {
+            "NOUN": self._noun,
+            "NAMED": self._named,
+            "NAMED_LIST": self._named_list,
+            "BARE_ID": self._bare_id,
+            "NUM": self._number,
+            "CARD": self._cardinal,
+            "ORD": self._ordinal,
+            "UNIT": self._unit,
+            "INDEF": self._indefinite,
+            "DEF": self._definite,
+            "PIXEL": self._pixel,
+        }
+
+    def _noun(self, position: int) -> list[Reading]:
+        return [
+            Reading(end, noun, open=True)
+            for end, noun in self._nouns_at(position)
+            if not self._has_id(end)
+        ]
+
+    def _nouns_at(self, position: int) -> list[tuple[int, Noun]]:
+        found = []
+        for length in range(1, self._longest + 1):
+            noun = self.nouns.get(tuple(self.keys[position : position + length]))
+            if noun is not None and position + length <= len(self.keys):
+                found.append((position + length, noun))
+        return found
+
+    def _has_id(self, position: int) -> bool:
+        if position in self._ids:
+            return True
+        return self._whole_number(position) is not None and not self._is_measure(position)
+
+    def _is_measure(self, position: int) -> bool:
+        """Whether a number is that of a quantity: a unit or a noun follows."""
+        return bool(
+            self._unit(position + 1) or any(noun.plural for _, noun in self._nouns_at(position + 1))
+        )
+
+    def _whole_number(self, position: int) -> int | None:
+        if position >= len(self.words):
+            return None
+        word = self.words[position]
+        if word.kind == "number" and word.key.isdigit():
+            padded = len(word.key) > 1 and word.key.startswith("0")
+            return None if padded else int(word.key)
+        return None
+
+    def _named(self, position: int) -> list[Reading]:
+        """ "pallet 3", "<mask>", "the pallet <mask>", "[Region 3]", "#3"."""
+        if position in self._ids:
+            return [Reading(position + 1, Region(self._known(self._ids[position])))]
+        found = []
+        for end, noun in self._nouns_at(position):
+            id = self._id_after(end, noun)
+            if id is not None:
+                self._check_class(id, noun)
+                found.append(Reading(end + 1, Region(id)))
+        return found
+
+    def _id_after(self, position: int, noun: Noun) -> int | None:
+        if position in self._ids:
+            return self._known(self._ids[position])
+        number = self._whole_number(position)
+        if number is None and not noun.plural and position < len(self.keys):
+            number = self._lexicon.numbers.get(self.keys[position])
+        if number is None or self._is_measure(position):
+            return None
+        return self._known(number)
+
+    def _named_list(self, position: int) -> list[Reading]:
+        """ "pallets 3, 4 and 5", "the pallets <mask> <mask>", "<mask>, <mask>"."""
+        starts = self._nouns_at(position) or ([(position, None)] if position in self._ids else [])
+        found = []
+        for start, noun in starts:
+            ids: list[int] = []
+            at = start
+            while True:
+                id = self._id_at(at, ids)
+                if id is None:
+                    break
+                if noun is not None:
+                    self._check_class(id, noun)
+                if id in ids:
+                    raise bad_question(f"region {id} is named twice")
+                ids.append(id)
+                at += 1
+                if len(ids) > 1:
+                    found.append(Reading(at, Listed(tuple(ids))))
+                at = self._after_joins(at)
+        return found
+
+    def _id_at(self, position: int, before: Sequence[int]) -> int | None:
+        if position in self._ids:
+            return self._known(self._ids[position])
+        number = self._whole_number(position)
+        if number is None or self._is_measure(position) or (before and number not in self._regions):
+            return None
+        return self._known(number)
+
+    def _after_joins(self, position: int) -> int:
+        """Over ", ", "and" and ", and"."""
+        for _ in range(2):
+            if position < len(self.keys) and self.keys[position] in self._lexicon.joins:
+                position += 1
+        return position
+
+    def _bare_id(self, position: int) -> list[Reading]:
+        number = self._whole_number(position)
+        if number is None or self._is_measure(position):
+            return []
+        return [Reading(position + 1, Region(self._known(number)))]
+
+    def _known(self, id: int) -> int:
+        return self._regions[id].id
+
+    def _check_class(self, id: int, noun: Noun) -> None:
+        """A typed name of another class is a mistake that must be told."""
+        region = self._regions[id]
+        own = label_noun(region.label)
+        if not own or noun.name in ("", ANY_REGION):
+            return
+        if noun.name not in (own, known_class(own)) and known_class(noun.name) != known_class(own):
+            raise SpatialError(
+                Status.UNKNOWN_REGION,
+                f"region {id} is a {own}, no {noun.name}; the {noun.name} regions are: "
+                f"{self._of_class(noun.name)}",
+            )
+
+    def _of_class(self, name: str) -> str:
+        names = [
+            region.name
+            for region in self._regions
+            if name in (label_noun(region.label), known_class(region.label))
+        ]
+        return ", ".join(names[:12]) or "none"
+
+    def _number(self, position: int) -> list[Reading]:
+        if position < len(self.words) and self.words[position].kind == "number":
+            return [Reading(position + 1, float(self.words[position].key))]
+        word = self.keys[position] if position < len(self.keys) else ""
+        number = self._lexicon.numbers.get(word)
+        return [] if number is None else [Reading(position + 1, float(number))]
+
+    def _cardinal(self, position: int) -> list[Reading]:
+        number = self._whole_number(position)
+        if number is None and position < len(self.keys):
+            number = self._lexicon.numbers.get(self.keys[position])
+        return [] if number is None else [Reading(position + 1, number)]
+
+    def _ordinal(self, position: int) -> list[Reading]:
+        if position >= len(self.keys):
+            return []
+        key = self.keys[position]
+        rank = self._lexicon.ordinals.get(key)
+        if rank is None and re.fullmatch(r"[0-9]{1,3}(st|nd|rd|th|\.)", key):
+            rank = int(re.sub("[^0-9]", "", key))
+        return [Reading(position + 1, rank)] if rank else []
+
+    def _unit(self, position: int) -> list[Reading]:
+        found = []
+        for length in (1, 2):
+            phrase = tuple(self.keys[position : position + length])
+            unit = self._lexicon.units.get(phrase)
+            following = self.keys[position + length : position + length + 1]
+            means_else = phrase[:1] == ("in",) and following and following[0] not in AFTER_INCHES
+            if unit is not None and position + length <= len(self.keys) and not means_else:
+                found.append(Reading(position + length, unit))
+        return found
+
+    def _indefinite(self, position: int) -> list[Reading]:
+        """No word: whether "a" stands before the next one."""
+        if position < len(self.words) and self.words[position].article in self._lexicon.indefinite:
+            return [Reading(position, None)]
+        return []
+
+    def _definite(self, position: int) -> list[Reading]:
+        """No word: whether the next one stands without "a"."""
+        return [] if self._indefinite(position) else [Reading(position, None)]
+
+    def _pixel(self, position: int) -> list[Reading]:
+        """ "(320, 240)", "320, 240" and "320 240"."""
+        at = position + (self.keys[position : position + 1] == ["("])
+        column = self._whole_number(at)
+        at = self._after_joins(at + 1)
+        row = self._whole_number(at)
+        if column is None or row is None:
+            return []
+        end = at + 1
+        if self.keys[position : position + 1] == ["("]:
+            end += self.keys[end : end + 1] == [")"]
+        return [Reading(end, (column, row))]
+
+
+NounTable = Mapping[Phrase, Noun]
+
+
+def noun_table(lexicon: Lexicon, labels: tuple[str, ...]) -> NounTable:
+    """Phrases for the classes of a frame: those of the lexicon, and the labels as they are."""
+    nouns: dict[Phrase, Noun] = {}
+    present = {label_noun(label) for label in labels}
+    for name, forms in lexicon.nouns.items():
+        for singular, plural in forms:
+            # A label of the frame that is used as it is written means that label alone.
+            own = " ".join(singular) if " ".join(singular) in present else name
+            nouns[singular] = Noun(own, plural=False)
+            nouns[plural] = Noun(own, plural=True)
+    for label in present:
+        words = tuple(label.split())
+        if words and all(word.isalpha() for word in words):
+            nouns.setdefault(words, Noun(label, plural=False))
+            nouns.setdefault(plural_of(words), Noun(label, plural=True))
+    return nouns
+
+
+IRREGULAR_PLURALS = {"shelf": "shelves", "person": "people"}
+
+
+def plural_of(words: Phrase) -> Phrase:
+    """The English plural of a noun or of the last word of a compound noun."""
+    *head, last = words
+    if last in IRREGULAR_PLURALS:
+        ending = IRREGULAR_PLURALS[last]
+    elif last.endswith("y") and last[-2:-1] not in "aeiou":
+        ending = last[:-1] + "ies"
+    elif last.endswith(("s", "x", "z", "ch", "sh")):
+        ending = last + "es"
+    else:
+        ending = last + "s"
+    return (*head, ending)
+
+
+def corrected(
+    words: Sequence[Word], known: Callable[[str], bool], vocabulary: Iterable[str]
+) -> list[Word]:
+    """Words with typos put right: one edit, in words of five letters or more, if one word is near.
+
+    Args:
+        words: from `split_words`.
+        known: whether a word means something.
+        vocabulary: what a typo may have been.
+    """
+    by_length: dict[int, list[str]] = {}
+    for entry in vocabulary:
+        if len(entry) >= SHORTEST_CORRECTED:
+            by_length.setdefault(len(entry), []).append(entry)
+    result = []
+    for word in words:
+        if word.kind != "word" or known(word.key) or len(word.key) < SHORTEST_CORRECTED - 1:
+            result.append(word)
+            continue
+        near = [
+            entry
+            for length in (-1, 0, 1)
+            for entry in by_length.get(len(word.key) + length, ())
+            if one_edit_apart(word.key, entry)
+        ]
+        key = near[0] if len(near) == 1 else word.key
+        result.append(Word(key, word.text, word.start, word.end, word.article))
+    return result
+
+
+SHORTEST_CORRECTED = 5
+"""Letters of a word in which a typo is put right."""
+
+
+def one_edit_apart(first: str, second: str) -> bool:
+    """Whether one letter less, more, other, or two swapped make one word the other."""
+    if len(first) > len(second):
+        first, second = second, first
+    start = 0
+    while start < len(first) and first[start] == second[start]:
+        start += 1
+    if len(first) < len(second):
+        return first[start:] == second[start + 1 :]
+    if first[start + 1 :] == second[start + 1 :]:
+        return True
+    swapped = first[start : start + 2][::-1] + first[start + 2 :]
+    return swapped == second[start:]
+
+
+def quote(text: str) -> str:
+    """A piece of the question for a message, cut to a readable length."""
+    return f'"{text[:40]}..."' if len(text) > 40 else f'"{text}"'
+
+
+def quote_all(texts: Iterable[str]) -> str:
+    """Pieces of the question for a message, at most five of them."""
+    distinct = list(dict.fromkeys(texts))
+    return ", ".join([*map(quote, distinct[:5]), *["..."][: len(distinct) > 5]])

@@ -1,0 +1,202 @@
+"""Many copies of a scene at once, disturbed by what its measurements may be wrong by.
+
+A value that is computed on all copies together says how sure it is: the share of the copies in
+which it comes out the same. The first copy is undisturbed.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.object_classes import CARGO, CARRIER, LABEL_SYNONYMS, ZONE, known_class, label_noun
+from smolrgpt_core.scene.spatial_scene import SpatialScene, cannot_tell, mask_column
+
+Mask = NDArray[np.bool_]
+Values = NDArray[np.float64]
+
+NOTHING, UNSEEN = -1, -2
+"""Cargo that is not there, and cargo that has no region."""
+
+ANY_REGION = "region"
+"""The class of everything, zones too."""
+
+COPIES = 128
+"""Enough for a confidence that is good to a few percent."""
+
+
+class SceneCopies:
+    """K copies of the N regions of a scene; regions are measured when they are needed.
+
+    Args:
+        scene: what is known.
+        copies: K, with the undisturbed one.
+        seed: of the disturbances; those of a region do not depend on which others are measured.
+
+    Attributes:
+        center: (K, N, 3) right, forward, height, metres; NaN until `measure`.
+        size: (K, N, 3) along the first side, across, upwards, metres; NaN until `measure`.
+        yaw: (N,) radians.
+        cargo: (N,) index of what a transporter carries, or `NOTHING`, or `UNSEEN`.
+        column: (K, N) middle of the masks in the image, pixels.
+    """
+
+    def __init__(self, scene: SpatialScene, copies: int = COPIES, seed: int = 0) -> None:
+        self.scene = scene
+        self.regions = scene.regions
+        self.ids = [region.id for region in scene.regions]
+        self.count, self.number = copies, len(self.ids)
+        self._index = {id: index for index, id in enumerate(self.ids)}
+        self._nouns = np.array([label_noun(region.label) for region in scene.regions])
+        self._known = np.array([known_class(region.label) for region in scene.regions])
+        self._seed = seed
+        shape = (copies, self.number)
+        self.center = np.full((*shape, 3), np.nan)
+        self.size = np.full((*shape, 3), np.nan)
+        self.yaw = np.zeros(self.number)
+        self.cargo = np.full(self.number, NOTHING)
+        self.column = np.zeros(shape)
+        self._measured = np.zeros(self.number, dtype=bool)
+        self._seen = np.zeros(self.number, dtype=bool)
+
+    def index(self, id: int) -> int:
+        """Place of a region in the arrays.
+
+        Raises:
+            SpatialError: UNKNOWN_REGION.
+        """
+        return self._index[self.regions[id].id]
+
+    def of_class(self, name: str) -> Mask:
+        """(N,) regions of a class: those labeled so, else those of the known class that it names.
+
+        "" = whatever is no zone; `ANY_REGION` = all.
+        """
+        if not name:
+            return ~self.zones
+        if name == ANY_REGION:
+            return np.ones(self.number, dtype=bool)
+        labeled = self._nouns == name
+        return labeled if labeled.any() else self._known == known_class(name)
+
+    @property
+    def known(self) -> Mask:
+        """(N,) regions of a known class."""
+        return np.isin(self._known, list(LABEL_SYNONYMS))
+
+    @property
+    def zones(self) -> Mask:
+        """(N,) what is painted on the floor."""
+        return self._known == ZONE
+
+    @property
+    def carriers(self) -> Mask:
+        """(N,) what may carry cargo."""
+        return self._known == CARRIER
+
+    @property
+    def cargo_like(self) -> Mask:
+        """(N,) what makes a carrier loaded."""
+        return self._known == CARGO
+
+    @property
+    def camera(self) -> NDArray[np.float64]:
+        """(3,) of the optical center."""
+        return np.array([0.0, 0.0, self.scene.camera_height])
+
+    def measure(self, which: Mask) -> None:
+        """Make `center`, `size`, `yaw` and `cargo` valid for regions (N,) or (K, N).
+
+        Raises:
+            SpatialError: why one of them cannot be measured.
+        """
+        needed = which if which.ndim == 1 else which.any(axis=0)
+        for index in np.flatnonzero(needed & ~self._measured):
+            self._measure(int(index))
+
+    def measure_footprints(self, which: Mask) -> None:
+        """As `measure`, and refuse where no floor tells what stands where.
+
+        Raises:
+            SpatialError: as `measure`; CANNOT_TELL.
+        """
+        self.measure(which)
+        for index in self._each(which):
+            if not self.scene.place(self.ids[index]).has_footprint:
+                raise cannot_tell(
+                    f"too little floor is seen to tell where {self.name(index)} stands; let the "
+                    "camera see the floor around the objects, and check that depth is aligned to "
+                    "RGB"
+                )
+
+    def measure_sizes(self, which: Mask) -> None:
+        """As `measure_footprints`, and refuse what the border of the image cuts.
+
+        Raises:
+            SpatialError: as `measure_footprints`; CANNOT_TELL.
+        """
+        self.measure_footprints(which)
+        for index in self._each(which):
+            if not self.scene.place(self.ids[index]).whole:
+                raise cannot_tell(
+                    f"{self.name(index)} is cut off by the border of the image, so its size cannot "
+                    "be told; turn the camera until all of it is seen"
+                )
+
+    def see(self, which: Mask) -> None:
+        """Make `column` valid for regions (N,) or (K, N)."""
+        needed = which if which.ndim == 1 else which.any(axis=0)
+        for index in np.flatnonzero(needed & ~self._seen):
+            noise = self._noise(int(index), stream=1).standard_normal(self.count)
+            noise[0] = 0.0
+            column = mask_column(self.regions.regions[index])
+            self.column[:, index] = column + self.scene.column_std * noise
+            self._seen[index] = True
+
+    def name(self, index: int) -> str:
+        """Such as "pallet 3"."""
+        return self.regions.regions[index].name
+
+    def names(self, which: Mask) -> str:
+        """Names of regions (N,), in words."""
+        return in_words([self.name(int(index)) for index in np.flatnonzero(which)]) or "none"
+
+    def to_optical(self, floor_points: Values) -> Values:
+        """Points (..., 3) right, forward, height in the optical frame, metres."""
+        return (floor_points - self.camera) @ self.scene.axes
+
+    def _each(self, which: Mask) -> list[int]:
+        return [int(i) for i in np.flatnonzero(which if which.ndim == 1 else which.any(axis=0))]
+
+    def _measure(self, index: int) -> None:
+        placed = self.scene.place(self.ids[index])
+        generator = self._noise(index, stream=0)
+        along = generator.standard_normal((self.count, 3))
+        sizes = generator.standard_normal((self.count, 3))
+        along[0] = sizes[0] = 0.0
+        offset = along * placed.center_std
+        cosine, sine = np.cos(placed.yaw), np.sin(placed.yaw)
+        turned = offset.copy()
+        turned[:, 0] = cosine * offset[:, 0] - sine * offset[:, 1]
+        turned[:, 1] = sine * offset[:, 0] + cosine * offset[:, 1]
+        self.center[:, index] = placed.center + turned
+        self.size[:, index] = np.maximum(placed.size + sizes * placed.size_std, 0.0)
+        self.yaw[index] = placed.yaw
+        cargo = placed.cargo
+        self.cargo[index] = NOTHING if cargo is None else self._index.get(cargo, UNSEEN)
+        self._measured[index] = True
+
+    def _noise(self, index: int, stream: int) -> np.random.Generator:
+        return np.random.default_rng((self._seed, self.ids[index], stream))
+
+
+def in_words(names: list[str]) -> str:
+    """Such as "pallet 3, pallet 4 and pallet 5"; empty for none."""
+    *head, last = names or [""]
+    return f"{', '.join(head)} and {last}" if head else last
+
+
+def bad_question(message: str) -> SpatialError:
+    """The refusal of a question that has no answer, whatever is seen."""
+    return SpatialError(Status.BAD_QUESTION, message)

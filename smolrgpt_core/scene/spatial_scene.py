@@ -1,0 +1,102 @@
+"""The one protocol behind every answer: where each region is, how large, and how sure that is.
+
+Measured geometry and the simulator's truth both implement it, so one interpreter gives the
+geometric answer to a question and the true one.
+
+Floor frame: right, forward, height in metres. Forward is the viewing direction along the floor,
+height is above the floor; the camera is at (0, 0, camera_height).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.regions import Region, RegionSet
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """The own box of one region: upright, on the floor frame.
+
+    Attributes:
+        center: (3,) right, forward, height of the middle of the box, metres.
+        yaw: angle of the first side from right towards forward, radians.
+        size: (3,) extent along the first side, across it, and upwards, metres; 0 height for a zone.
+        center_std: (3,) standard deviations of the center, metres.
+        size_std: (3,) standard deviations of the size, metres.
+        cargo: id of the region that a transporter carries, None without one.
+        has_footprint: False where only the visible surface was measured: no size, no floor.
+        whole: False where the border of the image cuts it, so that no size can be told.
+        notes: what was assumed, such as "from a box, not a mask".
+    """
+
+    center: NDArray[np.float64]
+    yaw: float
+    size: NDArray[np.float64]
+    center_std: NDArray[np.float64]
+    size_std: NDArray[np.float64]
+    cargo: int | None = None
+    has_footprint: bool = True
+    whole: bool = True
+    notes: tuple[str, ...] = ()
+
+
+class SpatialScene(Protocol):
+    """What is known of one frame. Implementations measure a region when it is first asked for."""
+
+    @property
+    def regions(self) -> RegionSet:
+        """The regions of the frame."""
+
+    @property
+    def camera_height(self) -> float:
+        """Of the optical center above the floor, metres; 0 where no floor is seen."""
+
+    @property
+    def axes(self) -> NDArray[np.float64]:
+        """Rows (3, 3): right, forward and up as unit vectors in the optical frame."""
+
+    @property
+    def middle_column(self) -> float:
+        """Column of the optical axis in the image, pixels."""
+
+    @property
+    def column_std(self) -> float:
+        """Standard deviation of the column of a mask's center, pixels."""
+
+    def place(self, id: int) -> Placed:
+        """Where a region is.
+
+        Raises:
+            SpatialError: NO_VALID_DEPTH or CANNOT_TELL, with the reason.
+        """
+
+    def depth_at(self, column: int, row: int) -> float:
+        """Depth along the optical axis at a pixel, metres; NaN without a reading.
+
+        Raises:
+            SpatialError: BAD_QUESTION outside of the image; CANNOT_TELL for a scene without image.
+        """
+
+
+def mask_column(region: Region) -> float:
+    """Mean column of the pixels of a mask, in pixels of the image."""
+    columns = np.count_nonzero(region.mask, axis=0)
+    return region.box.x + float(np.average(np.arange(len(columns)), weights=columns))
+
+
+def touches_border(region: Region, image_size: tuple[int, int]) -> bool:
+    """Whether the border of the image (height, width) may cut a region."""
+    height, width = image_size
+    box = region.box
+    return min(box.x, box.y) == 0 or box.x + box.width == width or box.y + box.height == height
+
+
+def cannot_tell(reason: str) -> SpatialError:
+    """The refusal of what is clear as a question, and not decided by what is seen."""
+    return SpatialError(Status.CANNOT_TELL, reason)
