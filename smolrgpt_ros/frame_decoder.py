@@ -20,7 +20,7 @@ from smolrgpt_core.messages.region_sources import REGION_SOURCES
 from smolrgpt_core.messages.stamps import without_stamp
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_ros.conversions import message_class, rgb_from_image
+from smolrgpt_ros.conversions import message_class
 from smolrgpt_ros.frame_buffer import FrameSamples
 
 KEPT_FRAMES = 4
@@ -79,9 +79,7 @@ class FrameDecoder:
         size = (rgb.height, rgb.width)
         regions = REGION_SOURCES[self._region_source].read(message, size, self._labels)
         self.newest_regions = regions
-        frame = frame_from_messages(
-            rgb, depth, camera_info, regions, self._depth_scale, rgb_from_image
-        )
+        frame = frame_from_messages(rgb, depth, camera_info, regions, self._depth_scale)
         return DecodedFrame(frame, alignment_warnings(rgb, depth, camera_info))
 
 

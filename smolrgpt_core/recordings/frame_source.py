@@ -10,11 +10,9 @@ import numpy as np
 from smolrgpt_core.data.warehouse_format import CameraRecord
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.label_map import RegionLabels, label_changes
-from smolrgpt_core.messages.reading import (
-    DEPTH_ENCODINGS,
-    alignment_warnings,
-    frame_from_messages,
-)
+from smolrgpt_core.messages.compressed import plain_image
+from smolrgpt_core.messages.encodings import depth_encoding
+from smolrgpt_core.messages.reading import alignment_warnings, frame_from_messages
 from smolrgpt_core.messages.region_sources import SOURCES_BY_TYPE
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.recordings.bag_reader import BagReader
@@ -64,7 +62,9 @@ class FrameSource:
             name: self._bag.decode(self._topics[name], content)
             for name, content in serialized.items()
         }
-        rgb, depth, camera_info = (messages[name] for name in ("rgb", "depth", "camera_info"))
+        rgb = plain_image(messages["rgb"])
+        depth = plain_image(messages["depth"], is_depth=True)
+        camera_info = messages["camera_info"]
         regions = self._source.read(messages["regions"], (rgb.height, rgb.width), self._labels)
         self.label_changes.update(label_changes(regions))
         frame = frame_from_messages(rgb, depth, camera_info, regions, self._depth_scale)
@@ -72,7 +72,7 @@ class FrameSource:
         return RecordedFrame(frame, self._metres_per_unit(depth), warnings)
 
     def _metres_per_unit(self, depth: Message) -> float:
-        dtype, scale = DEPTH_ENCODINGS[depth.encoding]
+        dtype, scale = depth_encoding(depth.encoding)
         if np.issubdtype(dtype, np.floating):
             return CameraRecord.depth_scale
         return self._depth_scale or scale

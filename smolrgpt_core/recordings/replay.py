@@ -2,7 +2,7 @@
 
 Frames are put together, decoded and asked about by the same code as in the node. What differs is
 what only a running node has: a clock (`max_age` is not applied), a queue (no BUSY), and a buffer
-that forgets; a replay has seen the whole recording. Images that only `cv_bridge` reads are refused.
+that forgets; a replay has seen the whole recording.
 """
 
 from __future__ import annotations
