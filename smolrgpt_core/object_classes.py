@@ -1,12 +1,10 @@
-"""Classes of objects: which labels belong to one, and what a class can do.
+"""Classes of objects: which labels belong to one.
 
 A label of a frame is a class of its own ("rack") and belongs to a known class if its words do
 ("shelf"). English names; other languages map their nouns to these.
 """
 
 from __future__ import annotations
-
-from smolrgpt_core.regions import Region
 
 LABEL_SYNONYMS: dict[str, tuple[str, ...]] = {
     "pallet": ("pallet", "box pallet", "skid"),
@@ -17,6 +15,7 @@ LABEL_SYNONYMS: dict[str, tuple[str, ...]] = {
 """Words for each known class."""
 
 ZONE, CARRIER, CARGO = "buffer", "transporter", "pallet"
+"""What objects stand in, what carries them, and what makes a carrier loaded."""
 
 _KNOWN = {word: name for name, words in LABEL_SYNONYMS.items() for word in words}
 
@@ -37,16 +36,6 @@ def known_class(label: str) -> str:
     return _KNOWN.get(noun, noun)
 
 
-def is_zone(region: Region) -> bool:
-    """Whether it is painted on the floor, and objects stand in it."""
-    return known_class(region.label) == ZONE
-
-
-def is_carrier(region: Region) -> bool:
-    """Whether it may carry cargo."""
-    return known_class(region.label) == CARRIER
-
-
-def is_cargo(region: Region) -> bool:
-    """Whether it makes a carrier loaded."""
-    return known_class(region.label) == CARGO
+def is_known(label: str) -> bool:
+    """Whether a label belongs to a known class."""
+    return known_class(label) in LABEL_SYNONYMS
