@@ -16,7 +16,7 @@ LANGUAGES = ("english", "german")
 """Files in `lexicons/`; a question is read in the first in which it has a reading."""
 
 TERMINALS = (
-    "NOUN", "NAMED", "NAMED_LIST", "BARE_ID", "NUM", "CARD", "ORD", "UNIT", "INDEF", "DEF", "PIXEL",
+    "NOUN", "NAMED", "NAMED_LIST", "BARE_ID", "BARE_LIST", "NUM", "CARD", "ORD", "UNIT", "INDEF", "DEF", "PIXEL",
 )  # fmt: skip
 """Rules that `words.Words` reads."""
 
@@ -31,6 +31,7 @@ class Lexicon:
         grammar: its rules.
         definite, indefinite: its articles.
         joins: words between the members of a list of ids.
+        camera_nouns: nouns that mean the camera where no id follows.
         nouns: (singular, plural) phrases by class.
         numbers: number words.
         ordinals: rank by word.
@@ -46,6 +47,7 @@ class Lexicon:
     definite: frozenset[str]
     indefinite: frozenset[str]
     joins: frozenset[str]
+    camera_nouns: frozenset[str]
     nouns: Mapping[str, Sequence[tuple[Phrase, Phrase]]]
     numbers: Mapping[str, int]
     ordinals: Mapping[str, int]
@@ -78,8 +80,9 @@ def load_lexicon(language: str) -> Lexicon:
         definite=frozenset(words["definite"]),
         indefinite=frozenset(words["indefinite"]),
         joins=frozenset(words["joins"]),
+        camera_nouns=frozenset(words["camera"]),
         nouns={key: tuple(_forms(value)) for key, value in _entries(sections["nouns"])},
-        numbers={word: number for number, line in enumerate(numbers) for word in line.split("|")},
+        numbers=dict(_numbers(numbers)),
         ordinals={
             word: rank
             for rank, line in enumerate(sections["ordinals"].split(), start=1)
@@ -138,6 +141,14 @@ def _forms(value: str) -> Iterator[tuple[Phrase, Phrase]]:
         if len(forms) != 2:
             raise GrammarError(f"expected singular and plural, got {pair!r}")
         yield tuple(forms[0].split()), tuple(forms[1].split())
+
+
+def _numbers(items: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Words in the order of what they mean, and "thirty=30"; "a|b" for two of one meaning."""
+    for number, item in enumerate(items):
+        words, _, value = item.partition("=")
+        for word in words.split("|"):
+            yield word, int(value or number)
 
 
 def _units(body: str) -> Iterator[tuple[Phrase, tuple[str, float]]]:

@@ -131,17 +131,18 @@ class SceneCopies:
                 )
 
     def measure_sizes(self, which: Mask) -> None:
-        """As `measure_footprints`, and refuse what the border of the image cuts.
+        """As `measure_footprints`, and refuse what has no size to be told.
 
         Raises:
             SpatialError: as `measure_footprints`; CANNOT_TELL.
         """
         self.measure_footprints(which)
         for index in self._each(which):
-            if not self.scene.place(self.ids[index]).whole:
+            unsized = self.scene.place(self.ids[index]).unsized
+            if unsized:
                 raise cannot_tell(
-                    f"{self.name(index)} is cut off by the border of the image, so its size cannot "
-                    "be told; turn the camera until all of it is seen"
+                    f"{self.name(index)} {unsized}, so its size cannot be told; ask from a place "
+                    "from which all of it is seen"
                 )
 
     def see(self, which: Mask) -> None:
