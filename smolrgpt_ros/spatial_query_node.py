@@ -185,6 +185,7 @@ class SpatialQueryNode(LifecycleNode):
                 values.region_source,
                 int(values.record_limit * GIGABYTE),
                 self.get_logger(),
+                values.transports,
             )
         self._state = "active"
 
