@@ -89,7 +89,8 @@ class QuerySession:
             SessionClosedError: when the session is closed before the question has its turn.
         """
         try:
-            samples = inquiry.samples = self.buffer.wait(request, self.now_ns)
+            samples = self.buffer.wait(request, self.now_ns, inquiry.arrived_s)
+            inquiry.samples = samples
             return self._worker.answer(inquiry, request, samples)
         except FrameUnavailableError as error:
             raise self.inputs.explain(error) from error
@@ -141,6 +142,10 @@ class QuerySession:
         if self.transforms:
             self.transforms.close()
         self.inputs.close()
+
+    def give_up(self) -> None:
+        """After `close`: release those who wait for a running answer too."""
+        self._worker.give_up()
 
     def wait_until_ended(self, timeout_s: float) -> bool:
         """After `close`: whether the answerer is not used any more within the time."""
