@@ -10,7 +10,7 @@ from rclpy.serialization import deserialize_message
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.compressed import ALL_RAW, Transports, plain_image
 from smolrgpt_core.messages.reading import (
     alignment_warnings,
@@ -19,6 +19,7 @@ from smolrgpt_core.messages.reading import (
 from smolrgpt_core.messages.region_sources import REGION_SOURCES
 from smolrgpt_core.messages.stamps import without_stamp
 from smolrgpt_core.messages.types import Message
+from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.frame_buffer import FrameSamples
 from smolrgpt_ros.inputs import input_types
 
@@ -40,22 +41,26 @@ class FrameDecoder:
     Args:
         region_source: a key of `REGION_SOURCES`.
         depth_scale: metres per unit of the depth image, 0 = by encoding.
-        instance_labels: labels of the ids of an instance image.
+        labels: how regions get their labels.
         transports: how images come.
+
+    Attributes:
+        newest_regions: those that were decoded last; None before the first.
     """
 
     def __init__(
         self,
         region_source: str,
         depth_scale: float,
-        instance_labels: InstanceLabels,
+        labels: RegionLabels,
         transports: Transports = ALL_RAW,
     ) -> None:
+        self.newest_regions: RegionSet | None = None
         self._region_source = region_source
         types = input_types(region_source, transports)
         self._types = {name: type_ for name, (_, type_) in types.items()}
         self._depth_scale = depth_scale
-        self._instance_labels = instance_labels
+        self._labels = labels
         self._kept: OrderedDict[tuple[Hashable, ...], DecodedFrame] = OrderedDict()
 
     def decode(self, samples: FrameSamples) -> tuple[DecodedFrame, bool]:
@@ -80,7 +85,8 @@ class FrameDecoder:
         camera_info = self._message(samples, "camera_info")
         message = self._message(samples, "regions")
         size = (rgb.height, rgb.width)
-        regions = REGION_SOURCES[self._region_source].read(message, size, self._instance_labels)
+        regions = REGION_SOURCES[self._region_source].read(message, size, self._labels)
+        self.newest_regions = regions
         frame = frame_from_messages(rgb, depth, camera_info, regions, self._depth_scale)
         return DecodedFrame(frame, alignment_warnings(rgb, depth, camera_info))
 

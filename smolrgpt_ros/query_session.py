@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.answer_worker import AnswerWorker, Inquiry, WorkerClosedError, WorkerSettings
 from smolrgpt_ros.frame_buffer import (
     BufferClosedError,
@@ -131,6 +132,11 @@ class QuerySession:
         return self._clock.now().nanoseconds
 
     @property
+    def newest_regions(self) -> RegionSet | None:
+        """The regions that were decoded last; None before, and after parameters have changed."""
+        return self._worker.settings.decoder.newest_regions
+
+    @property
     def queue_length(self) -> int:
         """Questions that have a frame and wait for their turn."""
         return self._worker.queue_length
@@ -155,7 +161,7 @@ class QuerySession:
         decoder = FrameDecoder(
             self._region_source,
             parameters.depth_scale,
-            parameters.parsed_instance_labels(),
+            parameters.region_labels(),
             self._transports,
         )
         is_eager = parameters.encode == EVERY_FRAME
