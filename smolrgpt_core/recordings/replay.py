@@ -8,7 +8,7 @@ that forgets; a replay has seen the whole recording. Images that only `cv_bridge
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,9 +22,9 @@ from smolrgpt_core.recordings.asked import AskedQuestion
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.frame_source import FrameSource
 from smolrgpt_core.recordings.options import ReplayOptions
+from smolrgpt_core.recordings.passes import StampedMessage
 from smolrgpt_core.recordings.synchronisation import (
     Moment,
-    StampedMessage,
     Synchronised,
     moment_at,
     read_moments,
@@ -62,10 +62,16 @@ class Replay:
     Attributes:
         answers: in the order of the questions, then of the frames.
         damage: where and why the recording ends early; empty if it is whole.
+        images: number of colour images in the recording.
+        left_out: of them, those that belong to no complete frame, by reason.
+        notes: what is wrong with the stamps of the recording.
     """
 
     answers: tuple[ReplayedAnswer, ...]
     damage: str
+    images: int
+    left_out: Counter[str]
+    notes: tuple[str, ...]
 
 
 def replay(
@@ -99,8 +105,9 @@ def replay(
             asked = [questions[index] for index in indices]
             answers += _answers(source, serialized, answerer, indices, asked)
             progress(done + 1, len(moments))
-        answers.sort(key=lambda item: (item.index, item.stamp_ns))
-        return Replay(tuple(answers), bag.damage)
+        # Stable, so the frames stay in the order of the recording.
+        answers.sort(key=lambda item: item.index)
+        return Replay(tuple(answers), bag.damage, found.images, found.left_out, found.notes)
 
 
 def answer_asked(
