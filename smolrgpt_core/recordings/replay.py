@@ -2,7 +2,7 @@
 
 Frames are put together, decoded and asked about by the same code as in the node. What differs is
 what only a running node has: a clock (`max_age` is not applied), a queue (no BUSY), and a buffer
-that forgets; a replay has seen the whole recording. Images that only `cv_bridge` reads are refused.
+that forgets; a replay has seen the whole recording.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ class Replay:
         images: number of colour images in the recording.
         left_out: of them, those that belong to no complete frame, by reason.
         notes: what is wrong with the stamps of the recording.
+        label_changes: labels that were read as classes.
     """
 
     answers: tuple[ReplayedAnswer, ...]
@@ -72,6 +73,7 @@ class Replay:
     images: int
     left_out: Counter[str]
     notes: tuple[str, ...]
+    label_changes: Mapping[str, str]
 
 
 def replay(
@@ -107,7 +109,14 @@ def replay(
             progress(done + 1, len(moments))
         # Stable, so the frames stay in the order of the recording.
         answers.sort(key=lambda item: item.index)
-        return Replay(tuple(answers), bag.damage, found.images, found.left_out, found.notes)
+        return Replay(
+            answers=tuple(answers),
+            damage=bag.damage,
+            images=found.images,
+            left_out=found.left_out,
+            notes=found.notes,
+            label_changes=source.label_changes,
+        )
 
 
 def answer_asked(

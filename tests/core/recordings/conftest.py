@@ -17,7 +17,7 @@ from rosbags.typesys.store import Typestore
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.making import (
     camera_info_message,
     header_message,
@@ -251,10 +251,9 @@ def question_recording(recording: Path) -> Path:
     path, types = recording.parent / "asked", known_types()
     with BagReader(recording) as bag:
         topics = ("/rgb", "/depth", "/camera_info", "/regions")
-        first = {
-            topic.removeprefix("/"): next(bag.messages([topic])).serialized for topic in topics
-        }
-        source = FrameSource(bag, choose_topics(bag, TopicChoice()), InstanceLabels(), 0.0)
+        messages = [next(bag.messages([topic])) for topic in topics]
+        first = {item.topic.removeprefix("/"): item.serialized for item in messages}
+        source = FrameSource(bag, choose_topics(bag, TopicChoice()), RegionLabels(), 0.0)
         frame = source.decode(first).frame
     pair = tuple(region.id for region in frame.regions.with_label("pallet")[:2])
     writer = QuestionBagWriter(path)
