@@ -145,9 +145,9 @@ class Wall:
         return self.values(self.replay(bag))
 
     def values(self, found: Replay) -> list[float]:
-        """What was answered."""
+        """What was answered, to the metre: which frame it is about."""
         values = [item.answer.value for item in found.answers if item.answer.ok]
-        return [round(value, 2) for value in values if value is not None]
+        return [float(round(value)) for value in values if value is not None]
 
     def replay(self, bag: Path, *asked: AskedQuestion) -> Replay:
         """Questions about every frame, by default how far the pallets are from each other."""

@@ -248,6 +248,6 @@ def test_replay_command(recording: Path, tmp_path: Path) -> None:
         return topic, replace(item, data=item.data[:-200]) if count == 2 else item
 
     cut = asked(copy(recording, tmp_path / "cut", 2, {**changes, "/depth": second_is_cut}))
-    refused, answered = cut  # what has no frame comes first
+    answered, refused = cut
     assert (refused["status"], answered) == ("BAD_INPUT", plain[0])
     assert "cut or damaged" in refused["message"]
