@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.answer_worker import AnswerWorker, Inquiry, WorkerClosedError, WorkerSettings
 from smolrgpt_ros.frame_buffer import (
     BufferClosedError,
@@ -126,6 +127,11 @@ class QuerySession:
         return self._clock.now().nanoseconds
 
     @property
+    def newest_regions(self) -> RegionSet | None:
+        """The regions that were decoded last; None before, and after parameters have changed."""
+        return self._worker.settings.decoder.newest_regions
+
+    @property
     def queue_length(self) -> int:
         """Questions that have a frame and wait for their turn."""
         return self._worker.queue_length
@@ -148,7 +154,7 @@ class QuerySession:
 
     def _worker_settings(self, parameters: QueryParameters) -> WorkerSettings:
         decoder = FrameDecoder(
-            self._region_source, parameters.depth_scale, parameters.parsed_instance_labels()
+            self._region_source, parameters.depth_scale, parameters.region_labels()
         )
         is_eager = parameters.encode == EVERY_FRAME
         newest = _newest_frame(parameters) if is_eager else None

@@ -46,6 +46,7 @@ from smolrgpt_ros.conversions import answer_to_message, duration_to_ns, frame_he
 from smolrgpt_ros.diagnostics import (
     AnswerMonitor,
     InputMonitor,
+    label_diagnostic,
     overall,
     service_diagnostic,
     transform_diagnostic,
@@ -417,6 +418,10 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
         report = self._service_report()
         parts.append(self._answer_monitor.diagnostic(f"{name}: answers", report.statistics))
         parts.append(service_diagnostic(f"{name}: service", report))
+        regions = self._session.newest_regions if self._session else None
+        if regions is not None:
+            label_map = self.parameters.label_map
+            parts.append(label_diagnostic(f"{name}: labels", label_map, regions))
         transforms = self._session.transforms if self._session else None
         if transforms:
             now_ns = self.get_clock().now().nanoseconds

@@ -15,7 +15,6 @@ from smolrgpt_core.cli import options
 from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, parsed, writing
 from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.recordings.motion import MotionConfig
 from smolrgpt_core.recordings.options import RecordingOptions, TopicChoice
 
@@ -73,6 +72,7 @@ def bag2data(
     regions: Topic = "",
     instances: InstancesTopic = "",
     labels: options.Labels = "",
+    label_map: options.LabelMapText = "",
     depth_scale: options.DepthScale = "",
     sync_tolerance: SyncTolerance = RecordingOptions.sync_tolerance_s,
     min_change: MinChange = MotionConfig.min_change,
@@ -93,11 +93,11 @@ def bag2data(
     wrong call, 3 when the recording is damaged and what could be read of it was written.
     """
     scale = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
-    id_labels = parsed("--labels", options.parse_labels, labels)
+    region_labels = options.region_labels(labels, label_map)
     try:
         settings = RecordingOptions(
             topics=TopicChoice(rgb, depth, camera_info, regions, instances),
-            labels=id_labels or InstanceLabels(),
+            labels=region_labels,
             depth_scale=scale or RecordingOptions.depth_scale,
             sync_tolerance_s=sync_tolerance,
             motion=MotionConfig(min_change=min_change),
@@ -191,5 +191,6 @@ def print_report(report: RecordingReport) -> None:
     if report.proposals:
         table.add_row("recorded, to be reviewed", str(report.proposals), "review/questions.jsonl")
     Console().print(table)
+    options.tell_label_changes(report.label_changes)
     for warning in report.warnings:
         typer.echo(f"warning: {warning}", err=True)

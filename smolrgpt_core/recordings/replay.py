@@ -62,10 +62,12 @@ class Replay:
     Attributes:
         answers: in the order of the questions, then of the frames.
         damage: where and why the recording ends early; empty if it is whole.
+        label_changes: labels that were read as classes.
     """
 
     answers: tuple[ReplayedAnswer, ...]
     damage: str
+    label_changes: Mapping[str, str]
 
 
 def replay(
@@ -100,7 +102,7 @@ def replay(
             answers += _answers(source, serialized, answerer, indices, asked)
             progress(done + 1, len(moments))
         answers.sort(key=lambda item: (item.index, item.stamp_ns))
-        return Replay(tuple(answers), bag.damage)
+        return Replay(tuple(answers), bag.damage, source.label_changes)
 
 
 def answer_asked(

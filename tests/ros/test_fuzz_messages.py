@@ -25,6 +25,7 @@ from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.errors import Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.messages.encodings import (
     COLOR_ENCODINGS,
@@ -286,7 +287,7 @@ def test_any_bytes_on_the_wire(
 ) -> None:
     wire = {**SERIALIZED, name: damaged(SERIALIZED[name], patches, kept)}
     samples = FrameSamples(**{key: Sample(0, serialized) for key, serialized in wire.items()})
-    decoder = FrameDecoder("regions", 0.0, NO_LABELS)
+    decoder = FrameDecoder("regions", 0.0, RegionLabels())
     decoded = result_or_refusal(BAD_INPUT, decoder.decode, samples)
     if decoded is not None:
         frame: RGBDFrame = decoded[0].frame
