@@ -29,6 +29,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 from transformers.utils.generic import can_return_tuple
 
 from smolrgpt_core import kernels
+from smolrgpt_core.checkpoints import check_that_it_exists
 from smolrgpt_core.kernels.masks import MasksOfImage
 from smolrgpt_core.model.cache_name import CACHE, OLD_NAME
 from smolrgpt_core.model.configuration_smolrgpt import DEPTH, RGB, SmolRGPTConfig
@@ -99,6 +100,7 @@ class SmolRGPTPreTrainedModel(PreTrainedModel):
                 f"{pretrained_model_name_or_path} is a file; give the folder of a checkpoint, or a "
                 "hub id"
             )
+        check_that_it_exists(pretrained_model_name_or_path)
         if kwargs.get("ignore_mismatched_sizes") or kwargs.get("use_safetensors") is False:
             raise ValueError(
                 "ignore_mismatched_sizes=True and use_safetensors=False would load a part of a "
