@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -88,7 +89,8 @@ def make_answerer(
 
 def _load(name: str, checkpoint: str, settings: ModelSettings, fusion: FusionSettings) -> Answerer:
     try:
-        return ANSWERERS[name](checkpoint, settings, fusion)
+        # From a parameter file or a launch argument no shell has expanded it.
+        return ANSWERERS[name](os.path.expanduser(checkpoint), settings, fusion)
     except ImportError as error:
         raise ValueError(
             f"answerer {name!r} needs PyTorch and transformers ({error}); install them with: "
