@@ -204,6 +204,11 @@ class QueryParameters:
                 parse()
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
+        self.model_settings()  # checks the device
+        if not self.record_folder.strip():
+            raise ValueError(
+                "record_folder must not be empty: give a folder, or set record to false"
+            )
         if self.target_frame.startswith("/") or self.target_frame != self.target_frame.strip():
             raise ValueError(
                 "target_frame must be the name of a frame of tf, without a slash before it, got "

@@ -75,6 +75,9 @@ class QuestionBagWriter:
         Raises:
             OSError: the disk is full, or gone.
         """
+        # One time for all of them tells that they belong together; but readers order messages by
+        # time, so no two may have the same.
+        self._last_ns = max(self._last_ns, time.time_ns())
         for name, content in frame.items():
             self._write(self._topics[name], content)
         message = self._types.types[STRING](data=json.dumps(asked.to_json()))
@@ -95,8 +98,7 @@ class QuestionBagWriter:
         self._writer.abort()
 
     def _write(self, topic: str, content: bytes) -> None:
-        # Readers order messages by time, so no two may have the same.
-        self._last_ns = max(self._last_ns + 1, time.time_ns())
+        self._last_ns += 1
         self._writer.write(self._connections[topic], self._last_ns, content)
         self.bytes_written += len(content)
 
@@ -139,7 +141,7 @@ def read_recorded_questions(bag: BagReader) -> list[RecordedQuestion]:
     if (types.get(QUESTIONS), types.get(ANSWERS)) != (STRING, SPATIAL_ANSWER):
         return []
     messages: dict[str, list[Any]] = {QUESTIONS: [], ANSWERS: []}
-    for topic, serialized in bag.messages(list(messages)):
+    for topic, _, serialized in bag.messages(list(messages)):
         messages[topic].append(bag.decode(topic, serialized))
     # A recording that was cut may end with a question without its answer.
     pairs = zip(messages[QUESTIONS], messages[ANSWERS], strict=False)
