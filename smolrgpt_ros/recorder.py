@@ -21,10 +21,10 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 
+from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.messages.compressed import ALL_RAW, Transports
 from smolrgpt_core.messages.stamps import INPUTS
-from smolrgpt_core.recordings.asked import AskedQuestion
 from smolrgpt_core.recordings.question_bag import QuestionBagWriter
 from smolrgpt_ros.conversions import regions_to_array, time_from_ns
 from smolrgpt_ros.frame_buffer import FrameSamples, Sample

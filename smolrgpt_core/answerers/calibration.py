@@ -21,7 +21,7 @@ from smolrgpt_core.answerers.model_settings import ANSWER_STYLES
 from smolrgpt_core.answerers.weights import weights_fingerprint
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error, read_json, write_file
-from smolrgpt_core.question import CATEGORIES, Category
+from smolrgpt_core.language import CATEGORIES, Category
 from smolrgpt_core.settings_file import from_entries, to_entries
 
 CALIBRATION_FILE = "calibration.json"

@@ -17,8 +17,8 @@ import torch
 from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
-from smolrgpt_core.answer import SpatialAnswer, answer_sentence, read_answer
-from smolrgpt_core.answerers.base import each_deadline
+from smolrgpt_core.answer import UNITS, ParsedAnswer, Side, SpatialAnswer, read_answer
+from smolrgpt_core.answerers.base import UntrainedQuestionError, each_deadline
 from smolrgpt_core.answerers.calibration import (
     CALIBRATION_FILE,
     Calibration,
@@ -33,9 +33,15 @@ from smolrgpt_core.answerers.weights import WEIGHTS_FILE, weights_files
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference import EngineAnswer, EngineConfig, InferenceEngine
-from smolrgpt_core.question import SpatialQuestion
+from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.language.question import asked_side
+from smolrgpt_core.language.wording import answer_sentence, say
+from smolrgpt_core.regions import RegionSet
 
 logger = logging.getLogger(__name__)
+
+FREE_TEXT = "free_text"
+"""In `config.answers`: the model may be asked in any words."""
 
 
 class ModelAnswerer:
@@ -99,6 +105,17 @@ class ModelAnswerer:
             kept=kept,
         )
 
+    @property
+    def free_text(self) -> bool:
+        """Whether the checkpoint was trained to answer words that nothing else understands."""
+        return FREE_TEXT in self._engine.model.config.answers
+
+    def can_be_asked(self, question: SpatialQuestion) -> bool:
+        """Whether the checkpoint was trained on such questions."""
+        answers = self._engine.model.config.answers
+        known = question.category.name.lower() in answers
+        return known and (question.for_model or FREE_TEXT in answers)
+
     def prepare(self, frame: RGBDFrame) -> None:
         """Encode the frame.
 
@@ -142,18 +159,39 @@ class ModelAnswerer:
             For each question what `answer` would return or raise.
         """
         limits = each_deadline(questions, deadlines)
-        said = self._said(frame, questions, limits)
-        if isinstance(said, SpatialError):
-            logger.warning("%d questions together: %s", len(questions), said.message)
-            alone = [
-                self._said(frame, [question], [limit])
-                for question, limit in zip(questions, limits, strict=True)
-            ]
-            said = [item if isinstance(item, SpatialError) else item[0] for item in alone]
-        return [
-            self._read(words, frame, question)
-            for words, question in zip(said, questions, strict=True)
+        outcomes: list[SpatialAnswer | SpatialError] = [
+            self._untrained(question) for question in questions
         ]
+        places = [place for place, item in enumerate(questions) if self.can_be_asked(item)]
+        asked = [questions[place] for place in places]
+        said = self._each_said(frame, asked, [limits[place] for place in places])
+        for place, question, words in zip(places, asked, said, strict=True):
+            outcomes[place] = self._read(words, frame, question)
+        return outcomes
+
+    def _each_said(
+        self, frame: RGBDFrame, questions: Sequence[SpatialQuestion], limits: Sequence[float]
+    ) -> list[EngineAnswer | SpatialError]:
+        """What the engine says to all together or, where memory does not suffice, to each."""
+        if not questions:
+            return []
+        said = self._said(frame, questions, limits)
+        if not isinstance(said, SpatialError):
+            return said
+        logger.warning("%d questions together: %s", len(questions), said.message)
+        alone = [
+            self._said(frame, [question], [limit])
+            for question, limit in zip(questions, limits, strict=True)
+        ]
+        return [item if isinstance(item, SpatialError) else item[0] for item in alone]
+
+    def _untrained(self, question: SpatialQuestion) -> SpatialError:
+        answers = ", ".join(self._engine.model.config.answers)
+        return UntrainedQuestionError(
+            Status.BAD_QUESTION,
+            f"the checkpoint was trained on {answers}, and not on such questions "
+            f"({question.category.name.lower()}); ask geometry, or a checkpoint that was",
+        )
 
     def _said(
         self, frame: RGBDFrame, questions: Sequence[SpatialQuestion], deadlines: Sequence[float]
@@ -191,21 +229,23 @@ class ModelAnswerer:
             )
         parsed = read_answer(said.text, question.category)
         region_id = _chosen_region(parsed.region_index, question, said.text)
-        text = answer_sentence(
-            question, frame.regions, value=parsed.value, region_id=region_id, side=parsed.side
-        )
-        ids = question.region_ids or (*question.target_ids, *question.anchor_ids)
-        centres, shares = region_places(self._kept.of(frame), ids)
+        centres, shares = region_places(self._kept.of(frame), question.region_ids)
+        asked = asked_side(question.program) if question.program else ""
         return SpatialAnswer(
             status=Status.OK,
             category=question.category,
-            text=text,
+            text=_sentence(question, parsed, region_id, frame.regions),
             value=parsed.value,
+            unit=UNITS.get(question.category, ""),
             region_id=region_id,
+            answer_ids=() if region_id is None else (region_id,),
             side=parsed.side,
+            truth=parsed.side.name.lower() == asked if asked else None,
+            relation=parsed.side.name.lower() if parsed.side is not Side.NONE and not asked else "",
+            understood=say(question.program, frame.regions) if question.program else "",
             confidence=self._confidence(said, question),
             model_value=parsed.value,
-            region_ids=ids,
+            region_ids=question.region_ids,
             centres=centres,
             valid_depth=shares,
             latency_s=said.latency_s,
@@ -271,6 +311,28 @@ def _without_progress_bars() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
+def _sentence(
+    question: SpatialQuestion, parsed: ParsedAnswer, region_id: int | None, regions: RegionSet
+) -> str:
+    """What the model says, in the words of every answer."""
+    side = parsed.side.name.lower()
+    if question.program is None:
+        said = {
+            Category.DISTANCE: f"{parsed.value} m.",
+            Category.COUNT: f"{parsed.value}.",
+            Category.LEFT_RIGHT: f"{side.capitalize()}.",
+        }
+        return said.get(question.category) or f"It is {regions[region_id or 0].name}."
+    asked = asked_side(question.program)
+    value = {
+        Category.DISTANCE: parsed.value,
+        Category.COUNT: parsed.value,
+        Category.LEFT_RIGHT: side == asked if asked else side,
+        Category.MCQ: region_id,
+    }[question.category]
+    return answer_sentence(question.program, value, regions, question.unit)
+
+
 def _chosen_region(index: int | None, question: SpatialQuestion, said: str) -> int | None:
     """Id of the region that the model calls `[Region index]`; None for an answer of another kind.
 
@@ -279,10 +341,9 @@ def _chosen_region(index: int | None, question: SpatialQuestion, said: str) -> i
     """
     if index is None:
         return None
-    if index >= len(question.region_ids) or question.region_ids[index] not in question.target_ids:
-        choices = [
-            place for place, id in enumerate(question.region_ids) if id in question.target_ids
-        ]
+    candidates = question.candidate_ids
+    if index >= len(question.region_ids) or question.region_ids[index] not in candidates:
+        choices = [place for place, id in enumerate(question.region_ids) if id in candidates]
         raise _model_error(
             f"it chose [Region {index}], the choices in the question are {choices}",
             said,

@@ -46,9 +46,6 @@ WITH_CHECKPOINT = frozenset({"model", "fused"})
 """Those that are built from a checkpoint, `ModelSettings` and `FusionSettings`; the others take no
 argument."""
 
-READS_TEXT = frozenset({"model", "fused"})
-"""Those that understand a text themselves; the others need a question with roles."""
-
 DEFAULT_ANSWERER = "fused"
 
 

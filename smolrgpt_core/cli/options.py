@@ -16,7 +16,7 @@ from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.extras import install_command
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.label_map import LabelMap, RegionLabels, described_changes
-from smolrgpt_core.question import CATEGORIES, Category
+from smolrgpt_core.language import CATEGORIES, Category
 
 QuestionText = Annotated[
     str,
@@ -94,6 +94,21 @@ AbstainBelow = Annotated[
         help="--answerer fused refuses an answer of less confidence; 0 = never. Needs a checkpoint "
         "with a calibration.",
         metavar="0..1",
+    ),
+]
+QuestionsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--questions",
+        help='Ask every question of a file of JSON lines, {"question", "region_ids"?, "category"?}.',
+        exists=True,
+        dir_okay=False,
+    ),
+]
+AnswersFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", help="Write the answers to --questions here, a line each.", dir_okay=False
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print everything that is in the answer.")]
@@ -190,6 +205,7 @@ def fusion_settings(prefer: str, abstain_below: float) -> FusionSettings:
 
 def parse_category(text: str) -> Category | None:
     """A category by its name; None if the question says it."""
-    if text and text not in CATEGORIES:
-        raise ValueError(f"expected one of {', '.join(CATEGORIES)}, got {text!r}")
-    return CATEGORIES.get(text)
+    names = [category.name.lower() for category in Category]
+    if text and text not in names:
+        raise ValueError(f"expected one of {', '.join(names)}, got {text!r}")
+    return Category[text.upper()] if text else None

@@ -14,6 +14,7 @@ from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.fusion_settings import FusionSettings
 from smolrgpt_core.answerers.model_settings import DTYPES, ModelSettings
 from smolrgpt_core.answerers.registry import make_answerer
+from smolrgpt_core.asking import AskedQuestion, read_questions, stamp_to_json
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.ask import answer_as_json
 from smolrgpt_core.cli.bag2data import (
@@ -26,7 +27,6 @@ from smolrgpt_core.cli.bag2data import (
 from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, parsed, writing
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
-from smolrgpt_core.recordings.asked import AskedQuestion, read_questions, stamp_to_json
 from smolrgpt_core.recordings.options import ReplayOptions, TopicChoice
 
 if TYPE_CHECKING:

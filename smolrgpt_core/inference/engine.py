@@ -33,13 +33,13 @@ from smolrgpt_core.inference.greedy import (
 from smolrgpt_core.inference.key_values import continued_cache, prefix_keys_values, split_cache
 from smolrgpt_core.inference.packed_linear import can_pack, pack_linears
 from smolrgpt_core.inference.stage_clock import StageClock
+from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.model import (
     RGB,
     SmolRGPTForConditionalGeneration,
     SmolRGPTProcessor,
 )
 from smolrgpt_core.model.processing_smolrgpt import TokenRow
-from smolrgpt_core.question import SpatialQuestion
 
 PROMPT = "prompt"
 

@@ -108,10 +108,10 @@ class Beside:
 
 @dataclass(frozen=True)
 class Asked:
-    """A program and the unit in which the answer is to be said; "" = the SI unit."""
+    """A program, and the word and size of the unit in which the answer is to be said."""
 
     program: Program
-    unit: str = ""
+    unit: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -524,9 +524,9 @@ def count_number(number: int) -> Program:
 
 
 @builder
-def amount(number: float, unit: tuple[str, float]) -> Program:
+def amount(number: float, unit: tuple[str, float, str]) -> Program:
     """A number with a unit, in SI."""
-    name, factor = unit
+    name, factor, _ = unit
     return questions.Amount(float(number) * factor, name)
 
 
@@ -534,8 +534,13 @@ def amount(number: float, unit: tuple[str, float]) -> Program:
 def ask(program: Program, unit: Any = None) -> Asked:
     """What is asked, and in which unit the answer is to be said."""
     if isinstance(program, Asked):
-        return replace(program, unit=unit or program.unit)
-    return Asked(program, unit or "")
+        return program if unit is None else ask(program.program, unit)
+    if unit is None:
+        return Asked(program)
+    si_unit, size, word = unit
+    if program.unit != si_unit and program.type is not Type.SIZE:
+        raise NoReadingError(f"the answer is no quantity in {word}")
+    return Asked(program, (word, size))
 
 
 @builder

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language.builders import SAID, SAME_NOUN, Asked, OnTopic
 from smolrgpt_core.language.grammar import NoReadingError, Parse, TooManyReadingsError
 from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon
 from smolrgpt_core.language.operators import selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
+from smolrgpt_core.language.wording import say
 from smolrgpt_core.language.words import (
     MASK,
     Word,
@@ -29,7 +30,6 @@ from smolrgpt_core.language.words import (
     quote_all,
     split_words,
 )
-from smolrgpt_core.language.wording import say
 from smolrgpt_core.object_classes import ZONE, known_class
 from smolrgpt_core.regions import MAX_REGIONS, RegionSet
 from smolrgpt_core.scene.copies import ANY_REGION, bad_question
@@ -45,12 +45,12 @@ class Read:
 
     Attributes:
         program: what is asked.
-        unit: in which the answer is to be said; "" = SI.
+        unit: word and size in SI units of the unit in which the answer is to be said; None = SI.
         language: in which it was read.
     """
 
     program: Program
-    unit: str = ""
+    unit: tuple[str, float] | None = None
     language: str = LANGUAGES[0]
 
 

@@ -12,6 +12,7 @@ from smolrgpt_core.language.builders import Noun
 from smolrgpt_core.language.grammar import Reading, Terminal
 from smolrgpt_core.language.lexicon import Lexicon, Phrase
 from smolrgpt_core.language.operators.selections import Listed, Region
+from smolrgpt_core.language.placeholders import MASK, without_image
 from smolrgpt_core.object_classes import known_class, label_noun
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import ANY_REGION, bad_question
@@ -21,14 +22,8 @@ AFTER_INCHES = frozenset(
 )
 """Words before which "in" behind a number is a unit."""
 
-MASK = "<mask>"
-"""Placeholder for a region in the text of a question."""
-
 MAX_QUESTION_LENGTH = 2000
 """Characters; the longest question of the warehouse data set has a few hundred."""
-
-IMAGE_PLACEHOLDER = "<image>"
-"""Opens the questions of the warehouse data set; carries no meaning here."""
 
 _PLAIN_CHARACTERS = {
     **dict.fromkeys(map(ord, "\u2018\u2019\u00b4`"), "'"),
@@ -68,7 +63,7 @@ class Word:
 
 
 def clean_text(text: str) -> str:
-    """Plain characters, single spaces, without the data set's `<image>`.
+    """Plain characters, single spaces, without the data sets' `<image>`.
 
     Raises:
         SpatialError: BAD_QUESTION for a text that is too long, has control characters, or
@@ -84,8 +79,7 @@ def clean_text(text: str) -> str:
                 f"the question contains the control character U+{ord(character):04X}; "
                 "send plain text"
             )
-    plain = " ".join(unicodedata.normalize("NFC", text).split())
-    plain = plain.removeprefix(IMAGE_PLACEHOLDER).removesuffix(IMAGE_PLACEHOLDER).strip()
+    plain = " ".join(without_image(unicodedata.normalize("NFC", text)).split())
     plain = re.sub(r"<-+>|-+>|\u2192|\u2194", " to ", plain)
     _check_specials(plain)
     plain = re.sub(r"\bregion ?\[ ?(\d+) ?\]", r"[Region \1]", plain, flags=re.IGNORECASE)
@@ -297,7 +291,9 @@ class Words:
 
     def _named_list(self, position: int) -> list[Reading]:
         """ "pallets 3, 4 and 5", "the pallets <mask> <mask>", "<mask>, <mask>"."""
-        starts = self._nouns_at(position) or ([(position, None)] if position in self._ids else [])
+        starts: list[tuple[int, Noun | None]] = [*self._nouns_at(position)]
+        if not starts and position in self._ids:
+            starts = [(position, None)]
         return self._lists_from(starts)
 
     def _bare_list(self, position: int) -> list[Reading]:
@@ -402,7 +398,7 @@ class Words:
             following = self.keys[position + length : position + length + 1]
             means_else = phrase[:1] == ("in",) and not AFTER_INCHES.intersection(following)
             if unit is not None and position + length <= len(self.keys) and not means_else:
-                found.append(Reading(position + length, unit))
+                found.append(Reading(position + length, (*unit, " ".join(phrase))))
         return found
 
     def _indefinite(self, position: int) -> list[Reading]:

@@ -120,6 +120,8 @@ class SmolRGPTConfig(PreTrainedConfig):
             farther is shown as that.
         answer_style: how the model is asked to answer where the user does not say: "sentence", as
             the released checkpoints were trained, or "short" = the value only.
+        answers: categories of questions that the model was trained on, and "free_text" where it may
+            be asked in words that nothing else understands.
         image_token, mask_rgb_token, mask_depth_token: placeholders in the token sequence.
         image_token_id, mask_rgb_token_id, mask_depth_token_id: their ids; -1 = the last three of
             the vocabulary.
@@ -156,6 +158,7 @@ class SmolRGPTConfig(PreTrainedConfig):
     depth_unit_m: Number = 0.001
     depth_limit_m: Number = 25.5
     answer_style: Literal["sentence", "short"] = "sentence"
+    answers: tuple[str, ...] | list[str] = ("distance", "count", "left_right", "mcq")
     image_token: str = "<|image|>"
     mask_rgb_token: str = "<mask_rgb>"
     mask_depth_token: str = "<mask_depth>"

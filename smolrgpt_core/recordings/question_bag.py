@@ -1,6 +1,6 @@
 """Recordings of questions: each with its answer and the frame that it was asked about.
 
-    /spatial_query/questions   std_msgs/String, a line of `recordings.asked`
+    /spatial_query/questions   std_msgs/String, a line of `asking.AskedQuestion`
     /spatial_query/answers     smolrgpt_ros/SpatialAnswer, the n-th answers the n-th question
     /rgb, /depth, /camera_info, /regions   the frames, as sensors sent them; regions as RegionArray
     /rgb/compressed, /depth/compressedDepth   instead, where they came so
@@ -20,11 +20,11 @@ from typing import Any
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.messages.compressed import ALL_RAW, Transports, transported
 from smolrgpt_core.messages.types import CAMERA_INFO, REGION_ARRAY, SPATIAL_ANSWER, STRING
-from smolrgpt_core.recordings.asked import AskedQuestion
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.bag_types import known_types
 from smolrgpt_core.recordings.simulated_bag import BAG_VERSION

@@ -101,9 +101,7 @@ class MeasuredScene:
         return float(depth[row, column])
 
 
-def _surface_only(
-    located: Located, axes: NDArray[np.float64], camera_height: float
-) -> Placed:
+def _surface_only(located: Located, axes: NDArray[np.float64], camera_height: float) -> Placed:
     nothing = np.zeros(3)
     center = located.centre @ axes.T + [0.0, 0.0, camera_height]
     stds = np.full(3, located.std)

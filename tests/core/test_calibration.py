@@ -33,7 +33,7 @@ from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.evaluation.calibration_fit import MIN_SLOPE_SAMPLES, fit_curve
 from smolrgpt_core.evaluation.reliability import reliability
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 
 CURVE = ConfidenceCurve(0.5, -0.25, 40, 30)
 

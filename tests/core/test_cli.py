@@ -27,7 +27,7 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.extras import install_command
 from smolrgpt_core.files import read_depth, read_rgb, write_image
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import SpatialQuestion
+from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.region_files import read_regions
 
 FRAME = Path(__file__).parent.parent / "data" / "warehouse"

@@ -15,15 +15,15 @@ from sensor_msgs.msg import CompressedImage, Image
 from smolrgpt_ros.srv import SpatialQuery
 
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
+from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.errors import Status
 from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.language import Category
 from smolrgpt_core.messages.stamps import time_to_ns
-from smolrgpt_core.question import Category
-from smolrgpt_core.recordings.asked import AskedQuestion
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.options import ReplayOptions
 from smolrgpt_core.recordings.question_bag import read_recorded_questions
-from smolrgpt_core.recordings.replay import answer_asked, replay
+from smolrgpt_core.recordings.replay import replay
 
 A, B = 10100.0, 1.0 - 1010.0
 """Parameters of image_transport: 100 as depth_quantization, 10 m as the farthest."""

@@ -22,9 +22,9 @@ from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.cli.ask import answer_as_json
 from smolrgpt_core.errors import Status
 from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.language import Category
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.messages.stamps import time_to_ns
-from smolrgpt_core.question import Category
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.options import ReplayOptions
 from smolrgpt_core.recordings.question_bag import read_recorded_questions

@@ -21,8 +21,8 @@ from smolrgpt_core.answerers.fusion_settings import AgreementTolerances, FusionS
 from smolrgpt_core.answerers.model_settings import ModelSettings
 from smolrgpt_core.answerers.weights import WEIGHTS_FILE, weights_fingerprint
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.language import read_question
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
-from smolrgpt_core.question import read_question
 
 AGREED, UNUSABLE, CONTRADICTED = 0, 5, 6
 """Places of lessons; geometry knows the answer to all of them."""

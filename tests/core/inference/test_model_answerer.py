@@ -20,7 +20,7 @@ from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.extras import install_command
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine
-from smolrgpt_core.question import read_question
+from smolrgpt_core.language import read_question
 
 FRAME = Path(__file__).parents[2] / "data" / "warehouse"
 

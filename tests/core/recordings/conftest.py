@@ -16,8 +16,10 @@ from rosbags.typesys.store import Typestore
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
+from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.label_map import RegionLabels
+from smolrgpt_core.language import Category
 from smolrgpt_core.messages.making import (
     camera_info_message,
     header_message,
@@ -25,15 +27,13 @@ from smolrgpt_core.messages.making import (
     region_array_message,
 )
 from smolrgpt_core.messages.types import POINT, SPATIAL_ANSWER
-from smolrgpt_core.question import Category
-from smolrgpt_core.recordings.asked import AskedQuestion
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.bag_types import known_types
 from smolrgpt_core.recordings.frame_source import FrameSource
 from smolrgpt_core.recordings.motion import MotionConfig
 from smolrgpt_core.recordings.options import RecordingOptions, ReplayOptions, TopicChoice
 from smolrgpt_core.recordings.question_bag import QuestionBagWriter
-from smolrgpt_core.recordings.replay import Replay, answer_asked, replay
+from smolrgpt_core.recordings.replay import Replay, replay
 from smolrgpt_core.recordings.simulated_bag import write_simulated_bag
 from smolrgpt_core.recordings.topics import choose_topics
 from smolrgpt_core.regions import Box, Region, RegionSet

@@ -10,10 +10,10 @@ import pytest
 from typer.testing import CliRunner
 
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
+from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import Status
 from smolrgpt_core.messages.stamp_order import StampOrder, Succession
-from smolrgpt_core.recordings.asked import AskedQuestion
 from smolrgpt_core.recordings.dataset import convert_recording
 from smolrgpt_core.recordings.options import RecordingOptions, ReplayOptions
 from smolrgpt_core.recordings.replay import replay
