@@ -667,7 +667,9 @@ class OnTopic:
 
 @builder
 def with_topic(spoken_of: tuple[Program, ...], program: Any) -> OnTopic:
-    """A question and what it is about."""
+    """A question and what it is about, which is no pronoun."""
+    if any(part.operator in (SAID, SAME_NOUN) for topic in spoken_of for part in topic.walk()):
+        raise NoReadingError
     return OnTopic(spoken_of, ask(program))
 
 
