@@ -340,7 +340,7 @@ class _Writer:
 
     def singular(self, program: Program) -> str:
         """A set as the noun for one of it: "pallet that is empty", "one of pallets 3 and 4"."""
-        if program.operator is selections.Where and not _is_list(program.arguments[0]):
+        if program.operator is selections.Where:
             base, predicate = program.arguments
             adjective = _adjective(predicate)
             if adjective and base.operator is selections.All:
