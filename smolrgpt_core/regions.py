@@ -307,6 +307,7 @@ def rle_run_lengths(rle: Mapping) -> tuple[tuple[int, int], NDArray[np.int64]]:
     Raises:
         SpatialError: BAD_INPUT when the encoding is broken or does not fill its own size.
     """
+    check_rle_form(rle)
     try:
         height, width = (operator.index(value) for value in rle["size"])
         counts = rle["counts"]
@@ -321,6 +322,22 @@ def rle_run_lengths(rle: Mapping) -> tuple[tuple[int, int], NDArray[np.int64]]:
             f"decoded: {error!r}"
         ) from error
     return (height, width), runs
+
+
+def check_rle_form(rle: object) -> None:
+    """Whether something may be a COCO run-length encoding.
+
+    Raises:
+        SpatialError: BAD_INPUT that names what it is instead: a polygon, text, nothing, ...
+    """
+    if isinstance(rle, Mapping):
+        return
+    found = "nothing (null)" if rle is None else type(rle).__name__
+    for kind, form in ((str, "text (a path or base64?)"), (list, "a list (a polygon?)")):
+        found = form if isinstance(rle, kind) else found
+    raise _bad(
+        f'a COCO mask must be {{"size": [height, width], "counts": ...}}, got {found}: {rle!r:.60}'
+    )
 
 
 def encode_rle(mask: NDArray[np.bool_]) -> dict:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from smolrgpt_core.files import write_file
-from smolrgpt_core.region_files.shapes import box_region, numbers, segmentation_region
+from smolrgpt_core.region_files.shapes import box_region, numbers, rle_region
 from smolrgpt_core.region_files.source import RegionFile, part
 from smolrgpt_core.regions import Region, RegionSet, encode_rle
 
@@ -65,6 +65,6 @@ def _region(item: Any, image_size: tuple[int, int]) -> Region:
     if ("rle" in item) == ("box" in item):
         raise ValueError(f"expected either rle or box for region {id}")
     if "rle" in item:
-        return segmentation_region(id, label, dict(item["rle"]), image_size, score)
+        return rle_region(id, label, item["rle"], image_size, score)
     x, y, width, height = numbers(item["box"], 4, _EXPECTED_BOX)
     return box_region(id, label, (x, y, x + width, y + height), image_size, score)

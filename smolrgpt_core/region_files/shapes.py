@@ -74,11 +74,23 @@ def segmentation_region(
         SpatialError: BAD_INPUT when run lengths are broken.
     """
     if isinstance(segmentation, dict):
-        mask = decode_rle(segmentation)
-    elif (rows := _rows_of_mask(segmentation, image_size)) is not None:
-        mask = rows
-    else:
-        return polygon_region(id, label, _polygons(segmentation), image_size, score)
+        return rle_region(id, label, segmentation, image_size, score)
+    rows = _rows_of_mask(segmentation, image_size)
+    if rows is not None:
+        return Region.from_bitmap(id, label, rows, score)
+    return polygon_region(id, label, _polygons(segmentation), image_size, score)
+
+
+def rle_region(
+    id: int, label: str, rle: Any, image_size: tuple[int, int], score: float = 1.0
+) -> Region:
+    """From COCO run lengths of the whole image.
+
+    Raises:
+        ValueError: when they are of an image of another size.
+        SpatialError: BAD_INPUT when they are broken.
+    """
+    mask = decode_rle(rle)
     if mask.shape != image_size:
         raise ValueError(f"expected a mask of (height, width) {image_size}, got {mask.shape}")
     return Region.from_bitmap(id, label, mask, score)

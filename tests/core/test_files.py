@@ -211,6 +211,7 @@ class TestRegionsAsJson:
             ({"id": 1, "box": [0, 0, 0, 5]}, "a box with a width"),
             ({"id": 1, "box": [0, 0, 10**9, 10**9]}, "leaves the image"),
             ({"id": 1, "rle": {"size": SIZE, "counts": [5]}}, "run lengths"),
+            ({"id": 1, "rle": "mask.png"}, "got text"),
             ({"id": 1, "rle": {"size": [4, 6], "counts": [12, 12]}}, "got (4, 6)"),
             ({"id": 1, "rle": {"size": SIZE, "counts": [2400]}}, "has no pixel set"),
         ],
