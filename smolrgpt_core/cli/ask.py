@@ -100,7 +100,7 @@ def read_frame(
         image,
         read_depth(depth, metres_per_unit),
         CameraIntrinsics(width, height, *pinhole),
-        read_regions(regions, (height, width), labels),
+        read_regions(regions, (height, width), labels, rgb.name),
     )
 
 

@@ -42,7 +42,8 @@ Intrinsics = Annotated[
 RegionsFile = Annotated[
     Path,
     typer.Option(
-        help="JSON file with masks or boxes, or an instance image (pixel value = region id).",
+        help="File with masks or boxes (own JSON, COCO, LabelMe, CVAT, YOLO, ...), or an "
+        "instance image (pixel value = region id).",
         exists=True,
         dir_okay=False,
     ),
