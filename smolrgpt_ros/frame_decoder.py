@@ -17,6 +17,7 @@ from smolrgpt_core.messages.reading import (
     frame_from_messages,
 )
 from smolrgpt_core.messages.region_sources import REGION_SOURCES
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.stamps import without_stamp
 from smolrgpt_core.messages.types import Message
 from smolrgpt_ros.conversions import message_class, rgb_from_image
@@ -39,16 +40,16 @@ class FrameDecoder:
 
     Args:
         region_source: a key of `REGION_SOURCES`.
-        depth_scale: metres per unit of the depth image, 0 = by encoding.
+        settings: how the images are read.
         instance_labels: labels of the ids of an instance image.
     """
 
     def __init__(
-        self, region_source: str, depth_scale: float, instance_labels: InstanceLabels
+        self, region_source: str, settings: SensorSettings, instance_labels: InstanceLabels
     ) -> None:
         self._region_source = region_source
         self._regions_type = message_class(REGION_SOURCES[region_source].type_name)
-        self._depth_scale = depth_scale
+        self._settings = settings
         self._instance_labels = instance_labels
         self._kept: OrderedDict[tuple[Hashable, ...], DecodedFrame] = OrderedDict()
 
@@ -76,7 +77,7 @@ class FrameDecoder:
         size = (rgb.height, rgb.width)
         regions = REGION_SOURCES[self._region_source].read(message, size, self._instance_labels)
         frame = frame_from_messages(
-            rgb, depth, camera_info, regions, self._depth_scale, rgb_from_image
+            rgb, depth, camera_info, regions, self._settings, rgb_from_image
         )
         return DecodedFrame(frame, alignment_warnings(rgb, depth, camera_info))
 

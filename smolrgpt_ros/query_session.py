@@ -143,7 +143,7 @@ class QuerySession:
 
     def _worker_settings(self, parameters: QueryParameters) -> WorkerSettings:
         decoder = FrameDecoder(
-            self._region_source, parameters.depth_scale, parameters.parsed_instance_labels()
+            self._region_source, parameters.sensor_settings(), parameters.parsed_instance_labels()
         )
         is_eager = parameters.encode == EVERY_FRAME
         newest = _newest_frame(parameters) if is_eager else None

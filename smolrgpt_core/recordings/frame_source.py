@@ -16,6 +16,7 @@ from smolrgpt_core.messages.reading import (
     frame_from_messages,
 )
 from smolrgpt_core.messages.region_sources import READERS
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.options import TopicChoice
@@ -37,16 +38,16 @@ class FrameSource:
         bag: the recording.
         choice: its topics.
         labels: of the ids in an instance image.
-        depth_scale: metres per unit of depth; 0 = by its encoding.
+        settings: how its images are read.
     """
 
     def __init__(
-        self, bag: BagReader, choice: TopicChoice, labels: InstanceLabels, depth_scale: float
+        self, bag: BagReader, choice: TopicChoice, labels: InstanceLabels, settings: SensorSettings
     ) -> None:
         self._bag = bag
         self._topics = choice.by_input
         self._labels = labels
-        self._depth_scale = depth_scale
+        self._settings = settings
         types = {topic.name: topic.type_name for topic in bag.topics}
         self._read_regions = READERS[types[self._topics["regions"]]]
 
@@ -62,7 +63,7 @@ class FrameSource:
         }
         rgb, depth, camera_info = (messages[name] for name in ("rgb", "depth", "camera_info"))
         regions = self._read_regions(messages["regions"], (rgb.height, rgb.width), self._labels)
-        frame = frame_from_messages(rgb, depth, camera_info, regions, self._depth_scale)
+        frame = frame_from_messages(rgb, depth, camera_info, regions, self._settings)
         warnings = alignment_warnings(rgb, depth, camera_info)
         return RecordedFrame(frame, self._metres_per_unit(depth), warnings)
 
@@ -70,4 +71,4 @@ class FrameSource:
         dtype, scale = DEPTH_ENCODINGS[depth.encoding]
         if np.issubdtype(dtype, np.floating):
             return CameraRecord.depth_scale
-        return self._depth_scale or scale
+        return self._settings.depth_scale or scale

@@ -17,6 +17,7 @@ from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.messages.making import header_message
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.types import POINT, SPATIAL_ANSWER
 from smolrgpt_core.question import Category
 from smolrgpt_core.recordings.asked import AskedQuestion
@@ -162,7 +163,9 @@ def question_recording(recording: Path) -> Path:
     with BagReader(recording) as bag:
         topics = ("/rgb", "/depth", "/camera_info", "/regions")
         first = {topic.removeprefix("/"): next(bag.messages([topic]))[1] for topic in topics}
-        source = FrameSource(bag, choose_topics(bag, TopicChoice()), InstanceLabels(), 0.0)
+        source = FrameSource(
+            bag, choose_topics(bag, TopicChoice()), InstanceLabels(), SensorSettings()
+        )
         frame = source.decode(first).frame
     pair = tuple(region.id for region in frame.regions.with_label("pallet")[:2])
     writer = QuestionBagWriter(path)
