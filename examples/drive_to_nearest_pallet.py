@@ -1,6 +1,6 @@
 """Drives with Nav2 to the pallet in a buffer that is nearest to the robot, if there is one.
 
-    python examples/drive_to_nearest_pallet.py 3 --standoff 1.5
+    python examples/drive_to_nearest_pallet.py 1 --standoff 1.5
 
 Asks first how many pallets stand in the buffer, and drives only if it is not zero. An answer on
 which model and geometry disagree is asked for again, with a new frame. Needs a robot that Nav2

@@ -1,6 +1,6 @@
 """Asks spatial questions with nothing but rclpy.
 
-    python examples/spatial_query_client.py "How far is pallet 1 from pallet 2?"
+    python examples/spatial_query_client.py "How far is pallet 20 from buffer 1?"
 
 Prints the answer, or the reason why there is none; the exit status says which: 0 or 1. The query
 node must run: `ros2 launch smolrgpt_ros warehouse.launch.py`, or with its own camera `make demo`.
@@ -80,7 +80,7 @@ def status_name(answer: SpatialAnswer) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Ask the question of the command line; 0 when there is an answer."""
     parser = argparse.ArgumentParser(description="Ask a spatial question over ROS.")
-    parser.add_argument("question", help='such as "How many pallets are in buffer 3?"')
+    parser.add_argument("question", help='such as "How many pallets are in buffer 1?"')
     parser.add_argument("--timeout", type=float, default=5.0, help="seconds (default: %(default)s)")
     options, ros_arguments = parser.parse_known_args(arguments)
     rclpy.init(args=ros_arguments)

@@ -2,7 +2,7 @@
 
     ros2 launch smolrgpt_ros warehouse.launch.py
     ros2 service call /spatial_query smolrgpt_ros/srv/SpatialQuery \
-        "{question: 'How many pallets are in buffer 2?'}"
+        "{question: 'How many pallets are in buffer 1?'}"
 
 With a RealSense camera (aligned depth enabled) and a segmenter of your own:
 
@@ -18,20 +18,61 @@ Parameters of the nodes, and their defaults, are in config/warehouse.yaml.
 # ruff: noqa: I001 - this folder is no Python package named launch
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, SetEnvironmentVariable
+from launch.actions import DeclareLaunchArgument, LogInfo, SetEnvironmentVariable, Shutdown
 from launch.conditions import IfCondition
-from launch.substitutions import EnvironmentVariable, LaunchConfiguration, PathJoinSubstitution
+from launch.substitutions import (
+    EnvironmentVariable,
+    LaunchConfiguration,
+    PathJoinSubstitution,
+    PythonExpression,
+)
 from launch_ros.actions import Node
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = "smolrgpt_ros"
 PROFILES_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
-TOPICS = ("rgb", "depth", "camera_info", "regions", "instances")
+TOPICS = (
+    "rgb",
+    "depth",
+    "camera_info",
+    "regions",
+    "instances",
+    "yolo_detections",
+    "detections",
+)
+LOG_LEVELS = ("debug", "info", "warn", "warning", "error", "fatal")
+RESPAWN_DELAY_S = 2.0
 
 
 def config_file(name: str) -> PathJoinSubstitution:
     """Path of an installed file of config/."""
     return PathJoinSubstitution([FindPackageShare(PACKAGE), "config", name])
+
+
+def log_level() -> PythonExpression:
+    """The level by the name that rcl knows: `warning` is called `warn` there."""
+    level = LaunchConfiguration("log_level")
+    return PythonExpression(["'warn' if '", level, "' == 'warning' else '", level, "'"])
+
+
+def end_of_launch(executable: str, remedy: str, unless: str = ""):
+    """What to do when a node has ended by itself: say so, and end everything.
+
+    Args:
+        executable: of the node.
+        remedy: what the operator can do.
+        unless: name of an argument with which the node is started again.
+    """
+
+    def on_exit(event, context):
+        if context.is_shutdown or (
+            unless and IfCondition(LaunchConfiguration(unless)).evaluate(context)
+        ):
+            return None
+        reason = f"{executable} has ended with exit status {event.returncode}, see above; {remedy}"
+        return [LogInfo(msg=reason), Shutdown(reason=reason)]
+
+    return on_exit
 
 
 def node(executable: str, **options) -> Node:
@@ -45,32 +86,68 @@ def node(executable: str, **options) -> Node:
             {"use_sim_time": LaunchConfiguration("use_sim_time")},
         ],
         remappings=[(topic, LaunchConfiguration(f"{topic}_topic")) for topic in TOPICS],
-        arguments=["--ros-args", "--log-level", LaunchConfiguration("log_level")],
+        arguments=["--ros-args", "--log-level", log_level()],
         output="screen",
         **options,
     )
 
 
-def generate_launch_description() -> LaunchDescription:
-    """Arguments, Fast DDS profile, nodes."""
-    arguments = {
+def declared_arguments() -> list[DeclareLaunchArgument]:
+    """All arguments with their defaults."""
+    texts = {
         "namespace": ("", "Namespace of nodes, topics and service."),
         "params_file": (config_file("warehouse.yaml"), "Parameters of the nodes."),
-        "use_sim": ("true", "Start the simulated camera."),
-        "use_sim_time": ("false", "Take the time from /clock, as when a bag is played."),
-        "log_level": ("info", "Lowest severity in the log: debug, info, warn, error or fatal."),
         **{f"{topic}_topic": (topic, f"Topic for {topic}.") for topic in TOPICS},
     }
+    flags = {
+        "use_sim": ("true", "Start the simulated camera."),
+        "use_sim_time": ("false", "Take the time from /clock, as when a bag is played."),
+        "respawn": ("false", "Start the query node again when it dies, else end the launch."),
+    }
+    return [
+        *(
+            DeclareLaunchArgument(name, default_value=default, description=description)
+            for name, (default, description) in texts.items()
+        ),
+        *(
+            DeclareLaunchArgument(
+                name, default_value=default, description=description, choices=["true", "false"]
+            )
+            for name, (default, description) in flags.items()
+        ),
+        DeclareLaunchArgument(
+            "log_level",
+            default_value="info",
+            description="Lowest severity in the log.",
+            choices=list(LOG_LEVELS),
+        ),
+    ]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Arguments, Fast DDS profile, nodes."""
     # A profile that the user has chosen stays.
     profile = EnvironmentVariable(PROFILES_VARIABLE, default_value=config_file("fastdds.xml"))
     return LaunchDescription(
         [
-            *(
-                DeclareLaunchArgument(name, default_value=default, description=description)
-                for name, (default, description) in arguments.items()
-            ),
+            *declared_arguments(),
             SetEnvironmentVariable(PROFILES_VARIABLE, profile),
-            node("sim_camera_node", condition=IfCondition(LaunchConfiguration("use_sim"))),
-            node("spatial_query_node"),
+            node(
+                "sim_camera_node",
+                condition=IfCondition(LaunchConfiguration("use_sim")),
+                on_exit=end_of_launch(
+                    "sim_camera_node", "repair that, or use a real camera (use_sim:=false)"
+                ),
+            ),
+            node(
+                "spatial_query_node",
+                respawn=LaunchConfiguration("respawn"),
+                respawn_delay=RESPAWN_DELAY_S,
+                on_exit=end_of_launch(
+                    "spatial_query_node",
+                    "repair that, or have it started again (respawn:=true)",
+                    unless="respawn",
+                ),
+            ),
         ]
     )

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
+
+BACKGROUND = "background"
+"""Label of pixels that are no object."""
+
+_NO_OBJECT = frozenset({"background", "unlabelled", "unlabeled"})
+"""Classes that a simulator gives to what it has no object for: the rest of the picture."""
+
+_CLASS = "class"
+"""Key of the class among the semantics of a simulator (Omniverse Replicator)."""
 
 
 @dataclass(frozen=True)
@@ -21,24 +31,65 @@ class InstanceLabels:
         return next((label for low, high, label in self.ranges if low <= id <= high), "")
 
     @classmethod
-    def parse(cls, entries: Iterable[str]) -> InstanceLabels:
+    def parse(cls, entries: Iterable[str], lowest: int = 1) -> InstanceLabels:
         """From entries such as "7:transporter" and "10-59:pallet"; empty ones are left out.
+
+        Args:
+            entries: with the label behind the first colon.
+            lowest: number that may have a label; 0 where numbers are class indices, too.
 
         Raises:
             ValueError: naming the entry that cannot be read.
         """
-        return cls(tuple(_parse_range(entry) for entry in entries if entry))
+        return cls(tuple(_parse_range(entry, lowest) for entry in entries if entry))
+
+    @classmethod
+    def from_json(cls, content: Any) -> InstanceLabels:
+        """From the labels file beside an instance image, a person's or a simulator's.
+
+        Args:
+            content: {"1-9": "buffer", "10": "pallet"}, or {"10": {"class": "pallet"}}, where
+                "BACKGROUND" and "UNLABELLED" are no objects.
+
+        Raises:
+            ValueError: naming the entry that cannot be read.
+        """
+        if not isinstance(content, Mapping):
+            raise ValueError('expected labels by id, such as {"1-9": "buffer", "10": "pallet"}')
+        ranges = []
+        for ids, value in content.items():
+            label = _label_of_json(ids, value)
+            if label.lower() in _NO_OBJECT:
+                first, last, _ = _parse_range(f"{ids}:{BACKGROUND}", lowest=0)
+                ranges.append((first, last, BACKGROUND))
+            else:
+                ranges.append(_parse_range(f"{ids}:{label}", lowest=1))
+        return cls(tuple(ranges))
 
 
-def _parse_range(entry: str) -> tuple[int, int, str]:
+def _label_of_json(ids: str, value: Any) -> str:
+    label = value.get(_CLASS) if isinstance(value, Mapping) else value
+    if isinstance(label, str) and label.strip():
+        return label.strip()
+    if isinstance(value, Mapping) and _CLASS not in value:
+        raise ValueError(
+            f'the label of {ids!r} must have a "class", such as {{"class": "pallet"}}, got {value}'
+        )
+    raise ValueError(
+        f'the label of {ids!r} must be text, such as {{"10-59": "pallet"}} or {{"10": {{"class": '
+        f'"pallet"}}}}, got {value!r}'
+    )
+
+
+def _parse_range(entry: str, lowest: int) -> tuple[int, int, str]:
     ids, _, label = entry.partition(":")
     low, _, high = ids.partition("-")
     try:
         first, last = int(low), int(high or low)
     except ValueError:
         first, last = 0, -1
-    if not label.strip() or not 0 < first <= last:
+    if not label.strip() or not lowest <= first <= last:
         raise ValueError(
             f'labels of ids must read like "7:transporter" or "10-59:pallet", got {entry!r}'
         )
-    return first, last, label.strip().lower()
+    return first, last, label.strip()

@@ -23,13 +23,14 @@ import numpy as np
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error, read_json, read_plane, write_file
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.regions import Box, Region, RegionSet, decode_rle, encode_rle
 
 INSTANCE_IMAGE_SUFFIXES = (".png", ".tif", ".tiff", ".npy")
 
 
 def read_regions(
-    path: Path, image_size: tuple[int, int], labels: InstanceLabels | None = None
+    path: Path, image_size: tuple[int, int], labels: RegionLabels | None = None
 ) -> RegionSet:
     """Regions from a JSON file or an instance image.
 
@@ -37,16 +38,17 @@ def read_regions(
         path: a JSON file, or an integer image (.png, .tif, .npy) whose pixel values are region
             ids, 0 = background.
         image_size: (height, width) of the image that was segmented.
-        labels: of an instance image. If None, they are read from the JSON file of the same name
-            beside it, such as {"1-9": "buffer", "10": "pallet"}; without that, regions have no
-            label.
+        labels: how regions get their labels. Those of an instance image stand in the JSON file of
+            the same name beside it, such as {"1-9": "buffer", "10": "pallet"}, unless they are
+            given here; without either, regions have no label.
 
     Raises:
         SpatialError: BAD_INPUT when the file cannot be used, or is for an image of another size.
     """
+    labels = labels or RegionLabels()
     if path.suffix.lower() in INSTANCE_IMAGE_SUFFIXES:
-        regions = _from_instance_image(path, labels)
-    elif labels is None:
+        regions = _from_instance_image(path, labels.by_number)
+    elif labels.by_number is None:
         regions = _from_json(path)
     else:
         raise file_error(path, "labels by id are for instance images; this file has its own")
@@ -56,7 +58,7 @@ def read_regions(
             f"expected regions of an image of (height, width) {image_size}, found "
             f"{regions.image_size}; masks and image must have the same resolution",
         )
-    return regions
+    return labels.label_map.apply(regions)
 
 
 def write_regions(path: Path, regions: RegionSet) -> None:
@@ -89,10 +91,8 @@ def _read_labels(path: Path) -> InstanceLabels:
     if not path.exists():
         return InstanceLabels()
     content = read_json(path)
-    if not isinstance(content, dict):
-        raise file_error(path, 'expected labels by id, such as {"1-9": "buffer", "10": "pallet"}')
     with _naming(path):
-        return InstanceLabels.parse(f"{ids}:{label}" for ids, label in content.items())
+        return InstanceLabels.from_json(content)
 
 
 def _from_json(path: Path) -> RegionSet:

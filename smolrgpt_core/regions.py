@@ -69,6 +69,7 @@ class Region:
         box: where `mask` lies in the image.
         mask: bool (box.height, box.width), at least one pixel set.
         score: confidence of the segmenter, 0 to 1.
+        source_label: the label as its source wrote it; `label` where none is given.
 
     Raises:
         SpatialError: BAD_INPUT when the id or the score is out of range, the label is too long, or
@@ -80,8 +81,10 @@ class Region:
     box: Box
     mask: NDArray[np.bool_]
     score: float = 1.0
+    source_label: str = ""
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "source_label", self.source_label or self.label.strip())
         object.__setattr__(self, "label", self.label.strip().lower())
         if not 0 <= self.id <= MAX_REGION_ID:
             raise _bad(f"region ids must be 0 to {MAX_REGION_ID}, got {self.id}")
@@ -145,6 +148,7 @@ class RegionSet:
     Attributes:
         image_size: (height, width) in pixels of the image that was segmented.
         regions: in the order of their source.
+        declared_classes: labels that are classes because the label map says so (`label_map`).
 
     Raises:
         SpatialError: BAD_INPUT when there are over `MAX_REGIONS`, an id occurs twice, or a box
@@ -153,6 +157,7 @@ class RegionSet:
 
     image_size: tuple[int, int]
     regions: tuple[Region, ...] = ()
+    declared_classes: frozenset[str] = frozenset()
     _by_id: dict[int, Region] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -275,6 +280,7 @@ def rle_run_lengths(rle: Mapping) -> tuple[tuple[int, int], NDArray[np.int64]]:
     Raises:
         SpatialError: BAD_INPUT when the encoding is broken or does not fill its own size.
     """
+    check_rle_form(rle)
     try:
         height, width = (operator.index(value) for value in rle["size"])
         counts = rle["counts"]
@@ -289,6 +295,22 @@ def rle_run_lengths(rle: Mapping) -> tuple[tuple[int, int], NDArray[np.int64]]:
             f"decoded: {error!r}"
         ) from error
     return (height, width), runs
+
+
+def check_rle_form(rle: object) -> None:
+    """Whether something may be a COCO run-length encoding.
+
+    Raises:
+        SpatialError: BAD_INPUT that names what it is instead: a polygon, text, nothing, ...
+    """
+    if isinstance(rle, Mapping):
+        return
+    found = "nothing (null)" if rle is None else type(rle).__name__
+    for kind, form in ((str, "text (a path or base64?)"), (list, "a list (a polygon?)")):
+        found = form if isinstance(rle, kind) else found
+    raise _bad(
+        f'a COCO mask must be {{"size": [height, width], "counts": ...}}, got {found}: {rle!r:.60}'
+    )
 
 
 def encode_rle(mask: NDArray[np.bool_]) -> dict:

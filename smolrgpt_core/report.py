@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from smolrgpt_core.answer import DISTANCE_TOLERANCE, Agreement, Side, SpatialAnswer
+from smolrgpt_core.answer import Agreement, Side, SpatialAnswer, is_near
 from smolrgpt_core.data.synthesis import QuestionWithTruth
 from smolrgpt_core.drawing import name_regions
 from smolrgpt_core.errors import Status
@@ -84,8 +84,8 @@ def compare_with_truth(
 ) -> tuple[str, str, bool]:
     """The truth as text, the error as text, and whether the answer counts as right.
 
-    A distance may be off by `DISTANCE_TOLERANCE` of the truth, so that 0 must be 0; counts, sides
-    and regions must be equal. Without an answer there is no error, and it is not right.
+    A distance must be near, see `is_near`, so that 0 must be 0; counts, sides and regions must be
+    equal. Without an answer there is no error, and it is not right.
 
     Args:
         question: with its true answer.
@@ -99,8 +99,9 @@ def compare_with_truth(
         return truth, "", False
     if question.value is not None:
         error = (np.nan if answer.value is None else answer.value) - question.value
-        tolerance = DISTANCE_TOLERANCE if question.category is Category.DISTANCE else 0.0
-        right = bool(abs(error) <= tolerance * question.value)
+        right = bool(error == 0)
+        if question.category is Category.DISTANCE and answer.value is not None:
+            right = is_near(answer.value, question.value)
         return truth, _error_text(question.category, error, question.value), right
     right = (answer.side, answer.region_id) == (question.side, question.region_id)
     return truth, "" if right else "differs", right

@@ -7,6 +7,7 @@ in one call, with their deadlines. Nobody's question is begun, or goes on, after
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 import traceback
@@ -156,6 +157,7 @@ class AnswerWorker:
         self._on_batch = on_batch
         self._logger = logger
         self._waiting: list[_Waiting] = []
+        self._answered: list[_Waiting] = []
         self._looked_at: FrameSamples | None = None
         self._prepared: FrameSamples | None = None
         self._has_news = False
@@ -178,7 +180,8 @@ class AnswerWorker:
         Raises:
             SpatialError: TIMEOUT, or whatever the decoder, the question or the answerer raise.
             AnswererFailedError: when the answerer raises anything else.
-            WorkerClosedError: when the worker is closed before the question has its turn.
+            WorkerClosedError: when the worker is closed before the question has its turn, or given
+                up before it has its answer.
         """
         waiting = _Waiting(inquiry, request, samples)
         with self._changed:
@@ -218,6 +221,12 @@ class AnswerWorker:
             self._changed.notify_all()
         for waiting in dropped:
             waiting.outcome.set_exception(WorkerClosedError())
+
+    def give_up(self) -> None:
+        """After `close`: drop the questions that are being answered too; the answerer goes on."""
+        for item in list(self._answered):
+            with contextlib.suppress(futures.InvalidStateError):  # its answer has just come
+                item.outcome.set_exception(WorkerClosedError())
 
     def wait_until_ended(self, timeout_s: float) -> bool:
         """After `close`: whether the answerer is not used any more within the time."""
@@ -285,6 +294,7 @@ class AnswerWorker:
         self, samples: FrameSamples, batch: Sequence[_Waiting], decoder: FrameDecoder
     ) -> None:
         """Give every question of a batch its outcome."""
+        self._answered = list(batch)
         started = time.monotonic()
         for item in batch:
             item.inquiry.samples = samples
@@ -298,6 +308,8 @@ class AnswerWorker:
         except Exception as error:
             for item in _open(batch):
                 item.fail(error)
+        finally:
+            self._answered = []
 
     def _ask(self, frame: RGBDFrame, batch: Sequence[_Waiting]) -> None:
         """Put what the answerer says to each question in its place."""
@@ -311,6 +323,8 @@ class AnswerWorker:
         answer_s = time.monotonic() - started
         for item, result in zip(batch, found, strict=True):
             item.inquiry.latency_s["answer"] = answer_s
+            if item.outcome.done():
+                continue
             if isinstance(result, SpatialError):
                 item.fail(result)
             else:

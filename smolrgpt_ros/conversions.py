@@ -19,9 +19,8 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from smolrgpt_core.answer import SpatialAnswer
-from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
-from smolrgpt_core.messages import making, reading
+from smolrgpt_core.messages import making
 from smolrgpt_core.messages.stamps import NANOSECONDS
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.regions import RegionSet
@@ -56,33 +55,6 @@ def time_from_ns(stamp_ns: int) -> Time:
 def duration_to_ns(duration: Duration) -> int:
     """Nanoseconds, negative for a negative duration."""
     return duration.sec * NANOSECONDS + duration.nanosec
-
-
-def rgb_from_image(message: Image) -> NDArray[np.uint8]:
-    """Colour uint8 (H, W, 3) in RGB order; mono8 becomes grey.
-
-    Raises:
-        SpatialError: BAD_INPUT for an encoding that neither NumPy nor cv_bridge reads.
-    """
-    if message.encoding in reading.RGB_LAYOUTS:
-        return reading.rgb_from_image(message)
-    return _rgb_through_cv_bridge(message)
-
-
-def _rgb_through_cv_bridge(message: Image) -> NDArray[np.uint8]:
-    """Bayer patterns, YUV and the like, where a ROS installation brings cv_bridge."""
-    known = ", ".join(reading.RGB_LAYOUTS)
-    expected = f"a colour image must be one of {known}, got {message.encoding!r}"
-    try:
-        from cv_bridge import CvBridge, CvBridgeError
-    except ImportError as error:
-        raise _bad(
-            f"{expected}; change the camera's encoding, or install cv_bridge to convert it"
-        ) from error
-    try:
-        return np.asarray(CvBridge().imgmsg_to_cv2(message, "rgb8"), dtype=np.uint8)
-    except CvBridgeError as error:
-        raise _bad(f"{expected}, which cv_bridge cannot convert either: {error}") from error
 
 
 def answer_to_message(
@@ -147,7 +119,3 @@ def regions_to_array(regions: RegionSet, header: Header) -> RegionArray:
 
 def _number(value: float | None) -> float:
     return float("nan") if value is None else float(value)
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

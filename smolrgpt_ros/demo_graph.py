@@ -17,11 +17,12 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
+from smolrgpt_core.messages.encodings import rgb_pixels
 from smolrgpt_core.messages.reading import regions_from_array
 from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.sim import SceneTruth
-from smolrgpt_ros.conversions import rgb_from_image, time_from_ns
+from smolrgpt_ros.conversions import time_from_ns
 from smolrgpt_ros.msg import RegionArray, SpatialAnswer
 from smolrgpt_ros.msg import SceneTruth as SceneTruthMessage
 from smolrgpt_ros.service_quality import SERVICE_QUALITY
@@ -187,7 +188,7 @@ class DemoNode(Node):
             lambda: self._picture is not None and self._picture.header.stamp == stamp,
             PICTURE_TIMEOUT_S,
         )
-        return rgb_from_image(self._picture) if came and self._picture else None
+        return rgb_pixels(self._picture) if came and self._picture else None
 
 
 def _viewpoint(truth: SceneTruthMessage) -> Viewpoint:

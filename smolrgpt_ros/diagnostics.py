@@ -9,7 +9,9 @@ from dataclasses import replace
 from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from smolrgpt_core.errors import Status
+from smolrgpt_core.label_map import described_changes, label_changes, unknown_labels
 from smolrgpt_core.messages.stamps import SYNCHRONISED
+from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.frame_buffer import INPUTS
 from smolrgpt_ros.frame_transforms import FrameTransforms
 from smolrgpt_ros.inputs import InputStatistics
@@ -20,6 +22,12 @@ from smolrgpt_ros.service_statistics import StatisticsSnapshot
 LOSS_ADVICE = (
     "messages get lost on the way: set FASTRTPS_DEFAULT_PROFILES_FILE to config/fastdds.xml of "
     "this package, for this node and for the publisher"
+)
+
+
+NO_LABEL_KNOWN = (
+    "no label of the regions is known: questions about classes are refused; say what they mean "
+    "with label_map"
 )
 
 
@@ -100,6 +108,19 @@ class InputMonitor:
     def _age_s(self, name: str) -> float | None:
         stamp_ns = self._session.buffer.newest_stamp_ns(name)
         return None if stamp_ns is None else (self._session.now_ns() - stamp_ns) / 1e9
+
+
+def label_diagnostic(name: str, label_map: str, regions: RegionSet) -> DiagnosticStatus:
+    """Which labels of the newest regions mean what; WARN when no class is known for any of them."""
+    unknown = unknown_labels(regions)
+    values = {
+        "label_map": label_map,
+        "mapped": described_changes(label_changes(regions)),
+        "unknown": ", ".join(label or "(no label)" for label in unknown),
+    }
+    none_is_known = bool(unknown) and len(unknown) == len({r.source_label for r in regions})
+    level = DiagnosticStatus.WARN if none_is_known else DiagnosticStatus.OK
+    return _diagnostic(name, level, NO_LABEL_KNOWN if none_is_known else "", values)
 
 
 def transform_diagnostic(name: str, transforms: FrameTransforms, now_ns: int) -> DiagnosticStatus:

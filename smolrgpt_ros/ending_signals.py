@@ -8,11 +8,35 @@ a destructor. A handler that only notes the signal has neither problem.
 
 from __future__ import annotations
 
+import faulthandler
+import os
 import signal
+import sys
 import time
 from types import FrameType
+from typing import NoReturn
 
 POLL_S = 0.05
+
+ENDING = (signal.SIGINT, signal.SIGTERM)
+
+LAST_RESORT_S = 8.0
+"""`ros2 launch` kills after 10 s, and nobody learns what the process waited for."""
+
+
+def end_at_once(as_failure: bool = False) -> None:
+    """Until `EndingSignals` is made, a signal ends the process: while its modules are imported.
+
+    Args:
+        as_failure: with the exit status 128 + signal, as a program that has not done its work; else
+            with 0, as a node that was asked to end.
+    """
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        os._exit(128 + number if as_failure else 0)
+
+    for number in ENDING:
+        signal.signal(number, leave)
 
 
 class EndingSignals:
@@ -24,7 +48,7 @@ class EndingSignals:
 
     def __init__(self) -> None:
         self.received: signal.Signals | None = None
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in ENDING:
             signal.signal(number, self._note)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
@@ -34,3 +58,15 @@ class EndingSignals:
         """Wait for a signal."""
         while self.received is None:
             time.sleep(POLL_S)
+
+
+def limit_the_end() -> None:
+    """Call where the end begins: when it hangs, the process says where, and ends with status 1."""
+    faulthandler.dump_traceback_later(LAST_RESORT_S, exit=True)
+
+
+def end_without_threads(status: int) -> NoReturn:
+    """End now: threads cannot be stopped in Python, and the interpreter would wait for them."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    os._exit(status)

@@ -161,20 +161,30 @@ class FrameBuffer:
                 samples.clear()
             self._changed.notify_all()
 
-    def wait(self, request: FrameRequest, now_ns: Callable[[], int]) -> FrameSamples:
+    def wait(
+        self, request: FrameRequest, now_ns: Callable[[], int], arrived_s: float | None = None
+    ) -> FrameSamples:
         """The frame that was asked for, as soon as it is there.
+
+        Args:
+            request: which frame.
+            now_ns: the clock of the stamps.
+            arrived_s: `time.monotonic()` from which the timeout of the request counts, in seconds;
+                None: now.
 
         Raises:
             FrameUnavailableError: when waiting longer makes no sense.
             BufferClosedError: when the buffer was closed.
         """
         started = time.monotonic()
+        deadline = (started if arrived_s is None else arrived_s) + request.timeout_s
         with self._changed:
             while not self._closed:
                 try:
                     return self._select(request, now_ns())
                 except FrameUnavailableError as error:
-                    left = started + _patience_s(error.patience, request) - time.monotonic()
+                    patient_until = started + _patience_s(error.patience, request)
+                    left = min(patient_until, deadline) - time.monotonic()
                     if left <= 0:
                         raise
                 self._changed.wait(left)

@@ -11,7 +11,7 @@ from sensor_msgs.msg import CameraInfo, Image
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.reading import (
     alignment_warnings,
     frame_from_messages,
@@ -20,7 +20,8 @@ from smolrgpt_core.messages.region_sources import REGION_SOURCES
 from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.stamps import without_stamp
 from smolrgpt_core.messages.types import Message
-from smolrgpt_ros.conversions import message_class, rgb_from_image
+from smolrgpt_core.regions import RegionSet
+from smolrgpt_ros.conversions import message_class
 from smolrgpt_ros.frame_buffer import FrameSamples
 
 KEPT_FRAMES = 4
@@ -41,16 +42,18 @@ class FrameDecoder:
     Args:
         region_source: a key of `REGION_SOURCES`.
         settings: how the images are read.
-        instance_labels: labels of the ids of an instance image.
+        labels: how regions get their labels.
+
+    Attributes:
+        newest_regions: those that were decoded last; None before the first.
     """
 
-    def __init__(
-        self, region_source: str, settings: SensorSettings, instance_labels: InstanceLabels
-    ) -> None:
+    def __init__(self, region_source: str, settings: SensorSettings, labels: RegionLabels) -> None:
+        self.newest_regions: RegionSet | None = None
         self._region_source = region_source
         self._regions_type = message_class(REGION_SOURCES[region_source].type_name)
         self._settings = settings
-        self._instance_labels = instance_labels
+        self._labels = labels
         self._kept: OrderedDict[tuple[Hashable, ...], DecodedFrame] = OrderedDict()
 
     def decode(self, samples: FrameSamples) -> tuple[DecodedFrame, bool]:
@@ -75,10 +78,9 @@ class FrameDecoder:
         camera_info = _deserialize(samples.camera_info.payload, CameraInfo, "camera_info")
         message = _deserialize(samples.regions.payload, self._regions_type, self._region_source)
         size = (rgb.height, rgb.width)
-        regions = REGION_SOURCES[self._region_source].read(message, size, self._instance_labels)
-        frame = frame_from_messages(
-            rgb, depth, camera_info, regions, self._settings, rgb_from_image
-        )
+        regions = REGION_SOURCES[self._region_source].read(message, size, self._labels)
+        self.newest_regions = regions
+        frame = frame_from_messages(rgb, depth, camera_info, regions, self._settings)
         return DecodedFrame(frame, alignment_warnings(rgb, depth, camera_info))
 
 

@@ -58,7 +58,12 @@ def declare(node: Node, kind: type[Parameters]) -> Parameters:
     values = {}
     for item in fields(kind):  # type: ignore[arg-type]
         default = list(item.default) if isinstance(item.default, tuple) else item.default
-        values[item.name] = node.declare_parameter(item.name, default, _descriptor(item)).value
+        value = node.declare_parameter(item.name, default, _descriptor(item)).value
+        if value is None and isinstance(default, list):
+            value = []  # an array without elements has no type, and rclpy gives no value for it
+        if value is None:
+            raise ValueError(f"{item.name} has no value; give one, or leave it out")
+        values[item.name] = value
     return kind(**normalised(values))
 
 

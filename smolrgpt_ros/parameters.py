@@ -13,6 +13,7 @@ from smolrgpt_core.answerers.model_settings import DTYPES, STYLE_CHOICES, ModelS
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.depth import PLAUSIBLE_DEPTH_M, DepthLimits
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.label_map import LabelMap, RegionLabels
 from smolrgpt_core.messages.region_sources import REGION_SOURCES
 from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.stamps import DEFAULT_SYNC_TOLERANCE_S
@@ -87,6 +88,12 @@ class QueryParameters:
         ("",),
         'Labels of the ids in an instance image, such as "7:transporter" or "10-59:pallet"; the '
         "first entry that fits counts, an empty entry is ignored.",
+    )
+    label_map: str = parameter(
+        "",
+        'What labels mean that are not the words of the questions, such as "0:pallet,1:buffer"; '
+        "names such as pallet_01, wooden_pallet or /World/pallet_3 are known without it. The class "
+        '"background" stands for what is no object.',
     )
     input_reliability: str = parameter(
         "best_effort",
@@ -187,11 +194,15 @@ class QueryParameters:
 
     def __post_init__(self) -> None:
         check_parameters(self)
-        try:
-            self.parsed_instance_labels()
-        except ValueError as error:
-            raise ValueError(f"instance_labels: {error}") from error
         self.sensor_settings()
+        for name, parse in (
+            ("instance_labels", self._by_number),
+            ("label_map", self._label_map),
+        ):
+            try:
+                parse()
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
         if self.target_frame.startswith("/") or self.target_frame != self.target_frame.strip():
             raise ValueError(
                 "target_frame must be the name of a frame of tf, without a slash before it, got "
@@ -210,6 +221,12 @@ class QueryParameters:
         """How model and geometry are put together."""
         return FusionSettings(self.prefer, self.abstain_below)
 
-    def parsed_instance_labels(self) -> InstanceLabels:
-        """`instance_labels` in a form that answers which label an id has."""
+    def region_labels(self) -> RegionLabels:
+        """How regions get their labels."""
+        return RegionLabels(self._by_number(), self._label_map())
+
+    def _by_number(self) -> InstanceLabels:
         return InstanceLabels.parse(self.instance_labels)
+
+    def _label_map(self) -> LabelMap:
+        return LabelMap.parse(self.label_map)

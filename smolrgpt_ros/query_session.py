@@ -10,6 +10,7 @@ from rclpy.node import Node
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.answer_worker import AnswerWorker, Inquiry, WorkerClosedError, WorkerSettings
 from smolrgpt_ros.frame_buffer import (
     BufferClosedError,
@@ -84,7 +85,8 @@ class QuerySession:
             SessionClosedError: when the session is closed before the question has its turn.
         """
         try:
-            samples = inquiry.samples = self.buffer.wait(request, self.now_ns)
+            samples = self.buffer.wait(request, self.now_ns, inquiry.arrived_s)
+            inquiry.samples = samples
             return self._worker.answer(inquiry, request, samples)
         except FrameUnavailableError as error:
             raise self.inputs.explain(error) from error
@@ -125,6 +127,11 @@ class QuerySession:
         return self._clock.now().nanoseconds
 
     @property
+    def newest_regions(self) -> RegionSet | None:
+        """The regions that were decoded last; None before, and after parameters have changed."""
+        return self._worker.settings.decoder.newest_regions
+
+    @property
     def queue_length(self) -> int:
         """Questions that have a frame and wait for their turn."""
         return self._worker.queue_length
@@ -137,13 +144,17 @@ class QuerySession:
             self.transforms.close()
         self.inputs.close()
 
+    def give_up(self) -> None:
+        """After `close`: release those who wait for a running answer too."""
+        self._worker.give_up()
+
     def wait_until_ended(self, timeout_s: float) -> bool:
         """After `close`: whether the answerer is not used any more within the time."""
         return self._worker.wait_until_ended(timeout_s)
 
     def _worker_settings(self, parameters: QueryParameters) -> WorkerSettings:
         decoder = FrameDecoder(
-            self._region_source, parameters.sensor_settings(), parameters.parsed_instance_labels()
+            self._region_source, parameters.sensor_settings(), parameters.region_labels()
         )
         is_eager = parameters.encode == EVERY_FRAME
         newest = _newest_frame(parameters) if is_eager else None

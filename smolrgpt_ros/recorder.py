@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
+import time
 from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -34,7 +35,7 @@ QUEUE_LENGTH = 32
 REMEMBERED = 10_000
 """Messages that are known to be written: more than any frame buffer holds."""
 
-CLOSE_S = 3.0
+CLOSE_S = 6.0
 """Time to write what waits at the end."""
 
 
@@ -103,12 +104,13 @@ class QuestionRecorder:
         except queue.Full:
             self._lose()
 
-    def close(self) -> None:
-        """Write what waits, and end the recording."""
+    def close(self, timeout_s: float = CLOSE_S) -> None:
+        """Write what waits, and end the recording, within the time."""
+        deadline = time.monotonic() + timeout_s
         self._closing.set()
         with contextlib.suppress(queue.Full):  # told below: the thread is alive then
-            self._queue.put(None, timeout=CLOSE_S)
-        self._thread.join(CLOSE_S)
+            self._queue.put(None, timeout=timeout_s)
+        self._thread.join(max(deadline - time.monotonic(), 0.0))
         if self._thread.is_alive():
             self._logger.error(
                 f"the disk is too slow to end the recording in time: {self._queue.qsize()} "

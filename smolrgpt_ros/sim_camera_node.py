@@ -22,12 +22,15 @@ from rclpy.signals import SignalHandlerOptions
 from smolrgpt_core.messages.types import CAMERA_TOPICS
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.conversions import message_class
-from smolrgpt_ros.ending_signals import EndingSignals
+from smolrgpt_ros.ending_signals import EndingSignals, end_without_threads, limit_the_end
 from smolrgpt_ros.parameter_declaration import declare
 from smolrgpt_ros.sim_camera_parameters import SimCameraParameters
 from smolrgpt_ros.sim_messages import FrameMessages, frame_messages
 
 NODE_NAME = "sim_camera"
+
+RENDERING_GRACE_S = 3.0
+"""Time for the picture that is being rendered at the end; the first one takes longest."""
 
 
 class FrameRing:
@@ -68,14 +71,14 @@ class SimCameraNode(Node):
         self.create_timer(1.0 / self.parameters.rate, self._send)
         self._stopping = threading.Event()
         self.failed = False
-        self._rendering = threading.Thread(target=self._render_all, name="rendering")
+        self._rendering = threading.Thread(target=self._render_all, name="rendering", daemon=True)
         self._rendering.start()
 
-    def destroy_node(self) -> None:
-        """End the rendering, then the node."""
+    def stop_rendering(self) -> bool:
+        """Whether the picture that is being rendered was completed in the time of grace."""
         self._stopping.set()
-        self._rendering.join()
-        super().destroy_node()
+        self._rendering.join(RENDERING_GRACE_S)
+        return not self._rendering.is_alive()
 
     def _sender(self, name: str) -> Publisher:
         topic = CAMERA_TOPICS[name]
@@ -132,7 +135,12 @@ def main(args: list[str] | None = None) -> None:
     executor.add_node(node)
     while not (signals.received or node.failed):
         executor.spin_once(timeout_sec=0.1)
+    limit_the_end()
     executor.shutdown()
+    is_idle = node.stop_rendering()
     node.destroy_node()
     rclpy.shutdown()
-    sys.exit(1 if node.failed else 0)
+    status = 1 if node.failed else 0
+    if not is_idle:
+        end_without_threads(status)
+    sys.exit(status)

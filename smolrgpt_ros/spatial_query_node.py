@@ -7,7 +7,6 @@ a response, if only with the reason why there is no answer.
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 import time
@@ -19,14 +18,17 @@ from typing import TYPE_CHECKING
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
+from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy._rclpy_pybind11 import RCLError
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.exceptions import ParameterException
 from rclpy.executors import MultiThreadedExecutor
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
+from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
@@ -39,19 +41,30 @@ from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.question import Category
 from smolrgpt_core.recordings.asked import AskedQuestion
 from smolrgpt_ros.answer_worker import AnswererFailedError, Inquiry
+from smolrgpt_ros.answerer_loader import AnswererLoader, LoadingAbandonedError
 from smolrgpt_ros.conversions import answer_to_message, duration_to_ns, frame_header
 from smolrgpt_ros.diagnostics import (
     AnswerMonitor,
     InputMonitor,
+    label_diagnostic,
     overall,
     service_diagnostic,
     transform_diagnostic,
 )
-from smolrgpt_ros.ending_signals import EndingSignals
+from smolrgpt_ros.ending_signals import EndingSignals, end_without_threads, limit_the_end
 from smolrgpt_ros.frame_buffer import FrameRequest
 from smolrgpt_ros.frame_transforms import load_tf2
 from smolrgpt_ros.memory import release_memory, resident_bytes
 from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
+from smolrgpt_ros.node_state import (
+    ACTIVE,
+    FINALIZED,
+    INACTIVE,
+    LOADING,
+    SHUTTING_DOWN,
+    UNCONFIGURED,
+    NodeState,
+)
 from smolrgpt_ros.parameter_declaration import declare, normalised
 from smolrgpt_ros.parameters import QueryParameters
 from smolrgpt_ros.query_session import QuerySession, SessionClosedError
@@ -75,10 +88,11 @@ DIAGNOSTICS_PERIOD_S = 1.0
 TRACEBACK_PERIOD_S = 1.0
 """A failing answerer fails all questions of a batch; its traceback is logged once."""
 
-SPARE_THREADS = 4
-"""Beside one for each pending question: a refusal, lifecycle and parameters, timers, pictures."""
+SPARE_THREADS = 6
+"""Beside one for each pending question: a refusal, a transition that loads, requests about the
+lifecycle, parameters, timers, pictures."""
 
-SHUTDOWN_GRACE_S = 4.0
+SHUTDOWN_GRACE_S = 3.0
 """Time for running answers at the end; `ros2 launch` loses its patience after 5 s."""
 
 DELIVERY_S = 0.5
@@ -86,13 +100,13 @@ DELIVERY_S = 0.5
 and rclpy cannot say when a response has arrived."""
 
 NEXT_TRANSITIONS = {
-    "unconfigured": ("configure", "activate"),
-    "inactive": ("activate",),
+    UNCONFIGURED: ("configure", "activate"),
+    INACTIVE: ("activate",),
 }
 """What leads from a state to `active`."""
 
 
-class SpatialQueryNode(LifecycleNode):
+class SpatialQueryNode(LifecycleNodeMixin, Node):
     """See `docs/ros_interfaces.md` for topics, service and parameters.
 
     Raises:
@@ -101,17 +115,24 @@ class SpatialQueryNode(LifecycleNode):
     """
 
     def __init__(self) -> None:
-        super().__init__(NODE_NAME)
+        Node.__init__(self, NODE_NAME)
+        # Side by side, or nobody could look at the state while a transition loads.
+        self._transitions = ReentrantCallbackGroup()
+        LifecycleNodeMixin.__init__(self, callback_group=self._transitions)
+        self._refuse_impossible_transitions()
         self.parameters = declare(self, QueryParameters)
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._take_parameters)
         self._started_s = time.monotonic()
-        self._state = "unconfigured"
+        self._state = NodeState()
+        self._is_starting = self.parameters.autostart
         self._failure = ""
+        self._loader = AnswererLoader()
         self._answerer: Answerer | None = None
         self._description: dict[str, str] = {}
         self._session: QuerySession | None = None
         self._ended_session: QuerySession | None = None
+        self._closing = threading.Lock()
         self._monitor: InputMonitor | None = None
         self._recorder: QuestionRecorder | None = None
         self._statistics = ServiceStatistics()
@@ -136,20 +157,54 @@ class SpatialQueryNode(LifecycleNode):
         group = MutuallyExclusiveCallbackGroup()
         self.create_service(Trigger, "~/stats", self._on_stats, callback_group=group)
         self.create_timer(DIAGNOSTICS_PERIOD_S, self._report, callback_group=group, clock=steady)
-        if self.parameters.autostart:
-            # In the default group, one after another with the lifecycle services.
-            self._autostart = self.create_timer(0.0, self._start, clock=steady)
+        if self._is_starting:
+            self._state.set(LOADING)
+            self._autostart = self.create_timer(
+                0.0, self._start, callback_group=self._transitions, clock=steady
+            )
 
     def _start(self) -> None:
         self._autostart.cancel()
-        if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-            self.trigger_activate()
+        try:
+            if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
+                self.trigger_activate()
+        except RCLError as error:
+            self.get_logger().warning(f"start left to who changes the state already: {error}")
+        self._is_starting = False
+        if self._state.name == LOADING:
+            self._state.set(INACTIVE if self._answerer else UNCONFIGURED)
 
     # Lifecycle
 
+    def _refuse_impossible_transitions(self) -> None:
+        """Answer a request for a transition that the state does not have.
+
+        rclpy raises, and sends no response at all: `ros2 lifecycle set` would wait for ever.
+        """
+        service = self._service_change_state
+        change_state = service.callback
+
+        def change_or_refuse(
+            request: ChangeState.Request, response: ChangeState.Response
+        ) -> ChangeState.Response:
+            try:
+                return change_state(request, response)
+            except RCLError as error:
+                self.get_logger().warning(f"no such transition now: {error}")
+                response.success = False
+                return response
+
+        service.callback = change_or_refuse
+
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Build the answerer."""
-        return self._attempt("configure", self._configure) or super().on_configure(state)
+        self._state.set(LOADING)
+        failed = self._attempt("configure", self._configure)
+        if failed:
+            self._state.set(UNCONFIGURED)
+        elif not self._is_starting:
+            self._state.set(INACTIVE)
+        return failed or super().on_configure(state)
 
     def _configure(self) -> None:
         values = self.parameters
@@ -161,16 +216,19 @@ class SpatialQueryNode(LifecycleNode):
         name = f"{values.answerer} with {checkpoint}" if checkpoint else values.answerer
         self.get_logger().info(f"loading {name} ...")
         started = time.monotonic()
-        self._answerer = make_answerer(
-            values.answerer, checkpoint, values.model_settings(), values.fusion_settings()
+        self._answerer = self._loader.load(
+            lambda: make_answerer(
+                values.answerer, checkpoint, values.model_settings(), values.fusion_settings()
+            )
         )
         self._description = described_answerer(values)
         self.get_logger().info(f"loaded {name} in {time.monotonic() - started:.1f} s")
-        self._state = "inactive"
 
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe to the inputs and answer."""
-        return self._attempt("activate", self._activate) or super().on_activate(state)
+        failed = self._attempt("activate", self._activate)
+        self._state.set(INACTIVE if failed else ACTIVE)
+        return failed or super().on_activate(state)
 
     def _activate(self) -> None:
         assert self._answerer is not None
@@ -186,36 +244,41 @@ class SpatialQueryNode(LifecycleNode):
                 int(values.record_limit * GIGABYTE),
                 self.get_logger(),
             )
-        self._state = "active"
+        # What was changed meanwhile.
+        self._session.apply(self.parameters)
+        if self._state.is_ending:
+            self._close_session(SHUTTING_DOWN)
 
     def _attempt(self, name: str, step: Callable[[], None]) -> TransitionCallbackReturn | None:
         """Run a step; rclpy would drop its exception, so it is kept for the operator."""
         try:
             step()
+        except LoadingAbandonedError:
+            return TransitionCallbackReturn.FAILURE
         except Exception as error:
             self._failure = f"{name} failed: {error}; repair that, then "
             self.get_logger().error("".join(traceback.format_exception(error)))
             return TransitionCallbackReturn.FAILURE
         self._failure = ""
-        self.get_logger().info(self._state)
+        self.get_logger().info(f"{name}d")
         return None
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Drop the inputs; a running answer is finished."""
-        self._close_session("inactive")
+        self._close_session(INACTIVE)
         recorder, self._recorder = self._recorder, None
         threading.Thread(target=self._finish_recording, args=[recorder], name="recording").start()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of the answerer, and return its memory to the system."""
-        self._state = "unconfigured"
+        self._state.set(UNCONFIGURED)
         self._release_answerer()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Let go of everything; the service goes on refusing until the process ends."""
-        self._close_session("finalized")
+        self._close_session(FINALIZED)
         self._finish_recording(self._recorder)
         self._release_answerer()
         return super().on_shutdown(state)
@@ -231,29 +294,31 @@ class SpatialQueryNode(LifecycleNode):
         release_memory()
 
     def _close_session(self, state: str) -> None:
-        self._state = state
-        session, self._session, self._monitor = self._session, None, None
+        self._state.set(state)
+        with self._closing:
+            session, self._session, self._monitor = self._session, None, None
         if session:
             self._ended_session = session
             session.close()
 
-    def finish_requests(self) -> bool:
-        """Refuse from now on, and whether running answers were sent in the time of grace."""
-        self._close_session("shutting down")
+    def finish_requests(self) -> None:
+        """Refuse from now on, and give running answers some time; then refuse them too."""
         deadline = time.monotonic() + SHUTDOWN_GRACE_S
-        is_idle = self._requests.wait_until_idle(SHUTDOWN_GRACE_S)
-        if self._ended_session:
-            # It may prepare a frame for nobody.
-            left_s = max(deadline - time.monotonic(), 0.0)
-            is_idle = self._ended_session.wait_until_ended(left_s) and is_idle
+        self._close_session(SHUTTING_DOWN)
+        self._loader.abandon()
+        session = self._ended_session
+        if not self._requests.wait_until_idle(SHUTDOWN_GRACE_S) and session:
+            self.get_logger().error("an answer takes too long, the process ends without it")
+            session.give_up()
+            self._requests.wait_until_idle(DELIVERY_S)
         if self._recorder:
-            self._recorder.close()
-        return is_idle
+            self._recorder.close(max(deadline - time.monotonic(), DELIVERY_S))
 
-    def destroy_node(self) -> None:
-        """Leave the graph; also ends a session that began while the node was being ended."""
-        self._close_session("shutting down")
-        super().destroy_node()
+    @property
+    def is_busy(self) -> bool:
+        """Whether something goes on that nobody waits for: a load, an answer, a preparation."""
+        session = self._ended_session
+        return self._loader.is_busy or (session is not None and not session.wait_until_ended(0.0))
 
     def _finish_recording(self, recorder: QuestionRecorder | None) -> None:
         """End a recording after the last answer that belongs to it."""
@@ -284,12 +349,13 @@ class SpatialQueryNode(LifecycleNode):
         return response
 
     def _answer(self, request: SpatialQuery.Request, inquiry: Inquiry) -> SpatialAnswer:
-        session = self._session
-        if session is None:
-            raise self._not_active()
         inquiry.category = _category(request.category)
         frame_request = _frame_request(request, self.parameters)
         with self._places.take():
+            self._state.wait_while_loading(frame_request.timeout_s - inquiry.elapsed_s())
+            session = self._session
+            if session is None:
+                raise self._not_active()
             try:
                 answer = session.answer(inquiry, frame_request)
                 located = session.in_target_frame(answer, inquiry, frame_request)
@@ -314,13 +380,18 @@ class SpatialQueryNode(LifecycleNode):
         return refusal if inquiry.question else replace(refusal, category=inquiry.category)
 
     def _not_active(self) -> SpatialError:
-        name = self.get_fully_qualified_name()
+        name, state = self.get_fully_qualified_name(), self._state.name
         commands = [
             f"`ros2 lifecycle set {name} {transition}`"
-            for transition in NEXT_TRANSITIONS.get(self._state, ())
+            for transition in NEXT_TRANSITIONS.get(state, ())
         ]
         remedy = f"run {' and '.join(commands)}" if commands else "start it again"
-        return SpatialError(Status.NOT_ACTIVE, f"{name} is {self._state}: {self._failure}{remedy}")
+        if state in (LOADING, ACTIVE):  # active since this moment
+            remedy = (
+                f"ask again in about {self._state.loading_left_s()} s, or with a timeout that is "
+                "so long"
+            )
+        return SpatialError(Status.NOT_ACTIVE, f"{name} is {state}: {self._failure}{remedy}")
 
     # Parameters and diagnostics
 
@@ -347,6 +418,10 @@ class SpatialQueryNode(LifecycleNode):
         report = self._service_report()
         parts.append(self._answer_monitor.diagnostic(f"{name}: answers", report.statistics))
         parts.append(service_diagnostic(f"{name}: service", report))
+        regions = self._session.newest_regions if self._session else None
+        if regions is not None:
+            label_map = self.parameters.label_map
+            parts.append(label_diagnostic(f"{name}: labels", label_map, regions))
         transforms = self._session.transforms if self._session else None
         if transforms:
             now_ns = self.get_clock().now().nanoseconds
@@ -354,7 +429,7 @@ class SpatialQueryNode(LifecycleNode):
         recorder = self._recorder
         if recorder:
             parts.append(recorder.diagnostic(f"{name}: recording"))
-        message = DiagnosticArray(status=[overall(name, self._state, parts), *parts])
+        message = DiagnosticArray(status=[overall(name, self._state.name, parts), *parts])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)
 
@@ -365,7 +440,7 @@ class SpatialQueryNode(LifecycleNode):
     def _service_report(self) -> ServiceReport:
         session = self._session
         return ServiceReport(
-            state=self._state,
+            state=self._state.name,
             uptime_s=time.monotonic() - self._started_s,
             answerer=self._description,
             queue_length=session.queue_length if session else 0,
@@ -440,7 +515,7 @@ def _frame_request(request: SpatialQuery.Request, defaults: QueryParameters) -> 
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the node until SIGINT or SIGTERM; a running answer is sent before the process ends."""
+    """Run the node until SIGINT or SIGTERM; everybody gets a response before the process ends."""
     signals = EndingSignals()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
@@ -454,13 +529,13 @@ def main(args: list[str] | None = None) -> None:
     serving = threading.Thread(target=spin, args=(executor, node.get_logger()), name="executor")
     serving.start()
     signals.wait()
-    is_idle = node.finish_requests()
-    if not is_idle:
-        # Threads cannot be stopped in Python, and the interpreter would wait for this one.
-        node.get_logger().error("an answer takes too long, the process ends without it")
-        os._exit(1)
+    limit_the_end()
+    node.finish_requests()
     time.sleep(DELIVERY_S)
     executor.shutdown()
     serving.join()
+    is_busy = node.is_busy
     node.destroy_node()
     rclpy.shutdown()
+    if is_busy:
+        end_without_threads(0)

@@ -8,6 +8,7 @@ from smolrgpt_core.answer.spatial_answer import (
     Agreement,
     Side,
     SpatialAnswer,
+    is_near,
 )
 from smolrgpt_core.errors import Status
 
@@ -20,5 +21,6 @@ __all__ = [
     "SpatialAnswer",
     "Status",
     "answer_sentence",
+    "is_near",
     "read_answer",
 ]

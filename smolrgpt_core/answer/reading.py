@@ -31,6 +31,14 @@ MAX_ANSWER_LENGTH = 2000
 SAME_DISTANCE = 0.01
 """Two distances in one sentence that differ by less than this share say the same in two units."""
 
+_REGIONS_IN_BRACKETS = re.compile(
+    r"\bregions? ?#? ?\[ ?[0-9]+ ?\](?:[ ,&]*(?:(?:and|or|to) )?[ ,&]*\[ ?[0-9]+ ?\])*",
+    re.IGNORECASE,
+)
+"""As SpatialRGPT and the Open Spatial Dataset write them: "Region [3]", "regions [0] and [1]"."""
+
+_IN_BRACKETS = re.compile(r"\[ ?([0-9]+) ?\]")
+
 _TOKEN = re.compile(
     r"\[ ?region ?[0-9]+ ?\]|region[ _]?[0-9]+|[0-9]*\.[0-9]+|[0-9]+|[^\W\d_]+|\S", re.IGNORECASE
 )
@@ -112,7 +120,7 @@ def read_answer(text: str, category: Category) -> ParsedAnswer:
     try:
         if len(text) > MAX_ANSWER_LENGTH:
             raise _UnreadableError(f"it has {len(text)} characters, over {MAX_ANSWER_LENGTH}")
-        tokens = [token.lower() for token in _TOKEN.findall(" ".join(text.split()))]
+        tokens = _tokens(text)
         if not tokens:
             raise _UnreadableError("it is empty")
         return _READERS[category](tokens)
@@ -122,6 +130,19 @@ def read_answer(text: str, category: Category) -> ParsedAnswer:
             Status.MODEL_ERROR,
             f"the model's answer to {category.name} cannot be read: {error}. It was: {shown!r}",
         ) from error
+
+
+def _tokens(text: str) -> list[str]:
+    """Words, numbers, marks and regions in lower case; a region is one token, "[region 3]"."""
+    plain = " ".join(text.split())
+    plain = _REGIONS_IN_BRACKETS.sub(_with_names_in_brackets, plain)
+    return [token.lower() for token in _TOKEN.findall(plain)]
+
+
+def _with_names_in_brackets(regions: re.Match[str]) -> str:
+    """The regions of a list as the warehouse data set writes them: "[Region 0] and [Region 1]"."""
+    listed = regions[0][regions[0].index("[") :]
+    return _IN_BRACKETS.sub(r"[Region \1]", listed)
 
 
 class _UnreadableError(ValueError):
@@ -290,6 +311,9 @@ def _is_name(tokens: Sequence[str], position: int) -> bool:
     before, earlier = (
         tokens[place] if place >= 0 else "" for place in (position - 1, position - 2)
     )
+    if before == "[":
+        # "Pallet [3]" is a name as "[Region 3]" is.
+        return earlier in _NAMED_OBJECTS
     if before in _NUMBERING:
         return before in ("#", "id") or earlier in _NAMED_OBJECTS
     if before in ("and", ",", "&") and earlier.isdigit():

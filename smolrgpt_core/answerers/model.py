@@ -10,6 +10,7 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -20,7 +21,6 @@ from smolrgpt_core.answer import SpatialAnswer, answer_sentence, read_answer
 from smolrgpt_core.answerers.base import each_deadline
 from smolrgpt_core.answerers.calibration import (
     CALIBRATION_FILE,
-    WEIGHTS_FILE,
     Calibration,
     Evidence,
     check_weights,
@@ -29,6 +29,7 @@ from smolrgpt_core.answerers.calibration import (
 from smolrgpt_core.answerers.kept_geometry import KeptGeometry
 from smolrgpt_core.answerers.model_settings import AUTO, ModelSettings
 from smolrgpt_core.answerers.region_places import region_places
+from smolrgpt_core.answerers.weights import WEIGHTS_FILE, weights_files
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference import EngineAnswer, EngineConfig, InferenceEngine
@@ -228,13 +229,22 @@ def load_calibration(checkpoint: str) -> Calibration | None:
         OSError: when the hub cannot be asked, or there are no weights.
         SpatialError: BAD_INPUT when the file cannot be used, or was made for other weights.
     """
-    found = cached_file(checkpoint, CALIBRATION_FILE, _raise_exceptions_for_missing_entries=False)
-    if found is None:
+    path = _file_of(checkpoint, CALIBRATION_FILE)
+    if path is None:
         return None
-    path, weights = Path(found), cached_file(checkpoint, WEIGHTS_FILE)
     calibration = read_calibration(path)
-    check_weights(path, calibration, Path(str(weights)))
+    weights = weights_files(partial(_file_of, checkpoint))
+    if not weights:
+        # Says which file is missing, and where.
+        cached_file(checkpoint, WEIGHTS_FILE)
+    check_weights(path, calibration, weights)
     return calibration
+
+
+def _file_of(checkpoint: str, name: str) -> Path | None:
+    """A file of a checkpoint, in a folder or on the hub; None where it has no such file."""
+    found = cached_file(checkpoint, name, _raise_exceptions_for_missing_entries=False)
+    return None if found is None else Path(found)
 
 
 def fitting_calibration(calibration: Calibration | None, style: str) -> Calibration | None:

@@ -22,7 +22,7 @@ from smolrgpt_core.drawing import draw_answer
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import check_image_suffix, read_depth_readings, read_rgb, write_image
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
-from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.label_map import RegionLabels, label_changes
 from smolrgpt_core.question import SpatialQuestion, read_question
 from smolrgpt_core.region_files import read_regions
 
@@ -37,6 +37,7 @@ def ask(
     intrinsics: options.Intrinsics,
     regions: options.RegionsFile,
     labels: options.Labels = "",
+    label_map: options.LabelMapText = "",
     depth_scale: options.DepthScale = "",
     min_depth: options.MinDepth = DepthLimits.min_depth,
     max_depth: options.MaxDepth = DepthLimits.max_depth,
@@ -56,7 +57,7 @@ def ask(
     pinhole = parsed("--intrinsics", options.parse_intrinsics, intrinsics)
     metres_per_unit = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
     limits = options.depth_limits(min_depth, max_depth)
-    id_labels = parsed("--labels", options.parse_labels, labels)
+    region_labels = options.region_labels(labels, label_map)
     ids = parsed("--region-ids", options.parse_region_ids, region_ids)
     chosen_category = parsed("--category", options.parse_category, category)
     fusion = options.fusion_settings(prefer, abstain_below)
@@ -69,7 +70,8 @@ def ask(
 
     frame = spatial_question = None
     try:
-        frame = read_frame(rgb, depth, regions, pinhole, metres_per_unit, limits, id_labels)
+        frame = read_frame(rgb, depth, regions, pinhole, metres_per_unit, limits, region_labels)
+        options.tell_label_changes(label_changes(frame.regions))
         spatial_question = read_question(question, frame.regions, chosen_category, ids)
         answer = timed_answer(chosen_answerer, frame, spatial_question)
     except SpatialError as error:
@@ -90,7 +92,7 @@ def read_frame(
     pinhole: tuple[float, ...],
     metres_per_unit: float | None,
     limits: DepthLimits,
-    labels: InstanceLabels | None,
+    labels: RegionLabels,
 ) -> RGBDFrame:
     """Read the files of one frame.
 

@@ -12,11 +12,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from smolrgpt_core.cli import options
-from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, parsed, writing
+from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, writing
 from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.recordings.motion import MotionConfig
 from smolrgpt_core.recordings.options import RecordingOptions, TopicChoice
 
@@ -74,6 +73,7 @@ def bag2data(
     regions: Topic = "",
     instances: InstancesTopic = "",
     labels: options.Labels = "",
+    label_map: options.LabelMapText = "",
     depth_scale: options.DepthScale = "",
     min_depth: options.MinDepth = DepthLimits.min_depth,
     max_depth: options.MaxDepth = DepthLimits.max_depth,
@@ -96,11 +96,11 @@ def bag2data(
     wrong call, 3 when the recording is damaged and what could be read of it was written.
     """
     sensor = options.sensor_settings(depth_scale, min_depth, max_depth)
-    id_labels = parsed("--labels", options.parse_labels, labels)
+    region_labels = options.region_labels(labels, label_map)
     try:
         settings = RecordingOptions(
             topics=TopicChoice(rgb, depth, camera_info, regions, instances),
-            labels=id_labels or InstanceLabels(),
+            labels=region_labels,
             sensor=sensor,
             sync_tolerance_s=sync_tolerance,
             motion=MotionConfig(min_change=min_change),
@@ -194,5 +194,6 @@ def print_report(report: RecordingReport) -> None:
     if report.proposals:
         table.add_row("recorded, to be reviewed", str(report.proposals), "review/questions.jsonl")
     Console().print(table)
+    options.tell_label_changes(report.label_changes)
     for warning in report.warnings:
         typer.echo(f"warning: {warning}", err=True)

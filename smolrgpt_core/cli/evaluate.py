@@ -25,7 +25,7 @@ from smolrgpt_core.data.warehouse_format import SPLITS, SplitFolder
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.ablations import ABLATIONS
 from smolrgpt_core.evaluation.answer_files import write_predictions
-from smolrgpt_core.evaluation.evaluation import Contestant, Evaluation, evaluate
+from smolrgpt_core.evaluation.evaluation import Contestant, Evaluation, evaluate, named
 from smolrgpt_core.evaluation.predictions import AnswererChoice, Camera
 from smolrgpt_core.evaluation.reliability import OVERALL
 from smolrgpt_core.files import METRES_PER_UNIT, write_file
@@ -173,15 +173,25 @@ def _print(found: Evaluation) -> None:
         if item.refusals:
             reasons = ", ".join(f"{number} {name}" for name, number in item.refusals.most_common())
             console.print(Text(f"{item.name} refused: {reasons}", "yellow"))
+        if broken := item.broken:
+            console.print(Text(f"{item.name}, broken data: {named(broken)}", "red"))
         if item.agreements:
             console.print(Text(f"{item.name}: {_agreements(item)}", "dim"))
-    if not found.contestants[0].scored:
+    if found.unscored:
+        console.print(
+            Text(
+                f"{len(found.unscored)} of {len(found.records)} questions have no true answer that "
+                f"can be read, and are not scored: {named(found.unscored)}",
+                "red",
+            )
+        )
+    elif not found.contestants[0].scored:
         console.print(Text("The split has no true answers: nothing to score.", "yellow"))
 
 
 def _table(found: Evaluation) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    table.add_column(f"right of {len(found.records)}, %")
+    table.add_column(f"right of {len(found.contestants[0].scored)}, %")
     for name in (*COLUMNS, "refused", "ECE", "ms"):
         table.add_column(name, justify="right", min_width=len(name))
     for item in found.contestants:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, TypeVar
@@ -15,6 +15,7 @@ from smolrgpt_core.answerers.model_settings import STYLE_CHOICES
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.label_map import LabelMap, RegionLabels, described_changes
 from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.question import CATEGORIES, Category
 
@@ -50,6 +51,15 @@ RegionsFile = Annotated[
 Labels = Annotated[
     str,
     typer.Option(help="Labels of the ids in an instance image, such as 1-9:buffer,10-59:pallet."),
+]
+LabelMapText = Annotated[
+    str,
+    typer.Option(
+        "--label-map",
+        help="What labels mean that are not the words of the questions, such as "
+        "0:pallet,1:buffer; pallet_01, wooden_pallet or /World/pallet_3 are known without it.",
+        metavar="LABEL:CLASS,...",
+    ),
 ]
 DepthScale = Annotated[
     str, typer.Option(help="Metres per unit of the depth file.", metavar="METRES")
@@ -174,9 +184,21 @@ def _numbers(
     return numbers
 
 
+def region_labels(labels: str, label_map: str) -> RegionLabels:
+    """How regions get their labels, from "1-9:buffer,10-59:pallet" and "0:pallet,1:buffer"."""
+    by_number = parsed("--labels", parse_labels, labels)
+    return RegionLabels(by_number, parsed("--label-map", LabelMap.parse, label_map))
+
+
 def parse_labels(text: str) -> InstanceLabels | None:
     """Labels from "1-9:buffer,10-59:pallet"; None if they stand in a file, or nowhere."""
-    return InstanceLabels.parse(text.split(",")) if text else None
+    return InstanceLabels.parse(text.split(","), lowest=0) if text else None
+
+
+def tell_label_changes(changes: Mapping[str, str]) -> None:
+    """Say on standard error which labels were read as which classes."""
+    if changes:
+        typer.echo(f"labels: {described_changes(changes)}", err=True)
 
 
 def fusion_settings(prefer: str, abstain_below: float) -> FusionSettings:

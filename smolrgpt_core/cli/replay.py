@@ -27,7 +27,6 @@ from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, parsed, writi
 from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
-from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.recordings.asked import AskedQuestion, read_questions, stamp_to_json
 from smolrgpt_core.recordings.options import ReplayOptions, TopicChoice
 
@@ -82,6 +81,7 @@ def replay_command(
     regions: Topic = "",
     instances: InstancesTopic = "",
     labels: options.Labels = "",
+    label_map: options.LabelMapText = "",
     depth_scale: options.DepthScale = "",
     min_depth: options.MinDepth = DepthLimits.min_depth,
     max_depth: options.MaxDepth = DepthLimits.max_depth,
@@ -94,13 +94,13 @@ def replay_command(
     of it was asked about.
     """
     sensor = options.sensor_settings(depth_scale, min_depth, max_depth)
-    id_labels = parsed("--labels", options.parse_labels, labels)
+    region_labels = options.region_labels(labels, label_map)
     fusion = options.fusion_settings(prefer, abstain_below)
     try:
         named = _named_questions(questions) if questions else None
         replay_options = ReplayOptions(
             topics=TopicChoice(rgb, depth, camera_info, regions, instances),
-            labels=id_labels or InstanceLabels(),
+            labels=region_labels,
             sensor=sensor,
             sync_tolerance_s=sync_tolerance,
             every_frame=every_frame,
@@ -113,6 +113,7 @@ def replay_command(
         source, lambda name: make_answerer(name, checkpoint, settings, fusion), answerer
     )
     found, asked = _replay(bag, named, chosen, replay_options)
+    options.tell_label_changes(found.label_changes)
     _print([_line(item, *asked[item.index]) for item in found.answers], out)
     exit_if_damaged(bag, found.damage)
 

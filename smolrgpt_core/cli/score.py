@@ -60,7 +60,13 @@ def score(truth: TruthFile, predictions: PredictionsFile, json_file: JsonFile = 
 
 
 def _warn_of_unreadable(answers: list[ScoredAnswer]) -> None:
-    unread = Counter(answer.category.name.lower() for answer in answers if answer.given is None)
-    if unread:
-        named = ", ".join(f"{number} of {category}" for category, number in unread.items())
-        typer.echo(f"counted as wrong because they cannot be read: {named}", err=True)
+    unread = [answer for answer in answers if answer.given is None]
+    lenient = [answer for answer in answers if answer.given is not None and not answer.by_script]
+    for found, what in (
+        (unread, "counted as wrong because they cannot be read"),
+        (lenient, "read here, but not by the challenge's script, which counts them as wrong"),
+    ):
+        if found:
+            numbers = Counter(answer.category.name.lower() for answer in found)
+            named = ", ".join(f"{number} of {category}" for category, number in numbers.items())
+            typer.echo(f"{what}: {named}", err=True)

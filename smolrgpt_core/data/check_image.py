@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from smolrgpt_core.data.check_answer import check_answer
 from smolrgpt_core.data.problems import Problem, ProblemKind
 from smolrgpt_core.data.samples import DepthFile, ImageFile
-from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
+from smolrgpt_core.data.warehouse_format import HUMAN, CameraRecord, SplitFolder, WarehouseRecord
 from smolrgpt_core.depth import depth_readings
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import METRES_PER_UNIT, read_bytes
@@ -74,6 +74,9 @@ def check_image(task: ImageTask) -> ImageFindings:
         problems += _check_depth(task, image, levels, size)
     decoded: dict[str, tuple[ProblemKind, str] | None] = {}
     for place, record in records.items():
+        if not record.question:
+            found = f"expected a question, a turn of {HUMAN} with words, found none"
+            problems.append(Problem(ProblemKind.BROKEN_RECORD, place, found))
         problems += _check_masks(record, place, size, decoded)
         problems += check_answer(record, place, answer_expected=task.folder.split != "test")
     ids = tuple((record.id, place) for place, record in records.items())
@@ -173,7 +176,7 @@ def _check_masks(
     decoded: dict[str, tuple[ProblemKind, str] | None],
 ) -> Iterator[Problem]:
     """`decoded` keeps what is known of masks that several questions share."""
-    placeholders = sum(turn.text.count(MASK) for turn in record.conversations)
+    placeholders = sum(turn.text.count(MASK) for turn in record.dialogue)
     if placeholders != len(record.rle):
         yield Problem(
             ProblemKind.MASK_COUNT,
@@ -190,7 +193,7 @@ def _check_masks(
             yield Problem(found[0], f"{place}, mask {index}", found[1])
 
 
-def _mask_problem(rle: Mapping[str, Any], size: ImageSize | None) -> tuple[ProblemKind, str] | None:
+def _mask_problem(rle: Any, size: ImageSize | None) -> tuple[ProblemKind, str] | None:
     try:
         mask_size, runs = rle_run_lengths(rle)
     except SpatialError as error:

@@ -34,8 +34,8 @@ from smolrgpt_core.canvas import (
 )
 from smolrgpt_core.data.readers.config import DatasetConfig
 from smolrgpt_core.data.readers.warehouse import open_layout
-from smolrgpt_core.data.samples import MODEL, Conversation, Sample
-from smolrgpt_core.data.warehouse_format import find_splits
+from smolrgpt_core.data.samples import Conversation, Sample
+from smolrgpt_core.data.warehouse_format import MODEL, find_splits
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import encode_image, file_error, write_file, write_image
 from smolrgpt_core.question import MASK

@@ -11,13 +11,14 @@ import re
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from smolrgpt_core.answer import DISTANCE_TOLERANCE
+from smolrgpt_core.answer import DISTANCE_TOLERANCE, is_near
 from smolrgpt_core.data.balance import answer_bin
+from smolrgpt_core.data.truths import true_answer
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
-from smolrgpt_core.question import MASK, Category, read_question
+from smolrgpt_core.question import CATEGORIES, MASK, Category, read_question
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 ENOUGH = 20
@@ -83,16 +84,16 @@ def words_guess(known: Sequence[WarehouseRecord]) -> Guess:
 def _by_category(
     records: Sequence[WarehouseRecord],
 ) -> dict[Category, list[WarehouseRecord]]:
-    """Records with an answer, by category."""
-    found = {
-        category: [
-            record
-            for record in records
-            if record.category == category.name.lower() and record.normalized_answer
-        ]
-        for category in Category
-    }
-    return {category: records for category, records in found.items() if records}
+    """Records whose answer can be read, by category; the answers in one spelling."""
+    found: defaultdict[Category, list[WarehouseRecord]] = defaultdict(list)
+    for record in records:
+        try:
+            answer = str(true_answer(record))
+        except ValueError:
+            # Those that are evaluated are counted and named there.
+            continue
+        found[CATEGORIES[record.category]].append(replace(record, normalized_answer=answer))
+    return found
 
 
 def _measure(
@@ -121,7 +122,7 @@ def is_right(category: Category, guess: str, answer: str) -> bool:
     """Whether a normalised answer counts as right."""
     if category is not Category.DISTANCE:
         return guess == answer
-    return abs(float(guess) - float(answer)) <= DISTANCE_TOLERANCE * float(answer)
+    return is_near(float(guess), float(answer))
 
 
 def best_answer(category: Category, answers: Sequence[str]) -> str:

@@ -7,7 +7,7 @@ answers are not looked at.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from smolrgpt_core.data.samples import DepthFile
@@ -15,9 +15,10 @@ from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, Wareh
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error, read_rgb
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import CATEGORIES, SpatialQuestion, read_question
+from smolrgpt_core.question import CATEGORIES, MASK, SpatialQuestion, read_question
 from smolrgpt_core.question.mask_labels import mask_labels
-from smolrgpt_core.regions import Region, RegionSet
+from smolrgpt_core.question.vocabulary import LABEL_SYNONYMS
+from smolrgpt_core.regions import Region, RegionSet, check_rle_form
 
 
 @dataclass(frozen=True)
@@ -111,37 +112,85 @@ def _add_regions(
     regions: dict[tuple[str, str], Region],
 ) -> tuple[int, ...]:
     """Ids of the masks of a record, new regions added; all of them, or none."""
+    _check_masks(record)
     labels = mask_labels(record.question)
-    if len(labels) != len(record.rle):
-        raise SpatialError(
-            Status.BAD_QUESTION if not record.rle else Status.BAD_INPUT,
-            f"record {record.id!r} has {len(labels)} <mask> but {len(record.rle)} masks; there "
-            "must be one for each, in order",
-        )
     found = dict(regions)
     ids = []
-    for rle, label in zip(record.rle, labels, strict=True):
-        key = (str(rle.get("size")), str(rle.get("counts")))
-        known = found.get(key)
-        region = known or Region.from_rle(len(found), label, rle)
-        if tuple(rle.get("size", ())) != image_size:
-            raise SpatialError(
-                Status.BAD_INPUT,
-                f"a mask of record {record.id!r} is for an image of (height, width) "
-                f"{rle.get('size')}, its image has {image_size}",
-            )
-        found[key] = region if region.label else replace(region, label=label)
+    for place, label in enumerate(labels):
+        region = _region_of(record, place, label, image_size, found)
         ids.append(region.id)
     regions.update(found)
     return tuple(ids)
+
+
+def _region_of(
+    record: WarehouseRecord,
+    place: int,
+    label: str,
+    image_size: tuple[int, int],
+    found: dict[tuple[str, str], Region],
+) -> Region:
+    """The region of one mask of a record; a new one is added to those found so far."""
+    rle = record.question_rle[place]
+    key = (str(rle.get("size")), str(rle.get("counts")))
+    try:
+        region = found.get(key) or Region.from_rle(len(found), label, rle)
+    except SpatialError as error:
+        raise _bad_mask(record, place, error.message) from error
+    size = tuple(rle["size"])
+    if size != image_size:
+        raise _bad_mask(
+            record,
+            place,
+            f"it is for (height, width) {size}, the image has {image_size}",
+        )
+    named = _tells_more(label, region.label)
+    found[key] = replace(region, label=label) if named else region
+    return region
+
+
+def _tells_more(label: str, other: str) -> bool:
+    """Whether one name of a region says more of what it is than another."""
+    ranks = [(name in LABEL_SYNONYMS, bool(name)) for name in (label, other)]
+    return ranks[0] > ranks[1]
+
+
+def _check_masks(record: WarehouseRecord) -> None:
+    """One mask for each `<mask>` of all turns, and each of them RLE."""
+    for place, rle in enumerate(record.rle):
+        try:
+            check_rle_form(rle)
+        except SpatialError as error:
+            raise _bad_mask(record, place, error.message) from error
+    placeholders = sum(turn.text.count(MASK) for turn in record.dialogue)
+    if placeholders != len(record.rle):
+        raise SpatialError(
+            Status.BAD_QUESTION if not record.rle else Status.BAD_INPUT,
+            f"record {record.id!r} has {placeholders} {MASK} but {len(record.rle)} masks; there "
+            "must be one for each, in order",
+        )
+
+
+def _bad_mask(record: WarehouseRecord, place: int, problem: str) -> SpatialError:
+    return SpatialError(Status.BAD_INPUT, f"record {record.id!r}, mask {place}: {problem}")
 
 
 def _read(item: AskedRecord, regions: RegionSet) -> AskedRecord:
     if item.problem is not None:
         return item
     category = CATEGORIES.get(item.record.category)
+    text = item.record.question
     try:
-        question = read_question(item.record.question, regions, category, item.region_ids)
+        named = _as_called(regions, dict(zip(item.region_ids, mask_labels(text), strict=True)))
+        question = read_question(text, named, category, item.region_ids)
     except SpatialError as problem:
         return replace(item, problem=problem)
     return replace(item, question=question)
+
+
+def _as_called(regions: RegionSet, labels: Mapping[int, str]) -> RegionSet:
+    """The regions by the nouns of one question; another may call the same mask otherwise."""
+    if all(not label or regions[id].label == label for id, label in labels.items()):
+        return regions
+    called = [replace(region, label=labels.get(region.id) or region.label) for region in regions]
+    return RegionSet(regions.image_size, tuple(called))

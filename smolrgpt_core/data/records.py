@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol
 
-from smolrgpt_core.data.warehouse_format import IMAGE, Turn, WarehouseRecord
+from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, Turn, WarehouseRecord
 from smolrgpt_core.question import Category
+from smolrgpt_core.question.placeholders import IMAGE
 
 
 class AnsweredQuestion(Protocol):
@@ -53,8 +54,8 @@ def question_record(
         id=id,
         image=image,
         conversations=(
-            Turn("human", f"{IMAGE}\n{question.text}"),
-            Turn("gpt", question.freeform_answer),
+            Turn(HUMAN, f"{IMAGE}\n{question.text}"),
+            Turn(MODEL, question.freeform_answer),
         ),
         rle=tuple(rle[region] for region in question.region_ids),
         category=question.category.name.lower(),

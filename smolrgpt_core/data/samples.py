@@ -6,7 +6,6 @@ costs. Knows nothing of tokens and tensors; the trainer makes those.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,17 +15,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.data.warehouse_format import IMAGE, CameraRecord, Turn
+from smolrgpt_core.data.warehouse_format import CameraRecord, Turn, read_dialogue
 from smolrgpt_core.depth import DepthReadings, depth_readings
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import METRES_PER_UNIT, decode_image, file_error, read_rgb
 from smolrgpt_core.question import MASK
-from smolrgpt_core.regions import decode_rle
-
-_MASK_SPELLINGS = re.compile(r"<mask>\s*<depth>|<mask_rgb>\s*<mask_depth>")
-
-HUMAN, MODEL = "human", "gpt"
-"""Speakers of a turn."""
+from smolrgpt_core.regions import check_rle_form, decode_rle
 
 
 @dataclass(frozen=True)
@@ -113,7 +107,7 @@ class Conversation:
 
     Attributes:
         id: of the record that it came from.
-        turns: texts with `<mask>` for each region, without a placeholder of the image.
+        turns: questions and answers, see `warehouse_format.read_dialogue`.
         mask_indices: which of the sample's masks each `<mask>` is, in order through all turns.
         category: "left_right", "count", "distance", "mcq", or as the data set calls it; empty if
             it does not say.
@@ -205,14 +199,14 @@ class Annotation:
         id: of the record.
         image: colour.
         turns: texts as stored.
-        rle: COCO RLE for each `<mask>`, in order through all turns.
+        rle: COCO RLE for each `<mask>`, in order through all turns; as stored.
         depth, camera, category, normalized_answer: as in `Sample` and `Conversation`.
     """
 
     id: str
     image: ImageFile
     turns: tuple[Turn, ...]
-    rle: tuple[Mapping[str, Any], ...] = ()
+    rle: tuple[Any, ...] = ()
     depth: DepthFile | None = None
     camera: CameraRecord | None = None
     category: str = ""
@@ -229,7 +223,7 @@ def sample_of(annotations: Sequence[Annotation], dataset: str) -> Sample:
     conversations = tuple(
         Conversation(
             annotation.id,
-            tuple(Turn(turn.speaker, clean_text(turn.text)) for turn in annotation.turns),
+            read_dialogue(annotation.turns),
             pool.indices(annotation.rle),
             annotation.category,
             annotation.normalized_answer,
@@ -240,15 +234,6 @@ def sample_of(annotations: Sequence[Annotation], dataset: str) -> Sample:
     return Sample(
         first.id, dataset, first.image, conversations, first.depth, pool.masks, first.camera
     )
-
-
-def clean_text(text: str) -> str:
-    """A turn as `Conversation` keeps it: no placeholder of the image, one `<mask>` per region.
-
-    The placeholder stands at either end in the public sets, and a region is also written as
-    `<mask> <depth>` or `<mask_rgb><mask_depth>`.
-    """
-    return _MASK_SPELLINGS.sub(MASK, text.replace(IMAGE, "")).strip()
 
 
 class _MaskPool:
@@ -262,12 +247,11 @@ class _MaskPool:
     def masks(self) -> tuple[Mapping[str, Any], ...]:
         return tuple(self._masks)
 
-    def indices(self, rles: Iterable[Mapping[str, Any]]) -> tuple[int, ...]:
+    def indices(self, rles: Iterable[Any]) -> tuple[int, ...]:
         return tuple(self._index(rle) for rle in rles)
 
-    def _index(self, rle: Mapping[str, Any]) -> int:
-        if not isinstance(rle, Mapping):
-            raise _bad(f"a mask must be COCO RLE, an object, got {type(rle).__name__}")
+    def _index(self, rle: Any) -> int:
+        check_rle_form(rle)
         key = (str(rle.get("size")), str(rle.get("counts")))
         if key not in self._index_of:
             self._index_of[key] = len(self._masks)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from smolrgpt_core.data.json_entries import JsonEntries
+from smolrgpt_core.data.truths import true_answer
 from smolrgpt_core.data.warehouse_format import SplitFolder, WarehouseRecord, find_splits
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.question import MASK, Category
@@ -56,7 +57,7 @@ class SplitStatistics:
         """Count one question."""
         self.questions[record.category] += 1
         self.images.add(record.image)
-        self.regions[sum(turn.text.count(MASK) for turn in record.conversations)] += 1
+        self.regions[sum(turn.text.count(MASK) for turn in record.dialogue)] += 1
         words = _WORD.findall(record.question.replace(MASK, " ").lower())
         self.words.update(words)
         self.question_lengths[len(words)] += 1
@@ -124,14 +125,15 @@ def _split_statistics(folder: SplitFolder) -> SplitStatistics:
 
 
 def _answer_class(record: WarehouseRecord) -> str:
-    """The normalised answer; of a distance the class that it falls in."""
-    if record.category != Category.DISTANCE.name.lower():
-        return record.normalized_answer
+    """The true answer; of a distance the class that it falls in; as it stands if unreadable."""
     try:
-        distance = float(record.normalized_answer)
+        answer = true_answer(record)
     except ValueError:
         return record.normalized_answer
-    if distance <= 0 or not math.isfinite(distance):
+    if record.category != Category.DISTANCE.name.lower():
+        return str(answer)
+    distance = float(answer)
+    if distance <= 0:
         return f"{distance:g} m"
     low = math.floor(distance / DISTANCE_STEP_M) * DISTANCE_STEP_M
     return f"{low:g}-{low + DISTANCE_STEP_M:g} m"

@@ -20,19 +20,38 @@ from typing import Any
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error, read_json, write_file
 from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.question import MASK
+from smolrgpt_core.question.placeholders import plain_placeholders
 
 SPLITS = ("train", "val", "test")
 
-IMAGE = "<image>"
-"""Placeholder of the picture at the head of the first question of a conversation."""
+HUMAN, MODEL = "human", "gpt"
+"""Speakers of a turn."""
+
+_SYSTEM = "system"
+_SPEAKERS = {"user": HUMAN, "assistant": MODEL}
 
 
 @dataclass(frozen=True)
 class Turn:
-    """One utterance. `speaker` is "human" or "gpt"."""
+    """One utterance. `speaker` is "human" or "gpt", as stored also "system" or another."""
 
     speaker: str
     text: str
+
+
+def read_dialogue(turns: Iterable[Turn]) -> tuple[Turn, ...]:
+    """Questions and answers of stored turns: the one way in which every reader takes a prompt.
+
+    Instructions of the system are left out, as are turns of nothing but `<image>`. Texts have one
+    `<mask>` for each region, and no `<image>`, wherever it stands.
+    """
+    said = (
+        Turn(_SPEAKERS.get(turn.speaker, turn.speaker), plain_placeholders(turn.text))
+        for turn in turns
+        if turn.speaker != _SYSTEM
+    )
+    return tuple(turn for turn in said if turn.speaker != HUMAN or turn.text)
 
 
 @dataclass(frozen=True)
@@ -43,24 +62,35 @@ class WarehouseRecord:
         id: unique in its file.
         image: file name in `SPLIT/images`.
         conversations: question, and answer if there is one; in turns.
-        rle: COCO RLE (`size`, compressed `counts`) for each `<mask>`, in order; not decoded.
+        rle: COCO RLE (`size`, compressed `counts`) for each `<mask>`, in order; not decoded, and
+            whatever stands in the file in its place.
         category: "left_right", "count", "distance" or "mcq"; empty if not stated.
-        normalized_answer: empty in a test split.
+        normalized_answer: as text, see `smolrgpt_core.data.truths`; empty in a test split.
         freeform_answer: empty in a test split.
     """
 
     id: str
     image: str
     conversations: tuple[Turn, ...]
-    rle: tuple[Mapping[str, Any], ...] = ()
+    rle: tuple[Any, ...] = ()
     category: str = ""
     normalized_answer: str = ""
     freeform_answer: str = ""
 
     @property
+    def dialogue(self) -> tuple[Turn, ...]:
+        """Questions and answers, see `read_dialogue`."""
+        return read_dialogue(self.conversations)
+
+    @property
     def question(self) -> str:
-        """Text of the first human turn, without the placeholder of the picture."""
-        return self.conversations[0].text.removeprefix(IMAGE).strip()
+        """Text of the first human turn, see `read_dialogue`; empty without one."""
+        return next((turn.text for turn in self.dialogue if turn.speaker == HUMAN), "")
+
+    @property
+    def question_rle(self) -> tuple[Any, ...]:
+        """The masks of the first human turn."""
+        return self.rle[: self.question.count(MASK)]
 
     def to_json(self) -> dict[str, Any]:
         """In the field order of the public files."""
@@ -70,7 +100,7 @@ class WarehouseRecord:
             "conversations": [
                 {"from": turn.speaker, "value": turn.text} for turn in self.conversations
             ],
-            "rle": [dict(rle) for rle in self.rle],
+            "rle": [dict(rle) if isinstance(rle, Mapping) else rle for rle in self.rle],
             "category": self.category,
         }
         if self.normalized_answer or self.freeform_answer:
@@ -96,11 +126,23 @@ class WarehouseRecord:
             conversations=tuple(
                 Turn(_field(turn, "from", str), _field(turn, "value", str)) for turn in turns
             ),
-            rle=tuple(_field(entry, "rle", list, [])),
+            rle=masks_of(entry.get("rle")),
             category=_field(entry, "category", str, ""),
-            normalized_answer=str(_field(entry, "normalized_answer", (str, int, float), "")),
+            normalized_answer=stored_text(entry.get("normalized_answer")),
             freeform_answer=_field(entry, "freeform_answer", str, ""),
         )
+
+
+def masks_of(stored: Any) -> tuple[Any, ...]:
+    """The masks that stand in a data set; what is no list of them is one (broken) mask."""
+    if stored is None or stored != stored:
+        return ()
+    return tuple(stored) if isinstance(stored, (list, tuple)) else (stored,)
+
+
+def stored_text(stored: Any) -> str:
+    """A value of any type as text; empty where there is none (null, or NaN). 0 is a value."""
+    return "" if stored is None or stored != stored else str(stored)
 
 
 @dataclass(frozen=True)

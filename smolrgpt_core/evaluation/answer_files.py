@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from smolrgpt_core.answer.normalized import NormalizedAnswer, read_normalized
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer, score_answer
-from smolrgpt_core.evaluation.given_answers import GivenAnswer, read_given
 from smolrgpt_core.files import file_error, read_json, write_file
 from smolrgpt_core.question import CATEGORIES, Category
 
@@ -27,11 +27,11 @@ class TrueAnswer:
     """The truth of one question."""
 
     category: Category
-    value: GivenAnswer
+    value: NormalizedAnswer
 
 
 def score_files(truth_path: Path, predictions_path: Path) -> list[ScoredAnswer]:
-    """Every prediction beside the truth, in the order of the predictions.
+    """Every prediction beside the truth, in the order of the true answers.
 
     Raises:
         SpatialError: BAD_INPUT that names the file: it cannot be read, an id is there twice, or
@@ -41,8 +41,7 @@ def score_files(truth_path: Path, predictions_path: Path) -> list[ScoredAnswer]:
     predictions = read_predictions(predictions_path)
     _check_ids(truth, predictions, truth_path, predictions_path)
     return [
-        score_answer(id, truth[id].category, truth[id].value, answer)
-        for id, answer in predictions.items()
+        score_answer(id, true.category, true.value, predictions[id]) for id, true in truth.items()
     ]
 
 
@@ -59,13 +58,14 @@ def read_true_answers(path: Path) -> dict[str, TrueAnswer]:
             known = ", ".join(CATEGORIES)
             found = entry.get("category")
             raise file_error(path, f"id {id!r}: expected a category of {known}, got {found!r}")
-        value = read_given(entry.get("normalized_answer"), category)
-        if value is None:
+        try:
+            value = read_normalized(entry.get("normalized_answer"), category)
+        except ValueError as error:
             raise file_error(
                 path,
                 f"id {id!r}: normalized_answer {entry.get('normalized_answer')!r} is no answer to "
-                f"a question of the category {category.name.lower()}",
-            )
+                f"a question of the category {category.name.lower()}: {error}",
+            ) from error
         answers[id] = TrueAnswer(category, value)
     return answers
 

@@ -1,7 +1,7 @@
 """The scores of the AI City Challenge 2025, Track 3, for a file of predictions.
 
-Reproduces, key by key, what the challenge's own script prints. Its rules were worked out from what
-it printed for known answers; docs/evaluation.md lists them. Knows nothing of images or answerers.
+Reproduces, key by key, what the challenge's own script prints; docs/evaluation.md lists its rules,
+which are those of two public copies of it. Knows nothing of images or answerers.
 """
 
 from __future__ import annotations
@@ -12,15 +12,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.answer import DISTANCE_TOLERANCE
-from smolrgpt_core.evaluation.given_answers import GivenAnswer, read_given
+from smolrgpt_core.answer import is_near
+from smolrgpt_core.answer.normalized import NormalizedAnswer
+from smolrgpt_core.evaluation.given_answers import read_by_script, read_given
 from smolrgpt_core.question import Category
 
 QUALITATIVE = (Category.MCQ, Category.LEFT_RIGHT)
 QUANTITATIVE = (Category.COUNT, Category.DISTANCE)
 
 EPSILON = 1e-8
-"""Divisor in place of a true value of 0; also added to the number of answers in `_err`."""
+"""Added to divisors: the true value of a distance, and the number of answers in `_err`."""
 
 NEAR_RATIO = 1.1
 """Larger of prediction / truth and truth / prediction below which an answer is near (`_a1`)."""
@@ -36,30 +37,32 @@ class ScoredAnswer:
         truth: the true answer.
         given: the prediction; None when it cannot be read.
         right: whether it counts as right.
+        by_script: whether the challenge's script reads the prediction.
     """
 
     id: str
     category: Category
-    truth: GivenAnswer
-    given: GivenAnswer | None
+    truth: NormalizedAnswer
+    given: NormalizedAnswer | None
     right: bool
+    by_script: bool = True
 
 
 def score_answer(
-    id: str, category: Category, truth: GivenAnswer, prediction: object
+    id: str, category: Category, truth: NormalizedAnswer, prediction: object
 ) -> ScoredAnswer:
     """Put a prediction, as it stands in the file, beside the truth."""
     given = read_given(prediction, category)
-    return ScoredAnswer(id, category, truth, given, is_right(category, truth, given))
+    by_script = read_by_script(prediction, category) is not None
+    return ScoredAnswer(id, category, truth, given, is_right(category, truth, given), by_script)
 
 
-def is_right(category: Category, truth: GivenAnswer, given: GivenAnswer | None) -> bool:
-    """The challenge's rule: a distance within 10 % of the truth, everything else equal."""
+def is_right(category: Category, truth: NormalizedAnswer, given: NormalizedAnswer | None) -> bool:
+    """The challenge's rule: a distance near the truth, everything else equal."""
     if given is None:
         return False
     if category is Category.DISTANCE:
-        error = abs(float(given) - float(truth))
-        return error <= DISTANCE_TOLERANCE * max(float(truth), EPSILON)
+        return is_near(float(given), float(truth))
     return given == truth
 
 
@@ -69,7 +72,7 @@ def challenge_scores(answers: Sequence[ScoredAnswer]) -> dict[str, float]:
     Categories without a question are left out, and do not enter the final score.
 
     Args:
-        answers: in the order of the predictions, which decides the last digit of a sum.
+        answers: in the order of the true answers, which decides the last digit of a sum.
 
     Raises:
         ValueError: without any answer.
@@ -105,24 +108,34 @@ def _category_scores(category: Category, answers: Sequence[ScoredAnswer]) -> dic
     scores = _totals(name, f"{name}_acc", answers)
     if category in QUANTITATIVE:
         truth = np.array([float(answer.truth) for answer in answers])
-        # What cannot be read has no error; as a value of 0 it is as wrong as no measurement.
-        given = np.array([float(answer.given or 0) for answer in answers])
-        scores |= {f"{name}_{key}": value for key, value in _errors(truth, given).items()}
+        given = np.array([np.nan if a.given is None else float(a.given) for a in answers])
+        least = 1.0 if category is Category.COUNT else 0.0
+        scores |= {f"{name}_{key}": value for key, value in _errors(truth, given, least).items()}
     return scores
 
 
-def _errors(truth: NDArray[np.float64], given: NDArray[np.float64]) -> Mapping[str, float]:
-    """Errors of values (N,): metres, or numbers of objects."""
+def _errors(
+    truth: NDArray[np.float64], given: NDArray[np.float64], least: float
+) -> Mapping[str, float]:
+    """Errors of values (N,): metres, or numbers of objects; NaN for what cannot be read.
+
+    Args:
+        truth: true values.
+        given: predicted ones.
+        least: that `_err` is divided by at least, where the truth is less; 0: by the truth.
+    """
+    unread = np.isnan(given)
+    # As a value of 0, what cannot be read is as wrong as no measurement.
+    given = np.where(unread, 0.0, given)
     errors = np.abs(given - truth)
-    relative = errors / np.where(truth == 0, EPSILON, truth)
-    ratio = (given + EPSILON) / (truth + EPSILON)
-    near = np.maximum(ratio, 1 / np.maximum(ratio, EPSILON)) < NEAR_RATIO
+    relative = errors / (np.maximum(truth, least) if least else truth + EPSILON)
+    ratio = np.maximum(truth / (given + EPSILON), given / (truth + EPSILON))
     return {
-        "err": sum(relative.tolist()) / (len(truth) + EPSILON) * 100,
-        "absrel": round(float(relative.mean()), 3),
+        "err": float(np.sum(np.where(unread, 1.0, relative))) / (len(truth) + EPSILON) * 100,
+        "absrel": round(float(np.mean(errors / (truth + EPSILON))), 3),
         # The script's name; it is the mean of the roots of single squared errors.
         "rmse": round(float(errors.mean()), 3),
-        "a1": round(float(near.mean()), 3),
+        "a1": round(float((ratio < NEAR_RATIO).mean()), 3),
     }
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import numpy as np
 
 from smolrgpt_core.answer import Agreement
+from smolrgpt_core.answer.normalized import NormalizedAnswer
 from smolrgpt_core.data.guessing import Guess, constant_guess, words_guess
+from smolrgpt_core.data.truths import true_answer
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import Status
 from smolrgpt_core.evaluation.challenge_scores import (
@@ -19,7 +22,6 @@ from smolrgpt_core.evaluation.challenge_scores import (
     challenge_scores,
     score_answer,
 )
-from smolrgpt_core.evaluation.given_answers import read_given
 from smolrgpt_core.evaluation.predictions import (
     AnswererChoice,
     Camera,
@@ -33,6 +35,9 @@ from smolrgpt_core.question import CATEGORIES
 
 LESSONS = "train"
 """Split that the baselines learn from."""
+
+NAMED = 3
+"""So many questions are named in a message about several."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +100,13 @@ class Contestant:
         )
 
     @property
+    def broken(self) -> dict[str, str]:
+        """By id, what is wrong with the data of a question that was refused as BAD_INPUT."""
+        return {
+            item.id: item.message for item in self.predictions if item.status is Status.BAD_INPUT
+        }
+
+    @property
     def median_seconds(self) -> float:
         """Of an answer, without reading files."""
         return float(np.median([item.seconds for item in self.predictions]))
@@ -108,11 +120,14 @@ class Evaluation:
         folder: the split.
         records: its questions.
         contestants: the answerer first, then the baselines.
+        unscored: why the true answer of a question cannot be read, by id; all others are scored.
+            Empty where no question has a true answer.
     """
 
     folder: SplitFolder
     records: Sequence[WarehouseRecord]
     contestants: Sequence[Contestant]
+    unscored: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cameras(self) -> dict[str, CameraRecord]:
@@ -125,11 +140,14 @@ class Evaluation:
             "data": self.folder.root.name,
             "split": self.folder.split,
             "questions": len(self.records),
+            "scored": len(self.contestants[0].scored),
+            "unscored": dict(self.unscored),
             "answerers": {
                 item.name: {
                     "about": item.about,
                     "scores": item.scores,
                     "refusals": dict(item.refusals),
+                    "broken": item.broken,
                     "median_seconds": item.median_seconds,
                     "reliability": {
                         name: found.to_json() for name, found in item.reliabilities.items()
@@ -167,8 +185,8 @@ def evaluate(
     """
     crippled = [replace(choice, ablation=name) for name in ablations]
     records = folder.read_records()[:limit]
-    if not records:
-        raise file_error(folder.records_path, "expected at least one question, found none")
+    _check_records(folder, records)
+    truth, unscored = read_truths(records)
     choices = {choice.name: choice, "geometric": AnswererChoice("geometric")}
     choices |= {f"{item.name}, {item.ablation}": item for item in crippled}
     asked = {}
@@ -176,40 +194,72 @@ def evaluate(
         report = partial(progress, name, len(records))
         asked[name] = predict(folder, records, item, camera, workers, report)
     contestants = [
-        Contestant(name, choices[name].checkpoint, found, _scored(records, found))
+        Contestant(name, choices[name].checkpoint, found, _scored(truth, records, found))
         for name, found in asked.items()
     ]
-    return Evaluation(folder, records, [*contestants, *_guessers(folder, records)])
+    guessers = _guessers(folder, records, truth) if truth else []
+    return Evaluation(folder, records, [*contestants, *guessers], unscored)
+
+
+def _check_records(folder: SplitFolder, records: Sequence[WarehouseRecord]) -> None:
+    if not records:
+        raise file_error(folder.records_path, "expected at least one question, found none")
+    times = Counter(record.id for record in records)
+    twice = [id for id, number in times.items() if number > 1]
+    if twice:
+        raise file_error(folder.records_path, f"id {twice[0]!r} stands for several questions")
+
+
+def read_truths(
+    records: Sequence[WarehouseRecord],
+) -> tuple[dict[str, NormalizedAnswer], dict[str, str]]:
+    """True answers by id, and by id why those of the other questions cannot be read.
+
+    Both are empty for a split whose answers are withheld.
+    """
+    truth: dict[str, NormalizedAnswer] = {}
+    unscored: dict[str, str] = {}
+    if not any(record.normalized_answer for record in records):
+        return truth, unscored
+    for record in records:
+        try:
+            truth[record.id] = true_answer(record)
+        except ValueError as error:
+            unscored[record.id] = str(error)
+    return truth, unscored
 
 
 def _scored(
-    records: Sequence[WarehouseRecord], predictions: Sequence[Prediction]
+    truth: Mapping[str, NormalizedAnswer],
+    records: Sequence[WarehouseRecord],
+    predictions: Sequence[Prediction],
 ) -> list[ScoredAnswer]:
     """Answers beside the truth, where it is known."""
-    scored = []
-    for record, prediction in zip(records, predictions, strict=True):
-        category = CATEGORIES.get(record.category)
-        truth = read_given(record.normalized_answer, category) if category else None
-        if category is not None and truth is not None:
-            scored.append(score_answer(record.id, category, truth, prediction.answer))
-    return scored
+    return [
+        score_answer(record.id, CATEGORIES[record.category], truth[record.id], prediction.answer)
+        for record, prediction in zip(records, predictions, strict=True)
+        if record.id in truth
+    ]
 
 
-def _guessers(folder: SplitFolder, records: Sequence[WarehouseRecord]) -> list[Contestant]:
+def _guessers(
+    folder: SplitFolder, records: Sequence[WarehouseRecord], truth: Mapping[str, NormalizedAnswer]
+) -> list[Contestant]:
     """Baselines that see no image."""
-    if not any(record.normalized_answer for record in records):
-        return []
     train = SplitFolder(folder.root, LESSONS)
     if folder.split != LESSONS and train.records_path.is_file():
         lessons = train.read_records()
-        about = f"learned from {len(lessons)} questions of {train.records_path.name}"
+        known, unread = read_truths(lessons)
+        about = f"learned from {len(known)} questions of {train.records_path.name}"
+        if unread:
+            about += f"; {len(unread)} have no true answer that can be read, {named(unread)}"
         rounds = [(lessons, records)]
     else:
         about = "learned from the questions about the other half of the images"
         first, second = halves(records)
         rounds = [(first, second), (second, first)]
     return [
-        _guesser(name, about, learn, rounds, records)
+        _guesser(name, about, learn, rounds, records, truth)
         for name, learn in (
             ("most frequent answer", constant_guess), ("question without image", words_guess)
         )
@@ -231,6 +281,7 @@ def _guesser(
     learn: Callable[[Sequence[WarehouseRecord]], Guess],
     rounds: Sequence[tuple[Sequence[WarehouseRecord], Sequence[WarehouseRecord]]],
     records: Sequence[WarehouseRecord],
+    truth: Mapping[str, NormalizedAnswer],
 ) -> Contestant:
     """A baseline that learns from the first and guesses the second of each round."""
     answers: dict[str, str] = {}
@@ -238,4 +289,10 @@ def _guesser(
         guess = learn(lessons)
         answers |= {record.id: guess(record) for record in asked}
     predictions = [Prediction(record.id, answers[record.id], Status.OK) for record in records]
-    return Contestant(name, about, predictions, _scored(records, predictions))
+    return Contestant(name, about, predictions, _scored(truth, records, predictions))
+
+
+def named(reasons: Mapping[str, str]) -> str:
+    """The first of several questions with what is wrong with each, such as "'q2': expected ..."."""
+    shown = "; ".join(f"{id!r}: {reason}" for id, reason in islice(reasons.items(), NAMED))
+    return shown + ("; ..." if len(reasons) > NAMED else "")

@@ -1,65 +1,60 @@
-"""Reads `normalized_answer` as people and programs write it.
+"""Reads the answers of a submission as the challenge's own script does, and what it cannot read.
 
-A submission holds numbers, texts of numbers, number words, "Left side", "[Region 3]", or a whole
-sentence. What cannot be read for sure is None: it is never taken for a value.
+The script is lenient in a choice: the first digits in it count, so that "-1" is 1 and "pallet_3" is
+3. A count is cut to a whole number. A quantity in words or with a unit is wrong there; here it is
+read as true answers are, and whoever scores is told.
 """
 
 from __future__ import annotations
 
 import math
+import re
+from itertools import islice
 
-from smolrgpt_core.answer import read_answer
-from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.answer.normalized import NormalizedAnswer, as_float, read_normalized
 from smolrgpt_core.question import Category
 from smolrgpt_core.question.vocabulary import NUMBER_WORDS
 
-GivenAnswer = float | int | str
-"""Metres (distance), number (count), index (mcq), "left" or "right"."""
+_SIDES = {
+    f"{side[0] if short else side}": side for side in ("left", "right") for short in (True, False)
+} | {f"{side}{end}": side for side in ("left", "right") for end in (" side", "-hand", " hand")}
+
+_WORDS = dict(islice(NUMBER_WORDS.items(), 11))
+"""Those that the script knows, zero to ten; it finds them inside of other words, too."""
 
 
-def read_given(answer: object, category: Category) -> GivenAnswer | None:
-    """The value of an answer in a file, or None when it is not clear.
-
-    Args:
-        answer: a number or a text, as JSON has it.
-        category: of the question.
-    """
-    if isinstance(answer, str):
-        return _read_text(answer.strip(), category)
-    if isinstance(answer, (int, float)) and not isinstance(answer, bool):
-        return _checked(float(answer), category)
-    return None
-
-
-def _read_text(text: str, category: Category) -> GivenAnswer | None:
-    number = _bare_number(text)
-    if number is not None:
-        return _checked(number, category)
+def read_given(answer: object, category: Category) -> NormalizedAnswer | None:
+    """The value of an answer of a submission, as JSON has it; None when it cannot be read."""
+    value = read_by_script(answer, category)
+    if value is not None:
+        return value
     try:
-        said = read_answer(text, category)
-    except SpatialError:
+        return read_normalized(answer, category)
+    except ValueError:
         # Not readable is a result here, and is counted by whoever asks.
         return None
+
+
+def read_by_script(answer: object, category: Category) -> NormalizedAnswer | None:
+    """The value that the challenge's script sees; None when it cannot be read there."""
+    if isinstance(answer, bool) or not isinstance(answer, (str, int, float)):
+        return None
     if category is Category.LEFT_RIGHT:
-        return said.side.name.lower()
-    return said.region_index if category is Category.MCQ else _checked(said.value, category)
-
-
-def _bare_number(text: str) -> float | None:
-    """A text that is nothing but a number, in digits or as a word."""
-    word = text.rstrip(".").lower()
-    if word in NUMBER_WORDS:
-        return float(NUMBER_WORDS[word])
+        return _SIDES.get(str(answer).lower().strip())
+    if category is Category.MCQ:
+        return _first_digits(str(answer))
     try:
-        return float(text)
+        number = as_float(float(answer) if isinstance(answer, str) else answer)
     except ValueError:
         return None
-
-
-def _checked(value: float | None, category: Category) -> GivenAnswer | None:
-    """The number, if the category has such numbers."""
-    if value is None or not math.isfinite(value) or value < 0 or category is Category.LEFT_RIGHT:
+    if not math.isfinite(number):
         return None
-    if category is Category.MCQ:
-        return int(value) if value == int(value) else None
-    return value
+    return int(number) if category is Category.COUNT else number
+
+
+def _first_digits(text: str) -> int | None:
+    text = text.lower()
+    for word, number in _WORDS.items():
+        text = text.replace(word, str(number))
+    found = re.search(r"[0-9]+", text)
+    return int(found[0]) if found else None

@@ -61,7 +61,8 @@ class BoxFitConfig:
         side_cap_m: distance from which a point is not on a side, for the yaw.
         free_size_std: how many standard deviations a measured size may be away from a standard
             one before the object counts as none of the standard ones.
-        max_guess_m: how far a hidden side of no standard size is guessed beyond what is visible.
+        max_guess_m, max_guess_share: how far a hidden side of no standard size is guessed beyond
+            what is visible: at most so many metres, and this share of the object's largest side.
         ground_contact_m: an object whose lowest point is lower than this stands on the floor.
 
     Raises:
@@ -74,12 +75,19 @@ class BoxFitConfig:
     side_cap_m: float = 0.1
     free_size_std: float = 3.0
     max_guess_m: float = 0.25
+    max_guess_share: float = 0.5
     ground_contact_m: float = 0.15
 
     def __post_init__(self) -> None:
         if self.max_points < 8:
             raise ValueError(f"max_points must be at least 8, got {self.max_points}")
-        for name in ("much_noise_m", "side_cap_m", "free_size_std", "max_guess_m"):
+        for name in (
+            "much_noise_m",
+            "side_cap_m",
+            "free_size_std",
+            "max_guess_m",
+            "max_guess_share",
+        ):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
 
@@ -111,7 +119,7 @@ def fit_box(
         sides = sides.reaching_under(cargo, view.yaw)
     if prior is not None and _is_too_small(sides, prior, config):
         sides = doubt_sides(sides, view, plane, frame, config.sides)
-    size, size_std = _complete(sides, prior, config)
+    size, size_std = _complete(sides, max(corner.top - sides.bottom, 0.0), prior, config)
     bounds = _place(sides, size)
     stands = sides.bottom < config.ground_contact_m or (prior is not None and prior.on_floor)
     return OrientedBox(
@@ -148,7 +156,7 @@ def _is_too_small(sides: Sides, prior: SizePrior, config: BoxFitConfig) -> bool:
 
 
 def _complete(
-    sides: Sides, prior: SizePrior | None, config: BoxFitConfig
+    sides: Sides, height: float, prior: SizePrior | None, config: BoxFitConfig
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Size (2,) of the footprint and its standard deviation (2,), metres.
 
@@ -158,8 +166,11 @@ def _complete(
     measured = np.maximum(sides.bounds[:, 1] - sides.bounds[:, 0], 0.0)
     measured_std = np.linalg.norm(sides.std, axis=1)
     largest = measured + sides.hidden.sum(axis=1)
-    guess = np.minimum((measured + largest) / 2, measured + config.max_guess_m)
-    guess_std = np.hypot(measured_std, (guess - measured) / np.sqrt(3))
+    extent = max(float(measured.max()), height)
+    limit = min(config.max_guess_m, config.max_guess_share * extent)
+    guess = np.minimum((measured + largest) / 2, measured + limit)
+    # What is hidden is seldom deeper than the object is large, and may be nothing.
+    guess_std = np.hypot(measured_std, np.minimum(largest - measured, extent) / np.sqrt(12))
     if prior is None:
         return guess, guess_std
     standard = np.array([pair for a, b in prior.footprints for pair in ((a, b), (b, a))])

@@ -4,14 +4,15 @@ Results are computed when they are first asked for and kept, so a frame costs on
 however many questions are asked about it. A region painted on the floor (a buffer) is a rectangle
 in the floor; any other region is an upright cuboid.
 
-Without a visible floor, centres are those of the visible surface, and nothing is said about what
-stands where.
+Where a box is less sure than what the visible surface tells by itself, as of a small thing of no
+known class, the latter is told, with a note. So it is without a visible floor, and then nothing is
+said about what stands where.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import RLock
 
 import numpy as np
@@ -23,8 +24,14 @@ from smolrgpt_core.geometry.box_fitting import BoxFitConfig, OrientedBox, fit_bo
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.ground_plane import GroundPlane, GroundPlaneConfig, find_ground_plane
 from smolrgpt_core.geometry.object_classes import is_cargo, is_carrier, is_zone
+from smolrgpt_core.geometry.object_pixels import (
+    ObjectPixelConfig,
+    ObjectPixels,
+    find_object_pixels,
+)
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
-from smolrgpt_core.geometry.surface import Surface, SurfaceConfig, measure_surface
+from smolrgpt_core.geometry.surface import Edge, Surface, SurfaceConfig, measure_surface
+from smolrgpt_core.geometry.visible_surface import VisibleExtent, visible_extent
 from smolrgpt_core.geometry.zones import ZoneFitConfig, fit_zone, free_floor
 from smolrgpt_core.question.vocabulary import concept_of
 from smolrgpt_core.regions import Region
@@ -32,8 +39,24 @@ from smolrgpt_core.regions import Region
 CARGO_MISFIT_M = 0.5
 """A pallet that fits this well to the end of a truck is on its forks."""
 
-VISIBLE_SURFACE_STD_M = 0.5
-"""Standard deviation of a centre that is only the middle of the visible surface."""
+BOX_DOUBT = 1.5
+"""Standard deviations are larger by this factor when a region came as a box."""
+
+CUT_SHARE, OCCLUDED_SHARE = 0.03, 0.25
+"""Share of an outline at the border of the image, or behind something, from which it is cut."""
+
+SPARSE_BELOW = 0.05
+"""Share of a mask's pixels with readings below which an answer says so."""
+
+VERTICAL_STD_M = 0.03
+"""Standard deviation of the height of a fitted box's centre."""
+
+UNIT_CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+"""Corners (8, 3) of a cube with sides of 2."""
+
+FROM_BOX = "from a box, not a mask"
+SURFACE_ONLY = "from the visible surface only"
+NO_FLOOR = "no floor seen"
 
 
 @dataclass(frozen=True)
@@ -42,6 +65,7 @@ class GeometryConfig:
 
     Attributes:
         ground_plane: search for the floor.
+        pixels: what of a mask shows the object.
         surface: choice of points under a mask.
         box: fit of objects.
         zone: fit of painted zones.
@@ -49,6 +73,7 @@ class GeometryConfig:
     """
 
     ground_plane: GroundPlaneConfig = field(default_factory=GroundPlaneConfig)
+    pixels: ObjectPixelConfig = field(default_factory=ObjectPixelConfig)
     surface: SurfaceConfig = field(default_factory=SurfaceConfig)
     box: BoxFitConfig = field(default_factory=BoxFitConfig)
     zone: ZoneFitConfig = field(default_factory=ZoneFitConfig)
@@ -64,12 +89,27 @@ class Located:
         std: standard deviation of the centre, metres.
         footprint: on the floor; None where the frame shows too little floor.
         cargo: id of the region that a transporter carries, None without one.
+        box: in floor coordinates; None where the frame shows too little floor.
+        size: (3,), metres along `axes`: length, width, height of a box; across, along and up as
+            the camera looks at it where only the visible surface is told. NaN where unknown.
+        axes: (3, 3), rows are unit vectors in the optical frame.
+        center_std: (3,), standard deviation of the centre along the optical axes, metres.
+        size_std: (3,), standard deviation of the size, metres.
+        notes: what was assumed, such as "from a box, not a mask".
+        cut: whether the border of the image or something nearer hides much of it.
     """
 
     centre: NDArray[np.float64]
     std: float
     footprint: FloorRectangle | None
     cargo: int | None = None
+    box: OrientedBox | None = None
+    size: NDArray[np.float64] = field(default_factory=lambda: np.full(3, np.nan))
+    axes: NDArray[np.float64] = field(default_factory=lambda: np.eye(3))
+    center_std: NDArray[np.float64] = field(default_factory=lambda: np.full(3, np.nan))
+    size_std: NDArray[np.float64] = field(default_factory=lambda: np.full(3, np.nan))
+    notes: tuple[str, ...] = ()
+    cut: bool = False
 
 
 class FrameGeometry:
@@ -88,6 +128,7 @@ class FrameGeometry:
         self._plane: GroundPlane | None = None
         self._plane_searched = False
         self._free: NDArray[np.bool_] | None = None
+        self._objects: NDArray[np.bool_] | None = None
 
     @property
     def plane(self) -> GroundPlane | None:
@@ -145,35 +186,59 @@ class FrameGeometry:
     def _locate(self, id: int) -> Located:
         region, plane = self.frame.regions[id], self.plane
         if plane is not None and is_zone(region):
-            zone, std = fit_zone(
-                self.frame, region, plane, self._free_floor(plane), self._config.zone
-            )
-            return Located(plane.from_floor(np.append(zone.centre, 0.0)), std, zone)
+            return self._locate_zone(region, plane)
         noise = plane.noise if plane else 0.0
-        surface = measure_surface(self.frame, region, self._config.surface, noise)
-        if plane is None:
-            return Located(np.median(surface.points, axis=0), VISIBLE_SURFACE_STD_M, None)
-        return self._locate_object(id, surface, plane)
+        pixels = find_object_pixels(
+            self.frame, region, plane, self._object_mask(), self._config.pixels
+        )
+        surface = measure_surface(self.frame, region, self._config.surface, noise, pixels)
+        located = self._locate_object(region, surface, plane)
+        notes = _notes_of(surface, pixels) + located.notes
+        doubt = BOX_DOUBT if pixels.from_box else 1.0
+        return replace(
+            located,
+            std=doubt * located.std,
+            center_std=doubt * located.center_std,
+            size_std=doubt * located.size_std,
+            notes=notes,
+            cut=_is_cut(surface),
+        )
+
+    def _locate_zone(self, region: Region, plane: GroundPlane) -> Located:
+        zone, std = fit_zone(self.frame, region, plane, self._free_floor(plane), self._config.zone)
+        box = OrientedBox(zone, 0.0, 0.0, np.full(2, 2 * std))
+        return _in_optical_frame(box, plane, std)
+
+    def _object_mask(self) -> NDArray[np.bool_]:
+        """Pixels (H, W) of all regions that are not painted on the floor."""
+        if self._objects is None:
+            self._objects = np.zeros(self.frame.depth.shape, dtype=bool)
+            for region in self.frame.regions:
+                if not is_zone(region):
+                    self._objects[region.box.slices] |= region.mask
+        return self._objects
 
     def _free_floor(self, plane: GroundPlane) -> NDArray[np.bool_]:
         if self._free is None:
-            objects = np.zeros(self.frame.depth.shape, dtype=bool)
-            for region in self.frame.regions:
-                if not is_zone(region):
-                    objects[region.box.slices] |= region.mask
-            self._free = free_floor(self.frame, plane, objects)
+            self._free = free_floor(self.frame, plane, self._object_mask())
         return self._free
 
-    def _locate_object(self, id: int, surface: Surface, plane: GroundPlane) -> Located:
-        region = self.frame.regions[id]
+    def _locate_object(
+        self, region: Region, surface: Surface, plane: GroundPlane | None
+    ) -> Located:
+        if plane is None:
+            return _as_seen(visible_extent(surface), None, (SURFACE_ONLY, NO_FLOOR))
         prior = self._config.size_priors.get(concept_of(region.label))
+        seen = visible_extent(surface, plane.noise, plane.up)
         box = fit_box(surface, plane, self.frame, prior, self._config.box)
         cargo = self._find_cargo(region, box) if is_carrier(region) else None
         if cargo is not None:
             footprint = self.footprint(cargo)
             box = fit_box(surface, plane, self.frame, prior, self._config.box, footprint)
-        std = float(np.linalg.norm(box.size_std)) / 2
-        return Located(plane.from_floor(box.centre), std, box.footprint, cargo)
+        located = _in_optical_frame(box, plane, float(np.linalg.norm(box.size_std)) / 2)
+        if cargo is None and _is_unsure(located, seen, prior):
+            return _as_seen(seen, plane, (SURFACE_ONLY,))
+        return replace(located, cargo=cargo)
 
     def _find_cargo(self, carrier: Region, box: OrientedBox) -> int | None:
         """The pallet that stands on a carrier, or straight at an end of one seen in part.
@@ -201,6 +266,70 @@ class FrameGeometry:
             if error.status is not Status.NO_VALID_DEPTH:
                 raise
             return None
+
+
+def _is_unsure(fit: Located, seen: VisibleExtent, prior: SizePrior | None) -> bool:
+    """Whether the visible surface alone tells more than a fitted box, or contradicts it."""
+    away = float(np.linalg.norm(fit.centre - seen.centre))
+    if prior is not None:
+        return away > max(max(pair) for pair in prior.footprints)
+    return fit.std > seen.std or away > 2 * float(np.hypot(fit.std, seen.std))
+
+
+def _in_optical_frame(box: OrientedBox, plane: GroundPlane, std: float) -> Located:
+    """A box in floor coordinates as it is in the optical frame; its longer side is the first."""
+    cosine, sine = np.cos(box.footprint.yaw), np.sin(box.footprint.yaw)
+    axes = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]]) @ plane.axes
+    size = np.append(box.footprint.size, box.top - box.bottom)
+    size_std = np.append(box.size_std, VERTICAL_STD_M)
+    center_std = np.sqrt((np.append(box.size_std / 2, VERTICAL_STD_M) ** 2) @ axes**2)
+    order = [1, 0, 2] if size[1] > size[0] else [0, 1, 2]
+    return Located(
+        plane.from_floor(box.centre),
+        std,
+        box.footprint,
+        box=box,
+        size=size[order],
+        axes=axes[order],
+        center_std=center_std,
+        size_std=size_std[order],
+    )
+
+
+def _as_seen(seen: VisibleExtent, plane: GroundPlane | None, notes: tuple[str, ...]) -> Located:
+    """What the visible surface tells; on the floor where there is one."""
+    box = None
+    if plane is not None:
+        corners = seen.centre + (UNIT_CORNERS * seen.size / 2) @ seen.axes
+        floor = plane.to_floor(corners)
+        low, high = floor.min(axis=0), floor.max(axis=0)
+        footprint = FloorRectangle.from_bounds(0.0, low[:2], high[:2])
+        box = OrientedBox(footprint, float(low[2]), float(high[2]), np.full(2, 2 * seen.std))
+    return Located(
+        seen.centre,
+        seen.std,
+        box.footprint if box is not None else None,
+        box=box,
+        size=seen.size,
+        axes=seen.axes,
+        center_std=np.sqrt(seen.centre_std**2 @ seen.axes**2),
+        size_std=seen.size_std,
+        notes=notes,
+    )
+
+
+def _notes_of(surface: Surface, pixels: ObjectPixels) -> tuple[str, ...]:
+    notes = [FROM_BOX] if pixels.from_box else []
+    if surface.sparse or surface.valid_share < SPARSE_BELOW:
+        notes.append(f"depth at {surface.valid_share:.1%} of the mask only")
+    return tuple(notes)
+
+
+def _is_cut(surface: Surface) -> bool:
+    edges = surface.outline.edges
+    return bool(
+        np.mean(edges == Edge.IMAGE) > CUT_SHARE or np.mean(edges == Edge.OCCLUDED) > OCCLUDED_SHARE
+    )
 
 
 def boxes_touch(region: Region, other: Region, margin_px: int = 10) -> bool:

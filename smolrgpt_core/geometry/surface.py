@@ -5,7 +5,10 @@ segmenter is off by a pixel or two. So points come from the inside of the mask (
 mask allows) and must be backed by their neighbours, while the outline keeps the edge pixels as
 rays, each marked with whether the object really ends there.
 
-Limits: the mask is taken as it is; a mask that covers two objects yields the surface of both.
+Where readings are sparse, as those of a laser scanner, none has neighbours: then the cluster in
+depth that most of them are in is the surface.
+
+Limits: a mask that covers two objects as near as each other yields the surface of both.
 """
 
 from __future__ import annotations
@@ -22,6 +25,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.masks import border_pixels, cut_out, grown_window
 from smolrgpt_core.geometry.object_classes import is_cargo
+from smolrgpt_core.geometry.object_pixels import ObjectPixels
 from smolrgpt_core.regions import Box, Region
 
 
@@ -47,9 +51,14 @@ class SurfaceConfig:
             half of their half-width.
         jump_m, jump_share: neighbours on one surface differ in depth by less than `jump_m` plus
             `jump_share` times their depth, metres.
-        min_cluster_share: groups of points that a gap of `cluster_gap_m` in depth separates from
-            the rest count as background seen through the mask when they are smaller than this.
-        cluster_gap_m: see above, metres.
+        cluster_gap_m: groups of points are separate when a gap in depth of half the object's
+            extent in the image, at most of this, lies between them, metres.
+        min_cluster_share: groups smaller than this share are background seen through the mask.
+        cluster_reach: so are groups farther from the largest one than so many extents.
+        sparse_share: below this share of readings, most of them without neighbours, they are
+            taken for those of a laser scanner.
+        noise_valid_share, noise_near_share: where fewer pixels have a reading, and of these a
+            smaller share lies within the object's extent of their median, it is noise.
         min_valid_share: share of mask pixels that must have a depth reading.
         min_points: number of points that must remain.
 
@@ -62,14 +71,19 @@ class SurfaceConfig:
     jump_share: float = 0.02
     min_cluster_share: float = 0.03
     cluster_gap_m: float = 0.4
-    min_valid_share: float = 0.05
+    cluster_reach: float = 1.5
+    sparse_share: float = 0.25
+    noise_valid_share: float = 0.75
+    noise_near_share: float = 0.9
+    min_valid_share: float = 0.01
     min_points: int = 6
 
     def __post_init__(self) -> None:
-        for name in ("edge_px", "jump_m", "jump_share", "cluster_gap_m"):
+        for name in ("edge_px", "jump_m", "jump_share", "cluster_gap_m", "cluster_reach"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        for name in ("min_cluster_share", "min_valid_share"):
+        shares = ("min_cluster_share", "sparse_share", "noise_valid_share", "noise_near_share")
+        for name in (*shares, "min_valid_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be within 0 to 1, got {getattr(self, name)}")
         if self.min_points < 1:
@@ -102,12 +116,14 @@ class Surface:
         depth: float64 (N,), metres along the optical axis.
         outline: the edge of the mask.
         valid_share: share of mask pixels with a depth reading.
+        sparse: whether the readings are those of a laser scanner: few, and without neighbours.
     """
 
     rays: NDArray[np.float64]
     depth: NDArray[np.float64]
     outline: Outline
     valid_share: float
+    sparse: bool = False
 
     @property
     def points(self) -> NDArray[np.float64]:
@@ -121,7 +137,11 @@ def valid_depth_share(frame: RGBDFrame, region: Region) -> float:
 
 
 def measure_surface(
-    frame: RGBDFrame, region: Region, config: SurfaceConfig | None = None, noise: float = 0.0
+    frame: RGBDFrame,
+    region: Region,
+    config: SurfaceConfig | None = None,
+    noise: float = 0.0,
+    pixels: ObjectPixels | None = None,
 ) -> Surface:
     """Points and outline of a region.
 
@@ -130,17 +150,23 @@ def measure_surface(
         region: what to look at.
         config: how to choose points.
         noise: standard deviation of the inverse depth of the camera, 1/m.
+        pixels: those of the region that show the object; None: all of its mask.
 
     Raises:
-        SpatialError: NO_VALID_DEPTH when too few mask pixels have a usable reading.
+        SpatialError: NO_VALID_DEPTH when too few mask pixels have a usable reading, or their
+            readings are noise.
     """
     config = config or SurfaceConfig()
     share = valid_depth_share(frame, region)
-    window = grown_window(region.box, frame.regions.image_size)
-    mask = cut_out(region, window)
+    if pixels is None:
+        window = grown_window(region.box, frame.regions.image_size)
+        pixels = ObjectPixels(window, cut_out(region, window), from_box=False)
+    window, mask = pixels.window, pixels.mask
     raw = frame.depth[window.slices]
-    depth = np.where(_trusted(raw, mask, config), raw, np.nan)
-    _drop_small_clusters(depth, config)
+    if not pixels.from_box:
+        _check_coherence(frame, region, config)
+    depth, sparse = _trusted_depth(raw, mask, config)
+    _drop_other_clusters(depth, _angular_extent(frame, region), noise, config)
     rows, columns = np.nonzero(np.isfinite(depth))
     if share < config.min_valid_share or len(rows) < config.min_points:
         raise SpatialError(
@@ -154,7 +180,49 @@ def measure_surface(
     values = depth[rows, columns].astype(np.float64)
     cargo = _cargo_beside(frame, region, window)
     outline = _trace_outline(frame, mask, depth, cargo, window, noise, config)
-    return Surface(rays, values, outline, share)
+    return Surface(rays, values, outline, share, sparse)
+
+
+def _angular_extent(frame: RGBDFrame, region: Region) -> float:
+    """Larger side of the region's box per metre of its distance."""
+    camera = frame.intrinsics
+    return max(region.box.width / camera.fx, region.box.height / camera.fy)
+
+
+def _check_coherence(frame: RGBDFrame, region: Region, config: SurfaceConfig) -> None:
+    """Refuse readings that are noise, as of a surface nearer than the camera can measure.
+
+    Many pixels have no reading then, and those that have one contradict each other.
+    """
+    inside = _eroded(region.mask, 2 * config.edge_px)
+    depth = frame.depth[region.box.slices][inside]
+    readings = depth[np.isfinite(depth)]
+    valid = len(readings) / max(len(depth), 1)
+    if not config.sparse_share <= valid < config.noise_valid_share:
+        return
+    median = float(np.median(readings))
+    reach = _angular_extent(frame, region) * median / 2 + 0.05
+    near = float(np.mean(np.abs(readings - median) < reach))
+    if near < config.noise_near_share:
+        raise SpatialError(
+            Status.NO_VALID_DEPTH,
+            f"depth under the mask of {region.name} is noise: {valid:.0%} of its pixels have a "
+            f"reading, and {1 - near:.0%} of these are farther from their median ({median:.2f} m) "
+            "than the object can reach. Is it nearer than the camera can measure, or does it "
+            "shine? Move the camera",
+        )
+
+
+def _trusted_depth(
+    raw: NDArray[np.float32], mask: NDArray[np.bool_], config: SurfaceConfig
+) -> tuple[NDArray[np.float32], bool]:
+    """Depth (H, W) of the pixels to be relied on, else NaN; and whether readings are sparse."""
+    trusted = _trusted(raw, mask, config)
+    readings = mask & np.isfinite(raw)
+    count = np.count_nonzero(readings)
+    is_few = count < config.sparse_share * np.count_nonzero(mask)
+    sparse = bool(is_few and np.count_nonzero(trusted) < 0.8 * count)
+    return np.where(readings if sparse else trusted, raw, np.float32(np.nan)), sparse
 
 
 def _cargo_beside(frame: RGBDFrame, region: Region, window: Box) -> NDArray[np.bool_]:
@@ -193,7 +261,8 @@ def _trace_outline(
     outer_depth = _local_depth(np.where(mask, np.nan, frame.depth[window.slices]), 5)
     neighbour = np.full(len(inside), np.nan)
     neighbour[in_image] = outer_depth[tuple(beside[in_image].T)]
-    own = _local_depth(depth, 7)[tuple(inside.T)]
+    density = np.isfinite(depth).sum() / max(int(mask.sum()), 1)
+    own = _local_depth(depth, _neighbourhood(density))[tuple(inside.T)]
     tolerance = config.jump_m + config.jump_share * own + 2 * noise * own**2
     touched = np.zeros(len(inside), dtype=bool)
     touched[in_image] = cargo[tuple(beside[in_image].T)] & (
@@ -205,6 +274,11 @@ def _trace_outline(
     inner_rays = pixel_rays(rows, columns, frame.intrinsics)
     rays = pixel_rays(rows + step[:, 0] / 2, columns + step[:, 1] / 2, frame.intrinsics)
     return Outline(rays, inner_rays, own, np.where(in_image, edges, Edge.IMAGE))
+
+
+def _neighbourhood(density: float) -> int:
+    """Side, in pixels, of a square with about ten readings of this density; 7 to 31."""
+    return int(np.clip(np.sqrt(10 / max(density, 1e-3)), 7, 31)) | 1
 
 
 def _local_depth(depth: NDArray[np.floating], size: int) -> NDArray[np.float64]:
@@ -255,13 +329,34 @@ def _eroded(mask: NDArray[np.bool_], edge_px: float) -> NDArray[np.bool_]:
     return mask & (distance > min(edge_px, float(distance.max()) / 2))
 
 
-def _drop_small_clusters(depth: NDArray[np.float32], config: SurfaceConfig) -> None:
-    """Set to NaN, in place, the depths (H, W) of groups too small to be the object's."""
+def _drop_other_clusters(
+    depth: NDArray[np.float32], extent: float, noise: float, config: SurfaceConfig
+) -> None:
+    """Set to NaN, in place, the depths (H, W) of groups that cannot be the object's.
+
+    Args:
+        depth: metres.
+        extent: of the region in the image, per metre of its distance.
+        noise: standard deviation of the inverse depth, 1/m.
+        config: says which groups these are.
+    """
     rows, columns = np.nonzero(np.isfinite(depth))
+    if not len(rows):
+        return
     values = depth[rows, columns]
+    middle = float(np.median(values))
+    reach = extent * middle
+    gap = np.clip(reach / 2, 0.1, config.cluster_gap_m) + 2 * noise * middle**2
     order = np.argsort(values)
     group = np.zeros(len(values), dtype=np.int64)
-    group[order[1:]] = np.cumsum(np.diff(values[order]) > config.cluster_gap_m)
-    shares = np.bincount(group, minlength=1) / max(len(values), 1)
-    small = shares[group] < config.min_cluster_share
-    depth[rows[small], columns[small]] = np.nan
+    group[order[1:]] = np.cumsum(np.diff(values[order]) > gap)
+    counts = np.bincount(group)
+    first = np.searchsorted(group[order], np.arange(len(counts)))
+    low, high = values[order][first], values[order][np.append(first[1:], len(values)) - 1]
+    main = np.argmax(counts)
+    away = np.maximum(low - high[main], low[main] - high)
+    other = (counts < config.min_cluster_share * len(values)) | (
+        away > config.cluster_reach * reach + config.cluster_gap_m
+    )
+    dropped = other[group]
+    depth[rows[dropped], columns[dropped]] = np.nan

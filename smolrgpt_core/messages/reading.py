@@ -6,89 +6,25 @@ and says what to change. Images honour `step` and `is_bigendian`.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
-from numpy.typing import DTypeLike, NDArray
+from numpy.typing import NDArray
 
 from smolrgpt_core.depth import DepthLimits, DepthReadings, depth_readings
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.messages.encodings import (
+    MASK_ENCODINGS,
+    canonical,
+    depth_pixels,
+    id_pixels,
+    image_array,
+    rgb_pixels,
+)
 from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.regions import Box, Region, RegionSet
-
-RGB_LAYOUTS: dict[str, tuple[int, slice | list[int]]] = {
-    "rgb8": (3, slice(0, 3)),
-    "bgr8": (3, slice(2, None, -1)),
-    "rgba8": (4, slice(0, 3)),
-    "bgra8": (4, slice(2, None, -1)),
-    "mono8": (1, [0, 0, 0]),
-}
-"""Colour encodings read without cv_bridge: channels of a pixel, which ones are red, green, blue."""
-
-DEPTH_ENCODINGS: dict[str, tuple[DTypeLike, float]] = {
-    "16UC1": (np.uint16, 0.001),
-    "mono16": (np.uint16, 0.001),
-    "32FC1": (np.float32, 1.0),
-}
-"""Depth encodings: type of a pixel, metres per unit unless the camera says otherwise."""
-
-INSTANCE_ENCODINGS: dict[str, DTypeLike] = {
-    "8UC1": np.uint8,
-    "mono8": np.uint8,
-    "16UC1": np.uint16,
-    "mono16": np.uint16,
-    "32SC1": np.int32,
-}
-"""Encodings of an image whose pixel value is the id of a region, 0 = background."""
-
-MASK_ENCODINGS = ("mono8", "8UC1")
-
-
-def image_array(message: Message, dtype: DTypeLike, channels: int) -> NDArray:
-    """Pixels (H, W, channels) in the byte order of this machine.
-
-    Raises:
-        SpatialError: BAD_INPUT when size, step and data do not fit each other.
-    """
-    row_bytes = message.width * channels * np.dtype(dtype).itemsize
-    needed = message.step * message.height
-    if message.height == 0 or message.width == 0 or message.step < row_bytes:
-        raise _bad(
-            f"a {message.encoding} image of {message.width}x{message.height} needs rows of at "
-            f"least {row_bytes} bytes and at least one pixel, its step is {message.step}; "
-            "the driver fills sensor_msgs/Image wrongly"
-        )
-    if len(message.data) < needed:
-        raise _bad(
-            f"a {message.encoding} image of {message.width}x{message.height} with step "
-            f"{message.step} needs {needed} bytes, got {len(message.data)}; "
-            "the driver fills sensor_msgs/Image wrongly"
-        )
-    rows = np.frombuffer(message.data, np.uint8, count=needed).reshape(message.height, -1)
-    stored = np.dtype(dtype).newbyteorder(">" if message.is_bigendian else "<")
-    pixels = np.ascontiguousarray(rows[:, :row_bytes]).view(stored)
-    shape = (message.height, message.width, channels)
-    return pixels.reshape(shape).astype(dtype, copy=False)
-
-
-def rgb_from_image(message: Message) -> NDArray[np.uint8]:
-    """Colour uint8 (H, W, 3) in RGB order; mono8 becomes grey.
-
-    Raises:
-        SpatialError: BAD_INPUT for an encoding that is not in `RGB_LAYOUTS`.
-    """
-    if message.encoding not in RGB_LAYOUTS:
-        raise _bad(
-            f"a colour image must be one of {', '.join(RGB_LAYOUTS)}, got {message.encoding!r}; "
-            "change the camera's encoding, or convert the image (image_proc)"
-        )
-    channels, red_green_blue = RGB_LAYOUTS[message.encoding]
-    pixels = image_array(message, np.uint8, channels)
-    return np.ascontiguousarray(pixels[:, :, red_green_blue])
 
 
 def depth_from_image(message: Message, depth_scale: float = 0.0) -> NDArray[np.float32]:
@@ -102,20 +38,14 @@ def depth_readings_from_image(
     """The readings of a depth image, and what of it was taken for none.
 
     Args:
-        message: 16UC1 or mono16 (millimetres) or 32FC1 (metres).
+        message: in one of `DEPTH_ENCODINGS`: whole numbers are millimetres, others metres.
         depth_scale: metres per unit of this camera; 0 = by encoding.
         limits: of the camera; None: the defaults.
 
     Raises:
         SpatialError: BAD_INPUT for any other encoding.
     """
-    if message.encoding not in DEPTH_ENCODINGS:
-        raise _bad(
-            f"a depth image must be one of {', '.join(DEPTH_ENCODINGS)}, got "
-            f"{message.encoding!r}; is `depth` the right topic?"
-        )
-    dtype, default_scale = DEPTH_ENCODINGS[message.encoding]
-    pixels = image_array(message, dtype, 1)[:, :, 0]
+    pixels, default_scale = depth_pixels(message)
     return depth_readings(pixels, depth_scale or default_scale, limits)
 
 
@@ -167,7 +97,6 @@ def frame_from_messages(
     camera_info: Message,
     regions: RegionSet,
     settings: SensorSettings | None = None,
-    read_rgb: Callable[[Message], NDArray[np.uint8]] | None = None,
 ) -> RGBDFrame:
     """The messages of one moment as a frame, with stamp and frame of the rgb image.
 
@@ -177,7 +106,6 @@ def frame_from_messages(
         camera_info: its calibration.
         regions: of the rgb image.
         settings: how they are read; None: the defaults.
-        read_rgb: reads the colour image; None: `rgb_from_image`.
 
     Raises:
         SpatialError: BAD_INPUT when a message cannot be used, or they do not fit together.
@@ -186,7 +114,7 @@ def frame_from_messages(
     check_resolution(rgb, camera_info)
     readings = depth_readings_from_image(depth, settings.depth_scale, settings.depth_limits)
     return RGBDFrame(
-        rgb=(read_rgb or rgb_from_image)(rgb),
+        rgb=rgb_pixels(rgb),
         depth=readings.metres,
         intrinsics=intrinsics_from_camera_info(camera_info),
         regions=regions,
@@ -225,7 +153,7 @@ def regions_from_array(message: Message) -> RegionSet:
 
 def _region_from_message(message: Message) -> Region:
     mask, box = message.mask, message.box
-    if mask.encoding not in MASK_ENCODINGS:
+    if canonical(mask.encoding) not in MASK_ENCODINGS:
         raise _bad(
             f"mask of region {message.id} must be {' or '.join(MASK_ENCODINGS)}, "
             f"got {mask.encoding!r}"
@@ -246,12 +174,7 @@ def regions_from_instances(message: Message, labels: InstanceLabels) -> RegionSe
     Raises:
         SpatialError: BAD_INPUT for an encoding without whole numbers, or a negative id.
     """
-    if message.encoding not in INSTANCE_ENCODINGS:
-        raise _bad(
-            f"an instance image must be one of {', '.join(INSTANCE_ENCODINGS)}, got "
-            f"{message.encoding!r}; is `instances` the right topic?"
-        )
-    ids = image_array(message, INSTANCE_ENCODINGS[message.encoding], 1)[:, :, 0]
+    ids = id_pixels(message)
     return RegionSet.from_label_image(ids, {int(id): labels[int(id)] for id in np.unique(ids)})
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.detections import (
     regions_from_detections,
     regions_from_yolo_detections,
@@ -23,11 +24,8 @@ from smolrgpt_core.messages.types import (
 )
 from smolrgpt_core.regions import RegionSet
 
-RegionReader = Callable[[Message, tuple[int, int], InstanceLabels], RegionSet]
-"""Reads a message, given (height, width) of the rgb image and the labels of instance ids.
-
-Raises SpatialError with BAD_INPUT when the message cannot be used.
-"""
+MessageReader = Callable[[Message, tuple[int, int], InstanceLabels], RegionSet]
+"""Makes regions of a message, with the labels that it has, or those of instance ids."""
 
 
 @dataclass(frozen=True)
@@ -36,13 +34,29 @@ class RegionSource:
 
     Attributes:
         type_name: of the messages.
-        read: makes regions of them.
+        reader: makes regions of them.
         remedy: how to get the package of the messages, where ROS alone does not bring it.
     """
 
     type_name: str
-    read: RegionReader
+    reader: MessageReader
     remedy: str = ""
+
+    def read(
+        self, message: Message, image_size: tuple[int, int], labels: RegionLabels
+    ) -> RegionSet:
+        """The regions of a message, with the classes that their labels mean.
+
+        Args:
+            message: of this type.
+            image_size: (height, width) of the rgb image.
+            labels: how regions get their labels.
+
+        Raises:
+            SpatialError: BAD_INPUT when the message cannot be used.
+        """
+        regions = self.reader(message, image_size, labels.by_number or InstanceLabels())
+        return labels.label_map.apply(regions)
 
 
 REGION_SOURCES = {
@@ -66,5 +80,4 @@ REGION_SOURCES = {
 }
 """By the name of their topic and the value of the parameter `region_source`."""
 
-READERS = {source.type_name: source.read for source in REGION_SOURCES.values()}
-"""By type of the messages."""
+SOURCES_BY_TYPE = {source.type_name: source for source in REGION_SOURCES.values()}

@@ -13,6 +13,7 @@ Reliability = Literal["best_effort", "reliable"]
 TIME = "builtin_interfaces/msg/Time"
 HEADER = "std_msgs/msg/Header"
 IMAGE = "sensor_msgs/msg/Image"
+COMPRESSED_IMAGE = "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
 REGION_OF_INTEREST = "sensor_msgs/msg/RegionOfInterest"
 POINT = "geometry_msgs/msg/Point"

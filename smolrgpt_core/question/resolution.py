@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from smolrgpt_core.label_map import doubt_of_absence
 from smolrgpt_core.question.references import Pick, Reference
 from smolrgpt_core.question.spatial_question import Choice, Load
 from smolrgpt_core.question.tokens import bad_question, quote, quote_all
@@ -61,11 +62,13 @@ class Resolver:
             SpatialError: BAD_QUESTION when there is none, or not the number that is written.
         """
         ids = self._ids(reference, excluded)
-        if not ids and not (may_be_empty and all(region.label for region in self.regions)):
+        doubt = doubt_of_absence(reference.labels, self.regions) if not ids else ""
+        if not ids and (doubt or not may_be_empty):
             known = names_of(self.regions.regions) or "none"
             raise bad_question(
                 f"there is no {'other ' if excluded else ''}{reference.concept or 'region'} for "
                 f"{quote(reference.text)} in this frame; its regions are: {known}"
+                + (f"; {doubt}" if doubt else "")
             )
         if reference.cardinal is not None and reference.cardinal != len(ids):
             raise bad_question(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.question.placeholders import without_image
 from smolrgpt_core.question.spatial_question import MASK
 from smolrgpt_core.question.vocabulary import (
     LONGEST_PHRASE,
@@ -20,9 +21,6 @@ from smolrgpt_core.question.vocabulary import (
 
 MAX_QUESTION_LENGTH = 2000
 """Characters; the longest question of the warehouse data set has a few hundred."""
-
-IMAGE_PLACEHOLDER = "<image>"
-"""Opens the questions of the warehouse data set; carries no meaning here."""
 
 ARTICLES = frozenset({"the", "a", "an"})
 DEFINITE = frozenset({"the", "this", "my", "our", "your"})
@@ -46,7 +44,7 @@ _SIDE_PREPOSITIONS = frozenset({"to", "on", "in", "at", "from", "towards"})
 
 # Each alternative starts with another kind of character, so matching is linear in the text.
 _RAW_TOKEN = re.compile(
-    r"<mask>|\[ ?region ?#? ?[0-9]+ ?\]|[0-9]+(?:st|nd|rd|th)\b|[0-9]+(?:\.[0-9]+)?"
+    r"<mask>|\[ ?(?:region ?#? ?)?[0-9]+ ?\]|[0-9]+(?:st|nd|rd|th)\b|[0-9]+(?:\.[0-9]+)?"
     r"|[^\W\d_]+(?:'[^\W\d_]+)*|\S",
     re.IGNORECASE,
 )
@@ -74,7 +72,7 @@ class Token:
 
 
 def clean_text(text: str) -> str:
-    """Plain characters, single spaces, without the data set's `<image>`.
+    """Plain characters, single spaces, without the data sets' `<image>`.
 
     Raises:
         SpatialError: BAD_QUESTION for a text that is too long, has control characters, or
@@ -90,8 +88,7 @@ def clean_text(text: str) -> str:
                 f"the question contains the control character U+{ord(character):04X}; "
                 "send plain text"
             )
-    plain = " ".join(unicodedata.normalize("NFC", text).split())
-    plain = plain.removeprefix(IMAGE_PLACEHOLDER).strip()
+    plain = " ".join(without_image(unicodedata.normalize("NFC", text)).split())
     _check_specials(plain)
     return plain.translate(_PLAIN_CHARACTERS)
 

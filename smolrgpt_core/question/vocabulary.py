@@ -13,15 +13,8 @@ from enum import Enum, auto
 from itertools import product
 from typing import Any
 
+from smolrgpt_core.object_classes import LABEL_SYNONYMS, known_class, label_words
 from smolrgpt_core.question.spatial_question import Criterion, Load
-
-LABEL_SYNONYMS: dict[str, tuple[str, ...]] = {
-    "pallet": ("pallet", "box pallet", "skid"),
-    "buffer": ("buffer", "buffer zone", "buffer area", "zone", "area"),
-    "transporter": ("transporter", "agv", "amr", "robot", "forklift", "fork lift", "vehicle"),
-    "shelf": ("shelf", "rack", "shelving"),
-}
-"""Words for each class of object. A label of the frame is understood even if it is not here."""
 
 IRREGULAR_PLURALS = {"shelf": "shelves", "shelving": "shelvings", "person": "people"}
 
@@ -141,13 +134,7 @@ Phrases = dict[tuple[str, ...], Meaning]
 
 def concept_of(label: str) -> str:
     """The class that a label belongs to: "rack" is a "shelf", an unknown label is its own."""
-    words = " ".join(label_words(label))
-    return _CONCEPTS.get(words, words)
-
-
-def label_words(label: str) -> tuple[str, ...]:
-    """The words of a label: "Traffic_cone" has two."""
-    return tuple(label.lower().replace("_", " ").replace("-", " ").split())
+    return known_class(label)
 
 
 def readable_label(label: str) -> str:
@@ -205,8 +192,6 @@ def _noun_forms(word: str, concept: str, labels: frozenset[str]) -> Phrases:
         forms.setdefault(tuple((base + "s").split()), plural)
     return forms
 
-
-_CONCEPTS = {word: concept for concept, words in LABEL_SYNONYMS.items() for word in words}
 
 # One line per meaning, phrases separated by bars.
 _FIXED: tuple[tuple[Kind, Any, str], ...] = (

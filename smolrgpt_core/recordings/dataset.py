@@ -98,6 +98,7 @@ def convert_recording(
             _convert(source, motion, review, writer, report, moment, serialized)
             progress(done + 1, len(moments))
         report.damage = bag.damage
+        report.label_changes = source.label_changes
         review.finish()
         report.proposals = review.proposals
         if review.unused:

@@ -9,13 +9,11 @@ import numpy as np
 
 from smolrgpt_core.data.warehouse_format import CameraRecord
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.instance_labels import InstanceLabels
-from smolrgpt_core.messages.reading import (
-    DEPTH_ENCODINGS,
-    alignment_warnings,
-    frame_from_messages,
-)
-from smolrgpt_core.messages.region_sources import READERS
+from smolrgpt_core.label_map import RegionLabels, label_changes
+from smolrgpt_core.messages.compressed import plain_image
+from smolrgpt_core.messages.encodings import depth_encoding
+from smolrgpt_core.messages.reading import alignment_warnings, frame_from_messages
+from smolrgpt_core.messages.region_sources import SOURCES_BY_TYPE
 from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.recordings.bag_reader import BagReader
@@ -37,19 +35,23 @@ class FrameSource:
     Args:
         bag: the recording.
         choice: its topics.
-        labels: of the ids in an instance image.
+        labels: how regions get their labels.
         settings: how its images are read.
+
+    Attributes:
+        label_changes: labels that were read as classes so far.
     """
 
     def __init__(
-        self, bag: BagReader, choice: TopicChoice, labels: InstanceLabels, settings: SensorSettings
+        self, bag: BagReader, choice: TopicChoice, labels: RegionLabels, settings: SensorSettings
     ) -> None:
+        self.label_changes: dict[str, str] = {}
         self._bag = bag
         self._topics = choice.by_input
         self._labels = labels
         self._settings = settings
         types = {topic.name: topic.type_name for topic in bag.topics}
-        self._read_regions = READERS[types[self._topics["regions"]]]
+        self._source = SOURCES_BY_TYPE[types[self._topics["regions"]]]
 
     def decode(self, serialized: Mapping[str, bytes]) -> RecordedFrame:
         """The frame of a moment.
@@ -61,14 +63,17 @@ class FrameSource:
             name: self._bag.decode(self._topics[name], content)
             for name, content in serialized.items()
         }
-        rgb, depth, camera_info = (messages[name] for name in ("rgb", "depth", "camera_info"))
-        regions = self._read_regions(messages["regions"], (rgb.height, rgb.width), self._labels)
+        rgb = plain_image(messages["rgb"])
+        depth = plain_image(messages["depth"], is_depth=True)
+        camera_info = messages["camera_info"]
+        regions = self._source.read(messages["regions"], (rgb.height, rgb.width), self._labels)
+        self.label_changes.update(label_changes(regions))
         frame = frame_from_messages(rgb, depth, camera_info, regions, self._settings)
         warnings = alignment_warnings(rgb, depth, camera_info)
         return RecordedFrame(frame, self._metres_per_unit(depth), warnings)
 
     def _metres_per_unit(self, depth: Message) -> float:
-        dtype, scale = DEPTH_ENCODINGS[depth.encoding]
+        dtype, scale = depth_encoding(depth.encoding)
         if np.issubdtype(dtype, np.floating):
             return CameraRecord.depth_scale
         return self._settings.depth_scale or scale

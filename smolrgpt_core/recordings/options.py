@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from smolrgpt_core.data.facts import AmbiguityMargins
 from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.stamps import DEFAULT_SYNC_TOLERANCE_S
 from smolrgpt_core.recordings.motion import MotionConfig
@@ -66,7 +66,7 @@ class RecordingOptions:
 
     Attributes:
         topics: those that are named; the others are found.
-        labels: of the ids in an instance image.
+        labels: how regions get their labels.
         sensor: how the images are read.
         sync_tolerance_s: how far the stamps of rgb, depth and regions may lie apart.
         motion: which frames are different enough.
@@ -83,7 +83,7 @@ class RecordingOptions:
     """
 
     topics: TopicChoice = field(default_factory=TopicChoice)
-    labels: InstanceLabels = field(default_factory=InstanceLabels)
+    labels: RegionLabels = field(default_factory=RegionLabels)
     sensor: SensorSettings = field(default_factory=SensorSettings)
     sync_tolerance_s: float = DEFAULT_SYNC_TOLERANCE_S
     motion: MotionConfig = field(default_factory=MotionConfig)
@@ -117,14 +117,14 @@ class ReplayOptions:
 
     Attributes:
         topics: those that are named; the others are found.
-        labels: of the ids in an instance image.
+        labels: how regions get their labels.
         sensor: how the images are read.
         sync_tolerance_s: how far stamps may lie apart, and a requested one from the image.
         every_frame: ask questions without a stamp about every frame, not about the newest alone.
     """
 
     topics: TopicChoice = field(default_factory=TopicChoice)
-    labels: InstanceLabels = field(default_factory=InstanceLabels)
+    labels: RegionLabels = field(default_factory=RegionLabels)
     sensor: SensorSettings = field(default_factory=SensorSettings)
     sync_tolerance_s: float = DEFAULT_SYNC_TOLERANCE_S
     every_frame: bool = False

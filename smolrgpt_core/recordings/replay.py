@@ -2,7 +2,7 @@
 
 Frames are put together, decoded and asked about by the same code as in the node. What differs is
 what only a running node has: a clock (`max_age` is not applied), a queue (no BUSY), and a buffer
-that forgets; a replay has seen the whole recording. Images that only `cv_bridge` reads are refused.
+that forgets; a replay has seen the whole recording.
 """
 
 from __future__ import annotations
@@ -62,10 +62,12 @@ class Replay:
     Attributes:
         answers: in the order of the questions, then of the frames.
         damage: where and why the recording ends early; empty if it is whole.
+        label_changes: labels that were read as classes.
     """
 
     answers: tuple[ReplayedAnswer, ...]
     damage: str
+    label_changes: Mapping[str, str]
 
 
 def replay(
@@ -100,7 +102,7 @@ def replay(
             answers += _answers(source, serialized, answerer, indices, asked)
             progress(done + 1, len(moments))
         answers.sort(key=lambda item: (item.index, item.stamp_ns))
-        return Replay(tuple(answers), bag.damage)
+        return Replay(tuple(answers), bag.damage, source.label_changes)
 
 
 def answer_asked(

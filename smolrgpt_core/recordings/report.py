@@ -22,6 +22,7 @@ class RecordingReport:
         proposals: questions of the recording that wait for a person's answer.
         reviewed: questions of the recording that are written with one.
         topics: by input.
+        label_changes: labels that were read as classes.
         warnings: what may make all answers wrong, and cannot be told from the images.
         damage: where and why the recording ends early; empty if it is whole.
     """
@@ -34,6 +35,7 @@ class RecordingReport:
     proposals: int = 0
     reviewed: int = 0
     topics: dict[str, str] = field(default_factory=dict)
+    label_changes: dict[str, str] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     damage: str = ""
 
@@ -59,6 +61,7 @@ class RecordingReport:
             "proposals": self.proposals,
             "reviewed": self.reviewed,
             "topics": self.topics,
+            "label_changes": self.label_changes,
             "warnings": self.warnings,
             "damage": self.damage,
         }

@@ -11,15 +11,25 @@ from dataclasses import fields
 
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error
-from smolrgpt_core.messages.reading import DEPTH_ENCODINGS, RGB_LAYOUTS
+from smolrgpt_core.messages.compressed import COMPRESSED, plain_image
+from smolrgpt_core.messages.encodings import (
+    COLOR_ENCODINGS,
+    DEPTH_ENCODINGS,
+    INSTANCE_ENCODINGS,
+    canonical,
+)
 from smolrgpt_core.messages.region_sources import REGION_SOURCES
-from smolrgpt_core.messages.types import CAMERA_INFO, IMAGE
+from smolrgpt_core.messages.types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.options import TopicChoice
 
-COLOUR_ENCODINGS = tuple(name for name in RGB_LAYOUTS if name != "mono8")
+CERTAIN_COLOR_ENCODINGS = (
+    COLOR_ENCODINGS.keys() - DEPTH_ENCODINGS.keys() - INSTANCE_ENCODINGS.keys()
+)
 CERTAIN_INSTANCE_ENCODINGS = ("8UC1", "mono8", "32SC1")
 """16 bit ids cannot be told from depth."""
+
+PICTURES = (IMAGE, COMPRESSED_IMAGE)
 
 REGION_ARRAYS = tuple(
     source.type_name for source in REGION_SOURCES.values() if source.type_name != IMAGE
@@ -35,14 +45,14 @@ def choose_topics(bag: BagReader, wanted: TopicChoice) -> TopicChoice:
             another type, or several could be meant.
     """
     finder = _Finder(bag, wanted)
-    rgb = finder.choose("rgb", (IMAGE,), finder.images(COLOUR_ENCODINGS))
-    depth = finder.choose("depth", (IMAGE,), finder.images(DEPTH_ENCODINGS))
+    rgb = finder.choose("rgb", PICTURES, finder.pictures(CERTAIN_COLOR_ENCODINGS))
+    depth = finder.choose("depth", PICTURES, finder.pictures(DEPTH_ENCODINGS))
     camera_info = finder.choose("camera_info", (CAMERA_INFO,), finder.calibrations(rgb))
     arrays = finder.of_type(*REGION_ARRAYS)
     if wanted.regions or (arrays and not wanted.instances):
         regions = finder.choose("regions", REGION_ARRAYS, arrays)
         return TopicChoice(rgb, depth, camera_info, regions=regions)
-    images = finder.images(CERTAIN_INSTANCE_ENCODINGS)
+    images = finder.images(IMAGE, CERTAIN_INSTANCE_ENCODINGS)
     instances = finder.choose("instances", (IMAGE,), images)
     return TopicChoice(rgb, depth, camera_info, instances=instances)
 
@@ -54,25 +64,30 @@ class _Finder:
         self._bag = bag
         self._wanted = wanted
         self._types = {topic.name: topic.type_name for topic in bag.topics}
-        self._encodings = {name: self._encoding(name) for name in self.of_type(IMAGE)}
+        self._encodings = {name: self._encoding(name) for name in self.of_type(*PICTURES)}
 
     def of_type(self, *type_names: str) -> list[str]:
         """Topics with messages of one of these types."""
         return [name for name, found in self._types.items() if found in type_names]
 
-    def images(self, encodings: Collection[str]) -> list[str]:
-        """Image topics with one of these encodings that the user did not name for another use."""
+    def images(self, type_name: str, encodings: Collection[str]) -> list[str]:
+        """Topics of images in one of these encodings that the user did not name for another use."""
         named = {getattr(self._wanted, item.name) for item in fields(self._wanted)}
         return [
             name
-            for name, encoding in self._encodings.items()
-            if encoding in encodings and name not in named
+            for name in self.of_type(type_name)
+            if self._encodings[name] in encodings and name not in named
         ]
+
+    def pictures(self, encodings: Collection[str]) -> list[str]:
+        """The same; compressed images only where there are no others."""
+        return self.images(IMAGE, encodings) or self.images(COMPRESSED_IMAGE, encodings)
 
     def calibrations(self, rgb: str) -> list[str]:
         """Calibrations: if there are several, the one beside the colour image, as drivers do."""
         found = self.of_type(CAMERA_INFO)
-        beside = f"{rgb.rpartition('/')[0]}/camera_info"
+        image = rgb.removesuffix(f"/{COMPRESSED}")
+        beside = f"{image.rpartition('/')[0]}/camera_info"
         return [beside] if beside in found else found
 
     def choose(self, name: str, type_names: tuple[str, ...], candidates: list[str]) -> str:
@@ -98,9 +113,9 @@ class _Finder:
         """Encoding of the first image; empty without a message that can be decoded."""
         try:
             first = self._bag.first(topic)
+            return canonical(plain_image(first).encoding) if first is not None else ""
         except SpatialError:
             return ""
-        return first.encoding if first is not None else ""
 
     def _error(self, problem: str) -> SpatialError:
         lines = [

@@ -16,8 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from smolrgpt_core.data.samples import HUMAN, MODEL, Conversation, Sample
-from smolrgpt_core.data.warehouse_format import Turn
+from smolrgpt_core.answer.normalized import NormalizedAnswer, write_normalized
+from smolrgpt_core.data.samples import Conversation, Sample
+from smolrgpt_core.data.truths import read_truth
+from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, Turn
 from smolrgpt_core.depth import clean_depth
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
@@ -26,7 +28,6 @@ from smolrgpt_core.model.processing_smolrgpt import Message, SmolRGPTProcessor
 from smolrgpt_core.question.spatial_question import CATEGORIES, MASK, Category
 from smolrgpt_core.training.config import DataConfig, SourceConfig
 
-_DISTANCE = Category.DISTANCE.name.lower()
 _ROLES = {HUMAN: "user", MODEL: "assistant"}
 
 
@@ -214,8 +215,11 @@ def _in_style(conversation: Conversation, style: str, short: AnswerStyle) -> Row
             f"conversation {conversation.id!r} must have questions ({HUMAN}) and answers ({MODEL}) "
             f"in turn and end with an answer, none of them empty; got {', '.join(speakers)}"
         )
+    truth = _truth(conversation) if len(turns) == 2 else None
     if style == "short" and conversation.normalized_answer and len(turns) == 2:
-        value = _value(conversation)
+        value = conversation.normalized_answer
+        if truth is not None:
+            value = write_normalized(truth, CATEGORIES[conversation.category])
         turns = (Turn(HUMAN, short.write(turns[0].text)), Turn(MODEL, value))
     messages = tuple({"role": _ROLES[turn.speaker], "content": turn.text} for turn in turns)
     placeholders = sum(turn.text.count(MASK) for turn in turns)
@@ -224,38 +228,32 @@ def _in_style(conversation: Conversation, style: str, short: AnswerStyle) -> Row
         conversation.category,
         messages,
         conversation.mask_indices[:placeholders],
-        _typed_answer(conversation) if len(turns) == 2 else TypedAnswer(),
+        TypedAnswer() if truth is None else _typed_answer(conversation.category, truth),
     )
 
 
-def _value(conversation: Conversation) -> str:
-    """The answer in a word or number; a distance in metres with two decimals."""
-    if conversation.category != _DISTANCE:
-        return conversation.normalized_answer
+def _truth(conversation: Conversation) -> NormalizedAnswer | None:
+    """The true answer to a question of a known category, where the data set has one.
+
+    Raises:
+        SpatialError: BAD_INPUT when it cannot be read.
+    """
+    if conversation.category not in CATEGORIES or not conversation.normalized_answer:
+        return None
+    masks = conversation.turns[0].text.count(MASK)
     try:
-        return f"{float(conversation.normalized_answer):.2f}"
+        return read_truth(conversation.normalized_answer, conversation.category, masks)
     except ValueError as error:
         raise _bad(
-            f"conversation {conversation.id!r} has the distance "
-            f"{conversation.normalized_answer!r}, which is no number"
+            f"normalized_answer of conversation {conversation.id!r} ({conversation.category}): "
+            f"{error}"
         ) from error
 
 
-def _typed_answer(conversation: Conversation) -> TypedAnswer:
-    """The normalised answer as a number, where it is one of the known categories."""
-    normalized = conversation.normalized_answer
-    category = CATEGORIES.get(conversation.category)
-    if category is None or not normalized:
-        return TypedAnswer()
-    if category is Category.LEFT_RIGHT:
-        return TypedAnswer(category.value, float(normalized == "right"))
-    try:
-        return TypedAnswer(category.value, float(normalized))
-    except ValueError as error:
-        raise _bad(
-            f"conversation {conversation.id!r} has the normalised answer {normalized!r}, expected "
-            f"a number for {conversation.category}"
-        ) from error
+def _typed_answer(category: str, truth: NormalizedAnswer) -> TypedAnswer:
+    kind = CATEGORIES[category]
+    number = truth == "right" if kind is Category.LEFT_RIGHT else truth
+    return TypedAnswer(kind.value, float(number))
 
 
 def _depth(sample: Sample) -> Any:

@@ -27,7 +27,8 @@ from transformers import TrainingArguments, set_seed
 from transformers.utils.logging import disable_progress_bar
 
 from smolrgpt_core.data.readers import Order, SampleIterator
-from smolrgpt_core.data.samples import HUMAN, Conversation
+from smolrgpt_core.data.samples import Conversation
+from smolrgpt_core.data.warehouse_format import HUMAN
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error, new_folder
 from smolrgpt_core.inference.config import EngineConfig

@@ -116,6 +116,12 @@ DISTANCES: list[tuple[str, float | None]] = [
     ("6,36 m", None),
     ("It is 5 meters away from pallet number 3.", 5.0),
     ("1.5 meters apart", 1.5),
+    ("Region [0] and Region [1] are 3.2 meters apart.", 3.2),
+    ("Regions [0] and [1] are 3.2 meters apart.", 3.2),
+    ("From Region [0] to [1]: 320 cm.", 3.2),
+    ("Region [4] is the one that is closest.", None),
+    ("Region[4].", None),
+    ("regions [1], [2] and [3]", None),
 ]
 
 COUNTS: list[tuple[str, float | None]] = [
@@ -318,6 +324,26 @@ CHOICES: list[tuple[str, int | None]] = [
     ("[Region 3] is wrong.", None),
     ("[Region 3]?", None),
     ("Maybe [Region 3].", 3),
+]
+
+
+COUNTS += [
+    ("Region [0] has three pallets.", 3),
+    ("Regions [0], [5] hold 2 pallets.", 2),
+    ("In Region [ 4 ] there are none.", 0),
+    ("I see pallets in Region [4].", None),
+    ("The pallets stand in Region [1].", None),
+    ("I see pallet [4].", None),
+    ("REGION[2]", None),
+]
+
+CHOICES += [
+    ("Region [2]", 2),
+    ("region[12].", 12),
+    ("Region [2] is closest to Region [0].", 2),
+    ("The nearest one is Region [3].", 3),
+    ("Regions [1] and [2]", None),
+    ("Not Region [3].", None),
 ]
 
 

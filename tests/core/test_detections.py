@@ -16,15 +16,16 @@ from rosbags.typesys.store import Typestore
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.label_map import LabelMap, RegionLabels
 from smolrgpt_core.messages.detections import (
     UNTRACKED_IDS,
     regions_from_detections,
     regions_from_yolo_detections,
 )
 from smolrgpt_core.messages.making import camera_info_message, header_message, image_message
-from smolrgpt_core.messages.region_sources import READERS
+from smolrgpt_core.messages.region_sources import SOURCES_BY_TYPE
 from smolrgpt_core.messages.types import CAMERA_INFO, DETECTION_ARRAY, IMAGE, YOLO_DETECTION_ARRAY
+from smolrgpt_core.question import read_question
 from smolrgpt_core.recordings.asked import AskedQuestion
 from smolrgpt_core.recordings.options import ReplayOptions, TopicChoice
 from smolrgpt_core.recordings.replay import replay
@@ -300,6 +301,18 @@ def test_a_recording_of_a_detector_is_replayed(kind: str, tmp_path: Path) -> Non
         assert item.answer.value == pytest.approx(2.4)
 
 
+def test_class_indices_of_a_detector_are_mapped() -> None:
+    boxes = ((40.0, 60.0, 20.0, 20.0), (120.0, 60.0, 20.0, 20.0))
+    message = detections(*[detection(box, labels={"0": 0.9}) for box in boxes])
+    source = SOURCES_BY_TYPE[DETECTION_ARRAY]
+    plain = source.read(message, SIZE, RegionLabels())
+    with pytest.raises(SpatialError, match='no class is known for: "0"'):
+        read_question("How many pallets do you see?", plain)
+    mapped = source.read(message, SIZE, RegionLabels(label_map=LabelMap.parse("0:pallet")))
+    assert [region.label for region in mapped] == ["pallet", "pallet"]
+    assert len(read_question("How many pallets do you see?", mapped).target_ids) == 2
+
+
 def test_every_source_has_a_reader() -> None:
     empty = make(DETECTION_ARRAY, header=HEADER, detections=[])
-    assert len(READERS[DETECTION_ARRAY](empty, SIZE, InstanceLabels())) == 0
+    assert len(SOURCES_BY_TYPE[DETECTION_ARRAY].read(empty, SIZE, RegionLabels())) == 0

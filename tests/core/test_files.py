@@ -21,6 +21,7 @@ from smolrgpt_core.files import (
     write_image,
 )
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.region_files import read_regions, write_regions
 from smolrgpt_core.regions import Box, Region, RegionSet
 
@@ -231,7 +232,7 @@ class TestRegionsAsJson:
     def test_labels_by_id_are_not_for_json(self, tmp_path: Path) -> None:
         write_regions(tmp_path / "r.json", some_regions())
         assert "are for instance images" in refusal(
-            tmp_path / "r.json", InstanceLabels(((1, 9, "pallet"),))
+            tmp_path / "r.json", RegionLabels(InstanceLabels(((1, 9, "pallet"),)))
         )
 
 
@@ -243,7 +244,9 @@ class TestRegionsAsInstanceImage:
 
     def test_labels_from_ranges(self, image_path: Path) -> None:
         regions = read_regions(
-            image_path, SIZE, InstanceLabels.parse(["1-5:Buffer", "6-4000000000:pallet"])
+            image_path,
+            SIZE,
+            RegionLabels(InstanceLabels.parse(["1-5:Buffer", "6-4000000000:pallet"])),
         )
         assert [region.name for region in regions] == ["buffer 2", "pallet 7"]
         assert np.array_equal(regions.full_mask(7), some_regions().full_mask(7))

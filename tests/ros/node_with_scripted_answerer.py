@@ -1,12 +1,16 @@
-"""The query node with two more answerers, which are slow or fail when a test needs that.
+"""The query node with more answerers, which are slow or fail when a test needs that.
 
 `scripted` takes distances and counts from the geometric answerer, takes a second for left/right,
-fails at a choice, and says when it prepares a frame. `broken` cannot even be made.
+fails at a choice, and says when it prepares a frame. `broken` cannot even be made. `slow` is made
+when the file named by SLOW_LOADING_FILE is there. `endless` never comes to an answer.
 """
 
 from __future__ import annotations
 
+import os
+import threading
 import time
+from pathlib import Path
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
@@ -33,8 +37,28 @@ class BrokenAnswerer(GeometricAnswerer):
         raise FileNotFoundError("no weights here")
 
 
+class SlowAnswerer(GeometricAnswerer):
+    def __init__(self) -> None:
+        print("slow loading", flush=True)
+        while not Path(os.environ["SLOW_LOADING_FILE"]).exists():
+            time.sleep(0.02)
+        super().__init__()
+
+
+class EndlessAnswerer(GeometricAnswerer):
+    def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
+        print("endless answer", flush=True)
+        threading.Event().wait()
+        return super().answer(frame, question)
+
+
 if __name__ == "__main__":
-    ANSWERERS |= {"scripted": ScriptedAnswerer, "broken": BrokenAnswerer}
+    ANSWERERS |= {
+        "scripted": ScriptedAnswerer,
+        "broken": BrokenAnswerer,
+        "slow": SlowAnswerer,
+        "endless": EndlessAnswerer,
+    }
     # Imported late: parameters read the known answerers at import.
     from smolrgpt_ros.spatial_query_node import main
 

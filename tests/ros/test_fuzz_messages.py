@@ -25,12 +25,16 @@ from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.errors import Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.answers import answer_from_message
-from smolrgpt_core.messages.reading import (
+from smolrgpt_core.messages.encodings import (
+    COLOR_ENCODINGS,
     DEPTH_ENCODINGS,
     INSTANCE_ENCODINGS,
     MASK_ENCODINGS,
-    RGB_LAYOUTS,
+    rgb_pixels,
+)
+from smolrgpt_core.messages.reading import (
     alignment_warnings,
     depth_from_image,
     frame_from_messages,
@@ -46,7 +50,6 @@ from smolrgpt_ros.conversions import (
     image_to_message,
     intrinsics_to_camera_info,
     regions_to_array,
-    rgb_from_image,
     time_from_ns,
 )
 from smolrgpt_ros.frame_buffer import FrameSamples, Sample
@@ -56,10 +59,10 @@ BAD_INPUT = {Status.BAD_INPUT}
 HEIGHT, WIDTH = 12, 16
 NO_LABELS = InstanceLabels()
 
-bytes_per_pixel = st.sampled_from([1, 2, 3, 4])
+bytes_per_pixel = st.sampled_from([1, 2, 3, 4, 6, 8])
 sizes = st.integers(0, 9) | st.sampled_from([HEIGHT, WIDTH, 2**16, 2**31, 2**32 - 1])
 small = st.integers(0, 9)
-encodings = st.sampled_from([*RGB_LAYOUTS, *DEPTH_ENCODINGS, *INSTANCE_ENCODINGS]) | st.text(
+encodings = st.sampled_from([*COLOR_ENCODINGS, *DEPTH_ENCODINGS, *INSTANCE_ENCODINGS]) | st.text(
     max_size=6
 )
 any_float = st.floats()
@@ -153,7 +156,7 @@ def check_depth(depth: np.ndarray) -> None:
 @settings(max_examples=1500)
 @given(image=images())
 def test_any_colour_image(result_or_refusal: Callable[..., Any], image: Image) -> None:
-    rgb = result_or_refusal(BAD_INPUT, rgb_from_image, image)
+    rgb = result_or_refusal(BAD_INPUT, rgb_pixels, image)
     if rgb is not None:
         assert (rgb.dtype, rgb.shape) == (np.uint8, (image.height, image.width, 3))
 
@@ -284,7 +287,7 @@ def test_any_bytes_on_the_wire(
 ) -> None:
     wire = {**SERIALIZED, name: damaged(SERIALIZED[name], patches, kept)}
     samples = FrameSamples(**{key: Sample(0, serialized) for key, serialized in wire.items()})
-    decoder = FrameDecoder("regions", 0.0, NO_LABELS)
+    decoder = FrameDecoder("regions", 0.0, RegionLabels())
     decoded = result_or_refusal(BAD_INPUT, decoder.decode, samples)
     if decoded is not None:
         frame: RGBDFrame = decoded[0].frame

@@ -1,27 +1,32 @@
-"""The launch file: run for real where ROS brings `ros2 launch`, else only read."""
+"""The launch file: run by `ros2 launch` where ROS brings it, else by the stand-in for it."""
 
 from __future__ import annotations
 
 import ast
+import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from smolrgpt_ros.srv import SpatialQuery
 
 from smolrgpt_core.errors import Status
+from smolrgpt_core.messages.region_sources import REGION_SOURCES
 from smolrgpt_core.messages.types import CAMERA_TOPICS, GROUND_TRUTH
-from smolrgpt_ros.inputs import input_types
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILE = ROOT / "launch" / "warehouse.launch.py"
-SENSOR_TOPICS = CAMERA_TOPICS.keys() - {GROUND_TRUTH}
-needs_launch = pytest.mark.skipif(
-    shutil.which("ros2") is None, reason="ros2 launch comes only with a ROS installation"
-)
+SENSOR_TOPICS = {"rgb", "depth", "camera_info", *REGION_SOURCES}
+STAND_IN = Path(__file__).parent / "launch_stand_in"
+IS_REAL = shutil.which("ros2") is not None
+COMMAND = ["ros2", "launch"] if IS_REAL else [sys.executable, str(STAND_IN / "ros2_launch.py")]
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +39,49 @@ def constants(tree: ast.AST) -> set[object]:
     return {node.value for node in ast.walk(tree) if isinstance(node, ast.Constant)}
 
 
-def test_topics_are_those_of_the_nodes(tree: ast.Module) -> None:
-    topics = next(
+def constant(tree: ast.Module, name: str) -> Any:
+    return next(
         ast.literal_eval(node.value)
         for node in tree.body
-        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "TOPICS"
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == name
     )
-    inputs = {topic for source in ("regions", "instances") for topic, _ in
-              input_types(source).values()}  # fmt: skip
-    assert set(topics) == SENSOR_TOPICS == inputs
 
 
-def test_documented_arguments_exist(tree: ast.Module) -> None:
-    documented = set(re.findall(r"(\w+):=", ast.get_docstring(tree) or ""))
-    assert documented == {"use_sim", *(f"{n}_topic" for n in SENSOR_TOPICS if n != "instances")}
+@pytest.fixture(scope="module")
+def arguments() -> dict[str, str]:
+    """The arguments that the file declares, with their defaults; known to the stand-in only."""
+    environment = {**os.environ, "PYTHONPATH": python_path()}
+    command = [sys.executable, STAND_IN / "ros2_launch.py", LAUNCH_FILE, "--show-args"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return dict(line.split("=") for line in done.stdout.splitlines())
+
+
+def python_path() -> str:
+    return os.pathsep.join([str(STAND_IN), os.environ.get("PYTHONPATH", "")])
+
+
+@pytest.fixture
+def launch(start_command: Any) -> Callable[..., Any]:
+    """Launch the file with arguments such as "use_sim:=false"."""
+
+    def start(*arguments: str, **environment: str) -> Any:
+        path = {} if IS_REAL else {"PYTHONPATH": python_path()}
+        return start_command(*COMMAND, LAUNCH_FILE, *arguments, environment={**path, **environment})
+
+    return start
+
+
+def test_topics_are_those_of_the_nodes(tree: ast.Module) -> None:
+    assert set(constant(tree, "TOPICS")) == SENSOR_TOPICS
+    assert CAMERA_TOPICS.keys() - {GROUND_TRUTH} < SENSOR_TOPICS
+
+
+def test_documented_arguments_exist(tree: ast.Module, arguments: dict[str, str]) -> None:
+    assert set(re.findall(r"(\w+):=", ast.get_docstring(tree) or "")) < arguments.keys()
+    page = (ROOT / "docs" / "demo.md").read_text()
+    section = page[page.index("## The launch file") :].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", " ".join(rows)) == list(arguments)
 
 
 def test_no_parameter_default_is_repeated(tree: ast.Module) -> None:
@@ -66,15 +100,68 @@ def test_files_and_executables_exist(tree: ast.Module) -> None:
         assert (ROOT / "config" / name).exists()
 
 
-@needs_launch
 def test_question_to_the_launched_system(
-    start_command: Any, graph: Any, make_operator: Any, wait_for: Any
+    launch: Any, graph: Any, make_operator: Any, wait_for: Any
 ) -> None:
     """The first lines that a user types."""
-    launch = start_command("ros2", "launch", str(LAUNCH_FILE), "namespace:=launched")
+    system = launch("namespace:=launched")
     operator = make_operator(graph, "/launched/spatial_query", "/launched/spatial_query")
-    wait_for(lambda: graph.service_exists("/launched/spatial_query"), "the service", 30.0)
-    question = "How many pallets are in buffer 2?"
-    wait_for(lambda: operator.ask(question).status == Status.OK, "an answer", timeout=30.0)
+    client = graph.client(SpatialQuery, "/launched/spatial_query")
+    wait_for(client.service_is_ready, "the service", 60.0)
+    question = "How many pallets are in buffer 1?"
+    wait_for(lambda: operator.ask(question).status == Status.OK, "an answer", timeout=60.0)
     assert operator.ask(question).has_value
-    assert launch.stop(signal.SIGINT) == 0, launch.output
+    system.stop(signal.SIGINT, timeout=30.0)
+    assert system.output.count("finished cleanly") == 2, system.output
+    assert "has ended" not in system.output
+
+
+def test_topics_and_log_level_reach_the_node(launch: Any, graph: Any, wait_for: Any) -> None:
+    topics = {name: f"/of_the_test/{name}" for name in ("rgb", "depth", "camera_info", "regions")}
+    system = launch(
+        "use_sim:=false",
+        "log_level:=warning",
+        *(f"{name}_topic:={topic}" for name, topic in topics.items()),
+    )
+    for topic in topics.values():
+        wait_for(lambda t=topic: graph.node.count_subscribers(t) == 1, topic, 60.0)
+    system.stop(signal.SIGINT, timeout=30.0)
+    assert "[INFO] [1" not in system.output
+
+
+@pytest.mark.parametrize("wrong", ["log_level:=loud", "use_sim:=perhaps"])
+def test_wrong_argument_is_refused_with_the_choices(launch: Any, wrong: str) -> None:
+    system = launch(wrong)
+    assert system.wait(60.0) != 0
+    name, _, value = wrong.partition(":=")
+    for word in (name, value, "Valid options"):
+        assert word in system.output
+
+
+def test_launch_ends_with_the_reason_when_the_camera_dies(launch: Any) -> None:
+    system = launch(MUJOCO_GL="nonsense")
+    system.wait(60.0)
+    assert "cannot render the warehouse" in system.output
+    assert "sim_camera_node has ended with exit status 1" in system.output
+    assert "use_sim:=false" in system.output
+
+
+def test_launch_ends_when_the_query_node_dies(launch: Any, tmp_path: Path) -> None:
+    parameters = tmp_path / "wrong.yaml"
+    parameters.write_text("/**:\n  spatial_query:\n    ros__parameters:\n      timeout: -1.0\n")
+    system = launch("use_sim:=false", f"params_file:={parameters}")
+    system.wait(60.0)
+    assert "timeout" in system.output
+    assert "spatial_query_node has ended with exit status 1" in system.output
+    assert "respawn:=true" in system.output
+
+
+def test_query_node_is_started_again(
+    launch: Any, graph: Any, tmp_path: Path, wait_for: Any
+) -> None:
+    parameters = tmp_path / "wrong.yaml"
+    parameters.write_text("/**:\n  spatial_query:\n    ros__parameters:\n      timeout: -1.0\n")
+    system = launch("use_sim:=false", "respawn:=true", f"params_file:={parameters}")
+    wait_for(lambda: system.output.count("[exit code 1]") >= 2, "the second end", 90.0)
+    assert "has ended" not in system.output
+    system.stop(signal.SIGINT, timeout=30.0)

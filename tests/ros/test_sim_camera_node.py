@@ -18,6 +18,7 @@ from smolrgpt_ros.msg import RegionArray, SceneTruth
 
 from smolrgpt_core.geometry.back_projection import project
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.messages.encodings import rgb_pixels
 from smolrgpt_core.messages.reading import (
     depth_from_image,
     intrinsics_from_camera_info,
@@ -33,7 +34,6 @@ from smolrgpt_core.sim import (
     WarehouseRenderer,
     build_scene,
 )
-from smolrgpt_ros.conversions import rgb_from_image
 from smolrgpt_ros.sim_camera_node import FrameRing
 from smolrgpt_ros.sim_camera_parameters import SimCameraParameters
 from smolrgpt_ros.sim_messages import frame_messages
@@ -133,7 +133,7 @@ def test_messages_agree(driving: list[dict[str, Any]]) -> None:
     intrinsics = intrinsics_from_camera_info(frame["camera_info"])
     size = (intrinsics.height, intrinsics.width)
     assert size == (480, 640)
-    assert rgb_from_image(frame["rgb"]).shape == (*size, 3)
+    assert rgb_pixels(frame["rgb"]).shape == (*size, 3)
     regions = regions_from_array(frame["regions"])
     assert regions.image_size == size
     truth = frame["ground_truth"]
@@ -164,7 +164,7 @@ def test_depth_fits_the_truth(driving: list[dict[str, Any]]) -> None:
 
 
 def test_frame_is_the_rendered_one(driving: list[dict[str, Any]], overview: SimulatedFrame) -> None:
-    match = [f for f in driving if np.array_equal(rgb_from_image(f["rgb"]), overview.frame.rgb)]
+    match = [f for f in driving if np.array_equal(rgb_pixels(f["rgb"]), overview.frame.rgb)]
     assert match
     depth = depth_from_image(match[0]["depth"])
     assert np.array_equal(depth, overview.frame.depth, equal_nan=True)

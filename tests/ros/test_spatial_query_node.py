@@ -307,6 +307,25 @@ def test_regions_from_an_instance_image(operator: Any) -> None:
     operator.restart()
 
 
+def test_labels_are_mapped_and_told(operator: Any, wait_for: Any) -> None:
+    how_many, part = "How many pallets do you see?", "spatial_query: labels"
+    labels = ["1-2:0", "3:Buffer_03"]
+    assert operator.set(region_source="instances", instance_labels=labels).successful
+    operator.restart()
+    refused(operator.ask(how_many), Status.BAD_QUESTION, '"0"', "label_map")
+    assert operator.set(label_map="0:pallet").successful
+    assert operator.ask(how_many).value == 2.0
+    diagnostics = Diagnostics(operator.graph)
+    told = "0 -> pallet; Buffer_03 -> buffer"
+    wait_for(lambda: diagnostics.reports and told in str(diagnostics.reports[-1]), "a report")
+    assert diagnostics.value(part, "label_map") == "0:pallet"
+    assert diagnostics.value(part, "unknown") == ""
+    assert "label_map" in operator.set(label_map="0").reason
+    given = {"region_source": "regions", "instance_labels": [""], "label_map": ""}
+    assert operator.set(**given).successful
+    operator.restart()
+
+
 def test_answers_and_pictures_are_published(operator: Any, wait_for: Any) -> None:
     answers = operator.graph.collect(SpatialAnswer, f"{NODE}/answers")
     markers = operator.graph.collect(MarkerArray, f"{NODE}/markers")

@@ -85,7 +85,8 @@ def test_waits_to_be_activated_without_autostart(
     start_query_node: Any, graph: Any, camera: Any, make_operator: Any, wait_for: Any
 ) -> None:
     process = start_query_node(
-        "--params-file", str(CONFIG), "-p", "autostart:=false", "-p", "answerer:=geometric"
+        *("--params-file", str(CONFIG), "-p", "autostart:=false", "-p", "answerer:=geometric"),
+        *("-p", "instance_labels:=[]"),  # without a type for ROS
     )
     operator = make_operator(graph)
     answer = operator.ask_distance()
@@ -150,7 +151,9 @@ def test_signal_during_start(start_node: Any, wait_for: Any) -> None:
     assert "Traceback" not in process.output
 
 
-@pytest.mark.parametrize("wrong", ["max_age:=-1.0", "region_source:=nowhere", "timeout:=soon"])
+@pytest.mark.parametrize(
+    "wrong", ["max_age:=-1.0", "region_source:=nowhere", "timeout:=soon", "label_map:=x"]
+)
 def test_wrong_parameter_ends_the_start_with_the_reason(start_node: Any, wrong: str) -> None:
     process = start_node("spatial_query_node", "-p", wrong)
     assert process.wait() == 1

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 from smolrgpt_core.data.data_imports import import_datasets, import_parquet
 from smolrgpt_core.data.readers.annotated import AnnotatedDataset, inside
 from smolrgpt_core.data.readers.config import DatasetConfig
-from smolrgpt_core.data.samples import HUMAN, MODEL, Annotation, DepthFile, ImageFile
-from smolrgpt_core.data.warehouse_format import Turn
+from smolrgpt_core.data.samples import Annotation, DepthFile, ImageFile
+from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, Turn, masks_of, stored_text
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error
 
@@ -113,19 +113,20 @@ class _OfficialLayout:
         self._depth_scale = config.depth_scale
 
     def annotation(self, row: Mapping[str, Any]) -> Annotation:
-        depth = row.get("depth_image")
+        depth = stored_text(row.get("depth_image"))
+        ids = (stored_text(row.get(name)) for name in ("id", "id_db", "rgb_image"))
         return Annotation(
-            id=str(row.get("id") or row.get("id_db") or row["rgb_image"]),
+            id=next(filter(None, ids), ""),
             image=ImageFile(inside(self._folder / self._images, _text(row, "rgb_image"))),
             turns=_turns(row["texts"]),
-            rle=tuple(row.get("rle") or ()),
+            rle=masks_of(row.get("rle")),
             depth=DepthFile(
                 inside(self._folder / self._depths, depth), metres_per_unit=self._depth_scale
             )
             if depth
             else None,
-            category=row.get("category") or "",
-            normalized_answer=str(row.get("normalized_answer") or ""),
+            category=stored_text(row.get("category")),
+            normalized_answer=stored_text(row.get("normalized_answer")),
         )
 
 
@@ -137,8 +138,8 @@ def _turns(texts: Any) -> tuple[Turn, ...]:
         if not isinstance(pair, Mapping):
             raise _bad(f"`texts` must have `user` and `assistant`, got {pair!r:.60}")
         turns.append(Turn(HUMAN, _text(pair, "user")))
-        if pair.get("assistant"):
-            turns.append(Turn(MODEL, _text(pair, "assistant")))
+        if answer := stored_text(pair.get("assistant")):
+            turns.append(Turn(MODEL, answer))
     return tuple(turns)
 
 

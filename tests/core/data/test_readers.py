@@ -265,6 +265,53 @@ class TestOtherLayouts:
         )
         assert len(open_dataset(grouped)) == 6
 
+    @pytest.mark.parametrize(
+        ("values", "texts"),
+        [
+            ([0, 3], ["0", "3"]),
+            ([0.0, 2.5], ["0.0", "2.5"]),
+            (["0", ""], ["0", ""]),
+            ([None, 0], ["", "0"]),
+            ([float("nan"), 0.0], ["", "0.0"]),
+            ([False, True], ["False", "True"]),
+        ],
+        ids=str,
+    )
+    def test_answers_of_any_type_are_kept(
+        self, official: Path, tmp_path: Path, values: list[Any], texts: list[str]
+    ) -> None:
+        """A number for a name is one as well: an id of 0, an answer in words that is 0."""
+        from pyarrow import Table, parquet
+
+        rows = [
+            {"id": place, "rgb_image": "000000_00.png", "category": "count",
+             "texts": {"user": "How many pallets?", "assistant": place}, "normalized_answer": value}
+            for place, value in enumerate(values)
+        ]  # fmt: skip
+        path = official / "data" / "train-00000-of-00001.parquet"
+        parquet.write_table(Table.from_pylist(rows), path)
+        config = DatasetConfig("official", official, index_folder=tmp_path / "cache")
+        samples, errors = read_all(open_dataset(config))
+        assert not errors
+        assert [sample.id for sample in samples] == ["0", "1"]
+        conversations = [sample.conversations[0] for sample in samples]
+        assert [item.normalized_answer for item in conversations] == texts
+        assert [item.turns[1].text for item in conversations] == ["0", "1"]
+
+    @pytest.mark.parametrize("masks", ["masks.npz", [b"masks"], [7, 7], [[[1.0, 2.0]]]], ids=str)
+    def test_masks_of_another_form_are_broken_samples(
+        self, official: Path, tmp_path: Path, masks: Any
+    ) -> None:
+        from pyarrow import Table, parquet
+
+        texts = {"user": "How far is <mask> from <mask>?", "assistant": "3.0"}
+        row = {"id": "a", "rgb_image": "000000_00.png", "texts": texts, "rle": masks}
+        path = official / "data" / "train-00000-of-00001.parquet"
+        parquet.write_table(Table.from_pylist([row]), path)
+        config = DatasetConfig("official", official, index_folder=tmp_path / "cache")
+        _, (error,) = read_all(open_dataset(config))
+        assert "record 0: a COCO mask must be" in error
+
     def test_a_broken_parquet_file_is_named(self, official: Path, tmp_path: Path) -> None:
         path = official / "data" / "train-00000-of-00001.parquet"
         path.write_bytes(path.read_bytes()[:-100])

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from smolrgpt_core.answer.normalized import read_normalized
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.evaluation import challenge_scores, score_files
 from smolrgpt_core.evaluation.challenge_scores import is_right
-from smolrgpt_core.evaluation.given_answers import read_given
+from smolrgpt_core.evaluation.given_answers import read_by_script, read_given
 from smolrgpt_core.question import Category
 
 FIXTURE = Path(__file__).resolve().parents[2] / "data" / "warehouse_scores"
@@ -33,14 +34,14 @@ def test_every_figure_equals_the_challenge_script() -> None:
     assert challenge_scores(score_files(FIXTURE / "gt.json", FIXTURE / "pred.json")) == expected
 
 
-def test_the_order_of_the_predictions_matters_in_the_last_digit_only(tmp_path: Path) -> None:
+def test_the_order_of_the_predictions_does_not_matter(tmp_path: Path) -> None:
     expected = json.loads((FIXTURE / "expected.json").read_text())
     entries = json.loads((FIXTURE / "pred.json").read_text())
     random.Random(3).shuffle(entries)
     shuffled = challenge_scores(
         score_files(FIXTURE / "gt.json", write(tmp_path / "pred.json", entries))
     )
-    assert shuffled == pytest.approx(expected, rel=1e-12)
+    assert shuffled == expected
 
 
 def test_command_prints_and_writes_the_same_json(tmp_path: Path) -> None:
@@ -83,9 +84,91 @@ AWKWARD = [
 @pytest.mark.parametrize(("category", "truth", "given", "right"), AWKWARD)
 def test_awkward_answers(category: str, truth: object, given: object, right: bool) -> None:
     kind = Category[category.upper()]
-    true_answer = read_given(truth, kind)
-    assert true_answer is not None
-    assert is_right(kind, true_answer, read_given(given, kind)) is right
+    assert is_right(kind, read_normalized(truth, kind), read_given(given, kind)) is right
+
+
+AS_THE_SCRIPT = [
+    ("left_right", "l", "left"),
+    ("left_right", " R ", "right"),
+    ("left_right", "Right-hand", "right"),
+    ("mcq", "-1", 1),
+    ("mcq", -1, 1),
+    ("mcq", "pallet_3", 3),
+    ("mcq", "Region [3]", 3),
+    ("mcq", "The second one, 4", 1),
+    ("mcq", 2.0, 2),
+    ("count", "2.7", 2),
+    ("count", -2.7, -2),
+    ("distance", "-3", -3.0),
+    ("distance", "5 m", None),
+    ("distance", "three", None),
+    ("distance", "nan", None),
+    ("count", "1e400", None),
+    ("count", True, None),
+    ("count", None, None),
+    ("left_right", "to the left", None),
+]
+
+
+@pytest.mark.parametrize(("category", "given", "value"), AS_THE_SCRIPT)
+def test_predictions_are_read_as_the_challenge_script_does(
+    category: str, given: object, value: object
+) -> None:
+    assert read_by_script(given, Category[category.upper()]) == value
+
+
+# By the script's expressions, on a calculator with the same floating point.
+AT_THE_LIMIT = [
+    (2.0, 2.2, True), (1.0, 1.1, True), (6.1, 6.71, True), (5.0, 4.5, True), (3.0, 3.3, True),
+    (0.7, 0.77, True), (4.3, 4.73, True), (7.0, 7.7, True), (3.0, 2.7, True), (2.0, 2.201, False),
+    (2.0, 1.799, False), (0.0, 0.0, True), (0.0, 0.01, False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("truth", "given", "right"), AT_THE_LIMIT)
+def test_exactly_ten_percent_is_right(truth: float, given: float, right: bool) -> None:
+    assert is_right(Category.DISTANCE, truth, given) is right
+
+
+def test_all_distances_at_the_limit_are_scored_by_the_script_s_two_products() -> None:
+    cents = range(10, 3000, 10)
+    pairs = [(c / 100, round(c * share) / 100) for c in cents for share in (0.9, 1.1)]
+    scored = [is_right(Category.DISTANCE, truth, given) for truth, given in pairs]
+    assert scored == [0.90 * truth <= given <= 1.10 * truth for truth, given in pairs]
+    assert (len(pairs), sum(scored)) == (598, 532)
+
+
+def test_a_true_count_of_zero_divides_by_one(tmp_path: Path) -> None:
+    truth = [entry("c0", 0, "count"), entry("c1", 4, "count"), entry("c2", 0, "count")]
+    given = [entry("c0", 2), entry("c1", 4), entry("c2", "lots")]
+    paths = write(tmp_path / "gt.json", truth), write(tmp_path / "pred.json", given)
+    scores = challenge_scores(score_files(*paths))
+    assert scores["Quan_count_err"] == pytest.approx((2 + 0 + 1) / 3 * 100)
+    assert scores["Quan_count_acc"] == pytest.approx(100 / 3)
+    assert scores["Quan_count_absrel"] == pytest.approx(2 / 1e-8 / 3)
+
+
+def test_the_limits_of_the_challenge_as_a_file(tmp_path: Path) -> None:
+    distances = {"d0": (2.0, 2.2), "d1": (1.0, 1.1), "d2": (5.0, 4.5), "d3": (6.1, 6.71)}
+    truth = [entry("c0", 0, "count"), entry("c1", 4, "count")]
+    truth += [entry(id, true, "distance") for id, (true, _) in distances.items()]
+    given = [entry("c0", 2), entry("c1", 4)]
+    given += [entry(id, said) for id, (_, said) in distances.items()]
+    paths = write(tmp_path / "gt.json", truth), write(tmp_path / "pred.json", given)
+    scores = challenge_scores(score_files(*paths))
+    assert scores["Quan_count_err"] == 99.9999995
+    assert (scores["Quan_distance_correct"], scores["Quan_distance_acc"]) == (4, 100.0)
+    assert scores["Final_weighted_score"] == 75.0
+
+
+def test_what_the_script_cannot_read_is_said(tmp_path: Path) -> None:
+    truth = [entry("a", 3, "count"), entry("b", 2.0, "distance")]
+    given = [entry("a", "three"), entry("b", "2.0 m")]
+    paths = [write(tmp_path / "gt.json", truth), write(tmp_path / "pred.json", given)]
+    result = CliRunner().invoke(app, ["score", *map(str, paths)])
+    assert json.loads(result.stdout)["Final_weighted_score"] == 100.0
+    assert "not by the challenge's script" in result.stderr
+    assert "1 of count, 1 of distance" in result.stderr
 
 
 def test_unreadable_predictions_are_wrong_and_named(tmp_path: Path) -> None:

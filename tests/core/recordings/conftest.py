@@ -15,7 +15,7 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.making import header_message
 from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.types import POINT, SPATIAL_ANSWER
@@ -163,9 +163,8 @@ def question_recording(recording: Path) -> Path:
     with BagReader(recording) as bag:
         topics = ("/rgb", "/depth", "/camera_info", "/regions")
         first = {topic.removeprefix("/"): next(bag.messages([topic]))[1] for topic in topics}
-        source = FrameSource(
-            bag, choose_topics(bag, TopicChoice()), InstanceLabels(), SensorSettings()
-        )
+        choice = choose_topics(bag, TopicChoice())
+        source = FrameSource(bag, choice, RegionLabels(), SensorSettings())
         frame = source.decode(first).frame
     pair = tuple(region.id for region in frame.regions.with_label("pallet")[:2])
     writer = QuestionBagWriter(path)

@@ -15,6 +15,7 @@ from smolrgpt_core.data.warehouse_format import SplitFolder
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import read_depth, read_rgb
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.recordings import dataset
 from smolrgpt_core.recordings.dataset import convert_recording
@@ -27,8 +28,10 @@ from smolrgpt_core.sim.drive import SimulatedDrive
 
 Change = Callable[..., Path]
 
-LABELS = InstanceLabels(
-    tuple((ids.start, ids.stop - 1, label) for label, ids in LABEL_ID_RANGES.items())
+LABELS = RegionLabels(
+    InstanceLabels(
+        tuple((ids.start, ids.stop - 1, label) for label, ids in LABEL_ID_RANGES.items())
+    )
 )
 
 

@@ -6,10 +6,10 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
+from smolrgpt_core.answer.normalized import read_normalized
 from smolrgpt_core.data.warehouse_format import SplitFolder
 from smolrgpt_core.errors import Status
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer, score_answer
-from smolrgpt_core.evaluation.given_answers import read_given
 from smolrgpt_core.evaluation.predictions import AnswererChoice, predict
 from smolrgpt_core.question import Category
 from smolrgpt_core.recordings.dataset import convert_recording
@@ -29,7 +29,7 @@ def test_geometry_finds_its_own_answers_again(
     scored = defaultdict[str, list[ScoredAnswer]](list)
     for record, prediction in zip(records, predictions, strict=True):
         category = Category[record.category.upper()]
-        truth = read_given(record.normalized_answer, category)
+        truth = read_normalized(record.normalized_answer, category)
         assert truth is not None
         scored[record.category].append(score_answer(record.id, category, truth, prediction.answer))
     shares = {

@@ -84,6 +84,36 @@ def test_both_styles_read_back_as_the_stored_answer(cutter, sample, style):
         assert asks_for_value == (style == "short")
 
 
+@pytest.mark.parametrize(
+    ("category", "stored", "said", "number"),
+    [
+        ("distance", "3.0 m", "3.00", 3.0),
+        ("distance", "420 cm", "4.20", 4.2),
+        ("left_right", "r", "right", 1.0),
+        ("left_right", "Left.", "left", 0.0),
+        ("mcq", "Region [1]", "1", 1.0),
+        ("count", "2.0", "2", 2.0),
+    ],
+)
+def test_answers_in_other_spellings_are_learned_as_they_are_meant(
+    cutter, sample, category, stored, said, number
+):
+    (asked,) = [item for item in sample.conversations if item.category == category]
+    other = replace(sample, conversations=(replace(asked, normalized_answer=stored),))
+    (row,) = cutter(styles={"short": 1.0}).rows(other, 0)
+    (conversation,) = row.conversations
+    assert conversation.messages[-1]["content"] == said
+    assert conversation.answer.value == pytest.approx(number)
+
+
+@pytest.mark.parametrize("stored", ["up", "-1", "3 or 4", "NaN", "False"])
+def test_an_answer_that_cannot_be_read_is_a_broken_sample(cutter, sample, stored):
+    for asked in sample.conversations:
+        other = replace(sample, conversations=(replace(asked, normalized_answer=stored),))
+        with pytest.raises(SpatialError, match=rf"conversation '{asked.id}'.*got '{stored}'"):
+            cutter().rows(other, 0)
+
+
 def test_styles_are_drawn_by_their_shares(cutter, sample):
     cut = cutter(styles={"short": 0.25, "sentence": 0.75})
     answers = [

@@ -1,0 +1,201 @@
+"""Which pixels of a mask show the object, and not what is behind, in front of or under it.
+
+A segmenter's mask reaches over the edge by some pixels, and a detector's box by much more. Depth
+tells what does not belong: it is parted into surfaces where it jumps, and the floor is a surface of
+its own. A surface that goes on outside of the mask is not the object's; in a box, the object is the
+largest surface about its middle, with all that is as near as it.
+
+Limits: without a floor the ground in a box that joins the object's foot stays with it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
+from smolrgpt_core.geometry.back_projection import pixel_rays
+from smolrgpt_core.geometry.ground_plane import GroundPlane
+from smolrgpt_core.geometry.masks import cut_out, grown_window
+from smolrgpt_core.regions import Box, Region
+
+
+@dataclass(frozen=True)
+class ObjectPixelConfig:
+    """How an object is told from what is around it.
+
+    Attributes:
+        margin_px: how far around a mask to look where its surfaces go on.
+        jump_m, jump_share: neighbours on one surface differ in depth by less than `jump_m` plus
+            `jump_share` times their depth, metres.
+        floor_m: height up to which a surface counts as floor, without noise, metres.
+        min_inside: share of a surface that must lie within the mask to be the object's.
+        max_leak: a surface with more than this share of the mask's readings is the object's.
+        min_floor: share of the mask's readings in the floor above which the floor is taken out.
+        min_box_px: pixels of a mask that fills its box from which it is taken for a detector's.
+
+    Raises:
+        ValueError: when a value is outside its range, naming the field.
+    """
+
+    margin_px: int = 12
+    jump_m: float = 0.02
+    jump_share: float = 0.02
+    floor_m: float = 0.02
+    min_inside: float = 0.6
+    max_leak: float = 0.35
+    min_floor: float = 0.08
+    min_box_px: int = 100
+
+    def __post_init__(self) -> None:
+        for name in ("margin_px", "jump_m", "jump_share", "floor_m", "min_box_px"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name in ("min_inside", "max_leak", "min_floor"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be within 0 to 1, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectPixels:
+    """The pixels of one object.
+
+    Attributes:
+        window: in the image, around the region.
+        mask: bool (window.height, window.width), pixels that show the object.
+        from_box: whether the region came as a box.
+    """
+
+    window: Box
+    mask: NDArray[np.bool_]
+    from_box: bool
+
+
+def is_box(region: Region, min_box_px: int = ObjectPixelConfig.min_box_px) -> bool:
+    """Whether a mask says no more than the box around it."""
+    return region.mask.size >= min_box_px and bool(region.mask.all())
+
+
+def find_object_pixels(
+    frame: RGBDFrame,
+    region: Region,
+    plane: GroundPlane | None,
+    others: NDArray[np.bool_],
+    config: ObjectPixelConfig | None = None,
+) -> ObjectPixels:
+    """The pixels of a region that show its object.
+
+    Args:
+        frame: where the region is.
+        region: the object.
+        plane: the floor; None where it is not known.
+        others: bool (H, W), pixels of other objects, which may be as near as this one.
+        config: how to tell.
+    """
+    config = config or ObjectPixelConfig()
+    window = grown_window(region.box, frame.regions.image_size, config.margin_px)
+    mask = cut_out(region, window)
+    depth = frame.depth[window.slices]
+    floor = _floor_pixels(frame, window, depth, plane, config)
+    surfaces = _surfaces(depth, floor, config)
+    if is_box(region, config.min_box_px):
+        found = _in_box(surfaces, depth, mask, floor, frame.intrinsics)
+        return ObjectPixels(window, found, from_box=True)
+    kept = mask & ~_leaked(surfaces, mask, others[window.slices] & ~mask, config)
+    readings = np.isfinite(depth) & kept
+    on_floor = floor & readings
+    if config.min_floor < on_floor.sum() / max(int(readings.sum()), 1) < 0.5:
+        kept &= ~on_floor
+    return ObjectPixels(window, kept, from_box=False)
+
+
+def _floor_pixels(
+    frame: RGBDFrame,
+    window: Box,
+    depth: NDArray[np.float32],
+    plane: GroundPlane | None,
+    config: ObjectPixelConfig,
+) -> NDArray[np.bool_]:
+    """Pixels of the window whose reading lies in the floor, or under it."""
+    if plane is None:
+        return np.zeros(depth.shape, dtype=bool)
+    rows = np.arange(window.y, window.y + window.height)[:, None]
+    columns = np.arange(window.x, window.x + window.width)
+    rise = pixel_rays(rows, columns, frame.intrinsics) @ plane.up
+    with np.errstate(invalid="ignore"):
+        height = rise * depth + plane.camera_height
+        noise = 2 * plane.noise * np.abs(rise) * depth**2
+        return np.asarray(height < config.floor_m + np.minimum(noise, config.floor_m))
+
+
+def _surfaces(
+    depth: NDArray[np.float32], floor: NDArray[np.bool_], config: ObjectPixelConfig
+) -> NDArray[np.int32]:
+    """Number (H, W) of the surface that each pixel shows; 0 at jumps and without a reading."""
+    valid = np.isfinite(depth)
+    kernel = np.ones((3, 3), np.uint8)
+    high = cv2.dilate(np.where(valid, depth, 0).astype(np.float32), kernel)
+    low = cv2.erode(np.where(valid, depth, np.inf).astype(np.float32), kernel)
+    with np.errstate(invalid="ignore"):
+        smooth = valid & (high - low < config.jump_m + config.jump_share * depth)
+    count, objects = cv2.connectedComponents((smooth & ~floor).astype(np.uint8), connectivity=4)
+    _, ground = cv2.connectedComponents((smooth & floor).astype(np.uint8), connectivity=4)
+    return np.where(ground > 0, ground + count, objects).astype(np.int32)
+
+
+def _leaked(
+    surfaces: NDArray[np.int32],
+    mask: NDArray[np.bool_],
+    others: NDArray[np.bool_],
+    config: ObjectPixelConfig,
+) -> NDArray[np.bool_]:
+    """Pixels of surfaces that lie mostly outside of the mask, and of the jumps beside them."""
+    counted = np.where(others, 0, surfaces).ravel()
+    total = np.bincount(counted, minlength=int(surfaces.max()) + 1)
+    inside = np.bincount(surfaces[mask], minlength=len(total))
+    inside[0] = total[0] = 0
+    if not inside.any():
+        return np.zeros(mask.shape, dtype=bool)
+    foreign = inside < config.min_inside * total
+    foreign &= inside < config.max_leak * inside.sum()
+    foreign[np.argmax(inside)] = False
+    leaked = foreign[surfaces] & (surfaces > 0)
+    if not (leaked & mask).any():
+        return leaked
+    beside = cv2.dilate(leaked.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    return leaked | (beside & (surfaces == 0))
+
+
+def _in_box(
+    surfaces: NDArray[np.int32],
+    depth: NDArray[np.float32],
+    box: NDArray[np.bool_],
+    floor: NDArray[np.bool_],
+    camera: CameraIntrinsics,
+) -> NDArray[np.bool_]:
+    """Pixels of the object in a detector's box (H, W) of the window; all where nothing stands out.
+
+    The object is the surface with most pixels, of which those near the middle of the box count
+    more, with the other surfaces as near as it.
+    """
+    rows, columns = np.nonzero(box)
+    row, column = rows.mean(), columns.mean()
+    half_height, half_width = (max(float(np.ptp(side)), 1.0) / 2 for side in (rows, columns))
+    away = np.hypot((rows - row) / half_height, (columns - column) / half_width)
+    weights = np.exp(-2 * away**2)
+    numbers = surfaces[rows, columns]
+    standing = ~floor[rows, columns] & (numbers > 0)
+    if not standing.any():
+        return box
+    main = np.argmax(np.bincount(numbers[standing], weights[standing]))
+    own = depth[(surfaces == main) & box]
+    near, far = np.quantile(own, (0.02, 0.98))
+    extent = float(np.median(own)) * max(2 * half_width / camera.fx, 2 * half_height / camera.fy)
+    with np.errstate(invalid="ignore"):
+        as_near = (depth > near - extent / 4) & (depth < far + extent / 4)
+    found = box & as_near & ~floor
+    solid = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    return solid if solid.any() else found

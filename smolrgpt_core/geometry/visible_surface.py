@@ -1,0 +1,96 @@
+"""Where an object is as far as its visible surface tells, without a box and without a floor.
+
+The surface is not the object: half of what it hides lies between it and the object's middle. How
+deep an object is cannot be seen, but hardly anything is much deeper than it is wide and high. So
+the middle is put behind the surface by a share of the smaller side, and the doubt is of that size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.geometry.surface import Surface
+
+USUAL_DEPTH = 0.7
+"""Usual depth of an object relative to the smaller side of its visible surface."""
+
+DEPTH_STD = 0.5
+"""Standard deviation of that."""
+
+SIDE_STD = 0.05
+"""Standard deviation of where the visible surface ends, relative to its size."""
+
+MIN_STD_M = 0.01
+
+
+@dataclass(frozen=True, eq=False)
+class VisibleExtent:
+    """An object as its visible surface shows it.
+
+    Attributes:
+        centre: (3,), metres, optical frame.
+        axes: (3, 3), rows: right, away from the camera, up as unit vectors in the optical frame.
+        size: (3,) along the axes, metres; the second one is a guess.
+        centre_std: (3,), standard deviation of the centre along the axes, metres.
+        size_std: (3,), of the size, metres.
+    """
+
+    centre: NDArray[np.float64]
+    axes: NDArray[np.float64]
+    size: NDArray[np.float64]
+    centre_std: NDArray[np.float64]
+    size_std: NDArray[np.float64]
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the centre, metres."""
+        return float(np.linalg.norm(self.centre_std))
+
+
+def visible_extent(
+    surface: Surface, noise: float = 0.0, up: NDArray[np.float64] | None = None
+) -> VisibleExtent:
+    """What the visible surface tells.
+
+    Args:
+        surface: of the object.
+        noise: standard deviation of the inverse depth, 1/m.
+        up: unit vector (3,) in the optical frame; None: up in the image.
+    """
+    points = surface.points
+    axes = _viewing_axes(points, np.array([0.0, -1.0, 0.0]) if up is None else up)
+    along = points @ axes.T
+    low, high = np.quantile(along, (0.03, 0.97), axis=0)
+    front, back = np.quantile(along[:, 1], (0.1, 0.9))
+    across = (high - low)[[0, 2]]
+    small = _smaller_side(along[:, [0, 2]])
+    seen = float(back - front)
+    hidden = max(USUAL_DEPTH * small - seen, 0.0)
+    centre = (low + high) / 2
+    centre[1] = (front + back) / 2 + hidden / 2
+    blur = noise * float(np.median(surface.depth)) ** 2 / np.sqrt(min(len(points), 16))
+    depth_std = np.hypot(DEPTH_STD * small / 2 + SIDE_STD * seen, blur)
+    sides_std = SIDE_STD * across
+    centre_std = np.maximum([sides_std[0], depth_std, sides_std[1]], MIN_STD_M)
+    size = np.array([across[0], seen + hidden, across[1]])
+    return VisibleExtent(centre @ axes, axes, size, centre_std, 2 * centre_std)
+
+
+def _viewing_axes(points: NDArray[np.float64], up: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Rows (3, 3): right, away from the camera, up, as the camera looks at points (N, 3)."""
+    away = np.median(points, axis=0)
+    away /= np.linalg.norm(away)
+    right = np.cross(away, up)
+    if np.linalg.norm(right) < 0.2:  # it looks along the vertical
+        right = np.array([1.0, 0.0, 0.0]) - away[0] * away
+    right /= np.linalg.norm(right)
+    return np.stack([right, away, np.cross(right, away)])
+
+
+def _smaller_side(across: NDArray[np.float64]) -> float:
+    """Smaller side of the rectangle that points (N, 2) fill evenly, metres."""
+    variance = np.linalg.eigvalsh(np.cov(across.T))[0]
+    return float(np.sqrt(12 * max(variance, 0.0)))

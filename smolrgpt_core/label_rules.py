@@ -1,0 +1,178 @@
+"""Which class a label clearly means: "Pallet-3" and "SM_PaletteA_01" are pallets.
+
+Detectors, simulators and data sets number their objects, describe them, or name the asset. The
+object that an English name means is its last noun ("euro pallet" is a pallet, "pallet rack" a
+rack); numbers, letters and describing words around it say which one or of what kind. Everything
+else is left as it is: a "pallet stack", a "safety zone" or a "0" could be anything.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from smolrgpt_core.object_classes import LABEL_SYNONYMS, is_known
+
+
+def _word_set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_OTHER_NAMES = {
+    "palette": "pallet", "palet": "pallet", "bufferzone": "buffer zone", "racking": "rack",
+    **dict.fromkeys(
+        ("pallet truck", "pallet jack", "palletjack", "lift truck", "fork truck",
+         "forklift truck", "reach truck"), "transporter"),
+}  # fmt: skip
+"""Names of assets and trades beside those of the questions. SM_PaletteA is one of Isaac Sim's."""
+
+_PLURALS = {"shelf": "shelves"}
+
+_NAMES = {
+    **{name: name for names in LABEL_SYNONYMS.values() for name in names},
+    **_OTHER_NAMES,
+}
+_NAMES.update({_PLURALS.get(name, f"{name}s"): meant for name, meant in _NAMES.items()})
+_LONGEST_NAME = max(len(name.split()) for name in _NAMES)
+
+_TOO_GENERAL = _word_set("zone area robot vehicle")
+"""A "safety zone" is no buffer and a "robot arm" no transporter: these names stand alone."""
+
+_COMPOUNDS = tuple(
+    ending for name in ("pallet", "forklift", "transporter") for ending in (name, f"{name}s")
+)
+"""Names that other words are joined to, as in "Europallet"."""
+
+_DESCRIBING = _word_set(
+    """
+    wood wooden plastic metal steel aluminium aluminum cardboard paper
+    red green blue yellow orange white black grey gray brown dark light
+    small large big medium long short wide high low half full empty loaded unloaded laden stacked
+    wrapped old new used clean dirty broken damaged intact left right front back rear top bottom
+    upper lower middle center centre north south east west
+    eur euro epal iso chep block stringer industrial standard heavy
+    """
+)
+"""Words that may follow a name: "pallet_wood", "Pallet Red"."""
+
+_NO_PART_OF_A_NAME = _word_set(
+    """
+    sm sk bp sim geo geom geometry mesh meshes visual visuals collision collisions xform ref link
+    body prim instance inst object obj asset prop section unit lod var variant copy clone
+    """
+)
+"""What engines and exporters put around a name."""
+
+_NUMBER_SIGNS = _word_set("no nr num number id")
+_NEGATIONS = _word_set("no non not un toy fake")
+_JOINS = _word_set("and or plus")
+_PREPOSITIONS = _word_set(
+    "with without on in inside at near under below above behind beside from of for by to"
+)
+
+_WORD_BORDER = re.compile(
+    r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]{2})|(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])"
+)
+_PATH_STEP = re.compile(r"::|[/\\]")
+_NUMBERED = re.compile(r"([^\W\d_]{3,}(?:[ _-][^\W\d_]+)*)(?: ?#|[ _.-])\d+")
+_INDEX = re.compile(r"(?:class|category|label|cls|type|id)[ _:.-]?(\d+)", re.IGNORECASE)
+
+_SAY_NOTHING = _word_set(
+    """
+    class category label cls type id object obj instance inst region mask segment item thing part
+    group cluster track entity node
+    """
+)
+"""Words before a number that name no class: "object_7"."""
+
+
+@lru_cache(maxsize=20_000)
+def class_in(label: str) -> str:
+    """The class that a label clearly means, as a noun; empty where none is clear.
+
+    Args:
+        label: as its source wrote it, for capital letters part words ("PalletA").
+    """
+    if is_known(label):
+        return ""
+    if "," in label:
+        return _class_in_list([part.strip() for part in label.split(",")])
+    name = _last_step(label)
+    return _class_of_words(words_of(name)) or _without_number(name)
+
+
+def index_in(label: str) -> str:
+    """The number in "class_0" and "0"; empty for any other label."""
+    if label.isascii() and label.isdigit():
+        return label
+    match = _INDEX.fullmatch(label)
+    return match.group(1) if match else ""
+
+
+def words_of(label: str) -> tuple[str, ...]:
+    """The words and numbers of a label in lower case: "EuroPallet_01" has three."""
+    return tuple(re.findall(r"[^\W_]+", _WORD_BORDER.sub(" ", label).lower()))
+
+
+def _class_of_words(words: tuple[str, ...]) -> str:
+    following = (*words[1:], "")
+    words = tuple(
+        word
+        for word, after in zip(words, following, strict=False)
+        if not (word in _NUMBER_SIGNS and after.isdigit())
+    )
+    if _NEGATIONS & set(words) or _JOINS & set(words):
+        return ""
+    named: list[str] = []
+    for word in words:
+        if word in _PREPOSITIONS:
+            break
+        if len(word) > 1 and not word.isdigit() and word not in _NO_PART_OF_A_NAME:
+            named.append(word)
+    while len(named) > 1 and named[-1] in _DESCRIBING:
+        named.pop()
+    return _class_at_the_end(named)
+
+
+def _class_at_the_end(words: list[str]) -> str:
+    for size in range(min(_LONGEST_NAME, len(words)), 0, -1):
+        name = " ".join(words[-size:])
+        if name in _NAMES:
+            is_alone = size == len(words)
+            return _NAMES[name] if is_alone or _NAMES[name] not in _TOO_GENERAL else ""
+    ending = next((end for end in _COMPOUNDS if words and words[-1].endswith(end)), "")
+    return _NAMES[ending] if ending else ""
+
+
+def _class_in_list(parts: list[str]) -> str:
+    """The class of "pallet,wood": one part names it, the others describe it."""
+    classes = {part: known_or_meant(part) for part in parts}
+    others = {
+        part for part in parts if not classes[part] and not set(words_of(part)) <= _DESCRIBING
+    }
+    meant = {name for name in classes.values() if name}
+    return meant.pop() if len(meant) == 1 and not others else ""
+
+
+def known_or_meant(label: str) -> str:
+    """The label itself where it is a known name, else the class that it clearly means."""
+    return label.lower() if is_known(label) else class_in(label)
+
+
+def _last_step(label: str) -> str:
+    """The last step of a path in a scene that is more than "mesh_0"; a plain label as it is."""
+    steps = [step for step in _PATH_STEP.split(label) if step]
+    named = [step for step in steps if not _is_noise(words_of(step))]
+    return (named or steps or [label])[-1]
+
+
+def _is_noise(words: tuple[str, ...]) -> bool:
+    return all(len(word) == 1 or word.isdigit() or word in _NO_PART_OF_A_NAME for word in words)
+
+
+def _without_number(label: str) -> str:
+    """A class that is not known without its number: "crate" of "crate_07", not of "object_7"."""
+    match = _NUMBERED.fullmatch(label)
+    if match is None or set(words_of(match.group(1))) <= _SAY_NOTHING:
+        return ""
+    return " ".join(words_of(match.group(1)))

@@ -1,0 +1,27 @@
+"""Placeholders in texts of data sets and prompts, as the public sets write them."""
+
+from __future__ import annotations
+
+import re
+
+from smolrgpt_core.question.spatial_question import MASK
+
+IMAGE = "<image>"
+"""Stands for the picture: before the question, behind it or inside it; carries no meaning."""
+
+_IMAGE_AND_SPACE = re.compile(rf"\s*{IMAGE}\s*")
+_MASK_SPELLINGS = re.compile(r"<mask>\s*<depth>|<mask_rgb>\s*<mask_depth>")
+
+
+def without_image(text: str) -> str:
+    """A text without `<image>`, wherever and however often it stands."""
+    # With a space in its place, because words that it kept apart must not grow together.
+    return _IMAGE_AND_SPACE.sub(" ", text).strip()
+
+
+def plain_placeholders(text: str) -> str:
+    """A text without `<image>`, and with one `<mask>` for each region.
+
+    A region is also written as `<mask> <depth>` or `<mask_rgb><mask_depth>`.
+    """
+    return _MASK_SPELLINGS.sub(MASK, without_image(text))

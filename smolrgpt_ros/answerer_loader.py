@@ -1,0 +1,75 @@
+"""Makes an answerer on a thread of its own, for which nobody has to wait when the process ends.
+
+Importing PyTorch and reading a checkpoint takes seconds to minutes and cannot be interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable
+from concurrent import futures
+
+from smolrgpt_core.answerers.base import Answerer
+
+
+class LoadingAbandonedError(Exception):
+    """The process ends before the answerer is there."""
+
+
+class AnswererLoader:
+    """Loads one answerer at a time."""
+
+    def __init__(self) -> None:
+        self._outcome: futures.Future[Answerer] | None = None
+        self._thread: threading.Thread | None = None
+        self._abandoned = False
+        self._lock = threading.Lock()
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether something is being loaded, even if nobody waits for it any more."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def load(self, make: Callable[[], Answerer]) -> Answerer:
+        """What `make` makes, as soon as it is there.
+
+        Raises:
+            LoadingAbandonedError: after `abandon`.
+            Exception: whatever `make` raises.
+        """
+        outcome: futures.Future[Answerer] = futures.Future()
+        with self._lock:
+            if self._abandoned:
+                raise LoadingAbandonedError("the node is shutting down")
+            self._outcome = outcome
+        self._thread = threading.Thread(
+            target=_fulfil, args=(outcome, make), name="loading", daemon=True
+        )
+        self._thread.start()
+        try:
+            return outcome.result()
+        finally:
+            self._outcome = None
+            # A failed one holds its error, whose trace holds this name.
+            del outcome
+
+    def abandon(self) -> None:
+        """Let go of who waits, from now on."""
+        with self._lock:
+            self._abandoned = True
+            outcome = self._outcome
+        if outcome:
+            with contextlib.suppress(futures.InvalidStateError):  # it has just come
+                outcome.set_exception(LoadingAbandonedError("the node is shutting down"))
+
+
+def _fulfil(outcome: futures.Future[Answerer], make: Callable[[], Answerer]) -> None:
+    try:
+        answerer = make()
+    except Exception as error:
+        with contextlib.suppress(futures.InvalidStateError):  # abandoned
+            outcome.set_exception(error)
+    else:
+        with contextlib.suppress(futures.InvalidStateError):
+            outcome.set_result(answerer)

@@ -1,0 +1,264 @@
+"""What labels mean: names as detectors, simulators and data sets write them, and their refusal."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from smolrgpt_core.cli.application import app
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.files import write_image
+from smolrgpt_core.label_map import (
+    LabelMap,
+    described_changes,
+    label_changes,
+    unknown_labels,
+)
+from smolrgpt_core.question import read_question
+from smolrgpt_core.regions import Box, Region, RegionSet
+
+FRAME = Path(__file__).parent.parent / "data" / "labels"
+"""160 x 120, 3 m everywhere, focal length 100 px."""
+
+SIZE = (120, 160)
+BOXES = {1: [20, 50, 20, 20], 2: [120, 50, 20, 20], 3: [50, 90, 60, 30]}
+"""Two pallets and a buffer."""
+
+HOW_MANY = "How many pallets are visible?"
+
+
+def ask(regions: Path, question: str = HOW_MANY, *flags: str) -> Any:
+    files = ["--rgb", FRAME / "rgb.png", "--depth", FRAME / "depth.png", "--regions", regions]
+    others = ["--intrinsics", "100,100,79.5,59.5", "--answerer", "geometric", "--json"]
+    return CliRunner().invoke(app, ["ask", question, *map(str, files), *others, *flags])
+
+
+def answer(result: Any) -> dict[str, Any]:
+    return json.loads(result.stdout)
+
+
+def region_file(folder: Path, *labels: str) -> Path:
+    entries = [
+        {"id": id, "label": label, "box": BOXES[id]} for id, label in enumerate(labels, start=1)
+    ]
+    path = folder / "regions.json"
+    path.write_text(json.dumps({"image_size": SIZE, "regions": entries}))
+    return path
+
+
+def regions_with(*labels: str) -> RegionSet:
+    made = (Region.from_box(i, label, Box(10 * i, 0, 5, 5)) for i, label in enumerate(labels))
+    return RegionSet((100, 600), tuple(made))
+
+
+def count(regions: RegionSet, question: str = HOW_MANY) -> int:
+    return len(read_question(question, regions).target_ids)
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        ("pallet_01", "pallet"),
+        ("Pallet-3", "pallet"),
+        ("pallet.002", "pallet"),
+        ("pallet #4", "pallet"),
+        ("pallet no. 4", "pallet"),
+        ("Pallet (2)", "pallet"),
+        ("PALLET", "pallet"),
+        ("Pallets", "pallet"),
+        ("wooden_pallet", "pallet"),
+        ("euro pallet", "pallet"),
+        ("EuroPallet03", "pallet"),
+        ("europallet", "pallet"),
+        ("pallet_wood", "pallet"),
+        ("pallet with boxes", "pallet"),
+        ("SM_Pallet_A1", "pallet"),
+        ("SM_PaletteA_01", "pallet"),
+        ("/World/Warehouse/pallet_3", "pallet"),
+        ("/World/pallet_a", "pallet"),
+        ("/World/pallet_01/geometry/mesh_0", "pallet"),
+        ("warehouse::pallet_3::link::visual", "pallet"),
+        ("pallet,wood", "pallet"),
+        ("AGVs", "agv"),
+        ("Fork-Lift 3", "fork lift"),
+        ("Rack-A12", "rack"),
+        ("shelves", "shelf"),
+        ("pallet_rack", "rack"),
+        ("pallet jack", "transporter"),
+        ("zone_2", "zone"),
+        ("Buffer_03", "buffer"),
+        ("crate_07", "crate"),
+        ("unlabelled", ""),
+    ],
+)
+def test_clear_labels_are_read_as_classes(label: str, expected: str) -> None:
+    assert LabelMap().class_of(label) == expected
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        *("0", "class_2", "object_7", "no_pallet", "non-pallet", "stack_of_pallets", "pallet load"),
+        *("person_on_forklift", "/World/Pallets/SM_Crate_01", "box,pallet", "pallet and box"),
+        *("safety_zone", "robot arm", "palletizer", "traffic_cone", "skid", "box_pallet", ""),
+    ],
+)
+def test_other_labels_stay_as_they_are(label: str) -> None:
+    assert LabelMap().class_of(label) == label.lower()
+
+
+@pytest.mark.parametrize(
+    ("label", "expected"),
+    [
+        ("0", "pallet"),
+        ("class_0", "pallet"),
+        ("1", "buffer"),
+        ("2", "2"),
+        ("Crate", "skid"),
+        ("crate_07", "skid"),
+        ("/World/crate_7", "skid"),
+        ("pallet_01", "pallet"),
+        ("wall", "background"),
+    ],
+)
+def test_entries_of_the_user_go_first(label: str, expected: str) -> None:
+    label_map = LabelMap.parse("0:Pallets, 1:buffer,crate:skid,wall:background,")
+    assert label_map.class_of(label) == expected
+    assert LabelMap.parse(label_map.text) == label_map
+
+
+@pytest.mark.parametrize("text", ["0", "0:", ":pallet", "0:1", "0:pallet,0:buffer", "pallet;0"])
+def test_maps_that_cannot_be_read(text: str) -> None:
+    with pytest.raises(ValueError, match="label map"):
+        LabelMap.parse(text)
+
+
+def test_what_is_mapped_is_told() -> None:
+    given = regions_with("Pallet_01", "pallet_02", "0", "buffer", "wall")
+    mapped = LabelMap.parse("0:buffer,wall:background").apply(given)
+    assert [region.label for region in mapped] == ["pallet", "pallet", "buffer", "buffer"]
+    changes = label_changes(mapped)
+    assert described_changes(changes) == "Pallet_01, pallet_02 -> pallet; 0 -> buffer"
+    assert unknown_labels(mapped) == []
+    assert unknown_labels(given) == ["Pallet_01", "pallet_02", "0", "wall"]
+
+
+class TestAbsence:
+    @pytest.mark.parametrize(
+        "labels",
+        [("0", "0", "1"), ("crate", "buffer"), ("", "buffer"), ("no_pallet",), ("buffer", "2")],
+    )
+    def test_unknown_labels_are_not_none(self, labels: tuple[str, ...]) -> None:
+        with pytest.raises(SpatialError, match="there is no pallet") as caught:
+            count(LabelMap().apply(regions_with(*labels)))
+        assert caught.value.status is Status.BAD_QUESTION
+        assert "label_map" in caught.value.message
+        for label in labels:
+            assert label in caught.value.message
+
+    @pytest.mark.parametrize("labels", [(), ("buffer", "transporter"), ("zone", "Rack", "AGV_1")])
+    def test_a_class_that_is_absent_is_counted_as_none(self, labels: tuple[str, ...]) -> None:
+        assert count(LabelMap().apply(regions_with(*labels))) == 0
+
+    def test_declared_classes_are_known(self) -> None:
+        given = regions_with("crate_1", "buffer")
+        assert count(LabelMap.parse("crate:crate").apply(given)) == 0
+        assert count(LabelMap.parse("crate:pallet").apply(given)) == 1
+        assert count(LabelMap().apply(given), "How many crates are visible?") == 1
+
+    def test_none_beside_the_place(self) -> None:
+        given = LabelMap().apply(regions_with("0", "buffer"))
+        with pytest.raises(SpatialError, match='"0"'):
+            count(given, "How many pallets are in buffer 1?")
+
+
+class TestRegionFiles:
+    @pytest.mark.parametrize(
+        "labels",
+        [
+            ("pallet", "pallet", "buffer"),
+            ("pallet_01", "pallet_02", "buffer_03"),
+            ("wooden_pallet", "wooden_pallet", "buffer"),
+            ("SM_PaletteA_01", "/World/Pallet_2", "buffer zone"),
+        ],
+    )
+    def test_names_are_counted(self, tmp_path: Path, labels: tuple[str, ...]) -> None:
+        result = ask(region_file(tmp_path, *labels))
+        assert answer(result)["value"] == 2
+        assert answer(ask(region_file(tmp_path, *labels), "How far is pallet 1 from pallet 2?"))[
+            "value"
+        ] == pytest.approx(3.0, rel=0.1)
+        changed = [label for label in labels if label not in ("pallet", "buffer", "buffer zone")]
+        assert all(label in result.stderr for label in changed)
+        assert bool(result.stderr) == bool(changed)
+
+    def test_class_indices(self, tmp_path: Path) -> None:
+        path = region_file(tmp_path, "0", "0", "1")
+        refused = ask(path)
+        assert (refused.exit_code, answer(refused)["status"]) == (3, "BAD_QUESTION")
+        assert '"0", "1"' in answer(refused)["message"]
+        mapped = ask(path, HOW_MANY, "--label-map", "0:pallet,1:buffer")
+        assert answer(mapped)["value"] == 2
+        assert "0 -> pallet; 1 -> buffer" in mapped.stderr
+        wrong = ask(path, HOW_MANY, "--label-map", "0=pallet")
+        assert wrong.exit_code == 2
+        assert "--label-map" in wrong.stderr
+
+
+class TestLabelsFileOfASimulator:
+    @pytest.fixture
+    def image_path(self, tmp_path: Path) -> Path:
+        """Objects 2 and 3 are pallets, 4 is a buffer, 1 is the rest of a part of the picture."""
+        image = np.zeros(SIZE, np.uint8)
+        image[:40] = 1
+        for id, (x, y, width, height) in BOXES.items():
+            image[y : y + height, x : x + width] = id + 1
+        write_image(tmp_path / "ids.png", image)
+        return tmp_path / "ids.png"
+
+    @pytest.mark.parametrize(
+        "labels",
+        [
+            {"2": {"class": "pallet"}, "3": {"class": "pallet"}, "4": {"class": "buffer"}},
+            {
+                "0": {"class": "BACKGROUND"},
+                "1": {"class": "UNLABELLED"},
+                "2-3": {"class": "pallet", "material": "wood"},
+                "4": {"class": "buffer"},
+            },
+            {"2": {"class": "pallet,wood"}, "3": "Pallet_03", "4": "buffer"},
+            {"1": "UNLABELLED", "2": "/World/pallet_a", "3": "/World/pallet_b", "4": "/W/buffer_c"},
+        ],
+    )
+    def test_is_read(self, image_path: Path, labels: dict[str, Any]) -> None:
+        image_path.with_suffix(".json").write_text(json.dumps(labels))
+        assert answer(ask(image_path))["value"] == 2
+        distance = answer(ask(image_path, "How far is pallet 2 from pallet 3?"))
+        assert distance["value"] == pytest.approx(3.0, rel=0.1)
+        if "1" in labels:
+            assert answer(ask(image_path, "How many regions do you see?"))["value"] == 3
+
+    @pytest.mark.parametrize(
+        ("labels", "expected"),
+        [
+            ({"1-2": None}, "must be text"),
+            ({"1-2": 0}, "must be text"),
+            ({"2": ["pallet"]}, "must be text"),
+            ({"2": {"class": None}}, "must be text"),
+            ({"2": {"material": "wood"}}, 'must have a "class"'),
+            ({"(255, 0, 0, 255)": {"class": "pallet"}}, "must read like"),
+            ({"0": "pallet"}, "must read like"),
+        ],
+    )
+    def test_oddities_are_refused(
+        self, image_path: Path, labels: dict[str, Any], expected: str
+    ) -> None:
+        image_path.with_suffix(".json").write_text(json.dumps(labels))
+        found = answer(ask(image_path))
+        assert found["status"] == "BAD_INPUT"
+        assert expected in found["message"]

@@ -1,0 +1,162 @@
+"""What is told of objects whose masks, boxes and depth are those of real sensors."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.geometry import FrameGeometry
+from smolrgpt_core.regions import Region, RegionSet
+
+
+def grown(mask, pixels):
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * pixels + 1, 2 * pixels + 1))
+    return cv2.dilate(mask.astype(np.uint8), kernel) > 0
+
+
+def with_mask(frame, id, mask):
+    regions = tuple(
+        Region.from_bitmap(id, region.label, mask) if region.id == id else region
+        for region in frame.regions
+    )
+    return replace(frame, regions=RegionSet(frame.regions.image_size, regions))
+
+
+def with_box(frame, id):
+    region = frame.regions[id]
+    regions = tuple(
+        Region.from_box(id, region.label, region.box) if other.id == id else other
+        for other in frame.regions
+    )
+    return replace(frame, regions=RegionSet(frame.regions.image_size, regions))
+
+
+def error_m(frame, scene, id):
+    return float(np.linalg.norm(FrameGeometry(frame).locate(id).centre - scene.centre(id)))
+
+
+@pytest.fixture
+def carton_scene(ray_caster, block):
+    """A carton of no known class on a table-like floor, with a wall far behind it."""
+    carton = block(1, "carton", 0.1, 1.2, 0.4, 0.3, 0.2, top=0.25)
+    return ray_caster((carton,), height=0.7, pitch_deg=28, wall_m=4.0)
+
+
+def test_a_place_tells_size_axes_and_doubts_of_a_box(ray_caster, block):
+    scene = ray_caster((block(1, "pallet", 0.4, 4.0, 0.5, 1.2, 0.8, top=1.1),))
+    place = FrameGeometry(scene.render()).locate(1)
+    np.testing.assert_allclose(place.size, [1.2, 0.8, 1.1], atol=0.05)
+    np.testing.assert_allclose(place.axes @ place.axes.T, np.eye(3), atol=1e-9)
+    np.testing.assert_allclose(place.axes[2], scene.up, atol=2e-3)
+    length = scene.world_from_optical @ place.axes[0]
+    assert abs(length @ [np.cos(0.5), np.sin(0.5), 0]) > 0.99
+    assert place.box is not None
+    assert place.box.footprint is place.footprint
+    assert 0 < place.center_std.max() < 0.1
+    assert 0 < place.size_std.max() < 0.1
+    assert place.notes == ()
+    assert not place.cut
+
+
+def test_what_the_image_cuts_off_is_marked(ray_caster, block):
+    scene = ray_caster((block(1, "pallet", 2.5, 3.6, 0.4, top=0.8),))
+    assert FrameGeometry(scene.render()).locate(1).cut
+
+
+@pytest.mark.parametrize("pixels", [2, 4, 6, 8])
+def test_masks_that_reach_over_the_edge_hardly_move_an_object(carton_scene, pixels):
+    frame = carton_scene.render()
+    disturbed = with_mask(frame, 1, grown(frame.regions.full_mask(1), pixels))
+    assert error_m(disturbed, carton_scene, 1) < error_m(frame, carton_scene, 1) + 0.03
+
+
+def test_a_box_is_parted_from_floor_and_background(ray_caster, block):
+    blocks = (
+        block(1, "pallet", 0.5, 4.0, 0.6, 1.2, 0.8, top=0.9),
+        block(2, "pallet", -2.0, 7.0, 0.1, 1.2, 0.8, top=1.2),
+    )
+    scene = ray_caster(blocks, wall_m=12.0)
+    frame = scene.render()
+    boxed = FrameGeometry(with_box(with_box(frame, 1), 2))
+    for id in (1, 2):
+        place = boxed.locate(id)
+        true = float(np.linalg.norm(scene.centre(id)))
+        assert np.linalg.norm(place.centre - scene.centre(id)) < 0.05 * true
+        assert "from a box, not a mask" in place.notes
+        assert place.std > FrameGeometry(frame).locate(id).std
+
+
+@pytest.mark.parametrize("away_m", [-0.6, 0.7, 3.0])
+def test_one_percent_of_stray_points_does_not_move_a_side(carton_scene, away_m):
+    frame = carton_scene.render()
+    rows, columns = np.nonzero(frame.regions.full_mask(1))
+    side = max(2, round(0.1 * len(rows) ** 0.5))
+    row, column = int(np.median(rows)), int(np.median(columns))
+    depth = frame.depth.copy()
+    depth[row : row + side, column : column + side] += away_m
+    clean, stray = (
+        FrameGeometry(frame).locate(1),
+        FrameGeometry(replace(frame, depth=depth)).locate(1),
+    )
+    np.testing.assert_allclose(stray.centre, clean.centre, atol=0.02)
+    np.testing.assert_allclose(stray.size, clean.size, atol=0.04)
+
+
+def test_a_flat_thing_on_a_wall_stays_flat_and_says_what_it_rests_on(ray_caster):
+    scene = ray_caster(wall_m=1.0, pitch_deg=0, height=0.5)
+    frame = scene.render()
+    mask = np.zeros(frame.depth.shape, dtype=bool)
+    mask[200:240, 300:340] = True
+    regions = RegionSet(mask.shape, (Region.from_bitmap(4, "tag", mask),))
+    place = FrameGeometry(replace(frame, regions=regions)).locate(4)
+    middle = np.array([319.5 - 319.5, 219.5 - 239.5]) / frame.intrinsics.fx
+    np.testing.assert_allclose(place.centre, [*middle, 1.0], atol=0.04)
+    assert place.size.max() < 0.12
+    assert "from the visible surface only" in place.notes
+
+
+def test_depth_that_is_noise_is_refused(carton_scene):
+    frame = carton_scene.render()
+    mask = frame.regions.full_mask(1)
+    rng = np.random.default_rng(0)
+    patches = cv2.resize(rng.uniform(0.5, 6.0, (60, 80)), (640, 480), interpolation=0)
+    holes = cv2.resize(rng.random((60, 80)), (640, 480), interpolation=0) < 0.5
+    depth = np.where(mask, np.where(holes, np.nan, patches), frame.depth).astype(np.float32)
+    with pytest.raises(SpatialError, match="carton 1 is noise") as caught:
+        FrameGeometry(replace(frame, depth=depth)).locate(1)
+    assert caught.value.status is Status.NO_VALID_DEPTH
+
+
+@pytest.mark.parametrize("share", [0.015, 0.03, 0.1])
+def test_sparse_depth_is_used_with_its_doubt(ray_caster, block, share):
+    scene = ray_caster((block(1, "car", 0.5, 9.0, 0.5, 4.0, 1.7, top=1.5),), pitch_deg=5)
+    frame = scene.render()
+    hit = np.random.default_rng(1).random(frame.depth.shape) < share
+    depth = np.where(hit, frame.depth, np.float32(np.nan))
+    place = FrameGeometry(replace(frame, depth=depth)).locate(1)
+    assert np.linalg.norm(place.centre - scene.centre(1)) < min(3 * place.std, 0.9)
+    assert any(note.startswith("depth at") for note in place.notes)
+
+
+def test_too_sparse_depth_is_refused_with_the_share(carton_scene):
+    frame = carton_scene.render()
+    hit = np.random.default_rng(1).random(frame.depth.shape) < 0.004
+    depth = np.where(hit, frame.depth, np.float32(np.nan))
+    with pytest.raises(SpatialError, match="carton 1 has a depth reading at 0%"):
+        FrameGeometry(replace(frame, depth=depth)).locate(1)
+
+
+def test_what_is_seen_of_an_unknown_thing_without_a_floor_carries_an_estimated_doubt(
+    ray_caster, block
+):
+    scene = ray_caster(
+        (block(1, "carton", 0.0, 0.05, 0.2, 0.25, 0.16, bottom=0.3, top=0.4),),
+        height=2.0,
+        pitch_deg=89.9,
+    )
+    place = FrameGeometry(scene.render()).locate(1)
+    error = np.linalg.norm(place.centre - scene.centre(1))
+    assert "no floor seen" in place.notes
+    assert error < 3 * place.std < 0.3
