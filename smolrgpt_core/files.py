@@ -211,9 +211,13 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def file_error(path: Path, message: str) -> SpatialError:
+class FileError(SpatialError):
+    """A file cannot be used; the message begins with its path."""
+
+
+def file_error(path: Path, message: str) -> FileError:
     """The error that a file cannot be used."""
-    return SpatialError(Status.BAD_INPUT, f"{path}: {message}")
+    return FileError(Status.BAD_INPUT, f"{path}: {message}")
 
 
 def _load_array(path: Path, expected: str) -> NDArray:

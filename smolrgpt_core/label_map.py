@@ -15,8 +15,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from smolrgpt_core.instance_labels import BACKGROUND, InstanceLabels
-from smolrgpt_core.label_rules import class_in, index_in, words_of
-from smolrgpt_core.object_classes import is_known, label_words
+from smolrgpt_core.label_rules import class_in, index_in, number_in, words_of
+from smolrgpt_core.object_classes import is_known, known_class, label_words
 from smolrgpt_core.regions import Region, RegionSet
 
 _SHOWN = 10
@@ -179,6 +179,18 @@ def doubt_of_absence(class_labels: Collection[str], regions: RegionSet) -> str:
         f'say so with the label map (label_map, --label-map), such as "{example}:pallet", or that '
         f'they are something else, such as "{example}:box"'
     )
+
+
+def namesake(regions: RegionSet, id: int) -> Region | None:
+    """The region that "pallet 3" means by its name, where region 3 has another name; else None.
+
+    A source that calls its objects pallet_01, pallet_02, ... may give them other ids.
+    """
+    region = regions[id]
+    if number_in(region.source_label) in (None, id):
+        return None
+    of_class = (other for other in regions if known_class(other.label) == known_class(region.label))
+    return next((other for other in of_class if number_in(other.source_label) == id), None)
 
 
 def _is_class(label: str, regions: RegionSet) -> bool:

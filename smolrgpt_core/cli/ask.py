@@ -106,7 +106,7 @@ def read_frame(
         image,
         readings.metres,
         CameraIntrinsics(width, height, *pinhole),
-        read_regions(regions, (height, width), labels),
+        read_regions(regions, (height, width), labels, rgb.name),
         depth_loss=readings.loss,
     )
 

@@ -14,6 +14,7 @@ from smolrgpt_core.answerers.fusion_settings import PREFER_CHOICES, FusionSettin
 from smolrgpt_core.answerers.model_settings import STYLE_CHOICES
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.depth import DepthLimits
+from smolrgpt_core.extras import install_command
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.label_map import LabelMap, RegionLabels, described_changes
 from smolrgpt_core.messages.sensor_settings import SensorSettings
@@ -43,7 +44,8 @@ Intrinsics = Annotated[
 RegionsFile = Annotated[
     Path,
     typer.Option(
-        help="JSON file with masks or boxes, or an instance image (pixel value = region id).",
+        help="File with masks or boxes (own JSON, COCO, LabelMe, CVAT, YOLO, ...), or an "
+        "instance image (pixel value = region id).",
         exists=True,
         dir_okay=False,
     ),
@@ -113,7 +115,7 @@ Number = TypeVar("Number", int, float)
 
 
 MISSING_ROSBAGS = (
-    "recordings need rosbags, which is not installed; install it with: pip install smolrgpt[data]"
+    f"recordings need rosbags, which is not installed; install it with: {install_command('data')}"
 )
 
 

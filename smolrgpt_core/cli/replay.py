@@ -115,6 +115,7 @@ def replay_command(
     found, asked = _replay(bag, named, chosen, replay_options)
     options.tell_label_changes(found.label_changes)
     _print([_line(item, *asked[item.index]) for item in found.answers], out)
+    _print_left_out(found)
     exit_if_damaged(bag, found.damage)
 
 
@@ -179,6 +180,14 @@ def _line(item: ReplayedAnswer, name: dict[str, Any], asked: AskedQuestion) -> d
         "frame_id": item.frame_id,
         **answer_as_json(item.answer, asked.text),
     }
+
+
+def _print_left_out(found: Replay) -> None:
+    """What was not asked about, and why, on standard error."""
+    for reason, count in found.left_out.most_common():
+        typer.echo(f"left out: {count} of {found.images} colour images: {reason}", err=True)
+    for note in found.notes:
+        typer.echo(f"warning: {note}", err=True)
 
 
 def _print(lines: list[dict[str, Any]], out: Path | None) -> None:

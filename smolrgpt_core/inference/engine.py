@@ -363,9 +363,7 @@ class InferenceEngine:
         with clock.stage("prefix"):
             cache = DynamicCache(config=self.model.config.text_config)
             ids = torch.tensor([self._head], device=self._device)
-            steps(
-                inputs_embeds=steps.embed(ids, tokens[RGB]), past_key_values=cache, use_cache=True
-            )
+            steps(inputs_embeds=steps.embed(ids, tokens[RGB]), cache=cache, use_cache=True)
         return EncodedFrame(frame, tokens, prefix_keys_values(cache))
 
     def _encode_picture(self, frame: RGBDFrame, modality: str) -> torch.Tensor:

@@ -163,20 +163,11 @@ def _region(id: int, detection: _Detection, image_size: tuple[int, int]) -> Regi
 
 
 def _box_in_image(outline: NDArray[np.float64], image_size: tuple[int, int], is_box: bool) -> Box:
-    """The pixels that an outline spans, empty outside of the image.
-
-    Those of a box are the pixels whose centres it covers, at least one each way.
-    """
+    """The pixels that an outline spans, empty outside of the image."""
     low, high = outline.min(axis=0), outline.max(axis=0)
     if is_box:
-        first = np.floor(low + 0.5)
-        last = np.maximum(np.floor(high + 0.5), first + 1)
-    else:
-        first, last = np.floor(low) - 1, np.ceil(high) + 2
-    limits = image_size[::-1]
-    x, y = np.clip(first, 0, limits).astype(int).tolist()
-    right, bottom = np.clip(last, 0, limits).astype(int).tolist()
-    return Box(x, y, right - x, bottom - y)
+        return Box.covering(low, high, image_size)
+    return Box.cut(np.floor(low) - 1, np.ceil(high) + 2, image_size)
 
 
 def _filled(outline: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.bool_]:

@@ -5,11 +5,13 @@ processor reads the same file. It knows nothing of weights.
 """
 
 import copy
+from pathlib import Path
 from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
+from smolrgpt_core.checkpoints import check_that_it_exists
 from smolrgpt_core.kernels.refinement import Refinement
 from smolrgpt_core.kernels.weights import Mode
 
@@ -271,6 +273,18 @@ class SmolRGPTConfig(PreTrainedConfig):
             )
         if self.point_fusion and self.depth_branch != "metric":
             raise ValueError('point_fusion needs depth_branch = "metric"')
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls, pretrained_model_name_or_path: str | Path, *args: Any, **kwargs: Any
+    ) -> "SmolRGPTConfig":
+        """As its base, but where a path leads nowhere the error says so.
+
+        Raises:
+            OSError: when there is no such checkpoint.
+        """
+        check_that_it_exists(pretrained_model_name_or_path)
+        return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
 
     def _check_tokens(self) -> None:
         names = ("image_token", "mask_rgb_token", "mask_depth_token")

@@ -8,7 +8,7 @@ that forgets; a replay has seen the whole recording.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,9 +22,9 @@ from smolrgpt_core.recordings.asked import AskedQuestion
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.frame_source import FrameSource
 from smolrgpt_core.recordings.options import ReplayOptions
+from smolrgpt_core.recordings.passes import StampedMessage
 from smolrgpt_core.recordings.synchronisation import (
     Moment,
-    StampedMessage,
     Synchronised,
     moment_at,
     read_moments,
@@ -62,11 +62,17 @@ class Replay:
     Attributes:
         answers: in the order of the questions, then of the frames.
         damage: where and why the recording ends early; empty if it is whole.
+        images: number of colour images in the recording.
+        left_out: of them, those that belong to no complete frame, by reason.
+        notes: what is wrong with the stamps of the recording.
         label_changes: labels that were read as classes.
     """
 
     answers: tuple[ReplayedAnswer, ...]
     damage: str
+    images: int
+    left_out: Counter[str]
+    notes: tuple[str, ...]
     label_changes: Mapping[str, str]
 
 
@@ -101,8 +107,16 @@ def replay(
             asked = [questions[index] for index in indices]
             answers += _answers(source, serialized, answerer, indices, asked)
             progress(done + 1, len(moments))
-        answers.sort(key=lambda item: (item.index, item.stamp_ns))
-        return Replay(tuple(answers), bag.damage, source.label_changes)
+        # Stable, so the frames stay in the order of the recording.
+        answers.sort(key=lambda item: item.index)
+        return Replay(
+            answers=tuple(answers),
+            damage=bag.damage,
+            images=found.images,
+            left_out=found.left_out,
+            notes=found.notes,
+            label_changes=source.label_changes,
+        )
 
 
 def answer_asked(

@@ -206,9 +206,12 @@ class TestRegionsAsJson:
             ({"id": 1, "score": 95, "box": [0, 0, 5, 5]}, "score of region 1 must be 0 to 1"),
             ({"id": -1, "box": [0, 0, 5, 5]}, "ids must be 0 to"),
             ({"id": 1, "box": [0, 0, 5]}, "[x, y, width, height]"),
-            ({"id": 1, "box": [0, 0, 5.5, 5]}, "[x, y, width, height]"),
-            ({"id": 1, "box": [0, 0, 10**9, 10**9]}, "must have a width and height"),
+            ({"id": 1, "box": [0, 0, "5", 5]}, "[x, y, width, height]"),
+            ({"id": 1, "box": [0, 0, float("nan"), 5]}, "leaves the image"),
+            ({"id": 1, "box": [0, 0, 0, 5]}, "a box with a width"),
+            ({"id": 1, "box": [0, 0, 10**9, 10**9]}, "leaves the image"),
             ({"id": 1, "rle": {"size": SIZE, "counts": [5]}}, "run lengths"),
+            ({"id": 1, "rle": "mask.png"}, "got text"),
             ({"id": 1, "rle": {"size": [4, 6], "counts": [12, 12]}}, "got (4, 6)"),
             ({"id": 1, "rle": {"size": SIZE, "counts": [2400]}}, "has no pixel set"),
         ],
@@ -223,7 +226,8 @@ class TestRegionsAsJson:
     def test_duplicates_and_boxes_outside_are_refused(self, tmp_path: Path) -> None:
         for boxes, expected in (
             ([[0, 0, 5, 5], [5, 5, 5, 5]], "occurs twice"),
-            ([[56, 0, 5, 5]], "leaves the image"),
+            ([[56, 0, 40, 5]], "leaves the image"),
+            ([[60, 0, 3, 5]], "outside of the image"),
         ):
             regions = [{"id": 1, "box": box} for box in boxes]
             path = write_text(tmp_path / "r.json", {"image_size": SIZE, "regions": regions})

@@ -225,7 +225,7 @@ def test_recording_has_every_question_and_each_frame_once(
         assert bool(reader.damage) == (end is signal.SIGKILL)
         recorded = read_recorded_questions(reader)[-len(asked) :]
         stamps = [
-            reader.decode(topic, raw).header.stamp for topic, raw in reader.messages(["/rgb"])
+            reader.decode(topic, raw).header.stamp for topic, _, raw in reader.messages(["/rgb"])
         ]
     assert len(stamps) == len({(item.sec, item.nanosec) for item in stamps})
     for item, message in zip(recorded, asked, strict=True):

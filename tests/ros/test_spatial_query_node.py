@@ -419,6 +419,8 @@ def test_wrong_parameter_is_refused_with_the_reason(operator: Any) -> None:
         ({"region_source": "thin air"}, "regions, instances"),
         ({"instance_labels": ["ten:pallet"]}, "10-59:pallet"),
         ({"answerer": "oracle"}, "geometric"),
+        ({"device": "tpu"}, "cuda:1"),
+        ({"record_folder": ""}, "record_folder"),
         ({"max_pending": 3}, "read-only"),
     ):
         result = operator.set(**wrong)

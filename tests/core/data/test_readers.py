@@ -447,7 +447,7 @@ class TestConfiguration:
         self, official: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "datasets", None)
-        with pytest.raises(ImportError, match=r"`datasets`.*pip install smolrgpt\[data\]"):
+        with pytest.raises(ImportError, match=r"`datasets`.*pip install .*\[data\]"):
             open_dataset(DatasetConfig("official", official))
 
     @pytest.mark.parametrize("part", [(-1, 2), (2, 2), (0, 0)])
