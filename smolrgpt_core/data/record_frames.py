@@ -15,9 +15,10 @@ from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, Wareh
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error, read_rgb
 from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.label_rules import class_in
+from smolrgpt_core.object_classes import is_known
 from smolrgpt_core.question import CATEGORIES, MASK, SpatialQuestion, read_question
 from smolrgpt_core.question.mask_labels import mask_labels
-from smolrgpt_core.question.vocabulary import LABEL_SYNONYMS
 from smolrgpt_core.regions import Region, RegionSet, check_rle_form
 
 
@@ -117,7 +118,7 @@ def _add_regions(
     found = dict(regions)
     ids = []
     for place, label in enumerate(labels):
-        region = _region_of(record, place, label, image_size, found)
+        region = _region_of(record, place, class_in(label) or label, image_size, found)
         ids.append(region.id)
     regions.update(found)
     return tuple(ids)
@@ -151,8 +152,7 @@ def _region_of(
 
 def _tells_more(label: str, other: str) -> bool:
     """Whether one name of a region says more of what it is than another."""
-    ranks = [(name in LABEL_SYNONYMS, bool(name)) for name in (label, other)]
-    return ranks[0] > ranks[1]
+    return (is_known(label), bool(label)) > (is_known(other), bool(other))
 
 
 def _check_masks(record: WarehouseRecord) -> None:

@@ -192,6 +192,27 @@ def test_masks_of_one_image_are_regions_once(data_set: Path) -> None:
         ("Is the region <mask> left of the pallet <mask>?", ("", "pallet")),
         ("Wie weit ist die Palette <mask>?", ("",)),
         ("How many pallets do you see?", ()),
+        ("How far is the box <mask> from the wooden crate <mask>?", ("box", "wooden crate")),
+        ("Which of the boxes <mask> <mask> is nearest to the object <mask>?", ("box", "box", "")),
+        ("How far is box <mask> from drum <mask>?", ("box", "drum")),
+        (
+            "How far is the robot arm <mask> from the pallet jack <mask>?",
+            ("robot arm", "pallet jack"),
+        ),
+        ("Given the boxes in the image <mask> <mask>, ...", ("boxes", "boxes")),
+        ("Is the box region <mask> left of the masked bin <mask>?", ("box", "bin")),
+        ("How far is the pallet <mask> from the can <mask>?", ("pallet", "")),
+        ("How far is the left box <mask> from this tote <mask>?", ("box", "tote")),
+        (
+            "How many of the berries <mask> <mask> are in the zone <mask>?",
+            ("berry", "berry", "buffer"),
+        ),
+        (
+            "Between the people <mask> <mask> and the Kiste <mask>, ...",
+            ("person", "person", "kiste"),
+        ),
+        ("How far is the box behind <mask>?", ("",)),
+        ("How far is the cardboard box touching <mask>?", ("",)),
     ],
 )
 def test_labels_are_the_nouns_of_the_text(text: str, labels: tuple[str, ...]) -> None:
