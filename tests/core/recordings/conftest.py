@@ -24,6 +24,7 @@ from smolrgpt_core.messages.making import (
     image_message,
     region_array_message,
 )
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.types import POINT, SPATIAL_ANSWER
 from smolrgpt_core.question import Category
 from smolrgpt_core.recordings.asked import AskedQuestion
@@ -255,7 +256,8 @@ def question_recording(recording: Path) -> Path:
         topics = ("/rgb", "/depth", "/camera_info", "/regions")
         messages = [next(bag.messages([topic])) for topic in topics]
         first = {item.topic.removeprefix("/"): item.serialized for item in messages}
-        source = FrameSource(bag, choose_topics(bag, TopicChoice()), RegionLabels(), 0.0)
+        choice = choose_topics(bag, TopicChoice())
+        source = FrameSource(bag, choice, RegionLabels(), SensorSettings())
         frame = source.decode(first).frame
     pair = tuple(region.id for region in frame.regions.with_label("pallet")[:2])
     writer = QuestionBagWriter(path)
