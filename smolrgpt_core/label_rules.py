@@ -115,6 +115,12 @@ def number_in(label: str) -> int | None:
     return int(found[-1]) if found else None
 
 
+def says_nothing(label: str) -> bool:
+    """Whether a label could stand for any class: a number, "object_7"."""
+    named = [word for word in words_of(label) if not word.isdigit()]
+    return set(named) <= _SAY_NOTHING
+
+
 def words_of(label: str) -> tuple[str, ...]:
     """The words and numbers of a label in lower case: "EuroPallet_01" has three."""
     return tuple(re.findall(r"[^\W_]+", _WORD_BORDER.sub(" ", label).lower()))

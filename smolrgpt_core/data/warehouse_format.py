@@ -158,11 +158,11 @@ class CameraRecord:
     depth_scale: float = 0.001
 
     def to_json(self) -> dict[str, float]:
-        """One value of `cameras.json`."""
+        """One value of `cameras.json`; `is_cut` is only written where it holds."""
         names = ("width", "height", "fx", "fy", "cx", "cy")
-        return {name: getattr(self.intrinsics, name) for name in names} | {
-            "depth_scale": self.depth_scale
-        }
+        values = {name: getattr(self.intrinsics, name) for name in names}
+        cut = {"is_cut": True} if self.intrinsics.is_cut else {}
+        return values | {"depth_scale": self.depth_scale} | cut
 
     @classmethod
     def from_json(cls, entry: Any) -> CameraRecord:
@@ -177,7 +177,10 @@ class CameraRecord:
         scale = float(_field(entry, "depth_scale", number))
         if not 0 < scale < float("inf"):
             raise _bad(f"depth_scale must be positive metres per unit, got {scale}")
-        return cls(CameraIntrinsics(width, height, **focal), scale)
+        is_cut = entry.get("is_cut", False)
+        if not isinstance(is_cut, bool):
+            raise _bad(f"`is_cut` must be true or false, got {is_cut!r:.60}")
+        return cls(CameraIntrinsics(width, height, **focal, is_cut=is_cut), scale)
 
 
 @dataclass(frozen=True)

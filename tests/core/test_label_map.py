@@ -161,6 +161,24 @@ class TestAbsence:
         for label in labels:
             assert label in caught.value.message
 
+    @pytest.mark.parametrize("other", ["0", "object_7", "class_3"])
+    def test_labels_that_say_nothing_may_be_one_more(self, other: str) -> None:
+        given = LabelMap().apply(regions_with("pallet", other, "buffer"))
+        for question in (
+            HOW_MANY,
+            "Which pallet is leftmost?",
+            "How many pallets are in buffer 2?",
+        ):
+            with pytest.raises(SpatialError, match="may be more than pallet 0: ") as caught:
+                count(given, question)
+            assert f'"{other}"' in caught.value.message
+        assert count(LabelMap.parse(f"{other}:crate").apply(given)) == 1
+        assert count(LabelMap.parse(f"{other}:pallet").apply(given)) == 2
+
+    def test_other_words_and_other_indices_are_other_classes(self) -> None:
+        assert count(LabelMap().apply(regions_with("pallet", "crate", "pallet stack", ""))) == 1
+        assert count(LabelMap.parse("0:pallet").apply(regions_with("0", "1", "2"))) == 1
+
     @pytest.mark.parametrize("labels", [(), ("buffer", "transporter"), ("zone", "Rack", "AGV_1")])
     def test_a_class_that_is_absent_is_counted_as_none(self, labels: tuple[str, ...]) -> None:
         assert count(LabelMap().apply(regions_with(*labels))) == 0
