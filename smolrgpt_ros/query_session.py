@@ -160,7 +160,7 @@ class QuerySession:
     def _worker_settings(self, parameters: QueryParameters) -> WorkerSettings:
         decoder = FrameDecoder(
             self._region_source,
-            parameters.depth_scale,
+            parameters.sensor_settings(),
             parameters.region_labels(),
             self._transports,
         )

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from smolrgpt_core.data.samples import DepthFile
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.files import file_error, read_depth, read_rgb
+from smolrgpt_core.files import file_error, read_rgb
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.label_rules import class_in
 from smolrgpt_core.object_classes import is_known
@@ -83,9 +84,10 @@ def read_image(
             folder.image_path(image),
             f"expected an image of (height, width) {size} as calibrated, found {rgb.shape[:2]}",
         )
-    depth = read_depth(folder.depth_path(image), camera.depth_scale)
+    file = DepthFile(folder.depth_path(image), metres_per_unit=camera.depth_scale)
+    depth = file.read_readings()
     regions, asked = _regions_of(records, size)
-    frame = RGBDFrame(rgb, depth, camera.intrinsics, regions)
+    frame = RGBDFrame(rgb, depth.metres, camera.intrinsics, regions, depth_loss=depth.loss)
     return frame, [_read(item, regions) for item in asked]
 
 

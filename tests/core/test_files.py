@@ -109,7 +109,7 @@ class TestImages:
 
 class TestDepth:
     def test_sixteen_bits_are_millimetres(self, tmp_path: Path) -> None:
-        raw = random_image(np.uint16) * 20
+        raw = random_image(np.uint16) * 20 + 100
         raw[0, 0] = 0
         cv2.imwrite(str(tmp_path / "d.png"), raw)
         depth = read_depth(tmp_path / "d.png")
@@ -120,7 +120,7 @@ class TestDepth:
 
     @pytest.mark.parametrize("name", ["d.npy", "d.tiff"])
     def test_floats_are_metres(self, tmp_path: Path, name: str) -> None:
-        raw = random_image(np.float32) / 50
+        raw = random_image(np.float32) / 50 + 1
         raw[0, :3] = [np.nan, np.inf, -1]
         if name.endswith(".npy"):
             np.save(tmp_path / name, raw)
@@ -132,7 +132,7 @@ class TestDepth:
 
     @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64])
     def test_other_numbers_need_a_depth_scale(self, tmp_path: Path, dtype: type) -> None:
-        raw = random_image(dtype)
+        raw = np.maximum(random_image(dtype), 10)
         np.save(tmp_path / "d.npy", raw)
         with pytest.raises(SpatialError, match=f"found {raw.dtype}.*give the depth scale"):
             read_depth(tmp_path / "d.npy")

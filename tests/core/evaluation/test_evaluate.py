@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
@@ -28,6 +29,7 @@ from smolrgpt_core.evaluation.predictions import (
     normalized_answer,
     predict,
 )
+from smolrgpt_core.files import read_rgb, write_image
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.question import Category, SpatialQuestion
 from smolrgpt_core.question.mask_labels import mask_labels
@@ -226,6 +228,17 @@ class Reader:
     def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
         self.asked.append(question)
         return SpatialAnswer(Status.OK, question.category, side=Side.LEFT)
+
+
+def test_a_picture_of_depth_is_not_taken_for_millimetres(data_set: Path, tmp_path: Path) -> None:
+    shutil.copytree(data_set, tmp_path / "data")
+    folder = SplitFolder(tmp_path / "data", "test")
+    record = folder.read_records()[0]
+    levels = np.full(read_rgb(folder.image_path(record.image)).shape[:2], 150, np.uint8)
+    write_image(folder.depth_path(record.image), levels)
+    (prediction,) = predict(folder, [record], GEOMETRIC)
+    assert (prediction.status, prediction.answer) == (Status.BAD_INPUT, "")
+    assert "picture of depth, without a unit" in prediction.message
 
 
 def test_words_that_only_a_model_can_read_reach_a_model_only(data_set: Path) -> None:

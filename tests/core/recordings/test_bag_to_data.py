@@ -16,6 +16,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import read_depth, read_rgb
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.label_map import LabelMap, RegionLabels
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.recordings import dataset
 from smolrgpt_core.recordings.dataset import convert_recording
 from smolrgpt_core.recordings.motion import MotionConfig
@@ -201,7 +202,7 @@ def test_depth_scale_of_the_camera_is_kept(
             message = replace(message, data=pixels.astype(np.uint16).view(np.uint8))
         return message
 
-    options = replace(every_frame, depth_scale=0.00025, limit=1)
+    options = replace(every_frame, sensor=SensorSettings(0.00025), limit=1)
     convert_recording(changed(quarters), tmp_path / "data", options)
     folder = SplitFolder(tmp_path / "data", "train")
     ((image, camera),) = folder.read_cameras().items()
@@ -241,7 +242,7 @@ def test_without_a_usable_frame_nothing_is_written(
 
     bag = changed(in_feet)
     with pytest.raises(NoFrameError, match="none of 12 colour images") as caught:
-        convert_recording(bag, tmp_path / "data", replace(every_frame, depth_scale=1e-6))
+        convert_recording(bag, tmp_path / "data", replace(every_frame, sensor=SensorSettings(1e-6)))
     assert caught.value.report.left_out[dataset.WRONG_UNIT] == 12
     assert [path.name for path in tmp_path.iterdir()] == ["changed"]
 
