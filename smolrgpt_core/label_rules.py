@@ -109,6 +109,18 @@ def index_in(label: str) -> str:
     return match.group(1) if match else ""
 
 
+def number_in(label: str) -> int | None:
+    """The last number in a label, which says which one of its class it is; None without any."""
+    found = [] if index_in(label) else re.findall(r"[0-9]{1,9}", _last_step(label))
+    return int(found[-1]) if found else None
+
+
+def says_nothing(label: str) -> bool:
+    """Whether a label could stand for any class: a number, "object_7"."""
+    named = [word for word in words_of(label) if not word.isdigit()]
+    return set(named) <= _SAY_NOTHING
+
+
 def words_of(label: str) -> tuple[str, ...]:
     """The words and numbers of a label in lower case: "EuroPallet_01" has three."""
     return tuple(re.findall(r"[^\W_]+", _WORD_BORDER.sub(" ", label).lower()))

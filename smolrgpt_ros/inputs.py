@@ -8,30 +8,52 @@ from __future__ import annotations
 
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import (
     QoSCompatibility,
+    QoSDurabilityPolicy,
     QoSProfile,
     QoSReliabilityPolicy,
     qos_check_compatible,
     qos_profile_sensor_data,
 )
+from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo
 
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.messages.compressed import ALL_RAW, TRANSPORTS, Transports, transported
 from smolrgpt_core.messages.region_sources import REGION_SOURCES
 from smolrgpt_core.messages.stamps import read_stamp_ns
 from smolrgpt_core.messages.types import SENSOR_QUEUE_DEPTH
 from smolrgpt_ros.conversions import message_class
 from smolrgpt_ros.frame_buffer import INPUTS, FrameBuffer, FrameUnavailableError
 from smolrgpt_ros.spinning import spin
+
+LATCHABLE = ("camera_info", "regions")
+"""Inputs that may be sent once and latched (transient local), as they need not change."""
+
+LATCHED = QoSProfile(
+    depth=1,
+    reliability=QoSReliabilityPolicy.RELIABLE,
+    durability=QoSDurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""Receives what was sent before, from publishers that offer the same."""
+
+RECEIVED_ONCE = 16
+"""Messages of which one subscription is known to have received its copy; more than may wait."""
+
+LATCHED_PERIOD_S = 0.25
+"""How often to look for such publishers."""
 
 WARNING_PERIOD_S = 10.0
 """What comes with every message is logged no more often, or a bad publisher would fill the disk."""
@@ -45,11 +67,13 @@ class InputStatistics:
     lost: int = 0
 
 
-def input_types(region_source: str) -> dict[str, tuple[str, type]]:
+def input_types(
+    region_source: str, transports: Transports = ALL_RAW
+) -> dict[str, tuple[str, type]]:
     """Relative topic name and message type of each input."""
+    images = {name: transported(name, transport) for name, transport in transports.items()}
     return {
-        "rgb": ("rgb", Image),
-        "depth": ("depth", Image),
+        **{name: (topic, message_class(kind)) for name, (topic, kind) in images.items()},
         "camera_info": ("camera_info", CameraInfo),
         "regions": (region_source, region_type(region_source)),
     }
@@ -75,12 +99,17 @@ def region_type(region_source: str) -> type:
         ) from error
 
 
-def input_topics(node: Node, region_source: str) -> dict[str, str]:
+def input_topics(node: Node, region_source: str, transports: Transports) -> dict[str, str]:
     """Full topic name of each input, after the node's namespace and remappings."""
     return {
-        name: node.resolve_topic_name(topic)
-        for name, (topic, _) in input_types(region_source).items()
+        name: _resolved(node, *topic.split("/"))
+        for name, (topic, _) in input_types(region_source, transports).items()
     }
+
+
+def _resolved(node: Node, name: str, *transport: str) -> str:
+    """As image_transport does it: whoever remaps `rgb`, remaps `rgb/compressed` with it."""
+    return node.resolve_topic_name("/".join([node.resolve_topic_name(name), *transport]))
 
 
 class SensorInputs:
@@ -91,19 +120,30 @@ class SensorInputs:
     three threads: 18 to 23 % of a core for four inputs of 640x480 at 30 Hz, against 6 % here. And
     a thread of its own is never busy with an answer.
 
+    Of publishers that latch, what they sent before this node started is received by a second
+    subscription. It is there only while such a publisher is: others would warn about it, as it does
+    not fit them. What both subscriptions receive is used once.
+
     Args:
         node: whose names, remappings and graph are used.
         buffer: is filled.
         region_source: a key of `REGION_SOURCES`.
         reliability: `best_effort` or `reliable`.
+        transports: how images come.
     """
 
     def __init__(
-        self, node: Node, buffer: FrameBuffer, region_source: str, reliability: str
+        self,
+        node: Node,
+        buffer: FrameBuffer,
+        region_source: str,
+        reliability: str,
+        transports: Transports,
     ) -> None:
-        self.topics = input_topics(node, region_source)
+        self.topics = input_topics(node, region_source, transports)
         self.statistics = {name: InputStatistics() for name in INPUTS}
-        self._types = {name: type_ for name, (_, type_) in input_types(region_source).items()}
+        types = input_types(region_source, transports)
+        self._types = {name: type_ for name, (_, type_) in types.items()}
         self._qos = QoSProfile(
             depth=SENSOR_QUEUE_DEPTH,
             reliability=QoSReliabilityPolicy[reliability.upper()],
@@ -120,8 +160,16 @@ class SensorInputs:
             start_parameter_services=False,
             parameter_overrides=[Parameter("start_type_description_service", value=False)],
         )
+        self._latched: dict[str, Subscription] = {}
+        self._received_once = {name: deque[int](maxlen=RECEIVED_ONCE) for name in LATCHABLE}
         for name in INPUTS:
             self._subscribe(name)
+        self._node.create_timer(
+            LATCHED_PERIOD_S,
+            self._follow_latching_publishers,
+            # On real time: a paused simulation must not hide a calibration.
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(self._node)
         self._thread = threading.Thread(
@@ -135,20 +183,32 @@ class SensorInputs:
         self._thread.join()
         self._node.destroy_node()
 
-    def _subscribe(self, name: str) -> None:
-        self._node.create_subscription(
+    def _subscribe(self, name: str, is_latched: bool = False) -> Subscription:
+        return self._node.create_subscription(
             self._types[name],
             self.topics[name],
             self._receiver(name),
-            self._qos,
+            LATCHED if is_latched else self._qos,
             raw=True,
             event_callbacks=SubscriptionEventCallbacks(message_lost=self._loss_counter(name)),
         )
+
+    def _follow_latching_publishers(self) -> None:
+        """Have the second subscription of an input while a publisher latches there."""
+        for name in LATCHABLE:
+            publishers = self._graph.get_publishers_info_by_topic(self.topics[name])
+            latches = any(_latches(publisher.qos_profile) for publisher in publishers)
+            if latches and name not in self._latched:
+                self._latched[name] = self._subscribe(name, is_latched=True)
+            elif not latches and name in self._latched:
+                self._node.destroy_subscription(self._latched.pop(name))
 
     def _receiver(self, name: str) -> Callable[[bytes], None]:
         statistics, topic = self.statistics[name], self.topics[name]
 
         def receive(serialized: bytes) -> None:
+            if name in self._latched and self._came_before(name, serialized):
+                return
             try:
                 stamp_ns = read_stamp_ns(serialized)
             except struct.error:
@@ -162,6 +222,15 @@ class SensorInputs:
             self._buffer.add(name, stamp_ns, serialized)
 
         return receive
+
+    def _came_before(self, name: str, serialized: bytes) -> bool:
+        """Whether the other subscription of this input has received the same message."""
+        waiting, content = self._received_once[name], hash(serialized)
+        if content in waiting:
+            waiting.remove(content)
+            return True
+        waiting.append(content)
+        return False
 
     def _loss_counter(self, name: str) -> Callable[[QoSMessageLostInfo], None]:
         statistics = self.statistics[name]
@@ -189,7 +258,7 @@ class SensorInputs:
         publishers = self._graph.get_publishers_info_by_topic(self.topics[name])
         names = ", ".join(sorted({_full_name(publisher) for publisher in publishers}))
         if not publishers:
-            return Silence("nobody publishes there; start the source, or remap to its topic")
+            return Silence(f"nobody publishes there; {self._remedy_without_publisher(name)}")
         expected = _type_name(self._types[name])
         if all(publisher.topic_type != expected for publisher in publishers):
             return Silence(
@@ -204,6 +273,17 @@ class SensorInputs:
                 is_quality_of_service=True,
             )
         return Silence(f"{names} publishes there, but sends nothing; check whether it runs well")
+
+    def _remedy_without_publisher(self, name: str) -> str:
+        """What to do; often the camera sends the same images in another way."""
+        for transport in TRANSPORTS.get(name, ()):
+            topic = _resolved(self._graph, *transported(name, transport)[0].split("/"))
+            if topic != self.topics[name] and self._graph.count_publishers(topic):
+                return (
+                    f"{topic} has a publisher: set {name}_transport to {transport}, and activate "
+                    "again"
+                )
+        return "start the source, or remap to its topic"
 
     def _clash(self, publisher: TopicEndpointInfo) -> str:
         """Which policies are incompatible; empty if none are."""
@@ -233,6 +313,11 @@ def _joined(causes: Mapping[str, Silence]) -> str:
 
 def _full_name(publisher: TopicEndpointInfo) -> str:
     return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
+
+
+def _latches(offered: QoSProfile) -> bool:
+    compatibility, _ = qos_check_compatible(offered, LATCHED)
+    return bool(compatibility != QoSCompatibility.ERROR)
 
 
 def _type_name(message_type: type) -> str:

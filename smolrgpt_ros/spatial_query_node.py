@@ -243,6 +243,7 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
                 values.region_source,
                 int(values.record_limit * GIGABYTE),
                 self.get_logger(),
+                values.transports,
             )
         # What was changed meanwhile.
         self._session.apply(self.parameters)

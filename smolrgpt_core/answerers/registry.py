@@ -14,6 +14,7 @@ from smolrgpt_core.answerers.kept_geometry import KeptGeometry
 from smolrgpt_core.answerers.model_settings import ModelSettings
 from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.extras import install_command
 
 # Imported in the functions: geometry alone must not need PyTorch, which also takes seconds.
 
@@ -93,7 +94,7 @@ def _load(name: str, checkpoint: str, settings: ModelSettings, fusion: FusionSet
     except ImportError as error:
         raise ValueError(
             f"answerer {name!r} needs PyTorch and transformers ({error}); install them with: "
-            "pip install \"smolrgpt[model]\"; the answerer 'geometric' needs neither"
+            f"{install_command('model')}; the answerer 'geometric' needs neither"
         ) from error
     except SpatialError as error:
         raise ValueError(

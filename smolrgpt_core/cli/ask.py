@@ -12,14 +12,15 @@ from typing import Any
 import typer
 
 from smolrgpt_core.answer import Side, SpatialAnswer
-from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.answerers.base import Answerer, answers_about
 from smolrgpt_core.answerers.fusion_settings import FusionSettings
 from smolrgpt_core.answerers.registry import make_answerer
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.options import parsed
+from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.drawing import draw_answer
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.files import check_image_suffix, read_depth, read_rgb, write_image
+from smolrgpt_core.files import check_image_suffix, read_depth_readings, read_rgb, write_image
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.label_map import RegionLabels, label_changes
 from smolrgpt_core.question import SpatialQuestion, read_question
@@ -38,6 +39,8 @@ def ask(
     labels: options.Labels = "",
     label_map: options.LabelMapText = "",
     depth_scale: options.DepthScale = "",
+    min_depth: options.MinDepth = DepthLimits.min_depth,
+    max_depth: options.MaxDepth = DepthLimits.max_depth,
     region_ids: options.RegionIds = "",
     category: options.CategoryName = "",
     answerer: options.AnswererName = "",
@@ -53,6 +56,7 @@ def ask(
     """
     pinhole = parsed("--intrinsics", options.parse_intrinsics, intrinsics)
     metres_per_unit = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
+    limits = options.depth_limits(min_depth, max_depth)
     region_labels = options.region_labels(labels, label_map)
     ids = parsed("--region-ids", options.parse_region_ids, region_ids)
     chosen_category = parsed("--category", options.parse_category, category)
@@ -66,7 +70,7 @@ def ask(
 
     frame = spatial_question = None
     try:
-        frame = read_frame(rgb, depth, regions, pinhole, metres_per_unit, region_labels)
+        frame = read_frame(rgb, depth, regions, pinhole, metres_per_unit, limits, region_labels)
         options.tell_label_changes(label_changes(frame.regions))
         spatial_question = read_question(question, frame.regions, chosen_category, ids)
         answer = timed_answer(chosen_answerer, frame, spatial_question)
@@ -87,6 +91,7 @@ def read_frame(
     regions: Path,
     pinhole: tuple[float, ...],
     metres_per_unit: float | None,
+    limits: DepthLimits,
     labels: RegionLabels,
 ) -> RGBDFrame:
     """Read the files of one frame.
@@ -96,11 +101,13 @@ def read_frame(
     """
     image = read_rgb(rgb)
     height, width = image.shape[:2]
+    readings = read_depth_readings(depth, metres_per_unit, limits)
     return RGBDFrame(
         image,
-        read_depth(depth, metres_per_unit),
+        readings.metres,
         CameraIntrinsics(width, height, *pinhole),
-        read_regions(regions, (height, width), labels),
+        read_regions(regions, (height, width), labels, rgb.name),
+        depth_loss=readings.loss,
     )
 
 
@@ -111,19 +118,23 @@ def timed_answer(answerer: Answerer, frame: RGBDFrame, question: SpatialQuestion
         SpatialError: as the answerer does.
     """
     start = time.perf_counter()
-    answer = answerer.answer(frame, question)
+    (answer,) = answers_about(answerer, frame, [question])
+    if isinstance(answer, SpatialError):
+        raise answer
     total = time.perf_counter() - start
     return replace(answer, latency_s={**answer.latency_s, "answer": total})
 
 
 def print_answer(answer: SpatialAnswer, question: str, as_json: bool) -> None:
-    """The answer to standard output; without --json, the reason for none to standard error."""
+    """The answer to standard output; without --json, a message to standard error."""
     if as_json:
         fields = answer_as_json(answer, question).items()
         lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in fields]
         typer.echo("{\n" + ",\n".join(lines) + "\n}")
     elif answer.ok:
         typer.echo(answer.text)
+        if answer.message:
+            typer.echo(answer.message, err=True)
     else:
         typer.echo(f"{answer.status.name}: {answer.message}", err=True)
 

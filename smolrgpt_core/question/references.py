@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from smolrgpt_core.label_map import namesake
 from smolrgpt_core.question.spatial_question import Criterion, Load
 from smolrgpt_core.question.tokens import DEFINITE, Token, bad_question, quote, quote_all
 from smolrgpt_core.question.vocabulary import (
@@ -237,6 +238,10 @@ def _build(
         asked=before is not None and before.kind is Kind.WHICH,
     )
     reference = _check_labels(reference, regions)
+    if noun is not None and meaning.concept:
+        _refuse_namesakes(
+            [token.value for token in id_tokens if token.kind is Kind.NUMBER], regions
+        )
     if noun is not None and _means_the_camera(noun, reference, before):
         if "robot" in meaning.labels:
             raise bad_question(
@@ -245,6 +250,18 @@ def _build(
             )
         return _camera(noun)
     return _modify(reference, modifiers)
+
+
+def _refuse_namesakes(ids: Sequence[int], regions: RegionSet) -> None:
+    """Refuse "pallet 3" where region 3 has another name, and another region is called pallet_3."""
+    for id in ids:
+        other = namesake(regions, id)
+        if other is not None:
+            raise bad_question(
+                f'{id} can be region {id}, which is called "{regions[id].source_label}", or region '
+                f'{other.id}, which is called "{other.source_label}"; say "region {id}" or '
+                f'"region {other.id}"'
+            )
 
 
 def _means_the_camera(noun: Token, reference: Reference, before: Token | None) -> bool:

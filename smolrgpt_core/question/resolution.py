@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from smolrgpt_core.label_map import doubt_of_absence
+from smolrgpt_core.label_map import doubt_of_class
 from smolrgpt_core.question.references import Pick, Reference
 from smolrgpt_core.question.spatial_question import Choice, Load
 from smolrgpt_core.question.tokens import bad_question, quote, quote_all
@@ -62,13 +62,18 @@ class Resolver:
             SpatialError: BAD_QUESTION when there is none, or not the number that is written.
         """
         ids = self._ids(reference, excluded)
-        doubt = doubt_of_absence(reference.labels, self.regions) if not ids else ""
+        is_class = reference in self.expanded and reference.concept
+        doubt = doubt_of_class(reference.labels, self.regions) if is_class else ""
         if not ids and (doubt or not may_be_empty):
             known = names_of(self.regions.regions) or "none"
             raise bad_question(
                 f"there is no {'other ' if excluded else ''}{reference.concept or 'region'} for "
                 f"{quote(reference.text)} in this frame; its regions are: {known}"
                 + (f"; {doubt}" if doubt else "")
+            )
+        if doubt:
+            raise bad_question(
+                f"{quote(reference.text)} may be more than {self._names(ids)}: there are {doubt}"
             )
         if reference.cardinal is not None and reference.cardinal != len(ids):
             raise bad_question(

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from smolrgpt_core.answer import SpatialAnswer
-from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.answerers.base import Answerer, answers_about
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.question import SpatialQuestion, read_question
@@ -99,7 +99,7 @@ def replay(
         choice = choose_topics(bag, options.topics)
         found = synchronise(bag, choice.by_input, options.sync_tolerance_s)
         plan, answers = _assign(questions, found, options)
-        source = FrameSource(bag, choice, options.labels, options.depth_scale)
+        source = FrameSource(bag, choice, options.labels, options.sensor)
         moments = [moment for moment, _ in plan]
         read = read_moments(bag, choice.by_input, moments)
         for done, (_, serialized) in enumerate(read):
@@ -189,7 +189,7 @@ def _given(
     if not questions:
         return []
     try:
-        return answerer.answer_together(frame, questions)
+        return answers_about(answerer, frame, questions)
     except Exception as error:
         logger.exception("the answerer failed")
         failure = SpatialError(Status.MODEL_ERROR, f"the answerer failed with {error!r}")

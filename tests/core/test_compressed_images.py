@@ -298,6 +298,7 @@ def huge_jpeg() -> bytes:
         (with_header(huge_png()), "16UC1; compressedDepth png"),
         (with_header(struct.pack("<II", 2**31, 2**31)), "16UC1; compressedDepth rvl"),
     ],
+    ids=["png", "jpeg", "depth as png", "depth as rvl"],
 )
 def test_small_files_that_promise_much(content: bytes, form: str) -> None:
     assert "pixels, allowed are" in refusal(plain_image, compressed(content, form))

@@ -294,10 +294,14 @@ class Camera:
 
     def _publish(self, name: str, now_ns: int) -> None:
         stamp = time_from_ns(now_ns + int(self.offsets_s.get(name, 0.0) * 1e9))
-        message = self._make[name](Header(stamp=stamp, frame_id="camera_optical_frame"))
+        message = self.message(name, Header(stamp=stamp, frame_id="camera_optical_frame"))
         if name in self.changes:
             self.changes[name](message)
         self._publishers[name].publish(message)
+
+    def message(self, name: str, header: Header) -> Any:
+        """What the camera sends on a topic when nothing is wrong."""
+        return self._make[name](header)
 
     @contextlib.contextmanager
     def fault(

@@ -191,6 +191,63 @@ def test_clock_that_jumps_back_forgets_the_future(buffer: FrameBuffer) -> None:
     assert buffer.select(NEWEST, 2 * S).rgb.payload == "rgb 9"
 
 
+def test_what_others_sent_before_a_restart_is_forgotten(buffer: FrameBuffer) -> None:
+    """A loop of less than a second, whose stamps occur again with other pictures."""
+    buffer.add("rgb", NOW - 76 * MS, "rgb 0 again")
+    assert "since the stamps went back" in refusal(buffer, NEWEST).message
+    buffer.add("depth", NOW - 76 * MS, "depth 0 again")
+    buffer.add("regions", NOW - 76 * MS, "regions 0 again")
+    found = buffer.select(NEWEST, NOW)
+    assert {found.rgb.payload, found.depth.payload, found.regions.payload} == {
+        "rgb 0 again", "depth 0 again", "regions 0 again",
+    }  # fmt: skip
+    assert buffer.stamp_counts("depth").restarts == 1
+
+
+@pytest.mark.parametrize("frozen", [["rgb"], ["depth"], ["regions"], list(SYNCHRONISED)])
+def test_stamp_that_stands_still_names_no_message(buffer: FrameBuffer, frozen: list[str]) -> None:
+    at = NOW + 33 * MS
+    add_frame(buffer, at, 3)
+    assert buffer.select(NEWEST, at).rgb.payload == "rgb 3"
+    for name in frozen:
+        buffer.add(name, at, f"{name} 4")
+    before = buffer.select(NEWEST, at)
+    assert {before.rgb.payload, before.depth.payload} == {"rgb 2", "depth 2"}
+    for name in frozen:
+        buffer.add(name, at, f"{name} 4")
+    late = replace(NEWEST, max_age_ns=S // 2)
+    assert refusal(buffer, late, at + S).status is Status.STALE
+    message = refusal(buffer, late, at + S).message
+    assert f"the stamps of {frozen[0]} ({TOPICS[frozen[0]]}) repeat although" in message
+    assert buffer.stamp_counts(frozen[0]).still == 2
+
+
+def test_the_same_message_again_is_used_until_it_is_too_old(buffer: FrameBuffer) -> None:
+    at = NOW + 33 * MS
+    for _ in range(3):
+        add_frame(buffer, at, 3)
+    assert buffer.select(NEWEST, at).rgb.payload == "rgb 3"
+    assert "the same message comes again" in refusal(buffer, NEWEST, at + 2 * S).message
+
+
+@pytest.mark.parametrize("name", SYNCHRONISED)
+def test_stamps_that_are_zero(name: str) -> None:
+    buffer = FrameBuffer(30, TOPICS)
+    for index in range(3):
+        for other in TOPICS:
+            buffer.add(other, 0 if other == name else NOW + index * MS, f"{other} {index}")
+    error = refusal(buffer, NEWEST)
+    assert (error.status, error.silent) == (Status.STALE, ())
+    assert f"the stamps of {name} ({TOPICS[name]}) are 0" in error.message
+    assert buffer.stamp_counts(name).zero == 3
+
+
+def test_calibration_with_one_stamp_holds_until_the_next(buffer: FrameBuffer) -> None:
+    for content in ("first", "second", "second", "third"):
+        buffer.add("camera_info", NOW - 10 * MS, content)
+    assert buffer.select(NEWEST, NOW).camera_info.payload == "third"
+
+
 def test_waits_for_a_frame_that_is_about_to_come() -> None:
     buffer = FrameBuffer(30, TOPICS)
     threading.Timer(0.05, add_frame, (buffer, NOW, 7)).start()

@@ -203,6 +203,47 @@ def test_wrong_encoding(operator: Any, camera: Any, until: Any, name: str) -> No
         refused(until(Status.BAD_INPUT), Status.BAD_INPUT, "must be one of", "'no_such'")
 
 
+def set_image(encoding: str, step: int, data: bytes, big_endian: bool = False) -> Change:
+    def change(message: Image) -> None:
+        message.encoding, message.step, message.is_bigendian = encoding, step, int(big_endian)
+        message.data = type(message.data)("B", data)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("rgb", set_image("bayer_rggb8", 160, bytes(160 * 100)), ("needs 19200 bytes",)),
+        ("rgb", set_image("mono8", 80, bytes(80 * 120)), ("its step is 80",)),
+        ("rgb", set_image("mono8", 480, bytes(480 * 120)), ("says 3",)),
+        ("rgb", set_image("yuv422", 320, bytes(320 * 121)), ("needs 38400 bytes",)),
+        ("depth", set_image("16UC1", 300, bytes(300 * 120), True), ("its step is 300",)),
+    ],
+)
+def test_images_that_drivers_fill_wrongly(
+    operator: Any, camera: Any, until: Any, name: str, change: Change, words: tuple[str, ...]
+) -> None:
+    with camera.fault(changes={name: change}):
+        operator.restart()
+        refused(until(Status.BAD_INPUT), Status.BAD_INPUT, "fills sensor_msgs/Image", *words)
+    operator.restart()
+
+
+def test_padded_big_endian_depth_beside_a_mosaic(operator: Any, camera: Any, until: Any) -> None:
+    row = np.full(160, 3000, ">u2").tobytes() + b"\xff" * 32
+    changes = {
+        "depth": set_image("16UC1", len(row), row * 120, big_endian=True),
+        "rgb": set_image("bayer_grbg8", 160, bytes(160 * 120)),
+    }
+    expected = operator.ask_distance().value
+    with camera.fault(changes=changes):
+        operator.restart()
+        answer = until(Status.OK)
+    assert answer.value == pytest.approx(expected)
+    operator.restart()
+
+
 def test_depth_in_the_wrong_unit(operator: Any, camera: Any, until: Any) -> None:
     def in_millimetres(message: Image) -> None:
         millimetres = np.frombuffer(message.data, np.uint16).reshape(message.height, message.width)

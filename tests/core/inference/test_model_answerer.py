@@ -18,6 +18,7 @@ from smolrgpt_core.answerers.model import ModelAnswerer
 from smolrgpt_core.answerers.model_settings import ANSWER_STYLES, ModelSettings
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.extras import install_command
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine
 from smolrgpt_core.question import read_question
 
@@ -208,4 +209,4 @@ def test_geometry_needs_no_pytorch_and_the_model_says_how_to_get_it():
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
     )
     assert done.stdout.startswith("GeometricAnswerer\n"), done.stderr
-    assert 'pip install "smolrgpt[model]"' in done.stdout
+    assert install_command("model") in done.stdout

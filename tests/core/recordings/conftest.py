@@ -17,13 +17,14 @@ from rosbags.typesys.store import Typestore
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.label_map import RegionLabels
+from smolrgpt_core.label_map import LabelMap, RegionLabels
 from smolrgpt_core.messages.making import (
     camera_info_message,
     header_message,
     image_message,
     region_array_message,
 )
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.types import POINT, SPATIAL_ANSWER
 from smolrgpt_core.question import Category
 from smolrgpt_core.recordings.asked import AskedQuestion
@@ -145,14 +146,16 @@ class Wall:
         return self.values(self.replay(bag))
 
     def values(self, found: Replay) -> list[float]:
-        """What was answered."""
+        """What was answered, to the metre: which frame it is about."""
         values = [item.answer.value for item in found.answers if item.answer.ok]
-        return [round(value, 2) for value in values if value is not None]
+        return [float(round(value)) for value in values if value is not None]
 
-    def replay(self, bag: Path, *asked: AskedQuestion) -> Replay:
-        """Questions about every frame, by default how far the pallets are from each other."""
-        questions = asked or [AskedQuestion("How far is pallet 1 from pallet 2?")]
-        return replay(bag, questions, GeometricAnswerer(), ReplayOptions(every_frame=True))
+    def replay(self, bag: Path, label_map: str = "") -> Replay:
+        """How far the pallets are from each other, asked about every frame."""
+        asked = AskedQuestion("How far is pallet 1 from pallet 2?")
+        labels = RegionLabels(label_map=LabelMap.parse(label_map))
+        options = ReplayOptions(labels=labels, every_frame=True)
+        return replay(bag, [asked], GeometricAnswerer(), options)
 
 
 @pytest.fixture(scope="session")
@@ -253,7 +256,8 @@ def question_recording(recording: Path) -> Path:
         topics = ("/rgb", "/depth", "/camera_info", "/regions")
         messages = [next(bag.messages([topic])) for topic in topics]
         first = {item.topic.removeprefix("/"): item.serialized for item in messages}
-        source = FrameSource(bag, choose_topics(bag, TopicChoice()), RegionLabels(), 0.0)
+        choice = choose_topics(bag, TopicChoice())
+        source = FrameSource(bag, choice, RegionLabels(), SensorSettings())
         frame = source.decode(first).frame
     pair = tuple(region.id for region in frame.regions.with_label("pallet")[:2])
     writer = QuestionBagWriter(path)
