@@ -12,6 +12,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.label_map import RegionLabels, label_changes
 from smolrgpt_core.messages.compressed import plain_image
 from smolrgpt_core.messages.encodings import depth_encoding
+from smolrgpt_core.messages.older import current_camera_info
 from smolrgpt_core.messages.reading import alignment_warnings, frame_from_messages
 from smolrgpt_core.messages.region_sources import SOURCES_BY_TYPE
 from smolrgpt_core.messages.sensor_settings import SensorSettings
@@ -65,7 +66,7 @@ class FrameSource:
         }
         rgb = plain_image(messages["rgb"])
         depth = plain_image(messages["depth"], is_depth=True)
-        camera_info = messages["camera_info"]
+        camera_info = current_camera_info(messages["camera_info"])
         regions = self._source.read(messages["regions"], (rgb.height, rgb.width), self._labels)
         self.label_changes.update(label_changes(regions))
         frame = frame_from_messages(rgb, depth, camera_info, regions, self._settings)
