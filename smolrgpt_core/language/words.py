@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language.builders import Noun
@@ -103,17 +103,36 @@ def _check_specials(text: str) -> None:
 def split_words(text: str, lexicon: Lexicon, nouns: Collection[str]) -> list[Word]:
     """The words of a cleaned text; contractions are taken apart, articles and fillers left out."""
     words: list[Word] = []
-    article = ""
+    article: Word | None = None
     for key, raw, start, end in _raw_words(text, nouns):
         if key in lexicon.definite or key in lexicon.indefinite:
-            article = key
+            if article is not None:
+                # Of two articles in a row the first is a pronoun: "eine der Paletten".
+                words.append(article)
+            article = Word(key, raw, start, end)
+            if key in lexicon.pronouns and words and words[-1].key == ",":
+                words.append(article)
+                article = None
             continue
-        key = lexicon.spellings.get(key, key)
-        if key in lexicon.fillers:
+        if key == lexicon.ordinal_sign and _makes_ordinal(text, end, words, nouns):
+            words[-1] = replace(words[-1], key=words[-1].key + key, kind="word")
             continue
-        words.append(_word(key, raw, start, end, article))
-        article = ""
+        for part in lexicon.spellings.get(key, key).split():
+            if part not in lexicon.fillers:
+                words.append(_word(part, raw, start, end, article.key if article else ""))
+                article = None
     return _without_number_signs(words)
+
+
+def _makes_ordinal(text: str, end: int, words: Sequence[Word], nouns: Collection[str]) -> bool:
+    """Whether a period stands behind a number that is no id, within a sentence."""
+    return (
+        bool(words)
+        and words[-1].kind == "number"
+        and words[-1].end == end - 1
+        and text[end:].strip(" ?.!,") != ""
+        and not (len(words) > 1 and words[-2].key in nouns)
+    )
 
 
 def _raw_words(text: str, nouns: Collection[str]) -> Iterable[tuple[str, str, int, int]]:
@@ -182,10 +201,13 @@ class Words:
         regions: RegionSet,
         mask_ids: Sequence[int],
     ) -> None:
-        self.words = words
+        self.words = [
+            replace(word, key=lexicon.forms[word.key]) if word.key in lexicon.forms else word
+            for word in words
+        ]
         self._lexicon = lexicon
         self._regions = regions
-        self.keys = [word.key if word.kind == "word" else "" for word in words]
+        self.keys = [word.key if word.kind == "word" else "" for word in self.words]
         ids = iter(mask_ids)
         self._ids = {
             position: next(ids) if word.kind == "mask" else int(word.key)
@@ -209,6 +231,7 @@ class Words:
             "UNIT": self._unit,
             "INDEF": self._indefinite,
             "DEF": self._definite,
+            "THE": self._with_the,
             "PIXEL": self._pixel,
         }
 
@@ -222,9 +245,9 @@ class Words:
     def _nouns_at(self, position: int) -> list[tuple[int, Noun]]:
         found = []
         for length in range(1, self._longest + 1):
-            noun = self.nouns.get(tuple(self.keys[position : position + length]))
-            if noun is not None and position + length <= len(self.keys):
-                found.append((position + length, noun))
+            if position + length <= len(self.keys):
+                phrase = tuple(self.keys[position : position + length])
+                found += [(position + length, noun) for noun in self.nouns.get(phrase, ())]
         return found
 
     def _has_id(self, position: int) -> bool:
@@ -233,10 +256,9 @@ class Words:
         return self._whole_number(position) is not None and not self._is_measure(position)
 
     def _is_measure(self, position: int) -> bool:
-        """Whether a number is that of a quantity: a unit or a noun follows."""
-        return bool(
-            self._unit(position + 1) or any(noun.plural for _, noun in self._nouns_at(position + 1))
-        )
+        """Whether a number is that of a quantity: a unit or a noun in the plural follows."""
+        following = [noun.plural for _, noun in self._nouns_at(position + 1)]
+        return bool(self._unit(position + 1)) or (bool(following) and all(following))
 
     def _whole_number(self, position: int) -> int | None:
         if position >= len(self.words):
@@ -271,9 +293,10 @@ class Words:
 
     def _named_list(self, position: int) -> list[Reading]:
         """ "pallets 3, 4 and 5", "the pallets <mask> <mask>", "<mask>, <mask>"."""
-        starts = self._nouns_at(position) or ([(position, None)] if position in self._ids else [])
-        found = []
-        for start, noun in starts:
+        found: list[Reading] = []
+        own = {start: noun for start, noun in self._nouns_at(position)}
+        starts = own or ({position: None} if position in self._ids else {})
+        for start, noun in starts.items():
             ids: list[int] = []
             at = start
             while True:
@@ -379,6 +402,12 @@ class Words:
         """No word: whether the next one stands without "a"."""
         return [] if self._indefinite(position) else [Reading(position, None)]
 
+    def _with_the(self, position: int) -> list[Reading]:
+        """No word: whether "the" stands before the next one."""
+        if position < len(self.words) and self.words[position].article in self._lexicon.definite:
+            return [Reading(position, None)]
+        return []
+
     def _pixel(self, position: int) -> list[Reading]:
         """ "(320, 240)", "320, 240" and "320 240"."""
         at = position + (self.keys[position : position + 1] == ["("])
@@ -393,24 +422,28 @@ class Words:
         return [Reading(end, (column, row))]
 
 
-NounTable = Mapping[Phrase, Noun]
+NounTable = Mapping[Phrase, tuple[Noun, ...]]
+"""What a phrase means: in some languages a plural is written as the singular."""
 
 
 def noun_table(lexicon: Lexicon, labels: tuple[str, ...]) -> NounTable:
     """Phrases for the classes of a frame: those of the lexicon, and the labels as they are."""
-    nouns: dict[Phrase, Noun] = {}
+    nouns: dict[Phrase, tuple[Noun, ...]] = {}
     present = {label_noun(label) for label in labels}
     for name, forms in lexicon.nouns.items():
         for singular, plural in forms:
             # A label of the frame that is used as it is written means that label alone.
             own = " ".join(singular) if " ".join(singular) in present else name
-            nouns[singular] = Noun(own, plural=False)
-            nouns[plural] = Noun(own, plural=True)
+            numbers = {singular: (Noun(own, plural=False),)}
+            numbers[plural] = (*numbers.get(plural, ()), Noun(own, plural=True))
+            for phrase, meanings in numbers.items():
+                if len(nouns.get(phrase, ())) < len(meanings):
+                    nouns[phrase] = meanings
     for label in present:
         words = tuple(label.split())
         if words and all(word.isalpha() for word in words):
-            nouns.setdefault(words, Noun(label, plural=False))
-            nouns.setdefault(plural_of(words), Noun(label, plural=True))
+            nouns.setdefault(words, (Noun(label, plural=False),))
+            nouns.setdefault(plural_of(words), (Noun(label, plural=True),))
     return nouns
 
 
