@@ -32,6 +32,8 @@ class Lexicon:
         grammar: its rules.
         definite, indefinite: its articles.
         pronouns: articles that are relative pronouns behind a comma, and stay there as words.
+        singular: articles that only stand before a noun in the singular where its plural is
+            written in the same way.
         ordinal_sign: what behind a number makes it an ordinal ("2."); "" for none.
         joins: words between the members of a list of ids.
         nouns: (singular, plural) phrases by class.
@@ -50,6 +52,7 @@ class Lexicon:
     definite: frozenset[str]
     indefinite: frozenset[str]
     pronouns: frozenset[str]
+    singular: frozenset[str]
     ordinal_sign: str
     joins: frozenset[str]
     nouns: Mapping[str, Sequence[tuple[Phrase, Phrase]]]
@@ -90,6 +93,7 @@ def load_lexicon(language: str) -> Lexicon:
         definite=frozenset(words["definite"]),
         indefinite=frozenset(words["indefinite"]),
         pronouns=frozenset(words.get("pronouns", [])),
+        singular=frozenset(words.get("singular", [])),
         ordinal_sign="".join(words.get("ordinal", [])),
         joins=frozenset(words["joins"]),
         nouns={key: tuple(_forms(value)) for key, value in _entries(sections["nouns"])},

@@ -104,22 +104,21 @@ def split_words(text: str, lexicon: Lexicon, nouns: Collection[str]) -> list[Wor
     """The words of a cleaned text; contractions are taken apart, articles and fillers left out."""
     words: list[Word] = []
     article: Word | None = None
-    for key, raw, start, end in _raw_words(text, nouns):
-        if key in lexicon.definite or key in lexicon.indefinite:
-            if article is not None:
-                # Of two articles in a row the first is a pronoun: "eine der Paletten".
-                words.append(article)
-            article = Word(key, raw, start, end)
-            if key in lexicon.pronouns and words and words[-1].key == ",":
-                words.append(article)
-                article = None
+    for whole, raw, start, end in _raw_words(text, nouns):
+        if whole == lexicon.ordinal_sign and _makes_ordinal(text, end, words, nouns):
+            words[-1] = replace(words[-1], key=words[-1].key + whole, kind="word")
             continue
-        if key == lexicon.ordinal_sign and _makes_ordinal(text, end, words, nouns):
-            words[-1] = replace(words[-1], key=words[-1].key + key, kind="word")
-            continue
-        for part in lexicon.spellings.get(key, key).split():
-            if part not in lexicon.fillers:
-                words.append(_word(part, raw, start, end, article.key if article else ""))
+        for key in lexicon.spellings.get(whole, whole).split():
+            if key in lexicon.definite or key in lexicon.indefinite:
+                if article is not None:
+                    # Of two articles in a row the first is a pronoun: "eine der Paletten".
+                    words.append(article)
+                article = Word(key, raw, start, end)
+                if key in lexicon.pronouns and words and words[-1].key == ",":
+                    words.append(article)
+                    article = None
+            elif key not in lexicon.fillers:
+                words.append(_word(key, raw, start, end, article.key if article else ""))
                 article = None
     return _without_number_signs(words)
 
@@ -236,11 +235,18 @@ class Words:
         }
 
     def _noun(self, position: int) -> list[Reading]:
-        return [
-            Reading(end, noun, open=True)
-            for end, noun in self._nouns_at(position)
-            if not self._has_id(end)
-        ]
+        nouns = [item for item in self._nouns_at(position) if not self._has_id(item[0])]
+        if nouns and self._article_of(position) in self._lexicon.singular:
+            singular = {end for end, noun in nouns if not noun.plural}
+            nouns = [(end, noun) for end, noun in nouns if not (noun.plural and end in singular)]
+        return [Reading(end, noun, open=True) for end, noun in nouns]
+
+    def _article_of(self, position: int) -> str:
+        """The article of a noun, before up to two adjectives."""
+        for at in range(position, max(position - 3, -1), -1):
+            if self.words[at].article or self._nouns_at(at - 1):
+                return self.words[at].article
+        return ""
 
     def _nouns_at(self, position: int) -> list[tuple[int, Noun]]:
         found = []
