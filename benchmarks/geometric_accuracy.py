@@ -34,7 +34,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry, Located
-from smolrgpt_core.question import Category, read_question
+from smolrgpt_core.language import CATEGORIES, Category, read_question
 from smolrgpt_core.report import compare_with_truth
 from smolrgpt_core.sim import (
     RenderOptions,
@@ -154,7 +154,7 @@ def examine_scene(seed: int, views: int, noises: list[str]) -> Results:
 def print_results(results: Results, console: Console) -> None:
     """Tables of accuracy, refusals and bias."""
     accuracy = Table(title="right answers (refusals count as wrong)")
-    for column in ("", *(category.name.lower() for category in Category)):
+    for column in ("", *(category.name.lower() for category in CATEGORIES.values())):
         accuracy.add_column(column, justify="right")
     bias = Table(title="answered / true distance - 1")
     for column in ("", "mean", *(f"{percentile} %" for percentile in BIAS_PERCENTILES)):
@@ -162,7 +162,7 @@ def print_results(results: Results, console: Console) -> None:
     for name, tally in results.items():
         cells = [
             f"{100 * np.mean(outcomes):.1f} % of {len(outcomes)}"
-            for category in Category
+            for category in CATEGORIES.values()
             if (outcomes := tally.right[category.name.lower()])
         ]
         accuracy.add_row(name, *cells)

@@ -27,13 +27,13 @@ from transformers import PreTrainedTokenizerFast
 from smolrgpt_core.files import read_depth, read_rgb
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine
+from smolrgpt_core.language import SpatialQuestion, read_question
 from smolrgpt_core.model import (
     SmolRGPTConfig,
     SmolRGPTForConditionalGeneration,
     SmolRGPTProcessor,
 )
 from smolrgpt_core.model.configuration_smolrgpt import PRESETS
-from smolrgpt_core.question import SpatialQuestion, read_question
 from smolrgpt_core.region_files import read_regions
 from smolrgpt_core.regions import Region, RegionSet
 

@@ -19,7 +19,7 @@ from smolrgpt_core.data.facts import SceneFacts
 from smolrgpt_core.data.facts_from_geometry import MeasuredFrame, facts_from_geometry
 from smolrgpt_core.data.kinds import data_set_kinds
 from smolrgpt_core.data.synthesis import generate_questions
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 from smolrgpt_core.recordings.options import MEASURED_MARGINS
 from smolrgpt_core.sim import (
     RenderOptions,

@@ -19,9 +19,9 @@ from inference_engine import DTYPES, QUESTIONS, build, load_frame
 from performance_page import Table, describe_machine, publish
 
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine
+from smolrgpt_core.language import read_question
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.configuration_smolrgpt import PRESETS
-from smolrgpt_core.question import read_question
 
 TOKENS = 8
 GB = 1e9

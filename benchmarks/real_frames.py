@@ -31,7 +31,7 @@ from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer, score_answer
 from smolrgpt_core.evaluation.given_answers import read_given
 from smolrgpt_core.evaluation.predictions import AnswererChoice, Prediction, predict
 from smolrgpt_core.files import read_json, write_file
-from smolrgpt_core.question import CATEGORIES, Category
+from smolrgpt_core.language import CATEGORIES, Category
 from smolrgpt_core.regions import decode_rle, encode_rle
 
 FAR_WRONG, SURE = 0.25, 0.8

@@ -31,7 +31,7 @@ from smolrgpt_ros.srv import SpatialQuery
 
 from smolrgpt_core.errors import Status
 from smolrgpt_core.files import write_file
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 from smolrgpt_ros.processes import ProcessGroup
 
 ROOT = Path(__file__).resolve().parent.parent

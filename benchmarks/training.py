@@ -22,10 +22,10 @@ import torch
 from inference_engine import QUESTIONS, build, load_frame
 from performance_page import Table, describe_machine, publish
 
+from smolrgpt_core.language import SpatialQuestion, read_question
 from smolrgpt_core.model.configuration_smolrgpt import PRESETS
 from smolrgpt_core.model.packing import PackedImage, pack_batch
 from smolrgpt_core.model.processing_smolrgpt import IGNORED_LABEL
-from smolrgpt_core.question import SpatialQuestion, read_question
 
 PADDED_LENGTH = 512
 ANSWER = "5.49"

@@ -18,7 +18,13 @@ Parameters of the nodes, and their defaults, are in config/warehouse.yaml.
 # ruff: noqa: I001 - this folder is no Python package named launch
 
 from launch import LaunchDescription
-from launch.actions import DeclareLaunchArgument, LogInfo, SetEnvironmentVariable, Shutdown
+from launch.actions import (
+    DeclareLaunchArgument,
+    LogInfo,
+    OpaqueFunction,
+    SetEnvironmentVariable,
+    Shutdown,
+)
 from launch.conditions import IfCondition
 from launch.substitutions import (
     EnvironmentVariable,
@@ -40,6 +46,7 @@ TOPICS = (
     "yolo_detections",
     "detections",
 )
+TRANSPORTED = ("rgb", "depth")
 LOG_LEVELS = ("debug", "info", "warn", "warning", "error", "fatal")
 RESPAWN_DELAY_S = 2.0
 
@@ -75,15 +82,21 @@ def end_of_launch(executable: str, remedy: str, unless: str = ""):
     return on_exit
 
 
-def node(executable: str, **options) -> Node:
-    """A node of this package with what all nodes share."""
+def node(executable: str, parameters: dict[str, str] | None = None, **options) -> Node:
+    """A node of this package with what all nodes share.
+
+    Args:
+        executable: its name.
+        parameters: that are not as in the file of parameters.
+        options: of `Node`.
+    """
     return Node(
         package=PACKAGE,
         executable=executable,
         namespace=LaunchConfiguration("namespace"),
         parameters=[
             LaunchConfiguration("params_file"),
-            {"use_sim_time": LaunchConfiguration("use_sim_time")},
+            {"use_sim_time": LaunchConfiguration("use_sim_time"), **(parameters or {})},
         ],
         remappings=[(topic, LaunchConfiguration(f"{topic}_topic")) for topic in TOPICS],
         arguments=["--ros-args", "--log-level", log_level()],
@@ -92,12 +105,35 @@ def node(executable: str, **options) -> Node:
     )
 
 
+def query_node(context) -> list[Node]:
+    """The query node; transports that are not given stay as in the file of parameters."""
+    names = [f"{image}_transport" for image in TRANSPORTED]
+    given = {name: LaunchConfiguration(name).perform(context) for name in names}
+    return [
+        node(
+            "spatial_query_node",
+            {name: transport for name, transport in given.items() if transport},
+            respawn=LaunchConfiguration("respawn"),
+            respawn_delay=RESPAWN_DELAY_S,
+            on_exit=end_of_launch(
+                "spatial_query_node",
+                "repair that, or have it started again (respawn:=true)",
+                unless="respawn",
+            ),
+        )
+    ]
+
+
 def declared_arguments() -> list[DeclareLaunchArgument]:
     """All arguments with their defaults."""
     texts = {
         "namespace": ("", "Namespace of nodes, topics and service."),
         "params_file": (config_file("warehouse.yaml"), "Parameters of the nodes."),
         **{f"{topic}_topic": (topic, f"Topic for {topic}.") for topic in TOPICS},
+        **{
+            f"{image}_transport": ("", f"How {image} images come; empty: as in params_file.")
+            for image in TRANSPORTED
+        },
     }
     flags = {
         "use_sim": ("true", "Start the simulated camera."),
@@ -139,15 +175,6 @@ def generate_launch_description() -> LaunchDescription:
                     "sim_camera_node", "repair that, or use a real camera (use_sim:=false)"
                 ),
             ),
-            node(
-                "spatial_query_node",
-                respawn=LaunchConfiguration("respawn"),
-                respawn_delay=RESPAWN_DELAY_S,
-                on_exit=end_of_launch(
-                    "spatial_query_node",
-                    "repair that, or have it started again (respawn:=true)",
-                    unless="respawn",
-                ),
-            ),
+            OpaqueFunction(function=query_node),
         ]
     )

@@ -1,7 +1,8 @@
 """What is installed, what works, what is missing and how to get it.
 
 Everything is tried for real in a process of its own, so a broken installation is reported instead
-of taking the doctor down; for the same reason this module imports nothing but the standard library.
+of taking the doctor down; for the same reason this module imports nothing but the standard library
+and what does the same.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+
+from smolrgpt_core.extras import install_command
 
 PACKAGES = {
     "": {
@@ -37,7 +40,7 @@ PACKAGES = {
     "model": {"safetensors": "safetensors", "torch": "torch", "transformers": "transformers"},
     "train": {"accelerate": "accelerate", "tensorboard": "tensorboard"},
 }
-"""Module and distribution of what each extra of `pip install smolrgpt[extra]` brings; "" = core."""
+"""Module and distribution of what each extra of this package brings; "" = core."""
 
 SMALLEST_SHARED_MEMORY = 64 * 2**20
 """Bytes of /dev/shm for three processes with the segments of config/fastdds.xml."""
@@ -109,8 +112,8 @@ def healthy(checks: list[Check]) -> bool:
 def _packages(group: str, extra: str, if_missing: Verdict) -> Iterator[Check]:
     for module, distribution in PACKAGES[extra].items():
         if importlib.util.find_spec(module) is None:
-            wanted = f"smolrgpt[{extra}]" if extra else distribution
-            yield Check(group, module, if_missing, "not installed", f"pip install {wanted}")
+            remedy = install_command(extra) if extra else f"pip install {distribution}"
+            yield Check(group, module, if_missing, "not installed", remedy)
             continue
         works, output = _try_python(f"import {module}; print({module}.__version__)")
         if works or "has no attribute '__version__'" in output:

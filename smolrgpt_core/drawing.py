@@ -32,7 +32,7 @@ from smolrgpt_core.canvas import (
 )
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import project
-from smolrgpt_core.question import MASK, Category
+from smolrgpt_core.language import MASK, Category
 from smolrgpt_core.regions import Region, RegionSet
 
 CAPTION_TEXT = 0.52
@@ -123,7 +123,7 @@ def name_regions(question_text: str, region_ids: Iterable[int], regions: RegionS
 def _styles(regions: RegionSet, answer: SpatialAnswer) -> dict[int, Style]:
     """How each region of the frame is drawn, the strongest last."""
     rest = FAINT if answer.region_ids else PLAIN
-    chosen = [id for id in (answer.region_id, *answer.counted_ids) if id is not None]
+    chosen = [id for id in (answer.region_id, *answer.answer_ids) if id is not None]
     asked = {
         id: CHOSEN if id in chosen else ASKED
         for id in (*answer.region_ids, *chosen)

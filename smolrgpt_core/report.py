@@ -26,7 +26,7 @@ from smolrgpt_core.data.synthesis import QuestionWithTruth
 from smolrgpt_core.drawing import name_regions
 from smolrgpt_core.errors import Status
 from smolrgpt_core.files import encode_image, write_file
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 from smolrgpt_core.regions import RegionSet
 
 TOTAL = "total"

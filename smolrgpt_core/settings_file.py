@@ -15,11 +15,8 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.extras import install_command
 from smolrgpt_core.files import file_error
-
-MISSING_YAML = (
-    "{what} needs PyYAML, which is not installed; install it with: pip install smolrgpt[data]"
-)
 
 Settings = TypeVar("Settings")
 
@@ -38,7 +35,10 @@ def import_yaml(what: str) -> types.ModuleType:
     try:
         return importlib.import_module("yaml")
     except ModuleNotFoundError as error:
-        raise ImportError(MISSING_YAML.format(what=what)) from error
+        raise ImportError(
+            f"{what} needs PyYAML, which is not installed; install it with: "
+            f"{install_command('data')}"
+        ) from error
 
 
 def read_yaml(path: Path, what: str) -> Any:

@@ -19,9 +19,10 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.asking import read_asked
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import Category, SpatialQuestion, read_question
+from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_ros.frame_buffer import (
     FrameBuffer,
     FrameRequest,
@@ -303,7 +304,7 @@ class AnswerWorker:
             decoded, is_new = decoder.decode(samples)
             convert_s = time.monotonic() - started if is_new else 0.0
             for item in batch:
-                _read(item, decoded, convert_s)
+                _read(self._answerer, item, decoded, convert_s)
             self._ask(decoded.frame, _open(batch))
         except Exception as error:
             for item in _open(batch):
@@ -356,14 +357,14 @@ class AnswerWorker:
             self._prepared = samples
 
 
-def _read(item: _Waiting, decoded: DecodedFrame, convert_s: float) -> None:
+def _read(answerer: Answerer, item: _Waiting, decoded: DecodedFrame, convert_s: float) -> None:
     """Understand a question, or refuse it, and only it."""
     inquiry = item.inquiry
     inquiry.latency_s["convert"] = convert_s
     inquiry.frame, inquiry.warnings = decoded.frame, decoded.warnings
     try:
-        inquiry.question = read_question(
-            inquiry.text, decoded.frame.regions, inquiry.category, inquiry.region_ids
+        inquiry.question = read_asked(
+            answerer, decoded.frame.regions, inquiry.text, inquiry.category, inquiry.region_ids
         )
     except Exception as error:
         item.fail(error)

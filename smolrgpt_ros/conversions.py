@@ -13,7 +13,7 @@ from typing import Any, cast
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
-from geometry_msgs.msg import Point
+from geometry_msgs.msg import Point, Vector3
 from numpy.typing import NDArray
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
@@ -89,6 +89,15 @@ def answer_to_message(
         centres=[Point(x=x, y=y, z=z) for x, y, z in answer.centres.tolist()],
         centres_frame=(answer.centres_frame or header.frame_id) if len(answer.centres) else "",
         valid_depth=answer.valid_depth.tolist(),
+        has_truth=answer.truth is not None,
+        truth=bool(answer.truth),
+        answer_ids=list(answer.answer_ids),
+        relation=answer.relation,
+        has_vector=answer.vector is not None,
+        vector=_vector(answer.vector),
+        option=answer.option,
+        understood=answer.understood,
+        steps=list(answer.steps),
     )
     for stage, seconds in latency_s.items():
         setattr(message, f"latency_{stage}", float(seconds))
@@ -115,6 +124,11 @@ def intrinsics_to_camera_info(intrinsics: CameraIntrinsics, header: Header) -> C
 def regions_to_array(regions: RegionSet, header: Header) -> RegionArray:
     """Inverse of `smolrgpt_core.messages.reading.regions_from_array`."""
     return making.region_array_message(make_message, regions, header)
+
+
+def _vector(vector: NDArray[np.float64] | None) -> Vector3:
+    x, y, z = [float("nan")] * 3 if vector is None else vector.tolist()
+    return Vector3(x=x, y=y, z=z)
 
 
 def _number(value: float | None) -> float:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 import numpy as np
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.data import QuestionWithTruth, Style, generate_questions
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.question import Category, SpatialQuestion, read_question
+from smolrgpt_core.language import CATEGORIES, Category, SpatialQuestion, read_question
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.report import ReportRow, answer_text, compare_with_truth, said_text
 from smolrgpt_core.sim import SceneTruth
@@ -61,7 +61,7 @@ def questions_about(
     rng = np.random.default_rng([seed, turn])
     candidates = generate_questions(truth, regions, rng, style=Style.PLAIN)
     questions = []
-    for number, category in enumerate(Category):
+    for number, category in enumerate(CATEGORIES.values()):
         form = list(Form)[(turn + number) % len(Form)]
         choices = [choice for choice in candidates if choice.category is category]
         choices.sort(key=lambda choice: choice.kind in used_kinds)
@@ -115,7 +115,7 @@ def _is_said_by_category(question: SpatialQuestion, regions: RegionSet) -> bool:
         typed = read_question("", regions, question.category, question.region_ids)
     except SpatialError:
         return False
-    return replace(typed, text=question.text) == question
+    return typed.program == question.program
 
 
 def judge(

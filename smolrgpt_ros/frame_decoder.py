@@ -7,11 +7,11 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import CameraInfo, Image
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.label_map import RegionLabels
+from smolrgpt_core.messages.compressed import ALL_RAW, Transports, plain_image
 from smolrgpt_core.messages.reading import (
     alignment_warnings,
     frame_from_messages,
@@ -20,8 +20,8 @@ from smolrgpt_core.messages.region_sources import REGION_SOURCES
 from smolrgpt_core.messages.stamps import without_stamp
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_ros.conversions import message_class
 from smolrgpt_ros.frame_buffer import FrameSamples
+from smolrgpt_ros.inputs import input_types
 
 KEPT_FRAMES = 4
 """Decoded frames that are kept, so that questions about the same moment decode it once."""
@@ -42,15 +42,23 @@ class FrameDecoder:
         region_source: a key of `REGION_SOURCES`.
         depth_scale: metres per unit of the depth image, 0 = by encoding.
         labels: how regions get their labels.
+        transports: how images come.
 
     Attributes:
         newest_regions: those that were decoded last; None before the first.
     """
 
-    def __init__(self, region_source: str, depth_scale: float, labels: RegionLabels) -> None:
+    def __init__(
+        self,
+        region_source: str,
+        depth_scale: float,
+        labels: RegionLabels,
+        transports: Transports = ALL_RAW,
+    ) -> None:
         self.newest_regions: RegionSet | None = None
         self._region_source = region_source
-        self._regions_type = message_class(REGION_SOURCES[region_source].type_name)
+        types = input_types(region_source, transports)
+        self._types = {name: type_ for name, (_, type_) in types.items()}
         self._depth_scale = depth_scale
         self._labels = labels
         self._kept: OrderedDict[tuple[Hashable, ...], DecodedFrame] = OrderedDict()
@@ -72,15 +80,19 @@ class FrameDecoder:
         return decoded, True
 
     def _decode(self, samples: FrameSamples) -> DecodedFrame:
-        rgb = _deserialize(samples.rgb.payload, Image, "rgb")
-        depth = _deserialize(samples.depth.payload, Image, "depth")
-        camera_info = _deserialize(samples.camera_info.payload, CameraInfo, "camera_info")
-        message = _deserialize(samples.regions.payload, self._regions_type, self._region_source)
+        rgb = plain_image(self._message(samples, "rgb"))
+        depth = plain_image(self._message(samples, "depth"), is_depth=True)
+        camera_info = self._message(samples, "camera_info")
+        message = self._message(samples, "regions")
         size = (rgb.height, rgb.width)
         regions = REGION_SOURCES[self._region_source].read(message, size, self._labels)
         self.newest_regions = regions
         frame = frame_from_messages(rgb, depth, camera_info, regions, self._depth_scale)
         return DecodedFrame(frame, alignment_warnings(rgb, depth, camera_info))
+
+    def _message(self, samples: FrameSamples, name: str) -> Message:
+        said = self._region_source if name == "regions" else name
+        return _deserialize(getattr(samples, name).payload, self._types[name], said)
 
 
 def _deserialize(serialized: bytes, kind: type, name: str) -> Message:

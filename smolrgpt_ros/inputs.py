@@ -23,9 +23,10 @@ from rclpy.qos import (
     qos_profile_sensor_data,
 )
 from rclpy.topic_endpoint_info import TopicEndpointInfo
-from sensor_msgs.msg import CameraInfo, Image
+from sensor_msgs.msg import CameraInfo
 
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.messages.compressed import ALL_RAW, TRANSPORTS, Transports, transported
 from smolrgpt_core.messages.region_sources import REGION_SOURCES
 from smolrgpt_core.messages.stamps import read_stamp_ns
 from smolrgpt_core.messages.types import SENSOR_QUEUE_DEPTH
@@ -45,11 +46,13 @@ class InputStatistics:
     lost: int = 0
 
 
-def input_types(region_source: str) -> dict[str, tuple[str, type]]:
+def input_types(
+    region_source: str, transports: Transports = ALL_RAW
+) -> dict[str, tuple[str, type]]:
     """Relative topic name and message type of each input."""
+    images = {name: transported(name, transport) for name, transport in transports.items()}
     return {
-        "rgb": ("rgb", Image),
-        "depth": ("depth", Image),
+        **{name: (topic, message_class(kind)) for name, (topic, kind) in images.items()},
         "camera_info": ("camera_info", CameraInfo),
         "regions": (region_source, region_type(region_source)),
     }
@@ -75,12 +78,17 @@ def region_type(region_source: str) -> type:
         ) from error
 
 
-def input_topics(node: Node, region_source: str) -> dict[str, str]:
+def input_topics(node: Node, region_source: str, transports: Transports) -> dict[str, str]:
     """Full topic name of each input, after the node's namespace and remappings."""
     return {
-        name: node.resolve_topic_name(topic)
-        for name, (topic, _) in input_types(region_source).items()
+        name: _resolved(node, *topic.split("/"))
+        for name, (topic, _) in input_types(region_source, transports).items()
     }
+
+
+def _resolved(node: Node, name: str, *transport: str) -> str:
+    """As image_transport does it: whoever remaps `rgb`, remaps `rgb/compressed` with it."""
+    return node.resolve_topic_name("/".join([node.resolve_topic_name(name), *transport]))
 
 
 class SensorInputs:
@@ -96,14 +104,21 @@ class SensorInputs:
         buffer: is filled.
         region_source: a key of `REGION_SOURCES`.
         reliability: `best_effort` or `reliable`.
+        transports: how images come.
     """
 
     def __init__(
-        self, node: Node, buffer: FrameBuffer, region_source: str, reliability: str
+        self,
+        node: Node,
+        buffer: FrameBuffer,
+        region_source: str,
+        reliability: str,
+        transports: Transports,
     ) -> None:
-        self.topics = input_topics(node, region_source)
+        self.topics = input_topics(node, region_source, transports)
         self.statistics = {name: InputStatistics() for name in INPUTS}
-        self._types = {name: type_ for name, (_, type_) in input_types(region_source).items()}
+        types = input_types(region_source, transports)
+        self._types = {name: type_ for name, (_, type_) in types.items()}
         self._qos = QoSProfile(
             depth=SENSOR_QUEUE_DEPTH,
             reliability=QoSReliabilityPolicy[reliability.upper()],
@@ -189,7 +204,7 @@ class SensorInputs:
         publishers = self._graph.get_publishers_info_by_topic(self.topics[name])
         names = ", ".join(sorted({_full_name(publisher) for publisher in publishers}))
         if not publishers:
-            return Silence("nobody publishes there; start the source, or remap to its topic")
+            return Silence(f"nobody publishes there; {self._remedy_without_publisher(name)}")
         expected = _type_name(self._types[name])
         if all(publisher.topic_type != expected for publisher in publishers):
             return Silence(
@@ -204,6 +219,17 @@ class SensorInputs:
                 is_quality_of_service=True,
             )
         return Silence(f"{names} publishes there, but sends nothing; check whether it runs well")
+
+    def _remedy_without_publisher(self, name: str) -> str:
+        """What to do; often the camera sends the same images in another way."""
+        for transport in TRANSPORTS.get(name, ()):
+            topic = _resolved(self._graph, *transported(name, transport)[0].split("/"))
+            if topic != self.topics[name] and self._graph.count_publishers(topic):
+                return (
+                    f"{topic} has a publisher: set {name}_transport to {transport}, and activate "
+                    "again"
+                )
+        return "start the source, or remap to its topic"
 
     def _clash(self, publisher: TopicEndpointInfo) -> str:
         """Which policies are incompatible; empty if none are."""

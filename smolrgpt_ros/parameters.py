@@ -13,6 +13,7 @@ from smolrgpt_core.answerers.model_settings import DTYPES, STYLE_CHOICES, ModelS
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.label_map import LabelMap, RegionLabels
+from smolrgpt_core.messages.compressed import RAW, TRANSPORTS, Transports
 from smolrgpt_core.messages.region_sources import REGION_SOURCES
 from smolrgpt_core.messages.stamps import DEFAULT_SYNC_TOLERANCE_S
 from smolrgpt_ros.parameter_declaration import check_parameters, parameter
@@ -73,6 +74,19 @@ class QueryParameters:
         "`answerer: fused` refuses an answer of less confidence as CANNOT_TELL; 0 = never. Needs a "
         "checkpoint with a calibration. Takes effect when the node is configured.",
         limits=(0.0, 1.0),
+    )
+    rgb_transport: str = parameter(
+        RAW,
+        "How rgb comes: `raw` (sensor_msgs/Image), or `compressed` (sensor_msgs/CompressedImage on "
+        "`rgb/compressed`, as image_transport names it, after remapping of `rgb`). Takes effect "
+        "when the node is activated.",
+        choices=TRANSPORTS["rgb"],
+    )
+    depth_transport: str = parameter(
+        RAW,
+        "How depth comes: `raw`, or `compressedDepth` (sensor_msgs/CompressedImage on "
+        "`depth/compressedDepth`). Takes effect when the node is activated.",
+        choices=TRANSPORTS["depth"],
     )
     region_source: str = parameter(
         "regions",
@@ -190,6 +204,11 @@ class QueryParameters:
                 parse()
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
+        self.model_settings()  # checks the device
+        if not self.record_folder.strip():
+            raise ValueError(
+                "record_folder must not be empty: give a folder, or set record to false"
+            )
         if self.target_frame.startswith("/") or self.target_frame != self.target_frame.strip():
             raise ValueError(
                 "target_frame must be the name of a frame of tf, without a slash before it, got "
@@ -203,6 +222,11 @@ class QueryParameters:
     def fusion_settings(self) -> FusionSettings:
         """How model and geometry are put together."""
         return FusionSettings(self.prefer, self.abstain_below)
+
+    @property
+    def transports(self) -> Transports:
+        """How images come, by input."""
+        return {"rgb": self.rgb_transport, "depth": self.depth_transport}
 
     def region_labels(self) -> RegionLabels:
         """How regions get their labels."""

@@ -56,12 +56,17 @@ class QuerySession:
     ) -> None:
         self._clock = node.get_clock()
         self._region_source = parameters.region_source
-        topics = input_topics(node, parameters.region_source)
+        self._transports = parameters.transports
+        topics = input_topics(node, parameters.region_source, self._transports)
         target_frame = parameters.target_frame
         self.transforms = FrameTransforms(node, target_frame) if target_frame else None
         self.buffer = FrameBuffer(parameters.buffer_size, topics)
         self.inputs = SensorInputs(
-            node, self.buffer, parameters.region_source, parameters.input_reliability
+            node,
+            self.buffer,
+            parameters.region_source,
+            parameters.input_reliability,
+            self._transports,
         )
         self._worker = AnswerWorker(
             answerer,
@@ -154,7 +159,10 @@ class QuerySession:
 
     def _worker_settings(self, parameters: QueryParameters) -> WorkerSettings:
         decoder = FrameDecoder(
-            self._region_source, parameters.depth_scale, parameters.region_labels()
+            self._region_source,
+            parameters.depth_scale,
+            parameters.region_labels(),
+            self._transports,
         )
         is_eager = parameters.encode == EVERY_FRAME
         newest = _newest_frame(parameters) if is_eager else None

@@ -21,9 +21,10 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 
+from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.messages.compressed import ALL_RAW, Transports
 from smolrgpt_core.messages.stamps import INPUTS
-from smolrgpt_core.recordings.asked import AskedQuestion
 from smolrgpt_core.recordings.question_bag import QuestionBagWriter
 from smolrgpt_ros.conversions import regions_to_array, time_from_ns
 from smolrgpt_ros.frame_buffer import FrameSamples, Sample
@@ -57,6 +58,7 @@ class QuestionRecorder:
         region_source: of the node; regions are recorded as `RegionArray` whatever it is.
         limit_bytes: size at which a recording ends; 0 = none.
         logger: is told when the recording ends early.
+        transports: how images come, and are recorded.
 
     Attributes:
         written: questions in the recording.
@@ -65,7 +67,12 @@ class QuestionRecorder:
     """
 
     def __init__(
-        self, folder: Path, region_source: str, limit_bytes: int, logger: RcutilsLogger
+        self,
+        folder: Path,
+        region_source: str,
+        limit_bytes: int,
+        logger: RcutilsLogger,
+        transports: Transports = ALL_RAW,
     ) -> None:
         self.written = 0
         self.lost = 0
@@ -74,6 +81,7 @@ class QuestionRecorder:
         self._region_source = region_source
         self._limit_bytes = limit_bytes
         self._logger = logger
+        self._transports = transports
         self._bag: QuestionBagWriter | None = None
         self._known: OrderedDict[tuple[str, int, float], None] = OrderedDict()
         self._queue: queue.Queue[_Record | None] = queue.Queue(QUEUE_LENGTH)
@@ -151,7 +159,7 @@ class QuestionRecorder:
 
     def _write(self, record: _Record) -> None:
         if self._bag is None:
-            self._bag = QuestionBagWriter(self._folder / _new_name())
+            self._bag = QuestionBagWriter(self._folder / _new_name(), self._transports)
         messages = self._new_messages(record)
         self._bag.write(record.asked, serialize_message(record.answer), messages)
         self.written += 1

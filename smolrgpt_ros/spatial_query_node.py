@@ -36,10 +36,10 @@ from std_srvs.srv import Trigger
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import WITH_CHECKPOINT, make_answerer
+from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.language import Category
 from smolrgpt_core.messages.stamps import time_to_ns
-from smolrgpt_core.question import Category
-from smolrgpt_core.recordings.asked import AskedQuestion
 from smolrgpt_ros.answer_worker import AnswererFailedError, Inquiry
 from smolrgpt_ros.answerer_loader import AnswererLoader, LoadingAbandonedError
 from smolrgpt_ros.conversions import answer_to_message, duration_to_ns, frame_header
@@ -243,6 +243,7 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
                 values.region_source,
                 int(values.record_limit * GIGABYTE),
                 self.get_logger(),
+                values.transports,
             )
         # What was changed meanwhile.
         self._session.apply(self.parameters)

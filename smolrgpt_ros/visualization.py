@@ -14,7 +14,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.drawing import draw_answer
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 from smolrgpt_ros.conversions import frame_header, image_to_message
 
 SPHERE_DIAMETER_M = 0.25

@@ -1,7 +1,6 @@
 """Answers: what comes back for a question, as a typed value and as a sentence."""
 
 from smolrgpt_core.answer.reading import ParsedAnswer, read_answer
-from smolrgpt_core.answer.sentences import answer_sentence
 from smolrgpt_core.answer.spatial_answer import (
     DISTANCE_TOLERANCE,
     UNITS,
@@ -20,7 +19,6 @@ __all__ = [
     "Side",
     "SpatialAnswer",
     "Status",
-    "answer_sentence",
     "is_near",
     "read_answer",
 ]

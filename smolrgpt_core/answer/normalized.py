@@ -11,8 +11,8 @@ import re
 
 from smolrgpt_core.answer.reading import read_answer
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.question.spatial_question import Category
-from smolrgpt_core.question.vocabulary import NUMBER_WORDS
+from smolrgpt_core.language import Category
+from smolrgpt_core.language.english import NUMBER_WORDS
 
 NormalizedAnswer = float | int | str
 """Metres (distance), number (count), index (mcq), "left" or "right"."""

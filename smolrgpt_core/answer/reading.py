@@ -13,8 +13,9 @@ from math import isinf
 
 from smolrgpt_core.answer.spatial_answer import UNITS, Side
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.question.spatial_question import Category
-from smolrgpt_core.question.vocabulary import LABEL_SYNONYMS, NUMBER_WORDS, ORDINALS, pluralise
+from smolrgpt_core.language import Category
+from smolrgpt_core.language.english import NUMBER_WORDS, ORDINALS, pluralize
+from smolrgpt_core.object_classes import LABEL_SYNONYMS
 
 METRES_PER_UNIT = {
     **dict.fromkeys(("m", "meter", "meters", "metre", "metres"), 1.0),
@@ -75,7 +76,7 @@ _OBJECTS = {word.split()[-1] for words in LABEL_SYNONYMS.values() for word in wo
     "region",
     "object",
 }
-_NAMED_OBJECTS = _OBJECTS | {pluralise(word) for word in _OBJECTS}
+_NAMED_OBJECTS = _OBJECTS | {pluralize(word) for word in _OBJECTS}
 _SINGLED_OUT = frozenset(
     {"nearest", "closest", "farthest", "furthest", "leftmost", "rightmost", "shortest", "smallest",
      "largest", "longest", "optimal", "best", "ideal", "suitable"}

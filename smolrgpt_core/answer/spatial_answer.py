@@ -10,15 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.question import Category, SpatialQuestion
+from smolrgpt_core.language import Category, SpatialQuestion
 
-UNITS = {
-    Category.DISTANCE: "m",
-    Category.COUNT: "objects",
-    Category.LEFT_RIGHT: "",
-    Category.MCQ: "",
-}
-"""Unit of `SpatialAnswer.value` by category; empty where an answer has no value."""
+UNITS = {Category.DISTANCE: "m", Category.COUNT: "objects"}
+"""Unit of `SpatialAnswer.value` by category, where the category says it."""
 
 
 class Agreement(IntEnum):
@@ -59,10 +54,17 @@ class SpatialAnswer:
             about the answer, such as that geometry says otherwise, and mostly empty.
         category: what was asked.
         text: the answer as a sentence; empty when there is none.
-        value: distance in metres or number of objects; None for the other categories.
+        value: of a distance, count or quantity, in `unit`; None for the other categories.
+        unit: of `value`: "m", "m2", "m3", "deg", "h" (of a clock), "objects", "share", or empty.
         region_id: the chosen region (mcq); None for the other categories.
-        counted_ids: the regions that were counted, for an answerer that can say; else empty.
+        answer_ids: the regions of a list or a count, in order; the chosen one of a choice.
         side: the side (left_right); NONE for the other categories.
+        truth: whether it is so, for a yes or no question; else None.
+        relation: "left", "right", "front", "behind", "above", "below", "inside" or "outside".
+        vector: (3,) position or size in metres, or unit vector of a direction; None for the others.
+        option: letter of the option of a multiple choice; else empty.
+        understood: the question as a canonical sentence; empty where only a model reads it.
+        steps: how the answer was found, a sentence each.
         confidence: probability that the answer is right, 0 to 1; NaN where it is not known.
         geometric_value: what metric depth says to a question with a value; None if unknown.
         model_value: what the model says to a question with a value; None if unknown.
@@ -79,9 +81,16 @@ class SpatialAnswer:
     message: str = ""
     text: str = ""
     value: float | None = None
+    unit: str = ""
     region_id: int | None = None
-    counted_ids: tuple[int, ...] = ()
+    answer_ids: tuple[int, ...] = ()
     side: Side = Side.NONE
+    truth: bool | None = None
+    relation: str = ""
+    vector: NDArray[np.float64] | None = None
+    option: str = ""
+    understood: str = ""
+    steps: tuple[str, ...] = ()
     confidence: float = float("nan")
     geometric_value: float | None = None
     model_value: float | None = None
@@ -96,11 +105,6 @@ class SpatialAnswer:
     def ok(self) -> bool:
         """Whether there is an answer."""
         return self.status is Status.OK
-
-    @property
-    def unit(self) -> str:
-        """Unit of `value`: "m", "objects", or empty."""
-        return UNITS[self.category] if self.value is not None and self.category else ""
 
     @classmethod
     def refusal(cls, error: SpatialError, question: SpatialQuestion | None = None) -> SpatialAnswer:

@@ -10,13 +10,18 @@ from typing import Protocol
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import SpatialQuestion
+from smolrgpt_core.language import SpatialQuestion
 
 NO_DEADLINE = math.inf
 
 
 class Answerer(Protocol):
     """Answers questions about one frame. Implementations are thread-safe."""
+
+    @property
+    def free_text(self) -> bool:
+        """Whether it can be asked in words that nothing else has understood."""
+        ...
 
     def prepare(self, frame: RGBDFrame) -> None:
         """Do what needs no question, so that answers about this frame come sooner.
@@ -55,6 +60,10 @@ class Answerer(Protocol):
             is there; nothing more is computed for them.
         """
         ...
+
+
+class UntrainedQuestionError(SpatialError):
+    """A question of a kind that a model was not trained on."""
 
 
 def each_deadline(

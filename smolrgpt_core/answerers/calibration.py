@@ -8,29 +8,25 @@ very weights, which it names by their fingerprint.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 from smolrgpt_core.answerers.fusion_settings import AgreementTolerances
 from smolrgpt_core.answerers.model_settings import ANSWER_STYLES
+from smolrgpt_core.answerers.weights import weights_fingerprint
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error, read_json, write_file
-from smolrgpt_core.question import CATEGORIES, Category
+from smolrgpt_core.language import CATEGORIES, Category
 from smolrgpt_core.settings_file import from_entries, to_entries
 
 CALIBRATION_FILE = "calibration.json"
 
-WEIGHTS_FILE = "model.safetensors"
-
 _SHA256 = re.compile("[0-9a-f]{64}")
-
-_BLOCK_BYTES = 2**20
 
 FORMAT = 1
 """Version of the file; others are refused."""
@@ -133,9 +129,9 @@ class Calibration:
             )
         if not _SHA256.fullmatch(self.weights_sha256):
             raise ValueError(
-                f"weights_sha256 must be the 64 hexadecimal digits of the SHA-256 of {WEIGHTS_FILE}"
-                f", got {self.weights_sha256!r}: nobody knows which weights it was made for; run "
-                "`smolrgpt calibrate` again"
+                "weights_sha256 must be the 64 hexadecimal digits of the fingerprint of the "
+                f"weights, got {self.weights_sha256!r}: nobody knows which weights it was made "
+                "for; run `smolrgpt calibrate` again"
             )
         _check_names("curves", self.curves, [item.value for item in Evidence])
         for name, by_category in self.curves.items():
@@ -160,29 +156,13 @@ def read_calibration(path: Path) -> Calibration:
         raise file_error(path, error.message) from error
 
 
-def weights_fingerprint(path: Path) -> str:
-    """SHA-256 of a file with weights, as hexadecimal digits.
-
-    Raises:
-        SpatialError: BAD_INPUT that names the file when it cannot be read.
-    """
-    digest = hashlib.sha256()
-    try:
-        with path.open("rb") as file:
-            while block := file.read(_BLOCK_BYTES):
-                digest.update(block)
-    except OSError as error:
-        raise file_error(path, f"cannot be read: {error.strerror}") from error
-    return digest.hexdigest()
-
-
-def check_weights(path: Path, calibration: Calibration, weights: Path) -> None:
+def check_weights(path: Path, calibration: Calibration, weights: Sequence[Path]) -> None:
     """Check that a calibration was made for these weights.
 
     Args:
         path: of the calibration, for the message.
         calibration: that was read from it.
-        weights: the file with the weights.
+        weights: the files with the weights.
 
     Raises:
         SpatialError: BAD_INPUT when it was made for others.
@@ -191,9 +171,9 @@ def check_weights(path: Path, calibration: Calibration, weights: Path) -> None:
     if found != calibration.weights_sha256:
         raise file_error(
             path,
-            f"the calibration was made for other weights, of SHA-256 {calibration.weights_sha256}, "
-            f"{weights.name} has {found}; its confidences would be wrong: run `smolrgpt calibrate` "
-            "again",
+            "the calibration was made for other weights, of the fingerprint "
+            f"{calibration.weights_sha256}, these have {found}; its confidences would be wrong: "
+            "run `smolrgpt calibrate` again",
         )
 
 

@@ -13,15 +13,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from smolrgpt_core.answer import Agreement, SpatialAnswer
-from smolrgpt_core.answerers.base import Answerer, each_deadline
+from smolrgpt_core.answerers.base import Answerer, UntrainedQuestionError, each_deadline
 from smolrgpt_core.answerers.calibration import Calibration, Evidence
 from smolrgpt_core.answerers.fusion_settings import CONFIDENT, MODEL, FusionSettings
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import Category, SpatialQuestion
+from smolrgpt_core.language import Category, SpatialQuestion
 
 GEOMETRY_STAGE = "geometry"
 """Latency stage beside those of the model."""
+
+DECIDED = frozenset({Status.CANNOT_TELL, Status.UNKNOWN_REGION})
+"""Refusals of geometry that a model may not overrule: a tie, or a contradiction in the question."""
 
 Outcome = SpatialAnswer | SpatialError
 
@@ -52,6 +55,11 @@ class FusedAnswerer:
         self._settings = settings or FusionSettings()
         self._calibration = calibration
         _check_calibration(self._settings, calibration)
+
+    @property
+    def free_text(self) -> bool:
+        """Whether the model takes words that nothing else understands."""
+        return self._model.free_text
 
     def prepare(self, frame: RGBDFrame) -> None:
         """Encode the frame and find its floor.
@@ -115,9 +123,13 @@ class FusedAnswerer:
     def _confidence(self, fused: FusedAnswer) -> float:
         if self._calibration is None or fused.answer.category is None:
             return math.nan
-        return self._calibration.confidence(
+        confidence = self._calibration.confidence(
             fused.evidence, fused.answer.category, fused.answer.confidence
         )
+        if math.isnan(confidence) and fused.evidence is Evidence.GEOMETRY_ONLY:
+            # Nobody calibrated such questions: geometry's own confidence is the best there is.
+            return fused.answer.confidence
+        return confidence
 
     def _too_uncertain(self, confidence: float, model: Outcome, geometry: Outcome) -> SpatialError:
         known = "unknown" if math.isnan(confidence) else f"{confidence:.2f}"
@@ -161,6 +173,14 @@ def fuse(
     for outcome in (model, geometry):
         if isinstance(outcome, SpatialError) and _is_late(outcome):
             return outcome
+    if isinstance(geometry, SpatialError) and geometry.status in DECIDED:
+        return geometry
+    if isinstance(model, UntrainedQuestionError):
+        return (
+            geometry
+            if isinstance(geometry, SpatialError)
+            else FusedAnswer(geometry, Evidence.GEOMETRY_ONLY)
+        )
     if isinstance(model, SpatialError):
         return _without_model(model, geometry)
     if isinstance(geometry, SpatialError):
@@ -170,7 +190,7 @@ def fuse(
         is_model = settings.prefer == MODEL
         chosen = replace(_chosen(model, geometry, is_model), agreement=Agreement.AGREE)
         evidence = Evidence.MODEL_WITH_GEOMETRY if is_model else Evidence.GEOMETRY_WITH_MODEL
-        return FusedAnswer(replace(chosen, counted_ids=geometry.counted_ids), evidence)
+        return FusedAnswer(replace(chosen, answer_ids=geometry.answer_ids), evidence)
     if _counts_against_geometry(model, geometry, settings, calibration):
         chosen = _chosen(model, geometry, is_model=True)
         evidence = Evidence.MODEL_AGAINST_GEOMETRY
@@ -186,6 +206,8 @@ def _chosen(model: SpatialAnswer, geometry: SpatialAnswer, is_model: bool) -> Sp
     """The answer of one of them, with the values of both."""
     return replace(
         model if is_model else geometry,
+        understood=geometry.understood,
+        steps=geometry.steps,
         geometric_value=geometry.value,
         model_value=model.value,
         latency_s=model.latency_s,

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from smolrgpt_core.answer import DISTANCE_TOLERANCE
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 
 MODEL = "model"
 GEOMETRY = "geometry"

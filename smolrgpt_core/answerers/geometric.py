@@ -1,6 +1,6 @@
 """Answers from metric depth and masks alone, without learning.
 
-Objects are fitted with boxes on the floor, so a distance is one between centres of objects and not
+Objects are fitted with boxes on the floor, so a distance is one between centers of objects and not
 of the surfaces that the camera happens to see. Left and right need no depth. What depth does not
 decide is refused with the reason; docs/accuracy.md says how often the rest is right.
 """
@@ -8,17 +8,21 @@ decide is refused with the reason; docs/accuracy.md says how often the rest is r
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from smolrgpt_core.answer import SpatialAnswer, answer_sentence
+from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.answer.from_finding import answer_of, check_certainty
 from smolrgpt_core.answerers.base import answer_or_error, each_deadline
-from smolrgpt_core.answerers.geometric_findings import Finder, Finding, RefusalMargins
 from smolrgpt_core.answerers.kept_geometry import KEPT_FRAMES, KeptGeometry
 from smolrgpt_core.answerers.region_places import region_places
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.frame_geometry import FrameGeometry, GeometryConfig
-from smolrgpt_core.question import SpatialQuestion
+from smolrgpt_core.geometry.frame_geometry import GeometryConfig
+from smolrgpt_core.language import SpatialQuestion
+from smolrgpt_core.language.interpreter import evaluate
+
+CERTAINTY = 0.8
+"""An answer that fewer of the disturbed copies of the scene share is a tie."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,8 @@ class GeometricAnswererConfig:
     """How the geometric answerer measures, when it refuses, and what it keeps.
 
     Attributes:
-        margins: what is too close to call.
+        certainty: share of the disturbed copies of the scene that must have the same answer; what
+            fewer share is CANNOT_TELL. Quantities are answered with their confidence instead.
         geometry: how a frame is measured.
         kept_frames: number of frames whose geometry is kept for further questions.
 
@@ -34,11 +39,13 @@ class GeometricAnswererConfig:
         ValueError: when a value is outside its range, naming the field.
     """
 
-    margins: RefusalMargins = field(default_factory=RefusalMargins)
+    certainty: float = CERTAINTY
     geometry: GeometryConfig = field(default_factory=GeometryConfig)
     kept_frames: int = KEPT_FRAMES
 
     def __post_init__(self) -> None:
+        if not 0 <= self.certainty <= 1:
+            raise ValueError(f"certainty must be 0 to 1, got {self.certainty}")
         if self.kept_frames < 1:
             raise ValueError(f"kept_frames must be at least 1, got {self.kept_frames}")
 
@@ -46,8 +53,8 @@ class GeometricAnswererConfig:
 class GeometricAnswerer:
     """Implements `Answerer` with geometry.
 
-    The confidence of an answer is the probability that it is right if errors of position were
-    normal with the standard deviations that the fits report.
+    The confidence of an answer is the share of disturbed copies of the scene that have the same
+    answer, positions and sizes drawn with the standard deviations that the fits report.
 
     Args:
         config: how to measure and when to refuse.
@@ -61,6 +68,11 @@ class GeometricAnswerer:
         self._config = config or GeometricAnswererConfig()
         self._kept = kept or KeptGeometry(self._config.geometry, self._config.kept_frames)
 
+    @property
+    def free_text(self) -> bool:
+        """Never: geometry answers programs."""
+        return False
+
     def prepare(self, frame: RGBDFrame) -> None:
         """Look for the floor, which the places of all regions rest on."""
         self._kept.of(frame).find_floor()
@@ -71,9 +83,19 @@ class GeometricAnswerer:
         Raises:
             SpatialError: UNKNOWN_REGION, NO_VALID_DEPTH, CANNOT_TELL or BAD_QUESTION.
         """
-        geometry = self._kept.of(frame)
-        finding = Finder(geometry, question, self._config.margins).find()
-        return _write_down(finding, question, geometry)
+        if question.program is None:
+            raise SpatialError(
+                Status.BAD_QUESTION,
+                "geometry needs to know which region is asked about, which these words do not say; "
+                'ask in words such as "How far is pallet 10 from buffer 1?"',
+            )
+        measured = self._kept.measured(frame)
+        with measured.lock:
+            finding = evaluate(question.program, measured.copies)
+        check_certainty(finding, frame.regions, self._config.certainty)
+        answer = answer_of(finding, question, frame.regions)
+        centers, shares = region_places(measured.geometry, answer.region_ids)
+        return replace(answer, centres=centers, valid_depth=shares)
 
     def answer_together(
         self,
@@ -91,29 +113,3 @@ class GeometricAnswerer:
                 questions, each_deadline(questions, deadlines), strict=True
             )
         ]
-
-
-def _write_down(
-    finding: Finding, question: SpatialQuestion, geometry: FrameGeometry
-) -> SpatialAnswer:
-    """The answer with what is known about the regions that it is about."""
-    regions = geometry.frame.regions
-    ids = question.region_ids or (*question.target_ids, *question.anchor_ids)
-    centres, valid_depth = region_places(geometry, ids)
-    text = answer_sentence(
-        question, regions, value=finding.value, region_id=finding.region_id, side=finding.side
-    )
-    return SpatialAnswer(
-        status=Status.OK,
-        category=question.category,
-        text=text,
-        value=finding.value,
-        region_id=finding.region_id,
-        counted_ids=finding.counted_ids,
-        side=finding.side,
-        confidence=finding.confidence,
-        geometric_value=finding.value,
-        region_ids=ids,
-        centres=centres,
-        valid_depth=valid_depth,
-    )

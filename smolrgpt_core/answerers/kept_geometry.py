@@ -1,14 +1,37 @@
-"""The geometry of the newest frames, kept for further questions and shared between answerers."""
+"""What is measured of the newest frames, for further questions and for several answerers."""
 
 from __future__ import annotations
 
 from collections import deque
-from threading import Lock
+from functools import cached_property
+from threading import Lock, RLock
 
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry, GeometryConfig
+from smolrgpt_core.scene.copies import SceneCopies
+from smolrgpt_core.scene.measured_scene import MeasuredScene
 
 KEPT_FRAMES = 4
+
+
+class MeasuredFrame:
+    """One frame, its geometry, and the disturbed copies of its scene.
+
+    Args:
+        geometry: of the frame.
+
+    Attributes:
+        lock: to be held while `copies` are used, which measure what they are asked for.
+    """
+
+    def __init__(self, geometry: FrameGeometry) -> None:
+        self.geometry = geometry
+        self.lock = RLock()
+
+    @cached_property
+    def copies(self) -> SceneCopies:
+        """What questions are evaluated on."""
+        return SceneCopies(MeasuredScene(self.geometry))
 
 
 class KeptGeometry:
@@ -21,15 +44,19 @@ class KeptGeometry:
 
     def __init__(self, config: GeometryConfig | None = None, frames: int = KEPT_FRAMES) -> None:
         self._config = config or GeometryConfig()
-        self._kept: deque[FrameGeometry] = deque(maxlen=frames)
+        self._kept: deque[MeasuredFrame] = deque(maxlen=frames)
         self._lock = Lock()
 
     def of(self, frame: RGBDFrame) -> FrameGeometry:
         """The kept geometry of this very frame, or a new one in the place of the oldest."""
+        return self.measured(frame).geometry
+
+    def measured(self, frame: RGBDFrame) -> MeasuredFrame:
+        """All that is kept of this very frame, or that of a new one in the place of the oldest."""
         with self._lock:
-            for geometry in self._kept:
-                if geometry.frame is frame:
-                    return geometry
-            geometry = FrameGeometry(frame, self._config)
-            self._kept.append(geometry)
-            return geometry
+            for kept in self._kept:
+                if kept.geometry.frame is frame:
+                    return kept
+            kept = MeasuredFrame(FrameGeometry(frame, self._config))
+            self._kept.append(kept)
+            return kept

@@ -10,17 +10,17 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import torch
 from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
-from smolrgpt_core.answer import SpatialAnswer, answer_sentence, read_answer
-from smolrgpt_core.answerers.base import each_deadline
+from smolrgpt_core.answer import UNITS, ParsedAnswer, Side, SpatialAnswer, read_answer
+from smolrgpt_core.answerers.base import UntrainedQuestionError, each_deadline
 from smolrgpt_core.answerers.calibration import (
     CALIBRATION_FILE,
-    WEIGHTS_FILE,
     Calibration,
     Evidence,
     check_weights,
@@ -29,12 +29,19 @@ from smolrgpt_core.answerers.calibration import (
 from smolrgpt_core.answerers.kept_geometry import KeptGeometry
 from smolrgpt_core.answerers.model_settings import AUTO, ModelSettings
 from smolrgpt_core.answerers.region_places import region_places
+from smolrgpt_core.answerers.weights import WEIGHTS_FILE, weights_files
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference import EngineAnswer, EngineConfig, InferenceEngine
-from smolrgpt_core.question import SpatialQuestion
+from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.language.question import asked_side
+from smolrgpt_core.language.wording import answer_sentence, say
+from smolrgpt_core.regions import RegionSet
 
 logger = logging.getLogger(__name__)
+
+FREE_TEXT = "free_text"
+"""In `config.answers`: the model may be asked in any words."""
 
 
 class ModelAnswerer:
@@ -98,6 +105,17 @@ class ModelAnswerer:
             kept=kept,
         )
 
+    @property
+    def free_text(self) -> bool:
+        """Whether the checkpoint was trained to answer words that nothing else understands."""
+        return FREE_TEXT in self._engine.model.config.answers
+
+    def can_be_asked(self, question: SpatialQuestion) -> bool:
+        """Whether the checkpoint was trained on such questions."""
+        answers = self._engine.model.config.answers
+        known = question.category.name.lower() in answers
+        return known and (question.for_model or FREE_TEXT in answers)
+
     def prepare(self, frame: RGBDFrame) -> None:
         """Encode the frame.
 
@@ -141,18 +159,39 @@ class ModelAnswerer:
             For each question what `answer` would return or raise.
         """
         limits = each_deadline(questions, deadlines)
-        said = self._said(frame, questions, limits)
-        if isinstance(said, SpatialError):
-            logger.warning("%d questions together: %s", len(questions), said.message)
-            alone = [
-                self._said(frame, [question], [limit])
-                for question, limit in zip(questions, limits, strict=True)
-            ]
-            said = [item if isinstance(item, SpatialError) else item[0] for item in alone]
-        return [
-            self._read(words, frame, question)
-            for words, question in zip(said, questions, strict=True)
+        outcomes: list[SpatialAnswer | SpatialError] = [
+            self._untrained(question) for question in questions
         ]
+        places = [place for place, item in enumerate(questions) if self.can_be_asked(item)]
+        asked = [questions[place] for place in places]
+        said = self._each_said(frame, asked, [limits[place] for place in places])
+        for place, question, words in zip(places, asked, said, strict=True):
+            outcomes[place] = self._read(words, frame, question)
+        return outcomes
+
+    def _each_said(
+        self, frame: RGBDFrame, questions: Sequence[SpatialQuestion], limits: Sequence[float]
+    ) -> list[EngineAnswer | SpatialError]:
+        """What the engine says to all together or, where memory does not suffice, to each."""
+        if not questions:
+            return []
+        said = self._said(frame, questions, limits)
+        if not isinstance(said, SpatialError):
+            return said
+        logger.warning("%d questions together: %s", len(questions), said.message)
+        alone = [
+            self._said(frame, [question], [limit])
+            for question, limit in zip(questions, limits, strict=True)
+        ]
+        return [item if isinstance(item, SpatialError) else item[0] for item in alone]
+
+    def _untrained(self, question: SpatialQuestion) -> SpatialError:
+        answers = ", ".join(self._engine.model.config.answers)
+        return UntrainedQuestionError(
+            Status.BAD_QUESTION,
+            f"the checkpoint was trained on {answers}, and not on such questions "
+            f"({question.category.name.lower()}); ask geometry, or a checkpoint that was",
+        )
 
     def _said(
         self, frame: RGBDFrame, questions: Sequence[SpatialQuestion], deadlines: Sequence[float]
@@ -190,21 +229,23 @@ class ModelAnswerer:
             )
         parsed = read_answer(said.text, question.category)
         region_id = _chosen_region(parsed.region_index, question, said.text)
-        text = answer_sentence(
-            question, frame.regions, value=parsed.value, region_id=region_id, side=parsed.side
-        )
-        ids = question.region_ids or (*question.target_ids, *question.anchor_ids)
-        centres, shares = region_places(self._kept.of(frame), ids)
+        centres, shares = region_places(self._kept.of(frame), question.region_ids)
+        asked = asked_side(question.program) if question.program else ""
         return SpatialAnswer(
             status=Status.OK,
             category=question.category,
-            text=text,
+            text=_sentence(question, parsed, region_id, frame.regions),
             value=parsed.value,
+            unit=UNITS.get(question.category, ""),
             region_id=region_id,
+            answer_ids=() if region_id is None else (region_id,),
             side=parsed.side,
+            truth=parsed.side.name.lower() == asked if asked else None,
+            relation=parsed.side.name.lower() if parsed.side is not Side.NONE and not asked else "",
+            understood=say(question.program, frame.regions) if question.program else "",
             confidence=self._confidence(said, question),
             model_value=parsed.value,
-            region_ids=ids,
+            region_ids=question.region_ids,
             centres=centres,
             valid_depth=shares,
             latency_s=said.latency_s,
@@ -228,13 +269,22 @@ def load_calibration(checkpoint: str) -> Calibration | None:
         OSError: when the hub cannot be asked, or there are no weights.
         SpatialError: BAD_INPUT when the file cannot be used, or was made for other weights.
     """
-    found = cached_file(checkpoint, CALIBRATION_FILE, _raise_exceptions_for_missing_entries=False)
-    if found is None:
+    path = _file_of(checkpoint, CALIBRATION_FILE)
+    if path is None:
         return None
-    path, weights = Path(found), cached_file(checkpoint, WEIGHTS_FILE)
     calibration = read_calibration(path)
-    check_weights(path, calibration, Path(str(weights)))
+    weights = weights_files(partial(_file_of, checkpoint))
+    if not weights:
+        # Says which file is missing, and where.
+        cached_file(checkpoint, WEIGHTS_FILE)
+    check_weights(path, calibration, weights)
     return calibration
+
+
+def _file_of(checkpoint: str, name: str) -> Path | None:
+    """A file of a checkpoint, in a folder or on the hub; None where it has no such file."""
+    found = cached_file(checkpoint, name, _raise_exceptions_for_missing_entries=False)
+    return None if found is None else Path(found)
 
 
 def fitting_calibration(calibration: Calibration | None, style: str) -> Calibration | None:
@@ -261,6 +311,28 @@ def _without_progress_bars() -> Iterator[None]:
             transformers_logging.enable_progress_bar()
 
 
+def _sentence(
+    question: SpatialQuestion, parsed: ParsedAnswer, region_id: int | None, regions: RegionSet
+) -> str:
+    """What the model says, in the words of every answer."""
+    side = parsed.side.name.lower()
+    if question.program is None:
+        said = {
+            Category.DISTANCE: f"{parsed.value} m.",
+            Category.COUNT: f"{parsed.value}.",
+            Category.LEFT_RIGHT: f"{side.capitalize()}.",
+        }
+        return said.get(question.category) or f"It is {regions[region_id or 0].name}."
+    asked = asked_side(question.program)
+    value = {
+        Category.DISTANCE: parsed.value,
+        Category.COUNT: parsed.value,
+        Category.LEFT_RIGHT: side == asked if asked else side,
+        Category.MCQ: region_id,
+    }[question.category]
+    return answer_sentence(question.program, value, regions, question.unit)
+
+
 def _chosen_region(index: int | None, question: SpatialQuestion, said: str) -> int | None:
     """Id of the region that the model calls `[Region index]`; None for an answer of another kind.
 
@@ -269,10 +341,9 @@ def _chosen_region(index: int | None, question: SpatialQuestion, said: str) -> i
     """
     if index is None:
         return None
-    if index >= len(question.region_ids) or question.region_ids[index] not in question.target_ids:
-        choices = [
-            place for place, id in enumerate(question.region_ids) if id in question.target_ids
-        ]
+    candidates = question.candidate_ids
+    if index >= len(question.region_ids) or question.region_ids[index] not in candidates:
+        choices = [place for place, id in enumerate(question.region_ids) if id in candidates]
         raise _model_error(
             f"it chose [Region {index}], the choices in the question are {choices}",
             said,

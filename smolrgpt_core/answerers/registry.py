@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,6 +14,7 @@ from smolrgpt_core.answerers.kept_geometry import KeptGeometry
 from smolrgpt_core.answerers.model_settings import ModelSettings
 from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.extras import install_command
 
 # Imported in the functions: geometry alone must not need PyTorch, which also takes seconds.
 
@@ -43,9 +45,6 @@ ANSWERERS: dict[str, Callable[..., Answerer]] = {
 WITH_CHECKPOINT = frozenset({"model", "fused"})
 """Those that are built from a checkpoint, `ModelSettings` and `FusionSettings`; the others take no
 argument."""
-
-READS_TEXT = frozenset({"model", "fused"})
-"""Those that understand a text themselves; the others need a question with roles."""
 
 DEFAULT_ANSWERER = "fused"
 
@@ -87,11 +86,12 @@ def make_answerer(
 
 def _load(name: str, checkpoint: str, settings: ModelSettings, fusion: FusionSettings) -> Answerer:
     try:
-        return ANSWERERS[name](checkpoint, settings, fusion)
+        # From a parameter file or a launch argument no shell has expanded it.
+        return ANSWERERS[name](os.path.expanduser(checkpoint), settings, fusion)
     except ImportError as error:
         raise ValueError(
             f"answerer {name!r} needs PyTorch and transformers ({error}); install them with: "
-            "pip install \"smolrgpt[model]\"; the answerer 'geometric' needs neither"
+            f"{install_command('model')}; the answerer 'geometric' needs neither"
         ) from error
     except SpatialError as error:
         raise ValueError(

@@ -6,3 +6,26 @@ from pathlib import Path
 
 NANO = Path(__file__).parent / "nano"
 """The nano model, which `make nano` trains from nothing."""
+
+PARTS_OF_A_HUB_ID = 2
+"""Owner and name."""
+
+
+def check_that_it_exists(checkpoint: str | Path) -> None:
+    """Refuse a path where nothing is, which transformers would take for a hub id.
+
+    Args:
+        checkpoint: folder, or hub id such as "owner/name", which is not looked for here.
+
+    Raises:
+        FileNotFoundError: when it can only be a path, and there is no folder.
+    """
+    path = Path(checkpoint)
+    is_path = (
+        isinstance(checkpoint, Path)
+        or str(checkpoint).startswith((".", "~"))
+        or path.is_absolute()
+        or len(path.parts) > PARTS_OF_A_HUB_ID
+    )
+    if is_path and not path.exists():
+        raise FileNotFoundError(f"there is no such folder: {checkpoint}")

@@ -1,10 +1,11 @@
-"""`smolrgpt ask`: one question about images on disk."""
+"""`smolrgpt ask`: questions about one image on disk."""
 
 from __future__ import annotations
 
 import json
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,14 +16,15 @@ from smolrgpt_core.answer import Side, SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.fusion_settings import FusionSettings
 from smolrgpt_core.answerers.registry import make_answerer
+from smolrgpt_core.asking import AskedQuestion, read_questions, refusal
+from smolrgpt_core.asking import ask as ask_one
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.options import parsed
 from smolrgpt_core.drawing import draw_answer
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.files import check_image_suffix, read_depth, read_rgb, write_image
+from smolrgpt_core.files import check_image_suffix, read_depth, read_rgb, write_file, write_image
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.label_map import RegionLabels, label_changes
-from smolrgpt_core.question import SpatialQuestion, read_question
 from smolrgpt_core.region_files import read_regions
 
 NO_ANSWER = 3
@@ -30,16 +32,18 @@ NO_ANSWER = 3
 
 
 def ask(
-    question: options.QuestionText,
     rgb: options.RgbFile,
     depth: options.DepthFile,
     intrinsics: options.Intrinsics,
     regions: options.RegionsFile,
+    question: options.QuestionText = "",
     labels: options.Labels = "",
     label_map: options.LabelMapText = "",
     depth_scale: options.DepthScale = "",
     region_ids: options.RegionIds = "",
     category: options.CategoryName = "",
+    questions: options.QuestionsFile = None,
+    out: options.AnswersFile = None,
     answerer: options.AnswererName = "",
     checkpoint: options.Checkpoint = "",
     prefer: options.Prefer = FusionSettings.prefer,
@@ -47,38 +51,61 @@ def ask(
     as_json: options.AsJson = False,
     picture: options.Picture = None,
 ) -> None:
-    """Ask one question about one RGB-D image on disk.
+    """Ask one question, or many, about one RGB-D image on disk.
 
-    The exit status is 0 with an answer, 2 for a wrong call, 3 when there is no answer.
+    The exit status is 0 with an answer, 2 for a wrong call, 3 when there is no answer. With
+    --questions it is 0: each line of the answers says by its status whether there is one.
     """
+    if (out is None) != (questions is None):
+        raise typer.BadParameter("--questions and --out are given together")
+    many = (
+        parsed("--questions", lambda path: read_questions(Path(path)), str(questions))
+        if questions
+        else []
+    )
     pinhole = parsed("--intrinsics", options.parse_intrinsics, intrinsics)
     metres_per_unit = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
     region_labels = options.region_labels(labels, label_map)
-    ids = parsed("--region-ids", options.parse_region_ids, region_ids)
-    chosen_category = parsed("--category", options.parse_category, category)
+    one = AskedQuestion(
+        question,
+        parsed("--category", options.parse_category, category),
+        parsed("--region-ids", options.parse_region_ids, region_ids),
+    )
     fusion = options.fusion_settings(prefer, abstain_below)
     source = "--checkpoint" if checkpoint else "--answerer"
-    chosen_answerer = parsed(
-        source, lambda name: make_answerer(name, checkpoint, fusion=fusion), answerer
-    )
+    chosen = parsed(source, lambda name: make_answerer(name, checkpoint, fusion=fusion), answerer)
     if picture is not None:
         parsed("--picture", check_image_suffix, picture.suffix)
 
-    frame = spatial_question = None
     try:
         frame = read_frame(rgb, depth, regions, pinhole, metres_per_unit, region_labels)
-        options.tell_label_changes(label_changes(frame.regions))
-        spatial_question = read_question(question, frame.regions, chosen_category, ids)
-        answer = timed_answer(chosen_answerer, frame, spatial_question)
     except SpatialError as error:
-        answer = SpatialAnswer.refusal(error, spatial_question)
-    text = question or (spatial_question.text if spatial_question else "")
-    if picture is not None and frame is not None:
+        print_answer(refusal(error, one), question, as_json)
+        raise typer.Exit(NO_ANSWER) from error
+    options.tell_label_changes(label_changes(frame.regions))
+    if out is not None:
+        with options.writing("--out"):
+            write_answers(out, frame, [asked for _, asked in many], chosen)
+        return
+    answer = timed_answer(frame, one, chosen)
+    if picture is not None:
         with options.writing("--picture"):
-            write_image(picture, draw_answer(frame, text, answer))
-    print_answer(answer, text, as_json)
+            write_image(picture, draw_answer(frame, question, answer))
+    print_answer(answer, question, as_json)
     if not answer.ok:
         raise typer.Exit(NO_ANSWER)
+
+
+def write_answers(
+    path: Path, frame: RGBDFrame, questions: Sequence[AskedQuestion], answerer: Answerer
+) -> None:
+    """The answers to many questions about one frame, refusals too, a line of JSON each."""
+    answers = (timed_answer(frame, asked, answerer) for asked in questions)
+    lines = [
+        json.dumps(answer_as_json(answer, asked.text))
+        for answer, asked in zip(answers, questions, strict=True)
+    ]
+    write_file(path, "".join(f"{line}\n" for line in lines).encode())
 
 
 def read_frame(
@@ -104,14 +131,10 @@ def read_frame(
     )
 
 
-def timed_answer(answerer: Answerer, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
-    """The answer with the time that it took as latency stage `answer`, beside its parts if known.
-
-    Raises:
-        SpatialError: as the answerer does.
-    """
+def timed_answer(frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer) -> SpatialAnswer:
+    """The answer, with the time that it took as latency stage `answer`."""
     start = time.perf_counter()
-    answer = answerer.answer(frame, question)
+    answer = ask_one(frame, asked, answerer)
     total = time.perf_counter() - start
     return replace(answer, latency_s={**answer.latency_s, "answer": total})
 
@@ -139,7 +162,14 @@ def answer_as_json(answer: SpatialAnswer, question: str) -> dict[str, Any]:
         "value": _number(answer.value),
         "unit": answer.unit,
         "region_id": answer.region_id,
+        "answer_ids": list(answer.answer_ids),
         "side": answer.side.name if answer.side is not Side.NONE else None,
+        "truth": answer.truth,
+        "relation": answer.relation or None,
+        "vector": None if answer.vector is None else [_number(x) for x in answer.vector.tolist()],
+        "option": answer.option or None,
+        "understood": answer.understood,
+        "steps": list(answer.steps),
         "confidence": _number(answer.confidence),
         "geometric_value": _number(answer.geometric_value),
         "model_value": _number(answer.model_value),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import defaultdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -58,6 +59,8 @@ def calibrate_command(
     The exit status is 0, or 2 when the data set or the checkpoint cannot be used.
     """
     camera = camera_option(intrinsics, depth_scale)
+    if not os.access(checkpoint, os.W_OK):
+        raise typer.BadParameter(f"{checkpoint} cannot be written to, {CALIBRATION_FILE} must be")
     try:
         # PyTorch takes seconds to import, which every other command would pay for.
         from smolrgpt_core.evaluation.calibrating import calibrate

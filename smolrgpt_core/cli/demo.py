@@ -13,17 +13,16 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER, make_answerer
+from smolrgpt_core.asking import AskedQuestion, ask
 from smolrgpt_core.cli.options import AnswererName, parsed, writing
 from smolrgpt_core.data.drafts import Style
 from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
 from smolrgpt_core.drawing import draw_answer, draw_regions
-from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_depth, write_image
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import Category, read_question
+from smolrgpt_core.language import CATEGORIES
 from smolrgpt_core.region_files import write_regions
 from smolrgpt_core.report import TOTAL, ReportRow, print_report, report_row, write_html_report
 from smolrgpt_core.sim import (
@@ -95,7 +94,9 @@ def mixed_questions(
     )
     different = list({question.text: question for question in made}.values())
     rng.shuffle(different)
-    by_category = [[q for q in different if q.category is category] for category in Category]
+    by_category = [
+        [q for q in different if q.category is category] for category in CATEGORIES.values()
+    ]
     turns = chain.from_iterable(zip_longest(*by_category))
     return [question for question in turns if question is not None][:count]
 
@@ -103,16 +104,8 @@ def mixed_questions(
 def answered_row(answerer: Answerer, frame: RGBDFrame, question: QuestionWithTruth) -> ReportRow:
     """Read the text of a question, answer it, draw the answer and compare it with the truth."""
     start = time.perf_counter()
-    spatial_question = None
-    try:
-        spatial_question = read_question(question.text, frame.regions, None, question.region_ids)
-        read = time.perf_counter()
-        answer = answerer.answer(frame, spatial_question)
-    except SpatialError as error:
-        answer = SpatialAnswer.refusal(error, spatial_question)
-        read = start
-    end = time.perf_counter()
-    latency = {"read": read - start, "answer": end - read, TOTAL: end - start}
+    answer = ask(frame, AskedQuestion(question.text, None, question.region_ids), answerer)
+    latency = {TOTAL: time.perf_counter() - start}
     image = draw_answer(frame, question.text, answer)
     return report_row(question, replace(answer, latency_s=latency), frame.regions, image)
 

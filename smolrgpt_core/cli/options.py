@@ -13,9 +13,10 @@ import typer
 from smolrgpt_core.answerers.fusion_settings import PREFER_CHOICES, FusionSettings
 from smolrgpt_core.answerers.model_settings import STYLE_CHOICES
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
+from smolrgpt_core.extras import install_command
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.label_map import LabelMap, RegionLabels, described_changes
-from smolrgpt_core.question import CATEGORIES, Category
+from smolrgpt_core.language import CATEGORIES, Category
 
 QuestionText = Annotated[
     str,
@@ -95,6 +96,21 @@ AbstainBelow = Annotated[
         metavar="0..1",
     ),
 ]
+QuestionsFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--questions",
+        help='Ask every question of a file of JSON lines, {"question", "region_ids"?, "category"?}.',
+        exists=True,
+        dir_okay=False,
+    ),
+]
+AnswersFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", help="Write the answers to --questions here, a line each.", dir_okay=False
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print everything that is in the answer.")]
 Picture = Annotated[
     Path | None, typer.Option(help="Write an annotated picture here.", dir_okay=False)
@@ -105,7 +121,7 @@ Number = TypeVar("Number", int, float)
 
 
 MISSING_ROSBAGS = (
-    "recordings need rosbags, which is not installed; install it with: pip install smolrgpt[data]"
+    f"recordings need rosbags, which is not installed; install it with: {install_command('data')}"
 )
 
 
@@ -189,6 +205,7 @@ def fusion_settings(prefer: str, abstain_below: float) -> FusionSettings:
 
 def parse_category(text: str) -> Category | None:
     """A category by its name; None if the question says it."""
-    if text and text not in CATEGORIES:
-        raise ValueError(f"expected one of {', '.join(CATEGORIES)}, got {text!r}")
-    return CATEGORIES.get(text)
+    names = [category.name.lower() for category in Category]
+    if text and text not in names:
+        raise ValueError(f"expected one of {', '.join(names)}, got {text!r}")
+    return Category[text.upper()] if text else None

@@ -14,6 +14,7 @@ from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.fusion_settings import FusionSettings
 from smolrgpt_core.answerers.model_settings import DTYPES, ModelSettings
 from smolrgpt_core.answerers.registry import make_answerer
+from smolrgpt_core.asking import AskedQuestion, read_questions, stamp_to_json
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.ask import answer_as_json
 from smolrgpt_core.cli.bag2data import (
@@ -26,7 +27,6 @@ from smolrgpt_core.cli.bag2data import (
 from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, parsed, writing
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
-from smolrgpt_core.recordings.asked import AskedQuestion, read_questions, stamp_to_json
 from smolrgpt_core.recordings.options import ReplayOptions, TopicChoice
 
 if TYPE_CHECKING:
@@ -112,6 +112,7 @@ def replay_command(
     found, asked = _replay(bag, named, chosen, replay_options)
     options.tell_label_changes(found.label_changes)
     _print([_line(item, *asked[item.index]) for item in found.answers], out)
+    _print_left_out(found)
     exit_if_damaged(bag, found.damage)
 
 
@@ -176,6 +177,14 @@ def _line(item: ReplayedAnswer, name: dict[str, Any], asked: AskedQuestion) -> d
         "frame_id": item.frame_id,
         **answer_as_json(item.answer, asked.text),
     }
+
+
+def _print_left_out(found: Replay) -> None:
+    """What was not asked about, and why, on standard error."""
+    for reason, count in found.left_out.most_common():
+        typer.echo(f"left out: {count} of {found.images} colour images: {reason}", err=True)
+    for note in found.notes:
+        typer.echo(f"warning: {note}", err=True)
 
 
 def _print(lines: list[dict[str, Any]], out: Path | None) -> None:

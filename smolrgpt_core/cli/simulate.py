@@ -32,7 +32,7 @@ from smolrgpt_core.data.simulation import SimulationSettings
 from smolrgpt_core.data.simulation_run import SimulationRun, Summary
 from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import CATEGORIES
 from smolrgpt_core.sim.drive import SimulatedDrive
 
 NOT_MADE = 1
@@ -214,7 +214,7 @@ class _RateColumn(ProgressColumn):
 
 
 def _table(summary: Summary) -> Table:
-    names = [category.name.lower() for category in Category]
+    names = [category.name.lower() for category in CATEGORIES.values()]
     table = Table("", "images", *names)
     for split in SPLITS:
         if split in summary.images:

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.extras import install_command
 from smolrgpt_core.training.config import TrainConfig
 from smolrgpt_core.training.config_file import read_config
 from smolrgpt_core.training.errors import RunStoppedError
@@ -66,7 +67,7 @@ def train(config: ConfigFile, changes: Changes = None) -> None:
     if missing:
         typer.echo(
             f"training needs {', '.join(missing)}, not installed here; install with: "
-            "pip install smolrgpt[train]",
+            f"{install_command('train')}",
             err=True,
         )
         raise typer.Exit(STOPPED)

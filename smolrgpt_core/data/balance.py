@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Protocol
 
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 
 BIN_RATIO = 1.2
 """Distances within this ratio count as the same answer: about what the score takes as right."""

@@ -9,7 +9,7 @@ from smolrgpt_core.data.problems import Problem, ProblemKind
 from smolrgpt_core.data.truths import read_truth, says_the_same
 from smolrgpt_core.data.warehouse_format import MODEL, WarehouseRecord
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.question import CATEGORIES, Category
+from smolrgpt_core.language import CATEGORIES, Category
 
 
 def check_answer(record: WarehouseRecord, place: str, answer_expected: bool) -> Iterator[Problem]:

@@ -17,7 +17,7 @@ from smolrgpt_core.data.warehouse_format import HUMAN, CameraRecord, SplitFolder
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import METRES_PER_UNIT, read_bytes
 from smolrgpt_core.frame import check_depth_unit, clean_depth
-from smolrgpt_core.question import MASK
+from smolrgpt_core.language import MASK
 from smolrgpt_core.regions import rle_run_lengths
 
 ImageSize = tuple[int, int]

@@ -38,7 +38,7 @@ from smolrgpt_core.data.samples import Conversation, Sample
 from smolrgpt_core.data.warehouse_format import MODEL, find_splits
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import encode_image, file_error, write_file, write_image
-from smolrgpt_core.question import MASK
+from smolrgpt_core.language import MASK
 from smolrgpt_core.regions import Region
 from smolrgpt_core.report import PAGE, STYLE
 

@@ -5,10 +5,7 @@ from __future__ import annotations
 import importlib
 from types import ModuleType
 
-MISSING = (
-    "this data set needs the package `{package}`, which is not installed; install it with: "
-    "pip install smolrgpt[data]"
-)
+from smolrgpt_core.extras import install_command
 
 
 def import_datasets() -> ModuleType:
@@ -44,4 +41,7 @@ def _imported(package: str) -> ModuleType:
     except ModuleNotFoundError as error:
         if error.name not in (package, package.partition(".")[0]):
             raise
-        raise ImportError(MISSING.format(package=package)) from error
+        raise ImportError(
+            f"this data set needs the package `{package}`, which is not installed; install it "
+            f"with: {install_command('data')}"
+        ) from error

@@ -9,13 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from string import Formatter
-from typing import Any
 
 import numpy as np
 
 from smolrgpt_core.answer import Side
-from smolrgpt_core.question import MASK, Category, SpatialQuestion
-from smolrgpt_core.question.vocabulary import pluralise
+from smolrgpt_core.language import MASK, Category
+from smolrgpt_core.language.english import pluralize
 from smolrgpt_core.regions import RegionSet
 
 NOUNS = {
@@ -59,7 +58,6 @@ class Draft:
         category: of the question.
         mentions: what the fields of a template stand for.
         words: further fields, plain text.
-        roles: fields of `SpatialQuestion` without text and region ids.
         value, region_id, side: the true answer; the field of the category.
         answer: the answer as a template, with fields `value` and those of `answer_ids`.
         answer_ids: regions that the answer names.
@@ -68,7 +66,6 @@ class Draft:
     category: Category
     mentions: Mapping[str, Mention]
     words: Mapping[str, str] = field(default_factory=dict)
-    roles: Mapping[str, Any] = field(default_factory=dict)
     value: float | None = None
     region_id: int | None = None
     side: Side = Side.NONE
@@ -98,11 +95,6 @@ def write(
     return {style: (text[0].upper() + text[1:], tuple(ids)) for style, text in texts.items()}
 
 
-def spatial_question(draft: Draft, text: str, region_ids: Sequence[int]) -> SpatialQuestion:
-    """The draft as a question; the text has placeholders."""
-    return SpatialQuestion(draft.category, text, tuple(region_ids), **draft.roles)
-
-
 def _noun(ids: Sequence[int], regions: RegionSet, rng: np.random.Generator) -> str:
     labels = {regions[id].label for id in ids}
     label = labels.pop() if len(labels) == 1 else ""
@@ -113,7 +105,7 @@ def _noun(ids: Sequence[int], regions: RegionSet, rng: np.random.Generator) -> s
 def _named(mention: Mention, noun: str, style: Style) -> str:
     """Words such as "the pallets <mask> <mask>", "pallets 3 and 4", or only "pallets"."""
     several = mention.plural if mention.all_of_class else len(mention.ids) > 1
-    noun = pluralise(noun) if several else noun
+    noun = pluralize(noun) if several else noun
     if style is Style.MASK:
         masks = " ".join([MASK] * len(mention.ids))
         return f"{noun} {masks}" if mention.all_of_class else f"the {noun} {masks}"

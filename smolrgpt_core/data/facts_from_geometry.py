@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry, Located
-from smolrgpt_core.question.vocabulary import concept_of
+from smolrgpt_core.object_classes import known_class
 from smolrgpt_core.regions import Region
 
 MAX_STD_M = 0.35
@@ -83,7 +83,7 @@ def _locate(geometry: FrameGeometry, id: int) -> Located | None:
 def _measured(
     region: Region, place: Located, geometry: FrameGeometry, zones: list[int]
 ) -> MeasuredObject:
-    stands = concept_of(region.label) in _STANDING
+    stands = known_class(region.label) in _STANDING
     margins = {zone: geometry.depth_inside(region.id, zone) for zone in zones} if stands else {}
     return MeasuredObject(
         id=region.id,

@@ -18,7 +18,7 @@ from smolrgpt_core.answer import DISTANCE_TOLERANCE, is_near
 from smolrgpt_core.data.balance import answer_bin
 from smolrgpt_core.data.truths import true_answer
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
-from smolrgpt_core.question import CATEGORIES, MASK, Category, read_question
+from smolrgpt_core.language import CATEGORIES, MASK, Category, read_question
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 ENOUGH = 20
@@ -58,7 +58,7 @@ def measure_guesses(
     lessons, test = _by_category(known), _by_category(asked)
     return {
         category.name.lower(): _measure(category, lessons[category], test[category])
-        for category in Category
+        for category in CATEGORIES.values()
         if category in lessons and category in test
     }
 
@@ -156,7 +156,7 @@ def _read_targets(category: Category, text: str) -> tuple[int, ...]:
     """What is counted or chosen from, with regions that have no label: the nouns say enough."""
     ids = tuple(range(1, text.count(MASK) + 1))
     regions = tuple(Region.from_box(id, "", Box(0, 0, 1, 1)) for id in ids)
-    return read_question(text, RegionSet((1, 1), regions), category, ids).target_ids
+    return read_question(text, RegionSet((1, 1), regions), category, ids).candidate_ids
 
 
 def _features(record: WarehouseRecord) -> list[str]:

@@ -20,7 +20,6 @@ PHRASINGS: dict[str, tuple[str, ...]] = {
         "From {first}, how far is {second}?",
         "Considering {first} and {second}, how far apart are they?",
         "Give me the distance from {first} to {second}.",
-        "Measure the gap between {first} and {second}.",
         "Estimate the distance of {first} from {second}.",
     ),
     "distance_to_camera": (

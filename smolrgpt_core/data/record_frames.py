@@ -14,9 +14,9 @@ from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, Wareh
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error, read_depth, read_rgb
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import CATEGORIES, MASK, SpatialQuestion, read_question
-from smolrgpt_core.question.mask_labels import mask_labels
-from smolrgpt_core.question.vocabulary import LABEL_SYNONYMS
+from smolrgpt_core.language import CATEGORIES, MASK, SpatialQuestion, read_question
+from smolrgpt_core.language.mask_labels import mask_labels
+from smolrgpt_core.object_classes import LABEL_SYNONYMS
 from smolrgpt_core.regions import Region, RegionSet, check_rle_form
 
 
@@ -55,8 +55,7 @@ class AskedRecord:
             category,
             self.record.question,
             self.region_ids,
-            target_ids=self.region_ids,
-            has_roles=False,
+            candidate_ids=self.region_ids,
         )
 
 

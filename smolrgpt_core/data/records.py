@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, Turn, WarehouseRecord
-from smolrgpt_core.question import Category
-from smolrgpt_core.question.placeholders import IMAGE
+from smolrgpt_core.language import Category
+from smolrgpt_core.language.placeholders import IMAGE
 
 
 class AnsweredQuestion(Protocol):

@@ -19,7 +19,7 @@ from smolrgpt_core.data.warehouse_format import CameraRecord, Turn, read_dialogu
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import METRES_PER_UNIT, decode_image, file_error, read_rgb
 from smolrgpt_core.frame import clean_depth
-from smolrgpt_core.question import MASK
+from smolrgpt_core.language import MASK
 from smolrgpt_core.regions import check_rle_form, decode_rle
 
 

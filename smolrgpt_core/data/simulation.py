@@ -22,7 +22,7 @@ from smolrgpt_core.data.warehouse_format import SPLITS, CameraRecord, SplitFolde
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import encode_image, write_file
 from smolrgpt_core.frame import depth_to_units
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 from smolrgpt_core.regions import RegionSet, encode_rle
 from smolrgpt_core.sim import (
     SimulatedFrame,

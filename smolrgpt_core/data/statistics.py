@@ -17,7 +17,7 @@ from smolrgpt_core.data.json_entries import JsonEntries
 from smolrgpt_core.data.truths import true_answer
 from smolrgpt_core.data.warehouse_format import SplitFolder, WarehouseRecord, find_splits
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.question import MASK, Category
+from smolrgpt_core.language import MASK, Category
 
 DISTANCE_STEP_M = 2.0
 """Width of the classes in which distances are counted."""

@@ -12,11 +12,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from smolrgpt_core.answer import Side
-from smolrgpt_core.data.drafts import Draft, Style, fits, spatial_question, write
+from smolrgpt_core.data.drafts import Draft, Style, fits, write
 from smolrgpt_core.data.facts import AmbiguityMargins, FrameFacts, SceneFacts
 from smolrgpt_core.data.kinds import KINDS
 from smolrgpt_core.data.phrasings import PHRASINGS
-from smolrgpt_core.question import Category, SpatialQuestion
+from smolrgpt_core.language import Category, SpatialQuestion, read_question
 from smolrgpt_core.regions import RegionSet
 
 
@@ -28,14 +28,14 @@ class QuestionWithTruth:
         kind: name in `KINDS`.
         text: as it is asked, in the style that was wanted.
         region_ids: for the `<mask>` placeholders of `text`; empty in the plain style.
-        question: the roles that the text has; its own text always has placeholders.
+        question: what the text asks, as it is read.
         value: metres or number of objects (distance and count).
         region_id: the right choice (mcq).
         side: of the target relative to the anchor (left_right).
         freeform_answer: a sentence; regions as `[Region k]`, k counting the placeholders from 0,
             or by name in the plain style.
-        normalized_answer: "6.36", "3", "left", or for mcq k of `[Region k]` (in the plain style
-            the position in `question.region_ids`, which is the same).
+        normalized_answer: "6.36", "3", "left", or for mcq k of `[Region k]`, in the plain style of
+            the text with placeholders.
         wording: what of the text can bear on a distance: kind, and the labels of the regions in
             each place, such as "distance: buffer, pallet"; phrasing and synonyms are drawn apart
             from the answer.
@@ -117,7 +117,7 @@ def _worded(
         kind=kind,
         text=text,
         region_ids=ids if style is Style.MASK else (),
-        question=spatial_question(draft, masked, ids),
+        question=read_question(masked, regions, draft.category, ids),
         value=draft.value,
         region_id=draft.region_id,
         side=draft.side,

@@ -10,7 +10,7 @@ from smolrgpt_core.answer import ParsedAnswer, read_answer
 from smolrgpt_core.answer.normalized import NormalizedAnswer, read_normalized
 from smolrgpt_core.data.warehouse_format import MODEL, WarehouseRecord
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.question import CATEGORIES, Category
+from smolrgpt_core.language import CATEGORIES, Category
 
 ROUNDING_M = 0.0101
 """Distances of one record that differ by less than this are the same, rounded."""

@@ -20,8 +20,8 @@ from typing import Any
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error, read_json, write_file
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.question import MASK
-from smolrgpt_core.question.placeholders import plain_placeholders
+from smolrgpt_core.language import MASK
+from smolrgpt_core.language.placeholders import plain_placeholders
 
 SPLITS = ("train", "val", "test")
 

@@ -13,7 +13,7 @@ import numpy as np
 
 from smolrgpt_core.data.record_frames import AskedRecord
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import MASK, SpatialQuestion
+from smolrgpt_core.language import MASK, SpatialQuestion
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 FLAT_DEPTH_M = 5.0

@@ -16,7 +16,7 @@ from smolrgpt_core.answer.normalized import NormalizedAnswer, read_normalized
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer, score_answer
 from smolrgpt_core.files import file_error, read_json, write_file
-from smolrgpt_core.question import CATEGORIES, Category
+from smolrgpt_core.language import CATEGORIES, Category
 
 NAMED_IDS = 5
 """So many ids are named in a message about several."""

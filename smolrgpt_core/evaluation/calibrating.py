@@ -6,17 +6,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from smolrgpt_core.answerers.calibration import WEIGHTS_FILE, Calibration, weights_fingerprint
+from smolrgpt_core.answerers.calibration import Calibration
 from smolrgpt_core.answerers.fusion_settings import AgreementTolerances
 from smolrgpt_core.answerers.model_settings import AUTO, ModelSettings
+from smolrgpt_core.answerers.weights import (
+    INDEX_FILE,
+    WEIGHTS_FILE,
+    in_folder,
+    weights_files,
+    weights_fingerprint,
+)
 from smolrgpt_core.data.warehouse_format import SplitFolder
+from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.calibration_fit import (
     JudgedAnswer,
     fit_curves,
     held_out_confidences,
     judged_answers,
 )
-from smolrgpt_core.evaluation.evaluation import evaluate
+from smolrgpt_core.evaluation.evaluation import evaluate, read_truths
 from smolrgpt_core.evaluation.predictions import AnswererChoice, Camera
 from smolrgpt_core.files import file_error
 from smolrgpt_core.model import SmolRGPTConfig
@@ -62,20 +70,20 @@ def calibrate(
 
     Raises:
         SpatialError: BAD_INPUT when the split cannot be used, has no true answers, the model has no
-            answer to any question, or its weights are not in one file.
+            answer to any question, or its weights cannot be read.
         ValueError: as `make_answerer`.
     """
     tolerances = tolerances or AgreementTolerances()
-    # Of the weights that are loaded now, whatever happens to the file until all have answered.
-    fingerprint = weights_fingerprint(Path(checkpoint, WEIGHTS_FILE))
+    # Of the weights that are loaded now, whatever happens to the files until all have answered.
+    fingerprint = _fingerprint(Path(checkpoint))
+    if not read_truths(folder.read_records()[:limit])[0]:
+        raise _no_answers(folder)
     choice = AnswererChoice("model", checkpoint, replace(settings, raw_confidence=True))
     found = evaluate(folder, choice, camera, limit, workers, progress)
     contestants = {item.name: item for item in found.contestants}
     judged = judged_answers(contestants["model"], contestants["geometric"], tolerances)
     if not judged:
-        raise file_error(
-            folder.records_path, "expected true answers, and questions that can be answered"
-        )
+        raise _no_answers(folder)
     calibration = Calibration(
         _style(checkpoint, settings),
         fit_curves(judged),
@@ -85,6 +93,19 @@ def calibrate(
         fingerprint,
     )
     return Calibrating(calibration, judged, held_out_confidences(judged, found.records))
+
+
+def _fingerprint(checkpoint: Path) -> str:
+    files = weights_files(in_folder(checkpoint))
+    if not files:
+        raise file_error(checkpoint, f"expected {WEIGHTS_FILE} or {INDEX_FILE}, found neither")
+    return weights_fingerprint(files)
+
+
+def _no_answers(folder: SplitFolder) -> SpatialError:
+    return file_error(
+        folder.records_path, "expected true answers, and questions that can be answered"
+    )
 
 
 def _style(checkpoint: str, settings: ModelSettings) -> str:

@@ -20,7 +20,7 @@ from smolrgpt_core.errors import Status
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
 from smolrgpt_core.evaluation.evaluation import Contestant, halves
 from smolrgpt_core.evaluation.predictions import Prediction
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import CATEGORIES, Category
 
 MIN_SLOPE_SAMPLES = 30
 """Answers below which the confidence is the share of right ones, whatever the raw confidence."""
@@ -110,7 +110,7 @@ def fit_curves(judged: Sequence[JudgedAnswer]) -> Curves:
     """A curve for every kind of evidence and category that there are answers for."""
     curves: Curves = {}
     for evidence in Evidence:
-        for category in Category:
+        for category in CATEGORIES.values():
             answers = [
                 item for item in judged if (item.evidence, item.category) == (evidence, category)
             ]

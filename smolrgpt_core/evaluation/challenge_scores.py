@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from smolrgpt_core.answer import is_near
 from smolrgpt_core.answer.normalized import NormalizedAnswer
 from smolrgpt_core.evaluation.given_answers import read_by_script, read_given
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 
 QUALITATIVE = (Category.MCQ, Category.LEFT_RIGHT)
 QUANTITATIVE = (Category.COUNT, Category.DISTANCE)

@@ -31,7 +31,7 @@ from smolrgpt_core.evaluation.predictions import (
 )
 from smolrgpt_core.evaluation.reliability import OVERALL, Reliability, reliability
 from smolrgpt_core.files import file_error
-from smolrgpt_core.question import CATEGORIES
+from smolrgpt_core.language import CATEGORIES
 
 LESSONS = "train"
 """Split that the baselines learn from."""

@@ -14,7 +14,7 @@ from smolrgpt_core.evaluation.evaluation import Contestant, Evaluation, named
 from smolrgpt_core.evaluation.plots import plots_of
 from smolrgpt_core.evaluation.predictions import Camera, ImageJob, Prediction
 from smolrgpt_core.evaluation.reliability import OVERALL
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import CATEGORIES
 from smolrgpt_core.report import ReportRow, write_html_report
 
 SHOWN_FAILURES = 24
@@ -90,7 +90,9 @@ def failures(evaluation: Evaluation, camera: Camera | None) -> list[ReportRow]:
 
 def _in_turn(answers: Sequence[ScoredAnswer]) -> list[ScoredAnswer]:
     """One of each category, then the next of each, and so on."""
-    queues = [iter([a for a in answers if a.category is category]) for category in Category]
+    queues = [
+        iter([a for a in answers if a.category is category]) for category in CATEGORIES.values()
+    ]
     return list(islice(filter(None, (next(q, None) for q in cycle(queues))), len(answers)))
 
 

@@ -12,8 +12,8 @@ import re
 from itertools import islice
 
 from smolrgpt_core.answer.normalized import NormalizedAnswer, as_float, read_normalized
-from smolrgpt_core.question import Category
-from smolrgpt_core.question.vocabulary import NUMBER_WORDS
+from smolrgpt_core.language import Category
+from smolrgpt_core.language.english import NUMBER_WORDS
 
 _SIDES = {
     f"{side[0] if short else side}": side for side in ("left", "right") for short in (True, False)

@@ -13,7 +13,7 @@ from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
 from smolrgpt_core.evaluation.evaluation import Contestant, Evaluation
 from smolrgpt_core.evaluation.plotting_import import new_canvas
 from smolrgpt_core.evaluation.reliability import OVERALL, Reliability
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

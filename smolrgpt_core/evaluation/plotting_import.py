@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from smolrgpt_core.extras import install_command
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -21,7 +23,7 @@ def new_canvas() -> tuple[FigureCanvasAgg, Axes]:
     except ModuleNotFoundError as error:
         raise ImportError(
             "plots need matplotlib, which is not installed; install it with: "
-            "pip install smolrgpt[data]"
+            f"{install_command('data')}"
         ) from error
     figure = Figure(figsize=(6.4, 4.4), dpi=110)
     return FigureCanvasAgg(figure), figure.add_subplot()

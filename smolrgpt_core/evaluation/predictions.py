@@ -16,14 +16,14 @@ from smolrgpt_core.answer import Agreement, SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.fusion_settings import FusionSettings
 from smolrgpt_core.answerers.model_settings import ModelSettings
-from smolrgpt_core.answerers.registry import READS_TEXT, make_answerer
+from smolrgpt_core.answerers.registry import make_answerer
 from smolrgpt_core.data.record_frames import AskedRecord, read_image
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.evaluation.ablations import ABLATIONS
 from smolrgpt_core.files import file_error, read_rgb
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
-from smolrgpt_core.question import Category, SpatialQuestion
+from smolrgpt_core.language import Category, SpatialQuestion
 
 NO_ANSWER = ""
 """The prediction of a refusal."""
@@ -59,11 +59,6 @@ class AnswererChoice:
     def make(self) -> Answerer:
         """The answerer; errors as `make_answerer`."""
         return make_answerer(self.name, self.checkpoint, self.settings, self.fusion)
-
-    @property
-    def reads_text(self) -> bool:
-        """Whether it can be asked in words that nothing else has understood."""
-        return self.name in READS_TEXT
 
 
 @dataclass(frozen=True)
@@ -184,7 +179,7 @@ class ImageJob:
             return [_refusal(record, error) for record in self.records]
         if choice.ablation:
             frame, asked = ABLATIONS[choice.ablation](frame, asked)
-        return [_ask(answerer, frame, item, choice.reads_text) for item in asked]
+        return [_ask(answerer, frame, item) for item in asked]
 
 
 def fallback_camera(folder: SplitFolder, image: str, fallback: Camera | None) -> CameraRecord:
@@ -227,10 +222,10 @@ def _answers_in_worker(job: ImageJob) -> list[Prediction]:
     return job.answers(*_worker["answerer"])
 
 
-def _ask(answerer: Answerer, frame: RGBDFrame, asked: AskedRecord, reads_text: bool) -> Prediction:
+def _ask(answerer: Answerer, frame: RGBDFrame, asked: AskedRecord) -> Prediction:
     start = time.perf_counter()
     try:
-        answer = answerer.answer(frame, _question_for(asked, reads_text))
+        answer = answerer.answer(frame, _question_for(asked, answerer))
     except SpatialError as error:
         return replace(_refusal(asked.record, error), seconds=time.perf_counter() - start)
     return Prediction(
@@ -243,15 +238,15 @@ def _ask(answerer: Answerer, frame: RGBDFrame, asked: AskedRecord, reads_text: b
     )
 
 
-def _question_for(asked: AskedRecord, reads_text: bool) -> SpatialQuestion:
-    """The question as an answerer can take it.
+def _question_for(asked: AskedRecord, answerer: Answerer) -> SpatialQuestion:
+    """The question as an answerer can take it, as the query node gives it to that answerer.
 
     Raises:
         SpatialError: why it cannot be asked.
     """
     if asked.question is not None:
         return asked.question
-    if asked.problem is not None and not reads_text:
+    if asked.problem is not None and not answerer.free_text:
         raise asked.problem
     return asked.as_text()
 

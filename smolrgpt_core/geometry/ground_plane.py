@@ -238,6 +238,8 @@ def _refine(
         scale = 1.4826 * float(np.median(residual[inliers]))
         close = inliers & (residual <= 2.5 * scale + 1e-9)
         root = np.sqrt(weights[close])
-        solution = np.linalg.lstsq(rays[close] * root[:, None], inverse_depth[close] * root)
+        solution = np.linalg.lstsq(
+            rays[close] * root[:, None], inverse_depth[close] * root, rcond=None
+        )
         plane = np.asarray(solution[0], dtype=np.float64)
     return plane, np.abs(inverse_depth - rays @ plane) < tolerance, scale

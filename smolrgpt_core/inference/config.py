@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import torch
 
 from smolrgpt_core.answerers.model_settings import DTYPES, ModelSettings
-from smolrgpt_core.question import MASK
+from smolrgpt_core.language import MASK
 
 
 @dataclass(frozen=True)

@@ -33,13 +33,13 @@ from smolrgpt_core.inference.greedy import (
 from smolrgpt_core.inference.key_values import continued_cache, prefix_keys_values, split_cache
 from smolrgpt_core.inference.packed_linear import can_pack, pack_linears
 from smolrgpt_core.inference.stage_clock import StageClock
+from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.model import (
     RGB,
     SmolRGPTForConditionalGeneration,
     SmolRGPTProcessor,
 )
 from smolrgpt_core.model.processing_smolrgpt import TokenRow
-from smolrgpt_core.question import SpatialQuestion
 
 PROMPT = "prompt"
 
@@ -363,9 +363,7 @@ class InferenceEngine:
         with clock.stage("prefix"):
             cache = DynamicCache(config=self.model.config.text_config)
             ids = torch.tensor([self._head], device=self._device)
-            steps(
-                inputs_embeds=steps.embed(ids, tokens[RGB]), past_key_values=cache, use_cache=True
-            )
+            steps(inputs_embeds=steps.embed(ids, tokens[RGB]), cache=cache, use_cache=True)
         return EncodedFrame(frame, tokens, prefix_keys_values(cache))
 
     def _encode_picture(self, frame: RGBDFrame, modality: str) -> torch.Tensor:

@@ -59,7 +59,7 @@ def first_logits(
         inputs_embeds=embeds,
         attention_mask=mask,
         position_ids=(head + order - (ends - counts)[owner])[None],
-        past_key_values=cache,
+        cache=cache,
         use_cache=True,
         logits_to_keep=ends - 1,
     )
@@ -116,7 +116,7 @@ def decode_greedily(
             input_ids=token,
             attention_mask=attention_mask if has_padding else None,
             position_ids=positions,
-            past_key_values=cache,
+            cache=cache,
             use_cache=True,
             logits_to_keep=1,
         ).logits[:, -1]

@@ -56,13 +56,15 @@ class Superlative:
         attribute: None: the middle one from left to right.
         end: "least" or "most".
         rank: 1 = the first.
-        of_two: a comparative, which needs exactly two to choose from.
+        of_two: a comparative, which needs exactly two to choose from unless they are listed.
+        among: what must be true of those to choose from.
     """
 
     attribute: Program | None
     end: str = "least"
     rank: int = 1
     of_two: bool = False
+    among: Program | None = None
 
 
 @dataclass(frozen=True)
@@ -106,10 +108,10 @@ class Beside:
 
 @dataclass(frozen=True)
 class Asked:
-    """A program and the unit in which the answer is to be said; "" = the SI unit."""
+    """A program, and the word and size of the unit in which the answer is to be said."""
 
     program: Program
-    unit: str = ""
+    unit: tuple[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -131,7 +133,10 @@ def _said(*_: Any) -> Any:
 
 
 SAID = Operator("Said", (), Type.REGIONS, _said, "What was spoken of before; only while reading.")
-"""Stands for a pronoun until `with_topic` puts in what it refers to."""
+"""Stands for a pronoun until the reader puts in what it refers to."""
+
+SAME_NOUN = Operator("SameNoun", (), Type.REGIONS, _said, "As the noun before; only while reading.")
+"""Stands for "one" and "ones" in the same way."""
 
 PairMember = selections.Member
 
@@ -147,7 +152,7 @@ def mods(first: Any, rest: Any = None) -> tuple[Any, ...]:
 @builder
 def nominal(before: Any, noun: Noun, after: Any, number: Any = None) -> Nominal:
     """A noun with adjectives before it and phrases after it."""
-    base = SAID() if noun.refers_back else selections.All(noun.name)
+    base = SAME_NOUN() if noun.refers_back else selections.All(noun.name)
     return _modified(
         Nominal(base, noun.plural, number=number or 0), (*(before or ()), *(after or ()))
     )
@@ -156,7 +161,7 @@ def nominal(before: Any, noun: Noun, after: Any, number: Any = None) -> Nominal:
 @builder
 def listed_nominal(before: Any, chosen: Program, after: Any) -> Nominal:
     """A list of regions as a noun: "the empty ones of pallets 3 and 4"."""
-    return _modified(Nominal(chosen, plural=True), (*(before or ()), *(after or ())))
+    return _modified(Nominal(chosen, plural=False), (*(before or ()), *(after or ())))
 
 
 def _modified(given: Nominal, modifiers: tuple[Modifier, ...]) -> Nominal:
@@ -186,7 +191,7 @@ def _of_number(modifier: Any, plural: bool) -> Any:
 
 def _among(chosen: Program, domain: Program) -> Program:
     """A class among a list: the list itself, which says what its members are."""
-    if chosen.operator in (selections.All, SAID):
+    if chosen.operator in (selections.All, SAID, SAME_NOUN):
         return domain
     raise NoReadingError
 
@@ -215,6 +220,8 @@ def the(given: Nominal) -> Program:
 @builder
 def several(given: Nominal) -> Program:
     """A set, from a noun in the plural or with "any"."""
+    if not given.plural:
+        raise NoReadingError
     if given.superlative is None:
         if given.number > 1:
             raise NoReadingError
@@ -247,7 +254,9 @@ def extreme(given: Any, found: Superlative) -> Program:
     chosen = given.chosen if isinstance(given, Nominal) else given
     if isinstance(given, Nominal) and given.superlative not in (None, found):
         raise NoReadingError
-    if found.of_two:
+    if found.among is not None:
+        chosen = where(chosen, found.among)
+    if found.of_two and chosen.operator is not selections.Listed:
         chosen = selections.Exactly(chosen, 2.0)
     if found.attribute is None:
         return selections.Middle(chosen)
@@ -270,6 +279,14 @@ def ranked(found: Superlative, rank: Any) -> Superlative:
 def next_but(found: Superlative, by: int) -> Superlative:
     """ "The rightmost but one" is the second from the right."""
     return replace(found, rank=found.rank + by)
+
+
+@builder
+def sup_among(found: Superlative, predicate: Program) -> Superlative:
+    """ "Second from the left in buffer 1": what is singled out is also that."""
+    if found.among is not None:
+        raise NoReadingError
+    return replace(found, among=predicate)
 
 
 @builder
@@ -507,9 +524,9 @@ def count_number(number: int) -> Program:
 
 
 @builder
-def amount(number: float, unit: tuple[str, float]) -> Program:
+def amount(number: float, unit: tuple[str, float, str]) -> Program:
     """A number with a unit, in SI."""
-    name, factor = unit
+    name, factor, _ = unit
     return questions.Amount(float(number) * factor, name)
 
 
@@ -517,8 +534,13 @@ def amount(number: float, unit: tuple[str, float]) -> Program:
 def ask(program: Program, unit: Any = None) -> Asked:
     """What is asked, and in which unit the answer is to be said."""
     if isinstance(program, Asked):
-        return replace(program, unit=unit or program.unit)
-    return Asked(program, unit or "")
+        return program if unit is None else ask(program.program, unit)
+    if unit is None:
+        return Asked(program)
+    si_unit, size, word = unit
+    if program.unit != si_unit and program.type is not Type.SIZE:
+        raise NoReadingError(f"the answer is no quantity in {word}")
+    return Asked(program, (word, size))
 
 
 @builder
@@ -615,7 +637,7 @@ def pronoun_set() -> Program:
 @builder
 def pronoun_nominal(before: Any, after: Any) -> Nominal:
     """ "The one in buffer 2"."""
-    return listed_nominal(before, SAID(), after)
+    return listed_nominal(before, SAME_NOUN(), after)
 
 
 @builder
@@ -1014,3 +1036,22 @@ def order(attribute: Program, start: str) -> tuple[Program, str]:
 def sorted_by(chosen: Program, by: tuple[Program, str]) -> Program:
     """A set in order."""
     return selections.Sorted(chosen, *by)
+
+
+@builder
+def depth_at(pixel: tuple[int, int]) -> Program:
+    """Depth at a pixel."""
+    return questions.DepthAt(pixel)
+
+
+@builder
+def set_of(given: Nominal) -> Program:
+    """ "Every pallet in buffer 2": all of them."""
+    return any_nominal(given)
+
+
+@builder
+def in_same(noun: Noun, region: Program) -> Program:
+    """In the zone in which another region stands; that one does not count itself."""
+    zone = selections.The(selections.Where(selections.All(noun.name), predicates.Holds(region)))
+    return both(predicates.In(zone), predicates.Not(predicates.Is(region)))

@@ -55,6 +55,8 @@ class Finding:
         rival: the most frequent other answer, None where there is none; not for quantities.
         steps: what the parts of the program stand for.
         ids: every region that the answer is about, in the order of the program.
+        counted: of a count, the regions.
+        notes: what was assumed about these regions, such as "from a box, not a mask".
     """
 
     program: Program
@@ -63,6 +65,8 @@ class Finding:
     rival: Any = None
     steps: tuple[Step, ...] = ()
     ids: tuple[int, ...] = ()
+    counted: tuple[int, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def evaluate(program: Program, copies: SceneCopies) -> Finding:
@@ -80,10 +84,14 @@ def evaluate(program: Program, copies: SceneCopies) -> Finding:
     values = run.value(program)
     answers = _answers(program, values, copies)
     same = _same(program, values, answers)
-    confidence = float(same[1:].mean()) if len(same) > 1 else 1.0
+    # Half a copy on either side: a finite number of copies proves nothing for certain.
+    confidence = float((same[1:].sum() + 0.5) / len(same)) if len(same) > 1 else 1.0
     others = [answer for answer, equal in zip(answers, same, strict=True) if not equal]
-    rival = max(others, key=others.count) if others and _is_discrete(program.type) else None
-    return Finding(program, answers[0], confidence, rival, tuple(run.steps), _ids(run, answers[0]))
+    rival = max(others, key=others.count) if others and _is_discrete(program) else None
+    ids = _ids(run, answers[0])
+    counted = run.counted if program.unit == "objects" else ()
+    notes = copies.notes(dict.fromkeys((*ids, *counted)))
+    return Finding(program, answers[0], confidence, rival, tuple(run.steps), ids, counted, notes)
 
 
 @dataclass
@@ -94,11 +102,13 @@ class Run:
         copies: of the scene.
         steps: filled on the way.
         named: ids of the regions that the program names, filled on the way.
+        counted: members of the set that was evaluated last.
     """
 
     copies: SceneCopies
     steps: list[Step] = field(default_factory=list)
     named: list[int] = field(default_factory=list)
+    counted: tuple[int, ...] = ()
 
     def value(self, program: Program) -> Any:
         """The value on all copies, as `operators` says."""
@@ -127,7 +137,7 @@ class Run:
         if program.type is Type.REGION:
             ids: tuple[int, ...] = (self.copies.ids[int(value[0])],)
         elif program.type is Type.REGIONS:
-            ids = ordered_ids(self.copies, value)
+            ids = self.counted = ordered_ids(self.copies, value)
         else:
             return
         if not program.parts:
@@ -217,8 +227,9 @@ def _same(program: Program, values: Any, answers: list[Any]) -> Any:
     return np.array([answer == first for answer in answers])
 
 
-def _is_discrete(type: Type) -> bool:
-    return type in (Type.REGION, Type.REGIONS, Type.TRUTH, Type.RELATION)
+def _is_discrete(program: Program) -> bool:
+    discrete = (Type.REGION, Type.REGIONS, Type.TRUTH, Type.RELATION)
+    return program.type in discrete or program.unit == "objects"
 
 
 def _ids(run: Run, answer: Any) -> tuple[int, ...]:

@@ -16,8 +16,8 @@ LANGUAGES = ("english", "german")
 """Files in `lexicons/`; a question is read in the first in which it has a reading."""
 
 TERMINALS = (
-    "NOUN", "NAMED", "NAMED_LIST", "BARE_ID", "NUM", "CARD", "ORD", "UNIT", "INDEF", "DEF", "THE",
-    "PIXEL",
+    "NOUN", "NAMED", "NAMED_LIST", "BARE_ID", "BARE_LIST", "NUM", "CARD", "ORD", "UNIT", "INDEF",
+    "DEF", "THE", "PIXEL",
 )  # fmt: skip
 """Rules that `words.Words` reads."""
 
@@ -36,6 +36,7 @@ class Lexicon:
             written in the same way.
         ordinal_sign: what behind a number makes it an ordinal ("2."); "" for none.
         joins: words between the members of a list of ids.
+        camera_nouns: nouns that mean the camera where no id follows.
         nouns: (singular, plural) phrases by class.
         numbers: number words.
         ordinals: rank by word.
@@ -55,6 +56,7 @@ class Lexicon:
     singular: frozenset[str]
     ordinal_sign: str
     joins: frozenset[str]
+    camera_nouns: frozenset[str]
     nouns: Mapping[str, Sequence[tuple[Phrase, Phrase]]]
     numbers: Mapping[str, int]
     ordinals: Mapping[str, int]
@@ -96,8 +98,9 @@ def load_lexicon(language: str) -> Lexicon:
         singular=frozenset(words.get("singular", [])),
         ordinal_sign="".join(words.get("ordinal", [])),
         joins=frozenset(words["joins"]),
+        camera_nouns=frozenset(words["camera"]),
         nouns={key: tuple(_forms(value)) for key, value in _entries(sections["nouns"])},
-        numbers={word: number for number, line in enumerate(numbers) for word in line.split("|")},
+        numbers=dict(_numbers(numbers)),
         ordinals={
             word: rank
             for rank, line in enumerate(sections["ordinals"].split(), start=1)
@@ -136,8 +139,8 @@ def _words_of(lexicon: Lexicon) -> frozenset[str]:
     nouns = [word for forms in lexicon.nouns.values() for pair in forms for form in pair
              for word in form]  # fmt: skip
     return frozenset(
-        {*lexicon.grammar.words, *nouns, *lexicon.forms, *lexicon.numbers, *lexicon.ordinals, *lexicon.definite,
-         *lexicon.indefinite, *lexicon.joins, *(word for unit in lexicon.units for word in unit)}
+        {*lexicon.grammar.words, *nouns, *lexicon.forms, *lexicon.numbers, *lexicon.ordinals,
+         *lexicon.definite, *lexicon.indefinite, *lexicon.joins, *(word for unit in lexicon.units for word in unit)}
     )  # fmt: skip
 
 
@@ -178,6 +181,14 @@ def _forms(value: str) -> Iterator[tuple[Phrase, Phrase]]:
         if len(forms) != 2:
             raise GrammarError(f"expected singular and plural, got {pair!r}")
         yield tuple(forms[0].split()), tuple(forms[1].split())
+
+
+def _numbers(items: Sequence[str]) -> Iterator[tuple[str, int]]:
+    """Words in the order of what they mean, and "thirty=30"; "a|b" for two of one meaning."""
+    for number, item in enumerate(items):
+        words, _, value = item.partition("=")
+        for word in words.split("|"):
+            yield word, int(value or number)
 
 
 def _units(body: str) -> Iterator[tuple[Phrase, tuple[str, float]]]:

@@ -11,13 +11,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.language.builders import SAID, Asked, OnTopic
-from smolrgpt_core.language.grammar import Parse, TooManyReadingsError
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.language.builders import SAID, SAME_NOUN, Asked, OnTopic
+from smolrgpt_core.language.grammar import NoReadingError, Parse, TooManyReadingsError
 from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon
 from smolrgpt_core.language.operators import selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
+from smolrgpt_core.language.wording import say
 from smolrgpt_core.language.words import (
     MASK,
     Word,
@@ -44,12 +45,12 @@ class Read:
 
     Attributes:
         program: what is asked.
-        unit: in which the answer is to be said; "" = SI.
+        unit: word and size in SI units of the unit in which the answer is to be said; None = SI.
         language: in which it was read.
     """
 
     program: Program
-    unit: str = ""
+    unit: tuple[str, float] | None = None
     language: str = LANGUAGES[0]
 
 
@@ -132,8 +133,16 @@ class _Attempt:
             raise bad_question(
                 "the question can be taken apart in too many ways; say it in fewer words"
             ) from error
-        programs = [_with_topics(item.value, self._regions) for item in found]
-        return self._only(list(dict.fromkeys(programs)), parse)
+        programs = [self._complete(item.value, parse) for item in found]
+        return self._only([asked for asked in dict.fromkeys(programs) if asked], parse)
+
+    def _complete(self, value: Asked | OnTopic, parse: Parse) -> Asked | None:
+        """A reading with what its pronouns refer to; None where they refer to nothing."""
+        try:
+            return _with_topics(value, self._regions)
+        except NoReadingError as error:
+            parse.reasons.append(error.reason)
+            return None
 
     def _only(self, programs: Sequence[Asked], parse: Parse) -> Read:
         if not programs:
@@ -142,8 +151,10 @@ class _Attempt:
                 if parse.reasons
                 else self._unreadable(parse.farthest)
             )
-        if len({asked.program for asked in programs}) > 1:
-            raise ambiguous(programs, self._regions)
+        meanings = {say(asked.program, self._regions): asked for asked in reversed(programs)}
+        if len(meanings) > 1:
+            first, second, *_ = meanings
+            raise bad_question(f'this has two meanings: "{first}" or "{second}"')
         asked = programs[0]
         return Read(asked.program, asked.unit, self._language)
 
@@ -193,19 +204,6 @@ def without_frames(text: str, lexicon: Lexicon) -> str:
         text = stripped
 
 
-def ambiguous(programs: Sequence[Asked], regions: RegionSet) -> SpatialError:
-    """The refusal of a question that means two things."""
-    from smolrgpt_core.language.wording import say
-
-    first, second = [say(asked.program, regions) for asked in programs[:2]]
-    return bad_question(f"this has two meanings: {quote_long(first)} or {quote_long(second)}?")
-
-
-def quote_long(text: str) -> str:
-    """A sentence in quotes."""
-    return f'"{text}"'
-
-
 def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
     """The program with what pronouns, and nouns without ids, refer to.
 
@@ -214,21 +212,35 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
     """
     asked = value.asked if isinstance(value, OnTopic) else value
     topics = value.topics if isinstance(value, OnTopic) else ()
-    program = asked.program.replaced(lambda part: _in_topics(part, topics, regions))
+    noun = None if topics else _only_noun(asked.program)
+    program = asked.program.replaced(lambda part: _in_topics(part, topics, noun, regions))
     return replace(asked, program=program)
 
 
-def _in_topics(part: Program, topics: Sequence[Program], regions: RegionSet) -> Program:
+def _only_noun(program: Program) -> Program | None:
+    """What "the free one" is one of: the class that the question speaks of."""
+    nouns = {part for part in program.walk() if part.operator is selections.All}
+    return nouns.pop() if len(nouns) == 1 else None
+
+
+def _in_topics(
+    part: Program, topics: Sequence[Program], noun: Program | None, regions: RegionSet
+) -> Program:
     if part.operator is selections.All and topics:
         members = [topic for topic in topics if _covers(topic, part.arguments[0], regions)]
         return _together(members, part.arguments[0], regions) if members else part
-    if part.operator is SAID:
+    if part.operator is SAME_NOUN and noun is not None:
+        return noun
+    if part.operator in (SAID, SAME_NOUN):
         return _spoken_of(topics)
     if part.operator is selections.The and part.parts[0].operator is selections.Listed:
         (ids,) = part.parts[0].arguments
         return selections.Region(ids[0]) if len(ids) == 1 else part
     if part.operator is selections.The and part.parts[0].type is Type.REGION:
         return part.parts[0]
+    if part.operator is selections.Exactly and part.parts[0].operator is selections.Listed:
+        listed, number = part.arguments
+        return listed if len(listed.arguments[0]) == round(number) else part
     return part
 
 
@@ -279,7 +291,7 @@ def _together(members: Sequence[Program], name: str, regions: RegionSet) -> Prog
 def _spoken_of(topics: Sequence[Program]) -> Program:
     if len(topics) != 1:
         what = "nothing was spoken of before" if not topics else "several things were spoken of"
-        raise bad_question(
+        raise NoReadingError(
             f"the question refers back (it, that, they, one), but {what}; name the region"
         )
     return topics[0]

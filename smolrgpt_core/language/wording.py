@@ -19,6 +19,9 @@ from smolrgpt_core.object_classes import label_noun
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import in_words
 
+Unit = tuple[str, float]
+"""The word for a unit, and its size in SI units."""
+
 UNIT_WORDS = {"m": "m", "m2": "m2", "m3": "m3", "deg": "degrees", "objects": "objects", "h": "o'clock",
               "share": "percent"}  # fmt: skip
 
@@ -120,16 +123,17 @@ def say(program: Program, regions: RegionSet) -> str:
 
 
 def answer_sentence(
-    finding: Finding, regions: RegionSet, unit: tuple[str, float] | str = ""
+    program: Program, value: Any, regions: RegionSet, unit: Unit | None = None
 ) -> str:
     """The answer as a sentence, such as "Pallet 12 is 3.42 m from buffer 2.".
 
     Args:
-        finding: what was found.
+        program: what was asked.
+        value: the answer, as `Finding` has it.
         regions: of the frame.
-        unit: name and size in SI units of the unit that was asked for; "" = SI.
+        unit: name and size in SI units of the unit that was asked for; None = SI.
     """
-    text = _Answer(regions, unit).sentence(finding)
+    text = _Answer(regions, unit).sentence(program, value)
     return text[0].upper() + text[1:]
 
 
@@ -151,9 +155,9 @@ def _step(step: Step, writer: _Writer, regions: RegionSet) -> str:
     return f"{writer.phrase(step.program)}: {members}"
 
 
-def quantity(value: float, unit: str, shown: tuple[str, float] | str = "") -> str:
+def quantity(value: float, unit: str, shown: Unit | None = None) -> str:
     """A quantity in words, in the unit that was asked for."""
-    if isinstance(shown, tuple) and shown[0]:
+    if shown is not None and unit != "share":
         word, size = shown
         return f"{value / size:.2f} {word}"
     if unit == "share":
@@ -425,13 +429,12 @@ class _Writer:
 class _Answer:
     """Writes answers."""
 
-    def __init__(self, regions: RegionSet, unit: tuple[str, float] | str) -> None:
+    def __init__(self, regions: RegionSet, unit: Unit | None) -> None:
         self._writer = _Writer(regions)
         self._unit = unit
 
-    def sentence(self, finding: Finding) -> str:
+    def sentence(self, program: Program, value: Any) -> str:
         """The sentence of any answer."""
-        program, value = finding.program, finding.value
         write: dict[Type, Callable[[Program, Any], str]] = {
             Type.REGION: self._region,
             Type.REGIONS: self._set,

@@ -12,6 +12,7 @@ from smolrgpt_core.language.builders import Noun
 from smolrgpt_core.language.grammar import Reading, Terminal
 from smolrgpt_core.language.lexicon import Lexicon, Phrase
 from smolrgpt_core.language.operators.selections import Listed, Region
+from smolrgpt_core.language.placeholders import MASK, without_image
 from smolrgpt_core.object_classes import known_class, label_noun
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import ANY_REGION, bad_question
@@ -21,14 +22,8 @@ AFTER_INCHES = frozenset(
 )
 """Words before which "in" behind a number is a unit."""
 
-MASK = "<mask>"
-"""Placeholder for a region in the text of a question."""
-
 MAX_QUESTION_LENGTH = 2000
 """Characters; the longest question of the warehouse data set has a few hundred."""
-
-IMAGE_PLACEHOLDER = "<image>"
-"""Opens the questions of the warehouse data set; carries no meaning here."""
 
 _PLAIN_CHARACTERS = {
     **dict.fromkeys(map(ord, "\u2018\u2019\u00b4`"), "'"),
@@ -68,7 +63,7 @@ class Word:
 
 
 def clean_text(text: str) -> str:
-    """Plain characters, single spaces, without the data set's `<image>`.
+    """Plain characters, single spaces, without the data sets' `<image>`.
 
     Raises:
         SpatialError: BAD_QUESTION for a text that is too long, has control characters, or
@@ -84,8 +79,8 @@ def clean_text(text: str) -> str:
                 f"the question contains the control character U+{ord(character):04X}; "
                 "send plain text"
             )
-    plain = " ".join(unicodedata.normalize("NFC", text).split())
-    plain = plain.removeprefix(IMAGE_PLACEHOLDER).removesuffix(IMAGE_PLACEHOLDER).strip()
+    plain = " ".join(without_image(unicodedata.normalize("NFC", text)).split())
+    plain = re.sub(r"<-+>|-+>|\u2192|\u2194", " to ", plain)
     _check_specials(plain)
     plain = re.sub(r"\bregion ?\[ ?(\d+) ?\]", r"[Region \1]", plain, flags=re.IGNORECASE)
     return plain.translate(_PLAIN_CHARACTERS)
@@ -224,6 +219,7 @@ class Words:
             "NAMED": self._named,
             "NAMED_LIST": self._named_list,
             "BARE_ID": self._bare_id,
+            "BARE_LIST": self._bare_list,
             "NUM": self._number,
             "CARD": self._cardinal,
             "ORD": self._ordinal,
@@ -235,7 +231,11 @@ class Words:
         }
 
     def _noun(self, position: int) -> list[Reading]:
-        nouns = [item for item in self._nouns_at(position) if not self._has_id(item[0])]
+        nouns = [
+            (end, noun)
+            for end, noun in self._nouns_at(position)
+            if not self._has_id(end) and not self._is_camera(position, end, noun)
+        ]
         if nouns and self._article_of(position) in self._lexicon.singular:
             singular = {end for end, noun in nouns if not noun.plural}
             nouns = [(end, noun) for end, noun in nouns if not (noun.plural and end in singular)]
@@ -247,6 +247,12 @@ class Words:
             if self.words[at].article or self._nouns_at(at - 1):
                 return self.words[at].article
         return ""
+
+    def _is_camera(self, start: int, end: int, noun: Noun) -> bool:
+        """ "The robot" is the camera unless regions are called so."""
+        words = self.keys[start:end]
+        own = " ".join(words) in {label_noun(label) for label in self._regions.labels}
+        return not noun.plural and not own and words[-1] in self._lexicon.camera_nouns
 
     def _nouns_at(self, position: int) -> list[tuple[int, Noun]]:
         found = []
@@ -278,31 +284,57 @@ class Words:
     def _named(self, position: int) -> list[Reading]:
         """ "pallet 3", "<mask>", "the pallet <mask>", "[Region 3]", "#3"."""
         if position in self._ids:
+            if position + 1 in self._ids:
+                return []
             return [Reading(position + 1, Region(self._known(self._ids[position])))]
         found = []
         for end, noun in self._nouns_at(position):
-            id = self._id_after(end, noun)
+            if end in self._ids and end + 1 in self._ids:
+                continue
+            id, after = self._id_after(end), end + 1
+            word = self._number_word(end) if id is None and not noun.plural else None
+            if word is not None and not self._is_measure(word[1] - 1):
+                id, after = self._known(word[0]), word[1]
             if id is not None:
                 self._check_class(id, noun)
-                found.append(Reading(end + 1, Region(id)))
+                found.append(Reading(after, Region(id)))
         return found
 
-    def _id_after(self, position: int, noun: Noun) -> int | None:
+    def _id_after(self, position: int) -> int | None:
         if position in self._ids:
             return self._known(self._ids[position])
         number = self._whole_number(position)
-        if number is None and not noun.plural and position < len(self.keys):
-            number = self._lexicon.numbers.get(self.keys[position])
         if number is None or self._is_measure(position):
             return None
         return self._known(number)
 
+    def _number_word(self, position: int) -> tuple[int, int] | None:
+        """A number in words, and the position after it: "twenty-four" has two."""
+        if position >= len(self.keys):
+            return None
+        number = self._lexicon.numbers.get(self.keys[position])
+        if number is None:
+            return None
+        following = self.keys[position + 1] if position + 1 < len(self.keys) else ""
+        ones = self._lexicon.numbers.get(following, 0)
+        if number >= 20 and number % 10 == 0 and 0 < ones < 10:
+            return number + ones, position + 2
+        return number, position + 1
+
     def _named_list(self, position: int) -> list[Reading]:
         """ "pallets 3, 4 and 5", "the pallets <mask> <mask>", "<mask>, <mask>"."""
-        found: list[Reading] = []
-        own = {start: noun for start, noun in self._nouns_at(position)}
-        starts = own or ({position: None} if position in self._ids else {})
-        for start, noun in starts.items():
+        starts: list[tuple[int, Noun | None]] = [*dict(self._nouns_at(position)).items()]
+        if not starts and position in self._ids:
+            starts = [(position, None)]
+        return self._lists_from(starts)
+
+    def _bare_list(self, position: int) -> list[Reading]:
+        """ "3, 4 and 5" behind a noun and a preposition."""
+        return self._lists_from([(position, None)])
+
+    def _lists_from(self, starts: Sequence[tuple[int, Noun | None]]) -> list[Reading]:
+        found = []
+        for start, noun in starts:
             ids: list[int] = []
             at = start
             while True:
@@ -315,6 +347,9 @@ class Words:
                     raise bad_question(f"region {id} is named twice")
                 ids.append(id)
                 at += 1
+                # "<mask> <mask> <mask>" is one list, never two.
+                if len(ids) > 1 and self.words[at : at + 1] != [] and at in self._ids:
+                    continue
                 if len(ids) > 1:
                     found.append(Reading(at, Listed(tuple(ids))))
                 at = self._after_joins(at)
@@ -368,15 +403,15 @@ class Words:
     def _number(self, position: int) -> list[Reading]:
         if position < len(self.words) and self.words[position].kind == "number":
             return [Reading(position + 1, float(self.words[position].key))]
-        word = self.keys[position] if position < len(self.keys) else ""
-        number = self._lexicon.numbers.get(word)
-        return [] if number is None else [Reading(position + 1, float(number))]
+        word = self._number_word(position)
+        return [] if word is None else [Reading(word[1], float(word[0]))]
 
     def _cardinal(self, position: int) -> list[Reading]:
         number = self._whole_number(position)
-        if number is None and position < len(self.keys):
-            number = self._lexicon.numbers.get(self.keys[position])
-        return [] if number is None else [Reading(position + 1, number)]
+        if number is not None:
+            return [Reading(position + 1, number)]
+        word = self._number_word(position)
+        return [] if word is None else [Reading(word[1], word[0])]
 
     def _ordinal(self, position: int) -> list[Reading]:
         if position >= len(self.keys):
@@ -393,9 +428,9 @@ class Words:
             phrase = tuple(self.keys[position : position + length])
             unit = self._lexicon.units.get(phrase)
             following = self.keys[position + length : position + length + 1]
-            means_else = phrase[:1] == ("in",) and following and following[0] not in AFTER_INCHES
+            means_else = phrase[:1] == ("in",) and not AFTER_INCHES.intersection(following)
             if unit is not None and position + length <= len(self.keys) and not means_else:
-                found.append(Reading(position + length, unit))
+                found.append(Reading(position + length, (*unit, " ".join(phrase))))
         return found
 
     def _indefinite(self, position: int) -> list[Reading]:

@@ -10,8 +10,9 @@ themselves say just "jpeg" or "png". So what the bytes are is seen from the byte
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import cv2
 import numpy as np
@@ -21,13 +22,17 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.messages.encodings import COLOR_ENCODINGS, DEPTH_ENCODINGS, canonical
 from smolrgpt_core.messages.making import image_message
 from smolrgpt_core.messages.rvl import decode_rvl
-from smolrgpt_core.messages.types import Message
+from smolrgpt_core.messages.types import COMPRESSED_IMAGE, IMAGE, Message
 
 RAW = "raw"
 COMPRESSED, COMPRESSED_DEPTH = "compressed", "compressedDepth"
-RGB_TRANSPORTS = (RAW, COMPRESSED)
-DEPTH_TRANSPORTS = (RAW, COMPRESSED_DEPTH)
-"""Names of image_transport: a topic has this after its name, unless it is raw."""
+TRANSPORTS = {"rgb": (RAW, COMPRESSED), "depth": (RAW, COMPRESSED_DEPTH)}
+"""How images may come, by input; the names are those of image_transport."""
+
+Transports: TypeAlias = Mapping[str, str]
+"""How images come, by input: one of `TRANSPORTS` for each."""
+
+ALL_RAW: Transports = dict.fromkeys(TRANSPORTS, RAW)
 
 MOST_PIXELS = 2**26
 """More than any camera has; a small file can promise many more."""
@@ -57,6 +62,11 @@ class PlainImage:
     is_bigendian: int
     step: int
     data: NDArray[np.uint8]
+
+
+def transported(topic: str, transport: str) -> tuple[str, str]:
+    """Name and type of the topic on which image_transport sends the images of a topic."""
+    return (topic, IMAGE) if transport == RAW else (f"{topic}/{transport}", COMPRESSED_IMAGE)
 
 
 def plain_image(message: Message, is_depth: bool = False) -> Message:

@@ -46,7 +46,13 @@ def encode_depth(depth: NDArray[np.float32], encoding: DepthEncoding) -> NDArray
 def truth_message(make: MessageFactory, truth: SceneTruth, header: Message) -> Message:
     """All that is true of a frame; poses in the optical frame of the header."""
     objects = [_object_message(make, item) for item in truth.objects]
-    return make(types.SCENE_TRUTH, header=header, seed=truth.seed, camera_height=truth.camera_height, objects=objects)
+    return make(
+        types.SCENE_TRUTH,
+        header=header,
+        seed=truth.seed,
+        camera_height=truth.camera_height,
+        objects=objects,
+    )
 
 
 def _object_message(make: MessageFactory, item: ObjectTruth) -> Message:

@@ -5,11 +5,13 @@ processor reads the same file. It knows nothing of weights.
 """
 
 import copy
+from pathlib import Path
 from typing import Any, Literal
 
 from huggingface_hub.dataclasses import strict
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
+from smolrgpt_core.checkpoints import check_that_it_exists
 from smolrgpt_core.kernels.refinement import Refinement
 from smolrgpt_core.kernels.weights import Mode
 
@@ -118,6 +120,8 @@ class SmolRGPTConfig(PreTrainedConfig):
             farther is shown as that.
         answer_style: how the model is asked to answer where the user does not say: "sentence", as
             the released checkpoints were trained, or "short" = the value only.
+        answers: categories of questions that the model was trained on, and "free_text" where it may
+            be asked in words that nothing else understands.
         image_token, mask_rgb_token, mask_depth_token: placeholders in the token sequence.
         image_token_id, mask_rgb_token_id, mask_depth_token_id: their ids; -1 = the last three of
             the vocabulary.
@@ -154,6 +158,7 @@ class SmolRGPTConfig(PreTrainedConfig):
     depth_unit_m: Number = 0.001
     depth_limit_m: Number = 25.5
     answer_style: Literal["sentence", "short"] = "sentence"
+    answers: tuple[str, ...] | list[str] = ("distance", "count", "left_right", "mcq")
     image_token: str = "<|image|>"
     mask_rgb_token: str = "<mask_rgb>"
     mask_depth_token: str = "<mask_depth>"
@@ -271,6 +276,18 @@ class SmolRGPTConfig(PreTrainedConfig):
             )
         if self.point_fusion and self.depth_branch != "metric":
             raise ValueError('point_fusion needs depth_branch = "metric"')
+
+    @classmethod
+    def from_pretrained(  # type: ignore[override]
+        cls, pretrained_model_name_or_path: str | Path, *args: Any, **kwargs: Any
+    ) -> "SmolRGPTConfig":
+        """As its base, but where a path leads nowhere the error says so.
+
+        Raises:
+            OSError: when there is no such checkpoint.
+        """
+        check_that_it_exists(pretrained_model_name_or_path)
+        return super().from_pretrained(pretrained_model_name_or_path, *args, **kwargs)
 
     def _check_tokens(self) -> None:
         names = ("image_token", "mask_rgb_token", "mask_depth_token")

@@ -29,7 +29,9 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 from transformers.utils.generic import can_return_tuple
 
 from smolrgpt_core import kernels
+from smolrgpt_core.checkpoints import check_that_it_exists
 from smolrgpt_core.kernels.masks import MasksOfImage
+from smolrgpt_core.model.cache_name import CACHE, OLD_NAME
 from smolrgpt_core.model.configuration_smolrgpt import DEPTH, RGB, SmolRGPTConfig
 from smolrgpt_core.model.connector import Connector
 from smolrgpt_core.model.metric_branch import MetricBranch
@@ -68,7 +70,7 @@ class SmolRGPTPreTrainedModel(PreTrainedModel):
     supports_gradient_checkpointing = True
     _supports_sdpa = True
     _supports_attention_backend = True
-    _skip_keys_device_placement = ("past_key_values",)  # type: ignore[assignment]
+    _skip_keys_device_placement = (CACHE,)  # type: ignore[assignment]
 
     def _init_weights(self, module: nn.Module) -> None:
         super()._init_weights(module)
@@ -98,6 +100,7 @@ class SmolRGPTPreTrainedModel(PreTrainedModel):
                 f"{pretrained_model_name_or_path} is a file; give the folder of a checkpoint, or a "
                 "hub id"
             )
+        check_that_it_exists(pretrained_model_name_or_path)
         if kwargs.get("ignore_mismatched_sizes") or kwargs.get("use_safetensors") is False:
             raise ValueError(
                 "ignore_mismatched_sizes=True and use_safetensors=False would load a part of a "
@@ -416,7 +419,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         segment_ids: torch.Tensor | None = None,
         pixel_values: torch.Tensor | None = None,
@@ -434,7 +437,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
             raise ValueError("give exactly one of input_ids and inputs_embeds")
         region_losses = None
         if input_ids is not None:
-            continues = past_key_values is not None and past_key_values.get_seq_length() > 0
+            continues = cache is not None and cache.get_seq_length() > 0
             if continues and pixel_values is None and region_samples is None:
                 # A placeholder that the model wrote itself is a token like any other.
                 inputs_embeds = self.get_input_embeddings()(input_ids)
@@ -449,7 +452,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
             inputs_embeds=inputs_embeds,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            **{CACHE: cache},
             **kwargs,
         )
         return SmolRGPTModelOutput(**outputs, region_losses=region_losses)
@@ -482,7 +485,7 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
         region_masks: Sequence[MasksOfImage] | None = None,
         labels: torch.Tensor | None = None,
         position_ids: torch.Tensor | None = None,
-        past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
         region_samples: Sequence[torch.Tensor] | None = None,
@@ -509,7 +512,7 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
                 them; or any other form that `smolrgpt_core.kernels` takes.
             labels: (B, T), the id at its own position, -100 where there is no loss.
             position_ids: (B, T); by default they follow the cache.
-            past_key_values: cache of earlier tokens.
+            cache: of earlier tokens.
             inputs_embeds: (B, T, D), from `SmolRGPTModel.embed_inputs`, in place of input_ids,
                 images and regions.
             logits_to_keep: compute only that many last positions (0 = all), or these positions.
@@ -533,14 +536,16 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
 
         Returns:
             loss if there are labels, of their tokens alone; logits (B, T, vocabulary),
-            past_key_values, hidden_states, attentions; region_losses (Q,) of the questions with
-            regions if there are answers.
+            the cache by the name `CACHE`, hidden_states, attentions; region_losses (Q,) of the
+            questions with regions if there are answers.
 
         Raises:
             ValueError: when numbers of placeholders, masks and images do not agree.
             SpatialError: BAD_INPUT when a mask cannot be used.
         """
         items = kwargs.pop("num_items_in_batch", None)
+        # `generate` of an older transformers calls it so.
+        cache = kwargs.pop(OLD_NAME, cache)
         answers = None
         if answer_kinds is not None and answer_values is not None:
             answers = RegionAnswers(answer_kinds, answer_values)
@@ -548,7 +553,7 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
             input_ids=input_ids,
             attention_mask=attention_mask,
             position_ids=position_ids,
-            past_key_values=past_key_values,
+            cache=cache,
             inputs_embeds=inputs_embeds,
             segment_ids=segment_ids,
             pixel_values=pixel_values,
@@ -580,7 +585,7 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
         return SmolRGPTOutput(
             loss=loss,
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            **{CACHE: outputs.get(CACHE)},
             hidden_states=outputs.hidden_states,
             attentions=outputs.attentions,
             region_losses=outputs.region_losses,

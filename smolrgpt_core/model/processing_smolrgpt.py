@@ -22,12 +22,12 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, check_depth_unit, clean_depth
 from smolrgpt_core.geometry.back_projection import back_project
 from smolrgpt_core.kernels.masks import MasksOfImage
+from smolrgpt_core.language import MASK
 from smolrgpt_core.model.configuration_smolrgpt import SmolRGPTConfig
 from smolrgpt_core.model.modeling_smolrgpt import IGNORED_LABEL
 from smolrgpt_core.model.region_samples import AROUND, region_samples
 from smolrgpt_core.model.region_weights import region_weights
 from smolrgpt_core.model.resampling import resize_bilinear, resize_nearest
-from smolrgpt_core.question import MASK
 
 _ROLES = ("system", "user", "assistant")
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "token")

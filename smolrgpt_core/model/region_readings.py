@@ -18,8 +18,8 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from smolrgpt_core.language import Category
 from smolrgpt_core.model.sinusoids import sinusoidal_code
-from smolrgpt_core.question.spatial_question import Category
 
 NO_ANSWER = 0
 """Kind of a question whose answer regions cannot say; the others are values of `Category`."""

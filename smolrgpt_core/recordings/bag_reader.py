@@ -1,28 +1,36 @@
 """Reads a recording, topic by topic, as far as it can be read.
 
-A recording is a folder with `metadata.yaml`, or one `.db3` or `.mcap` file. It may be read several
-times; every time it gives the same messages in the same order.
+A recording is a folder with files of messages, or one of them: `.db3` or `.mcap`, whole or cut off,
+compressed with zstd or not. It may be read several times; every time it gives the same messages in
+the same order.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
+from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 from rosbags.rosbag2 import Reader
 
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.recordings.bag_types import BagTypes
-from smolrgpt_core.recordings.damaged_storage import CutDatabase, CutMcap
-
-STORAGE_SUFFIXES = (".db3", ".mcap")
-METADATA = "metadata.yaml"
+from smolrgpt_core.recordings.mcap_files import MCAP_MAGIC, CutMcap, McapPath
+from smolrgpt_core.recordings.sqlite_storage import SQLITE_MAGIC, SUFFIX, SqliteStorage
+from smolrgpt_core.recordings.storage_files import (
+    check_is_ros2,
+    find_storage_files,
+    is_packed,
+    unpack,
+    unpack_message,
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,20 @@ class BagTopic:
     name: str
     type_name: str
     count: int
+
+
+class RecordedMessage(NamedTuple):
+    """A message as the recorder received it.
+
+    Attributes:
+        topic: of the message.
+        received_ns: time of the recorder's clock.
+        serialized: CDR.
+    """
+
+    topic: str
+    received_ns: int
+    serialized: bytes
 
 
 class BagReader:
@@ -49,11 +71,15 @@ class BagReader:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.damage = ""
-        self._storages = self._open()
-        self.damage = "; ".join(filter(None, [self.damage, *_unmerged(path)]))
+        self._stack = ExitStack()
+        self._problems: list[str] = []
+        try:
+            self._storages = self._open()
+        except BaseException:
+            self._stack.close()
+            raise
         connections = [item for storage in self._storages for item in storage.connections]
-        self._types = BagTypes({item.msgtype: item.msgdef for item in connections})
+        self._types = BagTypes(_definitions(connections))
         self._type_names = {item.topic: item.msgtype for item in connections}
         counts = dict.fromkeys(self._type_names, 0)
         for item in connections:
@@ -61,6 +87,11 @@ class BagReader:
         self.topics = [
             BagTopic(name, self._type_names[name], counts[name]) for name in sorted(counts)
         ]
+
+    @property
+    def damage(self) -> str:
+        """What is wrong with the recording, empty if nothing is (so far)."""
+        return "; ".join(self._problems)
 
     def __enter__(self) -> BagReader:
         return self
@@ -75,21 +106,21 @@ class BagReader:
 
     def close(self) -> None:
         """Close all files."""
-        for storage in self._storages:
-            storage.close()
+        self._stack.close()
 
-    def messages(self, topics: Collection[str]) -> Iterator[tuple[str, bytes]]:
-        """Topic and bytes of each message on these topics; ends where the recording is cut."""
+    def messages(self, topics: Collection[str]) -> Iterator[RecordedMessage]:
+        """The messages on these topics in the order of recording; ends where it is cut."""
         for storage in self._storages:
             wanted = [item for item in storage.connections if item.topic in topics]
             if not wanted:
                 continue
             try:
-                for connection, _, serialized in storage.messages(wanted):
-                    yield connection.topic, bytes(serialized)
+                for connection, received_ns, serialized in storage.messages(wanted):
+                    content = unpack_message(bytes(serialized))
+                    yield RecordedMessage(connection.topic, received_ns, content)
             # A damaged file makes rosbags, SQLite or a decompressor raise whatever they like.
             except Exception as error:
-                self.damage = self.damage or f"it can be read up to a damaged place: {error}"
+                self._report(f"it can be read up to a damaged place: {error}")
 
     def first(self, topic: str) -> Message | None:
         """The first message on a topic, None if there is none.
@@ -97,8 +128,8 @@ class BagReader:
         Raises:
             SpatialError: BAD_INPUT when it cannot be decoded.
         """
-        for _, serialized in self.messages([topic]):
-            return self.decode(topic, serialized)
+        for message in self.messages([topic]):
+            return self.decode(topic, message.serialized)
         return None
 
     def decode(self, topic: str, serialized: bytes) -> Message:
@@ -110,74 +141,93 @@ class BagReader:
         return self._types.decode(serialized, self._type_names[topic])
 
     def _open(self) -> list[Any]:
-        if not self.path.exists():
-            raise file_error(self.path, "there is no such recording")
-        try:
-            return [_opened(self.path)]
-        except Exception as error:
-            self.damage = _cause(self.path, error)
-        files = storage_files(self.path)
-        if not files:
-            raise file_error(
-                self.path,
-                f"expected a ROS 2 recording, a folder with {METADATA} or a "
-                f"{' or '.join(STORAGE_SUFFIXES)} file; {self.damage}",
-            )
+        """All files that can be opened.
+
+        Raises:
+            SpatialError: BAD_INPUT when none can.
+        """
+        found = find_storage_files(self.path)
+        self._problems += found.problems
         storages, errors = [], []
-        for file in files:
+        for file in found.paths:
             try:
-                storages.append(_open_file(file))
+                storages.append(self._open_file(file))
             except SpatialError as error:
-                errors.append(str(error))
+                errors.append(error)
         if not storages:
-            raise file_error(self.path, "; ".join(errors))
-        self.damage = "; ".join([self.damage, *errors])
+            if len(errors) == 1:
+                raise errors[0]
+            raise file_error(self.path, "; ".join(map(str, errors)))
+        self._problems += map(str, errors)
         return storages
 
+    def _open_file(self, file: Path) -> Any:
+        """One file, whole or cut.
 
-def storage_files(path: Path) -> list[Path]:
-    """The files of a recording that hold messages, in the order of recording."""
-    files = path.iterdir() if path.is_dir() else [path]
-    found = [file for file in files if file.suffix in STORAGE_SUFFIXES]
-    return sorted(found, key=lambda file: [int(part) for part in re.findall(r"\d+", file.stem)])
+        Raises:
+            SpatialError: BAD_INPUT when nothing of it can be read.
+        """
+        try:
+            check_is_ros2(file)
+            if is_packed(file):
+                file, damage = unpack(file, self._temporary_folder())
+                if damage:
+                    self._report(damage)
+            with file.open("rb") as content:
+                magic = content.read(len(SQLITE_MAGIC))
+        except OSError as error:
+            raise file_error(file, f"cannot be read: {error.strerror}") from error
+        is_mcap = magic.startswith(MCAP_MAGIC)
+        is_sqlite = not is_mcap and (magic == SQLITE_MAGIC or file.suffix == SUFFIX)
+        storage = self._open_sqlite(file) if is_sqlite else self._open_mcap(file)
+        self._stack.callback(storage.close)
+        return storage
+
+    def _open_sqlite(self, file: Path) -> SqliteStorage:
+        log = file.with_name(f"{file.name}-wal")
+        if log.exists() and log.stat().st_size:
+            self._report(
+                f"{log.name} holds messages that are not read: open the recording once with "
+                "sqlite3, which adds them"
+            )
+        storage = SqliteStorage(file)
+        if storage.is_cut:
+            self._report(f"{file.name} is cut off or damaged")
+        return storage
+
+    def _open_mcap(self, file: Path) -> Reader:
+        try:
+            return _opened(McapPath(file))
+        except Exception as error:
+            damage = f"{file.name} is cut off or damaged: {error}"
+        try:
+            storage = _opened(CutMcap(file))
+        except Exception as error:
+            raise file_error(file, f"nothing of it can be read: {error}") from error
+        self._report(damage)
+        return storage
+
+    def _temporary_folder(self) -> Path:
+        return Path(self._stack.enter_context(TemporaryDirectory(prefix="smolrgpt_bag_")))
+
+    def _report(self, problem: str) -> None:
+        if problem not in self._problems:
+            self._problems.append(problem)
 
 
-def _unmerged(path: Path) -> list[str]:
-    """What SQLite has not yet written into its files, by file."""
-    logs = [file.with_name(f"{file.name}-wal") for file in storage_files(path)]
-    return [
-        f"{log.name} holds messages that are not read: open the recording once with sqlite3, which "
-        "adds them"
-        for log in logs
-        if log.exists() and log.stat().st_size
-    ]
+def _definitions(connections: Collection[Any]) -> dict[str, MessageDefinition]:
+    """Definitions by type; one file may have what another lacks."""
+    all_of_them = {item.msgtype: item.msgdef for item in connections}
+    given = {
+        item.msgtype: item.msgdef
+        for item in connections
+        if item.msgdef.format is not MessageDefinitionFormat.NONE
+    }
+    return {**all_of_them, **given}
 
 
-def _opened(path: Path | CutMcap) -> Any:
+def _opened(path: McapPath) -> Reader:
     # rosbags declares more of a path than it uses.
     reader = Reader(cast(Any, path))
     reader.open()
     return reader
-
-
-def _open_file(file: Path) -> Any:
-    """One file, whole or cut.
-
-    Raises:
-        SpatialError: BAD_INPUT when nothing of it can be read.
-    """
-    try:
-        return _opened(file)
-    except Exception:
-        if file.suffix == ".db3":
-            return CutDatabase(file)
-    try:
-        return _opened(CutMcap(file))
-    except Exception as error:
-        raise file_error(file, f"nothing of it can be read: {error}") from error
-
-
-def _cause(path: Path, error: Exception) -> str:
-    if path.is_dir() and not (path / METADATA).exists():
-        return f"{METADATA} is missing, as when the recorder was killed"
-    return f"it is cut off or damaged: {error}"

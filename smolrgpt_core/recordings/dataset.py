@@ -81,6 +81,8 @@ def convert_recording(
         synchronised = synchronise(bag, by_input, options.sync_tolerance_s)
         report = RecordingReport(synchronised.images, left_out=synchronised.left_out)
         report.topics = {name: topic for name, topic in asdict(choice).items() if topic}
+        for note in synchronised.notes:
+            report.warn(note)
         moments = synchronised.moments[:: options.every]
         skipped = len(synchronised.moments) - len(moments)
         if skipped:

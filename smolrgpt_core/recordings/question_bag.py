@@ -1,8 +1,9 @@
 """Recordings of questions: each with its answer and the frame that it was asked about.
 
-    /spatial_query/questions   std_msgs/String, a line of `recordings.asked`
+    /spatial_query/questions   std_msgs/String, a line of `asking.AskedQuestion`
     /spatial_query/answers     smolrgpt_ros/SpatialAnswer, the n-th answers the n-th question
     /rgb, /depth, /camera_info, /regions   the frames, as sensors sent them; regions as RegionArray
+    /rgb/compressed, /depth/compressedDepth   instead, where they came so
 
 A question has the stamp of the frame that it was asked about, also where the client left that open.
 """
@@ -19,24 +20,16 @@ from typing import Any
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.messages.answers import answer_from_message
-from smolrgpt_core.messages.stamps import INPUTS
-from smolrgpt_core.messages.types import CAMERA_INFO, IMAGE, REGION_ARRAY, SPATIAL_ANSWER, STRING
-from smolrgpt_core.recordings.asked import AskedQuestion
+from smolrgpt_core.messages.compressed import ALL_RAW, Transports, transported
+from smolrgpt_core.messages.types import CAMERA_INFO, REGION_ARRAY, SPATIAL_ANSWER, STRING
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.bag_types import known_types
 from smolrgpt_core.recordings.simulated_bag import BAG_VERSION
 
 QUESTIONS, ANSWERS = "/spatial_query/questions", "/spatial_query/answers"
-
-TYPES = {
-    "rgb": IMAGE,
-    "depth": IMAGE,
-    "camera_info": CAMERA_INFO,
-    "regions": REGION_ARRAY,
-}
-"""Types of the inputs in such a recording; each has its topic `/INPUT`."""
 
 
 class QuestionBagWriter:
@@ -47,21 +40,28 @@ class QuestionBagWriter:
 
     Args:
         path: folder of the recording; must not exist.
+        transports: how the images of the frames came.
 
     Raises:
         OSError: it cannot be made.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, transports: Transports = ALL_RAW) -> None:
         self.path = path
         self.bytes_written = 0
         self._types = known_types()
         self._last_ns = 0
         self._writer = Writer(path, version=BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
+        frames = _frame_topics(transports)
+        self._topics = {name: topic for name, (topic, _) in frames.items()}
         self._connections = {
             topic: self._writer.add_connection(topic, type_name, typestore=self._types)
-            for topic, type_name in _topics().items()
+            for topic, type_name in [
+                *frames.values(),
+                (QUESTIONS, STRING),
+                (ANSWERS, SPATIAL_ANSWER),
+            ]
         }
 
     def write(self, asked: AskedQuestion, answer: bytes, frame: Mapping[str, bytes]) -> None:
@@ -75,8 +75,11 @@ class QuestionBagWriter:
         Raises:
             OSError: the disk is full, or gone.
         """
+        # One time for all of them tells that they belong together; but readers order messages by
+        # time, so no two may have the same.
+        self._last_ns = max(self._last_ns, time.time_ns())
         for name, content in frame.items():
-            self._write(f"/{name}", content)
+            self._write(self._topics[name], content)
         message = self._types.types[STRING](data=json.dumps(asked.to_json()))
         self._write(QUESTIONS, bytes(self._types.serialize_cdr(message, STRING)))
         self._write(ANSWERS, answer)
@@ -95,8 +98,7 @@ class QuestionBagWriter:
         self._writer.abort()
 
     def _write(self, topic: str, content: bytes) -> None:
-        # Readers order messages by time, so no two may have the same.
-        self._last_ns = max(self._last_ns + 1, time.time_ns())
+        self._last_ns += 1
         self._writer.write(self._connections[topic], self._last_ns, content)
         self.bytes_written += len(content)
 
@@ -107,9 +109,11 @@ class QuestionBagWriter:
         storage.bio.flush()
 
 
-def _topics() -> dict[str, str]:
-    frames = {f"/{name}": TYPES[name] for name in INPUTS}
-    return {**frames, QUESTIONS: STRING, ANSWERS: SPATIAL_ANSWER}
+def _frame_topics(transports: Transports) -> dict[str, tuple[str, str]]:
+    """Topic and type of each input."""
+    images = {name: transported(f"/{name}", way) for name, way in transports.items()}
+    others = {"camera_info": CAMERA_INFO, "regions": REGION_ARRAY}
+    return {**images, **{name: (f"/{name}", kind) for name, kind in others.items()}}
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ def read_recorded_questions(bag: BagReader) -> list[RecordedQuestion]:
     if (types.get(QUESTIONS), types.get(ANSWERS)) != (STRING, SPATIAL_ANSWER):
         return []
     messages: dict[str, list[Any]] = {QUESTIONS: [], ANSWERS: []}
-    for topic, serialized in bag.messages(list(messages)):
+    for topic, _, serialized in bag.messages(list(messages)):
         messages[topic].append(bag.decode(topic, serialized))
     # A recording that was cut may end with a question without its answer.
     pairs = zip(messages[QUESTIONS], messages[ANSWERS], strict=False)

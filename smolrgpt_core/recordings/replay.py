@@ -8,23 +8,21 @@ that forgets; a replay has seen the whole recording.
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
-from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import SpatialQuestion, read_question
-from smolrgpt_core.recordings.asked import AskedQuestion
+from smolrgpt_core.asking import AskedQuestion, ask_together, refusal
+from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.frame_source import FrameSource
 from smolrgpt_core.recordings.options import ReplayOptions
+from smolrgpt_core.recordings.passes import StampedMessage
 from smolrgpt_core.recordings.synchronisation import (
     Moment,
-    StampedMessage,
     Synchronised,
     moment_at,
     read_moments,
@@ -62,11 +60,17 @@ class Replay:
     Attributes:
         answers: in the order of the questions, then of the frames.
         damage: where and why the recording ends early; empty if it is whole.
+        images: number of colour images in the recording.
+        left_out: of them, those that belong to no complete frame, by reason.
+        notes: what is wrong with the stamps of the recording.
         label_changes: labels that were read as classes.
     """
 
     answers: tuple[ReplayedAnswer, ...]
     damage: str
+    images: int
+    left_out: Counter[str]
+    notes: tuple[str, ...]
     label_changes: Mapping[str, str]
 
 
@@ -101,25 +105,16 @@ def replay(
             asked = [questions[index] for index in indices]
             answers += _answers(source, serialized, answerer, indices, asked)
             progress(done + 1, len(moments))
-        answers.sort(key=lambda item: (item.index, item.stamp_ns))
-        return Replay(tuple(answers), bag.damage, source.label_changes)
-
-
-def answer_asked(
-    answerer: Answerer, frame: RGBDFrame, asked: Sequence[AskedQuestion]
-) -> list[SpatialAnswer]:
-    """Answers to questions about one frame, refusals too, as the query node gives them."""
-    read = [_read(item, frame) for item in asked]
-    questions = [item for item in read if isinstance(item, SpatialQuestion)]
-    given = iter(_given(answerer, frame, questions))
-    answers = []
-    for item, question in zip(asked, read, strict=True):
-        result = next(given) if isinstance(question, SpatialQuestion) else question
-        if isinstance(result, SpatialError):
-            known = question if isinstance(question, SpatialQuestion) else None
-            result = _refusal(result, item, known)
-        answers.append(result)
-    return answers
+        # Stable, so the frames stay in the order of the recording.
+        answers.sort(key=lambda item: item.index)
+        return Replay(
+            answers=tuple(answers),
+            damage=bag.damage,
+            images=found.images,
+            left_out=found.left_out,
+            notes=found.notes,
+            label_changes=source.label_changes,
+        )
 
 
 def _assign(
@@ -132,7 +127,7 @@ def _assign(
         try:
             newest_or_stamped = moment_at(found, asked.stamp_ns, options.sync_tolerance_s)
         except SpatialError as error:
-            refused.append(ReplayedAnswer(index, _refusal(error, asked)))
+            refused.append(ReplayedAnswer(index, refusal(error, asked)))
             continue
         every = options.every_frame and not asked.stamp_ns
         for moment in found.moments if every else [newest_or_stamped]:
@@ -152,38 +147,10 @@ def _answers(
     try:
         frame = source.decode(serialized).frame
     except SpatialError as error:
-        refusals = [_refusal(error, item) for item in asked]
+        refusals = [refusal(error, item) for item in asked]
         return [ReplayedAnswer(*item) for item in zip(indices, refusals, strict=True)]
-    answers = answer_asked(answerer, frame, asked)
+    answers = ask_together(frame, asked, answerer)
     return [
         ReplayedAnswer(index, answer, frame.stamp_ns, frame.frame_id)
         for index, answer in zip(indices, answers, strict=True)
     ]
-
-
-def _read(asked: AskedQuestion, frame: RGBDFrame) -> SpatialQuestion | SpatialError:
-    try:
-        return read_question(asked.text, frame.regions, asked.category, asked.region_ids)
-    except SpatialError as error:
-        return error
-
-
-def _given(
-    answerer: Answerer, frame: RGBDFrame, questions: Sequence[SpatialQuestion]
-) -> list[SpatialAnswer | SpatialError]:
-    """What the answerer says; a fault of its own is the answer MODEL_ERROR, as in the node."""
-    if not questions:
-        return []
-    try:
-        return answerer.answer_together(frame, questions)
-    except Exception as error:
-        logger.exception("the answerer failed")
-        failure = SpatialError(Status.MODEL_ERROR, f"the answerer failed with {error!r}")
-        return [failure] * len(questions)
-
-
-def _refusal(
-    error: SpatialError, asked: AskedQuestion, question: SpatialQuestion | None = None
-) -> SpatialAnswer:
-    refusal = SpatialAnswer.refusal(error, question)
-    return refusal if question else replace(refusal, category=asked.category)

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any
 
 from smolrgpt_core.answer import Side, SpatialAnswer
-from smolrgpt_core.answer.sentences import answer_sentence
 from smolrgpt_core.drawing import draw_answer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error, read_bytes, write_file, write_image
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import Category, SpatialQuestion, read_question
+from smolrgpt_core.language import CATEGORIES, Category, SpatialQuestion, read_question
+from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.question import asked_side
+from smolrgpt_core.language.wording import answer_sentence
 from smolrgpt_core.recordings.question_bag import RecordedQuestion
 from smolrgpt_core.regions import RegionSet
 
@@ -184,7 +186,9 @@ def reviewed_question(
     if question is None:
         raise _bad(id, "the question cannot be read, it has no answer", answer)
     value, side, region_id = _typed(id, question, recorded.answer, answer)
-    sentence = answer_sentence(question, regions, value=value, side=side, region_id=region_id)
+    assert question.program is not None
+    said = _program_value(question.program, value, side, region_id)
+    sentence = answer_sentence(question.program, said, regions)
     return ReviewedQuestion(
         id,
         question.category,
@@ -195,12 +199,25 @@ def reviewed_question(
     )
 
 
+def _program_value(
+    program: Program, value: float | None, side: Side, region_id: int | None
+) -> float | int | bool | str | None:
+    """An answer as the program of its question has it."""
+    if side is not Side.NONE:
+        asked = asked_side(program)
+        return side.name.lower() == asked if asked else side.name.lower()
+    return region_id if region_id is not None else value
+
+
 def _question(recorded: RecordedQuestion, regions: RegionSet) -> SpatialQuestion | None:
+    """What was asked; None for what cannot be read, or has no place in a data set."""
     asked = recorded.asked
     try:
-        return read_question(asked.text, regions, asked.category, asked.region_ids)
+        question = read_question(asked.text, regions, asked.category, asked.region_ids)
     except SpatialError:
         return None
+    in_data_set = question.category in CATEGORIES.values() and question.for_model
+    return question if in_data_set else None
 
 
 def _line(
@@ -245,7 +262,7 @@ def _typed(
         if wanted in ("left", "right"):
             return None, Side[str(wanted).upper()], None
     elif isinstance(wanted, (int, float)) and not isinstance(wanted, bool):
-        if question.category is Category.MCQ and wanted in question.target_ids:
+        if question.category is Category.MCQ and wanted in question.candidate_ids:
             return None, Side.NONE, int(wanted)
         is_whole = float(wanted).is_integer()
         if question.category is Category.COUNT and is_whole and wanted >= 0:

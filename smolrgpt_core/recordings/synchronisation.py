@@ -1,8 +1,9 @@
 """Which messages of a recording belong to one moment.
 
 As the query node does it: depth and regions are those nearest to the colour image, within a
-tolerance; the calibration is the nearest one, however old. The recording is read once for the
-stamps alone and then for the messages, so that only what is needed is held in memory.
+tolerance; the calibration is the nearest one, however old. Where stamps repeat, only messages of
+the same pass belong together (`recordings.passes`). The recording is read once for the stamps alone
+and then for the messages, so that only what is needed is held in memory.
 """
 
 from __future__ import annotations
@@ -20,17 +21,19 @@ from smolrgpt_core.messages.stamps import (
     nearest,
     read_stamp_ns,
 )
-from smolrgpt_core.recordings.bag_reader import BagReader
+from smolrgpt_core.recordings.bag_reader import BagReader, RecordedMessage
+from smolrgpt_core.recordings.passes import (
+    InputStamps,
+    StampedMessage,
+    StampReader,
+    same_passes,
+    stamp_of,
+)
 
 NO_STAMP = "without a stamp"
-
-
-@dataclass(frozen=True, order=True)
-class StampedMessage:
-    """A message by its place in the recording: the n-th of its topic."""
-
-    stamp_ns: int
-    number: int
+SAME_IMAGE = "the same image again"
+REPEATED_STAMP = "stamp repeats: several images have it"
+UNCLEAR = "stamps go back: whether before or after a restart cannot be told"
 
 
 @dataclass(frozen=True)
@@ -52,36 +55,45 @@ class Moment:
 
 @dataclass(frozen=True)
 class Synchronised:
-    """The moments of a recording, by stamp, and why colour images have none.
+    """The moments of a recording, and why colour images have none.
 
     Attributes:
-        moments: complete ones.
+        moments: complete ones, by pass and stamp.
         images: number of colour images in the recording.
         left_out: colour images by reason.
-        stamps: all messages with a stamp, by input and in ascending order.
+        stamps: all messages that their stamp names, by input and in ascending order.
+        notes: what is wrong with the stamps, in plain words.
     """
 
     moments: tuple[Moment, ...]
     images: int
     left_out: Counter[str]
     stamps: Mapping[str, Sequence[StampedMessage]]
+    notes: tuple[str, ...] = ()
 
 
 def synchronise(
     bag: BagReader, topic_by_input: Mapping[str, str], tolerance_s: float
 ) -> Synchronised:
     """Read all stamps and put together what belongs together."""
-    stamps, unstamped = _read_stamps(bag, topic_by_input)
-    left_out: Counter[str] = Counter({NO_STAMP: unstamped} if unstamped else {})
-    moments = []
-    for image in stamps["rgb"]:
-        moment = _moment(image, stamps)
-        reason = _reason(moment, tolerance_s)
-        if reason:
-            left_out[reason] += 1
-        else:
-            moments.append(moment)
-    return Synchronised(tuple(moments), len(stamps["rgb"]) + unstamped, left_out, stamps)
+    inputs = _read_stamps(bag, topic_by_input)
+    rgb = inputs["rgb"]
+    counts = {
+        NO_STAMP: rgb.unstamped,
+        SAME_IMAGE: rgb.again,
+        REPEATED_STAMP: rgb.still,
+        UNCLEAR: rgb.unclear,
+    }
+    left_out = Counter({reason: count for reason, count in counts.items() if count})
+    matcher, moments = _Matcher(inputs, tolerance_s), []
+    for image in (image for item in rgb.passes for image in item.messages):
+        try:
+            moments.append(matcher.moment(image))
+        except _NoMomentError as error:
+            left_out[str(error)] += 1
+    stamps = {name: item.messages for name, item in inputs.items()}
+    notes = _notes(inputs, topic_by_input)
+    return Synchronised(tuple(moments), rgb.count, left_out, stamps, tuple(notes))
 
 
 def moment_at(found: Synchronised, stamp_ns: int, tolerance_s: float) -> Moment:
@@ -99,21 +111,34 @@ def moment_at(found: Synchronised, stamp_ns: int, tolerance_s: float) -> Moment:
     """
     for name, status in INPUTS.items():
         if not found.stamps[name]:
-            raise SpatialError(status, f"the recording has no {name} with a stamp")
+            raise SpatialError(
+                status, f"the recording has no {name} that its stamp names{_remarks(found)}"
+            )
     if not stamp_ns:
         if not found.moments:
             raise SpatialError(
                 Status.OUT_OF_SYNC,
                 f"no rgb, depth and regions of the recording have stamps within "
-                f"{tolerance_s * 1000:g} ms; raise the tolerance",
+                f"{tolerance_s * 1000:g} ms; raise the tolerance{_remarks(found)}",
             )
         return found.moments[-1]
-    image = nearest(found.stamps["rgb"], stamp_ns, _stamp)
-    moment = _moment(image, found.stamps)
+    image = nearest(found.stamps["rgb"], stamp_ns, stamp_of)
     tolerance_ns = tolerance_s * NANOSECONDS
-    if abs(image.stamp_ns - stamp_ns) <= tolerance_ns and not _reason(moment, tolerance_s):
-        return moment
+    near = [m for m in found.moments if abs(m.stamp_ns - stamp_ns) <= tolerance_ns]
+    if len({moment.image.number_of_pass for moment in near}) > 1:
+        raise SpatialError(
+            Status.OUT_OF_SYNC,
+            "several frames of the recording have the requested stamp, which one is meant cannot "
+            f"be told; ask about every frame{_remarks(found)}",
+        )
+    for moment in near:
+        if moment.image == image:
+            return moment
     raise _no_such_moment(found, stamp_ns, tolerance_ns)
+
+
+def _remarks(found: Synchronised) -> str:
+    return "".join(f"; {note}" for note in found.notes)
 
 
 def _no_such_moment(found: Synchronised, stamp_ns: int, tolerance_ns: float) -> SpatialError:
@@ -121,14 +146,15 @@ def _no_such_moment(found: Synchronised, stamp_ns: int, tolerance_ns: float) -> 
     behind = [name for name, last_ns in newest_ns.items() if last_ns < stamp_ns - tolerance_ns]
     if behind:
         return SpatialError(
-            Status.TIMEOUT, f"{', '.join(behind)} of the recording end before the requested stamp"
+            Status.TIMEOUT,
+            f"{', '.join(behind)} of the recording end before the requested stamp{_remarks(found)}",
         )
-    nearest_ns = {n: nearest(found.stamps[n], stamp_ns, _stamp).stamp_ns for n in SYNCHRONISED}
+    nearest_ns = {n: nearest(found.stamps[n], stamp_ns, stamp_of).stamp_ns for n in SYNCHRONISED}
     offsets = [f"{n} by {abs(ns - stamp_ns) / 1e6:.0f} ms" for n, ns in nearest_ns.items()]
     return SpatialError(
         Status.STALE,
         f"no frame of the recording lies within {tolerance_ns / 1e6:g} ms of the requested stamp; "
-        f"the nearest messages miss it: {', '.join(offsets)}",
+        f"the nearest messages miss it: {', '.join(offsets)}{_remarks(found)}",
     )
 
 
@@ -140,9 +166,9 @@ def read_moments(
         (name, item.number) for moment in moments for name, item in moment.messages.items()
     )
     waiting, held = deque(moments), dict[tuple[str, int], bytes]()
-    for name, number, serialized in _numbered(bag, topic_by_input):
+    for name, number, message in _numbered(bag, topic_by_input):
         if uses[name, number]:
-            held[name, number] = serialized
+            held[name, number] = message.serialized
         while waiting and all((n, m.number) in held for n, m in waiting[0].messages.items()):
             moment = waiting.popleft()
             keys = {name: (name, item.number) for name, item in moment.messages.items()}
@@ -155,54 +181,123 @@ def read_moments(
 
 def _numbered(
     bag: BagReader, topic_by_input: Mapping[str, str]
-) -> Iterator[tuple[str, int, bytes]]:
-    """Input, number within its topic, and bytes of each message."""
+) -> Iterator[tuple[str, int, RecordedMessage]]:
+    """Input, number within its topic, and the message itself."""
     inputs = {topic: name for name, topic in topic_by_input.items()}
     counts: Counter[str] = Counter()
-    for topic, serialized in bag.messages(list(inputs)):
-        yield inputs[topic], counts[topic], serialized
-        counts[topic] += 1
+    for message in bag.messages(list(inputs)):
+        yield inputs[message.topic], counts[message.topic], message
+        counts[message.topic] += 1
 
 
-def _read_stamps(
-    bag: BagReader, topic_by_input: Mapping[str, str]
-) -> tuple[dict[str, list[StampedMessage]], int]:
-    """Stamps of each input in ascending order, and the number of colour images without one."""
-    stamps: dict[str, list[StampedMessage]] = {name: [] for name in topic_by_input}
-    unstamped = 0
-    for name, number, serialized in _numbered(bag, topic_by_input):
+def _read_stamps(bag: BagReader, topic_by_input: Mapping[str, str]) -> dict[str, InputStamps]:
+    """The stamps of each input."""
+    # A calibration needs no stamp to be the only one.
+    readers = {name: StampReader(needs_stamp=name != "camera_info") for name in topic_by_input}
+    for name, _, message in _numbered(bag, topic_by_input):
         try:
-            stamp_ns = read_stamp_ns(serialized)
+            stamp_ns = read_stamp_ns(message.serialized)
         except (struct.error, IndexError):
             stamp_ns = 0
-        # A calibration needs no stamp to be the only one.
-        if stamp_ns > 0 or name == "camera_info":
-            stamps[name].append(StampedMessage(stamp_ns, number))
-        elif name == "rgb":
-            unstamped += 1
-    return {name: sorted(items) for name, items in stamps.items()}, unstamped
+        readers[name].add(stamp_ns, message.received_ns, message.serialized)
+    return {name: reader.finish() for name, reader in readers.items()}
 
 
-def _moment(image: StampedMessage, stamps: Mapping[str, Sequence[StampedMessage]]) -> Moment:
-    others = {
-        name: nearest(items, image.stamp_ns, _stamp)
-        for name, items in stamps.items()
-        if items and name != "rgb"
-    }
-    return Moment({"rgb": image, **others})
+class _NoMomentError(Exception):
+    """Nothing complete belongs to an image; the text says why."""
 
 
-def _reason(moment: Moment, tolerance_s: float) -> str:
-    """Why a moment is not complete; empty if it is."""
-    for name in (*SYNCHRONISED, "camera_info"):
-        if name not in moment.messages:
-            return f"without any {name}"
-    for name in SYNCHRONISED:
-        offset_ns = moment.messages[name].stamp_ns - moment.stamp_ns
-        if abs(offset_ns) > tolerance_s * NANOSECONDS:
-            return f"no {name} within {tolerance_s * 1000:g} ms"
-    return ""
+class _Matcher:
+    """Finds what belongs to an image.
+
+    Args:
+        inputs: all stamps.
+        tolerance_s: how far those of one moment may lie apart.
+    """
+
+    def __init__(self, inputs: Mapping[str, InputStamps], tolerance_s: float) -> None:
+        self._inputs = inputs
+        self._tolerance_ns = tolerance_s * NANOSECONDS
+        self._within = f"within {tolerance_s * 1000:g} ms"
+
+    def moment(self, image: StampedMessage) -> Moment:
+        """The image with what belongs to it.
+
+        Raises:
+            _NoMomentError: something is missing, or may belong to another pass.
+        """
+        for name in (*SYNCHRONISED, "camera_info"):
+            stamps = self._inputs[name]
+            if not stamps.count:
+                raise _NoMomentError(f"without any {name}")
+            if stamps.unstamped == stamps.count:
+                raise _NoMomentError(f"{name} without a stamp")
+        depth, regions = (self._synchronised(name, image) for name in ("depth", "regions"))
+        return Moment(
+            {"rgb": image, "depth": depth, "camera_info": self._calibration(image),
+             "regions": regions}
+        )  # fmt: skip
+
+    def _synchronised(self, name: str, image: StampedMessage) -> StampedMessage:
+        stamps = self._inputs[name]
+        passes = same_passes(self._inputs["rgb"], image.number_of_pass, stamps)
+        near = [item.nearest(image.stamp_ns) for item in passes]
+        found = [item for item in near if item and self._is_near(item, image)]
+        if len(found) == 1 and self._is_only_image(image, name, found[0]):
+            return found[0]
+        if not found and stamps.stands_still_at(image.stamp_ns, self._tolerance_ns):
+            raise _NoMomentError(f"stamp repeats: several messages of {name} have it")
+        elsewhere = (item.nearest(image.stamp_ns) for item in stamps.passes)
+        if any(item and self._is_near(item, image) for item in elsewhere):
+            raise _NoMomentError(f"stamps go back: which {name} belongs to it cannot be told")
+        raise _NoMomentError(f"no {name} {self._within}")
+
+    def _is_only_image(self, image: StampedMessage, name: str, found: StampedMessage) -> bool:
+        """Whether no image of another pass claims a message as well."""
+        rgb = self._inputs["rgb"]
+        passes = same_passes(self._inputs[name], found.number_of_pass, rgb)
+        near = [item.nearest(found.stamp_ns) for item in passes]
+        return all(
+            item.number_of_pass == image.number_of_pass
+            for item in near
+            if item and self._is_near(item, found)
+        )
+
+    def _calibration(self, image: StampedMessage) -> StampedMessage:
+        stamps = self._inputs["camera_info"]
+        passes = same_passes(self._inputs["rgb"], image.number_of_pass, stamps)
+        near = [item for item in (each.nearest(image.stamp_ns) for each in passes) if item]
+        if not near and stamps.contents == 1:
+            near = list(stamps.messages[:1])
+        if not near:
+            raise _NoMomentError("stamps go back: which camera_info belongs to it cannot be told")
+        return min(near, key=lambda item: abs(item.stamp_ns - image.stamp_ns))
+
+    def _is_near(self, item: StampedMessage, other: StampedMessage) -> bool:
+        return abs(item.stamp_ns - other.stamp_ns) <= self._tolerance_ns
 
 
-def _stamp(item: StampedMessage) -> int:
-    return item.stamp_ns
+def _notes(inputs: Mapping[str, InputStamps], topic_by_input: Mapping[str, str]) -> Iterator[str]:
+    """What is wrong with the stamps."""
+    for name, stamps in inputs.items():
+        messages = f"of {stamps.count} messages of {name} ({topic_by_input[name]})"
+        if stamps.unstamped:
+            yield (
+                f"{stamps.unstamped} {messages} have the stamp 0: what publishes them must fill "
+                "header.stamp, a detector with that of its image"
+            )
+        if stamps.still:
+            yield (
+                f"{stamps.still} {messages} have stamps that repeat although the messages differ: "
+                "look after what publishes them"
+            )
+    going_back = [
+        f"{name} ({len(stamps.passes)} passes)"
+        for name, stamps in inputs.items()
+        if len(stamps.passes) > 1
+    ]
+    if going_back:
+        yield (
+            f"stamps go back in {', '.join(going_back)}, as when a simulation or a driver starts "
+            "again: what was recorded before and after is kept apart"
+        )

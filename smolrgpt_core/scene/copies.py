@@ -6,11 +6,20 @@ which it comes out the same. The first copy is undisturbed.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.object_classes import CARGO, CARRIER, LABEL_SYNONYMS, ZONE, known_class, label_noun
+from smolrgpt_core.object_classes import (
+    CARGO,
+    CARRIER,
+    LABEL_SYNONYMS,
+    ZONE,
+    known_class,
+    label_noun,
+)
 from smolrgpt_core.scene.spatial_scene import SpatialScene, cannot_tell, mask_column
 
 Mask = NDArray[np.bool_]
@@ -131,17 +140,18 @@ class SceneCopies:
                 )
 
     def measure_sizes(self, which: Mask) -> None:
-        """As `measure_footprints`, and refuse what the border of the image cuts.
+        """As `measure_footprints`, and refuse what has no size to be told.
 
         Raises:
             SpatialError: as `measure_footprints`; CANNOT_TELL.
         """
         self.measure_footprints(which)
         for index in self._each(which):
-            if not self.scene.place(self.ids[index]).whole:
+            unsized = self.scene.place(self.ids[index]).unsized
+            if unsized:
                 raise cannot_tell(
-                    f"{self.name(index)} is cut off by the border of the image, so its size cannot "
-                    "be told; turn the camera until all of it is seen"
+                    f"{self.name(index)} {unsized}, so its size cannot be told; ask from a place "
+                    "from which all of it is seen"
                 )
 
     def see(self, which: Mask) -> None:
@@ -161,6 +171,11 @@ class SceneCopies:
     def names(self, which: Mask) -> str:
         """Names of regions (N,), in words."""
         return in_words([self.name(int(index)) for index in np.flatnonzero(which)]) or "none"
+
+    def notes(self, ids: Iterable[int]) -> tuple[str, ...]:
+        """What was assumed about measured regions, each assumption once."""
+        measured = [id for id in ids if self._measured[self._index[id]]]
+        return tuple(dict.fromkeys(note for id in measured for note in self.scene.place(id).notes))
 
     def to_optical(self, floor_points: Values) -> Values:
         """Points (..., 3) right, forward, height in the optical frame, metres."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.geometry.frame_geometry import FrameGeometry, Located
+from smolrgpt_core.geometry.frame_geometry import SURFACE_ONLY, FrameGeometry, Located
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import bad_question
 from smolrgpt_core.scene.spatial_scene import Placed, touches_border
@@ -64,20 +64,27 @@ class MeasuredScene:
             SpatialError: UNKNOWN_REGION; NO_VALID_DEPTH; CANNOT_TELL for a zone off the floor.
         """
         located = self._geometry.locate(id)
-        center = located.centre @ self.axes.T + [0.0, 0.0, self.camera_height]
         box = located.box
-        if located.footprint is None or box is None:
-            return _surface_only(center, located)
-        size_std = np.append(located.size_std, HEIGHT_STD_M)
+        if box is None:
+            return _surface_only(located, self.axes, self.camera_height)
+        size_std = np.append(box.size_std, HEIGHT_STD_M)
+        fitted = float(np.linalg.norm(box.size_std)) / 2
+        doubt = located.std / fitted if fitted > 0 else 1.0
         return Placed(
-            center=center,
-            yaw=located.footprint.yaw,
-            size=np.append(located.footprint.size, box.top - box.bottom),
-            center_std=np.append(located.size_std / 2, HEIGHT_STD_M),
-            size_std=size_std,
+            center=located.centre @ self.axes.T + [0.0, 0.0, self.camera_height],
+            yaw=box.footprint.yaw,
+            size=np.append(box.footprint.size, box.top - box.bottom),
+            center_std=doubt * size_std / 2,
+            size_std=doubt * size_std,
             cargo=located.cargo,
-            whole=not touches_border(self.regions[id], self.regions.image_size),
+            unsized=self._why_unsized(id, located),
+            notes=located.notes,
         )
+
+    def _why_unsized(self, id: int, located: Located) -> str:
+        if touches_border(self.regions[id], self.regions.image_size):
+            return "is cut off by the border of the image"
+        return "shows only a part of its surface" if SURFACE_ONLY in located.notes else ""
 
     def depth_at(self, column: int, row: int) -> float:
         """Depth along the optical axis at a pixel, metres; NaN without a reading.
@@ -94,6 +101,8 @@ class MeasuredScene:
         return float(depth[row, column])
 
 
-def _surface_only(center: NDArray[np.float64], located: Located) -> Placed:
+def _surface_only(located: Located, axes: NDArray[np.float64], camera_height: float) -> Placed:
     nothing = np.zeros(3)
-    return Placed(center, 0.0, nothing, np.full(3, located.std), nothing, has_footprint=False)
+    center = located.centre @ axes.T + [0.0, 0.0, camera_height]
+    stds = np.full(3, located.std)
+    return Placed(center, 0.0, nothing, stds, nothing, has_footprint=False, notes=located.notes)

@@ -31,7 +31,8 @@ class Placed:
         size_std: (3,) standard deviations of the size, metres.
         cargo: id of the region that a transporter carries, None without one.
         has_footprint: False where only the visible surface was measured: no size, no floor.
-        whole: False where the border of the image cuts it, so that no size can be told.
+        unsized: why no size can be told, such as "is cut off by the border of the image"; "" where
+            it can.
         notes: what was assumed, such as "from a box, not a mask".
     """
 
@@ -42,7 +43,7 @@ class Placed:
     size_std: NDArray[np.float64]
     cargo: int | None = None
     has_footprint: bool = True
-    whole: bool = True
+    unsized: str = ""
     notes: tuple[str, ...] = ()
 
 

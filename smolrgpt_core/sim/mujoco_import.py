@@ -12,10 +12,11 @@ from types import ModuleType
 from typing import Any
 
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.extras import install_command
 
 MISSING_MUJOCO = (
     "the simulated warehouse needs MuJoCo, which is not installed; "
-    "install it with: pip install smolrgpt[sim]"
+    f"install it with: {install_command('sim')}"
 )
 MISSING_RENDERER = (
     "MuJoCo cannot render without a display: the library for MUJOCO_GL={backend} is missing; "

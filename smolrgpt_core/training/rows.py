@@ -23,9 +23,9 @@ from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, Turn
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import clean_depth
 from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
+from smolrgpt_core.language import CATEGORIES, MASK, Category
 from smolrgpt_core.model.packing import PackedImage, TypedAnswer
 from smolrgpt_core.model.processing_smolrgpt import Message, SmolRGPTProcessor
-from smolrgpt_core.question.spatial_question import CATEGORIES, MASK, Category
 from smolrgpt_core.training.config import DataConfig, SourceConfig
 
 _ROLES = {HUMAN: "user", MODEL: "assistant"}

@@ -28,9 +28,9 @@ from smolrgpt_core.data.readers import (
     open_dataset,
 )
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.language import CATEGORIES
 from smolrgpt_core.model.packing import pack_batch
 from smolrgpt_core.model.processing_smolrgpt import IGNORED_LABEL, SmolRGPTProcessor
-from smolrgpt_core.question.spatial_question import CATEGORIES
 from smolrgpt_core.training.config import DataConfig, SourceConfig, TrainConfig
 from smolrgpt_core.training.rows import Row, RowCutter
 

@@ -4,7 +4,7 @@ import pytest
 
 from smolrgpt_core.answer import ParsedAnswer, Side, answer_sentence, read_answer
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.question import Category, read_question
+from smolrgpt_core.language import Category, read_question
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 DISTANCE, COUNT, LEFT_RIGHT, MCQ = Category

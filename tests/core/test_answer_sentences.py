@@ -10,7 +10,7 @@ import pytest
 
 from smolrgpt_core.answer import Side, read_answer
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 
 FOOT, INCH, YARD = 0.3048, 0.0254, 0.9144
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from dataclasses import replace
@@ -11,24 +10,30 @@ from typing import Any
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from smolrgpt_core.answerers.calibration import (
     CALIBRATION_FILE,
-    WEIGHTS_FILE,
     Calibration,
     ConfidenceCurve,
     Evidence,
     check_weights,
     read_calibration,
-    weights_fingerprint,
     write_calibration,
 )
 from smolrgpt_core.answerers.fusion_settings import AgreementTolerances
+from smolrgpt_core.answerers.weights import (
+    INDEX_FILE,
+    WEIGHTS_FILE,
+    in_folder,
+    weights_files,
+    weights_fingerprint,
+)
 from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.evaluation.calibration_fit import MIN_SLOPE_SAMPLES, fit_curve
 from smolrgpt_core.evaluation.reliability import reliability
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 
 CURVE = ConfidenceCurve(0.5, -0.25, 40, 30)
 
@@ -164,20 +169,59 @@ def test_a_file_of_an_older_version_names_no_weights(
         read_calibration(path)
 
 
-def test_fingerprint_of_weights(tmp_path: Path) -> None:
-    path = tmp_path / "model.safetensors"
-    path.write_bytes(b"abc")
-    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    assert weights_fingerprint(path) == expected
-    path.write_bytes(bytes(3 * 2**20))
-    assert weights_fingerprint(path) == hashlib.sha256(path.read_bytes()).hexdigest()
+def test_the_fingerprint_is_that_of_the_weights_however_they_are_spread(tmp_path: Path) -> None:
+    noise = np.random.default_rng(5)
+    tensors = {name: noise.random((300, 400), np.float32) for name in ("b", "a", "c")}
+    tensors["h"] = noise.random(7).astype(np.float16)
+    whole, first, second = (tmp_path / f"{name}.safetensors" for name in ("whole", "1", "2"))
+    save_file(tensors, whole, {"format": "pt"})
+    save_file({name: tensors[name] for name in ("c", "h")}, first)
+    save_file({name: tensors[name] for name in ("b", "a")}, second)
+    fingerprint = weights_fingerprint([whole])
+    assert len(fingerprint) == 64
+    assert weights_fingerprint([first, second]) == weights_fingerprint([second, first])
+    assert weights_fingerprint([first, second]) == fingerprint
+    assert weights_fingerprint([first]) != fingerprint
+    changes = ({"a": tensors["a"] + 1}, {"b": tensors["b"].reshape(400, 300)}, {"d": tensors["h"]})
+    for change in changes:
+        save_file(tensors | change, whole)
+        assert weights_fingerprint([whole]) != fingerprint
+
+
+def test_weights_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     with pytest.raises(SpatialError, match="none: cannot be read"):
-        weights_fingerprint(tmp_path / "none")
+        weights_fingerprint([tmp_path / "none"])
+    path = tmp_path / "model.safetensors"
+    save_file({"a": np.ones((9, 9), np.float32)}, path)
+    content = path.read_bytes()
+    for broken in (content[:-1], content[:20], b"abc", b"\xff" * 40):
+        path.write_bytes(broken)
+        with pytest.raises(SpatialError, match="expected a safetensors file") as caught:
+            weights_fingerprint([path])
+        assert str(path) in caught.value.message
+
+
+def test_the_files_of_a_checkpoint(tmp_path: Path) -> None:
+    find = in_folder(tmp_path)
+    assert weights_files(find) == []
+    index, parts = tmp_path / INDEX_FILE, [tmp_path / f"part-{place}" for place in (1, 2)]
+    index.write_text(json.dumps({"weight_map": {"a": "part-2", "b": "part-1", "c": "part-2"}}))
+    parts[0].touch()
+    with pytest.raises(SpatialError, match=r"index\.json: names the file 'part-2'"):
+        weights_files(find)
+    parts[1].touch()
+    assert weights_files(find) == parts
+    for broken in ({}, [], {"weight_map": {}}, {"weight_map": {"a": "../part-1"}}):
+        index.write_text(json.dumps(broken))
+        with pytest.raises(SpatialError, match=r"index\.json"):
+            weights_files(find)
+    (tmp_path / WEIGHTS_FILE).touch()
+    assert weights_files(find) == [tmp_path / WEIGHTS_FILE]
 
 
 def test_the_calibration_that_comes_with_the_package_is_of_its_weights() -> None:
     path = NANO / CALIBRATION_FILE
-    check_weights(path, read_calibration(path), NANO / WEIGHTS_FILE)
+    check_weights(path, read_calibration(path), [NANO / WEIGHTS_FILE])
 
 
 @pytest.mark.parametrize(

@@ -24,9 +24,10 @@ from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.cli.application import app, doctor_table
 from smolrgpt_core.doctor import Check, Verdict
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.extras import install_command
 from smolrgpt_core.files import read_depth, read_rgb, write_image
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import SpatialQuestion
+from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.region_files import read_regions
 
 FRAME = Path(__file__).parent.parent / "data" / "warehouse"
@@ -247,7 +248,7 @@ class TestDemo:
         path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
         done = run("demo", "--output", tmp_path / "output", PYTHONPATH=path)
         assert done.returncode == 1
-        assert "pip install smolrgpt[sim]" in done.stderr
+        assert install_command("sim") in done.stderr
         assert "Traceback" not in done.stderr
         assert not (tmp_path / "output").exists()
 

@@ -14,9 +14,11 @@ from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
 
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
+from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.label_map import LabelMap, RegionLabels
+from smolrgpt_core.language import read_question
 from smolrgpt_core.messages.detections import (
     UNTRACKED_IDS,
     regions_from_detections,
@@ -25,8 +27,6 @@ from smolrgpt_core.messages.detections import (
 from smolrgpt_core.messages.making import camera_info_message, header_message, image_message
 from smolrgpt_core.messages.region_sources import SOURCES_BY_TYPE
 from smolrgpt_core.messages.types import CAMERA_INFO, DETECTION_ARRAY, IMAGE, YOLO_DETECTION_ARRAY
-from smolrgpt_core.question import read_question
-from smolrgpt_core.recordings.asked import AskedQuestion
 from smolrgpt_core.recordings.options import ReplayOptions, TopicChoice
 from smolrgpt_core.recordings.replay import replay
 from smolrgpt_core.regions import Box, RegionSet

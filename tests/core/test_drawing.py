@@ -23,7 +23,7 @@ from smolrgpt_core.drawing import draw_answer, draw_regions, name_regions
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.back_projection import back_project
-from smolrgpt_core.question import Category, SpatialQuestion
+from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 BOXES = {

@@ -12,12 +12,11 @@ from typing import Any
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from smolrgpt_core.question.vocabulary import PHRASES
 
 from smolrgpt_core.answer import read_answer
 from smolrgpt_core.errors import Status
-from smolrgpt_core.question import Category, SpatialQuestion, read_question
-from smolrgpt_core.question.spatial_question import MASK
-from smolrgpt_core.question.vocabulary import PHRASES
+from smolrgpt_core.language import MASK, Category, SpatialQuestion, read_question
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 REFUSALS = {Status.BAD_QUESTION, Status.UNKNOWN_REGION}

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from smolrgpt_core.answerers.geometric_findings import RefusalMargins
 
 from smolrgpt_core.answer import Side
 from smolrgpt_core.answerers.geometric import GeometricAnswerer, GeometricAnswererConfig
-from smolrgpt_core.answerers.geometric_findings import RefusalMargins
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.question import Category, read_question
+from smolrgpt_core.language import Category, read_question
 
 PALLET = {"length": 1.2, "width": 0.8}
 

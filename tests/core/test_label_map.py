@@ -19,7 +19,7 @@ from smolrgpt_core.label_map import (
     label_changes,
     unknown_labels,
 )
-from smolrgpt_core.question import read_question
+from smolrgpt_core.language import read_question
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 FRAME = Path(__file__).parent.parent / "data" / "labels"

@@ -6,7 +6,7 @@ from dataclasses import fields
 import pytest
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.question import (
+from smolrgpt_core.language import (
     MASK,
     MAX_QUESTION_LENGTH,
     Category,

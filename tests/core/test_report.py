@@ -17,7 +17,7 @@ from rich.console import Console
 from smolrgpt_core.answer import Agreement, Side, SpatialAnswer
 from smolrgpt_core.data.synthesis import QuestionWithTruth
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.question import Category, SpatialQuestion
+from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.report import (
     ReportRow,

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.extras import install_command
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.sim import (
     CameraPose,
@@ -299,7 +300,7 @@ def test_option_errors_name_the_field(field):
 @pytest.mark.parametrize(
     ("missing", "remedy"),
     [
-        ("sys.modules['mujoco'] = None", "pip install smolrgpt[sim]"),
+        ("sys.modules['mujoco'] = None", install_command("sim")),
         ("sys.modules['OpenGL.osmesa'] = None", "apt-get install libosmesa6"),
         ("hide_library('OSMesa')", "apt-get install libosmesa6"),
     ],

@@ -36,7 +36,7 @@ from smolrgpt_ros.srv import SpatialQuery
 from std_msgs.msg import Header
 
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_ros.conversions import (
     image_to_message,

@@ -16,7 +16,7 @@ from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.answerers.registry import ANSWERERS
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import Category, SpatialQuestion
+from smolrgpt_core.language import Category, SpatialQuestion
 
 
 class ScriptedAnswerer(GeometricAnswerer):

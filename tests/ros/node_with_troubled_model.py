@@ -17,7 +17,7 @@ from smolrgpt_core.answerers.model import ModelAnswerer
 from smolrgpt_core.answerers.registry import ANSWERERS
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import Category, SpatialQuestion
+from smolrgpt_core.language import Category, SpatialQuestion
 
 SLOW_STEP_S = 0.25
 

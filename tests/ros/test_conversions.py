@@ -21,6 +21,7 @@ from smolrgpt_core.answer import Agreement, Side, SpatialAnswer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.language import Category
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.messages.encodings import rgb_pixels
 from smolrgpt_core.messages.reading import (
@@ -31,7 +32,6 @@ from smolrgpt_core.messages.reading import (
     regions_from_instances,
 )
 from smolrgpt_core.messages.stamps import read_stamp_ns, time_to_ns, without_stamp
-from smolrgpt_core.question import Category
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_ros.conversions import (
     answer_to_message,

@@ -19,7 +19,7 @@ import pytest
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.errors import Status
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.sim import SimulatedFrame, WarehouseRenderer, build_scene
 from smolrgpt_ros.demo import mosaic

@@ -34,8 +34,8 @@ from std_msgs.msg import Header
 
 from smolrgpt_core.errors import Status
 from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.language import Category
 from smolrgpt_core.model.official import import_checkpoint
-from smolrgpt_core.question import Category
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_ros.conversions import (
     image_to_message,

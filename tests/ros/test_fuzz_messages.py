@@ -26,6 +26,7 @@ from smolrgpt_core.errors import Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.label_map import RegionLabels
+from smolrgpt_core.language import Category, read_question
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.messages.encodings import (
     COLOR_ENCODINGS,
@@ -43,7 +44,6 @@ from smolrgpt_core.messages.reading import (
     regions_from_instances,
 )
 from smolrgpt_core.messages.stamps import read_stamp_ns, time_to_ns, without_stamp
-from smolrgpt_core.question import Category, read_question
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_ros.conversions import (
     answer_to_message,

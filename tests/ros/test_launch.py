@@ -129,6 +129,15 @@ def test_topics_and_log_level_reach_the_node(launch: Any, graph: Any, wait_for: 
     assert "[INFO] [1" not in system.output
 
 
+def test_transports_reach_the_node(launch: Any, graph: Any, wait_for: Any) -> None:
+    """One is given, the other stays as in the file of parameters."""
+    system = launch("use_sim:=false", "rgb_topic:=/front/image", "rgb_transport:=compressed")
+    for topic in ("/front/image/compressed", "/depth"):
+        wait_for(lambda t=topic: graph.node.count_subscribers(t) == 1, topic, 60.0)
+    assert not graph.node.count_subscribers("/front/image")
+    system.stop(signal.SIGINT, timeout=30.0)
+
+
 @pytest.mark.parametrize("wrong", ["log_level:=loud", "use_sim:=perhaps"])
 def test_wrong_argument_is_refused_with_the_choices(launch: Any, wrong: str) -> None:
     system = launch(wrong)

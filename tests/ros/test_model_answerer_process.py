@@ -18,9 +18,9 @@ from smolrgpt_ros.msg import SpatialAnswer
 
 from smolrgpt_core.errors import Status
 from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.language import Category, read_question
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.official import import_checkpoint
-from smolrgpt_core.question import Category, read_question
 
 TROUBLED = Path(__file__).parent / "node_with_troubled_model.py"
 OFFICIAL = Path(__file__).parents[1] / "data" / "official_tiny"

@@ -21,8 +21,8 @@ from smolrgpt_ros.srv import SpatialQuery
 from std_srvs.srv import Trigger
 
 from smolrgpt_core.errors import Status
+from smolrgpt_core.language import Category
 from smolrgpt_core.messages.stamps import time_to_ns
-from smolrgpt_core.question import Category
 from smolrgpt_ros.service_quality import SERVICE_QUALITY
 
 SCRIPTED = Path(__file__).parent / "node_with_scripted_answerer.py"

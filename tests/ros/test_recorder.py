@@ -15,8 +15,8 @@ from rclpy.serialization import serialize_message
 from smolrgpt_ros.msg import SpatialAnswer
 from std_msgs.msg import Header
 
+from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.recordings.asked import AskedQuestion
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.question_bag import read_recorded_questions
 from smolrgpt_core.regions import RegionSet

@@ -22,9 +22,9 @@ from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.cli.ask import answer_as_json
 from smolrgpt_core.errors import Status
 from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.language import Category
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.messages.stamps import time_to_ns
-from smolrgpt_core.question import Category
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.options import ReplayOptions
 from smolrgpt_core.recordings.question_bag import read_recorded_questions
@@ -225,7 +225,7 @@ def test_recording_has_every_question_and_each_frame_once(
         assert bool(reader.damage) == (end is signal.SIGKILL)
         recorded = read_recorded_questions(reader)[-len(asked) :]
         stamps = [
-            reader.decode(topic, raw).header.stamp for topic, raw in reader.messages(["/rgb"])
+            reader.decode(topic, raw).header.stamp for topic, _, raw in reader.messages(["/rgb"])
         ]
     assert len(stamps) == len({(item.sec, item.nanosec) for item in stamps})
     for item, message in zip(recorded, asked, strict=True):

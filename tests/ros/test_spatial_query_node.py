@@ -22,8 +22,8 @@ from smolrgpt_ros.msg import RegionArray, SpatialAnswer
 from visualization_msgs.msg import Marker, MarkerArray
 
 from smolrgpt_core.errors import Status
+from smolrgpt_core.language import Category
 from smolrgpt_core.messages.stamps import time_to_ns
-from smolrgpt_core.question import Category
 from smolrgpt_ros.conversions import image_to_message, time_from_ns
 
 NODE = "/spatial_query"
@@ -419,6 +419,8 @@ def test_wrong_parameter_is_refused_with_the_reason(operator: Any) -> None:
         ({"region_source": "thin air"}, "regions, instances"),
         ({"instance_labels": ["ten:pallet"]}, "10-59:pallet"),
         ({"answerer": "oracle"}, "geometric"),
+        ({"device": "tpu"}, "cuda:1"),
+        ({"record_folder": ""}, "record_folder"),
         ({"max_pending": 3}, "read-only"),
     ):
         result = operator.set(**wrong)

@@ -19,7 +19,7 @@ from rosgraph_msgs.msg import Clock
 from smolrgpt_ros.srv import SpatialQuery
 
 from smolrgpt_core.errors import Status
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 from smolrgpt_ros.parameters import QueryParameters
 
 ROOT = Path(__file__).resolve().parents[2]

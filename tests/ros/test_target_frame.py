@@ -29,7 +29,7 @@ from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
 from smolrgpt_core.errors import Status
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 from smolrgpt_ros.parameters import QueryParameters
 
 STAND_IN = Path(__file__).parent / "tf2_stand_in"

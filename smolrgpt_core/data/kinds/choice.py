@@ -15,6 +15,7 @@ from smolrgpt_core.data.kinds.selection import (
     CLASSES,
     OBJECTS,
     RANK_WORDS,
+    Criterion,
     distractors,
     named,
     outermost_of,
@@ -25,7 +26,7 @@ from smolrgpt_core.data.kinds.selection import (
     whole_class,
     without,
 )
-from smolrgpt_core.question import Category, Criterion, Load
+from smolrgpt_core.language import Category
 
 
 @kind
@@ -90,8 +91,6 @@ def nearest_empty(facts: SceneFacts, rng: np.random.Generator) -> Draft | None:
         Category.MCQ,
         {"transporters": named(transporters), "anchor": named(anchor)},
         {"most": word},
-        {"target_ids": transporters, "anchor_ids": anchor, "target_load": Load.EMPTY,
-         "criterion": Criterion.NEAREST},
         region_id=ordered[0],
         answer=f"{{chosen}} is the {word} empty transporter to {{anchor}}.",
         answer_ids={"chosen": ordered[0], "anchor": anchor[0]},
@@ -112,7 +111,6 @@ def outermost(facts: SceneFacts, rng: np.random.Generator) -> Draft | None:
         Category.MCQ,
         {"targets": named(targets), **distractors(facts, targets, rng)},
         {"noun": label, "most": most},
-        {"target_ids": targets, "criterion": criterion, "rank": rank},
         region_id=chosen,
         answer="{chosen} is the " + most + ".",
         answer_ids={"chosen": chosen},
@@ -143,7 +141,6 @@ def which_holds(facts: SceneFacts, rng: np.random.Generator) -> Draft | None:
     return Draft(
         Category.MCQ,
         {"places": named(places), "target": named(target)},
-        roles={"target_ids": places, "anchor_ids": target, "criterion": Criterion.CONTAINING},
         region_id=chosen,
         answer="It is {chosen}.",
         answer_ids={"chosen": chosen},
@@ -165,8 +162,6 @@ def pickup(facts: SceneFacts, rng: np.random.Generator) -> Draft | None:
         Category.MCQ,
         {"transporters": named(transporters), "targets": named(targets)},
         {"noun": "pallet"},
-        {"target_ids": targets, "anchor_ids": transporters, "anchor_load": Load.EMPTY,
-         "criterion": Criterion.NEAREST},
         region_id=ordered[0],
         answer="{empty} is empty. {chosen} is the closest to {empty}.",
         answer_ids={"empty": empty[0], "chosen": ordered[0]},
@@ -197,7 +192,6 @@ def _choice_by_distance(
         Category.MCQ,
         mentions,
         {**words, "most": most, "than": than},
-        {"target_ids": targets, "anchor_ids": anchor, "criterion": criterion, "rank": rank},
         region_id=chosen,
         answer=f"{{chosen}} is the {most} {than} {whom}.",
         answer_ids={"chosen": chosen, **({"anchor": anchor[0]} if anchor else {})},
@@ -220,8 +214,6 @@ def _which_in_place(facts: SceneFacts, rng: np.random.Generator, negated: bool) 
         Category.MCQ,
         {"targets": named(targets), "place": named(place)},
         {"noun": "pallet"},
-        {"target_ids": targets, "anchor_ids": place, "criterion": Criterion.INSIDE,
-         "negated": negated},
         region_id=chosen[0],
         answer=f"{{chosen}} is {state} {{place}}.",
         answer_ids={"chosen": chosen[0], "place": place[0]},

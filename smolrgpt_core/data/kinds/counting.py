@@ -20,8 +20,8 @@ from smolrgpt_core.data.kinds.selection import (
     whole_class,
     without,
 )
-from smolrgpt_core.question import Category, Choice, Criterion
-from smolrgpt_core.question.vocabulary import NUMBER_WORDS, pluralise
+from smolrgpt_core.language import Category
+from smolrgpt_core.language.english import NUMBER_WORDS, pluralize
 
 _COUNT_WORDS = {number: word for word, number in NUMBER_WORDS.items()}
 
@@ -50,7 +50,6 @@ def count_class_inside(facts: SceneFacts, rng: np.random.Generator) -> Draft | N
     return Draft(
         Category.COUNT,
         {"targets": Mention(targets, all_of_class=True), "place": named(place)},
-        roles={"target_ids": targets, "anchor_ids": place},
         value=number,
         answer=_counted(number, "pallet", "in {place}", rng),
         answer_ids={"place": place[0]},
@@ -68,7 +67,6 @@ def count_visible(facts: SceneFacts, rng: np.random.Generator) -> Draft | None:
     return Draft(
         Category.COUNT,
         {"targets": Mention(targets, all_of_class=True)},
-        roles={"target_ids": targets},
         value=len(targets),
         answer=_counted(len(targets), label, "in the image", rng),
     )
@@ -83,7 +81,7 @@ def count_in_outermost(facts: SceneFacts, rng: np.random.Generator) -> Draft | N
         return None
     criterion, rank, chosen = outermost_of(ordered, rng, most=2)
     words = {"which": outermost_words(criterion, rank, rng, before_noun=True)}
-    return _count_in_chosen(facts, rng, places, chosen, Choice(criterion, rank), words, {})
+    return _count_in_chosen(facts, rng, places, chosen, words, {})
 
 
 @kind
@@ -94,8 +92,7 @@ def count_in_nearest(facts: SceneFacts, rng: np.random.Generator) -> Draft | Non
     ordered = facts.by_distance(places, other[0], 1) if places and other else None
     if ordered is None:
         return None
-    choice = Choice(Criterion.NEAREST, 1, other)
-    return _count_in_chosen(facts, rng, places, ordered[0], choice, {}, {"other": named(other)})
+    return _count_in_chosen(facts, rng, places, ordered[0], {}, {"other": named(other)})
 
 
 def _count_listed(facts: SceneFacts, rng: np.random.Generator, negated: bool) -> Draft | None:
@@ -114,7 +111,6 @@ def _count_listed(facts: SceneFacts, rng: np.random.Generator, negated: bool) ->
             **distractors(facts, [*targets, *place], rng),
         },
         {"nouns": "pallets"},
-        {"target_ids": targets, "anchor_ids": place, "negated": negated},
         value=number,
         answer=_counted(number, "pallet", state, rng),
         answer_ids={"place": place[0]},
@@ -126,7 +122,6 @@ def _count_in_chosen(
     rng: np.random.Generator,
     places: tuple[int, ...],
     chosen: int,
-    choice: Choice,
     words: dict[str, str],
     mentions: dict[str, Mention],
 ) -> Draft | None:
@@ -138,7 +133,6 @@ def _count_in_chosen(
         Category.COUNT,
         {"places": named(places), "targets": named(targets), **mentions},
         {"nouns": "pallets", **words},
-        {"target_ids": targets, "anchor_ids": places, "anchor_choice": choice},
         value=number,
         answer=_counted(number, "pallet", "in {place}", rng),
         answer_ids={"place": chosen},
@@ -167,5 +161,5 @@ def _mixture(
 def _counted(number: int, label: str, place: str, rng: np.random.Generator) -> str:
     """Words such as "There are three pallets in {place}.", in digits or words."""
     written = pick([str(number), _COUNT_WORDS.get(number, str(number))], rng)
-    noun, verb = (label, "is") if number == 1 else (pluralise(label), "are")
+    noun, verb = (label, "is") if number == 1 else (pluralize(label), "are")
     return f"There {verb} {written} {noun} {place}."

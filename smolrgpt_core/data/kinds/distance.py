@@ -14,6 +14,7 @@ from smolrgpt_core.data.kinds.registry import kind
 from smolrgpt_core.data.kinds.selection import (
     CLASSES,
     OBJECTS,
+    Criterion,
     named,
     outermost_of,
     outermost_words,
@@ -22,7 +23,7 @@ from smolrgpt_core.data.kinds.selection import (
     some,
     without,
 )
-from smolrgpt_core.question import Category, Choice, Criterion, Load
+from smolrgpt_core.language import Category
 
 
 @kind
@@ -42,7 +43,6 @@ def distance(facts: SceneFacts, rng: np.random.Generator) -> Draft | None:
     return Draft(
         Category.DISTANCE,
         {"first": named([first]), "second": named([second])},
-        roles={"target_ids": (roles[0],), "anchor_ids": (roles[1],)},
         value=facts.distance(first, second),
         answer="{first} is {value:.2f} meters from {second}.",
         answer_ids={"first": first, "second": second},
@@ -59,7 +59,6 @@ def distance_to_camera(facts: SceneFacts, rng: np.random.Generator) -> Draft | N
     return Draft(
         Category.DISTANCE,
         {"first": named([first])},
-        roles={"target_ids": (first,)},
         value=facts.distance(first, None),
         answer="{first} is {value:.2f} meters away.",
         answer_ids={"first": first},
@@ -81,7 +80,6 @@ def distance_of_outermost(facts: SceneFacts, rng: np.random.Generator) -> Draft 
         Category.DISTANCE,
         {"targets": named(targets), "second": named(second)},
         {"which": which, "noun": label},
-        {"target_ids": targets, "anchor_ids": second, "target_choice": Choice(criterion, rank)},
         value=facts.distance(chosen, second[0]),
         answer="{chosen} is {value:.2f} meters from {second}.",
         answer_ids={"chosen": chosen, "second": second[0]},
@@ -107,8 +105,6 @@ def distance_to_empty(facts: SceneFacts, rng: np.random.Generator) -> Draft | No
         Category.DISTANCE,
         {"first": named(first), "transporters": named(transporters)},
         {"which": which},
-        {"target_ids": first, "anchor_ids": transporters, "anchor_load": Load.EMPTY,
-         "anchor_choice": Choice(criterion, 1, first)},
         value=facts.distance(first[0], chosen),
         answer=f"{{chosen}} is the {which} empty transporter. It is {{value:.2f}} meters from "
         "{first}.",

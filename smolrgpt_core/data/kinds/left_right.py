@@ -11,7 +11,7 @@ from smolrgpt_core.data.drafts import Draft
 from smolrgpt_core.data.facts import SceneFacts
 from smolrgpt_core.data.kinds.registry import kind
 from smolrgpt_core.data.kinds.selection import CLASSES, named, pick
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 
 
 @kind
@@ -38,7 +38,6 @@ def _sides(facts: SceneFacts, rng: np.random.Generator, asked: str) -> Draft | N
         Category.LEFT_RIGHT,
         {"target": named([target]), "anchor": named([anchor])},
         {"side": asked} if asked else {},
-        {"target_ids": (target,), "anchor_ids": (anchor,), "asked_side": asked},
         side=Side[side.upper()],
         answer=f"{agreed}{{target}} is to the {side} of {{anchor}}.",
         answer_ids={"target": target, "anchor": anchor},

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from enum import Enum
 from typing import TypeVar
 
 import numpy as np
 
 from smolrgpt_core.data.drafts import Mention
 from smolrgpt_core.data.facts import SceneFacts
-from smolrgpt_core.question import Criterion
-from smolrgpt_core.question.vocabulary import ORDINALS
+from smolrgpt_core.language.english import ORDINALS
+
+
+class Criterion(Enum):
+    """What singles out one of several, by the word for it."""
+
+    NEAREST = "nearest"
+    FARTHEST = "farthest"
+    LEFTMOST = "leftmost"
+    RIGHTMOST = "rightmost"
+
 
 OBJECTS = ("pallet", "transporter")
 """What stands on the floor, in a buffer or not."""

@@ -22,7 +22,6 @@ from smolrgpt_core.scene.copies import Mask, SceneCopies, Values, bad_question
 from smolrgpt_core.scene.footprints import clearances, depth_inside, footprints_overlap
 from smolrgpt_core.scene.free_space import free_areas
 
-
 STACKING_TOLERANCE_M = 0.05
 """What stands on something may seem to reach into it by this much."""
 

@@ -98,7 +98,7 @@ def _is_empty(copies: SceneCopies, index: int) -> Mask:
     alone = as_mask(copies, np.full(copies.count, index))
     if copies.zones[index]:
         objects = np.tile(~copies.zones, (copies.count, 1))
-        return ~held_by(copies, index, objects).any(axis=1)
+        return np.logical_not(held_by(copies, index, objects).any(axis=1))
     if copies.carriers[index]:
         copies.measure_footprints(alone)
         return np.full(copies.count, copies.cargo[index] == NOTHING)

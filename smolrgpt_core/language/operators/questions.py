@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +23,7 @@ from smolrgpt_core.language.operators.registry import (
 )
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.scene.copies import Mask, SceneCopies, Values, bad_question
+from smolrgpt_core.scene.copies import SceneCopies, Values, bad_question
 from smolrgpt_core.scene.spatial_scene import cannot_tell
 
 AXES = ("left_right", "front_behind", "above_below", "inside_outside")
@@ -94,7 +96,7 @@ def Compare(copies: SceneCopies, first: Values, how: str, second: Values) -> Val
 
 @operator("Exists", [a(Type.REGIONS)], Type.TRUTH, "Whether there is any.")
 def Exists(copies: SceneCopies, chosen: Chosen) -> Values:
-    return chosen.mask.any(axis=1).astype(np.float64)
+    return np.asarray(chosen.mask.any(axis=1), dtype=np.float64)
 
 
 @operator(
@@ -188,5 +190,5 @@ def DepthAt(copies: SceneCopies, pixel: tuple[int, int]) -> Values:
     return np.full(copies.count, depth)
 
 
-def _truth(values: Mask, unknown: Mask) -> Values:
-    return np.where(unknown, np.nan, values.astype(np.float64))
+def _truth(values: Any, unknown: Any) -> Values:
+    return np.where(unknown, np.nan, np.asarray(values, dtype=np.float64))

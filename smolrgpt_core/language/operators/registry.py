@@ -60,7 +60,7 @@ class Chosen:
     @property
     def any_copy(self) -> Mask:
         """(N,) in the set in at least one copy."""
-        return self.mask.any(axis=0)
+        return np.asarray(self.mask.any(axis=0))
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,8 +95,3 @@ def gather(values: NDArray[Any], index: Indices, missing: float = np.nan) -> NDA
 def of_region(copies: SceneCopies, attribute: Attribute, index: Indices) -> Values:
     """(K,) an attribute of one region."""
     return gather(attribute(as_mask(copies, index)), index)
-
-
-def alternatives(which: Mask) -> Mask:
-    """(N,) of (K, N) or (N,)."""
-    return which if which.ndim == 1 else which.any(axis=0)

@@ -9,7 +9,7 @@ from smolrgpt_core.data.balance import BIN_RATIO, IN_BUFFER, Balancer, distance_
 from smolrgpt_core.data.guessing import best_answer, is_right, measure_guesses
 from smolrgpt_core.data.simulation import Candidate
 from smolrgpt_core.data.warehouse_format import Turn, WarehouseRecord
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 
 TEXTS = {
     "distance: pallet, pallet": "How far is the pallet <mask> from the pallet <mask>?",

@@ -8,7 +8,7 @@ import pytest
 from smolrgpt_core.data import generate_questions
 from smolrgpt_core.data.facts_from_geometry import facts_from_geometry
 from smolrgpt_core.data.kinds import data_set_kinds
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 from smolrgpt_core.sim import (
     DEFAULT_INTRINSICS,
     RenderOptions,

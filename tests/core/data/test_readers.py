@@ -29,7 +29,7 @@ from smolrgpt_core.data.shards import write_shards
 from smolrgpt_core.data.warehouse_format import SplitFolder
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import read_rgb, write_image
-from smolrgpt_core.question import MASK
+from smolrgpt_core.language import MASK
 from smolrgpt_core.regions import decode_rle, encode_rle
 
 
@@ -447,7 +447,7 @@ class TestConfiguration:
         self, official: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setitem(sys.modules, "datasets", None)
-        with pytest.raises(ImportError, match=r"`datasets`.*pip install smolrgpt\[data\]"):
+        with pytest.raises(ImportError, match=r"`datasets`.*pip install .*\[data\]"):
             open_dataset(DatasetConfig("official", official))
 
     @pytest.mark.parametrize("part", [(-1, 2), (2, 2), (0, 0)])

@@ -28,7 +28,7 @@ from smolrgpt_core.data.simulation_run import SimulationRun
 from smolrgpt_core.data.warehouse_format import SPLITS, SplitFolder, WarehouseRecord, find_splits
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import read_depth, read_rgb
-from smolrgpt_core.question import MASK, Category, read_question
+from smolrgpt_core.language import MASK, Category, read_question
 from smolrgpt_core.regions import Box, Region, RegionSet, decode_rle
 
 SCENES = 6

@@ -19,7 +19,7 @@ from smolrgpt_core.data import (
 from smolrgpt_core.data.drafts import Draft, fits, spatial_question, write
 from smolrgpt_core.data.facts import SceneFacts
 from smolrgpt_core.data.phrasings import PHRASINGS
-from smolrgpt_core.question import Category, Choice, Criterion, Load, read_question
+from smolrgpt_core.language import Category, Choice, Criterion, Load, read_question
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.sim import (
     DEFAULT_INTRINSICS,

@@ -8,7 +8,7 @@ from smolrgpt_core.data.warehouse_format import WarehouseRecord
 from smolrgpt_core.evaluation.ablations import ABLATIONS, FLAT_DEPTH_M, GREY
 from smolrgpt_core.evaluation.predictions import AnswererChoice
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
-from smolrgpt_core.question import Category, SpatialQuestion
+from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 HEIGHT, WIDTH = 20, 30

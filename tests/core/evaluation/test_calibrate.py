@@ -16,12 +16,11 @@ from typer.testing import CliRunner
 
 from smolrgpt_core.answerers.calibration import (
     CALIBRATION_FILE,
-    WEIGHTS_FILE,
     Evidence,
     read_calibration,
-    weights_fingerprint,
 )
 from smolrgpt_core.answerers.fusion_settings import FusionSettings
+from smolrgpt_core.answerers.weights import WEIGHTS_FILE, weights_fingerprint
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.data.record_frames import read_image
 from smolrgpt_core.data.warehouse_format import SplitFolder
@@ -104,7 +103,7 @@ def test_confidences_are_fitted_on_one_split_and_judged_on_another(
     result = run("calibrate", checkpoint, "--data", data_set, "--split", "train")
     assert result.exit_code == 0, result.output
     found = read_calibration(checkpoint / CALIBRATION_FILE)
-    assert found.weights_sha256 == weights_fingerprint(checkpoint / WEIGHTS_FILE)
+    assert found.weights_sha256 == weights_fingerprint([checkpoint / WEIGHTS_FILE])
     assert (found.data, found.answer_style) == ("warehouse/train", "sentence")
     alone = found.curves[Evidence.MODEL.value]
     assert set(alone) == set(SAYS)
@@ -169,6 +168,33 @@ def test_without_calibration_no_confidence_and_no_abstaining(
     result = run("evaluate", *words, "--prefer", "luck")
     assert result.exit_code == 2
     assert "confident" in result.output
+
+
+def test_what_cannot_be_calibrated_is_refused_before_a_question_is_asked(
+    data_set: Path, checkpoint: Path
+) -> None:
+    words = ("--data", data_set, "--split", "train")
+    weights = checkpoint / WEIGHTS_FILE
+    content = weights.read_bytes()
+    weights.unlink()
+    result = run("calibrate", checkpoint, *words)
+    assert result.exit_code == 2
+    assert "expected model.safetensors or model.safetensors.index.json" in result.output
+    weights.write_bytes(content[:-10])
+    result = run("calibrate", checkpoint, *words)
+    assert result.exit_code == 2
+    assert f"{weights}: expected a safetensors file" in result.output
+
+
+def test_a_checkpoint_in_several_files_is_calibrated(data_set: Path, checkpoint: Path) -> None:
+    model = SmolRGPTForConditionalGeneration.from_pretrained(checkpoint)
+    whole = weights_fingerprint([checkpoint / WEIGHTS_FILE])
+    (checkpoint / WEIGHTS_FILE).unlink()
+    model.save_pretrained(checkpoint, max_shard_size="100KB")
+    assert not (checkpoint / WEIGHTS_FILE).exists()
+    result = run("calibrate", checkpoint, "--data", data_set, "--split", "train", "--limit", 8)
+    assert result.exit_code == 0, result.output
+    assert read_calibration(checkpoint / CALIBRATION_FILE).weights_sha256 == whole
 
 
 def test_a_split_without_answers_leaves_the_checkpoint_as_it_was(

@@ -15,7 +15,7 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.evaluation import challenge_scores, score_files
 from smolrgpt_core.evaluation.challenge_scores import is_right
 from smolrgpt_core.evaluation.given_answers import read_by_script, read_given
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 
 FIXTURE = Path(__file__).resolve().parents[2] / "data" / "warehouse_scores"
 

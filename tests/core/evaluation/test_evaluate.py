@@ -29,8 +29,8 @@ from smolrgpt_core.evaluation.predictions import (
     predict,
 )
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import Category, SpatialQuestion
-from smolrgpt_core.question.mask_labels import mask_labels
+from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.language.mask_labels import mask_labels
 
 GEOMETRIC = AnswererChoice("geometric")
 

@@ -10,9 +10,9 @@ import torch
 from smolrgpt_core.cli.ask import read_frame
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine
+from smolrgpt_core.language import read_question
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.official import import_checkpoint
-from smolrgpt_core.question import read_question
 
 DATA = Path(__file__).parents[2] / "data"
 NEW_TOKENS = 24

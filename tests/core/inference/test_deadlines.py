@@ -11,7 +11,7 @@ from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.answerers.model import ModelAnswerer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.inference import EngineConfig, InferenceEngine
-from smolrgpt_core.question import read_question
+from smolrgpt_core.language import read_question
 
 HURRIED = ("How far is <mask> from <mask>?", (13, 15))
 PATIENT = ("What is near <mask>, and how far is it?", (11,))

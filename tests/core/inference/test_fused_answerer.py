@@ -2,6 +2,7 @@
 
 import json
 import math
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -11,17 +12,17 @@ from smolrgpt_core.answer import Agreement
 from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.answerers.calibration import (
     CALIBRATION_FILE,
-    WEIGHTS_FILE,
     Calibration,
     ConfidenceCurve,
     Evidence,
-    weights_fingerprint,
     write_calibration,
 )
 from smolrgpt_core.answerers.fusion_settings import AgreementTolerances, FusionSettings
 from smolrgpt_core.answerers.model_settings import ModelSettings
+from smolrgpt_core.answerers.weights import WEIGHTS_FILE, weights_fingerprint
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.question import read_question
+from smolrgpt_core.language import read_question
+from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 
 AGREED, UNUSABLE, CONTRADICTED = 0, 5, 6
 """Places of lessons; geometry knows the answer to all of them."""
@@ -36,7 +37,7 @@ def calibration(checkpoint, **changes):
         Evidence.MODEL_WITH_GEOMETRY.value: {"distance": SURE},
         Evidence.MODEL_AGAINST_GEOMETRY.value: {"distance": UNSURE},
     }
-    fingerprint = weights_fingerprint(checkpoint / WEIGHTS_FILE)
+    fingerprint = weights_fingerprint([checkpoint / WEIGHTS_FILE])
     values = {"answer_style": "sentence", "curves": curves, "weights_sha256": fingerprint}
     return Calibration(**{**values, **changes})
 
@@ -212,3 +213,22 @@ def test_a_calibration_of_other_weights_is_refused(calibrated, name):
     path.write_text(json.dumps({**json.loads(path.read_text()), "weights_sha256": ""}))
     with pytest.raises(ValueError, match=r"weights_sha256.*`smolrgpt calibrate` again"):
         make_answerer(name, str(calibrated), settings)
+
+
+def test_a_calibration_holds_for_the_same_weights_in_several_files(calibrated, tmp_path):
+    shards = tmp_path / "shards"
+    SmolRGPTForConditionalGeneration.from_pretrained(calibrated).save_pretrained(
+        shards, max_shard_size="100KB"
+    )
+    SmolRGPTProcessor.from_pretrained(calibrated).save_pretrained(shards)
+    shutil.copy(calibrated / CALIBRATION_FILE, shards)
+    assert len(list(shards.glob("*.safetensors"))) > 1
+    assert not (shards / WEIGHTS_FILE).exists()
+    assert fused(shards)
+    part = max(shards.glob("*.safetensors"))
+    save_file({key: value + 1 for key, value in load_file(part).items()}, part, {"format": "pt"})
+    with pytest.raises(ValueError, match="made for other weights"):
+        fused(shards)
+    part.unlink()
+    with pytest.raises(ValueError, match=part.name):
+        fused(shards)

@@ -18,8 +18,9 @@ from smolrgpt_core.answerers.model import ModelAnswerer
 from smolrgpt_core.answerers.model_settings import ANSWER_STYLES, ModelSettings
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.extras import install_command
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine
-from smolrgpt_core.question import read_question
+from smolrgpt_core.language import read_question
 
 FRAME = Path(__file__).parents[2] / "data" / "warehouse"
 
@@ -110,11 +111,19 @@ def test_settings_reach_the_engine_and_its_defaults_are_theirs(taught):
     answerer = make_answerer("model", str(taught), settings)
     assert answerer._engine.model.dtype is torch.bfloat16
     assert answerer.style == "short"
-    for values in ({"dtype": "int7"}, {"answer_style": "haiku"}):
-        with pytest.raises(ValueError, match=next(iter(values))):
-            ModelSettings(**values)
+    wrong = [("dtype", "int7"), ("answer_style", "haiku"), ("device", "tpu"), ("device", "cpu:x")]
+    for name, value in wrong:
+        with pytest.raises(ValueError, match=name):
+            ModelSettings(**{name: value})
     with pytest.raises(ValueError, match="device"):
-        make_answerer("model", str(taught), ModelSettings(device="abacus"))
+        make_answerer("model", str(taught), ModelSettings(device="cuda:99"))
+
+
+@pytest.mark.parametrize("name", ["model", "fused"])
+@pytest.mark.parametrize("path", ["/nowhere", "output/train/nothing", "./nothing", "~/nothing"])
+def test_a_path_that_leads_nowhere_is_no_hub_id(name, path):
+    with pytest.raises(ValueError, match=f"there is no such folder: .*{path.strip('~.')}"):
+        make_answerer(name, path)
 
 
 def test_the_style_is_checked_at_once(answerer):
@@ -200,4 +209,4 @@ def test_geometry_needs_no_pytorch_and_the_model_says_how_to_get_it():
         [sys.executable, "-c", script], capture_output=True, text=True, timeout=60
     )
     assert done.stdout.startswith("GeometricAnswerer\n"), done.stderr
-    assert 'pip install "smolrgpt[model]"' in done.stdout
+    assert install_command("model") in done.stdout

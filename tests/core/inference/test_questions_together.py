@@ -9,7 +9,7 @@ import torch
 from smolrgpt_core.answerers.model import ModelAnswerer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.inference import EngineConfig, InferenceEngine
-from smolrgpt_core.question import Category, SpatialQuestion, read_question
+from smolrgpt_core.language import Category, SpatialQuestion, read_question
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 SPECK = 70

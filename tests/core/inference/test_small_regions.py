@@ -11,7 +11,7 @@ from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.answerers.model_settings import ModelSettings
 from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.question import read_question
+from smolrgpt_core.language import read_question
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 TINY = 70

@@ -12,11 +12,11 @@ from transformers import PreTrainedTokenizerFast
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.kernels import LabelImage
+from smolrgpt_core.language import Category
 from smolrgpt_core.model import SmolRGPTConfig, SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.packing import PackedImage, TypedAnswer, pack_batch
 from smolrgpt_core.model.region_geometry import RegionGeometry
 from smolrgpt_core.model.region_samples import AROUND, AROUND_SIDE, region_samples
-from smolrgpt_core.question import Category
 
 HEIGHT, WIDTH = 60, 80
 CAMERA = CameraIntrinsics(WIDTH, HEIGHT, 70.0, 70.0, 39.5, 29.5)

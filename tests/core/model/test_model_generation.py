@@ -4,6 +4,8 @@ import pytest
 import torch
 from transformers import TextStreamer
 
+from smolrgpt_core.model.cache_name import CACHE
+
 
 def test_generation_stops_at_the_end_token(endless, inputs, expected):
     third = expected["generated_0"][0, 2].item()
@@ -69,7 +71,7 @@ def test_a_cached_prefix_gives_the_same_logits(model, inputs, expected):
     rest = {key: value for key, value in inputs[0].items() if key != "input_ids"}
     embeds = model.model.embed_inputs(ids, **rest)
     first = model(inputs_embeds=embeds[:, :20], use_cache=True)
-    second = model(inputs_embeds=embeds[:, 20:], past_key_values=first.past_key_values)
+    second = model(inputs_embeds=embeds[:, 20:], cache=first[CACHE])
     logits = torch.cat([first.logits, second.logits], dim=1)
     torch.testing.assert_close(logits, expected["logits_0"], atol=1e-4, rtol=0)
 

@@ -5,6 +5,7 @@ import math
 import pytest
 import torch
 
+from smolrgpt_core.language import Category
 from smolrgpt_core.model.region_readings import (
     NO_ANSWER,
     RegionAnswers,
@@ -12,7 +13,6 @@ from smolrgpt_core.model.region_readings import (
     RegionReadings,
     _digits_of_metres,
 )
-from smolrgpt_core.question import Category
 
 WIDTH, TEXT_WIDTH = 16, 24
 

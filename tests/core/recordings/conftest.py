@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from rosbags.rosbag2 import Reader, StoragePlugin, Writer
+from rosbags.interfaces import Connection
+from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
+from rosbags.typesys.store import Typestore
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
+from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.label_map import RegionLabels
-from smolrgpt_core.messages.making import header_message
+from smolrgpt_core.language import Category
+from smolrgpt_core.messages.making import (
+    camera_info_message,
+    header_message,
+    image_message,
+    region_array_message,
+)
 from smolrgpt_core.messages.types import POINT, SPATIAL_ANSWER
-from smolrgpt_core.question import Category
-from smolrgpt_core.recordings.asked import AskedQuestion
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.bag_types import known_types
 from smolrgpt_core.recordings.frame_source import FrameSource
 from smolrgpt_core.recordings.motion import MotionConfig
-from smolrgpt_core.recordings.options import RecordingOptions, TopicChoice
+from smolrgpt_core.recordings.options import RecordingOptions, ReplayOptions, TopicChoice
 from smolrgpt_core.recordings.question_bag import QuestionBagWriter
-from smolrgpt_core.recordings.replay import answer_asked
+from smolrgpt_core.recordings.replay import Replay, replay
 from smolrgpt_core.recordings.simulated_bag import write_simulated_bag
 from smolrgpt_core.recordings.topics import choose_topics
+from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.sim import RenderOptions
 from smolrgpt_core.sim.drive import SimulatedDrive
 
@@ -68,6 +76,88 @@ def rewrite(
             )
             writer.write(connections[old.topic], time_ns, serialized)
     return path
+
+
+class Wall:
+    """Recordings of a wall: pallet 1 is as far from pallet 2 as the wall from the camera."""
+
+    START_NS = 1_700_000_000 * 10**9
+    PERIOD_NS = 100_000_000
+    INTRINSICS = CameraIntrinsics(64, 48, 40.0, 40.0, 31.5, 23.5)
+    REGIONS = RegionSet(
+        (48, 64),
+        tuple(Region.from_box(i, "pallet", Box(x, 20, 8, 8)) for i, x in ((1, 8), (2, 48))),
+    )
+
+    def __init__(self) -> None:
+        self.types = known_types()
+
+    def make(self, type_name: str, /, **fields: Any) -> Any:
+        """A message."""
+        return self.types.types[type_name](**fields)
+
+    def frame(self, stamp_ns: int, metres: float, grey: int = 90) -> dict[str, Any]:
+        """The messages of a moment, by topic, in the order in which they are received."""
+        headers = (header_message(self.make, stamp_ns, "eye") for _ in range(4))
+        rgb = np.full((48, 64, 3), grey, np.uint8)
+        depth = np.full((48, 64), int(1000 * metres), np.uint16)
+        return {
+            "/rgb": image_message(self.make, rgb, "rgb8", next(headers)),
+            "/depth": image_message(self.make, depth, "16UC1", next(headers)),
+            "/camera_info": camera_info_message(self.make, self.INTRINSICS, next(headers)),
+            "/regions": region_array_message(self.make, self.REGIONS, next(headers)),
+        }
+
+    def frames(self, *metres: float, start_ns: int = START_NS) -> list[tuple[str, Any]]:
+        """Frames one period apart."""
+        return [
+            item
+            for index, value in enumerate(metres)
+            for item in self.frame(start_ns + index * self.PERIOD_NS, value).items()
+        ]
+
+    def write(
+        self,
+        path: Path,
+        messages: Sequence[tuple[str, Any]],
+        storage: str = "mcap",
+        compression: CompressionMode = CompressionMode.NONE,
+        types: Typestore | None = None,
+    ) -> Path:
+        """Record messages by topic, received 10 ms apart in this order."""
+        types = types or self.types
+        plugin = StoragePlugin[storage.upper()]
+        writer = Writer(path, version=9, storage_plugin=plugin)
+        if compression is not CompressionMode.NONE:
+            writer.set_compression(compression, CompressionFormat.ZSTD)
+        with writer:
+            connections: dict[str, Connection] = {}
+            for number, (topic, message) in enumerate(messages):
+                kind = message.__msgtype__
+                if topic not in connections:
+                    connections[topic] = writer.add_connection(topic, kind, typestore=types)
+                raw = bytes(types.serialize_cdr(message, kind))
+                writer.write(connections[topic], self.START_NS + number * 10_000_000, raw)
+        return path
+
+    def distances(self, bag: Path) -> list[float]:
+        """Between the pallets, in each complete frame."""
+        return self.values(self.replay(bag))
+
+    def values(self, found: Replay) -> list[float]:
+        """What was answered, to the metre: which frame it is about."""
+        values = [item.answer.value for item in found.answers if item.answer.ok]
+        return [float(round(value)) for value in values if value is not None]
+
+    def replay(self, bag: Path, *asked: AskedQuestion) -> Replay:
+        """Questions about every frame, by default how far the pallets are from each other."""
+        questions = asked or [AskedQuestion("How far is pallet 1 from pallet 2?")]
+        return replay(bag, questions, GeometricAnswerer(), ReplayOptions(every_frame=True))
+
+
+@pytest.fixture(scope="session")
+def wall() -> Wall:
+    return Wall()
 
 
 @pytest.fixture(scope="session")
@@ -161,7 +251,8 @@ def question_recording(recording: Path) -> Path:
     path, types = recording.parent / "asked", known_types()
     with BagReader(recording) as bag:
         topics = ("/rgb", "/depth", "/camera_info", "/regions")
-        first = {topic.removeprefix("/"): next(bag.messages([topic]))[1] for topic in topics}
+        messages = [next(bag.messages([topic])) for topic in topics]
+        first = {item.topic.removeprefix("/"): item.serialized for item in messages}
         source = FrameSource(bag, choose_topics(bag, TopicChoice()), RegionLabels(), 0.0)
         frame = source.decode(first).frame
     pair = tuple(region.id for region in frame.regions.with_label("pallet")[:2])

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.encodings import rgb_pixels
 from smolrgpt_core.messages.reading import depth_from_image
 from smolrgpt_core.messages.types import COMPRESSED_IMAGE
@@ -42,7 +42,7 @@ def copy(recording: Path, path: Path, frames: int, changes: dict[str, Change]) -
     writer = Writer(path, version=9, storage_plugin=StoragePlugin.MCAP)
     with BagReader(recording) as bag, writer:
         for name in INPUTS:
-            for number, (topic, raw) in enumerate(bag.messages([name])):
+            for number, (topic, _, raw) in enumerate(bag.messages([name])):
                 message = bag.decode(topic, raw)
                 if number == frames:
                     break
@@ -59,9 +59,9 @@ def copy(recording: Path, path: Path, frames: int, changes: dict[str, Change]) -
 def first_frame(bag_path: Path, wanted: TopicChoice) -> tuple[RecordedFrame, TopicChoice]:
     with BagReader(bag_path) as bag:
         choice = choose_topics(bag, wanted)
-        source = FrameSource(bag, choice, InstanceLabels(), 0.0)
+        source = FrameSource(bag, choice, RegionLabels(), 0.0)
         serialized = {
-            name: next(bag.messages([topic]))[1] for name, topic in choice.by_input.items()
+            name: next(bag.messages([topic])).serialized for name, topic in choice.by_input.items()
         }
         return source.decode(serialized), choice
 
@@ -172,7 +172,7 @@ def test_raw_images_go_first_and_others_can_be_named(recording: Path, tmp_path: 
     connections = {}
     with BagReader(recording) as bag, Writer(both, version=9) as writer:
         for topic in INPUTS:
-            raw = next(bag.messages([topic]))[1]
+            raw = next(bag.messages([topic])).serialized
             message = bag.decode(topic, raw)
             messages = [(topic, message)]
             if topic == "/rgb":
@@ -248,6 +248,6 @@ def test_replay_command(recording: Path, tmp_path: Path) -> None:
         return topic, replace(item, data=item.data[:-200]) if count == 2 else item
 
     cut = asked(copy(recording, tmp_path / "cut", 2, {**changes, "/depth": second_is_cut}))
-    refused, answered = cut  # what has no frame comes first
+    answered, refused = cut
     assert (refused["status"], answered) == ("BAD_INPUT", plain[0])
     assert "cut or damaged" in refused["message"]

@@ -13,6 +13,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.messages.stamps import read_stamp_ns
 from smolrgpt_core.messages.types import IMAGE, REGION_ARRAY
+from smolrgpt_core.recordings.bag_reader import RecordedMessage
 from smolrgpt_core.recordings.bag_types import BagTypes, BrokenMessageError, known_types
 from smolrgpt_core.recordings.motion import MotionConfig, MotionFilter
 from smolrgpt_core.recordings.synchronisation import read_moments, synchronise
@@ -66,10 +67,13 @@ class Listing:
     """Messages of a recording that hold nothing but a stamp, in a given order."""
 
     def __init__(self, *messages: tuple[str, int]) -> None:
-        self._messages = [(f"/{name}", _with_stamp(stamp_ms)) for name, stamp_ms in messages]
+        self._messages = [
+            RecordedMessage(f"/{name}", number, _with_stamp(stamp_ms))
+            for number, (name, stamp_ms) in enumerate(messages)
+        ]
 
-    def messages(self, topics: Collection[str]) -> Iterator[tuple[str, bytes]]:
-        return (item for item in self._messages if item[0] in topics)
+    def messages(self, topics: Collection[str]) -> Iterator[RecordedMessage]:
+        return (item for item in self._messages if item.topic in topics)
 
 
 def _with_stamp(stamp_ms: int) -> bytes:

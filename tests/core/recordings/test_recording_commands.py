@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.data.warehouse_format import SplitFolder
+from smolrgpt_core.extras import install_command
 
 
 def call(*words: object) -> Any:
@@ -84,7 +85,7 @@ def test_without_rosbags(words: tuple[str, ...], tmp_path: Path) -> None:
         [sys.executable, "-c", program, *words], cwd=tmp_path, capture_output=True, text=True
     )
     assert done.returncode == 1
-    assert "pip install smolrgpt[data]" in done.stderr
+    assert install_command("data") in done.stderr
     assert "Traceback" not in done.stderr
 
 

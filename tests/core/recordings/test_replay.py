@@ -14,11 +14,11 @@ from typer.testing import CliRunner
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
+from smolrgpt_core.asking import AskedQuestion, read_questions
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.question import Category, SpatialQuestion
-from smolrgpt_core.recordings.asked import AskedQuestion, read_questions
+from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.recordings.options import ReplayOptions
 from smolrgpt_core.recordings.replay import replay
 from smolrgpt_core.recordings.simulated_bag import FIRST_STAMP_NS

@@ -11,7 +11,7 @@ from smolrgpt_core.data.warehouse_format import SplitFolder
 from smolrgpt_core.errors import Status
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer, score_answer
 from smolrgpt_core.evaluation.predictions import AnswererChoice, predict
-from smolrgpt_core.question import Category
+from smolrgpt_core.language import Category
 from smolrgpt_core.recordings.dataset import convert_recording
 from smolrgpt_core.recordings.options import RecordingOptions
 

@@ -12,8 +12,8 @@ from smolrgpt_core.data.readers import DatasetConfig, open_dataset
 from smolrgpt_core.data.warehouse_format import Turn
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.inference.config import EngineConfig
+from smolrgpt_core.language import CATEGORIES
 from smolrgpt_core.model.packing import pack_batch
-from smolrgpt_core.question.spatial_question import CATEGORIES
 from smolrgpt_core.training.config import SourceConfig
 from smolrgpt_core.training.rows import RowCutter
 

@@ -14,7 +14,7 @@ from transformers import (
 )
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.question import MASK
+from smolrgpt_core.language import MASK
 from smolrgpt_core.training.config import StartConfig
 from smolrgpt_core.training.start import make_start
 from smolrgpt_core.training.tokenizer import train_tokenizer

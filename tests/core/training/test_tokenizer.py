@@ -3,7 +3,7 @@
 import pytest
 from transformers import AutoTokenizer
 
-from smolrgpt_core.question import MASK
+from smolrgpt_core.language import MASK
 from smolrgpt_core.training.tokenizer import (
     END_OF_TEXT,
     PLACEHOLDERS,

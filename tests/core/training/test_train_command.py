@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from smolrgpt_core.cli import train as command
 from smolrgpt_core.cli.application import app
+from smolrgpt_core.extras import install_command
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration
 from smolrgpt_core.training.checkpoints import CheckpointStore
 from smolrgpt_core.training.config_file import write_config
@@ -115,4 +116,4 @@ def test_what_is_not_installed_is_named(file, monkeypatch):
     result = train(file)
     assert result.exit_code == 1
     assert "needs nobody-has-it" in result.stderr
-    assert "pip install smolrgpt[train]" in result.stderr
+    assert install_command("train") in result.stderr

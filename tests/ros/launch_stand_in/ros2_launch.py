@@ -40,7 +40,7 @@ def run(entities: list[Any], context: LaunchContext) -> None:
 
     signal.signal(signal.SIGINT, on_signal)
     for entity in entities:
-        entity.execute(context)
+        entities += entity.execute(context) or []
     nodes = [entity for entity in entities if isinstance(entity, Node)]
     while not context.is_shutdown:
         for node in nodes:

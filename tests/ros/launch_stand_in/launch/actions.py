@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from launch import LaunchContext
@@ -40,6 +40,14 @@ class LogInfo:
 
     def execute(self, context: LaunchContext) -> None:
         print(f"[INFO] [launch.user]: {self._message}", flush=True)
+
+
+class OpaqueFunction:
+    def __init__(self, *, function: Callable[[LaunchContext], list[Any]]) -> None:
+        self._function = function
+
+    def execute(self, context: LaunchContext) -> list[Any]:
+        return self._function(context)
 
 
 class Shutdown:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 
-from smolrgpt_core.question.spatial_question import MASK
-from smolrgpt_core.question.vocabulary import LONGEST_PHRASE, noun_phrases
+from smolrgpt_core.language.lexicon import load_lexicon
+from smolrgpt_core.language.placeholders import MASK
+from smolrgpt_core.language.words import noun_table
+from smolrgpt_core.scene.copies import ANY_REGION
 
 _WORD = re.compile(r"<mask>|[a-z]+", re.IGNORECASE)
 
@@ -16,7 +18,8 @@ def mask_labels(text: str) -> tuple[str, ...]:
     "the pallets <mask> <mask> and the buffer <mask>" has two pallets and a buffer. The class is
     empty where no noun stands before, or only "region".
     """
-    nouns = noun_phrases(())
+    nouns = noun_table(load_lexicon("english"), ())
+    longest = max(map(len, nouns))
     words = [word.lower() for word in _WORD.findall(text)]
     labels: list[str] = []
     label, position = "", 0
@@ -25,11 +28,10 @@ def mask_labels(text: str) -> tuple[str, ...]:
             labels.append(label)
             position += 1
             continue
-        phrases = (
-            tuple(words[position : position + size]) for size in range(LONGEST_PHRASE, 0, -1)
-        )
+        phrases = (tuple(words[position : position + size]) for size in range(longest, 0, -1))
         found = next((phrase for phrase in phrases if phrase in nouns), None)
         if found is not None:
-            label = nouns[found].value.concept
+            label = nouns[found].name
+            label = "" if label == ANY_REGION else label
         position += len(found) if found else 1
     return tuple(labels)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 
-from smolrgpt_core.question.spatial_question import MASK
+MASK = "<mask>"
+"""Placeholder for a region in the text of a question."""
 
 IMAGE = "<image>"
 """Stands for the picture: before the question, behind it or inside it; carries no meaning."""

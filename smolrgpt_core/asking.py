@@ -1,18 +1,31 @@
-"""Questions as clients ask them, as lines of JSON: in files, and in recordings of the node."""
+"""The one way from a question as it is asked to its answer.
+
+    AskedQuestion --read_asked--> SpatialQuestion --answerer--> SpatialAnswer
+
+Node, command line, replay and evaluation use it, so what is scored is what is served: nobody shows an answerer words that the node would refuse.
+Questions are also lines of JSON, in files and in recordings of the node.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error, read_bytes
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.language import Category, SpatialQuestion, check_placeholders, read_question
+from smolrgpt_core.language.words import clean_text
 from smolrgpt_core.messages.stamps import NANOSECONDS
-from smolrgpt_core.question import CATEGORIES, Category
-from smolrgpt_core.regions import MAX_REGION_ID
+from smolrgpt_core.regions import MAX_REGION_ID, RegionSet
+
+logger = logging.getLogger(__name__)
 
 FREE_FORM = "free_form"
 """Category of a question that says itself what it asks."""
@@ -65,6 +78,87 @@ class AskedQuestion:
         )
 
 
+def read_asked(
+    answerer: Answerer,
+    regions: RegionSet,
+    text: str,
+    category: Category | None = None,
+    region_ids: Sequence[int] = (),
+) -> SpatialQuestion:
+    """The question as an answerer can take it.
+
+    What cannot be read goes, as it is, to an answerer whose model answers free text, if the request
+    says by its category what kind of answer is wanted.
+
+    Raises:
+        SpatialError: as `read_question`.
+    """
+    try:
+        return read_question(text, regions, category, region_ids)
+    except SpatialError as error:
+        if error.status is not Status.BAD_QUESTION or not answerer.free_text or category is None:
+            raise
+        cleaned = clean_text(text)
+        check_placeholders(cleaned, region_ids)
+        if not cleaned:
+            raise
+    ids = tuple(region_ids)
+    return SpatialQuestion(category, cleaned, ids, candidate_ids=ids)
+
+
+def ask(frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer) -> SpatialAnswer:
+    """The answer to one question, or the refusal that says why there is none."""
+    return ask_together(frame, [asked], answerer)[0]
+
+
+def ask_together(
+    frame: RGBDFrame, asked: Sequence[AskedQuestion], answerer: Answerer
+) -> list[SpatialAnswer]:
+    """Answers to questions about one frame, refusals too, in their order."""
+    read = [_read_or_error(answerer, frame, item) for item in asked]
+    questions = [item for item in read if isinstance(item, SpatialQuestion)]
+    given = iter(_given(answerer, frame, questions))
+    answers = []
+    for item, question in zip(asked, read, strict=True):
+        outcome = next(given) if isinstance(question, SpatialQuestion) else question
+        if isinstance(outcome, SpatialError):
+            known = question if isinstance(question, SpatialQuestion) else None
+            outcome = refusal(outcome, item, known)
+        answers.append(outcome)
+    return answers
+
+
+def _given(
+    answerer: Answerer, frame: RGBDFrame, questions: Sequence[SpatialQuestion]
+) -> list[SpatialAnswer | SpatialError]:
+    """What the answerer says; a fault of its own is the answer MODEL_ERROR, as in the node."""
+    if not questions:
+        return []
+    try:
+        return answerer.answer_together(frame, questions)
+    except Exception as error:
+        logger.exception("the answerer failed")
+        failure = SpatialError(Status.MODEL_ERROR, f"the answerer failed with {error!r}")
+        return [failure] * len(questions)
+
+
+def refusal(
+    error: SpatialError, asked: AskedQuestion, question: SpatialQuestion | None = None
+) -> SpatialAnswer:
+    """The answer that says why there is none, with what is known of the question."""
+    refused = SpatialAnswer.refusal(error, question)
+    return refused if refused.category else replace(refused, category=asked.category)
+
+
+def _read_or_error(
+    answerer: Answerer, frame: RGBDFrame, asked: AskedQuestion
+) -> SpatialQuestion | SpatialError:
+    try:
+        return read_asked(answerer, frame.regions, asked.text, asked.category, asked.region_ids)
+    except SpatialError as error:
+        return error
+
+
 def read_questions(path: Path) -> list[tuple[int, AskedQuestion]]:
     """Questions of a file of JSON lines, each with the number of its line, from 1.
 
@@ -102,10 +196,10 @@ def _text(value: Any) -> str:
 def _category(value: Any) -> Category | None:
     if value is None or value == FREE_FORM:
         return None
-    if not isinstance(value, str) or value not in CATEGORIES:
-        names = ", ".join((*CATEGORIES, FREE_FORM))
-        raise _bad(f"category must be one of {names}, got {value!r:.60}")
-    return CATEGORIES[value]
+    names = [category.name.lower() for category in Category]
+    if value not in names:
+        raise _bad(f"category must be one of {', '.join((*names, FREE_FORM))}, got {value!r:.60}")
+    return Category[value.upper()]
 
 
 def _region_ids(value: Any) -> tuple[int, ...]:

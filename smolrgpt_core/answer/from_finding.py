@@ -1,0 +1,106 @@
+"""What the interpreter found, written down as an answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from smolrgpt_core.answer.spatial_answer import Side, SpatialAnswer
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.language import SpatialQuestion
+from smolrgpt_core.language.interpreter import Finding
+from smolrgpt_core.language.operators import questions
+from smolrgpt_core.language.options import choose
+from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.question import asked_side
+from smolrgpt_core.language.types import Type
+from smolrgpt_core.language.wording import answer_sentence, say, steps_in_words
+from smolrgpt_core.regions import RegionSet
+
+_TIES = frozenset({Type.REGION, Type.REGIONS, Type.TRUTH, Type.RELATION})
+"""Answers that are one thing or the other."""
+
+
+def check_certainty(finding: Finding, regions: RegionSet, certainty: float) -> None:
+    """Refuse a tie: an answer that too few of the disturbed copies share.
+
+    Raises:
+        SpatialError: CANNOT_TELL, with the other answer that is about as likely.
+    """
+    discrete = finding.program.type in _TIES or finding.program.unit == "objects"
+    if not discrete or finding.confidence >= certainty:
+        return
+    other = "" if finding.rival is None else f", or {_shown(finding.rival, regions)}"
+    raise SpatialError(
+        Status.CANNOT_TELL,
+        f"too close to call: {_shown(finding.value, regions)}{other}; the measurements are good "
+        f"enough for the answer in {finding.confidence:.0%} of the cases, {certainty:.0%} are "
+        "needed; ask from another place",
+    )
+
+
+def answer_of(finding: Finding, question: SpatialQuestion, regions: RegionSet) -> SpatialAnswer:
+    """The answer to a question, without the places of its regions.
+
+    Raises:
+        SpatialError: CANNOT_TELL or BAD_QUESTION when no option of a multiple choice fits.
+    """
+    program, value = finding.program, finding.value
+    is_number = program.type is Type.QUANTITY
+    option = choose(program, value, question.options, regions) if question.options else ""
+    return SpatialAnswer(
+        status=Status.OK,
+        category=question.category,
+        message=_assumptions(finding),
+        text=answer_sentence(program, value, regions, question.unit),
+        value=value if is_number else None,
+        unit=program.unit if is_number else "",
+        region_id=value if program.type is Type.REGION else None,
+        answer_ids=_answer_ids(finding),
+        side=_side(program, value),
+        truth=value if program.type is Type.TRUTH else None,
+        relation=value if program.type is Type.RELATION else "",
+        vector=value if isinstance(value, np.ndarray) else None,
+        option=option,
+        understood=say(program, regions),
+        steps=tuple(steps_in_words(finding, regions)),
+        confidence=finding.confidence,
+        geometric_value=value if is_number else None,
+        region_ids=question.region_ids or finding.ids,
+    )
+
+
+def _assumptions(finding: Finding) -> str:
+    """What an answer rests on that was not seen, for a person."""
+    return f"measured {', '.join(finding.notes)}" if finding.notes else ""
+
+
+def _answer_ids(finding: Finding) -> tuple[int, ...]:
+    if finding.program.type is Type.REGIONS:
+        return tuple(finding.value)
+    if finding.program.type is Type.REGION:
+        return (finding.value,)
+    if finding.program.operator is questions.Count:
+        return finding.counted
+    return ()
+
+
+def _side(program: Program, value: Any) -> Side:
+    asked = asked_side(program)
+    if asked:
+        side = asked if value else {"left": "right", "right": "left"}[asked]
+        return Side[side.upper()]
+    if program.type is Type.RELATION and value in ("left", "right"):
+        return Side[value.upper()]
+    return Side.NONE
+
+
+def _shown(value: Any, regions: RegionSet) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return " and ".join(regions[id].name for id in value) or "none"
+    if isinstance(value, int) and value in regions:
+        return regions[value].name
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,51 @@
+"""How to install an extra of this package. It is not published: only its clone can be installed.
+
+The one place that words this remedy. Imports nothing but the standard library, for the doctor.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import shlex
+from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
+
+DISTRIBUTION = "smolrgpt"
+
+
+def install_command(extra: str) -> str:
+    """The command that installs an extra, such as `pip install -e '/home/me/smolrgpt_ros[sim]'`.
+
+    Where the clone is not known, it is to be run there: `pip install '.[sim]'`.
+    """
+    clone = _running_clone()
+    if clone is not None:
+        return f"pip install -e {shlex.quote(f'{clone}[{extra}]')}"
+    clone = _installed_clone()
+    if clone is not None:
+        return f"pip install {shlex.quote(f'{clone}[{extra}]')}"
+    return f"pip install '.[{extra}]' in the clone of smolrgpt_ros"
+
+
+def _is_clone(folder: Path) -> bool:
+    project = folder / "pyproject.toml"
+    return project.is_file() and f'name = "{DISTRIBUTION}"' in project.read_text()
+
+
+def _running_clone() -> Path | None:
+    """The clone whose files are running, itself or by links of colcon."""
+    folder = Path(__file__).resolve().parents[1]
+    return folder if _is_clone(folder) else None
+
+
+def _installed_clone() -> Path | None:
+    """The clone that pip installed a copy of, if it is still there."""
+    try:
+        noted = importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
+    except importlib.metadata.PackageNotFoundError:
+        return None
+    url = urlsplit(json.loads(noted or "{}").get("url", ""))
+    folder = Path(url2pathname(url.path))
+    return folder if url.scheme == "file" and _is_clone(folder) else None

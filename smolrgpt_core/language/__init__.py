@@ -1,0 +1,23 @@
+"""A language for space: questions as typed programs, read from words, said in words, answered."""
+
+from smolrgpt_core.language.placeholders import MASK
+from smolrgpt_core.language.question import (
+    CATEGORIES,
+    Category,
+    SpatialQuestion,
+    question_of,
+    read_question,
+)
+from smolrgpt_core.language.reader import check_placeholders
+from smolrgpt_core.language.words import MAX_QUESTION_LENGTH
+
+__all__ = [
+    "CATEGORIES",
+    "MASK",
+    "MAX_QUESTION_LENGTH",
+    "Category",
+    "SpatialQuestion",
+    "check_placeholders",
+    "question_of",
+    "read_question",
+]

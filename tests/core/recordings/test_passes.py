@@ -1,0 +1,203 @@
+"""Stamps that repeat, stand still or go back: never colour of one moment with depth of another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from smolrgpt_core.answerers.geometric import GeometricAnswerer
+from smolrgpt_core.asking import AskedQuestion
+from smolrgpt_core.cli.application import app
+from smolrgpt_core.errors import Status
+from smolrgpt_core.messages.stamp_order import StampOrder, Succession
+from smolrgpt_core.recordings.dataset import convert_recording
+from smolrgpt_core.recordings.options import RecordingOptions, ReplayOptions
+from smolrgpt_core.recordings.replay import replay
+from smolrgpt_core.recordings.report import NoFrameError
+
+HOW_FAR = "How far is pallet 1 from pallet 2?"
+
+Messages = list[tuple[str, Any]]
+
+
+def without(messages: Messages, *left_out: tuple[str, int]) -> Messages:
+    """Without the n-th message on a topic."""
+    counts: dict[str, int] = {}
+    kept = []
+    for topic, message in messages:
+        number = counts[topic] = counts.get(topic, -1) + 1
+        if (topic, number) not in left_out:
+            kept.append((topic, message))
+    return kept
+
+
+def late(messages: Messages, topic: str, by: int) -> Messages:
+    """Messages on a topic are received so many frames later."""
+    others = [item for item in messages if item[0] != topic]
+    frames = [others[index : index + 3] for index in range(0, len(others), 3)]
+    waiting = [item for item in messages if item[0] == topic]
+    order: Messages = []
+    for index, frame in enumerate([*frames, *[[]] * by]):
+        order += frame
+        order += waiting[index - by : index - by + 1] if index >= by else []
+    return order
+
+
+@pytest.mark.parametrize("storage", ["mcap", "sqlite3"])
+@pytest.mark.parametrize("shift_ms", [0, 40])
+def test_started_again(wall: Any, tmp_path: Path, storage: str, shift_ms: int) -> None:
+    first = wall.frames(*[2.0] * 12)
+    second = wall.frames(*[4.0] * 15, start_ns=wall.START_NS + shift_ms * 10**6)
+    found = wall.replay(wall.write(tmp_path / "bag", [*first, *second], storage))
+    assert [round(item.answer.value) for item in found.answers] == [2] * 12 + [4] * 15
+    assert not found.left_out
+    assert "stamps go back in rgb (2 passes)" in found.notes[0]
+
+
+def test_two_frames_and_the_same_pictures(wall: Any, tmp_path: Path) -> None:
+    bag = wall.write(tmp_path / "bag", [*wall.frames(2.0, 3.0), *wall.frames(4.0, 5.0)])
+    assert wall.distances(bag) == [2.0, 3.0, 4.0, 5.0]
+
+
+@pytest.mark.parametrize("lost", ["/depth", "/regions"])
+def test_what_is_lost_in_one_pass_is_not_taken_from_another(
+    wall: Any, tmp_path: Path, lost: str
+) -> None:
+    messages = [*wall.frames(*[2.0] * 20), *wall.frames(*[4.0] * 20)]
+    once = wall.replay(wall.write(tmp_path / "once", without(messages, (lost, 7))))
+    assert [round(item.answer.value) for item in once.answers] == [2] * 19 + [4] * 20
+    assert once.left_out.total() == 1
+    second = [(lost, number) for number in range(20, 40)]
+    never = wall.replay(wall.write(tmp_path / "never", without(messages, *second)))
+    assert [round(item.answer.value) for item in never.answers] == [2] * 20
+    assert never.left_out == {f"stamps go back: which {lost[1:]} belongs to it cannot be told": 20}
+
+
+@pytest.mark.parametrize("by", [1, 3, 12])
+def test_late_regions(wall: Any, tmp_path: Path, by: int) -> None:
+    """The regions of the first pass arrive when the second has begun."""
+    messages = [*wall.frames(*[2.0] * 10)]
+    again = wall.frames(*[4.0] * 10)
+    for topic, message in again:
+        if topic == "/regions":
+            message.regions[0].box.x_offset = 0
+    messages = late([*messages, *again], "/regions", by)
+    found = wall.replay(wall.write(tmp_path / "bag", messages))
+    values = [round(value) for value in wall.values(found)]
+    # Moved to the left, pallet 1 of the second pass is further from pallet 2: 4 m become 4.8 m.
+    assert set(values) <= {2, 5}
+    assert len(values) + found.left_out.total() == 20
+    assert (len(values) == 20) is (by < 10)
+
+
+def test_three_passes_of_different_length(wall: Any, tmp_path: Path) -> None:
+    parts = [wall.frames(*[metres] * n) for metres, n in ((2.0, 9), (3.0, 4), (4.0, 14))]
+    messages = without([item for part in parts for item in part], ("/depth", 9), ("/rgb", 15))
+    found = wall.replay(wall.write(tmp_path / "bag", messages))
+    # The depth of the first image of the second pass is lost; that of the third one's first image
+    # may belong to either.
+    assert [round(i.answer.value) for i in found.answers] == [2] * 9 + [3] * 3 + [4] * 12
+    assert found.left_out.total() == 2
+
+
+@pytest.mark.parametrize("changes", [{"/rgb"}, {"/depth"}, {"/rgb", "/depth"}])
+def test_stamp_that_stands_still(wall: Any, tmp_path: Path, changes: set[str]) -> None:
+    shares = ("/depth" in changes, "/rgb" in changes)
+    moments = [
+        wall.frame(wall.START_NS, 2.0 + index * shares[0], 90 + index * shares[1])
+        for index in range(3)
+    ]
+    later = wall.frames(5.0, 6.0, start_ns=wall.START_NS + 10**9)
+    bag = wall.write(tmp_path / "bag", [*(i for m in moments for i in m.items()), *later])
+    found = wall.replay(bag)
+    assert [round(item.answer.value) for item in found.answers] == [5, 6]
+    assert found.left_out.total() == 3
+    assert "3 of 5 messages of" in found.notes[0]
+    assert "repeat although the messages differ" in found.notes[0]
+
+
+def test_one_input_stands_still_for_a_while(wall: Any, tmp_path: Path) -> None:
+    """Frames before and after are used."""
+    frames = [wall.frame(wall.START_NS + n * wall.PERIOD_NS, 2.0 + n) for n in range(9)]
+    for frame in frames[4:6]:
+        frame["/depth"].header.stamp = frames[3]["/depth"].header.stamp
+    bag = wall.write(tmp_path / "bag", [item for frame in frames for item in frame.items()])
+    assert wall.distances(bag) == [2.0, 3.0, 4.0, 8.0, 9.0, 10.0]
+
+
+def test_messages_that_come_twice(wall: Any, tmp_path: Path) -> None:
+    messages = [item for item in wall.frames(2.0, 3.0, 4.0) for _ in range(2)]
+    found = wall.replay(wall.write(tmp_path / "bag", messages))
+    assert [round(item.answer.value) for item in found.answers] == [2, 3, 4]
+    assert found.left_out == {"the same image again": 3}
+
+
+def test_question_about_a_stamp_of_two_passes(wall: Any, tmp_path: Path) -> None:
+    bag = wall.write(tmp_path / "bag", [*wall.frames(2.0, 3.0), *wall.frames(4.0, 5.0, 6.0)])
+    stamps = [wall.START_NS, wall.START_NS + 2 * wall.PERIOD_NS, 0]
+    asked = [AskedQuestion(HOW_FAR, stamp_ns=stamp_ns) for stamp_ns in stamps]
+    found = replay(bag, asked, GeometricAnswerer(), ReplayOptions())
+    both, only, newest = (item.answer for item in found.answers)
+    assert both.status is Status.OUT_OF_SYNC
+    assert "several frames of the recording have the requested stamp" in both.message
+    assert round(only.value) == round(newest.value) == 6
+
+
+@pytest.mark.parametrize("topic", ["/rgb", "/depth", "/regions"])
+def test_stamps_that_are_zero(wall: Any, tmp_path: Path, topic: str) -> None:
+    messages = wall.frames(2.0, 3.0, 4.0)
+    for name, message in messages:
+        if name == topic:
+            message.header.stamp.sec = message.header.stamp.nanosec = 0
+    bag = wall.write(tmp_path / "bag", messages)
+    found = wall.replay(bag)
+    assert "3 messages of" in found.answers[0].answer.message
+    assert "have the stamp 0" in found.answers[0].answer.message
+    reason = "without a stamp" if topic == "/rgb" else f"{topic[1:]} without a stamp"
+    assert found.left_out == {reason: 3}
+    with pytest.raises(NoFrameError, match=f"{reason}: 3"):
+        convert_recording(bag, tmp_path / "data", RecordingOptions())
+
+
+def test_command_tells_what_was_left_out(wall: Any, tmp_path: Path) -> None:
+    frozen = [item for value in (2.0, 3.0) for item in wall.frame(wall.START_NS, value).items()]
+    later = wall.frames(4.0, start_ns=wall.START_NS + 10**9)
+    bag = wall.write(tmp_path / "bag", [*frozen, *later])
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text(json.dumps({"question": HOW_FAR}))
+    command = ["replay", str(bag), "--questions", str(questions), "--every-frame"]
+    result = CliRunner().invoke(app, [*command, "--answerer", "geometric"])
+    assert result.exit_code == 0
+    assert [round(json.loads(line)["value"]) for line in result.stdout.splitlines()] == [4]
+    assert "left out: 1 of 3 colour images: the same image again" in result.stderr
+    assert "2 of 3 messages of depth (/depth) have stamps that repeat" in result.stderr
+
+
+SECOND = 10**9
+
+
+@pytest.mark.parametrize(
+    ("stamps", "last"),
+    [
+        ([(1, "a"), (2, "b")], Succession.NEXT),
+        ([(1, "a"), (1, "a")], Succession.AGAIN),
+        ([(1, "a"), (1, "b")], Succession.STILL),
+        ([(1, "a"), (1, "b"), (1, "b")], Succession.STILL),
+        ([(1, "a"), (1, "b"), (2, "b")], Succession.NEXT),
+        ([(1, "a"), (3, "b"), (2, "c")], Succession.NEXT),
+        ([(1, "a"), (3, "b"), (1, "a")], Succession.RESTART),
+        ([(1, "a"), (3, "b"), (2, "c"), (2, "d")], Succession.RESTART),
+        ([(2 * SECOND, "a"), (SECOND - 1, "b")], Succession.RESTART),
+        ([(2 * SECOND, "a"), (SECOND, "b")], Succession.NEXT),
+        ([(3, "a"), (4, "b"), (3, "c"), (4, "d")], Succession.NEXT),
+        ([(9, "a"), (1, "b"), (2, "c"), (3, "d")], Succession.RESTART),
+        ([(9, "a"), (1, "b"), (2, "c"), (10, "d"), (8, "e")], Succession.NEXT),
+    ],
+)
+def test_successions(stamps: list[tuple[int, str]], last: Succession) -> None:
+    order = StampOrder()
+    assert [order.add(*item) for item in stamps][-1] is last
