@@ -31,7 +31,7 @@ def mask_labels(text: str) -> tuple[str, ...]:
         phrases = (tuple(words[position : position + size]) for size in range(longest, 0, -1))
         found = next((phrase for phrase in phrases if phrase in nouns), None)
         if found is not None:
-            label = nouns[found].name
+            label = nouns[found][0].name
             label = "" if label == ANY_REGION else label
         position += len(found) if found else 1
     return tuple(labels)
