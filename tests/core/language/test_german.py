@@ -133,11 +133,11 @@ def read(text: str, *masks: int) -> Read:
             "How many pallets are in the buffer that is holding transporter 60?",
         ),
         (
-            "Wie weit ist die Palette die am nächsten zu Transporter 60 steht von Puffer 1 entfernt?",
-            "How far is (the pallet that is nearest to transporter 60) from buffer 1?",
+            "Wie weit ist die Palette die am nächsten zu Regal 80 steht von Puffer 1 entfernt?",
+            "How far is (the pallet that is nearest to shelf 80) from buffer 1?",
         ),
         (
-            "Wie weit ist Palette 10 vom leeren Transporter entfernt, der links von Regal 80 steht?",
+            "Wie weit ist Palette 10 vom leeren Stapler entfernt, der links von Regal 80 steht?",
             "How far is pallet 10 from the transporter that is empty and left of shelf 80?",
         ),
         (
@@ -200,17 +200,16 @@ def read(text: str, *masks: int) -> Read:
             "Is pallet 10 left or right of transporter 60?",
         ),
         (
-            "Wenn ich an Palette 10 stehe und zu Palette 11 schaue, ist Palette 12 links oder rechts?",
-            "Is pallet 12 left or right of somebody who stands at pallet 10 and looks at pallet"
-            " 11?",
+            "Wenn ich an Regal 80 stehe und zu Regal 81 schaue, ist Palette 12 links oder rechts?",
+            "Is pallet 12 left or right of somebody who stands at shelf 80 and looks at shelf 81?",
         ),
         (
             "Stimmt es, dass kein Transporter beladen ist?",
             "Is it false that there are some transporters that are not empty?",
         ),
         (
-            "In Puffer 1 stehen drei Paletten, richtig oder falsch?",
-            "Are there 3 pallets in buffer 1?",
+            "In Puffer 1 stehen mehr als drei Paletten, richtig oder falsch?",
+            "Are there more than 3 pallets in buffer 1?",
         ),
         (
             "Ist in Puffer 1 noch Platz für eine weitere Palette?",
