@@ -34,6 +34,8 @@ class Lexicon:
         pronouns: articles that are relative pronouns behind a comma, and stay there as words.
         singular: articles that only stand before a noun in the singular where its plural is
             written in the same way.
+        agreement: the relative pronouns that can refer to a noun, by its last word; those of
+            every plural under "".
         ordinal_sign: what behind a number makes it an ordinal ("2."); "" for none.
         joins: words between the members of a list of ids.
         camera_nouns: nouns that mean the camera where no id follows.
@@ -54,6 +56,7 @@ class Lexicon:
     indefinite: frozenset[str]
     pronouns: frozenset[str]
     singular: frozenset[str]
+    agreement: Mapping[str, frozenset[str]]
     ordinal_sign: str
     joins: frozenset[str]
     camera_nouns: frozenset[str]
@@ -96,6 +99,11 @@ def load_lexicon(language: str) -> Lexicon:
         indefinite=frozenset(words["indefinite"]),
         pronouns=frozenset(words.get("pronouns", [])),
         singular=frozenset(words.get("singular", [])),
+        agreement={
+            noun: frozenset(pronouns.split())
+            for pronouns, nouns in _entries(sections.get("agreement", ""))
+            for noun in nouns.split() or [""]
+        },
         ordinal_sign="".join(words.get("ordinal", [])),
         joins=frozenset(words["joins"]),
         camera_nouns=frozenset(words["camera"]),

@@ -445,9 +445,8 @@ class Words:
 
     def _with_the(self, position: int) -> list[Reading]:
         """No word: whether "the" stands before the next one."""
-        if position < len(self.words) and self.words[position].article in self._lexicon.definite:
-            return [Reading(position, None)]
-        return []
+        article = self.words[position].article if position < len(self.words) else ""
+        return [Reading(position, article)] if article in self._lexicon.definite else []
 
     def _pixel(self, position: int) -> list[Reading]:
         """ "(320, 240)", "320, 240" and "320 240"."""
@@ -475,8 +474,13 @@ def noun_table(lexicon: Lexicon, labels: tuple[str, ...]) -> NounTable:
         for singular, plural in forms:
             # A label of the frame that is used as it is written means that label alone.
             own = " ".join(singular) if " ".join(singular) in present else name
-            numbers = {singular: (Noun(own, plural=False),)}
-            numbers[plural] = (*numbers.get(plural, ()), Noun(own, plural=True))
+            pronouns = lexicon.agreement.get(singular[-1], frozenset())
+            numbers = {singular: (Noun(own, plural=False, pronouns=pronouns),)}
+            pronouns = lexicon.agreement.get("", frozenset())
+            numbers[plural] = (
+                *numbers.get(plural, ()),
+                Noun(own, plural=True, pronouns=pronouns),
+            )
             for phrase, meanings in numbers.items():
                 if len(nouns.get(phrase, ())) < len(meanings):
                     nouns[phrase] = meanings

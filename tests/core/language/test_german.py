@@ -242,6 +242,23 @@ def read(text: str, *masks: int) -> Read:
             "Wie weit ist Plaette zehn von Palette elf entfrent?",
             "How far is pallet 10 from pallet 11?",
         ),
+        # A relative pronoun tells by its gender, number and place to which noun it belongs.
+        (
+            "Wie hoch ist die Palette im leeren Puffer, die am weitesten links steht?",
+            "What is the height of the leftmost pallet in (the empty buffer)?",
+        ),
+        (
+            "Wie hoch ist die Palette im Puffer, der am weitesten links liegt?",
+            "What is the height of the pallet in (the leftmost buffer)?",
+        ),
+        (
+            "Wie viele Paletten in dem Puffer stehen, der am nächsten zu dem Stapler ist, der leer ist",
+            "How many pallets are in the buffer nearest to the empty transporter?",
+        ),
+        (
+            "Wo ist die Palette, die in dem Puffer steht, der leer ist?",
+            "Where is the pallet that is in the empty buffer?",
+        ),
     ],
 )
 def test_is_read_as_in_english(german: str, english: str) -> None:
