@@ -252,7 +252,7 @@ def read(text: str, *masks: int) -> Read:
             "What is the height of the pallet in (the leftmost buffer)?",
         ),
         (
-            "Wie viele Paletten in dem Puffer stehen, der am nächsten zu dem Stapler ist, der leer ist",
+            "Wie viele Paletten stehen im Puffer, der am nächsten zu dem Stapler ist, der leer ist?",
             "How many pallets are in the buffer nearest to the empty transporter?",
         ),
         (
@@ -292,6 +292,7 @@ def test_masks_are_regions() -> None:
         # What only looks like a question about one of two, or about all of them.
         "Wie weit ist die Palette 10 oder die Palette 11 entfernt?",
         "Wie weit ist Palette 10 von Puffer 1 und Puffer 2 entfernt?",
+        "Wie weit ist der leere Transporter von Palette 11 und Palette 12 entfernt?",
         "Ist Palette 10 leer oder beladen?",
         "Sind nicht alle Paletten leer?",
         # Words that change the meaning and are not understood.
