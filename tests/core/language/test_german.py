@@ -252,7 +252,7 @@ def read(text: str, *masks: int) -> Read:
             "What is the height of the pallet in (the leftmost buffer)?",
         ),
         (
-            "Wie viele Paletten stehen im Puffer, der am nächsten zu dem Stapler ist, der leer ist?",
+            "Wie viele Paletten stehen im Puffer, der am nächsten zum Stapler ist, der leer ist?",
             "How many pallets are in the buffer nearest to the empty transporter?",
         ),
         (
