@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import reduce
 from typing import Any
 
-from smolrgpt_core.language.grammar import Closed, Costly, NoReadingError
+from smolrgpt_core.language.grammar import Costly, Edge, NoReadingError
 from smolrgpt_core.language.operators import (
     OPERATORS,
     attributes,
@@ -575,7 +575,7 @@ def list_of(ids: tuple[int, ...]) -> Program:
 @builder
 def closed(value: Any) -> Any:
     """Words to which nothing can be attached, as those in parentheses."""
-    return Closed(value)
+    return Edge(value, is_open=False)
 
 
 @builder
@@ -670,7 +670,9 @@ class OnTopic:
 
 @builder
 def with_topic(spoken_of: tuple[Program, ...], program: Any) -> OnTopic:
-    """A question and what it is about."""
+    """A question and what it is about, which is no pronoun."""
+    if any(part.operator in (SAID, SAME_NOUN) for topic in spoken_of for part in topic.walk()):
+        raise NoReadingError
     return OnTopic(spoken_of, ask(program))
 
 
@@ -820,9 +822,10 @@ def either(first: Program, second: Program) -> Program:
 
 
 @builder
-def the_of(chosen: Program, after: Any) -> Program:
+def the_of(chosen: Program, after: Any) -> Any:
     """ "The one of pallets 3 and 4 in buffer 2"."""
-    return the(_modified(Nominal(chosen, plural=False), after or ()))
+    meant = the(_modified(Nominal(chosen, plural=False), after or ()))
+    return meant if after else Edge(meant, is_open=True)
 
 
 @builder

@@ -316,8 +316,8 @@ class Parse:
             return
         if isinstance(value, Costly):
             value, cost = value.value, cost + value.cost
-        if isinstance(value, Closed):
-            value, is_open = value.value, False
+        if isinstance(value, Edge):
+            value, is_open = value.value, value.is_open
         key = (end, value, is_open)
         if key not in best or best[key].cost > cost:
             best[key] = Reading(end, value, cost, is_open)
@@ -341,10 +341,11 @@ class Costly:
 
 
 @dataclass(frozen=True)
-class Closed:
-    """What a builder returns for words to which nothing can be attached."""
+class Edge:
+    """What a builder returns to say whether something can be attached to the words."""
 
     value: Any
+    is_open: bool
 
 
 @dataclass(frozen=True)

@@ -197,11 +197,24 @@ class _Writer:
     def _one(self, program: Program) -> str:
         if program.operator is selections.Camera:
             return "the camera"
-        if program.operator is not selections.Region:
-            raise _UnsayableError
-        (id,) = program.arguments
+        id = self._only_member(program)
         self.ids.append(id)
         return f"the {self._common_noun([id])} {MASK}"
+
+    def _only_member(self, program: Program) -> int:
+        """The region that is meant, as far as labels tell."""
+        if program.operator is selections.Region:
+            return int(program.arguments[0])
+        if program.operator is selections.The:
+            members = self._members(program.parts[0])
+            if len(members) == 1:
+                return members[0]
+        if program.operator is selections.Member:
+            chosen, rank = program.arguments
+            members = self._members(chosen.parts[0] if chosen.parts else chosen)
+            if round(rank) <= len(members) == 2:
+                return members[round(rank) - 1]
+        raise _UnsayableError
 
     def _choice(self, program: Program) -> str:
         words = self._several(program)

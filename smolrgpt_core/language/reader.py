@@ -18,7 +18,7 @@ from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon
 from smolrgpt_core.language.operators import selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.language.wording import say
+from smolrgpt_core.language.wording import say, say_phrase
 from smolrgpt_core.language.words import (
     MASK,
     Word,
@@ -211,10 +211,22 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
         SpatialError: BAD_QUESTION for a pronoun that refers to nothing.
     """
     asked = value.asked if isinstance(value, OnTopic) else value
-    topics = value.topics if isinstance(value, OnTopic) else ()
+    topics = _flat(value.topics) if isinstance(value, OnTopic) else ()
     noun = None if topics else _only_noun(asked.program)
     program = asked.program.replaced(lambda part: _in_topics(part, topics, noun, regions))
+    parts = set(program.walk())
+    unused = [topic for topic in topics if topic.type is Type.REGION and topic not in parts]
+    if unused and len(topics) == 1:
+        raise NoReadingError(f"the question says nothing about {say_phrase(unused[0], regions)}")
     return replace(asked, program=program)
+
+
+def _flat(topics: Sequence[Program]) -> tuple[Program, ...]:
+    """Topics one by one: "the buffers ... and the pallets ..." are two."""
+    flat: list[Program] = []
+    for topic in topics:
+        flat.extend(_flat(topic.parts) if topic.operator is selections.Either else [topic])
+    return tuple(flat)
 
 
 def _only_noun(program: Program) -> Program | None:
@@ -238,6 +250,9 @@ def _in_topics(
         return selections.Region(ids[0]) if len(ids) == 1 else part
     if part.operator is selections.The and part.parts[0].type is Type.REGION:
         return part.parts[0]
+    if part.operator is selections.Member and part.parts[0].operator is selections.Listed:
+        ids, rank = part.parts[0].arguments[0], round(part.arguments[1])
+        return selections.Region(ids[rank - 1]) if rank <= len(ids) else part
     if part.operator is selections.Exactly and part.parts[0].operator is selections.Listed:
         listed, number = part.arguments
         return listed if len(listed.arguments[0]) == round(number) else part

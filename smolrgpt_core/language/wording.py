@@ -15,7 +15,7 @@ from smolrgpt_core.language.operators import attributes, predicates, questions, 
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.words import plural_of
-from smolrgpt_core.object_classes import label_noun
+from smolrgpt_core.object_classes import ZONE, known_class, label_noun
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import in_words
 
@@ -122,6 +122,11 @@ def say(program: Program, regions: RegionSet) -> str:
     return text[0].upper() + text[1:]
 
 
+def say_phrase(program: Program, regions: RegionSet) -> str:
+    """A part of a question in words, such as "the empty transporter"."""
+    return _Writer(regions).phrase(program, last=True)
+
+
 def answer_sentence(
     program: Program, value: Any, regions: RegionSet, unit: Unit | None = None
 ) -> str:
@@ -181,6 +186,14 @@ class _Writer:
         """Such as "pallet 3"."""
         noun = label_noun(self._regions[id].label) if id in self._regions else ""
         return f"{noun if noun.replace(' ', '').isalpha() else 'region'} {id}"
+
+    def is_zone(self, program: Program) -> bool:
+        """Whether a place is a zone, as far as its name tells."""
+        if program.operator is selections.Region:
+            return known_class(self._regions[program.arguments[0]].label) == ZONE
+        return any(self.is_zone(part) for part in program.parts[:1]) or (
+            program.operator is selections.All and known_class(program.arguments[0]) == ZONE
+        )
 
     def question(self, program: Program) -> str:
         """The whole sentence."""
@@ -303,13 +316,20 @@ class _Writer:
         if operator is selections.Member:
             rank = ORDINALS[round(arguments[1]) - 1]
             return f"the {rank} member of {self.phrase(arguments[0], last=True)}"
-        chosen, attribute, end, rank = arguments
+        return f"the {self._singled_out(*arguments)}"
+
+    def _singled_out(self, chosen: Program, attribute: Program, end: str, rank: float) -> str:
+        """ "Second leftmost pallet", "pallet nearest to buffer 2"."""
+        word = SUPERLATIVES.get((attribute.operator, end))
+        if word and not _is_list(chosen):
+            return f"{_nth(rank)}{word} {self.singular(chosen)}"
         singled = self._superlative(attribute, end, rank, last=True)
-        return f"the {self.singular(chosen)} that is {singled}"
+        near = attribute.operator is attributes.Distance and _is_bare(chosen)
+        return f"{self.singular(chosen)} {'' if near else 'that is '}{singled}"
 
     def _superlative(self, attribute: Program, end: str, rank: float, last: bool) -> str:
         word = SUPERLATIVES.get((attribute.operator, end))
-        nth = "" if rank == 1 else f"{_ordinal(round(rank))} "
+        nth = _nth(rank)
         if word:
             return f"the {nth}{word}"
         if attribute.operator is attributes.Distance:
@@ -320,8 +340,11 @@ class _Writer:
 
     def singular(self, program: Program) -> str:
         """A set as the noun for one of it: "pallet that is empty", "one of pallets 3 and 4"."""
-        if program.operator is selections.Where and not _is_list(program.arguments[0]):
+        if program.operator is selections.Where:
             base, predicate = program.arguments
+            adjective = _adjective(predicate)
+            if adjective and base.operator is selections.All:
+                return f"{adjective} {self.singular(base)}"
             return f"{self.singular(base)} that is {self.predicate(predicate, last=True)}"
         if program.operator is selections.All:
             return program.arguments[0] or "object"
@@ -338,6 +361,9 @@ class _Writer:
             return self._listed(arguments[0])
         if operator is selections.Where:
             base, predicate = arguments
+            adjective = _adjective(predicate)
+            if adjective and base.operator is selections.All:
+                return f"{adjective} {self.plural(base)}"
             return f"{self.plural(base)} that are {self.predicate(predicate, last=True)}"
         if operator is selections.Either:
             return f"{self.phrase(arguments[0])} and {self.phrase(arguments[1], last)}"
@@ -480,8 +506,8 @@ class _Answer:
 
     def _distance(self, name: str, place: Program, value: float, amount: str) -> str:
         other = self._writer.phrase(place, last=True)
-        if value == 0:
-            return f"one stands in the other, so the distance of {name} from {other} is {amount}."
+        if value == 0 and self._writer.is_zone(place):
+            return f"{name} stands in {other}, so the distance is 0 m."
         return f"{name} is {amount} from {other}."
 
     def _count(self, chosen: Program, number: int) -> str:
@@ -497,6 +523,9 @@ class _Answer:
         return f"there {verb} {number} {noun}."
 
     def _truth(self, program: Program, value: bool) -> str:
+        if not value and program.operator is questions.Whether:
+            program, value_of_it = _opposite(program)
+            return f"no, {self._writer.statement(program, negative=not value_of_it)}."
         return f"{'yes' if value else 'no'}, {self._writer.statement(program, negative=not value)}."
 
     def _relation(self, program: Program, value: str) -> str:
@@ -520,6 +549,15 @@ class _Answer:
         return f"{name} is {length} long, {width} wide and {height} high."
 
 
+def _opposite(program: Program) -> tuple[Program, bool]:
+    """What is true where a statement is false: right for left; else that it is not so."""
+    region, predicate = program.arguments
+    sides = {predicates.LeftOf: predicates.RightOf, predicates.RightOf: predicates.LeftOf}
+    if predicate.operator in sides:
+        return questions.Whether(region, sides[predicate.operator](*predicate.arguments)), True
+    return program, False
+
+
 def _is_list(program: Program) -> bool:
     """Whether a set is written as a list, not as a noun."""
     return program.operator not in (selections.All, selections.Where) or (
@@ -532,6 +570,26 @@ def _is_closed(program: Program) -> bool:
     return program.operator in (selections.Region, selections.Camera, selections.All) or (
         program.operator is selections.Listed
     )
+
+
+def _is_bare(program: Program) -> bool:
+    """Whether a set is nothing but a noun, with an adjective at most."""
+    if program.operator is selections.Where:
+        return _is_bare(program.arguments[0]) and bool(_adjective(program.arguments[1]))
+    return program.operator is selections.All
+
+
+def _adjective(predicate: Program) -> str:
+    """What stands before a noun for a predicate; "" where nothing does."""
+    if predicate.operator is predicates.Empty:
+        return "empty"
+    is_not = predicate.operator is predicates.Not
+    return "loaded" if is_not and predicate.arguments[0].operator is predicates.Empty else ""
+
+
+def _nth(rank: float) -> str:
+    """ "Second " and so on; nothing for the first."""
+    return "" if rank == 1 else f"{_ordinal(round(rank))} "
 
 
 def _ordinal(rank: int) -> str:

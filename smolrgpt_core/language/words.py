@@ -35,7 +35,8 @@ _PLAIN_CHARACTERS = {
 
 # Each alternative starts with another kind of character, so matching is linear in the text.
 _WORD = re.compile(
-    r"<mask>|\[ ?region ?#? ?[0-9]+ ?\]|[0-9]+(?:st|nd|rd|th)\b|[0-9]+(?:[.,][0-9]+)?"
+    r"<mask>|\[ ?(?:region ?#? ?)?[0-9]+ ?\]|[0-9]+(?:st|nd|rd|th)\b|[0-9]+\.[0-9]+"
+    r"|[0-9]+,[0-9]+(?= ?(?:m|cm|mm|metern?|zoll|fu\u00df)\b)|[0-9]+"
     r"|[^\W\d_]+(?:'[^\W\d_]+)*|\S",
     re.IGNORECASE,
 )
