@@ -32,8 +32,8 @@ class Lexicon:
         grammar: its rules.
         definite, indefinite: its articles.
         pronouns: articles that are relative pronouns behind a comma, and stay there as words.
-        singular: articles that only stand before a noun in the singular where its plural is
-            written in the same way.
+        singular: articles of a noun, and words right before it, that tell that it is in the
+            singular where its plural is written in the same way.
         agreement: the relative pronouns that can refer to a noun, by its last word; those of
             every plural under "".
         ordinal_sign: what behind a number makes it an ordinal ("2."); "" for none.

@@ -237,7 +237,8 @@ class Words:
             for end, noun in self._nouns_at(position)
             if not self._has_id(end) and not self._is_camera(position, end, noun)
         ]
-        if nouns and self._article_of(position) in self._lexicon.singular:
+        before = self.keys[position - 1] if position else ""
+        if nouns and self._lexicon.singular & {before, self._article_of(position)}:
             singular = {end for end, noun in nouns if not noun.plural}
             nouns = [(end, noun) for end, noun in nouns if not (noun.plural and end in singular)]
         return [Reading(end, noun, open=True) for end, noun in nouns]

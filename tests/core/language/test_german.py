@@ -242,6 +242,12 @@ def read(text: str, *masks: int) -> Read:
             "Wie weit ist Plaette zehn von Palette elf entfrent?",
             "How far is pallet 10 from pallet 11?",
         ),
+        # The plural of Puffer is Puffer: what stands before it tells the number.
+        ("Wie viele Paletten stehen im Puffer?", "How many pallets are in the buffer?"),
+        ("Wie viele Paletten stehen in Puffern?", "How many pallets are in buffers?"),
+        ("Wie viele Paletten stehen außerhalb der Puffer?", "How many pallets are not in buffers?"),
+        ("Sind die Puffer leer?", "Are all buffers empty?"),
+        ("Ist der Puffer leer?", "Is the buffer empty?"),
         # A relative pronoun tells by its gender, number and place to which noun it belongs.
         (
             "Wie hoch ist die Palette im leeren Puffer, die am weitesten links steht?",
