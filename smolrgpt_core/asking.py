@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from smolrgpt_core.answer import SpatialAnswer
-from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.answerers.base import Answerer, answers_about
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error, read_bytes
 from smolrgpt_core.frame import RGBDFrame
@@ -135,7 +135,7 @@ def _given(
     if not questions:
         return []
     try:
-        return answerer.answer_together(frame, questions)
+        return answers_about(answerer, frame, questions)
     except Exception as error:
         logger.exception("the answerer failed")
         failure = SpatialError(Status.MODEL_ERROR, f"the answerer failed with {error!r}")

@@ -18,8 +18,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.depth import DepthLimits, DepthReadings, depth_readings, depth_to_units
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.frame import clean_depth, depth_to_units
 
 METRES_PER_UNIT = {"uint16": 0.001, "float32": 1.0, "float64": 1.0}
 """What depth files mean without a depth scale: 16 bit images millimetres, numbers metres."""
@@ -41,11 +41,19 @@ def read_rgb(path: Path, content: bytes | None = None) -> NDArray[np.uint8]:
 
 
 def read_depth(path: Path, metres_per_unit: float | None = None) -> NDArray[np.float32]:
-    """Depth, float32 (H, W) metres, NaN where there is no reading.
+    """Depth, float32 (H, W) metres, NaN where there is no reading: see `read_depth_readings`."""
+    return read_depth_readings(path, metres_per_unit).metres
+
+
+def read_depth_readings(
+    path: Path, metres_per_unit: float | None = None, limits: DepthLimits | None = None
+) -> DepthReadings:
+    """The readings of a depth image, and what of it was taken for none.
 
     Args:
         path: a 16 bit image in millimetres, or a float image or `.npy` array in metres.
         metres_per_unit: overrides the unit; needed for every other type of number.
+        limits: of the camera; None: the defaults.
 
     Raises:
         SpatialError: BAD_INPUT when the file is no depth image, or its unit cannot be known.
@@ -60,7 +68,10 @@ def read_depth(path: Path, metres_per_unit: float | None = None) -> NDArray[np.f
             f"{raw.dtype}: such an image is mostly a picture of depth, without a unit; if it is "
             "metric depth, give the depth scale (metres per unit)",
         )
-    return clean_depth(raw.astype(np.float64) * metres_per_unit)
+    try:
+        return depth_readings(raw, metres_per_unit, limits)
+    except SpatialError as error:
+        raise type(error)(error.status, f"{path}: {error.message}") from error
 
 
 def read_plane(path: Path, expected: str) -> NDArray:
@@ -74,7 +85,7 @@ def read_plane(path: Path, expected: str) -> NDArray:
         SpatialError: BAD_INPUT when the file cannot be read or has several numbers for a pixel.
     """
     if path.suffix.lower() == ".npy":
-        array = _load_array(path, expected)
+        array = load_array(path, expected)
     else:
         array = decode_image(path, cv2.IMREAD_UNCHANGED, expected)
     if array.ndim != 2 or array.dtype.kind not in "uif":
@@ -200,12 +211,21 @@ def new_folder(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
-def file_error(path: Path, message: str) -> SpatialError:
+class FileError(SpatialError):
+    """A file cannot be used; the message begins with its path."""
+
+
+def file_error(path: Path, message: str) -> FileError:
     """The error that a file cannot be used."""
-    return SpatialError(Status.BAD_INPUT, f"{path}: {message}")
+    return FileError(Status.BAD_INPUT, f"{path}: {message}")
 
 
-def _load_array(path: Path, expected: str) -> NDArray:
+def load_array(path: Path, expected: str) -> NDArray:
+    """A NumPy array as it was stored.
+
+    Raises:
+        SpatialError: BAD_INPUT when the file is none.
+    """
     try:
         return np.asarray(np.load(path, allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:

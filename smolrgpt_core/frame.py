@@ -6,16 +6,29 @@ Camera frame: the optical frame of REP 103 (x right, y down, z forward), metres.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.depth import PLAUSIBLE_DEPTH_M, DepthLoss, check_depth_unit
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.regions import RegionSet
 
-PLAUSIBLE_DEPTH_M = (0.1, 100.0)
-"""Bounds of a plausible median depth of a warehouse frame; outside, the unit is wrong."""
+PLAUSIBLE_VIEW_DEG = (5.0, 165.0)
+"""Angle of view, across or down the image, of a camera that a pinhole can describe."""
+
+MAX_ASPECT = 1.34
+"""fx and fy of a camera differ less, also where an image of 4:3 was stretched to 16:9."""
+
+MAX_OFF_CENTRE = 0.2
+"""How far from the middle of the image the principal point may lie, as a share of its size."""
+
+MAX_OFF_CENTRE_BOTH = 0.09
+"""The same where it is off in both directions."""
+
+_NORMALIZED = 2.5
+"""A calibration whose largest number is smaller is not in pixels."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +39,12 @@ class CameraIntrinsics:
         width, height: image size in pixels.
         fx, fy: focal lengths in pixels, positive.
         cx, cy: principal point in pixels; (0, 0) is the centre of the upper left pixel.
+        is_cut: the image is known to be a part of a larger one, or was binned in one direction:
+            its principal point may lie anywhere, and fx and fy may be far apart.
 
     Raises:
-        SpatialError: BAD_INPUT when a size or focal length is not positive or not finite.
+        SpatialError: BAD_INPUT when a size or focal length is not positive or not finite, or when
+            the calibration cannot be of an image of this size.
     """
 
     width: int
@@ -37,6 +53,7 @@ class CameraIntrinsics:
     fy: float
     cx: float
     cy: float
+    is_cut: bool = field(default=False, kw_only=True)
 
     def __post_init__(self) -> None:
         values = np.array([self.width, self.height, self.fx, self.fy], dtype=np.float64)
@@ -52,6 +69,70 @@ class CameraIntrinsics:
                 Status.BAD_INPUT,
                 f"camera principal point must be finite, got cx={self.cx} cy={self.cy}",
             )
+        problem = self._implausible()
+        if problem:
+            raise SpatialError(
+                Status.BAD_INPUT,
+                f"the calibration fx={self.fx:g} fy={self.fy:g} cx={self.cx:g} cy={self.cy:g} "
+                f"cannot be of an image of {self.width}x{self.height}: {problem}",
+            )
+
+    def _implausible(self) -> str:
+        """What no camera with such images has, and the likely reason; empty if all is plausible."""
+        if max(self.fx, self.fy, abs(self.cx), abs(self.cy)) <= _NORMALIZED:
+            return (
+                "it is in shares of the image size; give it in pixels (fx and cx times the width, "
+                "fy and cy times the height)"
+            )
+        low, high = PLAUSIBLE_VIEW_DEG
+        across, down = self.view_deg
+        if not low <= across <= high or not low <= down <= high:
+            return (
+                f"it would see {across:.3g} degrees across and {down:.3g} down, expected "
+                f"{low:g} to {high:g}; the focal length is in pixels of the image"
+            )
+        if self.is_cut:
+            return ""
+        aspect = max(self.fx / self.fy, self.fy / self.fx)
+        if aspect > MAX_ASPECT:
+            return (
+                f"fx and fy differ by the factor {aspect:.3g}, expected at most {MAX_ASPECT:g}; is "
+                "one of them wrong, or was the image stretched?"
+            )
+        return self._off_centre()
+
+    def _off_centre(self) -> str:
+        """Why the principal point lies so far from the middle; empty if it does not."""
+        right = (self.cx - (self.width - 1) / 2) / self.width
+        below = (self.cy - (self.height - 1) / 2) / self.height
+        far, near = max(abs(right), abs(below)), min(abs(right), abs(below))
+        if far <= MAX_OFF_CENTRE and near <= MAX_OFF_CENTRE_BOTH:
+            return ""
+        swapped = max(
+            abs(self.cy - (self.width - 1) / 2) / self.width,
+            abs(self.cx - (self.height - 1) / 2) / self.height,
+        )
+        if swapped < MAX_OFF_CENTRE_BOTH:
+            reason = "are cx and cy, or width and height, swapped?"
+        else:
+            like = f"{2 * self.cx + 1:.0f}x{2 * self.cy + 1:.0f}"
+            reason = (
+                f"it looks like that of an image of {like}: scale it to the size of this image, "
+                "and move cx and cy where the image was cut"
+            )
+        return (
+            f"the principal point is off the middle by {right:+.0%} of the width and {below:+.0%} "
+            f"of the height; {reason}"
+        )
+
+    @property
+    def view_deg(self) -> tuple[float, float]:
+        """Angle of view across and down the image, degrees, from edge to edge of the pixels."""
+        left, right = self.cx + 0.5, self.width - 0.5 - self.cx
+        above, below = self.cy + 0.5, self.height - 0.5 - self.cy
+        across = math.atan(left / self.fx) + math.atan(right / self.fx)
+        down = math.atan(above / self.fy) + math.atan(below / self.fy)
+        return math.degrees(across), math.degrees(down)
 
     @classmethod
     def from_vertical_fov(cls, width: int, height: int, fov_y_deg: float) -> CameraIntrinsics:
@@ -80,6 +161,7 @@ class RGBDFrame:
         regions: the segmented objects, masks aligned to `rgb`.
         stamp_ns: acquisition time in nanoseconds, 0 if unknown.
         frame_id: name of the optical frame that metric results refer to.
+        depth_loss: what of the depth image was taken for no reading.
 
     Raises:
         SpatialError: BAD_INPUT when dtypes or sizes do not agree, or the depth unit is wrong.
@@ -91,6 +173,7 @@ class RGBDFrame:
     regions: RegionSet
     stamp_ns: int = 0
     frame_id: str = "camera_optical_frame"
+    depth_loss: DepthLoss = field(default_factory=DepthLoss)
 
     def __post_init__(self) -> None:
         size = (self.intrinsics.height, self.intrinsics.width)
@@ -104,54 +187,14 @@ class RGBDFrame:
                 f"regions were segmented on an image of (height, width) {self.regions.image_size}, "
                 f"the calibration is for {size}; feed regions of the same camera and resolution",
             )
-        if np.any(self.depth <= 0) or np.any(np.isinf(self.depth)):
+        check_depth_unit(self.depth)
+        farthest = PLAUSIBLE_DEPTH_M[1]
+        if np.any(self.depth <= 0) or np.any(self.depth > farthest):
             raise SpatialError(
                 Status.BAD_INPUT,
-                "depth must be positive metres, or NaN where there is no reading, got zero, "
-                "negative or infinite values; pass it through clean_depth()",
+                f"depth must be positive metres up to {farthest:g}, or NaN where there is no "
+                "reading, got zero, negative or larger values; pass it through clean_depth()",
             )
-        check_depth_unit(self.depth)
-
-
-def clean_depth(depth_m: NDArray[np.floating]) -> NDArray[np.float32]:
-    """Metric depth (H, W) with every "no reading" (zero, negative, NaN, Inf) written as NaN."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        depth = np.asarray(depth_m, dtype=np.float32)
-        valid = np.isfinite(depth) & (depth > 0)
-    return np.where(valid, depth, np.float32(np.nan))
-
-
-def depth_to_units(
-    depth: NDArray[np.float32], metres_per_unit: float = 0.001
-) -> NDArray[np.uint16]:
-    """Metres (H, W) as 16 bit whole numbers, rounded; the inverse of `clean_depth`.
-
-    0 stands for "no reading", and for what 16 bits cannot hold (over 65.5 m in millimetres).
-    """
-    units = np.nan_to_num(np.round(depth / metres_per_unit), nan=0.0)
-    return np.where(units <= np.iinfo(np.uint16).max, units, 0).astype(np.uint16)
-
-
-class DepthUnitError(SpatialError):
-    """Depth that is not in metres, as its values tell."""
-
-
-def check_depth_unit(depth: NDArray[np.float32]) -> None:
-    """Refuse depth in the wrong unit: metres (H, W), NaN = no reading.
-
-    Raises:
-        DepthUnitError: BAD_INPUT when the median of the readings is not plausible. A frame without
-            any reading passes: that is missing depth, not a wrong unit.
-    """
-    readings = depth[np.isfinite(depth)]
-    low, high = PLAUSIBLE_DEPTH_M
-    outside = max(np.count_nonzero(readings < low), np.count_nonzero(readings > high))
-    if 2 * outside > readings.size:
-        raise DepthUnitError(
-            Status.BAD_INPUT,
-            f"median depth is {np.median(readings):.4g} m, expected {low} to {high} m: the depth "
-            "unit is wrong; set the depth scale (metres per unit) of this camera",
-        )
 
 
 def _wrong_array(name: str, expected: str, array: NDArray) -> SpatialError:

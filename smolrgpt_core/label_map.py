@@ -3,20 +3,20 @@
 Every way in for regions (topics, recordings, region files) puts them through `LabelMap.apply`
 once. A label that the questions know stays; one that clearly means a class gets its name
 (`label_rules`); the user's own entries, such as "0:pallet", go first. What nobody can know stays
-as it is, and `doubt_of_absence` keeps a question about a class from the answer "none" where the
-frame only calls it something else.
+as it is, and `doubt_of_class` keeps a question about a class from an answer without the regions
+that the frame only calls something else.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from smolrgpt_core.instance_labels import BACKGROUND, InstanceLabels
-from smolrgpt_core.label_rules import class_in, index_in, words_of
-from smolrgpt_core.object_classes import is_known, label_words
+from smolrgpt_core.label_rules import class_in, index_in, number_in, says_nothing, words_of
+from smolrgpt_core.object_classes import is_known, known_class, label_words
 from smolrgpt_core.regions import Region, RegionSet
 
 _SHOWN = 10
@@ -153,12 +153,12 @@ def unknown_labels(regions: RegionSet) -> list[str]:
     )
 
 
-def doubt_of_absence(class_labels: Collection[str], regions: RegionSet) -> str:
-    """Why "there is none" could be wrong; empty where a class without regions is absent.
+def doubt_of_class(class_labels: Collection[str], regions: RegionSet) -> str:
+    """Why the regions of a class may not be all there are; empty where they are.
 
-    A class is absent where other regions have its label (and another role in the question), or
-    where all labels of the frame are known classes. Else one of the unknown labels may be what its
-    source calls that class.
+    Without any region of the class, every unknown label may be what its source calls that class.
+    Beside some, another word ("crate") is another class, and a region without label is left
+    aside by whoever labels the others; a number or "object_7" may be one more.
 
     Args:
         class_labels: labels of the frame that belong to the class that is asked about.
@@ -167,9 +167,28 @@ def doubt_of_absence(class_labels: Collection[str], regions: RegionSet) -> str:
     Returns:
         What was found and how to map it, as a part of a sentence.
     """
-    if any(region.label in class_labels for region in regions):
-        return ""
-    unknown = unknown_labels(regions)
+    mine = [region for region in regions if region.label in class_labels]
+    return _doubt(_silent_labels(mine, regions) if mine else unknown_labels(regions))
+
+
+def doubt_of_load(regions: RegionSet) -> str:
+    """Why a carrier without a known pallet on it may be loaded; else empty. As `doubt_of_class`."""
+    cargo = [region for region in regions if known_class(region.label) == "pallet"]
+    return _doubt(_silent_labels(cargo, regions))
+
+
+def _silent_labels(mine: Sequence[Region], regions: RegionSet) -> list[str]:
+    """Labels that say nothing, and may stand for one more of the same class."""
+    # A map of some class indices leaves the others to other classes.
+    are_indices = any(index_in(region.source_label) for region in mine)
+    return [
+        label
+        for label in unknown_labels(regions)
+        if label and says_nothing(label) and not (are_indices and index_in(label))
+    ]
+
+
+def _doubt(unknown: Sequence[str]) -> str:
     if not unknown:
         return ""
     named = [f'"{label}"' if label else "(no label)" for label in unknown]
@@ -179,6 +198,18 @@ def doubt_of_absence(class_labels: Collection[str], regions: RegionSet) -> str:
         f'say so with the label map (label_map, --label-map), such as "{example}:pallet", or that '
         f'they are something else, such as "{example}:box"'
     )
+
+
+def namesake(regions: RegionSet, id: int) -> Region | None:
+    """The region that "pallet 3" means by its name, where region 3 has another name; else None.
+
+    A source that calls its objects pallet_01, pallet_02, ... may give them other ids.
+    """
+    region = regions[id]
+    if number_in(region.source_label) in (None, id):
+        return None
+    of_class = (other for other in regions if known_class(other.label) == known_class(region.label))
+    return next((other for other in of_class if number_in(other.source_label) == id), None)
 
 
 def _is_class(label: str, regions: RegionSet) -> bool:

@@ -48,6 +48,33 @@ class Box:
         """(rows, columns) to cut the box out of an image."""
         return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
 
+    @classmethod
+    def covering(
+        cls, low: NDArray[np.floating], high: NDArray[np.floating], image_size: tuple[int, int]
+    ) -> Box:
+        """The pixels whose centres lie in a box, at least one each way, cut to the image.
+
+        Args:
+            low: its upper left corner (x, y), where the upper left pixel spans 0 to 1.
+            high: its lower right corner.
+            image_size: (height, width).
+
+        Returns:
+            The box, empty where it lies outside of the image.
+        """
+        first = np.floor(low + 0.5)
+        return cls.cut(first, np.maximum(np.floor(high + 0.5), first + 1), image_size)
+
+    @classmethod
+    def cut(
+        cls, first: NDArray[np.floating], end: NDArray[np.floating], image_size: tuple[int, int]
+    ) -> Box:
+        """The pixels (x, y) from `first` to before `end` that lie in an image."""
+        limits = image_size[::-1]
+        x, y = np.clip(first, 0, limits).astype(int).tolist()
+        right, bottom = np.clip(end, 0, limits).astype(int).tolist()
+        return cls(x, y, right - x, bottom - y)
+
     def fits(self, image_size: tuple[int, int]) -> bool:
         """Whether the box is not empty and lies inside an image of (height, width)."""
         height, width = image_size

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from rclpy.impl.rcutils_logger import RcutilsLogger
 
 from smolrgpt_core.answer import SpatialAnswer
-from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.answerers.base import Answerer, answers_about
 from smolrgpt_core.asking import read_asked
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
@@ -229,8 +229,8 @@ class AnswerWorker:
             with contextlib.suppress(futures.InvalidStateError):  # its answer has just come
                 item.outcome.set_exception(WorkerClosedError())
 
-    def wait_until_ended(self, timeout_s: float) -> bool:
-        """After `close`: whether the answerer is not used any more within the time."""
+    def wait_until_ended(self, timeout_s: float | None) -> bool:
+        """After `close`: whether the answerer is not used any more within the time; None: ever."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -320,7 +320,7 @@ class AnswerWorker:
         self._on_batch(len(questions))
         started = time.monotonic()
         deadlines = [item.deadline for item in batch]
-        found = self._answerer.answer_together(frame, questions, deadlines)
+        found = answers_about(self._answerer, frame, questions, deadlines)
         answer_s = time.monotonic() - started
         for item, result in zip(batch, found, strict=True):
             item.inquiry.latency_s["answer"] = answer_s

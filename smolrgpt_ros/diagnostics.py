@@ -14,6 +14,7 @@ from smolrgpt_core.messages.stamps import SYNCHRONISED
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.frame_buffer import INPUTS
 from smolrgpt_ros.frame_transforms import FrameTransforms
+from smolrgpt_ros.input_samples import RESTARTS, StampCounts
 from smolrgpt_ros.inputs import InputStatistics
 from smolrgpt_ros.query_session import QuerySession
 from smolrgpt_ros.service_report import ServiceReport
@@ -75,10 +76,15 @@ class InputMonitor:
     def __init__(self, session: QuerySession) -> None:
         self._session = session
         self._before = {name: InputStatistics() for name in INPUTS}
+        self._stamps_before = {name: StampCounts() for name in INPUTS}
         self._reported_s = time.monotonic()
 
     def diagnostics(self, prefix: str, max_age_s: float) -> list[DiagnosticStatus]:
-        """One status for each input: ERROR when it is silent, WARN when messages were lost."""
+        """One status for each input.
+
+        ERROR when nothing comes of it, or its stamps are of no use; WARN when messages were lost,
+        or its stamps went back.
+        """
         now_s = time.monotonic()
         period_s, self._reported_s = now_s - self._reported_s, now_s
         return [self._diagnostic(prefix, name, period_s, max_age_s) for name in INPUTS]
@@ -89,9 +95,16 @@ class InputMonitor:
         inputs = self._session.inputs
         before, now = self._before[name], replace(inputs.statistics[name])
         self._before[name] = now
+        stamps_before, stamps = self._stamps_before[name], self._session.buffer.stamp_counts(name)
+        self._stamps_before[name] = stamps
         age_s = self._age_s(name)
+        is_too_old = age_s is None or (name in SYNCHRONISED and age_s > max_age_s)
+        trouble = stamps.trouble_since(stamps_before, is_too_old) if name in SYNCHRONISED else ""
         level, message = DiagnosticStatus.OK, ""
-        if age_s is None or (name in SYNCHRONISED and age_s > max_age_s):
+        if trouble:
+            level = DiagnosticStatus.WARN if trouble is RESTARTS else DiagnosticStatus.ERROR
+            message = f"stamps {trouble}"
+        elif is_too_old:
             level, message = DiagnosticStatus.ERROR, inputs.cause_of_silence(name).advice
         elif now.lost > before.lost:
             level, message = DiagnosticStatus.WARN, LOSS_ADVICE
@@ -102,6 +115,9 @@ class InputMonitor:
             "age_s": "" if age_s is None else f"{age_s:.3f}",
             "received": now.received,
             "lost": now.lost,
+            "stamps_zero": stamps.zero,
+            "stamps_repeated": stamps.again + stamps.still,
+            "stamps_back": stamps.restarts,
         }
         return _diagnostic(f"{prefix}: {name}", level, message, values)
 

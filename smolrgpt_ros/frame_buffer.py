@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import threading
 import time
-from bisect import insort
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.messages.stamp_order import CLOCK_TOLERANCE_NS
 from smolrgpt_core.messages.stamps import INPUTS, SYNCHRONISED, nearest
-
-CLOCK_TOLERANCE_NS = 1_000_000_000
-"""Stamps this far ahead of the node's clock, or behind the stamp before, mean another clock."""
-
+from smolrgpt_ros.input_samples import InputSamples, Sample, StampCounts, stamp_of
 
 SILENCE_NS = 1_000_000_000
 """An input that sent nothing for so long has stopped."""
@@ -54,21 +51,6 @@ class FrameUnavailableError(SpatialError):
 
 class BufferClosedError(Exception):
     """The node was deactivated while a request waited."""
-
-
-@dataclass(frozen=True, eq=False)
-class Sample:
-    """One message of one input.
-
-    Attributes:
-        stamp_ns: of its header.
-        payload: whatever the owner of the buffer put in.
-        arrived_s: `time.monotonic()` of its arrival.
-    """
-
-    stamp_ns: int
-    payload: Any
-    arrived_s: float = field(default_factory=time.monotonic)
 
 
 @dataclass(frozen=True)
@@ -128,24 +110,33 @@ class FrameBuffer:
 
     def __init__(self, size: int, topics: Mapping[str, str]) -> None:
         self.on_message: Callable[[], None] = lambda: None
-        self._size = size
         self._topics = topics
-        self._samples: dict[str, list[Sample]] = {name: [] for name in INPUTS}
+        self._inputs = {name: InputSamples(name, size) for name in INPUTS}
+        self._samples = {name: item.samples for name, item in self._inputs.items()}
         self._changed = threading.Condition()
         self._closed = False
 
     def add(self, name: str, stamp_ns: int, payload: Any) -> None:
         """Keep a message, forget the oldest one, and wake who waits."""
-        sample = Sample(stamp_ns, payload)
         with self._changed:
-            samples = self._samples[name]
-            if samples and stamp_ns < samples[-1].stamp_ns - CLOCK_TOLERANCE_NS:
-                # A restarted simulation or a looping recording: what was before is now the future.
-                samples.clear()
-            insort(samples, sample, key=_stamp)
-            del samples[: -self._size]
+            before_s = self._inputs[name].arrived_s
+            if self._inputs[name].add(stamp_ns, payload) and name in SYNCHRONISED:
+                self._forget_time_before(before_s)
             self._changed.notify_all()
         self.on_message()
+
+    def _forget_time_before(self, before_s: float | None) -> None:
+        """An input began anew: what others sent before is of another time, whatever its stamp.
+
+        Such as when a simulation starts again, or a recording is played in a loop.
+
+        Args:
+            before_s: `time.monotonic()` of the message before; who began anew since, goes along.
+        """
+        for name in SYNCHRONISED:
+            restarted_s = self._inputs[name].restarted_s
+            if restarted_s is None or (before_s is not None and restarted_s < before_s):
+                self._inputs[name].forget()
 
     def newest_stamp_ns(self, name: str) -> int | None:
         """Stamp of the newest message of an input, None before the first."""
@@ -153,12 +144,17 @@ class FrameBuffer:
             samples = self._samples[name]
             return samples[-1].stamp_ns if samples else None
 
+    def stamp_counts(self, name: str) -> StampCounts:
+        """How many messages of an input had an odd stamp."""
+        with self._changed:
+            return self._inputs[name].snapshot()
+
     def close(self) -> None:
         """Let go of all messages and of everybody who waits."""
         with self._changed:
             self._closed = True
-            for samples in self._samples.values():
-                samples.clear()
+            for item in self._inputs.values():
+                item.forget()
             self._changed.notify_all()
 
     def wait(
@@ -204,6 +200,7 @@ class FrameBuffer:
         if request.stamp_ns:
             return self._select_stamp(request, now_ns)
         self._check_clock(now_ns)
+        self._check_stamps(request, now_ns)
         self._check_silence(request, now_ns)
         for rgb in reversed(self._samples["rgb"]):
             if now_ns - rgb.stamp_ns > request.max_age_ns:
@@ -245,17 +242,50 @@ class FrameBuffer:
         return FrameSamples(rgb, depth, self._nearest("camera_info", rgb.stamp_ns), regions)
 
     def _nearest(self, name: str, stamp_ns: int) -> Sample:
-        return nearest(self._samples[name], stamp_ns, _stamp)
+        return nearest(self._samples[name], stamp_ns, stamp_of)
 
     def _check_arrived(self) -> None:
         missing = tuple(name for name in INPUTS if not self._samples[name])
-        if missing:
+        if not missing:
+            return
+        first = self._inputs[missing[0]]
+        if first.trouble:
+            raise self._odd_stamps(missing[0])
+        if first.arrived_s is not None:
             raise FrameUnavailableError(
-                INPUTS[missing[0]],
-                f"nothing has ever arrived from {self._named(missing)}",
+                Status.STALE,
+                f"nothing has arrived from {self._named(missing)} since the stamps went back, as "
+                "when a simulation or a driver starts again",
                 Patience.INPUT_WAIT,
                 missing,
             )
+        raise FrameUnavailableError(
+            INPUTS[missing[0]],
+            f"nothing has ever arrived from {self._named(missing)}",
+            Patience.INPUT_WAIT,
+            missing,
+        )
+
+    def _check_stamps(self, request: FrameRequest, now_ns: int) -> None:
+        """Refuse an input that is too old because of its stamps alone."""
+        for name in SYNCHRONISED:
+            age_ns = now_ns - self._samples[name][-1].stamp_ns
+            is_silent = self._silence_ns(name) > max(request.max_age_ns, SILENCE_NS)
+            if self._inputs[name].trouble and age_ns > request.max_age_ns and not is_silent:
+                raise self._odd_stamps(name)
+
+    def _odd_stamps(self, name: str) -> FrameUnavailableError:
+        return FrameUnavailableError(
+            Status.STALE,
+            f"the stamps of {self._named([name])} {self._inputs[name].trouble}",
+            Patience.INPUT_WAIT,
+        )
+
+    def _silence_ns(self, name: str) -> int:
+        """Since the last message of an input, of which there was one."""
+        arrived_s = self._inputs[name].arrived_s
+        assert arrived_s is not None
+        return int((time.monotonic() - arrived_s) * 1e9)
 
     def _check_clock(self, now_ns: int) -> None:
         for name in SYNCHRONISED:
@@ -277,7 +307,7 @@ class FrameBuffer:
         for name in SYNCHRONISED:
             newest = self._samples[name][-1]
             age_ns = now_ns - newest.stamp_ns
-            silence_ns = _since_arrival_ns(newest)
+            silence_ns = self._silence_ns(name)
             if age_ns > request.max_age_ns and silence_ns > max(request.max_age_ns, SILENCE_NS):
                 raise FrameUnavailableError(
                     Status.STALE,
@@ -289,8 +319,9 @@ class FrameBuffer:
 
     def _check_age(self, request: FrameRequest, now_ns: int) -> None:
         """Refuse when even the freshest input is too old, although messages arrive."""
-        newest = max((self._samples[name][-1] for name in SYNCHRONISED), key=_stamp)
-        age_ns, silence_ns = now_ns - newest.stamp_ns, _since_arrival_ns(newest)
+        name = max(SYNCHRONISED, key=lambda name: self._samples[name][-1].stamp_ns)
+        age_ns = now_ns - self._samples[name][-1].stamp_ns
+        silence_ns = self._silence_ns(name)
         if age_ns <= request.max_age_ns:
             return
         remedy = (
@@ -351,14 +382,6 @@ class FrameBuffer:
 
     def _named(self, names: tuple[str, ...] | list[str]) -> str:
         return ", ".join(f"{name} ({self._topics[name]})" for name in names)
-
-
-def _stamp(sample: Sample) -> int:
-    return sample.stamp_ns
-
-
-def _since_arrival_ns(sample: Sample) -> int:
-    return int((time.monotonic() - sample.arrived_s) * 1e9)
 
 
 def _patience_s(patience: Patience, request: FrameRequest) -> float:

@@ -17,6 +17,7 @@ from smolrgpt_core.messages.reading import (
     frame_from_messages,
 )
 from smolrgpt_core.messages.region_sources import REGION_SOURCES
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.stamps import without_stamp
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.regions import RegionSet
@@ -40,7 +41,7 @@ class FrameDecoder:
 
     Args:
         region_source: a key of `REGION_SOURCES`.
-        depth_scale: metres per unit of the depth image, 0 = by encoding.
+        settings: how the images are read.
         labels: how regions get their labels.
         transports: how images come.
 
@@ -51,7 +52,7 @@ class FrameDecoder:
     def __init__(
         self,
         region_source: str,
-        depth_scale: float,
+        settings: SensorSettings,
         labels: RegionLabels,
         transports: Transports = ALL_RAW,
     ) -> None:
@@ -59,7 +60,7 @@ class FrameDecoder:
         self._region_source = region_source
         types = input_types(region_source, transports)
         self._types = {name: type_ for name, (_, type_) in types.items()}
-        self._depth_scale = depth_scale
+        self._settings = settings
         self._labels = labels
         self._kept: OrderedDict[tuple[Hashable, ...], DecodedFrame] = OrderedDict()
 
@@ -87,7 +88,7 @@ class FrameDecoder:
         size = (rgb.height, rgb.width)
         regions = REGION_SOURCES[self._region_source].read(message, size, self._labels)
         self.newest_regions = regions
-        frame = frame_from_messages(rgb, depth, camera_info, regions, self._depth_scale)
+        frame = frame_from_messages(rgb, depth, camera_info, regions, self._settings)
         return DecodedFrame(frame, alignment_warnings(rgb, depth, camera_info))
 
     def _message(self, samples: FrameSamples, name: str) -> Message:

@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import struct
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from rclpy.clock import Clock
+from rclpy.clock_type import ClockType
 from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from rclpy.qos import (
     QoSCompatibility,
+    QoSDurabilityPolicy,
     QoSProfile,
     QoSReliabilityPolicy,
     qos_check_compatible,
     qos_profile_sensor_data,
 )
+from rclpy.subscription import Subscription
 from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo
 
@@ -33,6 +38,22 @@ from smolrgpt_core.messages.types import SENSOR_QUEUE_DEPTH
 from smolrgpt_ros.conversions import message_class
 from smolrgpt_ros.frame_buffer import INPUTS, FrameBuffer, FrameUnavailableError
 from smolrgpt_ros.spinning import spin
+
+LATCHABLE = ("camera_info", "regions")
+"""Inputs that may be sent once and latched (transient local), as they need not change."""
+
+LATCHED = QoSProfile(
+    depth=1,
+    reliability=QoSReliabilityPolicy.RELIABLE,
+    durability=QoSDurabilityPolicy.TRANSIENT_LOCAL,
+)
+"""Receives what was sent before, from publishers that offer the same."""
+
+RECEIVED_ONCE = 16
+"""Messages of which one subscription is known to have received its copy; more than may wait."""
+
+LATCHED_PERIOD_S = 0.25
+"""How often to look for such publishers."""
 
 WARNING_PERIOD_S = 10.0
 """What comes with every message is logged no more often, or a bad publisher would fill the disk."""
@@ -99,6 +120,10 @@ class SensorInputs:
     three threads: 18 to 23 % of a core for four inputs of 640x480 at 30 Hz, against 6 % here. And
     a thread of its own is never busy with an answer.
 
+    Of publishers that latch, what they sent before this node started is received by a second
+    subscription. It is there only while such a publisher is: others would warn about it, as it does
+    not fit them. What both subscriptions receive is used once.
+
     Args:
         node: whose names, remappings and graph are used.
         buffer: is filled.
@@ -135,8 +160,16 @@ class SensorInputs:
             start_parameter_services=False,
             parameter_overrides=[Parameter("start_type_description_service", value=False)],
         )
+        self._latched: dict[str, Subscription] = {}
+        self._received_once = {name: deque[int](maxlen=RECEIVED_ONCE) for name in LATCHABLE}
         for name in INPUTS:
             self._subscribe(name)
+        self._node.create_timer(
+            LATCHED_PERIOD_S,
+            self._follow_latching_publishers,
+            # On real time: a paused simulation must not hide a calibration.
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
         self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(self._node)
         self._thread = threading.Thread(
@@ -150,20 +183,32 @@ class SensorInputs:
         self._thread.join()
         self._node.destroy_node()
 
-    def _subscribe(self, name: str) -> None:
-        self._node.create_subscription(
+    def _subscribe(self, name: str, is_latched: bool = False) -> Subscription:
+        return self._node.create_subscription(
             self._types[name],
             self.topics[name],
             self._receiver(name),
-            self._qos,
+            LATCHED if is_latched else self._qos,
             raw=True,
             event_callbacks=SubscriptionEventCallbacks(message_lost=self._loss_counter(name)),
         )
+
+    def _follow_latching_publishers(self) -> None:
+        """Have the second subscription of an input while a publisher latches there."""
+        for name in LATCHABLE:
+            publishers = self._graph.get_publishers_info_by_topic(self.topics[name])
+            latches = any(_latches(publisher.qos_profile) for publisher in publishers)
+            if latches and name not in self._latched:
+                self._latched[name] = self._subscribe(name, is_latched=True)
+            elif not latches and name in self._latched:
+                self._node.destroy_subscription(self._latched.pop(name))
 
     def _receiver(self, name: str) -> Callable[[bytes], None]:
         statistics, topic = self.statistics[name], self.topics[name]
 
         def receive(serialized: bytes) -> None:
+            if name in self._latched and self._came_before(name, serialized):
+                return
             try:
                 stamp_ns = read_stamp_ns(serialized)
             except struct.error:
@@ -177,6 +222,15 @@ class SensorInputs:
             self._buffer.add(name, stamp_ns, serialized)
 
         return receive
+
+    def _came_before(self, name: str, serialized: bytes) -> bool:
+        """Whether the other subscription of this input has received the same message."""
+        waiting, content = self._received_once[name], hash(serialized)
+        if content in waiting:
+            waiting.remove(content)
+            return True
+        waiting.append(content)
+        return False
 
     def _loss_counter(self, name: str) -> Callable[[QoSMessageLostInfo], None]:
         statistics = self.statistics[name]
@@ -259,6 +313,11 @@ def _joined(causes: Mapping[str, Silence]) -> str:
 
 def _full_name(publisher: TopicEndpointInfo) -> str:
     return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
+
+
+def _latches(offered: QoSProfile) -> bool:
+    compatibility, _ = qos_check_compatible(offered, LATCHED)
+    return bool(compatibility != QoSCompatibility.ERROR)
 
 
 def _type_name(message_type: type) -> str:

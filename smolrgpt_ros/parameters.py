@@ -11,10 +11,12 @@ from dataclasses import dataclass
 from smolrgpt_core.answerers.fusion_settings import PREFER_CHOICES, FusionSettings
 from smolrgpt_core.answerers.model_settings import DTYPES, STYLE_CHOICES, ModelSettings
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
+from smolrgpt_core.depth import PLAUSIBLE_DEPTH_M, DepthLimits
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.label_map import LabelMap, RegionLabels
 from smolrgpt_core.messages.compressed import RAW, TRANSPORTS, Transports
 from smolrgpt_core.messages.region_sources import REGION_SOURCES
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.stamps import DEFAULT_SYNC_TOLERANCE_S
 from smolrgpt_ros.parameter_declaration import check_parameters, parameter
 
@@ -155,10 +157,20 @@ class QueryParameters:
         "is activated.",
     )
     depth_scale: float = parameter(
-        0.0,
+        SensorSettings.depth_scale,
         "Metres per unit of the depth image; 0 = by its encoding (16UC1 and mono16: 0.001, "
         "32FC1: 1).",
         limits=(0.0, 1000.0),
+    )
+    min_depth: float = parameter(
+        DepthLimits.min_depth,
+        "Nearer depth is no reading; metres.",
+        limits=(0.0, PLAUSIBLE_DEPTH_M[1]),
+    )
+    max_depth: float = parameter(
+        DepthLimits.max_depth,
+        "Farther depth is no reading; metres. Set it to the range of your camera.",
+        limits=(0.0, PLAUSIBLE_DEPTH_M[1]),
     )
     max_pending: int = parameter(
         16,
@@ -196,6 +208,7 @@ class QueryParameters:
 
     def __post_init__(self) -> None:
         check_parameters(self)
+        self.sensor_settings()
         for name, parse in (
             ("instance_labels", self._by_number),
             ("label_map", self._label_map),
@@ -218,6 +231,10 @@ class QueryParameters:
     def model_settings(self) -> ModelSettings:
         """How a model computes and answers."""
         return ModelSettings(self.device, self.dtype, self.answer_style)
+
+    def sensor_settings(self) -> SensorSettings:
+        """How the images of the camera are read."""
+        return SensorSettings(self.depth_scale, DepthLimits(self.min_depth, self.max_depth))
 
     def fusion_settings(self) -> FusionSettings:
         """How model and geometry are put together."""

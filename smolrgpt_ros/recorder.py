@@ -27,7 +27,8 @@ from smolrgpt_core.messages.compressed import ALL_RAW, Transports
 from smolrgpt_core.messages.stamps import INPUTS
 from smolrgpt_core.recordings.question_bag import QuestionBagWriter
 from smolrgpt_ros.conversions import regions_to_array, time_from_ns
-from smolrgpt_ros.frame_buffer import FrameSamples, Sample
+from smolrgpt_ros.frame_buffer import FrameSamples
+from smolrgpt_ros.input_samples import Sample
 from smolrgpt_ros.msg import SpatialAnswer
 
 QUEUE_LENGTH = 32

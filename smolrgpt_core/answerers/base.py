@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Protocol
 
 from smolrgpt_core.answer import SpatialAnswer
@@ -64,6 +65,34 @@ class Answerer(Protocol):
 
 class UntrainedQuestionError(SpatialError):
     """A question of a kind that a model was not trained on."""
+
+
+def answers_about(
+    answerer: Answerer,
+    frame: RGBDFrame,
+    questions: Sequence[SpatialQuestion],
+    deadlines: Sequence[float] | None = None,
+) -> list[SpatialAnswer | SpatialError]:
+    """What `answer_together` returns, with what must be known about the frame in each message.
+
+    That is how much of the depth was taken for no reading: of an answer where it is much, of a
+    refusal for want of depth in any case.
+    """
+    outcomes = answerer.answer_together(frame, questions, deadlines)
+    return [_with_depth_loss(outcome, frame) for outcome in outcomes]
+
+
+def _with_depth_loss(
+    outcome: SpatialAnswer | SpatialError, frame: RGBDFrame
+) -> SpatialAnswer | SpatialError:
+    loss = frame.depth_loss
+    wants_depth = outcome.status is Status.NO_VALID_DEPTH and loss.share > 0
+    if not (loss.is_told or wants_depth):
+        return outcome
+    message = f"{outcome.message}; {loss}" if outcome.message else str(loss)
+    if isinstance(outcome, SpatialError):
+        return SpatialError(outcome.status, message)
+    return replace(outcome, message=message)
 
 
 def each_deadline(

@@ -20,9 +20,16 @@ from smolrgpt_core.asking import AskedQuestion, read_questions, refusal
 from smolrgpt_core.asking import ask as ask_one
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.options import parsed
+from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.drawing import draw_answer
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.files import check_image_suffix, read_depth, read_rgb, write_file, write_image
+from smolrgpt_core.files import (
+    check_image_suffix,
+    read_depth_readings,
+    read_rgb,
+    write_file,
+    write_image,
+)
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.label_map import RegionLabels, label_changes
 from smolrgpt_core.region_files import read_regions
@@ -40,6 +47,8 @@ def ask(
     labels: options.Labels = "",
     label_map: options.LabelMapText = "",
     depth_scale: options.DepthScale = "",
+    min_depth: options.MinDepth = DepthLimits.min_depth,
+    max_depth: options.MaxDepth = DepthLimits.max_depth,
     region_ids: options.RegionIds = "",
     category: options.CategoryName = "",
     questions: options.QuestionsFile = None,
@@ -65,6 +74,7 @@ def ask(
     )
     pinhole = parsed("--intrinsics", options.parse_intrinsics, intrinsics)
     metres_per_unit = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
+    limits = options.depth_limits(min_depth, max_depth)
     region_labels = options.region_labels(labels, label_map)
     one = AskedQuestion(
         question,
@@ -78,7 +88,7 @@ def ask(
         parsed("--picture", check_image_suffix, picture.suffix)
 
     try:
-        frame = read_frame(rgb, depth, regions, pinhole, metres_per_unit, region_labels)
+        frame = read_frame(rgb, depth, regions, pinhole, metres_per_unit, limits, region_labels)
     except SpatialError as error:
         print_answer(refusal(error, one), question, as_json)
         raise typer.Exit(NO_ANSWER) from error
@@ -114,6 +124,7 @@ def read_frame(
     regions: Path,
     pinhole: tuple[float, ...],
     metres_per_unit: float | None,
+    limits: DepthLimits,
     labels: RegionLabels,
 ) -> RGBDFrame:
     """Read the files of one frame.
@@ -123,11 +134,13 @@ def read_frame(
     """
     image = read_rgb(rgb)
     height, width = image.shape[:2]
+    readings = read_depth_readings(depth, metres_per_unit, limits)
     return RGBDFrame(
         image,
-        read_depth(depth, metres_per_unit),
+        readings.metres,
         CameraIntrinsics(width, height, *pinhole),
-        read_regions(regions, (height, width), labels),
+        read_regions(regions, (height, width), labels, rgb.name),
+        depth_loss=readings.loss,
     )
 
 
@@ -140,13 +153,15 @@ def timed_answer(frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer) -> 
 
 
 def print_answer(answer: SpatialAnswer, question: str, as_json: bool) -> None:
-    """The answer to standard output; without --json, the reason for none to standard error."""
+    """The answer to standard output; without --json, a message to standard error."""
     if as_json:
         fields = answer_as_json(answer, question).items()
         lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in fields]
         typer.echo("{\n" + ",\n".join(lines) + "\n}")
     elif answer.ok:
         typer.echo(answer.text)
+        if answer.message:
+            typer.echo(answer.message, err=True)
     else:
         typer.echo(f"{answer.status.name}: {answer.message}", err=True)
 

@@ -12,8 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from smolrgpt_core.cli import options
-from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, parsed, writing
+from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, writing
 from smolrgpt_core.data.warehouse_format import SPLITS
+from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.recordings.motion import MotionConfig
 from smolrgpt_core.recordings.options import RecordingOptions, TopicChoice
@@ -74,6 +75,8 @@ def bag2data(
     labels: options.Labels = "",
     label_map: options.LabelMapText = "",
     depth_scale: options.DepthScale = "",
+    min_depth: options.MinDepth = DepthLimits.min_depth,
+    max_depth: options.MaxDepth = DepthLimits.max_depth,
     sync_tolerance: SyncTolerance = RecordingOptions.sync_tolerance_s,
     min_change: MinChange = MotionConfig.min_change,
     every: Every = RecordingOptions.every,
@@ -92,13 +95,13 @@ def bag2data(
     The exit status is 0 when all of the recording was read, 1 when nothing was written, 2 for a
     wrong call, 3 when the recording is damaged and what could be read of it was written.
     """
-    scale = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
+    sensor = options.sensor_settings(depth_scale, min_depth, max_depth)
     region_labels = options.region_labels(labels, label_map)
     try:
         settings = RecordingOptions(
             topics=TopicChoice(rgb, depth, camera_info, regions, instances),
             labels=region_labels,
-            depth_scale=scale or RecordingOptions.depth_scale,
+            sensor=sensor,
             sync_tolerance_s=sync_tolerance,
             motion=MotionConfig(min_change=min_change),
             every=every,

@@ -159,6 +159,12 @@ def _check_split(name: str) -> None:
         raise ValueError(f"expected one of {', '.join(SPLITS)}, got {name!r}")
 
 
+_PICTURES_NOTE = (
+    "the depth of {} images is an 8 bit picture of depth, without a unit: no metric answer can be "
+    "had from it, by geometry or a metric model"
+)
+
+
 def _print_report(report: CheckReport) -> None:
     console = Console()
     checked = ", ".join(
@@ -166,6 +172,9 @@ def _print_report(report: CheckReport) -> None:
         for split in report.images
     )
     console.print(Text(f"Checked: {checked or 'nothing'}"))
+    for split, pictures in report.depth_pictures.items():
+        if pictures:
+            console.print(Text(f"{split}: {_PICTURES_NOTE.format(pictures)}", "yellow"))
     if report.clean:
         console.print(Text("✓ nothing is wrong", "green"))
         return

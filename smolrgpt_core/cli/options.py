@@ -13,10 +13,12 @@ import typer
 from smolrgpt_core.answerers.fusion_settings import PREFER_CHOICES, FusionSettings
 from smolrgpt_core.answerers.model_settings import STYLE_CHOICES
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
+from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.extras import install_command
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.label_map import LabelMap, RegionLabels, described_changes
 from smolrgpt_core.language import CATEGORIES, Category
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 
 QuestionText = Annotated[
     str,
@@ -42,7 +44,8 @@ Intrinsics = Annotated[
 RegionsFile = Annotated[
     Path,
     typer.Option(
-        help="JSON file with masks or boxes, or an instance image (pixel value = region id).",
+        help="File with masks or boxes (own JSON, COCO, LabelMe, CVAT, YOLO, ...), or an "
+        "instance image (pixel value = region id).",
         exists=True,
         dir_okay=False,
     ),
@@ -62,6 +65,12 @@ LabelMapText = Annotated[
 ]
 DepthScale = Annotated[
     str, typer.Option(help="Metres per unit of the depth file.", metavar="METRES")
+]
+MinDepth = Annotated[
+    float, typer.Option(help="Nearer depth is no reading, in metres.", metavar="METRES")
+]
+MaxDepth = Annotated[
+    float, typer.Option(help="Farther depth is no reading, in metres.", metavar="METRES")
 ]
 RegionIds = Annotated[
     str, typer.Option(help="Ids for the <mask> of the question, in order, such as 7,2.")
@@ -160,6 +169,18 @@ def parse_depth_scale(text: str) -> float | None:
     if not (math.isfinite(scale) and scale > 0):
         raise ValueError(f"expected metres per unit above 0, got {text!r}")
     return scale
+
+
+def depth_limits(min_depth: float, max_depth: float) -> DepthLimits:
+    """The range of the depth camera; one that is out of order is a wrong call."""
+    return parsed("--min-depth", lambda _: DepthLimits(min_depth, max_depth), "")
+
+
+def sensor_settings(depth_scale: str, min_depth: float, max_depth: float) -> SensorSettings:
+    """How the images of a recording are read."""
+    scale = parsed("--depth-scale", parse_depth_scale, depth_scale)
+    limits = depth_limits(min_depth, max_depth)
+    return SensorSettings(scale or SensorSettings.depth_scale, limits)
 
 
 def parse_region_ids(text: str) -> tuple[int, ...]:

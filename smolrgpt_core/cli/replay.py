@@ -25,6 +25,7 @@ from smolrgpt_core.cli.bag2data import (
     exit_if_damaged,
 )
 from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, parsed, writing
+from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
 from smolrgpt_core.recordings.options import ReplayOptions, TopicChoice
@@ -82,6 +83,8 @@ def replay_command(
     labels: options.Labels = "",
     label_map: options.LabelMapText = "",
     depth_scale: options.DepthScale = "",
+    min_depth: options.MinDepth = DepthLimits.min_depth,
+    max_depth: options.MaxDepth = DepthLimits.max_depth,
     sync_tolerance: SyncTolerance = ReplayOptions.sync_tolerance_s,
 ) -> None:
     """Answer questions about a recording as the query node would have; needs no ROS.
@@ -90,7 +93,7 @@ def replay_command(
     read, 1 when it cannot be read, 2 for a wrong call, 3 when it is damaged and what could be read
     of it was asked about.
     """
-    scale = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
+    sensor = options.sensor_settings(depth_scale, min_depth, max_depth)
     region_labels = options.region_labels(labels, label_map)
     fusion = options.fusion_settings(prefer, abstain_below)
     try:
@@ -98,7 +101,7 @@ def replay_command(
         replay_options = ReplayOptions(
             topics=TopicChoice(rgb, depth, camera_info, regions, instances),
             labels=region_labels,
-            depth_scale=scale or ReplayOptions.depth_scale,
+            sensor=sensor,
             sync_tolerance_s=sync_tolerance,
             every_frame=every_frame,
         )

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smolrgpt_core.data.check_answer import check_answer
 from smolrgpt_core.data.problems import Problem, ProblemKind
 from smolrgpt_core.data.samples import DepthFile, ImageFile
 from smolrgpt_core.data.warehouse_format import HUMAN, CameraRecord, SplitFolder, WarehouseRecord
+from smolrgpt_core.depth import depth_readings
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import METRES_PER_UNIT, read_bytes
-from smolrgpt_core.frame import check_depth_unit, clean_depth
 from smolrgpt_core.language import MASK
 from smolrgpt_core.regions import rle_run_lengths
 
@@ -48,12 +49,14 @@ class ImageFindings:
         image: file name; empty if no record could be read.
         content_hash: of the image file; empty if it cannot be read.
         ids: of the records that could be read, and their places.
+        has_depth_picture: whether its depth is an 8 bit picture, without a unit.
     """
 
     problems: tuple[Problem, ...]
     image: str = ""
     content_hash: str = ""
     ids: tuple[tuple[str, str], ...] = ()
+    has_depth_picture: bool = False
 
 
 def check_image(task: ImageTask) -> ImageFindings:
@@ -66,7 +69,9 @@ def check_image(task: ImageTask) -> ImageFindings:
     size, content_hash = _check_colour(task.folder, image, problems)
     if task.cameras is not None:
         problems += _check_camera(task.folder, image, task.cameras.get(image), size)
-    problems += _check_depth(task, image, size)
+    levels = _read_depth(task.folder, image, problems)
+    if levels is not None:
+        problems += _check_depth(task, image, levels, size)
     decoded: dict[str, tuple[ProblemKind, str] | None] = {}
     for place, record in records.items():
         if not record.question:
@@ -75,7 +80,8 @@ def check_image(task: ImageTask) -> ImageFindings:
         problems += _check_masks(record, place, size, decoded)
         problems += check_answer(record, place, answer_expected=task.folder.split != "test")
     ids = tuple((record.id, place) for place, record in records.items())
-    return ImageFindings(tuple(problems), image, content_hash, ids)
+    is_picture = levels is not None and levels.dtype == np.uint8
+    return ImageFindings(tuple(problems), image, content_hash, ids, is_picture)
 
 
 def _read_records(task: ImageTask, problems: list[Problem]) -> dict[str, WarehouseRecord]:
@@ -125,15 +131,24 @@ def _check_camera(
         )
 
 
-def _check_depth(task: ImageTask, image: str, size: ImageSize | None) -> Iterator[Problem]:
+def _read_depth(
+    folder: SplitFolder, image: str, problems: list[Problem]
+) -> NDArray[np.uint8] | NDArray[np.uint16] | None:
+    """The depth image as stored; None if it cannot be decoded."""
     place = image
     try:
-        path = task.folder.depth_path(image)
+        path = folder.depth_path(image)
         place = str(path)
-        levels = DepthFile(path).read()
+        return DepthFile(path).read()
     except SpatialError as error:
-        yield Problem(ProblemKind.DEPTH, place, _without_place(error, place))
-        return
+        problems.append(Problem(ProblemKind.DEPTH, place, _without_place(error, place)))
+        return None
+
+
+def _check_depth(
+    task: ImageTask, image: str, levels: NDArray, size: ImageSize | None
+) -> Iterator[Problem]:
+    place = str(task.folder.depth_path(image))
     if size is not None and levels.shape != size:
         yield Problem(
             ProblemKind.DEPTH_SIZE,
@@ -146,9 +161,12 @@ def _check_depth(task: ImageTask, image: str, size: ImageSize | None) -> Iterato
         camera = (task.cameras or {}).get(image)
         scale = camera.depth_scale if camera else METRES_PER_UNIT["uint16"]
         try:
-            check_depth_unit(clean_depth(levels * scale))
+            loss = depth_readings(levels, scale).loss
         except SpatialError as error:
             yield Problem(ProblemKind.DEPTH_UNIT, place, f"{error} (scale {scale:g} m per unit)")
+        else:
+            if loss.is_told:
+                yield Problem(ProblemKind.DEPTH_LOSS, place, str(loss))
 
 
 def _check_masks(

@@ -19,6 +19,7 @@ from smolrgpt_core.data.balance import answer_bin
 from smolrgpt_core.data.truths import true_answer
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
 from smolrgpt_core.language import CATEGORIES, MASK, Category, read_question
+from smolrgpt_core.language.mask_labels import mask_labels
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 ENOUGH = 20
@@ -153,9 +154,12 @@ def _possible_answers(category: Category, record: WarehouseRecord) -> int:
 
 
 def _read_targets(category: Category, text: str) -> tuple[int, ...]:
-    """What is counted or chosen from, with regions that have no label: the nouns say enough."""
-    ids = tuple(range(1, text.count(MASK) + 1))
-    regions = tuple(Region.from_box(id, "", Box(0, 0, 1, 1)) for id in ids)
+    """What is counted or chosen from, with regions that are called as in the text."""
+    labels = mask_labels(text)
+    ids = tuple(range(1, len(labels) + 1))
+    regions = tuple(
+        Region.from_box(id, label, Box(0, 0, 1, 1)) for id, label in zip(ids, labels, strict=True)
+    )
     return read_question(text, RegionSet((1, 1), regions), category, ids).candidate_ids
 
 

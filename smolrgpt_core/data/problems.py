@@ -24,6 +24,7 @@ class ProblemKind(Enum):
     DEPTH_SIZE = "depth_size"
     DEPTH_UNIT = "depth_unit"
     DEPTH_EMPTY = "depth_empty"
+    DEPTH_LOSS = "depth_loss"
     CAMERA_MISSING = "camera_missing"
     CAMERA_SIZE = "camera_size"
     MASK_BROKEN = "mask_broken"
@@ -52,6 +53,7 @@ _TITLES = {
     ProblemKind.DEPTH_SIZE: "depth of another size than its image",
     ProblemKind.DEPTH_UNIT: "implausible depth: wrong unit",
     ProblemKind.DEPTH_EMPTY: "depth without a single reading",
+    ProblemKind.DEPTH_LOSS: "depth of which much is out of range, or marks no reading",
     ProblemKind.CAMERA_MISSING: "image without an entry in cameras.json",
     ProblemKind.CAMERA_SIZE: "camera for another size than its image",
     ProblemKind.MASK_BROKEN: "mask not decodable",
@@ -91,6 +93,8 @@ class CheckReport:
         examples_kept: of each kind of problem.
         images: checked, by split.
         questions: checked, by split.
+        depth_pictures: of the images, those whose depth is an 8 bit picture, by split. No problem
+            for a model that looks at pictures, but no metric answer can be had from them.
         counts: how many problems of each kind.
         examples: the first problems of each kind.
     """
@@ -99,6 +103,7 @@ class CheckReport:
     examples_kept: int
     images: dict[str, int] = field(default_factory=dict)
     questions: dict[str, int] = field(default_factory=dict)
+    depth_pictures: Counter[str] = field(default_factory=Counter)
     counts: Counter[ProblemKind] = field(default_factory=Counter)
     examples: dict[ProblemKind, list[Problem]] = field(default_factory=dict)
 
@@ -122,6 +127,7 @@ class CheckReport:
             "clean": self.clean,
             "images": self.images,
             "questions": self.questions,
+            "depth_pictures": dict(self.depth_pictures),
             "problems": {
                 kind.value: {
                     "title": kind.title,

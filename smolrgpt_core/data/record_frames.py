@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from smolrgpt_core.data.samples import DepthFile
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.files import file_error, read_depth, read_rgb
+from smolrgpt_core.files import file_error, read_rgb
 from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.label_rules import class_in
 from smolrgpt_core.language import CATEGORIES, MASK, SpatialQuestion, read_question
 from smolrgpt_core.language.mask_labels import mask_labels
-from smolrgpt_core.object_classes import LABEL_SYNONYMS
+from smolrgpt_core.object_classes import is_known
 from smolrgpt_core.regions import Region, RegionSet, check_rle_form
 
 
@@ -81,9 +83,10 @@ def read_image(
             folder.image_path(image),
             f"expected an image of (height, width) {size} as calibrated, found {rgb.shape[:2]}",
         )
-    depth = read_depth(folder.depth_path(image), camera.depth_scale)
+    file = DepthFile(folder.depth_path(image), metres_per_unit=camera.depth_scale)
+    depth = file.read_readings()
     regions, asked = _regions_of(records, size)
-    frame = RGBDFrame(rgb, depth, camera.intrinsics, regions)
+    frame = RGBDFrame(rgb, depth.metres, camera.intrinsics, regions, depth_loss=depth.loss)
     return frame, [_read(item, regions) for item in asked]
 
 
@@ -114,7 +117,7 @@ def _add_regions(
     found = dict(regions)
     ids = []
     for place, label in enumerate(labels):
-        region = _region_of(record, place, label, image_size, found)
+        region = _region_of(record, place, class_in(label) or label, image_size, found)
         ids.append(region.id)
     regions.update(found)
     return tuple(ids)
@@ -148,8 +151,7 @@ def _region_of(
 
 def _tells_more(label: str, other: str) -> bool:
     """Whether one name of a region says more of what it is than another."""
-    ranks = [(name in LABEL_SYNONYMS, bool(name)) for name in (label, other)]
-    return ranks[0] > ranks[1]
+    return (is_known(label), bool(label)) > (is_known(other), bool(other))
 
 
 def _check_masks(record: WarehouseRecord) -> None:

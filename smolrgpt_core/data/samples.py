@@ -16,9 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.data.warehouse_format import CameraRecord, Turn, read_dialogue
+from smolrgpt_core.depth import DepthReadings, depth_readings
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import METRES_PER_UNIT, decode_image, file_error, read_rgb
-from smolrgpt_core.frame import clean_depth
 from smolrgpt_core.language import MASK
 from smolrgpt_core.regions import check_rle_form, decode_rle
 
@@ -78,7 +78,11 @@ class DepthFile:
         return levels
 
     def read_metres(self) -> NDArray[np.float32]:
-        """Depth, float32 (H, W) metres, NaN where there is no reading.
+        """Depth, float32 (H, W) metres, NaN where there is no reading: see `read_readings`."""
+        return self.read_readings().metres
+
+    def read_readings(self) -> DepthReadings:
+        """The readings, and what of the image was taken for none.
 
         Raises:
             SpatialError: BAD_INPUT that names the file; also for a picture of depth, which has no
@@ -87,9 +91,14 @@ class DepthFile:
         levels = self.read()
         if levels.dtype != np.uint16:
             raise file_error(
-                self.path, f"expected metric depth (16 bit), found a picture of it ({levels.dtype})"
+                self.path,
+                "expected metric depth (16 bit), found an 8 bit picture of depth, without a unit: "
+                "metric questions need the depth itself",
             )
-        return clean_depth(levels * self.metres_per_unit)
+        try:
+            return depth_readings(levels, self.metres_per_unit)
+        except SpatialError as error:
+            raise type(error)(error.status, f"{self.path}: {error.message}") from error
 
 
 @dataclass(frozen=True)

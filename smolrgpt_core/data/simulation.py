@@ -19,9 +19,9 @@ from smolrgpt_core.data.kinds import data_set_kinds
 from smolrgpt_core.data.randomization import Randomization
 from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
 from smolrgpt_core.data.warehouse_format import SPLITS, CameraRecord, SplitFolder
+from smolrgpt_core.depth import depth_to_units
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import encode_image, write_file
-from smolrgpt_core.frame import depth_to_units
 from smolrgpt_core.language import Category
 from smolrgpt_core.regions import RegionSet, encode_rle
 from smolrgpt_core.sim import (

@@ -123,14 +123,19 @@ class WarehouseRecord:
         return cls(
             id=str(_field(entry, "id", (str, int))),
             image=_field(entry, "image", str),
-            conversations=tuple(
-                Turn(_field(turn, "from", str), _field(turn, "value", str)) for turn in turns
-            ),
+            conversations=tuple(map(_turn, turns)),
             rle=masks_of(entry.get("rle")),
-            category=_field(entry, "category", str, ""),
+            category=stored_text(entry.get("category")),
             normalized_answer=stored_text(entry.get("normalized_answer")),
-            freeform_answer=_field(entry, "freeform_answer", str, ""),
+            freeform_answer=stored_text(entry.get("freeform_answer")),
         )
+
+
+def _turn(entry: Any) -> Turn:
+    speaker = _field(entry, "from", str)
+    if "value" not in entry:
+        raise _bad("`value` of a turn is missing")
+    return Turn(speaker, stored_text(entry["value"]))
 
 
 def masks_of(stored: Any) -> tuple[Any, ...]:
@@ -153,11 +158,11 @@ class CameraRecord:
     depth_scale: float = 0.001
 
     def to_json(self) -> dict[str, float]:
-        """One value of `cameras.json`."""
+        """One value of `cameras.json`; `is_cut` is only written where it holds."""
         names = ("width", "height", "fx", "fy", "cx", "cy")
-        return {name: getattr(self.intrinsics, name) for name in names} | {
-            "depth_scale": self.depth_scale
-        }
+        values = {name: getattr(self.intrinsics, name) for name in names}
+        cut = {"is_cut": True} if self.intrinsics.is_cut else {}
+        return values | {"depth_scale": self.depth_scale} | cut
 
     @classmethod
     def from_json(cls, entry: Any) -> CameraRecord:
@@ -172,7 +177,10 @@ class CameraRecord:
         scale = float(_field(entry, "depth_scale", number))
         if not 0 < scale < float("inf"):
             raise _bad(f"depth_scale must be positive metres per unit, got {scale}")
-        return cls(CameraIntrinsics(width, height, **focal), scale)
+        is_cut = entry.get("is_cut", False)
+        if not isinstance(is_cut, bool):
+            raise _bad(f"`is_cut` must be true or false, got {is_cut!r:.60}")
+        return cls(CameraIntrinsics(width, height, **focal, is_cut=is_cut), scale)
 
 
 @dataclass(frozen=True)

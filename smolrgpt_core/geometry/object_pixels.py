@@ -197,5 +197,8 @@ def _in_box(
     with np.errstate(invalid="ignore"):
         as_near = (depth > near - extent / 4) & (depth < far + extent / 4)
     found = box & as_near & ~floor
-    solid = cv2.morphologyEx(found.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    # A pixel without a reading is no edge: scattered ones would open everything away.
+    closed = found | (box & ~np.isfinite(depth))
+    solid = cv2.morphologyEx(closed.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
+    solid &= found
     return solid if solid.any() else found

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.label_map import namesake
 from smolrgpt_core.language.builders import Noun
 from smolrgpt_core.language.grammar import Reading, Terminal
 from smolrgpt_core.language.lexicon import Lexicon, Phrase
@@ -299,6 +300,8 @@ class Words:
                 id, after = self._known(word[0]), word[1]
             if id is not None:
                 self._check_class(id, noun)
+                if end not in self._ids and noun.name not in ("", ANY_REGION):
+                    self._check_namesake(id)
                 found.append(Reading(after, Region(id)))
         return found
 
@@ -345,6 +348,8 @@ class Words:
                     break
                 if noun is not None:
                     self._check_class(id, noun)
+                    if at not in self._ids and noun.name not in ("", ANY_REGION):
+                        self._check_namesake(id)
                 if id in ids:
                     raise bad_question(f"region {id} is named twice")
                 ids.append(id)
@@ -392,6 +397,16 @@ class Words:
                 Status.UNKNOWN_REGION,
                 f"region {id} is a {own}, no {noun.name}; the {noun.name} regions are: "
                 f"{self._of_class(noun.name)}",
+            )
+
+    def _check_namesake(self, id: int) -> None:
+        """Refuse "pallet 3" where region 3 has another name, and another one is called pallet_3."""
+        other = namesake(self._regions, id)
+        if other is not None:
+            raise bad_question(
+                f'{id} can be region {id}, which is called "{self._regions[id].source_label}", or '
+                f'region {other.id}, which is called "{other.source_label}"; say "region {id}" or '
+                f'"region {other.id}"'
             )
 
     def _of_class(self, name: str) -> str:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.depth import DepthLimits, DepthReadings, depth_readings
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame, clean_depth
+from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.messages.encodings import (
     MASK_ENCODINGS,
@@ -20,24 +21,32 @@ from smolrgpt_core.messages.encodings import (
     image_array,
     rgb_pixels,
 )
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 
 def depth_from_image(message: Message, depth_scale: float = 0.0) -> NDArray[np.float32]:
-    """Depth float32 (H, W) in metres; 0, negative, NaN and Inf become NaN, "no reading".
+    """Depth float32 (H, W) in metres, NaN = no reading: see `depth_readings_from_image`."""
+    return depth_readings_from_image(message, depth_scale).metres
+
+
+def depth_readings_from_image(
+    message: Message, depth_scale: float = 0.0, limits: DepthLimits | None = None
+) -> DepthReadings:
+    """The readings of a depth image, and what of it was taken for none.
 
     Args:
         message: in one of `DEPTH_ENCODINGS`: whole numbers are millimetres, others metres.
         depth_scale: metres per unit of this camera; 0 = by encoding.
+        limits: of the camera; None: the defaults.
 
     Raises:
         SpatialError: BAD_INPUT for any other encoding.
     """
     pixels, default_scale = depth_pixels(message)
-    with np.errstate(over="ignore"):  # what no number can hold is no reading either
-        return clean_depth(pixels * np.float32(depth_scale or default_scale))
+    return depth_readings(pixels, depth_scale or default_scale, limits)
 
 
 def intrinsics_from_camera_info(message: Message) -> CameraIntrinsics:
@@ -87,7 +96,7 @@ def frame_from_messages(
     depth: Message,
     camera_info: Message,
     regions: RegionSet,
-    depth_scale: float = 0.0,
+    settings: SensorSettings | None = None,
 ) -> RGBDFrame:
     """The messages of one moment as a frame, with stamp and frame of the rgb image.
 
@@ -96,19 +105,22 @@ def frame_from_messages(
         depth: registered to it.
         camera_info: its calibration.
         regions: of the rgb image.
-        depth_scale: metres per unit of this camera; 0 = by encoding.
+        settings: how they are read; None: the defaults.
 
     Raises:
         SpatialError: BAD_INPUT when a message cannot be used, or they do not fit together.
     """
+    settings = settings or SensorSettings()
     check_resolution(rgb, camera_info)
+    readings = depth_readings_from_image(depth, settings.depth_scale, settings.depth_limits)
     return RGBDFrame(
         rgb=rgb_pixels(rgb),
-        depth=depth_from_image(depth, depth_scale),
+        depth=readings.metres,
         intrinsics=intrinsics_from_camera_info(camera_info),
         regions=regions,
         stamp_ns=time_to_ns(rgb.header.stamp),
         frame_id=rgb.header.frame_id,
+        depth_loss=readings.loss,
     )
 
 

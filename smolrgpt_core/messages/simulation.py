@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.frame import depth_to_units
+from smolrgpt_core.depth import depth_to_units
 from smolrgpt_core.messages import types
 from smolrgpt_core.messages.making import (
     camera_info_message,

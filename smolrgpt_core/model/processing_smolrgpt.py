@@ -18,8 +18,9 @@ from transformers import AutoTokenizer, BatchFeature, ProcessorMixin
 from transformers.utils import CONFIG_NAME
 
 from smolrgpt_core import kernels
+from smolrgpt_core.depth import clean_depth
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.frame import CameraIntrinsics, check_depth_unit, clean_depth
+from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.geometry.back_projection import back_project
 from smolrgpt_core.kernels.masks import MasksOfImage
 from smolrgpt_core.language import MASK
@@ -290,9 +291,7 @@ class SmolRGPTProcessor(ProcessorMixin):
     def _in_metres(self, depth: NDArray) -> NDArray[np.float32]:
         """Metres (H, W) of floats or of whole numbers, NaN = no reading; the unit is checked."""
         unit = 1.0 if np.issubdtype(depth.dtype, np.floating) else self.config.depth_unit_m
-        metres = clean_depth(depth * np.float32(unit))
-        check_depth_unit(metres)
-        return metres
+        return clean_depth(depth, unit)
 
     def prompt(self, conversation: Sequence[Message], with_image: bool, regions: int) -> str:
         """The text that the model reads, placeholders written out.

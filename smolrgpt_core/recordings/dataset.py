@@ -22,9 +22,10 @@ from smolrgpt_core.data.records import AnsweredQuestion, question_record
 from smolrgpt_core.data.simulation import encode_masks
 from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
+from smolrgpt_core.depth import DepthUnitError
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import new_folder, write_depth, write_file, write_image
-from smolrgpt_core.frame import DepthUnitError, RGBDFrame
+from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.bag_types import BrokenMessageError
 from smolrgpt_core.recordings.frame_source import FrameSource, RecordedFrame
@@ -88,7 +89,7 @@ def convert_recording(
         if skipped:
             report.leave_out(NOT_EVERY, count=skipped)
         writer = _SplitWriter(SplitFolder(folder, options.split), recording.stem, options)
-        source = FrameSource(bag, choice, options.labels, options.depth_scale)
+        source = FrameSource(bag, choice, options.labels, options.sensor)
         motion = MotionFilter(options.motion)
         recorded = read_recorded_questions(bag)
         review = Review(folder / REVIEW_FOLDER, recording.stem, recorded, options.reviewed)

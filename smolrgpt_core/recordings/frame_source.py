@@ -12,8 +12,10 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.label_map import RegionLabels, label_changes
 from smolrgpt_core.messages.compressed import plain_image
 from smolrgpt_core.messages.encodings import depth_encoding
+from smolrgpt_core.messages.older import current_camera_info
 from smolrgpt_core.messages.reading import alignment_warnings, frame_from_messages
 from smolrgpt_core.messages.region_sources import SOURCES_BY_TYPE
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.options import TopicChoice
@@ -35,20 +37,20 @@ class FrameSource:
         bag: the recording.
         choice: its topics.
         labels: how regions get their labels.
-        depth_scale: metres per unit of depth; 0 = by its encoding.
+        settings: how its images are read.
 
     Attributes:
         label_changes: labels that were read as classes so far.
     """
 
     def __init__(
-        self, bag: BagReader, choice: TopicChoice, labels: RegionLabels, depth_scale: float
+        self, bag: BagReader, choice: TopicChoice, labels: RegionLabels, settings: SensorSettings
     ) -> None:
         self.label_changes: dict[str, str] = {}
         self._bag = bag
         self._topics = choice.by_input
         self._labels = labels
-        self._depth_scale = depth_scale
+        self._settings = settings
         types = {topic.name: topic.type_name for topic in bag.topics}
         self._source = SOURCES_BY_TYPE[types[self._topics["regions"]]]
 
@@ -64,10 +66,10 @@ class FrameSource:
         }
         rgb = plain_image(messages["rgb"])
         depth = plain_image(messages["depth"], is_depth=True)
-        camera_info = messages["camera_info"]
+        camera_info = current_camera_info(messages["camera_info"])
         regions = self._source.read(messages["regions"], (rgb.height, rgb.width), self._labels)
         self.label_changes.update(label_changes(regions))
-        frame = frame_from_messages(rgb, depth, camera_info, regions, self._depth_scale)
+        frame = frame_from_messages(rgb, depth, camera_info, regions, self._settings)
         warnings = alignment_warnings(rgb, depth, camera_info)
         return RecordedFrame(frame, self._metres_per_unit(depth), warnings)
 
@@ -75,4 +77,4 @@ class FrameSource:
         dtype, scale = depth_encoding(depth.encoding)
         if np.issubdtype(dtype, np.floating):
             return CameraRecord.depth_scale
-        return self._depth_scale or scale
+        return self._settings.depth_scale or scale

@@ -9,6 +9,7 @@ from smolrgpt_core.data.facts import AmbiguityMargins
 from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.label_map import RegionLabels
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.stamps import DEFAULT_SYNC_TOLERANCE_S
 from smolrgpt_core.recordings.motion import MotionConfig
 
@@ -66,7 +67,7 @@ class RecordingOptions:
     Attributes:
         topics: those that are named; the others are found.
         labels: how regions get their labels.
-        depth_scale: metres per unit of depth; 0 = by its encoding.
+        sensor: how the images are read.
         sync_tolerance_s: how far the stamps of rgb, depth and regions may lie apart.
         motion: which frames are different enough.
         every: of the complete frames, one in so many is looked at.
@@ -83,7 +84,7 @@ class RecordingOptions:
 
     topics: TopicChoice = field(default_factory=TopicChoice)
     labels: RegionLabels = field(default_factory=RegionLabels)
-    depth_scale: float = 0.0
+    sensor: SensorSettings = field(default_factory=SensorSettings)
     sync_tolerance_s: float = DEFAULT_SYNC_TOLERANCE_S
     motion: MotionConfig = field(default_factory=MotionConfig)
     every: int = 1
@@ -96,7 +97,6 @@ class RecordingOptions:
 
     def __post_init__(self) -> None:
         lowest = {
-            "depth_scale": 0.0,
             "sync_tolerance_s": 0.0,
             "every": 1,
             "limit": 0,
@@ -118,14 +118,14 @@ class ReplayOptions:
     Attributes:
         topics: those that are named; the others are found.
         labels: how regions get their labels.
-        depth_scale: metres per unit of depth; 0 = by its encoding.
+        sensor: how the images are read.
         sync_tolerance_s: how far stamps may lie apart, and a requested one from the image.
         every_frame: ask questions without a stamp about every frame, not about the newest alone.
     """
 
     topics: TopicChoice = field(default_factory=TopicChoice)
     labels: RegionLabels = field(default_factory=RegionLabels)
-    depth_scale: float = 0.0
+    sensor: SensorSettings = field(default_factory=SensorSettings)
     sync_tolerance_s: float = DEFAULT_SYNC_TOLERANCE_S
     every_frame: bool = False
 

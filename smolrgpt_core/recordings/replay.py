@@ -97,7 +97,7 @@ def replay(
         choice = choose_topics(bag, options.topics)
         found = synchronise(bag, choice.by_input, options.sync_tolerance_s)
         plan, answers = _assign(questions, found, options)
-        source = FrameSource(bag, choice, options.labels, options.depth_scale)
+        source = FrameSource(bag, choice, options.labels, options.sensor)
         moments = [moment for moment, _ in plan]
         read = read_moments(bag, choice.by_input, moments)
         for done, (_, serialized) in enumerate(read):

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.depth import PLAUSIBLE_DEPTH_M
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.regions import Region, RegionSet
@@ -96,6 +97,7 @@ def noisy_depth(
     lost |= _blobs(depth.shape, noise, rng)
     with np.errstate(invalid="ignore"):
         lost |= result < max(noise.min_range_m, 1e-3)
+        lost |= result > PLAUSIBLE_DEPTH_M[1]
     result[lost] = np.nan
     return result.astype(np.float32)
 

@@ -20,8 +20,8 @@ from smolrgpt_core.answer.normalized import NormalizedAnswer, write_normalized
 from smolrgpt_core.data.samples import Conversation, Sample
 from smolrgpt_core.data.truths import read_truth
 from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, Turn
+from smolrgpt_core.depth import clean_depth
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.frame import clean_depth
 from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
 from smolrgpt_core.language import CATEGORIES, MASK, Category
 from smolrgpt_core.model.packing import PackedImage, TypedAnswer
@@ -263,7 +263,7 @@ def _depth(sample: Sample) -> Any:
     levels = sample.depth.read()
     if levels.dtype == np.uint8:
         return levels
-    return clean_depth(levels * np.float32(sample.depth.metres_per_unit))
+    return clean_depth(levels, sample.depth.metres_per_unit)
 
 
 def _number_of(text: str) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pytest
 
+from smolrgpt_core.depth import clean_depth
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.regions import RegionSet
 
@@ -136,7 +137,7 @@ def add_stereo_noise(frame: RGBDFrame, std_per_m: float = 0.0018, seed: int = 0)
     rng = np.random.default_rng(seed)
     depth = 1 / (1 / frame.depth + rng.normal(0, std_per_m, frame.depth.shape))
     depth[rng.random(depth.shape) < 0.02] = np.nan
-    return replace(frame, depth=depth.astype(np.float32))
+    return replace(frame, depth=clean_depth(depth))
 
 
 @pytest.fixture(scope="session")

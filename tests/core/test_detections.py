@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -12,13 +13,14 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 from rosbags.typesys.store import Typestore
+from typer.testing import CliRunner
 
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.asking import AskedQuestion
+from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.label_map import LabelMap, RegionLabels
-from smolrgpt_core.language import read_question
+from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.detections import (
     UNTRACKED_IDS,
     regions_from_detections,
@@ -271,28 +273,35 @@ def test_masks_of_another_image_are_refused() -> None:
         regions_from_yolo_detections(message, SIZE)
 
 
-@pytest.mark.parametrize("kind", [DETECTION_ARRAY, YOLO_DETECTION_ARRAY])
-def test_a_recording_of_a_detector_is_replayed(kind: str, tmp_path: Path) -> None:
-    """Recordings bring the definitions along, so the packages are not needed."""
-    boxes = {"7": (40.0, 60.0, 20.0, 20.0), "12": (120.0, 60.0, 20.0, 20.0)}
+BOXES = {"7": (40.0, 60.0, 20.0, 20.0), "12": (120.0, 60.0, 20.0, 20.0)}
+
+
+def record(bag: Path, kind: str, found: Any) -> None:
+    """Write a recording of one frame with what a detector found."""
     intrinsics = CameraIntrinsics(160, 120, 100.0, 100.0, 79.5, 59.5)
     rgb, depth = np.full((*SIZE, 3), 90, np.uint8), np.full(SIZE, 3000, np.uint16)
-    found = (
-        detections(*[detection(box, id) for id, box in boxes.items()])
-        if kind == DETECTION_ARRAY
-        else yolo_array(*[yolo(box, id) for id, box in boxes.items()])
-    )
     messages = {
         "/rgb": (IMAGE, image_message(make, rgb, "rgb8", HEADER)),
         "/depth": (IMAGE, image_message(make, depth, "16UC1", HEADER)),
         "/camera_info": (CAMERA_INFO, camera_info_message(make, intrinsics, HEADER)),
         "/detector/found": (kind, found),
     }
-    bag = tmp_path / "bag"
     with Writer(bag, version=9, storage_plugin=StoragePlugin.MCAP) as writer:
         for topic, (type_name, message) in messages.items():
             connection = writer.add_connection(topic, type_name, typestore=TYPES)
             writer.write(connection, 1, TYPES.serialize_cdr(message, type_name))
+
+
+@pytest.mark.parametrize("kind", [DETECTION_ARRAY, YOLO_DETECTION_ARRAY])
+def test_a_recording_of_a_detector_is_replayed(kind: str, tmp_path: Path) -> None:
+    """Recordings bring the definitions along, so the packages are not needed."""
+    found = (
+        detections(*[detection(box, id) for id, box in BOXES.items()])
+        if kind == DETECTION_ARRAY
+        else yolo_array(*[yolo(box, id) for id, box in BOXES.items()])
+    )
+    bag = tmp_path / "bag"
+    record(bag, kind, found)
     asked = AskedQuestion("How far is pallet 7 from pallet 12?")
     for choice in (TopicChoice(), TopicChoice(regions="/detector/found")):
         (item,) = replay(bag, [asked], GeometricAnswerer(), ReplayOptions(topics=choice)).answers
@@ -301,16 +310,25 @@ def test_a_recording_of_a_detector_is_replayed(kind: str, tmp_path: Path) -> Non
         assert item.answer.value == pytest.approx(2.4)
 
 
-def test_class_indices_of_a_detector_are_mapped() -> None:
-    boxes = ((40.0, 60.0, 20.0, 20.0), (120.0, 60.0, 20.0, 20.0))
-    message = detections(*[detection(box, labels={"0": 0.9}) for box in boxes])
-    source = SOURCES_BY_TYPE[DETECTION_ARRAY]
-    plain = source.read(message, SIZE, RegionLabels())
-    with pytest.raises(SpatialError, match='no class is known for: "0"'):
-        read_question("How many pallets do you see?", plain)
-    mapped = source.read(message, SIZE, RegionLabels(label_map=LabelMap.parse("0:pallet")))
-    assert [region.label for region in mapped] == ["pallet", "pallet"]
-    assert len(read_question("How many pallets do you see?", mapped).target_ids) == 2
+def test_class_indices_of_a_detector_are_mapped(tmp_path: Path) -> None:
+    message = detections(*[detection(box, labels={"0": 0.9}) for box in BOXES.values()])
+    bag, questions = tmp_path / "bag", tmp_path / "questions.jsonl"
+    record(bag, DETECTION_ARRAY, message)
+    questions.write_text('{"question": "How many pallets do you see?"}\n')
+
+    def replayed(*options: str) -> tuple[dict[str, Any], str]:
+        words = ["replay", str(bag), "--questions", str(questions), "--answerer", "geometric"]
+        result = CliRunner().invoke(app, [*words, *options])
+        assert result.exit_code == 0, result.output
+        return json.loads(result.stdout), result.stderr
+
+    refused, said = replayed()
+    assert refused["status"] == "BAD_QUESTION"
+    assert 'no class is known for: "0"' in refused["message"]
+    assert "labels: " not in said
+    answer, said = replayed("--label-map", "0:pallet")
+    assert (answer["status"], answer["value"]) == ("OK", 2)
+    assert "labels: 0 -> pallet" in said
 
 
 def test_every_source_has_a_reader() -> None:

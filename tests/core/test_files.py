@@ -109,7 +109,7 @@ class TestImages:
 
 class TestDepth:
     def test_sixteen_bits_are_millimetres(self, tmp_path: Path) -> None:
-        raw = random_image(np.uint16) * 20
+        raw = random_image(np.uint16) * 20 + 100
         raw[0, 0] = 0
         cv2.imwrite(str(tmp_path / "d.png"), raw)
         depth = read_depth(tmp_path / "d.png")
@@ -120,7 +120,7 @@ class TestDepth:
 
     @pytest.mark.parametrize("name", ["d.npy", "d.tiff"])
     def test_floats_are_metres(self, tmp_path: Path, name: str) -> None:
-        raw = random_image(np.float32) / 50
+        raw = random_image(np.float32) / 50 + 1
         raw[0, :3] = [np.nan, np.inf, -1]
         if name.endswith(".npy"):
             np.save(tmp_path / name, raw)
@@ -132,7 +132,7 @@ class TestDepth:
 
     @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64])
     def test_other_numbers_need_a_depth_scale(self, tmp_path: Path, dtype: type) -> None:
-        raw = random_image(dtype)
+        raw = np.maximum(random_image(dtype), 10)
         np.save(tmp_path / "d.npy", raw)
         with pytest.raises(SpatialError, match=f"found {raw.dtype}.*give the depth scale"):
             read_depth(tmp_path / "d.npy")
@@ -206,9 +206,12 @@ class TestRegionsAsJson:
             ({"id": 1, "score": 95, "box": [0, 0, 5, 5]}, "score of region 1 must be 0 to 1"),
             ({"id": -1, "box": [0, 0, 5, 5]}, "ids must be 0 to"),
             ({"id": 1, "box": [0, 0, 5]}, "[x, y, width, height]"),
-            ({"id": 1, "box": [0, 0, 5.5, 5]}, "[x, y, width, height]"),
-            ({"id": 1, "box": [0, 0, 10**9, 10**9]}, "must have a width and height"),
+            ({"id": 1, "box": [0, 0, "5", 5]}, "[x, y, width, height]"),
+            ({"id": 1, "box": [0, 0, float("nan"), 5]}, "[x, y, width, height]"),
+            ({"id": 1, "box": [0, 0, 0, 5]}, "a box with a width"),
+            ({"id": 1, "box": [0, 0, 10**8, 10**8]}, "leaves the image"),
             ({"id": 1, "rle": {"size": SIZE, "counts": [5]}}, "run lengths"),
+            ({"id": 1, "rle": "mask.png"}, "got text"),
             ({"id": 1, "rle": {"size": [4, 6], "counts": [12, 12]}}, "got (4, 6)"),
             ({"id": 1, "rle": {"size": SIZE, "counts": [2400]}}, "has no pixel set"),
         ],
@@ -223,7 +226,8 @@ class TestRegionsAsJson:
     def test_duplicates_and_boxes_outside_are_refused(self, tmp_path: Path) -> None:
         for boxes, expected in (
             ([[0, 0, 5, 5], [5, 5, 5, 5]], "occurs twice"),
-            ([[56, 0, 5, 5]], "leaves the image"),
+            ([[56, 0, 40, 5]], "leaves the image"),
+            ([[60, 0, 3, 5]], "outside of the image"),
         ):
             regions = [{"id": 1, "box": box} for box in boxes]
             path = write_text(tmp_path / "r.json", {"image_size": SIZE, "regions": regions})

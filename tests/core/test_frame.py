@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from smolrgpt_core.depth import clean_depth
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame, check_depth_unit, clean_depth
+from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.regions import RegionSet
 
 HEIGHT, WIDTH = 12, 16
@@ -44,7 +45,7 @@ def test_arrays_that_do_not_match_are_refused(field: str, value: object, expecte
     assert caught.value.status is Status.BAD_INPUT
 
 
-@pytest.mark.parametrize("missing", [0.0, -1.0, np.inf])
+@pytest.mark.parametrize("missing", [0.0, -1.0, np.inf, 100.5])
 def test_missing_depth_must_be_nan(missing: float) -> None:
     depth = np.full((HEIGHT, WIDTH), 2.5, np.float32)
     depth[0, 0] = missing
@@ -72,6 +73,51 @@ def test_unusable_calibration_is_refused(changes: dict[str, float], expected: st
     assert caught.value.status is Status.BAD_INPUT
 
 
+@pytest.mark.parametrize(
+    ("pinhole", "expected"),
+    [
+        ((900, 900, 640, 360), "looks like that of an image of 1281x721"),
+        ((200, 200, 159.5, 119.5), "looks like that of an image of 320x240"),
+        ((50, 50, 39.5, 29.5), "looks like that of an image of 80x60"),
+        ((75, 75, 59.5, 44.5), "looks like that of an image of 120x90"),
+        ((0.9, 0.9, 0.5, 0.5), "in shares of the image size"),
+        ((0.625, 0.83, 0.5, 0.5), "in shares of the image size"),
+        ((100, 100, 59.5, 79.5), "swapped"),
+        ((100, 1, 79.5, 59.5), "would see 77.3 degrees across and 178 down"),
+        ((100, 300, 79.5, 59.5), "fx and fy differ by the factor 3"),
+        ((4000, 4000, 79.5, 59.5), "would see 2.29 degrees"),
+        ((100, 100, 0, 0), "off the middle by -50%"),
+        ((100, 100, -79.5, 59.5), "off the middle by -99%"),
+    ],
+)
+def test_calibration_of_another_image_is_refused(pinhole: tuple[float, ...], expected: str) -> None:
+    with pytest.raises(SpatialError, match=expected) as caught:
+        CameraIntrinsics(160, 120, *pinhole)
+    assert caught.value.status is Status.BAD_INPUT
+
+
+@pytest.mark.parametrize(
+    ("size", "pinhole"),
+    [
+        ((640, 480), (615.2, 615.2, 298.4, 247.5)),  # a RealSense
+        ((1242, 375), (721.5, 721.5, 609.6, 172.9)),  # wide and low
+        ((160, 120), (18.0, 18.0, 79.5, 59.5)),  # wide angle
+        ((1280, 720), (1400.0, 1050.0, 640.0, 360.0)),  # stretched from 4:3
+        ((640, 480), (3000.0, 3000.0, 330.0, 220.0)),  # telephoto
+    ],
+)
+def test_calibrations_of_real_kinds_are_taken(
+    size: tuple[int, int], pinhole: tuple[float, ...]
+) -> None:
+    CameraIntrinsics(*size, *pinhole)
+
+
+def test_a_cut_out_image_may_have_its_principal_point_anywhere() -> None:
+    CameraIntrinsics(160, 120, 200.0, 100.0, -20.0, 130.0, is_cut=True)
+    with pytest.raises(SpatialError, match="degrees across"):
+        CameraIntrinsics(160, 120, 1.5, 100.0, 79.5, 59.5, is_cut=True)
+
+
 def test_vertical_field_of_view() -> None:
     intrinsics = CameraIntrinsics.from_vertical_fov(640, 480, 90.0)
     assert (intrinsics.fx, intrinsics.fy) == (pytest.approx(240), pytest.approx(240))
@@ -79,29 +125,6 @@ def test_vertical_field_of_view() -> None:
     for degrees in (0.0, -20.0, 180.0, float("nan")):
         with pytest.raises(SpatialError, match="field of view"):
             CameraIntrinsics.from_vertical_fov(640, 480, degrees)
-
-
-def test_clean_depth_turns_every_kind_of_no_reading_into_nan() -> None:
-    raw = np.array([[0.0, -0.0, -1.0, np.nan, np.inf, -np.inf, 1e300, 0.5, 30.0]])
-    cleaned = clean_depth(raw)
-    assert cleaned.dtype == np.float32
-    assert np.array_equal(np.isfinite(cleaned[0]), [False] * 7 + [True] * 2)
-    assert cleaned[0, -2:] == pytest.approx([0.5, 30.0])
-
-
-@pytest.mark.parametrize("metres_per_unit", [1000.0, 0.001])
-def test_depth_in_the_wrong_unit_is_refused(metres_per_unit: float) -> None:
-    depth = np.linspace(1.0, 9.0, HEIGHT * WIDTH, dtype=np.float32).reshape(HEIGHT, WIDTH)
-    check_depth_unit(depth)
-    with pytest.raises(SpatialError, match="the depth unit is wrong; set the depth scale"):
-        check_depth_unit(depth * np.float32(metres_per_unit))
-
-
-def test_a_few_odd_readings_are_no_wrong_unit() -> None:
-    depth = np.full((HEIGHT, WIDTH), 5.0, np.float32)
-    depth[:5] = 0.01
-    depth[5:6] = np.nan
-    check_depth_unit(depth)
 
 
 def test_frame_without_any_depth_is_accepted() -> None:

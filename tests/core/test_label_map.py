@@ -84,6 +84,7 @@ def count(regions: RegionSet, question: str = HOW_MANY) -> int:
         ("/World/pallet_01/geometry/mesh_0", "pallet"),
         ("warehouse::pallet_3::link::visual", "pallet"),
         ("pallet,wood", "pallet"),
+        ("Pallet, 0.93", "pallet"),
         ("AGVs", "agv"),
         ("Fork-Lift 3", "fork lift"),
         ("Rack-A12", "rack"),
@@ -105,6 +106,7 @@ def test_clear_labels_are_read_as_classes(label: str, expected: str) -> None:
     [
         *("0", "class_2", "object_7", "no_pallet", "non-pallet", "stack_of_pallets", "pallet load"),
         *("person_on_forklift", "/World/Pallets/SM_Crate_01", "box,pallet", "pallet and box"),
+        *("4_pallets", "stacked pallets", "pallet front", "belt transporter", "server_rack"),
         *("safety_zone", "robot arm", "palletizer", "traffic_cone", "skid", "box_pallet", ""),
     ],
 )
@@ -161,6 +163,31 @@ class TestAbsence:
         for label in labels:
             assert label in caught.value.message
 
+    @pytest.mark.parametrize("other", ["0", "object_7", "class_3"])
+    def test_labels_that_say_nothing_may_be_one_more(self, other: str) -> None:
+        given = LabelMap().apply(regions_with("pallet", other, "buffer"))
+        for question in (
+            HOW_MANY,
+            "Which pallet is leftmost?",
+            "How many pallets are in buffer 2?",
+        ):
+            with pytest.raises(SpatialError, match="may be more than pallet 0: ") as caught:
+                count(given, question)
+            assert f'"{other}"' in caught.value.message
+        assert count(LabelMap.parse(f"{other}:crate").apply(given)) == 1
+        assert count(LabelMap.parse(f"{other}:pallet").apply(given)) == 2
+
+    def test_what_lies_on_a_transporter_must_be_known(self) -> None:
+        question = "Which of the empty transporters 0 and 1 is nearest to the camera?"
+        given = LabelMap().apply(regions_with("AGV", "agv", "3"))
+        with pytest.raises(SpatialError, match=r'is loaded cannot be known: .*"3"'):
+            read_question(question, given)
+        assert count(LabelMap.parse("3:buffer").apply(given), question) == 2
+
+    def test_other_words_and_other_indices_are_other_classes(self) -> None:
+        assert count(LabelMap().apply(regions_with("pallet", "crate", "pallet stack", ""))) == 1
+        assert count(LabelMap.parse("0:pallet").apply(regions_with("0", "1", "2"))) == 1
+
     @pytest.mark.parametrize("labels", [(), ("buffer", "transporter"), ("zone", "Rack", "AGV_1")])
     def test_a_class_that_is_absent_is_counted_as_none(self, labels: tuple[str, ...]) -> None:
         assert count(LabelMap().apply(regions_with(*labels))) == 0
@@ -175,6 +202,16 @@ class TestAbsence:
         given = LabelMap().apply(regions_with("0", "buffer"))
         with pytest.raises(SpatialError, match='"0"'):
             count(given, "How many pallets are in buffer 1?")
+
+
+def test_a_number_that_names_two_regions_is_refused() -> None:
+    regions = LabelMap().apply(regions_with("buffer_9", "pallet_2", "pallet_1", "pallet_3"))
+    with pytest.raises(SpatialError, match='say "region 1" or "region 2"') as caught:
+        read_question("How far is pallet 1 from pallet 3?", regions)
+    assert caught.value.status is Status.BAD_QUESTION
+    assert read_question("How far is region 1 from pallet 3?", regions).target_ids == (1,)
+    masked = read_question("How far is the pallet <mask> from <mask>?", regions, None, (1, 3))
+    assert masked.region_ids == (1, 3)
 
 
 class TestRegionFiles:
@@ -208,6 +245,39 @@ class TestRegionFiles:
         wrong = ask(path, HOW_MANY, "--label-map", "0=pallet")
         assert wrong.exit_code == 2
         assert "--label-map" in wrong.stderr
+
+
+class TestOtherForms:
+    YOLO = "0 0.1875 0.5 0.125 0.1666667\n0 0.8125 0.5 0.125 0.1666667\n1 0.5 0.875 0.375 0.25\n"
+
+    @pytest.mark.parametrize(
+        "option", [("--label-map", "0:pallet,1:buffer"), ("--labels", "0:pallet,1:buffer")]
+    )
+    def test_yolo(self, tmp_path: Path, option: tuple[str, str]) -> None:
+        path = tmp_path / "yolo.txt"
+        path.write_text(self.YOLO)
+        assert answer(ask(path))["status"] == "BAD_QUESTION"
+        assert answer(ask(path, HOW_MANY, *option))["value"] == 2
+        distance = answer(ask(path, "How far is pallet 1 from pallet 2?", *option))["value"]
+        assert distance == pytest.approx(3.0, rel=0.1)
+
+    def test_the_image_is_found_by_the_name_of_the_colour_image(self, tmp_path: Path) -> None:
+        images = [
+            {"id": id, "file_name": name, "width": 160, "height": 120}
+            for id, name in enumerate(("other.png", "rgb.png"))
+        ]
+        annotations = [
+            {"id": id, "image_id": id > 1, "category_id": 3, "bbox": box}
+            for id, box in BOXES.items()
+        ]
+        content = {
+            "images": images,
+            "annotations": annotations,
+            "categories": [{"id": 3, "name": "Pallet"}],
+        }
+        path = tmp_path / "coco.json"
+        path.write_text(json.dumps(content))
+        assert answer(ask(path))["value"] == 2
 
 
 class TestLabelsFileOfASimulator:

@@ -43,6 +43,7 @@ from smolrgpt_core.messages.reading import (
     regions_from_array,
     regions_from_instances,
 )
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.stamps import read_stamp_ns, time_to_ns, without_stamp
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_ros.conversions import (
@@ -287,7 +288,7 @@ def test_any_bytes_on_the_wire(
 ) -> None:
     wire = {**SERIALIZED, name: damaged(SERIALIZED[name], patches, kept)}
     samples = FrameSamples(**{key: Sample(0, serialized) for key, serialized in wire.items()})
-    decoder = FrameDecoder("regions", 0.0, RegionLabels())
+    decoder = FrameDecoder("regions", SensorSettings(), RegionLabels())
     decoded = result_or_refusal(BAD_INPUT, decoder.decode, samples)
     if decoded is not None:
         frame: RGBDFrame = decoded[0].frame

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from smolrgpt_core.label_map import doubt_of_load
 from smolrgpt_core.language.operators.attributes import bearings, held_by, stacked_on
 from smolrgpt_core.language.operators.registry import (
     Attribute,
@@ -101,6 +102,11 @@ def _is_empty(copies: SceneCopies, index: int) -> Mask:
         return np.logical_not(held_by(copies, index, objects).any(axis=1))
     if copies.carriers[index]:
         copies.measure_footprints(alone)
+        doubt = doubt_of_load(copies.regions) if copies.cargo[index] == NOTHING else ""
+        if doubt:
+            raise bad_question(
+                f"whether {copies.name(index)} is loaded cannot be known: there are {doubt}"
+            )
         return np.full(copies.count, copies.cargo[index] == NOTHING)
     if copies.cargo_like[index]:
         copies.measure_footprints(alone)

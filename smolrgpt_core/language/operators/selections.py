@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.label_map import doubt_of_class
 from smolrgpt_core.language.operators.registry import (
     Attribute,
     Chosen,
@@ -18,7 +19,7 @@ from smolrgpt_core.language.operators.registry import (
 )
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.regions import names_of
-from smolrgpt_core.scene.copies import SceneCopies, Values, bad_question
+from smolrgpt_core.scene.copies import ANY_REGION, SceneCopies, Values, bad_question
 from smolrgpt_core.scene.spatial_scene import cannot_tell
 
 SAME = 1e-9
@@ -44,19 +45,14 @@ def Listed(copies: SceneCopies, ids: tuple[int, ...]) -> Chosen:
 )  # fmt: skip
 def All(copies: SceneCopies, name: str) -> Chosen:
     found = copies.of_class(name)
-    if not found.any():
-        _refuse_unknown_class(copies, name)
+    labels = {region.label for region, is_one in zip(copies.regions, found, strict=True) if is_one}
+    doubt = doubt_of_class(labels, copies.regions) if name not in ("", ANY_REGION) else ""
+    if doubt and not found.any():
+        known = names_of(copies.regions.regions) or "none"
+        raise bad_question(f"there is no {name} in this frame; its regions are: {known}; {doubt}")
+    if doubt:
+        raise bad_question(f'"{name}" may be more than {copies.names(found)}: there are {doubt}')
     return Chosen(np.tile(found, (copies.count, 1)))
-
-
-def _refuse_unknown_class(copies: SceneCopies, name: str) -> None:
-    """None of a class is an answer only where every region has a label that is understood."""
-    unlabeled = [region for region in copies.regions if not region.label]
-    if unlabeled:
-        raise bad_question(
-            f"there is no {name or 'object'} in this frame, but {names_of(unlabeled)} "
-            f"{'has' if len(unlabeled) == 1 else 'have'} no label; name regions by id, or label them"
-        )
 
 
 @operator(

@@ -8,9 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
+from smolrgpt_core.cli.application import app
 from smolrgpt_core.data.check import check_dataset
 from smolrgpt_core.data.problems import CheckReport, ProblemKind
 from smolrgpt_core.errors import SpatialError
@@ -138,16 +141,37 @@ def test_damaged_pictures(
     assert place in example(report, kind)
 
 
+def test_depth_that_is_a_picture_is_said_and_no_problem(warehouse: Path) -> None:
+    path = next((warehouse / "train" / "depths").iterdir())
+    write_image(path, np.full((64, 96), 150, np.uint8))
+    report = check_dataset(warehouse)
+    assert report.clean
+    assert report.depth_pictures["train"] == 1
+    result = CliRunner().invoke(app, ["data", "check", str(warehouse)])
+    said = " ".join(result.stdout.split())
+    assert "train: the depth of 1 images is an 8 bit picture of depth, without a unit" in said
+
+
+def test_depth_with_marks_of_no_reading(warehouse: Path) -> None:
+    path = next((warehouse / "train" / "depths").iterdir())
+    depth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    depth[::2, ::2] = 65535
+    write_image(path, depth)
+    report = check_dataset(warehouse)
+    assert found(report) == {"depth_loss": 1}
+    assert "25.0% of the depth pixels are no readings" in example(report, "depth_loss")
+
+
 def test_cameras_that_do_not_fit(warehouse: Path) -> None:
     path = warehouse / "train" / "cameras.json"
     cameras = json.loads(path.read_text())
     del cameras["000000_01.png"]
-    cameras["000002_00.png"]["height"] = 480
+    cameras["000002_00.png"]["height"] += 2
     path.write_text(json.dumps(cameras))
     report = check_dataset(warehouse)
     assert found(report) == {"camera_missing": 1, "camera_size": 1}
     assert "cameras.json: 000000_01.png" in example(report, "camera_missing")
-    assert "found (480, 96)" in example(report, "camera_size")
+    assert "found (66, 96)" in example(report, "camera_size")
 
 
 def test_the_depth_scale_of_the_camera_is_the_unit(warehouse: Path) -> None:

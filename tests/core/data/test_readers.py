@@ -172,10 +172,10 @@ class TestWarehouse:
 
     def test_scale_without_cameras_is_that_of_the_configuration(self, warehouse: Path) -> None:
         SplitFolder(warehouse, "train").cameras_path.unlink()
-        config = DatasetConfig("warehouse", warehouse, depth_scale=0.01)
+        config = DatasetConfig("warehouse", warehouse, depth_scale=0.005)
         sample = open_dataset(config)[0]
         assert sample.camera is None
-        assert sample.depth.read_metres().min() >= 20
+        assert sample.depth.read_metres().min() >= 10
 
     def test_pictures_are_read_when_they_are_asked_for(self, warehouse: Path) -> None:
         for path in (warehouse / "train").glob("*/*.png"):

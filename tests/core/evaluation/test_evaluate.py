@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
@@ -28,6 +29,7 @@ from smolrgpt_core.evaluation.predictions import (
     normalized_answer,
     predict,
 )
+from smolrgpt_core.files import read_rgb, write_image
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.language.mask_labels import mask_labels
@@ -190,6 +192,27 @@ def test_masks_of_one_image_are_regions_once(data_set: Path) -> None:
         ("Is the region <mask> left of the pallet <mask>?", ("", "pallet")),
         ("Wie weit ist die Palette <mask>?", ("",)),
         ("How many pallets do you see?", ()),
+        ("How far is the box <mask> from the wooden crate <mask>?", ("box", "wooden crate")),
+        ("Which of the boxes <mask> <mask> is nearest to the object <mask>?", ("box", "box", "")),
+        ("How far is box <mask> from drum <mask>?", ("box", "drum")),
+        (
+            "How far is the robot arm <mask> from the pallet jack <mask>?",
+            ("robot arm", "pallet jack"),
+        ),
+        ("Given the boxes in the image <mask> <mask>, ...", ("boxes", "boxes")),
+        ("Is the box region <mask> left of the masked bin <mask>?", ("box", "bin")),
+        ("How far is the pallet <mask> from the can <mask>?", ("pallet", "")),
+        ("How far is the left box <mask> from this tote <mask>?", ("box", "tote")),
+        (
+            "How many of the berries <mask> <mask> are in the zone <mask>?",
+            ("berry", "berry", "buffer"),
+        ),
+        (
+            "Between the people <mask> <mask> and the Kiste <mask>, ...",
+            ("person", "person", "kiste"),
+        ),
+        ("How far is the box behind <mask>?", ("",)),
+        ("How far is the cardboard box touching <mask>?", ("",)),
     ],
 )
 def test_labels_are_the_nouns_of_the_text(text: str, labels: tuple[str, ...]) -> None:
@@ -205,6 +228,17 @@ class Reader:
     def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
         self.asked.append(question)
         return SpatialAnswer(Status.OK, question.category, side=Side.LEFT)
+
+
+def test_a_picture_of_depth_is_not_taken_for_millimetres(data_set: Path, tmp_path: Path) -> None:
+    shutil.copytree(data_set, tmp_path / "data")
+    folder = SplitFolder(tmp_path / "data", "test")
+    record = folder.read_records()[0]
+    levels = np.full(read_rgb(folder.image_path(record.image)).shape[:2], 150, np.uint8)
+    write_image(folder.depth_path(record.image), levels)
+    (prediction,) = predict(folder, [record], GEOMETRIC)
+    assert (prediction.status, prediction.answer) == (Status.BAD_INPUT, "")
+    assert "picture of depth, without a unit" in prediction.message
 
 
 def test_words_that_only_a_model_can_read_reach_a_model_only(data_set: Path) -> None:

@@ -16,9 +16,9 @@ from rosbags.typesys.store import Typestore
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
-from smolrgpt_core.asking import AskedQuestion
+from smolrgpt_core.asking import AskedQuestion, ask_together
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.label_map import RegionLabels
+from smolrgpt_core.label_map import LabelMap, RegionLabels
 from smolrgpt_core.language import Category
 from smolrgpt_core.messages.making import (
     camera_info_message,
@@ -26,6 +26,7 @@ from smolrgpt_core.messages.making import (
     image_message,
     region_array_message,
 )
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.types import POINT, SPATIAL_ANSWER
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.bag_types import known_types
@@ -149,10 +150,12 @@ class Wall:
         values = [item.answer.value for item in found.answers if item.answer.ok]
         return [float(round(value)) for value in values if value is not None]
 
-    def replay(self, bag: Path, *asked: AskedQuestion) -> Replay:
-        """Questions about every frame, by default how far the pallets are from each other."""
-        questions = asked or [AskedQuestion("How far is pallet 1 from pallet 2?")]
-        return replay(bag, questions, GeometricAnswerer(), ReplayOptions(every_frame=True))
+    def replay(self, bag: Path, label_map: str = "") -> Replay:
+        """How far the pallets are from each other, asked about every frame."""
+        asked = AskedQuestion("How far is pallet 1 from pallet 2?")
+        labels = RegionLabels(label_map=LabelMap.parse(label_map))
+        options = ReplayOptions(labels=labels, every_frame=True)
+        return replay(bag, [asked], GeometricAnswerer(), options)
 
 
 @pytest.fixture(scope="session")
@@ -253,14 +256,15 @@ def question_recording(recording: Path) -> Path:
         topics = ("/rgb", "/depth", "/camera_info", "/regions")
         messages = [next(bag.messages([topic])) for topic in topics]
         first = {item.topic.removeprefix("/"): item.serialized for item in messages}
-        source = FrameSource(bag, choose_topics(bag, TopicChoice()), RegionLabels(), 0.0)
+        choice = choose_topics(bag, TopicChoice())
+        source = FrameSource(bag, choice, RegionLabels(), SensorSettings())
         frame = source.decode(first).frame
     pair = tuple(region.id for region in frame.regions.with_label("pallet")[:2])
     writer = QuestionBagWriter(path)
     for item in ASKED:
         ids = pair if item.category else ()
         asked = replace(item, region_ids=ids, stamp_ns=frame.stamp_ns)
-        (answer,) = answer_asked(GeometricAnswerer(), frame, [asked])
+        (answer,) = ask_together(frame, [asked], GeometricAnswerer())
         message = answer_message(types, answer, asked.text, frame.stamp_ns)
         writer.write(asked, bytes(types.serialize_cdr(message, SPATIAL_ANSWER)), first)
         first = {}

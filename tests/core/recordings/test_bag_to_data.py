@@ -15,7 +15,8 @@ from smolrgpt_core.data.warehouse_format import SplitFolder
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import read_depth, read_rgb
 from smolrgpt_core.instance_labels import InstanceLabels
-from smolrgpt_core.label_map import RegionLabels
+from smolrgpt_core.label_map import LabelMap, RegionLabels
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.recordings import dataset
 from smolrgpt_core.recordings.dataset import convert_recording
 from smolrgpt_core.recordings.motion import MotionConfig
@@ -27,11 +28,13 @@ from smolrgpt_core.sim.drive import SimulatedDrive
 
 Change = Callable[..., Path]
 
-LABELS = RegionLabels(
+CLASS_INDICES = RegionLabels(
     InstanceLabels(
-        tuple((ids.start, ids.stop - 1, label) for label, ids in LABEL_ID_RANGES.items())
-    )
+        tuple((ids.start, ids.stop - 1, str(i)) for i, ids in enumerate(LABEL_ID_RANGES.values()))
+    ),
+    LabelMap(tuple((str(index), label) for index, label in enumerate(LABEL_ID_RANGES))),
 )
+"""Numbers for labels, and what they mean."""
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -102,9 +105,11 @@ def test_instance_image_gives_the_same_bytes(
         return None if topic == "/regions" else message
 
     bag = changed(without_regions).rename(tmp_path / "drive")
-    options = replace(every_frame, labels=LABELS, limit=5)
+    options = replace(every_frame, labels=CLASS_INDICES, limit=5)
     report = convert_recording(bag, tmp_path / "instances", options)
     assert report.topics["instances"] == "/instances"
+    assert report.label_changes["1"] == "pallet"
+    assert set(report.label_changes.items()) <= set(CLASS_INDICES.label_map.entries)
     convert_recording(recording, tmp_path / "regions", replace(every_frame, limit=5))
     found, expected = files(tmp_path / "instances"), files(tmp_path / "regions")
     del found["train/provenance.json"], expected["train/provenance.json"]
@@ -197,7 +202,7 @@ def test_depth_scale_of_the_camera_is_kept(
             message = replace(message, data=pixels.astype(np.uint16).view(np.uint8))
         return message
 
-    options = replace(every_frame, depth_scale=0.00025, limit=1)
+    options = replace(every_frame, sensor=SensorSettings(0.00025), limit=1)
     convert_recording(changed(quarters), tmp_path / "data", options)
     folder = SplitFolder(tmp_path / "data", "train")
     ((image, camera),) = folder.read_cameras().items()
@@ -237,7 +242,7 @@ def test_without_a_usable_frame_nothing_is_written(
 
     bag = changed(in_feet)
     with pytest.raises(NoFrameError, match="none of 12 colour images") as caught:
-        convert_recording(bag, tmp_path / "data", replace(every_frame, depth_scale=1e-6))
+        convert_recording(bag, tmp_path / "data", replace(every_frame, sensor=SensorSettings(1e-6)))
     assert caught.value.report.left_out[dataset.WRONG_UNIT] == 12
     assert [path.name for path in tmp_path.iterdir()] == ["changed"]
 

@@ -21,6 +21,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.encodings import rgb_pixels
 from smolrgpt_core.messages.reading import depth_from_image
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.types import COMPRESSED_IMAGE
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.bag_types import known_types
@@ -59,7 +60,7 @@ def copy(recording: Path, path: Path, frames: int, changes: dict[str, Change]) -
 def first_frame(bag_path: Path, wanted: TopicChoice) -> tuple[RecordedFrame, TopicChoice]:
     with BagReader(bag_path) as bag:
         choice = choose_topics(bag, wanted)
-        source = FrameSource(bag, choice, RegionLabels(), 0.0)
+        source = FrameSource(bag, choice, RegionLabels(), SensorSettings())
         serialized = {
             name: next(bag.messages([topic])).serialized for name, topic in choice.by_input.items()
         }

@@ -1,0 +1,6 @@
+"""Regions as files, in the forms that people have; see `reading`."""
+
+from smolrgpt_core.region_files.own_form import write_regions
+from smolrgpt_core.region_files.reading import read_regions
+
+__all__ = ["read_regions", "write_regions"]

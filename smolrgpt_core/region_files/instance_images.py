@@ -1,0 +1,90 @@
+"""Instance images: the value of a pixel is the id of its region, 0 = background."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.files import decode_image, file_error, load_array, read_bytes, read_json
+from smolrgpt_core.instance_labels import BACKGROUND, InstanceLabels
+from smolrgpt_core.region_files.source import RegionFile, naming
+from smolrgpt_core.regions import Region, RegionSet
+
+_EXPECTED = "an instance image of region ids"
+_PNG, _PNG_COLOUR_TYPE, _PALETTE = b"\x89PNG", 25, 3
+
+
+def read_instance_image(file: RegionFile) -> RegionSet:
+    """Regions of a picture or `.npy` array; labels are given, or stand in the JSON file beside."""
+    if file.path.suffix.lower() == ".npy":
+        image = load_array(file.path, _EXPECTED)
+        if image.dtype == np.bool_ or image.ndim > 2:
+            return _read_stack(file, image)
+    else:
+        image = _ids(file.path)
+    file.check_size(*image.shape)
+    labels = file.labels
+    if labels is None:
+        labels = _read_labels(file.path.with_suffix(".json"))
+    if any(low == 0 and label != BACKGROUND for low, _, label in labels.ranges):
+        raise ValueError("the value 0 of an instance image is the background, and has no label")
+    return RegionSet.from_label_image(image, {int(id): labels[int(id)] for id in np.unique(image)})
+
+
+def refuse_lossy_picture(file: RegionFile) -> RegionSet:
+    """A JPEG changes the ids at the borders of objects, and so makes objects that are not there."""
+    raise ValueError(
+        f"{file.path.suffix} is compressed with loss, which changes the ids in a picture; save "
+        "instance images as .png, .bmp, .tif or .npy"
+    )
+
+
+def _read_stack(file: RegionFile, stack: NDArray) -> RegionSet:
+    """Regions of a stack of masks (N, H, W) or (N, 1, H, W) of a segmenter; ids from 1."""
+    masks = stack[None] if stack.ndim == 2 else stack
+    masks = masks[:, 0] if masks.ndim == 4 and masks.shape[1] == 1 else masks
+    if masks.ndim != 3 or not np.isin(masks, (0, 1)).all():
+        raise ValueError(
+            f"expected {_EXPECTED} (height, width), or a stack of masks (masks, height, width) "
+            f"with 0 and 1, found {stack.dtype} {stack.shape}"
+        )
+    file.check_size(*masks.shape[1:])
+    return file.regions(
+        [
+            Region.from_bitmap(id, file.label_of(id), mask.astype(bool))
+            for id, mask in enumerate(masks, start=1)
+        ]
+    )
+
+
+def _ids(path: Path) -> NDArray:
+    """Ids (H, W); a grey picture that was saved with three equal channels is one."""
+    content = read_bytes(path)
+    image = decode_image(path, cv2.IMREAD_UNCHANGED, _EXPECTED, content)
+    if content[:4] == _PNG and content[_PNG_COLOUR_TYPE] == _PALETTE:
+        raise file_error(
+            path,
+            f"expected {_EXPECTED} with one number for each pixel, found a palette image; save its "
+            "indices without palette",
+        )
+    if image.ndim == 3:
+        if not all(np.array_equal(image[:, :, 0], image[:, :, c]) for c in (1, 2)):
+            raise file_error(
+                path,
+                f"expected {_EXPECTED} with one number for each pixel (height, width), found a "
+                f"colour image {image.dtype} {image.shape}",
+            )
+        image = image[:, :, 0]
+    return image
+
+
+def _read_labels(path: Path) -> InstanceLabels:
+    """Labels beside an instance image; none if there is no such file."""
+    if not path.exists():
+        return InstanceLabels()
+    content = read_json(path)
+    with naming(path):
+        return InstanceLabels.from_json(content)
