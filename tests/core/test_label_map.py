@@ -239,6 +239,11 @@ class TestRegionFiles:
         refused = ask(path)
         assert (refused.exit_code, answer(refused)["status"]) == (3, "BAD_QUESTION")
         assert '"0", "1"' in answer(refused)["message"]
+        assert "regions are: region 1, region 2, region 3;" in answer(refused)["message"]
+        distance = answer(ask(path, "How far is pallet 1 from pallet 2?"))
+        assert distance["status"] == "BAD_QUESTION"
+        assert "region 1 is a 0" in distance["message"]
+        assert "--label-map" in distance["message"]
         mapped = ask(path, HOW_MANY, "--label-map", "0:pallet,1:buffer")
         assert answer(mapped)["value"] == 2
         assert "0 -> pallet; 1 -> buffer" in mapped.stderr
