@@ -85,7 +85,7 @@ def read_plane(path: Path, expected: str) -> NDArray:
         SpatialError: BAD_INPUT when the file cannot be read or has several numbers for a pixel.
     """
     if path.suffix.lower() == ".npy":
-        array = _load_array(path, expected)
+        array = load_array(path, expected)
     else:
         array = decode_image(path, cv2.IMREAD_UNCHANGED, expected)
     if array.ndim != 2 or array.dtype.kind not in "uif":
@@ -220,7 +220,12 @@ def file_error(path: Path, message: str) -> FileError:
     return FileError(Status.BAD_INPUT, f"{path}: {message}")
 
 
-def _load_array(path: Path, expected: str) -> NDArray:
+def load_array(path: Path, expected: str) -> NDArray:
+    """A NumPy array as it was stored.
+
+    Raises:
+        SpatialError: BAD_INPUT when the file is none.
+    """
     try:
         return np.asarray(np.load(path, allow_pickle=False))
     except (OSError, ValueError, EOFError) as error:

@@ -157,13 +157,12 @@ def _class_at_the_end(words: list[str]) -> str:
 
 
 def _class_in_list(parts: list[str]) -> str:
-    """The class of "pallet,wood": one part names it, the others describe it."""
+    """The class of "pallet,wood": one part names it, the others describe or number it."""
     classes = {part: known_or_meant(part) for part in parts}
-    others = {
-        part for part in parts if not classes[part] and not set(words_of(part)) <= _DESCRIBING
-    }
+    unnamed = {word for part in parts if not classes[part] for word in words_of(part)}
+    is_described = all(word in _DESCRIBING or word.isdigit() for word in unnamed)
     meant = {name for name in classes.values() if name}
-    return meant.pop() if len(meant) == 1 and not others else ""
+    return meant.pop() if len(meant) == 1 and is_described else ""
 
 
 def known_or_meant(label: str) -> str:

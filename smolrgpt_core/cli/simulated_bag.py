@@ -22,6 +22,12 @@ WRONG_CALL = 2
 """Exit status when the recording cannot be made as it is asked for."""
 
 
+HOW_TO_PLAY = """Play it, and ask in another terminal:
+  ros2 launch smolrgpt_ros warehouse.launch.py use_sim:=false use_sim_time:=true
+  ros2 bag play {bag} --clock --loop"""
+"""Its stamps are those of its recording: by the clock of the machine they would be too old."""
+
+
 class Storage(str, Enum):
     """File formats of recordings."""
 
@@ -70,4 +76,4 @@ def record(bag: Path, drive: SimulatedDrive, storage: Storage) -> None:
         typer.echo(str(error), err=True)
         wrong_call = isinstance(error, SpatialError) and error.status is Status.BAD_INPUT
         raise typer.Exit(WRONG_CALL if wrong_call else NOT_RECORDED) from error
-    typer.echo(f"{drive.frame_count} frames in {bag}. Play it with: ros2 bag play {bag}")
+    typer.echo(f"{drive.frame_count} frames in {bag}. {HOW_TO_PLAY.format(bag=bag)}")

@@ -123,14 +123,19 @@ class WarehouseRecord:
         return cls(
             id=str(_field(entry, "id", (str, int))),
             image=_field(entry, "image", str),
-            conversations=tuple(
-                Turn(_field(turn, "from", str), _field(turn, "value", str)) for turn in turns
-            ),
+            conversations=tuple(map(_turn, turns)),
             rle=masks_of(entry.get("rle")),
-            category=_field(entry, "category", str, ""),
+            category=stored_text(entry.get("category")),
             normalized_answer=stored_text(entry.get("normalized_answer")),
-            freeform_answer=_field(entry, "freeform_answer", str, ""),
+            freeform_answer=stored_text(entry.get("freeform_answer")),
         )
+
+
+def _turn(entry: Any) -> Turn:
+    speaker = _field(entry, "from", str)
+    if "value" not in entry:
+        raise _bad("`value` of a turn is missing")
+    return Turn(speaker, stored_text(entry["value"]))
 
 
 def masks_of(stored: Any) -> tuple[Any, ...]:

@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.messages.older import first_of
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.regions import Box, Region, RegionSet
 
@@ -79,6 +80,8 @@ def regions_from_yolo_detections(message: Message, image_size: tuple[int, int]) 
 def regions_from_detections(message: Message, image_size: tuple[int, int]) -> RegionSet:
     """Regions from a `vision_msgs/Detection2DArray`: boxes with the label of the best hypothesis.
 
+    Of any version: 4 (Humble and newer), 3 (Galactic), 2 (Foxy), or of ROS 1.
+
     Args:
         message: of the detector.
         image_size: (height, width) of the image in which it detected.
@@ -94,7 +97,7 @@ def _yolo_detection(message: Message, image_size: tuple[int, int]) -> _Detection
     mask = message.mask
     if len(mask.data) < MIN_OUTLINE:
         size = message.bbox.size
-        return _box(message, message.class_name, message.score, size.x, size.y)
+        return _box(message, message.id, message.class_name, message.score, size.x, size.y)
     if (mask.height, mask.width) != image_size:
         raise _bad(
             f"masks are for an image of {mask.width}x{mask.height}, the rgb image is "
@@ -106,23 +109,39 @@ def _yolo_detection(message: Message, image_size: tuple[int, int]) -> _Detection
 
 def _vision_detection(message: Message) -> _Detection:
     size = (message.bbox.size_x, message.bbox.size_y)
-    hypotheses = [result.hypothesis for result in message.results]
+    tracking_id = _vision_tracking_id(message)
+    # Before version 3 (Galactic), a result is its hypothesis itself, with `id` for `class_id`.
+    hypotheses = [getattr(result, "hypothesis", result) for result in message.results]
     if not hypotheses:
-        return _box(message, "", 1.0, *size)
-    best = max(hypotheses, key=lambda hypothesis: hypothesis.score)
-    return _box(message, best.class_id, best.score, *size)
+        return _box(message, tracking_id, "", 1.0, *size)
+    best = max(hypotheses, key=lambda hypothesis: first_of(hypothesis, "score"))
+    # A number in ROS 1.
+    label = str(first_of(best, "class_id", "id"))
+    return _box(message, tracking_id, label, best.score, *size)
 
 
-def _box(message: Message, label: str, score: float, width: float, height: float) -> _Detection:
+def _vision_tracking_id(message: Message) -> str:
+    """Empty where the version of the message has none."""
+    if hasattr(message, "id"):
+        return str(message.id)
+    return str(message.tracking_id) if getattr(message, "is_tracking", False) else ""
+
+
+def _box(
+    message: Message, tracking_id: str, label: str, score: float, width: float, height: float
+) -> _Detection:
     """A box of this size that is turned about its centre by `theta` radians."""
     centre = message.bbox.center
-    if not np.all(np.isfinite([centre.position.x, centre.position.y, centre.theta, width, height])):
+    # Before version 4 (Humble) of vision_msgs, the centre has x and y itself.
+    position = getattr(centre, "position", centre)
+    x, y = first_of(position, "x"), first_of(position, "y")
+    if not np.all(np.isfinite([x, y, centre.theta, width, height])):
         raise _broken(label)
     half = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [width / 2, height / 2]
     cosine, sine = np.cos(centre.theta), np.sin(centre.theta)
     turned = half @ np.array([[cosine, sine], [-sine, cosine]])
-    corners = turned + np.array([centre.position.x, centre.position.y])
-    return _Detection(message.id, label, score, corners, is_upright_box=centre.theta == 0.0)
+    corners = turned + np.array([x, y])
+    return _Detection(tracking_id, label, score, corners, is_upright_box=centre.theta == 0.0)
 
 
 def _regions(detections: Sequence[_Detection], image_size: tuple[int, int]) -> RegionSet:

@@ -46,8 +46,8 @@ class ColorEncoding:
     smallest: int = 1
 
 
-def _order(red: int, green: int, blue: int) -> Callable[[NDArray], NDArray]:
-    return lambda pixels: pixels[:, :, [red, green, blue]]
+def _unchanged(pixels: NDArray) -> NDArray:
+    return pixels
 
 
 def _opencv(code: int) -> Callable[[NDArray], NDArray]:
@@ -80,7 +80,8 @@ def _bayer(bits: int) -> dict[str, ColorEncoding]:
     }
 
 
-_RGB, _BGR, _GREY = _order(0, 1, 2), _order(2, 1, 0), _order(0, 0, 0)
+_BGR, _GREY = _opencv(cv2.COLOR_BGR2RGB), _opencv(cv2.COLOR_GRAY2RGB)
+_RGBA, _BGRA = _opencv(cv2.COLOR_RGBA2RGB), _opencv(cv2.COLOR_BGRA2RGB)
 _UYVY = ColorEncoding(np.uint8, 2, _opencv(cv2.COLOR_YUV2RGB_UYVY), multiples=(1, 2))
 _YUYV = ColorEncoding(np.uint8, 2, _opencv(cv2.COLOR_YUV2RGB_YUYV), multiples=(1, 2))
 
@@ -90,21 +91,21 @@ def _half_size_chroma(code: int) -> ColorEncoding:
 
 
 COLOR_ENCODINGS: dict[str, ColorEncoding] = {
-    "rgb8": ColorEncoding(np.uint8, 3, _RGB),
+    "rgb8": ColorEncoding(np.uint8, 3, _unchanged),
     "bgr8": ColorEncoding(np.uint8, 3, _BGR),
-    "rgba8": ColorEncoding(np.uint8, 4, _RGB),
-    "bgra8": ColorEncoding(np.uint8, 4, _BGR),
+    "rgba8": ColorEncoding(np.uint8, 4, _RGBA),
+    "bgra8": ColorEncoding(np.uint8, 4, _BGRA),
     "mono8": ColorEncoding(np.uint8, 1, _GREY),
-    "rgb16": ColorEncoding(np.uint16, 3, _RGB),
+    "rgb16": ColorEncoding(np.uint16, 3, _unchanged),
     "bgr16": ColorEncoding(np.uint16, 3, _BGR),
-    "rgba16": ColorEncoding(np.uint16, 4, _RGB),
-    "bgra16": ColorEncoding(np.uint16, 4, _BGR),
+    "rgba16": ColorEncoding(np.uint16, 4, _RGBA),
+    "bgra16": ColorEncoding(np.uint16, 4, _BGRA),
     "mono16": ColorEncoding(np.uint16, 1, _GREY),
     "8UC1": ColorEncoding(np.uint8, 1, _GREY),
     "8UC3": ColorEncoding(np.uint8, 3, _BGR),
-    "8UC4": ColorEncoding(np.uint8, 4, _BGR),
+    "8UC4": ColorEncoding(np.uint8, 4, _BGRA),
     "16UC3": ColorEncoding(np.uint16, 3, _BGR),
-    "16UC4": ColorEncoding(np.uint16, 4, _BGR),
+    "16UC4": ColorEncoding(np.uint16, 4, _BGRA),
     "yuv422": _UYVY,
     "uyvy": _UYVY,
     "yuv422_yuy2": _YUYV,

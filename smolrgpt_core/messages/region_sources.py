@@ -18,6 +18,7 @@ from smolrgpt_core.messages.reading import regions_from_array, regions_from_inst
 from smolrgpt_core.messages.types import (
     DETECTION_ARRAY,
     IMAGE,
+    OLD_YOLO_DETECTION_ARRAY,
     REGION_ARRAY,
     YOLO_DETECTION_ARRAY,
     Message,
@@ -80,4 +81,7 @@ REGION_SOURCES = {
 }
 """By the name of their topic and the value of the parameter `region_source`."""
 
-SOURCES_BY_TYPE = {source.type_name: source for source in REGION_SOURCES.values()}
+SOURCES_BY_TYPE = {
+    **{source.type_name: source for source in REGION_SOURCES.values()},
+    OLD_YOLO_DETECTION_ARRAY: REGION_SOURCES["yolo_detections"],
+}

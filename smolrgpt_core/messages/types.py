@@ -23,6 +23,8 @@ VECTOR = "geometry_msgs/msg/Vector3"
 STRING = "std_msgs/msg/String"
 DETECTION_ARRAY = "vision_msgs/msg/Detection2DArray"
 YOLO_DETECTION_ARRAY = "yolo_msgs/msg/DetectionArray"
+OLD_YOLO_DETECTION_ARRAY = "yolov8_msgs/msg/DetectionArray"
+"""As it was called before; the fields are the same."""
 
 OWN_PACKAGE = "smolrgpt_ros"
 REGION = f"{OWN_PACKAGE}/msg/Region"

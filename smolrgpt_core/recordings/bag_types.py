@@ -1,7 +1,7 @@
 """Decodes the messages of a recording with the definitions that travel in it.
 
-A recording without definitions (ROS before Iron) is read with those of Jazzy, and with the `.msg`
-files of this project.
+A recording without definitions (ROS before Iron) is read with those of Jazzy, of known detectors,
+and with the `.msg` files of this project.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from rosbags.typesys.store import Typestore
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.messages.definitions import own_definitions
+from smolrgpt_core.messages.detector_definitions import DETECTOR_DEFINITIONS
 from smolrgpt_core.messages.types import Message
 
 
@@ -45,7 +46,7 @@ class BagTypes:
 
     def __init__(self, definitions: Mapping[str, MessageDefinition]) -> None:
         self._definitions = definitions
-        self._stores: dict[str, Typestore] = {}
+        self._stores: dict[str, tuple[Typestore, ...]] = {}
 
     def decode(self, serialized: bytes, type_name: str) -> Message:
         """The message.
@@ -55,19 +56,23 @@ class BagTypes:
             SpatialError: BAD_INPUT when the type is unknown.
         """
         if type_name not in self._stores:
-            self._stores[type_name] = self._store_for(type_name)
-        try:
-            return self._stores[type_name].deserialize_cdr(serialized, type_name)
-        # What the bytes of a broken message make of its lengths decides which of them it is.
-        except (SerdeError, ValueError, IndexError, AssertionError, MemoryError) as error:
-            raise BrokenMessageError(
-                Status.BAD_INPUT, f"a {type_name} cannot be decoded: {error!r}"
-            ) from error
+            self._stores[type_name] = self._stores_for(type_name)
+        errors: list[Exception] = []
+        for store in self._stores[type_name]:
+            try:
+                return store.deserialize_cdr(serialized, type_name)
+            # What the bytes of a broken message make of its lengths decides which of them it is.
+            except (SerdeError, ValueError, IndexError, AssertionError, MemoryError) as error:
+                errors.append(error)
+        raise BrokenMessageError(
+            Status.BAD_INPUT, f"a {type_name} cannot be decoded: {errors[0]!r}"
+        ) from errors[0]
 
-    def _store_for(self, type_name: str) -> Typestore:
+    def _stores_for(self, type_name: str) -> tuple[Typestore, ...]:
+        """The definitions of a type: one, or those of several distributions to be tried."""
         definition = self._definitions.get(type_name)
         if definition is None or definition.format is MessageDefinitionFormat.NONE:
-            return _store_without_definition(type_name)
+            return _stores_without_definition(type_name)
         store = get_typestore(Stores.EMPTY)
         try:
             if definition.format is MessageDefinitionFormat.IDL:
@@ -78,16 +83,27 @@ class BagTypes:
             raise _bad(
                 f"the definition of {type_name} in the recording is broken: {error}"
             ) from error
-        return store
+        return (store,)
 
 
-def _store_without_definition(type_name: str) -> Typestore:
+def _stores_without_definition(type_name: str) -> tuple[Typestore, ...]:
+    if type_name in DETECTOR_DEFINITIONS:
+        return tuple(_with_types(texts) for texts in DETECTOR_DEFINITIONS[type_name])
     store = known_types()
     if type_name not in store.types:
         raise _bad(
             f"the recording has no definition of {type_name}, and it is not a type of ROS 2 Jazzy; "
             "record with ROS 2 Iron or newer, which stores definitions"
         )
+    return (store,)
+
+
+def _with_types(texts: Mapping[str, str]) -> Typestore:
+    store = get_typestore(Stores.ROS2_JAZZY)
+    types = {}
+    for type_name, text in texts.items():
+        types.update(get_types_from_msg(text, type_name))
+    store.register(types)
     return store
 
 

@@ -14,6 +14,7 @@ from smolrgpt_core.label_map import RegionLabels, label_changes
 from smolrgpt_core.messages.camera_info import rectification
 from smolrgpt_core.messages.compressed import plain_image
 from smolrgpt_core.messages.encodings import depth_encoding
+from smolrgpt_core.messages.older import current_camera_info
 from smolrgpt_core.messages.reading import alignment_warnings, frame_from_messages
 from smolrgpt_core.messages.region_sources import SOURCES_BY_TYPE
 from smolrgpt_core.messages.sensor_settings import SensorSettings
@@ -74,7 +75,7 @@ class FrameSource:
         }
         rgb = plain_image(messages["rgb"])
         depth = plain_image(messages["depth"], is_depth=True)
-        camera_info = messages["camera_info"]
+        camera_info = current_camera_info(messages["camera_info"])
         regions = self._source.read(messages["regions"], (rgb.height, rgb.width), self._labels)
         self.label_changes.update(label_changes(regions))
         frame = frame_from_messages(

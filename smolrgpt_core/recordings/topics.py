@@ -18,7 +18,7 @@ from smolrgpt_core.messages.encodings import (
     INSTANCE_ENCODINGS,
     canonical,
 )
-from smolrgpt_core.messages.region_sources import REGION_SOURCES
+from smolrgpt_core.messages.region_sources import SOURCES_BY_TYPE
 from smolrgpt_core.messages.types import CAMERA_INFO, COMPRESSED_IMAGE, IMAGE
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.options import TopicChoice
@@ -31,9 +31,7 @@ CERTAIN_INSTANCE_ENCODINGS = ("8UC1", "mono8", "32SC1")
 
 PICTURES = (IMAGE, COMPRESSED_IMAGE)
 
-REGION_ARRAYS = tuple(
-    source.type_name for source in REGION_SOURCES.values() if source.type_name != IMAGE
-)
+REGION_ARRAYS = tuple(type_name for type_name in SOURCES_BY_TYPE if type_name != IMAGE)
 """Types of messages that hold nothing but regions."""
 
 

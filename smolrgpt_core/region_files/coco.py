@@ -21,6 +21,11 @@ def read_data_set(file: RegionFile, content: Any) -> RegionSet:
     image = images[file.pick_image([str(item.get("file_name", "")) for item in images])]
     if "height" in image and "width" in image:
         file.check_size(image["height"], image["width"])
+    elsewhere = {item["image_id"] for item in annotations} - {item["id"] for item in images}
+    if elsewhere:
+        raise ValueError(
+            f"annotations have image_id {min(elsewhere, key=str)!r}, which no image has"
+        )
     mine = [item for item in annotations if item.get("image_id") == image["id"]]
     regions = []
     for index, item in enumerate(mine, start=1):

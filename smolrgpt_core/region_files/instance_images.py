@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.files import decode_image, file_error, read_bytes, read_json, read_plane
+from smolrgpt_core.files import decode_image, file_error, load_array, read_bytes, read_json
 from smolrgpt_core.instance_labels import BACKGROUND, InstanceLabels
 from smolrgpt_core.region_files.source import RegionFile, naming
-from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.regions import Region, RegionSet
 
 _EXPECTED = "an instance image of region ids"
 _PNG, _PNG_COLOUR_TYPE, _PALETTE = b"\x89PNG", 25, 3
@@ -19,7 +19,12 @@ _PNG, _PNG_COLOUR_TYPE, _PALETTE = b"\x89PNG", 25, 3
 
 def read_instance_image(file: RegionFile) -> RegionSet:
     """Regions of a picture or `.npy` array; labels are given, or stand in the JSON file beside."""
-    image = _ids(file.path)
+    if file.path.suffix.lower() == ".npy":
+        image = load_array(file.path, _EXPECTED)
+        if image.dtype == np.bool_ or image.ndim > 2:
+            return _read_stack(file, image)
+    else:
+        image = _ids(file.path)
     file.check_size(*image.shape)
     labels = file.labels
     if labels is None:
@@ -37,10 +42,26 @@ def refuse_lossy_picture(file: RegionFile) -> RegionSet:
     )
 
 
+def _read_stack(file: RegionFile, stack: NDArray) -> RegionSet:
+    """Regions of a stack of masks (N, H, W) or (N, 1, H, W) of a segmenter; ids from 1."""
+    masks = stack[None] if stack.ndim == 2 else stack
+    masks = masks[:, 0] if masks.ndim == 4 and masks.shape[1] == 1 else masks
+    if masks.ndim != 3 or not np.isin(masks, (0, 1)).all():
+        raise ValueError(
+            f"expected {_EXPECTED} (height, width), or a stack of masks (masks, height, width) "
+            f"with 0 and 1, found {stack.dtype} {stack.shape}"
+        )
+    file.check_size(*masks.shape[1:])
+    return file.regions(
+        [
+            Region.from_bitmap(id, file.label_of(id), mask.astype(bool))
+            for id, mask in enumerate(masks, start=1)
+        ]
+    )
+
+
 def _ids(path: Path) -> NDArray:
     """Ids (H, W); a grey picture that was saved with three equal channels is one."""
-    if path.suffix.lower() == ".npy":
-        return read_plane(path, _EXPECTED)
     content = read_bytes(path)
     image = decode_image(path, cv2.IMREAD_UNCHANGED, _EXPECTED, content)
     if content[:4] == _PNG and content[_PNG_COLOUR_TYPE] == _PALETTE:

@@ -11,7 +11,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.region_files.shapes import box_region, points_of, polygon_region, united
+from smolrgpt_core.region_files.shapes import (
+    box_region,
+    check_points,
+    points_of,
+    polygon_region,
+    united,
+)
 from smolrgpt_core.region_files.source import RegionFile, entry, ids_for, part
 from smolrgpt_core.regions import Region, RegionSet
 
@@ -76,7 +82,9 @@ def _mask(id: int, label: str, shape: Any, image_size: tuple[int, int]) -> Regio
         part = cv2.imdecode(picture, cv2.IMREAD_GRAYSCALE)
     except (KeyError, TypeError, binascii.Error, cv2.error):
         part = None
-    (x, y), _ = np.round(_extent(shape)).astype(int).tolist()
+    ends = _extent(shape)
+    check_points(ends, image_size)
+    (x, y), _ = np.round(ends).astype(int).tolist()
     height, width = part.shape if part is not None else (0, 0)
     if part is None or x < 0 or y < 0 or x + width > image_size[1] or y + height > image_size[0]:
         raise ValueError("expected a mask as a picture in base64 that lies in the image")

@@ -15,7 +15,8 @@ from smolrgpt_core.regions import RegionSet
 
 READ = (
     "the JSON of this project, COCO (data sets, result lists), LabelMe, lists of a mask generator, "
-    "CVAT for images and Pascal VOC (.xml), YOLO (.txt), instance images (.png, .bmp, .tif, .npy)"
+    "CVAT for images and Pascal VOC (.xml), YOLO (.txt), instance images (.png, .bmp, .tif, .pgm, "
+    ".npy)"
 )
 """Forms that are read, for messages."""
 

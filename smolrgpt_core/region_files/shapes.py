@@ -14,6 +14,9 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.regions import Box, Region, decode_rle
 
+_HUGE = 1e9
+"""No coordinate; NaN and infinity are none either."""
+
 EDGE_SHARE = 0.1
 """What reaches further out than this part of the image is of an image of another size."""
 
@@ -28,7 +31,7 @@ def box_region(
     """
     left, top, right, bottom = corners
     points = np.array([[left, top], [right, bottom]], np.float64)
-    _check_points(points, image_size)
+    check_points(points, image_size)
     if not (right > left and bottom > top):
         raise ValueError(f"expected a box with a width and a height, got {right - left:g} by "
                          f"{bottom - top:g} pixels")  # fmt: skip
@@ -56,7 +59,7 @@ def polygon_region(
     for points in polygons:
         if len(points) < 3:
             raise ValueError(f"expected polygons of at least three points, got {len(points)}")
-        _check_points(points, image_size)
+        check_points(points, image_size)
     if not polygons:
         raise ValueError("expected at least one polygon")
     flat = [points.ravel().tolist() for points in polygons]
@@ -107,13 +110,13 @@ def united(id: int, parts: Sequence[Region], image_size: tuple[int, int]) -> Reg
 
 
 def numbers(values: Any, count: int, expected: str) -> list[float]:
-    """So many numbers of a list, whole or not.
+    """So many finite numbers of a list, whole or not.
 
     Raises:
         ValueError: when they are not, with what was expected.
     """
     right = isinstance(values, (list, tuple)) and len(values) == count
-    if not right or not all(type(value) in (int, float) for value in values):
+    if not right or not all(type(n) in (int, float) and abs(n) < _HUGE for n in values):
         raise ValueError(f"expected {expected}, got {values!r:.100}")
     return [float(value) for value in values]
 
@@ -153,7 +156,12 @@ def _rows_of_mask(value: Any, image_size: tuple[int, int]) -> NDArray[np.bool_] 
     return array.astype(bool) if np.isin(array, (0, 1)).all() else None
 
 
-def _check_points(points: NDArray[np.float64], image_size: tuple[int, int]) -> None:
+def check_points(points: NDArray[np.float64], image_size: tuple[int, int]) -> None:
+    """Refuse points, float64 (N, 2), that lie far out of the image.
+
+    Raises:
+        ValueError: with how far they reach.
+    """
     size = np.array(image_size[::-1])
     # Also refuses NaN, for which no comparison holds.
     if not np.all((points >= -EDGE_SHARE * size) & (points <= (1 + EDGE_SHARE) * size)):

@@ -28,7 +28,7 @@ def read_xml(file: RegionFile) -> RegionSet:
         raise ValueError("an XML file of regions has no entities, this one defines some")
     try:
         root = ElementTree.fromstring(content)
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError) as error:
         raise ValueError(f"expected XML: {error}") from error
     if root.tag == "annotation" and root.find("object/bndbox") is not None:
         return _read_voc(file, root)
@@ -44,7 +44,7 @@ def read_xml(file: RegionFile) -> RegionSet:
 def _read_cvat(file: RegionFile, root: ElementTree.Element) -> RegionSet:
     images = root.findall("image")
     image = images[file.pick_image([item.get("name", "") for item in images])]
-    file.check_size(int(_number(image, "height")), int(_number(image, "width")))
+    file.check_size(_number(image, "height"), _number(image, "width"))
     grouped: dict[tuple[object, ...], list[ElementTree.Element]] = {}
     for index, shape in enumerate(image):
         if shape.tag in _WITHOUT_AREA:
@@ -65,7 +65,7 @@ def _read_cvat(file: RegionFile, root: ElementTree.Element) -> RegionSet:
 def _read_voc(file: RegionFile, root: ElementTree.Element) -> RegionSet:
     size = root.find("size")
     if size is not None:
-        file.check_size(int(_text(size, "height")), int(_text(size, "width")))
+        file.check_size(_text(size, "height"), _text(size, "width"))
     objects = root.findall("object")
     names = [item.findtext("name", "") for item in objects]
     regions = []
@@ -91,7 +91,7 @@ def _polygon(id: int, shape: ElementTree.Element, image_size: tuple[int, int]) -
 
 def _box(id: int, shape: ElementTree.Element, image_size: tuple[int, int]) -> Region:
     left, top, right, bottom = (_number(shape, key) for key in ("xtl", "ytl", "xbr", "ybr"))
-    if not float(shape.get("rotation", 0)):
+    if not shape.get("rotation") or not _number(shape, "rotation"):
         return box_region(id, shape.get("label", ""), (left, top, right, bottom), image_size)
     corners = np.array([[left, top], [right, top], [right, bottom], [left, bottom]])
     return polygon_region(id, shape.get("label", ""), [_turned(shape, corners)], image_size)
@@ -107,7 +107,7 @@ def _ellipse(id: int, shape: ElementTree.Element, image_size: tuple[int, int]) -
 def _mask(id: int, shape: ElementTree.Element, image_size: tuple[int, int]) -> Region:
     """Run lengths along the rows of its box, background first."""
     left, top, width, height = (
-        int(_number(shape, key)) for key in ("left", "top", "width", "height")
+        int(shape.get(key, "")) for key in ("left", "top", "width", "height")
     )
     runs = np.array([int(run) for run in shape.get("rle", "").split(",")])
     inside = min(left, top, width, height) >= 0 and left + width <= image_size[1]
@@ -121,24 +121,25 @@ def _mask(id: int, shape: ElementTree.Element, image_size: tuple[int, int]) -> R
 
 def _turned(shape: ElementTree.Element, points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Points (N, 2) turned about their middle by the shape's rotation, degrees clockwise."""
-    angle = np.radians(float(shape.get("rotation", 0)))
+    angle = np.radians(_number(shape, "rotation")) if shape.get("rotation") else 0.0
     cos, sin = np.cos(angle), np.sin(angle)
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
     return middle + (points - middle) @ np.array([[cos, sin], [-sin, cos]])
 
 
 def _number(element: ElementTree.Element, key: str) -> float:
-    value = element.get(key)
-    if value is None:
-        raise ValueError(f"expected {element.tag} with {key}")
-    return float(value)
+    return _finite(element, key, element.get(key))
 
 
 def _text(element: ElementTree.Element, key: str) -> float:
-    value = element.findtext(key)
-    if value is None:
-        raise ValueError(f"expected {element.tag} with {key}")
-    return float(value)
+    return _finite(element, key, element.findtext(key))
+
+
+def _finite(element: ElementTree.Element, key: str, text: str | None) -> float:
+    value = float(text or "nan")
+    if not np.isfinite(value):
+        raise ValueError(f"expected {element.tag} with a number for {key}, got {text!r}")
+    return value
 
 
 _SHAPES: dict[str, Callable[[int, ElementTree.Element, tuple[int, int]], Region]] = {

@@ -27,7 +27,7 @@ def read_yolo(file: RegionFile) -> RegionSet:
     Labels are those that were given for the class indices, else those of `data.yaml` or
     `classes.txt` beside the file or at the root of its data set, else the indices.
     """
-    text = read_bytes(file.path).decode("utf-8", errors="replace")
+    text = read_bytes(file.path).decode("utf-8-sig", errors="replace")
     names = {} if file.labels is not None else _names_beside(file.path)
     regions: list[Region] = []
     for number, line in enumerate(text.splitlines(), start=1):
@@ -57,7 +57,7 @@ def _values(line: str) -> tuple[int, list[float]]:
         index, *values = (float(word) for word in line.split())
     except ValueError as error:
         raise ValueError(f"expected {expected}, got {line!r:.60}") from error
-    if index < 0 or index != int(index) or len(values) < _BOX:
+    if index < 0 or not index.is_integer() or len(values) < _BOX:
         raise ValueError(f"expected {expected}, got {line!r:.60}")
     if not all(-EDGE_SHARE <= value <= 1 + EDGE_SHARE for value in values):
         raise ValueError(f"expected {expected}; these are not from 0 to 1: {line!r:.60}")

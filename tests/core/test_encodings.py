@@ -230,37 +230,40 @@ def test_unknown_color() -> None:
 
 
 @pytest.mark.parametrize(
-    ("encoding", "little", "big"),
+    ("encoding", "little", "big", "expected", "metres_per_unit"),
     [
-        # 1500 and -1 (or 65535), 2.5 and -1
-        ("16UC1", "dc05 ffff", "05dc ffff"),
-        ("Z16", "dc05 ffff", "05dc ffff"),
-        ("z16", "dc05 ffff", "05dc ffff"),
-        ("mono16", "dc05 ffff", "05dc ffff"),
-        ("16SC1", "dc05 ffff", "05dc ffff"),
-        ("32FC1", "0000c03f 000080bf", "3fc00000 bf800000"),
-        ("64FC1", "000000000000f83f 000000000000f0bf", "3ff8000000000000 bff0000000000000"),
+        ("16UC1", "dc05 ffff", "05dc ffff", [1500, 65535], 0.001),
+        ("Z16", "dc05 ffff", "05dc ffff", [1500, 65535], 0.001),
+        ("z16", "dc05 ffff", "05dc ffff", [1500, 65535], 0.001),
+        ("mono16", "dc05 ffff", "05dc ffff", [1500, 65535], 0.001),
+        ("16SC1", "dc05 ffff", "05dc ffff", [1500, -1], 0.001),
+        ("32FC1", "0000c03f 000080bf", "3fc00000 bf800000", [1.5, -1.0], 1.0),
+        (
+            "64FC1", "000000000000f83f 000000000000f0bf", "3ff8000000000000 bff0000000000000",
+            [1.5, -1.0], 1.0,
+        ),
     ],
-)
-def test_depth(encoding: str, little: str, big: str) -> None:
-    expected = [[1.5, 65.535 if np.dtype(depth_type(encoding)).kind == "u" else np.nan]] * 2
+)  # fmt: skip
+def test_depth(
+    encoding: str, little: str, big: str, expected: list[float], metres_per_unit: float
+) -> None:
     for row, big_endian in ((little, False), (big, True)):
         message = image(encoding, 2, 2, [bytes.fromhex(row)] * 2, 3, big_endian)
-        depth = depth_from_image(message)
-        assert depth.dtype == np.float32
-        assert_allclose(depth, expected, rtol=1e-6)
-        doubled = depth_from_image(message, 2 * DEPTH_ENCODINGS[canonical(encoding)][1])
-        assert_allclose(doubled, np.multiply(expected, 2), rtol=1e-6)
+        values, scale = depth_pixels(message)
+        assert_array_equal(values, [expected] * 2)
+        assert values.dtype == DEPTH_ENCODINGS[canonical(encoding)][0]
+        assert scale == metres_per_unit
+        # -1 is no distance, 65535 marks that there is none.
+        for factor in (1, 2):
+            depth = depth_from_image(message, 0.0 if factor == 1 else factor * scale)
+            assert depth.dtype == np.float32
+            assert_allclose(depth, [[1.5 * factor, np.nan]] * 2, rtol=1e-6)
         for wrong in (
             changed(message, data=message.data[:-1]),
             changed(message, step=message.step - 4),
             changed(message, height=0),
         ):
             refusal(depth_from_image, wrong)
-
-
-def depth_type(encoding: str) -> object:
-    return DEPTH_ENCODINGS[canonical(encoding)][0]
 
 
 @pytest.mark.parametrize("encoding", ["8UC1", "mono8", "rgb8", "32SC1", "8UC3"])

@@ -84,6 +84,7 @@ def count(regions: RegionSet, question: str = HOW_MANY) -> int:
         ("/World/pallet_01/geometry/mesh_0", "pallet"),
         ("warehouse::pallet_3::link::visual", "pallet"),
         ("pallet,wood", "pallet"),
+        ("Pallet, 0.93", "pallet"),
         ("AGVs", "agv"),
         ("Fork-Lift 3", "fork lift"),
         ("Rack-A12", "rack"),
@@ -174,6 +175,13 @@ class TestAbsence:
             assert f'"{other}"' in caught.value.message
         assert count(LabelMap.parse(f"{other}:crate").apply(given)) == 1
         assert count(LabelMap.parse(f"{other}:pallet").apply(given)) == 2
+
+    def test_what_lies_on_a_transporter_must_be_known(self) -> None:
+        question = "Which of the empty transporters 0 and 1 is nearest to the camera?"
+        given = LabelMap().apply(regions_with("AGV", "agv", "3"))
+        with pytest.raises(SpatialError, match=r'is loaded cannot be known: .*"3"'):
+            read_question(question, given)
+        assert count(LabelMap.parse("3:buffer").apply(given), question) == 2
 
     def test_other_words_and_other_indices_are_other_classes(self) -> None:
         assert count(LabelMap().apply(regions_with("pallet", "crate", "pallet stack", ""))) == 1

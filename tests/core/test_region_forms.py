@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import copy
 import json
+import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -338,6 +342,17 @@ def test_instance_pictures(tmp_path: Path, suffix: str, channels: int) -> None:
     check(read(path, RegionLabels(InstanceLabels.parse(["2-3:pallet", "4:buffer"]))))
 
 
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
+@pytest.mark.parametrize("channel", [False, True])
+def test_stacks_of_masks(tmp_path: Path, dtype: type, channel: bool) -> None:
+    stack = np.stack([mask_of(box) for box in BOXES]).astype(dtype)
+    np.save(tmp_path / "masks.npy", stack[:, None] if channel else stack)
+    labels = RegionLabels(InstanceLabels.parse(["1-2:pallet", "3:buffer"]))
+    check(read(tmp_path / "masks.npy", labels))
+    np.save(tmp_path / "masks.npy", stack * 0.5 + 1)
+    assert "a stack of masks" in refusal(tmp_path / "masks.npy")
+
+
 @pytest.mark.parametrize("suffix", [".jpg", ".JPEG", ".webp"])
 def test_lossy_pictures_are_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"ids{suffix}"
@@ -406,6 +421,44 @@ def test_what_cannot_be_read_says_why(
     tmp_path: Path, name: str, content: Any, expected: str
 ) -> None:
     assert expected in refusal(write(tmp_path, name, content))
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """Paths of everything in a JSON content."""
+    if not isinstance(value, (dict, list)):
+        return [path]
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    inner = [place for key, part in items for place in places(part, (*path, key))]
+    return [path, *inner] if path else inner
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_damaged_files_are_read_or_refused(tmp_path: Path, seed: int) -> None:
+    rng = random.Random(seed)
+    contents = (
+        coco(lambda box: [flat(box)]),
+        coco(uncompressed),
+        results(),
+        masks(uncompressed),
+        labelme(labelme_mask(BOXES[0]), shape("circle", "pallet", [[80, 60], [80, 70]])),
+    )
+    values = (None, True, -1, 1.5, float("nan"), float("inf"), 2**70, "", "a", [], {}, [[]], [1])
+    texts = (yolo_boxes(" 0.3"), yolo_polygons(), all_cvat(cvat_mask), all_cvat(cvat_box), VOC)
+    for _ in range(10):
+        content = copy.deepcopy(rng.choice(contents))
+        *way, last = rng.choice(places(content))
+        part = content
+        for key in way:
+            part = part[key]
+        part[last] = rng.choice(values)
+        text = rng.choice(texts)
+        number = rng.choice(list(re.finditer(r"[0-9.]+", text)))
+        wrong = rng.choice(["", "nan", "inf", "-1", "1e300", "x", "9" * 30])
+        damaged = text[: number.start()] + wrong + text[number.end() :]
+        suffix = ".xml" if text.startswith("<") else ".txt"
+        for path in (write(tmp_path, "r.json", content), write(tmp_path, f"r{suffix}", damaged)):
+            with contextlib.suppress(SpatialError):
+                read(path)
 
 
 def test_labels_by_number_are_for_numbers(tmp_path: Path) -> None:

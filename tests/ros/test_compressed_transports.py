@@ -10,6 +10,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import CompressedImage, Image
 from smolrgpt_ros.srv import SpatialQuery
@@ -17,6 +18,7 @@ from smolrgpt_ros.srv import SpatialQuery
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.errors import Status
 from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.messages.compressed import ALL_RAW
 from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.question import Category
 from smolrgpt_core.recordings.asked import AskedQuestion
@@ -24,6 +26,7 @@ from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.options import ReplayOptions
 from smolrgpt_core.recordings.question_bag import read_recorded_questions
 from smolrgpt_core.recordings.replay import answer_asked, replay
+from smolrgpt_ros.inputs import input_topics
 
 A, B = 10100.0, 1.0 - 1010.0
 """Parameters of image_transport: 100 as depth_quantization, 10 m as the farthest."""
@@ -87,6 +90,23 @@ def rvl_of_a_wall(depth: np.ndarray) -> bytes:
 @pytest.fixture(scope="module")
 def republisher(graph: Any, camera: Any) -> Republisher:
     return Republisher(graph)
+
+
+def test_names_are_those_of_image_transport(graph: Any) -> None:
+    rules = ["rgb:=camera/image_raw", "depth/compressedDepth:=/camera/depth/compressed"]
+    arguments = ["--ros-args", *(word for rule in rules for word in ("-r", rule))]
+    node = Node("names", namespace="robot", context=graph.context, cli_args=arguments)
+    transports = {"rgb": "compressed", "depth": "compressedDepth"}
+    topics = input_topics(node, "regions", transports)
+    raw = input_topics(node, "regions", ALL_RAW)
+    node.destroy_node()
+    assert topics == {
+        "rgb": "/robot/camera/image_raw/compressed",
+        "depth": "/camera/depth/compressed",
+        "camera_info": "/robot/camera_info",
+        "regions": "/robot/regions",
+    }
+    assert (raw["rgb"], raw["depth"]) == ("/robot/camera/image_raw", "/robot/depth")
 
 
 REMAPPED = ("-r", "rgb:=/front/rgb", "-r", "depth:=/front/depth")

@@ -33,7 +33,7 @@ THREE_METRES = pytest.approx(3.0, rel=0.05)
 Write = Callable[..., Path]
 
 
-def turn(speaker: str, text: str) -> dict[str, str]:
+def turn(speaker: str, text: str | None) -> dict[str, str | None]:
     return {"from": speaker, "value": text}
 
 
@@ -111,6 +111,7 @@ LAYOUTS = {
     "other speakers": [turn("user", f"<image>\n{HOW_FAR}"), turn("assistant", SENTENCE)],
     "other masks": [turn("human", f"<image>\n{HOW_FAR.replace('<mask>', '<mask> <depth>')}")],
     "masks of the model": [turn("human", HOW_FAR.replace("<mask>", "<mask_rgb><mask_depth>"))],
+    "an answer that is withheld": [turn("human", f"<image>\n{HOW_FAR}"), turn("gpt", None)],
     "several turns": [
         turn("human", f"<image>\n{HOW_FAR}"), turn("gpt", SENTENCE),
         turn("human", "And back?"), turn("gpt", "It is the same way back."),
@@ -255,7 +256,7 @@ def test_truths_that_cannot_be_read_are_counted_and_named(write: Write) -> None:
     assert list(figures["unscored"]) == [item["id"] for item in broken]
     assert figures["answerers"]["geometric"]["scores"]["Total_correct"] == 2
     page = (root.parent / "out" / "report.html").read_text()
-    assert f"{len(broken)} of them have no true answer that can be read" in page
+    assert said in page
     given = [item for item in broken if item["normalized_answer"] not in (None, "")]
     unreadable = sum(item["normalized_answer"] == item["normalized_answer"] for item in given)
     found = {kind.value: number for kind, number in check_dataset(root).counts.items()}
@@ -272,6 +273,16 @@ def test_baselines_learn_from_what_can_be_read(write: Write) -> None:
     assert "'t2'" in result.stdout
     scores = figures["answerers"]["most frequent answer"]["scores"]
     assert scores["Quan_distance_acc"] == 100.0
+
+
+def test_fields_of_another_type_cost_their_own_record_only(write: Write) -> None:
+    odd = [entry("q1", category=3), entry("q2", freeform_answer=3.0), entry("q3", category=None)]
+    _, answers, figures = evaluated(write([entry(), *odd]))
+    assert [id for id, answer in answers.items() if answer == THREE_METRES] == [
+        "q0", "q1", "q2", "q3",
+    ]  # fmt: skip
+    assert list(figures["unscored"]) == ["q1", "q3"]
+    assert figures["scored"] == 2
 
 
 def test_two_questions_with_one_id_are_refused(write: Write) -> None:

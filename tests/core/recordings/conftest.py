@@ -17,7 +17,7 @@ from rosbags.typesys.store import Typestore
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.label_map import RegionLabels
+from smolrgpt_core.label_map import LabelMap, RegionLabels
 from smolrgpt_core.messages.making import (
     camera_info_message,
     header_message,
@@ -150,10 +150,12 @@ class Wall:
         values = [item.answer.value for item in found.answers if item.answer.ok]
         return [float(round(value)) for value in values if value is not None]
 
-    def replay(self, bag: Path, *asked: AskedQuestion) -> Replay:
-        """Questions about every frame, by default how far the pallets are from each other."""
-        questions = asked or [AskedQuestion("How far is pallet 1 from pallet 2?")]
-        return replay(bag, questions, GeometricAnswerer(), ReplayOptions(every_frame=True))
+    def replay(self, bag: Path, label_map: str = "") -> Replay:
+        """How far the pallets are from each other, asked about every frame."""
+        asked = AskedQuestion("How far is pallet 1 from pallet 2?")
+        labels = RegionLabels(label_map=LabelMap.parse(label_map))
+        options = ReplayOptions(labels=labels, every_frame=True)
+        return replay(bag, [asked], GeometricAnswerer(), options)
 
 
 @pytest.fixture(scope="session")

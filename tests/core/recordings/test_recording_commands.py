@@ -27,6 +27,8 @@ def test_simulated_recording_becomes_a_data_set(tmp_path: Path) -> None:
                 "--bag-storage", "mcap", "--image-size", "160x120")  # fmt: skip
     assert made.exit_code == 0, made.output
     assert (tmp_path / "drive" / "drive.mcap").is_file()
+    assert "warehouse.launch.py use_sim:=false use_sim_time:=true" in made.output
+    assert f"ros2 bag play {tmp_path / 'drive'} --clock --loop" in made.output
     read = call("bag2data", tmp_path / "drive", "--out", tmp_path / "data", "--split", "val")
     assert read.exit_code == 0, read.output
     assert "/camera_info" in read.stdout

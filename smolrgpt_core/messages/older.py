@@ -1,0 +1,47 @@
+"""Messages of older distributions, as the current ones have their fields.
+
+Recordings bring their own definitions, so a message has the fields of the distribution that it was
+recorded with. Plain functions over any library's messages.
+"""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.messages.types import Message
+
+
+def current_camera_info(message: Message) -> Message:
+    """A calibration with d, k, r and p, which ROS 1 calls D, K, R and P.
+
+    Raises:
+        SpatialError: BAD_INPUT when it has neither.
+    """
+    if hasattr(message, "k"):
+        return message
+    first_of(message, "k", "K")
+    return SimpleNamespace(**{name.lower(): value for name, value in vars(message).items()})
+
+
+def first_of(message: Message, *names: str) -> Any:
+    """The first of these fields that a message has.
+
+    Args:
+        message: of one of several distributions.
+        names: of a field, as the distributions call it, the newest first.
+
+    Raises:
+        SpatialError: BAD_INPUT when it has none of them.
+    """
+    for name in names:
+        if hasattr(message, name):
+            return getattr(message, name)
+    kind = type(message).__name__.rpartition("__")[2]
+    found = ", ".join(name for name in dir(message) if not name.startswith("_"))
+    raise SpatialError(
+        Status.BAD_INPUT,
+        f"a {kind} must have the field {' or '.join(names)}, it has {found}; it is of a version of "
+        "its package that is not known",
+    )
