@@ -228,8 +228,8 @@ class AnswerWorker:
             with contextlib.suppress(futures.InvalidStateError):  # its answer has just come
                 item.outcome.set_exception(WorkerClosedError())
 
-    def wait_until_ended(self, timeout_s: float) -> bool:
-        """After `close`: whether the answerer is not used any more within the time."""
+    def wait_until_ended(self, timeout_s: float | None) -> bool:
+        """After `close`: whether the answerer is not used any more within the time; None: ever."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 

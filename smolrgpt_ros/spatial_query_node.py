@@ -291,6 +291,10 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
             self.get_logger().warning(
                 "the answerer is still busy, its memory is released when it has finished"
             )
+            threading.Thread(
+                target=_release_when_ended, args=[session], name="release", daemon=True
+            ).start()
+            return
         del session
         release_memory()
 
@@ -452,6 +456,12 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
             inputs=session.inputs.statistics if session else {},
             statistics=self._statistics.snapshot(),
         )
+
+
+def _release_when_ended(session: QuerySession) -> None:
+    session.wait_until_ended(None)
+    del session
+    release_memory()
 
 
 def _latency_s(answer: SpatialAnswer, inquiry: Inquiry) -> dict[str, float]:
