@@ -106,6 +106,7 @@ def test_clear_labels_are_read_as_classes(label: str, expected: str) -> None:
     [
         *("0", "class_2", "object_7", "no_pallet", "non-pallet", "stack_of_pallets", "pallet load"),
         *("person_on_forklift", "/World/Pallets/SM_Crate_01", "box,pallet", "pallet and box"),
+        *("4_pallets", "stacked pallets", "pallet front", "belt transporter", "server_rack"),
         *("safety_zone", "robot arm", "palletizer", "traffic_cone", "skid", "box_pallet", ""),
     ],
 )
