@@ -112,12 +112,12 @@ def test_interrupt_leaves_nothing(
     delay_s: float,
 ) -> None:
     run = run_demo("--output", tmp_path / "out")
-    wait_for(lambda: len(run.processes) == 3, "camera and query node", timeout=20)
+    wait_for(lambda: len(run.processes) == 3, "camera and query node")
     time.sleep(delay_s)
     os.kill(run.node.process.pid, number)
-    status = run.node.wait(timeout=20)
+    status = run.node.wait()
     assert status == (-number if number is signal.SIGKILL else 128 + number), run.node.output
-    wait_for(lambda: not run.processes, "the end of all processes", timeout=15)
+    wait_for(lambda: not run.processes, "the end of all processes")
     assert not (tmp_path / "out").exists()
 
 
@@ -126,11 +126,11 @@ def test_second_signal_does_not_stop_the_end(
 ) -> None:
     """Ctrl-C under make arrives twice: from the terminal and from make."""
     run = run_demo("--output", tmp_path / "out")
-    wait_for(lambda: len(run.processes) == 3, "camera and query node", timeout=20)
+    wait_for(lambda: len(run.processes) == 3, "camera and query node")
     for _ in range(3):
         os.kill(run.node.process.pid, signal.SIGINT)
         time.sleep(0.05)
-    assert run.node.wait(timeout=20) == 128 + signal.SIGINT
+    assert run.node.wait() == 128 + signal.SIGINT
     assert not run.processes
     assert "Traceback" not in run.node.output
 
