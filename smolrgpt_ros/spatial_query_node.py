@@ -345,7 +345,9 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
             # A request gets a response, whatever happens.
             answer = self._refusal(error, inquiry)
             response.answer = _message(answer, inquiry)
-        self._statistics.record(answer.status, _latency_s(answer, inquiry), inquiry.warnings)
+        self._statistics.record(answer.status, _latency_s(answer, inquiry))
+        if inquiry.frame:
+            self._statistics.record_frame(inquiry.warnings, inquiry.facts)
         self._answers.publish(response.answer)
         if recorder and inquiry.samples:
             stamp_ns = inquiry.samples.rgb.stamp_ns
