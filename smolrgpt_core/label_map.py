@@ -10,7 +10,7 @@ that the frame only calls something else.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
@@ -168,15 +168,27 @@ def doubt_of_class(class_labels: Collection[str], regions: RegionSet) -> str:
         What was found and how to map it, as a part of a sentence.
     """
     mine = [region for region in regions if region.label in class_labels]
-    unknown = unknown_labels(regions)
-    if mine:
-        # A map of some class indices leaves the others to other classes.
-        are_indices = any(index_in(region.source_label) for region in mine)
-        unknown = [
-            label
-            for label in unknown
-            if label and says_nothing(label) and not (are_indices and index_in(label))
-        ]
+    return _doubt(_silent_labels(mine, regions) if mine else unknown_labels(regions))
+
+
+def doubt_of_load(regions: RegionSet) -> str:
+    """Why a carrier without a known pallet on it may be loaded; else empty. As `doubt_of_class`."""
+    cargo = [region for region in regions if known_class(region.label) == "pallet"]
+    return _doubt(_silent_labels(cargo, regions))
+
+
+def _silent_labels(mine: Sequence[Region], regions: RegionSet) -> list[str]:
+    """Labels that say nothing, and may stand for one more of the same class."""
+    # A map of some class indices leaves the others to other classes.
+    are_indices = any(index_in(region.source_label) for region in mine)
+    return [
+        label
+        for label in unknown_labels(regions)
+        if label and says_nothing(label) and not (are_indices and index_in(label))
+    ]
+
+
+def _doubt(unknown: Sequence[str]) -> str:
     if not unknown:
         return ""
     named = [f'"{label}"' if label else "(no label)" for label in unknown]

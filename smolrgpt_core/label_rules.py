@@ -32,7 +32,8 @@ _NAMES = {
     **{name: name for names in LABEL_SYNONYMS.values() for name in names},
     **_OTHER_NAMES,
 }
-_NAMES.update({_PLURALS.get(name, f"{name}s"): meant for name, meant in _NAMES.items()})
+_PLURAL_NAMES = {_PLURALS.get(name, f"{name}s"): meant for name, meant in _NAMES.items()}
+_NAMES.update(_PLURAL_NAMES)
 _LONGEST_NAME = max(len(name.split()) for name in _NAMES)
 
 _TOO_GENERAL = _word_set("zone area robot vehicle")
@@ -48,12 +49,11 @@ _DESCRIBING = _word_set(
     wood wooden plastic metal steel aluminium aluminum cardboard paper
     red green blue yellow orange white black grey gray brown dark light
     small large big medium long short wide high low half full empty loaded unloaded laden stacked
-    wrapped old new used clean dirty broken damaged intact left right front back rear top bottom
-    upper lower middle center centre north south east west
+    wrapped old new used clean dirty broken damaged intact left right north south east west
     eur euro epal iso chep block stringer industrial standard heavy
     """
 )
-"""Words that may follow a name: "pallet_wood", "Pallet Red"."""
+"""Words that may follow a name: "pallet_wood"; not those of its parts ("pallet front")."""
 
 _NO_PART_OF_A_NAME = _word_set(
     """
@@ -65,6 +65,12 @@ _NO_PART_OF_A_NAME = _word_set(
 
 _NUMBER_SIGNS = _word_set("no nr num number id")
 _NEGATIONS = _word_set("no non not un toy fake")
+_OTHER_KINDS = _word_set("belt conveyor chain roller server network bike")
+"""Words that make another object of a name: a "belt transporter", a "server rack"."""
+
+_SEVERAL = _word_set("stacked piled multiple several many two three four group")
+"""Before a plural they mean more than one object in a region."""
+
 _JOINS = _word_set("and or plus")
 _PREPOSITIONS = _word_set(
     "with without on in inside at near under below above behind beside from of for by to"
@@ -133,7 +139,7 @@ def _class_of_words(words: tuple[str, ...]) -> str:
         for word, after in zip(words, following, strict=False)
         if not (word in _NUMBER_SIGNS and after.isdigit())
     )
-    if _NEGATIONS & set(words) or _JOINS & set(words):
+    if set(words) & (_NEGATIONS | _JOINS | _OTHER_KINDS):
         return ""
     named: list[str] = []
     for word in words:
@@ -141,6 +147,8 @@ def _class_of_words(words: tuple[str, ...]) -> str:
             break
         if len(word) > 1 and not word.isdigit() and word not in _NO_PART_OF_A_NAME:
             named.append(word)
+    if named and named[-1] in _PLURAL_NAMES and (words[0].isdigit() or _SEVERAL & set(named)):
+        return ""
     while len(named) > 1 and named[-1] in _DESCRIBING:
         named.pop()
     return _class_at_the_end(named)
@@ -157,13 +165,12 @@ def _class_at_the_end(words: list[str]) -> str:
 
 
 def _class_in_list(parts: list[str]) -> str:
-    """The class of "pallet,wood": one part names it, the others describe it."""
+    """The class of "pallet,wood": one part names it, the others describe or number it."""
     classes = {part: known_or_meant(part) for part in parts}
-    others = {
-        part for part in parts if not classes[part] and not set(words_of(part)) <= _DESCRIBING
-    }
+    unnamed = {word for part in parts if not classes[part] for word in words_of(part)}
+    is_described = all(word in _DESCRIBING or word.isdigit() for word in unnamed)
     meant = {name for name in classes.values() if name}
-    return meant.pop() if len(meant) == 1 and not others else ""
+    return meant.pop() if len(meant) == 1 and is_described else ""
 
 
 def known_or_meant(label: str) -> str:

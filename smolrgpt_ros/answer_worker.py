@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
 
@@ -51,6 +51,7 @@ class Inquiry:
         arrived_s: `time.monotonic()` of the request.
         samples, frame, question: once they are known.
         warnings: about the messages that the frame came from.
+        facts: what was done to them.
         latency_s: seconds by stage: wait, convert, answer.
     """
 
@@ -62,6 +63,7 @@ class Inquiry:
     frame: RGBDFrame | None = None
     question: SpatialQuestion | None = None
     warnings: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
     latency_s: dict[str, float] = field(default_factory=dict)
 
     def elapsed_s(self) -> float:
@@ -228,8 +230,8 @@ class AnswerWorker:
             with contextlib.suppress(futures.InvalidStateError):  # its answer has just come
                 item.outcome.set_exception(WorkerClosedError())
 
-    def wait_until_ended(self, timeout_s: float) -> bool:
-        """After `close`: whether the answerer is not used any more within the time."""
+    def wait_until_ended(self, timeout_s: float | None) -> bool:
+        """After `close`: whether the answerer is not used any more within the time; None: ever."""
         self._thread.join(timeout_s)
         return not self._thread.is_alive()
 
@@ -360,7 +362,8 @@ def _read(item: _Waiting, decoded: DecodedFrame, convert_s: float) -> None:
     """Understand a question, or refuse it, and only it."""
     inquiry = item.inquiry
     inquiry.latency_s["convert"] = convert_s
-    inquiry.frame, inquiry.warnings = decoded.frame, decoded.warnings
+    inquiry.frame = decoded.frame
+    inquiry.warnings, inquiry.facts = decoded.warnings, decoded.facts
     try:
         inquiry.question = read_question(
             inquiry.text, decoded.frame.regions, inquiry.category, inquiry.region_ids

@@ -153,8 +153,8 @@ class QuerySession:
         """After `close`: release those who wait for a running answer too."""
         self._worker.give_up()
 
-    def wait_until_ended(self, timeout_s: float) -> bool:
-        """After `close`: whether the answerer is not used any more within the time."""
+    def wait_until_ended(self, timeout_s: float | None) -> bool:
+        """After `close`: whether the answerer is not used any more within the time; None: ever."""
         return self._worker.wait_until_ended(timeout_s)
 
     def _worker_settings(self, parameters: QueryParameters) -> WorkerSettings:
@@ -163,6 +163,7 @@ class QuerySession:
             parameters.sensor_settings(),
             parameters.region_labels(),
             self._transports,
+            self.inputs.topics["rgb"],
         )
         is_eager = parameters.encode == EVERY_FRAME
         newest = _newest_frame(parameters) if is_eager else None

@@ -291,6 +291,10 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
             self.get_logger().warning(
                 "the answerer is still busy, its memory is released when it has finished"
             )
+            threading.Thread(
+                target=_release_when_ended, args=[session], name="release", daemon=True
+            ).start()
+            return
         del session
         release_memory()
 
@@ -341,7 +345,9 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
             # A request gets a response, whatever happens.
             answer = self._refusal(error, inquiry)
             response.answer = _message(answer, inquiry)
-        self._statistics.record(answer.status, _latency_s(answer, inquiry), inquiry.warnings)
+        self._statistics.record(answer.status, _latency_s(answer, inquiry))
+        if inquiry.frame:
+            self._statistics.record_frame(inquiry.warnings, inquiry.facts)
         self._answers.publish(response.answer)
         if recorder and inquiry.samples:
             stamp_ns = inquiry.samples.rgb.stamp_ns
@@ -452,6 +458,12 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
             inputs=session.inputs.statistics if session else {},
             statistics=self._statistics.snapshot(),
         )
+
+
+def _release_when_ended(session: QuerySession) -> None:
+    session.wait_until_ended(None)
+    del session
+    release_memory()
 
 
 def _latency_s(answer: SpatialAnswer, inquiry: Inquiry) -> dict[str, float]:

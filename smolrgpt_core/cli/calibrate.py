@@ -83,6 +83,8 @@ def calibrate_command(
     with writing("CHECKPOINT"):
         write_calibration(path, found.calibration)
     Console().print(_table(found))
+    if found.note:
+        typer.echo(found.note, err=True)
     typer.echo(f"wrote {path}", err=True)
 
 

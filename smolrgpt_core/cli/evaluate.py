@@ -178,13 +178,7 @@ def _print(found: Evaluation) -> None:
         if item.agreements:
             console.print(Text(f"{item.name}: {_agreements(item)}", "dim"))
     if found.unscored:
-        console.print(
-            Text(
-                f"{len(found.unscored)} of {len(found.records)} questions have no true answer that "
-                f"can be read, and are not scored: {named(found.unscored)}",
-                "red",
-            )
-        )
+        console.print(Text(found.unscored_note, "red"))
     elif not found.contestants[0].scored:
         console.print(Text("The split has no true answers: nothing to score.", "yellow"))
 

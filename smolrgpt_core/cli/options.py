@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -17,7 +18,7 @@ from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.extras import install_command
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.label_map import LabelMap, RegionLabels, described_changes
-from smolrgpt_core.messages.sensor_settings import SensorSettings
+from smolrgpt_core.messages.sensor_settings import RECTIFY_CHOICES, SensorSettings
 from smolrgpt_core.question import CATEGORIES, Category
 
 QuestionText = Annotated[
@@ -71,6 +72,13 @@ MinDepth = Annotated[
 ]
 MaxDepth = Annotated[
     float, typer.Option(help="Farther depth is no reading, in metres.", metavar="METRES")
+]
+Rectify = Annotated[
+    str,
+    typer.Option(
+        help=f"{', '.join(RECTIFY_CHOICES)}: whether lens distortion is taken out of the images; "
+        "auto leaves those of a topic with `rect` in its name as they are."
+    ),
 ]
 RegionIds = Annotated[
     str, typer.Option(help="Ids for the <mask> of the question, in order, such as 7,2.")
@@ -161,11 +169,14 @@ def depth_limits(min_depth: float, max_depth: float) -> DepthLimits:
     return parsed("--min-depth", lambda _: DepthLimits(min_depth, max_depth), "")
 
 
-def sensor_settings(depth_scale: str, min_depth: float, max_depth: float) -> SensorSettings:
+def sensor_settings(
+    depth_scale: str, min_depth: float, max_depth: float, rectify: str
+) -> SensorSettings:
     """How the images of a recording are read."""
     scale = parsed("--depth-scale", parse_depth_scale, depth_scale)
     limits = depth_limits(min_depth, max_depth)
-    return SensorSettings(scale or SensorSettings.depth_scale, limits)
+    settings = SensorSettings(scale or SensorSettings.depth_scale, limits)
+    return parsed("--rectify", lambda choice: replace(settings, rectify=choice), rectify)
 
 
 def parse_region_ids(text: str) -> tuple[int, ...]:

@@ -39,11 +39,13 @@ class Calibrating:
         judged: the answers, with raw confidences.
         held_out: for each of them the confidence by a fit that has not seen its image; NaN where
             that fit has no such answers.
+        note: on questions whose true answer cannot be read; empty where there are none.
     """
 
     calibration: Calibration
     judged: Sequence[JudgedAnswer]
     held_out: Sequence[float]
+    note: str
 
 
 def calibrate(
@@ -92,7 +94,8 @@ def calibrate(
         len(found.records),
         fingerprint,
     )
-    return Calibrating(calibration, judged, held_out_confidences(judged, found.records))
+    held_out = held_out_confidences(judged, found.records)
+    return Calibrating(calibration, judged, held_out, found.unscored_note)
 
 
 def _fingerprint(checkpoint: Path) -> str:

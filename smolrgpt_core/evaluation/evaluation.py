@@ -130,6 +130,16 @@ class Evaluation:
     unscored: Mapping[str, str] = field(default_factory=dict)
 
     @property
+    def unscored_note(self) -> str:
+        """How many questions are not scored, which and why; empty where all are."""
+        if not self.unscored:
+            return ""
+        return (
+            f"{len(self.unscored)} of {len(self.records)} questions have no true answer that can "
+            f"be read, and are not scored: {named(self.unscored)}"
+        )
+
+    @property
     def cameras(self) -> dict[str, CameraRecord]:
         """Calibrations by image; empty without `cameras.json`."""
         return read_cameras(self.folder)

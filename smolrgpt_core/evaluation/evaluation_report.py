@@ -10,7 +10,7 @@ from smolrgpt_core.answer import DISTANCE_TOLERANCE
 from smolrgpt_core.drawing import draw_regions, name_regions
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
-from smolrgpt_core.evaluation.evaluation import Contestant, Evaluation, named
+from smolrgpt_core.evaluation.evaluation import Contestant, Evaluation
 from smolrgpt_core.evaluation.plots import plots_of
 from smolrgpt_core.evaluation.predictions import Camera, ImageJob, Prediction
 from smolrgpt_core.evaluation.reliability import OVERALL
@@ -37,6 +37,7 @@ def write_report(evaluation: Evaluation, path: Path, camera: Camera | None = Non
         camera: for images without calibration.
     """
     best = evaluation.contestants[0]
+    note = f"{evaluation.unscored_note}. " if evaluation.unscored else ""
     others = "; ".join(
         f"{item.name}: {item.scores['Final_weighted_score']:.1f}"
         for item in evaluation.contestants[1:]
@@ -45,22 +46,11 @@ def write_report(evaluation: Evaluation, path: Path, camera: Camera | None = Non
         failures(evaluation, camera),
         path,
         f"{best.name} on {evaluation.folder.root.name}/{evaluation.folder.split}",
-        f"{_questions(evaluation)} A distance is right within "
+        f"{len(evaluation.records)} questions. {note}A distance is right within "
         f"{DISTANCE_TOLERANCE:.0%} of the truth, everything else must be equal; a refusal counts "
         f"as wrong. Final score beside it: {others}. Below: wrong and missing answers.",
         plots_of(evaluation),
         tiles_of(best),
-    )
-
-
-def _questions(evaluation: Evaluation) -> str:
-    """How many there are, and how many of them are not scored."""
-    asked = f"{len(evaluation.records)} questions."
-    if not evaluation.unscored:
-        return asked
-    return (
-        f"{asked} {len(evaluation.unscored)} of them have no true answer that can be read, and are "
-        f"not scored: {named(evaluation.unscored)}."
     )
 
 

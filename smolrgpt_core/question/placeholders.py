@@ -9,14 +9,13 @@ from smolrgpt_core.question.spatial_question import MASK
 IMAGE = "<image>"
 """Stands for the picture: before the question, behind it or inside it; carries no meaning."""
 
-_IMAGE_AND_SPACE = re.compile(rf"\s*{IMAGE}\s*")
 _MASK_SPELLINGS = re.compile(r"<mask>\s*<depth>|<mask_rgb>\s*<mask_depth>")
 
 
 def without_image(text: str) -> str:
     """A text without `<image>`, wherever and however often it stands."""
     # With a space in its place, because words that it kept apart must not grow together.
-    return _IMAGE_AND_SPACE.sub(" ", text).strip()
+    return " ".join(filter(None, map(str.strip, text.split(IMAGE))))
 
 
 def plain_placeholders(text: str) -> str:

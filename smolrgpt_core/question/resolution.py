@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from smolrgpt_core.label_map import doubt_of_class
+from smolrgpt_core.label_map import doubt_of_class, doubt_of_load
 from smolrgpt_core.question.references import Pick, Reference
 from smolrgpt_core.question.spatial_question import Choice, Load
 from smolrgpt_core.question.tokens import bad_question, quote, quote_all
@@ -74,6 +74,10 @@ class Resolver:
         if doubt:
             raise bad_question(
                 f"{quote(reference.text)} may be more than {self._names(ids)}: there are {doubt}"
+            )
+        if reference.load is not Load.ANY and (doubt := doubt_of_load(self.regions)):
+            raise bad_question(
+                f"whether {quote(reference.text)} is loaded cannot be known: there are {doubt}"
             )
         if reference.cardinal is not None and reference.cardinal != len(ids):
             raise bad_question(

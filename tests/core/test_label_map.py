@@ -84,6 +84,7 @@ def count(regions: RegionSet, question: str = HOW_MANY) -> int:
         ("/World/pallet_01/geometry/mesh_0", "pallet"),
         ("warehouse::pallet_3::link::visual", "pallet"),
         ("pallet,wood", "pallet"),
+        ("Pallet, 0.93", "pallet"),
         ("AGVs", "agv"),
         ("Fork-Lift 3", "fork lift"),
         ("Rack-A12", "rack"),
@@ -105,6 +106,7 @@ def test_clear_labels_are_read_as_classes(label: str, expected: str) -> None:
     [
         *("0", "class_2", "object_7", "no_pallet", "non-pallet", "stack_of_pallets", "pallet load"),
         *("person_on_forklift", "/World/Pallets/SM_Crate_01", "box,pallet", "pallet and box"),
+        *("4_pallets", "stacked pallets", "pallet front", "belt transporter", "server_rack"),
         *("safety_zone", "robot arm", "palletizer", "traffic_cone", "skid", "box_pallet", ""),
     ],
 )
@@ -175,6 +177,13 @@ class TestAbsence:
         assert count(LabelMap.parse(f"{other}:crate").apply(given)) == 1
         assert count(LabelMap.parse(f"{other}:pallet").apply(given)) == 2
 
+    def test_what_lies_on_a_transporter_must_be_known(self) -> None:
+        question = "Which of the empty transporters 0 and 1 is nearest to the camera?"
+        given = LabelMap().apply(regions_with("AGV", "agv", "3"))
+        with pytest.raises(SpatialError, match=r'is loaded cannot be known: .*"3"'):
+            read_question(question, given)
+        assert count(LabelMap.parse("3:buffer").apply(given), question) == 2
+
     def test_other_words_and_other_indices_are_other_classes(self) -> None:
         assert count(LabelMap().apply(regions_with("pallet", "crate", "pallet stack", ""))) == 1
         assert count(LabelMap.parse("0:pallet").apply(regions_with("0", "1", "2"))) == 1
@@ -230,6 +239,11 @@ class TestRegionFiles:
         refused = ask(path)
         assert (refused.exit_code, answer(refused)["status"]) == (3, "BAD_QUESTION")
         assert '"0", "1"' in answer(refused)["message"]
+        assert "regions are: region 1, region 2, region 3;" in answer(refused)["message"]
+        distance = answer(ask(path, "How far is pallet 1 from pallet 2?"))
+        assert distance["status"] == "BAD_QUESTION"
+        assert "region 1 is a 0" in distance["message"]
+        assert "--label-map" in distance["message"]
         mapped = ask(path, HOW_MANY, "--label-map", "0:pallet,1:buffer")
         assert answer(mapped)["value"] == 2
         assert "0 -> pallet; 1 -> buffer" in mapped.stderr

@@ -90,20 +90,20 @@ class NodeProcess:
     def output(self) -> str:
         return "".join(list(self.lines))
 
-    def stop(self, signal_number: int = signal.SIGINT, timeout: float = 15.0) -> int:
+    def stop(self, signal_number: int = signal.SIGINT, timeout: float = 30.0) -> int:
         """Send a signal, wait for the end, return the exit status."""
         if self.process.poll() is None:
             self.process.send_signal(signal_number)
         return self.wait(timeout)
 
-    def wait(self, timeout: float = 15.0) -> int:
+    def wait(self, timeout: float = 30.0) -> int:
         """Wait for the end; a process that does not end is killed and fails the test."""
         try:
             status = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             self.kill()
             pytest.fail(f"{self.command} did not end within {timeout} s:\n{self.output}")
-        self._reader.join(timeout=5)
+        self._reader.join(timeout=30)
         return status
 
     def kill(self) -> None:
@@ -152,7 +152,7 @@ def end_all(processes: list[NodeProcess]) -> None:
         node.process.send_signal(signal.SIGINT)
     for node in running:
         with contextlib.suppress(subprocess.TimeoutExpired):
-            node.process.wait(5.0)
+            node.process.wait(15.0)
         node.kill()
 
 
@@ -178,9 +178,9 @@ def start_node(start_command: Callable[..., NodeProcess]) -> Callable[..., NodeP
 
 @pytest.fixture(scope="session")
 def wait_for() -> Callable[..., None]:
-    """Wait until a condition holds: wait_for(lambda: ..., "what", timeout=10.0)."""
+    """Wait until a condition holds: wait_for(lambda: ..., "what", timeout=60.0)."""
 
-    def wait(condition: Callable[[], object], what: str, timeout: float = 10.0) -> None:
+    def wait(condition: Callable[[], object], what: str, timeout: float = 60.0) -> None:
         deadline = time.monotonic() + timeout
         while not condition():
             if time.monotonic() > deadline:
@@ -216,15 +216,15 @@ class GraphNode:
     def call_async(self, service_type: type, name: str, request: object) -> Future:
         """Send a request; wait for the service if it is not there yet."""
         client = self.client(service_type, name)
-        if not client.wait_for_service(20.0):
+        if not client.wait_for_service(60.0):
             pytest.fail(f"service {name} is not there")
         return client.call_async(request)
 
-    def call(self, service_type: type, name: str, request: object, timeout: float = 10.0) -> Any:
+    def call(self, service_type: type, name: str, request: object, timeout: float = 60.0) -> Any:
         """Send a request and wait for the response."""
         return self.result(self.call_async(service_type, name, request), timeout)
 
-    def result(self, future: Future, timeout: float = 10.0) -> Any:
+    def result(self, future: Future, timeout: float = 60.0) -> Any:
         """Wait for the response to `call_async`."""
         done = threading.Event()
         future.add_done_callback(lambda _: done.set())
@@ -309,14 +309,17 @@ class Camera:
         silent: set[str] | None = None,
         offsets_s: dict[str, float] | None = None,
         changes: dict[str, Callable[[Any], None]] | None = None,
+        period_s: float | None = None,
     ) -> Iterator[None]:
         """Something is wrong with the camera for a while."""
+        usual_s, self._period_s = self._period_s, period_s or self._period_s
         self.silent, self.offsets_s = silent or set(), offsets_s or {}
         self.changes = changes or {}
         try:
             yield
         finally:
             self.silent, self.offsets_s, self.changes = set(), {}, {}
+            self._period_s = usual_s
 
     @contextlib.contextmanager
     def without_publisher(self, name: str) -> Iterator[None]:
@@ -339,6 +342,33 @@ def camera(graph: GraphNode) -> Iterator[Camera]:
     camera = Camera(graph)
     yield camera
     camera.close()
+
+
+class SlowAnswer:
+    """Holds the answer to a question of left or right back, in a node with a scripted answerer.
+
+    Attributes:
+        environment: for the node.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.environment = {"SLOW_ANSWER_FILE": str(file)}
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """The answer does not come before the end of the block."""
+        self._file.touch()
+        try:
+            yield
+        finally:
+            self._file.unlink()
+
+
+@pytest.fixture(scope="module")
+def slow_answer(tmp_path_factory: pytest.TempPathFactory) -> SlowAnswer:
+    """Start the scripted node with `slow_answer.environment`, use `with slow_answer.held()`."""
+    return SlowAnswer(tmp_path_factory.mktemp("slow") / "held")
 
 
 @pytest.fixture(scope="session")

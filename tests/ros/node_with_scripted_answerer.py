@@ -1,8 +1,9 @@
 """The query node with more answerers, which are slow or fail when a test needs that.
 
-`scripted` takes distances and counts from the geometric answerer, takes a second for left/right,
-fails at a choice, and says when it prepares a frame. `broken` cannot even be made. `slow` is made
-when the file named by SLOW_LOADING_FILE is there. `endless` never comes to an answer.
+`scripted` takes distances and counts from the geometric answerer, takes for left/right until the
+file named by SLOW_ANSWER_FILE is gone, fails at a choice, and says when it prepares a frame.
+`broken` cannot even be made. `slow` is made when the file named by SLOW_LOADING_FILE is there.
+`endless` never comes to an answer.
 """
 
 from __future__ import annotations
@@ -26,7 +27,9 @@ class ScriptedAnswerer(GeometricAnswerer):
 
     def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
         if question.category is Category.LEFT_RIGHT:
-            time.sleep(1.0)
+            print("a slow answer", flush=True)
+            while Path(os.environ.get("SLOW_ANSWER_FILE", "")).is_file():
+                time.sleep(0.01)
         if question.category is Category.MCQ:
             raise RuntimeError("the engine caught fire")
         return super().answer(frame, question)

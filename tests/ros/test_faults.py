@@ -67,9 +67,9 @@ def operator(
 ) -> Iterator[Any]:
     """The next question is answered rightly, by the same process with as many threads."""
     operator = make_operator(graph)
-    wait_for(lambda: answers_rightly(operator), "an answer before the test", 20.0)
+    wait_for(lambda: answers_rightly(operator), "an answer before the test")
     yield operator
-    wait_for(lambda: answers_rightly(operator), "an answer after the test", 20.0)
+    wait_for(lambda: answers_rightly(operator), "an answer after the test")
     assert node.process.poll() is None
 
 
@@ -118,12 +118,12 @@ def test_camera_killed_and_started_again(
     command = (sys.executable, HERE / "camera_process.py", "0.04")
     with camera.fault(silent=set(INPUTS)):
         other = start_command(*command)
-        wait_for(lambda: answers_rightly(operator), "an answer from the other camera", 20.0)
+        wait_for(lambda: answers_rightly(operator), "an answer from the other camera")
         other.stop(signal.SIGKILL)
-        time.sleep(1.1)
+        wait_for(lambda: "rgb (/rgb)" in operator.ask_distance().message, "a refusal")
         refused(operator.ask_distance(), Status.STALE, "rgb (/rgb)")
         again = start_command(*command)
-        wait_for(lambda: answers_rightly(operator), "an answer from the camera's successor", 20.0)
+        wait_for(lambda: answers_rightly(operator), "an answer from the camera's successor")
         assert again.stop() == 0
 
 
@@ -210,8 +210,9 @@ def test_storm_of_messages(
 
     with camera.fault(silent=set(INPUTS)):
         storm = [start_command(sys.executable, HERE / "camera_process.py", "0.005") for _ in "ab"]
-        wait_for(lambda: rate_hz() > 200, "over 200 messages a second of each input", 30.0)
-        assert all(answers_rightly(operator) for _ in range(20))
+        wait_for(lambda: rate_hz() > 4 * camera.rate_hz, "many messages of each input")
+        for _ in range(20):
+            wait_for(lambda: answers_rightly(operator), "an answer in the storm")
         for process in storm:
             assert process.stop() == 0
 
@@ -221,7 +222,7 @@ def test_stamps_from_the_future_pass(operator: Any, camera: Any, wait_for: Any) 
         wait_for(
             lambda: "ahead of this node's clock" in operator.ask_distance().message, "a refusal"
         )
-    assert answers_rightly(operator)
+    wait_for(lambda: answers_rightly(operator), "an answer")
 
 
 @pytest.mark.parametrize(
@@ -257,6 +258,7 @@ def test_nothing_to_count(operator: Any, camera: Any, wait_for: Any) -> None:
         assert operator.ask("How many pallets do you see?").value == 0.0
 
 
+@pytest.mark.timeout(300)
 def test_five_thousand_regions(operator: Any, camera: Any, wait_for: Any) -> None:
     places = [(x, y) for y in range(0, 40) for x in range(0, 160)]
     small = [Region.from_box(10 + n, "pallet", Box(*places[n], 1, 1)) for n in range(4998)]
@@ -265,14 +267,16 @@ def test_five_thousand_regions(operator: Any, camera: Any, wait_for: Any) -> Non
         Region.from_box(2, "pallet", Box(120, 50, 20, 20)),
     ]
     crowd = regions_to_array(RegionSet((120, 160), (*pallets, *small)), Header())
-    with camera.fault(changes={"regions": sets(regions=crowd.regions)}):
+    patient = {"timeout": Duration(sec=50), "max_age": Duration(sec=50)}
+    question = "How many pallets do you see?"
+    # A message takes the machine long to make and to read, so they come slowly.
+    with camera.fault(changes={"regions": sets(regions=crowd.regions)}, period_s=0.5):
         wait_for(
-            lambda: operator.ask("How many pallets do you see?").value == 5000.0,
-            "a count of 5,000",
-            30.0,
+            lambda: operator.ask(question, **patient).value == 5000.0, "a count of 5,000", 100.0
         )
-        assert answers_rightly(operator)
-        refused(operator.ask(category=Category.DISTANCE, region_ids=[1, 9]), Status.UNKNOWN_REGION)
+        assert operator.ask_distance(**patient).value == pytest.approx(3.0, abs=0.3)
+        unknown = operator.ask(category=Category.DISTANCE, region_ids=[1, 9], **patient)
+        refused(unknown, Status.UNKNOWN_REGION)
 
 
 def test_bytes_that_are_no_message(operator: Any, node: Any, camera: Any, wait_for: Any) -> None:
@@ -376,7 +380,9 @@ def test_any_request(operator: Any) -> None:
 # The process
 
 
-def test_killed_during_an_answer(operator: Any, graph: Any, start_node: Any, wait_for: Any) -> None:
+def test_killed_during_an_answer(
+    operator: Any, graph: Any, start_node: Any, slow_answer: Any, wait_for: Any
+) -> None:
     arguments = ["-r", "__node:=doomed", "-r", "spatial_query:=doomed", "-p", "answerer:=scripted"]
     other = type(operator)(graph, node="/doomed", service="/doomed")
 
@@ -389,14 +395,15 @@ def test_killed_during_an_answer(operator: Any, graph: Any, start_node: Any, wai
             time.sleep(0.02)
         return future.done() and future.result().answer.value == pytest.approx(3.0, abs=0.3)
 
-    doomed = start_node(SCRIPTED, *arguments)
-    wait_for(answers_in_time, "an answer", 20.0)
-    lost = other.ask_async(category=Category.LEFT_RIGHT, region_ids=[1, 2])
-    time.sleep(0.2)
-    doomed.stop(signal.SIGKILL)
+    doomed = start_node(SCRIPTED, *arguments, environment=slow_answer.environment)
+    wait_for(answers_in_time, "an answer")
+    with slow_answer.held():
+        lost = other.ask_async(category=Category.LEFT_RIGHT, region_ids=[1, 2])
+        wait_for(lambda: "a slow answer" in doomed.output, "the answer to begin")
+        doomed.stop(signal.SIGKILL)
     assert answers_rightly(operator)
     successor = start_node(SCRIPTED, *arguments)
-    wait_for(answers_in_time, "an answer of the successor", 20.0)
+    wait_for(answers_in_time, "an answer of the successor")
     assert not lost.done()
     assert successor.stop() == 0
 
@@ -412,8 +419,8 @@ def cycle(operator: Any) -> None:
         assert operator.change(transition)
 
 
-def growth_mib(operator: Any, pid: int, cycles: int, wait_for: Any) -> float:
-    """Memory that the process has more after cycles than after a fifth of them.
+def check_growth(operator: Any, pid: int, cycles: int, limit_mib: int, wait_for: Any) -> None:
+    """After cycles the process must have little more memory than after a fifth of them.
 
     It must not have more threads, either.
     """
@@ -427,13 +434,15 @@ def growth_mib(operator: Any, pid: int, cycles: int, wait_for: Any) -> float:
     wait_for(lambda: operator.ask_distance().status in ANSWERED, "an answer after all cycles")
     wait_for(lambda: process.num_threads() <= threads, "the end of all extra threads")
     assert not process.children()
-    return (process.memory_info().rss - memory) / 2**20
+    limit = memory + limit_mib * 2**20
+    wait_for(lambda: process.memory_info().rss < limit, f"a growth below {limit_mib} MiB")
 
 
 def test_fifty_lifecycle_cycles(operator: Any, node: Any, wait_for: Any) -> None:
-    assert growth_mib(operator, node.process.pid, 50, wait_for) < 10
+    check_growth(operator, node.process.pid, 50, 10, wait_for)
 
 
+@pytest.mark.timeout(300)
 def test_lifecycle_cycles_with_a_model(
     graph: Any, camera: Any, make_operator: Any, start_node: Any, wait_for: Any, tmp_path: Path
 ) -> None:
@@ -449,5 +458,5 @@ def test_lifecycle_cycles_with_a_model(
     operator = make_operator(graph, node="/thinker", service="/thinker")
     wait_for(lambda: operator.ask_distance().status in ANSWERED, "an answer", 60.0)
     # Were the model kept, it would be 24 MiB.
-    assert growth_mib(operator, thinker.process.pid, 25, wait_for) < 12
+    check_growth(operator, thinker.process.pid, 25, 12, wait_for)
     assert thinker.stop() == 0

@@ -34,6 +34,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.timeout(300)
 def test_memory_of_the_model_is_given_back_at_cleanup(
     graph: Any, camera: Any, make_operator: Any, start_node: Any, wait_for: Any, checkpoint: Path
 ) -> None:
@@ -53,22 +54,26 @@ def test_memory_of_the_model_is_given_back_at_cleanup(
     def asks_the_model() -> bool:
         return operator.ask_distance().status in (Status.OK, Status.MODEL_ERROR)
 
-    memory = {"active": [], "released": []}
+    def memory() -> int:
+        return stats()["memory_bytes"]
+
+    released = []
     for _ in range(2):
         wait_for(asks_the_model, "a word of the model", 60.0)
         active = stats()
         assert active["answerer"]["checkpoint"] == str(checkpoint)
         assert active["answerer"]["device"] == "cpu"
         assert active["latency"] == {} or "answer.decode" in active["latency"]
-        memory["active"].append(active["memory_bytes"])
         assert operator.change(Transition.TRANSITION_DEACTIVATE)
         assert operator.change(Transition.TRANSITION_CLEANUP)
-        released = stats()
-        assert released["answerer"] == {}
-        memory["released"].append(released["memory_bytes"])
+        assert stats()["answerer"] == {}
+        # An answer that nobody waits for any more may still be computed on a busy machine.
+        wait_for(
+            lambda before=active["memory_bytes"]: before - memory() > SHARE * weights,
+            "the memory of the weights",
+        )
+        released.append(memory())
         assert operator.change(Transition.TRANSITION_CONFIGURE)
         assert operator.change(Transition.TRANSITION_ACTIVATE)
     assert node.stop() == 0
-    for active_bytes, released_bytes in zip(*memory.values(), strict=True):
-        assert active_bytes - released_bytes > SHARE * weights
-    assert memory["released"][1] - memory["released"][0] < (1 - SHARE) * weights
+    assert released[1] - released[0] < (1 - SHARE) * weights

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import signal
-import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -33,8 +32,10 @@ def start_query_node(start_node: Any, graph: Any, wait_for: Any) -> Iterator[Any
     client = graph.client(SpatialQuery, "/spatial_query")
     started = []
 
-    def start(*arguments: str, executable: str | Path = "spatial_query_node") -> Any:
-        started.append(start_node(executable, *arguments))
+    def start(
+        *arguments: str, executable: str | Path = "spatial_query_node", **options: Any
+    ) -> Any:
+        started.append(start_node(executable, *arguments, **options))
         return started[-1]
 
     yield start
@@ -63,19 +64,25 @@ def test_documentation_has_every_default_and_status() -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_shutdown_during_an_answer(
-    start_query_node: Any, graph: Any, camera: Any, make_operator: Any, wait_for: Any, number: int
+    start_query_node: Any,
+    graph: Any,
+    camera: Any,
+    make_operator: Any,
+    slow_answer: Any,
+    wait_for: Any,
+    number: int,
 ) -> None:
-    process = start_query_node("-p", "answerer:=scripted", executable=SCRIPTED)
+    process = start_query_node(
+        "-p", "answerer:=scripted", executable=SCRIPTED, environment=slow_answer.environment
+    )
     operator = make_operator(graph)
     wait_for(lambda: operator.ask_distance().status == Status.OK, "an answer")
-    slow = operator.ask_async(category=Category.LEFT_RIGHT, region_ids=[1, 2])
-    threading.Event().wait(0.2)
-    process.process.send_signal(number)
-    threading.Event().wait(0.2)
-    refused = operator.ask_distance()
-    assert Status(refused.status) is Status.NOT_ACTIVE
-    assert "shutting down" in refused.message
-    process.process.send_signal(signal.SIGINT)  # `ros2 launch` sends Ctrl-C on, so two arrive
+    with slow_answer.held():
+        slow = operator.ask_async(category=Category.LEFT_RIGHT, region_ids=[1, 2])
+        wait_for(lambda: "a slow answer" in process.output, "the answer to begin")
+        process.process.send_signal(number)
+        wait_for(lambda: "shutting down" in operator.ask_distance().message, "a refusal")
+        process.process.send_signal(signal.SIGINT)  # `ros2 launch` sends Ctrl-C on, so two arrive
     assert graph.result(slow).answer.status == Status.OK
     assert process.wait() == 0
     assert "Traceback" not in process.output

@@ -33,9 +33,9 @@ def test_executor_goes_on_after_a_callback_that_raises(
     executor.add_node(node)
     thread = threading.Thread(target=spin, args=(executor, node.get_logger()))
     thread.start()
-    assert went_on.wait(5.0)
+    assert went_on.wait(60.0)
     executor.shutdown()
-    thread.join(5.0)
+    thread.join(60.0)
     assert not thread.is_alive()
     assert "the client has gone" in capfd.readouterr().err
     node.destroy_node()

@@ -186,14 +186,22 @@ def test_what_cannot_be_calibrated_is_refused_before_a_question_is_asked(
     assert f"{weights}: expected a safetensors file" in result.output
 
 
-def test_a_checkpoint_in_several_files_is_calibrated(data_set: Path, checkpoint: Path) -> None:
+def test_a_checkpoint_in_several_files_is_calibrated(
+    data_set: Path, checkpoint: Path, tmp_path: Path
+) -> None:
     model = SmolRGPTForConditionalGeneration.from_pretrained(checkpoint)
     whole = weights_fingerprint([checkpoint / WEIGHTS_FILE])
     (checkpoint / WEIGHTS_FILE).unlink()
     model.save_pretrained(checkpoint, max_shard_size="100KB")
     assert not (checkpoint / WEIGHTS_FILE).exists()
-    result = run("calibrate", checkpoint, "--data", data_set, "--split", "train", "--limit", 8)
+    copied = Path(shutil.copytree(data_set, tmp_path / "warehouse"))
+    records = copied / "train.json"
+    entries = json.loads(records.read_text())
+    entries[1]["normalized_answer"] = "far"
+    records.write_text(json.dumps(entries))
+    result = run("calibrate", checkpoint, "--data", copied, "--split", "train", "--limit", 8)
     assert result.exit_code == 0, result.output
+    assert "1 of 8 questions have no true answer that can be read" in result.stderr
     assert read_calibration(checkpoint / CALIBRATION_FILE).weights_sha256 == whole
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from smolrgpt_core.answerers import base
 from smolrgpt_core.cli.ask import read_frame
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine
+from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine, stage_clock
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.official import import_checkpoint
 from smolrgpt_core.question import read_question
@@ -37,6 +38,28 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+class Clock:
+    """Stands still until a test moves it on; in place of the module `time`."""
+
+    def __init__(self):
+        self._now_s = 1000.0
+
+    def monotonic(self):
+        return self._now_s
+
+    def go_on(self, seconds):
+        self._now_s += seconds
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """The clock of all deadlines of engine and answerers."""
+    clock = Clock()
+    for module in (stage_clock, base):
+        monkeypatch.setattr(module, "time", clock)
+    return clock
 
 
 @pytest.fixture(scope="session")

@@ -21,26 +21,25 @@ LATE_AT = 3
 class SlowStep:
     """Counts the steps of a model; one of them lasts until a deadline has passed."""
 
-    def __init__(self, model, step):
-        self.deadline = time.monotonic() + 1.5
+    def __init__(self, model, clock, step):
+        self.deadline = clock.monotonic() + 1.5
         self.steps = 0
-        self._step = step
+        self._clock, self._step = clock, step
         self.hook = model.lm_head.register_forward_hook(self._on_step)
 
     def _on_step(self, *_):
         self.steps += 1
         if self.steps == self._step:
-            while time.monotonic() < self.deadline:
-                time.sleep(0.01)
+            self._clock.go_on(1.5)
 
 
 @pytest.fixture
-def late_at():
+def late_at(clock):
     """Make a deadline that passes in a step of a model."""
     made = []
 
     def make(model, step=LATE_AT):
-        made.append(SlowStep(model, step))
+        made.append(SlowStep(model, clock, step))
         return made[-1]
 
     yield make
@@ -141,12 +140,12 @@ def test_an_answer_that_is_complete_before_its_deadline_stands(engine, frames, q
 class Recorder(GeometricAnswerer):
     """Geometry that remembers what it was asked, and may be held up."""
 
-    def __init__(self, delay_s=0.0):
+    def __init__(self, hold_up=lambda: None):
         super().__init__()
-        self.asked, self._delay_s = [], delay_s
+        self.asked, self._hold_up = [], hold_up
 
     def answer_together(self, frame, questions, deadlines=None):
-        time.sleep(self._delay_s)
+        self._hold_up()
         self.asked += questions
         return super().answer_together(frame, questions, deadlines)
 
@@ -166,10 +165,10 @@ def test_both_together_give_up_what_the_model_is_late_for(engine, frames, questi
     assert geometry.asked == [questions[1]]
 
 
-def test_when_geometry_is_late_the_answer_is(engine, frames, questions):
-    answerer = FusedAnswerer(ModelAnswerer(engine), Recorder(delay_s=1.5))
+def test_when_geometry_is_late_the_answer_is(engine, frames, questions, clock):
+    answerer = FusedAnswerer(ModelAnswerer(engine), Recorder(lambda: clock.go_on(1.5)))
     answerer.prepare(frames[0])
-    limits = [time.monotonic() + 1.5, NO_DEADLINE]
+    limits = [clock.monotonic() + 1.5, NO_DEADLINE]
     late, answer = answerer.answer_together(frames[0], questions[:2], limits)
     assert is_late(late, "deadline passed")
     assert answer.ok

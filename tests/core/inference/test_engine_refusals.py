@@ -83,7 +83,7 @@ def test_no_questions_have_no_answers(make_engine, frames):
     assert make_engine().ask([], frame=frames[0]) == []
 
 
-def test_the_time_is_over_while_decoding(make_engine, model, frames):
+def test_the_time_is_over_while_decoding(make_engine, model, frames, clock):
     engine = make_engine()
     engine.set_frame(frames[0])
     calls = []
@@ -91,7 +91,7 @@ def test_the_time_is_over_while_decoding(make_engine, model, frames):
     def slow(*_):
         calls.append(1)
         if len(calls) == 3:
-            time.sleep(1.5)
+            clock.go_on(1.5)
 
     hook = model.lm_head.register_forward_hook(slow)
     error = refusal(engine.ask, [QUESTION], deadline_s=1.5)

@@ -76,7 +76,7 @@ def test_workers_start_where_opencv_has_threads(mixed_config, processor):
     time.sleep(0.3)
     config = replace(mixed_config, data=replace(mixed_config.data, workers=1))
     loader = TrainingStream(config, processor).loader()
-    loader.timeout = 20
+    loader.timeout = 100
     assert "facts" in next(iter(loader))
 
 
