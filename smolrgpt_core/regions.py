@@ -137,8 +137,9 @@ class Region:
 
     @property
     def name(self) -> str:
-        """How a person would call it, such as "pallet 7"."""
-        return f"{self.label or 'region'} {self.id}"
+        """How a person would call it, such as "pallet 7"; a label of numbers is no name."""
+        is_word = any(character.isalpha() for character in self.label)
+        return f"{self.label if is_word else 'region'} {self.id}"
 
     @classmethod
     def from_bitmap(cls, id: int, label: str, bitmap: NDArray, score: float = 1.0) -> Region:

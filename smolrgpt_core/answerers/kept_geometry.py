@@ -30,6 +30,9 @@ class KeptGeometry:
             for geometry in self._kept:
                 if geometry.frame is frame:
                     return geometry
-            geometry = FrameGeometry(frame, self._config)
+            geometry = self._measure(frame)
             self._kept.append(geometry)
             return geometry
+
+    def _measure(self, frame: RGBDFrame) -> FrameGeometry:
+        return FrameGeometry(frame, self._config)

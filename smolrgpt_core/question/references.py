@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from smolrgpt_core.label_map import namesake
+from smolrgpt_core.label_map import doubt_of_class, namesake
 from smolrgpt_core.question.spatial_question import Criterion, Load
 from smolrgpt_core.question.tokens import DEFINITE, Token, bad_question, quote, quote_all
 from smolrgpt_core.question.vocabulary import (
@@ -277,9 +277,11 @@ def _check_labels(reference: Reference, regions: RegionSet) -> Reference:
     for id, label in zip(reference.ids, labels, strict=True):
         if reference.concept and label and label not in reference.labels:
             known = [region for region in regions if region.label in reference.labels]
+            doubt = doubt_of_class(reference.labels, regions)
             raise bad_question(
                 f"{quote(reference.text)} does not fit: region {id} is a {label}; what could be "
                 f"meant in this frame: {names_of(known) or 'nothing'}"
+                + (f"; there are {doubt}" if doubt else "")
             )
     concepts = {concept_of(label) for label in labels}
     if not reference.concept and len(concepts) == 1:
