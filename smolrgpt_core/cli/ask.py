@@ -70,7 +70,7 @@ def ask(
 
     frame = spatial_question = None
     try:
-        frame = read_frame(rgb, depth, regions, pinhole, metres_per_unit, limits, region_labels)
+        frame = read_frame(rgb, depth, regions, pinhole, metres_per_unit, region_labels, limits)
         options.tell_label_changes(label_changes(frame.regions))
         spatial_question = read_question(question, frame.regions, chosen_category, ids)
         answer = timed_answer(chosen_answerer, frame, spatial_question)
@@ -91,8 +91,8 @@ def read_frame(
     regions: Path,
     pinhole: tuple[float, ...],
     metres_per_unit: float | None,
-    limits: DepthLimits,
     labels: RegionLabels,
+    limits: DepthLimits | None = None,
 ) -> RGBDFrame:
     """Read the files of one frame.
 
