@@ -22,6 +22,7 @@ from smolrgpt_core.answerers.base import Answerer, answers_about
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.question import Category, SpatialQuestion, read_question
+from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.frame_buffer import (
     FrameBuffer,
     FrameRequest,
@@ -52,6 +53,7 @@ class Inquiry:
         samples, frame, question: once they are known.
         warnings: about the messages that the frame came from.
         facts: what was done to them.
+        regions: of the frame as they were sent.
         latency_s: seconds by stage: wait, convert, answer.
     """
 
@@ -64,6 +66,7 @@ class Inquiry:
     question: SpatialQuestion | None = None
     warnings: tuple[str, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict)
+    regions: RegionSet | None = None
     latency_s: dict[str, float] = field(default_factory=dict)
 
     def elapsed_s(self) -> float:
@@ -362,7 +365,7 @@ def _read(item: _Waiting, decoded: DecodedFrame, convert_s: float) -> None:
     """Understand a question, or refuse it, and only it."""
     inquiry = item.inquiry
     inquiry.latency_s["convert"] = convert_s
-    inquiry.frame = decoded.frame
+    inquiry.frame, inquiry.regions = decoded.frame, decoded.regions
     inquiry.warnings, inquiry.facts = decoded.warnings, decoded.facts
     try:
         inquiry.question = read_question(

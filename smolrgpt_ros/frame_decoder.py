@@ -36,6 +36,7 @@ class DecodedFrame:
     frame: RGBDFrame
     warnings: tuple[str, ...]
     facts: Mapping[str, str]
+    regions: RegionSet
 
 
 class FrameDecoder:
@@ -100,7 +101,7 @@ class FrameDecoder:
         if frame.depth_loss.is_told:
             warnings += (str(frame.depth_loss),)
         facts = frame_facts(frame, camera_info, self._settings, self._rgb_topic)
-        return DecodedFrame(frame, warnings, facts)
+        return DecodedFrame(frame, warnings, facts, regions)
 
     def _message(self, samples: FrameSamples, name: str) -> Message:
         said = self._region_source if name == "regions" else name

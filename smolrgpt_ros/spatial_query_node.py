@@ -349,10 +349,12 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
         if inquiry.frame:
             self._statistics.record_frame(inquiry.warnings, inquiry.facts)
         self._answers.publish(response.answer)
+        # A question that waited while the node was loading came before the recorder.
+        recorder = recorder or self._recorder
         if recorder and inquiry.samples:
             stamp_ns = inquiry.samples.rgb.stamp_ns
             asked = AskedQuestion(inquiry.text, inquiry.category, inquiry.region_ids, stamp_ns)
-            recorder.record(asked, response.answer, inquiry.samples, inquiry.frame)
+            recorder.record(asked, response.answer, inquiry.samples, inquiry.regions)
         return response
 
     def _answer(self, request: SpatialQuery.Request, inquiry: Inquiry) -> SpatialAnswer:

@@ -75,7 +75,7 @@ def ask(
     frame = spatial_question = None
     try:
         frame = read_frame(
-            rgb, depth, regions, pinhole, metres_per_unit, limits, region_labels, known_up
+            rgb, depth, regions, pinhole, metres_per_unit, region_labels, limits, known_up
         )
         options.tell_label_changes(label_changes(frame.regions))
         spatial_question = read_question(question, frame.regions, chosen_category, ids)
@@ -97,8 +97,8 @@ def read_frame(
     regions: Path,
     pinhole: tuple[float, ...],
     metres_per_unit: float | None,
-    limits: DepthLimits,
     labels: RegionLabels,
+    limits: DepthLimits | None = None,
     up: NDArray[np.float64] | None = None,
 ) -> RGBDFrame:
     """Read the files of one frame.
