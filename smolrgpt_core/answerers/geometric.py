@@ -14,11 +14,11 @@ from smolrgpt_core.answer import SpatialAnswer, answer_sentence
 from smolrgpt_core.answerers.base import answer_or_error, each_deadline
 from smolrgpt_core.answerers.geometric_findings import Finder, Finding, RefusalMargins
 from smolrgpt_core.answerers.kept_geometry import KEPT_FRAMES, KeptGeometry
-from smolrgpt_core.answerers.region_places import region_places
+from smolrgpt_core.answerers.region_places import region_notes, region_places
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry, GeometryConfig
-from smolrgpt_core.question import SpatialQuestion
+from smolrgpt_core.question import Category, SpatialQuestion
 
 
 @dataclass(frozen=True)
@@ -100,12 +100,14 @@ def _write_down(
     regions = geometry.frame.regions
     ids = question.region_ids or (*question.target_ids, *question.anchor_ids)
     centres, valid_depth = region_places(geometry, ids)
+    notes = "" if question.category is Category.LEFT_RIGHT else region_notes(geometry, ids)
     text = answer_sentence(
         question, regions, value=finding.value, region_id=finding.region_id, side=finding.side
     )
     return SpatialAnswer(
         status=Status.OK,
         category=question.category,
+        message=notes,
         text=text,
         value=finding.value,
         region_id=finding.region_id,

@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from smolrgpt_core.answer import Side, SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer, answers_about
@@ -36,6 +38,7 @@ def ask(
     depth: options.DepthFile,
     intrinsics: options.Intrinsics,
     regions: options.RegionsFile,
+    up: options.Up = "",
     labels: options.Labels = "",
     label_map: options.LabelMapText = "",
     depth_scale: options.DepthScale = "",
@@ -55,6 +58,7 @@ def ask(
     The exit status is 0 with an answer, 2 for a wrong call, 3 when there is no answer.
     """
     pinhole = parsed("--intrinsics", options.parse_intrinsics, intrinsics)
+    known_up = parsed("--up", options.parse_up, up)
     metres_per_unit = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
     limits = options.depth_limits(min_depth, max_depth)
     region_labels = options.region_labels(labels, label_map)
@@ -70,7 +74,9 @@ def ask(
 
     frame = spatial_question = None
     try:
-        frame = read_frame(rgb, depth, regions, pinhole, metres_per_unit, region_labels, limits)
+        frame = read_frame(
+            rgb, depth, regions, pinhole, metres_per_unit, region_labels, limits, known_up
+        )
         options.tell_label_changes(label_changes(frame.regions))
         spatial_question = read_question(question, frame.regions, chosen_category, ids)
         answer = timed_answer(chosen_answerer, frame, spatial_question)
@@ -93,6 +99,7 @@ def read_frame(
     metres_per_unit: float | None,
     labels: RegionLabels,
     limits: DepthLimits | None = None,
+    up: NDArray[np.float64] | None = None,
 ) -> RGBDFrame:
     """Read the files of one frame.
 
@@ -108,6 +115,7 @@ def read_frame(
         CameraIntrinsics(width, height, *pinhole),
         read_regions(regions, (height, width), labels, rgb.name),
         depth_loss=readings.loss,
+        up=up,
     )
 
 

@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeVar
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from smolrgpt_core.answerers.fusion_settings import PREFER_CHOICES, FusionSettings
 from smolrgpt_core.answerers.model_settings import STYLE_CHOICES
@@ -41,6 +43,15 @@ DepthFile = Annotated[
 ]
 Intrinsics = Annotated[
     str, typer.Option(help="Pinhole calibration in pixels.", metavar="FX,FY,CX,CY")
+]
+Up = Annotated[
+    str,
+    typer.Option(
+        help="What is up, in the optical frame (x right, y down, z forward), of a camera that "
+        "hangs upside down or looks straight down; 0,-1,0 is a level one. Without it the floor "
+        "tells.",
+        metavar="X,Y,Z",
+    ),
 ]
 RegionsFile = Annotated[
     Path,
@@ -152,6 +163,18 @@ def writing(option: str) -> Iterator[None]:
 def parse_intrinsics(text: str) -> tuple[float, ...]:
     """Focal lengths and principal point in pixels, from "fx,fy,cx,cy"."""
     return _numbers(text, float, 4, "four numbers fx,fy,cx,cy in pixels")
+
+
+def parse_up(text: str) -> NDArray[np.float64] | None:
+    """Unit vector (3,) from "x,y,z" of any length; None if it is not given."""
+    if not text:
+        return None
+    expected = "a vector x,y,z that is not 0, such as 0,-1,0"
+    vector = np.array(_numbers(text, float, 3, expected))
+    length = float(np.linalg.norm(vector))
+    if not (math.isfinite(length) and length > 0):
+        raise ValueError(f"expected {expected}, got {text!r}")
+    return vector / length
 
 
 def parse_depth_scale(text: str) -> float | None:

@@ -72,6 +72,7 @@ class BoxFitConfig:
         max_guess_m, max_guess_share: how far a hidden side of no standard size is guessed beyond
             what is visible: at most so many metres, and this share of the object's largest side.
         ground_contact_m: an object whose lowest point is lower than this stands on the floor.
+        flush_m: an object that rises less above the floor is seen as a whole.
 
     Raises:
         ValueError: when a value is outside its range, naming the field.
@@ -85,6 +86,7 @@ class BoxFitConfig:
     max_guess_m: float = 0.25
     max_guess_share: float = 0.5
     ground_contact_m: float = 0.15
+    flush_m: float = 0.03
 
     def __post_init__(self) -> None:
         if self.max_points < 8:
@@ -128,7 +130,8 @@ def fit_box(
         sides = sides.reaching_under(cargo, view.yaw)
     if prior is not None and _is_too_small(sides, prior, config):
         sides = doubt_sides(sides, view, plane, frame, config.sides)
-        if _is_too_small(sides, prior, config):  # the camera looks through its openings
+        # The camera looks through its openings; what lies flush with the floor has none.
+        if corner.top > config.flush_m and _is_too_small(sides, prior, config):
             longest = max(max(pair) for pair in prior.footprints)
             sides = sides.open_behind(corner.sign, longest)
     size, size_std = _complete(sides, max(corner.top - sides.bottom, 0.0), prior, config)

@@ -40,8 +40,8 @@ from smolrgpt_core.regions import Region
 CARGO_MISFIT_M = 0.5
 """A pallet that fits this well to the end of a truck is on its forks."""
 
-BOX_DOUBT = 1.5
-"""Standard deviations are larger by this factor when a region came as a box."""
+BOX_DOUBT = 0.15
+"""Standard deviation that is added when a region came as a box, relative to its longest side."""
 
 ZONE_BOX_DOUBT = 0.25
 """Standard deviation of the sides of a zone that came as a box, relative to its longer side."""
@@ -203,14 +203,16 @@ class FrameGeometry:
             self.frame, region, plane, self._object_mask(), self._config.pixels
         )
         surface = measure_surface(self.frame, region, self._config.surface, noise, pixels)
-        located = self._locate_object(region, surface, self._support(surface))
+        support = None if is_zone(region) else self._support(surface)
+        located = self._locate_object(region, surface, support)
         notes = _notes_of(surface, pixels) + located.notes
-        doubt = BOX_DOUBT if pixels.from_box else 1.0
+        doubt = BOX_DOUBT * float(located.size.max()) if pixels.from_box else 0.0
+        doubt = float(np.hypot(doubt, pixels.ambiguity_m))
         return replace(
             located,
-            std=doubt * located.std,
-            center_std=doubt * located.center_std,
-            size_std=doubt * located.size_std,
+            std=float(np.hypot(located.std, doubt)),
+            center_std=np.hypot(located.center_std, doubt / np.sqrt(3)),
+            size_std=np.hypot(located.size_std, doubt),
             notes=notes,
             cut=_is_cut(surface),
         )

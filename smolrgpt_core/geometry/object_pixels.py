@@ -10,7 +10,7 @@ Limits: without a floor the ground in a box that joins the object's foot stays w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -73,11 +73,14 @@ class ObjectPixels:
         window: in the image, around the region.
         mask: bool (window.height, window.width), pixels that show the object.
         from_box: whether the region came as a box.
+        ambiguity_m: how far readings are from those that were chosen, of which sparse ones do not
+            tell whether they are the object's instead; root mean square, metres.
     """
 
     window: Box
     mask: NDArray[np.bool_]
     from_box: bool
+    ambiguity_m: float = 0.0
 
 
 def is_box(region: Region, min_box_px: int = ObjectPixelConfig.min_box_px) -> bool:
@@ -108,8 +111,9 @@ def find_object_pixels(
     floor = _floor_pixels(frame, window, depth, plane, config)
     surfaces = _surfaces(depth, floor, config)
     if is_box(region, config.min_box_px):
-        found = _in_box(surfaces, depth, mask, floor, frame.intrinsics)
-        return _pixels(frame, region, window, found, from_box=True)
+        found, ambiguity = _in_box(surfaces, depth, mask, floor, frame.intrinsics)
+        pixels = _pixels(frame, region, window, found, from_box=True)
+        return replace(pixels, ambiguity_m=ambiguity)
     on_floor = floor & mask
     has_floor = _has_floor(on_floor, np.isfinite(depth) & mask, plane, config)
     standing = surfaces if has_floor else np.where(floor, 0, surfaces)
@@ -212,8 +216,10 @@ def _in_box(
     box: NDArray[np.bool_],
     floor: NDArray[np.bool_],
     camera: CameraIntrinsics,
-) -> NDArray[np.bool_]:
+) -> tuple[NDArray[np.bool_], float]:
     """Pixels of the object in a detector's box (H, W) of the window; all where nothing stands out.
+
+    Also the `ambiguity_m` of `ObjectPixels`.
 
     The object is the surface with most pixels, of which those near the middle of the box count
     more, with the other surfaces as near as it. Sparse readings make no surface; then it is the
@@ -221,7 +227,7 @@ def _in_box(
     """
     rows, columns = np.nonzero(box & np.isfinite(depth) & ~floor)
     if not len(rows):
-        return box
+        return box, 0.0
     half_height, half_width = (max(float(np.ptp(np.nonzero(box)[i])), 1.0) / 2 for i in (0, 1))
     row, column = (float(np.mean(np.nonzero(box)[i])) for i in (0, 1))
     away = np.hypot((rows - row) / half_height, (columns - column) / half_width)
@@ -242,10 +248,11 @@ def _in_box(
     # A pixel without a reading is no edge: scattered ones would open everything away.
     closed = found | (box & ~np.isfinite(depth))
     if is_sparse:
-        return closed
+        beyond = np.maximum(np.maximum(near - values, values - far), 0.0)
+        return closed, float(np.sqrt(weights @ beyond**2 / weights.sum()))
     solid = cv2.morphologyEx(closed.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     solid &= found
-    return solid if solid.any() else found
+    return (solid if solid.any() else found), 0.0
 
 
 def _fullest_stretch(
