@@ -91,7 +91,7 @@ def frames() -> list[RGBDFrame]:
     truth = json.loads((folder / "truth.json").read_text())
     intrinsics = tuple(float(number) for number in truth["intrinsics"].split(","))
     files = (folder / "rgb.jpg", folder / "depth.png", folder / "regions.json")
-    seen = read_frame(*files, intrinsics, None, DepthLimits(), RegionLabels())
+    seen = read_frame(*files, intrinsics, None, RegionLabels(), DepthLimits())
     mirrored = [
         RGBDFrame(seen.rgb[turn].copy(), seen.depth[turn].copy(), seen.intrinsics, seen.regions)
         for turn in (slice(None, None, -1), (slice(None), slice(None, None, -1)))
