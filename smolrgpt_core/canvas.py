@@ -11,6 +11,7 @@ import itertools
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -123,7 +124,7 @@ class Canvas:
         self.image = np.array(rgb, order="C")
         self.unit = float(np.clip(max(rgb.shape[:2]) / REFERENCE_SIDE, 0.7, 4.0))
         self.occupied: list[Box] = []
-        self._signs: list[Box] = []
+        self._signs: list[tuple[str, Box, Lettering]] = []
 
     def pixels(self, size: float) -> int:
         """A nominal size as whole pixels of this image, at least 1."""
@@ -174,6 +175,9 @@ class Canvas:
         self.image[inside > 0] = (patch * (1 - share) + mixed).astype(np.uint8)
         for ink, width in ((DARK, 4), (colour, 2)):
             cv2.polylines(self.image, rings, True, ink, self.pixels(width), cv2.LINE_AA)
+        for ring in outlines:
+            for start, end in pairwise([*ring, ring[0]]):
+                self._keep_free(start, end)
 
     def cross(self, point: Point) -> None:
         """A white cross with dark edges."""
@@ -213,17 +217,26 @@ class Canvas:
         self._keep_free(start, end)
 
     def sign(self, text: str, middle: Point, lettering: Lettering) -> None:
-        """Text on a plate, centred at a point as far as the image and other signs allow."""
+        """Text on a plate, centred at a point as far as the image and other signs allow.
+
+        `write_signs` writes it; until then its place is taken.
+        """
         plate = self._plate(text, middle, lettering)
         shifts = [round(plate.height * step) for step in (0, -1.1, 1.1, -2.2, 2.2)]
         places = [
             self._inside(Box(plate.x, plate.y + shift, plate.width, plate.height))
             for shift in shifts
         ]
-        free = (place for place in places if not any(_overlap(place, s) for s in self._signs))
+        taken = [place for _, place, _ in self._signs]
+        free = (place for place in places if not any(_overlap(place, other) for other in taken))
         place = next(free, places[0])
-        self._signs.append(place)
-        self._write(text, place, lettering)
+        self._signs.append((text, place, lettering))
+        self.occupied.append(place)
+
+    def write_signs(self) -> None:
+        """Draw the signs, over all that was drawn since."""
+        for text, place, lettering in self._signs:
+            self._write(text, place, lettering)
 
     def name(self, region: Region, lettering: Lettering, required: bool = True) -> None:
         """The name of a region on a plate in the nearest free place.
@@ -248,8 +261,10 @@ class Canvas:
     def _keep_free(self, start: Point, end: Point) -> None:
         """Let no name cover the line between two points."""
         reach = self.pixels(6)
-        steps = max(1, round(np.hypot(end[0] - start[0], end[1] - start[1]) / reach))
-        for x, y in np.linspace(start, end, steps + 1).round().astype(int).tolist():
+        height, width = self.image.shape[:2]
+        first, last = np.clip([start, end], 0, [width, height])
+        steps = max(1, round(float(np.hypot(*(last - first))) / reach))
+        for x, y in np.linspace(first, last, steps + 1).round().astype(int).tolist():
             self.occupied.append(Box(x - reach, y - reach, 2 * reach, 2 * reach))
 
     def _plate(self, text: str, middle: Point, lettering: Lettering) -> Box:

@@ -107,6 +107,7 @@ def draw_answer(frame: RGBDFrame, question_text: str, answer: SpatialAnswer) -> 
     _draw_masks(canvas, frame.regions, styles)
     _draw_marks(canvas, frame, answer)
     _draw_names(canvas, frame.regions, styles)
+    canvas.write_signs()
     question = name_regions(question_text, answer.region_ids, frame.regions)
     return np.vstack([canvas.image, _caption(canvas, question, answer)])
 
@@ -186,10 +187,11 @@ def _draw_mark(canvas: Canvas, frame: RGBDFrame, mark: Mark) -> Point | None:
     """Draw all of a mark but its label; returns the place of that, None if nothing is seen."""
     if mark.kind is MarkKind.AREA:
         outline = outline_in_image(mark, frame)
-        return _middle_in_image(outline, frame) if len(outline) > 2 else None
+        return _label_of_area(canvas, outline, frame) if len(outline) > 2 else None
     if mark.kind is MarkKind.NUMBER:
-        (id,) = mark.region_ids
-        canvas.badge(mark.label, roomiest_point(frame.regions[id])[0], SIGN)
+        for id in mark.region_ids:
+            if id is not None:
+                canvas.badge(mark.label, roomiest_point(frame.regions[id])[0], SIGN)
         return None
     if mark.kind is MarkKind.POINT:
         point = point_in_image(mark, frame)
@@ -198,13 +200,13 @@ def _draw_mark(canvas: Canvas, frame: RGBDFrame, mark: Mark) -> Point | None:
         canvas.cross(point)
         return point[0], point[1] - canvas.pixels(22)
     segments = segments_in_image(mark, frame)
-    draw = canvas.line if len(mark.points) == 2 else canvas.edge
+    draw = canvas.line if mark.label and len(mark.points) == 2 else canvas.edge
     for segment in segments:
         (canvas.arrow if mark.kind is MarkKind.ARROW else draw)(*segment)
     if not segments:
         return None
     if len(mark.points) > 2:
-        return _middle_in_image([start for start, _ in segments], frame)
+        return _label_of_area(canvas, [start for start, _ in segments], frame)
     return _beside(canvas, *segments[0])
 
 
@@ -215,10 +217,13 @@ def _beside(canvas: Canvas, start: Point, end: Point) -> Point:
     return (x1 + x2) / 2, min(y1, y2) - canvas.pixels(20) if short else (y1 + y2) / 2
 
 
-def _middle_in_image(points: Sequence[Point], frame: RGBDFrame) -> Point:
+def _label_of_area(canvas: Canvas, points: Sequence[Point], frame: RGBDFrame) -> Point:
+    """The place of a label: in the middle of what is seen of an area, above a small one."""
     height, width = frame.depth.shape
-    x, y = np.clip(points, 0, [width - 1, height - 1]).mean(axis=0)
-    return float(x), float(y)
+    inside = np.clip(points, 0, [width - 1, height - 1])
+    x, y = inside.mean(axis=0)
+    small = np.ptp(inside[:, 1]) < canvas.pixels(70)
+    return float(x), float(inside[:, 1].min()) - canvas.pixels(18) if small else float(y)
 
 
 def _draw_side(canvas: Canvas, pair: tuple[Region, Region], side: Side) -> None:

@@ -111,4 +111,6 @@ def _cut_at_border(start: Point, end: Point, frame: RGBDFrame) -> tuple[Point, P
     height, width = frame.depth.shape
     whole = [(round(x), round(y)) for x, y in (start, end)]
     seen, first, second = cv2.clipLine((0, 0, width, height), *whole)
-    return ((float(first[0]), float(first[1])), (float(second[0]), float(second[1]))) if seen else None
+    if not seen:
+        return None
+    return (float(first[0]), float(first[1])), (float(second[0]), float(second[1]))

@@ -90,7 +90,9 @@ def evaluate(program: Program, copies: SceneCopies) -> Finding:
     rival = max(others, key=others.count) if others and _is_discrete(program) else None
     ids = _ids(run, answers[0])
     counted = run.counted if program.unit == "objects" else ()
-    return Finding(program, answers[0], confidence, rival, tuple(run.steps), ids, counted, run.found)
+    return Finding(
+        program, answers[0], confidence, rival, tuple(run.steps), ids, counted, run.found
+    )
 
 
 @dataclass
