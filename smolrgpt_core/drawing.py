@@ -176,7 +176,8 @@ def _draw_marks(canvas: Canvas, frame: RGBDFrame, answer: SpatialAnswer) -> None
     canvas.areas([outline for outline in outlines if len(outline) > 2], GREEN, FREE_TINT)
     labels = [(_draw_mark(canvas, frame, mark), mark) for mark in marks]
     ids = answer.region_ids
-    if answer.ok and answer.category is Category.LEFT_RIGHT and len(ids) == 2:
+    side_in_image = answer.ok and answer.category is Category.LEFT_RIGHT and not marks
+    if side_in_image and len(ids) == 2:
         _draw_side(canvas, (frame.regions[ids[0]], frame.regions[ids[1]]), answer.side)
     for place, mark in labels:
         if place is not None and mark.label:

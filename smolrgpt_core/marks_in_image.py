@@ -74,7 +74,8 @@ def _ends(mark: Mark, index: int, frame: RGBDFrame) -> tuple[Point, Point] | Non
             return None
         first, second = _projected(kept[:2], frame)
         return first, second
-    if any(place is None and not z > NEAREST_M for place, z in zip(places, points[:, 2])):
+    unseen = [not point[2] > NEAREST_M for point in points]
+    if (places[0] is None and unseen[0]) or (places[1] is None and unseen[1]):
         return None
     first, second = (
         _projected(point[None], frame)[0] if place is None else place

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,6 +84,21 @@ class _View:
     finding: Finding
     unit: Unit | None
 
+    @cached_property
+    def known(self) -> dict[tuple[Program, int], float]:
+        """Attributes of regions, by index, that were evaluated on the way to the answer."""
+        values = {}
+        for program in self.finding.program.walk():
+            for part in program.parts if program.type is Type.QUANTITY else ():
+                if part.type is Type.ATTRIBUTE:
+                    (index,) = self.members(program.parts[0])
+                    values[part, index] = float(self.finding.found[program][0])
+        for step in self.finding.steps:
+            for part in step.program.parts if step.value is not None else ():
+                if part.type is Type.ATTRIBUTE:
+                    values[part, self.copies.index(step.ids[0])] = float(step.value or 0.0)
+        return values
+
     def members(self, program: Program) -> tuple[int, ...]:
         """Indices of the region, or of the regions in order, that an expression stands for."""
         value = self.finding.found[program]
@@ -107,6 +123,8 @@ class _View:
 
     def value(self, attribute: Program, index: int) -> float:
         """An attribute of a region."""
+        if (attribute, index) in self.known:
+            return self.known[attribute, index]
         function = self.finding.found[attribute]
         alone = as_mask(self.copies, np.full(self.copies.count, index))
         return float(function(alone)[0, index])
@@ -207,7 +225,7 @@ def _upright(view: _View, program: Program, subjects: tuple[int, ...]) -> Iterat
 def _edge(view: _View, index: int, low: float, high: float) -> Mark:
     ends = view.footprint(index, low)
     corner = ends[np.argmin(np.linalg.norm(ends[:, :2], axis=1))]
-    return view.length(corner, corner + [0.0, 0.0, high - low])
+    return view.length(corner, corner + np.array([0.0, 0.0, high - low]))
 
 
 def _center_height(view: _View, program: Program, subjects: tuple[int, ...]) -> Iterator[Mark]:

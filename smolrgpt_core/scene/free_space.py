@@ -70,7 +70,7 @@ def free_floor(copies: SceneCopies, zone: int, margin: float = 0.0) -> tuple[lis
     )
     outlines = [cv2.approxPolyDP(ring, 1.0, True).reshape(-1, 2) for ring in rings]
     sides = np.stack([own[1] - own[0], own[3] - own[0]]) / SAMPLES
-    # The middle of the first cell, which the border moved to (1, 1), is half a cell from the corner.
+    # The border moved the first cell to (1, 1); its middle is half a cell from the corner.
     found = [own[0] + (outline - 0.5) @ sides for outline in outlines if len(outline) > 2]
     return found, float(free.mean() * np.linalg.norm(sides, axis=1).prod() * SAMPLES**2)
 
@@ -117,19 +117,24 @@ def _free(own: Values, shapes: list[Values], copy: int) -> NDArray[np.bool_]:
     Counted by the middles of the cells: painted polygons would be half a cell too large.
     """
     steps = (np.arange(SAMPLES) + 0.5) / SAMPLES
-    first, second = np.meshgrid(steps, steps)
-    points = own[0] + first[..., None] * (own[1] - own[0]) + second[..., None] * (own[3] - own[0])
-    free = np.ones(first.shape, dtype=bool)
+    free = np.ones((SAMPLES, SAMPLES), dtype=bool)
     for shape in shapes:
-        free &= ~_within(points, shape[copy])
+        free &= ~_within(own, steps, shape[copy])
     return free
 
 
-def _within(points: Values, rectangle: Values) -> NDArray[np.bool_]:
-    """(...) whether points (..., 2) lie in a rectangle (4, 2)."""
-    inside = np.ones(points.shape[:-1], dtype=bool)
+def _within(own: Values, steps: Values, rectangle: Values) -> NDArray[np.bool_]:
+    """(S, S) whether points lie in a rectangle (4, 2).
+
+    Args:
+        own: corners (4, 2) of the rectangle that holds the points.
+        steps: (S,) where they are along its first side (columns) and its last (rows), 0 to 1.
+        rectangle: corners.
+    """
+    inside = np.ones((len(steps), len(steps)), dtype=bool)
     for side in (rectangle[1] - rectangle[0], rectangle[3] - rectangle[0]):
-        along = (points - rectangle[0]) @ side
+        start, first, last = ((point - rectangle[0]) @ side for point in own[[0, 1, 3]])
+        along = start + steps * (first - start) + (steps * (last - start))[:, None]
         inside &= (along >= 0) & (along <= side @ side)
     return inside
 
@@ -153,7 +158,7 @@ def _places(
 
 
 def _axes(own: Values, yaw: float) -> tuple[Values, Values]:
-    """Columns (2, 2) of axes that are turned by `yaw`, and the least coordinates (2,) of corners."""
+    """Columns (2, 2) of axes turned by `yaw`, and the least coordinates (2,) of corners (4, 2)."""
     cosine, sine = np.cos(yaw), np.sin(yaw)
     turn = np.array([[cosine, -sine], [sine, cosine]])
     return turn, (own @ turn).min(axis=0)
