@@ -182,6 +182,20 @@ def test_an_area_is_filled_and_its_holes_are_not() -> None:
     assert not difference[340:370, 340 + shift : 370 + shift].any()
 
 
+@pytest.mark.parametrize(("height", "row"), [(150, 375), (30, 282)])
+def test_the_label_of_an_area_is_in_its_middle_or_above_a_small_one(height: int, row: int) -> None:
+    frame = make_frame()
+    places = ((400, 300), (470, 300), (470, 300 + height), (400, 300 + height))
+    shape = at(frame, *((column, line, 4.0) for column, line in places))
+    plain, labeled = (
+        draw_answer(frame, "?", marked(frame, Mark(MarkKind.AREA, shape, text)))
+        for text in ("", "9 m2")
+    )
+    rows, columns = np.nonzero(np.any(plain != labeled, axis=-1))
+    assert (rows.min() + rows.max()) / 2 == pytest.approx(row, abs=2)
+    assert (columns.min() + columns.max()) / 2 == pytest.approx(435, abs=2)
+
+
 def test_a_place_is_a_cross_and_an_order_a_number() -> None:
     frame = make_frame()
     cross = changed(frame, Mark(MarkKind.POINT, at(frame, (300, 400, 5.0))))
@@ -295,6 +309,14 @@ def test_refusal_stands_in_red_with_its_status() -> None:
     endless = SpatialError(Status.UNKNOWN_REGION, "region 99 is not in this frame " * 500)
     cut = draw_answer(frame, question.text, SpatialAnswer.refusal(endless, question))
     assert cut.shape[0] < 480 + 200
+
+
+def test_without_words_the_caption_says_what_was_understood() -> None:
+    frame = make_frame()
+    typed = make_answer(frame, Category.LEFT_RIGHT, (60, 12), side=Side.LEFT)
+    read = replace(typed, understood="Is transporter 60 left or right of pallet 12?")
+    assert draw_answer(frame, "", read).shape[0] > draw_answer(frame, "", typed).shape[0]
+    assert np.array_equal(draw_answer(frame, "", read), draw_answer(frame, read.understood, typed))
 
 
 def test_refusal_before_the_question_was_read_shows_all_regions() -> None:

@@ -119,6 +119,29 @@ def test_the_gap_between_parallel_sides_is_straight_across() -> None:
     assert (z1, z2) == pytest.approx((0, 0))
 
 
+def outline(id: int, count: int = 400) -> np.ndarray:
+    """(4 * count, 2) points along the sides of a footprint."""
+    _, (x, y, _), (length, width, _), yaw = BOXES[id]
+    shares = np.linspace(-0.5, 0.5, count)
+    sides = [np.stack(np.broadcast_arrays(shares * length, k * width), axis=1) for k in (-0.5, 0.5)]
+    sides += [
+        np.stack(np.broadcast_arrays(k * length, shares * width), axis=1) for k in (-0.5, 0.5)
+    ]
+    along, across = np.array([np.cos(yaw), np.sin(yaw)]), np.array([-np.sin(yaw), np.cos(yaw)])
+    return np.concatenate([side @ np.stack([along, across]) for side in sides]) + [x, y]
+
+
+@pytest.mark.parametrize(("first", "second"), [(13, 11), (11, 13), (60, 13), (1, 10), (10, 1)])
+def test_clearances_run_from_one_footprint_to_the_other(first: int, second: int) -> None:
+    (mark,) = marks(measure(first, attributes.Clearance(R(second))))
+    own, theirs = outline(first), outline(second)
+    gaps = np.linalg.norm(own[:, None] - theirs[None], axis=2)
+    start, end = on_floor(mark)[:, :2]
+    assert np.linalg.norm(end - start) == pytest.approx(gaps.min(), abs=0.002)
+    assert np.linalg.norm(own - start, axis=1).min() < 0.003
+    assert np.linalg.norm(theirs - end, axis=1).min() < 0.003
+
+
 def test_nothing_between_is_a_point() -> None:
     (in_zone,) = marks(measure(12, attributes.Distance(R(1))))
     assert (in_zone.kind, in_zone.label) == (MarkKind.POINT, "0.00 m")
@@ -167,10 +190,27 @@ def test_room_for_a_pallet_is_a_place_in_the_zone_beside_what_stands_there() -> 
     assert np.all(np.abs(corners[:, :2] - [0, 9]) <= [2.02, 1.52])
     shares = np.linspace(0, 1, 20)
     inner = corners[0] + np.array(
-        [s * (corners[1] - corners[0]) + t * (corners[3] - corners[0]) for s in shares for t in shares]
+        [
+            s * (corners[1] - corners[0]) + t * (corners[3] - corners[0])
+            for s in shares
+            for t in shares
+        ]
     )
     beyond = np.maximum(np.abs(inner[:, :2] - [0.5, 9]) - [0.6, 0.4], 0)
     assert np.linalg.norm(beyond, axis=1).min() > 0.02
+
+
+@pytest.mark.parametrize("yaw_deg", [0, 25, 90])
+def test_the_only_place_is_found_in_a_zone_that_is_hardly_larger(yaw_deg: float) -> None:
+    yaw = np.deg2rad(yaw_deg)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BOXES, 1, ("buffer", (-3.0, 6.0, 0.0), (1.3, 0.9, 0.0), yaw))
+        (mark,) = marks(questions.Whether(R(1), predicates.HasRoom()))
+    offset = on_floor(mark)[:, :2] - [-3.0, 6.0]
+    along = offset @ [np.cos(yaw), np.sin(yaw)]
+    across = offset @ [-np.sin(yaw), np.cos(yaw)]
+    assert np.abs(along).max() <= 0.65 + 0.02
+    assert np.abs(across).max() <= 0.45 + 0.02
 
 
 def test_a_zone_without_room_shows_what_is_free() -> None:
