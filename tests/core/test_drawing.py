@@ -172,7 +172,7 @@ def test_lines_and_arrows_run_between_their_points(kind: MarkKind) -> None:
 def test_an_area_is_filled_and_its_holes_are_not() -> None:
     frame = make_frame()
     outer, inner = (
-        at(frame, (a, a, 4.0), (b, a, 4.0), (b, b, 4.0), (a, b, 4.0)) + [0.5, 0.0, 0.0]
+        at(frame, (a, a, 4.0), (b, a, 4.0), (b, b, 4.0), (a, b, 4.0)) + np.array([0.5, 0.0, 0.0])
         for a, b in ((250, 460), (320, 390))
     )
     shift = round(0.5 / 4 * frame.intrinsics.fx)
