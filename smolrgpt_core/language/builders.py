@@ -19,7 +19,7 @@ from smolrgpt_core.language.operators import (
     questions,
     selections,
 )
-from smolrgpt_core.language.program import Operator, Program
+from smolrgpt_core.language.program import Operator, Parameter, Program
 from smolrgpt_core.language.types import Type
 
 Attribute = Program
@@ -137,6 +137,12 @@ SAID = Operator("Said", (), Type.REGIONS, _said, "What was spoken of before; onl
 
 SAME_NOUN = Operator("SameNoun", (), Type.REGIONS, _said, "As the noun before; only while reading.")
 """Stands for "one" and "ones" in the same way."""
+
+HOW_LARGE = Operator(
+    "HowLarge", (Parameter("region", Type.REGION),), Type.SIZE, _said,
+    "The area of a zone, the dimensions of anything else; only while reading.",
+)  # fmt: skip
+"""Stands for "how large" until the reader knows of what."""
 
 PairMember = selections.Member
 
@@ -480,7 +486,19 @@ def negated(given: Any) -> Program:
         )
     if isinstance(given, Beside):
         given = given.predicate
+    if given.operator is predicates.Not:
+        return given.arguments[0]
+    if given.operator in RELATIONS_TO_ONE and given.parts[0].type is Type.REGION:
+        # "Not left of pallet 10" is not said of pallet 10.
+        return predicates.And(predicates.Not(given), predicates.Not(predicates.Is(given.parts[0])))
     return predicates.Not(given)
+
+
+RELATIONS_TO_ONE = (
+    predicates.LeftOf, predicates.RightOf, predicates.InFrontOf, predicates.Behind,
+    predicates.Above, predicates.Below,
+)  # fmt: skip
+"""Predicates that a region cannot have with itself."""
 
 
 @builder
@@ -813,6 +831,8 @@ def both(first: Program, second: Program) -> Program:
 @builder
 def either(first: Program, second: Program) -> Program:
     """One of two predicates; several are joined from the left."""
+    if predicates.Not(first) == second or first == predicates.Not(second):
+        raise NoReadingError("one of the two is always true; ask for one of them: is it empty?")
     if second.operator is predicates.Or:
         return predicates.Or(either(first, second.arguments[0]), second.arguments[1])
     return predicates.Or(first, second)
@@ -870,6 +890,8 @@ def in_any(given: Nominal) -> Program:
 @builder
 def holding_number(given: Nominal, how: str, number: int) -> Program:
     """Holding so many."""
+    if how == "at_least" and number == 1:
+        return holding_any(given)
     return predicates.Measures(holding_attribute(given), how, count_number(number))
 
 
@@ -1024,7 +1046,8 @@ def hour(number: int) -> Program:
 @builder
 def singled_out(region: Program) -> Program:
     """ "The nearest pallet" asks which one it is; "pallet 3" asks nothing."""
-    if region.operator in (selections.Region, selections.The):
+    bare = region.operator is selections.The and region.parts[0].operator is not selections.Where
+    if bare or region.operator is selections.Region:
         raise NoReadingError
     return region
 
@@ -1058,3 +1081,93 @@ def in_same(noun: Noun, region: Program) -> Program:
     """In the zone in which another region stands; that one does not count itself."""
     zone = selections.The(selections.Where(selections.All(noun.name), predicates.Holds(region)))
     return both(predicates.In(zone), predicates.Not(predicates.Is(region)))
+
+
+@builder
+def how_large(region: Program) -> Program:
+    """How large a region is; the reader puts in what that means."""
+    return HOW_LARGE(region)
+
+
+@builder
+def only_one(region: Program, given: Nominal) -> Program:
+    """Whether a region is the only one of a set."""
+    if given.superlative is not None:
+        raise NoReadingError
+    return questions.Every(given.chosen, predicates.Is(region))
+
+
+@builder
+def located(place: Program, asked: Any) -> Any:
+    """ "In buffer 2, which pallet is ...": what is asked for is in it."""
+    given = ask(asked)
+    return replace(given, program=_restricted(given.program, place))
+
+
+def _restricted(program: Program, place: Program) -> Program:
+    """A question with its main set restricted."""
+    if program.operator in (selections.All, selections.Listed):
+        return selections.Where(program, place)
+    if program.operator is selections.Where:
+        inner, predicate = program.arguments
+        return where(_restricted(inner, place), predicate)
+    if not program.parts or program.type is Type.PLACE or program.operator is questions.Whether:
+        raise NoReadingError
+    first, *others = program.arguments
+    if first.type not in (Type.REGIONS, Type.REGION, Type.QUANTITY, Type.TRUTH):
+        raise NoReadingError
+    return Program(program.operator, (_restricted(first, place), *others))
+
+
+@builder
+def beyond_all(attribute: Program, end: str) -> Superlative:
+    """ "Left of all other shelves" is the leftmost."""
+    return Superlative(attribute, end)
+
+
+@builder
+def beyond_all_more(comparative: tuple[Program, str]) -> Superlative:
+    """ "Taller than all other pallets" is the tallest."""
+    return more_sup(comparative)
+
+
+@builder
+def same_as_extreme(region: Program, chosen: Program, found: Superlative) -> Program:
+    """Whether a region is the tallest, nearest, ... of a set."""
+    return same(region, extreme(chosen, found))
+
+
+@builder
+def standard_room(length: float, width: float) -> Program:
+    """Room for a pallet of the size that is looked for."""
+    if {round(length, 3), round(width, 3)} != {1.2, 0.8}:
+        raise NoReadingError("whether there is room can be told for a pallet of 1.2 x 0.8 m alone")
+    return predicates.HasRoom()
+
+
+@builder
+def attributes_of_pair(attribute: Program, chosen: Program, how: str) -> Program:
+    """Sum or difference of an attribute of two regions."""
+    first, second = pair(chosen)
+    both_measured = measure(first, attribute), measure(second, attribute)
+    return sum_of(*both_measured) if how == "sum" else difference_of(*both_measured)
+
+
+@builder
+def chosen_of(chosen: Program, given: Nominal, found: Superlative) -> Program:
+    """ "The pallet nearer to buffer 2: 3 or 4"."""
+    if given.superlative is not None:
+        raise NoReadingError
+    return extreme(chosen, found)
+
+
+@builder
+def noun_any(noun: Noun) -> Nominal:
+    """Any of a class."""
+    return Nominal(selections.All(noun.name), plural=False)
+
+
+@builder
+def amount_and_half(number: float, unit: tuple[str, float, str]) -> Program:
+    """ "Two and a half meters"."""
+    return amount(number + 0.5, unit)

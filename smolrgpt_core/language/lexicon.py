@@ -91,7 +91,7 @@ def load_lexicon(language: str) -> Lexicon:
         units=dict(_units(sections["units"])),
         spellings=dict(_entries(sections["spellings"])),
         fillers=frozenset(sections["fillers"].split()),
-        frames=_any_of(sections["frames"], "^(?:{})\\b[ ,]*"),
+        frames=_any_of(sections["frames"], r"^(?:{})(?:(?<!\w)|(?!\w))[ ,:;.!-]*"),
         endings=_any_of(sections["endings"], "[ ,]*\\b(?:{})[ ,?.!]*$"),
         unanswerable={
             word: reason

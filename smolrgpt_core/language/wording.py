@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from smolrgpt_core.language.builders import RELATIONS_TO_ONE
 from smolrgpt_core.language.interpreter import Finding, Step
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program
@@ -400,7 +401,7 @@ class _Writer:
         if operator is predicates.Not:
             return f"not {self._operand(arguments[0], last)}"
         if operator is predicates.And:
-            return f"{self._and_operand(arguments[0])} and {self._operand(arguments[1], last)}"
+            return self._conjunction(program, last)
         if operator is predicates.Or:
             return f"{self._or_operand(arguments[0])} or {self._operand(arguments[1], last)}"
         if operator is predicates.Measures:
@@ -414,15 +415,22 @@ class _Writer:
             final = self.phrase(program.parts[-1], last)
         return PREDICATES[operator].format(*others, final)
 
+    def _conjunction(self, program: Program, last: bool) -> str:
+        """Predicates with "and"; "not left of X" says by itself that X does not count."""
+        first, second = program.arguments
+        before = first.arguments[1] if first.operator is predicates.And else first
+        if _is_not_itself(before, second):
+            return self.predicate(first, last) if first is not before else self._operand(first, last)
+        words = self.predicate(first) if first.operator is predicates.And else self._operand(
+            first, last=False
+        )
+        return f"{words} and {self._operand(second, last)}"
+
     def _operand(self, program: Program, last: bool) -> str:
         words = self.predicate(program, last=last)
         joined = program.operator in (predicates.And, predicates.Or)
-        return f"({self.predicate(program, last=True)})" if joined else words
-
-    def _and_operand(self, program: Program) -> str:
-        if program.operator is predicates.And:
-            return self.predicate(program)
-        return self._operand(program, last=False)
+        pair = program.operator is predicates.And and _is_not_itself(*program.arguments)
+        return f"({self.predicate(program, last=True)})" if joined and not pair else words
 
     def _or_operand(self, program: Program) -> str:
         if program.operator is predicates.Or:
@@ -556,6 +564,16 @@ def _opposite(program: Program) -> tuple[Program, bool]:
     if predicate.operator in sides:
         return questions.Whether(region, sides[predicate.operator](*predicate.arguments)), True
     return program, False
+
+
+def _is_not_itself(first: Program, second: Program) -> bool:
+    """Whether predicates are "not left of X" and "not X", which is what "not left of X" means."""
+    return (
+        first.operator is predicates.Not
+        and first.arguments[0].operator in RELATIONS_TO_ONE
+        and first.arguments[0].parts[0].type is Type.REGION
+        and second == predicates.Not(predicates.Is(first.arguments[0].parts[0]))
+    )
 
 
 def _is_list(program: Program) -> bool:

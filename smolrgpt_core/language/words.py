@@ -42,6 +42,8 @@ _WORD = re.compile(
     re.IGNORECASE,
 )
 _NUMBER_SIGNS = frozenset({"#", "number", "no", "nr", "id", "nummer"})
+_STOPS = frozenset({".", ":", ";", "!", "?", "-", ","})
+"""What separates the parts of a question; all are read as a comma."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +84,7 @@ def clean_text(text: str) -> str:
                 "send plain text"
             )
     plain = " ".join(without_image(unicodedata.normalize("NFC", text)).split())
-    plain = re.sub(r"<-+>|-+>|\u2192|\u2194", " to ", plain)
+    plain = re.sub(r"<-*>|-+>|\u2192|\u2194", " to ", plain)
     _check_specials(plain)
     plain = re.sub(r"\bregion ?\[ ?(\d+) ?\]", r"[Region \1]", plain, flags=re.IGNORECASE)
     return plain.translate(_PLAIN_CHARACTERS)
@@ -108,9 +110,9 @@ def split_words(text: str, lexicon: Lexicon, nouns: Collection[str]) -> list[Wor
         key = lexicon.spellings.get(key, key)
         if key in lexicon.fillers:
             continue
-        words.append(_word(key, raw, start, end, article))
+        words.append(_word("," if key in _STOPS else key, raw, start, end, article))
         article = ""
-    return _without_number_signs(words)
+    return _with_single_commas(_without_number_signs(words))
 
 
 def _raw_words(text: str, nouns: Collection[str]) -> Iterable[tuple[str, str, int, int]]:
@@ -118,6 +120,9 @@ def _raw_words(text: str, nouns: Collection[str]) -> Iterable[tuple[str, str, in
         raw, start, end = match.group(), match.start(), match.end()
         key = raw.lower()
         if raw == "-" and text[start - 1 : start].isalpha() and text[end : end + 1].isalnum():
+            continue
+        if raw == "-" and text[end : end + 1].isdigit():
+            yield "minus", raw, start, end
             continue
         if key.endswith("n't") and len(key) > len("n't"):
             stem = {"ca": "can", "wo": "will"}.get(key[:-3], key[:-3])
@@ -153,12 +158,27 @@ def _word(key: str, raw: str, start: int, end: int, article: str) -> Word:
 
 def _without_number_signs(words: Sequence[Word]) -> list[Word]:
     """ "pallet #3", "pallet no. 3" and "pallet number 3" as "pallet 3"."""
-    kept = []
+    kept: list[Word] = []
     for position, word in enumerate(words):
-        following = words[position + 1] if position + 1 < len(words) else None
-        sign = word.key in _NUMBER_SIGNS and following is not None and following.kind == "number"
-        if not sign:
+        following = words[position + 1 : position + 3]
+        if word.key in _NUMBER_SIGNS and following:
+            number = following[following[0].text == "." :][:1]
+            if number and number[0].kind == "number":
+                continue
+        after_sign = position > 0 and words[position - 1].key in _NUMBER_SIGNS
+        if not (word.text == "." and after_sign):
             kept.append(word)
+    return kept
+
+
+def _with_single_commas(words: Sequence[Word]) -> list[Word]:
+    """Without commas at the start, at the end, and after another."""
+    kept: list[Word] = []
+    for word in words:
+        if word.key != "," or (kept and kept[-1].key != ","):
+            kept.append(word)
+    while kept and kept[-1].key == ",":
+        kept.pop()
     return kept
 
 
@@ -170,6 +190,9 @@ class Words:
         lexicon: their language.
         regions: of the frame.
         mask_ids: one for each `<mask>`, in order.
+
+    Attributes:
+        problems: with ids that were looked at, to be told where there is no reading.
     """
 
     def __init__(
@@ -189,6 +212,7 @@ class Words:
             for position, word in enumerate(words)
             if word.kind in ("mask", "region")
         }
+        self.problems: list[SpatialError] = []
         self.nouns = noun_table(lexicon, tuple(regions.labels))
         self._longest = max(map(len, self.nouns))
 
@@ -254,9 +278,9 @@ class Words:
     def _named(self, position: int) -> list[Reading]:
         """ "pallet 3", "<mask>", "the pallet <mask>", "[Region 3]", "#3"."""
         if position in self._ids:
-            if position + 1 in self._ids:
+            if position + 1 in self._ids or not self._is_fit(self._ids[position], None):
                 return []
-            return [Reading(position + 1, Region(self._known(self._ids[position])))]
+            return [Reading(position + 1, Region(self._ids[position]))]
         found = []
         for end, noun in self._nouns_at(position):
             if end in self._ids and end + 1 in self._ids:
@@ -264,21 +288,16 @@ class Words:
             id, after = self._id_after(end), end + 1
             word = self._number_word(end) if id is None and not noun.plural else None
             if word is not None and not self._is_measure(word[1] - 1):
-                id, after = self._known(word[0]), word[1]
-            if id is not None:
-                self._check_class(id, noun)
-                if end not in self._ids and noun.name not in ("", ANY_REGION):
-                    self._check_namesake(id)
+                id, after = word
+            if id is not None and self._is_fit(id, noun, in_words=end not in self._ids):
                 found.append(Reading(after, Region(id)))
         return found
 
     def _id_after(self, position: int) -> int | None:
         if position in self._ids:
-            return self._known(self._ids[position])
+            return self._ids[position]
         number = self._whole_number(position)
-        if number is None or self._is_measure(position):
-            return None
-        return self._known(number)
+        return None if number is None or self._is_measure(position) else number
 
     def _number_word(self, position: int) -> tuple[int, int] | None:
         """A number in words, and the position after it: "twenty-four" has two."""
@@ -311,14 +330,11 @@ class Words:
             at = start
             while True:
                 id = self._id_at(at, ids)
-                if id is None:
+                if id is None or not self._is_fit(id, noun, in_words=at not in self._ids):
                     break
-                if noun is not None:
-                    self._check_class(id, noun)
-                    if at not in self._ids and noun.name not in ("", ANY_REGION):
-                        self._check_namesake(id)
                 if id in ids:
-                    raise bad_question(f"region {id} is named twice")
+                    self.problems.append(bad_question(f"region {id} is named twice"))
+                    break
                 ids.append(id)
                 at += 1
                 # "<mask> <mask> <mask>" is one list, never two.
@@ -331,11 +347,11 @@ class Words:
 
     def _id_at(self, position: int, before: Sequence[int]) -> int | None:
         if position in self._ids:
-            return self._known(self._ids[position])
+            return self._ids[position]
         number = self._whole_number(position)
         if number is None or self._is_measure(position) or (before and number not in self._regions):
             return None
-        return self._known(number)
+        return number
 
     def _after_joins(self, position: int) -> int:
         """Over ", ", "and" and ", and"."""
@@ -346,16 +362,26 @@ class Words:
 
     def _bare_id(self, position: int) -> list[Reading]:
         number = self._whole_number(position)
-        if number is None or self._is_measure(position):
+        if number is None or self._is_measure(position) or not self._is_fit(number, None):
             return []
-        return [Reading(position + 1, Region(self._known(number)))]
+        return [Reading(position + 1, Region(number))]
 
-    def _known(self, id: int) -> int:
-        return self._regions[id].id
+    def _is_fit(self, id: int, noun: Noun | None, in_words: bool = False) -> bool:
+        """Whether a noun and an id mean a region of the frame; what does not is noted."""
+        try:
+            self._check_class(id, noun)
+            if in_words and noun is not None and noun.name not in ("", ANY_REGION):
+                self._check_namesake(id)
+        except SpatialError as error:
+            self.problems.append(error)
+            return False
+        return True
 
-    def _check_class(self, id: int, noun: Noun) -> None:
+    def _check_class(self, id: int, noun: Noun | None) -> None:
         """A typed name of another class is a mistake that must be told."""
         region = self._regions[id]
+        if noun is None:
+            return
         own = label_noun(region.label)
         if not own or noun.name in ("", ANY_REGION):
             return
