@@ -21,6 +21,7 @@ from smolrgpt_core.language.operators import (
 )
 from smolrgpt_core.language.program import Operator, Parameter, Program
 from smolrgpt_core.language.types import Type
+from smolrgpt_core.object_classes import CARRIER
 
 Attribute = Program
 BUILDERS: dict[str, Callable[..., Any]] = {}
@@ -143,6 +144,11 @@ HOW_LARGE = Operator(
     "The area of a zone, the dimensions of anything else; only while reading.",
 )  # fmt: skip
 """Stands for "how large" until the reader knows of what."""
+
+TOP_OF_LOAD = Operator(
+    "TopOfLoad", (), Type.ATTRIBUTE, _said, "How high a load reaches; only while reading.", "m"
+)
+"""Stands for the top of a load, which is a region of its own on a transporter alone."""
 
 PairMember = selections.Member
 
@@ -594,6 +600,12 @@ def closed(value: Any) -> Any:
 
 
 @builder
+def open(value: Any) -> Any:
+    """Words to which something can be attached."""
+    return Edge(value, is_open=True)
+
+
+@builder
 def costly(value: Any) -> Any:
     """A reading that counts only where there is no other."""
     return value if isinstance(value, Costly) else Costly(value, 2)
@@ -803,9 +815,9 @@ def exclusion(left_out: Program) -> Exclusion:
 
 
 @builder
-def domain(chosen: Program) -> Domain:
+def domain(chosen: Program) -> Edge:
     """ "Among pallets 3 and 4"."""
-    return Domain(chosen)
+    return Edge(Domain(chosen), is_open=True)
 
 
 @builder
@@ -1171,3 +1183,48 @@ def noun_any(noun: Noun) -> Nominal:
 def amount_and_half(number: float, unit: tuple[str, float, str]) -> Program:
     """ "Two and a half meters"."""
     return amount(number + 0.5, unit)
+
+
+@builder
+def top_of_load() -> Program:
+    """How high the load reaches; the reader puts in of what that is the top."""
+    return TOP_OF_LOAD()
+
+
+@builder
+def carriers() -> Nominal:
+    """Any transporter."""
+    return Nominal(selections.All(CARRIER), plural=False)
+
+
+@builder
+def both_in_same(noun: Noun, chosen: Program) -> Program:
+    """Whether two regions stand in the same zone."""
+    first, second = pair(chosen)
+    zone = selections.The(selections.Where(selections.All(noun.name), predicates.Holds(second)))
+    return questions.Whether(first, predicates.In(zone))
+
+
+@builder
+def at_hour(region: Program, limit: Program) -> Program:
+    """Whether a region is at an hour of the clock."""
+    if limit.unit != "h":
+        raise NoReadingError
+    attribute = attributes.ClockHour(selections.Camera())
+    return questions.Compare(measure(region, attribute), "equal", limit)
+
+
+@builder
+def taken_area(zone: Program) -> Program:
+    """What is not free of a zone."""
+    return difference_of(
+        measure(zone, attributes.FootprintArea()), measure(zone, attributes.FreeArea())
+    )
+
+
+@builder
+def taken_share(zone: Program) -> Program:
+    """What is not free of a zone, as a share of its area."""
+    return difference_of(
+        questions.Amount(1.0, "share"), measure(zone, attributes.FreeShare())
+    )

@@ -12,7 +12,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.language.builders import HOW_LARGE, SAID, SAME_NOUN, Asked, OnTopic
+from smolrgpt_core.language.builders import (
+    HOW_LARGE,
+    SAID,
+    SAME_NOUN,
+    TOP_OF_LOAD,
+    Asked,
+    OnTopic,
+)
 from smolrgpt_core.language.grammar import NoReadingError, Parse, TooManyReadingsError
 from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
@@ -30,7 +37,7 @@ from smolrgpt_core.language.words import (
     quote_all,
     split_words,
 )
-from smolrgpt_core.object_classes import ZONE, known_class
+from smolrgpt_core.object_classes import CARRIER, ZONE, known_class
 from smolrgpt_core.regions import MAX_REGIONS, RegionSet
 from smolrgpt_core.scene.copies import ANY_REGION, bad_question
 
@@ -284,6 +291,13 @@ def _named(program: Program) -> set[Program | int]:
     return found
 
 
+def _loaded(region: Program, regions: RegionSet) -> Program:
+    """What the load of a region is: what a transporter carries; a pallet's box includes it."""
+    if CARRIER not in _classes(region, regions):
+        return region
+    return selections.The(selections.Where(selections.All(""), predicates.In(region)))
+
+
 def _size_of(region: Program, regions: RegionSet) -> Program:
     """ "How large": the area of a zone, length, width and height of anything else."""
     if ZONE in _classes(region, regions):
@@ -311,6 +325,8 @@ def _in_topics(
     if part.operator is selections.All and topics:
         members = [topic for topic in topics if _covers(topic, part.arguments[0], regions)]
         return _together(members, part.arguments[0], regions) if members else part
+    if part.operator is questions.Measure and part.arguments[1].operator is TOP_OF_LOAD:
+        return questions.Measure(_loaded(part.parts[0], regions), attributes.Top())
     if part.operator is selections.Alike and topics:
         alike = [topic for topic in topics if topic.type is Type.REGIONS]
         return alike[0] if len(alike) == 1 else part

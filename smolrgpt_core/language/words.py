@@ -30,6 +30,8 @@ _PLAIN_CHARACTERS = {
     **dict.fromkeys(map(ord, "\u2018\u2019\u00b4`"), "'"),
     **dict.fromkeys(map(ord, "\u201c\u201d\u201e"), '"'),
     **dict.fromkeys(map(ord, "\u2010\u2011\u2013\u2014"), "-"),
+    ord("\u00b2"): "2",
+    ord("\u00b3"): "3",
     ord("_"): " ",
 }
 """Typographic quotes and dashes as plain ones; an underscore joins words like a space."""
@@ -38,7 +40,7 @@ _PLAIN_CHARACTERS = {
 _WORD = re.compile(
     r"<mask>|\[ ?(?:region ?#? ?)?[0-9]+ ?\]|[0-9]+(?:st|nd|rd|th)\b|[0-9]+\.[0-9]+"
     r"|[0-9]+,[0-9]+(?= ?(?:m|cm|mm|metern?|zoll|fu\u00df)\b)|[0-9]+"
-    r"|[^\W\d_]+(?:'[^\W\d_]+)*|\S",
+    r"|(?:m|ft)[23](?![0-9])|[^\W\d_]+(?:'[^\W\d_]+)*|\S",
     re.IGNORECASE,
 )
 _NUMBER_SIGNS = frozenset({"#", "number", "no", "nr", "id", "nummer"})
@@ -141,7 +143,9 @@ def _raw_words(text: str, nouns: Collection[str]) -> Iterable[tuple[str, str, in
             yield key[:-2], raw[:-2], start, end - 2
             yield "'s", raw[-2:], end - 2, end
         elif key == "'" and text[end : end + 1] == "s":
-            yield "'s", "'", start, end
+            yield "'s", "'s", start, end + 1
+        elif key == "s" and text[start - 1 : start] == "'":
+            continue
         else:
             yield key, raw, start, end
 
