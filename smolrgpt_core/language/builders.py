@@ -21,7 +21,7 @@ from smolrgpt_core.language.operators import (
 )
 from smolrgpt_core.language.program import Operator, Parameter, Program
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.object_classes import CARRIER
+from smolrgpt_core.object_classes import CARRIER, ZONE
 
 Attribute = Program
 BUILDERS: dict[str, Callable[..., Any]] = {}
@@ -123,6 +123,13 @@ class Exclusion:
 
 
 @dataclass(frozen=True)
+class OfRegion:
+    """ "Of buffer 2" behind a noun: what is in it, or for a zone or a transporter, what holds it."""
+
+    region: Program
+
+
+@dataclass(frozen=True)
 class Domain:
     """ "Among pallets 3 and 4" behind a noun."""
 
@@ -152,7 +159,7 @@ TOP_OF_LOAD = Operator(
 
 PairMember = selections.Member
 
-Modifier = Program | Superlative | Exclusion | Domain
+Modifier = Program | Superlative | Exclusion | Domain | OfRegion
 
 
 @builder
@@ -179,6 +186,7 @@ def listed_nominal(before: Any, chosen: Program, after: Any) -> Nominal:
 def _modified(given: Nominal, modifiers: tuple[Modifier, ...]) -> Nominal:
     chosen, superlative = given.chosen, given.superlative
     modifiers = tuple(_of_number(item, given.plural) for item in modifiers)
+    modifiers = tuple(_of_noun(item, given.chosen) for item in modifiers)
     filters = [item for item in modifiers if isinstance(item, Program)]
     for item in modifiers:
         if isinstance(item, Superlative):
@@ -201,6 +209,14 @@ def _of_number(modifier: Any, plural: bool) -> Any:
     return modifier
 
 
+def _of_noun(modifier: Any, chosen: Program) -> Any:
+    """What "of pallet 3" means behind a noun."""
+    if not isinstance(modifier, OfRegion):
+        return modifier
+    holders = (selections.All(ZONE), selections.All(CARRIER))
+    return (predicates.Holds if chosen in holders else predicates.In)(modifier.region)
+
+
 def _among(chosen: Program, domain: Program) -> Program:
     """A class among a list: the list itself, which says what its members are."""
     if chosen.operator in (selections.All, SAID, SAME_NOUN):
@@ -220,9 +236,7 @@ def where(chosen: Program, predicate: Program) -> Program:
 @builder
 def the(given: Nominal) -> Program:
     """One region: the only one, or the one that a superlative singles out."""
-    if given.plural and given.superlative is None:
-        raise NoReadingError
-    if given.number > 1:
+    if given.plural or given.number > 1:
         raise NoReadingError
     if given.superlative is not None:
         return extreme(given, given.superlative)
@@ -247,8 +261,10 @@ def several(given: Nominal) -> Program:
 @builder
 def all_of_number(number: int, given: Nominal) -> Program:
     """ "The two pallets": a set whose number is checked when it is known."""
-    if not given.plural or given.superlative is not None or number < 2:
+    if not given.plural or number < 2:
         raise NoReadingError
+    if given.superlative is not None:
+        return several(replace(given, number=number))
     return selections.Exactly(given.chosen, float(number))
 
 
@@ -328,6 +344,8 @@ def numbered(given: Nominal, rank: int) -> Program:
 @builder
 def extreme_among(given: Nominal, found: Superlative, after: Any = None) -> Program:
     """ "The nearest pallet to transporter 5 that is not in a buffer"."""
+    if given.plural:
+        raise NoReadingError
     return extreme(_modified(given, after or ()), found)
 
 
@@ -439,7 +457,8 @@ def pair(chosen: Program) -> tuple[Program, Program]:
         first, second = chosen.arguments
         if first.type is Type.REGION and second.type is Type.REGION:
             return first, second
-    if chosen.operator is SAID or chosen.operator is selections.Exactly:
+    first_two = chosen.operator is selections.First and chosen.arguments[3] == 2
+    if chosen.operator is SAID or chosen.operator is selections.Exactly or first_two:
         return PairMember(chosen, 1.0), PairMember(chosen, 2.0)
     raise NoReadingError
 
@@ -1228,3 +1247,60 @@ def taken_share(zone: Program) -> Program:
     return difference_of(
         questions.Amount(1.0, "share"), measure(zone, attributes.FreeShare())
     )
+
+
+@builder
+def of_region(region: Program) -> OfRegion:
+    """ "Of buffer 2" behind a noun."""
+    return OfRegion(region)
+
+
+@builder
+def of_number(given: Nominal, number: int) -> Nominal:
+    """ "Which two pallets"."""
+    return replace(given, number=number)
+
+
+@builder
+def bare_to_other(found: Bare, other: Program) -> Program:
+    """The nearest pallet to another region, which itself is not singled out by the camera."""
+    nearest = attributes.Distance(selections.Camera())
+    if other.operator is selections.Extreme and other.arguments[1] == nearest:
+        raise NoReadingError
+    return bare_to(found, other)
+
+
+@builder
+def left_out(excluded: Program, asked: Any) -> Any:
+    """ "Apart from pallet 3, which pallet is ...": it does not count."""
+    given = ask(asked)
+    return replace(given, program=_reduced(given.program, excluded))
+
+
+def _reduced(program: Program, excluded: Program) -> Program:
+    """A question with its main set reduced."""
+    if program.operator in (selections.All, selections.Listed):
+        return selections.Without(program, excluded)
+    if not program.parts or program.type is Type.PLACE or program.operator is questions.Whether:
+        raise NoReadingError
+    first, *others = program.arguments
+    if first.type not in (Type.REGIONS, Type.REGION, Type.QUANTITY, Type.TRUTH):
+        raise NoReadingError
+    return Program(program.operator, (_reduced(first, excluded), *others))
+
+
+@builder
+def bigger_than(limit: Program, how: str) -> Program:
+    """Larger than an area or a volume."""
+    sizes = {"m2": attributes.FootprintArea, "m3": attributes.Volume}
+    if limit.unit not in sizes:
+        raise NoReadingError("larger in which direction? say wider, longer or taller than that")
+    return measured(sizes[limit.unit](), how, limit)
+
+
+@builder
+def two_ends(given: Nominal, first: Superlative, second: Superlative) -> Program:
+    """ "The leftmost and the rightmost pallet"."""
+    if given.plural or given.superlative is not None:
+        raise NoReadingError
+    return selections.Either(extreme(given, first), extreme(given, second))

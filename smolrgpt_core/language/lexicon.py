@@ -16,7 +16,8 @@ LANGUAGES = ("english", "german")
 """Files in `lexicons/`; a question is read in the first in which it has a reading."""
 
 TERMINALS = (
-    "NOUN", "NAMED", "NAMED_LIST", "BARE_ID", "BARE_LIST", "NUM", "CARD", "ORD", "UNIT", "INDEF", "DEF", "PIXEL",
+    "NOUN", "NAMED", "NAMED_LIST", "BARE_ID", "BARE_LIST", "NUM", "CARD", "ORD", "UNIT", "INDEF", "DEF", "THE",
+    "PLAIN", "PIXEL",
 )  # fmt: skip
 """Rules that `words.Words` reads."""
 
@@ -32,6 +33,7 @@ class Lexicon:
         definite, indefinite: its articles.
         joins: words between the members of a list of ids.
         camera_nouns: nouns that mean the camera where no id follows.
+        determiners: words behind which they do not.
         nouns: (singular, plural) phrases by class.
         numbers: number words.
         ordinals: rank by word.
@@ -48,6 +50,7 @@ class Lexicon:
     indefinite: frozenset[str]
     joins: frozenset[str]
     camera_nouns: frozenset[str]
+    determiners: frozenset[str]
     nouns: Mapping[str, Sequence[tuple[Phrase, Phrase]]]
     numbers: Mapping[str, int]
     ordinals: Mapping[str, int]
@@ -81,6 +84,7 @@ def load_lexicon(language: str) -> Lexicon:
         indefinite=frozenset(words["indefinite"]),
         joins=frozenset(words["joins"]),
         camera_nouns=frozenset(words["camera"]),
+        determiners=frozenset(words.get("determiners", ())),
         nouns={key: tuple(_forms(value)) for key, value in _entries(sections["nouns"])},
         numbers=dict(_numbers(numbers)),
         ordinals={

@@ -263,6 +263,7 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
     program = asked.program.replaced(lambda part: _in_topics(part, topics, noun, regions))
     if topics and not any(_is_about(program, topic) for topic in topics):
         raise NoReadingError(f"the question says nothing about {say_phrase(topics[0], regions)}")
+    _check_holders(program, regions)
     if program.operator is HOW_LARGE:
         program = _size_of(program.parts[0], regions)
     # A unit is checked again, for only now it is known what is asked.
@@ -271,6 +272,18 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
         if not unit[0].startswith("square") and unit[0] not in ("m2", "sqm", "ft2", "sq ft"):
             raise NoReadingError(f"the size of a zone is an area, no quantity in {unit[0]}")
     return replace(asked, program=program)
+
+
+def _check_holders(program: Program, regions: RegionSet) -> None:
+    """Refuse "in buffer 1 and pallet 3": nobody means to be in either."""
+    for part in program.walk():
+        if part.operator is predicates.In and part.parts[0].operator is selections.Listed:
+            zones = {
+                known_class(regions[id].label) == ZONE for id in part.parts[0].arguments[0]
+                if regions[id].label
+            }  # fmt: skip
+            if len(zones) > 1:
+                raise NoReadingError("this asks two things at once; ask them one by one")
 
 
 def _is_about(program: Program, topic: Program) -> bool:

@@ -595,8 +595,11 @@ def _is_long(program: Program) -> bool:
     joined = (predicates.And, predicates.Or)
     lists = program.type is not Type.REGION or program.operator in LISTING
     filtered = any(part.operator is selections.Where for part in program.parts)
+    singled = program.operator is selections.Extreme and filtered
     return (
         program.depth > LONGEST_WITHOUT_PARENTHESES
+        or (singled and not _is_bare(program.parts[0]))
+        or (program.operator is selections.Where and _is_list(program.parts[0]))
         or (lists and filtered and program.operator is not selections.Where)
         or any(part.operator in joined for part in program.walk())
     )

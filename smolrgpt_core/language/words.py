@@ -129,7 +129,9 @@ def _raw_words(text: str, nouns: Collection[str]) -> Iterable[tuple[str, str, in
         if key.endswith("n't") and len(key) > len("n't"):
             stem = {"ca": "can", "wo": "will"}.get(key[:-3], key[:-3])
             yield stem, raw[:-3], start, end - 3
-            yield "not", raw[-3:], end - 3, end
+            # "Isn't it ...?" asks whether it is.
+            if start > 0:
+                yield "not", raw[-3:], end - 3, end
         elif key in ("whats", "hows", "wheres"):
             yield key[:-1], raw[:-1], start, end - 1
             yield "is", raw[-1:], end - 1, end
@@ -235,6 +237,8 @@ class Words:
             "UNIT": self._unit,
             "INDEF": self._indefinite,
             "DEF": self._definite,
+            "THE": self._with_the,
+            "PLAIN": self._without_article,
             "PIXEL": self._pixel,
         }
 
@@ -246,8 +250,12 @@ class Words:
         ]
 
     def _is_camera(self, start: int, end: int, noun: Noun) -> bool:
-        """ "The robot" is the camera unless regions are called so."""
+        """ "The robot" is the camera unless regions are called so; "which robot" is not."""
         words = self.keys[start:end]
+        if start and not self.words[start].article and (
+            self.keys[start - 1] in self._lexicon.determiners
+        ):  # fmt: skip
+            return False
         own = " ".join(words) in {label_noun(label) for label in self._regions.labels}
         return not noun.plural and not own and words[-1] in self._lexicon.camera_nouns
 
@@ -456,6 +464,18 @@ class Words:
     def _definite(self, position: int) -> list[Reading]:
         """No word: whether the next one stands without "a"."""
         return [] if self._indefinite(position) else [Reading(position, None)]
+
+    def _with_the(self, position: int) -> list[Reading]:
+        """No word: whether "the" stands before the next one."""
+        if position < len(self.words) and self.words[position].article in self._lexicon.definite:
+            return [Reading(position, None)]
+        return []
+
+    def _without_article(self, position: int) -> list[Reading]:
+        """No word: whether the next one stands without an article."""
+        if position < len(self.words) and not self.words[position].article:
+            return [Reading(position, None)]
+        return []
 
     def _pixel(self, position: int) -> list[Reading]:
         """ "(320, 240)", "320, 240" and "320 240"."""
