@@ -513,10 +513,21 @@ def negated(given: Any) -> Program:
         given = given.predicate
     if given.operator is predicates.Not:
         return given.arguments[0]
+    if given.operator is predicates.And and _is_with(*given.arguments):
+        return predicates.Not(given.arguments[0])
     if given.operator in RELATIONS_TO_ONE and given.parts[0].type is Type.REGION:
         # "Not left of pallet 10" is not said of pallet 10.
         return predicates.And(predicates.Not(given), predicates.Not(predicates.Is(given.parts[0])))
     return predicates.Not(given)
+
+
+def _is_with(place: Program, other: Program) -> bool:
+    """Whether predicates are "in the zone of X" and "not X": what is not there may be X no more."""
+    if place.operator is not predicates.In or other.operator is not predicates.Not:
+        return False
+    left_out = other.arguments[0]
+    zone = place.parts[0]
+    return left_out.operator is predicates.Is and predicates.Holds(left_out.parts[0]) in zone.walk()
 
 
 RELATIONS_TO_ONE = (
@@ -581,6 +592,11 @@ def ask(program: Program, unit: Any = None) -> Asked:
     if unit is None:
         return Asked(program)
     si_unit, size, word = unit
+    measures_area = program.operator is questions.Measure and (
+        program.arguments[1] == attributes.FreeArea()
+    )
+    if si_unit == "share" and measures_area:
+        return ask(questions.Measure(program.arguments[0], attributes.FreeShare()), unit)
     if program.unit != si_unit and program.type is not Type.SIZE:
         raise NoReadingError(f"the answer is no quantity in {word}")
     return Asked(program, (word, size))
@@ -1304,3 +1320,9 @@ def two_ends(given: Nominal, first: Superlative, second: Superlative) -> Program
     if given.plural or given.superlative is not None:
         raise NoReadingError
     return selections.Either(extreme(given, first), extreme(given, second))
+
+
+@builder
+def half() -> Program:
+    """Half of something."""
+    return questions.Amount(0.5, "share")

@@ -355,7 +355,8 @@ class _Writer:
             return f"{self.singular(base)} that is {words}"
         if program.operator is selections.All:
             return program.arguments[0] or "object"
-        return f"one of {self.phrase(program, last=True)}"
+        exact = program.operator is selections.Exactly
+        return f"one of {self.phrase(program, last=not exact)}"
 
     def plural(self, program: Program, last: bool = False) -> str:
         """A set in the plural."""
@@ -414,7 +415,8 @@ class _Writer:
         if operator is predicates.And:
             return self._conjunction(program, last)
         if operator is predicates.Or:
-            return f"{self._or_operand(arguments[0])} or {self._operand(arguments[1], last)}"
+            second = self._second_operand(arguments[1], last)
+            return f"{self._or_operand(arguments[0])} or {second}"
         if operator is predicates.Measures:
             attribute, how, limit = arguments
             of = "" if how == "equal" else "of "
@@ -436,7 +438,12 @@ class _Writer:
         words = self.predicate(first) if first.operator is predicates.And else self._operand(
             first, last=False
         )
-        return f"{words} and {self._operand(second, last)}"
+        return f"{words} and {self._second_operand(second, last)}"
+
+    def _second_operand(self, program: Program, last: bool) -> str:
+        """After "and" or "or": "a pallet" alone could be one more of what was listed before."""
+        words = self._operand(program, last)
+        return f"({words})" if program.operator is predicates.OfClass else words
 
     def _operand(self, program: Program, last: bool) -> str:
         words = self.predicate(program, last=last)

@@ -138,6 +138,10 @@ def _raw_words(text: str, nouns: Collection[str]) -> Iterable[tuple[str, str, in
         elif key.endswith("'s") and len(key) > 2 and key[:-2] not in nouns:
             yield key[:-2], raw[:-2], start, end - 2
             yield "is", raw[-2:], end - 2, end
+        elif key.endswith(("'m", "'ve")):
+            stem, _, end_of_it = key.partition("'")
+            yield stem, raw, start, end
+            yield {"m": "am", "ve": "have"}[end_of_it], raw, start, end
         elif key.endswith("'re"):
             yield key[:-3], raw[:-3], start, end - 3
             yield "are", raw[-3:], end - 3, end

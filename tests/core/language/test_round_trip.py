@@ -99,6 +99,10 @@ class Programs:
         return self._simple()
 
     def _several(self, depth: int) -> Program:
+        if depth > 0 and self._random.random() < 0.1:
+            return selections.Exactly(self._filtered(depth - 1), float(self._random.randint(2, 4)))
+        if depth > 0 and self._random.random() < 0.05:
+            return selections.Alike(self.region(depth - 1))
         return self._simple() if self._random.random() < 0.5 else self._filtered(depth)
 
     def _simple(self) -> Program:
@@ -126,7 +130,9 @@ class Programs:
         return self._positive(depth)
 
     def _positive(self, depth: int) -> Program:
-        kind = self._random.randrange(9)
+        kind = self._random.randrange(10)
+        if kind == 9:
+            return predicates.OfClass(self._choose(CLASSES[:4]))
         if kind == 0:
             return predicates.Empty()
         if kind == 1:
@@ -154,7 +160,10 @@ class Programs:
         return self._choose(OF_PLACES)(self._place(depth - 1))
 
     def _holder(self, depth: int) -> Program:
-        return self._several(depth) if self._random.random() < 0.4 else self.region(depth)
+        if self._random.random() > 0.4:
+            return self.region(depth)
+        zones = selections.Listed((1, 2))
+        return self._choose((zones, selections.All("buffer"), selections.All("")))
 
     def _place(self, depth: int) -> Program:
         kind = self._random.randrange(6)
