@@ -442,8 +442,9 @@ class _Writer:
 
     def _second_operand(self, program: Program, last: bool) -> str:
         """After "and" or "or": "a pallet" alone could be one more of what was listed before."""
-        words = self._operand(program, last)
-        return f"({words})" if program.operator is predicates.OfClass else words
+        if program.operator is predicates.OfClass:
+            return f"of type {program.arguments[0] or 'object'}"
+        return self._operand(program, last)
 
     def _operand(self, program: Program, last: bool) -> str:
         words = self.predicate(program, last=last)
