@@ -69,7 +69,8 @@ def In(copies: SceneCopies, subjects: Mask, holders: Chosen) -> Mask:
 
 @operator(
     "Holds", [a(Type.REGIONS)], Type.PREDICATE,
-    "A zone in which one of a set stands, a transporter that carries one, or what one stands on.",
+    "A zone in which one of a set stands, a transporter that carries one, or anything else on top "
+    "of which one stands.",
 )  # fmt: skip
 def Holds(copies: SceneCopies, subjects: Mask, chosen: Chosen) -> Mask:
     holding = np.zeros_like(subjects)
