@@ -22,12 +22,12 @@ from rich.table import Table
 from rich.text import Text
 
 from smolrgpt_core.answer import Agreement, Side, SpatialAnswer, is_near
-from smolrgpt_core.data.synthesis import QuestionWithTruth
 from smolrgpt_core.drawing import name_regions
 from smolrgpt_core.errors import Status
 from smolrgpt_core.files import encode_image, write_file
 from smolrgpt_core.language import Category
 from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.synthesis import QuestionWithTruth
 
 TOTAL = "total"
 """The latency stage that stands for the whole way of a question."""

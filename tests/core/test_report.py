@@ -15,7 +15,7 @@ import pytest
 from rich.console import Console
 
 from smolrgpt_core.answer import Agreement, Side, SpatialAnswer
-from smolrgpt_core.data.synthesis import QuestionWithTruth
+from smolrgpt_core.synthesis import QuestionWithTruth
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.regions import Box, Region, RegionSet
