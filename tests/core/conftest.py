@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -186,13 +190,16 @@ def make_random_scene(seed: int) -> tuple[SceneTruth, RegionSet]:
         made.append(box_truth(60 + number, "transporter", place, size, yaw, cargo=cargo))
         if cargo is not None:
             size = (1.2, 0.8, float(rng.uniform(0.3, 1.2)))
-            made.append(box_truth(cargo, "pallet", place, size, yaw, bottom=CARRIER_M))
+            beside = (place[0] + rng.uniform(0.02, 0.1), place[1] + rng.uniform(0.02, 0.1))
+            made.append(box_truth(cargo, "pallet", beside, size, yaw, bottom=CARRIER_M))
     for id in range(80, 80 + int(rng.integers(1, 4))):
         size = (float(rng.uniform(1.5, 3.0)), 0.6, float(rng.uniform(1.0, 2.5)))
         made.append(box_truth(id, "shelf", free_place(rng), size, rng.uniform(-1.5, 1.5)))
     rng.shuffle(made)
     shares = rng.uniform(0.2, 1.0, len(made))
-    made = [replace(item, visible_share=float(share)) for item, share in zip(made, shares)]
+    made = [
+        replace(item, visible_share=float(share)) for item, share in zip(made, shares, strict=True)
+    ]
     boxes = {item.id: projected_box(item.centre) for item in made}
     seen = tuple(item for item in made if boxes[item.id] is not None)
     regions = tuple(Region.from_box(item.id, item.label, boxes[item.id]) for item in seen)
@@ -267,3 +274,20 @@ def random_scene() -> Callable[[int], tuple[SceneTruth, RegionSet]]:
 @pytest.fixture(scope="session")
 def make_box() -> Callable[..., ObjectTruth]:
     return box_truth
+
+
+def _load(name: str) -> ModuleType:
+    """A module beside this one: tests are no package."""
+    spec = spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def brute_force() -> ModuleType:
+    """The module `brute_force`: what a program means, without the interpreter."""
+    return _load("brute_force")
