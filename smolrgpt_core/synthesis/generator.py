@@ -24,7 +24,7 @@ from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import SceneCopies
 from smolrgpt_core.scene.spatial_scene import SpatialScene
 from smolrgpt_core.synthesis.drafts import Draft, Style, fits, with_placeholders, write
-from smolrgpt_core.synthesis.forms import FORMS
+from smolrgpt_core.synthesis.forms import FORMS, GUESSABLE
 from smolrgpt_core.synthesis.margins import AmbiguityMargins
 from smolrgpt_core.synthesis.mixtures import WAREHOUSE_FORMS
 from smolrgpt_core.synthesis.view import SceneView
@@ -145,6 +145,8 @@ class QuestionGenerator:
 
     def make(self, name: str) -> QuestionWithTruth | None:
         """A question of a form; None where this try offers no clear one."""
+        if self._style is Style.MASK and name in GUESSABLE:
+            return None
         draft = FORMS[name](self.view, self._rng)
         if draft is None:
             return None

@@ -1,3 +1,4 @@
+# ruff: noqa: N802
 """What a program means on a scene, written plainly, one number at a time.
 
 Nothing of the interpreter is used, so that it can be checked against this. For level cameras only:

@@ -15,7 +15,7 @@ FORMS: dict[str, MakeDraft] = {}
 """Every question form by name: makes a draft, or None where a frame does not offer one."""
 
 GUESSABLE: set[str] = set()
-"""Names of forms whose answer follows from the words once regions are listed."""
+"""Names of forms whose answer follows from the words once regions are listed: plain style only."""
 
 
 def form(make: MakeDraft) -> MakeDraft:

@@ -1,3 +1,4 @@
+# ruff: noqa: E731, N802, N815
 """The interpreter against a plain evaluation of every operator, and on scenes made by hand."""
 
 from __future__ import annotations
@@ -131,42 +132,42 @@ class Draw:
             return operator(self.some("buffer", "transporter", "pallet"))
         return operator(*(taken[parameter.type]() for parameter in operator.parameters))
 
-    use_Region = lambda self, _: questions.Position(self.one())  # noqa: E731
-    use_Listed = lambda self, _: questions.Count(self.some())  # noqa: E731
-    use_All = lambda self, op: op(self.pick(("", *CLASSES)))  # noqa: E731
-    use_Where = lambda self, op: op(self.some(), self.predicate())  # noqa: E731
-    use_Either = lambda self, op: questions.Count(op(self.some(), self.some()))  # noqa: E731
-    use_Without = lambda self, op: op(self.some(), self.some())  # noqa: E731
-    use_Exactly = lambda self, op: op(self.some("shelf", "transporter"), self.number())  # noqa: E731
-    use_Member = lambda self, op: op(self.some(), self.number(6))  # noqa: E731
-    use_Alike = lambda self, op: questions.Count(op(self.one()))  # noqa: E731
-    use_The = lambda self, op: op(s.Where(self.some(), self.predicate()))  # noqa: E731
-    use_Extreme = lambda self, op: op(  # noqa: E731
+    use_Region = lambda self, _: questions.Position(self.one())
+    use_Listed = lambda self, _: questions.Count(self.some())
+    use_All = lambda self, op: op(self.pick(("", *CLASSES)))
+    use_Where = lambda self, op: op(self.some(), self.predicate())
+    use_Either = lambda self, op: questions.Count(op(self.some(), self.some()))
+    use_Without = lambda self, op: op(self.some(), self.some())
+    use_Exactly = lambda self, op: op(self.some("shelf", "transporter"), self.number())
+    use_Member = lambda self, op: op(self.some(), self.number(6))
+    use_Alike = lambda self, op: questions.Count(op(self.one()))
+    use_The = lambda self, op: op(s.Where(self.some(), self.predicate()))
+    use_Extreme = lambda self, op: op(
         self.some(), self.attribute(), self.end(), self.number()
     )
-    use_First = lambda self, op: op(  # noqa: E731
+    use_First = lambda self, op: op(
         self.some(), self.attribute_in_metres(), self.end(), self.number()
     )
-    use_Sorted = lambda self, op: op(self.some(), attributes.Column(), self.end())  # noqa: E731
-    use_Middle = lambda self, op: op(self.some())  # noqa: E731
-    use_Amount = lambda self, _: questions.Compare(  # noqa: E731
+    use_Sorted = lambda self, op: op(self.some(), attributes.Column(), self.end())
+    use_Middle = lambda self, op: op(self.some())
+    use_Amount = lambda self, _: questions.Compare(
         self.measure(), "less", self.length()
     )
-    use_Count = lambda self, op: op(s.Where(self.some(), self.predicate()))  # noqa: E731
-    use_Measure = lambda self, op: op(self.thing(), self.attribute())  # noqa: E731
-    use_Difference = lambda self, op: op(self.measure(), self.measure())  # noqa: E731
+    use_Count = lambda self, op: op(s.Where(self.some(), self.predicate()))
+    use_Measure = lambda self, op: op(self.thing(), self.attribute())
+    use_Difference = lambda self, op: op(self.measure(), self.measure())
     use_Sum = use_Difference
-    use_Compare = lambda self, op: op(  # noqa: E731
+    use_Compare = lambda self, op: op(
         self.measure(), self.pick([how for how in COMPARISONS if how != "equal"]), self.measure()
     )
-    use_Exists = lambda self, op: op(s.Where(self.some(), self.predicate()))  # noqa: E731
-    use_Whether = lambda self, op: op(self.thing(), self.predicate())  # noqa: E731
-    use_Every = lambda self, op: op(self.some("shelf", "transporter"), self.predicate())  # noqa: E731
-    use_Negation = lambda self, op: op(questions.Whether(self.thing(), self.predicate()))  # noqa: E731
-    use_Position = lambda self, op: op(self.one())  # noqa: E731
-    use_Direction = lambda self, op: op(self.one(), self.place())  # noqa: E731
-    use_Dimensions = lambda self, op: op(self.one())  # noqa: E731
-    use_DepthAt = lambda self, op: op((int(self.rng.integers(640)), int(self.rng.integers(480))))  # noqa: E731
+    use_Exists = lambda self, op: op(s.Where(self.some(), self.predicate()))
+    use_Whether = lambda self, op: op(self.thing(), self.predicate())
+    use_Every = lambda self, op: op(self.some("shelf", "transporter"), self.predicate())
+    use_Negation = lambda self, op: op(questions.Whether(self.thing(), self.predicate()))
+    use_Position = lambda self, op: op(self.one())
+    use_Direction = lambda self, op: op(self.one(), self.place())
+    use_Dimensions = lambda self, op: op(self.one())
+    use_DepthAt = lambda self, op: op((int(self.rng.integers(640)), int(self.rng.integers(480))))
 
     def use_Side(self, operator) -> Program:
         axis = self.pick(["left_right", "front_behind", "above_below", "inside_outside"])
