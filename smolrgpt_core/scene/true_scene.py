@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,7 +11,7 @@ from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import bad_question
 from smolrgpt_core.scene.spatial_scene import Placed, cannot_tell
-from smolrgpt_core.sim.truth import SceneTruth
+from smolrgpt_core.sim.truth import ObjectTruth, SceneTruth
 
 
 class TrueScene:
@@ -34,6 +36,7 @@ class TrueScene:
         self._intrinsics = intrinsics
         self._depth = depth
         self._objects = {item.id: item for item in truth.objects}
+        self._places: dict[int, Placed] = {}
 
     @property
     def regions(self) -> RegionSet:
@@ -45,7 +48,7 @@ class TrueScene:
         """Above the floor, metres."""
         return self._truth.camera_height
 
-    @property
+    @cached_property
     def axes(self) -> NDArray[np.float64]:
         """Rows (3, 3): right, forward, up as unit vectors in the optical frame."""
         up = self._truth.up
@@ -72,9 +75,13 @@ class TrueScene:
             SpatialError: UNKNOWN_REGION; CANNOT_TELL for a region of which nothing is known.
         """
         region = self._regions[id]
-        if id not in self._objects:
+        if region.id not in self._objects:
             raise cannot_tell(f"nothing is known of {region.name}")
-        item = self._objects[id]
+        if id not in self._places:
+            self._places[id] = self._placed(self._objects[id])
+        return self._places[id]
+
+    def _placed(self, item: ObjectTruth) -> Placed:
         side = self.axes @ item.rotation[:, 0]
         return Placed(
             center=self.axes @ item.centre + [0.0, 0.0, self.camera_height],

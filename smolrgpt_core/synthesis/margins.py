@@ -61,6 +61,7 @@ class WithMargins:
 
     def __init__(self, scene: SpatialScene, margins: AmbiguityMargins) -> None:
         self._scene, self._margins = scene, margins
+        self._places: dict[int, Placed] = {}
 
     @property
     def regions(self) -> RegionSet:
@@ -94,7 +95,11 @@ class WithMargins:
         Raises:
             SpatialError: as of the scene.
         """
-        placed = self._scene.place(id)
+        if id not in self._places:
+            self._places[id] = self._blurred(self._scene.place(id))
+        return self._places[id]
+
+    def _blurred(self, placed: Placed) -> Placed:
         along, upwards = self._margins.center_std_m, self._margins.size_std_m
         return replace(
             placed,

@@ -70,6 +70,7 @@ class SceneView:
         blurred = WithMargins(scene, margins)
         self._copies = SceneCopies(blurred, COPIES, at_limits=True, ratio_std=margins.ratio_std)
         self._by_centers = _ByCenters(blurred, COPIES, at_limits=True, ratio_std=margins.ratio_std)
+        self._nominal = SceneCopies(scene, copies=1)
         self._kept: dict[Hashable, Any] = {}
 
     @property
@@ -150,7 +151,7 @@ class SceneView:
             for copies in self._needed_copies(program):
                 if not all(self._survives(part, copies) for part in {*parts, program}):
                     return None
-            return evaluate(program, self._copies).value
+            return evaluate(program, self._nominal).value
         except SpatialError as error:
             if error.status not in _NO_ANSWER:
                 raise

@@ -20,7 +20,7 @@ from smolrgpt_core.synthesis import (
     generate_questions,
 )
 
-SCENES = 50
+SCENES = 12
 
 
 @dataclass(frozen=True, eq=False)
