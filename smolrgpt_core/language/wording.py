@@ -123,6 +123,11 @@ def say(program: Program, regions: RegionSet) -> str:
     return text[0].upper() + text[1:]
 
 
+def say_statement(program: Program, regions: RegionSet) -> str:
+    """A yes or no question as a statement, such as "pallet 12 is in buffer 2"."""
+    return _Writer(regions).statement(program)
+
+
 def say_phrase(program: Program, regions: RegionSet) -> str:
     """A part of a question in words, such as "the empty transporter"."""
     return _Writer(regions).phrase(program, last=True)
