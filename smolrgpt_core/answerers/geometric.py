@@ -18,7 +18,7 @@ from smolrgpt_core.answerers.region_places import region_notes, region_places
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import GeometryConfig
-from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.language.interpreter import evaluate
 
 CERTAINTY = 0.8
@@ -95,11 +95,9 @@ class GeometricAnswerer:
         check_certainty(finding, frame.regions, self._config.certainty)
         answer = answer_of(finding, question, frame.regions)
         centers, shares = region_places(measured.geometry, answer.region_ids)
-        measures = answer.category is not Category.LEFT_RIGHT
-        notes = region_notes(measured.geometry, (*answer.region_ids, *answer.answer_ids))
-        return replace(
-            answer, centres=centers, valid_depth=shares, message=notes if measures else ""
-        )
+        used = [id for id in (*finding.ids, *finding.counted) if measured.copies.is_measured(id)]
+        notes = region_notes(measured.geometry, used)
+        return replace(answer, centres=centers, valid_depth=shares, message=notes)
 
     def answer_together(
         self,

@@ -170,6 +170,10 @@ class SceneCopies:
         """Names of regions (N,), in words."""
         return in_words([self.name(int(index)) for index in np.flatnonzero(which)]) or "none"
 
+    def is_measured(self, id: int) -> bool:
+        """Whether a region was measured for what was evaluated so far."""
+        return bool(self._measured[self._index[id]])
+
     def to_optical(self, floor_points: Values) -> Values:
         """Points (..., 3) right, forward, height in the optical frame, metres."""
         return (floor_points - self.camera) @ self.scene.axes
