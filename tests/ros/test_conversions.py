@@ -232,6 +232,7 @@ def test_answer_with_a_value() -> None:
         category=Category.DISTANCE,
         text="1.25 m",
         value=1.25,
+        unit="m",
         confidence=0.75,
         geometric_value=1.5,
         model_value=1.25,
@@ -256,9 +257,22 @@ def test_answer_with_a_value() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        SpatialAnswer(Status.OK, Category.DISTANCE, text="2 m", value=2.0, geometric_value=1.5),
-        SpatialAnswer(Status.OK, Category.COUNT, text="2", value=2.0, model_value=3.0),
+        SpatialAnswer(
+            Status.OK, Category.DISTANCE, text="2 m", value=2.0, unit="m", geometric_value=1.5
+        ),
+        SpatialAnswer(
+            Status.OK, Category.COUNT, text="2", value=2.0, model_value=3.0, answer_ids=(7, 3)
+        ),
         SpatialAnswer(Status.OK, Category.MCQ, region_id=0, agreement=Agreement.DISAGREE),
+        SpatialAnswer(Status.OK, Category.MCQ, region_id=4, answer_ids=(4,), option="B"),
+        SpatialAnswer(Status.OK, Category.TRUTH, truth=True, understood="Is it?"),
+        SpatialAnswer(Status.OK, Category.TRUTH, truth=False, steps=("It is pallet 3.", "So no.")),
+        SpatialAnswer(Status.OK, Category.LIST, answer_ids=(9, 0, 4)),
+        SpatialAnswer(Status.OK, Category.QUANTITY, value=-15.0, unit="deg"),
+        SpatialAnswer(Status.OK, Category.RELATION, relation="behind"),
+        SpatialAnswer(Status.OK, Category.POSITION, vector=np.array([-1.0, 0.5, 4.0])),
+        SpatialAnswer(Status.OK, Category.DIRECTION, vector=np.array([0.0, 0.6, -0.8])),
+        SpatialAnswer(Status.OK, Category.SIZE, vector=np.array([1.2, 0.8, 0.144])),
         SpatialAnswer(Status.OK, Category.LEFT_RIGHT, side=Side.RIGHT, confidence=0.5),
         SpatialAnswer(Status.NO_DEPTH, None, message="no depth"),
     ],
@@ -306,6 +320,8 @@ def test_refusal() -> None:
     message = answer_to_message(refusal, "?", Header(), {})
     assert (message.status, message.message, message.text) == (13, "later", "")
     assert (message.category, message.has_value, message.has_region) == (0, False, False)
+    assert (message.has_truth, message.has_vector) == (False, False)
+    assert math.isnan(message.vector.x)
 
 
 @pytest.mark.parametrize(
