@@ -10,13 +10,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.answer import SpatialAnswer
-from smolrgpt_core.data import QuestionWithTruth, Style, generate_questions
+from smolrgpt_core.data import AmbiguityMargins, QuestionWithTruth, Style, generate_questions
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import CATEGORIES, Category, SpatialQuestion, read_question
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.report import ReportRow, answer_text, compare_with_truth, said_text
 from smolrgpt_core.sim import SceneTruth
 from smolrgpt_ros.srv import SpatialQuery
+
+
+CLEAR = AmbiguityMargins(min_edge_distance_m=0.75)
+"""What stands nearer to the edge of a buffer may be too close to call, and is rightly refused."""
 
 
 class Form(Enum):
@@ -59,7 +63,7 @@ def questions_about(
         used_kinds: grows with the kinds that are chosen.
     """
     rng = np.random.default_rng([seed, turn])
-    candidates = generate_questions(truth, regions, rng, style=Style.PLAIN)
+    candidates = generate_questions(truth, regions, rng, margins=CLEAR, style=Style.PLAIN)
     questions = []
     for number, category in enumerate(CATEGORIES.values()):
         form = list(Form)[(turn + number) % len(Form)]

@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from builtin_interfaces.msg import Duration, Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -29,6 +30,8 @@ from visualization_msgs.msg import MarkerArray
 
 from smolrgpt_core.errors import Status
 from smolrgpt_core.language import Category
+from smolrgpt_core.messages.answers import answer_from_message
+from smolrgpt_core.sim import SimulatedFrame
 from smolrgpt_ros.parameters import QueryParameters
 
 STAND_IN = Path(__file__).parent / "tf2_stand_in"
@@ -124,6 +127,41 @@ def test_centres_are_told_in_the_target_frame(
     # The picture is one of the camera, and so are its markers.
     sphere = next(marker for marker in markers[-1].markers if marker.ns == "centres")
     assert (sphere.header.frame_id, sphere.pose.position.x < 0) == (OPTICAL, True)
+
+
+def test_vectors_are_told_in_the_target_frame(
+    operator: Any, give: Any, start_node: Any, graph: Any, make_operator: Any, wait_for: Any,
+    with_stand_in: Any, show: Any, hall: SimulatedFrame,
+) -> None:  # fmt: skip
+    show(hall.frame, period_s=0.2, prefix="hall/")
+    arguments = [*apart("in_map", "/hall/"), "-p", "target_frame:=map"]
+    process = start_node("spatial_query_node", *arguments, environment=with_stand_in)
+    in_map = make_operator(graph, "/in_map/spatial_query", "/in_map/spatial_query")
+    give()
+    where = "Where is pallet 16?"
+    wait_for(lambda: in_map.ask(where).status == Status.OK, "an answer")
+    true = {item.id: item for item in hall.truth.objects}
+    position = answer_from_message(in_map.ask(where))
+    np.testing.assert_allclose(position.vector, to_map(true[16].centre) + SHIFT, atol=0.1)
+    np.testing.assert_allclose(position.vector, position.centres[0], atol=1e-6)
+    assert position.centres_frame == "map"
+    numbers = ", ".join(f"{number:.2f}" for number in position.vector)
+    assert position.text == f"Pallet 16 is at ({numbers}) m."
+    direction = answer_from_message(in_map.ask("In which direction is pallet 24 from pallet 16?"))
+    offset = to_map(true[24].centre - true[16].centre)
+    np.testing.assert_allclose(direction.vector, offset / np.linalg.norm(offset), atol=0.05)
+    numbers = ", ".join(f"{number:.2f}" for number in direction.vector)
+    assert f"({numbers})" in direction.text
+    size = answer_from_message(in_map.ask(category=Category.SIZE, region_ids=[16]))
+    np.testing.assert_allclose(size.vector, true[16].size, atol=0.05)
+    assert size.centres_frame == "map"
+    assert process.stop() == 0
+
+
+def to_map(optical: np.ndarray) -> np.ndarray:
+    """By `TO_BODY`: ahead, to the left, up."""
+    x, y, z = optical
+    return np.array([z, -x, -y])
 
 
 def test_a_missing_transform_is_a_refusal(operator: Any, give: Any) -> None:
@@ -272,9 +310,9 @@ def test_the_name_of_a_frame_has_no_slash_before_it() -> None:
             QueryParameters(target_frame=wrong)
 
 
-def apart(name: str) -> list[str]:
-    """Arguments that keep a node apart from the one of the other tests, with the same inputs."""
-    remaps = [f"{topic}:=/{topic}" for topic in ("rgb", "depth", "camera_info", "regions")]
+def apart(name: str, inputs: str = "/") -> list[str]:
+    """Arguments that keep a node apart from the one of the other tests, with its inputs there."""
+    remaps = [f"{topic}:={inputs}{topic}" for topic in ("rgb", "depth", "camera_info", "regions")]
     return [part for remap in (f"__ns:=/{name}", *remaps) for part in ("-r", remap)]
 
 
