@@ -179,7 +179,7 @@ def _draw_distance(canvas: Canvas, frame: RGBDFrame, answer: SpatialAnswer) -> N
     height, width = frame.depth.shape
     ends = [(width / 2, float(height))] if len(answer.region_ids) == 1 else []
     for id, (row, column) in zip(
-        answer.region_ids, project(answer.centres, frame.intrinsics), strict=True
+        answer.region_ids, project(answer.centers, frame.intrinsics), strict=True
     ):
         known = np.isfinite(row + column)
         ends.append((column, row) if known else centre_of_area(frame.regions[id]))

@@ -18,7 +18,6 @@ from smolrgpt_core.report import ReportRow, answer_text, compare_with_truth, sai
 from smolrgpt_core.sim import SceneTruth
 from smolrgpt_ros.srv import SpatialQuery
 
-
 CLEAR = AmbiguityMargins(min_edge_distance_m=0.75)
 """What stands nearer to the edge of a buffer may be too close to call, and is rightly refused."""
 

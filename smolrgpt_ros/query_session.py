@@ -27,7 +27,6 @@ from smolrgpt_ros.inputs import SensorInputs, input_topics
 from smolrgpt_ros.parameters import EVERY_FRAME, QueryParameters
 from smolrgpt_ros.service_statistics import ServiceStatistics
 
-
 TRANSFORMED = (Category.POSITION, Category.DIRECTION)
 """Categories with a vector that depends on the frame that it is told in."""
 
@@ -119,8 +118,8 @@ class QuerySession:
         transforms, frame = self.transforms, inquiry.frame
         if transforms is None or frame is None or frame.frame_id == transforms.target_frame:
             return answer
-        if not (np.isfinite(answer.centres).any() or answer.category in TRANSFORMED):
-            return replace(answer, centres_frame=transforms.target_frame)
+        if not (np.isfinite(answer.centers).any() or answer.category in TRANSFORMED):
+            return replace(answer, centers_frame=transforms.target_frame)
         left_s = max(request.timeout_s - inquiry.elapsed_s(), 0.0)
         started = time.monotonic()
         try:
@@ -133,8 +132,8 @@ class QuerySession:
             inquiry.latency_s["transform"] = time.monotonic() - started
         located = replace(
             answer,
-            centres=transform.apply(answer.centres),
-            centres_frame=transforms.target_frame,
+            centers=transform.apply(answer.centers),
+            centers_frame=transforms.target_frame,
         )
         assert inquiry.question is not None
         return _with_turned_vector(located, inquiry.question, transform, frame.regions)

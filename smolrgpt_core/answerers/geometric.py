@@ -98,7 +98,7 @@ class GeometricAnswerer:
         measures = answer.category is not Category.LEFT_RIGHT
         notes = region_notes(measured.geometry, (*answer.region_ids, *answer.answer_ids))
         return replace(
-            answer, centres=centers, valid_depth=shares, message=notes if measures else ""
+            answer, centers=centers, valid_depth=shares, message=notes if measures else ""
         )
 
     def answer_together(

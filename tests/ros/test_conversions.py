@@ -238,7 +238,7 @@ def test_answer_with_a_value() -> None:
         model_value=1.25,
         agreement=Agreement.DISAGREE,
         region_ids=(3, 4),
-        centres=np.array([[0.0, 1.0, 2.0], [np.nan] * 3]),
+        centers=np.array([[0.0, 1.0, 2.0], [np.nan] * 3]),
         valid_depth=np.array([1.0, 0.0]),
     )
     message = answer_to_message(answer, "how far?", HEADER, {"wait": 0.5, "total": 1.0})
@@ -248,8 +248,8 @@ def test_answer_with_a_value() -> None:
     assert message.model_value == 1.25
     assert not message.has_region
     assert list(message.region_ids) == [3, 4]
-    assert message.centres[0].z == 2.0
-    assert math.isnan(message.centres[1].x)
+    assert message.centers[0].z == 2.0
+    assert math.isnan(message.centers[1].x)
     assert (message.latency_wait, message.latency_convert, message.latency_total) == (0.5, 0.0, 1.0)
     assert message.header.frame_id == HEADER.frame_id
 
@@ -289,17 +289,17 @@ def test_answer_survives_the_way_there_and_back(answer: SpatialAnswer) -> None:
 
 
 @pytest.mark.parametrize(("frame", "told"), [("", HEADER.frame_id), ("map", "map")])
-def test_centres_survive_the_way_there_and_back(frame: str, told: str) -> None:
-    centres, valid = np.array([[0.5, 1.0, 2.0], [np.nan] * 3]), np.array([1.0, 0.5])
+def test_centers_survive_the_way_there_and_back(frame: str, told: str) -> None:
+    centers, valid = np.array([[0.5, 1.0, 2.0], [np.nan] * 3]), np.array([1.0, 0.5])
     answer = SpatialAnswer(
-        Status.OK, Category.COUNT, value=2.0, region_ids=(3, 4), centres=centres,
-        centres_frame=frame, valid_depth=valid,
+        Status.OK, Category.COUNT, value=2.0, region_ids=(3, 4), centers=centers,
+        centers_frame=frame, valid_depth=valid,
     )  # fmt: skip
     message = answer_to_message(answer, "", HEADER, {})
-    assert message.centres_frame == told
+    assert message.centers_frame == told
     found = answer_from_message(message)
-    assert found.centres_frame == frame
-    np.testing.assert_array_equal(found.centres, centres)
+    assert found.centers_frame == frame
+    np.testing.assert_array_equal(found.centers, centers)
     np.testing.assert_array_equal(found.valid_depth, valid)
     assert found.region_ids == (3, 4)
 
@@ -307,7 +307,7 @@ def test_centres_survive_the_way_there_and_back(frame: str, told: str) -> None:
 def test_answer_with_a_region_or_a_side() -> None:
     chosen = SpatialAnswer(status=Status.OK, category=Category.MCQ, region_id=0)
     message = answer_to_message(chosen, "", HEADER, {})
-    assert message.centres_frame == ""
+    assert message.centers_frame == ""
     assert (message.has_region, message.region_id, message.has_value) == (True, 0, False)
     assert math.isnan(message.value)
     assert math.isnan(message.confidence)

@@ -53,7 +53,7 @@ def ask(operator: Any) -> Ask:
         answer = answer_from_message(operator.ask(question, **fields))
         assert answer.ok, answer.message
         assert answer.understood
-        assert len(answer.centres) == len(answer.valid_depth) == len(answer.region_ids) > 0
+        assert len(answer.centers) == len(answer.valid_depth) == len(answer.region_ids) > 0
         return answer
 
     return ask
@@ -145,7 +145,7 @@ def test_where_something_is(ask: Ask, true: Any, is_typed: bool) -> None:
     answer = ask(**typed) if is_typed else ask("Where is pallet 16?")
     assert (answer.category, filled(answer)) == (Category.POSITION, {"vector"})
     np.testing.assert_allclose(answer.vector, true(16).centre, atol=0.1)
-    np.testing.assert_allclose(answer.vector, answer.centres[0], atol=1e-6)
+    np.testing.assert_allclose(answer.vector, answer.centers[0], atol=1e-6)
     assert answer.region_ids == (16,)
 
 

@@ -126,7 +126,7 @@ def test_good_answer(operator: Any) -> None:
     assert answer.header.frame_id == "camera_optical_frame"
     assert answer.header.stamp.sec > 0
     assert list(answer.region_ids) == [1, 2]
-    assert answer.centres[0].x < 0 < answer.centres[1].x
+    assert answer.centers[0].x < 0 < answer.centers[1].x
     assert 0 < answer.latency_answer <= answer.latency_total
     assert operator.ask("How many pallets do you see?").value == 2.0
 
