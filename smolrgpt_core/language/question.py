@@ -187,7 +187,7 @@ def category_of(program: Program) -> Category:
 
 
 def asked_side(program: Program) -> str:
-    """ "left" or "right" where a question asks whether one region is on that side of another."""
+    """The side, "left" or "right", on which a question asks whether a region is; else empty."""
     if program.operator is not questions.Whether:
         return ""
     predicate = program.arguments[1]
