@@ -99,7 +99,7 @@ class GeometricAnswerer:
         centers, shares = region_places(measured.geometry, answer.region_ids)
         used = [id for id in (*finding.ids, *finding.counted) if measured.copies.is_measured(id)]
         notes = region_notes(measured.geometry, used)
-        return replace(answer, centres=centers, valid_depth=shares, message=notes, marks=marks)
+        return replace(answer, centers=centers, valid_depth=shares, message=notes, marks=marks)
 
     def answer_together(
         self,

@@ -61,7 +61,7 @@ def make_answer(
     points = back_project(frame.depth, frame.intrinsics)
     centres = np.array([points[frame.regions.full_mask(id)].mean(axis=0) for id in ids])
     return SpatialAnswer(
-        Status.OK, category, text="So it is.", region_ids=ids, centres=centres,
+        Status.OK, category, text="So it is.", region_ids=ids, centers=centres,
         valid_depth=np.ones(len(ids)), **more,
     )  # fmt: skip
 
@@ -131,7 +131,7 @@ def test_centres_without_depth_are_drawn_in_the_middle_of_their_masks() -> None:
     frame = make_frame()
     answer = make_answer(frame, Category.DISTANCE, (12, 60), value=3.42)
     expected = draw_answer(frame, "?", answer)
-    answer.centres[:] = np.nan
+    answer.centers[:] = np.nan
     assert np.abs(draw_answer(frame, "?", answer).astype(int) - expected).mean() < 0.5
 
 
@@ -172,7 +172,7 @@ def test_lines_and_arrows_run_between_their_points(kind: MarkKind) -> None:
 def test_an_area_is_filled_and_its_holes_are_not() -> None:
     frame = make_frame()
     outer, inner = (
-        at(frame, (a, a, 4.0), (b, a, 4.0), (b, b, 4.0), (a, b, 4.0)) + [0.5, 0.0, 0.0]
+        at(frame, (a, a, 4.0), (b, a, 4.0), (b, b, 4.0), (a, b, 4.0)) + np.array([0.5, 0.0, 0.0])
         for a, b in ((250, 460), (320, 390))
     )
     shift = round(0.5 / 4 * frame.intrinsics.fx)

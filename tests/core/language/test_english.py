@@ -209,12 +209,69 @@ def test_deep_nesting_ends_in_bounded_time(words, times):
     assert time.perf_counter() - started < ENOUGH_S
 
 
-SALAD = (
-    "pallet|pallets|buffer|the|nearest|closest|to|from|of|in|not|which|many|is|are|left|right|and|"
-    ",|3|4|2|#5|<mask>|[Region 3]|leftmost|second|transporter|empty|given|among|between|count|"
-    "camera|robot|one|two|but|pickup|optimal|for|by|contain|region|most|further|than|middle|"
-    "which side|how far|how many|but one|from the left|that|on|taller|with|distance|it|other|3 m"
-).split("|")
+SALAD = [
+    "pallet",
+    "pallets",
+    "buffer",
+    "the",
+    "nearest",
+    "closest",
+    "to",
+    "from",
+    "of",
+    "in",
+    "not",
+    "which",
+    "many",
+    "is",
+    "are",
+    "left",
+    "right",
+    "and",
+    ",",
+    "3",
+    "4",
+    "2",
+    "#5",
+    "<mask>",
+    "[Region 3]",
+    "leftmost",
+    "second",
+    "transporter",
+    "empty",
+    "given",
+    "among",
+    "between",
+    "count",
+    "camera",
+    "robot",
+    "one",
+    "two",
+    "but",
+    "pickup",
+    "optimal",
+    "for",
+    "by",
+    "contain",
+    "region",
+    "most",
+    "further",
+    "than",
+    "middle",
+    "which side",
+    "how far",
+    "how many",
+    "but one",
+    "from the left",
+    "that",
+    "on",
+    "taller",
+    "with",
+    "distance",
+    "it",
+    "other",
+    "3 m",
+]
 
 
 def test_word_salad_is_refused_or_has_one_meaning_that_can_be_said():

@@ -75,9 +75,7 @@ class Programs:
         if kind == 2:
             return selections.The(self._filtered(depth - 1))
         end, rank = self._choose(("least", "most")), float(self._choose((1, 1, 2, 3)))
-        return selections.Extreme(
-            self._several(depth - 1), self._attribute(depth - 1), end, rank
-        )
+        return selections.Extreme(self._several(depth - 1), self._attribute(depth - 1), end, rank)
 
     def regions(self, depth: int) -> Program:
         if depth <= 0:
@@ -144,8 +142,10 @@ class Programs:
         if kind == 4:
             first, second = self.region(depth - 1), self.region(depth - 1)
             same = first.operator is second.operator is selections.Region
-            return predicates.Is(first) if same and first == second else predicates.Between(
-                first, second
+            return (
+                predicates.Is(first)
+                if same and first == second
+                else predicates.Between(first, second)
             )
         if kind == 5:
             attribute = self._attribute(depth - 1)
@@ -251,7 +251,7 @@ def test_what_is_said_reads_back_to_the_same_program(batch: int) -> None:
         sentence = say(program, REGIONS)
         try:
             read = read_text(sentence, REGIONS).program
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:
             wrong.append(f"{program}\n  {sentence}\n  {error}")
             continue
         if read != program:
