@@ -138,7 +138,6 @@ def _driven(pose: CameraPose, metres: float) -> CameraPose:
 def cases_of(seen: SimulatedFrame, rng: np.random.Generator) -> list[Case]:
     """Questions with a clear answer, of all kinds."""
     style = (Style.MASK, Style.PLAIN)[int(rng.integers(2))]
-    regions = seen.frame.regions
     generated = [item for kind in KINDS for item in _generated(kind, seen, rng, style)]
     cases = []
     for item in generated:
