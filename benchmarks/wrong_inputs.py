@@ -17,6 +17,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from disturbances import DISTURBANCES, Inputs
@@ -241,20 +242,37 @@ def plan(cases: int) -> list[tuple[str, object]]:
     return planned
 
 
-def run(cases: int, seed: int, scenes: int, views: int, answerer: Answerer) -> list[Result]:
+def run(
+    cases: int, seed: int, scenes: int, views: int, answerer: str, workers: int = 2
+) -> list[Result]:
     """All results, in the order of the plan; the same seed gives the same."""
-    with ProcessPoolExecutor(2) as pool:
+    with ProcessPoolExecutor(workers) as pool:
         around = list(pool.map(look_around, range(seed, seed + scenes), [views] * scenes))
     for index, moments in enumerate(around):
         for moment in moments:
             moment.other_depth["scene"] = around[index - 1][0].simulated.frame.depth
     seen = [moment for moments in around for moment in moments]
-    results = []
-    for index, (kind, strength) in enumerate(track(plan(cases), console=Console(stderr=True))):
-        rng = np.random.default_rng([seed, index])
-        moment = seen[int(rng.integers(len(seen)))]
-        results += results_of(kind, strength, moment, answerer, rng)
-    return results
+    planned = plan(cases)
+    with ProcessPoolExecutor(workers, initializer=_start, initargs=(seen, answerer)) as pool:
+        parts = pool.map(_asked_of_frame, planned, range(len(planned)), [seed] * len(planned))
+        console = Console(stderr=True)
+        return [
+            result for part in track(parts, total=len(planned), console=console) for result in part
+        ]
+
+
+_AT_WORK: dict[str, Any] = {}
+"""What a worker process was started with: the moments, and its answerer."""
+
+
+def _start(seen: list[Seen], answerer: str) -> None:
+    _AT_WORK.update(seen=seen, answerer=make_answerer(answerer))
+
+
+def _asked_of_frame(planned: tuple[str, object], index: int, seed: int) -> list[Result]:
+    rng = np.random.default_rng([seed, index])
+    seen = _AT_WORK["seen"]
+    return results_of(*planned, seen[int(rng.integers(len(seen)))], _AT_WORK["answerer"], rng)
 
 
 def tabulate(results: list[Result], by_strength: bool) -> Table:
@@ -277,13 +295,15 @@ def main() -> None:
     parser.add_argument("--cases", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--scenes", type=int, default=8)
-    parser.add_argument("--views", type=int, default=3)
+    parser.add_argument("--views", type=int, default=2)
     parser.add_argument("--answerer", choices=list(ANSWERERS), default="geometric")
+    parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path, help="also write every case to this file")
     options = parser.parse_args()
     results = run(
-        options.cases, options.seed, options.scenes, options.views, make_answerer(options.answerer)
-    )
+        options.cases, options.seed, options.scenes, options.views, options.answerer,
+        options.workers,
+    )  # fmt: skip
     console = Console(width=140)
     console.print(tabulate(results, by_strength=True), tabulate(results, by_strength=False))
     if options.json:

@@ -66,7 +66,7 @@ UNIT_CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-
 LOWEST_SHARE, SUNK_M = 0.98, 0.1
 """An object with this share of its readings above a level, and the rest so far below, is lower."""
 
-SIZED_PALLETS, MAX_CUT = 5, 0.2
+SIZED_PALLETS, MAX_CUT = 6, 0.2
 """Pallets that are held against the standard sizes, the largest masks, and how much of the edge of
 one may be hidden."""
 

@@ -22,7 +22,7 @@ from smolrgpt_core.geometry.object_pixels import is_box
 from smolrgpt_core.geometry.size_priors import SizePrior
 from smolrgpt_core.regions import Region
 
-MIN_EDGE_FIT = 0.8
+MIN_EDGE_FIT = 0.78
 """Share of the masks' edges at which depth must jump; less, and masks and depth do not fit."""
 
 MIN_EDGE_PX = 300
@@ -43,14 +43,14 @@ MIN_SIZED = 3
 MAX_SCALE_ERROR = 0.07
 """Sizes may be off by this share together before it is told."""
 
-SCALE_EVIDENCE = 8.0
+SCALE_EVIDENCE = 6.0
 """By how much a factor must be likelier than none, as a difference of log likelihoods."""
 
-SCALES = np.geomspace(0.2, 5.0, 323)
+SCALES = np.geomspace(0.05, 20.0, 601)
 """Factors that are tried, 1 % apart; the middle one is 1."""
 
 SIZE_STD_M = 0.04
-"""Standard deviation of a measured side beside what its fit tells, metres."""
+"""Standard deviation of a measured side beside what its fit tells, metres at the factor 1."""
 
 ODD_SHARE = 0.1
 """Share of the pallets whose sizes are anything up to 3 m."""
@@ -75,13 +75,15 @@ def edge_fit(frame: RGBDFrame) -> tuple[float, int]:
     neither do boxes, which say that they are no masks.
     """
     objects = [region for region in frame.regions if not is_zone(region) and not is_box(region)]
-    covered = np.zeros(frame.depth.shape, dtype=np.uint8)
-    for region in objects:
-        covered[region.box.slices] += region.mask
-    jumps = _jumps(frame.depth)
+    numbers = np.zeros(frame.depth.shape, dtype=np.float32)
+    for number, region in enumerate(objects, 1):
+        numbers[region.box.slices][region.mask] = number
+    jumps, joined = _jumps(frame.depth), _spread(numbers, numbers > 0) > 0
     hits = count = 0
     for region in objects:
-        rows, columns = _upper_edge(region, covered)
+        rows, columns = _upper_edge(region, frame.depth.shape)
+        alone = ~joined[rows, columns]
+        rows, columns = rows[alone], columns[alone]
         hits += int(np.count_nonzero(jumps[rows, columns]))
         count += len(rows)
     return hits / max(count, 1), count
@@ -90,20 +92,26 @@ def edge_fit(frame: RGBDFrame) -> tuple[float, int]:
 def _jumps(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Pixels (H, W) around which depth jumps, or ends."""
     seen = np.isfinite(depth)
+    spread = _spread(depth, seen)
+    return np.asarray(spread > EDGE_JUMP_M + EDGE_JUMP_SHARE * np.where(seen, depth, 0))
+
+
+def _spread(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Largest difference of the known values around each pixel (H, W); negative without any."""
     kernel = np.ones((2 * EDGE_REACH_PX + 1,) * 2, np.uint8)
-    far = cv2.dilate(np.where(seen, depth, 0).astype(np.float32), kernel)
-    near = cv2.erode(np.where(seen, depth, np.inf).astype(np.float32), kernel)
-    return np.asarray(far - near > EDGE_JUMP_M + EDGE_JUMP_SHARE * np.where(seen, depth, far))
+    high = cv2.dilate(np.where(known, values, 0).astype(np.float32), kernel)
+    low = cv2.erode(np.where(known, values, np.inf).astype(np.float32), kernel)
+    return np.asarray(high - low)
 
 
-def _upper_edge(region: Region, covered: NDArray[np.uint8]) -> tuple[NDArray, NDArray]:
+def _upper_edge(region: Region, image_size: tuple[int, ...]) -> tuple[NDArray, NDArray]:
     """Rows and columns of the edge pixels of a mask that should be at a jump."""
     mask = np.pad(region.mask, 1).astype(np.uint8)
     inner = cv2.erode(mask, np.ones((3, 3), np.uint8))
     rows, columns = np.nonzero((mask > inner)[1:-1, 1:-1])
     upper = rows < (1 - FOOT_SHARE) * region.box.height
     rows, columns = rows[upper] + region.box.y, columns[upper] + region.box.x
-    height, width = covered.shape
+    height, width = image_size
     reach = EDGE_REACH_PX
     inside = (rows > reach) & (rows < height - 1 - reach)
     inside &= (columns > reach) & (columns < width - 1 - reach)
@@ -137,9 +145,10 @@ def common_factor(boxes: Sequence[OrientedBox], prior: SizePrior) -> tuple[float
     total = np.zeros(len(SCALES))
     standard = np.array([pair for a, b in prior.footprints for pair in ((a, b), (b, a))])
     for box in boxes:
-        std = np.hypot(box.size_std, SIZE_STD_M)
-        off = (box.footprint.size - SCALES[:, None, None] * standard) / std
-        density = np.exp(-(off**2).sum(axis=-1) / 2).max(axis=-1) / (2 * np.pi * std.prod())
+        std = np.hypot(box.size_std, SIZE_STD_M * SCALES[:, None])  # (factors, 2)
+        off = (box.footprint.size - SCALES[:, None, None] * standard) / std[:, None]
+        nearest = (off**2).sum(axis=-1).min(axis=-1)
+        density = np.exp(-nearest / 2) / (2 * np.pi * std.prod(axis=-1))
         total += np.log((1 - ODD_SHARE) * density / len(standard) + ODD_SHARE / 9)
     best = int(np.argmax(total))
     return float(SCALES[best]), float(total[best] - total[len(SCALES) // 2])
