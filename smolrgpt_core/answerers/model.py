@@ -229,7 +229,7 @@ class ModelAnswerer:
             )
         parsed = read_answer(said.text, question.category)
         region_id = _chosen_region(parsed.region_index, question, said.text)
-        centres, shares = region_places(self._kept.of(frame), question.region_ids)
+        centers, shares = region_places(self._kept.of(frame), question.region_ids)
         asked = asked_side(question.program) if question.program else ""
         return SpatialAnswer(
             status=Status.OK,
@@ -246,7 +246,7 @@ class ModelAnswerer:
             confidence=self._confidence(said, question),
             model_value=parsed.value,
             region_ids=question.region_ids,
-            centres=centres,
+            centers=centers,
             valid_depth=shares,
             latency_s=said.latency_s,
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,6 +21,10 @@ TOLERANCE = 0.1
 
 SAME_ANGLE_DEG = 10.0
 """Angles, and directions of vectors, that differ by less are the same answer."""
+
+_LENGTHS = ("m", "m2", "m3")
+
+_CONTINUOUS = {*_LENGTHS, "share"}
 
 _FUNCTIONS = {Type.PREDICATE, Type.ATTRIBUTE}
 
@@ -69,12 +73,14 @@ class Finding:
     found: Mapping[Program, Any] = field(default_factory=dict)
 
 
-def evaluate(program: Program, copies: SceneCopies) -> Finding:
+def evaluate(program: Program, copies: SceneCopies, slack: float = 0.0) -> Finding:
     """The answer to a question.
 
     Args:
         program: an expression of one of the types in `types.QUESTIONS`.
         copies: of the scene.
+        slack: lengths, areas, volumes and shares count as the same when they differ by so much
+            more than `TOLERANCE`.
 
     Raises:
         SpatialError: UNKNOWN_REGION, NO_VALID_DEPTH, CANNOT_TELL or BAD_QUESTION. A value that
@@ -83,7 +89,7 @@ def evaluate(program: Program, copies: SceneCopies) -> Finding:
     run = Run(copies)
     values = run.value(program)
     answers = _answers(program, values, copies)
-    same = _same(program, values, answers)
+    same = _same(program, values, answers, slack)
     # Half a copy on either side: a finite number of copies proves nothing for certain.
     confidence = float((same[1:].sum() + 0.5) / len(same)) if len(same) > 1 else 1.0
     others = [answer for answer, equal in zip(answers, same, strict=True) if not equal]
@@ -121,7 +127,7 @@ class Run:
             for parameter, argument in zip(operator.parameters, program.arguments, strict=True)
         ]
         if operator.returns in _FUNCTIONS:
-            function = partial(_applied, operator.evaluate, self.copies, arguments)
+            function = partial(_applied, program, self.copies, arguments)
             self.found[program] = function
             return function
         value = operator.evaluate(self.copies, *arguments)
@@ -159,10 +165,10 @@ class Run:
         self.steps.append(Step(program, ids, number, unit))
 
 
-def _applied(
-    evaluate: Callable[..., Any], copies: SceneCopies, arguments: list[Any], subjects: Any
-) -> Any:
-    return evaluate(copies, subjects, *arguments)
+def _applied(program: Program, copies: SceneCopies, arguments: list[Any], subjects: Any) -> Any:
+    values = program.operator.evaluate(copies, subjects, *arguments)
+    disturbed = program.type is Type.ATTRIBUTE and program.unit in ("", *_LENGTHS)
+    return values * copies.factors if disturbed else values
 
 
 def ordered_ids(copies: SceneCopies, chosen: Chosen) -> tuple[int, ...]:
@@ -211,7 +217,7 @@ def _sets(chosen: Chosen, copies: SceneCopies) -> list[Any]:
     return answers
 
 
-def _same(program: Program, values: Any, answers: list[Any]) -> Any:
+def _same(program: Program, values: Any, answers: list[Any], slack: float) -> Any:
     """(K,) whether a copy has the answer of the first."""
     first = answers[0]
     if program.type is Type.QUANTITY:
@@ -223,7 +229,8 @@ def _same(program: Program, values: Any, answers: list[Any]) -> Any:
                 return np.abs(turned) <= SAME_ANGLE_DEG
             if program.unit == "h":
                 return values == values[0]
-            return np.abs(values - values[0]) <= TOLERANCE * abs(values[0])
+            allowed = TOLERANCE * abs(values[0]) + (slack if program.unit in _CONTINUOUS else 0.0)
+            return np.abs(values - values[0]) <= allowed
     if program.type is Type.VECTOR:
         cosine = np.array([answer @ first for answer in answers])
         return cosine >= np.cos(np.deg2rad(SAME_ANGLE_DEG))

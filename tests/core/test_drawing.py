@@ -61,7 +61,7 @@ def make_answer(
     points = back_project(frame.depth, frame.intrinsics)
     centres = np.array([points[frame.regions.full_mask(id)].mean(axis=0) for id in ids])
     return SpatialAnswer(
-        Status.OK, category, text="So it is.", region_ids=ids, centres=centres,
+        Status.OK, category, text="So it is.", region_ids=ids, centers=centres,
         valid_depth=np.ones(len(ids)), **more,
     )  # fmt: skip
 
@@ -131,7 +131,7 @@ def test_centres_without_depth_are_drawn_in_the_middle_of_their_masks() -> None:
     frame = make_frame()
     answer = make_answer(frame, Category.DISTANCE, (12, 60), value=3.42)
     expected = draw_answer(frame, "?", answer)
-    answer.centres[:] = np.nan
+    answer.centers[:] = np.nan
     assert np.abs(draw_answer(frame, "?", answer).astype(int) - expected).mean() < 0.5
 
 

@@ -15,9 +15,9 @@ import pytest
 from rich.console import Console
 
 from smolrgpt_core.answer import Agreement, Side, SpatialAnswer
-from smolrgpt_core.data.synthesis import QuestionWithTruth
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.language.operators import attributes, questions, selections
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.report import (
     ReportRow,
@@ -28,6 +28,7 @@ from smolrgpt_core.report import (
     summary,
     write_html_report,
 )
+from smolrgpt_core.synthesis import QuestionWithTruth
 
 ROWS = [
     ReportRow(
@@ -67,16 +68,22 @@ REGIONS = RegionSet((48, 64), (Region.from_box(12, "pallet", Box(1, 1, 9, 9)),))
 
 
 def asked(category: Category, **truth: object) -> QuestionWithTruth:
-    question = SpatialQuestion(category, "<mask>", (12,), (12,))
-    fields = {"value": None, "region_id": None, "side": Side.NONE, **truth}
+    region = selections.Region(12)
+    program = {
+        Category.DISTANCE: questions.Measure(region, attributes.Distance(selections.Camera())),
+        Category.COUNT: questions.Count(region),
+        Category.LEFT_RIGHT: questions.Side(region, selections.Camera(), "left_right"),
+        Category.MCQ: selections.The(region),
+    }[category]
+    (value,) = truth.values()
     return QuestionWithTruth(
-        kind="any",
+        form="any",
         text="How about <mask>?",
         region_ids=(12,),
-        question=question,
+        question=SpatialQuestion(category, "<mask>", (12,), program),
+        truth=value.name.lower() if isinstance(value, Side) else value,
         freeform_answer="",
         normalized_answer="",
-        **fields,
     )
 
 

@@ -22,6 +22,9 @@ from smolrgpt_core.answerers.model_settings import ModelSettings
 from smolrgpt_core.answerers.weights import WEIGHTS_FILE, weights_fingerprint
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import read_question
+from smolrgpt_core.language.operators import selections
+from smolrgpt_core.language.operators.attributes import Distance
+from smolrgpt_core.language.operators.questions import Measure
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 
 AGREED, UNUSABLE, CONTRADICTED = 0, 5, 6
@@ -121,13 +124,12 @@ def test_geometry_answers_where_the_model_cannot(taught, ask):
     assert "I am not sure" in answer.message
 
 
-def without_roles(text, frame):
-    question = read_question(text, frame.regions)
-    return replace(question, target_ids=question.region_ids, anchor_ids=(), has_roles=False)
+def without_program(text, frame):
+    return replace(read_question(text, frame.regions), program=None)
 
 
 def test_the_model_answers_where_geometry_cannot_read(taught, frames, lessons):
-    answer = fused(taught).answer(frames[0], without_roles(lessons[AGREED], frames[0]))
+    answer = fused(taught).answer(frames[0], without_program(lessons[AGREED], frames[0]))
     assert answer.value == answer.model_value == 3.8
     assert answer.geometric_value is None
     assert answer.agreement is Agreement.UNKNOWN
@@ -135,7 +137,7 @@ def test_the_model_answers_where_geometry_cannot_read(taught, frames, lessons):
 
 
 def test_where_neither_can_both_reasons_are_told(taught, frames, lessons):
-    question = without_roles(lessons[UNUSABLE], frames[0])
+    question = without_program(lessons[UNUSABLE], frames[0])
     with pytest.raises(SpatialError, match=r"I am not sure.*no answer either: geometry") as caught:
         fused(taught).answer(frames[0], question)
     assert caught.value.status is Status.MODEL_ERROR
@@ -144,7 +146,8 @@ def test_where_neither_can_both_reasons_are_told(taught, frames, lessons):
 def test_questions_together_are_answered_as_alone(taught, frames, lessons):
     answerer = fused(taught)
     questions = [read_question(text, frames[0].regions) for text in lessons]
-    unknown = replace(questions[0], region_ids=(13, 999), target_ids=(13,), anchor_ids=(999,))
+    program = Measure(selections.Region(13), Distance(selections.Region(999)))
+    unknown = replace(questions[0], region_ids=(13, 999), program=program)
     answerer.prepare(frames[0])
     *together, refused = answerer.answer_together(frames[0], [*questions, unknown])
     alone = [answerer.answer(frames[0], question) for question in questions]
