@@ -112,7 +112,7 @@ class SpatialAnswer:
 
     @property
     def shown_marks(self) -> tuple[Mark, ...]:
-        """`marks`; of a distance that came without, the line between its centres."""
+        """`marks`; of a distance that came without, the line between its centers."""
         ids = self.region_ids
         if self.marks or not self.ok or self.category is not Category.DISTANCE:
             return self.marks

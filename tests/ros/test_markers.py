@@ -32,7 +32,7 @@ def shown(frame: RGBDFrame, *marks: Mark) -> dict[str, list[Marker]]:
     """Markers by namespace."""
     answer = SpatialAnswer(
         Status.OK, Category.QUANTITY, text="So it is.", value=1.0, region_ids=(12,),
-        centres=POINTS[:1], valid_depth=np.ones(1), marks=marks,
+        centers=POINTS[:1], valid_depth=np.ones(1), marks=marks,
     )  # fmt: skip
     found: dict[str, list[Marker]] = {}
     for marker in answer_markers(frame, answer).markers:

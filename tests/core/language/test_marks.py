@@ -92,7 +92,8 @@ def measure(id: int, attribute: Program) -> Program:
         (measure(10, attributes.Distance(Named(11))), (-1, 5, 0.5), (1, 5, 0.4), "2.00 m"),
         (measure(10, attributes.Distance(Camera())), (-1, 5, 0.5), (0, 0, 2), "5.32 m"),
         (measure(10, attributes.HorizontalDistance(Named(11))), (-1, 5, 0), (1, 5, 0), "2.00 m"),
-        (measure(10, attributes.VerticalDistance(Named(12))), (-1, 5, 0.5), (-1, 5, 0.6), "0.10 m"),
+        (measure(10, attributes.VerticalDistance(Named(12))),
+         (-1, 5, 0.5), (-1, 5, 0.6), "0.10 m"),
         (measure(10, attributes.SidewaysDistance(Named(12))), (-1, 5, 0.5), (0.5, 5, 0.5), "1.50 m"),
         (measure(10, attributes.ForwardDistance(Named(12))), (-1, 5, 0.5), (-1, 9, 0.5), "4.00 m"),
         (measure(10, attributes.Clearance(Named(12))), (-0.4, 5.4, 0), (-0.1, 8.6, 0), "3.21 m"),
@@ -104,7 +105,8 @@ def measure(id: int, attribute: Program) -> Program:
         (measure(60, attributes.Span()), (2.55, 2.35, 0), (3.45, 2.35, 0), "0.90 m"),
         (Extreme(Listed((10, 12)), attributes.Distance(Named(11)), "least", 1.0),
          (-1, 5, 0.5), (1, 5, 0.4), "2.00 m"),
-        (questions.Whether(Named(10), predicates.Between(Named(11), Named(12))), (1, 5, 0), (0.5, 9, 0), ""),
+        (questions.Whether(Named(10), predicates.Between(Named(11), Named(12))),
+         (1, 5, 0), (0.5, 9, 0), ""),
     ],
 )  # fmt: skip
 def test_a_length_is_a_line_between_its_ends(
