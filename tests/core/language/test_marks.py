@@ -94,7 +94,8 @@ def measure(id: int, attribute: Program) -> Program:
         (measure(10, attributes.HorizontalDistance(Named(11))), (-1, 5, 0), (1, 5, 0), "2.00 m"),
         (measure(10, attributes.VerticalDistance(Named(12))),
          (-1, 5, 0.5), (-1, 5, 0.6), "0.10 m"),
-        (measure(10, attributes.SidewaysDistance(Named(12))), (-1, 5, 0.5), (0.5, 5, 0.5), "1.50 m"),
+        (measure(10, attributes.SidewaysDistance(Named(12))),
+         (-1, 5, 0.5), (0.5, 5, 0.5), "1.50 m"),
         (measure(10, attributes.ForwardDistance(Named(12))), (-1, 5, 0.5), (-1, 9, 0.5), "4.00 m"),
         (measure(10, attributes.Clearance(Named(12))), (-0.4, 5.4, 0), (-0.1, 8.6, 0), "3.21 m"),
         (measure(10, attributes.Height()), (-0.4, 4.6, 0), (-0.4, 4.6, 1), "1.00 m"),
@@ -168,6 +169,12 @@ def test_labels_speak_the_unit_that_was_asked_for() -> None:
 def test_both_quantities_of_a_difference_are_shown() -> None:
     far, near = (measure(id, attributes.Distance(Named(11))) for id in (12, 10))
     assert [mark.label for mark in marks(questions.Difference(far, near))] == ["4.04 m", "2.00 m"]
+
+
+def test_what_is_measured_twice_is_shown_once() -> None:
+    distance = attributes.Distance(Camera())
+    nearest = Extreme(Listed((10, 12)), distance, "least", 1.0)
+    assert [mark.label for mark in marks(questions.Measure(nearest, distance))] == ["5.32 m"]
 
 
 def shoelace(ring: np.ndarray) -> float:
