@@ -15,7 +15,6 @@ import pytest
 from rich.console import Console
 
 from smolrgpt_core.answer import Agreement, Side, SpatialAnswer
-from smolrgpt_core.synthesis import QuestionWithTruth
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.language.operators import attributes, questions, selections
@@ -29,6 +28,7 @@ from smolrgpt_core.report import (
     summary,
     write_html_report,
 )
+from smolrgpt_core.synthesis import QuestionWithTruth
 
 ROWS = [
     ReportRow(
