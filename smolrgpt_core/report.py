@@ -63,6 +63,8 @@ class ReportRow:
         said: what the model and geometry each say to a question with a value; empty where only one
             of them was asked, or both say the same region or side.
         note: what else was said with an answer, such as what the other one answers.
+        understood: the question as a canonical sentence.
+        steps: how the answer was found, a sentence each.
     """
 
     question: str
@@ -78,6 +80,8 @@ class ReportRow:
     confidence: float = math.nan
     said: str = ""
     note: str = ""
+    understood: str = ""
+    steps: Sequence[str] = ()
 
     @property
     def verdict(self) -> str:
@@ -184,6 +188,8 @@ def report_row(
         confidence=answer.confidence,
         said=said_text(answer),
         note=answer.message if answer.ok else "",
+        understood=answer.understood,
+        steps=answer.steps,
     )
 
 
@@ -366,9 +372,19 @@ def _card(row: ReportRow) -> str:
         verdict=row.verdict,
         labels="".join(f"<span>{escape(label)}</span>" for label in labels),
         question=escape(row.question),
+        understood=_understood(row),
         picture="" if row.image is None else _picture(row.image, row.question),
         facts=lines,
     )
+
+
+def _understood(row: ReportRow) -> str:
+    """How a question was understood, and the steps to its answer, as far as they are known."""
+    if not row.understood:
+        return ""
+    steps = "".join(f"<li>{escape(step)}</li>" for step in row.steps)
+    read = f'<p class="understood">Understood as: {escape(row.understood)}</p>'
+    return f'{read}<ol class="steps">{steps}</ol>' if steps else read
 
 
 CARD = Template("""
@@ -377,6 +393,7 @@ $picture
 <div class="body">
 <p class="labels"><span class="verdict">$verdict</span>$labels</p>
 <h2>$question</h2>
+$understood
 <dl>$facts</dl>
 </div>
 </article>
@@ -448,6 +465,9 @@ article img { border-radius: 0; }
 .wrong .verdict { color: var(--wrong); }
 .no-answer .verdict { color: var(--none); }
 h2 { margin: 0.7rem 0; font-size: 1.05rem; line-height: 1.35; overflow-wrap: anywhere; }
+.understood, .steps { margin: 0 0 0.7rem; color: var(--soft); font-size: 0.92rem; }
+.steps { padding-left: 1.3rem; }
+.understood, .steps li { overflow-wrap: anywhere; }
 dl {
   display: grid; grid-template-columns: max-content 1fr; gap: 0.2rem 1rem; margin: 0;
   font-size: 0.92rem; overflow-wrap: anywhere;

@@ -152,6 +152,8 @@ def judge(
         confidence=answer.confidence,
         said=said_text(answer),
         note=answer.message if answer.ok else "",
+        understood=answer.understood,
+        steps=answer.steps,
     )
 
 

@@ -14,12 +14,13 @@ from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answer.from_finding import answer_of, check_certainty
 from smolrgpt_core.answerers.base import answer_or_error, each_deadline
 from smolrgpt_core.answerers.kept_geometry import KEPT_FRAMES, KeptGeometry
-from smolrgpt_core.answerers.region_places import region_places
+from smolrgpt_core.answerers.region_places import region_notes, region_places
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import GeometryConfig
 from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.language.interpreter import evaluate
+from smolrgpt_core.language.marks import marks_of
 
 CERTAINTY = 0.8
 """An answer that fewer of the disturbed copies of the scene share is a tie."""
@@ -92,10 +93,13 @@ class GeometricAnswerer:
         measured = self._kept.measured(frame)
         with measured.lock:
             finding = evaluate(question.program, measured.copies)
-        check_certainty(finding, frame.regions, self._config.certainty)
+            check_certainty(finding, frame.regions, self._config.certainty)
+            marks = marks_of(finding, measured.copies, question.unit)
         answer = answer_of(finding, question, frame.regions)
         centers, shares = region_places(measured.geometry, answer.region_ids)
-        return replace(answer, centres=centers, valid_depth=shares)
+        used = [id for id in (*finding.ids, *finding.counted) if measured.copies.is_measured(id)]
+        notes = region_notes(measured.geometry, used)
+        return replace(answer, centres=centers, valid_depth=shares, message=notes, marks=marks)
 
     def answer_together(
         self,

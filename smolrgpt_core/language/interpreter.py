@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -59,7 +60,7 @@ class Finding:
         steps: what the parts of the program stand for.
         ids: every region that the answer is about, in the order of the program.
         counted: of a count, the regions.
-        notes: what was assumed about these regions, such as "from a box, not a mask".
+        found: the value of every expression on all copies, as `operators` says.
     """
 
     program: Program
@@ -69,7 +70,7 @@ class Finding:
     steps: tuple[Step, ...] = ()
     ids: tuple[int, ...] = ()
     counted: tuple[int, ...] = ()
-    notes: tuple[str, ...] = ()
+    found: Mapping[Program, Any] = field(default_factory=dict)
 
 
 def evaluate(program: Program, copies: SceneCopies, slack: float = 0.0) -> Finding:
@@ -95,8 +96,9 @@ def evaluate(program: Program, copies: SceneCopies, slack: float = 0.0) -> Findi
     rival = max(others, key=others.count) if others and _is_discrete(program) else None
     ids = _ids(run, answers[0])
     counted = run.counted if program.unit == "objects" else ()
-    notes = copies.notes(dict.fromkeys((*ids, *counted)))
-    return Finding(program, answers[0], confidence, rival, tuple(run.steps), ids, counted, notes)
+    return Finding(
+        program, answers[0], confidence, rival, tuple(run.steps), ids, counted, run.found
+    )
 
 
 @dataclass
@@ -108,12 +110,14 @@ class Run:
         steps: filled on the way.
         named: ids of the regions that the program names, filled on the way.
         counted: members of the set that was evaluated last.
+        found: values of expressions, filled on the way.
     """
 
     copies: SceneCopies
     steps: list[Step] = field(default_factory=list)
     named: list[int] = field(default_factory=list)
     counted: tuple[int, ...] = ()
+    found: dict[Program, Any] = field(default_factory=dict)
 
     def value(self, program: Program) -> Any:
         """The value on all copies, as `operators` says."""
@@ -123,8 +127,11 @@ class Run:
             for parameter, argument in zip(operator.parameters, program.arguments, strict=True)
         ]
         if operator.returns in _FUNCTIONS:
-            return partial(_applied, program, self.copies, arguments)
+            function = partial(_applied, program, self.copies, arguments)
+            self.found[program] = function
+            return function
         value = operator.evaluate(self.copies, *arguments)
+        self.found[program] = value
         self._note(program, arguments, value)
         return value
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.label_map import namesake
@@ -30,6 +30,8 @@ _PLAIN_CHARACTERS = {
     **dict.fromkeys(map(ord, "\u2018\u2019\u00b4`"), "'"),
     **dict.fromkeys(map(ord, "\u201c\u201d\u201e"), '"'),
     **dict.fromkeys(map(ord, "\u2010\u2011\u2013\u2014"), "-"),
+    ord("\u00b2"): "2",
+    ord("\u00b3"): "3",
     ord("_"): " ",
 }
 """Typographic quotes and dashes as plain ones; an underscore joins words like a space."""
@@ -38,10 +40,12 @@ _PLAIN_CHARACTERS = {
 _WORD = re.compile(
     r"<mask>|\[ ?(?:region ?#? ?)?[0-9]+ ?\]|[0-9]+(?:st|nd|rd|th)\b|[0-9]+\.[0-9]+"
     r"|[0-9]+,[0-9]+(?= ?(?:m|cm|mm|metern?|zoll|fu\u00df)\b)|[0-9]+"
-    r"|[^\W\d_]+(?:'[^\W\d_]+)*|\S",
+    r"|(?:m|ft)[23](?![0-9])|[^\W\d_]+(?:'[^\W\d_]+)*|\S",
     re.IGNORECASE,
 )
 _NUMBER_SIGNS = frozenset({"#", "number", "no", "nr", "id", "nummer"})
+_STOPS = frozenset({".", ":", ";", "!", "?", "-", ","})
+"""What separates the parts of a question; all are read as a comma."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def clean_text(text: str) -> str:
                 "send plain text"
             )
     plain = " ".join(without_image(unicodedata.normalize("NFC", text)).split())
-    plain = re.sub(r"<-+>|-+>|\u2192|\u2194", " to ", plain)
+    plain = re.sub(r"<-*>|-+>|\u2192|\u2194", " to ", plain)
     _check_specials(plain)
     plain = re.sub(r"\bregion ?\[ ?(\d+) ?\]", r"[Region \1]", plain, flags=re.IGNORECASE)
     return plain.translate(_PLAIN_CHARACTERS)
@@ -100,17 +104,37 @@ def _check_specials(text: str) -> None:
 def split_words(text: str, lexicon: Lexicon, nouns: Collection[str]) -> list[Word]:
     """The words of a cleaned text; contractions are taken apart, articles and fillers left out."""
     words: list[Word] = []
-    article = ""
-    for key, raw, start, end in _raw_words(text, nouns):
-        if key in lexicon.definite or key in lexicon.indefinite:
-            article = key
+    article: Word | None = None
+    for whole, raw, start, end in _raw_words(text, nouns):
+        if whole == lexicon.ordinal_sign and _makes_ordinal(text, end, words, nouns):
+            words[-1] = replace(words[-1], key=words[-1].key + whole, kind="word")
             continue
-        key = lexicon.spellings.get(key, key)
-        if key in lexicon.fillers:
-            continue
-        words.append(_word(key, raw, start, end, article))
-        article = ""
-    return _without_number_signs(words)
+        spelling = lexicon.spellings.get(whole)
+        for key in [whole] if spelling is None else spelling.split():
+            if key in lexicon.definite or key in lexicon.indefinite:
+                if article is not None:
+                    # Of two articles in a row the first is a pronoun: "eine der Paletten".
+                    words.append(article)
+                article = Word(key, raw, start, end)
+                if key in lexicon.pronouns and words and words[-1].key == ",":
+                    words.append(article)
+                    article = None
+            elif key not in lexicon.fillers:
+                key = "," if key in _STOPS else key
+                words.append(_word(key, raw, start, end, article.key if article else ""))
+                article = None
+    return _with_single_commas(_without_number_signs(words))
+
+
+def _makes_ordinal(text: str, end: int, words: Sequence[Word], nouns: Collection[str]) -> bool:
+    """Whether a period stands behind a number that is no id, within a sentence."""
+    return (
+        bool(words)
+        and words[-1].kind == "number"
+        and words[-1].end == end - 1
+        and text[end:].strip(" ?.!,") != ""
+        and not (len(words) > 1 and words[-2].key in nouns)
+    )
 
 
 def _raw_words(text: str, nouns: Collection[str]) -> Iterable[tuple[str, str, int, int]]:
@@ -119,16 +143,25 @@ def _raw_words(text: str, nouns: Collection[str]) -> Iterable[tuple[str, str, in
         key = raw.lower()
         if raw == "-" and text[start - 1 : start].isalpha() and text[end : end + 1].isalnum():
             continue
+        if raw == "-" and text[end : end + 1].isdigit():
+            yield "minus", raw, start, end
+            continue
         if key.endswith("n't") and len(key) > len("n't"):
             stem = {"ca": "can", "wo": "will"}.get(key[:-3], key[:-3])
             yield stem, raw[:-3], start, end - 3
-            yield "not", raw[-3:], end - 3, end
+            # "Isn't it ...?" asks whether it is.
+            if start > 0:
+                yield "not", raw[-3:], end - 3, end
         elif key in ("whats", "hows", "wheres"):
             yield key[:-1], raw[:-1], start, end - 1
             yield "is", raw[-1:], end - 1, end
         elif key.endswith("'s") and len(key) > 2 and key[:-2] not in nouns:
             yield key[:-2], raw[:-2], start, end - 2
             yield "is", raw[-2:], end - 2, end
+        elif key.endswith(("'m", "'ve")):
+            stem, _, end_of_it = key.partition("'")
+            yield stem, raw, start, end
+            yield {"m": "am", "ve": "have"}[end_of_it], raw, start, end
         elif key.endswith("'re"):
             yield key[:-3], raw[:-3], start, end - 3
             yield "are", raw[-3:], end - 3, end
@@ -136,7 +169,9 @@ def _raw_words(text: str, nouns: Collection[str]) -> Iterable[tuple[str, str, in
             yield key[:-2], raw[:-2], start, end - 2
             yield "'s", raw[-2:], end - 2, end
         elif key == "'" and text[end : end + 1] == "s":
-            yield "'s", "'", start, end
+            yield "'s", "'s", start, end + 1
+        elif key == "s" and text[start - 1 : start] == "'":
+            continue
         else:
             yield key, raw, start, end
 
@@ -153,12 +188,27 @@ def _word(key: str, raw: str, start: int, end: int, article: str) -> Word:
 
 def _without_number_signs(words: Sequence[Word]) -> list[Word]:
     """ "pallet #3", "pallet no. 3" and "pallet number 3" as "pallet 3"."""
-    kept = []
+    kept: list[Word] = []
     for position, word in enumerate(words):
-        following = words[position + 1] if position + 1 < len(words) else None
-        sign = word.key in _NUMBER_SIGNS and following is not None and following.kind == "number"
-        if not sign:
+        following = words[position + 1 : position + 3]
+        if word.key in _NUMBER_SIGNS and following:
+            number = following[following[0].text == "." :][:1]
+            if number and number[0].kind == "number":
+                continue
+        after_sign = position > 0 and words[position - 1].key in _NUMBER_SIGNS
+        if not (word.text == "." and after_sign):
             kept.append(word)
+    return kept
+
+
+def _with_single_commas(words: Sequence[Word]) -> list[Word]:
+    """Without commas at the start, at the end, and after another."""
+    kept: list[Word] = []
+    for word in words:
+        if word.key != "," or (kept and kept[-1].key != ","):
+            kept.append(word)
+    while kept and kept[-1].key == ",":
+        kept.pop()
     return kept
 
 
@@ -170,6 +220,9 @@ class Words:
         lexicon: their language.
         regions: of the frame.
         mask_ids: one for each `<mask>`, in order.
+
+    Attributes:
+        problems: with ids that were looked at, to be told where there is no reading.
     """
 
     def __init__(
@@ -179,16 +232,20 @@ class Words:
         regions: RegionSet,
         mask_ids: Sequence[int],
     ) -> None:
-        self.words = words
+        self.words = [
+            replace(word, key=lexicon.forms[word.key]) if word.key in lexicon.forms else word
+            for word in words
+        ]
         self._lexicon = lexicon
         self._regions = regions
-        self.keys = [word.key if word.kind == "word" else "" for word in words]
+        self.keys = [word.key if word.kind == "word" else "" for word in self.words]
         ids = iter(mask_ids)
         self._ids = {
             position: next(ids) if word.kind == "mask" else int(word.key)
             for position, word in enumerate(words)
             if word.kind in ("mask", "region")
         }
+        self.problems: list[SpatialError] = []
         self.nouns = noun_table(lexicon, tuple(regions.labels))
         self._longest = max(map(len, self.nouns))
 
@@ -207,28 +264,46 @@ class Words:
             "UNIT": self._unit,
             "INDEF": self._indefinite,
             "DEF": self._definite,
+            "THE": self._with_the,
+            "PLAIN": self._without_article,
             "PIXEL": self._pixel,
         }
 
     def _noun(self, position: int) -> list[Reading]:
-        return [
-            Reading(end, noun, open=True)
+        nouns = [
+            (end, noun)
             for end, noun in self._nouns_at(position)
             if not self._has_id(end) and not self._is_camera(position, end, noun)
         ]
+        before = self.keys[position - 1] if position else ""
+        if nouns and self._lexicon.singular & {before, self._article_of(position)}:
+            singular = {end for end, noun in nouns if not noun.plural}
+            nouns = [(end, noun) for end, noun in nouns if not (noun.plural and end in singular)]
+        return [Reading(end, noun, open=True) for end, noun in nouns]
+
+    def _article_of(self, position: int) -> str:
+        """The article of a noun, before up to two adjectives."""
+        for at in range(position, max(position - 3, -1), -1):
+            if self.words[at].article or self._nouns_at(at - 1):
+                return self.words[at].article
+        return ""
 
     def _is_camera(self, start: int, end: int, noun: Noun) -> bool:
-        """ "The robot" is the camera unless regions are called so."""
+        """ "The robot" is the camera unless regions are called so; "which robot" is not."""
         words = self.keys[start:end]
+        if start and not self.words[start].article and (
+            self.keys[start - 1] in self._lexicon.determiners
+        ):  # fmt: skip
+            return False
         own = " ".join(words) in {label_noun(label) for label in self._regions.labels}
         return not noun.plural and not own and words[-1] in self._lexicon.camera_nouns
 
     def _nouns_at(self, position: int) -> list[tuple[int, Noun]]:
         found = []
         for length in range(1, self._longest + 1):
-            noun = self.nouns.get(tuple(self.keys[position : position + length]))
-            if noun is not None and position + length <= len(self.keys):
-                found.append((position + length, noun))
+            if position + length <= len(self.keys):
+                phrase = tuple(self.keys[position : position + length])
+                found += [(position + length, noun) for noun in self.nouns.get(phrase, ())]
         return found
 
     def _has_id(self, position: int) -> bool:
@@ -237,10 +312,9 @@ class Words:
         return self._whole_number(position) is not None and not self._is_measure(position)
 
     def _is_measure(self, position: int) -> bool:
-        """Whether a number is that of a quantity: a unit or a noun follows."""
-        return bool(
-            self._unit(position + 1) or any(noun.plural for _, noun in self._nouns_at(position + 1))
-        )
+        """Whether a number is that of a quantity: a unit or a noun in the plural follows."""
+        following = [noun.plural for _, noun in self._nouns_at(position + 1)]
+        return bool(self._unit(position + 1)) or (bool(following) and all(following))
 
     def _whole_number(self, position: int) -> int | None:
         if position >= len(self.words):
@@ -254,9 +328,9 @@ class Words:
     def _named(self, position: int) -> list[Reading]:
         """ "pallet 3", "<mask>", "the pallet <mask>", "[Region 3]", "#3"."""
         if position in self._ids:
-            if position + 1 in self._ids:
+            if position + 1 in self._ids or not self._is_fit(self._ids[position], None):
                 return []
-            return [Reading(position + 1, Region(self._known(self._ids[position])))]
+            return [Reading(position + 1, Region(self._ids[position]))]
         found = []
         for end, noun in self._nouns_at(position):
             if end in self._ids and end + 1 in self._ids:
@@ -264,21 +338,16 @@ class Words:
             id, after = self._id_after(end), end + 1
             word = self._number_word(end) if id is None and not noun.plural else None
             if word is not None and not self._is_measure(word[1] - 1):
-                id, after = self._known(word[0]), word[1]
-            if id is not None:
-                self._check_class(id, noun)
-                if end not in self._ids and noun.name not in ("", ANY_REGION):
-                    self._check_namesake(id)
+                id, after = word
+            if id is not None and self._is_fit(id, noun, in_words=end not in self._ids):
                 found.append(Reading(after, Region(id)))
         return found
 
     def _id_after(self, position: int) -> int | None:
         if position in self._ids:
-            return self._known(self._ids[position])
+            return self._ids[position]
         number = self._whole_number(position)
-        if number is None or self._is_measure(position):
-            return None
-        return self._known(number)
+        return None if number is None or self._is_measure(position) else number
 
     def _number_word(self, position: int) -> tuple[int, int] | None:
         """A number in words, and the position after it: "twenty-four" has two."""
@@ -295,7 +364,7 @@ class Words:
 
     def _named_list(self, position: int) -> list[Reading]:
         """ "pallets 3, 4 and 5", "the pallets <mask> <mask>", "<mask>, <mask>"."""
-        starts: list[tuple[int, Noun | None]] = [*self._nouns_at(position)]
+        starts: list[tuple[int, Noun | None]] = [*dict(self._nouns_at(position)).items()]
         if not starts and position in self._ids:
             starts = [(position, None)]
         return self._lists_from(starts)
@@ -311,14 +380,11 @@ class Words:
             at = start
             while True:
                 id = self._id_at(at, ids)
-                if id is None:
+                if id is None or not self._is_fit(id, noun, in_words=at not in self._ids):
                     break
-                if noun is not None:
-                    self._check_class(id, noun)
-                    if at not in self._ids and noun.name not in ("", ANY_REGION):
-                        self._check_namesake(id)
                 if id in ids:
-                    raise bad_question(f"region {id} is named twice")
+                    self.problems.append(bad_question(f"region {id} is named twice"))
+                    break
                 ids.append(id)
                 at += 1
                 # "<mask> <mask> <mask>" is one list, never two.
@@ -331,11 +397,11 @@ class Words:
 
     def _id_at(self, position: int, before: Sequence[int]) -> int | None:
         if position in self._ids:
-            return self._known(self._ids[position])
+            return self._ids[position]
         number = self._whole_number(position)
         if number is None or self._is_measure(position) or (before and number not in self._regions):
             return None
-        return self._known(number)
+        return number
 
     def _after_joins(self, position: int) -> int:
         """Over ", ", "and" and ", and"."""
@@ -346,16 +412,26 @@ class Words:
 
     def _bare_id(self, position: int) -> list[Reading]:
         number = self._whole_number(position)
-        if number is None or self._is_measure(position):
+        if number is None or self._is_measure(position) or not self._is_fit(number, None):
             return []
-        return [Reading(position + 1, Region(self._known(number)))]
+        return [Reading(position + 1, Region(number))]
 
-    def _known(self, id: int) -> int:
-        return self._regions[id].id
+    def _is_fit(self, id: int, noun: Noun | None, in_words: bool = False) -> bool:
+        """Whether a noun and an id mean a region of the frame; what does not is noted."""
+        try:
+            self._check_class(id, noun)
+            if in_words and noun is not None and noun.name not in ("", ANY_REGION):
+                self._check_namesake(id)
+        except SpatialError as error:
+            self.problems.append(error)
+            return False
+        return True
 
-    def _check_class(self, id: int, noun: Noun) -> None:
+    def _check_class(self, id: int, noun: Noun | None) -> None:
         """A typed name of another class is a mistake that must be told."""
         region = self._regions[id]
+        if noun is None:
+            return
         own = label_noun(region.label)
         if not own or noun.name in ("", ANY_REGION):
             return
@@ -427,6 +503,17 @@ class Words:
         """No word: whether the next one stands without "a"."""
         return [] if self._indefinite(position) else [Reading(position, None)]
 
+    def _with_the(self, position: int) -> list[Reading]:
+        """No word: whether "the" stands before the next one."""
+        article = self.words[position].article if position < len(self.words) else ""
+        return [Reading(position, article)] if article in self._lexicon.definite else []
+
+    def _without_article(self, position: int) -> list[Reading]:
+        """No word: whether the next one stands without an article."""
+        if position < len(self.words) and not self.words[position].article:
+            return [Reading(position, None)]
+        return []
+
     def _pixel(self, position: int) -> list[Reading]:
         """ "(320, 240)", "320, 240" and "320 240"."""
         at = position + (self.keys[position : position + 1] == ["("])
@@ -441,24 +528,33 @@ class Words:
         return [Reading(end, (column, row))]
 
 
-NounTable = Mapping[Phrase, Noun]
+NounTable = Mapping[Phrase, tuple[Noun, ...]]
+"""What a phrase means: in some languages a plural is written as the singular."""
 
 
 def noun_table(lexicon: Lexicon, labels: tuple[str, ...]) -> NounTable:
     """Phrases for the classes of a frame: those of the lexicon, and the labels as they are."""
-    nouns: dict[Phrase, Noun] = {}
+    nouns: dict[Phrase, tuple[Noun, ...]] = {}
     present = {label_noun(label) for label in labels}
     for name, forms in lexicon.nouns.items():
         for singular, plural in forms:
             # A label of the frame that is used as it is written means that label alone.
             own = " ".join(singular) if " ".join(singular) in present else name
-            nouns[singular] = Noun(own, plural=False)
-            nouns[plural] = Noun(own, plural=True)
+            pronouns = lexicon.agreement.get(singular[-1], frozenset())
+            numbers = {singular: (Noun(own, plural=False, pronouns=pronouns),)}
+            pronouns = lexicon.agreement.get("", frozenset())
+            numbers[plural] = (
+                *numbers.get(plural, ()),
+                Noun(own, plural=True, pronouns=pronouns),
+            )
+            for phrase, meanings in numbers.items():
+                if len(nouns.get(phrase, ())) < len(meanings):
+                    nouns[phrase] = meanings
     for label in present:
         words = tuple(label.split())
         if words and all(word.isalpha() for word in words):
-            nouns.setdefault(words, Noun(label, plural=False))
-            nouns.setdefault(plural_of(words), Noun(label, plural=True))
+            nouns.setdefault(words, (Noun(label, plural=False),))
+            nouns.setdefault(plural_of(words), (Noun(label, plural=True),))
     return nouns
 
 

@@ -29,7 +29,7 @@ def test_naive_and_fitted_geometry_differ_as_the_visible_surface_from_the_object
     scene = ray_caster((block(5, "pallet", 0.3, 4.0, yaw=0.4), block(6, "pallet", -1.5, 6.0)))
     frame = scene.render()
     asked = AskedQuestion("How far is pallet 5 from the camera?")
-    naive = ask(frame, asked, benchmark.naive_answerer()).value
+    naive = ask(frame, asked, GeometricAnswerer(kept=benchmark.KeptNaiveGeometry())).value
     fitted = ask(frame, asked, GeometricAnswerer()).value
     true = float(np.linalg.norm(scene.centre(5)))
     mask = frame.regions.full_mask(5)
@@ -48,4 +48,4 @@ def test_naive_zones_are_the_smallest_rectangle_around_what_is_seen(benchmark, r
     zone = block(1, "buffer", 0.5, 6.0, yaw=0.3, length=2.0, width=1.5, top=0.0)
     frame = ray_caster((zone, block(5, "pallet", 0.6, 6.1))).render()
     asked = AskedQuestion("Is pallet 5 in buffer 1?")
-    assert ask(frame, asked, benchmark.naive_answerer()).truth is True
+    assert ask(frame, asked, GeometricAnswerer(kept=benchmark.KeptNaiveGeometry())).truth is True

@@ -262,3 +262,22 @@ def test_the_values_of_both_are_shown_where_both_have_one() -> None:
     assert said_text(replace(answer, model_value=3.4)) == ""
     assert said_text(replace(answer, model_value=3.4, geometric_value=3.4213)) == "3.4, 3.42"
     assert said_text(replace(answer, model_value=2.0, geometric_value=2.0)) == "2, 2"
+
+
+def test_the_page_tells_how_a_question_was_understood(tmp_path: Path) -> None:
+    answer = answered(
+        Category.MCQ,
+        region_id=12,
+        understood="Which pallet is <nearest>?",
+        steps=("the buffer & all: 2", "<script>alert(2)</script> is pallet 12"),
+    )
+    row = report_row(asked(Category.MCQ, region_id=12), answer, REGIONS)
+    path = tmp_path / "report.html"
+    write_html_report([row, ROWS[0]], path, "Demo", "")
+    page = Page(path.read_text(encoding="utf-8"))
+    assert page.open == []
+    assert page.tags.count("li") == 2
+    assert "script" not in page.tags
+    for text in (f"Understood as: {answer.understood}", *answer.steps):
+        assert text in page.text
+    assert page.text.count("Understood as") == 1

@@ -69,11 +69,12 @@ def In(copies: SceneCopies, subjects: Mask, holders: Chosen) -> Mask:
 
 @operator(
     "Holds", [a(Type.REGIONS)], Type.PREDICATE,
-    "A zone in which one of a set stands, or a transporter that carries one.",
+    "A zone in which one of a set stands, a transporter that carries one, or anything else on top "
+    "of which one stands.",
 )  # fmt: skip
 def Holds(copies: SceneCopies, subjects: Mask, chosen: Chosen) -> Mask:
     holding = np.zeros_like(subjects)
-    for holder in np.flatnonzero(subjects.any(axis=0) & (copies.zones | copies.carriers)):
+    for holder in np.flatnonzero(subjects.any(axis=0)):
         holding[:, holder] = held_by(copies, int(holder), chosen.mask).any(axis=1)
     return subjects & holding
 

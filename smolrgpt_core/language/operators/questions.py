@@ -28,7 +28,7 @@ from smolrgpt_core.scene.spatial_scene import cannot_tell
 
 AXES = ("left_right", "front_behind", "above_below", "inside_outside")
 
-UNITS_OF_LITERALS = ("m", "m2", "m3", "deg", "objects", "share")
+UNITS_OF_LITERALS = ("m", "m2", "m3", "deg", "h", "objects", "share")
 
 
 def _unit_of_literal(number: float, unit: str) -> str:
