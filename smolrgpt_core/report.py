@@ -134,7 +134,7 @@ def _is_right(question: QuestionWithTruth, answer: SpatialAnswer) -> bool:
     if category is Category.LIST:
         ordered = question.program.operator in (selections.Sorted, selections.First)
         order = list if ordered else sorted
-        return order(answer.answer_ids) == order(truth)  # type: ignore[operator, arg-type]
+        return order(answer.answer_ids) == order(truth)  # type: ignore[arg-type]
     if category is Category.TRUTH:
         return answer.truth is truth
     if category is Category.RELATION:
