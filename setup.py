@@ -8,5 +8,10 @@ MESSAGE_DEFINITIONS = "smolrgpt_core.messages.msg"
 setup(
     packages=[*find_packages(include=["smolrgpt_core*"]), MESSAGE_DEFINITIONS],
     package_dir={MESSAGE_DEFINITIONS: "msg"},
-    package_data={MESSAGE_DEFINITIONS: ["*.msg"], "smolrgpt_core.checkpoints": ["nano/*"]},
+    package_data={
+        MESSAGE_DEFINITIONS: ["*.msg"],
+        "smolrgpt_core.checkpoints": ["nano/*"],
+        "smolrgpt_core.language": ["lexicons/*.txt"],
+        "smolrgpt_core.synthesis": ["*.txt"],
+    },
 )

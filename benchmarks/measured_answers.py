@@ -1,8 +1,9 @@
 """How far answers that geometry measures are from the truth.
 
 Recordings get such answers (`smolrgpt bag2data`). On simulated frames with sensor noise, prints the
-share of measured distances within 10 % of the truth, and the share of objects that are found in the
-right buffers, among those that a recording's questions would be about.
+share of measured distances within 10 % of the truth, and the share of pairs of an object and a
+buffer of which it is rightly told whether the object is in it, among those that a recording's
+questions would be about.
 
     python benchmarks/measured_answers.py --scenes 50 --seed 2000000
 """
@@ -15,21 +16,24 @@ from dataclasses import dataclass, field
 import numpy as np
 from rich.progress import track
 
-from smolrgpt_core.data.facts import SceneFacts
-from smolrgpt_core.data.facts_from_geometry import MeasuredFrame, facts_from_geometry
-from smolrgpt_core.data.kinds import data_set_kinds
-from smolrgpt_core.data.synthesis import generate_questions
+from smolrgpt_core.geometry.frame_geometry import FrameGeometry
 from smolrgpt_core.language import Category
+from smolrgpt_core.language.interpreter import evaluate
 from smolrgpt_core.recordings.options import MEASURED_MARGINS
+from smolrgpt_core.scene import SceneCopies
+from smolrgpt_core.scene.measured_scene import MeasuredScene
+from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.sim import (
     RenderOptions,
-    SceneTruth,
     SensorNoise,
     SimulatedFrame,
     WarehouseRenderer,
     apply_sensor_noise,
     build_scene,
 )
+from smolrgpt_core.synthesis import generate_questions
+from smolrgpt_core.synthesis.forms.draws import within
+from smolrgpt_core.synthesis.view import SceneView
 
 GEOMETRY_ONLY = RenderOptions(shadows=False, reflections=False, supersampling=1)
 VIEWS = 2
@@ -46,31 +50,27 @@ class Tally:
 
     def add(self, seen: SimulatedFrame, rng: np.random.Generator) -> None:
         """Measure one frame."""
-        measured = facts_from_geometry(seen.frame)
+        scene = MeasuredScene(FrameGeometry(seen.frame))
         self.frames += 1
-        self._add_distances(seen, measured, rng)
-        self._add_buffers(seen.truth, measured)
+        self._add_distances(seen, scene, rng)
+        self._add_buffers(seen, SceneView(scene, MEASURED_MARGINS, rng))
 
     def _add_distances(
-        self, seen: SimulatedFrame, measured: MeasuredFrame, rng: np.random.Generator
+        self, seen: SimulatedFrame, scene: MeasuredScene, rng: np.random.Generator
     ) -> None:
-        regions = seen.frame.regions
-        truth = SceneFacts(seen.truth, regions, MEASURED_MARGINS)
-        questions = generate_questions(
-            measured, regions, rng, MEASURED_MARGINS, kinds=data_set_kinds(), per_kind=3
-        )
-        for item in questions:
-            ids = (*item.question.target_ids, *item.question.anchor_ids)
-            if item.category is Category.DISTANCE and item.value is not None and len(ids) <= 2:
-                other = ids[1] if len(ids) == 2 else None
-                self.distances.append((item.value, truth.distance(ids[0], other)))
+        true = TrueScene(seen.truth, seen.frame.regions, seen.frame.intrinsics)
+        copies = SceneCopies(true, copies=1)
+        forms = ("distance", "distance_to_camera")
+        for item in generate_questions(scene, rng, MEASURED_MARGINS, forms=forms, per_form=6):
+            if item.category is Category.DISTANCE and item.value is not None:
+                self.distances.append((item.value, evaluate(item.program, copies).value))
 
-    def _add_buffers(self, truth: SceneTruth, measured: MeasuredFrame) -> None:
-        zones = {item.id for item in measured.objects if item.label == "buffer"}
-        for item in measured.objects:
-            if abs(item.buffer_margin) >= MEASURED_MARGINS.min_edge_distance_m:
-                true_ids = set(truth[item.id].buffer_ids) & zones
-                self.in_right_buffers.append(set(item.buffer_ids) == true_ids)
+    def _add_buffers(self, seen: SimulatedFrame, view: SceneView) -> None:
+        for zone in view.seen("buffer"):
+            inside, outside = view.split(within(zone), view.seen("pallet", "transporter"))
+            for found, ids in ((True, inside), (False, outside)):
+                true = [zone in seen.truth[id].buffer_ids for id in ids]
+                self.in_right_buffers += [item is found for item in true]
 
     def summary(self) -> str:
         """The shares, with the numbers that they are of."""
@@ -79,7 +79,7 @@ class Tally:
         return (
             f"{self.frames} frames\n"
             f"distances within {TOLERANCE:.0%} of the truth: {right.mean():.1%} of {right.size}\n"
-            f"objects in the right buffers: {np.mean(self.in_right_buffers):.1%} of "
+            f"objects rightly in a buffer or not: {np.mean(self.in_right_buffers):.1%} of "
             f"{len(self.in_right_buffers)}"
         )
 

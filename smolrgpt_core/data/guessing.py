@@ -20,6 +20,7 @@ from smolrgpt_core.data.truths import true_answer
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
 from smolrgpt_core.language import CATEGORIES, MASK, Category, read_question
 from smolrgpt_core.language.mask_labels import mask_labels
+from smolrgpt_core.language.operators import selections
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 ENOUGH = 20
@@ -109,14 +110,17 @@ def _measure(
         text: best_answer(category, seen) for text, seen in texts.items() if len(seen) >= ENOUGH
     }
     always = _share(category, test, lambda _: constant)
-    chances = [1 / _possible_answers(category, record) for record in test]
     return GuessScores(
         questions=len(test),
-        chance=always if category is Category.DISTANCE else sum(chances) / len(chances),
+        chance=always if category is Category.DISTANCE else _chance(category, test),
         constant=always,
         same_text=_share(category, test, lambda item: best.get(item.question, constant)),
         words=_share(category, test, _naive_bayes(category, lessons)),
     )
+
+
+def _chance(category: Category, test: Sequence[WarehouseRecord]) -> float:
+    return sum(1 / _possible_answers(category, record) for record in test) / len(test)
 
 
 def is_right(category: Category, guess: str, answer: str) -> bool:
@@ -149,18 +153,21 @@ def _possible_answers(category: Category, record: WarehouseRecord) -> int:
     """The number of answers that the words allow."""
     if category is Category.LEFT_RIGHT:
         return 2
-    listed = len(_read_targets(category, record.question))
-    return listed + 1 if category is Category.COUNT else listed
+    listed = len(_listed(category, record.question))
+    return listed + 1 if category is Category.COUNT else max(listed, 1)
 
 
-def _read_targets(category: Category, text: str) -> tuple[int, ...]:
+def _listed(category: Category, text: str) -> tuple[int, ...]:
     """What is counted or chosen from, with regions that are called as in the text."""
     labels = mask_labels(text)
     ids = tuple(range(1, len(labels) + 1))
     regions = tuple(
         Region.from_box(id, label, Box(0, 0, 1, 1)) for id, label in zip(ids, labels, strict=True)
     )
-    return read_question(text, RegionSet((1, 1), regions), category, ids).candidate_ids
+    part = read_question(text, RegionSet((1, 1), regions), category, ids).program
+    while part is not None and part.operator is not selections.Listed:
+        part = part.parts[0] if part.parts else None
+    return part.arguments[0] if part is not None else ()
 
 
 def _features(record: WarehouseRecord) -> list[str]:

@@ -262,8 +262,7 @@ def normalized(program: Program, truth: Answer, region_ids: tuple[int, ...]) -> 
     if program.type is Type.REGIONS:
         ids = _chosen_ids(program, truth)
         known = ids <= set(region_ids)
-        written = [region_ids.index(id) if known else id for id in truth]  # type: ignore[union-attr]
-        return ", ".join(map(str, written))
+        return ", ".join(str(region_ids.index(id) if known else id) for id in truth)  # type: ignore[union-attr]
     if isinstance(truth, tuple):
         return ", ".join(f"{number:.2f}" for number in truth)
     return str(truth)

@@ -164,8 +164,7 @@ def stereo_noise():
 
 WIDTH, HEIGHT, FOCAL = 640, 480, 400.0
 CAMERA_M = 1.5
-BUFFERS = {1: (-4.0, 8.0), 2: (0.0, 10.0), 3: (4.0, 9.0)}
-BUFFER_M = 3.0
+BUFFERS = {1: (-4.0, 8.0, 3.0), 2: (0.0, 10.0, 3.0), 3: (4.0, 9.0, 1.6)}
 CARRIER_M = 0.4
 
 
@@ -173,15 +172,17 @@ CARRIER_M = 0.4
 def make_random_scene(seed: int) -> tuple[SceneTruth, RegionSet]:
     """Boxes in front of a level pinhole camera, with the truth as a simulator states it.
 
-    Three square buffers with ids 1 to 3 (`BUFFERS`: right and forward of their middles), pallets
+    Three square buffers with ids 1 to 3 (`BUFFERS`: right, forward and side in metres), pallets
     from 10, transporters from 60, some with a pallet from 40 on them, shelves from 80.
     """
     rng = np.random.default_rng(seed)
-    made = [box_truth(id, "buffer", (x, z), (BUFFER_M, BUFFER_M, 0.0)) for id, (x, z) in
-            BUFFERS.items()]  # fmt: skip
+    made = [
+        box_truth(id, "buffer", (x, z), (side, side, 0.0)) for id, (x, z, side) in BUFFERS.items()
+    ]
     for id in range(10, 10 + int(rng.integers(2, 12))):
         bare = rng.random() < 0.3
-        size = (1.2, 0.8, 0.144 if bare else float(rng.uniform(0.4, 1.6)))
+        length, width = float(rng.uniform(1.0, 1.4)), float(rng.uniform(0.6, 0.95))
+        size = (length, width, 0.144 if bare else float(rng.uniform(0.4, 1.6)))
         made.append(box_truth(id, "pallet", pallet_place(rng), size, rng.uniform(-1.5, 1.5)))
     for number in range(int(rng.integers(2, 5))):
         place, yaw = free_place(rng), rng.uniform(-1.5, 1.5)
@@ -193,7 +194,11 @@ def make_random_scene(seed: int) -> tuple[SceneTruth, RegionSet]:
             beside = (place[0] + rng.uniform(0.02, 0.1), place[1] + rng.uniform(0.02, 0.1))
             made.append(box_truth(cargo, "pallet", beside, size, yaw, bottom=CARRIER_M))
     for id in range(80, 80 + int(rng.integers(1, 4))):
-        size = (float(rng.uniform(1.5, 3.0)), 0.6, float(rng.uniform(1.0, 2.5)))
+        size = (
+            float(rng.uniform(1.5, 3.0)),
+            float(rng.uniform(0.5, 1.1)),
+            float(rng.uniform(1.0, 2.5)),
+        )
         made.append(box_truth(id, "shelf", free_place(rng), size, rng.uniform(-1.5, 1.5)))
     rng.shuffle(made)
     shares = rng.uniform(0.2, 1.0, len(made))
@@ -210,8 +215,9 @@ def make_random_scene(seed: int) -> tuple[SceneTruth, RegionSet]:
 def pallet_place(rng: np.random.Generator) -> tuple[float, float]:
     """Right and forward, metres; about half of the pallets are in a buffer."""
     if rng.random() < 0.5:
-        x, z = BUFFERS[int(rng.choice(list(BUFFERS)))]
-        return x + rng.uniform(-1.2, 1.2), z + rng.uniform(-1.2, 1.2)
+        x, z, side = BUFFERS[int(rng.choice(list(BUFFERS)))]
+        reach = 0.4 * side
+        return x + rng.uniform(-reach, reach), z + rng.uniform(-reach, reach)
     return free_place(rng)
 
 
@@ -240,8 +246,8 @@ def box_truth(
     cosine, sine = np.cos(yaw), np.sin(yaw)
     axes = np.column_stack([[cosine, 0, sine], [-sine, 0, cosine], [0, -1, 0]])
     margins = {
-        buffer: BUFFER_M / 2 - max(abs(x - right), abs(z - forward))
-        for buffer, (right, forward) in BUFFERS.items()
+        buffer: side / 2 - max(abs(x - right), abs(z - forward))
+        for buffer, (right, forward, side) in BUFFERS.items()
     }
     stands = label in ("pallet", "transporter")
     return ObjectTruth(

@@ -2,8 +2,8 @@
 
 A new form is a function with the decorator `form` in a module that is imported here, and wordings
 below the same name in `wordings.txt`; nothing else needs to change. A form returns None when the
-frame does not offer such a question. Whether its answer is clear
-is not its business (`SceneView.truth`).
+frame does not offer such a question. Whether its answer is clear is not its business
+(`SceneView.truth`).
 
 Answers must not follow from the words. What a form can settle itself, it settles exactly: it offers
 a question only where every answer is possible for the same words, and draws the answer first.

@@ -68,16 +68,16 @@ def test_words_tell_less_of_chosen_distances_than_of_all():
     assert min(wordings.values()) > 0.3 * len(chosen)
 
 
-def test_categories_and_kinds_get_their_turn():
-    def candidate(kind: str, category: Category, number: int) -> Candidate:
-        return Candidate(kind, category, kind, f"{kind} {number}?", (number,), str(number), "")
+def test_categories_and_forms_get_their_turn():
+    def candidate(form: str, category: Category, number: int) -> Candidate:
+        return Candidate(form, category, form, f"{form} {number}?", (number,), str(number), "")
 
     frame = [candidate("outermost", Category.MCQ, number) for number in range(10)]
     frame += [candidate("which_inside", Category.MCQ, number) for number in range(10)]
     frame += [candidate("left_or_right", Category.LEFT_RIGHT, number) for number in range(10)]
     balancer = Balancer()
-    kinds = Counter(frame[index].kind for _ in range(10) for index in balancer.choose(frame, 8))
-    assert kinds == {"left_or_right": 40, "outermost": 20, "which_inside": 20}
+    forms = Counter(frame[index].form for _ in range(10) for index in balancer.choose(frame, 8))
+    assert forms == {"left_or_right": 40, "outermost": 20, "which_inside": 20}
 
 
 def test_no_question_is_taken_twice_for_one_frame():

@@ -1,15 +1,17 @@
 """Generated questions: their wordings read back, their answers are true and not too close."""
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from smolrgpt_core.answer import Side, read_answer
+from smolrgpt_core.answer import read_answer
 from smolrgpt_core.language import CATEGORIES, Category, read_question
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
+from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.question import category_of
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.true_scene import TrueScene
@@ -58,14 +60,9 @@ def test_a_wording_that_reads_as_something_else_is_refused(true_scene, monkeypat
     wrong = {**generator_module.WORDINGS, "width": ("How tall is {first}?",)}
     monkeypatch.setattr(generator_module, "WORDINGS", wrong)
     monkeypatch.setattr(generator_module, "is_held_out", lambda _: False)
-
-    def generate() -> None:
-        for seed in range(10):
-            rng = np.random.default_rng(seed)
-            generate_questions(true_scene(seed), rng, forms=["width"], per_form=5)
-
+    rng = np.random.default_rng(0)
     with pytest.raises(ValueError, match="How tall is"):
-        generate()
+        generate_questions(true_scene(0), rng, forms=["width"], per_form=30)
 
 
 @pytest.mark.parametrize("style", Style)
@@ -127,7 +124,7 @@ def whole_in_image(regions: RegionSet, id: int) -> bool:
 
 
 def test_margins_leave_out_what_is_too_close(made, brute_force):
-    """The limits of questions: 10 % and 0.25 m, 2 % of the width, 0.25 m of an edge."""
+    """The limits of always: 10 % and 0.25 m, 2 % of the width, 0.25 m from an edge."""
     checked = Counter()
     forms = (*WAREHOUSE_FORMS, "observer_side", "count_related", "composed")
     for item in made(Style.MASK, forms, 6):
@@ -235,20 +232,22 @@ def test_margins_are_checked(name, value):
 
 
 def test_a_side_is_not_clear_when_masks_and_centers_disagree(random_scene):
-    truth, regions = random_scene(1)
-    pallets = [item for item in truth.objects if item.label == "pallet"][:2]
+    truth, regions = random_scene(2)
+    seen = sorted(truth.objects, key=lambda item: regions[item.id].box.x)
+    pair = [seen[0], seen[-1]]
     swapped = [
-        replace(pallets[0], centre=pallets[1].centre),
-        replace(pallets[1], centre=pallets[0].centre),
+        replace(pair[0], centre=pair[1].centre),
+        replace(pair[1], centre=pair[0].centre),
     ]
-    first, second = (selections.Region(item.id) for item in pallets)
+    first, second = (selections.Region(item.id) for item in pair)
     asked = questions.Side(first, second, "left_right")
 
     def answer(objects) -> str | None:
-        scene = TrueScene(replace(truth, objects=tuple(objects)), regions)
+        known = {item.id: replace(item, visible_share=1.0) for item in (*truth.objects, *objects)}
+        scene = TrueScene(replace(truth, objects=tuple(known.values())), regions)
         return SceneView(scene, AmbiguityMargins(), np.random.default_rng(0)).truth(asked)
 
-    assert answer(pallets) in ("left", "right")
+    assert answer(pair) == "left"
     assert answer(swapped) is None
 
 
@@ -273,7 +272,7 @@ def test_left_and_right_are_balanced_and_yes_and_no_too(of_the_warehouse):
 @pytest.mark.parametrize("form", ["is_empty", "is_tall", "is_front", "is_wide", "is_big"])
 def test_yes_and_no_are_about_equally_likely(form, made):
     answers = Counter(item.question.truth for item in made(Style.PLAIN, (form,), 8))
-    assert answers.total() >= 60
+    assert answers.total() >= 30
     assert 0.25 < answers[True] / answers.total() < 0.75
 
 
@@ -291,12 +290,35 @@ def assert_even(counter: Counter, answers) -> None:
     assert shares == pytest.approx([share] * len(answers), abs=tolerance)
 
 
+@dataclass(frozen=True)
+class Answered:
+    """A draft of a question with its answer; words do not matter here, and take long to read."""
+
+    form: str
+    labels: tuple[str, ...]
+    program: Program
+    truth: object
+
+
 @pytest.fixture(scope="module")
-def many(made):
-    return made(Style.MASK, WAREHOUSE_FORMS, 4, 40)
+def many(true_scene) -> list[Answered]:
+    found = []
+    for seed in range(120):
+        scene, rng = true_scene(seed), np.random.default_rng(seed)
+        view = SceneView(scene, AmbiguityMargins(), rng)
+        for form in WAREHOUSE_FORMS:
+            for _ in range(0 if form.startswith("distance") else 4):
+                draft = FORMS[form](view, rng)
+                truth = view.truth(draft.program) if draft else None
+                if truth is not None:
+                    ids = [id for item in draft.mentions.values() for id in item.ids]
+                    labels = tuple(map(view.label, ids))
+                    program = draft.program_in(Style.MASK, scene.regions)
+                    found.append(Answered(form, labels, program, truth))
+    return found
 
 
-def listed_in(program) -> tuple[int, ...]:
+def listed_in(program: Program) -> tuple[int, ...]:
     """What is counted or chosen from."""
     part = program
     while part.operator is not selections.Listed:
@@ -307,9 +329,9 @@ def listed_in(program) -> tuple[int, ...]:
 def test_every_count_is_equally_likely_for_each_number_of_listed_regions(many):
     answers = {}
     for item in many:
-        if item.question.category is Category.COUNT:
-            listed = len(listed_in(item.question.program))
-            answers.setdefault(listed, Counter())[item.question.value] += 1
+        if category_of(item.program) is Category.COUNT:
+            listed = len(listed_in(item.program))
+            answers.setdefault(listed, Counter())[item.truth] += 1
     assert set(answers) >= {2, 3}
     for listed in (2, 3):
         assert_even(answers[listed], range(listed + 1))
@@ -318,11 +340,11 @@ def test_every_count_is_equally_likely_for_each_number_of_listed_regions(many):
 def test_every_place_among_the_choices_is_equally_likely(many):
     places = {}
     for item in many:
-        if item.question.category is Category.MCQ:
-            targets = listed_in(item.question.program)
-            place = targets.index(item.question.region_id)
-            places.setdefault((item.question.form, len(targets)), Counter())[place] += 1
-    seen = {key: counter for key, counter in places.items() if counter.total() >= 150}
+        if category_of(item.program) is Category.MCQ:
+            targets = listed_in(item.program)
+            place = targets.index(item.truth)
+            places.setdefault((item.form, len(targets)), Counter())[place] += 1
+    seen = {key: counter for key, counter in places.items() if counter.total() >= 80}
     assert len(seen) >= 5
     for (_, number), counter in seen.items():
         assert_even(counter, range(number))
@@ -331,13 +353,12 @@ def test_every_place_among_the_choices_is_equally_likely(many):
 def test_left_and_right_are_equally_likely_for_each_pair_of_classes(many):
     sides = {}
     for item in many:
-        if item.question.category is Category.LEFT_RIGHT:
-            classes = tuple(item.truth[id].label for id in item.question.region_ids)
-            sides.setdefault(classes, Counter())[item.question.side] += 1
-    seen = [counter for counter in sides.values() if counter.total() >= 80]
-    assert len(seen) >= 5
+        if item.form == "left_or_right":
+            sides.setdefault(item.labels, Counter())[item.truth] += 1
+    seen = [counter for counter in sides.values() if counter.total() >= 40]
+    assert len(seen) >= 4
     for counter in seen:
-        assert_even(counter, (Side.LEFT, Side.RIGHT))
+        assert_even(counter, ("left", "right"))
 
 
 def test_questions_that_answer_themselves_are_for_people_only():

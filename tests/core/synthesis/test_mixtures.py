@@ -1,0 +1,91 @@
+"""Mixtures by name: their shares, their formats, and what is kept out of training data."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from smolrgpt_core.language import read_question
+from smolrgpt_core.language.options import choose
+from smolrgpt_core.language.types import Type
+from smolrgpt_core.synthesis import FORMS, MIXTURES, Style, generate_mixture, generate_questions
+from smolrgpt_core.synthesis.generator import is_held_out, shape
+
+
+@pytest.fixture(scope="module", params=Style)
+def asked(request, true_scene):
+    found = []
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        items = generate_mixture(true_scene(seed), rng, "hispatial", 30, style=request.param)
+        found += [(true_scene(seed), family, item) for family, item in items]
+    return found
+
+
+def test_every_form_of_a_mixture_exists():
+    for mixture in MIXTURES.values():
+        for family in mixture.families.values():
+            assert set(family.forms) <= set(FORMS)
+
+
+def test_families_have_their_shares(asked):
+    families = MIXTURES["hispatial"].families
+    number, whole = (
+        Counter(family for _, family, _ in asked),
+        sum(f.share for f in families.values()),
+    )
+    for name, family in families.items():
+        share = family.share / whole
+        tolerance = 4 * np.sqrt(share * (1 - share) / len(asked)) + 0.03
+        assert number[name] / len(asked) == pytest.approx(share, abs=tolerance), name
+
+
+def test_options_have_one_right_letter_and_statements_are_true_or_false(asked, brute_force):
+    letters, truths = Counter(), Counter()
+    for scene, _, item in asked:
+        if item.question.options:
+            letter = choose(item.program, item.truth, item.question.options, scene.regions)
+            assert item.normalized_answer == letter
+            assert f"({letter})" in item.text
+            letters[letter] += 1
+            read = read_question(item.text, scene.regions, None, item.region_ids)
+            assert read == item.question
+        elif item.text.startswith("True or false:"):
+            assert item.program.type is Type.TRUTH
+            plain = brute_force.BruteForce(scene._truth, scene.regions, scene._depth)
+            if "FreeArea" not in str(item.program) and "HasRoom" not in str(item.program):
+                assert plain(item.program) is item.truth, item.text
+            assert item.normalized_answer == ("yes" if item.truth else "no")
+            truths[item.truth] += 1
+    assert min(letters[letter] for letter in "AB") > 5
+    assert min(truths[True], truths[False]) > 0.25 * truths.total()
+
+
+def test_what_is_held_out_is_asked_only_by_name(true_scene):
+    forms = ("width", "distance", "is_on_side", "composed")
+    for held_out in (False, True):
+        made = [
+            item
+            for seed in range(6)
+            for item in generate_questions(
+                true_scene(seed), np.random.default_rng(seed), style=Style.PLAIN, forms=forms,
+                per_form=6, held_out=held_out,
+            )
+        ]  # fmt: skip
+        composed = [item for item in made if item.form == "composed"]
+        assert all(is_held_out(shape(item.program)) is held_out for item in composed)
+        assert made
+
+
+def test_the_questions_of_a_seed_are_the_same(true_scene):
+    first, again = (
+        generate_mixture(true_scene(1), np.random.default_rng(4), "spatialrgpt", 10)
+        for _ in range(2)
+    )
+    assert first == again
+    assert len(first) == 10
+
+
+def test_unknown_mixture_is_refused(true_scene):
+    with pytest.raises(ValueError, match="spatialrgpt"):
+        generate_mixture(true_scene(0), np.random.default_rng(0), "imagenet", 3)
