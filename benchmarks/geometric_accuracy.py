@@ -1,9 +1,10 @@
 """How often the geometric answerer is right in simulated warehouses it has never seen.
 
 Prints, without and with sensor noise, the share of right answers by category beside a naive
-baseline in the same run, the refusals (which count as wrong), and the bias of distances. The
-questions are those of `smolrgpt_core.data.synthesis` with its stated margins, read from their
-text; the answerers see RGB, depth, calibration, masks and labels, never the truth.
+baseline in the same run, the refusals (which count as wrong), and the bias of distances; the same
+where a detector's boxes take the place of the objects' masks (`boxes`). The questions are those of
+`smolrgpt_core.data.synthesis` with its stated margins, read from their text; the answerers see RGB,
+depth, calibration, masks and labels, never the truth.
 
     python benchmarks/geometric_accuracy.py --scenes 200 --seed 1000000
 """
@@ -15,7 +16,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -26,6 +27,7 @@ from rich.table import Table
 
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
+from smolrgpt_core.answerers.kept_geometry import KeptGeometry
 from smolrgpt_core.data.drafts import Style
 from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
 from smolrgpt_core.errors import SpatialError
@@ -34,7 +36,9 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry, Located
+from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.language import CATEGORIES, Category, read_question
+from smolrgpt_core.regions import Region, RegionSet
 from smolrgpt_core.report import compare_with_truth
 from smolrgpt_core.sim import (
     RenderOptions,
@@ -77,11 +81,20 @@ class NaiveGeometry(FrameGeometry):
         return float(cv2.pointPolygonTest(cv2.convexHull(zone), tuple(map(float, centre)), True))
 
 
-class NaiveAnswerer(GeometricAnswerer):
-    """The rules of the geometric answerer on naive geometry."""
+class KeptNaiveGeometry(KeptGeometry):
+    """For the rules of the geometric answerer on naive geometry."""
 
-    def _geometry_of(self, frame: RGBDFrame) -> FrameGeometry:
+    def _measure(self, frame: RGBDFrame) -> FrameGeometry:
         return NaiveGeometry(frame)
+
+
+def with_boxes(frame: RGBDFrame) -> RGBDFrame:
+    """The frame with the boxes of its objects in the place of their masks."""
+    regions = tuple(
+        region if is_zone(region) else Region.from_box(region.id, region.label, region.box)
+        for region in frame.regions
+    )
+    return replace(frame, regions=RegionSet(frame.regions.image_size, regions))
 
 
 @dataclass
@@ -141,13 +154,17 @@ def frames_of(seed: int, views: int, noises: list[str]) -> Iterator[tuple[str, R
 
 
 def examine_scene(seed: int, views: int, noises: list[str]) -> Results:
-    """Ask both answerers everything about one scene."""
+    """Ask every answerer everything about one scene."""
     results: Results = defaultdict(Tally)
     for noise, frame, questions in frames_of(seed, views, noises):
-        answerers = {"geometric": GeometricAnswerer(), "naive": NaiveAnswerer()}
-        for name, answerer in answerers.items():
+        asked: dict[str, tuple[Answerer, RGBDFrame]] = {
+            "geometric": (GeometricAnswerer(), frame),
+            "naive": (GeometricAnswerer(kept=KeptNaiveGeometry()), frame),
+            "boxes": (GeometricAnswerer(), with_boxes(frame)),
+        }
+        for name, (answerer, seen) in asked.items():
             for item in questions:
-                results[f"noise {noise}: {name}"].ask(answerer, frame, item)
+                results[f"noise {noise}: {name}"].ask(answerer, seen, item)
     return dict(results)
 
 

@@ -53,7 +53,7 @@ class Asked:
         status: name of the status.
         right: whether the challenge's rule counts it as right.
         answer, truth: as `normalized_answer`; the answer is empty for a refusal.
-        confidence: NaN for a refusal.
+        confidence: NaN for a refusal, and for an answer that has none.
         error: of a distance, relative to the truth; NaN of anything else.
         message: to a refusal.
     """
@@ -77,8 +77,8 @@ class Asked:
 
     @property
     def dangerous(self) -> bool:
-        """Whether it is far wrong and sure of it."""
-        return not self.refused and self.error > FAR_WRONG and self.confidence > SURE
+        """Whether it is far wrong, and sure of it or without a confidence that warns."""
+        return not self.refused and self.error > FAR_WRONG and not self.confidence <= SURE
 
 
 def ask_all(
@@ -138,7 +138,7 @@ def print_table(answerer: str, asked: Sequence[Asked], console: Console) -> None
     dangerous = [item for item in asked if item.dangerous]
     console.print(
         f"{answerer}: {len(dangerous)} distances are given as OK, wrong by more than "
-        f"{FAR_WRONG:.0%}, and more than {SURE} sure"
+        f"{FAR_WRONG:.0%}, and more than {SURE} sure or without a confidence"
     )
     for item in dangerous:
         console.print(
@@ -153,9 +153,8 @@ def _cells(items: Sequence[Asked]) -> list[str]:
     errors = np.array([item.error for item in answers if np.isfinite(item.error)])
     shown = f"{np.median(errors):.1%} / {np.quantile(errors, 0.95):.0%}" if errors.size else ""
     sure = (
-        f"{np.mean([item.confidence for item in answers]):.2f} / "
-        f"{np.mean([item.right for item in answers]):.2f}"
-        if answers
+        f"{np.mean(known):.2f} / {np.mean([item.right for item in answers]):.2f}"
+        if (known := [item.confidence for item in answers if np.isfinite(item.confidence)])
         else ""
     )
     counts = (len(items), right, len(answers) - right, len(items) - len(answers))

@@ -2,8 +2,9 @@
 
     AskedQuestion --read_asked--> SpatialQuestion --answerer--> SpatialAnswer
 
-Node, command line, replay and evaluation use it, so what is scored is what is served: nobody shows an answerer words that the node would refuse.
-Questions are also lines of JSON, in files and in recordings of the node.
+Node, command line, replay and evaluation use it, so what is scored is what is served: nobody
+shows an answerer words that the node would refuse. Questions are also lines of JSON, in files and
+in recordings of the node.
 """
 
 from __future__ import annotations

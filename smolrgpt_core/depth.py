@@ -45,6 +45,12 @@ _GAP_FILLED = 0.02
 _SPREAD_VALUES, _SPREAD_PEAK = 20, 0.25
 """A measured scene has so many values at least, none as frequent as this share of a plateau."""
 
+_SAMPLE, _PEAK_SHARE = 1000, 0.02
+"""Readings that are looked at for a frequent value, and the share that makes one suspect."""
+
+_CLOSE = 0.005
+"""Depths that differ by less, as a share, may be of one surface with noise."""
+
 _PICTURE_VALUES = 8
 """Distinct values from which on a pattern in all of them is no accident."""
 
@@ -160,9 +166,10 @@ def depth_readings(
         positive = np.isfinite(metres) & (metres > 0)
     saturated = positive & (_is_full_scale(values, metres) | (metres > NO_UNIT_M))
     readings = positive & ~saturated
-    plateau = _plateau(metres, readings, values)
-    saturated |= plateau
-    readings &= ~plateau
+    for find in (_plateau, _peak):
+        mark = find(metres, readings, values)
+        saturated |= mark
+        readings &= ~mark
     check_depth_unit(metres[readings])
     too_near = readings & (metres < limits.min_depth)
     too_far = readings & (metres > limits.max_depth)
@@ -279,6 +286,32 @@ def _plateau(
         is_clipped = count >= _CLIPPED_SHARE * metres.size and largest >= _CLIPPED_M
         is_mark = (is_isolated or is_clipped) and _is_spread(rest, count)
     return plateau if is_mark else nowhere
+
+
+def _peak(
+    metres: NDArray[np.float32], readings: NDArray[np.bool_], values: NDArray
+) -> NDArray[np.bool_]:
+    """Where one value amid the others is scattered over a measured scene; else nowhere.
+
+    No surface has the very same depth at pixels that do not touch, and no depth close to it.
+    """
+    nowhere = np.zeros(metres.shape, dtype=bool)
+    known = metres[readings]
+    if known.size < _SAMPLE:
+        return nowhere
+    found, counts = np.unique(known[:: known.size // _SAMPLE], return_counts=True)
+    value = found[counts.argmax()]
+    if counts.max() < _PEAK_SHARE * counts.sum():
+        return nowhere
+    peak = readings & (metres == value)
+    count = int(np.count_nonzero(peak))
+    close = np.count_nonzero(np.abs(known - value) <= _CLOSE * value) - count
+    is_mark = (
+        close <= _SPREAD_PEAK * count
+        and _is_scattered(peak, count / metres.size)
+        and _is_spread(known[known != value], count)
+    )
+    return peak if is_mark else nowhere
 
 
 def _is_end_of_number(value: np.generic, metre: np.float32) -> bool:

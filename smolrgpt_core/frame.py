@@ -162,9 +162,12 @@ class RGBDFrame:
         stamp_ns: acquisition time in nanoseconds, 0 if unknown.
         frame_id: name of the optical frame that metric results refer to.
         depth_loss: what of the depth image was taken for no reading.
+        up: unit vector (3,) in the optical frame against gravity, as from tf or an IMU; None: not
+            known, geometry finds it by the floor.
 
     Raises:
-        SpatialError: BAD_INPUT when dtypes or sizes do not agree, or the depth unit is wrong.
+        SpatialError: BAD_INPUT when dtypes or sizes do not agree, the depth unit is wrong, or `up`
+            is no unit vector.
     """
 
     rgb: NDArray[np.uint8]
@@ -174,6 +177,7 @@ class RGBDFrame:
     stamp_ns: int = 0
     frame_id: str = "camera_optical_frame"
     depth_loss: DepthLoss = field(default_factory=DepthLoss)
+    up: NDArray[np.float64] | None = None
 
     def __post_init__(self) -> None:
         size = (self.intrinsics.height, self.intrinsics.width)
@@ -195,6 +199,17 @@ class RGBDFrame:
                 f"depth must be positive metres up to {farthest:g}, or NaN where there is no "
                 "reading, got zero, negative or larger values; pass it through clean_depth()",
             )
+        if self.up is not None:
+            _check_up(self.up)
+
+
+def _check_up(up: NDArray[np.float64]) -> None:
+    if up.shape != (3,) or not abs(float(np.linalg.norm(up)) - 1) < 1e-3:
+        raise SpatialError(
+            Status.BAD_INPUT,
+            f"up must be a unit vector (3,) in the optical frame, got {np.asarray(up).tolist()}; a "
+            "level camera has (0, -1, 0)",
+        )
 
 
 def _wrong_array(name: str, expected: str, array: NDArray) -> SpatialError:

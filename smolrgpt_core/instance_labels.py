@@ -12,6 +12,9 @@ BACKGROUND = "background"
 _NO_OBJECT = frozenset({"background", "unlabelled", "unlabeled"})
 """Classes that a simulator gives to what it has no object for: the rest of the picture."""
 
+_TABLES = ("idToSemantics", "idToLabels")
+"""Where a simulator's annotator keeps its labels, the classes before the paths of the objects."""
+
 _CLASS = "class"
 """Key of the class among the semantics of a simulator (Omniverse Replicator)."""
 
@@ -49,15 +52,18 @@ class InstanceLabels:
 
         Args:
             content: {"1-9": "buffer", "10": "pallet"}, or {"10": {"class": "pallet"}}, where
-                "BACKGROUND" and "UNLABELLED" are no objects.
+                "BACKGROUND" and "UNLABELLED" are no objects, also within "idToLabels".
 
         Raises:
             ValueError: naming the entry that cannot be read.
         """
         if not isinstance(content, Mapping):
             raise ValueError('expected labels by id, such as {"1-9": "buffer", "10": "pallet"}')
+        table = next((content[name] for name in _TABLES if name in content), content)
+        if not isinstance(table, Mapping):
+            raise ValueError(f"expected labels by id in {' or '.join(_TABLES)}, got {table!r:.60}")
         ranges = []
-        for ids, value in content.items():
+        for ids, value in table.items():
             label = _label_of_json(ids, value)
             if label.lower() in _NO_OBJECT:
                 first, last, _ = _parse_range(f"{ids}:{BACKGROUND}", lowest=0)

@@ -137,8 +137,9 @@ class Region:
 
     @property
     def name(self) -> str:
-        """How a person would call it, such as "pallet 7"."""
-        return f"{self.label or 'region'} {self.id}"
+        """How a person would call it, such as "pallet 7"; a label of numbers is no name."""
+        is_word = any(character.isalpha() for character in self.label)
+        return f"{self.label if is_word else 'region'} {self.id}"
 
     @classmethod
     def from_bitmap(cls, id: int, label: str, bitmap: NDArray, score: float = 1.0) -> Region:
@@ -154,6 +155,16 @@ class Region:
             raise _bad(f"mask of region {id} has no pixel set; leave empty regions out")
         box = _spanned_box(rows, columns)
         return cls(id, label, box, np.ascontiguousarray(filled[box.slices]), score)
+
+    @classmethod
+    def from_pixels(
+        cls, id: int, label: str, rows: NDArray[np.intp], columns: NDArray[np.intp]
+    ) -> Region:
+        """From the pixels (rows[i], columns[i]), at least one."""
+        box = _spanned_box(rows, columns)
+        mask = np.zeros((box.height, box.width), dtype=bool)
+        mask[rows - box.y, columns - box.x] = True
+        return cls(id, label, box, mask)
 
     @classmethod
     def from_rle(cls, id: int, label: str, rle: Mapping, score: float = 1.0) -> Region:
@@ -260,7 +271,7 @@ class RegionSet:
         _check_number(ids.size)
         parts = zip(ids, np.split(rows, starts[1:]), np.split(columns, starts[1:]), strict=False)
         regions = [
-            _region_of_pixels(int(id), labels.get(int(id), ""), rows, columns)
+            Region.from_pixels(int(id), labels.get(int(id), ""), rows, columns)
             for id, rows, columns in parts
         ]
         return cls((image.shape[0], image.shape[1]), tuple(regions))
@@ -392,16 +403,6 @@ def _spanned_box(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Box:
     """The smallest box with all these pixels."""
     x, y = int(columns.min()), int(rows.min())
     return Box(x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1)
-
-
-def _region_of_pixels(
-    id: int, label: str, rows: NDArray[np.intp], columns: NDArray[np.intp]
-) -> Region:
-    """The region that consists of the pixels (rows[i], columns[i])."""
-    box = _spanned_box(rows, columns)
-    mask = np.zeros((box.height, box.width), dtype=bool)
-    mask[rows - box.y, columns - box.x] = True
-    return Region(id, label, box, mask)
 
 
 def _bad(message: str) -> SpatialError:

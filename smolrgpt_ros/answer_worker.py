@@ -11,7 +11,7 @@ import contextlib
 import threading
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field
 
@@ -23,6 +23,7 @@ from smolrgpt_core.asking import read_asked
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.frame_buffer import (
     FrameBuffer,
     FrameRequest,
@@ -52,6 +53,8 @@ class Inquiry:
         arrived_s: `time.monotonic()` of the request.
         samples, frame, question: once they are known.
         warnings: about the messages that the frame came from.
+        facts: what was done to them.
+        regions: of the frame as they were sent.
         latency_s: seconds by stage: wait, convert, answer.
     """
 
@@ -63,6 +66,8 @@ class Inquiry:
     frame: RGBDFrame | None = None
     question: SpatialQuestion | None = None
     warnings: tuple[str, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict)
+    regions: RegionSet | None = None
     latency_s: dict[str, float] = field(default_factory=dict)
 
     def elapsed_s(self) -> float:
@@ -361,7 +366,8 @@ def _read(answerer: Answerer, item: _Waiting, decoded: DecodedFrame, convert_s: 
     """Understand a question, or refuse it, and only it."""
     inquiry = item.inquiry
     inquiry.latency_s["convert"] = convert_s
-    inquiry.frame, inquiry.warnings = decoded.frame, decoded.warnings
+    inquiry.frame, inquiry.regions = decoded.frame, decoded.regions
+    inquiry.warnings, inquiry.facts = decoded.warnings, decoded.facts
     try:
         inquiry.question = read_asked(
             answerer, decoded.frame.regions, inquiry.text, inquiry.category, inquiry.region_ids

@@ -27,7 +27,7 @@ from smolrgpt_core.errors import Status
 from smolrgpt_core.files import write_image
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.report import ReportRow, print_report, write_html_report
-from smolrgpt_ros.demo_graph import DemoError, DemoNode, Snapshot
+from smolrgpt_ros.demo_graph import MAX_FRAME_AGE_S, DemoError, DemoNode, Snapshot
 from smolrgpt_ros.demo_questions import (
     DemoQuestion,
     judge,
@@ -44,8 +44,8 @@ VIEWPOINTS = 3
 PICTURES = 4
 """Annotated images that are put together into one picture."""
 CAMERA_RATE_HZ = 4.0
-READY_TIMEOUT_S = 60.0
-RESPONSE_TIMEOUT_S = 15.0
+READY_TIMEOUT_S = 120.0
+RESPONSE_TIMEOUT_S = 60.0
 STATUSES_AT_START = {
     Status.NO_RGB, Status.NO_DEPTH, Status.NO_CAMERA_INFO, Status.NO_REGIONS,
     Status.STALE, Status.OUT_OF_SYNC, Status.TIMEOUT, Status.NOT_ACTIVE,
@@ -149,7 +149,8 @@ def start_nodes(graph: ProcessGroup, options: DemoOptions) -> None:
         "frame_count": options.viewpoints,
         "rate": CAMERA_RATE_HZ,
     }
-    for executable, parameters in (("sim_camera_node", camera), ("spatial_query_node", {})):
+    query = {"buffer_size": int(MAX_FRAME_AGE_S * CAMERA_RATE_HZ)}
+    for executable, parameters in (("sim_camera_node", camera), ("spatial_query_node", query)):
         path = Path(get_package_prefix(PACKAGE)) / "lib" / PACKAGE / executable
         assignments = [item for k, v in parameters.items() for item in ("-p", f"{k}:={v}")]
         graph.start(executable, [sys.executable, str(path), "--ros-args", *assignments])

@@ -33,9 +33,11 @@ Viewpoint = tuple[tuple[int, float, float, float], ...]
 """Id and centre in the optical frame of every object: where the camera is, as far as it matters."""
 
 KEPT_FRAMES = 20
-MAX_FRAME_AGE_S = 10
-"""The questions about a frame are asked within this time."""
-PICTURE_TIMEOUT_S = 5.0
+MAX_FRAME_AGE_S = 40
+"""The questions about a frame are asked within this time, on a busy machine too."""
+ANSWER_TIMEOUT_S = 30
+"""What the node is given for one answer."""
+PICTURE_TIMEOUT_S = 30.0
 
 
 class DemoError(Exception):
@@ -173,6 +175,7 @@ class DemoNode(Node):
         if stamp_ns:
             request.stamp = time_from_ns(stamp_ns)
             request.max_age = Duration(sec=MAX_FRAME_AGE_S)
+            request.timeout = Duration(sec=ANSWER_TIMEOUT_S)
         future = self._client.call_async(request)
         if not self.wait_for(future.done, self._timeout_s):
             self._client.remove_pending_request(future)

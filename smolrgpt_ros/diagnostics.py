@@ -53,6 +53,7 @@ class AnswerMonitor:
         for stage, latency in statistics.latencies.items():
             values[f"latency_{stage}_median_s"] = f"{latency.median_s:.4f}"
             values[f"latency_{stage}_p99_s"] = f"{latency.p99_s:.4f}"
+        values |= statistics.facts
         level = DiagnosticStatus.WARN if problems else DiagnosticStatus.OK
         return _diagnostic(name, level, "; ".join(problems), values)
 

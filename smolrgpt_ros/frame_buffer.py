@@ -154,7 +154,7 @@ class FrameBuffer:
         with self._changed:
             self._closed = True
             for item in self._inputs.values():
-                item.forget()
+                item.release()
             self._changed.notify_all()
 
     def wait(

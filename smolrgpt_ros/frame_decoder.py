@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 from rclpy.serialization import deserialize_message
@@ -14,6 +14,7 @@ from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.compressed import ALL_RAW, Transports, plain_image
 from smolrgpt_core.messages.reading import (
     alignment_warnings,
+    frame_facts,
     frame_from_messages,
 )
 from smolrgpt_core.messages.region_sources import REGION_SOURCES
@@ -30,10 +31,12 @@ KEPT_FRAMES = 4
 
 @dataclass(frozen=True)
 class DecodedFrame:
-    """A frame, and what an operator should know about the messages that it came from."""
+    """A frame, and what an operator should know about it: what is in doubt, what was done."""
 
     frame: RGBDFrame
     warnings: tuple[str, ...]
+    facts: Mapping[str, str]
+    regions: RegionSet
 
 
 class FrameDecoder:
@@ -44,6 +47,7 @@ class FrameDecoder:
         settings: how the images are read.
         labels: how regions get their labels.
         transports: how images come.
+        rgb_topic: full name of the topic of the colour image.
 
     Attributes:
         newest_regions: those that were decoded last; None before the first.
@@ -55,7 +59,9 @@ class FrameDecoder:
         settings: SensorSettings,
         labels: RegionLabels,
         transports: Transports = ALL_RAW,
+        rgb_topic: str = "",
     ) -> None:
+        self._rgb_topic = rgb_topic
         self.newest_regions: RegionSet | None = None
         self._region_source = region_source
         types = input_types(region_source, transports)
@@ -88,8 +94,14 @@ class FrameDecoder:
         size = (rgb.height, rgb.width)
         regions = REGION_SOURCES[self._region_source].read(message, size, self._labels)
         self.newest_regions = regions
-        frame = frame_from_messages(rgb, depth, camera_info, regions, self._settings)
-        return DecodedFrame(frame, alignment_warnings(rgb, depth, camera_info))
+        frame = frame_from_messages(
+            rgb, depth, camera_info, regions, self._settings, self._rgb_topic
+        )
+        warnings = alignment_warnings(rgb, depth)
+        if frame.depth_loss.is_told:
+            warnings += (str(frame.depth_loss),)
+        facts = frame_facts(frame, camera_info, self._settings, self._rgb_topic)
+        return DecodedFrame(frame, warnings, facts, regions)
 
     def _message(self, samples: FrameSamples, name: str) -> Message:
         said = self._region_source if name == "regions" else name

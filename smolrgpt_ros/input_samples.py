@@ -124,8 +124,13 @@ class InputSamples:
         return succession is Succession.RESTART
 
     def forget(self) -> None:
-        """Let go of all messages."""
+        """Let go of all messages that could be found."""
         self.samples.clear()
+
+    def release(self) -> None:
+        """Let go of everything, also of what the next message would be compared with."""
+        self.samples.clear()
+        self._order = StampOrder()
 
     def snapshot(self) -> StampCounts:
         """The counts as they are now."""

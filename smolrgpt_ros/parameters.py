@@ -16,7 +16,7 @@ from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.label_map import LabelMap, RegionLabels
 from smolrgpt_core.messages.compressed import RAW, TRANSPORTS, Transports
 from smolrgpt_core.messages.region_sources import REGION_SOURCES
-from smolrgpt_core.messages.sensor_settings import SensorSettings
+from smolrgpt_core.messages.sensor_settings import RECTIFY_CHOICES, SensorSettings
 from smolrgpt_core.messages.stamps import DEFAULT_SYNC_TOLERANCE_S
 from smolrgpt_ros.parameter_declaration import check_parameters, parameter
 
@@ -172,6 +172,12 @@ class QueryParameters:
         "Farther depth is no reading; metres. Set it to the range of your camera.",
         limits=(0.0, PLAUSIBLE_DEPTH_M[1]),
     )
+    rectify: str = parameter(
+        SensorSettings.rectify,
+        "Lens distortion of `camera_info`: auto takes it out of colour, depth and regions, unless "
+        "the name of the topic of `rgb` has a part `rect`; never: the images are rectified.",
+        choices=RECTIFY_CHOICES,
+    )
     max_pending: int = parameter(
         16,
         "Questions that may wait or be answered at the same time; one more is refused as BUSY.",
@@ -234,7 +240,8 @@ class QueryParameters:
 
     def sensor_settings(self) -> SensorSettings:
         """How the images of the camera are read."""
-        return SensorSettings(self.depth_scale, DepthLimits(self.min_depth, self.max_depth))
+        limits = DepthLimits(self.min_depth, self.max_depth)
+        return SensorSettings(self.depth_scale, limits, self.rectify)
 
     def fusion_settings(self) -> FusionSettings:
         """How model and geometry are put together."""

@@ -163,6 +163,7 @@ class QuerySession:
             parameters.sensor_settings(),
             parameters.region_labels(),
             self._transports,
+            self.inputs.topics["rgb"],
         )
         is_eager = parameters.encode == EVERY_FRAME
         newest = _newest_frame(parameters) if is_eager else None

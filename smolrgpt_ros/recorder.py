@@ -22,10 +22,10 @@ from rclpy.serialization import serialize_message
 from std_msgs.msg import Header
 
 from smolrgpt_core.asking import AskedQuestion
-from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.messages.compressed import ALL_RAW, Transports
 from smolrgpt_core.messages.stamps import INPUTS
 from smolrgpt_core.recordings.question_bag import QuestionBagWriter
+from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.conversions import regions_to_array, time_from_ns
 from smolrgpt_ros.frame_buffer import FrameSamples
 from smolrgpt_ros.input_samples import Sample
@@ -48,7 +48,7 @@ class _Record:
     asked: AskedQuestion
     answer: SpatialAnswer
     samples: FrameSamples
-    frame: RGBDFrame | None
+    regions: RegionSet | None
 
 
 class QuestionRecorder:
@@ -96,7 +96,7 @@ class QuestionRecorder:
         asked: AskedQuestion,
         answer: SpatialAnswer,
         samples: FrameSamples,
-        frame: RGBDFrame | None,
+        regions: RegionSet | None,
     ) -> None:
         """Record a question; returns at once.
 
@@ -104,12 +104,12 @@ class QuestionRecorder:
             asked: with the stamp of its frame.
             answer: as it is sent.
             samples: the messages that it was asked about.
-            frame: the same decoded, None if it could not be.
+            regions: as they were sent, decoded; None if the frame could not be.
         """
         try:
             if self._closing.is_set():
                 raise queue.Full
-            self._queue.put_nowait(_Record(asked, answer, samples, frame))
+            self._queue.put_nowait(_Record(asked, answer, samples, regions))
         except queue.Full:
             self._lose()
 
@@ -179,7 +179,7 @@ class QuestionRecorder:
             key = (name, sample.stamp_ns, sample.arrived_s)
             if key in self._known:
                 continue
-            content = self._serialized(name, sample, record.frame)
+            content = self._serialized(name, sample, record)
             if content is not None:
                 messages[name] = content
                 self._known[key] = None
@@ -187,14 +187,15 @@ class QuestionRecorder:
             self._known.popitem(last=False)
         return messages
 
-    def _serialized(self, name: str, sample: Sample, frame: RGBDFrame | None) -> bytes | None:
+    def _serialized(self, name: str, sample: Sample, record: _Record) -> bytes | None:
         """A message as it is recorded; None for regions that could not be decoded."""
         if name != "regions" or self._region_source == "regions":
             return bytes(sample.payload)
-        if frame is None:
+        if record.regions is None:
             return None
-        header = Header(stamp=time_from_ns(sample.stamp_ns), frame_id=frame.frame_id)
-        return bytes(serialize_message(regions_to_array(frame.regions, header)))
+        frame_id = record.answer.header.frame_id
+        header = Header(stamp=time_from_ns(sample.stamp_ns), frame_id=frame_id)
+        return bytes(serialize_message(regions_to_array(record.regions, header)))
 
     def _lose(self) -> None:
         with self._counting:

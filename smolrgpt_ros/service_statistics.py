@@ -38,7 +38,8 @@ class StatisticsSnapshot:
         calls: calls of the answerer.
         asked: questions in them.
         latencies: by stage: wait, convert, answer, parts of answer as "answer.PART", total.
-        warnings: about the messages that the last answer came from.
+        warnings: about the messages that the last frame asked about came from.
+        facts: what was done to them, by name.
     """
 
     counts: Mapping[Status, int]
@@ -46,6 +47,7 @@ class StatisticsSnapshot:
     asked: int
     latencies: Mapping[str, LatencySummary]
     warnings: tuple[str, ...]
+    facts: Mapping[str, str]
 
     @property
     def answers(self) -> int:
@@ -74,22 +76,29 @@ class ServiceStatistics:
         self._asked = 0
         self._latencies_s: deque[Mapping[str, float]] = deque(maxlen=LATENCIES)
         self._warnings: tuple[str, ...] = ()
+        self._facts: Mapping[str, str] = {}
 
-    def record(
-        self, status: Status, latency_s: Mapping[str, float], warnings: tuple[str, ...]
-    ) -> None:
+    def record(self, status: Status, latency_s: Mapping[str, float]) -> None:
         """Count one response.
 
         Args:
             status: of it.
             latency_s: seconds by stage; counts for an answer only.
-            warnings: about the messages that it came from.
         """
         with self._lock:
             self._counts[status] += 1
             if status is Status.OK:
                 self._latencies_s.append(dict(latency_s))
-                self._warnings = warnings
+
+    def record_frame(self, warnings: tuple[str, ...], facts: Mapping[str, str]) -> None:
+        """Keep what is to be known about the frame that the last response is about.
+
+        Args:
+            warnings: about the messages that it came from.
+            facts: what was done to them, by name.
+        """
+        with self._lock:
+            self._warnings, self._facts = warnings, facts
 
     def record_batch(self, size: int) -> None:
         """Count one call of the answerer, with this many questions."""
@@ -102,8 +111,8 @@ class ServiceStatistics:
         with self._lock:
             latencies_s = list(self._latencies_s)
             counts, calls, asked = dict(self._counts), self._calls, self._asked
-            warnings = self._warnings
-        return StatisticsSnapshot(counts, calls, asked, _summaries(latencies_s), warnings)
+            warnings, facts = self._warnings, self._facts
+        return StatisticsSnapshot(counts, calls, asked, _summaries(latencies_s), warnings, facts)
 
 
 def _summaries(latencies_s: list[Mapping[str, float]]) -> dict[str, LatencySummary]:

@@ -345,12 +345,16 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
             # A request gets a response, whatever happens.
             answer = self._refusal(error, inquiry)
             response.answer = _message(answer, inquiry)
-        self._statistics.record(answer.status, _latency_s(answer, inquiry), inquiry.warnings)
+        self._statistics.record(answer.status, _latency_s(answer, inquiry))
+        if inquiry.frame:
+            self._statistics.record_frame(inquiry.warnings, inquiry.facts)
         self._answers.publish(response.answer)
+        # A question that waited while the node was loading came before the recorder.
+        recorder = recorder or self._recorder
         if recorder and inquiry.samples:
             stamp_ns = inquiry.samples.rgb.stamp_ns
             asked = AskedQuestion(inquiry.text, inquiry.category, inquiry.region_ids, stamp_ns)
-            recorder.record(asked, response.answer, inquiry.samples, inquiry.frame)
+            recorder.record(asked, response.answer, inquiry.samples, inquiry.regions)
         return response
 
     def _answer(self, request: SpatialQuery.Request, inquiry: Inquiry) -> SpatialAnswer:

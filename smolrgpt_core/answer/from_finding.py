@@ -52,7 +52,6 @@ def answer_of(finding: Finding, question: SpatialQuestion, regions: RegionSet) -
     return SpatialAnswer(
         status=Status.OK,
         category=question.category,
-        message=_assumptions(finding),
         text=answer_sentence(program, value, regions, question.unit),
         value=value if is_number else None,
         unit=program.unit if is_number else "",
@@ -69,11 +68,6 @@ def answer_of(finding: Finding, question: SpatialQuestion, regions: RegionSet) -
         geometric_value=value if is_number else None,
         region_ids=question.region_ids or finding.ids,
     )
-
-
-def _assumptions(finding: Finding) -> str:
-    """What an answer rests on that was not seen, for a person."""
-    return f"measured {', '.join(finding.notes)}" if finding.notes else ""
 
 
 def _answer_ids(finding: Finding) -> tuple[int, ...]:

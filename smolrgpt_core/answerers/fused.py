@@ -190,7 +190,8 @@ def fuse(
         is_model = settings.prefer == MODEL
         chosen = replace(_chosen(model, geometry, is_model), agreement=Agreement.AGREE)
         evidence = Evidence.MODEL_WITH_GEOMETRY if is_model else Evidence.GEOMETRY_WITH_MODEL
-        return FusedAnswer(replace(chosen, answer_ids=geometry.answer_ids), evidence)
+        told = replace(chosen, answer_ids=geometry.answer_ids, message=geometry.message)
+        return FusedAnswer(told, evidence)
     if _counts_against_geometry(model, geometry, settings, calibration):
         chosen = _chosen(model, geometry, is_model=True)
         evidence = Evidence.MODEL_AGAINST_GEOMETRY

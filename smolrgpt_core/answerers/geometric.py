@@ -14,7 +14,7 @@ from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answer.from_finding import answer_of, check_certainty
 from smolrgpt_core.answerers.base import answer_or_error, each_deadline
 from smolrgpt_core.answerers.kept_geometry import KEPT_FRAMES, KeptGeometry
-from smolrgpt_core.answerers.region_places import region_places
+from smolrgpt_core.answerers.region_places import region_notes, region_places
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import GeometryConfig
@@ -95,7 +95,9 @@ class GeometricAnswerer:
         check_certainty(finding, frame.regions, self._config.certainty)
         answer = answer_of(finding, question, frame.regions)
         centers, shares = region_places(measured.geometry, answer.region_ids)
-        return replace(answer, centres=centers, valid_depth=shares)
+        used = [id for id in (*finding.ids, *finding.counted) if measured.copies.is_measured(id)]
+        notes = region_notes(measured.geometry, used)
+        return replace(answer, centres=centers, valid_depth=shares, message=notes)
 
     def answer_together(
         self,

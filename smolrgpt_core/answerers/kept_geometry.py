@@ -57,6 +57,9 @@ class KeptGeometry:
             for kept in self._kept:
                 if kept.geometry.frame is frame:
                     return kept
-            kept = MeasuredFrame(FrameGeometry(frame, self._config))
+            kept = MeasuredFrame(self._measure(frame))
             self._kept.append(kept)
             return kept
+
+    def _measure(self, frame: RGBDFrame) -> FrameGeometry:
+        return FrameGeometry(frame, self._config)

@@ -26,6 +26,24 @@ def region_places(
     return centres, shares
 
 
+def region_notes(geometry: FrameGeometry, ids: Sequence[int]) -> str:
+    """What was assumed of regions that were located, for the message of an answer; else empty.
+
+    Such as "pallet 3: from a box, not a mask".
+    """
+    told = []
+    for id in dict.fromkeys(ids):
+        try:
+            notes = geometry.locate(id).notes
+        except SpatialError as error:
+            if error.status not in (Status.NO_VALID_DEPTH, Status.CANNOT_TELL):
+                raise
+            continue
+        if notes:
+            told.append(f"{geometry.frame.regions[id].name}: {', '.join(notes)}")
+    return "; ".join(told)
+
+
 def _centre(id: int, geometry: FrameGeometry) -> NDArray[np.float64]:
     try:
         return geometry.locate(id).centre

@@ -10,7 +10,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from smolrgpt_core.answer import Side, SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
@@ -44,6 +46,7 @@ def ask(
     intrinsics: options.Intrinsics,
     regions: options.RegionsFile,
     question: options.QuestionText = "",
+    up: options.Up = "",
     labels: options.Labels = "",
     label_map: options.LabelMapText = "",
     depth_scale: options.DepthScale = "",
@@ -73,6 +76,7 @@ def ask(
         else []
     )
     pinhole = parsed("--intrinsics", options.parse_intrinsics, intrinsics)
+    known_up = parsed("--up", options.parse_up, up)
     metres_per_unit = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
     limits = options.depth_limits(min_depth, max_depth)
     region_labels = options.region_labels(labels, label_map)
@@ -88,7 +92,9 @@ def ask(
         parsed("--picture", check_image_suffix, picture.suffix)
 
     try:
-        frame = read_frame(rgb, depth, regions, pinhole, metres_per_unit, limits, region_labels)
+        frame = read_frame(
+            rgb, depth, regions, pinhole, metres_per_unit, region_labels, limits, known_up
+        )
     except SpatialError as error:
         print_answer(refusal(error, one), question, as_json)
         raise typer.Exit(NO_ANSWER) from error
@@ -124,8 +130,9 @@ def read_frame(
     regions: Path,
     pinhole: tuple[float, ...],
     metres_per_unit: float | None,
-    limits: DepthLimits,
     labels: RegionLabels,
+    limits: DepthLimits | None = None,
+    up: NDArray[np.float64] | None = None,
 ) -> RGBDFrame:
     """Read the files of one frame.
 
@@ -141,6 +148,7 @@ def read_frame(
         CameraIntrinsics(width, height, *pinhole),
         read_regions(regions, (height, width), labels, rgb.name),
         depth_loss=readings.loss,
+        up=up,
     )
 
 

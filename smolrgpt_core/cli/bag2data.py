@@ -16,6 +16,7 @@ from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, writing
 from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.recordings.motion import MotionConfig
 from smolrgpt_core.recordings.options import RecordingOptions, TopicChoice
 
@@ -77,6 +78,7 @@ def bag2data(
     depth_scale: options.DepthScale = "",
     min_depth: options.MinDepth = DepthLimits.min_depth,
     max_depth: options.MaxDepth = DepthLimits.max_depth,
+    rectify: options.Rectify = SensorSettings.rectify,
     sync_tolerance: SyncTolerance = RecordingOptions.sync_tolerance_s,
     min_change: MinChange = MotionConfig.min_change,
     every: Every = RecordingOptions.every,
@@ -95,7 +97,7 @@ def bag2data(
     The exit status is 0 when all of the recording was read, 1 when nothing was written, 2 for a
     wrong call, 3 when the recording is damaged and what could be read of it was written.
     """
-    sensor = options.sensor_settings(depth_scale, min_depth, max_depth)
+    sensor = options.sensor_settings(depth_scale, min_depth, max_depth, rectify)
     region_labels = options.region_labels(labels, label_map)
     try:
         settings = RecordingOptions(

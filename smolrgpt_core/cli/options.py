@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeVar
 
+import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from smolrgpt_core.answerers.fusion_settings import PREFER_CHOICES, FusionSettings
 from smolrgpt_core.answerers.model_settings import STYLE_CHOICES
@@ -18,7 +21,7 @@ from smolrgpt_core.extras import install_command
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.label_map import LabelMap, RegionLabels, described_changes
 from smolrgpt_core.language import CATEGORIES, Category
-from smolrgpt_core.messages.sensor_settings import SensorSettings
+from smolrgpt_core.messages.sensor_settings import RECTIFY_CHOICES, SensorSettings
 
 QuestionText = Annotated[
     str,
@@ -40,6 +43,15 @@ DepthFile = Annotated[
 ]
 Intrinsics = Annotated[
     str, typer.Option(help="Pinhole calibration in pixels.", metavar="FX,FY,CX,CY")
+]
+Up = Annotated[
+    str,
+    typer.Option(
+        help="What is up, in the optical frame (x right, y down, z forward), of a camera that "
+        "hangs upside down or looks straight down; 0,-1,0 is a level one. Without it the floor "
+        "tells.",
+        metavar="X,Y,Z",
+    ),
 ]
 RegionsFile = Annotated[
     Path,
@@ -71,6 +83,13 @@ MinDepth = Annotated[
 ]
 MaxDepth = Annotated[
     float, typer.Option(help="Farther depth is no reading, in metres.", metavar="METRES")
+]
+Rectify = Annotated[
+    str,
+    typer.Option(
+        help=f"{', '.join(RECTIFY_CHOICES)}: whether lens distortion is taken out of the images; "
+        "auto leaves those of a topic with `rect` in its name as they are."
+    ),
 ]
 RegionIds = Annotated[
     str, typer.Option(help="Ids for the <mask> of the question, in order, such as 7,2.")
@@ -109,7 +128,7 @@ QuestionsFile = Annotated[
     Path | None,
     typer.Option(
         "--questions",
-        help='Ask every question of a file of JSON lines, {"question", "region_ids"?, "category"?}.',
+        help='Ask all questions of a file of JSON lines: {"question", "region_ids"?, "category"?}.',
         exists=True,
         dir_okay=False,
     ),
@@ -161,6 +180,18 @@ def parse_intrinsics(text: str) -> tuple[float, ...]:
     return _numbers(text, float, 4, "four numbers fx,fy,cx,cy in pixels")
 
 
+def parse_up(text: str) -> NDArray[np.float64] | None:
+    """Unit vector (3,) from "x,y,z" of any length; None if it is not given."""
+    if not text:
+        return None
+    expected = "a vector x,y,z that is not 0, such as 0,-1,0"
+    vector = np.array(_numbers(text, float, 3, expected))
+    length = float(np.linalg.norm(vector))
+    if not (math.isfinite(length) and length > 0):
+        raise ValueError(f"expected {expected}, got {text!r}")
+    return vector / length
+
+
 def parse_depth_scale(text: str) -> float | None:
     """Metres per unit; None if the type of the file decides."""
     if not text:
@@ -176,11 +207,14 @@ def depth_limits(min_depth: float, max_depth: float) -> DepthLimits:
     return parsed("--min-depth", lambda _: DepthLimits(min_depth, max_depth), "")
 
 
-def sensor_settings(depth_scale: str, min_depth: float, max_depth: float) -> SensorSettings:
+def sensor_settings(
+    depth_scale: str, min_depth: float, max_depth: float, rectify: str
+) -> SensorSettings:
     """How the images of a recording are read."""
     scale = parsed("--depth-scale", parse_depth_scale, depth_scale)
     limits = depth_limits(min_depth, max_depth)
-    return SensorSettings(scale or SensorSettings.depth_scale, limits)
+    settings = SensorSettings(scale or SensorSettings.depth_scale, limits)
+    return parsed("--rectify", lambda choice: replace(settings, rectify=choice), rectify)
 
 
 def parse_region_ids(text: str) -> tuple[int, ...]:

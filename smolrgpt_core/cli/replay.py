@@ -28,6 +28,7 @@ from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, parsed, writi
 from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.recordings.options import ReplayOptions, TopicChoice
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ def replay_command(
     depth_scale: options.DepthScale = "",
     min_depth: options.MinDepth = DepthLimits.min_depth,
     max_depth: options.MaxDepth = DepthLimits.max_depth,
+    rectify: options.Rectify = SensorSettings.rectify,
     sync_tolerance: SyncTolerance = ReplayOptions.sync_tolerance_s,
 ) -> None:
     """Answer questions about a recording as the query node would have; needs no ROS.
@@ -93,7 +95,7 @@ def replay_command(
     read, 1 when it cannot be read, 2 for a wrong call, 3 when it is damaged and what could be read
     of it was asked about.
     """
-    sensor = options.sensor_settings(depth_scale, min_depth, max_depth)
+    sensor = options.sensor_settings(depth_scale, min_depth, max_depth, rectify)
     region_labels = options.region_labels(labels, label_map)
     fusion = options.fusion_settings(prefer, abstain_below)
     try:

@@ -19,10 +19,11 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.box_sides import OUTWARD, SideConfig, Sides, doubt_sides, find_sides
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, best_yaw
 from smolrgpt_core.geometry.ground_plane import GroundPlane
-from smolrgpt_core.geometry.near_corner import NearCorner, likeliest_yaw
+from smolrgpt_core.geometry.near_corner import NearCorner, find_top, likeliest_yaw
 from smolrgpt_core.geometry.size_priors import SizePrior
 from smolrgpt_core.geometry.surface import Surface
 from smolrgpt_core.geometry.turned_view import TurnedView
+from smolrgpt_core.geometry.visible_surface import USUAL_DEPTH
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +36,7 @@ class OrientedBox:
         top: height of its upper face above the floor, metres.
         size_std: (2,), standard deviation of the footprint's size, metres.
         in_part: whether what was seen is shorter than any standard size.
+        bottom_std: standard deviation of `bottom` where it was not seen, else 0, metres.
     """
 
     footprint: FloorRectangle
@@ -42,11 +44,17 @@ class OrientedBox:
     top: float
     size_std: NDArray[np.float64]
     in_part: bool = False
+    bottom_std: float = 0.0
 
     @property
     def centre(self) -> NDArray[np.float64]:
         """Right, forward, height (3,) in metres."""
         return np.append(self.footprint.centre, (self.bottom + self.top) / 2)
+
+    @property
+    def std(self) -> float:
+        """Standard deviation of the centre, metres."""
+        return float(np.linalg.norm([*self.size_std, self.bottom_std])) / 2
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,7 @@ class BoxFitConfig:
         max_guess_m, max_guess_share: how far a hidden side of no standard size is guessed beyond
             what is visible: at most so many metres, and this share of the object's largest side.
         ground_contact_m: an object whose lowest point is lower than this stands on the floor.
+        flush_m: an object that rises less above the floor is seen as a whole.
 
     Raises:
         ValueError: when a value is outside its range, naming the field.
@@ -77,6 +86,7 @@ class BoxFitConfig:
     max_guess_m: float = 0.25
     max_guess_share: float = 0.5
     ground_contact_m: float = 0.15
+    flush_m: float = 0.03
 
     def __post_init__(self) -> None:
         if self.max_points < 8:
@@ -112,29 +122,51 @@ def fit_box(
     """
     config = config or BoxFitConfig()
     view = TurnedView.of(surface, plane, config.max_points)
-    view = view.turned(_find_yaw(view, config))
-    corner = NearCorner.first_guess(view).fit(view)
+    top = find_top(view)
+    view = view.turned(_find_yaw(view, top, config))
+    corner = NearCorner.first_guess(view, top).fit(view)
     sides = find_sides(view, corner, plane, frame, config.sides)
     if cargo is not None:
         sides = sides.reaching_under(cargo, view.yaw)
     if prior is not None and _is_too_small(sides, prior, config):
         sides = doubt_sides(sides, view, plane, frame, config.sides)
+        # The camera looks through its openings; what lies flush with the floor has none.
+        if corner.top > config.flush_m and _is_too_small(sides, prior, config):
+            longest = max(max(pair) for pair in prior.footprints)
+            sides = sides.open_behind(corner.sign, longest)
     size, size_std = _complete(sides, max(corner.top - sides.bottom, 0.0), prior, config)
     bounds = _place(sides, size)
-    stands = sides.bottom < config.ground_contact_m or (prior is not None and prior.on_floor)
+    bottom, bottom_std = _find_bottom(sides, corner, float(size.min()), prior, config)
     return OrientedBox(
         FloorRectangle.from_bounds(view.yaw, bounds[:, 0], bounds[:, 1]),
-        0.0 if stands else min(sides.bottom, corner.top),
+        bottom,
         corner.top,
         size_std,
         prior is not None and _is_in_part(sides, prior),
+        bottom_std,
     )
 
 
-def _find_yaw(view: TurnedView, config: BoxFitConfig) -> float:
+def _find_bottom(
+    sides: Sides, corner: NearCorner, small: float, prior: SizePrior | None, config: BoxFitConfig
+) -> tuple[float, float]:
+    """Height of the lower face, metres, and its standard deviation, 0 where it was seen.
+
+    Of what is seen from straight above, no face tells how far down it reaches. What has standard
+    sizes is taken to reach the floor, anything else to be about as high as it is wide.
+    """
+    if sides.bottom < config.ground_contact_m or (prior is not None and prior.on_floor):
+        return 0.0, 0.0
+    if corner.sign.any() or corner.top < config.ground_contact_m:
+        return min(sides.bottom, corner.top), 0.0
+    bottom = 0.0 if prior is not None else max(corner.top - USUAL_DEPTH * small, 0.0)
+    return bottom, (corner.top - bottom) / np.sqrt(3)
+
+
+def _find_yaw(view: TurnedView, top: float, config: BoxFitConfig) -> float:
     """Yaw of the box: along visible sides, or where noise blurs them the likeliest one."""
     if view.depth_std > config.much_noise_m:
-        return likeliest_yaw(view, NearCorner.first_guess(view).top)
+        return likeliest_yaw(view, top)
     level = view.points[:, :2]
     weights = 1 / (view.noise * view.depth**2 + 0.02)
     return best_yaw(level, weights, level, config.side_cap_m + 2 * view.depth_std)

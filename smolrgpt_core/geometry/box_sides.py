@@ -92,6 +92,21 @@ class Sides:
     hidden: NDArray[np.float64]
     bottom: float
 
+    def open_behind(self, facing: NDArray[np.int_], length: float) -> Sides:
+        """The sides, if the object may be this long away from the camera, metres.
+
+        Args:
+            facing: (2,), see `NearCorner.sign`.
+            length: of the object.
+        """
+        measured = self.bounds[:, 1] - self.bounds[:, 0]
+        seen, hidden = self.seen.copy(), self.hidden.copy()
+        for axis in np.flatnonzero(facing):
+            far = 1 if facing[axis] > 0 else 0
+            hidden[axis, far] = max(hidden[axis, far], length - measured[axis])
+            seen[axis, far] = False
+        return replace(self, seen=seen, hidden=hidden)
+
     def reaching_under(self, cargo: FloorRectangle, yaw: float) -> Sides:
         """The sides of a carrier that is as long as its cargo, if that stands out on one side."""
         middle = turn(cargo.centre, yaw)

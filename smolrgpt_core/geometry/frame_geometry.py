@@ -28,6 +28,7 @@ from smolrgpt_core.geometry.object_pixels import (
     ObjectPixelConfig,
     ObjectPixels,
     find_object_pixels,
+    is_box,
 )
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import Edge, Surface, SurfaceConfig, measure_surface
@@ -39,8 +40,15 @@ from smolrgpt_core.regions import Region
 CARGO_MISFIT_M = 0.5
 """A pallet that fits this well to the end of a truck is on its forks."""
 
-BOX_DOUBT = 1.5
-"""Standard deviations are larger by this factor when a region came as a box."""
+BOX_DOUBT = 0.15
+"""Standard deviation that is added when a region came as a box, relative to its longest side."""
+
+ZONE_BOX_DOUBT = 0.25
+"""Standard deviation of the sides of a zone that came as a box, relative to its longer side."""
+
+DISAGREEMENT = 0.3
+"""Standard deviation that is added to a box of no known class, relative to how far its centre is
+from what the visible surface tells."""
 
 CUT_SHARE, OCCLUDED_SHARE = 0.03, 0.25
 """Share of an outline at the border of the image, or behind something, from which it is cut."""
@@ -53,6 +61,9 @@ VERTICAL_STD_M = 0.03
 
 UNIT_CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
 """Corners (8, 3) of a cube with sides of 2."""
+
+LOWEST_SHARE, SUNK_M = 0.98, 0.1
+"""An object with this share of its readings above a level, and the rest so far below, is lower."""
 
 FROM_BOX = "from a box, not a mask"
 SURFACE_ONLY = "from the visible surface only"
@@ -192,22 +203,27 @@ class FrameGeometry:
             self.frame, region, plane, self._object_mask(), self._config.pixels
         )
         surface = measure_surface(self.frame, region, self._config.surface, noise, pixels)
-        located = self._locate_object(region, surface, plane)
+        support = None if is_zone(region) else self._support(surface)
+        located = self._locate_object(region, surface, support)
         notes = _notes_of(surface, pixels) + located.notes
-        doubt = BOX_DOUBT if pixels.from_box else 1.0
+        doubt = BOX_DOUBT * float(located.size.max()) if pixels.from_box else 0.0
+        doubt = float(np.hypot(doubt, pixels.ambiguity_m))
         return replace(
             located,
-            std=doubt * located.std,
-            center_std=doubt * located.center_std,
-            size_std=doubt * located.size_std,
+            std=float(np.hypot(located.std, doubt)),
+            center_std=np.hypot(located.center_std, doubt / np.sqrt(3)),
+            size_std=np.hypot(located.size_std, doubt),
             notes=notes,
             cut=_is_cut(surface),
         )
 
     def _locate_zone(self, region: Region, plane: GroundPlane) -> Located:
         zone, std = fit_zone(self.frame, region, plane, self._free_floor(plane), self._config.zone)
-        box = OrientedBox(zone, 0.0, 0.0, np.full(2, 2 * std))
-        return _in_optical_frame(box, plane, std)
+        from_box = is_box(region, self._config.pixels.min_box_px)
+        if from_box:  # its true sides may lie anywhere in it
+            std += ZONE_BOX_DOUBT * float(zone.size.max())
+        located = _in_optical_frame(OrientedBox(zone, 0.0, 0.0, np.full(2, 2 * std)), plane, std)
+        return replace(located, notes=(FROM_BOX,)) if from_box else located
 
     def _object_mask(self) -> NDArray[np.bool_]:
         """Pixels (H, W) of all regions that are not painted on the floor."""
@@ -226,19 +242,63 @@ class FrameGeometry:
     def _locate_object(
         self, region: Region, surface: Surface, plane: GroundPlane | None
     ) -> Located:
-        if plane is None:
-            return _as_seen(visible_extent(surface), None, (SURFACE_ONLY, NO_FLOOR))
         prior = self._config.size_priors.get(known_class(region.label))
-        seen = visible_extent(surface, plane.noise, plane.up)
+        if plane is None:
+            return _as_seen(visible_extent(surface, prior=prior), None, (SURFACE_ONLY, NO_FLOOR))
+        if surface.sparse and prior is None:
+            return self._as_seen(surface, plane, prior)
         box = fit_box(surface, plane, self.frame, prior, self._config.box)
         cargo = self._find_cargo(region, box) if is_carrier(region) else None
         if cargo is not None:
             footprint = self.footprint(cargo)
             box = fit_box(surface, plane, self.frame, prior, self._config.box, footprint)
-        located = _in_optical_frame(box, plane, float(np.linalg.norm(box.size_std)) / 2)
-        if cargo is None and _is_unsure(located, seen, prior):
-            return _as_seen(seen, plane, (SURFACE_ONLY,))
-        return replace(located, cargo=cargo)
+        located = _in_optical_frame(box, plane, box.std)
+        if prior is None:
+            return self._surer(located, surface, plane)
+        if cargo is None and _is_elsewhere(located, surface, prior):
+            return self._as_seen(surface, plane, prior)
+        return self._above_floor(replace(located, cargo=cargo), plane)
+
+    def _surer(self, fit: Located, surface: Surface, plane: GroundPlane) -> Located:
+        """A box of no known class, or the visible surface where that tells more."""
+        seen = visible_extent(surface, plane.noise, plane.up)
+        away = float(np.linalg.norm(fit.centre - seen.centre))
+        if fit.std > seen.std or away > 2 * np.hypot(fit.std, seen.std):
+            return self._as_seen(surface, plane, None)
+        std = float(np.hypot(fit.std, DISAGREEMENT * away))
+        return self._above_floor(replace(fit, std=std), plane)
+
+    def _as_seen(self, surface: Surface, plane: GroundPlane, prior: SizePrior | None) -> Located:
+        seen = visible_extent(surface, plane.noise, plane.up, prior)
+        return self._above_floor(_as_seen(seen, plane, (SURFACE_ONLY,)), plane)
+
+    def _support(self, surface: Surface) -> GroundPlane | None:
+        """The level that an object stands on: the floor, or one below it where it is lower.
+
+        An object may stand below the plane that was found, as a chair beside a table that fills the
+        view. Where only up is known, the object's lowest point is taken for its level.
+        """
+        plane, up = self.plane, self.frame.up
+        points = surface.some_points(self._config.box.max_points)
+        if plane is None:
+            if up is None:
+                return None
+            lowest = float(np.quantile(-(points @ up), LOWEST_SHARE))
+            return GroundPlane(up, lowest, share=0.0)
+        heights = points @ plane.up + plane.camera_height
+        sunk = -float(np.quantile(heights, 1 - LOWEST_SHARE))
+        blur = 2 * plane.noise * plane.camera_height * float(np.median(surface.depth))
+        if sunk < SUNK_M + blur:
+            return plane
+        return replace(plane, camera_height=plane.camera_height + sunk)
+
+    def _above_floor(self, located: Located, support: GroundPlane) -> Located:
+        """A place whose heights are above the object's own level, with heights above the floor."""
+        if self.plane is None or located.box is None or support is self.plane:
+            return located
+        rise = self.plane.camera_height - support.camera_height
+        box = located.box
+        return replace(located, box=replace(box, bottom=box.bottom + rise, top=box.top + rise))
 
     def _find_cargo(self, carrier: Region, box: OrientedBox) -> int | None:
         """The pallet that stands on a carrier, or straight at an end of one seen in part.
@@ -268,12 +328,11 @@ class FrameGeometry:
             return None
 
 
-def _is_unsure(fit: Located, seen: VisibleExtent, prior: SizePrior | None) -> bool:
-    """Whether the visible surface alone tells more than a fitted box, or contradicts it."""
-    away = float(np.linalg.norm(fit.centre - seen.centre))
-    if prior is not None:
-        return away > max(max(pair) for pair in prior.footprints)
-    return fit.std > seen.std or away > 2 * float(np.hypot(fit.std, seen.std))
+def _is_elsewhere(fit: Located, surface: Surface, prior: SizePrior) -> bool:
+    """Whether a box is farther from what is visible than such an object is long."""
+    middle = np.mean(surface.some_points(100), axis=0)
+    longest = max(max(pair) for pair in prior.footprints)
+    return bool(np.linalg.norm(fit.centre - middle) > longest)
 
 
 def _in_optical_frame(box: OrientedBox, plane: GroundPlane, std: float) -> Located:
@@ -281,8 +340,9 @@ def _in_optical_frame(box: OrientedBox, plane: GroundPlane, std: float) -> Locat
     cosine, sine = np.cos(box.footprint.yaw), np.sin(box.footprint.yaw)
     axes = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]]) @ plane.axes
     size = np.append(box.footprint.size, box.top - box.bottom)
-    size_std = np.append(box.size_std, VERTICAL_STD_M)
-    center_std = np.sqrt((np.append(box.size_std / 2, VERTICAL_STD_M) ** 2) @ axes**2)
+    size_std = np.append(box.size_std, max(box.bottom_std, VERTICAL_STD_M))
+    half = np.append(box.size_std / 2, max(box.bottom_std / 2, VERTICAL_STD_M))
+    center_std = np.sqrt(half**2 @ axes**2)
     order = [1, 0, 2] if size[1] > size[0] else [0, 1, 2]
     return Located(
         plane.from_floor(box.centre),

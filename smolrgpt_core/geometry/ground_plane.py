@@ -3,14 +3,19 @@
 The inverse depth of a plane is linear in the ray coordinates (x/z, y/z), and the noise of a depth
 camera is about constant in inverse depth, so hypotheses and refinement both work there.
 
-Limits: the camera is not mounted upside down and rolls by less than `max_roll_deg`. A wall in front
-of a camera and the floor below one that looks straight down are the same picture; such a plane is
-believed only with a painted zone in it.
+A plane is held against the objects: one that most of an object lies under is no floor, and one that
+no object stands on must be seen well. So another surface, or a plane through noise, is refused.
+
+Limits: the camera is not mounted upside down and rolls by less than `max_roll_deg`, unless the
+frame says what is up. A wall in front of a camera and the floor below one that looks straight down
+are the same picture; such a plane is believed only with a painted zone in it, or where up is known.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,15 +34,25 @@ class GroundPlaneConfig:
         hypotheses: number of random triples of pixels.
         scored_points: pixels on which a hypothesis is scored.
         zone_weight: weight of a pixel of a painted zone relative to one of no region, above 1.
-        noise_m: depth noise that does not grow with distance, metres.
+        noise_m: depth noise that does not grow with distance, metres; it is at most
+            `near_noise_share` of the distance.
         noise_per_m2: depth noise that grows with the square of the distance, metres per m^2.
         max_roll_deg: largest roll of the camera about its optical axis.
+        max_tilt_deg: of the floor from what the frame says is up.
         steep_deg: a camera that looks farther down than this looks straight down.
         steep_weight: weight of a floor below a camera that looks straight down, if there is a
             zone; without one it is 0.
         min_share: share of the scored pixels that must lie in the plane.
         min_points: number of grid pixels that must lie in the plane.
         tries: planes that turn out not to be the floor, such as walls, before giving up.
+        contact_m: an object whose lowest part is this close to a plane stands on it.
+        max_under: share of the objects that may lie under the floor; masks may be wrong.
+        well_seen: share of the scored pixels from which a plane is a floor though hardly any
+            object stands on it; `facing_seen` of one that the camera looks at by more than
+            `facing_deg`, which may be a wall.
+        flat, rough: median distance of a plane's pixels from it, relative to the tolerance, up to
+            which it is certainly a plane, and from which it is one laid through noise (evenly
+            scattered pixels have 0.5).
         seed: of the random triples; the same frame always gives the same floor.
 
     Raises:
@@ -49,13 +64,22 @@ class GroundPlaneConfig:
     scored_points: int = 2000
     zone_weight: float = 3.0
     noise_m: float = 0.01
+    near_noise_share: float = 0.005
     noise_per_m2: float = 0.003
     max_roll_deg: float = 30.0
+    max_tilt_deg: float = 10.0
     steep_deg: float = 75.0
     steep_weight: float = 0.1
     min_share: float = 0.05
     min_points: int = 100
-    tries: int = 3
+    tries: int = 5
+    contact_m: float = 0.1
+    max_under: float = 0.34
+    well_seen: float = 0.15
+    facing_seen: float = 0.5
+    facing_deg: float = 60.0
+    flat: float = 0.2
+    rough: float = 0.42
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -64,10 +88,11 @@ class GroundPlaneConfig:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.zone_weight <= 1:
             raise ValueError(f"zone_weight must be above 1, got {self.zone_weight}")
-        for name in ("noise_m", "noise_per_m2", "max_roll_deg", "steep_deg"):
+        scales = ("noise_m", "near_noise_share", "noise_per_m2", "contact_m", "flat", "rough")
+        for name in (*scales, "max_roll_deg", "max_tilt_deg", "steep_deg", "facing_deg"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("min_share", "steep_weight"):
+        for name in ("min_share", "steep_weight", "max_under", "well_seen", "facing_seen"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be within 0 to 1, got {getattr(self, name)}")
 
@@ -88,7 +113,7 @@ class GroundPlane:
     share: float = 1.0
     noise: float = 0.0
 
-    @property
+    @cached_property
     def axes(self) -> NDArray[np.float64]:
         """Rows (3, 3): right, forward, up as unit vectors in the optical frame."""
         right = np.array([1.0, 0.0, 0.0]) - self.up[0] * self.up
@@ -117,40 +142,125 @@ class GroundPlane:
 def find_ground_plane(
     frame: RGBDFrame, config: GroundPlaneConfig | None = None
 ) -> GroundPlane | None:
-    """The floor, or None when too few pixels outside the objects share a plausible plane."""
+    """The floor, or None when too few pixels outside the objects share a plausible plane.
+
+    Args:
+        frame: with its regions; its `up` decides what a floor is where it is known.
+        config: how to search.
+    """
     config = config or GroundPlaneConfig()
     rays, inverse_depth, weights = _candidates(frame, config)
-    total = weights.sum()
+    total, objects = weights.sum(), object_readings(frame)
     for _ in range(config.tries):
         if len(rays) < config.min_points:
             return None
-        best = _best_hypothesis(rays, inverse_depth, weights, config)
+        best = _best_hypothesis(rays, inverse_depth, weights, frame.up, config)
         if best is None:
             return None
         plane, inliers, noise = _refine(best, rays, inverse_depth, weights, config)
         share = float(weights[inliers].sum() / total)
-        if _is_floor(plane, inliers, weights, share, config):
+        fills_zones = _fills_zones(inliers, weights, config)
+        if _is_plausible(plane, inliers, share, fills_zones, frame.up, config):
             length = float(np.linalg.norm(plane))
-            return GroundPlane(-plane / length, 1 / length, share, noise)
+            found = GroundPlane(-plane / length, 1 / length, share, noise)
+            scatter = _scatter(plane, rays[inliers], inverse_depth[inliers], config)
+            if _carries(found, objects, scatter, fills_zones, config):
+                return found
         rays, inverse_depth, weights = rays[~inliers], inverse_depth[~inliers], weights[~inliers]
     return None
 
 
-def _is_floor(
+def _fills_zones(
+    inliers: NDArray[np.bool_], weights: NDArray[np.float64], config: GroundPlaneConfig
+) -> bool:
+    """Whether most of the painted zones' pixels lie in a plane."""
+    in_zone = weights > 1
+    enough = np.count_nonzero(in_zone) >= config.min_points // 4
+    return bool(enough and inliers[in_zone].mean() > 0.5)
+
+
+def _is_plausible(
     plane: NDArray[np.float64],
     inliers: NDArray[np.bool_],
-    weights: NDArray[np.float64],
     share: float,
+    fills_zones: bool,
+    up: NDArray[np.float64] | None,
     config: GroundPlaneConfig,
 ) -> bool:
-    """Whether a plane (3,) is plausible and seen well enough, in all or in the painted zones."""
-    in_zone = weights > 1
-    fills_zones = np.count_nonzero(in_zone) >= config.min_points // 4 and (
-        inliers[in_zone].mean() > 0.5
-    )
-    plausible = _mounting_prior(plane[None], bool(fills_zones), config)[0] > 0
+    """Whether a camera can hang like that above a plane (3,), and the plane is seen well enough."""
+    plausible = _mounting_prior(plane[None], fills_zones, up, config)[0] > 0
     enough = np.count_nonzero(inliers) >= config.min_points and share >= config.min_share
     return bool(plausible and (enough or fills_zones))
+
+
+def _scatter(
+    plane: NDArray[np.float64],
+    rays: NDArray[np.float64],
+    inverse_depth: NDArray[np.float64],
+    config: GroundPlaneConfig,
+) -> float:
+    """Median distance of a plane's pixels from it, relative to the tolerance; 0.5 is noise."""
+    residual = np.abs(inverse_depth - rays @ plane)
+    return float(np.median(residual / _tolerance(inverse_depth, config)))
+
+
+def _carries(
+    plane: GroundPlane,
+    objects: Sequence[NDArray[np.float64]],
+    scatter: float,
+    fills_zones: bool,
+    config: GroundPlaneConfig,
+) -> bool:
+    """Whether the objects stand on a plane as on a floor.
+
+    Args:
+        plane: plausible otherwise.
+        objects: readings (N, 3) of each in the optical frame, metres.
+        scatter: of its pixels, see `_scatter`.
+        fills_zones: whether most of the painted zones lie in it.
+        config: what counts as standing.
+    """
+    under = touching = 0
+    for points in objects:
+        low, middle = np.quantile(points @ plane.up, (0.05, 0.5)) + plane.camera_height
+        blur = 2 * plane.noise * plane.camera_height * float(np.median(points[:, 2]))
+        under += middle < -config.contact_m / 3 - blur
+        touching += abs(low) < config.contact_m + blur
+    if under > config.max_under * len(objects):
+        return False
+    if fills_zones:
+        return True
+    if scatter >= config.rough:
+        return False
+    faces = -plane.up[2] > np.sin(np.deg2rad(config.facing_deg))
+    if plane.share >= (config.facing_seen if faces else config.well_seen) or not objects:
+        return True
+    return touching >= len(objects) / 2 or (touching > 0 and scatter < config.flat)
+
+
+def object_readings(
+    frame: RGBDFrame, readings: int = 200, min_readings: int = 6
+) -> list[NDArray[np.float64]]:
+    """Readings (N, 3) in the optical frame, metres, of each region that is no painted zone.
+
+    Args:
+        frame: with regions.
+        readings: about so many of each.
+        min_readings: regions with fewer are left out.
+    """
+    found = []
+    for region in frame.regions:
+        if is_zone(region):
+            continue
+        step = max(1, int(np.sqrt(region.mask.size / (2 * readings))))
+        rows, columns = np.nonzero(region.mask[::step, ::step])
+        rows, columns = rows * step + region.box.y, columns * step + region.box.x
+        depth = frame.depth[rows, columns].astype(np.float64)
+        valid = np.isfinite(depth)
+        if np.count_nonzero(valid) >= min_readings:
+            rays = pixel_rays(rows[valid], columns[valid], frame.intrinsics)
+            found.append(rays * depth[valid, None])
+    return found
 
 
 def _candidates(
@@ -170,13 +280,15 @@ def _candidates(
 
 def _tolerance(inverse_depth: NDArray[np.float64], config: GroundPlaneConfig) -> NDArray:
     """Three standard deviations of the inverse depth."""
-    return 3 * (config.noise_m * inverse_depth**2 + config.noise_per_m2)
+    near = np.minimum(config.noise_m * inverse_depth, config.near_noise_share)
+    return 3 * (near * inverse_depth + config.noise_per_m2)
 
 
 def _best_hypothesis(
     rays: NDArray[np.float64],
     inverse_depth: NDArray[np.float64],
     weights: NDArray[np.float64],
+    up: NDArray[np.float64] | None,
     config: GroundPlaneConfig,
 ) -> NDArray[np.float64] | None:
     """Plane (3,) with plane . point = 1 that most weighted pixels share; None if none is plausible.
@@ -191,8 +303,10 @@ def _best_hypothesis(
     planes = np.linalg.solve(matrices[solvable], inverse_depth[triples[solvable]][..., None])[
         ..., 0
     ]
+    if up is not None:
+        planes = np.concatenate([planes, _level_planes(rays, inverse_depth, triples[:, 0], up)])
     has_zone = bool(np.any(weights > 1))
-    prior = _mounting_prior(planes, has_zone, config)
+    prior = _mounting_prior(planes, has_zone, up, config)
     planes, prior = planes[prior > 0], prior[prior > 0]
     if len(planes) == 0:
         return None
@@ -203,11 +317,27 @@ def _best_hypothesis(
     return planes[np.argmax(prior * (votes @ weights[scored]))]
 
 
+def _level_planes(
+    rays: NDArray[np.float64],
+    inverse_depth: NDArray[np.float64],
+    chosen: NDArray[np.int64],
+    up: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Planes (M, 3) through the chosen readings (N,) below the camera, square to `up`."""
+    height = -(rays[chosen] @ up) / inverse_depth[chosen]
+    return -up / height[height > 0][:, None]
+
+
 def _mounting_prior(
-    planes: NDArray[np.float64], has_zone: bool, config: GroundPlaneConfig
+    planes: NDArray[np.float64],
+    has_zone: bool,
+    known_up: NDArray[np.float64] | None,
+    config: GroundPlaneConfig,
 ) -> NDArray[np.float64]:
     """Weight (N,) of each plane as a floor: 0 for impossible mountings, less for steep views."""
     up = -planes / np.linalg.norm(planes, axis=1, keepdims=True)
+    if known_up is not None:
+        return (up @ known_up > np.cos(np.deg2rad(config.max_tilt_deg))).astype(np.float64)
     level = np.abs(up[:, 0]) <= np.sin(np.deg2rad(config.max_roll_deg))
     upright = up[:, 1] <= 0
     looks_down_deg = np.rad2deg(np.arcsin(np.clip(-up[:, 2], -1, 1)))

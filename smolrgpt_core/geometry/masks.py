@@ -22,9 +22,28 @@ def grown_window(box: Box, image_size: tuple[int, int], margin: int = 3) -> Box:
 def cut_out(region: Region, window: Box) -> NDArray[np.bool_]:
     """The region's mask (window.height, window.width) in a window around its box."""
     mask = np.zeros((window.height, window.width), dtype=bool)
-    top, left = region.box.y - window.y, region.box.x - window.x
-    mask[top : top + region.box.height, left : left + region.box.width] = region.mask
+    paint(mask, region, window)
     return mask
+
+
+def overlap(box: Box, other: Box) -> bool:
+    """Whether two boxes have pixels in common."""
+    return max(box.x, other.x) < min(box.x + box.width, other.x + other.width) and max(
+        box.y, other.y
+    ) < min(box.y + box.height, other.y + other.height)
+
+
+def paint(image: NDArray[np.bool_], region: Region, window: Box) -> None:
+    """Set the region's pixels in the image (window.height, window.width) of a window, in place.
+
+    The region must overlap the window.
+    """
+    box = region.box
+    top, left = max(box.y, window.y), max(box.x, window.x)
+    bottom = min(box.y + box.height, window.y + window.height)
+    right = min(box.x + box.width, window.x + window.width)
+    seen = region.mask[top - box.y : bottom - box.y, left - box.x : right - box.x]
+    image[top - window.y : bottom - window.y, left - window.x : right - window.x] |= seen
 
 
 def border_pixels(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

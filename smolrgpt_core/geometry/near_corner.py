@@ -51,12 +51,12 @@ class NearCorner:
     camera_height: float
 
     @classmethod
-    def first_guess(cls, view: TurnedView) -> NearCorner:
-        """The corner around the visible points."""
+    def first_guess(cls, view: TurnedView, top: float) -> NearCorner:
+        """The corner around the visible points, with its deck at the height `top`, metres."""
         points = view.points
         low, high = np.quantile(points[:, :2], (0.05, 0.95), axis=0)
         sign = np.where(low > 0, 1, np.where(high < 0, -1, 0))
-        return cls(sign, np.where(sign > 0, low, high), _find_top(view), view.camera_height)
+        return cls(sign, np.where(sign > 0, low, high), top, view.camera_height)
 
     def enter(self, rays: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
         """Scale (N,) at which rays (N, 3) enter, and the face (N,): 0, 1 by axis, or `TOP`."""
@@ -117,7 +117,7 @@ class NearCorner:
         return (rays[:, 2] < -1e-9) & (self._below < 0)
 
 
-def _find_top(view: TurnedView) -> float:
+def find_top(view: TurnedView) -> float:
     """Height of the deck, metres: of the highest points, or of the outline above the camera.
 
     The outline is more exact there, because the points leave the edge of the mask out. Below the
@@ -143,14 +143,21 @@ def outermost(behind: NDArray[np.float64], std: NDArray[np.float64]) -> float:
         std: (N,), standard deviation of each by noise, metres.
     """
     weights = 1 / (std**2 + 0.01**2)
-    middle = np.median(behind)
-    spread = 1.4826 * np.median(np.abs(behind - middle))
+    middle = _median(behind)
+    spread = 1.4826 * _median(np.abs(behind - middle))
     kept = np.abs(behind - middle) <= 3 * max(spread, 0.01)
     weights, behind, std = weights[kept], behind[kept], std[kept]
     weights = weights / weights.sum()
     mean = weights @ behind
     roughness = weights @ ((behind - mean) ** 2 - std**2)
     return float(mean - np.sqrt(max(roughness, 0.0)))
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """Median of (N,), N > 0; NumPy's own takes several times as long for so few values."""
+    half = len(values) // 2
+    ordered = np.partition(values, (max(half - 1, 0), half))
+    return float(ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2)
 
 
 def likeliest_yaw(view: TurnedView, top: float, step_deg: float = 3.0) -> float:

@@ -10,17 +10,23 @@ Limits: without a floor the ground in a box that joins the object's foot stays w
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
-from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.masks import cut_out, grown_window
 from smolrgpt_core.regions import Box, Region
+
+MIN_SURFACE_PX = 9
+"""Readings without as many neighbours on one surface are those of a laser scanner."""
+
+
+MAX_UPPER = 0.02
+"""Share of a mask's readings that may lie in the floor above the middle of the mask."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +53,7 @@ class ObjectPixelConfig:
     floor_m: float = 0.02
     min_inside: float = 0.6
     max_leak: float = 0.35
-    min_floor: float = 0.08
+    min_floor: float = 0.12
     min_box_px: int = 100
 
     def __post_init__(self) -> None:
@@ -67,11 +73,14 @@ class ObjectPixels:
         window: in the image, around the region.
         mask: bool (window.height, window.width), pixels that show the object.
         from_box: whether the region came as a box.
+        ambiguity_m: how far readings are from those that were chosen, of which sparse ones do not
+            tell whether they are the object's instead; root mean square, metres.
     """
 
     window: Box
     mask: NDArray[np.bool_]
     from_box: bool
+    ambiguity_m: float = 0.0
 
 
 def is_box(region: Region, min_box_px: int = ObjectPixelConfig.min_box_px) -> bool:
@@ -102,14 +111,45 @@ def find_object_pixels(
     floor = _floor_pixels(frame, window, depth, plane, config)
     surfaces = _surfaces(depth, floor, config)
     if is_box(region, config.min_box_px):
-        found = _in_box(surfaces, depth, mask, floor, frame.intrinsics)
-        return ObjectPixels(window, found, from_box=True)
-    kept = mask & ~_leaked(surfaces, mask, others[window.slices] & ~mask, config)
-    readings = np.isfinite(depth) & kept
-    on_floor = floor & readings
-    if config.min_floor < on_floor.sum() / max(int(readings.sum()), 1) < 0.5:
+        found, ambiguity = _in_box(surfaces, depth, mask, floor, frame.intrinsics)
+        pixels = _pixels(frame, region, window, found, from_box=True)
+        return replace(pixels, ambiguity_m=ambiguity)
+    on_floor = floor & mask
+    has_floor = _has_floor(on_floor, np.isfinite(depth) & mask, plane, config)
+    standing = surfaces if has_floor else np.where(floor, 0, surfaces)
+    kept = mask & ~_leaked(standing, mask, others[window.slices] & ~mask, config)
+    if has_floor:
         kept &= ~on_floor
-    return ObjectPixels(window, kept, from_box=False)
+    return _pixels(frame, region, window, kept, from_box=False)
+
+
+def _pixels(
+    frame: RGBDFrame, region: Region, wide: Box, mask: NDArray[np.bool_], from_box: bool
+) -> ObjectPixels:
+    """What was found in a wide window, in one that is as wide as a surface needs it."""
+    window = grown_window(region.box, frame.regions.image_size)
+    top, left = window.y - wide.y, window.x - wide.x
+    cut = mask[top : top + window.height, left : left + window.width]
+    return ObjectPixels(window, np.ascontiguousarray(cut), from_box)
+
+
+def _has_floor(
+    on_floor: NDArray[np.bool_],
+    readings: NDArray[np.bool_],
+    plane: GroundPlane | None,
+    config: ObjectPixelConfig,
+) -> bool:
+    """Whether a mask reaches into the floor, by its pixels (H, W) on it and all its readings.
+
+    A little of it is what any mask of a thing on the floor has along its foot, and in the openings
+    of a pallet; above the middle there is none.
+    """
+    total = max(int(readings.sum()), 1)
+    if plane is None or on_floor.sum() > total / 2:
+        return False
+    middle = int(np.median(np.nonzero(readings)[0])) if readings.any() else 0
+    upper = on_floor[:middle] if plane.up[1] < 0 else on_floor[middle:]
+    return bool(on_floor.sum() > config.min_floor * total or upper.sum() > MAX_UPPER * total)
 
 
 def _floor_pixels(
@@ -119,16 +159,18 @@ def _floor_pixels(
     plane: GroundPlane | None,
     config: ObjectPixelConfig,
 ) -> NDArray[np.bool_]:
-    """Pixels of the window whose reading lies in the floor, or under it."""
+    """Pixels of the window whose reading lies in the floor."""
     if plane is None:
         return np.zeros(depth.shape, dtype=bool)
-    rows = np.arange(window.y, window.y + window.height)[:, None]
-    columns = np.arange(window.x, window.x + window.width)
-    rise = pixel_rays(rows, columns, frame.intrinsics) @ plane.up
+    camera = frame.intrinsics
+    y = (np.arange(window.y, window.y + window.height, dtype=np.float32) - camera.cy) / camera.fy
+    x = (np.arange(window.x, window.x + window.width, dtype=np.float32) - camera.cx) / camera.fx
+    right, down, forward = plane.up.astype(np.float32)
+    rise = right * x + (down * y + forward)[:, None]
     with np.errstate(invalid="ignore"):
         height = rise * depth + plane.camera_height
         noise = 2 * plane.noise * np.abs(rise) * depth**2
-        return np.asarray(height < config.floor_m + np.minimum(noise, config.floor_m))
+        return np.asarray(np.abs(height) < config.floor_m + np.minimum(noise, config.floor_m))
 
 
 def _surfaces(
@@ -142,8 +184,7 @@ def _surfaces(
     with np.errstate(invalid="ignore"):
         smooth = valid & (high - low < config.jump_m + config.jump_share * depth)
     count, objects = cv2.connectedComponents((smooth & ~floor).astype(np.uint8), connectivity=4)
-    _, ground = cv2.connectedComponents((smooth & floor).astype(np.uint8), connectivity=4)
-    return np.where(ground > 0, ground + count, objects).astype(np.int32)
+    return np.asarray(np.where(smooth & floor, count, objects), dtype=np.int32)
 
 
 def _leaked(
@@ -175,30 +216,57 @@ def _in_box(
     box: NDArray[np.bool_],
     floor: NDArray[np.bool_],
     camera: CameraIntrinsics,
-) -> NDArray[np.bool_]:
+) -> tuple[NDArray[np.bool_], float]:
     """Pixels of the object in a detector's box (H, W) of the window; all where nothing stands out.
 
+    Also the `ambiguity_m` of `ObjectPixels`.
+
     The object is the surface with most pixels, of which those near the middle of the box count
-    more, with the other surfaces as near as it.
+    more, with the other surfaces as near as it. Sparse readings make no surface; then it is the
+    nearest stretch of depth, as long as the object is large, that holds most of them.
     """
-    rows, columns = np.nonzero(box)
-    row, column = rows.mean(), columns.mean()
-    half_height, half_width = (max(float(np.ptp(side)), 1.0) / 2 for side in (rows, columns))
+    rows, columns = np.nonzero(box & np.isfinite(depth) & ~floor)
+    if not len(rows):
+        return box, 0.0
+    half_height, half_width = (max(float(np.ptp(np.nonzero(box)[i])), 1.0) / 2 for i in (0, 1))
+    row, column = (float(np.mean(np.nonzero(box)[i])) for i in (0, 1))
     away = np.hypot((rows - row) / half_height, (columns - column) / half_width)
-    weights = np.exp(-2 * away**2)
+    weights, values = np.exp(-2 * away**2), depth[rows, columns]
+    extent = 2 * max(half_width / camera.fx, half_height / camera.fy)
     numbers = surfaces[rows, columns]
-    standing = ~floor[rows, columns] & (numbers > 0)
-    if not standing.any():
-        return box
-    main = np.argmax(np.bincount(numbers[standing], weights[standing]))
-    own = depth[(surfaces == main) & box]
-    near, far = np.quantile(own, (0.02, 0.98))
-    extent = float(np.median(own)) * max(2 * half_width / camera.fx, 2 * half_height / camera.fy)
+    large = np.bincount(surfaces.ravel()) >= MIN_SURFACE_PX
+    is_sparse = np.count_nonzero(large[numbers] & (numbers > 0)) < len(rows) / 2
+    if is_sparse:
+        near, far = _fullest_stretch(values, weights, extent)
+    else:
+        own = values[numbers == np.argmax(np.bincount(numbers, weights * (numbers > 0)))]
+        margin = extent * float(np.median(own)) / 4
+        low, high = np.quantile(own, (0.02, 0.98))
+        near, far = low - margin, high + margin
     with np.errstate(invalid="ignore"):
-        as_near = (depth > near - extent / 4) & (depth < far + extent / 4)
-    found = box & as_near & ~floor
+        found = box & (depth >= near) & (depth <= far) & ~floor
     # A pixel without a reading is no edge: scattered ones would open everything away.
     closed = found | (box & ~np.isfinite(depth))
+    if is_sparse:
+        beyond = np.maximum(np.maximum(near - values, values - far), 0.0)
+        return closed, float(np.sqrt(weights @ beyond**2 / weights.sum()))
     solid = cv2.morphologyEx(closed.astype(np.uint8), cv2.MORPH_OPEN, np.ones((3, 3), np.uint8)) > 0
     solid &= found
-    return solid if solid.any() else found
+    return (solid if solid.any() else found), 0.0
+
+
+def _fullest_stretch(
+    depth: NDArray[np.float32], weights: NDArray[np.float64], extent: float
+) -> tuple[float, float]:
+    """Nearest and farthest depth of the stretch that holds most of the weighted readings (N,).
+
+    Args:
+        depth: metres.
+        weights: of the readings.
+        extent: length of the stretch per metre of its distance.
+    """
+    order = np.argsort(depth)
+    values, total = depth[order], np.append(0.0, np.cumsum(weights[order]))
+    ends = np.searchsorted(values, values * (1 + extent), side="right")
+    start = int(np.argmax(total[ends] - total[:-1]))
+    return float(values[start]), float(values[ends[start] - 1])

@@ -23,10 +23,13 @@ from numpy.typing import NDArray
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
-from smolrgpt_core.geometry.masks import border_pixels, cut_out, grown_window
+from smolrgpt_core.geometry.masks import border_pixels, cut_out, grown_window, overlap, paint
 from smolrgpt_core.geometry.object_classes import is_cargo
 from smolrgpt_core.geometry.object_pixels import ObjectPixels
 from smolrgpt_core.regions import Box, Region
+
+FLUSH_M = 0.02
+"""What is seen beside an object is as near as it within this, without noise."""
 
 
 class Edge(IntEnum):
@@ -54,11 +57,13 @@ class SurfaceConfig:
         cluster_gap_m: groups of points are separate when a gap in depth of half the object's
             extent in the image, at most of this, lies between them, metres.
         min_cluster_share: groups smaller than this share are background seen through the mask.
-        cluster_reach: so are groups farther from the largest one than so many extents.
+        cluster_reach: so are groups farther from the largest one than so many extents;
+            `sparse_reach` of them where readings are sparse.
         sparse_share: below this share of readings, most of them without neighbours, they are
             taken for those of a laser scanner.
-        noise_valid_share, noise_near_share: where fewer pixels have a reading, and of these a
-            smaller share lies within the object's extent of their median, it is noise.
+        noise_valid_share, noise_near_share, noise_jump_share: where fewer pixels have a reading,
+            a smaller share of these lies within the object's extent of their median, and more of
+            them contradict a neighbour, it is noise.
         min_valid_share: share of mask pixels that must have a depth reading.
         min_points: number of points that must remain.
 
@@ -72,18 +77,21 @@ class SurfaceConfig:
     min_cluster_share: float = 0.03
     cluster_gap_m: float = 0.4
     cluster_reach: float = 1.5
+    sparse_reach: float = 0.3
     sparse_share: float = 0.25
     noise_valid_share: float = 0.75
     noise_near_share: float = 0.9
+    noise_jump_share: float = 0.03
     min_valid_share: float = 0.01
     min_points: int = 6
 
     def __post_init__(self) -> None:
-        for name in ("edge_px", "jump_m", "jump_share", "cluster_gap_m", "cluster_reach"):
+        reaches = ("cluster_gap_m", "cluster_reach", "sparse_reach")
+        for name in ("edge_px", "jump_m", "jump_share", *reaches):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must not be negative, got {getattr(self, name)}")
-        shares = ("min_cluster_share", "sparse_share", "noise_valid_share", "noise_near_share")
-        for name in (*shares, "min_valid_share"):
+        noise = ("noise_valid_share", "noise_near_share", "noise_jump_share")
+        for name in ("min_cluster_share", "sparse_share", *noise, "min_valid_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be within 0 to 1, got {getattr(self, name)}")
         if self.min_points < 1:
@@ -99,12 +107,26 @@ class Outline:
         inner_rays: float64 (M, 3), half a pixel further inside, z = 1.
         depth: float64 (M,), of the surface just inside, metres; NaN without a reading.
         edges: int (M,), an `Edge` each.
+        step: float64 (M,), how far behind the surface lies what is seen beside it, metres; NaN
+            without a reading.
     """
 
     rays: NDArray[np.float64]
     inner_rays: NDArray[np.float64]
     depth: NDArray[np.float64]
     edges: NDArray[np.int_]
+    step: NDArray[np.float64]
+
+    @property
+    def flush_share(self) -> float:
+        """Share of the object's edge that lies in the surface beside it, as that of a label."""
+        beside = self.step[(self.edges == Edge.OBJECT) & np.isfinite(self.step)]
+        return float(np.mean(np.abs(beside) < FLUSH_M)) if len(beside) else 0.0
+
+    @property
+    def cut_share(self) -> float:
+        """Share of the edge at which the image ends, or something nearer hides the rest."""
+        return float(np.mean((self.edges == Edge.IMAGE) | (self.edges == Edge.OCCLUDED)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +139,7 @@ class Surface:
         outline: the edge of the mask.
         valid_share: share of mask pixels with a depth reading.
         sparse: whether the readings are those of a laser scanner: few, and without neighbours.
+        stray_share: share of the readings that were left out as too far from the rest.
     """
 
     rays: NDArray[np.float64]
@@ -124,11 +147,17 @@ class Surface:
     outline: Outline
     valid_share: float
     sparse: bool = False
+    stray_share: float = 0.0
 
     @property
     def points(self) -> NDArray[np.float64]:
         """Points (N, 3) of the surface, metres, optical frame."""
         return self.rays * self.depth[:, None]
+
+    def some_points(self, count: int) -> NDArray[np.float64]:
+        """About `count` of the points at most (N, 3), evenly taken."""
+        step = len(self.depth) // count + 1
+        return self.rays[::step] * self.depth[::step, None]
 
 
 def valid_depth_share(frame: RGBDFrame, region: Region) -> float:
@@ -163,10 +192,11 @@ def measure_surface(
         pixels = ObjectPixels(window, cut_out(region, window), from_box=False)
     window, mask = pixels.window, pixels.mask
     raw = frame.depth[window.slices]
-    if not pixels.from_box:
-        _check_coherence(frame, region, config)
+    if share < config.noise_valid_share:
+        _check_coherence(frame, region, pixels.from_box, config)
     depth, sparse = _trusted_depth(raw, mask, config)
-    _drop_other_clusters(depth, _angular_extent(frame, region), noise, config)
+    reach = config.sparse_reach if sparse else config.cluster_reach
+    strays = _drop_other_clusters(depth, _angular_extent(frame, region), noise, reach, config)
     rows, columns = np.nonzero(np.isfinite(depth))
     if share < config.min_valid_share or len(rows) < config.min_points:
         raise SpatialError(
@@ -180,7 +210,7 @@ def measure_surface(
     values = depth[rows, columns].astype(np.float64)
     cargo = _cargo_beside(frame, region, window)
     outline = _trace_outline(frame, mask, depth, cargo, window, noise, config)
-    return Surface(rays, values, outline, share, sparse)
+    return Surface(rays, values, outline, share, sparse, strays)
 
 
 def _angular_extent(frame: RGBDFrame, region: Region) -> float:
@@ -189,21 +219,23 @@ def _angular_extent(frame: RGBDFrame, region: Region) -> float:
     return max(region.box.width / camera.fx, region.box.height / camera.fy)
 
 
-def _check_coherence(frame: RGBDFrame, region: Region, config: SurfaceConfig) -> None:
+def _check_coherence(
+    frame: RGBDFrame, region: Region, from_box: bool, config: SurfaceConfig
+) -> None:
     """Refuse readings that are noise, as of a surface nearer than the camera can measure.
 
     Many pixels have no reading then, and those that have one contradict each other.
     """
-    inside = _eroded(region.mask, 2 * config.edge_px)
-    depth = frame.depth[region.box.slices][inside]
+    inside = _middle(region.mask) if from_box else _eroded(region.mask, 2 * config.edge_px)
+    depth = np.where(inside, frame.depth[region.box.slices], np.float32(np.nan))
     readings = depth[np.isfinite(depth)]
-    valid = len(readings) / max(len(depth), 1)
+    valid = len(readings) / max(int(inside.sum()), 1)
     if not config.sparse_share <= valid < config.noise_valid_share:
         return
     median = float(np.median(readings))
     reach = _angular_extent(frame, region) * median / 2 + 0.05
     near = float(np.mean(np.abs(readings - median) < reach))
-    if near < config.noise_near_share:
+    if near < config.noise_near_share and _jump_share(depth, config) > config.noise_jump_share:
         raise SpatialError(
             Status.NO_VALID_DEPTH,
             f"depth under the mask of {region.name} is noise: {valid:.0%} of its pixels have a "
@@ -211,6 +243,25 @@ def _check_coherence(frame: RGBDFrame, region: Region, config: SurfaceConfig) ->
             "than the object can reach. Is it nearer than the camera can measure, or does it "
             "shine? Move the camera",
         )
+
+
+def _middle(box: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The middle half (H, W) of a box, by width and height."""
+    height, width = box.shape
+    middle = np.zeros_like(box)
+    middle[height // 4 : height - height // 4, width // 4 : width - width // 4] = True
+    return middle
+
+
+def _jump_share(depth: NDArray[np.float32], config: SurfaceConfig) -> float:
+    """Share of neighbouring readings of (H, W) that are not on one surface."""
+    jumps = pairs = 0
+    tolerance = config.jump_m + config.jump_share * float(np.nanmedian(depth))
+    for axis in (0, 1):
+        steps = np.abs(np.diff(depth, axis=axis))
+        pairs += int(np.isfinite(steps).sum())
+        jumps += int((steps > tolerance).sum())
+    return jumps / max(pairs, 1)
 
 
 def _trusted_depth(
@@ -227,11 +278,11 @@ def _trusted_depth(
 
 def _cargo_beside(frame: RGBDFrame, region: Region, window: Box) -> NDArray[np.bool_]:
     """Pixels (window.height, window.width) of the pallets other than the region."""
-    cargo = np.zeros(frame.depth.shape, dtype=bool)
+    cargo = np.zeros((window.height, window.width), dtype=bool)
     for other in frame.regions:
-        if other.id != region.id and is_cargo(other):
-            cargo[other.box.slices] |= other.mask
-    return cargo[window.slices]
+        if other.id != region.id and overlap(other.box, window) and is_cargo(other):
+            paint(cargo, other, window)
+    return cargo
 
 
 def _trace_outline(
@@ -273,7 +324,8 @@ def _trace_outline(
     rows, columns = inside[:, 0] + window.y, inside[:, 1] + window.x
     inner_rays = pixel_rays(rows, columns, frame.intrinsics)
     rays = pixel_rays(rows + step[:, 0] / 2, columns + step[:, 1] / 2, frame.intrinsics)
-    return Outline(rays, inner_rays, own, np.where(in_image, edges, Edge.IMAGE))
+    edges = np.where(in_image, edges, Edge.IMAGE)
+    return Outline(rays, inner_rays, own, edges, neighbour - own)
 
 
 def _neighbourhood(density: float) -> int:
@@ -330,23 +382,26 @@ def _eroded(mask: NDArray[np.bool_], edge_px: float) -> NDArray[np.bool_]:
 
 
 def _drop_other_clusters(
-    depth: NDArray[np.float32], extent: float, noise: float, config: SurfaceConfig
-) -> None:
+    depth: NDArray[np.float32], extent: float, noise: float, reach: float, config: SurfaceConfig
+) -> float:
     """Set to NaN, in place, the depths (H, W) of groups that cannot be the object's.
+
+    Returns their share of the readings.
 
     Args:
         depth: metres.
         extent: of the region in the image, per metre of its distance.
         noise: standard deviation of the inverse depth, 1/m.
-        config: says which groups these are.
+        reach: groups farther away than so many extents are not the object's.
+        config: says which groups these are, too.
     """
     rows, columns = np.nonzero(np.isfinite(depth))
     if not len(rows):
-        return
+        return 0.0
     values = depth[rows, columns]
     middle = float(np.median(values))
-    reach = extent * middle
-    gap = np.clip(reach / 2, 0.1, config.cluster_gap_m) + 2 * noise * middle**2
+    size = extent * middle
+    gap = np.clip(size / 2, 0.1, config.cluster_gap_m) + 2 * noise * middle**2
     order = np.argsort(values)
     group = np.zeros(len(values), dtype=np.int64)
     group[order[1:]] = np.cumsum(np.diff(values[order]) > gap)
@@ -356,7 +411,8 @@ def _drop_other_clusters(
     main = np.argmax(counts)
     away = np.maximum(low - high[main], low[main] - high)
     other = (counts < config.min_cluster_share * len(values)) | (
-        away > config.cluster_reach * reach + config.cluster_gap_m
+        away > reach * size + config.cluster_gap_m
     )
     dropped = other[group]
     depth[rows[dropped], columns[dropped]] = np.nan
+    return float(dropped.mean())

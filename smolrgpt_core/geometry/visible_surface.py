@@ -3,6 +3,7 @@
 The surface is not the object: half of what it hides lies between it and the object's middle. How
 deep an object is cannot be seen, but hardly anything is much deeper than it is wide and high. So
 the middle is put behind the surface by a share of the smaller side, and the doubt is of that size.
+Of a class of standard sizes, the side that is seen tells the other one.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.geometry.size_priors import SizePrior
 from smolrgpt_core.geometry.surface import Surface
 
 USUAL_DEPTH = 0.7
@@ -23,7 +25,20 @@ DEPTH_STD = 0.5
 SIDE_STD = 0.05
 """Standard deviation of where the visible surface ends, relative to its size."""
 
+FLUSH_SHARE, FLUSH_DEPTH = 0.7, 0.5
+"""An object flush with what is around it, by this share of its edge, is likely flat: a label, or
+one of a packed group. So it is taken for as much less deep."""
+
+MAX_MISFIT = 3.0
+"""Standard deviations by which a face may be off a standard side."""
+
+CUT_STD = 0.5
+"""Standard deviation of the middle, relative to the size and the share of the edge that is cut."""
+
 MIN_STD_M = 0.01
+
+MAX_POINTS = 500
+"""Number of points that take part."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +66,10 @@ class VisibleExtent:
 
 
 def visible_extent(
-    surface: Surface, noise: float = 0.0, up: NDArray[np.float64] | None = None
+    surface: Surface,
+    noise: float = 0.0,
+    up: NDArray[np.float64] | None = None,
+    prior: SizePrior | None = None,
 ) -> VisibleExtent:
     """What the visible surface tells.
 
@@ -59,21 +77,26 @@ def visible_extent(
         surface: of the object.
         noise: standard deviation of the inverse depth, 1/m.
         up: unit vector (3,) in the optical frame; None: up in the image.
+        prior: standard sizes of its class.
     """
-    points = surface.points
+    points = surface.some_points(MAX_POINTS)
     axes = _viewing_axes(points, np.array([0.0, -1.0, 0.0]) if up is None else up)
     along = points @ axes.T
     low, high = np.quantile(along, (0.03, 0.97), axis=0)
     front, back = np.quantile(along[:, 1], (0.1, 0.9))
     across = (high - low)[[0, 2]]
-    small = _smaller_side(along[:, [0, 2]])
     seen = float(back - front)
-    hidden = max(USUAL_DEPTH * small - seen, 0.0)
+    deep, deep_std = _usual_depth(along[:, [0, 2]], float(across[0]), prior)
+    if surface.outline.flush_share > FLUSH_SHARE:
+        deep *= FLUSH_DEPTH
+    hidden = max(deep - seen, 0.0)
     centre = (low + high) / 2
     centre[1] = (front + back) / 2 + hidden / 2
     blur = noise * float(np.median(surface.depth)) ** 2 / np.sqrt(min(len(points), 16))
-    depth_std = np.hypot(DEPTH_STD * small / 2 + SIDE_STD * seen, blur)
-    sides_std = SIDE_STD * across
+    # Readings that are not the object's pull at all that is measured.
+    strays = surface.stray_share * float(across.max())
+    depth_std = np.hypot(deep_std / 2 + SIDE_STD * seen, blur) + strays
+    sides_std = (SIDE_STD + CUT_STD * surface.outline.cut_share) * across + strays
     centre_std = np.maximum([sides_std[0], depth_std, sides_std[1]], MIN_STD_M)
     size = np.array([across[0], seen + hidden, across[1]])
     return VisibleExtent(centre @ axes, axes, size, centre_std, 2 * centre_std)
@@ -90,7 +113,21 @@ def _viewing_axes(points: NDArray[np.float64], up: NDArray[np.float64]) -> NDArr
     return np.stack([right, away, np.cross(right, away)])
 
 
-def _smaller_side(across: NDArray[np.float64]) -> float:
-    """Smaller side of the rectangle that points (N, 2) fill evenly, metres."""
-    variance = np.linalg.eigvalsh(np.cov(across.T))[0]
-    return float(np.sqrt(12 * max(variance, 0.0)))
+def _usual_depth(
+    across: NDArray[np.float64], width: float, prior: SizePrior | None
+) -> tuple[float, float]:
+    """How deep an object with a face (N, 2) usually is, and the standard deviation, metres.
+
+    A standard size does not make it surer: whether the object stands square to the view is unknown.
+    """
+    small, large = np.sqrt(12 * np.maximum(np.linalg.eigvalsh(np.cov(across.T)), 0.0))
+    std = DEPTH_STD * float(np.sqrt(small * large))
+    usual = USUAL_DEPTH * float(small)
+    if prior is None:
+        return usual, std
+    sides = np.array([pair for a, b in prior.footprints for pair in ((a, b), (b, a))])
+    cost = ((sides[:, 0] - width) / (prior.tolerance + SIDE_STD * width)) ** 2 / 2
+    if cost.min() > MAX_MISFIT**2 / 2:
+        return usual, std
+    weights = np.exp(cost.min() - cost)
+    return float(weights @ sides[:, 1] / weights.sum()), std

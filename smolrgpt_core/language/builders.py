@@ -42,11 +42,14 @@ class Noun:
         name: the class, as `All` takes it.
         plural: whether it is in the plural.
         refers_back: "one", "ones": what was spoken of before.
+        pronouns: relative pronouns that can refer to it, in languages in which they differ by
+            gender or number; empty: any.
     """
 
     name: str
     plural: bool
     refers_back: bool = False
+    pronouns: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -1128,6 +1131,38 @@ def in_same(noun: Noun, region: Program) -> Program:
     """In the zone in which another region stands; that one does not count itself."""
     zone = selections.The(selections.Where(selections.All(noun.name), predicates.Holds(region)))
     return both(predicates.In(zone), predicates.Not(predicates.Is(region)))
+
+
+@dataclass(frozen=True)
+class Relative:
+    """A relative clause in a language whose relative pronouns agree with their noun.
+
+    Attributes:
+        pronoun: as `Noun.pronouns` has it.
+        modifier: what the clause says.
+    """
+
+    pronoun: str
+    modifier: Any
+
+
+@builder
+def relative(pronoun: str, modifier: Any) -> Relative:
+    """A relative clause with its pronoun."""
+    return Relative(pronoun, modifier)
+
+
+@builder
+def agreeing(before: Any, noun: Noun, after: Any) -> Nominal:
+    """A noun whose relative clauses agree with it: "die Palette im Puffer, die leer ist"."""
+    plain = []
+    for item in after or ():
+        if isinstance(item, Relative):
+            if noun.pronouns and item.pronoun not in noun.pronouns:
+                raise NoReadingError
+            item = item.modifier
+        plain.append(item)
+    return nominal(before, noun, tuple(plain))
 
 
 @builder

@@ -56,7 +56,6 @@ class Finding:
         steps: what the parts of the program stand for.
         ids: every region that the answer is about, in the order of the program.
         counted: of a count, the regions.
-        notes: what was assumed about these regions, such as "from a box, not a mask".
     """
 
     program: Program
@@ -66,7 +65,6 @@ class Finding:
     steps: tuple[Step, ...] = ()
     ids: tuple[int, ...] = ()
     counted: tuple[int, ...] = ()
-    notes: tuple[str, ...] = ()
 
 
 def evaluate(program: Program, copies: SceneCopies) -> Finding:
@@ -90,8 +88,7 @@ def evaluate(program: Program, copies: SceneCopies) -> Finding:
     rival = max(others, key=others.count) if others and _is_discrete(program) else None
     ids = _ids(run, answers[0])
     counted = run.counted if program.unit == "objects" else ()
-    notes = copies.notes(dict.fromkeys((*ids, *counted)))
-    return Finding(program, answers[0], confidence, rival, tuple(run.steps), ids, counted, notes)
+    return Finding(program, answers[0], confidence, rival, tuple(run.steps), ids, counted)
 
 
 @dataclass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 
@@ -31,6 +31,12 @@ class Lexicon:
     Attributes:
         grammar: its rules.
         definite, indefinite: its articles.
+        pronouns: articles that are relative pronouns behind a comma, and stay there as words.
+        singular: articles of a noun, and words right before it, that tell that it is in the
+            singular where its plural is written in the same way.
+        agreement: the relative pronouns that can refer to a noun, by its last word; those of
+            every plural under "".
+        ordinal_sign: what behind a number makes it an ordinal ("2."); "" for none.
         joins: words between the members of a list of ids.
         camera_nouns: nouns that mean the camera where no id follows.
         determiners: words behind which they do not.
@@ -38,7 +44,8 @@ class Lexicon:
         numbers: number words.
         ordinals: rank by word.
         units: (SI unit, factor, shown) by phrase.
-        spellings: what short forms stand for.
+        spellings: the words that short forms and compounds stand for.
+        forms: the word, as patterns have it, by each of its inflected forms.
         fillers: words without meaning.
         frames: what may stand before a question without changing it.
         endings: what may stand behind it.
@@ -48,6 +55,10 @@ class Lexicon:
     grammar: Grammar
     definite: frozenset[str]
     indefinite: frozenset[str]
+    pronouns: frozenset[str]
+    singular: frozenset[str]
+    agreement: Mapping[str, frozenset[str]]
+    ordinal_sign: str
     joins: frozenset[str]
     camera_nouns: frozenset[str]
     determiners: frozenset[str]
@@ -56,6 +67,7 @@ class Lexicon:
     ordinals: Mapping[str, int]
     units: Mapping[Phrase, tuple[str, float]]
     spellings: Mapping[str, str]
+    forms: Mapping[str, str]
     fillers: frozenset[str]
     frames: re.Pattern[str]
     endings: re.Pattern[str]
@@ -78,10 +90,23 @@ def load_lexicon(language: str) -> Lexicon:
     sections = dict(_sections(text))
     words = {key: value.split() for key, value in _entries(sections["words"])}
     numbers = sections["numbers"].split()
-    return Lexicon(
+    forms = dict(_inflected(sections.get("forms", "")))
+    prefixes = words.get("prefixes", [])
+    compounds = {
+        prefix + form: f"{prefix} {word}" for prefix in prefixes for form, word in forms.items()
+    }
+    lexicon = Lexicon(
         grammar=Grammar(sections["rules"], {**OPERATORS, **BUILDERS}, TERMINALS),
         definite=frozenset(words["definite"]),
         indefinite=frozenset(words["indefinite"]),
+        pronouns=frozenset(words.get("pronouns", [])),
+        singular=frozenset(words.get("singular", [])),
+        agreement={
+            noun: frozenset(pronouns.split())
+            for pronouns, nouns in _entries(sections.get("agreement", ""))
+            for noun in nouns.split() or [""]
+        },
+        ordinal_sign="".join(words.get("ordinal", [])),
         joins=frozenset(words["joins"]),
         camera_nouns=frozenset(words["camera"]),
         determiners=frozenset(words.get("determiners", ())),
@@ -93,7 +118,8 @@ def load_lexicon(language: str) -> Lexicon:
             for word in line.split("|")
         },
         units=dict(_units(sections["units"])),
-        spellings=dict(_entries(sections["spellings"])),
+        spellings={**compounds, **dict(_entries(sections["spellings"]))},
+        forms=forms,
         fillers=frozenset(sections["fillers"].split()),
         frames=_any_of(sections["frames"], r"^(?:{})(?:(?<!\w)|(?!\w))[ ,:;.!-]*"),
         endings=_any_of(sections["endings"], "[ ,]*\\b(?:{})[ ,?.!]*$"),
@@ -103,6 +129,19 @@ def load_lexicon(language: str) -> Lexicon:
             for word in key.split()
         },
     )
+    return _with_transcriptions(lexicon, [pair.split("=") for pair in words.get("letters", [])])
+
+
+def _with_transcriptions(lexicon: Lexicon, letters: Sequence[Sequence[str]]) -> Lexicon:
+    """Read words also as they are written without some letters: "naechste", "gross"."""
+    spellings = dict(lexicon.spellings)
+    for word in {*lexicon.words, *lexicon.spellings, *lexicon.fillers}:
+        written = {word}
+        for letter, replacement in letters:
+            written |= {other.replace(letter, replacement) for other in written}
+        for other in written - {word} - lexicon.words:
+            spellings.setdefault(other, lexicon.spellings.get(word, word))
+    return replace(lexicon, spellings=spellings)
 
 
 @cache
@@ -111,8 +150,8 @@ def _words_of(lexicon: Lexicon) -> frozenset[str]:
     nouns = [word for forms in lexicon.nouns.values() for pair in forms for form in pair
              for word in form]  # fmt: skip
     return frozenset(
-        {*lexicon.grammar.words, *nouns, *lexicon.numbers, *lexicon.ordinals, *lexicon.definite,
-         *lexicon.indefinite, *lexicon.joins, *(word for unit in lexicon.units for word in unit)}
+        {*lexicon.grammar.words, *nouns, *lexicon.forms, *lexicon.numbers, *lexicon.ordinals,
+         *lexicon.definite, *lexicon.indefinite, *lexicon.joins, *(word for unit in lexicon.units for word in unit)}
     )  # fmt: skip
 
 
@@ -136,6 +175,14 @@ def _entries(body: str) -> Iterator[tuple[str, str]]:
         if not found:
             raise GrammarError(f"expected 'key: value', got {line!r}")
         yield key.strip(), value.strip()
+
+
+def _inflected(body: str) -> Iterator[tuple[str, str]]:
+    """Forms with their words: "leer voll: +e +en" or "ist: steht liegt"."""
+    for key, value in _entries(body):
+        for word in key.split():
+            for form in value.split():
+                yield (word + form[1:] if form[0] == "+" else form), word
 
 
 def _forms(value: str) -> Iterator[tuple[Phrase, Phrase]]:

@@ -57,7 +57,7 @@ def mask_labels(text: str) -> tuple[str, ...]:
         known = _known_noun(words, position, nouns)
         end = position + len(known) if known else _end_of_run(words, position, nouns)
         if known:
-            name = nouns[known].name
+            name = nouns[known][0].name
             label = "" if name == ANY_REGION else name
         else:
             named = _unknown_noun(words, position, end)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -14,7 +15,7 @@ from smolrgpt_core.language.program import Program, ProgramError
 from smolrgpt_core.language.reader import check_placeholders, read_text
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.words import bad_question, clean_text
-from smolrgpt_core.regions import Region, RegionSet
+from smolrgpt_core.regions import MAX_REGIONS, Region, RegionSet
 
 
 class Category(IntEnum):
@@ -121,6 +122,10 @@ def read_question(
         SpatialError: UNKNOWN_REGION for an id that the frame does not have, or that is of another
             class; BAD_QUESTION for everything that cannot be read.
     """
+    if len(region_ids) > MAX_REGIONS:
+        raise bad_question(
+            f"the request has {len(region_ids)} region ids; at most {MAX_REGIONS} are read"
+        )
     ids = tuple(regions[id].id for id in region_ids)
     cleaned = clean_text(text)
     if not cleaned:
@@ -216,7 +221,10 @@ def typed_program(category: Category | None, regions: Sequence[Region]) -> Progr
     try:
         return _typed(category, ids)
     except ProgramError as error:
-        raise bad_question(f"region ids must be different, got {ids}") from error
+        repeated = [id for id, times in Counter(ids).items() if times > 1][:5]
+        raise bad_question(
+            f"each region id can be given once; repeated: {', '.join(map(str, repeated))}"
+        ) from error
 
 
 def _typed(category: Category, ids: Sequence[int]) -> Program:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.label_map import namesake
@@ -104,17 +104,37 @@ def _check_specials(text: str) -> None:
 def split_words(text: str, lexicon: Lexicon, nouns: Collection[str]) -> list[Word]:
     """The words of a cleaned text; contractions are taken apart, articles and fillers left out."""
     words: list[Word] = []
-    article = ""
-    for key, raw, start, end in _raw_words(text, nouns):
-        if key in lexicon.definite or key in lexicon.indefinite:
-            article = key
+    article: Word | None = None
+    for whole, raw, start, end in _raw_words(text, nouns):
+        if whole == lexicon.ordinal_sign and _makes_ordinal(text, end, words, nouns):
+            words[-1] = replace(words[-1], key=words[-1].key + whole, kind="word")
             continue
-        key = lexicon.spellings.get(key, key)
-        if key in lexicon.fillers:
-            continue
-        words.append(_word("," if key in _STOPS else key, raw, start, end, article))
-        article = ""
+        spelling = lexicon.spellings.get(whole)
+        for key in [whole] if spelling is None else spelling.split():
+            if key in lexicon.definite or key in lexicon.indefinite:
+                if article is not None:
+                    # Of two articles in a row the first is a pronoun: "eine der Paletten".
+                    words.append(article)
+                article = Word(key, raw, start, end)
+                if key in lexicon.pronouns and words and words[-1].key == ",":
+                    words.append(article)
+                    article = None
+            elif key not in lexicon.fillers:
+                key = "," if key in _STOPS else key
+                words.append(_word(key, raw, start, end, article.key if article else ""))
+                article = None
     return _with_single_commas(_without_number_signs(words))
+
+
+def _makes_ordinal(text: str, end: int, words: Sequence[Word], nouns: Collection[str]) -> bool:
+    """Whether a period stands behind a number that is no id, within a sentence."""
+    return (
+        bool(words)
+        and words[-1].kind == "number"
+        and words[-1].end == end - 1
+        and text[end:].strip(" ?.!,") != ""
+        and not (len(words) > 1 and words[-2].key in nouns)
+    )
 
 
 def _raw_words(text: str, nouns: Collection[str]) -> Iterable[tuple[str, str, int, int]]:
@@ -212,10 +232,13 @@ class Words:
         regions: RegionSet,
         mask_ids: Sequence[int],
     ) -> None:
-        self.words = words
+        self.words = [
+            replace(word, key=lexicon.forms[word.key]) if word.key in lexicon.forms else word
+            for word in words
+        ]
         self._lexicon = lexicon
         self._regions = regions
-        self.keys = [word.key if word.kind == "word" else "" for word in words]
+        self.keys = [word.key if word.kind == "word" else "" for word in self.words]
         ids = iter(mask_ids)
         self._ids = {
             position: next(ids) if word.kind == "mask" else int(word.key)
@@ -247,11 +270,23 @@ class Words:
         }
 
     def _noun(self, position: int) -> list[Reading]:
-        return [
-            Reading(end, noun, open=True)
+        nouns = [
+            (end, noun)
             for end, noun in self._nouns_at(position)
             if not self._has_id(end) and not self._is_camera(position, end, noun)
         ]
+        before = self.keys[position - 1] if position else ""
+        if nouns and self._lexicon.singular & {before, self._article_of(position)}:
+            singular = {end for end, noun in nouns if not noun.plural}
+            nouns = [(end, noun) for end, noun in nouns if not (noun.plural and end in singular)]
+        return [Reading(end, noun, open=True) for end, noun in nouns]
+
+    def _article_of(self, position: int) -> str:
+        """The article of a noun, before up to two adjectives."""
+        for at in range(position, max(position - 3, -1), -1):
+            if self.words[at].article or self._nouns_at(at - 1):
+                return self.words[at].article
+        return ""
 
     def _is_camera(self, start: int, end: int, noun: Noun) -> bool:
         """For "The robot" is the camera unless regions are called so; "which robot" is not."""
@@ -266,9 +301,9 @@ class Words:
     def _nouns_at(self, position: int) -> list[tuple[int, Noun]]:
         found = []
         for length in range(1, self._longest + 1):
-            noun = self.nouns.get(tuple(self.keys[position : position + length]))
-            if noun is not None and position + length <= len(self.keys):
-                found.append((position + length, noun))
+            if position + length <= len(self.keys):
+                phrase = tuple(self.keys[position : position + length])
+                found += [(position + length, noun) for noun in self.nouns.get(phrase, ())]
         return found
 
     def _has_id(self, position: int) -> bool:
@@ -277,10 +312,9 @@ class Words:
         return self._whole_number(position) is not None and not self._is_measure(position)
 
     def _is_measure(self, position: int) -> bool:
-        """Whether a number is that of a quantity: a unit or a noun follows."""
-        return bool(
-            self._unit(position + 1) or any(noun.plural for _, noun in self._nouns_at(position + 1))
-        )
+        """Whether a number is that of a quantity: a unit or a noun in the plural follows."""
+        following = [noun.plural for _, noun in self._nouns_at(position + 1)]
+        return bool(self._unit(position + 1)) or (bool(following) and all(following))
 
     def _whole_number(self, position: int) -> int | None:
         if position >= len(self.words):
@@ -330,7 +364,7 @@ class Words:
 
     def _named_list(self, position: int) -> list[Reading]:
         """For "pallets 3, 4 and 5", "the pallets <mask> <mask>", "<mask>, <mask>"."""
-        starts: list[tuple[int, Noun | None]] = [*self._nouns_at(position)]
+        starts: list[tuple[int, Noun | None]] = [*dict(self._nouns_at(position)).items()]
         if not starts and position in self._ids:
             starts = [(position, None)]
         return self._lists_from(starts)
@@ -471,9 +505,8 @@ class Words:
 
     def _with_the(self, position: int) -> list[Reading]:
         """No word: whether "the" stands before the next one."""
-        if position < len(self.words) and self.words[position].article in self._lexicon.definite:
-            return [Reading(position, None)]
-        return []
+        article = self.words[position].article if position < len(self.words) else ""
+        return [Reading(position, article)] if article in self._lexicon.definite else []
 
     def _without_article(self, position: int) -> list[Reading]:
         """No word: whether the next one stands without an article."""
@@ -495,24 +528,33 @@ class Words:
         return [Reading(end, (column, row))]
 
 
-NounTable = Mapping[Phrase, Noun]
+NounTable = Mapping[Phrase, tuple[Noun, ...]]
+"""What a phrase means: in some languages a plural is written as the singular."""
 
 
 def noun_table(lexicon: Lexicon, labels: tuple[str, ...]) -> NounTable:
     """Phrases for the classes of a frame: those of the lexicon, and the labels as they are."""
-    nouns: dict[Phrase, Noun] = {}
+    nouns: dict[Phrase, tuple[Noun, ...]] = {}
     present = {label_noun(label) for label in labels}
     for name, forms in lexicon.nouns.items():
         for singular, plural in forms:
             # A label of the frame that is used as it is written means that label alone.
             own = " ".join(singular) if " ".join(singular) in present else name
-            nouns[singular] = Noun(own, plural=False)
-            nouns[plural] = Noun(own, plural=True)
+            pronouns = lexicon.agreement.get(singular[-1], frozenset())
+            numbers = {singular: (Noun(own, plural=False, pronouns=pronouns),)}
+            pronouns = lexicon.agreement.get("", frozenset())
+            numbers[plural] = (
+                *numbers.get(plural, ()),
+                Noun(own, plural=True, pronouns=pronouns),
+            )
+            for phrase, meanings in numbers.items():
+                if len(nouns.get(phrase, ())) < len(meanings):
+                    nouns[phrase] = meanings
     for label in present:
         words = tuple(label.split())
         if words and all(word.isalpha() for word in words):
-            nouns.setdefault(words, Noun(label, plural=False))
-            nouns.setdefault(plural_of(words), Noun(label, plural=True))
+            nouns.setdefault(words, (Noun(label, plural=False),))
+            nouns.setdefault(plural_of(words), (Noun(label, plural=True),))
     return nouns
 
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.depth import DepthLimits, DepthReadings, depth_readings
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
+from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.instance_labels import InstanceLabels
+from smolrgpt_core.messages.camera_info import intrinsics_from_camera_info, rectification
 from smolrgpt_core.messages.encodings import (
     MASK_ENCODINGS,
     canonical,
@@ -24,6 +25,7 @@ from smolrgpt_core.messages.encodings import (
 from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.messages.types import Message
+from smolrgpt_core.rectification import rectified
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 
@@ -49,56 +51,15 @@ def depth_readings_from_image(
     return depth_readings(pixels, depth_scale or default_scale, limits)
 
 
-def intrinsics_from_camera_info(message: Message) -> CameraIntrinsics:
-    """Pinhole calibration of the rectified image.
-
-    That is the projection matrix P where the driver fills it (after rectification P holds, not
-    K), else K. Lens distortion is not undone: see `is_distorted`.
-
-    Raises:
-        SpatialError: BAD_INPUT for an uncalibrated camera.
-    """
-    if message.k[0] == 0.0:
-        raise _bad(
-            "camera_info has a zero matrix K: the camera is not calibrated; calibrate it, or give "
-            "its driver a calibration file"
-        )
-    fx, fy, cx, cy = (
-        (message.p[0], message.p[5], message.p[2], message.p[6])
-        if message.p[0] != 0.0
-        else (message.k[0], message.k[4], message.k[2], message.k[5])
-    )
-    return CameraIntrinsics(
-        message.width, message.height, float(fx), float(fy), float(cx), float(cy)
-    )
-
-
-def is_distorted(message: Message) -> bool:
-    """Whether the lens has distortion, so that only rectified images give right distances."""
-    return any(coefficient != 0.0 for coefficient in message.d)
-
-
-def check_resolution(rgb: Message, camera_info: Message) -> None:
-    """Refuse the calibration of another image.
-
-    Raises:
-        SpatialError: BAD_INPUT when calibration and image have different sizes.
-    """
-    if (rgb.width, rgb.height) != (camera_info.width, camera_info.height):
-        raise _bad(
-            f"camera_info is for {camera_info.width}x{camera_info.height}, the rgb image is "
-            f"{rgb.width}x{rgb.height}; remap or choose the `camera_info` of this image"
-        )
-
-
 def frame_from_messages(
     rgb: Message,
     depth: Message,
     camera_info: Message,
     regions: RegionSet,
     settings: SensorSettings | None = None,
+    rgb_topic: str = "",
 ) -> RGBDFrame:
-    """The messages of one moment as a frame, with stamp and frame of the rgb image.
+    """The messages of one moment as a frame without distortion, with stamp and frame of rgb.
 
     Args:
         rgb: colour image.
@@ -106,32 +67,51 @@ def frame_from_messages(
         camera_info: its calibration.
         regions: of the rgb image.
         settings: how they are read; None: the defaults.
+        rgb_topic: where the colour image came from.
 
     Raises:
         SpatialError: BAD_INPUT when a message cannot be used, or they do not fit together.
     """
     settings = settings or SensorSettings()
-    check_resolution(rgb, camera_info)
     readings = depth_readings_from_image(depth, settings.depth_scale, settings.depth_limits)
-    return RGBDFrame(
+    image_size = (rgb.height, rgb.width)
+    frame = RGBDFrame(
         rgb=rgb_pixels(rgb),
         depth=readings.metres,
-        intrinsics=intrinsics_from_camera_info(camera_info),
+        intrinsics=intrinsics_from_camera_info(camera_info, image_size),
         regions=regions,
         stamp_ns=time_to_ns(rgb.header.stamp),
         frame_id=rgb.header.frame_id,
         depth_loss=readings.loss,
     )
+    lens = rectification(camera_info, image_size, settings.rectify, rgb_topic).lens
+    return rectified(frame, lens) if lens else frame
 
 
-def alignment_warnings(rgb: Message, depth: Message, camera_info: Message) -> tuple[str, ...]:
+def frame_facts(
+    frame: RGBDFrame, camera_info: Message, settings: SensorSettings, rgb_topic: str
+) -> dict[str, str]:
+    """What was done to the messages of a frame, for an operator: names and values.
+
+    Args:
+        frame: of `frame_from_messages`.
+        camera_info: that it was made with.
+        settings: as well.
+        rgb_topic: as well.
+    """
+    size = (frame.intrinsics.height, frame.intrinsics.width)
+    loss = frame.depth_loss
+    return {
+        "rectification": rectification(camera_info, size, settings.rectify, rgb_topic).text,
+        "depth_saturated": f"{loss.saturated:.1%}",
+        "depth_too_near": f"{loss.too_near:.1%}",
+        "depth_too_far": f"{loss.too_far:.1%}",
+    }
+
+
+def alignment_warnings(rgb: Message, depth: Message) -> tuple[str, ...]:
     """What an operator should know about messages that can be used nevertheless."""
     warnings = []
-    if is_distorted(camera_info):
-        warnings.append(
-            "camera_info has lens distortion: distances are right only for rectified images "
-            "(image_rect), as made by image_proc"
-        )
     if depth.header.frame_id != rgb.header.frame_id:
         warnings.append(
             f"depth is in frame {depth.header.frame_id!r}, rgb in {rgb.header.frame_id!r}: depth "

@@ -178,6 +178,8 @@ class SmolRGPTConfig(PreTrainedConfig):
         ):
             if getattr(self, name) == -1:
                 setattr(self, name, self.text_config.vocab_size - 3 + place)
+        # JSON has no tuples.
+        self.answers = list(self.answers)
         super().__post_init__(**kwargs)
         self.check_fields()
 

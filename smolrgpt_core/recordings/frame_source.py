@@ -8,8 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from smolrgpt_core.data.warehouse_format import CameraRecord
+from smolrgpt_core.depth import TOLD_SHARE
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.label_map import RegionLabels, label_changes
+from smolrgpt_core.messages.camera_info import rectification
 from smolrgpt_core.messages.compressed import plain_image
 from smolrgpt_core.messages.encodings import depth_encoding
 from smolrgpt_core.messages.older import current_camera_info
@@ -19,6 +21,13 @@ from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.options import TopicChoice
+
+UNDISTORTED = (
+    "lens distortion was taken out of the images; set rectify to never if they are rectified"
+)
+DEPTH_LOST = (
+    f"of some frames over {TOLD_SHARE:.0%} of the depth was out of range or marked no reading"
+)
 
 
 @dataclass(frozen=True)
@@ -69,9 +78,18 @@ class FrameSource:
         camera_info = current_camera_info(messages["camera_info"])
         regions = self._source.read(messages["regions"], (rgb.height, rgb.width), self._labels)
         self.label_changes.update(label_changes(regions))
-        frame = frame_from_messages(rgb, depth, camera_info, regions, self._settings)
-        warnings = alignment_warnings(rgb, depth, camera_info)
+        frame = frame_from_messages(
+            rgb, depth, camera_info, regions, self._settings, rgb_topic=self._topics["rgb"]
+        )
+        warnings = alignment_warnings(rgb, depth) + self._processing(frame, camera_info)
         return RecordedFrame(frame, self._metres_per_unit(depth), warnings)
+
+    def _processing(self, frame: RGBDFrame, camera_info: Message) -> tuple[str, ...]:
+        """What a person has to know that was done to some frames."""
+        size, topic = (frame.intrinsics.height, frame.intrinsics.width), self._topics["rgb"]
+        found = rectification(camera_info, size, self._settings.rectify, topic)
+        notes = {UNDISTORTED: found.lens is not None, DEPTH_LOST: frame.depth_loss.is_told}
+        return tuple(note for note, holds in notes.items() if holds)
 
     def _metres_per_unit(self, depth: Message) -> float:
         dtype, scale = depth_encoding(depth.encoding)

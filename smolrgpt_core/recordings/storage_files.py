@@ -221,7 +221,7 @@ def _no_files(folder: Path, problems: Sequence[str]) -> SpatialError:
 def _ros1_error(path: Path) -> SpatialError:
     return file_error(
         path,
-        "this is a ROS 1 bag; convert it with `rosbags-convert --src "
-        f"{path.name} --dst {path.stem} --dst-typestore ros2_humble` (it comes with rosbags), and "
-        "give the folder that it writes",
+        f"this is a ROS 1 bag; convert it with `rosbags-convert --src {path} --dst "
+        f"{path.with_name(path.stem)}_ros2 --dst-typestore ros2_humble` (it comes with rosbags), "
+        "and give the folder that it writes",
     )

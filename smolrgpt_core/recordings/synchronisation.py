@@ -1,9 +1,9 @@
 """Which messages of a recording belong to one moment.
 
 As the query node does it: depth and regions are those nearest to the colour image, within a
-tolerance; the calibration is the nearest one, however old. Where stamps repeat, only messages of
-the same pass belong together (`recordings.passes`). The recording is read once for the stamps alone
-and then for the messages, so that only what is needed is held in memory.
+tolerance; the calibration is the nearest one, however old. Where stamps go back, only what was
+received together belongs together (`recordings.passes`). The recording is read once for the stamps
+alone and then for the messages, so that only what is needed is held in memory.
 """
 
 from __future__ import annotations
@@ -26,14 +26,13 @@ from smolrgpt_core.recordings.passes import (
     InputStamps,
     StampedMessage,
     StampReader,
-    same_passes,
     stamp_of,
+    usual_delay,
 )
 
 NO_STAMP = "without a stamp"
 SAME_IMAGE = "the same image again"
 REPEATED_STAMP = "stamp repeats: several images have it"
-UNCLEAR = "stamps go back: whether before or after a restart cannot be told"
 
 
 @dataclass(frozen=True)
@@ -82,11 +81,10 @@ def synchronise(
         NO_STAMP: rgb.unstamped,
         SAME_IMAGE: rgb.again,
         REPEATED_STAMP: rgb.still,
-        UNCLEAR: rgb.unclear,
     }
     left_out = Counter({reason: count for reason, count in counts.items() if count})
     matcher, moments = _Matcher(inputs, tolerance_s), []
-    for image in (image for item in rgb.passes for image in item.messages):
+    for image in sorted(rgb.messages, key=lambda item: item.number_of_pass):
         try:
             moments.append(matcher.moment(image))
         except _NoMomentError as error:
@@ -217,8 +215,17 @@ class _Matcher:
 
     def __init__(self, inputs: Mapping[str, InputStamps], tolerance_s: float) -> None:
         self._inputs = inputs
-        self._tolerance_ns = tolerance_s * NANOSECONDS
+        self._rgb = inputs["rgb"]
+        # A whole number: stamps are too large for exact floats.
+        self._tolerance_ns = round(tolerance_s * NANOSECONDS)
         self._within = f"within {tolerance_s * 1000:g} ms"
+        restarted = [inputs[name] for name in SYNCHRONISED if inputs[name].passes > 1]
+        apart_ns = min((item.apart_ns for item in restarted), default=0)
+        self._delays = {
+            name: usual_delay(self._rgb, inputs[name], apart_ns, self._tolerance_ns)
+            for name in inputs
+            if restarted and name != "rgb"
+        }
 
     def moment(self, image: StampedMessage) -> Moment:
         """The image with what belongs to it.
@@ -234,47 +241,53 @@ class _Matcher:
                 raise _NoMomentError(f"{name} without a stamp")
         depth, regions = (self._synchronised(name, image) for name in ("depth", "regions"))
         return Moment(
-            {"rgb": image, "depth": depth, "camera_info": self._calibration(image),
-             "regions": regions}
-        )  # fmt: skip
+            {
+                "rgb": image,
+                "depth": depth,
+                "camera_info": self._calibration(image),
+                "regions": regions,
+            }
+        )
 
     def _synchronised(self, name: str, image: StampedMessage) -> StampedMessage:
         stamps = self._inputs[name]
-        passes = same_passes(self._inputs["rgb"], image.number_of_pass, stamps)
-        near = [item.nearest(image.stamp_ns) for item in passes]
-        found = [item for item in near if item and self._is_near(item, image)]
-        if len(found) == 1 and self._is_only_image(image, name, found[0]):
-            return found[0]
-        if not found and stamps.stands_still_at(image.stamp_ns, self._tolerance_ns):
-            raise _NoMomentError(f"stamp repeats: several messages of {name} have it")
-        elsewhere = (item.nearest(image.stamp_ns) for item in stamps.passes)
-        if any(item and self._is_near(item, image) for item in elsewhere):
+        near = stamps.near(image.stamp_ns, self._tolerance_ns)
+        found = self._fitting(name, image, near)
+        if found:
+            return found
+        if near:
             raise _NoMomentError(f"stamps go back: which {name} belongs to it cannot be told")
+        if stamps.stands_still_at(image.stamp_ns, self._tolerance_ns):
+            raise _NoMomentError(f"stamp repeats: several messages of {name} have it")
         raise _NoMomentError(f"no {name} {self._within}")
-
-    def _is_only_image(self, image: StampedMessage, name: str, found: StampedMessage) -> bool:
-        """Whether no image of another pass claims a message as well."""
-        rgb = self._inputs["rgb"]
-        passes = same_passes(self._inputs[name], found.number_of_pass, rgb)
-        near = [item.nearest(found.stamp_ns) for item in passes]
-        return all(
-            item.number_of_pass == image.number_of_pass
-            for item in near
-            if item and self._is_near(item, found)
-        )
 
     def _calibration(self, image: StampedMessage) -> StampedMessage:
         stamps = self._inputs["camera_info"]
-        passes = same_passes(self._inputs["rgb"], image.number_of_pass, stamps)
-        near = [item for item in (each.nearest(image.stamp_ns) for each in passes) if item]
-        if not near and stamps.contents == 1:
-            near = list(stamps.messages[:1])
-        if not near:
-            raise _NoMomentError("stamps go back: which camera_info belongs to it cannot be told")
-        return min(near, key=lambda item: abs(item.stamp_ns - image.stamp_ns))
+        if self._delays and stamps.contents > 1:
+            near = stamps.near(image.stamp_ns, self._tolerance_ns)
+            found = self._fitting("camera_info", image, near)
+        else:
+            found = nearest(stamps.messages, image.stamp_ns, stamp_of) if stamps.messages else None
+        if not found:
+            raise _NoMomentError("which camera_info belongs to it cannot be told by its stamp")
+        return found
 
-    def _is_near(self, item: StampedMessage, other: StampedMessage) -> bool:
-        return abs(item.stamp_ns - other.stamp_ns) <= self._tolerance_ns
+    def _fitting(
+        self, name: str, image: StampedMessage, near: Sequence[StampedMessage]
+    ) -> StampedMessage | None:
+        """Of the messages that are near by their stamps, the one that belongs to the image."""
+        delay = self._delays.get(name)
+        if delay:
+            near = [item for item in near if delay.fits(image, item)]
+        if not near:
+            return None
+        found = min(near, key=lambda item: abs(item.stamp_ns - image.stamp_ns))
+        if not delay:
+            return found
+        images = self._rgb.near(found.stamp_ns, self._tolerance_ns)
+        claims = {item.number_of_pass for item in images if delay.fits(item, found)}
+        is_unique = len({item.number_of_pass for item in near}) == len(claims) == 1
+        return found if is_unique else None
 
 
 def _notes(inputs: Mapping[str, InputStamps], topic_by_input: Mapping[str, str]) -> Iterator[str]:
@@ -292,9 +305,7 @@ def _notes(inputs: Mapping[str, InputStamps], topic_by_input: Mapping[str, str])
                 "look after what publishes them"
             )
     going_back = [
-        f"{name} ({len(stamps.passes)} passes)"
-        for name, stamps in inputs.items()
-        if len(stamps.passes) > 1
+        f"{name} ({stamps.passes} passes)" for name, stamps in inputs.items() if stamps.passes > 1
     ]
     if going_back:
         yield (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,9 @@ from smolrgpt_core.region_files.source import RegionFile, naming
 from smolrgpt_core.regions import Region, RegionSet
 
 _EXPECTED = "an instance image of region ids"
+_OF_REPLICATOR = re.compile(r"((?:instance|semantic)(?:_id)?_segmentation)_(\d+)")
+"""Names that the BasicWriter of Omniverse Replicator gives to pictures."""
+
 _PNG, _PNG_COLOUR_TYPE, _PALETTE = b"\x89PNG", 25, 3
 
 
@@ -28,7 +32,7 @@ def read_instance_image(file: RegionFile) -> RegionSet:
     file.check_size(*image.shape)
     labels = file.labels
     if labels is None:
-        labels = _read_labels(file.path.with_suffix(".json"))
+        labels = _labels_beside(file.path)
     if any(low == 0 and label != BACKGROUND for low, _, label in labels.ranges):
         raise ValueError("the value 0 of an instance image is the background, and has no label")
     return RegionSet.from_label_image(image, {int(id): labels[int(id)] for id in np.unique(image)})
@@ -81,10 +85,27 @@ def _ids(path: Path) -> NDArray:
     return image
 
 
+def _labels_beside(path: Path) -> InstanceLabels:
+    """Labels beside an instance image; none if there is no such file.
+
+    Raises:
+        ValueError: for a semantic segmentation of Replicator.
+    """
+    names = [path.with_suffix(".json").name]
+    match = _OF_REPLICATOR.fullmatch(path.stem)
+    if match:
+        kind, number = match.groups()
+        if kind.startswith("semantic"):
+            raise ValueError(
+                "a semantic segmentation has one value for each class: all objects of one "
+                "would be one region; take the instance segmentation"
+            )
+        names += [f"{kind}_semantics_mapping_{number}.json", f"{kind}_mapping_{number}.json"]
+    found = next((name for name in names if path.with_name(name).exists()), None)
+    return _read_labels(path.with_name(found)) if found else InstanceLabels()
+
+
 def _read_labels(path: Path) -> InstanceLabels:
-    """Labels beside an instance image; none if there is no such file."""
-    if not path.exists():
-        return InstanceLabels()
     content = read_json(path)
     with naming(path):
         return InstanceLabels.from_json(content)

@@ -6,8 +6,6 @@ which it comes out the same. The first copy is undisturbed.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -172,10 +170,9 @@ class SceneCopies:
         """Names of regions (N,), in words."""
         return in_words([self.name(int(index)) for index in np.flatnonzero(which)]) or "none"
 
-    def notes(self, ids: Iterable[int]) -> tuple[str, ...]:
-        """What was assumed about measured regions, each assumption once."""
-        measured = [id for id in ids if self._measured[self._index[id]]]
-        return tuple(dict.fromkeys(note for id in measured for note in self.scene.place(id).notes))
+    def is_measured(self, id: int) -> bool:
+        """Whether a region was measured for what was evaluated so far."""
+        return bool(self._measured[self._index[id]])
 
     def to_optical(self, floor_points: Values) -> Values:
         """Points (..., 3) right, forward, height in the optical frame, metres."""

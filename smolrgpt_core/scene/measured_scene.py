@@ -16,6 +16,9 @@ MASK_EDGE_STD_PX = 2.0
 HEIGHT_STD_M = 0.03
 """Standard deviation of the height of a center and of a vertical extent."""
 
+CENTER_STD_M = 0.015
+"""What centers are wrong by beside what the fits know of: loads that hang over, calibration."""
+
 CAMERA_AXES = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 """Right, forward and up of a level camera, where no floor tells better."""
 
@@ -67,15 +70,18 @@ class MeasuredScene:
         box = located.box
         if box is None:
             return _surface_only(located, self.axes, self.camera_height)
-        size_std = np.append(box.size_std, HEIGHT_STD_M)
         fitted = float(np.linalg.norm(box.size_std)) / 2
         doubt = located.std / fitted if fitted > 0 else 1.0
+        # The two sides across an axis are wrong each for itself, by half of the size together.
+        size_std = doubt * np.append(box.size_std, HEIGHT_STD_M)
+        if self._geometry.is_zone(id):
+            size_std /= np.sqrt(2)
         return Placed(
             center=located.centre @ self.axes.T + [0.0, 0.0, self.camera_height],
             yaw=box.footprint.yaw,
             size=np.append(box.footprint.size, box.top - box.bottom),
-            center_std=doubt * size_std / 2,
-            size_std=doubt * size_std,
+            center_std=np.hypot(size_std / 2, CENTER_STD_M),
+            size_std=size_std,
             cargo=located.cargo,
             unsized=self._why_unsized(id, located),
             notes=located.notes,

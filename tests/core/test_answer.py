@@ -1,13 +1,15 @@
 """The sentence of an answer, and reading sentences of models."""
 
+import numpy as np
 import pytest
 
-from smolrgpt_core.answer import ParsedAnswer, Side, answer_sentence, read_answer
+from smolrgpt_core.answer import ParsedAnswer, Side, read_answer
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.language import Category, read_question
+from smolrgpt_core.language import CATEGORIES, read_question
+from smolrgpt_core.language.wording import answer_sentence
 from smolrgpt_core.regions import Box, Region, RegionSet
 
-DISTANCE, COUNT, LEFT_RIGHT, MCQ = Category
+DISTANCE, COUNT, LEFT_RIGHT, MCQ = CATEGORIES.values()
 
 LABELS = {
     12: "pallet",
@@ -27,52 +29,46 @@ REGIONS = RegionSet(
 
 
 @pytest.mark.parametrize(
-    ("text", "answer", "sentence"),
+    ("text", "value", "sentence"),
     [
-        ("how far is pallet 12 from buffer 2", {"value": 3.4215},
-         "Pallet 12 is 3.42 m from buffer 2."),
-        ("how far is pallet 12 from buffer 2", {"value": 0.0},
+        ("how far is pallet 12 from buffer 2", 3.4215, "Pallet 12 is 3.42 m from buffer 2."),
+        ("how many feet is pallet 12 from buffer 2", 3.048, "Pallet 12 is 10.00 feet from buffer 2."),
+        ("how far is pallet 12 from buffer 2", 0.0,
          "Pallet 12 stands in buffer 2, so the distance is 0 m."),
-        ("how far is pallet 12 from pallet 14", {"value": 0.0},
-         "Pallet 12 is 0.00 m from pallet 14."),
-        ("how far away is pallet 12", {"value": 7}, "Pallet 12 is 7.00 m from the camera."),
-        ("how far is the leftmost pallet from the empty transporter", {"value": 1.5},
+        ("how far is pallet 12 from pallet 14", 0.0, "Pallet 12 is 0.00 m from pallet 14."),
+        ("how far away is pallet 12", 7.0, "Pallet 12 is 7.00 m from the camera."),
+        ("how far is the leftmost pallet from the empty transporter", 1.5,
          "The leftmost pallet is 1.50 m from the empty transporter."),
-        ("how far is pallet 12 from the buffer second nearest to transporter 60", {"value": 2},
+        ("how far is pallet 12 from the buffer second nearest to transporter 60", 2.0,
          "Pallet 12 is 2.00 m from the buffer second nearest to transporter 60."),
-        ("how many pallets are in buffer 2", {"value": 3}, "3 pallets are in buffer 2."),
-        ("how many pallets are in buffer 2", {"value": 1.0}, "1 pallet is in buffer 2."),
-        ("how many pallets are not in buffer 2", {"value": 0}, "0 pallets are not in buffer 2."),
-        ("how many objects are in the left buffer", {"value": 2},
-         "2 regions are in the leftmost buffer."),
-        ("how many transporters are empty", {"value": 1}, "1 empty transporter is visible."),
-        ("how many shelves do you see", {"value": 0}, "None is visible."),
-        ("is pallet 12 left or right of pallet 14", {"side": Side.LEFT},
-         "Pallet 12 is left of pallet 14."),
-        ("is pallet 12 left of pallet 14", {"side": Side.LEFT},
-         "Yes, pallet 12 is left of pallet 14."),
-        ("is pallet 12 left of pallet 14", {"side": Side.RIGHT},
-         "No, pallet 12 is right of pallet 14."),
-        ("which pallet is nearest to transporter 60", {"region_id": 14},
+        ("how many pallets are in buffer 2", 3.0, "3 pallets are in buffer 2."),
+        ("how many pallets are in buffer 2", 1.0, "1 pallet is in buffer 2."),
+        ("how many pallets are not in buffer 2", 0.0, "0 pallets are not in buffer 2."),
+        ("how many objects are in the left buffer", 2.0, "2 objects are in the leftmost buffer."),
+        ("how many transporters are empty", 1.0, "1 transporter is empty."),
+        ("how many shelves do you see", 0.0, "There are 0 shelves."),
+        ("is pallet 12 left or right of pallet 14", "left", "Pallet 12 is left of pallet 14."),
+        ("is pallet 12 left of pallet 14", True, "Yes, pallet 12 is left of pallet 14."),
+        ("is pallet 12 left of pallet 14", False, "No, pallet 12 is right of pallet 14."),
+        ("is pallet 12 in buffer 2", False, "No, pallet 12 is not in buffer 2."),
+        ("which pallet is nearest to transporter 60", 14,
          "Pallet 14 is nearest to transporter 60."),
-        ("which pallet is second farthest from us", {"region_id": 14},
+        ("which pallet is second farthest from us", 14,
          "Pallet 14 is second farthest from the camera."),
-        ("leftmost empty transporter", {"region_id": 60},
-         "Transporter 60 is the leftmost empty transporter."),
-        ("rightmost pallet but one", {"region_id": 12},
-         "Pallet 12 is the second pallet from the right."),
-        ("which pallet isn't in buffer 2", {"region_id": 14}, "Pallet 14 is not in buffer 2."),
-        ("which buffer is pallet 12 in", {"region_id": 3}, "Pallet 12 is in buffer 3."),
+        ("leftmost empty transporter", 60, "Transporter 60 is the leftmost."),
+        ("rightmost pallet but one", 12, "Pallet 12 is the second rightmost."),
+        ("which pallet isn't in buffer 2", 14, "Pallet 14 is not in buffer 2."),
+        ("which buffer is pallet 12 in", 3, "Buffer 3 is holding pallet 12."),
+        ("which pallets are in buffer 2", (12, 14), "Pallets 12 and 14 are in buffer 2."),
+        ("which pallets are in buffer 2", (), "None is in buffer 2."),
+        ("how tall is pallet 12", 1.5, "The height of pallet 12 is 1.50 m."),
+        ("what are the dimensions of pallet 12", np.array([1.2, 0.8, 1.0]),
+         "Pallet 12 is 1.20 m long, 0.80 m wide and 1.00 m high."),
     ],
 )  # fmt: skip
-def test_sentence(text, answer, sentence):
-    assert answer_sentence(read_question(text, REGIONS), REGIONS, **answer) == sentence
-
-
-def test_sentence_needs_the_field_of_its_category():
-    question = read_question("how many pallets are in buffer 2", REGIONS)
-    with pytest.raises(ValueError, match="COUNT needs its own field"):
-        answer_sentence(question, REGIONS, region_id=12)
+def test_sentence(text, value, sentence):
+    question = read_question(text, REGIONS)
+    assert answer_sentence(question.program, value, REGIONS, question.unit) == sentence
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.cli.application import app, doctor_table
 from smolrgpt_core.doctor import Check, Verdict
@@ -229,7 +230,7 @@ class TestDemo:
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        class Refuser:
+        class Refuser(GeometricAnswerer):
             def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
                 raise SpatialError(Status.CANNOT_TELL, "I never answer")
 
@@ -279,6 +280,40 @@ class TestDoctor:
         for words in ("2.4.6", "not installed [gone]", "-> pip install x", "-> run make setup"):
             assert words in text
         assert [mark for mark in text if mark in "✓✗"] == ["✓", "✗"]
+
+
+def test_up_decides_what_a_floor_is() -> None:
+    question, flags = "How many pallets are in buffer 2?", ("--answerer", "geometric")
+    assert ask(question, *flags, up="0,-0.861,-0.509").stdout == ask(question, *flags).stdout
+    contradicted = ask(question, *flags, up="0,1,0")
+    assert contradicted.exit_code == 3
+    assert "too little floor" in contradicted.stderr
+
+
+@pytest.mark.parametrize("up", ["0,0,0", "0,-1", "up", "nan,0,1"])
+def test_up_that_is_no_direction_is_a_wrong_call(up: str) -> None:
+    result = ask("How many pallets are in buffer 2?", up=up)
+    assert result.exit_code == 2
+    assert "--up" in result.stderr
+
+
+def test_an_answer_says_that_it_rests_on_boxes(tmp_path: Path) -> None:
+    regions = read_regions(FRAME / "regions.json", (240, 320))
+    boxes = [
+        {"id": r.id, "label": r.label, "box": [r.box.x, r.box.y, r.box.width, r.box.height]}
+        for r in regions
+    ]
+    path = tmp_path / "boxes.json"
+    path.write_text(json.dumps({"image_size": [240, 320], "regions": boxes}))
+    flags = ("--answerer", "geometric", "--json")
+    question = TRUTH["distance"]["question"]
+    boxed, masked = (
+        json.loads(ask(question, *flags, **changes).stdout) for changes in ({"regions": path}, {})
+    )
+    assert boxed["value"] == pytest.approx(TRUTH["distance"]["value"], rel=0.1)
+    assert boxed["message"].count("from a box, not a mask") == 2
+    assert masked["message"] == ""
+    assert boxed["confidence"] < masked["confidence"]
 
 
 def test_version() -> None:

@@ -101,6 +101,23 @@ def test_a_plateau_of_one_largest_value_is_no_reading(where, mark: float) -> Non
     assert f"{mark:g} m, that marks no reading" in str(found.loss)
 
 
+@pytest.mark.parametrize("mark", [4.0, 9.9995])
+def test_one_value_that_is_scattered_over_a_scene_is_no_reading(mark: float) -> None:
+    depth = measured()
+    depth[SCATTERED] = mark
+    found = depth_readings(depth)
+    assert np.isnan(found.metres[SCATTERED]).all()
+    assert np.isfinite(found.metres[~SCATTERED]).mean() > 0.99
+
+
+def test_a_wall_with_noise_of_a_millimetre_is_a_reading() -> None:
+    depth = measured()
+    noise = np.random.default_rng(2).normal(0, 0.0004, (60, WIDTH))
+    depth[:60] = np.round(4.0 + noise, 3)
+    assert np.count_nonzero(depth == np.float32(4.0)) > 0.3 * depth.size
+    assert np.array_equal(clean_depth(depth), depth)
+
+
 def test_depth_that_is_clipped_at_the_far_plane_is_no_reading() -> None:
     depth = np.minimum(measured(), np.float32(10.0))
     assert np.array_equal(np.isnan(clean_depth(depth)), depth == 10.0)

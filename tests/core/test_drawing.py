@@ -148,7 +148,7 @@ def test_arrow_points_to_the_side_that_was_answered_even_if_wrong(side: Side) ->
     ("category", "fields", "ticked"),
     [
         (Category.MCQ, {"region_id": 12}, [12]),
-        (Category.COUNT, {"value": 2.0, "counted_ids": (12, 60)}, [12, 60]),
+        (Category.COUNT, {"value": 2.0, "answer_ids": (12, 60)}, [12, 60]),
         (Category.COUNT, {"value": 0.0}, []),
     ],
 )

@@ -20,7 +20,8 @@ from smolrgpt_core.files import write_image
 HEIGHT, WIDTH = 120, 160
 GOOD = "100,100,79.5,59.5"
 QUESTION = "How far is pallet 1 from pallet 2?"
-BOXES = {1: [20, 50, 20, 20], 2: [120, 50, 20, 20]}
+BOXES = {1: [20, 50, 20, 20], 2: [120, 50, 20, 20], 3: [50, 90, 60, 30]}
+LABELS = {1: "pallet", 2: "pallet", 3: "buffer"}
 SCATTERED = np.random.default_rng(0).random((HEIGHT, WIDTH)) < 0.35
 PALLET = np.zeros((HEIGHT, WIDTH), bool)
 PALLET[50:70, 20:40] = True
@@ -29,7 +30,7 @@ PALLET[50:70, 20:40] = True
 @pytest.fixture
 def wall(tmp_path: Path) -> Path:
     write_image(tmp_path / "rgb.png", np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
-    regions = [{"id": id, "label": "pallet", "box": box} for id, box in BOXES.items()]
+    regions = [{"id": id, "label": LABELS[id], "box": box} for id, box in BOXES.items()]
     content = {"image_size": [HEIGHT, WIDTH], "regions": regions}
     (tmp_path / "regions.json").write_text(json.dumps(content))
     return tmp_path
@@ -78,10 +79,18 @@ def test_marks_of_no_reading(wall: Path, name: str, mark: float) -> None:
         assert "2.1% of the depth pixels are no readings" in answer["message"]
 
 
+def test_marks_in_every_third_row(wall: Path) -> None:
+    depth = np.full((HEIGHT, WIDTH), 3.0, np.float32)
+    depth[1::3] = np.finfo(np.float32).max
+    answer = ask(wall, "depth.tif", depth)
+    assert answer["value"] == pytest.approx(3.0, rel=0.03)
+    assert "33.3% of the depth pixels are no readings" in answer["message"]
+
+
 def test_a_bare_wall_has_one_value(wall: Path) -> None:
     answer = ask(wall, "depth.png", np.full((HEIGHT, WIDTH), 3000, np.uint16))
     assert answer["value"] == pytest.approx(3.0, rel=0.03)
-    assert answer["message"] == ""
+    assert "no readings" not in answer["message"]
 
 
 @pytest.mark.parametrize(

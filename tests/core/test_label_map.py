@@ -239,6 +239,11 @@ class TestRegionFiles:
         refused = ask(path)
         assert (refused.exit_code, answer(refused)["status"]) == (3, "BAD_QUESTION")
         assert '"0", "1"' in answer(refused)["message"]
+        assert "regions are: region 1, region 2, region 3;" in answer(refused)["message"]
+        distance = answer(ask(path, "How far is pallet 1 from pallet 2?"))
+        assert distance["status"] == "BAD_QUESTION"
+        assert "region 1 is a 0" in distance["message"]
+        assert "--label-map" in distance["message"]
         mapped = ask(path, HOW_MANY, "--label-map", "0:pallet,1:buffer")
         assert answer(mapped)["value"] == 2
         assert "0 -> pallet; 1 -> buffer" in mapped.stderr
@@ -301,6 +306,14 @@ class TestLabelsFileOfASimulator:
                 "2-3": {"class": "pallet", "material": "wood"},
                 "4": {"class": "buffer"},
             },
+            {
+                "idToLabels": {
+                    "2": "/World/pallet_a",
+                    "3": "/World/crate_b",
+                    "4": "/World/buffer_c",
+                },
+                "idToSemantics": {"2-3": {"class": "pallet"}, "4": {"class": "buffer"}},
+            },
             {"2": {"class": "pallet,wood"}, "3": "Pallet_03", "4": "buffer"},
             {"1": "UNLABELLED", "2": "/World/pallet_a", "3": "/World/pallet_b", "4": "/W/buffer_c"},
         ],
@@ -313,9 +326,26 @@ class TestLabelsFileOfASimulator:
         if "1" in labels:
             assert answer(ask(image_path, "How many regions do you see?"))["value"] == 3
 
+    def test_the_files_of_the_basic_writer(self, image_path: Path) -> None:
+        image = image_path.rename(image_path.with_name("instance_segmentation_0007.png"))
+        assert answer(ask(image))["status"] == "BAD_QUESTION"
+        paths, classes = (
+            image.with_name(f"instance_segmentation_{name}mapping_0007.json")
+            for name in ("", "semantics_")
+        )
+        paths.write_text(json.dumps({"1-2": "/World/pallet_a", "3": "/W/box_1", "4": "/W/buffer"}))
+        assert answer(ask(image))["value"] == 2
+        classes.write_text(json.dumps({"1": {"class": "UNLABELLED"}, "2-4": {"class": "pallet"}}))
+        assert answer(ask(image))["value"] == 3
+        semantic = image.rename(image.with_name("semantic_segmentation_0007.png"))
+        refused = answer(ask(semantic))
+        assert refused["status"] == "BAD_INPUT"
+        assert "take the instance segmentation" in refused["message"]
+
     @pytest.mark.parametrize(
         ("labels", "expected"),
         [
+            ({"idToLabels": 3}, "idToLabels"),
             ({"1-2": None}, "must be text"),
             ({"1-2": 0}, "must be text"),
             ({"2": ["pallet"]}, "must be text"),

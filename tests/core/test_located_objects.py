@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.geometry import FrameGeometry
+from smolrgpt_core.geometry import FrameGeometry, back_project
 from smolrgpt_core.regions import Region, RegionSet
 
 
@@ -160,3 +160,122 @@ def test_what_is_seen_of_an_unknown_thing_without_a_floor_carries_an_estimated_d
     error = np.linalg.norm(place.centre - scene.centre(1))
     assert "no floor seen" in place.notes
     assert error < 3 * place.std < 0.3
+
+
+def patchy(rng, low_m, high_m):
+    """Depth (480, 640) that is nothing but noise, in patches."""
+    return cv2.resize(rng.uniform(low_m, high_m, (48, 64)), (640, 480), interpolation=0)
+
+
+def test_a_plane_through_noise_is_no_floor(ray_caster, block):
+    scene = ray_caster((block(1, "carton", 0.0, 1.2, 0.2, 0.3, 0.3, bottom=0.3, top=0.6),))
+    for seed in range(5):
+        frame = scene.render()
+        noise = patchy(np.random.default_rng(seed), 2.0, 6.0)
+        depth = np.where(frame.regions.full_mask(1), frame.depth, noise).astype(np.float32)
+        assert FrameGeometry(replace(frame, depth=depth)).plane is None
+
+
+def test_a_plane_that_most_objects_lie_under_is_no_floor(ray_caster, block):
+    """A shelf board above the camera's view of the objects fills more pixels than the floor."""
+    blocks = (
+        block(1, "carton", -0.5, 2.0, 0.2, 0.4, 0.3, top=0.3),
+        block(2, "carton", 0.5, 2.2, 0.6, 0.4, 0.3, top=0.4),
+        block(3, "board", 0.0, 1.2, 0.0, 4.0, 0.9, bottom=0.78, top=0.8),
+    )
+    scene = ray_caster(blocks, height=1.4, pitch_deg=35)
+    frame = scene.render()
+    regions = RegionSet(frame.regions.image_size, tuple(frame.regions)[:2])
+    plane = FrameGeometry(replace(frame, regions=regions)).plane
+    assert plane is not None
+    assert plane.camera_height == pytest.approx(1.4, abs=0.02)
+
+
+def test_what_stands_lower_than_the_plane_in_view_stands_on_its_own_level(ray_caster, block):
+    blocks = (
+        block(1, "carton", -0.3, 1.0, 0.2, 0.2, 0.15, top=0.2),
+        block(2, "carton", 0.1, 1.3, 0.6, 0.2, 0.15, top=0.25),
+        block(3, "chair", 0.75, 1.9, 0.4, 0.5, 0.5, bottom=-0.45, top=0.35),
+    )
+    scene = ray_caster(blocks, height=0.7, pitch_deg=25)
+    frame = scene.render()
+    points = back_project(frame.depth, frame.intrinsics) @ scene.world_from_optical.T + [0, 0, 0.7]
+    table = (points[..., 0] < 0.45) & (np.abs(points[..., 2]) < 0.01)
+    below = ~table & ~np.any([frame.regions.full_mask(r.id) for r in frame.regions], axis=0)
+    frame = replace(frame, depth=np.where(below, np.float32(np.nan), frame.depth))
+    geometry = FrameGeometry(frame)
+    place = geometry.locate(3)
+    assert geometry.plane.camera_height == pytest.approx(0.7, abs=0.02)
+    visible = scene.centre(3)
+    assert np.linalg.norm(place.centre - visible) < 0.3
+    assert place.box.bottom < 0.05
+
+
+def upside_down(frame):
+    """The frame as a camera that is mounted upside down sees it."""
+    regions = tuple(
+        Region.from_bitmap(r.id, r.label, frame.regions.full_mask(r.id)[::-1, ::-1])
+        for r in frame.regions
+    )
+    camera = frame.intrinsics
+    turned = replace(camera, cx=camera.width - 1 - camera.cx, cy=camera.height - 1 - camera.cy)
+    return replace(
+        frame,
+        rgb=np.ascontiguousarray(frame.rgb[::-1, ::-1]),
+        depth=np.ascontiguousarray(frame.depth[::-1, ::-1]),
+        intrinsics=turned,
+        regions=RegionSet(frame.regions.image_size, regions),
+    )
+
+
+def test_what_is_up_may_come_from_outside(ray_caster, block):
+    blocks = (block(1, "pallet", 0.4, 4.0, 0.5, top=0.9), block(2, "pallet", -1.5, 5.0, 0.1))
+    scene = ray_caster(blocks, pitch_deg=15)
+    turn = np.array([-1.0, -1.0, 1.0])
+    frame = upside_down(scene.render())
+    assert FrameGeometry(frame).plane is None, "a camera that hangs from the floor"
+    geometry = FrameGeometry(replace(frame, up=turn * scene.up))
+    np.testing.assert_allclose(geometry.plane.up, turn * scene.up, atol=2e-3)
+    np.testing.assert_allclose(geometry.locate(1).centre, turn * scene.centre(1), atol=0.05)
+
+
+def test_up_tells_the_floor_from_a_wall_for_a_camera_that_looks_straight_down(ray_caster, block):
+    scene = ray_caster((block(1, "pallet", 0.2, 0.3, 0.4, top=1.0),), height=5.0, pitch_deg=88)
+    geometry = FrameGeometry(replace(scene.render(), up=scene.up))
+    assert geometry.plane.camera_height == pytest.approx(5.0, abs=0.02)
+    np.testing.assert_allclose(geometry.locate(1).centre, scene.centre(1), atol=0.08)
+
+
+def test_with_up_alone_objects_have_boxes_on_their_own_level(ray_caster, block):
+    scene = ray_caster((block(1, "pallet", 0.4, 4.0, 0.5, top=0.9),), floor=False)
+    place = FrameGeometry(replace(scene.render(), up=scene.up)).locate(1)
+    np.testing.assert_allclose(place.centre, scene.centre(1), atol=0.1)
+    assert place.box is not None
+
+
+@pytest.mark.parametrize("up", [np.array([0.0, -2.0, 0.0]), np.zeros(3), np.array([0.0, -1.0])])
+def test_up_must_be_a_unit_vector(ray_caster, up):
+    frame = ray_caster().render()
+    with pytest.raises(SpatialError, match="unit vector") as caught:
+        replace(frame, up=up)
+    assert caught.value.status is Status.BAD_INPUT
+
+
+@pytest.mark.parametrize("seen_side", ["short", "long"])
+def test_a_pallet_seen_through_its_fork_openings_has_its_standard_depth(
+    ray_caster, block, seen_side
+):
+    across, deep = (0.8, 1.2) if seen_side == "short" else (1.2, 0.8)
+    front = 1.6
+    parts = [block(1, "pallet", 0.0, front + deep / 2, 0.0, across, deep, 0.122, 0.144)]
+    for x in (-across / 2 + 0.07, 0.0, across / 2 - 0.07):
+        parts.append(block(1, "pallet", x, front + 0.05, 0.0, 0.14, 0.1, 0.0, 0.122))
+    scene = ray_caster(tuple(parts), height=0.35, pitch_deg=0)
+    frame = scene.render()
+    mask = frame.regions.full_mask(1)
+    kernel = np.ones((61, 61), np.uint8)
+    outline = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, kernel) > 0
+    place = FrameGeometry(with_mask(frame, 1, outline)).locate(1)
+    centre = scene.to_optical([0.0, front + deep / 2, 0.072])
+    assert np.linalg.norm(place.centre - centre) < 0.1
+    assert place.size[:2].min() > 0.7

@@ -23,11 +23,11 @@ from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.language import Category
 from smolrgpt_core.messages.answers import answer_from_message
+from smolrgpt_core.messages.camera_info import is_distorted
 from smolrgpt_core.messages.encodings import rgb_pixels
 from smolrgpt_core.messages.reading import (
     depth_from_image,
     intrinsics_from_camera_info,
-    is_distorted,
     regions_from_array,
     regions_from_instances,
 )

@@ -69,9 +69,10 @@ def run_demo(start_command: Any) -> Callable[..., Run]:
     return lambda *options: Run(start_command, *options)
 
 
+@pytest.mark.timeout(400)
 def test_short_demo(run_demo: Callable[..., Run], tmp_path: Path) -> None:
     run = run_demo("--short", "--output", tmp_path / "new" / "folder")
-    status = run.node.wait(timeout=90)
+    status = run.node.wait(timeout=300)
     assert status == 0, run.node.output
     assert "6 of 6 answers right" in run.node.output
     assert "UNKNOWN_REGION" in run.node.output
@@ -88,7 +89,7 @@ def test_short_demo(run_demo: Callable[..., Run], tmp_path: Path) -> None:
 
 def test_start_failure_is_explained(run_demo: Callable[..., Run], tmp_path: Path) -> None:
     run = run_demo("--seed", -1, "--output", tmp_path / "out")
-    assert run.node.wait(timeout=60) == 1
+    assert run.node.wait(timeout=100) == 1
     assert "sim_camera_node ended" in run.node.output
     assert "Parameter seed out of range" in run.node.output
     assert not run.processes

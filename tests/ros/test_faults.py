@@ -67,9 +67,9 @@ def operator(
 ) -> Iterator[Any]:
     """The next question is answered rightly, by the same process with as many threads."""
     operator = make_operator(graph)
-    wait_for(lambda: answers_rightly(operator), "an answer before the test", 20.0)
+    wait_for(lambda: answers_rightly(operator), "an answer before the test")
     yield operator
-    wait_for(lambda: answers_rightly(operator), "an answer after the test", 20.0)
+    wait_for(lambda: answers_rightly(operator), "an answer after the test")
     assert node.process.poll() is None
 
 
@@ -118,12 +118,12 @@ def test_camera_killed_and_started_again(
     command = (sys.executable, HERE / "camera_process.py", "0.04")
     with camera.fault(silent=set(INPUTS)):
         other = start_command(*command)
-        wait_for(lambda: answers_rightly(operator), "an answer from the other camera", 20.0)
+        wait_for(lambda: answers_rightly(operator), "an answer from the other camera")
         other.stop(signal.SIGKILL)
         wait_for(lambda: "rgb (/rgb)" in operator.ask_distance().message, "a refusal")
         refused(operator.ask_distance(), Status.STALE, "rgb (/rgb)")
         again = start_command(*command)
-        wait_for(lambda: answers_rightly(operator), "an answer from the camera's successor", 20.0)
+        wait_for(lambda: answers_rightly(operator), "an answer from the camera's successor")
         assert again.stop() == 0
 
 
@@ -313,10 +313,10 @@ def test_label_that_is_not_utf_8(operator: Any, camera: Any, wait_for: Any) -> N
         serialized = serialize_message(regions_to_array(regions, header))
         publisher.publish(serialized.replace(b"xxxx", b"\xff\xfe\xc3("))
         answers.append(operator.ask_distance())
-        return "\ufffd" in answers[-1].message
+        return answers[-1].message.endswith("its regions are: region 1")
 
     with camera.fault(silent={"regions"}):
-        wait_for(is_named, "the label in the refusal")
+        wait_for(is_named, "a refusal without the label")
     operator.graph.node.destroy_publisher(publisher)
     refused(answers[-1], Status.UNKNOWN_REGION, "region 2")
 

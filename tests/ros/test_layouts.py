@@ -66,9 +66,9 @@ def published(graph: Any, start_node: Any, wait_for: Any) -> set[tuple[str, str]
         }
 
     service = graph.client(SpatialQuery, "/spatial_query")
-    wait_for(service.service_is_ready, "the service", 20.0)
+    wait_for(service.service_is_ready, "the service")
     wanted = {*foxglove_topics(), *rviz_topics()}
-    wait_for(lambda: wanted <= found(), f"all of {sorted(wanted)}", 20.0)
+    wait_for(lambda: wanted <= found(), f"all of {sorted(wanted)}")
     return found()
 
 

@@ -59,7 +59,7 @@ def loaded(tmp_path: Path) -> Path:
 def loading_node(start_query_node: Any, loaded: Path, wait_for: Any) -> Any:
     """A node that loads until the file is there."""
     node = start_query_node("slow", environment={"SLOW_LOADING_FILE": str(loaded)})
-    wait_for(lambda: "slow loading" in node.output, "the beginning of the load", 30.0)
+    wait_for(lambda: "slow loading" in node.output, "the beginning of the load")
     return node
 
 
@@ -103,12 +103,12 @@ def test_everything_else_answers_while_loading(
     assert state(graph) == "configuring"
     reports = graph.collect(DiagnosticArray, "/diagnostics")
     loading = KeyValue(key="state", value="loading")
-    wait_for(lambda: any(loading in r.status[0].values for r in reports), "diagnostics", 30.0)
+    wait_for(lambda: any(loading in r.status[0].values for r in reports), "diagnostics")
     # Not possible now: refused, instead of no response for as long as loading takes, or for ever.
     assert not operator.change(Transition.TRANSITION_CONFIGURE)
     assert not operator.change(Transition.TRANSITION_ACTIVATE)
     loaded.touch()
-    wait_for(lambda: state(graph) == "active", "the end of loading", 30.0)
+    wait_for(lambda: state(graph) == "active", "the end of loading")
     assert not operator.change(Transition.TRANSITION_CONFIGURE)
 
 
@@ -138,7 +138,7 @@ def test_signal_while_loading(
 
 def test_signal_while_a_real_model_loads(start_query_node: Any, wait_for: Any) -> None:
     node = start_query_node("fused")
-    wait_for(lambda: "loading fused" in node.output, "the beginning of the load", 30.0)
+    wait_for(lambda: "loading fused" in node.output, "the beginning of the load")
     assert node.stop(signal.SIGINT) == 0, node.output
     assert "Traceback" not in node.output
     assert "interpreter shutdown" not in node.output
@@ -155,7 +155,7 @@ def test_signal_during_an_answer_without_end(
 ) -> None:
     node = start_query_node("endless")
     endless = make_operator(graph).ask_async("How many pallets are there?", timeout=LONG)
-    wait_for(lambda: "endless answer" in node.output, "the answer", 30.0)
+    wait_for(lambda: "endless answer" in node.output, "the answer")
     assert node.stop(number) == 0, node.output
     refused = graph.result(endless).answer
     assert Status(refused.status) is Status.NOT_ACTIVE

@@ -32,7 +32,7 @@ def node(start_node: Any) -> Any:
 @pytest.fixture
 def operator(graph: Any, node: Any, camera: Any, make_operator: Any, wait_for: Any) -> Any:
     operator = make_operator(graph)
-    wait_for(lambda: operator.ask_distance().status == Status.OK, "an answer before the test", 30.0)
+    wait_for(lambda: operator.ask_distance().status == Status.OK, "an answer before the test")
     return operator
 
 

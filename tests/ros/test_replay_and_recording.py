@@ -252,27 +252,38 @@ def test_a_disk_that_fails_ends_the_recording_not_the_service(
     reports = graph.collect(DiagnosticArray, "/diagnostics")
 
     def report() -> DiagnosticStatus | None:
-        parts = [part for item in reports for part in item.status]
+        parts = [part for item in reports[-1:] for part in item.status]
         return next((part for part in parts if part.name == "spatial_query: recording"), None)
 
-    wait_for(lambda: report(), "a report")
-    assert report().level == DiagnosticStatus.ERROR
+    def has_ended() -> bool:
+        return report() is not None and report().level == DiagnosticStatus.ERROR
+
+    wait_for(has_ended, "a report that the recording has ended")
     assert "Not a directory" in report().message
     assert "Not a directory" in process.output
     assert operator.ask_distance().status == Status.OK
     assert process.stop() == 0
 
 
+@pytest.mark.parametrize("distortion", [[0.0] * 5, [-0.3, 0.1, 0.0, 0.0, 0.0]])
 def test_regions_of_an_instance_image_are_recorded_with_their_labels(
-    query_node: Any, graph: Any, camera: Any, make_operator: Any, wait_for: Any, tmp_path: Path
+    query_node: Any,
+    graph: Any,
+    camera: Any,
+    make_operator: Any,
+    wait_for: Any,
+    tmp_path: Path,
+    distortion: list[float],
 ) -> None:
+    """As they were sent: lens distortion is taken out again when they are asked about again."""
     process = query_node(
         *["-p", "record:=true", "-p", f"record_folder:={tmp_path}"],
         *["-p", "region_source:=instances", "-p", "instance_labels:=['1-2:pallet','3:buffer']"],
     )
     operator = make_operator(graph)
-    wait_for(lambda: operator.ask("How many pallets?").status == Status.OK, "an answer")
-    said = operator.ask("How far is pallet 1 from pallet 2?")
+    with camera.fault(changes={"camera_info": lambda info: setattr(info, "d", distortion)}):
+        wait_for(lambda: operator.ask("How many pallets?").status == Status.OK, "an answer")
+        said = operator.ask("How far is pallet 1 from pallet 2?")
     assert process.stop() == 0
     (bag,) = tmp_path.iterdir()
     with BagReader(bag) as reader:

@@ -89,8 +89,8 @@ def operator(
     )
     operator = make_operator(graph)
     not_yet = (Status.NOT_ACTIVE, Status.NO_RGB, Status.NO_DEPTH, Status.NO_CAMERA_INFO)
-    wait_for(lambda: operator.ask_distance().status not in not_yet, "the node", 20.0)
-    wait_for(lambda: operator.ask_distance().status == Status.NO_TRANSFORM, "a refusal", 20.0)
+    wait_for(lambda: operator.ask_distance().status not in not_yet, "the node")
+    wait_for(lambda: operator.ask_distance().status == Status.NO_TRANSFORM, "a refusal")
     yield operator
     assert process.stop() == 0
     client = graph.client(SpatialQuery, "/spatial_query")
@@ -321,7 +321,7 @@ def test_a_clock_that_goes_back_makes_the_node_forget(
         stamps = [message.header.stamp.sec for message in list(received)[-4:]]
         return seconds in stamps and graph.node.count_subscribers("/tf") > 0
 
-    wait_for(lambda: time_is(100), "the first time", 20.0)
+    wait_for(lambda: time_is(100), "the first time")
     give()
     wait_for(lambda: time_is(200), "a later time")
     assert transform_file.exists()

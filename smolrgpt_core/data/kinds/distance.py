@@ -39,7 +39,6 @@ def distance(facts: SceneFacts, rng: np.random.Generator) -> Draft | None:
         return None
     chosen = _any_distance(pairs[pick(sorted(pairs), rng)], facts, rng)
     first, second = some(chosen, 2, rng)
-    roles = sorted((first, second), key=lambda id: facts[id].label == "buffer")
     return Draft(
         Category.DISTANCE,
         {"first": named([first]), "second": named([second])},

@@ -9,8 +9,10 @@ import torch
 
 from smolrgpt_core.answerers import base
 from smolrgpt_core.cli.ask import read_frame
+from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine, stage_clock
+from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.language import read_question
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.official import import_checkpoint
@@ -88,9 +90,8 @@ def frames() -> list[RGBDFrame]:
     folder = DATA / "warehouse"
     truth = json.loads((folder / "truth.json").read_text())
     intrinsics = tuple(float(number) for number in truth["intrinsics"].split(","))
-    seen = read_frame(
-        folder / "rgb.jpg", folder / "depth.png", folder / "regions.json", intrinsics, None, None
-    )
+    files = (folder / "rgb.jpg", folder / "depth.png", folder / "regions.json")
+    seen = read_frame(*files, intrinsics, None, RegionLabels(), DepthLimits())
     mirrored = [
         RGBDFrame(seen.rgb[turn].copy(), seen.depth[turn].copy(), seen.intrinsics, seen.regions)
         for turn in (slice(None, None, -1), (slice(None), slice(None, None, -1)))

@@ -131,12 +131,29 @@ def test_the_style_is_checked_at_once(answerer):
         ModelAnswerer(answerer._engine, "haiku")
 
 
-def run_ask(question, *flags):
+def ask_arguments(question, *flags):
     truth = json.loads((FRAME / "truth.json").read_text())
     files = {"--rgb": "rgb.jpg", "--depth": "depth.png", "--regions": "regions.json"}
     paths = [text for flag, name in files.items() for text in (flag, str(FRAME / name))]
-    arguments = ["ask", question, *paths, "--intrinsics", truth["intrinsics"], *flags]
-    return CliRunner().invoke(app, arguments)
+    return ["ask", question, *paths, "--intrinsics", truth["intrinsics"], *flags]
+
+
+def run_ask(question, *flags):
+    return CliRunner().invoke(app, ask_arguments(question, *flags))
+
+
+def test_the_first_answer_comes_without_a_warning():
+    """As a new user gets it: the default answerer in a fresh process."""
+    command = [sys.executable, "-m", "smolrgpt_core.cli"]
+    done = subprocess.run(
+        [*command, *ask_arguments("How far is pallet 13 from pallet 15?")],
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
 
 
 def test_the_command_line_asks_the_checkpoint(taught, lessons):

@@ -1,0 +1,229 @@
+"""What a sensor_msgs/CameraInfo says of an image: calibration, part of the sensor, lens.
+
+Width, height, K and P are those of the full sensor; `roi` and then `binning` say which part of it
+the image is (http://docs.ros.org/en/api/sensor_msgs/html/msg/CameraInfo.html). K holds for the
+image as the lens sees it, P for the rectified one.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+import numpy as np
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.messages.sensor_settings import NEVER
+from smolrgpt_core.messages.types import Message
+from smolrgpt_core.rectification import Lens, LensModel
+
+PINHOLE_MODELS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14)}
+"""Distortion models with radial and tangential coefficients, and how many they may have."""
+
+FISHEYE_MODELS = ("equidistant", "fisheye", "kannala_brandt")
+"""Names of the model with four coefficients of the angle."""
+
+MAX_CONTRADICTION = 0.02
+"""P and K of a camera without distortion differ by less: focal lengths, and shares of the size."""
+
+_RECTIFIED_WORDS = {"rect", "rectified", "undistorted"}
+
+
+@dataclass(frozen=True)
+class Rectification:
+    """What is done about the distortion of an image.
+
+    Attributes:
+        lens: to take out; None: nothing is done.
+        text: what is done and why, for an operator.
+    """
+
+    lens: Lens | None
+    text: str
+
+
+def intrinsics_from_camera_info(
+    message: Message, image_size: tuple[int, int] | None = None
+) -> CameraIntrinsics:
+    """Pinhole calibration of the rectified image: P where it is filled, else K.
+
+    Args:
+        message: the calibration.
+        image_size: (height, width) of the image; None: that of the full sensor.
+
+    Raises:
+        SpatialError: BAD_INPUT for an uncalibrated camera, or a calibration that cannot be of its
+            image, contradicts itself, or does not say how the image was made of the sensor's.
+    """
+    _refuse_uncalibrated(message)
+    return _part(message, image_size).of(_full_projection(message))
+
+
+def rectification(
+    message: Message, image_size: tuple[int, int], setting: str, topic: str
+) -> Rectification:
+    """What to do about the lens distortion in a calibration.
+
+    Args:
+        message: the calibration.
+        image_size: (height, width) of the image.
+        setting: of `RECTIFY_CHOICES`.
+        topic: of the image; one with a part such as "rect" holds rectified images.
+
+    Raises:
+        SpatialError: BAD_INPUT as `intrinsics_from_camera_info`, and for a distortion that is to
+            be taken out but is of an unknown model.
+    """
+    if not is_distorted(message):
+        return Rectification(None, "not needed: camera_info has no distortion")
+    if setting == NEVER:
+        return Rectification(None, "none: rectify is never, images must be rectified")
+    if _RECTIFIED_WORDS & set(re.split(r"[/_-]", topic.lower())):
+        return Rectification(None, f"none: {topic} has rectified images by its name")
+    model, coefficients = _distortion(message)
+    part = _part(message, image_size)
+    matrix = _full_matrix(message)
+    target = _full_projection(message) if _is_unturned(message) else matrix
+    lens = Lens(model, coefficients, part.of(matrix), part.of(target))
+    return Rectification(lens, f"{message.distortion_model} distortion is taken out")
+
+
+def is_distorted(message: Message) -> bool:
+    """Whether the lens has distortion, so that only rectified images give right distances."""
+    return any(coefficient != 0.0 for coefficient in message.d)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The part of the sensor that an image shows, and how many of its pixels make one."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+    binning_x: int
+    binning_y: int
+
+    def of(self, full: CameraIntrinsics) -> CameraIntrinsics:
+        """The calibration of this part."""
+        width, height = self.width // self.binning_x, self.height // self.binning_y
+        is_whole = (self.width, self.height) == (full.width, full.height)
+        return CameraIntrinsics(
+            width,
+            height,
+            full.fx / self.binning_x,
+            full.fy / self.binning_y,
+            # The centre of the first pixel of the image lies amid the sensor pixels that it joins.
+            (full.cx - self.x + 0.5) / self.binning_x - 0.5,
+            (full.cy - self.y + 0.5) / self.binning_y - 0.5,
+            is_cut=not is_whole or self.binning_x != self.binning_y,
+        )
+
+
+def _part(message: Message, image_size: tuple[int, int] | None) -> _Part:
+    """Raises BAD_INPUT when size, roi and binning do not give an image of this size."""
+    full = (int(message.width), int(message.height))
+    roi = message.roi
+    x, y, width, height = (
+        int(value) for value in (roi.x_offset, roi.y_offset, roi.width, roi.height)
+    )
+    binning = (max(int(message.binning_x), 1), max(int(message.binning_y), 1))
+    if (x, y, width, height) == (0, 0, 0, 0):
+        width, height = full
+    part = _Part(x, y, width, height, *binning)
+    if image_size is None:
+        image_size = (height // binning[1], width // binning[0])
+    is_inside = min(width, height) > 0 and x + width <= full[0] and y + height <= full[1]
+    if is_inside and (height // binning[1], width // binning[0]) == image_size:
+        return part
+    image = f"{image_size[1]}x{image_size[0]}"
+    if (x, y, width, height, *binning) == (0, 0, *full, 1, 1):
+        raise _bad(
+            f"camera_info is for {full[0]}x{full[1]}, the rgb image is {image}; remap or choose "
+            "the `camera_info` of this image"
+        )
+    raise _bad(
+        f"camera_info is for a sensor of {full[0]}x{full[1]} with roi {width}x{height} at "
+        f"({x}, {y}) and binning {binning[0]}x{binning[1]}, which makes no rgb image of {image}: "
+        "width, height, K and P must be those of the full sensor, or roi and binning 0"
+    )
+
+
+def _refuse_uncalibrated(message: Message) -> None:
+    if message.k[0] == 0.0:
+        raise _bad(
+            "camera_info has a zero matrix K: the camera is not calibrated; calibrate it, or give "
+            "its driver a calibration file"
+        )
+
+
+def _full_matrix(message: Message) -> CameraIntrinsics:
+    """K, of the full sensor."""
+    return _named("K", message, [message.k[index] for index in (0, 4, 2, 5)])
+
+
+def _full_projection(message: Message) -> CameraIntrinsics:
+    """P where it is filled, else K; of the full sensor."""
+    matrix = _full_matrix(message)
+    if not np.all(np.isfinite(message.d)):
+        raise _bad(f"camera_info has distortion coefficients that are no numbers: {message.d}")
+    if all(value == 0.0 for value in message.p):
+        return matrix
+    projection = _named("P", message, [message.p[index] for index in (0, 5, 2, 6)])
+    if not is_distorted(message) and _is_unturned(message):
+        _refuse_contradiction(matrix, projection)
+    return projection
+
+
+def _named(name: str, message: Message, pinhole: list[float]) -> CameraIntrinsics:
+    try:
+        return CameraIntrinsics(
+            int(message.width), int(message.height), *(float(value) for value in pinhole)
+        )
+    except SpatialError as error:
+        raise _bad(f"{name} of camera_info: {error.message}") from error
+
+
+def _refuse_contradiction(matrix: CameraIntrinsics, projection: CameraIntrinsics) -> None:
+    largest = max(
+        abs(projection.fx / matrix.fx - 1),
+        abs(projection.fy / matrix.fy - 1),
+        abs(projection.cx - matrix.cx) / matrix.width,
+        abs(projection.cy - matrix.cy) / matrix.height,
+    )
+    if largest > MAX_CONTRADICTION:
+        found = [
+            f"{name} (fx={item.fx:g} fy={item.fy:g} cx={item.cx:g} cy={item.cy:g})"
+            for name, item in (("P", projection), ("K", matrix))
+        ]
+        raise _bad(
+            f"camera_info contradicts itself: {found[0]} is not {found[1]}, although it has no "
+            "distortion (D = 0) and no rotation (R = 1); is one of them of another resolution?"
+        )
+
+
+def _is_unturned(message: Message) -> bool:
+    """Whether R is 1, or not filled."""
+    rotation = np.asarray(message.r, dtype=np.float64)
+    return not rotation.any() or bool(np.allclose(rotation, np.eye(3).ravel(), atol=1e-6))
+
+
+def _distortion(message: Message) -> tuple[LensModel, tuple[float, ...]]:
+    model, coefficients = message.distortion_model, tuple(float(value) for value in message.d)
+    if not np.all(np.isfinite(coefficients)):
+        raise _bad(f"camera_info has distortion coefficients that are no numbers: {coefficients}")
+    if len(coefficients) in PINHOLE_MODELS.get(model, ()):
+        return "pinhole", coefficients
+    if model in FISHEYE_MODELS and len(coefficients) >= 4 and not any(coefficients[4:]):
+        return "fisheye", coefficients[:4]
+    known = ", ".join([*PINHOLE_MODELS, *FISHEYE_MODELS])
+    raise _bad(
+        f"camera_info has {len(coefficients)} coefficients of the distortion model {model!r}, "
+        f"which cannot be taken out (known: {known}); give rectified images (image_proc) and set "
+        "rectify to never"
+    )
+
+
+def _bad(message: str) -> SpatialError:
+    return SpatialError(Status.BAD_INPUT, message)
