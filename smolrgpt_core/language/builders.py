@@ -287,7 +287,8 @@ def extreme(given: Any, found: Superlative) -> Program:
         raise NoReadingError
     if found.among is not None:
         chosen = where(chosen, found.among)
-    if found.of_two and chosen.operator is not selections.Listed:
+    counted = (selections.Listed, selections.Exactly)
+    if found.of_two and chosen.operator not in counted:
         chosen = selections.Exactly(chosen, 2.0)
     if found.attribute is None:
         return selections.Middle(chosen)
@@ -473,22 +474,9 @@ def between(chosen: Program) -> Program:
 
 
 @builder
-def attribute_of(name: str, place: Any = None) -> Program:
-    """The attribute with this name, from a place where it needs one."""
-    operator = OPERATORS[name]
-    return operator(place) if operator.parameters else operator()
-
-
-@builder
 def compared_to(attribute: Program, how: str, other: Program) -> Program:
     """For "Wider than pallet 3": an attribute compared with the same of another region."""
     return predicates.Measures(attribute, how, questions.Measure(other, attribute))
-
-
-@builder
-def compare_pair(region: Program, attribute: Program, how: str, other: Program) -> Program:
-    """Whether one region has more of an attribute than another."""
-    return questions.Whether(region, compared_to(attribute, how, other))
 
 
 @builder
@@ -1054,6 +1042,8 @@ def compare_sets(first: Nominal, second: Nominal, verb: Any, how: str) -> Progra
 @builder
 def compare_count(given: Nominal, verb: Any, how: str, number: int) -> Program:
     """Whether there are so many."""
+    if how == "at_least" and number == 1:
+        return exists(given, verb)
     return questions.Compare(how_many(given, verb), how, count_number(number))
 
 
@@ -1085,12 +1075,6 @@ def bearing_or_camera(region: Program, place: Any) -> Program:
 def clock_or_camera(region: Program, place: Any) -> Program:
     """Clock hour of a region."""
     return measure(region, attributes.ClockHour(place or selections.Camera()))
-
-
-@builder
-def hour(number: int) -> Program:
-    """An hour of the clock."""
-    return questions.Amount(float(number), "h")
 
 
 @builder
@@ -1202,12 +1186,6 @@ def _restricted(program: Program, place: Program) -> Program:
 
 
 @builder
-def beyond_all(attribute: Program, end: str) -> Superlative:
-    """For "Left of all other shelves" is the leftmost."""
-    return Superlative(attribute, end)
-
-
-@builder
 def beyond_all_more(comparative: tuple[Program, str]) -> Superlative:
     """For "Taller than all other pallets" is the tallest."""
     return more_sup(comparative)
@@ -1241,12 +1219,6 @@ def chosen_of(chosen: Program, given: Nominal, found: Superlative) -> Program:
     if given.superlative is not None:
         raise NoReadingError
     return extreme(chosen, found)
-
-
-@builder
-def noun_any(noun: Noun) -> Nominal:
-    """Any of a class."""
-    return Nominal(selections.All(noun.name), plural=False)
 
 
 @builder
@@ -1359,3 +1331,17 @@ def two_ends(given: Nominal, first: Superlative, second: Superlative) -> Program
 def half() -> Program:
     """Half of something."""
     return questions.Amount(0.5, "share")
+
+
+@builder
+def not_exists_of(chosen: Program, verb: Any) -> Program:
+    """Whether something is true of none of a set."""
+    return questions.Negation(exists(chosen, verb))
+
+
+@builder
+def picked(region: Program) -> Program:
+    """What "find ..." asks for; a region that is named is found already."""
+    if region.operator is selections.Region:
+        raise NoReadingError("this names a region and asks nothing about it; ask where it is")
+    return region
