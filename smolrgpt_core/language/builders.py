@@ -1345,3 +1345,9 @@ def picked(region: Program) -> Program:
     if region.operator is selections.Region:
         raise NoReadingError("this names a region and asks nothing about it; ask where it is")
     return region
+
+
+@builder
+def load_of(carrier: Program) -> Program:
+    """What stands on a region."""
+    return selections.The(selections.Where(selections.All(""), predicates.In(carrier)))

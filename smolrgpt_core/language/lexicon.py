@@ -151,7 +151,8 @@ def _words_of(lexicon: Lexicon) -> frozenset[str]:
              for word in form]  # fmt: skip
     return frozenset(
         {*lexicon.grammar.words, *nouns, *lexicon.forms, *lexicon.numbers, *lexicon.ordinals,
-         *lexicon.definite, *lexicon.indefinite, *lexicon.joins, *(word for unit in lexicon.units for word in unit)}
+         *lexicon.definite, *lexicon.indefinite, *lexicon.joins,
+         *(word for unit in lexicon.units for word in unit)}
     )  # fmt: skip
 
 

@@ -142,7 +142,7 @@ class _Attempt:
             ) from error
         programs = [self._complete(item.value, parse) for item in found]
         readings = [asked for asked in dict.fromkeys(programs) if asked]
-        if not readings and words.problems:
+        if not readings and words.problems and not parse.reasons:
             raise words.problems[0]
         return self._only(readings, parse)
 

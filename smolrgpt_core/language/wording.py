@@ -380,7 +380,7 @@ class _Writer:
         if operator is selections.Exactly:
             return f"the {round(arguments[1])} {self._base(arguments[0])}"
         if operator is selections.Alike:
-            return f"regions like {self.phrase(arguments[0], last=True)}"
+            return f"regions like {self.phrase(arguments[0])}"
         if operator is selections.Sorted:
             chosen, attribute, start = arguments
             falling = "decreasing " if start == "most" else ""
