@@ -159,7 +159,7 @@ def Behind(copies: SceneCopies, subjects: Mask, place: Standpoint) -> Mask:
 
 
 def closer(copies: SceneCopies, subjects: Mask, place: Standpoint) -> Values:
-    """(K, N) metres in front of a place: nearer to the camera than it, ahead of an observer."""
+    """(K, N) metres in front of a place: nearer to the camera, or ahead of an observer."""
     copies.measure(subjects)
     offset = copies.center - place.center()[:, None]
     if place.forward is not None:

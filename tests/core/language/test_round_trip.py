@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language.builders import both, either, negated
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program
@@ -251,7 +252,7 @@ def test_what_is_said_reads_back_to_the_same_program(batch: int) -> None:
         sentence = say(program, REGIONS)
         try:
             read = read_text(sentence, REGIONS).program
-        except Exception as error:
+        except SpatialError as error:
             wrong.append(f"{program}\n  {sentence}\n  {error}")
             continue
         if read != program:
