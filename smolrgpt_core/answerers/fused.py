@@ -224,11 +224,11 @@ def _one_of_two(
     is_model = _counts_against_geometry(model, geometry, settings, doubt, calibration)
     chosen = replace(_chosen(model, geometry, is_model), agreement=Agreement.DISAGREE)
     if is_model:
-        message = _joined(f"geometry says otherwise: {geometry.text}", doubt)
+        message = f"geometry says otherwise: {geometry.text}{doubt and f' Doubtful: {doubt}'}"
         evidence = Evidence.MODEL_AGAINST_GEOMETRY
         return FusedAnswer(replace(chosen, message=message), evidence, doubt)
-    said = f"the model says otherwise: {model.text}"
-    message = _joined(geometry.message, said, doubt and f"which does not count, {doubt}")
+    said = f"the model says otherwise: {model.text}{doubt and f' That does not count: {doubt}'}"
+    message = _joined(geometry.message, said)
     evidence = Evidence.GEOMETRY if doubt else Evidence.GEOMETRY_AGAINST_MODEL
     return FusedAnswer(replace(chosen, message=message), evidence)
 
@@ -284,7 +284,7 @@ def _without_geometry(
     model: SpatialAnswer, geometry: SpatialError, doubt: str
 ) -> FusedAnswer | SpatialError:
     if doubt:
-        message = f"{geometry.message}; the model alone is not believed, {doubt}"
+        message = f"{geometry.message}; the model alone is not believed: {doubt}"
         return SpatialError(geometry.status, message)
     message = f"from the model alone, geometry has no answer: {geometry.message}"
     return FusedAnswer(replace(model, message=message), Evidence.MODEL_ONLY)

@@ -249,7 +249,7 @@ class ModelAnswerer:
             )
         parsed = read_answer(said.text, question.category)
         region_id = _chosen_region(parsed.region_index, question, said.text)
-        centres, shares = region_places(self._kept.of(frame), question.region_ids)
+        centers, shares = region_places(self._kept.of(frame), question.region_ids)
         asked = asked_side(question.program) if question.program else ""
         confidence, doubt = self._confidence(said, frame, question)
         return SpatialAnswer(
@@ -268,7 +268,7 @@ class ModelAnswerer:
             message=doubt,
             model_value=parsed.value,
             region_ids=question.region_ids,
-            centres=centres,
+            centers=centers,
             valid_depth=shares,
             latency_s=said.latency_s,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import IntEnum
@@ -10,11 +11,11 @@ from smolrgpt_core.language.model_wording import masked_wording
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.options import Option, split_options
 from smolrgpt_core.language.placeholders import MASK
-from smolrgpt_core.language.program import Program, ProgramError
+from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.reader import check_placeholders, read_text
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.words import bad_question, clean_text
-from smolrgpt_core.regions import Region, RegionSet
+from smolrgpt_core.regions import MAX_REGIONS, Region, RegionSet
 
 
 class Category(IntEnum):
@@ -121,6 +122,10 @@ def read_question(
         SpatialError: UNKNOWN_REGION for an id that the frame does not have, or that is of another
             class; BAD_QUESTION for everything that cannot be read.
     """
+    if len(region_ids) > MAX_REGIONS:
+        raise bad_question(
+            f"the request has {len(region_ids)} region ids; at most {MAX_REGIONS} are read"
+        )
     ids = tuple(regions[id].id for id in region_ids)
     cleaned = clean_text(text)
     if not cleaned:
@@ -186,7 +191,7 @@ def category_of(program: Program) -> Category:
 
 
 def asked_side(program: Program) -> str:
-    """ "left" or "right" where a question asks whether one region is on that side of another."""
+    """The side, "left" or "right", on which a question asks whether a region is; else empty."""
     if program.operator is not questions.Whether:
         return ""
     predicate = program.arguments[1]
@@ -213,10 +218,12 @@ def typed_program(category: Category | None, regions: Sequence[Region]) -> Progr
             f"a {category.name} request without text needs {needed} region ids, got {len(regions)}"
         )
     ids = [region.id for region in regions]
-    try:
-        return _typed(category, ids)
-    except ProgramError as error:
-        raise bad_question(f"region ids must be different, got {ids}") from error
+    repeated, times = Counter(ids).most_common(1)[0]
+    if times > 1:
+        raise bad_question(
+            f"the {len(ids)} region ids must be different, {repeated} is among them {times} times"
+        )
+    return _typed(category, ids)
 
 
 def _typed(category: Category, ids: Sequence[int]) -> Program:

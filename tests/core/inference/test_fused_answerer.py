@@ -24,6 +24,9 @@ from smolrgpt_core.answerers.model_settings import ModelSettings
 from smolrgpt_core.answerers.weights import WEIGHTS_FILE, weights_fingerprint
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import read_question
+from smolrgpt_core.language.operators import selections
+from smolrgpt_core.language.operators.attributes import Distance
+from smolrgpt_core.language.operators.questions import Measure
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 
 AGREED, UNUSABLE, CONTRADICTED = 0, 5, 6
@@ -133,13 +136,12 @@ def test_geometry_answers_where_the_model_cannot(taught, ask):
     assert "I am not sure" in answer.message
 
 
-def without_roles(text, frame):
-    question = read_question(text, frame.regions)
-    return replace(question, target_ids=question.region_ids, anchor_ids=(), has_roles=False)
+def without_program(text, frame):
+    return replace(read_question(text, frame.regions), program=None)
 
 
 def test_the_model_answers_where_geometry_cannot_read(calibrated, frames, lessons):
-    answer = fused(calibrated).answer(frames[0], without_roles(lessons[AGREED], frames[0]))
+    answer = fused(calibrated).answer(frames[0], without_program(lessons[AGREED], frames[0]))
     assert answer.value == answer.model_value == 3.8
     assert answer.geometric_value is None
     assert answer.agreement is Agreement.UNKNOWN
@@ -147,7 +149,7 @@ def test_the_model_answers_where_geometry_cannot_read(calibrated, frames, lesson
 
 
 def test_alone_it_is_not_believed_about_what_is_unlike_its_training(unlike, frames, lessons):
-    question = without_roles(lessons[AGREED], frames[0])
+    question = without_program(lessons[AGREED], frames[0])
     with pytest.raises(SpatialError, match=r"not believed.*view.*75\.1 .*20 to 40") as caught:
         fused(unlike).answer(frames[0], question)
     # As geometry says it.
@@ -161,7 +163,7 @@ def test_alone_it_is_not_believed_where_nobody_knows_what_it_was_trained_on(
     (calibrated / LIKENESS_FILE).unlink()
     for checkpoint in (calibrated, taught):
         with pytest.raises(SpatialError, match=r"no likeness\.json.*`smolrgpt calibrate`"):
-            fused(checkpoint).answer(frames[0], without_roles(lessons[AGREED], frames[0]))
+            fused(checkpoint).answer(frames[0], without_program(lessons[AGREED], frames[0]))
 
 
 def test_a_region_without_depth_is_refused(calibrated, anything, frames, lessons):
@@ -187,7 +189,7 @@ def test_against_geometry_it_does_not_count_about_what_is_unlike(unlike, ask):
     assert answer.value == pytest.approx(7.55, abs=0.01)
     assert answer.agreement is Agreement.DISAGREE
     assert "2.00 m" in answer.message
-    assert "does not count, unlike what the model was trained on: angle of view" in answer.message
+    assert "does not count: unlike what the model was trained on: angle of view" in answer.message
     geometric = ask(make_answerer("geometric"), CONTRADICTED)
     assert answer.confidence == pytest.approx(geometric.confidence)
     preferred = ask(fused(unlike, prefer="model"), CONTRADICTED)
@@ -221,7 +223,7 @@ def test_the_model_asked_alone_warns_and_is_not_sure_about_what_is_unlike(unlike
 
 
 def test_where_neither_can_both_reasons_are_told(taught, frames, lessons):
-    question = without_roles(lessons[UNUSABLE], frames[0])
+    question = without_program(lessons[UNUSABLE], frames[0])
     with pytest.raises(SpatialError, match=r"I am not sure.*no answer either: geometry") as caught:
         fused(taught).answer(frames[0], question)
     assert caught.value.status is Status.MODEL_ERROR
@@ -230,7 +232,8 @@ def test_where_neither_can_both_reasons_are_told(taught, frames, lessons):
 def test_questions_together_are_answered_as_alone(taught, frames, lessons):
     answerer = fused(taught)
     questions = [read_question(text, frames[0].regions) for text in lessons]
-    unknown = replace(questions[0], region_ids=(13, 999), target_ids=(13,), anchor_ids=(999,))
+    program = Measure(selections.Region(13), Distance(selections.Region(999)))
+    unknown = replace(questions[0], region_ids=(13, 999), program=program)
     answerer.prepare(frames[0])
     *together, refused = answerer.answer_together(frames[0], [*questions, unknown])
     alone = [answerer.answer(frames[0], question) for question in questions]

@@ -83,7 +83,7 @@ def test_geometry_answers_where_the_grid_of_the_model_loses_them(make, ask):
         assert "from geometry alone, the model has no answer" in answer.message
         assert "pallet 70" in answer.message
         assert math.isnan(answer.confidence)
-        assert np.isnan(answer.centres).any()
+        assert np.isnan(answer.centers).any()
 
 
 def test_where_neither_knows_them_both_reasons_are_told(make, ask):
