@@ -25,7 +25,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.surface import valid_depth_share
-from smolrgpt_core.language import SpatialQuestion
+from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.object_classes import known_class
 from smolrgpt_core.regions import Region
 from smolrgpt_core.settings_file import from_entries, to_entries
@@ -212,7 +212,18 @@ class LikenessTest:
         self._kept = kept
 
     def doubt(self, frame: RGBDFrame, question: SpatialQuestion) -> str:
-        """Why not; empty when the question is like those of the training."""
+        """Why not; empty when the question is like those of the training.
+
+        Without a single depth reading of a region the model has nothing to measure either, whatever
+        it was trained on: it guesses, and is right about as often.
+        """
+        unseen = [
+            region.name
+            for region in (frame.regions[id] for id in question.region_ids)
+            if valid_depth_share(frame, region) == 0
+        ]
+        if unseen and question.category is not Category.LEFT_RIGHT:
+            return f"no depth reading under the mask of {', '.join(unseen)}"
         if self._likeness is None:
             return (
                 f"the checkpoint has no {LIKENESS_FILE}, so nobody knows whether this is like what "

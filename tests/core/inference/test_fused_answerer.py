@@ -166,17 +166,21 @@ def test_alone_it_is_not_believed_where_nobody_knows_what_it_was_trained_on(
             fused(checkpoint).answer(frames[0], without_program(lessons[AGREED], frames[0]))
 
 
-def test_a_region_without_depth_is_refused(calibrated, anything, frames, lessons):
-    fingerprint = weights_fingerprint([calibrated / WEIGHTS_FILE])
-    seen = anything(fingerprint, region_depth_share=(0.5, 1.0))
-    write_likeness(calibrated / LIKENESS_FILE, seen)
+def test_of_a_region_without_depth_it_tells_nothing_whatever_it_was_trained_on(
+    calibrated, frames, lessons
+):
     depth = frames[0].depth.copy()
     region = frames[0].regions[13]
     depth[region.box.slices][region.mask] = np.nan
     frame = replace(frames[0], depth=depth)
-    with pytest.raises(SpatialError, match=r"pallet 13.*with a depth reading: 0 ") as caught:
+    with pytest.raises(SpatialError, match=r"believed: no depth reading .* pallet 13") as caught:
         fused(calibrated).answer(frame, read_question(lessons[AGREED], frame.regions))
     assert caught.value.status is Status.NO_VALID_DEPTH
+    settings = ModelSettings(device="cpu", answer_style="sentence")
+    alone = make_answerer("model", str(calibrated), settings)
+    answer = alone.answer(frame, read_question(lessons[AGREED], frame.regions))
+    assert answer.confidence < 0.5
+    assert "no depth reading under the mask of pallet 13" in answer.message
 
 
 def test_against_geometry_it_does_not_count_about_what_is_unlike(unlike, ask):
