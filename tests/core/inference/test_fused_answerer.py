@@ -265,7 +265,7 @@ def test_uncertain_answers_are_refused_with_both_values(calibrated, ask, frames,
     with pytest.raises(SpatialError, match=r"0\.27.*0\.9.*2\.00 m.*7\.55 m") as caught:
         ask(answerer, CONTRADICTED)
     assert caught.value.status is Status.CANNOT_TELL
-    with pytest.raises(SpatialError, match=r"unknown.*3\.80 m.*which region is asked about"):
+    with pytest.raises(SpatialError, match=r"unknown.*3\.8 m.*which region is asked about"):
         answerer.answer(frames[0], without_program(lessons[AGREED], frames[0]))
 
 
