@@ -18,7 +18,7 @@ from smolrgpt_core.answerers.calibration import Calibration, Evidence
 from smolrgpt_core.answerers.fusion_settings import CONFIDENT, MODEL, FusionSettings
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.language import CATEGORIES, Category, SpatialQuestion
 
 GEOMETRY_STAGE = "geometry"
 """Latency stage beside those of the model."""
@@ -126,8 +126,9 @@ class FusedAnswerer:
         confidence = self._calibration.confidence(
             fused.evidence, fused.answer.category, fused.answer.confidence
         )
-        if math.isnan(confidence) and fused.evidence is Evidence.GEOMETRY_ONLY:
-            # Nobody calibrated such questions: geometry's own confidence is the best there is.
+        is_calibrated = fused.answer.category in CATEGORIES.values()
+        if fused.evidence is Evidence.GEOMETRY_ONLY and not is_calibrated:
+            # Nobody calibrates such questions: geometry's own confidence is the best there is.
             return fused.answer.confidence
         return confidence
 
