@@ -1,10 +1,11 @@
 """How often the geometric answerer is right in simulated warehouses it has never seen.
 
 Prints, without and with sensor noise, the share of right answers by category beside a naive
-baseline in the same run, the refusals (which count as wrong), and the bias of distances; the same
-where a detector's boxes take the place of the objects' masks (`boxes`). The questions are those of
-`smolrgpt_core.data.synthesis` with its stated margins, read from their text; the answerers see RGB,
-depth, calibration, masks and labels, never the truth.
+baseline in the same run, the refusals (which count as wrong), the bias of distances, and a row for
+each question form with the errors of quantities; the same where a detector's boxes take the place
+of the objects' masks (`boxes`). The questions are those of `smolrgpt_core.synthesis` with its
+stated margins, read from their text; the answerers see RGB, depth, calibration, masks and labels,
+never the truth.
 
     python benchmarks/geometric_accuracy.py --scenes 200 --seed 1000000
 """
@@ -28,18 +29,18 @@ from rich.table import Table
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.answerers.kept_geometry import KeptGeometry
-from smolrgpt_core.data.drafts import Style
-from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
-from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.asking import AskedQuestion, ask
 from smolrgpt_core.files import write_file
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
+from smolrgpt_core.geometry.box_fitting import OrientedBox
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry, Located
 from smolrgpt_core.geometry.object_classes import is_zone
-from smolrgpt_core.language import CATEGORIES, Category, read_question
+from smolrgpt_core.language import CATEGORIES, Category
 from smolrgpt_core.regions import Region, RegionSet
 from smolrgpt_core.report import compare_with_truth
+from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.sim import (
     RenderOptions,
     SensorNoise,
@@ -47,45 +48,50 @@ from smolrgpt_core.sim import (
     apply_sensor_noise,
     build_scene,
 )
+from smolrgpt_core.synthesis import (
+    ALL_WAREHOUSE_FORMS,
+    FORMS,
+    QuestionWithTruth,
+    Style,
+    generate_questions,
+)
 
 GEOMETRY_ONLY = RenderOptions(shadows=False, reflections=False, supersampling=1)
 """No answerer here looks at colours."""
 
 BIAS_PERCENTILES = (5, 25, 50, 75, 95)
 
+ERROR_PERCENTILES = (50, 90)
+
 
 class NaiveGeometry(FrameGeometry):
-    """The baseline: the mean of the back-projected mask, and the hull of a buffer's points."""
+    """The baseline: the mean of the back-projected mask, and the smallest rectangle around it."""
 
     def _points(self, id: int) -> np.ndarray:
         """Readings (N, 3) under a mask, metres, optical frame."""
         mask = self.frame.regions.full_mask(id) & np.isfinite(self.frame.depth)
         rows, columns = np.nonzero(mask)
         rays = pixel_rays(rows, columns, self.frame.intrinsics)
-        return rays * self.frame.depth[rows, columns, None]
+        return np.asarray(rays * self.frame.depth[rows, columns, None], dtype=np.float64)
 
     def _locate(self, id: int) -> Located:
         points = self._points(id)
         if not len(points) or self.plane is None:
             return super()._locate(id)
-        floor = self.plane.to_floor(points)[:, :2]
-        footprint = FloorRectangle(floor.mean(axis=0), 0.0, np.ptp(floor, axis=0))
-        return Located(points.mean(axis=0), 0.0, footprint)
-
-    def depth_inside(self, id: int, zone_id: int) -> float:
-        """Signed distance to the convex hull of the zone's points on the floor, metres."""
-        if self.plane is None:
-            return super().depth_inside(id, zone_id)
-        zone = self.plane.to_floor(self._points(zone_id))[:, :2].astype(np.float32)
-        centre = self.footprint(id).centre
-        return float(cv2.pointPolygonTest(cv2.convexHull(zone), tuple(map(float, centre)), True))
+        floor = self.plane.to_floor(points)
+        around = cv2.minAreaRect(floor[:, :2].astype(np.float32))
+        center, size, degrees = around
+        footprint = FloorRectangle(np.array(center), float(np.deg2rad(degrees)), np.array(size))
+        low, high = (0.0, 0.0) if self.is_zone(id) else (floor[:, 2].min(), floor[:, 2].max())
+        box = OrientedBox(footprint, float(low), float(high), np.zeros(2))
+        return Located(points.mean(axis=0), 0.0, footprint, box=box)
 
 
 class KeptNaiveGeometry(KeptGeometry):
     """For the rules of the geometric answerer on naive geometry."""
 
     def _measure(self, frame: RGBDFrame) -> FrameGeometry:
-        return NaiveGeometry(frame)
+        return NaiveGeometry(frame, self._config)
 
 
 def with_boxes(frame: RGBDFrame) -> RGBDFrame:
@@ -102,35 +108,54 @@ class Tally:
     """Results of one answerer.
 
     Attributes:
-        right: whether each answer was right, by category.
+        right: whether each answer was right, by category; of the forms of the warehouse.
         refused: number of refusals, by category and status.
         distance_ratio: answered / true distance - 1, where both are positive.
+        by_form: whether each answer was right, by question form.
+        errors: |answered - true| / true of quantities by form; degrees and hours as they are.
+        form_refused: number of refusals, by form.
     """
 
     right: defaultdict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
     refused: Counter[str] = field(default_factory=Counter)
     distance_ratio: list[float] = field(default_factory=list)
+    by_form: defaultdict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
+    errors: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    form_refused: Counter[str] = field(default_factory=Counter)
 
     def ask(self, answerer: Answerer, frame: RGBDFrame, item: QuestionWithTruth) -> None:
         """Ask one question and keep how it went."""
         category = item.category.name.lower()
-        try:
-            question = read_question(item.text, frame.regions, None, item.region_ids)
-            answer = answerer.answer(frame, question)
-        except SpatialError as error:
-            self.refused[f"{category}: {error.status.name}"] += 1
-            self.right[category].append(False)
-            return
+        answer = ask(frame, AskedQuestion(item.text, None, item.region_ids), answerer)
         *_, right = compare_with_truth(item, answer)
+        self.by_form[item.form].append(right)
+        self.form_refused[item.form] += not answer.ok
+        if answer.ok and item.value is not None and answer.value is not None:
+            self._add_error(item, answer.value)
+        if item.form not in ALL_WAREHOUSE_FORMS:
+            return
         self.right[category].append(right)
-        if item.category is Category.DISTANCE and item.value and answer.value:
+        if not answer.ok:
+            self.refused[f"{category}: {answer.status.name}"] += 1
+        elif item.category is Category.DISTANCE and item.value and answer.value:
             self.distance_ratio.append(answer.value / item.value - 1)
+
+    def _add_error(self, item: QuestionWithTruth, value: float) -> None:
+        true, unit = float(item.value or 0.0), item.program.unit
+        turn = {"deg": 360.0, "h": 12.0}.get(unit)
+        if turn is not None:
+            self.errors[item.form].append(abs((value - true + turn / 2) % turn - turn / 2))
+        elif unit != "objects" and true > 0:
+            self.errors[item.form].append(abs(value - true) / true)
 
     def add(self, other: Tally) -> None:
         """Take over the results of another tally."""
-        for category, outcomes in other.right.items():
-            self.right[category] += outcomes
+        for name in ("right", "by_form", "errors"):
+            mine = getattr(self, name)
+            for key, values in getattr(other, name).items():
+                mine[key] += values
         self.refused += other.refused
+        self.form_refused += other.form_refused
         self.distance_ratio += other.distance_ratio
 
 
@@ -144,13 +169,16 @@ def frames_of(seed: int, views: int, noises: list[str]) -> Iterator[tuple[str, R
     with WarehouseRenderer(scene, options=GEOMETRY_ONLY) as renderer:
         simulated = [renderer.render(pose) for pose in scene.camera_poses(views)]
     for view, item in enumerate(simulated):
+        clean = item.frame
+        rng = np.random.default_rng([seed, view])
+        true = TrueScene(item.truth, clean.regions, clean.intrinsics, clean.depth)
+        style = (Style.MASK, Style.PLAIN)[view % 2]
+        questions = generate_questions(true, rng, style=style, forms=FORMS)
         for noise in noises:
-            rng = np.random.default_rng([seed, view])
-            frame = item.frame
+            frame = clean
             if noise == "on":
-                frame = apply_sensor_noise(frame, SensorNoise(), rng)
-            style = (Style.MASK, Style.PLAIN)[view % 2]
-            yield noise, frame, generate_questions(item.truth, frame.regions, rng, style=style)
+                frame = apply_sensor_noise(clean, SensorNoise(), np.random.default_rng(seed))
+            yield noise, frame, questions
 
 
 def examine_scene(seed: int, views: int, noises: list[str]) -> Results:
@@ -169,7 +197,7 @@ def examine_scene(seed: int, views: int, noises: list[str]) -> Results:
 
 
 def print_results(results: Results, console: Console) -> None:
-    """Tables of accuracy, refusals and bias."""
+    """Tables of accuracy, refusals, bias and forms."""
     accuracy = Table(title="right answers (refusals count as wrong)")
     for column in ("", *(category.name.lower() for category in CATEGORIES.values())):
         accuracy.add_column(column, justify="right")
@@ -188,6 +216,36 @@ def print_results(results: Results, console: Console) -> None:
     console.print(accuracy, bias)
     for name, tally in results.items():
         console.print(f"{name}, refused: {dict(tally.refused) or 'none'}")
+    console.print(forms_in_markdown(results), highlight=False, soft_wrap=True)
+
+
+def forms_in_markdown(results: Results) -> str:
+    """A row for each question form, as docs/accuracy.md has it."""
+    heads = [
+        f"{name.removeprefix('noise ').split(':')[0]}: {what}"
+        for name in results
+        if name.endswith("geometric")
+        for what in ("right", "refused", *(f"error {p} %" for p in ERROR_PERCENTILES))
+    ]
+    lines = [f"| form | questions | {' | '.join(heads)} |", f"| {'--- | ' * (len(heads) + 2)}"]
+    tallies = [tally for name, tally in results.items() if name.endswith("geometric")]
+    for form in FORMS:
+        if tallies[0].by_form[form]:
+            cells = [cell for tally in tallies for cell in form_cells(form, tally)]
+            lines.append(f"| {form} | {len(tallies[0].by_form[form])} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def form_cells(form: str, tally: Tally) -> list[str]:
+    """Right, refused, and the errors of a quantity."""
+    number = len(tally.by_form[form])
+    errors = tally.errors[form]
+    unit, factor = {"bearing": ("deg", 1.0), "clock_direction": ("h", 1.0)}.get(form, ("%", 100.0))
+    shown = [f"{factor * np.percentile(errors, p):.1f} {unit}" for p in ERROR_PERCENTILES] if (
+        errors
+    ) else [""] * len(ERROR_PERCENTILES)  # fmt: skip
+    share = 100 * float(np.mean(tally.by_form[form]))
+    return [f"{share:.1f} %", f"{100 * tally.form_refused[form] / number:.1f} %", *shown]
 
 
 def percentiles(tally: Tally) -> np.ndarray:
@@ -206,6 +264,17 @@ def to_json(results: Results) -> bytes:
                 "distance_ratio_percentiles": dict(
                     zip(map(str, BIAS_PERCENTILES), percentiles(tally).tolist(), strict=True)
                 ),
+                "forms": {
+                    form: {
+                        "right": float(np.mean(outcomes)),
+                        "questions": len(outcomes),
+                        "refused": tally.form_refused[form],
+                        "errors": np.percentile(tally.errors[form], BIAS_PERCENTILES).tolist()
+                        if tally.errors[form]
+                        else [],
+                    }
+                    for form, outcomes in tally.by_form.items()
+                },
             }
             for name, tally in results.items()
         },

@@ -9,7 +9,9 @@ from __future__ import annotations
 import colorsys
 import itertools
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import cv2
 import numpy as np
@@ -122,6 +124,7 @@ class Canvas:
         self.image = np.array(rgb, order="C")
         self.unit = float(np.clip(max(rgb.shape[:2]) / REFERENCE_SIDE, 0.7, 4.0))
         self.occupied: list[Box] = []
+        self._signs: list[tuple[str, Box, Lettering]] = []
 
     def pixels(self, size: float) -> int:
         """A nominal size as whole pixels of this image, at least 1."""
@@ -149,13 +152,58 @@ class Canvas:
 
     def line(self, start: Point, end: Point) -> None:
         """A white line with dark edges and a dot at each end."""
-        ends = _whole(start), _whole(end)
+        self.edge(start, end)
         for colour, edge in ((DARK, 2), (WHITE, 0)):
-            cv2.line(self.image, *ends, colour, self.pixels(2 + edge), cv2.LINE_AA)
-            for point in ends:
+            for point in map(_whole, (start, end)):
                 radius = self.pixels(4 + edge / 2)
                 cv2.circle(self.image, point, radius, colour, cv2.FILLED, cv2.LINE_AA)
+
+    def edge(self, start: Point, end: Point) -> None:
+        """As `line`, without the dots."""
+        ends = _whole(start), _whole(end)
+        for colour, width in ((DARK, 4), (WHITE, 2)):
+            cv2.line(self.image, *ends, colour, self.pixels(width), cv2.LINE_AA)
         self._keep_free(start, end)
+
+    def areas(self, outlines: Sequence[Sequence[Point]], colour: Colour, share: float) -> None:
+        """Mix a colour into what lies inside of an odd number of closed outlines, and draw them."""
+        rings = [np.array([_whole(point) for point in ring], dtype=np.int32) for ring in outlines]
+        inside = np.zeros(self.image.shape[:2], dtype=np.uint8)
+        cv2.fillPoly(inside, rings, 1)
+        patch = self.image[inside > 0]
+        mixed = np.array(colour, dtype=np.float32) * share
+        self.image[inside > 0] = (patch * (1 - share) + mixed).astype(np.uint8)
+        for ink, width in ((DARK, 4), (colour, 2)):
+            cv2.polylines(self.image, rings, True, ink, self.pixels(width), cv2.LINE_AA)
+        for ring in outlines:
+            for start, end in pairwise([*ring, ring[0]]):
+                self._keep_free(start, end)
+
+    def cross(self, point: Point) -> None:
+        """A white cross with dark edges."""
+        x, y = point
+        reach = self.pixels(8)
+        for colour, width in ((DARK, 6), (WHITE, 3)):
+            for slope in (-1, 1):
+                ends = (x - reach, y - slope * reach), (x + reach, y + slope * reach)
+                start, end = map(_whole, ends)
+                cv2.line(self.image, start, end, colour, self.pixels(width), cv2.LINE_AA)
+        self._keep_free(point, point)
+
+    def badge(self, text: str, middle: Point, lettering: Lettering) -> None:
+        """A short text in a disc, moved into the image."""
+        scale = lettering.size * self.unit
+        width, height = text_size(text, scale)
+        radius = round(max(width, height) / 2 + height * 0.7)
+        box = self._inside(
+            Box(round(middle[0]) - radius, round(middle[1]) - radius, 2 * radius, 2 * radius)
+        )
+        self.occupied.append(box)
+        x, y = box.x + radius, box.y + radius
+        for colour, edge in ((lettering.ink, self.pixels(1.5)), (lettering.fill, 0)):
+            cv2.circle(self.image, (x, y), radius + edge, colour, cv2.FILLED, cv2.LINE_AA)
+        place = (x - width // 2, y + (height + 1) // 2)
+        cv2.putText(self.image, text, place, FONT, scale, lettering.ink, 1, cv2.LINE_AA)
 
     def arrow(self, start: Point, end: Point) -> None:
         """A white arrow with dark edges."""
@@ -169,8 +217,26 @@ class Canvas:
         self._keep_free(start, end)
 
     def sign(self, text: str, middle: Point, lettering: Lettering) -> None:
-        """Text on a plate, centred at a point as far as the image allows."""
-        self._write(text, self._inside(self._plate(text, middle, lettering)), lettering)
+        """Text on a plate, centred at a point as far as the image and other signs allow.
+
+        `write_signs` writes it; until then its place is taken.
+        """
+        plate = self._plate(text, middle, lettering)
+        shifts = [round(plate.height * step) for step in (0, -1.1, 1.1, -2.2, 2.2)]
+        places = [
+            self._inside(Box(plate.x, plate.y + shift, plate.width, plate.height))
+            for shift in shifts
+        ]
+        taken = [place for _, place, _ in self._signs]
+        free = (place for place in places if not any(_overlap(place, other) for other in taken))
+        place = next(free, places[0])
+        self._signs.append((text, place, lettering))
+        self.occupied.append(place)
+
+    def write_signs(self) -> None:
+        """Draw the signs, over all that was drawn since."""
+        for text, place, lettering in self._signs:
+            self._write(text, place, lettering)
 
     def name(self, region: Region, lettering: Lettering, required: bool = True) -> None:
         """The name of a region on a plate in the nearest free place.
@@ -195,8 +261,10 @@ class Canvas:
     def _keep_free(self, start: Point, end: Point) -> None:
         """Let no name cover the line between two points."""
         reach = self.pixels(6)
-        steps = max(1, round(np.hypot(end[0] - start[0], end[1] - start[1]) / reach))
-        for x, y in np.linspace(start, end, steps + 1).round().astype(int).tolist():
+        height, width = self.image.shape[:2]
+        first, last = np.clip([start, end], 0, [width, height])
+        steps = max(1, round(float(np.hypot(*(last - first))) / reach))
+        for x, y in np.linspace(first, last, steps + 1).round().astype(int).tolist():
             self.occupied.append(Box(x - reach, y - reach, 2 * reach, 2 * reach))
 
     def _plate(self, text: str, middle: Point, lettering: Lettering) -> Box:

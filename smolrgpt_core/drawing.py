@@ -7,7 +7,7 @@ answer is shown as it was given.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -25,14 +25,17 @@ from smolrgpt_core.canvas import (
     Canvas,
     Colour,
     Lettering,
+    Point,
     centre_of_area,
     label_colour,
+    roomiest_point,
     text_size,
     wrap,
 )
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.back_projection import project
 from smolrgpt_core.language import MASK, Category
+from smolrgpt_core.language.marks import Mark, MarkKind
+from smolrgpt_core.marks_in_image import outline_in_image, point_in_image, segments_in_image
 from smolrgpt_core.regions import Region, RegionSet
 
 CAPTION_TEXT = 0.52
@@ -40,6 +43,9 @@ CAPTION_TEXT = 0.52
 
 MAX_CAPTION_LINES = 4
 """Of the question and of the answer each."""
+
+FREE_TINT = 0.3
+"""Share of green in the pixels of a part of the floor."""
 
 DIMMED = 0.75
 """Brightness of the image behind the regions that a question is about."""
@@ -99,8 +105,9 @@ def draw_answer(frame: RGBDFrame, question_text: str, answer: SpatialAnswer) -> 
     if ASKED in styles.values():
         canvas.dim(DIMMED)
     _draw_masks(canvas, frame.regions, styles)
-    _draw_relation(canvas, frame, answer)
+    _draw_marks(canvas, frame, answer)
     _draw_names(canvas, frame.regions, styles)
+    canvas.write_signs()
     question = name_regions(question_text, answer.region_ids, frame.regions)
     return np.vstack([canvas.image, _caption(canvas, question, answer)])
 
@@ -162,32 +169,62 @@ def _dimmed(colour: Colour, brightness: float) -> Colour:
     return red, green, blue
 
 
-def _draw_relation(canvas: Canvas, frame: RGBDFrame, answer: SpatialAnswer) -> None:
-    """What the answer says about one region and the camera, or about two regions."""
+def _draw_marks(canvas: Canvas, frame: RGBDFrame, answer: SpatialAnswer) -> None:
+    """What was measured; the labels last, so that no line crosses them."""
+    marks = answer.shown_marks
+    outlines = [outline_in_image(mark, frame) for mark in marks if mark.kind is MarkKind.AREA]
+    canvas.areas([outline for outline in outlines if len(outline) > 2], GREEN, FREE_TINT)
+    labels = [(_draw_mark(canvas, frame, mark), mark) for mark in marks]
     ids = answer.region_ids
-    if answer.ok and answer.category is Category.DISTANCE and len(ids) in (1, 2):
-        _draw_distance(canvas, frame, answer)
-    if answer.ok and answer.category is Category.LEFT_RIGHT and len(ids) == 2:
+    side_in_image = answer.ok and answer.category is Category.LEFT_RIGHT and not marks
+    if side_in_image and len(ids) == 2:
         _draw_side(canvas, (frame.regions[ids[0]], frame.regions[ids[1]]), answer.side)
+    for place, mark in labels:
+        if place is not None and mark.label:
+            canvas.sign(mark.label, place, SIGN)
 
 
-def _draw_distance(canvas: Canvas, frame: RGBDFrame, answer: SpatialAnswer) -> None:
-    """A line between the 3-D centres with the value in its middle, or above a short line.
+def _draw_mark(canvas: Canvas, frame: RGBDFrame, mark: Mark) -> Point | None:
+    """Draw all of a mark but its label; returns the place of that, None if nothing is seen."""
+    if mark.kind is MarkKind.AREA:
+        outline = outline_in_image(mark, frame)
+        return _label_of_area(canvas, outline, frame) if len(outline) > 2 else None
+    if mark.kind is MarkKind.NUMBER:
+        for id in mark.region_ids:
+            if id is not None:
+                canvas.badge(mark.label, roomiest_point(frame.regions[id])[0], SIGN)
+        return None
+    if mark.kind is MarkKind.POINT:
+        point = point_in_image(mark, frame)
+        if point is None:
+            return None
+        canvas.cross(point)
+        return point[0], point[1] - canvas.pixels(22)
+    segments = segments_in_image(mark, frame)
+    draw = canvas.line if mark.label and len(mark.points) == 2 else canvas.edge
+    for segment in segments:
+        (canvas.arrow if mark.kind is MarkKind.ARROW else draw)(*segment)
+    if not segments:
+        return None
+    if len(mark.points) > 2:
+        return _label_of_area(canvas, [start for start, _ in segments], frame)
+    return _beside(canvas, *segments[0])
 
-    The camera is below the middle of the image.
-    """
-    height, width = frame.depth.shape
-    ends = [(width / 2, float(height))] if len(answer.region_ids) == 1 else []
-    for id, (row, column) in zip(
-        answer.region_ids, project(answer.centers, frame.intrinsics), strict=True
-    ):
-        known = np.isfinite(row + column)
-        ends.append((column, row) if known else centre_of_area(frame.regions[id]))
-    (x1, y1), (x2, y2) = ends
-    canvas.line(*ends)
+
+def _beside(canvas: Canvas, start: Point, end: Point) -> Point:
+    """The place of a label: in the middle of a line, above a short one."""
+    (x1, y1), (x2, y2) = start, end
     short = np.hypot(x2 - x1, y2 - y1) < canvas.pixels(110)
-    row = min(y1, y2) - canvas.pixels(20) if short else (y1 + y2) / 2
-    canvas.sign(f"{answer.value:.2f} {answer.unit}", ((x1 + x2) / 2, row), SIGN)
+    return (x1 + x2) / 2, min(y1, y2) - canvas.pixels(20) if short else (y1 + y2) / 2
+
+
+def _label_of_area(canvas: Canvas, points: Sequence[Point], frame: RGBDFrame) -> Point:
+    """The place of a label: in the middle of what is seen of an area, above a small one."""
+    height, width = frame.depth.shape
+    inside = np.clip(points, 0, [width - 1, height - 1])
+    x, y = inside.mean(axis=0)
+    small = np.ptp(inside[:, 1]) < canvas.pixels(70)
+    return float(x), float(inside[:, 1].min()) - canvas.pixels(18) if small else float(y)
 
 
 def _draw_side(canvas: Canvas, pair: tuple[Region, Region], side: Side) -> None:

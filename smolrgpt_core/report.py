@@ -21,13 +21,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from smolrgpt_core.answer import Agreement, Side, SpatialAnswer, is_near
-from smolrgpt_core.data.synthesis import QuestionWithTruth
+from smolrgpt_core.answer import (
+    DISTANCE_TOLERANCE,
+    Agreement,
+    Side,
+    SpatialAnswer,
+    is_near,
+)
 from smolrgpt_core.drawing import name_regions
 from smolrgpt_core.errors import Status
 from smolrgpt_core.files import encode_image, write_file
-from smolrgpt_core.language import Category
+from smolrgpt_core.language import CATEGORIES, Category
+from smolrgpt_core.language.interpreter import SAME_ANGLE_DEG
+from smolrgpt_core.language.operators import selections
 from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.synthesis import QuestionWithTruth
 
 TOTAL = "total"
 """The latency stage that stands for the whole way of a question."""
@@ -55,6 +63,8 @@ class ReportRow:
         said: what the model and geometry each say to a question with a value; empty where only one
             of them was asked, or both say the same region or side.
         note: what else was said with an answer, such as what the other one answers.
+        understood: the question as a canonical sentence.
+        steps: how the answer was found, a sentence each.
     """
 
     question: str
@@ -70,6 +80,8 @@ class ReportRow:
     confidence: float = math.nan
     said: str = ""
     note: str = ""
+    understood: str = ""
+    steps: Sequence[str] = ()
 
     @property
     def verdict(self) -> str:
@@ -84,27 +96,59 @@ def compare_with_truth(
 ) -> tuple[str, str, bool]:
     """The truth as text, the error as text, and whether the answer counts as right.
 
-    A distance must be near, see `is_near`, so that 0 must be 0; counts, sides and regions must be
-    equal. Without an answer there is no error, and it is not right.
+    A distance, or another quantity or vector, must be near, see `is_near`, so that 0 must be 0;
+    an angle and a direction within 10 degrees; all else must be equal. Without an answer there is
+    no error, and it is not right.
 
     Args:
         question: with its true answer.
         answer: the answer, or a refusal.
         regions: for the names of regions in the text.
     """
-    truth = _value_text(
-        question.category, question.value, question.side, question.region_id, regions
-    )
+    truth = question.normalized_answer
+    if question.category in CATEGORIES.values():
+        truth = _value_text(
+            question.category, question.value, question.side, question.region_id, regions
+        )
     if not answer.ok:
         return truth, "", False
+    right = _is_right(question, answer)
     if question.value is not None:
         error = (np.nan if answer.value is None else answer.value) - question.value
-        right = bool(error == 0)
-        if question.category is Category.DISTANCE and answer.value is not None:
-            right = is_near(answer.value, question.value)
-        return truth, _error_text(question.category, error, question.value), right
-    right = (answer.side, answer.region_id) == (question.side, question.region_id)
+        return truth, _error_text(question.program.unit, error, question.value), right
     return truth, "" if right else "differs", right
+
+
+def _is_right(question: QuestionWithTruth, answer: SpatialAnswer) -> bool:
+    category, truth = question.category, question.truth
+    if question.value is not None:
+        return answer.value is not None and _is_same_quantity(question, answer.value)
+    if category in (Category.POSITION, Category.SIZE, Category.DIRECTION):
+        true = np.asarray(truth, dtype=np.float64)
+        if answer.vector is None:
+            return False
+        if category is Category.DIRECTION:
+            return bool(answer.vector @ true >= np.cos(np.deg2rad(SAME_ANGLE_DEG)))
+        allowed = DISTANCE_TOLERANCE * np.linalg.norm(true)
+        return bool(np.linalg.norm(answer.vector - true) <= allowed)
+    if category is Category.LIST:
+        ordered = question.program.operator in (selections.Sorted, selections.First)
+        order = list if ordered else sorted
+        return order(answer.answer_ids) == order(truth)  # type: ignore[arg-type]
+    if category is Category.TRUTH:
+        return answer.truth is truth
+    if category is Category.RELATION:
+        return answer.relation == truth
+    return (answer.side, answer.region_id) == (question.side, question.region_id)
+
+
+def _is_same_quantity(question: QuestionWithTruth, value: float) -> bool:
+    true, unit = float(question.truth), question.program.unit  # type: ignore[arg-type]
+    if unit in ("objects", "h"):
+        return value == true
+    if unit == "deg":
+        return abs((value - true + 180) % 360 - 180) <= SAME_ANGLE_DEG
+    return is_near(value, true)
 
 
 def answer_text(answer: SpatialAnswer, regions: RegionSet | None = None) -> str:
@@ -144,6 +188,8 @@ def report_row(
         confidence=answer.confidence,
         said=said_text(answer),
         note=answer.message if answer.ok else "",
+        understood=answer.understood,
+        steps=answer.steps,
     )
 
 
@@ -232,11 +278,11 @@ def _value_text(
     return regions[region_id].name
 
 
-def _error_text(category: Category, error: float, truth: float) -> str:
-    if category is Category.COUNT:
+def _error_text(unit: str, error: float, truth: float) -> str:
+    if unit == "objects":
         return f"{error:+.0f}" if error else "0"
     share = f" ({abs(error) / truth:.1%})" if truth else ""
-    return f"{round(error, 2) + 0.0:+.2f} m{share}"
+    return f"{round(error, 2) + 0.0:+.2f} {unit}{share}"
 
 
 def _agreement_text(agreement: Agreement) -> str:
@@ -326,9 +372,19 @@ def _card(row: ReportRow) -> str:
         verdict=row.verdict,
         labels="".join(f"<span>{escape(label)}</span>" for label in labels),
         question=escape(row.question),
+        understood=_understood(row),
         picture="" if row.image is None else _picture(row.image, row.question),
         facts=lines,
     )
+
+
+def _understood(row: ReportRow) -> str:
+    """How a question was understood, and the steps to its answer, as far as they are known."""
+    if not row.understood:
+        return ""
+    steps = "".join(f"<li>{escape(step)}</li>" for step in row.steps)
+    read = f'<p class="understood">Understood as: {escape(row.understood)}</p>'
+    return f'{read}<ol class="steps">{steps}</ol>' if steps else read
 
 
 CARD = Template("""
@@ -337,6 +393,7 @@ $picture
 <div class="body">
 <p class="labels"><span class="verdict">$verdict</span>$labels</p>
 <h2>$question</h2>
+$understood
 <dl>$facts</dl>
 </div>
 </article>
@@ -408,6 +465,9 @@ article img { border-radius: 0; }
 .wrong .verdict { color: var(--wrong); }
 .no-answer .verdict { color: var(--none); }
 h2 { margin: 0.7rem 0; font-size: 1.05rem; line-height: 1.35; overflow-wrap: anywhere; }
+.understood, .steps { margin: 0 0 0.7rem; color: var(--soft); font-size: 0.92rem; }
+.steps { padding-left: 1.3rem; }
+.understood, .steps li { overflow-wrap: anywhere; }
 dl {
   display: grid; grid-template-columns: max-content 1fr; gap: 0.2rem 1rem; margin: 0;
   font-size: 0.92rem; overflow-wrap: anywhere;

@@ -218,11 +218,11 @@ def _what_is_missing(node: DemoNode) -> str:
 def ask_everything(node: DemoNode, options: DemoOptions) -> list[ReportRow]:
     """Questions of all categories about each viewpoint, then some that have no answer."""
     rows: list[ReportRow] = []
-    used_kinds: set[str] = set()
+    used_forms: set[str] = set()
     views = node.viewpoints(options.viewpoints, READY_TIMEOUT_S)
     for turn, seen in enumerate(views):
         view = node.snapshot(seen.viewpoint, READY_TIMEOUT_S)
-        questions = questions_about(view.regions, view.truth, turn, options.seed, used_kinds)
+        questions = questions_about(view.regions, view.truth, turn, options.seed, used_forms)
         rows += [ask(node, question, view) for question in questions]
     rows += [ask(node, question, view) for question in questions_without_answer()]
     return rows

@@ -10,16 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.answer import SpatialAnswer
-from smolrgpt_core.data import AmbiguityMargins, QuestionWithTruth, Style, generate_questions
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import CATEGORIES, Category, SpatialQuestion, read_question
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.report import ReportRow, answer_text, compare_with_truth, said_text
+from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.sim import SceneTruth
+from smolrgpt_core.synthesis import (
+    ALL_WAREHOUSE_FORMS,
+    QuestionWithTruth,
+    Style,
+    generate_questions,
+)
 from smolrgpt_ros.srv import SpatialQuery
-
-CLEAR = AmbiguityMargins(min_edge_distance_m=0.75)
-"""What stands nearer to the edge of a buffer may be too close to call, and is rightly refused."""
 
 
 class Form(Enum):
@@ -50,28 +53,30 @@ class DemoQuestion:
 
 
 def questions_about(
-    regions: RegionSet, truth: SceneTruth, turn: int, seed: int, used_kinds: set[str]
+    regions: RegionSet, truth: SceneTruth, turn: int, seed: int, used_forms: set[str]
 ) -> list[DemoQuestion]:
-    """One question of each category that the frame offers, preferably of kinds not yet used.
+    """One question of each category that the frame offers, preferably of forms not yet used.
 
     Args:
         regions: of the frame.
         truth: of the frame.
         turn: counts the frames, so that each category is asked in every form.
         seed: of the choice.
-        used_kinds: grows with the kinds that are chosen.
+        used_forms: grows with the question forms that are chosen.
     """
     rng = np.random.default_rng([seed, turn])
-    candidates = generate_questions(truth, regions, rng, margins=CLEAR, style=Style.PLAIN)
+    candidates = generate_questions(
+        TrueScene(truth, regions), rng, style=Style.PLAIN, forms=ALL_WAREHOUSE_FORMS
+    )
     questions = []
     for number, category in enumerate(CATEGORIES.values()):
         form = list(Form)[(turn + number) % len(Form)]
         choices = [choice for choice in candidates if choice.category is category]
-        choices.sort(key=lambda choice: choice.kind in used_kinds)
+        choices.sort(key=lambda choice: choice.form in used_forms)
         if form is Form.TYPED:
             choices.sort(key=lambda choice: not _is_said_by_category(choice.question, regions))
         if choices:
-            used_kinds.add(choices[0].kind)
+            used_forms.add(choices[0].form)
             questions.append(_in_form(choices[0], form, regions))
     return questions
 
@@ -103,7 +108,7 @@ def _in_form(truth: QuestionWithTruth, form: Form, regions: RegionSet) -> DemoQu
         names = ", ".join(regions[id].name for id in ids)
         shown = f"{question.category.name} [{names}]"
         request = SpatialQuery.Request(category=int(question.category), region_ids=ids)
-    elif form is Form.MASKS:
+    elif form is Form.MASKS and ids:
         shown = f"{question.text} {ids}"
         request = SpatialQuery.Request(question=question.text, region_ids=ids)
     else:
@@ -147,6 +152,8 @@ def judge(
         confidence=answer.confidence,
         said=said_text(answer),
         note=answer.message if answer.ok else "",
+        understood=answer.understood,
+        steps=answer.steps,
     )
 
 

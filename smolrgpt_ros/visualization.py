@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from itertools import pairwise
 
+import numpy as np
 from geometry_msgs.msg import Point, Vector3
 from rclpy.lifecycle import LifecycleNode
 from sensor_msgs.msg import Image
@@ -14,7 +16,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.drawing import draw_answer
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.language import Category
+from smolrgpt_core.language.marks import Mark, MarkKind
 from smolrgpt_ros.conversions import frame_header, image_to_message
 
 SPHERE_DIAMETER_M = 0.25
@@ -29,7 +31,7 @@ GREEN = ColorRGBA(r=0.2, g=0.9, b=0.3, a=0.9)
 
 
 def answer_markers(frame: RGBDFrame, answer: SpatialAnswer) -> MarkerArray:
-    """Centers with names, the line of a distance, the answer as text; in the optical frame.
+    """Centres with names, what was measured, the answer as text; in the optical frame.
 
     The first marker deletes those of the answer before. Objects without a centre are left out.
     """
@@ -41,8 +43,8 @@ def answer_markers(frame: RGBDFrame, answer: SpatialAnswer) -> MarkerArray:
         if x == x  # NaN where depth is missing
     }
     markers += _object_markers(header, frame, answer, points)
-    if answer.category is Category.DISTANCE and len(points) == 2:
-        markers.append(_line(header, list(points.values())))
+    for number, mark in enumerate(answer.shown_marks):
+        markers += _mark_markers(header, number, mark)
     if points:
         markers.append(_text(header, "answer", 0, next(iter(points.values())), answer.text, 3))
     return MarkerArray(markers=markers)
@@ -68,11 +70,41 @@ def _text(header: Header, ns: str, id: int, point: Point, text: str, line: int) 
     return marker
 
 
-def _line(header: Header, points: list[Point]) -> Marker:
-    marker = Marker(header=header, ns="distance", type=Marker.LINE_LIST, points=points)
-    marker.scale.x = LINE_WIDTH_M
-    marker.color = WHITE
+def _mark_markers(header: Header, id: int, mark: Mark) -> Iterator[Marker]:
+    """One mark and its label; nothing for one with a point that is not known."""
+    points = [Point(x=x, y=y, z=z) for x, y, z in mark.points.tolist()]
+    if not np.isfinite(mark.points).all():
+        return
+    if mark.kind is not MarkKind.NUMBER:
+        yield _shape(header, id, mark.kind, points)
+    if mark.label:
+        middle = Point(**dict(zip("xyz", mark.points.mean(axis=0).tolist(), strict=True)))
+        yield _text(header, "labels", id, middle, mark.label, 2)
+
+
+def _shape(header: Header, id: int, kind: MarkKind, points: list[Point]) -> Marker:
+    marker = Marker(header=header, ns="measured", id=id, color=WHITE)
+    if kind is MarkKind.ARROW:
+        marker.type, marker.points = Marker.ARROW, points
+        marker.scale = Vector3(x=LINE_WIDTH_M, y=3 * LINE_WIDTH_M, z=5 * LINE_WIDTH_M)
+        return marker
+    marker.type, marker.scale.x = Marker.LINE_LIST, LINE_WIDTH_M
+    if kind is MarkKind.POINT:
+        marker.points = _cross(*points)
+    else:
+        closed = [*points, points[0]] if kind is MarkKind.AREA else points
+        marker.color = GREEN if kind is MarkKind.AREA else WHITE
+        marker.points = [end for pair in pairwise(closed) for end in pair]
     return marker
+
+
+def _cross(middle: Point) -> list[Point]:
+    """Ends of three lines through a point."""
+    ends = []
+    for axis in np.eye(3) * SPHERE_DIAMETER_M:
+        for x, y, z in (axis, -axis):
+            ends.append(Point(x=middle.x + x, y=middle.y + y, z=middle.z + z))
+    return ends
 
 
 class AnswerVisuals:

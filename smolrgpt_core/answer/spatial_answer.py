@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.language.marks import Mark, MarkKind
 
 UNITS = {Category.DISTANCE: "m", Category.COUNT: "objects"}
 """Unit of `SpatialAnswer.value` by category, where the category says it."""
@@ -73,6 +74,8 @@ class SpatialAnswer:
         centers: float64 (len(region_ids), 3), metres; NaN where depth is missing.
         centers_frame: the frame that centers are in; empty = the optical frame of the image.
         valid_depth: float64 (len(region_ids),), share of mask pixels with a depth reading.
+        marks: what a picture of the answer shows beside the regions; empty where only a model
+            answers, and in an answer from a message.
         latency_s: seconds by stage.
     """
 
@@ -99,12 +102,26 @@ class SpatialAnswer:
     centers: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
     centers_frame: str = ""
     valid_depth: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    marks: tuple[Mark, ...] = ()
     latency_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
         """Whether there is an answer."""
         return self.status is Status.OK
+
+    @property
+    def shown_marks(self) -> tuple[Mark, ...]:
+        """`marks`; of a distance that came without, the line between its centres."""
+        ids = self.region_ids
+        if self.marks or not self.ok or self.category is not Category.DISTANCE:
+            return self.marks
+        if len(ids) not in (1, 2) or self.centers_frame:
+            return ()
+        from_camera = (None,) * (2 - len(ids))
+        points = np.concatenate([np.zeros((len(from_camera), 3)), self.centers])
+        label = f"{self.value:.2f} {self.unit}"
+        return (Mark(MarkKind.LINE, points, label, (*from_camera, *ids)),)
 
     @classmethod
     def refusal(cls, error: SpatialError, question: SpatialQuestion | None = None) -> SpatialAnswer:

@@ -17,20 +17,25 @@ from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER, make_answerer
 from smolrgpt_core.asking import AskedQuestion, ask
 from smolrgpt_core.cli.options import AnswererName, parsed, writing
-from smolrgpt_core.data.drafts import Style
-from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
 from smolrgpt_core.drawing import draw_answer, draw_regions
 from smolrgpt_core.files import write_depth, write_image
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import CATEGORIES
 from smolrgpt_core.region_files import write_regions
 from smolrgpt_core.report import TOTAL, ReportRow, print_report, report_row, write_html_report
+from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.sim import (
     SensorNoise,
     SimulatedFrame,
     WarehouseRenderer,
     apply_sensor_noise,
     build_scene,
+)
+from smolrgpt_core.synthesis import (
+    ALL_WAREHOUSE_FORMS,
+    QuestionWithTruth,
+    Style,
+    generate_questions,
 )
 
 Seed = Annotated[int, typer.Option(help="Seed of the warehouse and of the questions.", min=0)]
@@ -89,8 +94,9 @@ def mixed_questions(
     seen: SimulatedFrame, count: int, rng: np.random.Generator
 ) -> list[QuestionWithTruth]:
     """Questions in plain English, the categories in turn; fewer if the scene has no more."""
+    scene = TrueScene(seen.truth, seen.frame.regions, seen.frame.intrinsics)
     made = generate_questions(
-        seen.truth, seen.frame.regions, rng, style=Style.PLAIN, per_kind=1 + count // 4
+        scene, rng, style=Style.PLAIN, forms=ALL_WAREHOUSE_FORMS, per_form=1 + count // 4
     )
     different = list({question.text: question for question in made}.values())
     rng.shuffle(different)

@@ -29,7 +29,7 @@ FREE = 2.0
 """So many questions with the same words and answer are allowed before shares mean anything."""
 
 WEIGHTS = {"distance": 4, "count_inside": 2, "left_or_right": 2, "nearest": 2, "pickup": 2}
-"""How often a kind is wanted; 1 for all others. These are the questions of the public data set."""
+"""How often a form is wanted; 1 for all others. These are the questions of the public data set."""
 
 IN_BUFFER = -99
 """Bin of the distance 0, of an object in the buffer that is asked about."""
@@ -39,8 +39,8 @@ class Choosable(Protocol):
     """A question that may be taken; `QuestionWithTruth` is one, and says what the fields mean."""
 
     @property
-    def kind(self) -> str:
-        """Name in `KINDS`."""
+    def form(self) -> str:
+        """Name of the question form."""
 
     @property
     def category(self) -> Category:
@@ -76,7 +76,7 @@ def answer_bin(category: Category, normalized_answer: str) -> str:
 
 
 class Balancer:
-    """Takes questions so that categories, kinds and answers are as even as the candidates allow.
+    """Takes questions so that categories, forms and answers are as even as the candidates allow.
 
     A distance is taken only if its answer is not more frequent among questions with the same words
     than among all distances. The answers of the other categories are even by construction.
@@ -84,7 +84,7 @@ class Balancer:
 
     def __init__(self) -> None:
         self._categories: Counter[Category] = Counter()
-        self._kinds: Counter[str] = Counter()
+        self._forms: Counter[str] = Counter()
         self._distances: Counter[str] = Counter()
         self._distances_by_wording: defaultdict[str, Counter[str]] = defaultdict(Counter)
 
@@ -105,11 +105,11 @@ class Balancer:
         return taken
 
     def _preference(self, item: Choosable) -> tuple[int, float, int]:
-        """What there is least of comes first: category, kind, distance."""
+        """What there is least of comes first: category, form, distance."""
         answer = answer_bin(item.category, item.normalized_answer)
         return (
             self._categories[item.category],
-            self._kinds[item.kind] / WEIGHTS.get(item.kind, 1),
+            self._forms[item.form] / WEIGHTS.get(item.form, 1),
             self._distances[answer] if item.category is Category.DISTANCE else 0,
         )
 
@@ -123,7 +123,7 @@ class Balancer:
 
     def _take(self, item: Choosable) -> None:
         self._categories[item.category] += 1
-        self._kinds[item.kind] += 1
+        self._forms[item.form] += 1
         if item.category is Category.DISTANCE:
             answer = answer_bin(item.category, item.normalized_answer)
             self._distances[answer] += 1

@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from smolrgpt_core.data.facts import AmbiguityMargins
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.settings_file import from_entries, read_yaml, to_entries
 from smolrgpt_core.sim.config import RenderOptions, WarehouseConfig
 from smolrgpt_core.sim.noise import SensorNoise
+from smolrgpt_core.synthesis.margins import AmbiguityMargins
 
 _STRENGTHS = (
     "depth_noise_per_m", "dropout_share", "dropout_blobs", "flying_share", "edge_dropout_share",

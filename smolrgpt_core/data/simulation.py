@@ -15,21 +15,21 @@ from typing import Any
 
 import numpy as np
 
-from smolrgpt_core.data.kinds import data_set_kinds
 from smolrgpt_core.data.randomization import Randomization
-from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
 from smolrgpt_core.data.warehouse_format import SPLITS, CameraRecord, SplitFolder
 from smolrgpt_core.depth import depth_to_units
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import encode_image, write_file
 from smolrgpt_core.language import Category
 from smolrgpt_core.regions import RegionSet, encode_rle
+from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.sim import (
     SimulatedFrame,
     WarehouseRenderer,
     apply_sensor_noise,
     build_scene,
 )
+from smolrgpt_core.synthesis import WAREHOUSE_FORMS, QuestionWithTruth, generate_questions
 
 DEPTH_SCALE = 0.001
 """Metres per unit of the depth images."""
@@ -103,7 +103,7 @@ class SimulationSettings:
 class Candidate:
     """A question that may get into the data set; the fields are those of `QuestionWithTruth`."""
 
-    kind: str
+    form: str
     category: Category
     wording: str
     text: str
@@ -115,7 +115,7 @@ class Candidate:
     def of(cls, item: QuestionWithTruth) -> Candidate:
         """What is kept of a generated question."""
         return cls(
-            item.kind, item.category, item.wording, item.text, item.region_ids,
+            item.form, item.category, item.wording, item.text, item.region_ids,
             item.normalized_answer, item.freeform_answer,
         )  # fmt: skip
 
@@ -200,11 +200,11 @@ def draft_frame(
 ) -> FrameDraft:
     """Candidates for one image, and the masks that they need."""
     rng = np.random.default_rng([settings.seed, _FRAME_STREAM, index, view])
-    kinds = data_set_kinds()
     regions = seen.frame.regions
+    scene = TrueScene(seen.truth, regions, seen.frame.intrinsics)
     generated = generate_questions(
-        seen.truth, regions, rng, settings.randomization.margins, kinds=kinds,
-        per_kind=1 + CANDIDATES_PER_QUESTION * settings.questions // len(kinds),
+        scene, rng, settings.randomization.margins,
+        per_form=1 + CANDIDATES_PER_QUESTION * settings.questions // len(WAREHOUSE_FORMS),
     )  # fmt: skip
     return FrameDraft(
         f"{index:06}_{view:02}.png",

@@ -19,8 +19,9 @@ from smolrgpt_core.language.operators import (
     questions,
     selections,
 )
-from smolrgpt_core.language.program import Operator, Program
+from smolrgpt_core.language.program import Operator, Parameter, Program
 from smolrgpt_core.language.types import Type
+from smolrgpt_core.object_classes import CARRIER, ZONE
 
 Attribute = Program
 BUILDERS: dict[str, Callable[..., Any]] = {}
@@ -125,6 +126,13 @@ class Exclusion:
 
 
 @dataclass(frozen=True)
+class OfRegion:
+    """ "Of buffer 2" behind a noun: what is in it, or for a zone or a transporter, what holds it."""
+
+    region: Program
+
+
+@dataclass(frozen=True)
 class Domain:
     """ "Among pallets 3 and 4" behind a noun."""
 
@@ -141,9 +149,20 @@ SAID = Operator("Said", (), Type.REGIONS, _said, "What was spoken of before; onl
 SAME_NOUN = Operator("SameNoun", (), Type.REGIONS, _said, "As the noun before; only while reading.")
 """Stands for "one" and "ones" in the same way."""
 
+HOW_LARGE = Operator(
+    "HowLarge", (Parameter("region", Type.REGION),), Type.SIZE, _said,
+    "The area of a zone, the dimensions of anything else; only while reading.",
+)  # fmt: skip
+"""Stands for "how large" until the reader knows of what."""
+
+TOP_OF_LOAD = Operator(
+    "TopOfLoad", (), Type.ATTRIBUTE, _said, "How high a load reaches; only while reading.", "m"
+)
+"""Stands for the top of a load, which is a region of its own on a transporter alone."""
+
 PairMember = selections.Member
 
-Modifier = Program | Superlative | Exclusion | Domain
+Modifier = Program | Superlative | Exclusion | Domain | OfRegion
 
 
 @builder
@@ -170,6 +189,7 @@ def listed_nominal(before: Any, chosen: Program, after: Any) -> Nominal:
 def _modified(given: Nominal, modifiers: tuple[Modifier, ...]) -> Nominal:
     chosen, superlative = given.chosen, given.superlative
     modifiers = tuple(_of_number(item, given.plural) for item in modifiers)
+    modifiers = tuple(_of_noun(item, given.chosen) for item in modifiers)
     filters = [item for item in modifiers if isinstance(item, Program)]
     for item in modifiers:
         if isinstance(item, Superlative):
@@ -192,6 +212,14 @@ def _of_number(modifier: Any, plural: bool) -> Any:
     return modifier
 
 
+def _of_noun(modifier: Any, chosen: Program) -> Any:
+    """What "of pallet 3" means behind a noun."""
+    if not isinstance(modifier, OfRegion):
+        return modifier
+    holders = (selections.All(ZONE), selections.All(CARRIER))
+    return (predicates.Holds if chosen in holders else predicates.In)(modifier.region)
+
+
 def _among(chosen: Program, domain: Program) -> Program:
     """A class among a list: the list itself, which says what its members are."""
     if chosen.operator in (selections.All, SAID, SAME_NOUN):
@@ -211,9 +239,7 @@ def where(chosen: Program, predicate: Program) -> Program:
 @builder
 def the(given: Nominal) -> Program:
     """One region: the only one, or the one that a superlative singles out."""
-    if given.plural and given.superlative is None:
-        raise NoReadingError
-    if given.number > 1:
+    if given.plural or given.number > 1:
         raise NoReadingError
     if given.superlative is not None:
         return extreme(given, given.superlative)
@@ -238,8 +264,10 @@ def several(given: Nominal) -> Program:
 @builder
 def all_of_number(number: int, given: Nominal) -> Program:
     """ "The two pallets": a set whose number is checked when it is known."""
-    if not given.plural or given.superlative is not None or number < 2:
+    if not given.plural or number < 2:
         raise NoReadingError
+    if given.superlative is not None:
+        return several(replace(given, number=number))
     return selections.Exactly(given.chosen, float(number))
 
 
@@ -319,6 +347,8 @@ def numbered(given: Nominal, rank: int) -> Program:
 @builder
 def extreme_among(given: Nominal, found: Superlative, after: Any = None) -> Program:
     """ "The nearest pallet to transporter 5 that is not in a buffer"."""
+    if given.plural:
+        raise NoReadingError
     return extreme(_modified(given, after or ()), found)
 
 
@@ -430,7 +460,8 @@ def pair(chosen: Program) -> tuple[Program, Program]:
         first, second = chosen.arguments
         if first.type is Type.REGION and second.type is Type.REGION:
             return first, second
-    if chosen.operator is SAID or chosen.operator is selections.Exactly:
+    first_two = chosen.operator is selections.First and chosen.arguments[3] == 2
+    if chosen.operator is SAID or chosen.operator is selections.Exactly or first_two:
         return PairMember(chosen, 1.0), PairMember(chosen, 2.0)
     raise NoReadingError
 
@@ -483,7 +514,30 @@ def negated(given: Any) -> Program:
         )
     if isinstance(given, Beside):
         given = given.predicate
+    if given.operator is predicates.Not:
+        return given.arguments[0]
+    if given.operator is predicates.And and _is_with(*given.arguments):
+        return predicates.Not(given.arguments[0])
+    if given.operator in RELATIONS_TO_ONE and given.parts[0].type is Type.REGION:
+        # "Not left of pallet 10" is not said of pallet 10.
+        return predicates.And(predicates.Not(given), predicates.Not(predicates.Is(given.parts[0])))
     return predicates.Not(given)
+
+
+def _is_with(place: Program, other: Program) -> bool:
+    """Whether predicates are "in the zone of X" and "not X": what is not there may be X no more."""
+    if place.operator is not predicates.In or other.operator is not predicates.Not:
+        return False
+    left_out = other.arguments[0]
+    zone = place.parts[0]
+    return left_out.operator is predicates.Is and predicates.Holds(left_out.parts[0]) in zone.walk()
+
+
+RELATIONS_TO_ONE = (
+    predicates.LeftOf, predicates.RightOf, predicates.InFrontOf, predicates.Behind,
+    predicates.Above, predicates.Below,
+)  # fmt: skip
+"""Predicates that a region cannot have with itself."""
 
 
 @builder
@@ -541,6 +595,11 @@ def ask(program: Program, unit: Any = None) -> Asked:
     if unit is None:
         return Asked(program)
     si_unit, size, word = unit
+    measures_area = program.operator is questions.Measure and (
+        program.arguments[1] == attributes.FreeArea()
+    )
+    if si_unit == "share" and measures_area:
+        return ask(questions.Measure(program.arguments[0], attributes.FreeShare()), unit)
     if program.unit != si_unit and program.type is not Type.SIZE:
         raise NoReadingError(f"the answer is no quantity in {word}")
     return Asked(program, (word, size))
@@ -576,6 +635,12 @@ def list_of(ids: tuple[int, ...]) -> Program:
 def closed(value: Any) -> Any:
     """Words to which nothing can be attached, as those in parentheses."""
     return Edge(value, is_open=False)
+
+
+@builder
+def open(value: Any) -> Any:
+    """Words to which something can be attached."""
+    return Edge(value, is_open=True)
 
 
 @builder
@@ -788,9 +853,9 @@ def exclusion(left_out: Program) -> Exclusion:
 
 
 @builder
-def domain(chosen: Program) -> Domain:
+def domain(chosen: Program) -> Edge:
     """ "Among pallets 3 and 4"."""
-    return Domain(chosen)
+    return Edge(Domain(chosen), is_open=True)
 
 
 @builder
@@ -816,6 +881,8 @@ def both(first: Program, second: Program) -> Program:
 @builder
 def either(first: Program, second: Program) -> Program:
     """One of two predicates; several are joined from the left."""
+    if predicates.Not(first) == second or first == predicates.Not(second):
+        raise NoReadingError("one of the two is always true; ask for one of them: is it empty?")
     if second.operator is predicates.Or:
         return predicates.Or(either(first, second.arguments[0]), second.arguments[1])
     return predicates.Or(first, second)
@@ -873,6 +940,8 @@ def in_any(given: Nominal) -> Program:
 @builder
 def holding_number(given: Nominal, how: str, number: int) -> Program:
     """Holding so many."""
+    if how == "at_least" and number == 1:
+        return holding_any(given)
     return predicates.Measures(holding_attribute(given), how, count_number(number))
 
 
@@ -1027,7 +1096,8 @@ def hour(number: int) -> Program:
 @builder
 def singled_out(region: Program) -> Program:
     """ "The nearest pallet" asks which one it is; "pallet 3" asks nothing."""
-    if region.operator in (selections.Region, selections.The):
+    bare = region.operator is selections.The and region.parts[0].operator is not selections.Where
+    if bare or region.operator is selections.Region:
         raise NoReadingError
     return region
 
@@ -1093,3 +1163,199 @@ def agreeing(before: Any, noun: Noun, after: Any) -> Nominal:
             item = item.modifier
         plain.append(item)
     return nominal(before, noun, tuple(plain))
+
+
+@builder
+def how_large(region: Program) -> Program:
+    """How large a region is; the reader puts in what that means."""
+    return HOW_LARGE(region)
+
+
+@builder
+def only_one(region: Program, given: Nominal) -> Program:
+    """Whether a region is the only one of a set."""
+    if given.superlative is not None:
+        raise NoReadingError
+    return questions.Every(given.chosen, predicates.Is(region))
+
+
+@builder
+def located(place: Program, asked: Any) -> Any:
+    """ "In buffer 2, which pallet is ...": what is asked for is in it."""
+    given = ask(asked)
+    return replace(given, program=_restricted(given.program, place))
+
+
+def _restricted(program: Program, place: Program) -> Program:
+    """A question with its main set restricted."""
+    if program.operator in (selections.All, selections.Listed):
+        return selections.Where(program, place)
+    if program.operator is selections.Where:
+        inner, predicate = program.arguments
+        return where(_restricted(inner, place), predicate)
+    if not program.parts or program.type is Type.PLACE or program.operator is questions.Whether:
+        raise NoReadingError
+    first, *others = program.arguments
+    if first.type not in (Type.REGIONS, Type.REGION, Type.QUANTITY, Type.TRUTH):
+        raise NoReadingError
+    return Program(program.operator, (_restricted(first, place), *others))
+
+
+@builder
+def beyond_all(attribute: Program, end: str) -> Superlative:
+    """ "Left of all other shelves" is the leftmost."""
+    return Superlative(attribute, end)
+
+
+@builder
+def beyond_all_more(comparative: tuple[Program, str]) -> Superlative:
+    """ "Taller than all other pallets" is the tallest."""
+    return more_sup(comparative)
+
+
+@builder
+def same_as_extreme(region: Program, chosen: Program, found: Superlative) -> Program:
+    """Whether a region is the tallest, nearest, ... of a set."""
+    return same(region, extreme(chosen, found))
+
+
+@builder
+def standard_room(length: float, width: float) -> Program:
+    """Room for a pallet of the size that is looked for."""
+    if {round(length, 3), round(width, 3)} != {1.2, 0.8}:
+        raise NoReadingError("whether there is room can be told for a pallet of 1.2 x 0.8 m alone")
+    return predicates.HasRoom()
+
+
+@builder
+def attributes_of_pair(attribute: Program, chosen: Program, how: str) -> Program:
+    """Sum or difference of an attribute of two regions."""
+    first, second = pair(chosen)
+    both_measured = measure(first, attribute), measure(second, attribute)
+    return sum_of(*both_measured) if how == "sum" else difference_of(*both_measured)
+
+
+@builder
+def chosen_of(chosen: Program, given: Nominal, found: Superlative) -> Program:
+    """ "The pallet nearer to buffer 2: 3 or 4"."""
+    if given.superlative is not None:
+        raise NoReadingError
+    return extreme(chosen, found)
+
+
+@builder
+def noun_any(noun: Noun) -> Nominal:
+    """Any of a class."""
+    return Nominal(selections.All(noun.name), plural=False)
+
+
+@builder
+def amount_and_half(number: float, unit: tuple[str, float, str]) -> Program:
+    """ "Two and a half meters"."""
+    return amount(number + 0.5, unit)
+
+
+@builder
+def top_of_load() -> Program:
+    """How high the load reaches; the reader puts in of what that is the top."""
+    return TOP_OF_LOAD()
+
+
+@builder
+def carriers() -> Nominal:
+    """Any transporter."""
+    return Nominal(selections.All(CARRIER), plural=False)
+
+
+@builder
+def both_in_same(noun: Noun, chosen: Program) -> Program:
+    """Whether two regions stand in the same zone."""
+    first, second = pair(chosen)
+    zone = selections.The(selections.Where(selections.All(noun.name), predicates.Holds(second)))
+    return questions.Whether(first, predicates.In(zone))
+
+
+@builder
+def at_hour(region: Program, limit: Program) -> Program:
+    """Whether a region is at an hour of the clock."""
+    if limit.unit != "h":
+        raise NoReadingError
+    attribute = attributes.ClockHour(selections.Camera())
+    return questions.Compare(measure(region, attribute), "equal", limit)
+
+
+@builder
+def taken_area(zone: Program) -> Program:
+    """What is not free of a zone."""
+    return difference_of(
+        measure(zone, attributes.FootprintArea()), measure(zone, attributes.FreeArea())
+    )
+
+
+@builder
+def taken_share(zone: Program) -> Program:
+    """What is not free of a zone, as a share of its area."""
+    return difference_of(questions.Amount(1.0, "share"), measure(zone, attributes.FreeShare()))
+
+
+@builder
+def of_region(region: Program) -> OfRegion:
+    """ "Of buffer 2" behind a noun."""
+    return OfRegion(region)
+
+
+@builder
+def of_number(given: Nominal, number: int) -> Nominal:
+    """ "Which two pallets"."""
+    return replace(given, number=number)
+
+
+@builder
+def bare_to_other(found: Bare, other: Program) -> Program:
+    """The nearest pallet to another region, which itself is not singled out by the camera."""
+    nearest = attributes.Distance(selections.Camera())
+    if other.operator is selections.Extreme and other.arguments[1] == nearest:
+        raise NoReadingError
+    return bare_to(found, other)
+
+
+@builder
+def left_out(excluded: Program, asked: Any) -> Any:
+    """ "Apart from pallet 3, which pallet is ...": it does not count."""
+    given = ask(asked)
+    return replace(given, program=_reduced(given.program, excluded))
+
+
+def _reduced(program: Program, excluded: Program) -> Program:
+    """A question with its main set reduced."""
+    if program.operator in (selections.All, selections.Listed):
+        return selections.Without(program, excluded)
+    if not program.parts or program.type is Type.PLACE or program.operator is questions.Whether:
+        raise NoReadingError
+    first, *others = program.arguments
+    if first.type not in (Type.REGIONS, Type.REGION, Type.QUANTITY, Type.TRUTH):
+        raise NoReadingError
+    return Program(program.operator, (_reduced(first, excluded), *others))
+
+
+@builder
+def bigger_than(limit: Program, how: str) -> Program:
+    """Larger than an area or a volume."""
+    sizes = {"m2": attributes.FootprintArea, "m3": attributes.Volume}
+    if limit.unit not in sizes:
+        raise NoReadingError("larger in which direction? say wider, longer or taller than that")
+    return measured(sizes[limit.unit](), how, limit)
+
+
+@builder
+def two_ends(given: Nominal, first: Superlative, second: Superlative) -> Program:
+    """ "The leftmost and the rightmost pallet"."""
+    if given.plural or given.superlative is not None:
+        raise NoReadingError
+    return selections.Either(extreme(given, first), extreme(given, second))
+
+
+@builder
+def half() -> Program:
+    """Half of something."""
+    return questions.Amount(0.5, "share")

@@ -48,6 +48,10 @@ class NoReadingError(Exception):
         self.reason = reason
 
 
+MAX_NESTING = 150
+"""Rules within rules; a phrase within a phrase takes about ten."""
+
+
 @dataclass(frozen=True)
 class Reading:
     """One way to read some words as a rule.
@@ -240,13 +244,14 @@ class Parse:
         grammar: Grammar,
         tokens: Sequence[str],
         terminals: Mapping[str, Terminal],
-        limit: int = 200_000,
+        limit: int = 10_000,
     ) -> None:
         self._grammar = grammar
         self._tokens = [*tokens, ""]
         self._terminals = terminals
         self._known: dict[tuple[str, int], list[Reading]] = {}
         self._left = limit
+        self._depth = 0
         self.farthest = 0
         self.reasons: list[str] = []
 
@@ -264,8 +269,17 @@ class Parse:
             if rule in self._grammar.terminals:
                 self._known[key] = list(self._terminals[rule](position))
             elif self._can_start(rule, position):
-                self._known[key] = self._derive(rule, position)
+                self._known[key] = self._nested(rule, position)
         return self._known[key]
+
+    def _nested(self, rule: str, position: int) -> list[Reading]:
+        """As `_derive`, unless phrases within phrases are so deep that Python could not follow."""
+        self._depth += 1
+        if self._depth > MAX_NESTING:
+            raise TooManyReadingsError
+        found = self._derive(rule, position)
+        self._depth -= 1
+        return found
 
     def _can_start(self, rule: str, position: int) -> bool:
         self.farthest = max(self.farthest, position)

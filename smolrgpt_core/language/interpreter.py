@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -21,6 +21,10 @@ TOLERANCE = 0.1
 
 SAME_ANGLE_DEG = 10.0
 """Angles, and directions of vectors, that differ by less are the same answer."""
+
+_LENGTHS = ("m", "m2", "m3")
+
+_CONTINUOUS = {*_LENGTHS, "share"}
 
 _FUNCTIONS = {Type.PREDICATE, Type.ATTRIBUTE}
 
@@ -56,6 +60,7 @@ class Finding:
         steps: what the parts of the program stand for.
         ids: every region that the answer is about, in the order of the program.
         counted: of a count, the regions.
+        found: the value of every expression on all copies, as `operators` says.
     """
 
     program: Program
@@ -65,14 +70,17 @@ class Finding:
     steps: tuple[Step, ...] = ()
     ids: tuple[int, ...] = ()
     counted: tuple[int, ...] = ()
+    found: Mapping[Program, Any] = field(default_factory=dict)
 
 
-def evaluate(program: Program, copies: SceneCopies) -> Finding:
+def evaluate(program: Program, copies: SceneCopies, slack: float = 0.0) -> Finding:
     """The answer to a question.
 
     Args:
         program: an expression of one of the types in `types.QUESTIONS`.
         copies: of the scene.
+        slack: lengths, areas, volumes and shares count as the same when they differ by so much
+            more than `TOLERANCE`.
 
     Raises:
         SpatialError: UNKNOWN_REGION, NO_VALID_DEPTH, CANNOT_TELL or BAD_QUESTION. A value that
@@ -81,14 +89,16 @@ def evaluate(program: Program, copies: SceneCopies) -> Finding:
     run = Run(copies)
     values = run.value(program)
     answers = _answers(program, values, copies)
-    same = _same(program, values, answers)
+    same = _same(program, values, answers, slack)
     # Half a copy on either side: a finite number of copies proves nothing for certain.
     confidence = float((same[1:].sum() + 0.5) / len(same)) if len(same) > 1 else 1.0
     others = [answer for answer, equal in zip(answers, same, strict=True) if not equal]
     rival = max(others, key=others.count) if others and _is_discrete(program) else None
     ids = _ids(run, answers[0])
     counted = run.counted if program.unit == "objects" else ()
-    return Finding(program, answers[0], confidence, rival, tuple(run.steps), ids, counted)
+    return Finding(
+        program, answers[0], confidence, rival, tuple(run.steps), ids, counted, run.found
+    )
 
 
 @dataclass
@@ -100,12 +110,14 @@ class Run:
         steps: filled on the way.
         named: ids of the regions that the program names, filled on the way.
         counted: members of the set that was evaluated last.
+        found: values of expressions, filled on the way.
     """
 
     copies: SceneCopies
     steps: list[Step] = field(default_factory=list)
     named: list[int] = field(default_factory=list)
     counted: tuple[int, ...] = ()
+    found: dict[Program, Any] = field(default_factory=dict)
 
     def value(self, program: Program) -> Any:
         """The value on all copies, as `operators` says."""
@@ -115,8 +127,11 @@ class Run:
             for parameter, argument in zip(operator.parameters, program.arguments, strict=True)
         ]
         if operator.returns in _FUNCTIONS:
-            return partial(_applied, operator.evaluate, self.copies, arguments)
+            function = partial(_applied, program, self.copies, arguments)
+            self.found[program] = function
+            return function
         value = operator.evaluate(self.copies, *arguments)
+        self.found[program] = value
         self._note(program, arguments, value)
         return value
 
@@ -150,10 +165,10 @@ class Run:
         self.steps.append(Step(program, ids, number, unit))
 
 
-def _applied(
-    evaluate: Callable[..., Any], copies: SceneCopies, arguments: list[Any], subjects: Any
-) -> Any:
-    return evaluate(copies, subjects, *arguments)
+def _applied(program: Program, copies: SceneCopies, arguments: list[Any], subjects: Any) -> Any:
+    values = program.operator.evaluate(copies, subjects, *arguments)
+    disturbed = program.type is Type.ATTRIBUTE and program.unit in ("", *_LENGTHS)
+    return values * copies.factors if disturbed else values
 
 
 def ordered_ids(copies: SceneCopies, chosen: Chosen) -> tuple[int, ...]:
@@ -202,7 +217,7 @@ def _sets(chosen: Chosen, copies: SceneCopies) -> list[Any]:
     return answers
 
 
-def _same(program: Program, values: Any, answers: list[Any]) -> Any:
+def _same(program: Program, values: Any, answers: list[Any], slack: float) -> Any:
     """(K,) whether a copy has the answer of the first."""
     first = answers[0]
     if program.type is Type.QUANTITY:
@@ -214,7 +229,8 @@ def _same(program: Program, values: Any, answers: list[Any]) -> Any:
                 return np.abs(turned) <= SAME_ANGLE_DEG
             if program.unit == "h":
                 return values == values[0]
-            return np.abs(values - values[0]) <= TOLERANCE * abs(values[0])
+            allowed = TOLERANCE * abs(values[0]) + (slack if program.unit in _CONTINUOUS else 0.0)
+            return np.abs(values - values[0]) <= allowed
     if program.type is Type.VECTOR:
         cosine = np.array([answer @ first for answer in answers])
         return cosine >= np.cos(np.deg2rad(SAME_ANGLE_DEG))

@@ -17,7 +17,7 @@ LANGUAGES = ("english", "german")
 
 TERMINALS = (
     "NOUN", "NAMED", "NAMED_LIST", "BARE_ID", "BARE_LIST", "NUM", "CARD", "ORD", "UNIT", "INDEF",
-    "DEF", "THE", "PIXEL",
+    "DEF", "THE", "PLAIN", "PIXEL",
 )  # fmt: skip
 """Rules that `words.Words` reads."""
 
@@ -39,6 +39,7 @@ class Lexicon:
         ordinal_sign: what behind a number makes it an ordinal ("2."); "" for none.
         joins: words between the members of a list of ids.
         camera_nouns: nouns that mean the camera where no id follows.
+        determiners: words behind which they do not.
         nouns: (singular, plural) phrases by class.
         numbers: number words.
         ordinals: rank by word.
@@ -60,6 +61,7 @@ class Lexicon:
     ordinal_sign: str
     joins: frozenset[str]
     camera_nouns: frozenset[str]
+    determiners: frozenset[str]
     nouns: Mapping[str, Sequence[tuple[Phrase, Phrase]]]
     numbers: Mapping[str, int]
     ordinals: Mapping[str, int]
@@ -107,6 +109,7 @@ def load_lexicon(language: str) -> Lexicon:
         ordinal_sign="".join(words.get("ordinal", [])),
         joins=frozenset(words["joins"]),
         camera_nouns=frozenset(words["camera"]),
+        determiners=frozenset(words.get("determiners", ())),
         nouns={key: tuple(_forms(value)) for key, value in _entries(sections["nouns"])},
         numbers=dict(_numbers(numbers)),
         ordinals={
@@ -118,7 +121,7 @@ def load_lexicon(language: str) -> Lexicon:
         spellings={**compounds, **dict(_entries(sections["spellings"]))},
         forms=forms,
         fillers=frozenset(sections["fillers"].split()),
-        frames=_any_of(sections["frames"], "^(?:{})\\b[ ,]*"),
+        frames=_any_of(sections["frames"], r"^(?:{})(?:(?<!\w)|(?!\w))[ ,:;.!-]*"),
         endings=_any_of(sections["endings"], "[ ,]*\\b(?:{})[ ,?.!]*$"),
         unanswerable={
             word: reason

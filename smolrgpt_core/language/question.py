@@ -15,7 +15,7 @@ from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.reader import check_placeholders, read_text
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.words import bad_question, clean_text
-from smolrgpt_core.regions import Region, RegionSet
+from smolrgpt_core.regions import MAX_REGIONS, Region, RegionSet
 
 
 class Category(IntEnum):
@@ -122,6 +122,10 @@ def read_question(
         SpatialError: UNKNOWN_REGION for an id that the frame does not have, or that is of another
             class; BAD_QUESTION for everything that cannot be read.
     """
+    if len(region_ids) > MAX_REGIONS:
+        raise bad_question(
+            f"the request has {len(region_ids)} region ids; at most {MAX_REGIONS} are read"
+        )
     ids = tuple(regions[id].id for id in region_ids)
     cleaned = clean_text(text)
     if not cleaned:

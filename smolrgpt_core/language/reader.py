@@ -12,10 +12,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.language.builders import SAID, SAME_NOUN, Asked, OnTopic
+from smolrgpt_core.language.builders import (
+    HOW_LARGE,
+    SAID,
+    SAME_NOUN,
+    TOP_OF_LOAD,
+    Asked,
+    OnTopic,
+)
 from smolrgpt_core.language.grammar import NoReadingError, Parse, TooManyReadingsError
 from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon
-from smolrgpt_core.language.operators import selections
+from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.wording import say, say_phrase
@@ -30,7 +37,7 @@ from smolrgpt_core.language.words import (
     quote_all,
     split_words,
 )
-from smolrgpt_core.object_classes import ZONE, known_class
+from smolrgpt_core.object_classes import CARRIER, ZONE, known_class
 from smolrgpt_core.regions import MAX_REGIONS, RegionSet
 from smolrgpt_core.scene.copies import ANY_REGION, bad_question
 
@@ -134,7 +141,10 @@ class _Attempt:
                 "the question can be taken apart in too many ways; say it in fewer words"
             ) from error
         programs = [self._complete(item.value, parse) for item in found]
-        return self._only([asked for asked in dict.fromkeys(programs) if asked], parse)
+        readings = [asked for asked in dict.fromkeys(programs) if asked]
+        if not readings and words.problems:
+            raise words.problems[0]
+        return self._only(readings, parse)
 
     def _complete(self, value: Asked | OnTopic, parse: Parse) -> Asked | None:
         """A reading with what its pronouns refer to; None where they refer to nothing."""
@@ -146,11 +156,9 @@ class _Attempt:
 
     def _only(self, programs: Sequence[Asked], parse: Parse) -> Read:
         if not programs:
-            raise (
-                bad_question(parse.reasons[-1])
-                if parse.reasons
-                else self._unreadable(parse.farthest)
-            )
+            if parse.reasons:
+                raise bad_question(parse.reasons[-1])
+            raise self._unreadable(parse.farthest)
         meanings = {say(asked.program, self._regions): asked for asked in reversed(programs)}
         if len(meanings) > 1:
             first, second, *_ = meanings
@@ -179,6 +187,7 @@ class _Attempt:
         if unknown:
             raise bad_question(
                 f"the question cannot be read because of {quote_all(w.text for w in unknown)}"
+                f"{self._example()}"
             )
 
     def _unreadable(self, farthest: int) -> SpatialError:
@@ -188,7 +197,45 @@ class _Attempt:
                 return bad_question(f"{quote(word.text)}: {reason}")
         rest = " ".join(word.text for word in self._words[max(farthest, 0) :][:4])
         where = f"at {quote(rest)}" if rest else "at its end: something is missing"
-        return bad_question(f"the question does not fit any form that is understood, {where}")
+        return bad_question(
+            f"the question does not fit any form that is understood, {where}{self._example()}"
+        )
+
+    def _example(self) -> str:
+        """A sentence that works on this frame and asks for something like it."""
+        program = example({word.key for word in self._words}, self._regions)
+        return "" if program is None else f'; this would work: "{say(program, self._regions)}"'
+
+
+def example(words: set[str], regions: RegionSet) -> Program | None:
+    """A question about a frame that is like one with these words; None for a frame without regions.
+
+    Args:
+        words: of a question that was not understood.
+        regions: of the frame.
+    """
+    by_class: dict[str, list[int]] = {}
+    for region in regions:
+        by_class.setdefault(known_class(region.label), []).append(region.id)
+    ids = [region.id for region in regions]
+    if not ids:
+        return None
+    zones = by_class.pop(ZONE, [])
+    name, members = max(by_class.items(), key=lambda item: len(item[1]), default=(ZONE, zones))
+    first = selections.Region(members[0])
+    others = [id for id in (*zones, *ids) if id != members[0]]
+    place = selections.Region(others[0]) if others else selections.Camera()
+    if {"many", "number", "count"} & words and zones and name != ZONE and name:
+        return questions.Count(selections.Where(selections.All(name), predicates.In(place)))
+    if {"which", "what", "who", "list", "name"} & words and name and name != ZONE:
+        return selections.Extreme(selections.All(name), attributes.Distance(place), "least", 1.0)
+    if {"left", "right", "side"} & words and others:
+        return questions.Side(first, selections.Region(others[-1]), "left_right")
+    if {"wide", "tall", "high", "long", "large", "big", "size", "height"} & words:
+        return questions.Dimensions(first)
+    if {"is", "are", "does", "do"} & words and "far" not in words and zones and name != ZONE:
+        return questions.Whether(first, predicates.In(place))
+    return questions.Measure(first, attributes.Distance(place))
 
 
 def _is_ordinal(key: str) -> bool:
@@ -214,11 +261,61 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
     topics = _flat(value.topics) if isinstance(value, OnTopic) else ()
     noun = None if topics else _only_noun(asked.program)
     program = asked.program.replaced(lambda part: _in_topics(part, topics, noun, regions))
-    parts = set(program.walk())
-    unused = [topic for topic in topics if topic.type is Type.REGION and topic not in parts]
-    if unused and len(topics) == 1:
-        raise NoReadingError(f"the question says nothing about {say_phrase(unused[0], regions)}")
+    if topics and not any(_is_about(program, topic) for topic in topics):
+        raise NoReadingError(f"the question says nothing about {say_phrase(topics[0], regions)}")
+    _check_holders(program, regions)
+    if program.operator is HOW_LARGE:
+        program = _size_of(program.parts[0], regions)
+    # A unit is checked again, for only now it is known what is asked.
+    unit = asked.unit
+    if unit is not None and program.type is Type.QUANTITY and asked.program.operator is HOW_LARGE:
+        if not unit[0].startswith("square") and unit[0] not in ("m2", "sqm", "ft2", "sq ft"):
+            raise NoReadingError(f"the size of a zone is an area, no quantity in {unit[0]}")
     return replace(asked, program=program)
+
+
+def _check_holders(program: Program, regions: RegionSet) -> None:
+    """Refuse "in buffer 1 and pallet 3": nobody means to be in either."""
+    for part in program.walk():
+        if part.operator is predicates.In and part.parts[0].operator is selections.Listed:
+            zones = {
+                known_class(regions[id].label) == ZONE for id in part.parts[0].arguments[0]
+                if regions[id].label
+            }  # fmt: skip
+            if len(zones) > 1:
+                raise NoReadingError("this asks two things at once; ask them one by one")
+
+
+def _is_about(program: Program, topic: Program) -> bool:
+    """Whether a question speaks of what was named before it, or of a part of that."""
+    return not _named(topic).isdisjoint(_named(program))
+
+
+def _named(program: Program) -> set[Program | int]:
+    """The ids, and the classes of sets, in a program."""
+    found: set[Program | int] = set()
+    for part in program.walk():
+        if part.operator is selections.Region:
+            found.add(part.arguments[0])
+        elif part.operator is selections.Listed:
+            found |= set(part.arguments[0])
+        elif part.operator is selections.All:
+            found.add(part)
+    return found
+
+
+def _loaded(region: Program, regions: RegionSet) -> Program:
+    """What the load of a region is: what a transporter carries; a pallet's box includes it."""
+    if CARRIER not in _classes(region, regions):
+        return region
+    return selections.The(selections.Where(selections.All(""), predicates.In(region)))
+
+
+def _size_of(region: Program, regions: RegionSet) -> Program:
+    """ "How large": the area of a zone, length, width and height of anything else."""
+    if ZONE in _classes(region, regions):
+        return questions.Measure(region, attributes.FootprintArea())
+    return questions.Dimensions(region)
 
 
 def _flat(topics: Sequence[Program]) -> tuple[Program, ...]:
@@ -241,6 +338,11 @@ def _in_topics(
     if part.operator is selections.All and topics:
         members = [topic for topic in topics if _covers(topic, part.arguments[0], regions)]
         return _together(members, part.arguments[0], regions) if members else part
+    if part.operator is questions.Measure and part.arguments[1].operator is TOP_OF_LOAD:
+        return questions.Measure(_loaded(part.parts[0], regions), attributes.Top())
+    if part.operator is selections.Alike and topics:
+        alike = [topic for topic in topics if topic.type is Type.REGIONS]
+        return alike[0] if len(alike) == 1 else part
     if part.operator is SAME_NOUN and noun is not None:
         return noun
     if part.operator in (SAID, SAME_NOUN):
@@ -271,6 +373,8 @@ def _classes(topic: Program, regions: RegionSet) -> set[str]:
     for part in topic.walk():
         if part.operator is selections.All:
             found.add(part.arguments[0])
+            break
+        if part.operator in (selections.Camera, selections.Observer):
             break
         ids: Sequence[int] = ()
         if part.operator is selections.Region:

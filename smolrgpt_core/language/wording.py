@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from smolrgpt_core.language.builders import RELATIONS_TO_ONE
 from smolrgpt_core.language.interpreter import Finding, Step
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program
@@ -22,7 +23,7 @@ from smolrgpt_core.scene.copies import in_words
 Unit = tuple[str, float]
 """The word for a unit, and its size in SI units."""
 
-UNIT_WORDS = {"m": "m", "m2": "m2", "m3": "m3", "deg": "degrees", "objects": "objects", "h": "o'clock",
+UNIT_WORDS = {"m": "m", "m2": "square meters", "m3": "cubic meters", "deg": "degrees", "objects": "objects", "h": "o'clock",
               "share": "percent"}  # fmt: skip
 
 HOW_WORDS = {
@@ -30,7 +31,7 @@ HOW_WORDS = {
     "less": "less than",
     "at_least": "at least",
     "at_most": "at most",
-    "equal": "exactly",
+    "equal": "equal to",
 }
 
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
@@ -62,7 +63,7 @@ ATTRIBUTES: dict[Any, str] = {
     attributes.SidewaysDistance: "sideways distance to {}",
     attributes.ForwardDistance: "forward distance to {}",
     attributes.Clearance: "clearance to {}",
-    attributes.Column: "column in the image",
+    attributes.Column: "image column",
     attributes.Forward: "depth in front of the camera",
     attributes.CenterHeight: "height of center",
     attributes.Top: "top height",
@@ -94,7 +95,7 @@ PREDICATES: dict[Any, str] = {
     predicates.OnTopOf: "on top of {}",
     predicates.Between: "between {} and {}",
     predicates.Is: "the same as {}",
-    predicates.IsAmong: "one of {}",
+    predicates.IsAmong: "among {}",
 }
 
 SIDES = {
@@ -120,6 +121,11 @@ def say(program: Program, regions: RegionSet) -> str:
     """The canonical sentence of a question; it reads back to the same program."""
     text = _Writer(regions).question(program)
     return text[0].upper() + text[1:]
+
+
+def say_statement(program: Program, regions: RegionSet) -> str:
+    """A yes or no question as a statement, such as "pallet 12 is in buffer 2"."""
+    return _Writer(regions).statement(program)
 
 
 def say_phrase(program: Program, regions: RegionSet) -> str:
@@ -215,7 +221,7 @@ class _Writer:
         if program.operator is selections.Extreme and not _is_list(program.parts[0]):
             chosen, attribute, end, rank = program.arguments
             singled = self._superlative(attribute, end, rank, last=True)
-            return f"which {self.singular(chosen)} is {singled}?"
+            return f"which {self.singular(chosen, last=False)} is {singled}?"
         if program.operator is selections.The and program.parts[0].operator is selections.Where:
             base, predicate = program.parts[0].arguments
             if not _is_list(base):
@@ -226,6 +232,8 @@ class _Writer:
         if program.operator is selections.Where and not _is_list(program.arguments[0]):
             base, predicate = program.arguments
             return f"which {self.plural(base)} are {self.predicate(predicate, last=True)}?"
+        if program.operator is selections.Listed:
+            return f"list {self._listed(program.arguments[0])}."
         return f"list {self.phrase(program, last=True)}."
 
     def _how_much(self, program: Program) -> str:
@@ -298,7 +306,8 @@ class _Writer:
         if program.type is Type.QUANTITY:
             return self._quantity(program, last)
         words = self._region(program) if program.type is not Type.REGIONS else self.plural(program)
-        return words if last or _is_closed(program) else f"({words})"
+        alone = last and not _is_long(program)
+        return words if alone or _is_closed(program) else f"({words})"
 
     def _region(self, program: Program) -> str:
         operator, arguments = program.operator, program.arguments
@@ -325,7 +334,7 @@ class _Writer:
             return f"{_nth(rank)}{word} {self.singular(chosen)}"
         singled = self._superlative(attribute, end, rank, last=True)
         near = attribute.operator is attributes.Distance and _is_bare(chosen)
-        return f"{self.singular(chosen)} {'' if near else 'that is '}{singled}"
+        return f"{self.singular(chosen, last=False)} {'' if near else 'that is '}{singled}"
 
     def _superlative(self, attribute: Program, end: str, rank: float, last: bool) -> str:
         word = SUPERLATIVES.get((attribute.operator, end))
@@ -338,17 +347,21 @@ class _Writer:
         least = "smallest" if end == "least" else "largest"
         return f"the one with the {nth}{least} {self.attribute(attribute, last=last)}"
 
-    def singular(self, program: Program) -> str:
+    def singular(self, program: Program, last: bool = True) -> str:
         """A set as the noun for one of it: "pallet that is empty", "one of pallets 3 and 4"."""
         if program.operator is selections.Where:
             base, predicate = program.arguments
             adjective = _adjective(predicate)
             if adjective and base.operator is selections.All:
                 return f"{adjective} {self.singular(base)}"
-            return f"{self.singular(base)} that is {self.predicate(predicate, last=True)}"
+            words = self.predicate(predicate, last=True)
+            if not last and _ends_open(predicate):
+                words = f"({words})"
+            return f"{self.singular(base)} that is {words}"
         if program.operator is selections.All:
             return program.arguments[0] or "object"
-        return f"one of {self.phrase(program, last=True)}"
+        exact = program.operator is selections.Exactly
+        return f"one of {self.phrase(program, last=not exact)}"
 
     def plural(self, program: Program, last: bool = False) -> str:
         """A set in the plural."""
@@ -358,7 +371,7 @@ class _Writer:
         if operator is selections.All:
             return " ".join(plural_of(tuple((arguments[0] or "object").split())))
         if operator is selections.Listed:
-            return self._listed(arguments[0])
+            return self._closed_list(arguments[0])
         if operator is selections.Where:
             base, predicate = arguments
             adjective = _adjective(predicate)
@@ -383,6 +396,11 @@ class _Writer:
         words = self.attribute(attribute, last=True)
         return f"the {round(number)} of {self.phrase(chosen)} with the {least} {words}"
 
+    def _closed_list(self, ids: Sequence[int]) -> str:
+        """ "Pallets 3 and 4", "(pallet 3 and buffer 2)"."""
+        nouns = {self.name(id).rsplit(" ", 1)[0] for id in ids}
+        return f"({self._listed(ids)})" if len(nouns) > 1 else self._listed(ids)
+
     def _base(self, program: Program) -> str:
         words = self.plural(program)
         return words if program.operator is selections.All else f"({words})"
@@ -400,13 +418,15 @@ class _Writer:
         if operator is predicates.Not:
             return f"not {self._operand(arguments[0], last)}"
         if operator is predicates.And:
-            return f"{self._and_operand(arguments[0])} and {self._operand(arguments[1], last)}"
+            return self._conjunction(program, last)
         if operator is predicates.Or:
-            return f"{self._or_operand(arguments[0])} or {self._operand(arguments[1], last)}"
+            second = self._second_operand(arguments[1], last)
+            return f"{self._or_operand(arguments[0])} or {second}"
         if operator is predicates.Measures:
             attribute, how, limit = arguments
-            words = f"{HOW_WORDS[how]} {self.phrase(limit, last=last)}"
-            return f"with a {self.attribute(attribute)} of {words}"
+            of = "" if how == "equal" else "of "
+            words = f"{of}{HOW_WORDS[how]} {self.phrase(limit, last=last)}"
+            return f"with a {self.attribute(attribute)} {words}"
         if operator is predicates.OfClass:
             return f"a {arguments[0] or 'object'}"
         *others, final = [self.phrase(part) for part in program.parts] or [""]
@@ -414,15 +434,32 @@ class _Writer:
             final = self.phrase(program.parts[-1], last)
         return PREDICATES[operator].format(*others, final)
 
+    def _conjunction(self, program: Program, last: bool) -> str:
+        """Predicates with "and"; "not left of X" says by itself that X does not count."""
+        first, second = program.arguments
+        before = first.arguments[1] if first.operator is predicates.And else first
+        if _is_not_itself(before, second):
+            return (
+                self.predicate(first, last) if first is not before else self._operand(first, last)
+            )
+        words = (
+            self.predicate(first)
+            if first.operator is predicates.And
+            else self._operand(first, last=False)
+        )
+        return f"{words} and {self._second_operand(second, last)}"
+
+    def _second_operand(self, program: Program, last: bool) -> str:
+        """After "and" or "or": "a pallet" alone could be one more of what was listed before."""
+        if program.operator is predicates.OfClass:
+            return f"of type {program.arguments[0] or 'object'}"
+        return self._operand(program, last)
+
     def _operand(self, program: Program, last: bool) -> str:
         words = self.predicate(program, last=last)
         joined = program.operator in (predicates.And, predicates.Or)
-        return f"({self.predicate(program, last=True)})" if joined else words
-
-    def _and_operand(self, program: Program) -> str:
-        if program.operator is predicates.And:
-            return self.predicate(program)
-        return self._operand(program, last=False)
+        pair = program.operator is predicates.And and _is_not_itself(*program.arguments)
+        return f"({self.predicate(program, last=True)})" if joined and not pair else words
 
     def _or_operand(self, program: Program) -> str:
         if program.operator is predicates.Or:
@@ -556,6 +593,50 @@ def _opposite(program: Program) -> tuple[Program, bool]:
     if predicate.operator in sides:
         return questions.Whether(region, sides[predicate.operator](*predicate.arguments)), True
     return program, False
+
+
+def _is_not_itself(first: Program, second: Program) -> bool:
+    """Whether predicates are "not left of X" and "not X", which is what "not left of X" means."""
+    return (
+        first.operator is predicates.Not
+        and first.arguments[0].operator in RELATIONS_TO_ONE
+        and first.arguments[0].parts[0].type is Type.REGION
+        and second == predicates.Not(predicates.Is(first.arguments[0].parts[0]))
+    )
+
+
+def _is_long(program: Program) -> bool:
+    """Whether an "and" in the words of a region or set could also belong to what is around it."""
+    if program.type not in (Type.REGION, Type.REGIONS, Type.PLACE):
+        return False
+    joined = (predicates.And, predicates.Or)
+    lists = program.type is not Type.REGION or program.operator in LISTING
+    filtered = any(part.operator is selections.Where for part in program.parts)
+    singled = program.operator is selections.Extreme and filtered
+    return (
+        program.depth > LONGEST_WITHOUT_PARENTHESES
+        or (singled and not _is_bare(program.parts[0]))
+        or (program.operator is selections.Where and _is_list(program.parts[0]))
+        or (lists and filtered and program.operator is not selections.Where)
+        or any(part.operator in joined for part in program.walk())
+    )
+
+
+LISTING = (selections.Middle, selections.Member)
+"""Operators that are written "... one of pallets that are ..."."""
+
+LONGEST_WITHOUT_PARENTHESES = 5
+"""Depth of an expression."""
+
+
+def _ends_open(predicate: Program) -> bool:
+    """Whether a relative clause after a predicate would be taken for a part of it."""
+    if not predicate.parts or predicate.parts[-1].operator in (
+        selections.Region, selections.Camera, selections.Listed, questions.Amount,
+    ):  # fmt: skip
+        return False
+    final = predicate.parts[-1]
+    return final.type is not Type.PREDICATE or _ends_open(final)
 
 
 def _is_list(program: Program) -> bool:

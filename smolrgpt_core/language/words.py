@@ -30,6 +30,8 @@ _PLAIN_CHARACTERS = {
     **dict.fromkeys(map(ord, "\u2018\u2019\u00b4`"), "'"),
     **dict.fromkeys(map(ord, "\u201c\u201d\u201e"), '"'),
     **dict.fromkeys(map(ord, "\u2010\u2011\u2013\u2014"), "-"),
+    ord("\u00b2"): "2",
+    ord("\u00b3"): "3",
     ord("_"): " ",
 }
 """Typographic quotes and dashes as plain ones; an underscore joins words like a space."""
@@ -38,10 +40,12 @@ _PLAIN_CHARACTERS = {
 _WORD = re.compile(
     r"<mask>|\[ ?(?:region ?#? ?)?[0-9]+ ?\]|[0-9]+(?:st|nd|rd|th)\b|[0-9]+\.[0-9]+"
     r"|[0-9]+,[0-9]+(?= ?(?:m|cm|mm|metern?|zoll|fu\u00df)\b)|[0-9]+"
-    r"|[^\W\d_]+(?:'[^\W\d_]+)*|\S",
+    r"|(?:m|ft)[23](?![0-9])|[^\W\d_]+(?:'[^\W\d_]+)*|\S",
     re.IGNORECASE,
 )
 _NUMBER_SIGNS = frozenset({"#", "number", "no", "nr", "id", "nummer"})
+_STOPS = frozenset({".", ":", ";", "!", "?", "-", ","})
+"""What separates the parts of a question; all are read as a comma."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,7 @@ def clean_text(text: str) -> str:
                 "send plain text"
             )
     plain = " ".join(without_image(unicodedata.normalize("NFC", text)).split())
-    plain = re.sub(r"<-+>|-+>|\u2192|\u2194", " to ", plain)
+    plain = re.sub(r"<-*>|-+>|\u2192|\u2194", " to ", plain)
     _check_specials(plain)
     plain = re.sub(r"\bregion ?\[ ?(\d+) ?\]", r"[Region \1]", plain, flags=re.IGNORECASE)
     return plain.translate(_PLAIN_CHARACTERS)
@@ -105,7 +109,8 @@ def split_words(text: str, lexicon: Lexicon, nouns: Collection[str]) -> list[Wor
         if whole == lexicon.ordinal_sign and _makes_ordinal(text, end, words, nouns):
             words[-1] = replace(words[-1], key=words[-1].key + whole, kind="word")
             continue
-        for key in lexicon.spellings.get(whole, whole).split():
+        spelling = lexicon.spellings.get(whole)
+        for key in [whole] if spelling is None else spelling.split():
             if key in lexicon.definite or key in lexicon.indefinite:
                 if article is not None:
                     # Of two articles in a row the first is a pronoun: "eine der Paletten".
@@ -115,9 +120,10 @@ def split_words(text: str, lexicon: Lexicon, nouns: Collection[str]) -> list[Wor
                     words.append(article)
                     article = None
             elif key not in lexicon.fillers:
+                key = "," if key in _STOPS else key
                 words.append(_word(key, raw, start, end, article.key if article else ""))
                 article = None
-    return _without_number_signs(words)
+    return _with_single_commas(_without_number_signs(words))
 
 
 def _makes_ordinal(text: str, end: int, words: Sequence[Word], nouns: Collection[str]) -> bool:
@@ -137,16 +143,25 @@ def _raw_words(text: str, nouns: Collection[str]) -> Iterable[tuple[str, str, in
         key = raw.lower()
         if raw == "-" and text[start - 1 : start].isalpha() and text[end : end + 1].isalnum():
             continue
+        if raw == "-" and text[end : end + 1].isdigit():
+            yield "minus", raw, start, end
+            continue
         if key.endswith("n't") and len(key) > len("n't"):
             stem = {"ca": "can", "wo": "will"}.get(key[:-3], key[:-3])
             yield stem, raw[:-3], start, end - 3
-            yield "not", raw[-3:], end - 3, end
+            # "Isn't it ...?" asks whether it is.
+            if start > 0:
+                yield "not", raw[-3:], end - 3, end
         elif key in ("whats", "hows", "wheres"):
             yield key[:-1], raw[:-1], start, end - 1
             yield "is", raw[-1:], end - 1, end
         elif key.endswith("'s") and len(key) > 2 and key[:-2] not in nouns:
             yield key[:-2], raw[:-2], start, end - 2
             yield "is", raw[-2:], end - 2, end
+        elif key.endswith(("'m", "'ve")):
+            stem, _, end_of_it = key.partition("'")
+            yield stem, raw, start, end
+            yield {"m": "am", "ve": "have"}[end_of_it], raw, start, end
         elif key.endswith("'re"):
             yield key[:-3], raw[:-3], start, end - 3
             yield "are", raw[-3:], end - 3, end
@@ -154,7 +169,9 @@ def _raw_words(text: str, nouns: Collection[str]) -> Iterable[tuple[str, str, in
             yield key[:-2], raw[:-2], start, end - 2
             yield "'s", raw[-2:], end - 2, end
         elif key == "'" and text[end : end + 1] == "s":
-            yield "'s", "'", start, end
+            yield "'s", "'s", start, end + 1
+        elif key == "s" and text[start - 1 : start] == "'":
+            continue
         else:
             yield key, raw, start, end
 
@@ -171,12 +188,27 @@ def _word(key: str, raw: str, start: int, end: int, article: str) -> Word:
 
 def _without_number_signs(words: Sequence[Word]) -> list[Word]:
     """ "pallet #3", "pallet no. 3" and "pallet number 3" as "pallet 3"."""
-    kept = []
+    kept: list[Word] = []
     for position, word in enumerate(words):
-        following = words[position + 1] if position + 1 < len(words) else None
-        sign = word.key in _NUMBER_SIGNS and following is not None and following.kind == "number"
-        if not sign:
+        following = words[position + 1 : position + 3]
+        if word.key in _NUMBER_SIGNS and following:
+            number = following[following[0].text == "." :][:1]
+            if number and number[0].kind == "number":
+                continue
+        after_sign = position > 0 and words[position - 1].key in _NUMBER_SIGNS
+        if not (word.text == "." and after_sign):
             kept.append(word)
+    return kept
+
+
+def _with_single_commas(words: Sequence[Word]) -> list[Word]:
+    """Without commas at the start, at the end, and after another."""
+    kept: list[Word] = []
+    for word in words:
+        if word.key != "," or (kept and kept[-1].key != ","):
+            kept.append(word)
+    while kept and kept[-1].key == ",":
+        kept.pop()
     return kept
 
 
@@ -188,6 +220,9 @@ class Words:
         lexicon: their language.
         regions: of the frame.
         mask_ids: one for each `<mask>`, in order.
+
+    Attributes:
+        problems: with ids that were looked at, to be told where there is no reading.
     """
 
     def __init__(
@@ -210,6 +245,7 @@ class Words:
             for position, word in enumerate(words)
             if word.kind in ("mask", "region")
         }
+        self.problems: list[SpatialError] = []
         self.nouns = noun_table(lexicon, tuple(regions.labels))
         self._longest = max(map(len, self.nouns))
 
@@ -229,6 +265,7 @@ class Words:
             "INDEF": self._indefinite,
             "DEF": self._definite,
             "THE": self._with_the,
+            "PLAIN": self._without_article,
             "PIXEL": self._pixel,
         }
 
@@ -252,8 +289,12 @@ class Words:
         return ""
 
     def _is_camera(self, start: int, end: int, noun: Noun) -> bool:
-        """ "The robot" is the camera unless regions are called so."""
+        """ "The robot" is the camera unless regions are called so; "which robot" is not."""
         words = self.keys[start:end]
+        if start and not self.words[start].article and (
+            self.keys[start - 1] in self._lexicon.determiners
+        ):  # fmt: skip
+            return False
         own = " ".join(words) in {label_noun(label) for label in self._regions.labels}
         return not noun.plural and not own and words[-1] in self._lexicon.camera_nouns
 
@@ -287,9 +328,9 @@ class Words:
     def _named(self, position: int) -> list[Reading]:
         """ "pallet 3", "<mask>", "the pallet <mask>", "[Region 3]", "#3"."""
         if position in self._ids:
-            if position + 1 in self._ids:
+            if position + 1 in self._ids or not self._is_fit(self._ids[position], None):
                 return []
-            return [Reading(position + 1, Region(self._known(self._ids[position])))]
+            return [Reading(position + 1, Region(self._ids[position]))]
         found = []
         for end, noun in self._nouns_at(position):
             if end in self._ids and end + 1 in self._ids:
@@ -297,21 +338,16 @@ class Words:
             id, after = self._id_after(end), end + 1
             word = self._number_word(end) if id is None and not noun.plural else None
             if word is not None and not self._is_measure(word[1] - 1):
-                id, after = self._known(word[0]), word[1]
-            if id is not None:
-                self._check_class(id, noun)
-                if end not in self._ids and noun.name not in ("", ANY_REGION):
-                    self._check_namesake(id)
+                id, after = word
+            if id is not None and self._is_fit(id, noun, in_words=end not in self._ids):
                 found.append(Reading(after, Region(id)))
         return found
 
     def _id_after(self, position: int) -> int | None:
         if position in self._ids:
-            return self._known(self._ids[position])
+            return self._ids[position]
         number = self._whole_number(position)
-        if number is None or self._is_measure(position):
-            return None
-        return self._known(number)
+        return None if number is None or self._is_measure(position) else number
 
     def _number_word(self, position: int) -> tuple[int, int] | None:
         """A number in words, and the position after it: "twenty-four" has two."""
@@ -344,14 +380,11 @@ class Words:
             at = start
             while True:
                 id = self._id_at(at, ids)
-                if id is None:
+                if id is None or not self._is_fit(id, noun, in_words=at not in self._ids):
                     break
-                if noun is not None:
-                    self._check_class(id, noun)
-                    if at not in self._ids and noun.name not in ("", ANY_REGION):
-                        self._check_namesake(id)
                 if id in ids:
-                    raise bad_question(f"region {id} is named twice")
+                    self.problems.append(bad_question(f"region {id} is named twice"))
+                    break
                 ids.append(id)
                 at += 1
                 # "<mask> <mask> <mask>" is one list, never two.
@@ -364,11 +397,11 @@ class Words:
 
     def _id_at(self, position: int, before: Sequence[int]) -> int | None:
         if position in self._ids:
-            return self._known(self._ids[position])
+            return self._ids[position]
         number = self._whole_number(position)
         if number is None or self._is_measure(position) or (before and number not in self._regions):
             return None
-        return self._known(number)
+        return number
 
     def _after_joins(self, position: int) -> int:
         """Over ", ", "and" and ", and"."""
@@ -379,16 +412,26 @@ class Words:
 
     def _bare_id(self, position: int) -> list[Reading]:
         number = self._whole_number(position)
-        if number is None or self._is_measure(position):
+        if number is None or self._is_measure(position) or not self._is_fit(number, None):
             return []
-        return [Reading(position + 1, Region(self._known(number)))]
+        return [Reading(position + 1, Region(number))]
 
-    def _known(self, id: int) -> int:
-        return self._regions[id].id
+    def _is_fit(self, id: int, noun: Noun | None, in_words: bool = False) -> bool:
+        """Whether a noun and an id mean a region of the frame; what does not is noted."""
+        try:
+            self._check_class(id, noun)
+            if in_words and noun is not None and noun.name not in ("", ANY_REGION):
+                self._check_namesake(id)
+        except SpatialError as error:
+            self.problems.append(error)
+            return False
+        return True
 
-    def _check_class(self, id: int, noun: Noun) -> None:
+    def _check_class(self, id: int, noun: Noun | None) -> None:
         """A typed name of another class is a mistake that must be told."""
         region = self._regions[id]
+        if noun is None:
+            return
         own = label_noun(region.label)
         if not own or noun.name in ("", ANY_REGION):
             return
@@ -470,6 +513,12 @@ class Words:
         """No word: whether "the" stands before the next one."""
         article = self.words[position].article if position < len(self.words) else ""
         return [Reading(position, article)] if article in self._lexicon.definite else []
+
+    def _without_article(self, position: int) -> list[Reading]:
+        """No word: whether the next one stands without an article."""
+        if position < len(self.words) and not self.words[position].article:
+            return [Reading(position, None)]
+        return []
 
     def _pixel(self, position: int) -> list[Reading]:
         """ "(320, 240)", "320, 240" and "320 240"."""

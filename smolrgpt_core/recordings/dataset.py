@@ -16,16 +16,14 @@ from typing import Any
 import numpy as np
 
 from smolrgpt_core.data.balance import Balancer
-from smolrgpt_core.data.facts_from_geometry import facts_from_geometry
-from smolrgpt_core.data.kinds import data_set_kinds
 from smolrgpt_core.data.records import AnsweredQuestion, question_record
 from smolrgpt_core.data.simulation import encode_masks
-from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
 from smolrgpt_core.depth import DepthUnitError
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import new_folder, write_depth, write_file, write_image
 from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.geometry.frame_geometry import FrameGeometry
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.bag_types import BrokenMessageError
 from smolrgpt_core.recordings.frame_source import FrameSource, RecordedFrame
@@ -37,13 +35,15 @@ from smolrgpt_core.recordings.review import FOLDER as REVIEW_FOLDER
 from smolrgpt_core.recordings.review import Review, ReviewedQuestion
 from smolrgpt_core.recordings.synchronisation import Moment, read_moments, synchronise
 from smolrgpt_core.recordings.topics import choose_topics
+from smolrgpt_core.scene.measured_scene import MeasuredScene
+from smolrgpt_core.synthesis import QuestionWithTruth, generate_questions
 
 ANSWERS_NOTE = (
     "Answers are measured by geometry from the recorded depth. They are not ground truth: a score "
     "against them says how well an answerer agrees with geometry."
 )
 
-CANDIDATES_PER_KIND = 3
+CANDIDATES_PER_FORM = 3
 
 BROKEN = "message cannot be decoded"
 WRONG_UNIT = "wrong depth unit"
@@ -199,13 +199,14 @@ class _SplitWriter:
         self.folder.write_records(self.records)
 
     def _questions(self, frame: RGBDFrame) -> list[QuestionWithTruth]:
+        geometry = FrameGeometry(frame)
+        if geometry.plane is None:
+            return []
         candidates = generate_questions(
-            facts_from_geometry(frame),
-            frame.regions,
+            MeasuredScene(geometry),
             self._rng,
             self.options.margins,
-            kinds=data_set_kinds(),
-            per_kind=CANDIDATES_PER_KIND,
+            per_form=CANDIDATES_PER_FORM,
         )
         chosen = self._balancer.choose(candidates, self.options.questions_per_frame)
         return [candidates[index] for index in chosen]

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from smolrgpt_core.data.facts import AmbiguityMargins
 from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.stamps import DEFAULT_SYNC_TOLERANCE_S
 from smolrgpt_core.recordings.motion import MotionConfig
+from smolrgpt_core.synthesis.margins import AmbiguityMargins
 
-MEASURED_MARGINS = AmbiguityMargins(
-    min_distance_ratio=0.2, min_distance_gap_m=0.5, min_edge_distance_m=0.4
-)
-"""Wider than for true facts: a measured centre may be off by some decimetres."""
+MEASURED_MARGINS = AmbiguityMargins(center_std_m=0.25, ratio_std=0.1112)
+"""Wider than for the truth: a measured centre may be off by some decimetres. Distances that are
+compared differ by 0.5 m and 20 % at least; what stands in a zone is 0.5 m from its edge."""
 
 
 @dataclass(frozen=True)

@@ -40,8 +40,13 @@ class SceneCopies:
         scene: what is known.
         copies: K, with the undisturbed one.
         seed: of the disturbances; those of a region do not depend on which others are measured.
+        at_limits: every quantity is off by its standard deviation in one direction or the other,
+            instead of normally distributed: what is the same in all copies holds as long as
+            nothing is off by more.
+        ratio_std: lengths, areas and volumes that are measured of regions are off by this share.
 
     Attributes:
+        factors: (K, N) by which lengths, areas and volumes of regions are off.
         center: (K, N, 3) right, forward, height, metres; NaN until `measure`.
         size: (K, N, 3) along the first side, across, upwards, metres; NaN until `measure`.
         yaw: (N,) radians.
@@ -49,7 +54,14 @@ class SceneCopies:
         column: (K, N) middle of the masks in the image, pixels.
     """
 
-    def __init__(self, scene: SpatialScene, copies: int = COPIES, seed: int = 0) -> None:
+    def __init__(
+        self,
+        scene: SpatialScene,
+        copies: int = COPIES,
+        seed: int = 0,
+        at_limits: bool = False,
+        ratio_std: float = 0.0,
+    ) -> None:
         self.scene = scene
         self.regions = scene.regions
         self.ids = [region.id for region in scene.regions]
@@ -57,7 +69,7 @@ class SceneCopies:
         self._index = {id: index for index, id in enumerate(self.ids)}
         self._nouns = np.array([label_noun(region.label) for region in scene.regions])
         self._known = np.array([known_class(region.label) for region in scene.regions])
-        self._seed = seed
+        self._seed, self._at_limits = seed, at_limits
         shape = (copies, self.number)
         self.center = np.full((*shape, 3), np.nan)
         self.size = np.full((*shape, 3), np.nan)
@@ -66,6 +78,9 @@ class SceneCopies:
         self.column = np.zeros(shape)
         self._measured = np.zeros(self.number, dtype=bool)
         self._seen = np.zeros(self.number, dtype=bool)
+        self.factors = np.ones(shape)
+        for index in range(self.number if ratio_std else 0):
+            self.factors[:, index] += ratio_std * self._draws(index, stream=2, width=1)[:, 0]
 
     def index(self, id: int) -> int:
         """Place of a region in the arrays.
@@ -156,9 +171,8 @@ class SceneCopies:
         """Make `column` valid for regions (N,) or (K, N)."""
         needed = which if which.ndim == 1 else which.any(axis=0)
         for index in np.flatnonzero(needed & ~self._seen):
-            noise = self._noise(int(index), stream=1).standard_normal(self.count)
-            noise[0] = 0.0
-            column = mask_column(self.regions.regions[index])
+            noise = self._draws(int(index), stream=1, width=1)[:, 0]
+            column = self._nominal_column(int(index))
             self.column[:, index] = column + self.scene.column_std * noise
             self._seen[index] = True
 
@@ -170,6 +184,10 @@ class SceneCopies:
         """Names of regions (N,), in words."""
         return in_words([self.name(int(index)) for index in np.flatnonzero(which)]) or "none"
 
+    def is_measured(self, id: int) -> bool:
+        """Whether a region was measured for what was evaluated so far."""
+        return bool(self._measured[self._index[id]])
+
     def to_optical(self, floor_points: Values) -> Values:
         """Points (..., 3) right, forward, height in the optical frame, metres."""
         return (floor_points - self.camera) @ self.scene.axes
@@ -179,10 +197,8 @@ class SceneCopies:
 
     def _measure(self, index: int) -> None:
         placed = self.scene.place(self.ids[index])
-        generator = self._noise(index, stream=0)
-        along = generator.standard_normal((self.count, 3))
-        sizes = generator.standard_normal((self.count, 3))
-        along[0] = sizes[0] = 0.0
+        noise = self._draws(index, stream=0, width=6)
+        along, sizes = noise[:, :3], noise[:, 3:]
         offset = along * placed.center_std
         cosine, sine = np.cos(placed.yaw), np.sin(placed.yaw)
         turned = offset.copy()
@@ -195,8 +211,16 @@ class SceneCopies:
         self.cargo[index] = NOTHING if cargo is None else self._index.get(cargo, UNSEEN)
         self._measured[index] = True
 
-    def _noise(self, index: int, stream: int) -> np.random.Generator:
-        return np.random.default_rng((self._seed, self.ids[index], stream))
+    def _nominal_column(self, index: int) -> float:
+        return mask_column(self.regions.regions[index])
+
+    def _draws(self, index: int, stream: int, width: int) -> Values:
+        """(K, width) disturbances of a region in standard deviations; none in the first copy."""
+        generator = np.random.default_rng((self._seed, self.ids[index], stream))
+        noise = generator.standard_normal((self.count, width))
+        noise = np.sign(noise) if self._at_limits else noise
+        noise[0] = 0.0
+        return noise
 
 
 def in_words(names: list[str]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,7 +36,7 @@ def corners(copies: SceneCopies, index: NDArray[np.intp], grown: float = 0.0) ->
 
 
 def clearances(copies: SceneCopies, subjects: Mask, other: NDArray[np.intp]) -> Values:
-    """(K, N) smallest distance of footprints from another one (K,), metres; 0 where they overlap."""
+    """(K, N) distance of footprints from another one (K,), metres; 0 where they overlap."""
     found = np.full((copies.count, copies.number), np.nan)
     own = corners(copies, other)
     for index in np.flatnonzero(subjects.any(axis=0)):
@@ -43,6 +44,20 @@ def clearances(copies: SceneCopies, subjects: Mask, other: NDArray[np.intp]) -> 
         gap = np.minimum(_to_edges(own, theirs), _to_edges(theirs, own))
         found[:, index] = np.where(_overlap(own, theirs), 0.0, gap)
     return found
+
+
+def nearest_points(copies: SceneCopies, first: int, second: int) -> Values:
+    """(2, 2) points of two footprints in the undisturbed copy between which the gap is smallest.
+
+    Where the footprints overlap, both are the middle of what they share.
+    """
+    own, theirs = (corners(copies, np.full(copies.count, index))[0] for index in (first, second))
+    if _overlap(own[None], theirs[None])[0]:
+        _, shared = cv2.intersectConvexConvex(own.astype(np.float32), theirs.astype(np.float32))
+        middle = shared.reshape(-1, 2).mean(axis=0) if shared is not None else own.mean(axis=0)
+        return np.stack([middle, middle]).astype(np.float64)
+    offset, back = _to_nearest_edge(own, theirs), _to_nearest_edge(theirs, own)[::-1]
+    return min(offset, back, key=lambda pair: float(np.linalg.norm(pair[1] - pair[0])))
 
 
 def footprints_overlap(copies: SceneCopies, subjects: Mask, other: NDArray[np.intp]) -> Mask:
@@ -75,10 +90,22 @@ def _overlap(first: Values, second: Values) -> Mask:
 
 def _to_edges(points: Values, shape: Values) -> Values:
     """(K,) smallest distance of points (K, 4, 2) from the sides of a shape (K, 4, 2)."""
+    return np.linalg.norm(_offsets_from_edges(points, shape), axis=3).min(axis=(1, 2))
+
+
+def _to_nearest_edge(points: Values, shape: Values) -> Values:
+    """(2, 2) that of points (4, 2) which is nearest to the sides of a shape (4, 2), and where."""
+    offsets = _offsets_from_edges(points[None], shape[None])[0]
+    lengths = np.linalg.norm(offsets, axis=2)
+    point, side = np.unravel_index(int(np.argmin(lengths)), lengths.shape)
+    return np.stack([points[point], points[point] - offsets[point, side]])
+
+
+def _offsets_from_edges(points: Values, shape: Values) -> Values:
+    """(K, 4, 4, 2) each of the points (K, 4, 2) less the nearest point of each side of a shape."""
     start = shape[:, None]  # (K, 1, 4, 2)
     edge = np.roll(shape, -1, axis=1)[:, None] - start
     offset = points[:, :, None] - start  # (K, 4, 4, 2)
     length = np.maximum((edge**2).sum(axis=3), 1e-12)
     share = np.clip((offset * edge).sum(axis=3) / length, 0, 1)
-    nearest = offset - share[..., None] * edge
-    return np.linalg.norm(nearest, axis=3).min(axis=(1, 2))
+    return np.asarray(offset - share[..., None] * edge)

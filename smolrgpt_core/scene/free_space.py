@@ -5,6 +5,8 @@ Both are counted on a grid, in fewer copies than other things, for they cost mor
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +52,49 @@ def room_for(copies: SceneCopies, zone: int) -> Values:
     return _repeated(fits, copies.count)
 
 
+def free_floor(copies: SceneCopies, zone: int, margin: float = 0.0) -> tuple[list[Values], float]:
+    """The free part of a zone in the undisturbed copy.
+
+    Args:
+        copies: of the scene.
+        zone: index of the zone.
+        margin: kept free around what stands there, metres.
+
+    Returns:
+        Its outlines (M, 2) on the floor, those of its holes too, and its area in m2.
+    """
+    own = corners(copies, np.full(copies.count, zone))[0]
+    free = _free(own, _others(copies, zone, margin), 0)
+    rings, _ = cv2.findContours(
+        np.pad(free.astype(np.uint8), 1), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_NONE
+    )
+    outlines = [cv2.approxPolyDP(ring, 1.0, True).reshape(-1, 2) for ring in rings]
+    sides = np.stack([own[1] - own[0], own[3] - own[0]]) / SAMPLES
+    # The border moved the first cell to (1, 1); its middle is half a cell from the corner.
+    found = [own[0] + (outline - 0.5) @ sides for outline in outlines if len(outline) > 2]
+    return found, float(free.mean() * np.linalg.norm(sides, axis=1).prod() * SAMPLES**2)
+
+
+def free_rectangle(copies: SceneCopies, zone: int) -> Values | None:
+    """Corners (4, 2) of a place for the standard footprint in the undisturbed copy; None: no room.
+
+    Of all places of the first yaw for which there is one, that with the most space around it.
+    """
+    shapes = _others(copies, zone, MARGIN_M)
+    kernel = _window()
+    for yaw, fits in _places(copies, zone, shapes, 0):
+        if not fits.any():
+            continue
+        distances = cv2.distanceTransform(np.pad(fits, 1), cv2.DIST_L2, cv2.DIST_MASK_3)
+        row, column = np.unravel_index(int(np.argmax(distances)), distances.shape)
+        turn, low = _axes(corners(copies, np.full(copies.count, zone))[0], yaw)
+        height, width = kernel.shape
+        first = np.array([column - 1 - width // 2, row - 1 - height // 2]) - 1
+        cells = first + np.array([[0, 0], [width, 0], [width, height], [0, height]])
+        return np.asarray((low + cells * CELL_M) @ turn.T)
+    return None
+
+
 def _others(copies: SceneCopies, zone: int, grown: float) -> list[Values]:
     """Corners (K, 4, 2) of the footprints of all objects that may reach into a zone."""
     center, half = copies.center[0, zone, :2], np.linalg.norm(copies.size[0, zone, :2]) / 2
@@ -62,35 +107,61 @@ def _others(copies: SceneCopies, zone: int, grown: float) -> list[Values]:
 
 
 def _free_area(copies: SceneCopies, zone: int, shapes: list[Values], copy: int) -> float:
-    """Counted by the middles of the cells: painted polygons would be half a cell too large."""
     own = corners(copies, np.full(copies.count, zone))[copy]
+    return float(_free(own, shapes, copy).mean() * copies.size[copy, zone, :2].prod())
+
+
+def _free(own: Values, shapes: list[Values], copy: int) -> NDArray[np.bool_]:
+    """(SAMPLES, SAMPLES) whether the cells of a rectangle (4, 2) are free, along its sides.
+
+    Counted by the middles of the cells: painted polygons would be half a cell too large.
+    """
     steps = (np.arange(SAMPLES) + 0.5) / SAMPLES
-    first, second = np.meshgrid(steps, steps)
-    points = own[0] + first[..., None] * (own[1] - own[0]) + second[..., None] * (own[3] - own[0])
-    free = np.ones(first.shape, dtype=bool)
+    free = np.ones((SAMPLES, SAMPLES), dtype=bool)
     for shape in shapes:
-        free &= ~_within(points, shape[copy])
-    return float(free.mean() * copies.size[copy, zone, :2].prod())
+        free &= ~_within(own, steps, shape[copy])
+    return free
 
 
-def _within(points: Values, rectangle: Values) -> NDArray[np.bool_]:
-    """(...) whether points (..., 2) lie in a rectangle (4, 2)."""
-    inside = np.ones(points.shape[:-1], dtype=bool)
+def _within(own: Values, steps: Values, rectangle: Values) -> NDArray[np.bool_]:
+    """(S, S) whether points lie in a rectangle (4, 2).
+
+    Args:
+        own: corners (4, 2) of the rectangle that holds the points.
+        steps: (S,) where they are along its first side (columns) and its last (rows), 0 to 1.
+        rectangle: corners.
+    """
+    inside = np.ones((len(steps), len(steps)), dtype=bool)
     for side in (rectangle[1] - rectangle[0], rectangle[3] - rectangle[0]):
-        along = (points - rectangle[0]) @ side
+        start, first, last = ((point - rectangle[0]) @ side for point in own[[0, 1, 3]])
+        along = start + steps * (first - start) + (steps * (last - start))[:, None]
         inside &= (along >= 0) & (along <= side @ side)
     return inside
 
 
 def _fits(copies: SceneCopies, zone: int, shapes: list[Values], copy: int) -> bool:
-    """A rectangle fits where a window of its size, turned to the axes of the grid, is all free."""
-    kernel = np.ones([round(side / CELL_M) for side in FOOTPRINT_M], dtype=np.uint8)
+    return any(fits.any() for _, fits in _places(copies, zone, shapes, copy))
+
+
+def _window() -> NDArray[np.uint8]:
+    return np.ones([round(side / CELL_M) for side in FOOTPRINT_M], dtype=np.uint8)
+
+
+def _places(
+    copies: SceneCopies, zone: int, shapes: list[Values], copy: int
+) -> Iterator[tuple[float, NDArray[np.uint8]]]:
+    """Each yaw, and the cells around which the standard footprint, turned so, is all free."""
     for step in range(ORIENTATIONS):
         yaw = float(copies.yaw[zone]) + np.pi * step / ORIENTATIONS
         grid = _grid(copies, zone, shapes, copy, yaw)
-        if cv2.erode(grid, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0).any():
-            return True
-    return False
+        yield yaw, cv2.erode(grid, _window(), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+
+
+def _axes(own: Values, yaw: float) -> tuple[Values, Values]:
+    """Columns (2, 2) of axes turned by `yaw`, and the least coordinates (2,) of corners (4, 2)."""
+    cosine, sine = np.cos(yaw), np.sin(yaw)
+    turn = np.array([[cosine, -sine], [sine, cosine]])
+    return turn, (own @ turn).min(axis=0)
 
 
 def _grid(
@@ -98,9 +169,7 @@ def _grid(
 ) -> NDArray[np.uint8]:
     """Cells of a zone, 1 = free, along axes turned by `yaw`, with a border of one cell."""
     own = corners(copies, np.full(copies.count, zone))[copy]
-    cosine, sine = np.cos(yaw), np.sin(yaw)
-    turn = np.array([[cosine, -sine], [sine, cosine]])
-    low = (own @ turn).min(axis=0)
+    turn, low = _axes(own, yaw)
     size = np.ceil(((own @ turn).max(axis=0) - low) / CELL_M).astype(int) + 2
     grid = np.zeros((size[1], size[0]), dtype=np.uint8)
     for shape, value in [(own, 1), *((shape[copy], 0) for shape in shapes)]:

@@ -34,6 +34,7 @@ class Placed:
         unsized: why no size can be told, such as "is cut off by the border of the image"; "" where
             it can.
         notes: what was assumed, such as "from a box, not a mask".
+        visible_share: visible share of the object, 0 to 1; 1 where it is not known.
     """
 
     center: NDArray[np.float64]
@@ -45,6 +46,7 @@ class Placed:
     has_footprint: bool = True
     unsized: str = ""
     notes: tuple[str, ...] = ()
+    visible_share: float = 1.0
 
 
 class SpatialScene(Protocol):
@@ -81,7 +83,7 @@ class SpatialScene(Protocol):
         """Depth along the optical axis at a pixel, metres; NaN without a reading.
 
         Raises:
-            SpatialError: BAD_QUESTION outside of the image; CANNOT_TELL for a scene without image.
+            SpatialError: BAD_QUESTION outside of the image, and for a scene without image.
         """
 
 

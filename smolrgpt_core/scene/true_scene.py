@@ -1,6 +1,8 @@
-"""A scene as the simulator knows it, with margins for what is a matter of taste. Never for answering."""
+"""A scene as the simulator knows it. Never for answering."""
 
 from __future__ import annotations
+
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +11,7 @@ from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import bad_question
 from smolrgpt_core.scene.spatial_scene import Placed, cannot_tell
-from smolrgpt_core.sim.truth import SceneTruth
+from smolrgpt_core.sim.truth import ObjectTruth, SceneTruth
 
 
 class TrueScene:
@@ -18,27 +20,23 @@ class TrueScene:
     Args:
         truth: of the frame.
         regions: of the same frame.
-        intrinsics: of its camera.
-        center_std_m: how far centers may be moved before an answer counts as clear, metres.
-        size_std_m: the same for sizes.
-        column_std_px: the same for mask centers.
+        intrinsics: of its camera; None: `middle_column` is that of the image.
+        depth: float32 (H, W) metres without noise, for questions about pixels; None: no such ones.
     """
 
     def __init__(
         self,
         truth: SceneTruth,
         regions: RegionSet,
-        intrinsics: CameraIntrinsics,
-        center_std_m: float = 0.0,
-        size_std_m: float = 0.0,
-        column_std_px: float = 0.0,
+        intrinsics: CameraIntrinsics | None = None,
+        depth: NDArray[np.float32] | None = None,
     ) -> None:
         self._truth = truth
         self._regions = regions
         self._intrinsics = intrinsics
-        self._stds = (center_std_m, size_std_m)
-        self.column_std = column_std_px
+        self._depth = depth
         self._objects = {item.id: item for item in truth.objects}
+        self._places: dict[int, Placed] = {}
 
     @property
     def regions(self) -> RegionSet:
@@ -50,7 +48,7 @@ class TrueScene:
         """Above the floor, metres."""
         return self._truth.camera_height
 
-    @property
+    @cached_property
     def axes(self) -> NDArray[np.float64]:
         """Rows (3, 3): right, forward, up as unit vectors in the optical frame."""
         up = self._truth.up
@@ -61,7 +59,14 @@ class TrueScene:
     @property
     def middle_column(self) -> float:
         """Column of the optical axis, pixels."""
+        if self._intrinsics is None:
+            return (self._regions.image_size[1] - 1) / 2
         return self._intrinsics.cx
+
+    @property
+    def column_std(self) -> float:
+        """Of the center of a mask: none."""
+        return 0.0
 
     def place(self, id: int) -> Placed:
         """Where a region is.
@@ -70,24 +75,35 @@ class TrueScene:
             SpatialError: UNKNOWN_REGION; CANNOT_TELL for a region of which nothing is known.
         """
         region = self._regions[id]
-        if id not in self._objects:
+        if region.id not in self._objects:
             raise cannot_tell(f"nothing is known of {region.name}")
-        item = self._objects[id]
+        if id not in self._places:
+            self._places[id] = self._placed(self._objects[id])
+        return self._places[id]
+
+    def _placed(self, item: ObjectTruth) -> Placed:
         side = self.axes @ item.rotation[:, 0]
-        center_std, size_std = self._stds
         return Placed(
             center=self.axes @ item.centre + [0.0, 0.0, self.camera_height],
             yaw=float(np.arctan2(side[1], side[0])),
             size=np.asarray(item.size, dtype=np.float64),
-            center_std=np.array([center_std, center_std, size_std]),
-            size_std=np.array([size_std, size_std, size_std]),
+            center_std=np.zeros(3),
+            size_std=np.zeros(3),
             cargo=item.cargo_id,
+            visible_share=item.visible_share,
         )
 
     def depth_at(self, column: int, row: int) -> float:
-        """There is no image in the truth.
+        """Depth along the optical axis at a pixel, metres; NaN without a reading.
 
         Raises:
-            SpatialError: BAD_QUESTION, always.
+            SpatialError: BAD_QUESTION outside of the image, and where there is no image.
         """
-        raise bad_question("the depth at a pixel is not part of the truth of a scene")
+        if self._depth is None:
+            raise bad_question("the depth at a pixel is not part of the truth of this scene")
+        height, width = self._depth.shape
+        if not (0 <= column < width and 0 <= row < height):
+            raise bad_question(
+                f"pixel ({column}, {row}) lies outside of the image of {width} x {height}"
+            )
+        return float(self._depth[row, column])

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
 
 from smolrgpt_core.depth import clean_depth
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
-from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.regions import Box, Region, RegionSet
+from smolrgpt_core.sim import ObjectTruth, SceneTruth
 
 FAR_M = 40.0
 
@@ -153,3 +160,134 @@ def ray_caster() -> type[RayCaster]:
 @pytest.fixture
 def stereo_noise():
     return add_stereo_noise
+
+
+WIDTH, HEIGHT, FOCAL = 640, 480, 400.0
+CAMERA_M = 1.5
+BUFFERS = {1: (-4.0, 8.0), 2: (0.0, 10.0), 3: (4.0, 9.0)}
+BUFFER_M = 3.0
+CARRIER_M = 0.4
+
+
+@cache
+def make_random_scene(seed: int) -> tuple[SceneTruth, RegionSet]:
+    """Boxes in front of a level pinhole camera, with the truth as a simulator states it.
+
+    Three square buffers with ids 1 to 3 (`BUFFERS`: right and forward of their middles), pallets
+    from 10, transporters from 60, some with a pallet from 40 on them, shelves from 80.
+    """
+    rng = np.random.default_rng(seed)
+    made = [box_truth(id, "buffer", (x, z), (BUFFER_M, BUFFER_M, 0.0)) for id, (x, z) in
+            BUFFERS.items()]  # fmt: skip
+    for id in range(10, 10 + int(rng.integers(2, 12))):
+        bare = rng.random() < 0.3
+        size = (1.2, 0.8, 0.144 if bare else float(rng.uniform(0.4, 1.6)))
+        made.append(box_truth(id, "pallet", pallet_place(rng), size, rng.uniform(-1.5, 1.5)))
+    for number in range(int(rng.integers(2, 5))):
+        place, yaw = free_place(rng), rng.uniform(-1.5, 1.5)
+        cargo = 40 + number if rng.random() < 0.5 else None
+        size = (float(rng.uniform(1.4, 2.0)), 0.9, CARRIER_M)
+        made.append(box_truth(60 + number, "transporter", place, size, yaw, cargo=cargo))
+        if cargo is not None:
+            size = (1.2, 0.8, float(rng.uniform(0.3, 1.2)))
+            beside = (place[0] + rng.uniform(0.02, 0.1), place[1] + rng.uniform(0.02, 0.1))
+            made.append(box_truth(cargo, "pallet", beside, size, yaw, bottom=CARRIER_M))
+    for id in range(80, 80 + int(rng.integers(1, 4))):
+        size = (float(rng.uniform(1.5, 3.0)), 0.6, float(rng.uniform(1.0, 2.5)))
+        made.append(box_truth(id, "shelf", free_place(rng), size, rng.uniform(-1.5, 1.5)))
+    rng.shuffle(made)
+    shares = rng.uniform(0.2, 1.0, len(made))
+    made = [
+        replace(item, visible_share=float(share)) for item, share in zip(made, shares, strict=True)
+    ]
+    boxes = {item.id: projected_box(item.centre) for item in made}
+    seen = tuple(item for item in made if boxes[item.id] is not None)
+    regions = tuple(Region.from_box(item.id, item.label, boxes[item.id]) for item in seen)
+    truth = SceneTruth(seed, seen, np.array([0.0, -1.0, 0.0]), CAMERA_M)
+    return truth, RegionSet((HEIGHT, WIDTH), regions)
+
+
+def pallet_place(rng: np.random.Generator) -> tuple[float, float]:
+    """Right and forward, metres; about half of the pallets are in a buffer."""
+    if rng.random() < 0.5:
+        x, z = BUFFERS[int(rng.choice(list(BUFFERS)))]
+        return x + rng.uniform(-1.2, 1.2), z + rng.uniform(-1.2, 1.2)
+    return free_place(rng)
+
+
+def free_place(rng: np.random.Generator) -> tuple[float, float]:
+    return float(rng.uniform(-6, 6)), float(rng.uniform(5, 14))
+
+
+def box_truth(
+    id: int,
+    label: str,
+    place: tuple[float, float],
+    size: tuple[float, float, float],
+    yaw: float = 0.0,
+    bottom: float = 0.0,
+    cargo: int | None = None,
+) -> ObjectTruth:
+    """A box in front of a level camera 1.5 m above the floor.
+
+    Args:
+        place: right and forward of its middle, metres.
+        size: along its first side, across, upwards, metres.
+        yaw: of its first side from right towards forward, radians.
+        bottom: height of its lower face, metres.
+    """
+    x, z = place
+    cosine, sine = np.cos(yaw), np.sin(yaw)
+    axes = np.column_stack([[cosine, 0, sine], [-sine, 0, cosine], [0, -1, 0]])
+    margins = {
+        buffer: BUFFER_M / 2 - max(abs(x - right), abs(z - forward))
+        for buffer, (right, forward) in BUFFERS.items()
+    }
+    stands = label in ("pallet", "transporter")
+    return ObjectTruth(
+        id=id,
+        label=label,
+        centre=np.array([x, CAMERA_M - bottom - size[2] / 2, z]),
+        size=np.array(size),
+        rotation=axes,
+        visible_share=1.0,
+        buffer_ids=tuple(b for b, margin in margins.items() if stands and margin > 0),
+        buffer_margin=max(margins.values()) if stands else float("nan"),
+        cargo_id=cargo,
+    )
+
+
+def projected_box(centre: np.ndarray) -> Box | None:
+    """A square around the projected centre, clipped to the image; None outside of it."""
+    column, row = np.array([WIDTH, HEIGHT]) / 2 + FOCAL * centre[:2] / centre[2]
+    half = 120 / centre[2]
+    left, right = max(0, int(column - half)), min(WIDTH, int(column + half))
+    top, bottom = max(0, int(row - half)), min(HEIGHT, int(row + half))
+    return Box(left, top, right - left, bottom - top) if right > left and bottom > top else None
+
+
+@pytest.fixture(scope="session")
+def random_scene() -> Callable[[int], tuple[SceneTruth, RegionSet]]:
+    return make_random_scene
+
+
+@pytest.fixture(scope="session")
+def make_box() -> Callable[..., ObjectTruth]:
+    return box_truth
+
+
+def _load(name: str) -> ModuleType:
+    """A module beside this one: tests are no package."""
+    spec = spec_from_file_location(name, Path(__file__).with_name(f"{name}.py"))
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def brute_force() -> ModuleType:
+    """The module `brute_force`: what a program means, without the interpreter."""
+    return _load("brute_force")

@@ -20,6 +20,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.cli.application import app, doctor_table
 from smolrgpt_core.doctor import Check, Verdict
@@ -229,7 +230,7 @@ class TestDemo:
         tmp_path: Path,
         monkeypatch: pytest.MonkeyPatch,
     ) -> None:
-        class Refuser:
+        class Refuser(GeometricAnswerer):
             def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
                 raise SpatialError(Status.CANNOT_TELL, "I never answer")
 

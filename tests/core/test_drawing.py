@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -24,6 +25,7 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.back_projection import back_project
 from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.language.marks import Mark, MarkKind
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 BOXES = {
@@ -131,6 +133,115 @@ def test_centres_without_depth_are_drawn_in_the_middle_of_their_masks() -> None:
     expected = draw_answer(frame, "?", answer)
     answer.centers[:] = np.nan
     assert np.abs(draw_answer(frame, "?", answer).astype(int) - expected).mean() < 0.5
+
+
+def marked(frame: RGBDFrame, *marks: Mark) -> SpatialAnswer:
+    """The answer to a question about the transporter, with these marks."""
+    return replace(make_answer(frame, Category.QUANTITY, (60,), value=1.0), marks=marks)
+
+
+def at(frame: RGBDFrame, *places: tuple[float, float, float]) -> np.ndarray:
+    """Points (N, 3) by column, row and depth."""
+    camera = frame.intrinsics
+    return np.array(
+        [
+            ((column - camera.cx) / camera.fx * z, (row - camera.cy) / camera.fy * z, z)
+            for column, row, z in places
+        ]
+    )
+
+
+def changed(frame: RGBDFrame, *marks: Mark) -> np.ndarray:
+    """(H, W) the pixels that marks change, names too where they move out of the way."""
+    plain, with_marks = (draw_answer(frame, "?", marked(frame, *each)) for each in ((), marks))
+    return np.any(plain[:480] != with_marks[:480], axis=-1)
+
+
+@pytest.mark.parametrize("kind", [MarkKind.LINE, MarkKind.ARROW])
+def test_lines_and_arrows_run_between_their_points(kind: MarkKind) -> None:
+    frame = make_frame()
+    mark = Mark(kind, at(frame, (220, 240, 3.0), (420, 440, 7.0)), "4.57 m")
+    difference = changed(frame, mark)
+    for share in (0.05, 0.2, 0.8, 0.97):
+        column, row = (np.array([220, 240]) + share * 200).astype(int)
+        assert difference[row - 1 : row + 2, column - 1 : column + 2].all()
+    assert difference[330:350, 310:330].all()  # the label in the middle
+    assert not difference[240:300, 340:450].any()
+
+
+def test_an_area_is_filled_and_its_holes_are_not() -> None:
+    frame = make_frame()
+    outer, inner = (
+        at(frame, (a, a, 4.0), (b, a, 4.0), (b, b, 4.0), (a, b, 4.0)) + np.array([0.5, 0.0, 0.0])
+        for a, b in ((250, 460), (320, 390))
+    )
+    shift = round(0.5 / 4 * frame.intrinsics.fx)
+    difference = changed(frame, Mark(MarkKind.AREA, outer), Mark(MarkKind.AREA, inner))
+    assert difference[270:300, 270 + shift : 300 + shift].all()
+    assert difference[420:440, 420 + shift : 440 + shift].all()
+    assert not difference[340:370, 340 + shift : 370 + shift].any()
+
+
+def test_a_place_is_a_cross_and_an_order_a_number() -> None:
+    frame = make_frame()
+    cross = changed(frame, Mark(MarkKind.POINT, at(frame, (300, 400, 5.0))))
+    assert cross[398:403, 298:303].all()
+    assert not cross[400, 309:320].any()
+    unknown = np.full((1, 3), np.nan)
+    badges = [
+        draw_answer(frame, "?", marked(frame, Mark(MarkKind.NUMBER, unknown, text, (12,))))
+        for text in ("1", "2")
+    ]
+    box = BOXES[12][1]
+    assert share_of(badges[0], WHITE, Box(box.x + 20, box.y + 15, 30, 30)) > 0.3
+    assert not np.array_equal(*badges)
+
+
+def test_what_goes_behind_the_camera_is_cut_off_there() -> None:
+    frame = make_frame()
+    near = at(frame, (320, 300, 5.0))[0]
+    behind = near * [1, 1, 0] + [0.0, 0.0, -1.0]
+    difference = changed(frame, Mark(MarkKind.LINE, np.stack([near, behind]), "6.00 m"))
+    assert difference[330:470:10, 318:322].any(axis=1).all()
+    assert not difference[:280, 200:370].any()
+    floor = np.array([[-3.0, 1.5, -2.0], [3.0, 1.5, -2.0], [3.0, 1.5, 6.0], [-3.0, 1.5, 6.0]])
+    area = changed(frame, Mark(MarkKind.AREA, floor))
+    assert area[455:, 310:330].all()
+    assert not area[:300, 310:330].any()
+    hidden = np.array([[0.0, 0.0, -2.0], [1.0, 0.0, -3.0], [1.0, 1.0, -3.0]])
+    for kind in (MarkKind.LINE, MarkKind.AREA, MarkKind.ARROW, MarkKind.POINT):
+        points = hidden if kind is MarkKind.AREA else hidden[: 1 if kind is MarkKind.POINT else 2]
+        assert not changed(frame, Mark(kind, points, "1.00 m")).any(), kind
+
+
+def test_marks_outside_of_the_image_leave_no_label_and_others_keep_theirs_inside() -> None:
+    frame = make_frame()
+    outside = Mark(MarkKind.LINE, at(frame, (-300, 100, 4.0), (-20, 200, 4.0)), "2.00 m")
+    assert not changed(frame, outside).any()
+    across = Mark(MarkKind.LINE, at(frame, (600, 300, 4.0), (4000, 300, 4.0)), "20.00 m")
+    difference = changed(frame, across)
+    assert difference[300, 600:638].all()
+    assert difference[270:290, 570:630].any()  # the label, above what is seen of the line
+
+
+def test_labels_do_not_cover_each_other() -> None:
+    frame = make_frame()
+    lines = [
+        Mark(MarkKind.LINE, at(frame, (300 + k, 380, 4.0), (330 + k, 380, 4.0)), f"{k}.00 m")
+        for k in range(3)
+    ]
+    together = np.count_nonzero(changed(frame, *lines))
+    alone = [np.count_nonzero(changed(frame, line)) for line in lines]
+    assert together > 1.8 * max(alone)
+
+
+def test_every_mark_can_be_drawn_on_every_size() -> None:
+    for size in ((32, 24), (1920, 1440)):
+        frame = make_frame(*size)
+        points = np.array([[-1.0, 0.5, 2.0], [1e4, -0.5, 0.2], [1.0, 3.0, -5.0]])
+        marks = [Mark(kind, points[:2] if kind is MarkKind.ARROW else points, "1 m", (12, 2, 60))
+                 for kind in MarkKind]  # fmt: skip
+        assert draw_answer(frame, "?", marked(frame, *marks)).shape[1] == size[0]
 
 
 @pytest.mark.parametrize("side", [Side.LEFT, Side.RIGHT])

@@ -15,9 +15,9 @@ import pytest
 from rich.console import Console
 
 from smolrgpt_core.answer import Agreement, Side, SpatialAnswer
-from smolrgpt_core.data.synthesis import QuestionWithTruth
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.language.operators import attributes, questions, selections
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.report import (
     ReportRow,
@@ -28,6 +28,7 @@ from smolrgpt_core.report import (
     summary,
     write_html_report,
 )
+from smolrgpt_core.synthesis import QuestionWithTruth
 
 ROWS = [
     ReportRow(
@@ -67,16 +68,22 @@ REGIONS = RegionSet((48, 64), (Region.from_box(12, "pallet", Box(1, 1, 9, 9)),))
 
 
 def asked(category: Category, **truth: object) -> QuestionWithTruth:
-    question = SpatialQuestion(category, "<mask>", (12,), (12,))
-    fields = {"value": None, "region_id": None, "side": Side.NONE, **truth}
+    region = selections.Region(12)
+    program = {
+        Category.DISTANCE: questions.Measure(region, attributes.Distance(selections.Camera())),
+        Category.COUNT: questions.Count(region),
+        Category.LEFT_RIGHT: questions.Side(region, selections.Camera(), "left_right"),
+        Category.MCQ: selections.The(region),
+    }[category]
+    (value,) = truth.values()
     return QuestionWithTruth(
-        kind="any",
+        form="any",
         text="How about <mask>?",
         region_ids=(12,),
-        question=question,
+        question=SpatialQuestion(category, "<mask>", (12,), program),
+        truth=value.name.lower() if isinstance(value, Side) else value,
         freeform_answer="",
         normalized_answer="",
-        **fields,
     )
 
 
@@ -255,3 +262,22 @@ def test_the_values_of_both_are_shown_where_both_have_one() -> None:
     assert said_text(replace(answer, model_value=3.4)) == ""
     assert said_text(replace(answer, model_value=3.4, geometric_value=3.4213)) == "3.4, 3.42"
     assert said_text(replace(answer, model_value=2.0, geometric_value=2.0)) == "2, 2"
+
+
+def test_the_page_tells_how_a_question_was_understood(tmp_path: Path) -> None:
+    answer = answered(
+        Category.MCQ,
+        region_id=12,
+        understood="Which pallet is <nearest>?",
+        steps=("the buffer & all: 2", "<script>alert(2)</script> is pallet 12"),
+    )
+    row = report_row(asked(Category.MCQ, region_id=12), answer, REGIONS)
+    path = tmp_path / "report.html"
+    write_html_report([row, ROWS[0]], path, "Demo", "")
+    page = Page(path.read_text(encoding="utf-8"))
+    assert page.open == []
+    assert page.tags.count("li") == 2
+    assert "script" not in page.tags
+    for text in (f"Understood as: {answer.understood}", *answer.steps):
+        assert text in page.text
+    assert page.text.count("Understood as") == 1

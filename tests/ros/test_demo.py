@@ -159,7 +159,7 @@ def test_questions_cover_categories_and_forms(hall: SimulatedFrame) -> None:
     typed = [q.request for turn in turns for q in turn if q.request.category]
     assert typed
     assert all(request.region_ids and not request.question for request in typed)
-    kinds = [q.truth.kind for turn in turns for q in turn if q.truth]
+    kinds = [q.truth.form for turn in turns for q in turn if q.truth]
     assert len(set(kinds)) > len(kinds) / 2
     again = questions_about(hall.frame.regions, hall.truth, 0, 0, set())
     assert [q.shown for q in again] == [q.shown for q in turns[0]]

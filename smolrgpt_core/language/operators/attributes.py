@@ -25,6 +25,9 @@ from smolrgpt_core.scene.free_space import free_areas
 STACKING_TOLERANCE_M = 0.05
 """What stands on something may seem to reach into it by this much."""
 
+HERE_M = 1e-6
+"""What is nearer to a place than this has no direction from it."""
+
 
 @operator(
     "Distance", [a(Type.PLACE)], Type.ATTRIBUTE,
@@ -299,7 +302,7 @@ def ClockHour(copies: SceneCopies, subjects: Mask, place: Standpoint) -> Values:
 
 
 def bearings(copies: SceneCopies, place: Standpoint) -> Values:
-    """(K, N) radians to the right of the viewing direction of a place.
+    """(K, N) radians right of the viewing direction of a place; NaN for what is there itself.
 
     From a region, which does not look anywhere, it is that of the camera.
     """
@@ -307,7 +310,7 @@ def bearings(copies: SceneCopies, place: Standpoint) -> Values:
     forward = place.forward if place.forward is not None else np.array([[0.0, 1.0]])
     ahead = offset[..., 0] * forward[:, None, 0] + offset[..., 1] * forward[:, None, 1]
     right = offset[..., 0] * forward[:, None, 1] - offset[..., 1] * forward[:, None, 0]
-    return np.arctan2(right, ahead)
+    return np.where(np.hypot(right, ahead) < HERE_M, np.nan, np.arctan2(right, ahead))
 
 
 def _refuse_flat(copies: SceneCopies, subjects: Mask, what: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.language.operators.attributes import held_by
+from smolrgpt_core.language.operators.attributes import HERE_M, held_by
 from smolrgpt_core.language.operators.predicates import COMPARISONS, closer, higher, sideways
 from smolrgpt_core.language.operators.registry import (
     Attribute,
@@ -28,7 +28,7 @@ from smolrgpt_core.scene.spatial_scene import cannot_tell
 
 AXES = ("left_right", "front_behind", "above_below", "inside_outside")
 
-UNITS_OF_LITERALS = ("m", "m2", "m3", "deg", "objects", "share")
+UNITS_OF_LITERALS = ("m", "m2", "m3", "deg", "h", "objects", "share")
 
 
 def _unit_of_literal(number: float, unit: str) -> str:
@@ -140,7 +140,7 @@ def Side(copies: SceneCopies, region: Indices, place: Standpoint, axis: str) -> 
         "above_below": (higher, "below", "above"),
     }[axis]
     values = gather(measure(copies, subject, place), region)
-    if values[0] == 0:
+    if not abs(values[0]) > 0:
         raise cannot_tell(f"{copies.name(int(region[0]))} is neither {negative} nor {positive}")
     return np.select([values < 0, values > 0], [negative, positive], "")
 
@@ -167,7 +167,10 @@ def Direction(copies: SceneCopies, region: Indices, place: Standpoint) -> Values
         raise bad_question(f"{copies.name(int(region[0]))} has no direction from itself")
     copies.measure(as_mask(copies, region))
     offset = gather(copies.center, region) - place.center()
-    return offset / np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-9)
+    length = np.linalg.norm(offset, axis=1, keepdims=True)
+    if length[0] < HERE_M:
+        raise bad_question(f"{copies.name(int(region[0]))} has no direction from where it is")
+    return offset / np.maximum(length, HERE_M)
 
 
 @operator(

@@ -1,20 +1,23 @@
-"""A question before it has words: who plays which role, and what the answer is.
+"""A question before it has words: a program, and who plays which role in the text.
 
 A `Draft` and a template give a text, either with `<mask>` placeholders or with plain names.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from string import Formatter
+from typing import Any
 
 import numpy as np
 
-from smolrgpt_core.answer import Side
-from smolrgpt_core.language import MASK, Category
+from smolrgpt_core.language import MASK
 from smolrgpt_core.language.english import pluralize
+from smolrgpt_core.language.operators import selections
+from smolrgpt_core.language.program import Program
 from smolrgpt_core.regions import RegionSet
 
 NOUNS = {
@@ -52,25 +55,37 @@ class Mention:
 
 @dataclass(frozen=True)
 class Draft:
-    """A question without words.
+    """A question without words, and without its answer.
 
     Attributes:
-        category: of the question.
+        program: what is asked, in the plain style; where a class is listed with placeholders, the
+            list takes its place.
         mentions: what the fields of a template stand for.
         words: further fields, plain text.
-        value, region_id, side: the true answer; the field of the category.
-        answer: the answer as a template, with fields `value` and those of `answer_ids`.
-        answer_ids: regions that the answer names.
+        answer: the answer as a template, or how one is made from the value; with the fields
+            `value`, `answer` (the chosen region) and those of `answer_parts`. "" = that of
+            `language.wording`.
+        answer_parts: regions that the answer names besides.
+        text: the whole question in the plain style, instead of a template.
     """
 
-    category: Category
-    mentions: Mapping[str, Mention]
+    program: Program
+    mentions: Mapping[str, Mention] = field(default_factory=dict)
     words: Mapping[str, str] = field(default_factory=dict)
-    value: float | None = None
-    region_id: int | None = None
-    side: Side = Side.NONE
-    answer: str = ""
-    answer_ids: Mapping[str, int] = field(default_factory=dict)
+    answer: str | Callable[[Any], str] = ""
+    answer_parts: Mapping[str, Program] = field(default_factory=dict)
+    text: str = ""
+
+    def program_in(self, style: Style, regions: RegionSet) -> Program:
+        """What a text in a style asks."""
+        if style is Style.PLAIN:
+            return self.program
+        listed = {
+            selections.All(regions[mention.ids[0]].label): selections.Listed(mention.ids)
+            for mention in self.mentions.values()
+            if mention.all_of_class
+        }
+        return self.program.replaced(lambda part: listed.get(part, part))
 
 
 def fits(draft: Draft, template: str) -> bool:
@@ -82,7 +97,7 @@ def fits(draft: Draft, template: str) -> bool:
 def write(
     draft: Draft, template: str, regions: RegionSet, rng: np.random.Generator
 ) -> dict[Style, tuple[str, tuple[int, ...]]]:
-    """The text in every style, and the ids that it names, in order."""
+    """The text in every style, and the ids that its placeholders stand for, in order."""
     texts = dict.fromkeys(Style, "")
     ids: list[int] = []
     for literal, name, _, _ in Formatter().parse(template):
@@ -92,7 +107,24 @@ def write(
         for style in Style:
             words = draft.words.get(name or "", "")
             texts[style] += literal + (_named(mention, noun, style) if mention else words)
-    return {style: (text[0].upper() + text[1:], tuple(ids)) for style, text in texts.items()}
+    capital = {style: text[0].upper() + text[1:] for style, text in texts.items()}
+    return {Style.MASK: (capital[Style.MASK], tuple(ids)), Style.PLAIN: (capital[Style.PLAIN], ())}
+
+
+def with_placeholders(text: str, regions: RegionSet) -> tuple[str, tuple[int, ...]]:
+    """A text in plain style with `<mask>` in the place of ids, and the ids in order."""
+    nouns = {noun for label in regions.labels for noun in (label, pluralize(label))} | {"region"}
+    names = "|".join(sorted(map(re.escape, filter(None, nouns)), key=len, reverse=True))
+    ids: list[int] = []
+
+    def masked(match: re.Match[str]) -> str:
+        found = [int(number) for number in re.findall("[0-9]+", match.group(2))]
+        ids.extend(found)
+        return f"{match.group(1)} {' '.join([MASK] * len(found))}"
+
+    listed = r"[0-9]+(?:, [0-9]+)*(?: and [0-9]+)?"
+    text = re.sub(rf"\b({names}) ({listed})\b(?!\.[0-9])", masked, text, flags=re.IGNORECASE)
+    return text, tuple(ids)
 
 
 def _noun(ids: Sequence[int], regions: RegionSet, rng: np.random.Generator) -> str:

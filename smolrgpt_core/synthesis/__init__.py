@@ -1,0 +1,31 @@
+"""Questions with known answers, made from the language: for training and for checking answerers."""
+
+from smolrgpt_core.synthesis.drafts import Style
+from smolrgpt_core.synthesis.forms import FORMS
+from smolrgpt_core.synthesis.generator import (
+    QuestionGenerator,
+    QuestionWithTruth,
+    generate_questions,
+)
+from smolrgpt_core.synthesis.margins import AmbiguityMargins
+from smolrgpt_core.synthesis.mixing import generate_mixture
+from smolrgpt_core.synthesis.mixtures import (
+    ALL_WAREHOUSE_FORMS,
+    MIXTURES,
+    WAREHOUSE_FORMS,
+    Format,
+)
+
+__all__ = [
+    "ALL_WAREHOUSE_FORMS",
+    "FORMS",
+    "MIXTURES",
+    "WAREHOUSE_FORMS",
+    "AmbiguityMargins",
+    "Format",
+    "QuestionGenerator",
+    "QuestionWithTruth",
+    "Style",
+    "generate_mixture",
+    "generate_questions",
+]

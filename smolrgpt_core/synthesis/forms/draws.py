@@ -1,0 +1,119 @@
+"""Draws regions for questions: some of many, in random order, and words for their places."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from smolrgpt_core.language.english import ORDINALS
+from smolrgpt_core.language.operators import attributes, predicates, selections
+from smolrgpt_core.language.program import Program
+from smolrgpt_core.synthesis.drafts import Mention
+from smolrgpt_core.synthesis.view import SceneView
+
+OBJECTS = ("pallet", "transporter")
+"""What stands on the floor, in a buffer or not."""
+
+CLASSES = (*OBJECTS, "shelf", "buffer")
+
+MAX_LISTED = 8
+"""More regions than this are not listed in one question."""
+
+RANK_WORDS = {rank: word for word, rank in ORDINALS.items()}
+
+_T = TypeVar("_T")
+
+
+def pick(choices: Sequence[_T], rng: np.random.Generator) -> _T:
+    """One of the choices."""
+    return choices[int(rng.integers(len(choices)))]
+
+
+def some(ids: Sequence[int], number: int, rng: np.random.Generator) -> tuple[int, ...]:
+    """So many of the ids in random order, or none at all if there are fewer."""
+    if len(ids) < number:
+        return ()
+    return tuple(ids[int(index)] for index in rng.permutation(len(ids))[:number])
+
+
+def several(ids: Sequence[int], rng: np.random.Generator, least: int = 2) -> tuple[int, ...]:
+    """At least so many of the ids in random order, or none at all."""
+    if len(ids) < least:
+        return ()
+    number = int(rng.integers(least, min(len(ids), MAX_LISTED) + 1))
+    return some(ids, number, rng)
+
+
+def without(ids: Sequence[int], excluded: Sequence[int]) -> list[int]:
+    """The ids that are not excluded, in their order."""
+    return [id for id in ids if id not in excluded]
+
+
+def named(*ids: int) -> Mention:
+    """Regions that the text lists one by one."""
+    return Mention(ids)
+
+
+def region(id: int) -> Program:
+    """A region by its id."""
+    return selections.Region(id)
+
+
+def listed(ids: Sequence[int]) -> Program:
+    """Regions by their ids."""
+    return selections.Listed(tuple(ids))
+
+
+def distance_to(id: int | None) -> Program:
+    """The distance to a region, or to the camera."""
+    return attributes.Distance(selections.Camera() if id is None else region(id))
+
+
+def where(chosen: Program, predicate: Program) -> Program:
+    """Those of which something is true."""
+    return selections.Where(chosen, predicate)
+
+
+def within(id: int) -> Program:
+    """That something stands in a zone."""
+    return predicates.In(region(id))
+
+
+def empty_ones(ids: Sequence[int], view: SceneView) -> list[int]:
+    """The transporters that carry nothing."""
+    return view.split(predicates.Empty(), ids)[0]
+
+
+def distractors(
+    view: SceneView, used: Sequence[int], rng: np.random.Generator
+) -> dict[str, Mention]:
+    """Half of the time: a mention of regions of a class that the question does not use."""
+    classes = {view.label(id) for id in used}
+    free = [label for label in CLASSES if label not in classes]
+    if not free or rng.random() < 0.5:
+        return {}
+    ids = several(view.seen(pick(free, rng)), rng)
+    return {"distractors": named(*ids)} if ids else {}
+
+
+def draw_outermost(
+    ids: Sequence[int], rng: np.random.Generator, most: int = 3, before_noun: bool = False
+) -> tuple[Program, str]:
+    """The leftmost, second from the right, ... of some regions: the program and the words.
+
+    Words that cannot stand before a noun are of the form "second from the right".
+    """
+    end = pick(["least", "most"], rng)
+    rank = int(rng.integers(1, min(most, len(ids)) + 1))
+    program = selections.Extreme(listed(ids), attributes.Column(), end, float(rank))
+    side = "left" if end == "least" else "right"
+    if rank == 1:
+        return program, f"{side}most"
+    choices = [f"{RANK_WORDS[rank]} {side}most"]
+    if rank == 2:
+        choices.append(f"{side}most but one")
+    if not before_noun:
+        choices.append(f"{RANK_WORDS[rank]} from the {side}")
+    return program, pick(choices, rng)

@@ -1,0 +1,201 @@
+"""Question forms that ask for a quantity, a position or a direction of one or two regions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+
+from smolrgpt_core.language.operators import attributes, predicates, questions, selections
+from smolrgpt_core.language.program import Operator, Program
+from smolrgpt_core.synthesis.drafts import Draft
+from smolrgpt_core.synthesis.forms.draws import CLASSES, OBJECTS, named, pick, region, some
+from smolrgpt_core.synthesis.forms.registry import form, named_form
+from smolrgpt_core.synthesis.view import SceneView
+
+SOLID = (*OBJECTS, "shelf")
+"""Classes with a height."""
+
+OF_ONE: dict[str, tuple[Operator, tuple[str, ...]]] = {
+    "width": (attributes.Width, CLASSES),
+    "height": (attributes.Height, SOLID),
+    "length": (attributes.Length, CLASSES),
+    "top_height": (attributes.Top, OBJECTS),
+    "footprint": (attributes.FootprintArea, CLASSES),
+    "volume": (attributes.Volume, SOLID),
+    "free_area": (attributes.FreeArea, ("buffer",)),
+}
+"""Attributes of one region, and the classes of which they are asked."""
+
+OF_TWO: dict[str, tuple[Operator, tuple[str, ...]]] = {
+    "clearance": (attributes.Clearance, SOLID),
+    "horizontal_distance": (attributes.HorizontalDistance, SOLID),
+    "vertical_distance": (attributes.VerticalDistance, SOLID),
+    "sideways_distance": (attributes.SidewaysDistance, SOLID),
+    "forward_distance": (attributes.ForwardDistance, SOLID),
+}
+"""Attributes of two regions."""
+
+
+def _of_one(
+    attribute: Operator, classes: tuple[str, ...], view: SceneView, rng: np.random.Generator
+) -> Draft | None:
+    ids = some(view.whole(pick(classes, rng)), 1, rng)
+    if not ids:
+        return None
+    return Draft(questions.Measure(region(ids[0]), attribute()), {"first": named(*ids)})
+
+
+def _of_two(
+    attribute: Operator, classes: tuple[str, ...], view: SceneView, rng: np.random.Generator
+) -> Draft | None:
+    return two_regions(
+        lambda first, second: questions.Measure(first, attribute(second)), classes, view, rng
+    )
+
+
+def two_regions(
+    make: Callable[[Program, Program], Program],
+    classes: tuple[str, ...],
+    view: SceneView,
+    rng: np.random.Generator,
+) -> Draft | None:
+    """A question about two regions."""
+    ids = some(view.whole(*classes), 2, rng)
+    if not ids:
+        return None
+    first, second = ids
+    return Draft(
+        make(region(first), region(second)), {"first": named(first), "second": named(second)}
+    )
+
+
+for _name, (_attribute, _classes) in OF_ONE.items():
+    named_form(_name, partial(_of_one, _attribute, _classes))
+for _name, (_attribute, _classes) in OF_TWO.items():
+    named_form(_name, partial(_of_two, _attribute, _classes))
+
+
+@form
+def dimensions(view: SceneView, rng: np.random.Generator) -> Draft | None:
+    """Length, width and height of a region."""
+    ids = some(view.whole(*SOLID), 1, rng)
+    return Draft(questions.Dimensions(region(ids[0])), {"first": named(*ids)}) if ids else None
+
+
+@form
+def position(view: SceneView, rng: np.random.Generator) -> Draft | None:
+    """Where a region is."""
+    ids = some(view.whole(*CLASSES), 1, rng)
+    return Draft(questions.Position(region(ids[0])), {"first": named(*ids)}) if ids else None
+
+
+@form
+def direction(view: SceneView, rng: np.random.Generator) -> Draft | None:
+    """In which direction a region is from another one."""
+    return two_regions(questions.Direction, CLASSES, view, rng)
+
+
+@form
+def clock_direction(view: SceneView, rng: np.random.Generator) -> Draft | None:
+    """At which hour of a clock a region is from another one, 12 being the viewing direction."""
+    return two_regions(
+        lambda first, second: questions.Measure(first, attributes.ClockHour(second)),
+        CLASSES, view, rng,
+    )  # fmt: skip
+
+
+@form
+def bearing(view: SceneView, rng: np.random.Generator) -> Draft | None:
+    """By how many degrees a region is off the viewing direction."""
+    ids = some(view.whole(*CLASSES), 1, rng)
+    if not ids:
+        return None
+    angle = attributes.Bearing(selections.Camera())
+    return Draft(questions.Measure(region(ids[0]), angle), {"first": named(*ids)})
+
+
+@form
+def difference_of_distances(view: SceneView, rng: np.random.Generator) -> Draft | None:
+    """How much farther one region is from a third than another one."""
+    ids = some(view.whole(*SOLID), 3, rng)
+    if not ids:
+        return None
+    first, second, third = ids
+    place = attributes.Distance(region(third))
+    metres = view.values(place, (first, second))
+    if metres[first] < metres[second]:
+        first, second = second, first
+    return Draft(
+        questions.Difference(
+            questions.Measure(region(first), place), questions.Measure(region(second), place)
+        ),
+        {"first": named(first), "second": named(second), "third": named(third)},
+    )
+
+
+@form
+def fits_through(view: SceneView, rng: np.random.Generator) -> Draft | None:
+    """Whether something of a width fits between two objects."""
+    ids = some(view.whole(*SOLID), 2, rng)
+    if not ids:
+        return None
+    gap = view.values(attributes.Clearance(region(ids[1])), [ids[0]])[ids[0]]
+    width = round(max(0.3, gap * float(rng.choice([0.6, 0.8, 1.3, 1.6]))), 1)
+    clearance = questions.Measure(region(ids[0]), attributes.Clearance(region(ids[1])))
+    return Draft(
+        questions.Compare(clearance, "at_least", questions.Amount(width, "m")),
+        {"first": named(ids[0]), "second": named(ids[1])},
+        {"width": f"{width:g} m"},
+    )
+
+
+@form
+def room_in_buffer(view: SceneView, rng: np.random.Generator) -> Draft | None:
+    """Whether there is room for another pallet in a buffer."""
+    ids = some(view.whole("buffer"), 1, rng)
+    if not ids:
+        return None
+    program = questions.Whether(region(ids[0]), predicates.HasRoom())
+    return Draft(program, {"place": named(*ids)})
+
+
+@form
+def is_empty(view: SceneView, rng: np.random.Generator) -> Draft | None:
+    """Whether a buffer, a transporter or a pallet is empty; both answers equally often."""
+    label = pick(["buffer", "transporter", "pallet"], rng)
+    ids = view.whole(label)
+    wanted = int(rng.integers(2))
+    chosen = some(view.split(predicates.Empty(), ids)[wanted], 1, rng)
+    if not chosen:
+        return None
+    program = questions.Whether(region(chosen[0]), predicates.Empty())
+    return Draft(program, {"target": named(*chosen)})
+
+
+@form
+def depth_at_pixel(view: SceneView, rng: np.random.Generator) -> Draft | None:
+    """The depth at a pixel, and so the point behind it."""
+    pixel = _pixel(view, rng)
+    return Draft(questions.DepthAt(pixel), words={"pixel": f"({pixel[0]}, {pixel[1]})"})
+
+
+@form
+def nearer_pixel(view: SceneView, rng: np.random.Generator) -> Draft | None:
+    """Whether one pixel is nearer than another one; asked only where depths differ by 10 %."""
+    pixels = [_pixel(view, rng), _pixel(view, rng)]
+    depths = [view.truth(questions.DepthAt(pixel)) for pixel in pixels]
+    known = [depth for depth in depths if depth is not None]
+    if len(known) < 2 or abs(known[0] - known[1]) < 0.1 * max(known):
+        return None
+    first, second = (questions.DepthAt(pixel) for pixel in pixels)
+    return Draft(
+        questions.Compare(first, "less", second),
+        words={"pixel": str(pixels[0]), "other_pixel": str(pixels[1])},
+    )
+
+
+def _pixel(view: SceneView, rng: np.random.Generator) -> tuple[int, int]:
+    height, width = view.regions.image_size
+    return int(rng.integers(width)), int(rng.integers(height))

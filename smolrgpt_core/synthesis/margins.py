@@ -1,0 +1,116 @@
+"""What is too close to call: a question is asked only if its answer survives all of it.
+
+Margins leave out questions whose answer is a matter of taste (two pallets almost equally far, a
+pallet on the edge of a buffer) or cannot be seen. They never change an answer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.scene.spatial_scene import Placed, SpatialScene
+
+
+@dataclass(frozen=True)
+class AmbiguityMargins:
+    """When a question is left out. Shares are between 0 and 1.
+
+    Standard deviations disturb the copies of a scene at their limits (`SceneCopies.at_limits`), so
+    two regions differ by at least twice the margin of one: two distances by 0.25 m and 10 %, two
+    columns by 2 % of the image width; a pallet and the edge of a buffer by 0.25 m.
+
+    Attributes:
+        min_visible_pixels: smallest mask of an object that is asked about.
+        min_visible_share: smallest visible share of an object that is asked about.
+        min_buffer_visible_share: the same for a buffer, which is seen between what stands in it.
+        max_center_std_m: an object whose center is measured worse than this is not asked about.
+        center_std_m: of centers along the floor, on top of what a measurement has.
+        size_std_m: of heights and sizes, on top of what a measurement has.
+        ratio_std: of distances and sizes, as a share of them.
+        column_std: of the middle of masks, as a share of the image width.
+        min_same_share: share of the copies that must have the same answer.
+
+    Raises:
+        ValueError: for a negative margin or a share above 1.
+    """
+
+    min_visible_pixels: int = 40
+    min_visible_share: float = 0.35
+    min_buffer_visible_share: float = 0.2
+    max_center_std_m: float = 0.35
+    center_std_m: float = 0.125
+    size_std_m: float = 0.03
+    ratio_std: float = 0.0527
+    column_std: float = 0.01
+    min_same_share: float = 0.98
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            largest = np.inf if item.name.endswith(("pixels", "_m")) else 1
+            if not 0 <= value <= largest:
+                raise ValueError(f"{item.name} must be between 0 and {largest}, got {value}")
+
+
+class WithMargins:
+    """Implements `SpatialScene`: another scene that is less sure of everything by some margins."""
+
+    def __init__(self, scene: SpatialScene, margins: AmbiguityMargins) -> None:
+        self._scene, self._margins = scene, margins
+        self._places: dict[int, Placed] = {}
+
+    @property
+    def regions(self) -> RegionSet:
+        """The regions of the frame."""
+        return self._scene.regions
+
+    @property
+    def camera_height(self) -> float:
+        """Above the floor, metres."""
+        return self._scene.camera_height
+
+    @property
+    def axes(self) -> NDArray[np.float64]:
+        """Rows (3, 3): right, forward, up."""
+        return self._scene.axes
+
+    @property
+    def middle_column(self) -> float:
+        """Column of the optical axis, pixels."""
+        return self._scene.middle_column
+
+    @property
+    def column_std(self) -> float:
+        """Of the middle of a mask, pixels."""
+        width = self.regions.image_size[1]
+        return max(self._scene.column_std, self._margins.column_std * width)
+
+    def place(self, id: int) -> Placed:
+        """Where a region is.
+
+        Raises:
+            SpatialError: as of the scene.
+        """
+        if id not in self._places:
+            self._places[id] = self._blurred(self._scene.place(id))
+        return self._places[id]
+
+    def _blurred(self, placed: Placed) -> Placed:
+        along, upwards = self._margins.center_std_m, self._margins.size_std_m
+        return replace(
+            placed,
+            center_std=placed.center_std + np.array([along, along, upwards]),
+            size_std=placed.size_std + upwards,
+        )
+
+    def depth_at(self, column: int, row: int) -> float:
+        """Depth along the optical axis at a pixel, metres; NaN without a reading.
+
+        Raises:
+            SpatialError: as of the scene.
+        """
+        return self._scene.depth_at(column, row)

@@ -1,0 +1,91 @@
+"""Questions of a mixture about one frame."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import numpy as np
+
+from smolrgpt_core.scene.spatial_scene import SpatialScene
+from smolrgpt_core.synthesis.drafts import Style
+from smolrgpt_core.synthesis.formats import as_choice, as_statement
+from smolrgpt_core.synthesis.generator import QuestionGenerator, QuestionWithTruth
+from smolrgpt_core.synthesis.margins import AmbiguityMargins
+from smolrgpt_core.synthesis.mixtures import MIXTURES, Family, Format
+
+_Key = TypeVar("_Key")
+
+TRIES = 6
+"""So often a form is tried before another one of its family is."""
+
+
+def generate_mixture(
+    scene: SpatialScene,
+    rng: np.random.Generator,
+    mixture: str,
+    count: int,
+    margins: AmbiguityMargins | None = None,
+    style: Style = Style.MASK,
+    held_out: bool = False,
+) -> list[tuple[str, QuestionWithTruth]]:
+    """Questions with the name of their family, in random order; fewer where a frame has no more.
+
+    Args:
+        scene: as of `generate_questions`.
+        rng: as of `generate_questions`.
+        mixture: name in `MIXTURES`.
+        count: how many are drawn. A family that the frame does not offer is left out, and the
+            others keep their shares.
+        margins: as of `generate_questions`.
+        style: as of `generate_questions`.
+        held_out: as of `generate_questions`.
+
+    Raises:
+        ValueError: for an unknown mixture.
+    """
+    if mixture not in MIXTURES:
+        raise ValueError(f"a mixture must be one of {sorted(MIXTURES)}, got {mixture!r}")
+    chosen = MIXTURES[mixture]
+    generator = QuestionGenerator(scene, rng, margins, style, held_out)
+    open_families = dict(chosen.families)
+    made: list[tuple[str, QuestionWithTruth]] = []
+    while len(made) < count and open_families:
+        name = _draw({name: item.share for name, item in open_families.items()}, rng)
+        item = _of_family(generator, open_families[name], rng)
+        if item is None:
+            del open_families[name]
+            continue
+        made.append((name, _in_format(item, _draw(dict(chosen.formats), rng), style, scene, rng)))
+    return made
+
+
+def _draw(shares: dict[_Key, float], rng: np.random.Generator) -> _Key:
+    weights = np.array(list(shares.values()))
+    return list(shares)[int(rng.choice(len(weights), p=weights / weights.sum()))]
+
+
+def _of_family(
+    generator: QuestionGenerator, family: Family, rng: np.random.Generator
+) -> QuestionWithTruth | None:
+    for index in rng.permutation(len(family.forms)):
+        for _ in range(TRIES):
+            item = generator.make(family.forms[int(index)])
+            if item is not None:
+                return item
+    return None
+
+
+def _in_format(
+    item: QuestionWithTruth,
+    wanted: Format,
+    style: Style,
+    scene: SpatialScene,
+    rng: np.random.Generator,
+) -> QuestionWithTruth:
+    """The question in a format, or as it is where it has no such form."""
+    changed = None
+    if wanted is Format.CHOICE:
+        changed = as_choice(item, scene.regions, rng)
+    elif wanted is Format.TRUE_FALSE:
+        changed = as_statement(item, style, scene.regions, rng)
+    return changed or item

@@ -1,0 +1,137 @@
+"""Which question forms a data set is made of, and how often each is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from smolrgpt_core.synthesis.forms import FORMS, choice, counting, distance, left_right
+from smolrgpt_core.synthesis.forms.registry import GUESSABLE
+
+_WAREHOUSE_MODULES = {module.__name__ for module in (choice, counting, distance, left_right)}
+
+ALL_WAREHOUSE_FORMS = tuple(
+    name for name, make in FORMS.items()
+    if getattr(make, "__module__", "") in _WAREHOUSE_MODULES
+)  # fmt: skip
+"""The forms of the four categories of the warehouse."""
+
+WAREHOUSE_FORMS = tuple(name for name in ALL_WAREHOUSE_FORMS if name not in GUESSABLE)
+"""Those for training and evaluation, whose answer does not follow from the words."""
+
+
+class Format(Enum):
+    """How an answer is asked for."""
+
+    FREE = "free"
+    CHOICE = "multiple choice"
+    TRUE_FALSE = "true or false"
+
+
+@dataclass(frozen=True)
+class Family:
+    """A family of tasks.
+
+    Attributes:
+        share: of the questions, relative to the other families.
+        forms: names in `FORMS`, equally often.
+    """
+
+    share: float
+    forms: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """What a data set asks.
+
+    Attributes:
+        families: by name.
+        formats: relative shares; a question that has no such format is asked in free form.
+    """
+
+    families: Mapping[str, Family]
+    formats: Mapping[Format, float]
+
+
+def _evenly(*forms: str) -> dict[str, Family]:
+    return {form: Family(1.0, (form,)) for form in forms}
+
+
+_WAREHOUSE = Mixture(
+    {
+        "distance": Family(
+            1.0,
+            ("distance", "distance_to_camera", "distance_of_outermost", "distance_to_empty"),
+        ),
+        "count": Family(
+            1.0, ("count_inside", "count_outside", "count_in_outermost", "count_in_nearest")
+        ),
+        "left_right": Family(1.0, ("left_or_right", "is_on_side")),
+        "mcq": Family(
+            1.0,
+            ("nearest", "nearest_to_camera", "nearest_of_class", "nearest_empty", "outermost",
+             "which_inside", "which_outside", "which_holds", "pickup"),
+        ),
+    },
+    {Format.FREE: 1.0},
+)  # fmt: skip
+
+_HISPATIAL = Mixture(
+    {
+        "pixel_to_point": Family(10.51, ("depth_at_pixel",)),
+        "depth_ordering": Family(2.69, ("nearer_pixel",)),
+        # No operator says which way an object faces: 3.51 of "orientation" is left out.
+        "size": Family(
+            11.56, ("width", "height", "length", "dimensions", "footprint", "volume", "top_height")
+        ),
+        "localisation": Family(8.31, ("position", "distance_to_camera", "bearing")),
+        "relative_direction": Family(
+            26.09,
+            ("left_or_right", "is_on_side", "front_or_behind", "above_or_below", "direction",
+             "clock_direction", "is_above", "is_below", "is_front", "is_behind"),
+        ),
+        "relative_distance": Family(
+            13.49,
+            ("distance", "clearance", "horizontal_distance", "vertical_distance",
+             "sideways_distance", "forward_distance", "difference_of_distances"),
+        ),
+        "comparison": Family(
+            11.53,
+            ("tall_choice", "short_choice", "wide_choice", "thin_choice", "big_choice",
+             "small_choice", "is_tall", "is_wide", "is_big", "is_nearer", "nearest", "ordered"),
+        ),
+        "perspective_taking": Family(4.22, ("observer_side",)),
+        "counting": Family(7.52, ("count_related", "count_class_inside", "count_inside")),
+        "problem_solving": Family(
+            0.57, ("composed", "fits_through", "room_in_buffer", "free_area", "is_empty", "pickup")
+        ),
+    },
+    {Format.FREE: 0.3, Format.CHOICE: 0.4, Format.TRUE_FALSE: 0.3},
+)  # fmt: skip
+"""The task families of HiSpatial (arXiv 2603.25411, table 7) with its shares, in percent, and the
+shares of formats of its data loader."""
+
+_SPATIALRGPT = Mixture(
+    _evenly(
+        "left_choice", "right_choice", "is_on_side", "above_choice", "below_choice", "is_above",
+        "is_below", "behind_choice", "front_choice", "is_behind", "is_front", "tall_choice",
+        "short_choice", "is_tall", "is_short", "is_wide", "is_thin", "is_big", "is_small",
+    )
+    | {
+        name: Family(3.0, (name,))
+        for name in ("distance", "horizontal_distance", "vertical_distance", "width", "height",
+                     "clock_direction")
+    },
+    {Format.FREE: 1.0},
+)  # fmt: skip
+"""The twelve categories of SpatialRGPT-Bench under the conventions of the warehouse: yes or no,
+choice of one, and six quantities, about as many of both."""
+
+MIXTURES: dict[str, Mixture] = {
+    "warehouse": _WAREHOUSE,
+    "hispatial": _HISPATIAL,
+    "spatialrgpt": _SPATIALRGPT,
+}
+"""Every mixture by name."""
