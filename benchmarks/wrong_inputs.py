@@ -24,15 +24,15 @@ from disturbances import DISTURBANCES, Inputs
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
+from smolrgpt_core.data.drafts import Style
+from smolrgpt_core.data.kinds import KINDS
+from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answer.spatial_answer import is_near
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import ANSWERERS, make_answerer
 from smolrgpt_core.asking import AskedQuestion, ask_together
-from smolrgpt_core.data.drafts import Style
-from smolrgpt_core.data.kinds import KINDS
-from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
 from smolrgpt_core.language import read_question

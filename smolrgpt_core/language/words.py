@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.label_map import namesake
+from smolrgpt_core.label_map import doubt_of_class, namesake
 from smolrgpt_core.language.builders import Noun
 from smolrgpt_core.language.grammar import Reading, Terminal
 from smolrgpt_core.language.lexicon import Lexicon, Phrase
@@ -439,8 +439,14 @@ class Words:
             raise SpatialError(
                 Status.UNKNOWN_REGION,
                 f"region {id} is a {own}, no {noun.name}; the {noun.name} regions are: "
-                f"{self._of_class(noun.name)}",
+                f"{self._of_class(noun.name)}{self._unmapped(noun.name)}",
             )
+
+    def _unmapped(self, name: str) -> str:
+        """What is to be known about the labels of a frame where a class is missed."""
+        of_class = {label for label in self._regions.labels if known_class(label) == name}
+        doubt = doubt_of_class(of_class, self._regions)
+        return f"; there are {doubt}" if doubt else ""
 
     def _check_namesake(self, id: int) -> None:
         """Refuse "pallet 3" where region 3 has another name, and another one is called pallet_3."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from builtin_interfaces.msg import Duration
 from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
 
 from smolrgpt_core.answer import Agreement, Side, SpatialAnswer
@@ -16,6 +17,7 @@ from smolrgpt_core.language import Category
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.sim import ObjectTruth, SimulatedFrame
 
+LONG = Duration(sec=55)
 INPUTS = ("rgb", "depth", "camera_info", "regions")
 
 Ask = Callable[..., SpatialAnswer]
@@ -34,7 +36,9 @@ def start_operator(
         start_node("spatial_query_node", *names, *arguments)
         operator = make_operator(graph, f"/{name}/spatial_query", f"/{name}/spatial_query")
         question = "Is pallet 16 left of pallet 24?"
-        wait_for(lambda: operator.ask(question).status == Status.OK, f"an answer of {name}")
+        wait_for(
+            lambda: operator.ask(question, timeout=LONG).status == Status.OK, f"an answer of {name}"
+        )
         return operator
 
     return start
@@ -223,17 +227,17 @@ def test_what_the_model_was_not_trained_on_is_answered_by_geometry_alone(
 ) -> None:
     fused = start_operator("fused", "-p", "answerer:=fused", "-p", "device:=cpu")
     question = "Is pallet 10 nearer to the camera than 6 m?"
-    message: SpatialAnswerMessage = fused.ask(question)
+    message: SpatialAnswerMessage = fused.ask(question, timeout=LONG)
     answer = answer_from_message(message)
     assert answer.ok, answer.message
     assert (answer.category, answer.truth) == (Category.TRUTH, True)
     assert answer.agreement is Agreement.UNKNOWN
     assert (answer.model_value, answer.text) == (None, ask(question).text)
     assert answer.confidence == pytest.approx(ask(question).confidence)
-    height = answer_from_message(fused.ask("How tall is pallet 16?"))
+    height = answer_from_message(fused.ask("How tall is pallet 16?", timeout=LONG))
     assert (height.agreement, height.model_value) == (Agreement.UNKNOWN, None)
     assert height.value == height.geometric_value
     # And what it was trained on, by both.
-    both = answer_from_message(fused.ask("How far is pallet 16 from pallet 24?"))
+    both = answer_from_message(fused.ask("How far is pallet 16 from pallet 24?", timeout=LONG))
     assert both.agreement is not Agreement.UNKNOWN
     assert both.model_value is not None
