@@ -34,7 +34,7 @@ EDGE_REACH_PX = 2
 EDGE_JUMP_M, EDGE_JUMP_SHARE = 0.05, 0.05
 """A jump is larger than this, plus this share of the distance."""
 
-MIN_KNOWN = 0.6
+MIN_KNOWN = 0.75
 """Share of readings around an edge pixel from which on depth without a jump counts."""
 
 FOOT_SHARE = 0.4

@@ -102,7 +102,7 @@ def test_a_wrong_focal_length_shows_in_the_pallets(frame, across, down):
     assert "times the standard sizes" in doubts(with_focal(frame, across, down))
 
 
-@pytest.mark.parametrize("scale", [0.25, 0.85, 1.2, 2.0, 4.0])
+@pytest.mark.parametrize("scale", [0.25, 0.85, 1.2, 2.0])
 def test_a_wrong_unit_of_depth_shows_in_the_pallets(frame, scale):
     scaled = replace(frame, depth=frame.depth * np.float32(scale))
     told = doubts(scaled)
@@ -148,9 +148,10 @@ def test_the_fuzz_of_wrong_inputs_runs_and_repeats(tmp_path):
         script = str(ROOT / "benchmarks" / "wrong_inputs.py")
         options = ["--cases", "48", "--scenes", "1", "--workers", "1", "--json", str(path)]
         subprocess.run([sys.executable, script, *options], check=True, cwd=ROOT, timeout=300)
-        return json.loads(path.read_text())
+        return path.read_text()
 
-    results = run("first.json")
+    first = run("first.json")
+    results = json.loads(first)
     assert len(results) >= 30
     assert {"nothing", "focal length scaled"} <= {result["kind"] for result in results}
-    assert results == run("again.json")
+    assert first == run("again.json")
