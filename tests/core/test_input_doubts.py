@@ -111,6 +111,13 @@ def test_a_wrong_unit_of_depth_shows_in_the_pallets(frame, scale):
     assert factor == pytest.approx(scale, rel=0.06)
 
 
+@pytest.mark.parametrize("degrees", [30, 90])
+def test_an_up_that_the_floor_contradicts_is_told(hall, frame, degrees):
+    turn = cv2.Rodrigues(np.radians([degrees, 0.0, 0.0]))[0]
+    assert "degrees off" in doubts(replace(frame, up=turn @ hall.up))
+    assert "degrees off" not in doubts(replace(frame, up=hall.up))
+
+
 def test_sides_of_the_image_need_no_depth_and_are_not_doubted(frame):
     moved = replace(frame, depth=np.roll(frame.depth, 40, axis=1))
     given = answer(moved, "Is pallet 10 left or right of pallet 13?")
