@@ -102,8 +102,8 @@ class GeometricAnswerer:
         answer = answer_of(finding, question, frame.regions)
         centers, shares = region_places(measured.geometry, answer.region_ids)
         used = [id for id in (*finding.ids, *finding.counted) if measured.copies.is_measured(id)]
-        notes = region_notes(measured.geometry, used)
-        return replace(answer, centers=centers, valid_depth=shares, message=notes, marks=marks)
+        placed = replace(answer, centers=centers, valid_depth=shares, marks=marks)
+        return _told(placed, measured.geometry, used)
 
     def answer_together(
         self,
@@ -123,12 +123,12 @@ class GeometricAnswerer:
         ]
 
 
-def _told(answer: SpatialAnswer, geometry: FrameGeometry) -> SpatialAnswer:
-    """A measured answer with what was assumed, and what is doubtful, in its message."""
-    notes = [region_notes(geometry, (*answer.region_ids, *answer.answer_ids))]
+def _told(answer: SpatialAnswer, geometry: FrameGeometry, used: Sequence[int]) -> SpatialAnswer:
+    """An answer with what was assumed of the regions it rests on, and what is doubtful."""
+    notes = [region_notes(geometry, used)]
     if answer.unit == "objects":
         notes.append(unlabelled_note(geometry.frame.regions))
-    notes += geometry.doubts
-    confidence = min(answer.confidence, DOUBTED) if geometry.doubts else answer.confidence
-    message = "; ".join(note for note in notes if note)
+    doubts = geometry.doubts if used else ()
+    confidence = min(answer.confidence, DOUBTED) if doubts else answer.confidence
+    message = "; ".join(note for note in (*notes, *doubts) if note)
     return replace(answer, message=message, confidence=confidence)

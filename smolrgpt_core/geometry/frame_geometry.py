@@ -169,7 +169,7 @@ class FrameGeometry:
         """Why the inputs of the frame may be wrong or not belong together; see `input_doubts`."""
         with self._lock:
             if self._doubts is None:
-                told = (mask_doubt(self.frame), self._scale_doubt())
+                told = (mask_doubt(self.frame), self._scale_doubt(), self._up_doubt())
                 self._doubts = tuple(doubt for doubt in told if doubt)
             return self._doubts
 
@@ -236,6 +236,20 @@ class FrameGeometry:
             size_std=np.hypot(located.size_std, doubt),
             notes=notes,
             cut=_is_cut(surface),
+        )
+
+    def _up_doubt(self) -> str:
+        """Why what the robot says is up may be wrong; empty where depth does not contradict it."""
+        up = self.frame.up
+        if up is None or self.plane is not None:
+            return ""
+        seen = find_ground_plane(replace(self.frame, up=None), self._config.ground_plane)
+        if seen is None:
+            return ""
+        apart = float(np.degrees(np.arccos(np.clip(up @ seen.up, -1, 1))))
+        return (
+            f"the floor that depth shows is {apart:.0f} degrees off what tf or the IMU says is up; "
+            "check how the camera is mounted"
         )
 
     def _scale_doubt(self) -> str:
@@ -437,8 +451,7 @@ def _notes_of(surface: Surface, pixels: ObjectPixels) -> tuple[str, ...]:
 def _is_flat(surface: Surface, plane: GroundPlane) -> bool:
     points = surface.some_points(200)
     heights = points @ plane.up + plane.camera_height
-    blur = 2 * plane.noise * plane.camera_height * float(np.median(surface.depth))
-    return bool(np.mean(np.abs(heights) < FLAT_M + blur) > FLAT_SHARE)
+    return bool(np.mean(np.abs(heights) < FLAT_M) > FLAT_SHARE)
 
 
 def _is_cut(surface: Surface) -> bool:

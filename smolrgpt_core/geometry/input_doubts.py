@@ -34,6 +34,9 @@ EDGE_REACH_PX = 2
 EDGE_JUMP_M, EDGE_JUMP_SHARE = 0.05, 0.05
 """A jump is larger than this, plus this share of the distance."""
 
+MIN_KNOWN = 0.75
+"""Share of readings around an edge pixel from which on depth without a jump counts."""
+
 FOOT_SHARE = 0.4
 """Lower part of a region, where it joins the floor without a jump."""
 
@@ -71,18 +74,20 @@ def mask_doubt(frame: RGBDFrame) -> str:
 def edge_fit(frame: RGBDFrame) -> tuple[float, int]:
     """Share of the edges of the masks of objects at which depth jumps, and the edge pixels.
 
-    The foot of an object and what touches another mask or the border of the image do not count;
-    neither do boxes, which say that they are no masks.
+    The foot of an object and what touches another mask or the border of the image do not count,
+    nor do edges beside which little is known, as where a camera's range ends; neither do boxes,
+    which say that they are no masks.
     """
     objects = [region for region in frame.regions if not is_zone(region) and not is_box(region)]
     numbers = np.zeros(frame.depth.shape, dtype=np.float32)
     for number, region in enumerate(objects, 1):
         numbers[region.box.slices][region.mask] = number
     jumps, joined = _jumps(frame.depth), _spread(numbers, numbers > 0) > 0
+    judged = jumps | (_known_share(frame.depth) > MIN_KNOWN)
     hits = count = 0
     for region in objects:
         rows, columns = _upper_edge(region, frame.depth.shape)
-        alone = ~joined[rows, columns]
+        alone = (judged & ~joined)[rows, columns]
         rows, columns = rows[alone], columns[alone]
         hits += int(np.count_nonzero(jumps[rows, columns]))
         count += len(rows)
@@ -90,10 +95,16 @@ def edge_fit(frame: RGBDFrame) -> tuple[float, int]:
 
 
 def _jumps(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Pixels (H, W) around which depth jumps, or ends."""
+    """Pixels (H, W) around which depth jumps."""
     seen = np.isfinite(depth)
     spread = _spread(depth, seen)
     return np.asarray(spread > EDGE_JUMP_M + EDGE_JUMP_SHARE * np.where(seen, depth, 0))
+
+
+def _known_share(depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Share of the pixels around each pixel (H, W) that have a reading."""
+    size = (2 * EDGE_REACH_PX + 1,) * 2
+    return np.asarray(cv2.boxFilter(np.isfinite(depth).astype(np.float32), -1, size))
 
 
 def _spread(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
