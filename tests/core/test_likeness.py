@@ -239,4 +239,4 @@ def test_the_one_that_comes_with_the_package_is_of_its_weights_and_its_simulator
     assert high > 5.7
     for text in QUESTIONS:
         assert differences(shipped, frame, text) == []
-    assert differences(shipped, replace(frame, depth=frame.depth / 4))
+    assert differences(shipped, replace(frame, depth=frame.depth / np.float32(4)))
