@@ -200,7 +200,7 @@ def doubtful(ray_caster, block):
     ],
 )
 def test_a_tie_is_refused_with_both_answers(doubtful, stereo_noise, text, names):
-    error = refusal(stereo_noise(doubtful, std_per_m=0.01), text)
+    error = refusal(stereo_noise(doubtful, std_per_m=0.015), text)
     assert error.status is Status.CANNOT_TELL
     assert all(name in error.message for name in names), error.message
 
