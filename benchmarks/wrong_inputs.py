@@ -24,21 +24,14 @@ from disturbances import DISTURBANCES, Inputs
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from smolrgpt_core.data.drafts import Style
-from smolrgpt_core.data.kinds import KINDS
-from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
 
 from smolrgpt_core.answer import SpatialAnswer
-from smolrgpt_core.answer.spatial_answer import is_near
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import ANSWERERS, make_answerer
 from smolrgpt_core.asking import AskedQuestion, ask_together
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
-from smolrgpt_core.language import read_question
-from smolrgpt_core.language.interpreter import evaluate
 from smolrgpt_core.report import compare_with_truth
-from smolrgpt_core.scene.copies import SceneCopies
 from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.sim import (
     CameraPose,
@@ -49,6 +42,7 @@ from smolrgpt_core.sim import (
     apply_sensor_noise,
     build_scene,
 )
+from smolrgpt_core.synthesis import FORMS, QuestionWithTruth, Style, generate_questions
 
 GEOMETRY_ONLY = RenderOptions(shadows=False, reflections=False, supersampling=1)
 
@@ -60,21 +54,6 @@ SURE = 0.5
 
 PER_FRAME = 6
 """Questions about one disturbed frame."""
-
-CLEAR = 0.99
-"""Share of disturbed copies of the truth that must agree for a question to be asked."""
-
-MORE_QUESTIONS = (
-    "How many pallets do you see?",
-    "How many transporters are visible?",
-    "How long is <mask>?",
-    "How wide is <mask>?",
-    "How tall is <mask>?",
-    "Is <mask> closer to the camera than <mask>?",
-    "Is <mask> larger than <mask>?",
-    "Is <mask> in front of <mask>?",
-)
-"""Of kinds that data sets do not have; their truth is evaluated on the true scene."""
 
 OUTCOMES = ("right", "right, told", "refused", "wrong, told", "wrong in silence")
 
@@ -137,53 +116,20 @@ def _driven(pose: CameraPose, metres: float) -> CameraPose:
 
 
 def cases_of(seen: SimulatedFrame, rng: np.random.Generator) -> list[Case]:
-    """Questions with a clear answer, of all kinds."""
+    """Questions with a clear answer, of all forms."""
     style = (Style.MASK, Style.PLAIN)[int(rng.integers(2))]
-    generated = [item for kind in KINDS for item in _generated(kind, seen, rng, style)]
-    cases = []
-    for item in generated:
-        asked = AskedQuestion(item.text, None, item.region_ids)
-        cases.append(Case(asked, item.normalized_answer, partial(_is_right, item)))
-    cases += [case for text in MORE_QUESTIONS if (case := _more(text, seen, rng)) is not None]
-    chosen = rng.permutation(len(cases))[:PER_FRAME]
-    return [cases[int(index)] for index in chosen]
-
-
-def _more(text: str, seen: SimulatedFrame, rng: np.random.Generator) -> Case | None:
-    """A question about regions that are seen well, with its truth; None where it is not clear."""
-    regions, truth = seen.frame.regions, seen.truth
-    whole = [
-        item.id
-        for item in truth.objects
-        if item.label in ("pallet", "transporter") and item.visible_share > 0.7 and not item.loaded
+    frame = seen.frame
+    scene = TrueScene(seen.truth, frame.regions, frame.intrinsics, frame.depth)
+    made = generate_questions(scene, rng, style=style, forms=FORMS)
+    chosen = [made[int(index)] for index in rng.permutation(len(made))[:PER_FRAME]]
+    return [
+        Case(
+            AskedQuestion(item.text, None, item.region_ids),
+            item.normalized_answer,
+            partial(_is_right, item),
+        )
+        for item in chosen
     ]
-    count = text.count("<mask>")
-    if len(whole) < count:
-        return None
-    ids = tuple(int(id) for id in rng.permutation(whole)[:count])
-    program = read_question(text, regions, None, ids).program
-    assert program is not None
-    scene = TrueScene(truth, regions, seen.frame.intrinsics, 0.1, 0.1, 4.0)
-    finding = evaluate(program, SceneCopies(scene))
-    asked = AskedQuestion(text, None, ids)
-    value = finding.value
-    if isinstance(value, (bool, np.bool_)):
-        if finding.confidence < CLEAR:
-            return None
-        return Case(asked, str(bool(value)), lambda answer: answer.truth == bool(value))
-    if program.unit == "objects":
-        return Case(asked, str(int(value)), lambda answer: answer.value == value)
-    metres = float(value)
-    return Case(asked, f"{metres:.2f} m", lambda answer: is_near(answer.value or 0.0, metres))
-
-
-def _generated(
-    kind: str, seen: SimulatedFrame, rng: np.random.Generator, style: Style
-) -> list[QuestionWithTruth]:
-    try:
-        return generate_questions(seen.truth, seen.frame.regions, rng, style=style, kinds=[kind])
-    except SpatialError:  # a list of one region, "the transporters <mask>", is not read
-        return []
 
 
 def _is_right(item: QuestionWithTruth, answer: SpatialAnswer) -> bool:
@@ -280,7 +226,7 @@ def tabulate(results: list[Result], by_strength: bool) -> Table:
     table = Table("kind", *(["strength"] if by_strength else []), "cases", *OUTCOMES)
     rows: dict[tuple[str, ...], Counter[str]] = {}
     for result in results:
-        key = (result.kind, result.strength) if by_strength else (result.kind,)
+        key: tuple[str, ...] = (result.kind, *([result.strength] if by_strength else []))
         rows.setdefault(key, Counter())[result.outcome] += 1
     for key in sorted(rows, key=lambda key: (list(DISTURBANCES).index(key[0]), key[1:])):
         table.add_row(
