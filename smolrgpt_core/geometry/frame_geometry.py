@@ -71,7 +71,8 @@ SIZED_PALLETS, MAX_CUT = 6, 0.2
 one may be hidden."""
 
 FLAT_M, FLAT_SHARE = 0.03, 0.9
-"""An object with this share of its readings so close to the floor is flat."""
+"""An object with this share of its readings so close to the floor, the middle one closer than half
+of it, is flat."""
 
 FROM_BOX = "from a box, not a mask"
 SURFACE_ONLY = "from the visible surface only"
@@ -451,7 +452,10 @@ def _notes_of(surface: Surface, pixels: ObjectPixels) -> tuple[str, ...]:
 def _is_flat(surface: Surface, plane: GroundPlane) -> bool:
     points = surface.some_points(200)
     heights = points @ plane.up + plane.camera_height
-    return bool(np.mean(np.abs(heights) < FLAT_M) > FLAT_SHARE)
+    if abs(np.median(heights)) > FLAT_M / 2:
+        return False
+    blur = 2 * plane.noise * plane.camera_height * float(np.median(surface.depth))
+    return bool(np.mean(np.abs(heights) < FLAT_M + blur) > FLAT_SHARE)
 
 
 def _is_cut(surface: Surface) -> bool:
