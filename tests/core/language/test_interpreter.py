@@ -142,17 +142,13 @@ class Draw:
     use_Member = lambda self, op: op(self.some(), self.number(6))
     use_Alike = lambda self, op: questions.Count(op(self.one()))
     use_The = lambda self, op: op(s.Where(self.some(), self.predicate()))
-    use_Extreme = lambda self, op: op(
-        self.some(), self.attribute(), self.end(), self.number()
-    )
+    use_Extreme = lambda self, op: op(self.some(), self.attribute(), self.end(), self.number())
     use_First = lambda self, op: op(
-        self.some(), self.attribute_in_metres(), self.end(), self.number()
+        self.some(), attributes.Distance(s.Camera()), self.end(), self.number()
     )
     use_Sorted = lambda self, op: op(self.some(), attributes.Column(), self.end())
     use_Middle = lambda self, op: op(self.some())
-    use_Amount = lambda self, _: questions.Compare(
-        self.measure(), "less", self.length()
-    )
+    use_Amount = lambda self, _: questions.Compare(self.measure(), "less", self.length())
     use_Count = lambda self, op: op(s.Where(self.some(), self.predicate()))
     use_Measure = lambda self, op: op(self.thing(), self.attribute())
     use_Difference = lambda self, op: op(self.measure(), self.measure())
@@ -336,8 +332,9 @@ def test_clearance_of_what_overlaps_is_zero(by_hand):
 def test_clearance_of_corner_and_side(by_hand):
     """A square stands on its corner, 1 m from the side of another one."""
     copies = by_hand(
-        (5, "pallet", (0, 6), (1, 1, 1)), (6, "pallet", (1.5 + np.sqrt(0.5), 6), (1, 1, 1), np.pi / 4)
-    )  # fmt: skip
+        (5, "pallet", (0, 6), (1, 1, 1)),
+        (6, "pallet", (1.5 + np.sqrt(0.5), 6), (1, 1, 1), np.pi / 4),
+    )
     assert value(measured(5, attributes.Clearance(s.Region(6))), copies) == pytest.approx(1.0)
 
 
