@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.reader import read_text
@@ -25,7 +26,11 @@ def composed(view: SceneView, rng: np.random.Generator) -> Draft | None:
         return None
     # The reader has one program for what can be composed in several ways.
     text = say(drawn, view.regions)
-    return Draft(read_text(text, view.regions).program, text=text)
+    try:
+        return Draft(read_text(text, view.regions).program, text=text)
+    except SpatialError:
+        # So deeply nested that the words have two meanings: nobody could answer it.
+        return None
 
 
 class Composer:
