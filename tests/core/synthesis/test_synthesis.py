@@ -175,7 +175,8 @@ def check_extreme(part, plain) -> list[str]:
         assert all(gap >= 0.02 * WIDTH for gap in gaps)
         return ["column"]
     if attribute.operator is attributes.Distance and len(ids) > 1:
-        assert all(gap >= 0.25 and gap >= 0.1 * max(around) for gap in gaps)
+        pairs = pairwise(sorted(around))
+        assert all(far - near >= max(0.25, 0.1 * far) for near, far in pairs), str(part)
         return ["nearest"]
     return []
 
