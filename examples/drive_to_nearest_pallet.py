@@ -5,7 +5,7 @@
 Asks first how many pallets stand in the buffer, and drives only if it is not zero. An answer on
 which model and geometry disagree is asked for again, with a new frame. Needs a robot that Nav2
 drives, tf from the camera to the map, and the query node with `target_frame: map`, which tells the
-centres of pallets in the map. `nav2_simple_commander`, which comes with Nav2, is imported here
+centers of pallets in the map. `nav2_simple_commander`, which comes with Nav2, is imported here
 only; nothing else of this project needs it.
 """
 
@@ -110,12 +110,12 @@ def _agreed(answer: SpatialAnswer) -> SpatialAnswer:
 
 def _centre_in_the_map(answer: SpatialAnswer) -> Point:
     """Of the one region that the answer is about."""
-    if answer.centres_frame != MAP:
+    if answer.centers_frame != MAP:
         raise NoAnswerError(
-            f"centres are told in {answer.centres_frame!r}; start the query node with "
+            f"centers are told in {answer.centers_frame!r}; start the query node with "
             f"`-p target_frame:={MAP}`"
         )
-    (centre,) = answer.centres
+    (centre,) = answer.centers
     if not all(map(math.isfinite, (centre.x, centre.y, centre.z))):
         raise NoAnswerError("the chosen pallet has no depth to drive by")
     return centre

@@ -94,7 +94,8 @@ def draw_answer(frame: RGBDFrame, question_text: str, answer: SpatialAnswer) -> 
 
     Args:
         frame: the frame that was asked about.
-        question_text: as asked; a `<mask>` is shown as the name of its region.
+        question_text: as asked; a `<mask>` is shown as the name of its region. Empty: what was
+            understood is shown.
         answer: the answer, or a refusal, whose status and message stand in the caption.
 
     Returns:
@@ -108,7 +109,7 @@ def draw_answer(frame: RGBDFrame, question_text: str, answer: SpatialAnswer) -> 
     _draw_marks(canvas, frame, answer)
     _draw_names(canvas, frame.regions, styles)
     canvas.write_signs()
-    question = name_regions(question_text, answer.region_ids, frame.regions)
+    question = name_regions(question_text, answer.region_ids, frame.regions) or answer.understood
     return np.vstack([canvas.image, _caption(canvas, question, answer)])
 
 

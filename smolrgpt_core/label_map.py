@@ -177,6 +177,14 @@ def doubt_of_load(regions: RegionSet) -> str:
     return _doubt(_silent_labels(cargo, regions))
 
 
+def unlabelled_note(regions: RegionSet) -> str:
+    """That a count leaves regions without label aside, beside others that have one; else empty."""
+    count = sum(not region.label for region in regions)
+    if count in (0, len(regions)):
+        return ""
+    return f"{count} of the {len(regions)} regions have no label and are not counted as any class"
+
+
 def _silent_labels(mine: Sequence[Region], regions: RegionSet) -> list[str]:
     """Labels that say nothing, and may stand for one more of the same class."""
     # A map of some class indices leaves the others to other classes.

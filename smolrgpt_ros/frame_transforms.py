@@ -66,7 +66,7 @@ class FrameTransforms:
 
     Args:
         node: whose names, remappings and clock are used.
-        target_frame: frame that centres are wanted in.
+        target_frame: frame that places and directions are wanted in.
 
     Attributes:
         target_frame: the same.

@@ -152,7 +152,7 @@ class QueryParameters:
     )
     target_frame: str = parameter(
         "",
-        "Frame that the centres of an answer are told in, by tf at the stamp of the image, such as "
+        "Frame that places and directions are told in, by tf at the stamp of the image, such as "
         "`map`; empty: the optical frame of the image. Needs tf2_ros. Takes effect when the node "
         "is activated.",
     )

@@ -10,6 +10,9 @@ from rclpy.node import Node
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.geometry.rigid_transform import RigidTransform
+from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.language.wording import answer_sentence
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.answer_worker import AnswerWorker, Inquiry, WorkerClosedError, WorkerSettings
 from smolrgpt_ros.frame_buffer import (
@@ -23,6 +26,9 @@ from smolrgpt_ros.frame_transforms import FrameTransforms, TransformsClosedError
 from smolrgpt_ros.inputs import SensorInputs, input_topics
 from smolrgpt_ros.parameters import EVERY_FRAME, QueryParameters
 from smolrgpt_ros.service_statistics import ServiceStatistics
+
+TRANSFORMED = (Category.POSITION, Category.DIRECTION)
+"""Categories with a vector that depends on the frame that it is told in."""
 
 
 class SessionClosedError(Exception):
@@ -101,7 +107,7 @@ class QuerySession:
     def in_target_frame(
         self, answer: SpatialAnswer, inquiry: Inquiry, request: FrameRequest
     ) -> SpatialAnswer:
-        """The answer with its centres in `target_frame`, if there is one.
+        """The answer with its places and directions in `target_frame`, if there is one.
 
         Waits for the transform in the thread of the request, as long as for other inputs.
 
@@ -112,8 +118,8 @@ class QuerySession:
         transforms, frame = self.transforms, inquiry.frame
         if transforms is None or frame is None or frame.frame_id == transforms.target_frame:
             return answer
-        if not np.isfinite(answer.centres).any():
-            return replace(answer, centres_frame=transforms.target_frame)
+        if not (np.isfinite(answer.centers).any() or answer.category in TRANSFORMED):
+            return replace(answer, centers_frame=transforms.target_frame)
         left_s = max(request.timeout_s - inquiry.elapsed_s(), 0.0)
         started = time.monotonic()
         try:
@@ -124,8 +130,13 @@ class QuerySession:
             raise SessionClosedError from error
         finally:
             inquiry.latency_s["transform"] = time.monotonic() - started
-        centres = transform.apply(answer.centres)
-        return replace(answer, centres=centres, centres_frame=transforms.target_frame)
+        located = replace(
+            answer,
+            centers=transform.apply(answer.centers),
+            centers_frame=transforms.target_frame,
+        )
+        assert inquiry.question is not None
+        return _with_turned_vector(located, inquiry.question, transform, frame.regions)
 
     def now_ns(self) -> int:
         """The node's clock, which may be simulated."""
@@ -168,6 +179,22 @@ class QuerySession:
         is_eager = parameters.encode == EVERY_FRAME
         newest = _newest_frame(parameters) if is_eager else None
         return WorkerSettings(decoder, parameters.max_batch, newest)
+
+
+def _with_turned_vector(
+    answer: SpatialAnswer, question: SpatialQuestion, transform: RigidTransform, regions: RegionSet
+) -> SpatialAnswer:
+    """The answer with its position or direction, and the sentence that tells it, in another frame.
+
+    The length, width and height of a size are the same in every frame.
+    """
+    if answer.vector is None or answer.category not in TRANSFORMED:
+        return answer
+    is_position = answer.category is Category.POSITION
+    vector = (transform.apply if is_position else transform.rotate)(answer.vector)
+    assert question.program is not None
+    text = answer_sentence(question.program, vector, regions, question.unit)
+    return replace(answer, vector=vector, text=text)
 
 
 def _newest_frame(parameters: QueryParameters) -> FrameRequest:

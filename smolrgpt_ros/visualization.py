@@ -39,7 +39,7 @@ def answer_markers(frame: RGBDFrame, answer: SpatialAnswer) -> MarkerArray:
     markers = [Marker(header=header, action=Marker.DELETEALL)]
     points = {
         id: Point(x=x, y=y, z=z)
-        for id, (x, y, z) in zip(answer.region_ids, answer.centres.tolist(), strict=True)
+        for id, (x, y, z) in zip(answer.region_ids, answer.centers.tolist(), strict=True)
         if x == x  # NaN where depth is missing
     }
     markers += _object_markers(header, frame, answer, points)
@@ -54,7 +54,7 @@ def _object_markers(
     header: Header, frame: RGBDFrame, answer: SpatialAnswer, points: dict[int, Point]
 ) -> Iterator[Marker]:
     for id, point in points.items():
-        marker = Marker(header=header, ns="centres", id=id, type=Marker.SPHERE)
+        marker = Marker(header=header, ns="centers", id=id, type=Marker.SPHERE)
         marker.pose.position = point
         marker.scale = Vector3(x=SPHERE_DIAMETER_M, y=SPHERE_DIAMETER_M, z=SPHERE_DIAMETER_M)
         marker.color = GREEN if id == answer.region_id else BLUE

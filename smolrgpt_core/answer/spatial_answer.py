@@ -71,8 +71,8 @@ class SpatialAnswer:
         model_value: what the model says to a question with a value; None if unknown.
         agreement: of the model's answer with geometry.
         region_ids: the regions that the answer is about, in the order of the question.
-        centres: float64 (len(region_ids), 3), metres; NaN where depth is missing.
-        centres_frame: the frame that centres are in; empty = the optical frame of the image.
+        centers: float64 (len(region_ids), 3), metres; NaN where depth is missing.
+        centers_frame: the frame that centers are in; empty = the optical frame of the image.
         valid_depth: float64 (len(region_ids),), share of mask pixels with a depth reading.
         marks: what a picture of the answer shows beside the regions; empty where only a model
             answers, and in an answer from a message.
@@ -99,8 +99,8 @@ class SpatialAnswer:
     model_value: float | None = None
     agreement: Agreement = Agreement.UNKNOWN
     region_ids: tuple[int, ...] = ()
-    centres: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
-    centres_frame: str = ""
+    centers: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
+    centers_frame: str = ""
     valid_depth: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     marks: tuple[Mark, ...] = ()
     latency_s: Mapping[str, float] = field(default_factory=dict)
@@ -112,14 +112,14 @@ class SpatialAnswer:
 
     @property
     def shown_marks(self) -> tuple[Mark, ...]:
-        """`marks`; of a distance that came without, the line between its centres."""
+        """`marks`; of a distance that came without, the line between its centers."""
         ids = self.region_ids
         if self.marks or not self.ok or self.category is not Category.DISTANCE:
             return self.marks
-        if len(ids) not in (1, 2) or self.centres_frame:
+        if len(ids) not in (1, 2) or self.centers_frame:
             return ()
         from_camera = (None,) * (2 - len(ids))
-        points = np.concatenate([np.zeros((len(from_camera), 3)), self.centres])
+        points = np.concatenate([np.zeros((len(from_camera), 3)), self.centers])
         label = f"{self.value:.2f} {self.unit}"
         return (Mark(MarkKind.LINE, points, label, (*from_camera, *ids)),)
 
@@ -131,6 +131,6 @@ class SpatialAnswer:
             category=question.category if question else None,
             message=error.message,
             region_ids=question.region_ids if question else (),
-            centres=np.full((len(question.region_ids) if question else 0, 3), np.nan),
+            centers=np.full((len(question.region_ids) if question else 0, 3), np.nan),
             valid_depth=np.full(len(question.region_ids) if question else 0, np.nan),
         )

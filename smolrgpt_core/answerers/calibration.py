@@ -10,23 +10,20 @@ from __future__ import annotations
 
 import json
 import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
 from smolrgpt_core.answerers.fusion_settings import AgreementTolerances
 from smolrgpt_core.answerers.model_settings import ANSWER_STYLES
-from smolrgpt_core.answerers.weights import weights_fingerprint
+from smolrgpt_core.answerers.weights import check_fingerprint
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error, read_json, write_file
 from smolrgpt_core.language import CATEGORIES, Category
 from smolrgpt_core.settings_file import from_entries, to_entries
 
 CALIBRATION_FILE = "calibration.json"
-
-_SHA256 = re.compile("[0-9a-f]{64}")
 
 FORMAT = 1
 """Version of the file; others are refused."""
@@ -50,6 +47,8 @@ class Evidence(Enum):
     """The model, geometry has no answer."""
     GEOMETRY_ONLY = "geometry_only"
     """Geometry, the model has no answer."""
+    GEOMETRY = "geometry"
+    """Geometry, what the model says does not count: it was not trained on what is alike."""
 
 
 @dataclass(frozen=True)
@@ -127,12 +126,7 @@ class Calibration:
             raise ValueError(
                 f"answer_style must be one of {', '.join(ANSWER_STYLES)}, got {self.answer_style!r}"
             )
-        if not _SHA256.fullmatch(self.weights_sha256):
-            raise ValueError(
-                "weights_sha256 must be the 64 hexadecimal digits of the fingerprint of the "
-                f"weights, got {self.weights_sha256!r}: nobody knows which weights it was made "
-                "for; run `smolrgpt calibrate` again"
-            )
+        check_fingerprint(self.weights_sha256)
         _check_names("curves", self.curves, [item.value for item in Evidence])
         for name, by_category in self.curves.items():
             _check_names(f"curves.{name}", by_category, list(CATEGORIES))
@@ -154,27 +148,6 @@ def read_calibration(path: Path) -> Calibration:
         return from_entries(Calibration, entries)
     except SpatialError as error:
         raise file_error(path, error.message) from error
-
-
-def check_weights(path: Path, calibration: Calibration, weights: Sequence[Path]) -> None:
-    """Check that a calibration was made for these weights.
-
-    Args:
-        path: of the calibration, for the message.
-        calibration: that was read from it.
-        weights: the files with the weights.
-
-    Raises:
-        SpatialError: BAD_INPUT when it was made for others.
-    """
-    found = weights_fingerprint(weights)
-    if found != calibration.weights_sha256:
-        raise file_error(
-            path,
-            "the calibration was made for other weights, of the fingerprint "
-            f"{calibration.weights_sha256}, these have {found}; its confidences would be wrong: "
-            "run `smolrgpt calibrate` again",
-        )
 
 
 def write_calibration(path: Path, calibration: Calibration) -> None:

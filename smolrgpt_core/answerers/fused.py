@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from smolrgpt_core.answer import Agreement, SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer, UntrainedQuestionError, each_deadline
 from smolrgpt_core.answerers.calibration import Calibration, Evidence
 from smolrgpt_core.answerers.fusion_settings import CONFIDENT, MODEL, FusionSettings
+from smolrgpt_core.answerers.likeness import UNLIKE_CONFIDENCE, LikenessTest, at_most
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import Category, SpatialQuestion
 
 GEOMETRY_STAGE = "geometry"
 """Latency stage beside those of the model."""
+
+GEOMETRY_ALONE = frozenset({Evidence.GEOMETRY, Evidence.GEOMETRY_ONLY})
 
 DECIDED = frozenset({Status.CANNOT_TELL, Status.UNKNOWN_REGION})
 """Refusals of geometry that a model may not overrule: a tie, or a contradiction in the question."""
@@ -35,6 +39,7 @@ class FusedAnswerer:
     Args:
         model: gives its raw confidence.
         geometry: asked the same questions.
+        likeness: tells what the model was not trained on.
         settings: whose answer counts, and which is too uncertain.
         calibration: of the model's checkpoint; without one confidences are NaN.
 
@@ -47,11 +52,13 @@ class FusedAnswerer:
         self,
         model: Answerer,
         geometry: Answerer,
+        likeness: LikenessTest,
         settings: FusionSettings | None = None,
         calibration: Calibration | None = None,
     ) -> None:
         self._model = model
         self._geometry = geometry
+        self._likeness = likeness
         self._settings = settings or FusionSettings()
         self._calibration = calibration
         _check_calibration(self._settings, calibration)
@@ -105,20 +112,27 @@ class FusedAnswerer:
         latency_s = {GEOMETRY_STAGE: time.perf_counter() - start}
         outcomes = list(said)
         for place, geometry in zip(waiting, measured, strict=True):
-            outcomes[place] = self._fuse(said[place], geometry, latency_s)
+            doubt = partial(self._likeness.doubt, frame, questions[place])
+            outcomes[place] = self._fuse(said[place], geometry, doubt, latency_s)
         return outcomes
 
     def _fuse(
-        self, model: Outcome, geometry: Outcome, latency_s: Mapping[str, float]
+        self,
+        model: Outcome,
+        geometry: Outcome,
+        doubt: Callable[[], str],
+        latency_s: Mapping[str, float],
     ) -> SpatialAnswer | SpatialError:
-        fused = fuse(model, geometry, self._settings, self._calibration)
+        fused = fuse(model, geometry, self._settings, doubt, self._calibration)
         if isinstance(fused, SpatialError):
             return fused
         confidence = self._confidence(fused)
+        if fused.doubt:
+            confidence = at_most(UNLIKE_CONFIDENCE, confidence)
         if self._settings.abstain_below > 0 and not confidence >= self._settings.abstain_below:
             return self._too_uncertain(confidence, model, geometry)
-        answer = fused.answer
-        return replace(answer, confidence=confidence, latency_s={**answer.latency_s, **latency_s})
+        latency_s = {**fused.answer.latency_s, **latency_s}
+        return replace(fused.answer, confidence=confidence, latency_s=latency_s)
 
     def _confidence(self, fused: FusedAnswer) -> float:
         if self._calibration is None or fused.answer.category is None:
@@ -126,7 +140,7 @@ class FusedAnswerer:
         confidence = self._calibration.confidence(
             fused.evidence, fused.answer.category, fused.answer.confidence
         )
-        if math.isnan(confidence) and fused.evidence is Evidence.GEOMETRY_ONLY:
+        if math.isnan(confidence) and fused.evidence in GEOMETRY_ALONE:
             # Nobody calibrated such questions: geometry's own confidence is the best there is.
             return fused.answer.confidence
         return confidence
@@ -148,26 +162,31 @@ class FusedAnswer:
     Attributes:
         answer: its confidence is the raw one of whoever gave the answer.
         evidence: whose answer it is, and what the other says.
+        doubt: why the answer is not to be trusted; empty if it is.
     """
 
     answer: SpatialAnswer
     evidence: Evidence
+    doubt: str = ""
 
 
 def fuse(
     model: Outcome,
     geometry: Outcome,
     settings: FusionSettings,
+    doubt: Callable[[], str],
     calibration: Calibration | None = None,
 ) -> FusedAnswer | SpatialError:
     """One answer from two to the same question, or why there is none.
 
-    When one of them is late, so is what the other one says.
+    When one of them is late, so is what the other one says. A model does not count where it was not
+    trained on what is alike: it neither speaks alone nor against geometry, unless it is preferred.
 
     Args:
         model: what the model says.
         geometry: what geometry says.
         settings: which of them counts.
+        doubt: tells why what the model says does not count; empty if it does.
         calibration: tells for "confident" which of them is more likely right.
     """
     for outcome in (model, geometry):
@@ -184,23 +203,34 @@ def fuse(
     if isinstance(model, SpatialError):
         return _without_model(model, geometry)
     if isinstance(geometry, SpatialError):
-        message = f"from the model alone, geometry has no answer: {geometry.message}"
-        return FusedAnswer(replace(model, message=message), Evidence.MODEL_ONLY)
+        return _without_geometry(model, geometry, doubt())
     if _agree(model, geometry, settings):
         is_model = settings.prefer == MODEL
         chosen = replace(_chosen(model, geometry, is_model), agreement=Agreement.AGREE)
         evidence = Evidence.MODEL_WITH_GEOMETRY if is_model else Evidence.GEOMETRY_WITH_MODEL
         told = replace(chosen, answer_ids=geometry.answer_ids, message=geometry.message)
         return FusedAnswer(told, evidence)
-    if _counts_against_geometry(model, geometry, settings, calibration):
-        chosen = _chosen(model, geometry, is_model=True)
+    return _one_of_two(model, geometry, settings, doubt(), calibration)
+
+
+def _one_of_two(
+    model: SpatialAnswer,
+    geometry: SpatialAnswer,
+    settings: FusionSettings,
+    doubt: str,
+    calibration: Calibration | None,
+) -> FusedAnswer:
+    """The answer that counts where they differ."""
+    is_model = _counts_against_geometry(model, geometry, settings, doubt, calibration)
+    chosen = replace(_chosen(model, geometry, is_model), agreement=Agreement.DISAGREE)
+    if is_model:
+        message = f"geometry says otherwise: {geometry.text}{doubt and f' Doubtful: {doubt}'}"
         evidence = Evidence.MODEL_AGAINST_GEOMETRY
-        message = f"geometry says otherwise: {geometry.text}"
-    else:
-        chosen = _chosen(model, geometry, is_model=False)
-        evidence = Evidence.GEOMETRY_AGAINST_MODEL
-        message = f"the model says otherwise: {model.text}"
-    return FusedAnswer(replace(chosen, agreement=Agreement.DISAGREE, message=message), evidence)
+        return FusedAnswer(replace(chosen, message=message), evidence, doubt)
+    said = f"the model says otherwise: {model.text}{doubt and f' That does not count: {doubt}'}"
+    message = _joined(geometry.message, said)
+    evidence = Evidence.GEOMETRY if doubt else Evidence.GEOMETRY_AGAINST_MODEL
+    return FusedAnswer(replace(chosen, message=message), evidence)
 
 
 def _chosen(model: SpatialAnswer, geometry: SpatialAnswer, is_model: bool) -> SpatialAnswer:
@@ -219,13 +249,14 @@ def _counts_against_geometry(
     model: SpatialAnswer,
     geometry: SpatialAnswer,
     settings: FusionSettings,
+    doubt: str,
     calibration: Calibration | None,
 ) -> bool:
     """Whether the model's answer is given where geometry has another one."""
     if settings.prefer != CONFIDENT:
         return settings.prefer == MODEL
     category = model.category
-    if calibration is None or category is None:
+    if doubt or calibration is None or category is None:
         return False
     said = calibration.confidence(Evidence.MODEL_AGAINST_GEOMETRY, category, model.confidence)
     measured = calibration.confidence(
@@ -244,8 +275,24 @@ def _without_model(model: SpatialError, geometry: Outcome) -> FusedAnswer | Spat
             return model
         message = f"{model.message}; geometry has no answer either: {geometry.message}"
         return SpatialError(model.status, message)
-    message = f"from geometry alone, the model has no answer: {model.message}"
-    return FusedAnswer(replace(geometry, message=message), Evidence.GEOMETRY_ONLY)
+    alone = f"from geometry alone, the model has no answer: {model.message}"
+    told = replace(geometry, message=_joined(geometry.message, alone))
+    return FusedAnswer(told, Evidence.GEOMETRY_ONLY)
+
+
+def _without_geometry(
+    model: SpatialAnswer, geometry: SpatialError, doubt: str
+) -> FusedAnswer | SpatialError:
+    if doubt:
+        message = f"{geometry.message}; the model alone is not believed: {doubt}"
+        return SpatialError(geometry.status, message)
+    message = f"from the model alone, geometry has no answer: {geometry.message}"
+    return FusedAnswer(replace(model, message=message), Evidence.MODEL_ONLY)
+
+
+def _joined(*messages: str) -> str:
+    """Those that say something."""
+    return "; ".join(filter(None, messages))
 
 
 def _agree(model: SpatialAnswer, geometry: SpatialAnswer, settings: FusionSettings) -> bool:

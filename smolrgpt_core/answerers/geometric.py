@@ -17,13 +17,17 @@ from smolrgpt_core.answerers.kept_geometry import KEPT_FRAMES, KeptGeometry
 from smolrgpt_core.answerers.region_places import region_notes, region_places
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.frame_geometry import GeometryConfig
+from smolrgpt_core.geometry.frame_geometry import FrameGeometry, GeometryConfig
+from smolrgpt_core.label_map import unlabelled_note
 from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.language.interpreter import evaluate
 from smolrgpt_core.language.marks import marks_of
 
 CERTAINTY = 0.8
 """An answer that fewer of the disturbed copies of the scene share is a tie."""
+
+DOUBTED = 0.45
+"""Confidence of a measured answer at most, where the inputs of the frame are doubted."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +102,8 @@ class GeometricAnswerer:
         answer = answer_of(finding, question, frame.regions)
         centers, shares = region_places(measured.geometry, answer.region_ids)
         used = [id for id in (*finding.ids, *finding.counted) if measured.copies.is_measured(id)]
-        notes = region_notes(measured.geometry, used)
-        return replace(answer, centres=centers, valid_depth=shares, message=notes, marks=marks)
+        placed = replace(answer, centers=centers, valid_depth=shares, marks=marks)
+        return _told(placed, measured.geometry, used)
 
     def answer_together(
         self,
@@ -117,3 +121,14 @@ class GeometricAnswerer:
                 questions, each_deadline(questions, deadlines), strict=True
             )
         ]
+
+
+def _told(answer: SpatialAnswer, geometry: FrameGeometry, used: Sequence[int]) -> SpatialAnswer:
+    """An answer with what was assumed of the regions it rests on, and what is doubtful."""
+    notes = [region_notes(geometry, used)]
+    if answer.unit == "objects":
+        notes.append(unlabelled_note(geometry.frame.regions))
+    doubts = geometry.doubts if used else ()
+    confidence = min(answer.confidence, DOUBTED) if doubts else answer.confidence
+    message = "; ".join(note for note in (*notes, *doubts) if note)
+    return replace(answer, message=message, confidence=confidence)

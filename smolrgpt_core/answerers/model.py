@@ -23,13 +23,25 @@ from smolrgpt_core.answerers.calibration import (
     CALIBRATION_FILE,
     Calibration,
     Evidence,
-    check_weights,
     read_calibration,
 )
 from smolrgpt_core.answerers.kept_geometry import KeptGeometry
+from smolrgpt_core.answerers.likeness import (
+    LIKENESS_FILE,
+    UNLIKE_CONFIDENCE,
+    Likeness,
+    LikenessTest,
+    at_most,
+    read_likeness,
+)
 from smolrgpt_core.answerers.model_settings import AUTO, ModelSettings
 from smolrgpt_core.answerers.region_places import region_places
-from smolrgpt_core.answerers.weights import WEIGHTS_FILE, weights_files
+from smolrgpt_core.answerers.weights import (
+    WEIGHTS_FILE,
+    check_weights,
+    weights_files,
+    weights_fingerprint,
+)
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference import EngineAnswer, EngineConfig, InferenceEngine
@@ -48,13 +60,15 @@ class ModelAnswerer:
     """Implements `Answerer` with an inference engine.
 
     The confidence of an answer is the probability that it is right, by the calibration of the
-    checkpoint; NaN without one.
+    checkpoint; NaN without one. Of something unlike what the model was trained on it is at most
+    `UNLIKE_CONFIDENCE`, and the message says what is unlike.
 
     Args:
         engine: with the model; may be shared.
         style: "sentence", "short", or "auto" = the one of the checkpoint's configuration.
         deadline_s: seconds for answers that are asked together; None for no limit.
         calibration: of the model's confidences; used for answers of its own style only.
+        likeness: of the checkpoint.
         raw_confidence: give the engine's confidence as it is, whatever the calibration.
         kept: geometry of frames, if it is shared with another answerer.
 
@@ -69,6 +83,7 @@ class ModelAnswerer:
         deadline_s: float | None = None,
         *,
         calibration: Calibration | None = None,
+        likeness: Likeness | None = None,
         raw_confidence: bool = ModelSettings.raw_confidence,
         kept: KeptGeometry | None = None,
     ) -> None:
@@ -79,6 +94,7 @@ class ModelAnswerer:
         self._raw_confidence = raw_confidence
         self._calibration = fitting_calibration(calibration, self.style)
         self._kept = kept or KeptGeometry()
+        self._likeness = LikenessTest(likeness, self._kept)
 
     @classmethod
     def from_pretrained(
@@ -87,20 +103,24 @@ class ModelAnswerer:
         settings: ModelSettings | None = None,
         kept: KeptGeometry | None = None,
     ) -> ModelAnswerer:
-        """With a checkpoint from a folder or hub id, and its calibration if it has one.
+        """With a checkpoint from a folder or hub id, its calibration and likeness if it has them.
 
         Raises:
             OSError, ValueError: as `EngineConfig` and `InferenceEngine.from_pretrained`.
-            SpatialError: BAD_INPUT when its calibration cannot be used.
+            SpatialError: BAD_INPUT when one of these cannot be used.
         """
         settings = settings or ModelSettings()
         config = EngineConfig(device=settings.device, dtype=settings.dtype)
         with _without_progress_bars():
             engine = InferenceEngine.from_pretrained(checkpoint, config)
+        calibration, likeness = (
+            (None, None) if settings.raw_confidence else load_reliability(checkpoint)
+        )
         return cls(
             engine,
             settings.answer_style,
-            calibration=None if settings.raw_confidence else load_calibration(checkpoint),
+            calibration=calibration,
+            likeness=likeness,
             raw_confidence=settings.raw_confidence,
             kept=kept,
         )
@@ -229,8 +249,9 @@ class ModelAnswerer:
             )
         parsed = read_answer(said.text, question.category)
         region_id = _chosen_region(parsed.region_index, question, said.text)
-        centres, shares = region_places(self._kept.of(frame), question.region_ids)
+        centers, shares = region_places(self._kept.of(frame), question.region_ids)
         asked = asked_side(question.program) if question.program else ""
+        confidence, doubt = self._confidence(said, frame, question)
         return SpatialAnswer(
             status=Status.OK,
             category=question.category,
@@ -243,42 +264,64 @@ class ModelAnswerer:
             truth=parsed.side.name.lower() == asked if asked else None,
             relation=parsed.side.name.lower() if parsed.side is not Side.NONE and not asked else "",
             understood=say(question.program, frame.regions) if question.program else "",
-            confidence=self._confidence(said, question),
+            confidence=confidence,
+            message=doubt,
             model_value=parsed.value,
             region_ids=question.region_ids,
-            centres=centres,
+            centers=centers,
             valid_depth=shares,
             latency_s=said.latency_s,
         )
 
-    def _confidence(self, said: EngineAnswer, question: SpatialQuestion) -> float:
+    def _confidence(
+        self, said: EngineAnswer, frame: RGBDFrame, question: SpatialQuestion
+    ) -> tuple[float, str]:
+        """The confidence, and why there is no more."""
         if self._raw_confidence:
-            return said.confidence
+            return said.confidence, ""
         if self._calibration is None:
-            return math.nan
-        return self._calibration.confidence(Evidence.MODEL, question.category, said.confidence)
+            return math.nan, ""
+        calibrated = self._calibration.confidence(
+            Evidence.MODEL, question.category, said.confidence
+        )
+        doubt = self._likeness.doubt(frame, question)
+        return (at_most(UNLIKE_CONFIDENCE, calibrated) if doubt else calibrated), doubt
 
 
-def load_calibration(checkpoint: str) -> Calibration | None:
-    """The calibration beside the weights of a checkpoint; None where there is none.
+def load_reliability(checkpoint: str) -> tuple[Calibration | None, Likeness | None]:
+    """Calibration and likeness beside the weights of a checkpoint; None where there is none.
 
     Args:
         checkpoint: folder or hub id.
 
     Raises:
         OSError: when the hub cannot be asked, or there are no weights.
-        SpatialError: BAD_INPUT when the file cannot be used, or was made for other weights.
+        SpatialError: BAD_INPUT when a file cannot be used, or was made for other weights.
     """
-    path = _file_of(checkpoint, CALIBRATION_FILE)
-    if path is None:
-        return None
-    calibration = read_calibration(path)
+    calibrated, measured = (
+        _file_of(checkpoint, name) for name in (CALIBRATION_FILE, LIKENESS_FILE)
+    )
+    calibration = None if calibrated is None else read_calibration(calibrated)
+    likeness = None if measured is None else read_likeness(measured)
+    made_for = {
+        path: item.weights_sha256
+        for path, item in ((calibrated, calibration), (measured, likeness))
+        if path is not None and item is not None
+    }
+    # The weights may be many gigabytes: they are read once, and only where something is bound to
+    # them.
+    found = _fingerprint_of(checkpoint) if made_for else ""
+    for path, weights_sha256 in made_for.items():
+        check_weights(path, weights_sha256, found)
+    return calibration, likeness
+
+
+def _fingerprint_of(checkpoint: str) -> str:
     weights = weights_files(partial(_file_of, checkpoint))
     if not weights:
         # Says which file is missing, and where.
         cached_file(checkpoint, WEIGHTS_FILE)
-    check_weights(path, calibration, weights)
-    return calibration
+    return weights_fingerprint(weights)
 
 
 def _file_of(checkpoint: str, name: str) -> Path | None:

@@ -15,15 +15,15 @@ from smolrgpt_core.geometry.surface import valid_depth_share
 def region_places(
     geometry: FrameGeometry, ids: Sequence[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Centres (M, 3) in metres, NaN where depth does not tell them, and shares of valid depth (M,).
+    """Centers (M, 3) in metres, NaN where depth does not tell them, and shares of valid depth (M,).
 
     Raises:
         SpatialError: UNKNOWN_REGION.
     """
-    centres = np.array([_centre(id, geometry) for id in ids]).reshape(-1, 3)
+    centers = np.array([_centre(id, geometry) for id in ids]).reshape(-1, 3)
     regions = geometry.frame.regions
     shares = np.array([valid_depth_share(geometry.frame, regions[id]) for id in ids])
-    return centres, shares
+    return centers, shares
 
 
 def region_notes(geometry: FrameGeometry, ids: Sequence[int]) -> str:

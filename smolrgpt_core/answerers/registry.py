@@ -11,6 +11,7 @@ from smolrgpt_core.answerers.fused import FusedAnswerer
 from smolrgpt_core.answerers.fusion_settings import FusionSettings
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.answerers.kept_geometry import KeptGeometry
+from smolrgpt_core.answerers.likeness import LikenessTest
 from smolrgpt_core.answerers.model_settings import ModelSettings
 from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.errors import SpatialError
@@ -26,14 +27,20 @@ def _load_model(checkpoint: str, settings: ModelSettings, fusion: FusionSettings
 
 
 def _load_fused(checkpoint: str, settings: ModelSettings, fusion: FusionSettings) -> Answerer:
-    from smolrgpt_core.answerers.model import ModelAnswerer, fitting_calibration, load_calibration
+    from smolrgpt_core.answerers.model import ModelAnswerer, fitting_calibration, load_reliability
 
     kept = KeptGeometry()
     # What is calibrated depends on what geometry says.
     raw = replace(settings, raw_confidence=True)
     model = ModelAnswerer.from_pretrained(checkpoint, raw, kept)
-    calibration = fitting_calibration(load_calibration(checkpoint), model.style)
-    return FusedAnswerer(model, GeometricAnswerer(kept=kept), fusion, calibration)
+    calibration, likeness = load_reliability(checkpoint)
+    return FusedAnswerer(
+        model,
+        GeometricAnswerer(kept=kept),
+        LikenessTest(likeness, kept),
+        fusion,
+        fitting_calibration(calibration, model.style),
+    )
 
 
 ANSWERERS: dict[str, Callable[..., Answerer]] = {

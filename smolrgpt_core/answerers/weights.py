@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,8 @@ INDEX_FILE = "model.safetensors.index.json"
 """Says which tensor is in which file, where `save_pretrained` wrote several."""
 
 _BLOCK_BYTES = 2**20
+
+_SHA256 = re.compile("[0-9a-f]{64}")
 
 _MAX_HEADER_BYTES = 10**8
 """As the format allows."""
@@ -90,6 +93,39 @@ def weights_fingerprint(files: Sequence[Path]) -> str:
         for block in _blocks(tensor):
             digest.update(block)
     return digest.hexdigest()
+
+
+def check_fingerprint(weights_sha256: str) -> None:
+    """Check the fingerprint that a file beside the weights names.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    if not _SHA256.fullmatch(weights_sha256):
+        raise ValueError(
+            "weights_sha256 must be the 64 hexadecimal digits of the fingerprint of the weights, "
+            f"got {weights_sha256!r}: nobody knows which weights it was made for; run `smolrgpt "
+            "calibrate` again"
+        )
+
+
+def check_weights(path: Path, weights_sha256: str, weights: str) -> None:
+    """Check that a file beside the weights was made for them.
+
+    Args:
+        path: of the file, for the message.
+        weights_sha256: the fingerprint that it names.
+        weights: that of the weights.
+
+    Raises:
+        SpatialError: BAD_INPUT when it was made for others.
+    """
+    if weights_sha256 != weights:
+        raise file_error(
+            path,
+            f"it was made for other weights, of the fingerprint {weights_sha256}, these have "
+            f"{weights}; what it says would be wrong: run `smolrgpt calibrate` again",
+        )
 
 
 def _tensors_of(path: Path) -> dict[str, _Tensor]:

@@ -198,7 +198,7 @@ def answer_as_json(answer: SpatialAnswer, question: str) -> dict[str, Any]:
         "model_value": _number(answer.model_value),
         "agreement": answer.agreement.name,
         "region_ids": list(answer.region_ids),
-        "centres": [[_number(x) for x in centre] for centre in answer.centres.tolist()],
+        "centers": [[_number(x) for x in centre] for centre in answer.centers.tolist()],
         "valid_depth": [_number(share) for share in answer.valid_depth.tolist()],
         "latency_s": {stage: _number(seconds) for stage, seconds in answer.latency_s.items()},
     }

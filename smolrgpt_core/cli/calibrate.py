@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from smolrgpt_core.answerers.calibration import CALIBRATION_FILE, write_calibration
+from smolrgpt_core.answerers.likeness import LIKENESS_FILE, write_likeness
 from smolrgpt_core.answerers.model_settings import ModelSettings
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.evaluate import (
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 CheckpointFolder = Annotated[
     Path,
     typer.Argument(
-        help=f"Folder of the checkpoint; {CALIBRATION_FILE} is written into it.",
+        help=f"Folder of the checkpoint, where {CALIBRATION_FILE} and {LIKENESS_FILE} are written.",
         exists=True,
         file_okay=False,
     ),
@@ -55,12 +56,16 @@ def calibrate_command(
 ) -> None:
     """Fit the confidences of a model, alone and beside geometry, to how often it is right.
 
-    Use a split that the model was not trained on, of pictures and questions like those to come.
+    Use a split that the model was not trained on, of pictures and questions like those that it was
+    trained on. What these are like is measured too: about anything unlike, the model by itself is
+    not believed.
     The exit status is 0, or 2 when the data set or the checkpoint cannot be used.
     """
     camera = camera_option(intrinsics, depth_scale)
     if not os.access(checkpoint, os.W_OK):
-        raise typer.BadParameter(f"{checkpoint} cannot be written to, {CALIBRATION_FILE} must be")
+        raise typer.BadParameter(
+            f"{checkpoint} cannot be written to; {CALIBRATION_FILE} and {LIKENESS_FILE} must be"
+        )
     try:
         # PyTorch takes seconds to import, which every other command would pay for.
         from smolrgpt_core.evaluation.calibrating import calibrate
@@ -79,13 +84,14 @@ def calibrate_command(
     except (SpatialError, ValueError, ImportError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(WRONG_CALL) from error
-    path = checkpoint / CALIBRATION_FILE
+    calibrated, measured = checkpoint / CALIBRATION_FILE, checkpoint / LIKENESS_FILE
     with writing("CHECKPOINT"):
-        write_calibration(path, found.calibration)
+        write_calibration(calibrated, found.calibration)
+        write_likeness(measured, found.likeness)
     Console().print(_table(found))
     if found.note:
         typer.echo(found.note, err=True)
-    typer.echo(f"wrote {path}", err=True)
+    typer.echo(f"wrote {calibrated} and {measured}", err=True)
 
 
 def _table(found: Calibrating) -> Table:

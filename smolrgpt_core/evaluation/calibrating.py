@@ -1,4 +1,7 @@
-"""Asks a checkpoint and geometry the questions of a split, and fits the calibration to that."""
+"""Asks a checkpoint and geometry the questions of a split, and fits the calibration to that.
+
+What the pictures and questions are like is measured with it: the calibration holds for such only.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from pathlib import Path
 
 from smolrgpt_core.answerers.calibration import Calibration
 from smolrgpt_core.answerers.fusion_settings import AgreementTolerances
+from smolrgpt_core.answerers.likeness import Likeness
 from smolrgpt_core.answerers.model_settings import AUTO, ModelSettings
 from smolrgpt_core.answerers.weights import (
     INDEX_FILE,
@@ -25,6 +29,7 @@ from smolrgpt_core.evaluation.calibration_fit import (
     judged_answers,
 )
 from smolrgpt_core.evaluation.evaluation import evaluate, read_truths
+from smolrgpt_core.evaluation.likeness_fit import measure_likeness
 from smolrgpt_core.evaluation.predictions import AnswererChoice, Camera
 from smolrgpt_core.files import file_error
 from smolrgpt_core.model import SmolRGPTConfig
@@ -32,10 +37,11 @@ from smolrgpt_core.model import SmolRGPTConfig
 
 @dataclass(frozen=True)
 class Calibrating:
-    """A calibration and what it comes from.
+    """A calibration, what it holds for, and what it comes from.
 
     Attributes:
         calibration: fitted on all answers.
+        likeness: of all questions.
         judged: the answers, with raw confidences.
         held_out: for each of them the confidence by a fit that has not seen its image; NaN where
             that fit has no such answers.
@@ -43,6 +49,7 @@ class Calibrating:
     """
 
     calibration: Calibration
+    likeness: Likeness
     judged: Sequence[JudgedAnswer]
     held_out: Sequence[float]
     note: str
@@ -58,10 +65,11 @@ def calibrate(
     progress: Callable[[str, int, int], None] = lambda name, total, done: None,
     tolerances: AgreementTolerances | None = None,
 ) -> Calibrating:
-    """Fit the calibration of a checkpoint.
+    """Fit the calibration of a checkpoint, and measure what it holds for.
 
     Args:
-        folder: a split with true answers that the model was not trained on.
+        folder: a split with true answers that the model was not trained on, of pictures and
+            questions like those that it was trained on.
         checkpoint: folder of it.
         settings: how it answers.
         camera: for images without calibration.
@@ -95,7 +103,8 @@ def calibrate(
         fingerprint,
     )
     held_out = held_out_confidences(judged, found.records)
-    return Calibrating(calibration, judged, held_out, found.unscored_note)
+    likeness = measure_likeness(folder, found.records, camera, fingerprint)
+    return Calibrating(calibration, likeness, judged, held_out, found.unscored_note)
 
 
 def _fingerprint(checkpoint: Path) -> str:

@@ -87,7 +87,9 @@ def _ways(
 ) -> list[tuple[Evidence, _Answer]]:
     """Each answer that can be given to one question, by what it rests on."""
     if model is None:
-        return [(Evidence.GEOMETRY_ONLY, geometry)] if geometry else []
+        if geometry is None:
+            return []
+        return [(Evidence.GEOMETRY, geometry), (Evidence.GEOMETRY_ONLY, geometry)]
     if geometry is None:
         return [(Evidence.MODEL, model), (Evidence.MODEL_ONLY, model)]
     said, measured = model[0].given, geometry[0].given
@@ -96,11 +98,13 @@ def _ways(
     if tolerances.agree(model[0].category, said, measured):
         return [
             (Evidence.MODEL, model),
+            (Evidence.GEOMETRY, geometry),
             (Evidence.MODEL_WITH_GEOMETRY, model),
             (Evidence.GEOMETRY_WITH_MODEL, geometry),
         ]
     return [
         (Evidence.MODEL, model),
+        (Evidence.GEOMETRY, geometry),
         (Evidence.MODEL_AGAINST_GEOMETRY, model),
         (Evidence.GEOMETRY_AGAINST_MODEL, geometry),
     ]

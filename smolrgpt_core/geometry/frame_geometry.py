@@ -23,6 +23,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.box_fitting import BoxFitConfig, OrientedBox, fit_box
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.ground_plane import GroundPlane, GroundPlaneConfig, find_ground_plane
+from smolrgpt_core.geometry.input_doubts import mask_doubt, scale_doubt
 from smolrgpt_core.geometry.object_classes import is_cargo, is_carrier, is_zone
 from smolrgpt_core.geometry.object_pixels import (
     ObjectPixelConfig,
@@ -34,7 +35,7 @@ from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import Edge, Surface, SurfaceConfig, measure_surface
 from smolrgpt_core.geometry.visible_surface import VisibleExtent, visible_extent
 from smolrgpt_core.geometry.zones import ZoneFitConfig, fit_zone, free_floor
-from smolrgpt_core.object_classes import known_class
+from smolrgpt_core.object_classes import CARGO, known_class
 from smolrgpt_core.regions import Region
 
 CARGO_MISFIT_M = 0.5
@@ -65,9 +66,17 @@ UNIT_CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-
 LOWEST_SHARE, SUNK_M = 0.98, 0.1
 """An object with this share of its readings above a level, and the rest so far below, is lower."""
 
+SIZED_PALLETS, MAX_CUT = 6, 0.2
+"""Pallets that are held against the standard sizes, the largest masks, and how much of the edge of
+one may be hidden."""
+
+FLAT_M, FLAT_SHARE = 0.03, 0.9
+"""An object with this share of its readings so close to the floor is flat."""
+
 FROM_BOX = "from a box, not a mask"
 SURFACE_ONLY = "from the visible surface only"
 NO_FLOOR = "no floor seen"
+FLAT = "as flat as the floor; is its label right, and its mask in place?"
 
 
 @dataclass(frozen=True)
@@ -140,6 +149,7 @@ class FrameGeometry:
         self._plane_searched = False
         self._free: NDArray[np.bool_] | None = None
         self._objects: NDArray[np.bool_] | None = None
+        self._doubts: tuple[str, ...] | None = None
 
     @property
     def plane(self) -> GroundPlane | None:
@@ -153,6 +163,15 @@ class FrameGeometry:
             if not self._plane_searched:
                 self._plane = find_ground_plane(self.frame, self._config.ground_plane)
                 self._plane_searched = True
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why the inputs of the frame may be wrong or not belong together; see `input_doubts`."""
+        with self._lock:
+            if self._doubts is None:
+                told = (mask_doubt(self.frame), self._scale_doubt(), self._up_doubt())
+                self._doubts = tuple(doubt for doubt in told if doubt)
+            return self._doubts
 
     def is_zone(self, id: int) -> bool:
         """Whether a region is a painted zone."""
@@ -206,6 +225,8 @@ class FrameGeometry:
         support = None if is_zone(region) else self._support(surface)
         located = self._locate_object(region, surface, support)
         notes = _notes_of(surface, pixels) + located.notes
+        if plane is not None and not is_zone(region) and _is_flat(surface, plane):
+            notes += (FLAT,)
         doubt = BOX_DOUBT * float(located.size.max()) if pixels.from_box else 0.0
         doubt = float(np.hypot(doubt, pixels.ambiguity_m))
         return replace(
@@ -216,6 +237,48 @@ class FrameGeometry:
             notes=notes,
             cut=_is_cut(surface),
         )
+
+    def _up_doubt(self) -> str:
+        """Why what the robot says is up may be wrong; empty where depth does not contradict it."""
+        up = self.frame.up
+        if up is None or self.plane is not None:
+            return ""
+        seen = find_ground_plane(replace(self.frame, up=None), self._config.ground_plane)
+        if seen is None:
+            return ""
+        apart = float(np.degrees(np.arccos(np.clip(up @ seen.up, -1, 1))))
+        return (
+            f"the floor that depth shows is {apart:.0f} degrees off what tf or the IMU says is up; "
+            "check how the camera is mounted"
+        )
+
+    def _scale_doubt(self) -> str:
+        prior = self._config.size_priors.get(CARGO)
+        if self.plane is None or prior is None:
+            return ""
+        pallets = [
+            region
+            for region in self.frame.regions
+            if is_cargo(region) and not is_box(region, self._config.pixels.min_box_px)
+        ]
+        pallets.sort(key=lambda region: -region.area)
+        boxes = (self._unbiased_box(pallet, self.plane) for pallet in pallets[:SIZED_PALLETS])
+        return scale_doubt([box for box in boxes if box is not None], prior)
+
+    def _unbiased_box(self, region: Region, plane: GroundPlane) -> OrientedBox | None:
+        """A box that owes nothing to standard sizes; None where too little of it is seen."""
+        pixels = find_object_pixels(
+            self.frame, region, plane, self._object_mask(), self._config.pixels
+        )
+        try:
+            surface = measure_surface(self.frame, region, self._config.surface, plane.noise, pixels)
+        except SpatialError as error:
+            if error.status is not Status.NO_VALID_DEPTH:
+                raise
+            return None
+        if surface.sparse or surface.outline.cut_share > MAX_CUT:
+            return None
+        return fit_box(surface, plane, self.frame, None, self._config.box)
 
     def _locate_zone(self, region: Region, plane: GroundPlane) -> Located:
         zone, std = fit_zone(self.frame, region, plane, self._free_floor(plane), self._config.zone)
@@ -383,6 +446,12 @@ def _notes_of(surface: Surface, pixels: ObjectPixels) -> tuple[str, ...]:
     if surface.sparse or surface.valid_share < SPARSE_BELOW:
         notes.append(f"depth at {surface.valid_share:.1%} of the mask only")
     return tuple(notes)
+
+
+def _is_flat(surface: Surface, plane: GroundPlane) -> bool:
+    points = surface.some_points(200)
+    heights = points @ plane.up + plane.camera_height
+    return bool(np.mean(np.abs(heights) < FLAT_M) > FLAT_SHARE)
 
 
 def _is_cut(surface: Surface) -> bool:

@@ -45,6 +45,9 @@ class RigidTransform:
             raise ValueError(f"a translation must be finite metres, got {self.translation}")
 
     def apply(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Points (N, 3) of the source frame in the target frame, metres; NaN stays NaN."""
-        turned = points @ rotation_matrix(*self.rotation).T
-        return np.asarray(turned + self.translation, dtype=np.float64)
+        """Points (N, 3), or one (3,), in the target frame, metres; NaN stays NaN."""
+        return self.rotate(points) + np.array(self.translation, dtype=np.float64)
+
+    def rotate(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Directions (N, 3), or one (3,), in the target frame; NaN stays NaN."""
+        return np.asarray(vectors @ rotation_matrix(*self.rotation).T, dtype=np.float64)

@@ -90,7 +90,7 @@ class Nominal:
 
 @dataclass(frozen=True)
 class Bare:
-    """ "The nearest pallet" of which it is not said to what it is near."""
+    """For "The nearest pallet" of which it is not said to what it is near."""
 
     nominal: Nominal
     end: str
@@ -99,7 +99,7 @@ class Bare:
 
 @dataclass(frozen=True)
 class Beside:
-    """ "On the left": the leftmost of "the pallet", what is in the left half of "pallets".
+    """For "On the left": the leftmost of "the pallet", what is in the left half of "pallets".
 
     Attributes:
         predicate: for a set.
@@ -120,21 +120,21 @@ class Asked:
 
 @dataclass(frozen=True)
 class Exclusion:
-    """ "Other than pallet 3" behind a noun."""
+    """For "Other than pallet 3" behind a noun."""
 
     left_out: Program
 
 
 @dataclass(frozen=True)
 class OfRegion:
-    """ "Of buffer 2" behind a noun: what is in it, or for a zone or a transporter, what holds it."""
+    """For "of buffer 2" behind a noun: what is in it; for a zone or a carrier, what holds it."""
 
     region: Program
 
 
 @dataclass(frozen=True)
 class Domain:
-    """ "Among pallets 3 and 4" behind a noun."""
+    """For "Among pallets 3 and 4" behind a noun."""
 
     chosen: Program
 
@@ -263,7 +263,7 @@ def several(given: Nominal) -> Program:
 
 @builder
 def all_of_number(number: int, given: Nominal) -> Program:
-    """ "The two pallets": a set whose number is checked when it is known."""
+    """For "The two pallets": a set whose number is checked when it is known."""
     if not given.plural or number < 2:
         raise NoReadingError
     if given.superlative is not None:
@@ -287,7 +287,8 @@ def extreme(given: Any, found: Superlative) -> Program:
         raise NoReadingError
     if found.among is not None:
         chosen = where(chosen, found.among)
-    if found.of_two and chosen.operator is not selections.Listed:
+    counted = (selections.Listed, selections.Exactly)
+    if found.of_two and chosen.operator not in counted:
         chosen = selections.Exactly(chosen, 2.0)
     if found.attribute is None:
         return selections.Middle(chosen)
@@ -308,13 +309,13 @@ def ranked(found: Superlative, rank: Any) -> Superlative:
 
 @builder
 def next_but(found: Superlative, by: int) -> Superlative:
-    """ "The rightmost but one" is the second from the right."""
+    """For "The rightmost but one" is the second from the right."""
     return replace(found, rank=found.rank + by)
 
 
 @builder
 def sup_among(found: Superlative, predicate: Program) -> Superlative:
-    """ "Second from the left in buffer 1": what is singled out is also that."""
+    """For "Second from the left in buffer 1": what is singled out is also that."""
     if found.among is not None:
         raise NoReadingError
     return replace(found, among=predicate)
@@ -328,7 +329,7 @@ def of_two(found: Superlative) -> Superlative:
 
 @builder
 def bare(given: Nominal, end: str, rank: Any) -> Bare:
-    """ "The second nearest pallet", without saying to what."""
+    """For "The second nearest pallet", without saying to what."""
     if given.superlative is not None or given.plural:
         raise NoReadingError
     return Bare(given, end, rank or 1)
@@ -336,7 +337,7 @@ def bare(given: Nominal, end: str, rank: Any) -> Bare:
 
 @builder
 def numbered(given: Nominal, rank: int) -> Program:
-    """ "The second pallet from the left"; without an order, nobody knows which is the second."""
+    """For "The second pallet from the left"; without an order, nobody knows which is the second."""
     if given.superlative is None:
         raise NoReadingError(
             f"number {rank} in what order? say, for example, second from the left or second nearest"
@@ -346,7 +347,7 @@ def numbered(given: Nominal, rank: int) -> Program:
 
 @builder
 def extreme_among(given: Nominal, found: Superlative, after: Any = None) -> Program:
-    """ "The nearest pallet to transporter 5 that is not in a buffer"."""
+    """For "The nearest pallet to transporter 5 that is not in a buffer"."""
     if given.plural:
         raise NoReadingError
     return extreme(_modified(given, after or ()), found)
@@ -360,7 +361,7 @@ def bare_to(found: Bare, place: Program) -> Program:
 
 @builder
 def which(given: Nominal, verb: Any) -> Program:
-    """ "Which pallet ..." asks for one, "which pallets ..." for all."""
+    """For "Which pallet ..." asks for one, "which pallets ..." for all."""
     verb = _of_number(verb, given.plural)
     if isinstance(verb, Superlative):
         if given.plural and not given.number:
@@ -378,7 +379,7 @@ def which(given: Nominal, verb: Any) -> Program:
 
 @builder
 def which_of(chosen: Program, verb: Any) -> Program:
-    """ "Which of pallets 3 and 4 ..." asks for one."""
+    """For "Which of pallets 3 and 4 ..." asks for one."""
     verb = _of_number(verb, plural=False)
     if isinstance(verb, Superlative):
         return extreme(chosen, verb)
@@ -429,7 +430,7 @@ def distance(region: Program, place: Program) -> Any:
 
 
 def _near_the_camera(region: Program, place: Program) -> bool:
-    """ "From the nearest buffer" is said of the other object rather than of the camera."""
+    """For "From the nearest buffer" is said of the other object rather than of the camera."""
     nearest = attributes.Distance(selections.Camera())
     return place.type is Type.REGION and any(
         part.operator is selections.Extreme and part.arguments[1] == nearest for part in (place,)
@@ -473,22 +474,9 @@ def between(chosen: Program) -> Program:
 
 
 @builder
-def attribute_of(name: str, place: Any = None) -> Program:
-    """The attribute with this name, from a place where it needs one."""
-    operator = OPERATORS[name]
-    return operator(place) if operator.parameters else operator()
-
-
-@builder
 def compared_to(attribute: Program, how: str, other: Program) -> Program:
-    """ "Wider than pallet 3": an attribute compared with the same of another region."""
+    """For "Wider than pallet 3": an attribute compared with the same of another region."""
     return predicates.Measures(attribute, how, questions.Measure(other, attribute))
-
-
-@builder
-def compare_pair(region: Program, attribute: Program, how: str, other: Program) -> Program:
-    """Whether one region has more of an attribute than another."""
-    return questions.Whether(region, compared_to(attribute, how, other))
 
 
 @builder
@@ -692,19 +680,19 @@ def distance_from_or_camera(place: Any) -> Program:
 
 @builder
 def pronoun() -> Program:
-    """ "It": the one that was spoken of."""
+    """For "It": the one that was spoken of."""
     return selections.The(SAID())
 
 
 @builder
 def pronoun_set() -> Program:
-    """ "They": those that were spoken of."""
+    """For "They": those that were spoken of."""
     return SAID()
 
 
 @builder
 def pronoun_nominal(before: Any, after: Any) -> Nominal:
-    """ "The one in buffer 2"."""
+    """For "The one in buffer 2"."""
     return listed_nominal(before, SAME_NOUN(), after)
 
 
@@ -743,20 +731,20 @@ def with_topic(spoken_of: tuple[Program, ...], program: Any) -> OnTopic:
 
 @builder
 def nearest_several(given: Nominal, number: int, end: str, place: Any) -> Program:
-    """ "The two nearest pallets"."""
+    """For "The two nearest pallets"."""
     attribute = distance_from_or_camera(place)
     return several(replace(given, superlative=Superlative(attribute, end), number=number))
 
 
 @builder
 def end_several(given: Nominal, number: int, found: Superlative) -> Program:
-    """ "The two largest pallets"."""
+    """For "The two largest pallets"."""
     return several(replace(given, superlative=found, number=number))
 
 
 @builder
 def any_nominal(given: Nominal) -> Program:
-    """ "Any pallet", "any of the pallets"."""
+    """For "Any pallet", "any of the pallets"."""
     if given.superlative is not None:
         raise NoReadingError
     return given.chosen
@@ -814,7 +802,7 @@ def not_exists(given: Nominal, verb: Any = None) -> Program:
 
 @builder
 def exists_or_one(given: Nominal, verb: Any = None) -> Program:
-    """ "Is there a pallet in buffer 2?" """
+    """For "Is there a pallet in buffer 2?"."""
     if given.number > 1:
         raise NoReadingError
     return exists(given, verb)
@@ -848,13 +836,13 @@ def nothing() -> None:
 
 @builder
 def exclusion(left_out: Program) -> Exclusion:
-    """ "Other than pallet 3"."""
+    """For "Other than pallet 3"."""
     return Exclusion(left_out)
 
 
 @builder
 def domain(chosen: Program) -> Edge:
-    """ "Among pallets 3 and 4"."""
+    """For "Among pallets 3 and 4"."""
     return Edge(Domain(chosen), is_open=True)
 
 
@@ -890,7 +878,7 @@ def either(first: Program, second: Program) -> Program:
 
 @builder
 def the_of(chosen: Program, after: Any) -> Any:
-    """ "The one of pallets 3 and 4 in buffer 2"."""
+    """For "The one of pallets 3 and 4 in buffer 2"."""
     meant = the(_modified(Nominal(chosen, plural=False), after or ()))
     return meant if after else Edge(meant, is_open=True)
 
@@ -1054,6 +1042,8 @@ def compare_sets(first: Nominal, second: Nominal, verb: Any, how: str) -> Progra
 @builder
 def compare_count(given: Nominal, verb: Any, how: str, number: int) -> Program:
     """Whether there are so many."""
+    if how == "at_least" and number == 1:
+        return exists(given, verb)
     return questions.Compare(how_many(given, verb), how, count_number(number))
 
 
@@ -1088,14 +1078,8 @@ def clock_or_camera(region: Program, place: Any) -> Program:
 
 
 @builder
-def hour(number: int) -> Program:
-    """An hour of the clock."""
-    return questions.Amount(float(number), "h")
-
-
-@builder
 def singled_out(region: Program) -> Program:
-    """ "The nearest pallet" asks which one it is; "pallet 3" asks nothing."""
+    """For "The nearest pallet" asks which one it is; "pallet 3" asks nothing."""
     bare = region.operator is selections.The and region.parts[0].operator is not selections.Where
     if bare or region.operator is selections.Region:
         raise NoReadingError
@@ -1122,7 +1106,7 @@ def depth_at(pixel: tuple[int, int]) -> Program:
 
 @builder
 def set_of(given: Nominal) -> Program:
-    """ "Every pallet in buffer 2": all of them."""
+    """For "Every pallet in buffer 2": all of them."""
     return any_nominal(given)
 
 
@@ -1181,7 +1165,7 @@ def only_one(region: Program, given: Nominal) -> Program:
 
 @builder
 def located(place: Program, asked: Any) -> Any:
-    """ "In buffer 2, which pallet is ...": what is asked for is in it."""
+    """For "In buffer 2, which pallet is ...": what is asked for is in it."""
     given = ask(asked)
     return replace(given, program=_restricted(given.program, place))
 
@@ -1202,14 +1186,8 @@ def _restricted(program: Program, place: Program) -> Program:
 
 
 @builder
-def beyond_all(attribute: Program, end: str) -> Superlative:
-    """ "Left of all other shelves" is the leftmost."""
-    return Superlative(attribute, end)
-
-
-@builder
 def beyond_all_more(comparative: tuple[Program, str]) -> Superlative:
-    """ "Taller than all other pallets" is the tallest."""
+    """For "Taller than all other pallets" is the tallest."""
     return more_sup(comparative)
 
 
@@ -1237,21 +1215,15 @@ def attributes_of_pair(attribute: Program, chosen: Program, how: str) -> Program
 
 @builder
 def chosen_of(chosen: Program, given: Nominal, found: Superlative) -> Program:
-    """ "The pallet nearer to buffer 2: 3 or 4"."""
+    """For "The pallet nearer to buffer 2: 3 or 4"."""
     if given.superlative is not None:
         raise NoReadingError
     return extreme(chosen, found)
 
 
 @builder
-def noun_any(noun: Noun) -> Nominal:
-    """Any of a class."""
-    return Nominal(selections.All(noun.name), plural=False)
-
-
-@builder
 def amount_and_half(number: float, unit: tuple[str, float, str]) -> Program:
-    """ "Two and a half meters"."""
+    """For "Two and a half meters"."""
     return amount(number + 0.5, unit)
 
 
@@ -1300,13 +1272,13 @@ def taken_share(zone: Program) -> Program:
 
 @builder
 def of_region(region: Program) -> OfRegion:
-    """ "Of buffer 2" behind a noun."""
+    """For "Of buffer 2" behind a noun."""
     return OfRegion(region)
 
 
 @builder
 def of_number(given: Nominal, number: int) -> Nominal:
-    """ "Which two pallets"."""
+    """For "Which two pallets"."""
     return replace(given, number=number)
 
 
@@ -1321,7 +1293,7 @@ def bare_to_other(found: Bare, other: Program) -> Program:
 
 @builder
 def left_out(excluded: Program, asked: Any) -> Any:
-    """ "Apart from pallet 3, which pallet is ...": it does not count."""
+    """For "Apart from pallet 3, which pallet is ...": it does not count."""
     given = ask(asked)
     return replace(given, program=_reduced(given.program, excluded))
 
@@ -1349,7 +1321,7 @@ def bigger_than(limit: Program, how: str) -> Program:
 
 @builder
 def two_ends(given: Nominal, first: Superlative, second: Superlative) -> Program:
-    """ "The leftmost and the rightmost pallet"."""
+    """For "The leftmost and the rightmost pallet"."""
     if given.plural or given.superlative is not None:
         raise NoReadingError
     return selections.Either(extreme(given, first), extreme(given, second))
@@ -1359,3 +1331,23 @@ def two_ends(given: Nominal, first: Superlative, second: Superlative) -> Program
 def half() -> Program:
     """Half of something."""
     return questions.Amount(0.5, "share")
+
+
+@builder
+def not_exists_of(chosen: Program, verb: Any) -> Program:
+    """Whether something is true of none of a set."""
+    return questions.Negation(exists(chosen, verb))
+
+
+@builder
+def picked(region: Program) -> Program:
+    """What "find ..." asks for; a region that is named is found already."""
+    if region.operator is selections.Region:
+        raise NoReadingError("this names a region and asks nothing about it; ask where it is")
+    return region
+
+
+@builder
+def load_of(carrier: Program) -> Program:
+    """What stands on a region."""
+    return selections.The(selections.Where(selections.All(""), predicates.In(carrier)))

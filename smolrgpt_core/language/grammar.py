@@ -4,8 +4,8 @@ A grammar file has one rule a line (indented lines continue it):
 
     NAME: pattern => expression
 
-- A pattern is words, `(a|b c|d)` for one of several, `[x]` for what may be missing, and the names of
-  other rules in capitals; `ONE:x` binds what the rule stands for to the name x.
+- A pattern is words, `(a|b c|d)` for one of several, `[x]` for what may be missing, and the names
+  of other rules in capitals; `ONE:x` binds what the rule stands for to the name x.
 - `~ONE:x` is a phrase that costs 1 where it could have been attached to the phrase before it.
 - An expression builds the value: names of operators and of builders as functions, bound names,
   numbers, and text in quotes.

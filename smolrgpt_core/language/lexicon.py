@@ -16,8 +16,8 @@ LANGUAGES = ("english", "german")
 """Files in `lexicons/`; a question is read in the first in which it has a reading."""
 
 TERMINALS = (
-    "NOUN", "NAMED", "NAMED_LIST", "BARE_ID", "BARE_LIST", "NUM", "CARD", "ORD", "UNIT", "INDEF",
-    "DEF", "THE", "PLAIN", "PIXEL",
+    "NOUN", "NAMED", "NAMED_LIST", "BARE_ID", "BARE_LIST", "NUM", "CARD", "ORD", "UNIT",
+    "INDEF", "DEF", "THE", "PLAIN", "PIXEL",
 )  # fmt: skip
 """Rules that `words.Words` reads."""
 
@@ -151,7 +151,8 @@ def _words_of(lexicon: Lexicon) -> frozenset[str]:
              for word in form]  # fmt: skip
     return frozenset(
         {*lexicon.grammar.words, *nouns, *lexicon.forms, *lexicon.numbers, *lexicon.ordinals,
-         *lexicon.definite, *lexicon.indefinite, *lexicon.joins, *(word for unit in lexicon.units for word in unit)}
+         *lexicon.definite, *lexicon.indefinite, *lexicon.joins,
+         *(word for unit in lexicon.units for word in unit)}
     )  # fmt: skip
 
 

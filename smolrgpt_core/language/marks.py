@@ -73,7 +73,10 @@ def marks_of(finding: Finding, copies: SceneCopies, unit: Unit | None = None) ->
         copies: on which it was found.
         unit: name and size in SI units of the unit that was asked for; None = SI.
     """
-    return tuple(_walk(_View(copies, finding, unit), finding.program, ()))
+    found = _walk(_View(copies, finding, unit), finding.program, ())
+    # The distance of "the nearest" is measured twice, to find it and to tell it.
+    different = {(mark.kind, mark.label, mark.points.tobytes()): mark for mark in found}
+    return tuple(different.values())
 
 
 @dataclass(frozen=True, eq=False)

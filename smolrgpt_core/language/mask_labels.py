@@ -29,6 +29,15 @@ _AROUND_A_NOUN = frozenset({"mask", "masks", "masked", "region", "regions"})
 _NOUNS_IN_ING = frozenset({"building", "packaging", "railing", "bearing", "opening", "ceiling"})
 """Other words that end like these say what something does."""
 
+_ALSO_NOUNS = frozenset({"can", "person"})
+"""Words with another meaning that name a thing between an article and its mask."""
+
+_AWAY = frozenset(
+    {"behind", "above", "below", "under", "over", "before", "after", "against", "inside", "outside",
+     "between", "from", "to", "than"}
+)  # fmt: skip
+"""Between a noun and a mask they tell of two things: "the box behind <mask>"."""
+
 _SINGULARS = {plural: singular for singular, plural in IRREGULAR_PLURALS.items()}
 
 
@@ -46,7 +55,7 @@ def mask_labels(text: str) -> tuple[str, ...]:
     Words for a known class give its name ("rack" is a "shelf"). It is empty where no noun stands
     before, or only "region" or "object".
     """
-    words, nouns = _words(text), _nouns()
+    words = _words(text)
     labels: list[str] = []
     label, position = "", 0
     while position < len(words):
@@ -54,14 +63,9 @@ def mask_labels(text: str) -> tuple[str, ...]:
             labels.append(label)
             position += 1
             continue
-        known = _known_noun(words, position, nouns)
-        end = position + len(known) if known else _end_of_run(words, position, nouns)
-        if known:
-            name = nouns[known][0].name
-            label = "" if name == ANY_REGION else name
-        else:
-            named = _unknown_noun(words, position, end)
-            label = label if named is None else named
+        end = _end_of_run(words, position)
+        named = _name(words, position, end)
+        label = label if named is None else named
         position = end
     return tuple(labels)
 
@@ -85,46 +89,71 @@ def _words(text: str) -> list[_Word]:
     return words
 
 
-def _known_noun(words: Sequence[_Word], position: int, nouns: NounTable) -> Phrase:
-    """The longest noun of a table that starts here; empty where none does."""
-    sizes = range(max(map(len, nouns)), 0, -1)
-    phrases = (tuple(word.text for word in words[position : position + size]) for size in sizes)
-    return next((phrase for phrase in phrases if phrase in nouns), ())
+@cache
+def _parts_of_nouns() -> frozenset[str]:
+    """Words that may belong to a name: those of nouns, and what the camera is called."""
+    parts = {word for noun in _nouns() for word in noun if word not in _NO_NOUN}
+    return frozenset({*parts, *load_lexicon("english").camera_nouns})
 
 
-def _end_of_run(words: Sequence[_Word], start: int, nouns: NounTable) -> int:
-    """Where the words end that start here and belong together: before a mask, an article, a noun,
-    or a word that means something else.
+def _may_name(words: Sequence[_Word], position: int) -> bool:
+    """Whether a word can be a part of a name, or is all of one: "the person <mask>"."""
+    word, lexicon = words[position], load_lexicon("english")
+    if word.text in _ALSO_NOUNS:
+        return word.determined and _is_mask(words, position + 1)
+    if word.text in _parts_of_nouns():
+        return True
+    return word.text not in lexicon.words and word.text not in lexicon.fillers
+
+
+def _is_mask(words: Sequence[_Word], position: int) -> bool:
+    return position < len(words) and words[position].text == MASK
+
+
+def _end_of_run(words: Sequence[_Word], start: int) -> int:
+    """Where the words end that start here and belong together: before a mask, an article, or a
+    word that means something else.
     """
     end = start + 1
     while (
         end < len(words)
         and words[end].text != MASK
         and not words[end].determined
-        and _is_unknown(words[end - 1].text)
-        and not _known_noun(words, end, nouns)
+        and _may_name(words, end - 1)
+        and _may_name(words, end)
     ):
         end += 1
     return end
 
 
-def _is_unknown(word: str) -> bool:
-    lexicon = load_lexicon("english")
-    return word not in lexicon.words and word not in lexicon.fillers
-
-
-def _unknown_noun(words: Sequence[_Word], start: int, end: int) -> str | None:
+def _name(words: Sequence[_Word], start: int, end: int) -> str | None:
     """What a run of words names; None where it names nothing."""
     run = tuple(word.text for word in words[start:end])
-    at_mask = end < len(words) and words[end].text == MASK
+    at_mask, determined = _is_mask(words, end), words[start].determined
     bare = tuple(word for word in run if word not in _AROUND_A_NOUN)
-    if not all(map(_is_unknown, bare)) or not bare:
-        # "The can <mask>" is a can, whatever the mask before it is called.
-        return "" if at_mask and words[start].determined and bare else None
-    if not (at_mask or words[start].determined) or not _may_be_a_noun(bare):
+    if bare and set(bare) <= load_lexicon("english").camera_nouns:
+        # "The robot <mask>" is not what the mask before it is called.
+        return "" if at_mask and determined else None
+    if not _may_name(words, start) or (end < len(words) and words[end].text in _AWAY):
         return None
-    several = [word.text for word in words[end : end + 2]] == [MASK, MASK]
-    return _singular(" ".join(bare)) if several else " ".join(bare)
+    unknown = bare and not {run, bare} & _nouns().keys()
+    if unknown and (at_mask or determined) and _may_be_a_noun(bare):
+        several = [word.text for word in words[end : end + 2]] == [MASK, MASK]
+        return _singular(" ".join(bare)) if several else " ".join(bare)
+    return _last_known(run)
+
+
+def _last_known(run: Phrase) -> str | None:
+    """The class of the last noun of a table among these words; "" for "region" and its like."""
+    nouns = _nouns()
+    longest = max(map(len, nouns))
+    for last in range(len(run), 0, -1):
+        for size in range(min(last, longest), 0, -1):
+            phrase = run[last - size : last]
+            if phrase in nouns:
+                name = nouns[phrase][0].name
+                return "" if name == ANY_REGION else name
+    return None
 
 
 def _may_be_a_noun(words: Sequence[str]) -> bool:

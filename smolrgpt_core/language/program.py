@@ -124,7 +124,7 @@ class Program:
         return tuple(item for item in self.arguments if isinstance(item, Program))
 
     def walk(self) -> Iterator[Program]:
-        """This expression and all within, the outermost first, in the order of the text."""
+        """The expression and all within, the outermost first, in the order of the text."""
         yield self
         for part in self.parts:
             yield from part.walk()

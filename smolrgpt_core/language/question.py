@@ -11,7 +11,7 @@ from smolrgpt_core.language.model_wording import masked_wording
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.options import Option, split_options
 from smolrgpt_core.language.placeholders import MASK
-from smolrgpt_core.language.program import Program, ProgramError
+from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.reader import check_placeholders, read_text
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.words import bad_question, clean_text
@@ -191,7 +191,7 @@ def category_of(program: Program) -> Category:
 
 
 def asked_side(program: Program) -> str:
-    """ "left" or "right" where a question asks whether one region is on that side of another."""
+    """The side, "left" or "right", on which a question asks whether a region is; else empty."""
     if program.operator is not questions.Whether:
         return ""
     predicate = program.arguments[1]
@@ -218,13 +218,12 @@ def typed_program(category: Category | None, regions: Sequence[Region]) -> Progr
             f"a {category.name} request without text needs {needed} region ids, got {len(regions)}"
         )
     ids = [region.id for region in regions]
-    try:
-        return _typed(category, ids)
-    except ProgramError as error:
-        repeated = [id for id, times in Counter(ids).items() if times > 1][:5]
+    repeated, times = Counter(ids).most_common(1)[0]
+    if times > 1:
         raise bad_question(
-            f"each region id can be given once; repeated: {', '.join(map(str, repeated))}"
-        ) from error
+            f"the {len(ids)} region ids must be different, {repeated} is among them {times} times"
+        )
+    return _typed(category, ids)
 
 
 def _typed(category: Category, ids: Sequence[int]) -> Program:

@@ -142,7 +142,7 @@ class _Attempt:
             ) from error
         programs = [self._complete(item.value, parse) for item in found]
         readings = [asked for asked in dict.fromkeys(programs) if asked]
-        if not readings and words.problems:
+        if not readings and words.problems and not parse.reasons:
             raise words.problems[0]
         return self._only(readings, parse)
 
@@ -268,9 +268,9 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
         program = _size_of(program.parts[0], regions)
     # A unit is checked again, for only now it is known what is asked.
     unit = asked.unit
-    if unit is not None and program.type is Type.QUANTITY and asked.program.operator is HOW_LARGE:
-        if not unit[0].startswith("square") and unit[0] not in ("m2", "sqm", "ft2", "sq ft"):
-            raise NoReadingError(f"the size of a zone is an area, no quantity in {unit[0]}")
+    was_open = asked.program.operator is HOW_LARGE and program.type is Type.QUANTITY
+    if unit is not None and was_open and unit[0] in UNITS_OF_LENGTH:
+        raise NoReadingError(f"the size of a zone is an area, no quantity in {unit[0]}")
     return replace(asked, program=program)
 
 
@@ -284,6 +284,14 @@ def _check_holders(program: Program, regions: RegionSet) -> None:
             }  # fmt: skip
             if len(zones) > 1:
                 raise NoReadingError("this asks two things at once; ask them one by one")
+
+
+UNITS_OF_LENGTH = {
+    " ".join(phrase)
+    for language in LANGUAGES
+    for phrase, (unit, _) in load_lexicon(language).units.items()
+    if unit == "m"
+}
 
 
 def _is_about(program: Program, topic: Program) -> bool:
@@ -312,7 +320,7 @@ def _loaded(region: Program, regions: RegionSet) -> Program:
 
 
 def _size_of(region: Program, regions: RegionSet) -> Program:
-    """ "How large": the area of a zone, length, width and height of anything else."""
+    """For "How large": the area of a zone, length, width and height of anything else."""
     if ZONE in _classes(region, regions):
         return questions.Measure(region, attributes.FootprintArea())
     return questions.Dimensions(region)

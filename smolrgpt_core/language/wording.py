@@ -23,8 +23,8 @@ from smolrgpt_core.scene.copies import in_words
 Unit = tuple[str, float]
 """The word for a unit, and its size in SI units."""
 
-UNIT_WORDS = {"m": "m", "m2": "square meters", "m3": "cubic meters", "deg": "degrees", "objects": "objects", "h": "o'clock",
-              "share": "percent"}  # fmt: skip
+UNIT_WORDS = {"m": "m", "m2": "square meters", "m3": "cubic meters", "deg": "degrees",
+              "objects": "objects", "h": "o'clock", "share": "percent"}  # fmt: skip
 
 HOW_WORDS = {
     "more": "more than",
@@ -328,7 +328,7 @@ class _Writer:
         return f"the {self._singled_out(*arguments)}"
 
     def _singled_out(self, chosen: Program, attribute: Program, end: str, rank: float) -> str:
-        """ "Second leftmost pallet", "pallet nearest to buffer 2"."""
+        """For "Second leftmost pallet", "pallet nearest to buffer 2"."""
         word = SUPERLATIVES.get((attribute.operator, end))
         if word and not _is_list(chosen):
             return f"{_nth(rank)}{word} {self.singular(chosen)}"
@@ -385,7 +385,7 @@ class _Writer:
         if operator is selections.Exactly:
             return f"the {round(arguments[1])} {self._base(arguments[0])}"
         if operator is selections.Alike:
-            return f"regions like {self.phrase(arguments[0], last=True)}"
+            return f"regions like {self.phrase(arguments[0])}"
         if operator is selections.Sorted:
             chosen, attribute, start = arguments
             falling = "decreasing " if start == "most" else ""
@@ -397,7 +397,7 @@ class _Writer:
         return f"the {round(number)} of {self.phrase(chosen)} with the {least} {words}"
 
     def _closed_list(self, ids: Sequence[int]) -> str:
-        """ "Pallets 3 and 4", "(pallet 3 and buffer 2)"."""
+        """For "Pallets 3 and 4", "(pallet 3 and buffer 2)"."""
         nouns = {self.name(id).rsplit(" ", 1)[0] for id in ids}
         return f"({self._listed(ids)})" if len(nouns) > 1 else self._listed(ids)
 
@@ -669,7 +669,7 @@ def _adjective(predicate: Program) -> str:
 
 
 def _nth(rank: float) -> str:
-    """ "Second " and so on; nothing for the first."""
+    """For "Second " and so on; nothing for the first."""
     return "" if rank == 1 else f"{_ordinal(round(rank))} "
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.label_map import namesake
+from smolrgpt_core.label_map import doubt_of_class, namesake
 from smolrgpt_core.language.builders import Noun
 from smolrgpt_core.language.grammar import Reading, Terminal
 from smolrgpt_core.language.lexicon import Lexicon, Phrase
@@ -187,7 +187,7 @@ def _word(key: str, raw: str, start: int, end: int, article: str) -> Word:
 
 
 def _without_number_signs(words: Sequence[Word]) -> list[Word]:
-    """ "pallet #3", "pallet no. 3" and "pallet number 3" as "pallet 3"."""
+    """For "pallet #3", "pallet no. 3" and "pallet number 3" as "pallet 3"."""
     kept: list[Word] = []
     for position, word in enumerate(words):
         following = words[position + 1 : position + 3]
@@ -289,7 +289,7 @@ class Words:
         return ""
 
     def _is_camera(self, start: int, end: int, noun: Noun) -> bool:
-        """ "The robot" is the camera unless regions are called so; "which robot" is not."""
+        """For "The robot" is the camera unless regions are called so; "which robot" is not."""
         words = self.keys[start:end]
         if start and not self.words[start].article and (
             self.keys[start - 1] in self._lexicon.determiners
@@ -326,7 +326,7 @@ class Words:
         return None
 
     def _named(self, position: int) -> list[Reading]:
-        """ "pallet 3", "<mask>", "the pallet <mask>", "[Region 3]", "#3"."""
+        """For "pallet 3", "<mask>", "the pallet <mask>", "[Region 3]", "#3"."""
         if position in self._ids:
             if position + 1 in self._ids or not self._is_fit(self._ids[position], None):
                 return []
@@ -363,14 +363,14 @@ class Words:
         return number, position + 1
 
     def _named_list(self, position: int) -> list[Reading]:
-        """ "pallets 3, 4 and 5", "the pallets <mask> <mask>", "<mask>, <mask>"."""
+        """For "pallets 3, 4 and 5", "the pallets <mask> <mask>", "<mask>, <mask>"."""
         starts: list[tuple[int, Noun | None]] = [*dict(self._nouns_at(position)).items()]
         if not starts and position in self._ids:
             starts = [(position, None)]
         return self._lists_from(starts)
 
     def _bare_list(self, position: int) -> list[Reading]:
-        """ "3, 4 and 5" behind a noun and a preposition."""
+        """For "3, 4 and 5" behind a noun and a preposition."""
         return self._lists_from([(position, None)])
 
     def _lists_from(self, starts: Sequence[tuple[int, Noun | None]]) -> list[Reading]:
@@ -439,8 +439,14 @@ class Words:
             raise SpatialError(
                 Status.UNKNOWN_REGION,
                 f"region {id} is a {own}, no {noun.name}; the {noun.name} regions are: "
-                f"{self._of_class(noun.name)}",
+                f"{self._of_class(noun.name)}{self._unmapped(noun.name)}",
             )
+
+    def _unmapped(self, name: str) -> str:
+        """What is to be known about the labels of a frame where a class is missed."""
+        of_class = {label for label in self._regions.labels if known_class(label) == name}
+        doubt = doubt_of_class(of_class, self._regions)
+        return f"; there are {doubt}" if doubt else ""
 
     def _check_namesake(self, id: int) -> None:
         """Refuse "pallet 3" where region 3 has another name, and another one is called pallet_3."""
@@ -515,7 +521,7 @@ class Words:
         return []
 
     def _pixel(self, position: int) -> list[Reading]:
-        """ "(320, 240)", "320, 240" and "320 240"."""
+        """For "(320, 240)", "320, 240" and "320 240"."""
         at = position + (self.keys[position : position + 1] == ["("])
         column = self._whole_number(at)
         at = self._after_joins(at + 1)

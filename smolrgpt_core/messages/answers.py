@@ -16,8 +16,8 @@ LATENCY_STAGES = ("wait", "convert", "answer", "transform", "total")
 
 def answer_from_message(message: Message) -> SpatialAnswer:
     """The answer that a `msg/SpatialAnswer` holds."""
-    frame = message.centres_frame
-    centres = [(point.x, point.y, point.z) for point in message.centres]
+    frame = message.centers_frame
+    centers = [(point.x, point.y, point.z) for point in message.centers]
     return SpatialAnswer(
         status=Status(message.status),
         category=Category(message.category) if message.category else None,
@@ -32,8 +32,8 @@ def answer_from_message(message: Message) -> SpatialAnswer:
         model_value=_known(message.model_value),
         agreement=Agreement(message.agreement),
         region_ids=tuple(int(id) for id in message.region_ids),
-        centres=np.array(centres, dtype=np.float64).reshape(-1, 3),
-        centres_frame="" if frame == message.header.frame_id else frame,
+        centers=np.array(centers, dtype=np.float64).reshape(-1, 3),
+        centers_frame="" if frame == message.header.frame_id else frame,
         valid_depth=np.array(message.valid_depth, dtype=np.float64),
         truth=message.truth if message.has_truth else None,
         answer_ids=tuple(int(id) for id in message.answer_ids),

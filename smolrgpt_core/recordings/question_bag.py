@@ -155,4 +155,11 @@ def _recorded(number: int, question: Any, answer: Any) -> RecordedQuestion:
         raise SpatialError(
             Status.BAD_INPUT, f"question {number} of the recording is no JSON: {error}"
         ) from error
-    return RecordedQuestion(number, asked, answer_from_message(answer))
+    try:
+        return RecordedQuestion(number, asked, answer_from_message(answer))
+    except AttributeError as error:
+        raise SpatialError(
+            Status.BAD_INPUT,
+            f"answer {number} of the recording is of another version of smolrgpt_ros ({error}); "
+            "replay it with that version, or record again",
+        ) from error

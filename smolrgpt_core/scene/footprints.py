@@ -36,7 +36,7 @@ def corners(copies: SceneCopies, index: NDArray[np.intp], grown: float = 0.0) ->
 
 
 def clearances(copies: SceneCopies, subjects: Mask, other: NDArray[np.intp]) -> Values:
-    """(K, N) smallest distance of footprints from another one (K,), metres; 0 where they overlap."""
+    """(K, N) distance of footprints from another one (K,), metres; 0 where they overlap."""
     found = np.full((copies.count, copies.number), np.nan)
     own = corners(copies, other)
     for index in np.flatnonzero(subjects.any(axis=0)):

@@ -36,7 +36,8 @@ _LIMITS = """\
 It answers the four kinds of questions of the warehouse data set (distance, count, left or right,
 which one) about regions of one RGB-D image with a known calibration, in English of the kind that it
 was trained on. It was trained on simulated warehouses alone: on real images, evaluate it before you
-rely on it. It knows nothing else, and says so in no other way than by its confidence.
+rely on it. It knows nothing else, and is as sure of what it has never seen: `likeness.json` has the
+range of classes, cameras, depth and masks that it is believed about by itself.
 """
 
 

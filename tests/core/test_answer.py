@@ -32,7 +32,11 @@ REGIONS = RegionSet(
     ("text", "value", "sentence"),
     [
         ("how far is pallet 12 from buffer 2", 3.4215, "Pallet 12 is 3.42 m from buffer 2."),
-        ("how many feet is pallet 12 from buffer 2", 3.048, "Pallet 12 is 10.00 feet from buffer 2."),
+        (
+            "how many feet is pallet 12 from buffer 2",
+            3.048,
+            "Pallet 12 is 10.00 feet from buffer 2.",
+        ),
         ("how far is pallet 12 from buffer 2", 0.0,
          "Pallet 12 stands in buffer 2, so the distance is 0 m."),
         ("how far is pallet 12 from pallet 14", 0.0, "Pallet 12 is 0.00 m from pallet 14."),

@@ -17,7 +17,6 @@ from smolrgpt_core.answerers.calibration import (
     Calibration,
     ConfidenceCurve,
     Evidence,
-    check_weights,
     read_calibration,
     write_calibration,
 )
@@ -25,6 +24,7 @@ from smolrgpt_core.answerers.fusion_settings import AgreementTolerances
 from smolrgpt_core.answerers.weights import (
     INDEX_FILE,
     WEIGHTS_FILE,
+    check_weights,
     in_folder,
     weights_files,
     weights_fingerprint,
@@ -221,7 +221,8 @@ def test_the_files_of_a_checkpoint(tmp_path: Path) -> None:
 
 def test_the_calibration_that_comes_with_the_package_is_of_its_weights() -> None:
     path = NANO / CALIBRATION_FILE
-    check_weights(path, read_calibration(path), [NANO / WEIGHTS_FILE])
+    fingerprint = weights_fingerprint([NANO / WEIGHTS_FILE])
+    check_weights(path, read_calibration(path).weights_sha256, fingerprint)
 
 
 @pytest.mark.parametrize(

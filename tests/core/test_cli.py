@@ -94,7 +94,7 @@ class TestAsk:
                 assert answer[field] == pytest.approx(truth, rel=0.1)
             elif field != "question":
                 assert answer[field] == truth
-        assert len(answer["centres"]) == len(answer["valid_depth"]) == len(answer["region_ids"])
+        assert len(answer["centers"]) == len(answer["valid_depth"]) == len(answer["region_ids"])
         assert answer["latency_s"]["answer"] > 0
 
     def test_placeholders_and_categories(self) -> None:

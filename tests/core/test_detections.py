@@ -307,7 +307,8 @@ def test_a_recording_of_a_detector_is_replayed(kind: str, tmp_path: Path) -> Non
         (item,) = replay(bag, [asked], GeometricAnswerer(), ReplayOptions(topics=choice)).answers
         assert item.answer.ok
         assert item.answer.region_ids == (7, 12)
-        assert item.answer.value == pytest.approx(2.4)
+        # What is seen is 2.4 m apart; both centers are taken to lie a little behind it.
+        assert item.answer.value == pytest.approx(2.404, abs=0.001)
 
 
 def test_class_indices_of_a_detector_are_mapped(tmp_path: Path) -> None:

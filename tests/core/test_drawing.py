@@ -61,7 +61,7 @@ def make_answer(
     points = back_project(frame.depth, frame.intrinsics)
     centres = np.array([points[frame.regions.full_mask(id)].mean(axis=0) for id in ids])
     return SpatialAnswer(
-        Status.OK, category, text="So it is.", region_ids=ids, centres=centres,
+        Status.OK, category, text="So it is.", region_ids=ids, centers=centres,
         valid_depth=np.ones(len(ids)), **more,
     )  # fmt: skip
 
@@ -131,7 +131,7 @@ def test_centres_without_depth_are_drawn_in_the_middle_of_their_masks() -> None:
     frame = make_frame()
     answer = make_answer(frame, Category.DISTANCE, (12, 60), value=3.42)
     expected = draw_answer(frame, "?", answer)
-    answer.centres[:] = np.nan
+    answer.centers[:] = np.nan
     assert np.abs(draw_answer(frame, "?", answer).astype(int) - expected).mean() < 0.5
 
 
@@ -172,7 +172,7 @@ def test_lines_and_arrows_run_between_their_points(kind: MarkKind) -> None:
 def test_an_area_is_filled_and_its_holes_are_not() -> None:
     frame = make_frame()
     outer, inner = (
-        at(frame, (a, a, 4.0), (b, a, 4.0), (b, b, 4.0), (a, b, 4.0)) + [0.5, 0.0, 0.0]
+        at(frame, (a, a, 4.0), (b, a, 4.0), (b, b, 4.0), (a, b, 4.0)) + np.array([0.5, 0.0, 0.0])
         for a, b in ((250, 460), (320, 390))
     )
     shift = round(0.5 / 4 * frame.intrinsics.fx)
@@ -180,6 +180,20 @@ def test_an_area_is_filled_and_its_holes_are_not() -> None:
     assert difference[270:300, 270 + shift : 300 + shift].all()
     assert difference[420:440, 420 + shift : 440 + shift].all()
     assert not difference[340:370, 340 + shift : 370 + shift].any()
+
+
+@pytest.mark.parametrize(("height", "row"), [(150, 375), (30, 282)])
+def test_the_label_of_an_area_is_in_its_middle_or_above_a_small_one(height: int, row: int) -> None:
+    frame = make_frame()
+    places = ((400, 300), (470, 300), (470, 300 + height), (400, 300 + height))
+    shape = at(frame, *((column, line, 4.0) for column, line in places))
+    plain, labeled = (
+        draw_answer(frame, "?", marked(frame, Mark(MarkKind.AREA, shape, text)))
+        for text in ("", "9 m2")
+    )
+    rows, columns = np.nonzero(np.any(plain != labeled, axis=-1))
+    assert (rows.min() + rows.max()) / 2 == pytest.approx(row, abs=2)
+    assert (columns.min() + columns.max()) / 2 == pytest.approx(435, abs=2)
 
 
 def test_a_place_is_a_cross_and_an_order_a_number() -> None:
@@ -295,6 +309,14 @@ def test_refusal_stands_in_red_with_its_status() -> None:
     endless = SpatialError(Status.UNKNOWN_REGION, "region 99 is not in this frame " * 500)
     cut = draw_answer(frame, question.text, SpatialAnswer.refusal(endless, question))
     assert cut.shape[0] < 480 + 200
+
+
+def test_without_words_the_caption_says_what_was_understood() -> None:
+    frame = make_frame()
+    typed = make_answer(frame, Category.LEFT_RIGHT, (60, 12), side=Side.LEFT)
+    read = replace(typed, understood="Is transporter 60 left or right of pallet 12?")
+    assert draw_answer(frame, "", read).shape[0] > draw_answer(frame, "", typed).shape[0]
+    assert np.array_equal(draw_answer(frame, "", read), draw_answer(frame, read.understood, typed))
 
 
 def test_refusal_before_the_question_was_read_shows_all_regions() -> None:

@@ -27,6 +27,11 @@ def test_a_quarter_turn_to_the_left_and_a_shift() -> None:
     np.testing.assert_allclose(transform.apply(np.array([[1.0, 0.0, 0.0]])), [[10.0, 21.0, 30.0]])
 
 
+def test_a_direction_is_turned_and_not_shifted() -> None:
+    transform = RigidTransform((0.0, 0.0, HALF, HALF), (10.0, 20.0, 30.0))
+    np.testing.assert_allclose(transform.rotate(np.array([1.0, 0.0, 0.0])), [0, 1, 0], atol=1e-12)
+
+
 def test_unknown_centres_stay_unknown() -> None:
     transform = RigidTransform(OPTICAL_TO_BODY, (1.0, 2.0, 3.0))
     found = transform.apply(np.array([[np.nan] * 3, [0.0, 0.0, 1.0]]))

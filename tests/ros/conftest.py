@@ -38,6 +38,7 @@ from std_msgs.msg import Header
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.language import Category
 from smolrgpt_core.regions import Box, Region, RegionSet
+from smolrgpt_core.sim import SimulatedFrame, WarehouseRenderer, build_scene
 from smolrgpt_ros.conversions import (
     image_to_message,
     intrinsics_to_camera_info,
@@ -61,6 +62,14 @@ REGIONS = RegionSet(
         Region.from_box(3, "buffer", Box(50, 90, 60, 30)),
     ),
 )
+
+WALL = RGBDFrame(
+    np.full((HEIGHT, WIDTH, 3), GREY, np.uint8),
+    np.full((HEIGHT, WIDTH), DEPTH_M, np.float32),
+    INTRINSICS,
+    REGIONS,
+)
+"""Two pallets and a buffer in front of a wall; no floor."""
 
 
 @dataclass
@@ -254,22 +263,34 @@ def graph(ros_domain: int) -> Iterator[GraphNode]:
 
 
 class Camera:
-    """Publishes a wall with two pallets and a buffer; tests take inputs away or break them."""
+    """Publishes one frame again and again; tests take inputs away or break them.
+
+    Args:
+        graph: whose node publishes.
+        period_s: from one frame to the next.
+        shown: the frame.
+        prefix: of the names of the topics.
+    """
 
     rate_hz = 1 / PERIOD_S
 
-    def __init__(self, graph: GraphNode, period_s: float = PERIOD_S) -> None:
+    def __init__(
+        self,
+        graph: GraphNode,
+        period_s: float = PERIOD_S,
+        shown: RGBDFrame = WALL,
+        prefix: str = "",
+    ) -> None:
         self._node = graph.node
         self._period_s = period_s
-        depth = np.full((HEIGHT, WIDTH), DEPTH_M * 1000, np.uint16)
-        labels = REGIONS.to_label_image().astype(np.uint16)
+        self._prefix = prefix
+        depth = np.nan_to_num(shown.depth * 1000).round().astype(np.uint16)
+        labels = shown.regions.to_label_image().astype(np.uint16)
         self._make = {
-            "rgb": lambda header: image_to_message(
-                np.full((HEIGHT, WIDTH, 3), GREY, np.uint8), "rgb8", header
-            ),
+            "rgb": lambda header: image_to_message(shown.rgb, "rgb8", header),
             "depth": lambda header: image_to_message(depth, "16UC1", header),
-            "camera_info": lambda header: intrinsics_to_camera_info(INTRINSICS, header),
-            "regions": lambda header: regions_to_array(REGIONS, header),
+            "camera_info": lambda header: intrinsics_to_camera_info(shown.intrinsics, header),
+            "regions": lambda header: regions_to_array(shown.regions, header),
             "instances": lambda header: image_to_message(labels, "16UC1", header),
         }
         self._publishers = {name: self._create_publisher(name) for name in self._make}
@@ -283,7 +304,7 @@ class Camera:
 
     def _create_publisher(self, name: str) -> Publisher:
         kind = {"camera_info": CameraInfo, "regions": RegionArray}.get(name, Image)
-        return self._node.create_publisher(kind, name, qos_profile_sensor_data)
+        return self._node.create_publisher(kind, self._prefix + name, qos_profile_sensor_data)
 
     def _run(self) -> None:
         while not self._stop.wait(self._period_s):
@@ -338,10 +359,31 @@ class Camera:
 
 
 @pytest.fixture(scope="module")
-def camera(graph: GraphNode) -> Iterator[Camera]:
-    camera = Camera(graph)
-    yield camera
-    camera.close()
+def show(graph: GraphNode) -> Iterator[Callable[..., Camera]]:
+    """Publish a frame until the end of the module: show(frame, period_s=0.2, prefix="hall/")."""
+    cameras: list[Camera] = []
+
+    def start(shown: RGBDFrame, period_s: float = PERIOD_S, prefix: str = "") -> Camera:
+        cameras.append(Camera(graph, period_s, shown, prefix))
+        return cameras[-1]
+
+    yield start
+    for camera in cameras:
+        camera.close()
+
+
+@pytest.fixture(scope="module")
+def camera(show: Callable[..., Camera]) -> Camera:
+    """Shows `WALL`."""
+    return show(WALL)
+
+
+@pytest.fixture(scope="session")
+def hall() -> SimulatedFrame:
+    """A view of a simulated hall with floor, and what is true of it."""
+    scene = build_scene(0)
+    with WarehouseRenderer(scene) as renderer:
+        return renderer.render(scene.camera_poses(1)[0])
 
 
 class SlowAnswer:
@@ -374,12 +416,7 @@ def slow_answer(tmp_path_factory: pytest.TempPathFactory) -> SlowAnswer:
 @pytest.fixture(scope="session")
 def camera_frame() -> RGBDFrame:
     """What the camera shows, as an answerer gets it."""
-    return RGBDFrame(
-        np.full((HEIGHT, WIDTH, 3), GREY, np.uint8),
-        np.full((HEIGHT, WIDTH), DEPTH_M, np.float32),
-        INTRINSICS,
-        REGIONS,
-    )
+    return WALL
 
 
 class Operator:

@@ -232,12 +232,13 @@ def test_answer_with_a_value() -> None:
         category=Category.DISTANCE,
         text="1.25 m",
         value=1.25,
+        unit="m",
         confidence=0.75,
         geometric_value=1.5,
         model_value=1.25,
         agreement=Agreement.DISAGREE,
         region_ids=(3, 4),
-        centres=np.array([[0.0, 1.0, 2.0], [np.nan] * 3]),
+        centers=np.array([[0.0, 1.0, 2.0], [np.nan] * 3]),
         valid_depth=np.array([1.0, 0.0]),
     )
     message = answer_to_message(answer, "how far?", HEADER, {"wait": 0.5, "total": 1.0})
@@ -247,8 +248,8 @@ def test_answer_with_a_value() -> None:
     assert message.model_value == 1.25
     assert not message.has_region
     assert list(message.region_ids) == [3, 4]
-    assert message.centres[0].z == 2.0
-    assert math.isnan(message.centres[1].x)
+    assert message.centers[0].z == 2.0
+    assert math.isnan(message.centers[1].x)
     assert (message.latency_wait, message.latency_convert, message.latency_total) == (0.5, 0.0, 1.0)
     assert message.header.frame_id == HEADER.frame_id
 
@@ -256,9 +257,22 @@ def test_answer_with_a_value() -> None:
 @pytest.mark.parametrize(
     "answer",
     [
-        SpatialAnswer(Status.OK, Category.DISTANCE, text="2 m", value=2.0, geometric_value=1.5),
-        SpatialAnswer(Status.OK, Category.COUNT, text="2", value=2.0, model_value=3.0),
+        SpatialAnswer(
+            Status.OK, Category.DISTANCE, text="2 m", value=2.0, unit="m", geometric_value=1.5
+        ),
+        SpatialAnswer(
+            Status.OK, Category.COUNT, text="2", value=2.0, model_value=3.0, answer_ids=(7, 3)
+        ),
         SpatialAnswer(Status.OK, Category.MCQ, region_id=0, agreement=Agreement.DISAGREE),
+        SpatialAnswer(Status.OK, Category.MCQ, region_id=4, answer_ids=(4,), option="B"),
+        SpatialAnswer(Status.OK, Category.TRUTH, truth=True, understood="Is it?"),
+        SpatialAnswer(Status.OK, Category.TRUTH, truth=False, steps=("It is pallet 3.", "So no.")),
+        SpatialAnswer(Status.OK, Category.LIST, answer_ids=(9, 0, 4)),
+        SpatialAnswer(Status.OK, Category.QUANTITY, value=-15.0, unit="deg"),
+        SpatialAnswer(Status.OK, Category.RELATION, relation="behind"),
+        SpatialAnswer(Status.OK, Category.POSITION, vector=np.array([-1.0, 0.5, 4.0])),
+        SpatialAnswer(Status.OK, Category.DIRECTION, vector=np.array([0.0, 0.6, -0.8])),
+        SpatialAnswer(Status.OK, Category.SIZE, vector=np.array([1.2, 0.8, 0.144])),
         SpatialAnswer(Status.OK, Category.LEFT_RIGHT, side=Side.RIGHT, confidence=0.5),
         SpatialAnswer(Status.NO_DEPTH, None, message="no depth"),
     ],
@@ -275,17 +289,17 @@ def test_answer_survives_the_way_there_and_back(answer: SpatialAnswer) -> None:
 
 
 @pytest.mark.parametrize(("frame", "told"), [("", HEADER.frame_id), ("map", "map")])
-def test_centres_survive_the_way_there_and_back(frame: str, told: str) -> None:
-    centres, valid = np.array([[0.5, 1.0, 2.0], [np.nan] * 3]), np.array([1.0, 0.5])
+def test_centers_survive_the_way_there_and_back(frame: str, told: str) -> None:
+    centers, valid = np.array([[0.5, 1.0, 2.0], [np.nan] * 3]), np.array([1.0, 0.5])
     answer = SpatialAnswer(
-        Status.OK, Category.COUNT, value=2.0, region_ids=(3, 4), centres=centres,
-        centres_frame=frame, valid_depth=valid,
+        Status.OK, Category.COUNT, value=2.0, region_ids=(3, 4), centers=centers,
+        centers_frame=frame, valid_depth=valid,
     )  # fmt: skip
     message = answer_to_message(answer, "", HEADER, {})
-    assert message.centres_frame == told
+    assert message.centers_frame == told
     found = answer_from_message(message)
-    assert found.centres_frame == frame
-    np.testing.assert_array_equal(found.centres, centres)
+    assert found.centers_frame == frame
+    np.testing.assert_array_equal(found.centers, centers)
     np.testing.assert_array_equal(found.valid_depth, valid)
     assert found.region_ids == (3, 4)
 
@@ -293,7 +307,7 @@ def test_centres_survive_the_way_there_and_back(frame: str, told: str) -> None:
 def test_answer_with_a_region_or_a_side() -> None:
     chosen = SpatialAnswer(status=Status.OK, category=Category.MCQ, region_id=0)
     message = answer_to_message(chosen, "", HEADER, {})
-    assert message.centres_frame == ""
+    assert message.centers_frame == ""
     assert (message.has_region, message.region_id, message.has_value) == (True, 0, False)
     assert math.isnan(message.value)
     assert math.isnan(message.confidence)
@@ -306,6 +320,8 @@ def test_refusal() -> None:
     message = answer_to_message(refusal, "?", Header(), {})
     assert (message.status, message.message, message.text) == (13, "later", "")
     assert (message.category, message.has_value, message.has_region) == (0, False, False)
+    assert (message.has_truth, message.has_vector) == (False, False)
+    assert math.isnan(message.vector.x)
 
 
 @pytest.mark.parametrize(

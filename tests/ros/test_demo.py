@@ -19,9 +19,9 @@ import pytest
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.errors import Status
-from smolrgpt_core.language import Category
+from smolrgpt_core.language import CATEGORIES, Category
 from smolrgpt_core.regions import Box, Region, RegionSet
-from smolrgpt_core.sim import SimulatedFrame, WarehouseRenderer, build_scene
+from smolrgpt_core.sim import SimulatedFrame
 from smolrgpt_ros.demo import mosaic
 from smolrgpt_ros.demo_questions import (
     judge,
@@ -147,18 +147,11 @@ def test_stubborn_process_is_killed() -> None:
     assert process.exit_status == -signal.SIGKILL
 
 
-@pytest.fixture(scope="module")
-def view() -> SimulatedFrame:
-    scene = build_scene(0)
-    with WarehouseRenderer(scene) as renderer:
-        return renderer.render(scene.camera_poses(1)[0])
-
-
-def test_questions_cover_categories_and_forms(view: SimulatedFrame) -> None:
+def test_questions_cover_categories_and_forms(hall: SimulatedFrame) -> None:
     used: set[str] = set()
-    turns = [questions_about(view.frame.regions, view.truth, turn, 0, used) for turn in range(3)]
+    turns = [questions_about(hall.frame.regions, hall.truth, turn, 0, used) for turn in range(3)]
     for questions in turns:
-        assert [question.category for question in questions] == list(Category)
+        assert [question.category for question in questions] == list(CATEGORIES.values())
     for of_category in zip(*turns, strict=True):
         requests = [question.request for question in of_category]
         assert any(request.question and not request.region_ids for request in requests)
@@ -168,7 +161,7 @@ def test_questions_cover_categories_and_forms(view: SimulatedFrame) -> None:
     assert all(request.region_ids and not request.question for request in typed)
     kinds = [q.truth.form for turn in turns for q in turn if q.truth]
     assert len(set(kinds)) > len(kinds) / 2
-    again = questions_about(view.frame.regions, view.truth, 0, 0, set())
+    again = questions_about(hall.frame.regions, hall.truth, 0, 0, set())
     assert [q.shown for q in again] == [q.shown for q in turns[0]]
 
 

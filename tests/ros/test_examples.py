@@ -85,9 +85,9 @@ class Answers:
         self.asked += 1
         ids = list(fields.get("region_ids", (1, 2, 3)))
         value = self._count if question else {(1, 3): 0.0, (2, 3): 4.0, (1,): 5.0}[tuple(ids)]
-        centres = [Point(x=float(id), y=0.0, z=5.0) for id in ids]
+        centers = [Point(x=float(id), y=0.0, z=5.0) for id in ids]
         answer = SpatialAnswer(
-            value=float(value), region_ids=ids, centres=centres, centres_frame=self.frame
+            value=float(value), region_ids=ids, centers=centers, centers_frame=self.frame
         )
         for name, number in self._first.items():
             setattr(answer, name, number)

@@ -87,7 +87,7 @@ def test_rviz_shows_the_same(published: set[tuple[str, str]]) -> None:
 def test_both_look_from_the_frame_of_the_simulated_camera() -> None:
     frame = SimCameraParameters().frame_id
     assert frame == RVIZ["Global Options"]["Fixed Frame"]
-    assert frame == PANELS["3D!centres"]["followTf"]
+    assert frame == PANELS["3D!centers"]["followTf"]
 
 
 def test_every_panel_has_its_place_and_its_settings() -> None:

@@ -95,7 +95,7 @@ def test_the_model_answers_over_the_graph(operator: Any) -> None:
     assert answer.model_value == answer.value
     assert math.isnan(answer.geometric_value)
     assert list(answer.region_ids) == [1, 2]
-    assert answer.centres[0].x < 0 < answer.centres[1].x
+    assert answer.centers[0].x < 0 < answer.centers[1].x
     # The checkpoint has no calibration.
     assert math.isnan(answer.confidence)
     assert 0 < answer.latency_answer <= answer.latency_total

@@ -160,6 +160,7 @@ def test_frames_of_one_stamp_and_of_another_are_not_mixed(
     operator: Any, ask_while_busy: Any, wait_for: Any
 ) -> None:
     old = operator.ask(**DISTANCE).header.stamp
+    wait_for(lambda: operator.ask(**DISTANCE).header.stamp != old, "a newer frame")
 
     def age_s() -> float:
         return (operator.graph.node.get_clock().now().nanoseconds - time_to_ns(old)) / 1e9

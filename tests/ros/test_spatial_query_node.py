@@ -126,7 +126,7 @@ def test_good_answer(operator: Any) -> None:
     assert answer.header.frame_id == "camera_optical_frame"
     assert answer.header.stamp.sec > 0
     assert list(answer.region_ids) == [1, 2]
-    assert answer.centres[0].x < 0 < answer.centres[1].x
+    assert answer.centers[0].x < 0 < answer.centers[1].x
     assert 0 < answer.latency_answer <= answer.latency_total
     assert operator.ask("How many pallets do you see?").value == 2.0
 
@@ -298,7 +298,8 @@ def test_more_placeholders_than_ids(operator: Any) -> None:
 
 def test_question_that_cannot_be_read(operator: Any) -> None:
     refused(operator.ask("Colourless green ideas sleep furiously"), Status.BAD_QUESTION)
-    refused(operator.ask(category=9, region_ids=[1]), Status.BAD_QUESTION, "MCQ", "got 9")
+    refused(operator.ask(category=12, region_ids=[1]), Status.BAD_QUESTION, "MCQ", "got 12")
+    refused(operator.ask(category=5, region_ids=[1]), Status.BAD_QUESTION, "TRUTH", "in words")
     refused(operator.ask_distance(timeout=Duration(sec=-1)), Status.BAD_QUESTION, "negative")
     refused(operator.ask_distance(timeout=Duration(sec=61)), Status.BAD_QUESTION, "max_timeout")
 

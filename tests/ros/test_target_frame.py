@@ -1,4 +1,4 @@
-"""Centres in another frame: the real node without tf2, and with a stand-in for it.
+"""Centers in another frame: the real node without tf2, and with a stand-in for it.
 
 The stand-in (`tf2_stand_in`) knows one transform that a test writes into a file; the real tf2 is in
 `test_target_frame_with_tf2.py`.
@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from builtin_interfaces.msg import Duration, Time
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
@@ -29,6 +30,8 @@ from visualization_msgs.msg import MarkerArray
 
 from smolrgpt_core.errors import Status
 from smolrgpt_core.language import Category
+from smolrgpt_core.messages.answers import answer_from_message
+from smolrgpt_core.sim import SimulatedFrame
 from smolrgpt_ros.parameters import QueryParameters
 
 STAND_IN = Path(__file__).parent / "tf2_stand_in"
@@ -79,7 +82,7 @@ def with_stand_in(transform_file: Path) -> dict[str, str]:
 def operator(
     graph: Any, start_node: Any, camera: Any, make_operator: Any, wait_for: Any, with_stand_in: Any
 ) -> Iterator[Any]:
-    """Of a node that wants centres in the map; the namespace has a tf of its own."""
+    """Of a node that wants centers in the map; the namespace has a tf of its own."""
     names = ["/tf:=/robot/tf", "/tf_static:=/robot/tf_static"]
     process = start_node(
         "spatial_query_node",
@@ -98,18 +101,18 @@ def operator(
 
 
 def in_the_map(answer: SpatialAnswer) -> bool:
-    """Whether the centres are where `give` and the camera of the tests put the pallets."""
-    first, second = answer.centres
+    """Whether the centers are where `give` and the camera of the tests put the pallets."""
+    first, second = answer.centers
     # Both are 3 m ahead of the camera, pallet 1 left of it and pallet 2 right of it.
     return (
-        answer.centres_frame == "map"
+        answer.centers_frame == "map"
         and first.x == pytest.approx(10.0 + 3.0, abs=0.2)
         and first.y > 20.5 > 19.5 > second.y
         and first.z == pytest.approx(1.5, abs=0.5)
     )
 
 
-def test_centres_are_told_in_the_target_frame(
+def test_centers_are_told_in_the_target_frame(
     operator: Any, give: Any, graph: Any, wait_for: Any
 ) -> None:
     give()
@@ -122,8 +125,43 @@ def test_centres_are_told_in_the_target_frame(
     assert answer.latency_transform > 0
     wait_for(lambda: operator.ask(DISTANCE) and markers, "markers")
     # The picture is one of the camera, and so are its markers.
-    sphere = next(marker for marker in markers[-1].markers if marker.ns == "centres")
+    sphere = next(marker for marker in markers[-1].markers if marker.ns == "centers")
     assert (sphere.header.frame_id, sphere.pose.position.x < 0) == (OPTICAL, True)
+
+
+def test_vectors_are_told_in_the_target_frame(
+    operator: Any, give: Any, start_node: Any, graph: Any, make_operator: Any, wait_for: Any,
+    with_stand_in: Any, show: Any, hall: SimulatedFrame,
+) -> None:  # fmt: skip
+    show(hall.frame, period_s=0.2, prefix="hall/")
+    arguments = [*apart("in_map", "/hall/"), "-p", "target_frame:=map"]
+    process = start_node("spatial_query_node", *arguments, environment=with_stand_in)
+    in_map = make_operator(graph, "/in_map/spatial_query", "/in_map/spatial_query")
+    give()
+    where = "Where is pallet 16?"
+    wait_for(lambda: in_map.ask(where).status == Status.OK, "an answer")
+    true = {item.id: item for item in hall.truth.objects}
+    position = answer_from_message(in_map.ask(where))
+    np.testing.assert_allclose(position.vector, to_map(true[16].centre) + SHIFT, atol=0.1)
+    np.testing.assert_allclose(position.vector, position.centers[0], atol=1e-6)
+    assert position.centers_frame == "map"
+    numbers = ", ".join(f"{number:.2f}" for number in position.vector)
+    assert position.text == f"Pallet 16 is at ({numbers}) m."
+    direction = answer_from_message(in_map.ask("In which direction is pallet 24 from pallet 16?"))
+    offset = to_map(true[24].centre - true[16].centre)
+    np.testing.assert_allclose(direction.vector, offset / np.linalg.norm(offset), atol=0.05)
+    numbers = ", ".join(f"{number:.2f}" for number in direction.vector)
+    assert f"({numbers})" in direction.text
+    size = answer_from_message(in_map.ask(category=Category.SIZE, region_ids=[16]))
+    np.testing.assert_allclose(size.vector, true[16].size, atol=0.05)
+    assert size.centers_frame == "map"
+    assert process.stop() == 0
+
+
+def to_map(optical: np.ndarray) -> np.ndarray:
+    """By `TO_BODY`: ahead, to the left, up."""
+    x, y, z = optical
+    return np.array([z, -x, -y])
 
 
 def test_a_missing_transform_is_a_refusal(operator: Any, give: Any) -> None:
@@ -132,14 +170,14 @@ def test_a_missing_transform_is_a_refusal(operator: Any, give: Any) -> None:
     for words in (repr(OPTICAL), "'map'", "not connected", "view_frames", "does not exist"):
         assert words in answer.message
     assert list(answer.region_ids) == [1, 2]
-    assert answer.centres_frame == answer.header.frame_id == OPTICAL
-    assert math.isnan(answer.centres[0].x)
+    assert answer.centers_frame == answer.header.frame_id == OPTICAL
+    assert math.isnan(answer.centers[0].x)
     assert answer.latency_total > 0.5
     give()
     assert in_the_map(operator.ask(DISTANCE))
 
 
-def test_centres_without_depth_need_no_transform(operator: Any, camera: Any, wait_for: Any) -> None:
+def test_centers_without_depth_need_no_transform(operator: Any, camera: Any, wait_for: Any) -> None:
     def hide_the_pallets(depth: Image) -> None:
         rows = slice(45 * depth.step, 75 * depth.step)
         depth.data[rows] = array.array("B", bytes(30 * depth.step))
@@ -148,8 +186,8 @@ def test_centres_without_depth_need_no_transform(operator: Any, camera: Any, wai
         wait_for(lambda: operator.ask_distance().status == Status.NO_VALID_DEPTH, "the fault")
         answer = operator.ask(category=Category.LEFT_RIGHT, region_ids=[1, 2])
     assert Status(answer.status) is Status.OK, answer.message
-    assert math.isnan(answer.centres[0].x)
-    assert answer.centres_frame == "map"
+    assert math.isnan(answer.centers[0].x)
+    assert answer.centers_frame == "map"
     wait_for(lambda: operator.ask_distance().status == Status.NO_TRANSFORM, "the pallets")
 
 
@@ -254,13 +292,13 @@ def test_diagnostics_tell_of_the_transform(
     assert -2.0 < float(values["newest_age_s"]) < 30.0
 
 
-def test_without_a_target_frame_centres_are_in_the_optical_frame(operator: Any, graph: Any) -> None:
+def test_without_a_target_frame_centers_are_in_the_optical_frame(operator: Any, graph: Any) -> None:
     assert operator.set(target_frame="").successful
     operator.restart()
     answer = operator.ask(DISTANCE)
     assert Status(answer.status) is Status.OK, answer.message
-    assert answer.centres_frame == answer.header.frame_id == OPTICAL
-    assert answer.centres[0].z == pytest.approx(3.0, abs=0.2)
+    assert answer.centers_frame == answer.header.frame_id == OPTICAL
+    assert answer.centers[0].z == pytest.approx(3.0, abs=0.2)
     assert answer.latency_transform == 0.0
     assert graph.node.count_subscribers("/robot/tf") == 0
     assert not operator.set(target_frame="/map").successful
@@ -272,9 +310,9 @@ def test_the_name_of_a_frame_has_no_slash_before_it() -> None:
             QueryParameters(target_frame=wrong)
 
 
-def apart(name: str) -> list[str]:
-    """Arguments that keep a node apart from the one of the other tests, with the same inputs."""
-    remaps = [f"{topic}:=/{topic}" for topic in ("rgb", "depth", "camera_info", "regions")]
+def apart(name: str, inputs: str = "/") -> list[str]:
+    """Arguments that keep a node apart from the one of the other tests, with its inputs there."""
+    remaps = [f"{topic}:={inputs}{topic}" for topic in ("rgb", "depth", "camera_info", "regions")]
     return [part for remap in (f"__ns:=/{name}", *remaps) for part in ("-r", remap)]
 
 

@@ -1,4 +1,4 @@
-"""Centres in another frame with the real tf2, from the graph to the answer.
+"""Centers in another frame with the real tf2, from the graph to the answer.
 
 tf2 comes with a ROS installation only. What of this needs no tf2 is in `test_target_frame.py`.
 """
@@ -61,10 +61,10 @@ def operator(
 def check_places(answer: SpatialAnswer, start_s: float) -> None:
     """Both pallets stand 3 m before the camera, on a robot that drives along x."""
     assert Status(answer.status) is Status.OK, answer.message
-    assert answer.centres_frame == "map"
+    assert answer.centers_frame == "map"
     assert answer.header.frame_id == "camera_optical_frame"
     robot_x = SPEED * (time_to_ns(answer.header.stamp) / 1e9 - start_s)
-    first, second = answer.centres
+    first, second = answer.centers
     # The place at the stamp of the image, and not the newest one.
     assert first.x == pytest.approx(robot_x + 3.0, abs=0.05)
     assert second.x == pytest.approx(robot_x + 3.0, abs=0.05)
@@ -80,7 +80,7 @@ def test_a_missing_transform_is_a_refusal(operator: Any) -> None:
         assert words in answer.message
 
 
-def test_centres_are_those_of_the_moment_of_the_image(
+def test_centers_are_those_of_the_moment_of_the_image(
     operator: Any, publisher: Any, start_s: float, wait_for: Any
 ) -> None:
     wait_for(lambda: operator.ask(DISTANCE).status == Status.OK, "the first transform")

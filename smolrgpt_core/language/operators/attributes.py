@@ -302,7 +302,7 @@ def ClockHour(copies: SceneCopies, subjects: Mask, place: Standpoint) -> Values:
 
 
 def bearings(copies: SceneCopies, place: Standpoint) -> Values:
-    """(K, N) radians to the right of the viewing direction of a place; NaN for what is there itself.
+    """(K, N) radians right of the viewing direction of a place; NaN for what is there itself.
 
     From a region, which does not look anywhere, it is that of the camera.
     """

@@ -159,7 +159,7 @@ def Behind(copies: SceneCopies, subjects: Mask, place: Standpoint) -> Mask:
 
 
 def closer(copies: SceneCopies, subjects: Mask, place: Standpoint) -> Values:
-    """(K, N) metres in front of a place: nearer to the camera than a region, ahead of an observer."""
+    """(K, N) metres in front of a place: nearer to the camera, or ahead of an observer."""
     copies.measure(subjects)
     offset = copies.center - place.center()[:, None]
     if place.forward is not None:
@@ -216,8 +216,8 @@ def Between(copies: SceneCopies, subjects: Mask, first: Indices, second: Indices
     "Measures",
     [a(Type.ATTRIBUTE), a(Type.WORD, "how", tuple(COMPARISONS)), a(Type.QUANTITY)],
     Type.PREDICATE,
-    "An attribute of it is more, less, ... than a quantity; never so of what does not count, as the "
-    "distance of a region from itself.",
+    "An attribute of it is more, less, ... than a quantity; never so of what does not count, as "
+    "the distance of a region from itself.",
 )  # fmt: skip
 def Measures(
     copies: SceneCopies, subjects: Mask, attribute: Attribute, how: str, limit: Values

@@ -31,9 +31,7 @@ def frame():
 
 @pytest.fixture
 def asked():
-    question = SpatialQuestion(
-        Category.DISTANCE, "How far is <mask> from <mask>?", (1, 5), target_ids=(1, 5)
-    )
+    question = SpatialQuestion(Category.DISTANCE, "How far is <mask> from <mask>?", (1, 5))
     record = WarehouseRecord("a", "a.png", (), (), "distance", "", "")
     return [AskedRecord(record, (1, 5), question), AskedRecord(record, (1, 5))]
 

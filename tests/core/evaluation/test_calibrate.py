@@ -20,6 +20,7 @@ from smolrgpt_core.answerers.calibration import (
     read_calibration,
 )
 from smolrgpt_core.answerers.fusion_settings import FusionSettings
+from smolrgpt_core.answerers.likeness import FEATURES, LIKENESS_FILE, read_likeness
 from smolrgpt_core.answerers.weights import WEIGHTS_FILE, weights_fingerprint
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.data.record_frames import read_image
@@ -105,6 +106,11 @@ def test_confidences_are_fitted_on_one_split_and_judged_on_another(
     found = read_calibration(checkpoint / CALIBRATION_FILE)
     assert found.weights_sha256 == weights_fingerprint([checkpoint / WEIGHTS_FILE])
     assert (found.data, found.answer_style) == ("warehouse/train", "sentence")
+    like = read_likeness(checkpoint / LIKENESS_FILE)
+    assert like.weights_sha256 == found.weights_sha256
+    assert (like.data, like.questions) == ("warehouse/train", found.questions)
+    assert set(like.classes) == {"pallet", "buffer", "transporter", "shelf"}
+    assert set(like.ranges) == set(FEATURES)
     alone = found.curves[Evidence.MODEL.value]
     assert set(alone) == set(SAYS)
     in_parts = [
@@ -219,5 +225,6 @@ def test_a_split_without_answers_leaves_the_checkpoint_as_it_was(
     assert result.exit_code == 2
     assert "expected true answers" in result.output
     assert not (checkpoint / CALIBRATION_FILE).exists()
+    assert not (checkpoint / LIKENESS_FILE).exists()
     assert run("calibrate", checkpoint, "--data", copied).exit_code == 2
     assert run("calibrate", tmp_path / "none", *words).exit_code == 2

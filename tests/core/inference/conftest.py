@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from smolrgpt_core.answerers import base
+from smolrgpt_core.answerers.likeness import FEATURES, FORMAT, Likeness
 from smolrgpt_core.cli.ask import read_frame
 from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.frame import RGBDFrame
@@ -62,6 +63,18 @@ def clock(monkeypatch):
     for module in (stage_clock, base):
         monkeypatch.setattr(module, "time", clock)
     return clock
+
+
+@pytest.fixture
+def anything():
+    """A likeness by which every question about a pallet or buffer is like the training."""
+
+    def anything(weights_sha256="0" * 64, **changes):
+        ranges = dict.fromkeys(FEATURES, (-1e6, 1e6)) | changes
+        classes = ("buffer", "pallet", "transporter")
+        return Likeness(classes, ranges, "warehouse/train", 1, 1, weights_sha256, FORMAT)
+
+    return anything
 
 
 @pytest.fixture(scope="session")

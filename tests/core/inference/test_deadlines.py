@@ -8,6 +8,8 @@ import pytest
 from smolrgpt_core.answerers.base import NO_DEADLINE
 from smolrgpt_core.answerers.fused import FusedAnswerer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
+from smolrgpt_core.answerers.kept_geometry import KeptGeometry
+from smolrgpt_core.answerers.likeness import LikenessTest
 from smolrgpt_core.answerers.model import ModelAnswerer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.inference import EngineConfig, InferenceEngine
@@ -150,9 +152,17 @@ class Recorder(GeometricAnswerer):
         return super().answer_together(frame, questions, deadlines)
 
 
-def test_both_together_give_up_what_the_model_is_late_for(engine, frames, questions, late_at):
+@pytest.fixture
+def believed(anything):
+    """A model that is believed whatever it is asked about."""
+    return LikenessTest(anything(), KeptGeometry())
+
+
+def test_both_together_give_up_what_the_model_is_late_for(
+    engine, frames, questions, late_at, believed
+):
     geometry = Recorder()
-    answerer = FusedAnswerer(ModelAnswerer(engine), geometry)
+    answerer = FusedAnswerer(ModelAnswerer(engine), geometry, believed)
     alone = answerer.answer(frames[0], questions[1])
     geometry.asked.clear()
     slow = late_at(engine.model)
@@ -165,8 +175,9 @@ def test_both_together_give_up_what_the_model_is_late_for(engine, frames, questi
     assert geometry.asked == [questions[1]]
 
 
-def test_when_geometry_is_late_the_answer_is(engine, frames, questions, clock):
-    answerer = FusedAnswerer(ModelAnswerer(engine), Recorder(lambda: clock.go_on(1.5)))
+def test_when_geometry_is_late_the_answer_is(engine, frames, questions, clock, believed):
+    geometry = Recorder(lambda: clock.go_on(1.5))
+    answerer = FusedAnswerer(ModelAnswerer(engine), geometry, believed)
     answerer.prepare(frames[0])
     limits = [clock.monotonic() + 1.5, NO_DEADLINE]
     late, answer = answerer.answer_together(frames[0], questions[:2], limits)

@@ -5,6 +5,7 @@ import math
 import shutil
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
@@ -18,10 +19,14 @@ from smolrgpt_core.answerers.calibration import (
     write_calibration,
 )
 from smolrgpt_core.answerers.fusion_settings import AgreementTolerances, FusionSettings
+from smolrgpt_core.answerers.likeness import LIKENESS_FILE, UNLIKE_CONFIDENCE, write_likeness
 from smolrgpt_core.answerers.model_settings import ModelSettings
 from smolrgpt_core.answerers.weights import WEIGHTS_FILE, weights_fingerprint
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import read_question
+from smolrgpt_core.language.operators import selections
+from smolrgpt_core.language.operators.attributes import Distance
+from smolrgpt_core.language.operators.questions import Measure
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 
 AGREED, UNUSABLE, CONTRADICTED = 0, 5, 6
@@ -43,12 +48,22 @@ def calibration(checkpoint, **changes):
 
 
 @pytest.fixture
-def calibrated(taught, tmp_path):
-    """The checkpoint by links, with a calibration that a test may change."""
+def calibrated(taught, tmp_path, anything):
+    """The checkpoint by links, with a calibration and a likeness that a test may change."""
     for path in taught.iterdir():
         (tmp_path / path.name).symlink_to(path)
     write_calibration(tmp_path / CALIBRATION_FILE, calibration(tmp_path))
+    fingerprint = weights_fingerprint([tmp_path / WEIGHTS_FILE])
+    write_likeness(tmp_path / LIKENESS_FILE, anything(fingerprint))
     return tmp_path
+
+
+@pytest.fixture
+def unlike(calibrated, anything):
+    """The checkpoint, trained on cameras of another angle of view than that of the frame."""
+    fingerprint = weights_fingerprint([calibrated / WEIGHTS_FILE])
+    write_likeness(calibrated / LIKENESS_FILE, anything(fingerprint, view_deg=(20.0, 40.0)))
+    return calibrated
 
 
 def fused(checkpoint, **changes):
@@ -121,21 +136,98 @@ def test_geometry_answers_where_the_model_cannot(taught, ask):
     assert "I am not sure" in answer.message
 
 
-def without_roles(text, frame):
-    question = read_question(text, frame.regions)
-    return replace(question, target_ids=question.region_ids, anchor_ids=(), has_roles=False)
+def without_program(text, frame):
+    return replace(read_question(text, frame.regions), program=None)
 
 
-def test_the_model_answers_where_geometry_cannot_read(taught, frames, lessons):
-    answer = fused(taught).answer(frames[0], without_roles(lessons[AGREED], frames[0]))
+def test_the_model_answers_where_geometry_cannot_read(calibrated, frames, lessons):
+    answer = fused(calibrated).answer(frames[0], without_program(lessons[AGREED], frames[0]))
     assert answer.value == answer.model_value == 3.8
     assert answer.geometric_value is None
     assert answer.agreement is Agreement.UNKNOWN
     assert "model alone" in answer.message
 
 
+def test_alone_it_is_not_believed_about_what_is_unlike_its_training(unlike, frames, lessons):
+    question = without_program(lessons[AGREED], frames[0])
+    with pytest.raises(SpatialError, match=r"not believed.*view.*75\.2 .*20 to 40") as caught:
+        fused(unlike).answer(frames[0], question)
+    # As geometry says it.
+    assert caught.value.status is Status.BAD_QUESTION
+    assert "geometry needs to know which region" in caught.value.message
+
+
+def test_alone_it_is_not_believed_where_nobody_knows_what_it_was_trained_on(
+    calibrated, taught, frames, lessons
+):
+    (calibrated / LIKENESS_FILE).unlink()
+    for checkpoint in (calibrated, taught):
+        with pytest.raises(SpatialError, match=r"no likeness\.json.*`smolrgpt calibrate`"):
+            fused(checkpoint).answer(frames[0], without_program(lessons[AGREED], frames[0]))
+
+
+def test_of_a_region_without_depth_it_tells_nothing_whatever_it_was_trained_on(
+    calibrated, frames, lessons
+):
+    depth = frames[0].depth.copy()
+    region = frames[0].regions[13]
+    depth[region.box.slices][region.mask] = np.nan
+    frame = replace(frames[0], depth=depth)
+    with pytest.raises(SpatialError, match=r"believed: no depth reading .* pallet 13") as caught:
+        fused(calibrated).answer(frame, read_question(lessons[AGREED], frame.regions))
+    assert caught.value.status is Status.NO_VALID_DEPTH
+    settings = ModelSettings(device="cpu", answer_style="sentence")
+    alone = make_answerer("model", str(calibrated), settings)
+    answer = alone.answer(frame, read_question(lessons[AGREED], frame.regions))
+    assert answer.confidence < 0.5
+    assert "no depth reading under the mask of pallet 13" in answer.message
+
+
+def test_against_geometry_it_does_not_count_about_what_is_unlike(unlike, ask):
+    against = {
+        Evidence.MODEL_AGAINST_GEOMETRY.value: {"distance": SURE},
+        Evidence.GEOMETRY_AGAINST_MODEL.value: {"distance": UNSURE},
+    }
+    write_calibration(unlike / CALIBRATION_FILE, calibration(unlike, curves=against))
+    answer = ask(fused(unlike), CONTRADICTED)
+    assert answer.value == pytest.approx(7.55, abs=0.01)
+    assert answer.agreement is Agreement.DISAGREE
+    assert "2.00 m" in answer.message
+    assert "does not count: unlike what the model was trained on: angle of view" in answer.message
+    geometric = ask(make_answerer("geometric"), CONTRADICTED)
+    assert answer.confidence == pytest.approx(geometric.confidence)
+    preferred = ask(fused(unlike, prefer="model"), CONTRADICTED)
+    assert preferred.value == 2.0
+    assert preferred.confidence == UNLIKE_CONFIDENCE
+    assert "geometry says otherwise" in preferred.message
+    assert "angle of view" in preferred.message
+    with pytest.raises(SpatialError, match=r"confidence is 0\.40, below"):
+        ask(fused(unlike, prefer="model", abstain_below=0.5), CONTRADICTED)
+
+
+def test_where_geometry_agrees_likeness_changes_nothing(unlike, ask):
+    curves = {Evidence.GEOMETRY_WITH_MODEL.value: {"distance": SURE}}
+    write_calibration(unlike / CALIBRATION_FILE, calibration(unlike, curves=curves))
+    answer = ask(fused(unlike), AGREED)
+    assert answer.confidence == pytest.approx(0.982, abs=0.001)
+    assert answer.message == ""
+
+
+def test_the_model_asked_alone_warns_and_is_not_sure_about_what_is_unlike(unlike, anything, ask):
+    sure = calibration(unlike, curves={Evidence.MODEL.value: {"distance": SURE}})
+    write_calibration(unlike / CALIBRATION_FILE, sure)
+    settings = ModelSettings(device="cpu", answer_style="sentence")
+    answer = ask(make_answerer("model", str(unlike), settings), AGREED)
+    assert answer.confidence == UNLIKE_CONFIDENCE < 0.5
+    assert "angle of view" in answer.message
+    write_likeness(unlike / LIKENESS_FILE, anything(sure.weights_sha256))
+    answer = ask(make_answerer("model", str(unlike), settings), AGREED)
+    assert answer.confidence == pytest.approx(0.982, abs=0.001)
+    assert answer.message == ""
+
+
 def test_where_neither_can_both_reasons_are_told(taught, frames, lessons):
-    question = without_roles(lessons[UNUSABLE], frames[0])
+    question = without_program(lessons[UNUSABLE], frames[0])
     with pytest.raises(SpatialError, match=r"I am not sure.*no answer either: geometry") as caught:
         fused(taught).answer(frames[0], question)
     assert caught.value.status is Status.MODEL_ERROR
@@ -144,7 +236,8 @@ def test_where_neither_can_both_reasons_are_told(taught, frames, lessons):
 def test_questions_together_are_answered_as_alone(taught, frames, lessons):
     answerer = fused(taught)
     questions = [read_question(text, frames[0].regions) for text in lessons]
-    unknown = replace(questions[0], region_ids=(13, 999), target_ids=(13,), anchor_ids=(999,))
+    program = Measure(selections.Region(13), Distance(selections.Region(999)))
+    unknown = replace(questions[0], region_ids=(13, 999), program=program)
     answerer.prepare(frames[0])
     *together, refused = answerer.answer_together(frames[0], [*questions, unknown])
     alone = [answerer.answer(frames[0], question) for question in questions]
@@ -159,20 +252,21 @@ def test_confidence_is_that_of_such_answers(calibrated, ask):
     answerer = fused(calibrated, prefer="model")
     assert ask(answerer, AGREED).confidence == pytest.approx(0.982, abs=0.001)
     assert ask(answerer, CONTRADICTED).confidence == pytest.approx(0.269, abs=0.001)
-    # Of such answers nothing is known.
-    assert math.isnan(ask(answerer, UNUSABLE).confidence)
+    # Of such answers nothing is known but what geometry says itself.
+    own = ask(make_answerer("geometric"), UNUSABLE).confidence
+    assert ask(answerer, UNUSABLE).confidence == pytest.approx(own)
     alone = make_answerer("model", str(calibrated), ModelSettings("cpu"))
     assert ask(alone, AGREED).confidence == pytest.approx(0.269, abs=0.001)
 
 
-def test_uncertain_answers_are_refused_with_both_values(calibrated, ask):
+def test_uncertain_answers_are_refused_with_both_values(calibrated, ask, frames, lessons):
     answerer = fused(calibrated, prefer="model", abstain_below=0.9)
     assert ask(answerer, AGREED).ok
     with pytest.raises(SpatialError, match=r"0\.27.*0\.9.*2\.00 m.*7\.55 m") as caught:
         ask(answerer, CONTRADICTED)
     assert caught.value.status is Status.CANNOT_TELL
-    with pytest.raises(SpatialError, match=r"unknown.*not sure.*7\.55 m"):
-        ask(answerer, UNUSABLE)
+    with pytest.raises(SpatialError, match=r"unknown.*3\.8 m.*which region is asked about"):
+        answerer.answer(frames[0], without_program(lessons[AGREED], frames[0]))
 
 
 def test_a_calibration_of_other_answers_is_not_used(calibrated, ask, caplog):
@@ -197,7 +291,7 @@ def test_what_does_not_fit_together_is_refused_when_it_is_built(taught, calibrat
 
 
 @pytest.mark.parametrize("name", ["model", "fused"])
-def test_a_calibration_of_other_weights_is_refused(calibrated, name):
+def test_a_calibration_or_likeness_of_other_weights_is_refused(calibrated, name):
     settings = ModelSettings(device="cpu", answer_style="sentence")
     assert make_answerer(name, str(calibrated), settings)
     path = calibrated / WEIGHTS_FILE
@@ -206,6 +300,10 @@ def test_a_calibration_of_other_weights_is_refused(calibrated, name):
     save_file({key: value + 1e-3 for key, value in weights.items()}, path, {"format": "pt"})
     with pytest.raises(ValueError, match=r"made for other weights.*`smolrgpt calibrate` again"):
         make_answerer(name, str(calibrated), settings)
+    (calibrated / CALIBRATION_FILE).rename(calibrated / "kept")
+    with pytest.raises(ValueError, match=r"likeness\.json: it was made for other weights"):
+        make_answerer(name, str(calibrated), settings)
+    (calibrated / "kept").rename(calibrated / CALIBRATION_FILE)
     raw = replace(settings, raw_confidence=True)
     # As `smolrgpt calibrate` loads it.
     assert make_answerer("model", str(calibrated), raw)

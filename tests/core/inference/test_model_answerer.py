@@ -99,7 +99,7 @@ def test_regions_are_placed_as_geometry_places_them(answerer, frames, lessons):
     question = read_question(lessons[0], frames[0].regions)
     expected = make_answerer("geometric").answer(frames[0], question)
     answer = answerer.answer(frames[0], question)
-    np.testing.assert_allclose(answer.centres, expected.centres)
+    np.testing.assert_allclose(answer.centers, expected.centers)
     np.testing.assert_allclose(answer.valid_depth, expected.valid_depth)
 
 

@@ -35,7 +35,7 @@ def frame(frames):
 
 
 def distance(*ids, text="How far is <mask> from <mask>?"):
-    return SpatialQuestion(Category.DISTANCE, text, ids, target_ids=ids[:1], anchor_ids=ids[1:])
+    return SpatialQuestion(Category.DISTANCE, text, ids)
 
 
 def content(outcome):

@@ -60,11 +60,10 @@ def test_the_model_of_the_package_sees_them(make, ask, name):
     )
 
 
-def test_geometry_measures_nothing_of_four_pixels_and_says_so(make, ask):
-    answer = ask(make("fused", "area"), DISTANCE)
-    assert answer.agreement is Agreement.UNKNOWN
-    assert answer.geometric_value is None
-    assert "from the model alone, geometry has no answer: pallet 70" in answer.message
+def test_what_geometry_cannot_measure_of_four_pixels_the_model_is_not_believed(make, ask):
+    with pytest.raises(SpatialError, match=r"pallet 70.*smallest mask asked about") as caught:
+        ask(make("fused", "area"), DISTANCE)
+    assert caught.value.status is Status.NO_VALID_DEPTH
 
 
 @pytest.mark.parametrize("text", [SIDE, CHOICE, DISTANCE])
@@ -84,7 +83,7 @@ def test_geometry_answers_where_the_grid_of_the_model_loses_them(make, ask):
         assert "from geometry alone, the model has no answer" in answer.message
         assert "pallet 70" in answer.message
         assert math.isnan(answer.confidence)
-        assert np.isnan(answer.centres).any()
+        assert np.isnan(answer.centers).any()
 
 
 def test_where_neither_knows_them_both_reasons_are_told(make, ask):

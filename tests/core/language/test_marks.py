@@ -9,7 +9,12 @@ import pytest
 
 from smolrgpt_core.language.interpreter import evaluate
 from smolrgpt_core.language.marks import Mark, MarkKind, marks_of
-from smolrgpt_core.language.operators import OPERATORS, attributes, predicates, questions
+from smolrgpt_core.language.operators import (
+    OPERATORS,
+    attributes,
+    predicates,
+    questions,
+)
 from smolrgpt_core.language.operators.selections import (
     All,
     Camera,
@@ -19,7 +24,7 @@ from smolrgpt_core.language.operators.selections import (
     Sorted,
     Where,
 )
-from smolrgpt_core.language.operators.selections import Region as R
+from smolrgpt_core.language.operators.selections import Region as Named
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.scene import Placed, SceneCopies
@@ -78,28 +83,31 @@ def on_floor(mark: Mark) -> np.ndarray:
 
 
 def measure(id: int, attribute: Program) -> Program:
-    return questions.Measure(R(id), attribute)
+    return questions.Measure(Named(id), attribute)
 
 
 @pytest.mark.parametrize(
     ("program", "start", "end", "label"),
     [
-        (measure(10, attributes.Distance(R(11))), (-1, 5, 0.5), (1, 5, 0.4), "2.00 m"),
+        (measure(10, attributes.Distance(Named(11))), (-1, 5, 0.5), (1, 5, 0.4), "2.00 m"),
         (measure(10, attributes.Distance(Camera())), (-1, 5, 0.5), (0, 0, 2), "5.32 m"),
-        (measure(10, attributes.HorizontalDistance(R(11))), (-1, 5, 0), (1, 5, 0), "2.00 m"),
-        (measure(10, attributes.VerticalDistance(R(12))), (-1, 5, 0.5), (-1, 5, 0.6), "0.10 m"),
-        (measure(10, attributes.SidewaysDistance(R(12))), (-1, 5, 0.5), (0.5, 5, 0.5), "1.50 m"),
-        (measure(10, attributes.ForwardDistance(R(12))), (-1, 5, 0.5), (-1, 9, 0.5), "4.00 m"),
-        (measure(10, attributes.Clearance(R(12))), (-0.4, 5.4, 0), (-0.1, 8.6, 0), "3.21 m"),
+        (measure(10, attributes.HorizontalDistance(Named(11))), (-1, 5, 0), (1, 5, 0), "2.00 m"),
+        (measure(10, attributes.VerticalDistance(Named(12))),
+         (-1, 5, 0.5), (-1, 5, 0.6), "0.10 m"),
+        (measure(10, attributes.SidewaysDistance(Named(12))),
+         (-1, 5, 0.5), (0.5, 5, 0.5), "1.50 m"),
+        (measure(10, attributes.ForwardDistance(Named(12))), (-1, 5, 0.5), (-1, 9, 0.5), "4.00 m"),
+        (measure(10, attributes.Clearance(Named(12))), (-0.4, 5.4, 0), (-0.1, 8.6, 0), "3.21 m"),
         (measure(10, attributes.Height()), (-0.4, 4.6, 0), (-0.4, 4.6, 1), "1.00 m"),
         (measure(12, attributes.Top()), (-0.1, 8.6, 0), (-0.1, 8.6, 1.2), "1.20 m"),
         (measure(11, attributes.CenterHeight()), (1, 5, 0), (1, 5, 0.4), "0.40 m"),
         (measure(10, attributes.Length()), (-1.6, 4.6, 0), (-0.4, 4.6, 0), "1.20 m"),
         (measure(10, attributes.Width()), (-0.4, 4.6, 0), (-0.4, 5.4, 0), "0.80 m"),
         (measure(60, attributes.Span()), (2.55, 2.35, 0), (3.45, 2.35, 0), "0.90 m"),
-        (Extreme(Listed((10, 12)), attributes.Distance(R(11)), "least", 1.0),
+        (Extreme(Listed((10, 12)), attributes.Distance(Named(11)), "least", 1.0),
          (-1, 5, 0.5), (1, 5, 0.4), "2.00 m"),
-        (questions.Whether(R(10), predicates.Between(R(11), R(12))), (1, 5, 0), (0.5, 9, 0), ""),
+        (questions.Whether(Named(10), predicates.Between(Named(11), Named(12))),
+         (1, 5, 0), (0.5, 9, 0), ""),
     ],
 )  # fmt: skip
 def test_a_length_is_a_line_between_its_ends(
@@ -112,32 +120,61 @@ def test_a_length_is_a_line_between_its_ends(
 
 
 def test_the_gap_between_parallel_sides_is_straight_across() -> None:
-    (mark,) = marks(measure(10, attributes.Clearance(R(11))))
+    (mark,) = marks(measure(10, attributes.Clearance(Named(11))))
     (x1, y1, z1), (x2, y2, z2) = on_floor(mark)
     assert sorted([x1, x2]) == pytest.approx([-0.4, 0.4])
     assert y1 == pytest.approx(y2)
     assert (z1, z2) == pytest.approx((0, 0))
 
 
+def outline(id: int, count: int = 400) -> np.ndarray:
+    """(4 * count, 2) points along the sides of a footprint."""
+    _, (x, y, _), (length, width, _), yaw = BOXES[id]
+    shares = np.linspace(-0.5, 0.5, count)
+    sides = []
+    for end in (-0.5, 0.5):
+        sides += [(shares * length, end * width), (end * length, shares * width)]
+    flat = np.concatenate([np.stack(np.broadcast_arrays(*side), axis=1) for side in sides])
+    along, across = np.array([np.cos(yaw), np.sin(yaw)]), np.array([-np.sin(yaw), np.cos(yaw)])
+    return flat @ np.stack([along, across]) + np.array([x, y])
+
+
+@pytest.mark.parametrize(("first", "second"), [(13, 11), (11, 13), (60, 13), (1, 10), (10, 1)])
+def test_clearances_run_from_one_footprint_to_the_other(first: int, second: int) -> None:
+    (mark,) = marks(measure(first, attributes.Clearance(Named(second))))
+    own, theirs = outline(first), outline(second)
+    gaps = np.linalg.norm(own[:, None] - theirs[None], axis=2)
+    start, end = on_floor(mark)[:, :2]
+    assert np.linalg.norm(end - start) == pytest.approx(gaps.min(), abs=0.002)
+    assert np.linalg.norm(own - start, axis=1).min() < 0.006  # samples are 10 mm apart
+    assert np.linalg.norm(theirs - end, axis=1).min() < 0.006  # samples are 10 mm apart
+
+
 def test_nothing_between_is_a_point() -> None:
-    (in_zone,) = marks(measure(12, attributes.Distance(R(1))))
+    (in_zone,) = marks(measure(12, attributes.Distance(Named(1))))
     assert (in_zone.kind, in_zone.label) == (MarkKind.POINT, "0.00 m")
     assert on_floor(in_zone)[0] == pytest.approx([0.5, 9.0, 0.6])
-    (overlap,) = marks(measure(12, attributes.Clearance(R(1))))
+    (overlap,) = marks(measure(12, attributes.Clearance(Named(1))))
     assert (overlap.kind, overlap.label) == (MarkKind.POINT, "0.00 m")
     assert on_floor(overlap)[0] == pytest.approx([0.5, 9.0, 0.0], abs=1e-5)
 
 
 def test_labels_speak_the_unit_that_was_asked_for() -> None:
-    (mark,) = marks(measure(10, attributes.Distance(R(11))), ("feet", 0.3048))
+    (mark,) = marks(measure(10, attributes.Distance(Named(11))), ("feet", 0.3048))
     assert mark.label == "6.57 feet"
     area, *_ = marks(measure(1, attributes.FootprintArea()), ("square feet", 0.3048**2))
     assert area.label == "129.17 square feet"
 
 
 def test_both_quantities_of_a_difference_are_shown() -> None:
-    far, near = (measure(id, attributes.Distance(R(11))) for id in (12, 10))
+    far, near = (measure(id, attributes.Distance(Named(11))) for id in (12, 10))
     assert [mark.label for mark in marks(questions.Difference(far, near))] == ["4.04 m", "2.00 m"]
+
+
+def test_what_is_measured_twice_is_shown_once() -> None:
+    distance = attributes.Distance(Camera())
+    nearest = Extreme(Listed((10, 12)), distance, "least", 1.0)
+    assert [mark.label for mark in marks(questions.Measure(nearest, distance))] == ["5.32 m"]
 
 
 def shoelace(ring: np.ndarray) -> float:
@@ -159,7 +196,7 @@ def test_free_floor_is_the_zone_less_what_stands_in_it() -> None:
 
 
 def test_room_for_a_pallet_is_a_place_in_the_zone_beside_what_stands_there() -> None:
-    (mark,) = marks(questions.Whether(R(1), predicates.HasRoom()))
+    (mark,) = marks(questions.Whether(Named(1), predicates.HasRoom()))
     assert (mark.kind, mark.label) == (MarkKind.AREA, "1.2 x 0.8 m")
     corners = on_floor(mark)
     sides = np.linalg.norm(np.roll(corners, -1, axis=0) - corners, axis=1)
@@ -167,27 +204,44 @@ def test_room_for_a_pallet_is_a_place_in_the_zone_beside_what_stands_there() -> 
     assert np.all(np.abs(corners[:, :2] - [0, 9]) <= [2.02, 1.52])
     shares = np.linspace(0, 1, 20)
     inner = corners[0] + np.array(
-        [s * (corners[1] - corners[0]) + t * (corners[3] - corners[0]) for s in shares for t in shares]
+        [
+            s * (corners[1] - corners[0]) + t * (corners[3] - corners[0])
+            for s in shares
+            for t in shares
+        ]
     )
     beyond = np.maximum(np.abs(inner[:, :2] - [0.5, 9]) - [0.6, 0.4], 0)
     assert np.linalg.norm(beyond, axis=1).min() > 0.02
 
 
+@pytest.mark.parametrize("yaw_deg", [0, 25, 90])
+def test_the_only_place_is_found_in_a_zone_that_is_hardly_larger(yaw_deg: float) -> None:
+    yaw = np.deg2rad(yaw_deg)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BOXES, 1, ("buffer", (-3.0, 6.0, 0.0), (1.3, 0.9, 0.0), yaw))
+        (mark,) = marks(questions.Whether(Named(1), predicates.HasRoom()))
+    offset = on_floor(mark)[:, :2] - [-3.0, 6.0]
+    along = offset @ [np.cos(yaw), np.sin(yaw)]
+    across = offset @ [-np.sin(yaw), np.cos(yaw)]
+    assert np.abs(along).max() <= 0.65 + 0.02
+    assert np.abs(across).max() <= 0.45 + 0.02
+
+
 def test_a_zone_without_room_shows_what_is_free() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BOXES, 1, ("buffer", (0.5, 9.0, 0.0), (2.0, 1.6, 0.0), 0.0))
-        found = marks(questions.Whether(R(1), predicates.HasRoom()))
+        found = marks(questions.Whether(Named(1), predicates.HasRoom()))
     assert {mark.kind for mark in found} == {MarkKind.AREA}
     assert [mark.label for mark in found] == ["", ""]
 
 
 def test_a_size_is_three_edges_of_the_box_that_meet() -> None:
-    found = [on_floor(mark) for mark in marks(questions.Dimensions(R(10)))]
+    found = [on_floor(mark) for mark in marks(questions.Dimensions(Named(10)))]
     lengths = [float(np.linalg.norm(end - start)) for start, end in found]
     assert lengths == pytest.approx([1.2, 0.8, 1.0])
     for ends in found:
         assert np.abs(ends - [-0.4, 4.6, 0]).sum(axis=1).min() == pytest.approx(0, abs=1e-9)
-    assert len(marks(questions.Dimensions(R(1)))) == 2
+    assert len(marks(questions.Dimensions(Named(1)))) == 2
 
 
 def test_a_volume_is_the_whole_box() -> None:
@@ -215,10 +269,14 @@ def test_an_order_is_numbered() -> None:
 @pytest.mark.parametrize(
     ("program", "start", "end"),
     [
-        (questions.Direction(R(10), R(11)), (1, 5, 0.4), (-1, 5, 0.5)),
-        (questions.Side(R(12), Observer(R(60), R(11)), "left_right"), (3, 3, 0.2), (1, 5, 0.4)),
+        (questions.Direction(Named(10), Named(11)), (1, 5, 0.4), (-1, 5, 0.5)),
+        (
+            questions.Side(Named(12), Observer(Named(60), Named(11)), "left_right"),
+            (3, 3, 0.2),
+            (1, 5, 0.4),
+        ),
         (measure(10, attributes.Bearing(Camera())), (0, 0, 2), (-1, 5, 0.5)),
-        (measure(10, attributes.ClockHour(R(11))), (1, 5, 0.4), (-1, 5, 0.5)),
+        (measure(10, attributes.ClockHour(Named(11))), (1, 5, 0.4), (-1, 5, 0.5)),
     ],
 )
 def test_directions_are_arrows(program: Program, start: tuple, end: tuple) -> None:
@@ -228,7 +286,7 @@ def test_directions_are_arrows(program: Program, start: tuple, end: tuple) -> No
 
 
 def test_a_position_is_a_point() -> None:
-    (mark,) = marks(questions.Position(R(13)))
+    (mark,) = marks(questions.Position(Named(13)))
     assert (mark.kind, mark.label) == (MarkKind.POINT, "")
     assert on_floor(mark)[0] == pytest.approx([4, 6, 0.5])
 
@@ -236,9 +294,9 @@ def test_a_position_is_a_point() -> None:
 @pytest.mark.parametrize(
     "program",
     [
-        questions.Side(R(10), R(12), "front_behind"),
-        questions.Side(R(10), R(11), "above_below"),
-        questions.Count(Where(All("pallet"), predicates.In(R(1)))),
+        questions.Side(Named(10), Named(12), "front_behind"),
+        questions.Side(Named(10), Named(11), "above_below"),
+        questions.Count(Where(All("pallet"), predicates.In(Named(1)))),
         Where(All("pallet"), predicates.Measures(
             attributes.Distance(Camera()), "less", questions.Amount(9.0, "m"))),
     ],
@@ -254,6 +312,6 @@ def test_every_attribute_of_an_object_can_be_shown() -> None:
         if operator.returns is not attributes.Height.returns or name in of_place:
             continue
         takes = operator.parameters
-        attribute = operator(*(R(11) for _ in takes))
+        attribute = operator(*(Named(11) for _ in takes))
         for mark in marks(measure(1 if name in zones_only else 10, attribute)):
             assert np.isfinite(mark.points).all(), name

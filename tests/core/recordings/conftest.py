@@ -209,6 +209,7 @@ def answer_message(types: Any, answer: SpatialAnswer, question: str, stamp_ns: i
     def make(type_name: str, /, **fields: Any) -> Any:
         return types.types[type_name](**fields)
 
+    x, y, z = [float("nan")] * 3 if answer.vector is None else answer.vector.tolist()
     return make(
         SPATIAL_ANSWER,
         header=header_message(make, stamp_ns, "eye"),
@@ -228,9 +229,18 @@ def answer_message(types: Any, answer: SpatialAnswer, question: str, stamp_ns: i
         model_value=float("nan"),
         agreement=int(answer.agreement),
         region_ids=np.array(answer.region_ids, np.uint32),
-        centres=[make(POINT, x=x, y=y, z=z) for x, y, z in answer.centres.tolist()],
-        centres_frame="eye" if len(answer.centres) else "",
+        centers=[make(POINT, x=x, y=y, z=z) for x, y, z in answer.centers.tolist()],
+        centers_frame="eye" if len(answer.centers) else "",
         valid_depth=np.array(answer.valid_depth, np.float32),
+        has_truth=answer.truth is not None,
+        truth=bool(answer.truth),
+        answer_ids=np.array(answer.answer_ids, np.uint32),
+        relation=answer.relation,
+        has_vector=answer.vector is not None,
+        vector=make("geometry_msgs/msg/Vector3", x=x, y=y, z=z),
+        option=answer.option,
+        understood=answer.understood,
+        steps=list(answer.steps),
         latency_wait=0.0,
         latency_convert=0.0,
         latency_answer=0.0,

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from smolrgpt_core.recordings.asked import AskedQuestion
 
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
+from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.errors import Status
 from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.sensor_settings import SensorSettings

@@ -1,0 +1,315 @@
+"""What becomes of inputs that are plausible but wrong: refused, told, or wrong in silence.
+
+Simulated frames with sensor noise are disturbed as `disturbances.py` says, in the form in which
+they are sent, read by the readers of messages, and asked about. An answer is silent if its status
+is OK, its message empty and its confidence 0.5 or more. docs/reliability.md has the table.
+
+    python benchmarks/wrong_inputs.py --cases 5000 --seed 0 --json wrong_inputs.json
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from disturbances import DISTURBANCES, Inputs
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from smolrgpt_core.data.drafts import Style
+from smolrgpt_core.data.kinds import KINDS
+from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
+
+from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.answer.spatial_answer import is_near
+from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.answerers.registry import ANSWERERS, make_answerer
+from smolrgpt_core.asking import AskedQuestion, ask_together
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.files import write_file
+from smolrgpt_core.language import read_question
+from smolrgpt_core.language.interpreter import evaluate
+from smolrgpt_core.report import compare_with_truth
+from smolrgpt_core.scene.copies import SceneCopies
+from smolrgpt_core.scene.true_scene import TrueScene
+from smolrgpt_core.sim import (
+    CameraPose,
+    RenderOptions,
+    SensorNoise,
+    SimulatedFrame,
+    WarehouseRenderer,
+    apply_sensor_noise,
+    build_scene,
+)
+
+GEOMETRY_ONLY = RenderOptions(shadows=False, reflections=False, supersampling=1)
+
+DRIVEN_M = (0.01, 0.02, 0.05, 0.2, 0.5)
+"""How far the robot drives between the moments of which depth may be mixed up."""
+
+SURE = 0.5
+"""An answer with less confidence tells by that that it may be wrong."""
+
+PER_FRAME = 6
+"""Questions about one disturbed frame."""
+
+CLEAR = 0.99
+"""Share of disturbed copies of the truth that must agree for a question to be asked."""
+
+MORE_QUESTIONS = (
+    "How many pallets do you see?",
+    "How many transporters are visible?",
+    "How long is <mask>?",
+    "How wide is <mask>?",
+    "How tall is <mask>?",
+    "Is <mask> closer to the camera than <mask>?",
+    "Is <mask> larger than <mask>?",
+    "Is <mask> in front of <mask>?",
+)
+"""Of kinds that data sets do not have; their truth is evaluated on the true scene."""
+
+OUTCOMES = ("right", "right, told", "refused", "wrong, told", "wrong in silence")
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """One moment, and depth of others by name."""
+
+    simulated: SimulatedFrame
+    other_depth: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A question, and whether an answer to it is right."""
+
+    asked: AskedQuestion
+    truth: str
+    is_right: Callable[[SpatialAnswer], bool]
+
+
+@dataclass(frozen=True)
+class Result:
+    """How one case went."""
+
+    kind: str
+    strength: str
+    question: str
+    truth: str
+    answer: str
+    outcome: str
+    status: str
+    confidence: float
+    message: str
+
+
+def look_around(seed: int, views: int) -> list[Seen]:
+    """Moments of one scene, rendered once and used for many cases."""
+    scene = build_scene(seed)
+    with WarehouseRenderer(scene, options=GEOMETRY_ONLY) as renderer:
+        poses = scene.camera_poses(views)
+        moments = [renderer.render(pose) for pose in poses]
+        found = []
+        for index, (pose, moment) in enumerate(zip(poses, moments, strict=True)):
+            others = {
+                f"{metres:g}": renderer.render(_driven(pose, metres)).frame.depth
+                for metres in DRIVEN_M
+            }
+            others["view"] = moments[index - 1].frame.depth
+            found.append(Seen(moment, others))
+    return found
+
+
+def _driven(pose: CameraPose, metres: float) -> CameraPose:
+    """Ahead, and turned by 10 degrees per metre."""
+    ahead = np.array([np.cos(pose.yaw_rad), np.sin(pose.yaw_rad), 0.0])
+    return CameraPose(
+        pose.position + metres * ahead, pose.yaw_rad + np.radians(10 * metres), pose.pitch_rad
+    )
+
+
+def cases_of(seen: SimulatedFrame, rng: np.random.Generator) -> list[Case]:
+    """Questions with a clear answer, of all kinds."""
+    style = (Style.MASK, Style.PLAIN)[int(rng.integers(2))]
+    generated = [item for kind in KINDS for item in _generated(kind, seen, rng, style)]
+    cases = []
+    for item in generated:
+        asked = AskedQuestion(item.text, None, item.region_ids)
+        cases.append(Case(asked, item.normalized_answer, partial(_is_right, item)))
+    cases += [case for text in MORE_QUESTIONS if (case := _more(text, seen, rng)) is not None]
+    chosen = rng.permutation(len(cases))[:PER_FRAME]
+    return [cases[int(index)] for index in chosen]
+
+
+def _more(text: str, seen: SimulatedFrame, rng: np.random.Generator) -> Case | None:
+    """A question about regions that are seen well, with its truth; None where it is not clear."""
+    regions, truth = seen.frame.regions, seen.truth
+    whole = [
+        item.id
+        for item in truth.objects
+        if item.label in ("pallet", "transporter") and item.visible_share > 0.7 and not item.loaded
+    ]
+    count = text.count("<mask>")
+    if len(whole) < count:
+        return None
+    ids = tuple(int(id) for id in rng.permutation(whole)[:count])
+    program = read_question(text, regions, None, ids).program
+    assert program is not None
+    scene = TrueScene(truth, regions, seen.frame.intrinsics, 0.1, 0.1, 4.0)
+    finding = evaluate(program, SceneCopies(scene))
+    asked = AskedQuestion(text, None, ids)
+    value = finding.value
+    if isinstance(value, (bool, np.bool_)):
+        if finding.confidence < CLEAR:
+            return None
+        return Case(asked, str(bool(value)), lambda answer: answer.truth == bool(value))
+    if program.unit == "objects":
+        return Case(asked, str(int(value)), lambda answer: answer.value == value)
+    metres = float(value)
+    return Case(asked, f"{metres:.2f} m", lambda answer: is_near(answer.value or 0.0, metres))
+
+
+def _generated(
+    kind: str, seen: SimulatedFrame, rng: np.random.Generator, style: Style
+) -> list[QuestionWithTruth]:
+    try:
+        return generate_questions(seen.truth, seen.frame.regions, rng, style=style, kinds=[kind])
+    except SpatialError:  # a list of one region, "the transporters <mask>", is not read
+        return []
+
+
+def _is_right(item: QuestionWithTruth, answer: SpatialAnswer) -> bool:
+    return compare_with_truth(item, answer)[2]
+
+
+def results_of(
+    kind: str, strength: object, seen: Seen, answerer: Answerer, rng: np.random.Generator
+) -> list[Result]:
+    """Ask about one disturbed frame."""
+    noise = SensorNoise()
+    simulated = seen.simulated
+    noisy = apply_sensor_noise(simulated.frame, noise, rng)
+    inputs = Inputs.of(noisy, seen.other_depth)
+    if kind == "up from tf wrong":
+        inputs = replace(inputs, up=simulated.truth.up)
+    cases = cases_of(simulated, rng)
+    asked = [case.asked for case in cases]
+    try:
+        frame = DISTURBANCES[kind][0](inputs, strength, rng).read()
+        answers = ask_together(frame, asked, answerer)
+    except SpatialError as error:
+        answers = [SpatialAnswer.refusal(error)] * len(asked)
+    return [
+        _result(kind, strength, case, answer) for case, answer in zip(cases, answers, strict=True)
+    ]
+
+
+def _result(kind: str, strength: object, case: Case, answer: SpatialAnswer) -> Result:
+    is_told = bool(answer.message) or not answer.confidence >= SURE
+    if not answer.ok:
+        outcome = "refused"
+    elif case.is_right(answer):
+        outcome = "right, told" if is_told else "right"
+    else:
+        outcome = "wrong, told" if is_told else "wrong in silence"
+    return Result(
+        kind, str(strength), case.asked.text, case.truth, answer.text, outcome,
+        answer.status.name, float(answer.confidence), answer.message,
+    )  # fmt: skip
+
+
+def plan(cases: int) -> list[tuple[str, object]]:
+    """Which disturbance each frame gets: every kind alike, and in turn its strengths.
+
+    "nothing" comes as often as five other kinds, since false alarms are rare.
+    """
+    kinds = ["nothing"] * 4 + list(DISTURBANCES)
+    counts: Counter[str] = Counter()
+    planned = []
+    for index in range(-(-cases // PER_FRAME)):
+        kind = kinds[index % len(kinds)]
+        strengths = DISTURBANCES[kind][1]
+        planned.append((kind, strengths[counts[kind] % len(strengths)]))
+        counts[kind] += 1
+    return planned
+
+
+def run(
+    cases: int, seed: int, scenes: int, views: int, answerer: str, workers: int = 2
+) -> list[Result]:
+    """All results, in the order of the plan; the same seed gives the same."""
+    with ProcessPoolExecutor(workers) as pool:
+        around = list(pool.map(look_around, range(seed, seed + scenes), [views] * scenes))
+    for index, moments in enumerate(around):
+        for moment in moments:
+            moment.other_depth["scene"] = around[index - 1][0].simulated.frame.depth
+    seen = [moment for moments in around for moment in moments]
+    planned = plan(cases)
+    with ProcessPoolExecutor(workers, initializer=_start, initargs=(seen, answerer)) as pool:
+        parts = pool.map(_asked_of_frame, planned, range(len(planned)), [seed] * len(planned))
+        console = Console(stderr=True)
+        return [
+            result for part in track(parts, total=len(planned), console=console) for result in part
+        ]
+
+
+_AT_WORK: dict[str, Any] = {}
+"""What a worker process was started with: the moments, and its answerer."""
+
+
+def _start(seen: list[Seen], answerer: str) -> None:
+    _AT_WORK.update(seen=seen, answerer=make_answerer(answerer))
+
+
+def _asked_of_frame(planned: tuple[str, object], index: int, seed: int) -> list[Result]:
+    rng = np.random.default_rng([seed, index])
+    seen = _AT_WORK["seen"]
+    return results_of(*planned, seen[int(rng.integers(len(seen)))], _AT_WORK["answerer"], rng)
+
+
+def tabulate(results: list[Result], by_strength: bool) -> Table:
+    """Outcomes by kind, and by strength."""
+    table = Table("kind", *(["strength"] if by_strength else []), "cases", *OUTCOMES)
+    rows: dict[tuple[str, ...], Counter[str]] = {}
+    for result in results:
+        key = (result.kind, result.strength) if by_strength else (result.kind,)
+        rows.setdefault(key, Counter())[result.outcome] += 1
+    for key in sorted(rows, key=lambda key: (list(DISTURBANCES).index(key[0]), key[1:])):
+        table.add_row(
+            *key, str(rows[key].total()), *(str(rows[key][outcome]) for outcome in OUTCOMES)
+        )
+    return table
+
+
+def main() -> None:
+    """Ask, and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", type=int, default=5000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--scenes", type=int, default=8)
+    parser.add_argument("--views", type=int, default=2)
+    parser.add_argument("--answerer", choices=list(ANSWERERS), default="geometric")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--json", type=Path, help="also write every case to this file")
+    options = parser.parse_args()
+    results = run(
+        options.cases, options.seed, options.scenes, options.views, options.answerer,
+        options.workers,
+    )  # fmt: skip
+    console = Console(width=140)
+    console.print(tabulate(results, by_strength=True), tabulate(results, by_strength=False))
+    if options.json:
+        cases = [asdict(result) for result in results]
+        write_file(options.json, json.dumps(cases, indent=1).encode())
+
+
+if __name__ == "__main__":
+    main()

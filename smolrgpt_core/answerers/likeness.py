@@ -1,0 +1,268 @@
+"""Whether what a model is asked about is like what it was trained on.
+
+A network answers whatever it is shown, and is as sure of what it has never seen as of what it
+knows; its calibration holds for pictures like those of its training only. So a checkpoint comes
+with the range of what can be measured of such pictures and questions: classes, camera, depth and
+masks. They are measured on a data set (`smolrgpt calibrate`) and lie beside the weights as
+`likeness.json`. To lie within the ranges is necessary, and no proof.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from smolrgpt_core.answerers.kept_geometry import KeptGeometry
+from smolrgpt_core.answerers.weights import check_fingerprint
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.files import file_error, read_json, write_file
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.geometry.frame_geometry import FrameGeometry
+from smolrgpt_core.geometry.ground_plane import GroundPlane
+from smolrgpt_core.geometry.surface import valid_depth_share
+from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.object_classes import known_class
+from smolrgpt_core.regions import Region
+from smolrgpt_core.settings_file import from_entries, to_entries
+
+LIKENESS_FILE = "likeness.json"
+
+FORMAT = 1
+"""Version of the file; others are refused."""
+
+UNLIKE_CONFIDENCE = 0.4
+"""The most that a model's own answer about something unlike its training is trusted."""
+
+QUANTILES = (0.001, 0.999)
+"""Of a feature over all questions: the ends of its range."""
+
+LEAST_SHARE = 0.001
+"""A class that a smaller share of the questions is about is none that was trained on."""
+
+MARGIN = 0.05
+"""By which each end of a range is moved outwards, relative to itself."""
+
+MARGIN_DEG = 2.0
+"""By which it is moved at least where it is an angle, which may be 0."""
+
+READINGS_STEP = 16
+"""Of the depth readings of a frame, one of so many is taken for their quantiles."""
+
+FEATURES = {
+    "view_deg": "angle of view across the image, degrees",
+    "aspect": "width of the image over its height",
+    "floor_seen": "whether the floor is seen (1) or not (0)",
+    "camera_height_m": "height of the camera above the floor, m",
+    "camera_tilt_deg": "how far the camera looks down, degrees",
+    "camera_roll_deg": "how far the camera leans to its right, degrees",
+    "depth_share": "share of the image with a depth reading",
+    "depth_near_m": "depth that 5 % of the readings are nearer than, m",
+    "depth_median_m": "median depth of the image, m",
+    "depth_far_m": "depth that 5 % of the readings are farther than, m",
+    "regions": "number of regions asked about",
+    "smallest_region": "share of the image under the smallest mask asked about",
+    "largest_region": "share of the image under the largest mask asked about",
+    "region_depth_share": "smallest share of a mask asked about with a depth reading",
+    "region_near_m": "median depth under the nearest mask asked about, m",
+    "region_far_m": "median depth under the farthest mask asked about, m",
+}
+"""What is measured, and what to call it; none depends on the number of pixels of the image."""
+
+
+def features_of(geometry: FrameGeometry, question: SpatialQuestion) -> dict[str, float]:
+    """What a question is measured by; what cannot be measured, such as a floor, is left out.
+
+    Args:
+        geometry: of the frame.
+        question: about regions of the frame.
+
+    Returns:
+        Values by the names of `FEATURES`.
+    """
+    frame = geometry.frame
+    regions = [frame.regions[id] for id in question.region_ids]
+    return {
+        "view_deg": frame.intrinsics.view_deg[0],
+        "aspect": frame.intrinsics.width / frame.intrinsics.height,
+        **_floor_features(geometry.plane),
+        **_depth_features(frame),
+        **_region_features(frame, regions),
+    }
+
+
+def classes_of(frame: RGBDFrame, question: SpatialQuestion) -> set[str]:
+    """The classes of the regions that a question is about; known ones by their own name."""
+    return {known_class(frame.regions[id].label) for id in question.region_ids}
+
+
+def _floor_features(plane: GroundPlane | None) -> dict[str, float]:
+    if plane is None:
+        return {"floor_seen": 0.0}
+    right, _, ahead = np.clip(plane.up, -1, 1)
+    return {
+        "floor_seen": 1.0,
+        "camera_height_m": plane.camera_height,
+        "camera_tilt_deg": math.degrees(math.asin(-ahead)),
+        "camera_roll_deg": math.degrees(math.asin(-right)),
+    }
+
+
+def _depth_features(frame: RGBDFrame) -> dict[str, float]:
+    readings = frame.depth[np.isfinite(frame.depth)]
+    found = {"depth_share": readings.size / frame.depth.size}
+    if readings.size:
+        near, median, far = np.quantile(readings[::READINGS_STEP], (0.05, 0.5, 0.95)).tolist()
+        found |= {"depth_near_m": near, "depth_median_m": median, "depth_far_m": far}
+    return found
+
+
+def _region_features(frame: RGBDFrame, regions: Sequence[Region]) -> dict[str, float]:
+    found = {"regions": float(len(regions))}
+    if not regions:
+        return found
+    sizes = [np.count_nonzero(region.mask) / frame.depth.size for region in regions]
+    shares = [valid_depth_share(frame, region) for region in regions]
+    found |= {
+        "smallest_region": min(sizes),
+        "largest_region": max(sizes),
+        "region_depth_share": min(shares),
+    }
+    measured = [region for region, share in zip(regions, shares, strict=True) if share > 0]
+    if measured:
+        depths = [float(np.nanmedian(frame.depth[r.box.slices][r.mask])) for r in measured]
+        found |= {"region_near_m": min(depths), "region_far_m": max(depths)}
+    return found
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """What a checkpoint was trained on.
+
+    Attributes:
+        classes: of the regions asked about, known ones by their own name.
+        ranges: lowest and highest value by the names of `FEATURES`; one that could never be
+            measured in the training data is missing.
+        data: name and split of the data set that was measured, for people.
+        images: that were measured.
+        questions: that were measured.
+        weights_sha256: fingerprint of the weights, see `weights_fingerprint`.
+        format: `FORMAT`.
+
+    Raises:
+        ValueError: for an unknown feature or format, an empty range, or without a fingerprint.
+    """
+
+    classes: tuple[str, ...]
+    ranges: Mapping[str, tuple[float, float]]
+    data: str
+    images: int
+    questions: int
+    weights_sha256: str
+    format: int
+
+    def __post_init__(self) -> None:
+        if self.format != FORMAT:
+            raise ValueError(
+                f"format must be {FORMAT}, got {self.format}: it was written by another version; "
+                "run `smolrgpt calibrate` again"
+            )
+        check_fingerprint(self.weights_sha256)
+        for name, (low, high) in self.ranges.items():
+            if name not in FEATURES:
+                raise ValueError(f"ranges must be named {', '.join(FEATURES)}, got {name!r}")
+            if not -math.inf < low <= high < math.inf:
+                raise ValueError(f"ranges.{name} must be [low, high], got [{low}, {high}]")
+
+    def differences(self, geometry: FrameGeometry, question: SpatialQuestion) -> list[str]:
+        """How a question differs from those of the training; empty when it does not.
+
+        Args:
+            geometry: of the frame.
+            question: about regions of the frame.
+        """
+        strange = classes_of(geometry.frame, question) - set(self.classes)
+        found = list(self._outside(features_of(geometry, question)))
+        if strange:
+            names = ", ".join(sorted(name or "without a label" for name in strange))
+            found.insert(0, f"class: {names} (trained on {', '.join(self.classes)})")
+        return found
+
+    def _outside(self, features: Mapping[str, float]) -> Iterator[str]:
+        for name, value in features.items():
+            low, high = self.ranges.get(name, (math.nan, math.nan))
+            if not low <= value <= high:
+                yield f"{FEATURES[name]}: {value:.3g} (trained on {low:.3g} to {high:.3g})"
+
+
+class LikenessTest:
+    """Tells why an answer of a model is not to be trusted by itself; safe for several threads.
+
+    Args:
+        likeness: of the model's checkpoint; None: it has none.
+        kept: geometry of frames.
+    """
+
+    def __init__(self, likeness: Likeness | None, kept: KeptGeometry) -> None:
+        self._likeness = likeness
+        self._kept = kept
+
+    def doubt(self, frame: RGBDFrame, question: SpatialQuestion) -> str:
+        """Why not; empty when the question is like those of the training.
+
+        Without a single depth reading of a region the model has nothing to measure either, whatever
+        it was trained on: it guesses, and is right about as often.
+        """
+        unseen = [
+            region.name
+            for region in (frame.regions[id] for id in question.region_ids)
+            if valid_depth_share(frame, region) == 0
+        ]
+        if unseen and question.category is not Category.LEFT_RIGHT:
+            return f"no depth reading under the mask of {', '.join(unseen)}"
+        if self._likeness is None:
+            return (
+                f"the checkpoint has no {LIKENESS_FILE}, so nobody knows whether this is like what "
+                "the model was trained on; run `smolrgpt calibrate`"
+            )
+        found = self._likeness.differences(self._kept.of(frame), question)
+        return f"unlike what the model was trained on: {'; '.join(found)}" if found else ""
+
+
+def at_most(limit: float, confidence: float) -> float:
+    """A confidence of no more than a limit; NaN of NaN."""
+    return float(np.minimum(confidence, limit))
+
+
+def range_of(name: str, values: Sequence[float]) -> tuple[float, float]:
+    """The range of a feature from at least one value of it.
+
+    Args:
+        name: of `FEATURES`.
+        values: over all questions that it can be measured of.
+    """
+    low, high = np.quantile(values, QUANTILES).tolist()
+    least = MARGIN_DEG if name.endswith("_deg") else 0.0
+    return low - max(MARGIN * abs(low), least), high + max(MARGIN * abs(high), least)
+
+
+def read_likeness(path: Path) -> Likeness:
+    """Read the file.
+
+    Raises:
+        SpatialError: BAD_INPUT that names the file and what is wrong in it.
+    """
+    entries = read_json(path)
+    try:
+        return from_entries(Likeness, entries)
+    except SpatialError as error:
+        raise file_error(path, error.message) from error
+
+
+def write_likeness(path: Path, likeness: Likeness) -> None:
+    """Write the file, whole or not at all."""
+    write_file(path, (json.dumps(to_entries(likeness), indent=1) + "\n").encode())

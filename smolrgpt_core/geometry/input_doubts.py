@@ -1,0 +1,165 @@
+"""Why the inputs of a frame may not belong together, as what they show of its objects tells.
+
+Nothing in a single input says that depth is of another moment than colour, that masks are shifted,
+or that a focal length or a unit is wrong by some percent. Together they contradict each other:
+objects end where depth jumps, and pallets have standard sizes.
+
+Limits: sizes need some pallets that are seen well, and say nothing about cargo of other sizes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.geometry.box_fitting import OrientedBox
+from smolrgpt_core.geometry.object_classes import is_zone
+from smolrgpt_core.geometry.object_pixels import is_box
+from smolrgpt_core.geometry.size_priors import SizePrior
+from smolrgpt_core.regions import Region
+
+MIN_EDGE_FIT = 0.78
+"""Share of the masks' edges at which depth must jump; less, and masks and depth do not fit."""
+
+MIN_EDGE_PX = 300
+"""Edge pixels that are needed to tell."""
+
+EDGE_REACH_PX = 2
+"""How far from the edge of a mask the jump may be."""
+
+EDGE_JUMP_M, EDGE_JUMP_SHARE = 0.05, 0.05
+"""A jump is larger than this, plus this share of the distance."""
+
+MIN_KNOWN = 0.75
+"""Share of readings around an edge pixel from which on depth without a jump counts."""
+
+FOOT_SHARE = 0.4
+"""Lower part of a region, where it joins the floor without a jump."""
+
+MIN_SIZED = 3
+"""Pallets that must be measured to tell a factor of their sizes."""
+
+MAX_SCALE_ERROR = 0.07
+"""Sizes may be off by this share together before it is told."""
+
+SCALE_EVIDENCE = 6.0
+"""By how much a factor must be likelier than none, as a difference of log likelihoods."""
+
+SCALES = np.geomspace(0.05, 20.0, 601)
+"""Factors that are tried, 1 % apart; the middle one is 1."""
+
+SIZE_STD_M = 0.04
+"""Standard deviation of a measured side beside what its fit tells, metres at the factor 1."""
+
+ODD_SHARE = 0.1
+"""Share of the pallets whose sizes are anything up to 3 m."""
+
+
+def mask_doubt(frame: RGBDFrame) -> str:
+    """Why the masks of objects may not belong to the depth; empty where they do."""
+    fit, count = edge_fit(frame)
+    if count < MIN_EDGE_PX or fit >= MIN_EDGE_FIT:
+        return ""
+    return (
+        f"masks and depth do not fit: depth jumps at {fit:.0%} of the masks' edges, expected "
+        f"{MIN_EDGE_FIT:.0%}; are they of one moment, is depth registered to RGB, are the masks "
+        "exact?"
+    )
+
+
+def edge_fit(frame: RGBDFrame) -> tuple[float, int]:
+    """Share of the edges of the masks of objects at which depth jumps, and the edge pixels.
+
+    The foot of an object and what touches another mask or the border of the image do not count,
+    nor do edges beside which little is known, as where a camera's range ends; neither do boxes,
+    which say that they are no masks.
+    """
+    objects = [region for region in frame.regions if not is_zone(region) and not is_box(region)]
+    numbers = np.zeros(frame.depth.shape, dtype=np.float32)
+    for number, region in enumerate(objects, 1):
+        numbers[region.box.slices][region.mask] = number
+    jumps, joined = _jumps(frame.depth), _spread(numbers, numbers > 0) > 0
+    judged = jumps | (_known_share(frame.depth) > MIN_KNOWN)
+    hits = count = 0
+    for region in objects:
+        rows, columns = _upper_edge(region, frame.depth.shape)
+        alone = (judged & ~joined)[rows, columns]
+        rows, columns = rows[alone], columns[alone]
+        hits += int(np.count_nonzero(jumps[rows, columns]))
+        count += len(rows)
+    return hits / max(count, 1), count
+
+
+def _jumps(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Pixels (H, W) around which depth jumps."""
+    seen = np.isfinite(depth)
+    spread = _spread(depth, seen)
+    return np.asarray(spread > EDGE_JUMP_M + EDGE_JUMP_SHARE * np.where(seen, depth, 0))
+
+
+def _known_share(depth: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Share of the pixels around each pixel (H, W) that have a reading."""
+    size = (2 * EDGE_REACH_PX + 1,) * 2
+    return np.asarray(cv2.boxFilter(np.isfinite(depth).astype(np.float32), -1, size))
+
+
+def _spread(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Largest difference of the known values around each pixel (H, W); negative without any."""
+    kernel = np.ones((2 * EDGE_REACH_PX + 1,) * 2, np.uint8)
+    high = cv2.dilate(np.where(known, values, 0).astype(np.float32), kernel)
+    low = cv2.erode(np.where(known, values, np.inf).astype(np.float32), kernel)
+    return np.asarray(high - low)
+
+
+def _upper_edge(region: Region, image_size: tuple[int, ...]) -> tuple[NDArray, NDArray]:
+    """Rows and columns of the edge pixels of a mask that should be at a jump."""
+    mask = np.pad(region.mask, 1).astype(np.uint8)
+    inner = cv2.erode(mask, np.ones((3, 3), np.uint8))
+    rows, columns = np.nonzero((mask > inner)[1:-1, 1:-1])
+    upper = rows < (1 - FOOT_SHARE) * region.box.height
+    rows, columns = rows[upper] + region.box.y, columns[upper] + region.box.x
+    height, width = image_size
+    reach = EDGE_REACH_PX
+    inside = (rows > reach) & (rows < height - 1 - reach)
+    inside &= (columns > reach) & (columns < width - 1 - reach)
+    return rows[inside], columns[inside]
+
+
+def scale_doubt(boxes: Sequence[OrientedBox], prior: SizePrior) -> str:
+    """Why the focal length or the unit of depth may be wrong; empty where sizes are standard.
+
+    Args:
+        boxes: pallets, measured without their standard sizes.
+        prior: their standard sizes.
+    """
+    factor, evidence = common_factor(boxes, prior)
+    if evidence < SCALE_EVIDENCE or abs(factor - 1) < MAX_SCALE_ERROR:
+        return ""
+    return (
+        f"pallets measure {factor:.2f} times the standard sizes: is the focal length, or the unit "
+        "of depth, wrong by that?"
+    )
+
+
+def common_factor(boxes: Sequence[OrientedBox], prior: SizePrior) -> tuple[float, float]:
+    """The factor that turns standard sizes into the measured ones, and how much likelier it is.
+
+    Returns:
+        The factor, and the difference of its log likelihood from that of 1.
+    """
+    if len(boxes) < MIN_SIZED:
+        return 1.0, 0.0
+    total = np.zeros(len(SCALES))
+    standard = np.array([pair for a, b in prior.footprints for pair in ((a, b), (b, a))])
+    for box in boxes:
+        std = np.hypot(box.size_std, SIZE_STD_M * SCALES[:, None])  # (factors, 2)
+        off = (box.footprint.size - SCALES[:, None, None] * standard) / std[:, None]
+        nearest = (off**2).sum(axis=-1).min(axis=-1)
+        density = np.exp(-nearest / 2) / (2 * np.pi * std.prod(axis=-1))
+        total += np.log((1 - ODD_SHARE) * density / len(standard) + ODD_SHARE / 9)
+    best = int(np.argmax(total))
+    return float(SCALES[best]), float(total[best] - total[len(SCALES) // 2])

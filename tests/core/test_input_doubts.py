@@ -1,0 +1,164 @@
+"""Inputs that are plausible one by one and contradict each other are told, others are not."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from smolrgpt_core.answerers.geometric import DOUBTED, GeometricAnswerer
+from smolrgpt_core.geometry.frame_geometry import FLAT, FrameGeometry
+from smolrgpt_core.language import read_question
+from smolrgpt_core.regions import Region, RegionSet
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def hall(ray_caster, block):
+    """Five pallets of standard sizes before a wall, one of them beside another."""
+    blocks = (
+        block(1, "buffer", -1.6, 5.0, length=3.2, width=3.2, top=0.0),
+        block(10, "pallet", -2.3, 4.6, 0.4, 1.2, 0.8, top=0.9),
+        block(11, "pallet", -0.8, 5.6, 1.2, 1.2, 0.8, top=0.7),
+        block(12, "pallet", 0.6, 6.5, 0.8, 1.2, 1.0, top=1.0),
+        block(13, "pallet", 2.0, 5.5, 0.5, 1.2, 0.8, top=0.6),
+        block(14, "pallet", 0.9, 4.2, 0.3, 1.2, 0.8, top=0.5),
+        block(60, "transporter", 2.6, 9.0, 0.3, 1.35, 0.9, top=0.35),
+    )
+    return ray_caster(blocks, height=2.6, pitch_deg=18, wall_m=14.0)
+
+
+@pytest.fixture
+def frame(hall, stereo_noise):
+    return stereo_noise(hall.render())
+
+
+def doubts(frame) -> str:
+    return "; ".join(FrameGeometry(frame).doubts)
+
+
+def answer(frame, text):
+    return GeometricAnswerer().answer(frame, read_question(text, frame.regions))
+
+
+def with_masks(frame, change):
+    regions = [
+        Region.from_bitmap(region.id, region.label, change(frame.regions.full_mask(region.id)))
+        for region in frame.regions
+    ]
+    return replace(frame, regions=RegionSet(frame.regions.image_size, tuple(regions)))
+
+
+def with_focal(frame, across, down):
+    camera = frame.intrinsics
+    return replace(frame, intrinsics=replace(camera, fx=camera.fx * across, fy=camera.fy * down))
+
+
+def test_good_inputs_are_not_doubted(frame):
+    assert doubts(frame) == ""
+    given = answer(frame, "How far is pallet 10 from pallet 12?")
+    assert given.message == ""
+    assert given.confidence > DOUBTED
+
+
+@pytest.mark.parametrize("lost", [0.5, 0.9])
+def test_missing_depth_is_no_contradiction(frame, lost):
+    depth = frame.depth.copy()
+    depth[np.random.default_rng(0).random(depth.shape) < lost] = np.nan
+    assert "masks and depth" not in doubts(replace(frame, depth=depth))
+
+
+def test_a_background_out_of_range_is_no_contradiction(frame):
+    depth = np.where(frame.depth < 7.5, frame.depth, np.float32(np.nan))
+    assert doubts(replace(frame, depth=depth)) == ""
+
+
+@pytest.mark.parametrize("pixels", [10, 40])
+def test_depth_that_is_not_registered_is_told(frame, pixels):
+    moved = replace(frame, depth=np.roll(frame.depth, pixels, axis=1))
+    assert "masks and depth do not fit" in doubts(moved)
+    given = answer(moved, "How far is pallet 10 from pallet 12?")
+    assert "masks and depth do not fit" in given.message
+    assert given.confidence <= DOUBTED
+
+
+@pytest.mark.parametrize("grow", [cv2.dilate, cv2.erode])
+def test_masks_that_are_too_large_or_small_are_told(frame, grow):
+    kernel = np.ones((15, 15), np.uint8)
+    changed = with_masks(frame, lambda mask: grow(mask.astype(np.uint8), kernel) > 0)
+    assert "masks and depth do not fit" in doubts(changed)
+
+
+@pytest.mark.parametrize(("across", "down"), [(0.8, 0.8), (1.25, 1.25), (1.3, 1.0)])
+def test_a_wrong_focal_length_shows_in_the_pallets(frame, across, down):
+    assert "times the standard sizes" in doubts(with_focal(frame, across, down))
+
+
+@pytest.mark.parametrize("scale", [0.25, 0.85, 1.2, 2.0])
+def test_a_wrong_unit_of_depth_shows_in_the_pallets(frame, scale):
+    scaled = replace(frame, depth=frame.depth * np.float32(scale))
+    told = doubts(scaled)
+    assert "times the standard sizes" in told
+    factor = float(told.split("pallets measure ")[1].split()[0])
+    assert factor == pytest.approx(scale, rel=0.06)
+
+
+@pytest.mark.parametrize("degrees", [30, 90])
+def test_an_up_that_the_floor_contradicts_is_told(hall, frame, degrees):
+    turn = cv2.Rodrigues(np.radians([degrees, 0.0, 0.0]))[0]
+    assert "degrees off" in doubts(replace(frame, up=turn @ hall.up))
+    assert "degrees off" not in doubts(replace(frame, up=hall.up))
+
+
+def test_sides_of_the_image_need_no_depth_and_are_not_doubted(frame):
+    moved = replace(frame, depth=np.roll(frame.depth, 40, axis=1))
+    given = answer(moved, "Is pallet 10 left or right of pallet 13?")
+    assert given.message == ""
+    assert given.confidence > DOUBTED
+
+
+def test_a_pallet_that_is_a_part_of_the_floor_is_told(frame):
+    regions = tuple(
+        Region(1, "pallet", region.box, region.mask) if region.id == 1 else region
+        for region in frame.regions
+    )
+    given = answer(
+        replace(frame, regions=RegionSet(frame.regions.image_size, regions)),
+        "How far is pallet 1 from the camera?",
+    )
+    assert FLAT in given.message
+
+
+@pytest.mark.parametrize("text", ["How many pallets are there?", "How many pallets are visible?"])
+def test_regions_without_label_are_told_with_a_count(frame, text):
+    regions = tuple(
+        Region(region.id, "" if region.id == 12 else region.label, region.box, region.mask)
+        for region in frame.regions
+    )
+    given = answer(replace(frame, regions=RegionSet(frame.regions.image_size, regions)), text)
+    assert given.value == 4
+    assert "1 of the 7 regions have no label" in given.message
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mujoco") is None, reason="the simulator needs MuJoCo")
+def test_the_fuzz_of_wrong_inputs_runs_and_repeats(tmp_path):
+    def run(name):
+        path = tmp_path / name
+        script = str(ROOT / "benchmarks" / "wrong_inputs.py")
+        options = ["--cases", "48", "--scenes", "1", "--workers", "1", "--json", str(path)]
+        subprocess.run([sys.executable, script, *options], check=True, cwd=ROOT, timeout=300)
+        return path.read_text()
+
+    first = run("first.json")
+    results = json.loads(first)
+    assert len(results) >= 30
+    assert {"nothing", "focal length scaled"} <= {result["kind"] for result in results}
+    assert first == run("again.json")
