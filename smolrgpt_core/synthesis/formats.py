@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from smolrgpt_core.language import read_question
 from smolrgpt_core.language.operators import predicates, questions
 from smolrgpt_core.language.options import choose, split_options
 from smolrgpt_core.language.program import Program
@@ -56,11 +57,12 @@ def as_choice(
     letter = chr(ord("A") + order.index(texts[0]))
     listed = " ".join(f"({chr(ord('A') + place)}) {text}" for place, text in enumerate(order))
     text = f"{item.text} {listed}"
-    asked, options = split_options(text, regions)
-    read_as(asked, item.region_ids, item.program, regions)
+    _, options = split_options(text, regions)
     if choose(item.program, item.truth, options, regions) != letter:
         raise ValueError(f"the right option of {text!r} is {letter}, but another one was chosen")
-    question = replace(item.question, options=options)
+    question = read_question(text, regions, None, item.region_ids)
+    if question.program != item.program:
+        raise ValueError(f"{text!r} does not read as it does without options")
     sentence = f"({letter}) {item.freeform_answer}"
     return replace(
         item, text=text, question=question, normalized_answer=letter, freeform_answer=sentence

@@ -151,7 +151,14 @@ class SceneView:
             for copies in self._needed_copies(program):
                 if not all(self._survives(part, copies) for part in {*parts, program}):
                     return None
-            return evaluate(program, self._nominal).value
+                by_copies = [evaluate(part, copies).value for part in parts]
+                if by_copies != [evaluate(part, self._nominal).value for part in parts]:
+                    return None
+            value = evaluate(program, self._nominal).value
+            if len(self._needed_copies(program)) > 1 and program.type not in _NUMBERS:
+                by_centers = evaluate(program, self._by_centers).value
+                return value if by_centers == value else None
+            return value
         except SpatialError as error:
             if error.status not in _NO_ANSWER:
                 raise
@@ -216,6 +223,9 @@ class SceneView:
 
 
 _BY_COLUMN = (attributes.Column, predicates.LeftOf, predicates.RightOf, selections.Middle)
+
+
+_NUMBERS = (Type.POINT, Type.VECTOR, Type.SIZE)
 
 
 def _is_selection(part: Program) -> bool:

@@ -153,7 +153,9 @@ class BruteForce:
         dx, dy = x - place.x, y - place.y
         if math.hypot(dx, dy) < 1e-9:
             raise NoAnswerError
-        return math.degrees(math.atan2(dx * fy - dy * fx, dx * fx + dy * fy))
+        across = dx * fy - dy * fx
+        across = 0.0 if abs(across) < 1e-6 else across
+        return math.degrees(math.atan2(across, dx * fx + dy * fy))
 
     # ---- selections ----
 

@@ -310,6 +310,7 @@ def bearings(copies: SceneCopies, place: Standpoint) -> Values:
     forward = place.forward if place.forward is not None else np.array([[0.0, 1.0]])
     ahead = offset[..., 0] * forward[:, None, 0] + offset[..., 1] * forward[:, None, 1]
     right = offset[..., 0] * forward[:, None, 1] - offset[..., 1] * forward[:, None, 0]
+    right = np.where(np.abs(right) < HERE_M, 0.0, right)
     return np.where(np.hypot(right, ahead) < HERE_M, np.nan, np.arctan2(right, ahead))
 
 

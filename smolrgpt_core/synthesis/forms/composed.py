@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.reader import read_text
 from smolrgpt_core.language.wording import say
 from smolrgpt_core.synthesis.drafts import Draft
 from smolrgpt_core.synthesis.forms.draws import CLASSES, pick, region, where
@@ -19,10 +21,16 @@ DEPTH = 3
 @form
 def composed(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """A question of several steps, such as "how many pallets are in the buffer nearest to ..."."""
-    program = Composer(view, rng).question(int(rng.integers(1, DEPTH + 1)))
-    if program is None:
+    drawn = Composer(view, rng).question(int(rng.integers(1, DEPTH + 1)))
+    if drawn is None:
         return None
-    return Draft(program, text=say(program, view.regions))
+    # The reader has one program for what can be composed in several ways.
+    text = say(drawn, view.regions)
+    try:
+        return Draft(read_text(text, view.regions).program, text=text)
+    except SpatialError:
+        # So deeply nested that the words have two meanings: nobody could answer it.
+        return None
 
 
 class Composer:
@@ -82,7 +90,7 @@ class Composer:
             joined = pick((predicates.And, predicates.Or), self._rng)
             return joined(self._predicate(depth - 1), self._predicate(depth - 1))
         if self._rng.random() < 0.15:
-            return predicates.Not(self._predicate(0))
+            return predicates.Not(self._simple(0))
         return self._simple(depth)
 
     def _simple(self, depth: int) -> Program:

@@ -29,6 +29,7 @@ from smolrgpt_core.data.warehouse_format import SPLITS, SplitFolder, WarehouseRe
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import read_depth, read_rgb
 from smolrgpt_core.language import MASK, Category, read_question
+from smolrgpt_core.language.mask_labels import mask_labels
 from smolrgpt_core.regions import Box, Region, RegionSet, decode_rle
 
 SCENES = 6
@@ -131,7 +132,12 @@ def test_records_hold_questions_that_read_with_masks_and_answers_that_parse(reco
         assert all(mask.shape == (HEIGHT, WIDTH) and mask.any() for mask in masks)
         category = Category[item.category.upper()]
         ids = tuple(range(len(masks)))
-        regions = [Region.from_box(id, "", Box(0, 0, 1, 1)) for id in ids]
+        # The layout has no labels: a mask is called what the text calls it.
+        labels = mask_labels(item.question)
+        regions = [
+            Region.from_box(id, label, Box(0, 0, 1, 1))
+            for id, label in zip(ids, labels, strict=True)
+        ]
         read_question(item.question, RegionSet((1, 1), tuple(regions)), category, ids)
         answer = read_answer(item.freeform_answer, category)
         if answer.value is not None:

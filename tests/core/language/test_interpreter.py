@@ -144,7 +144,7 @@ class Draw:
     use_The = lambda self, op: op(s.Where(self.some(), self.predicate()))
     use_Extreme = lambda self, op: op(self.some(), self.attribute(), self.end(), self.number())
     use_First = lambda self, op: op(
-        self.some(), self.attribute_in_metres(), self.end(), self.number()
+        self.some(), attributes.Distance(s.Camera()), self.end(), self.number()
     )
     use_Sorted = lambda self, op: op(self.some(), attributes.Column(), self.end())
     use_Middle = lambda self, op: op(self.some())
