@@ -136,13 +136,8 @@ def _name(words: Sequence[_Word], start: int, end: int) -> str | None:
         return "" if at_mask and determined else None
     if not _may_name(words, start) or (end < len(words) and words[end].text in _AWAY):
         return None
-<<<<<<< HEAD
-    unknown = bare and not {run, bare} & _nouns().keys()
-    if unknown and (at_mask or determined) and _may_be_a_noun(bare):
-=======
     is_of_a_table = bool({run, bare} & _nouns().keys())
     if (at_mask or determined) and not is_of_a_table and bare and _may_be_a_noun(bare):
->>>>>>> ros
         several = [word.text for word in words[end : end + 2]] == [MASK, MASK]
         return _singular(" ".join(bare)) if several else " ".join(bare)
     return _last_known(run)
