@@ -24,9 +24,6 @@ from disturbances import DISTURBANCES, Inputs
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from smolrgpt_core.data.drafts import Style
-from smolrgpt_core.data.kinds import KINDS
-from smolrgpt_core.data.synthesis import QuestionWithTruth, generate_questions
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answer.spatial_answer import is_near
@@ -48,6 +45,12 @@ from smolrgpt_core.sim import (
     WarehouseRenderer,
     apply_sensor_noise,
     build_scene,
+)
+from smolrgpt_core.synthesis import (
+    ALL_WAREHOUSE_FORMS,
+    QuestionWithTruth,
+    Style,
+    generate_questions,
 )
 
 GEOMETRY_ONLY = RenderOptions(shadows=False, reflections=False, supersampling=1)
@@ -139,7 +142,8 @@ def _driven(pose: CameraPose, metres: float) -> CameraPose:
 def cases_of(seen: SimulatedFrame, rng: np.random.Generator) -> list[Case]:
     """Questions with a clear answer, of all kinds."""
     style = (Style.MASK, Style.PLAIN)[int(rng.integers(2))]
-    generated = [item for kind in KINDS for item in _generated(kind, seen, rng, style)]
+    true = TrueScene(seen.truth, seen.frame.regions, seen.frame.intrinsics)
+    generated = generate_questions(true, rng, style=style, forms=ALL_WAREHOUSE_FORMS)
     cases = []
     for item in generated:
         asked = AskedQuestion(item.text, None, item.region_ids)
@@ -175,15 +179,6 @@ def _more(text: str, seen: SimulatedFrame, rng: np.random.Generator) -> Case | N
         return Case(asked, str(int(value)), lambda answer: answer.value == value)
     metres = float(value)
     return Case(asked, f"{metres:.2f} m", lambda answer: is_near(answer.value or 0.0, metres))
-
-
-def _generated(
-    kind: str, seen: SimulatedFrame, rng: np.random.Generator, style: Style
-) -> list[QuestionWithTruth]:
-    try:
-        return generate_questions(seen.truth, seen.frame.regions, rng, style=style, kinds=[kind])
-    except SpatialError:  # a list of one region, "the transporters <mask>", is not read
-        return []
 
 
 def _is_right(item: QuestionWithTruth, answer: SpatialAnswer) -> bool:
