@@ -44,9 +44,11 @@ def answer_of(finding: Finding, question: SpatialQuestion, regions: RegionSet) -
     """The answer to a question, without the places of its regions.
 
     Raises:
-        SpatialError: CANNOT_TELL or BAD_QUESTION when no option of a multiple choice fits.
+        SpatialError: CANNOT_TELL or BAD_QUESTION when no option of a multiple choice fits;
+            BAD_QUESTION for a side of itself.
     """
     program, value = finding.program, finding.value
+    _check_sides(finding, regions)
     is_number = program.type is Type.QUANTITY
     option = choose(program, value, question.options, regions) if question.options else ""
     return SpatialAnswer(
@@ -78,6 +80,20 @@ def _answer_ids(finding: Finding) -> tuple[int, ...]:
     if finding.program.operator is questions.Count:
         return finding.counted
     return ()
+
+
+def _check_sides(finding: Finding, regions: RegionSet) -> None:
+    """Refuse whether a region is left of itself: "no" would mean that it is right of itself."""
+    if not asked_side(finding.program):
+        return
+    subject, predicate = finding.program.arguments
+    place = predicate.arguments[0]
+    if place.type is not Type.REGION:
+        return
+    index = int(finding.found[subject][0])
+    if index == int(finding.found[place][0]):
+        name = regions.regions[index].name
+        raise SpatialError(Status.BAD_QUESTION, f"{name} is neither left nor right of itself")
 
 
 def _side(program: Program, value: Any) -> Side:

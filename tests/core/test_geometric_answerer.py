@@ -205,6 +205,14 @@ def test_a_tie_is_refused_with_both_answers(doubtful, stereo_noise, text, names)
     assert all(name in error.message for name in names), error.message
 
 
+@pytest.mark.parametrize("subject", ["pallet 11", "the leftmost pallet"])
+def test_nothing_is_left_or_right_of_itself(doubtful, subject):
+    error = refusal(doubtful, f"Is {subject} left of pallet 11?")
+    assert error.status is Status.BAD_QUESTION
+    assert error.message == "pallet 11 is neither left nor right of itself"
+    assert ask(doubtful, "Is pallet 11 left of pallet 12?").side is Side.LEFT
+
+
 def test_how_sure_an_answer_must_be_is_a_setting(doubtful, stereo_noise):
     frame = stereo_noise(doubtful, std_per_m=0.01, seed=5)
     ready = GeometricAnswerer(GeometricAnswererConfig(certainty=0.0))
