@@ -132,7 +132,8 @@ class TestDepth:
 
     @pytest.mark.parametrize("dtype", [np.uint8, np.int32, np.int64])
     def test_other_numbers_need_a_depth_scale(self, tmp_path: Path, dtype: type) -> None:
-        raw = np.maximum(random_image(dtype), 10)
+        raw = random_image(dtype)
+        raw[raw < 10] += 10
         np.save(tmp_path / "d.npy", raw)
         with pytest.raises(SpatialError, match=f"found {raw.dtype}.*give the depth scale"):
             read_depth(tmp_path / "d.npy")
