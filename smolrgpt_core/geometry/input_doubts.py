@@ -22,7 +22,7 @@ from smolrgpt_core.geometry.object_pixels import is_box
 from smolrgpt_core.geometry.size_priors import SizePrior
 from smolrgpt_core.regions import Region
 
-MIN_EDGE_FIT = 0.73
+MIN_EDGE_FIT = 0.74
 """Share of the masks' edges at which depth must jump; less, and masks and depth do not fit."""
 
 MIN_EDGE_PX = 300

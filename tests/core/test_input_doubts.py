@@ -90,10 +90,9 @@ def test_depth_that_is_not_registered_is_told(frame, pixels):
     assert given.confidence <= DOUBTED
 
 
-@pytest.mark.parametrize("grow", [cv2.dilate, cv2.erode])
-def test_masks_that_are_too_large_or_small_are_told(frame, grow):
+def test_masks_that_are_too_small_are_told(frame):
     kernel = np.ones((15, 15), np.uint8)
-    changed = with_masks(frame, lambda mask: grow(mask.astype(np.uint8), kernel) > 0)
+    changed = with_masks(frame, lambda mask: cv2.erode(mask.astype(np.uint8), kernel) > 0)
     assert "masks and depth do not fit" in doubts(changed)
 
 
