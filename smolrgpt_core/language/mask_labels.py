@@ -32,6 +32,9 @@ _NOUNS_IN_ING = frozenset({"building", "packaging", "railing", "bearing", "openi
 _ALSO_NOUNS = frozenset({"can", "person"})
 """Words with another meaning that name a thing between an article and its mask."""
 
+_DESCRIBING = frozenset({"big", "large", "small"})
+"""Words with another meaning that belong to a name between an article and the rest of it."""
+
 _AWAY = frozenset(
     {"behind", "above", "below", "under", "over", "before", "after", "against", "inside", "outside",
      "between", "from", "to", "than"}
@@ -101,6 +104,9 @@ def _may_name(words: Sequence[_Word], position: int) -> bool:
     word, lexicon = words[position], load_lexicon("english")
     if word.text in _ALSO_NOUNS:
         return word.determined and _is_mask(words, position + 1)
+    if word.text in _DESCRIBING:
+        after = position + 1
+        return word.determined and after < len(words) and _may_name(words, after)
     if word.text in _parts_of_nouns():
         return True
     return word.text not in lexicon.words and word.text not in lexicon.fillers

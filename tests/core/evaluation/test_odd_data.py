@@ -305,7 +305,7 @@ def test_the_public_test_split_is_clean(write: Write) -> None:
 
 
 NOUNS = ["box", "cardboard box", "forklift", "object", "region", "wooden pallet", "traffic cone",
-         "robot arm", "can", "Kiste", "glass", "person", "buffer"]  # fmt: skip
+         "robot arm", "can", "Kiste", "glass", "person", "buffer", "big red box"]  # fmt: skip
 
 
 @pytest.mark.parametrize("noun", NOUNS)
