@@ -1,11 +1,15 @@
 """What generated tests need: the same examples on every run, and one way to hold errors to account.
 
 Hypothesis keeps no database of examples here: what it found once belongs into the test.
+
+`make test` runs two processes: one takes all tests of ROS, which mostly wait for each other and
+would disturb each other, the other begins with the rest, file by file.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -20,7 +24,16 @@ settings.load_profile("repeatable")
 LONGEST_REFUSAL = 2000
 """Characters: a refusal is read by a person, and is sent to everybody who listens."""
 
+ROS_TESTS = Path(__file__).parent / "ros"
+
 Result = TypeVar("Result")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests stay together in one process when several share the work."""
+    for item in items:
+        together = "ros" if item.path.is_relative_to(ROS_TESTS) else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(together))
 
 
 @pytest.fixture(scope="session")

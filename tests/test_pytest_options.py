@@ -38,7 +38,7 @@ def run_pytest(folder: Path, options: Path) -> subprocess.CompletedProcess:
         env={**os.environ, "PYTHONPATH": str(folder)},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=380,
         check=False,
     )
 

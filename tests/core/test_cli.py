@@ -62,7 +62,7 @@ def run(*words: object, **environment: str) -> subprocess.CompletedProcess[str]:
         [command, *map(str, words)],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=380,
         check=False,
         env={**os.environ, "COLUMNS": "100", **environment},
     )

@@ -149,7 +149,7 @@ def test_the_first_answer_comes_without_a_warning():
         [*command, *ask_arguments("How far is pallet 13 from pallet 15?")],
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=380,
         check=False,
     )
     assert done.returncode == 0, done.stderr

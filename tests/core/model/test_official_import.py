@@ -278,7 +278,7 @@ def test_a_hub_id_is_fetched(hub, official, tmp_path):
         env={**os.environ, "HF_ENDPOINT": hub, "HF_HOME": str(tmp_path / "home")},
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=380,
         check=False,
     )
     assert run.stdout.strip() == "308016", run.stderr
