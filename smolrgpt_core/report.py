@@ -13,6 +13,7 @@ from html import escape
 from pathlib import Path
 from statistics import median
 from string import Template
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,21 +25,24 @@ from rich.text import Text
 from smolrgpt_core.answer import (
     DISTANCE_TOLERANCE,
     Agreement,
-    Side,
     SpatialAnswer,
     is_near,
 )
 from smolrgpt_core.drawing import name_regions
 from smolrgpt_core.errors import Status
 from smolrgpt_core.files import encode_image, write_file
-from smolrgpt_core.language import CATEGORIES, Category
+from smolrgpt_core.language import Category
 from smolrgpt_core.language.interpreter import SAME_ANGLE_DEG
 from smolrgpt_core.language.operators import selections
+from smolrgpt_core.language.wording import quantity
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.synthesis import QuestionWithTruth
 
 TOTAL = "total"
 """The latency stage that stands for the whole way of a question."""
+
+VECTORS = (Category.POSITION, Category.DIRECTION, Category.SIZE)
+"""Categories of answers that are three numbers."""
 
 WIDE_CONSOLE = 110
 """Columns from which on the table has one column for each latency stage."""
@@ -105,11 +109,9 @@ def compare_with_truth(
         answer: the answer, or a refusal.
         regions: for the names of regions in the text.
     """
-    truth = question.normalized_answer
-    if question.category in CATEGORIES.values():
-        truth = _value_text(
-            question.category, question.value, question.side, question.region_id, regions
-        )
+    truth = _content_text(
+        question.category, _true_content(question), question.program.unit, regions
+    )
     if not answer.ok:
         return truth, "", False
     right = _is_right(question, answer)
@@ -123,7 +125,7 @@ def _is_right(question: QuestionWithTruth, answer: SpatialAnswer) -> bool:
     category, truth = question.category, question.truth
     if question.value is not None:
         return answer.value is not None and _is_same_quantity(question, answer.value)
-    if category in (Category.POSITION, Category.SIZE, Category.DIRECTION):
+    if category in VECTORS:
         true = np.asarray(truth, dtype=np.float64)
         if answer.vector is None:
             return False
@@ -155,7 +157,7 @@ def answer_text(answer: SpatialAnswer, regions: RegionSet | None = None) -> str:
     """The answer in a word or two, such as "3.42 m" or "pallet 7"; why not if there is none."""
     if not answer.ok or answer.category is None:
         return answer.message
-    return _value_text(answer.category, answer.value, answer.side, answer.region_id, regions)
+    return _content_text(answer.category, _content(answer), answer.unit, regions)
 
 
 def said_text(answer: SpatialAnswer) -> str:
@@ -259,23 +261,49 @@ def write_html_report(
     write_file(path, page.encode())
 
 
-def _value_text(
-    category: Category,
-    value: float | None,
-    side: Side,
-    region_id: int | None,
-    regions: RegionSet | None,
-) -> str:
-    """What an answer of this category consists of, in a word or two."""
-    if category is Category.DISTANCE:
-        return f"{value:.2f} m"
-    if category is Category.COUNT:
-        return f"{value:.0f}"
+def _content(answer: SpatialAnswer) -> Any:
+    """What an answer consists of: the field that its category fills."""
+    return {
+        Category.LEFT_RIGHT: answer.side,
+        Category.MCQ: answer.region_id,
+        Category.TRUTH: answer.truth,
+        Category.LIST: answer.answer_ids,
+        Category.RELATION: answer.relation,
+        Category.POSITION: answer.vector,
+        Category.DIRECTION: answer.vector,
+        Category.SIZE: answer.vector,
+    }.get(answer.category, answer.value)  # type: ignore[arg-type]
+
+
+def _true_content(question: QuestionWithTruth) -> Any:
+    """The same of the truth, which for a side that is asked as yes or no is the side."""
+    if question.category is Category.LEFT_RIGHT:
+        return question.side
+    return question.region_id if question.category is Category.MCQ else question.truth
+
+
+def _content_text(category: Category, content: Any, unit: str, regions: RegionSet | None) -> str:
+    """What an answer consists of, in a word or two."""
     if category is Category.LEFT_RIGHT:
-        return side.name.lower()
-    if regions is None or region_id is None or region_id not in regions:
-        return f"region {region_id}"
-    return regions[region_id].name
+        return str(content.name.lower())
+    if category is Category.MCQ:
+        return _region_text(content, regions)
+    if category is Category.TRUTH:
+        return "yes" if content else "no"
+    if category is Category.LIST:
+        return ", ".join(_region_text(id, regions) for id in content) or "none"
+    if category is Category.RELATION:
+        return str(content)
+    if category in VECTORS:
+        numbers = ", ".join(f"{number:.2f}" for number in content)
+        return f"({numbers}){'' if category is Category.DIRECTION else ' m'}"
+    return quantity(content, unit)
+
+
+def _region_text(id: int | None, regions: RegionSet | None) -> str:
+    if regions is None or id is None or id not in regions:
+        return f"region {id}"
+    return regions[id].name
 
 
 def _error_text(unit: str, error: float, truth: float) -> str:

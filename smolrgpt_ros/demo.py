@@ -25,6 +25,7 @@ from rich.console import Console
 from smolrgpt_core.answer import DISTANCE_TOLERANCE
 from smolrgpt_core.errors import Status
 from smolrgpt_core.files import write_image
+from smolrgpt_core.language.interpreter import SAME_ANGLE_DEG
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.report import ReportRow, print_report, write_html_report
 from smolrgpt_ros.demo_graph import MAX_FRAME_AGE_S, DemoError, DemoNode, Snapshot
@@ -55,8 +56,8 @@ SAFE_DOMAINS = range(1, 102)
 """Domains whose ports lie below those that Linux gives to programs that ask for any port."""
 
 TOLERANCE = (
-    f"A distance is right within {DISTANCE_TOLERANCE:.0%} of the truth (0 m must be 0 m); a count, "
-    "a side and a choice must be exact."
+    f"A distance, an area and a position are right within {DISTANCE_TOLERANCE:.0%} of the truth "
+    f"(0 m must be 0 m), a bearing within {SAME_ANGLE_DEG:.0f} degrees; all else must be exact."
 )
 
 

@@ -24,6 +24,17 @@ from smolrgpt_core.synthesis import (
 )
 from smolrgpt_ros.srv import SpatialQuery
 
+MORE_FORMS = (
+    ("fits_through", "is_nearer", "room_in_buffer"),
+    ("front_or_behind", "above_or_below"),
+    ("position", "bearing", "free_area"),
+)
+"""What a robot asks beside the four categories: whether, on which side, where and how much."""
+
+
+TRIES = 4
+"""Of each of these forms, as not every pair of regions makes a clear question."""
+
 
 class Form(Enum):
     """How a request says what it asks."""
@@ -55,7 +66,10 @@ class DemoQuestion:
 def questions_about(
     regions: RegionSet, truth: SceneTruth, turn: int, seed: int, used_forms: set[str]
 ) -> list[DemoQuestion]:
-    """One question of each category that the frame offers, preferably of forms not yet used.
+    """One question of each kind that the frame offers, preferably of forms not yet used.
+
+    Kinds are the four categories of the warehouse and the groups of `MORE_FORMS`; these are asked
+    in plain English.
 
     Args:
         regions: of the frame.
@@ -65,20 +79,30 @@ def questions_about(
         used_forms: grows with the question forms that are chosen.
     """
     rng = np.random.default_rng([seed, turn])
-    candidates = generate_questions(
-        TrueScene(truth, regions), rng, style=Style.PLAIN, forms=ALL_WAREHOUSE_FORMS
-    )
+    scene = TrueScene(truth, regions)
+    candidates = generate_questions(scene, rng, style=Style.PLAIN, forms=ALL_WAREHOUSE_FORMS)
     questions = []
     for number, category in enumerate(CATEGORIES.values()):
         form = list(Form)[(turn + number) % len(Form)]
         choices = [choice for choice in candidates if choice.category is category]
-        choices.sort(key=lambda choice: choice.form in used_forms)
-        if form is Form.TYPED:
-            choices.sort(key=lambda choice: not _is_said_by_category(choice.question, regions))
-        if choices:
-            used_forms.add(choices[0].form)
-            questions.append(_in_form(choices[0], form, regions))
+        questions += _first_in_form(choices, form, regions, used_forms)
+    for forms in MORE_FORMS:
+        choices = generate_questions(scene, rng, style=Style.PLAIN, forms=forms, per_form=TRIES)
+        questions += _first_in_form(choices, Form.PLAIN, regions, used_forms)
     return questions
+
+
+def _first_in_form(
+    choices: list[QuestionWithTruth], form: Form, regions: RegionSet, used_forms: set[str]
+) -> list[DemoQuestion]:
+    """The best of the choices: one that can be said in this form, rather of a new kind."""
+    choices = sorted(choices, key=lambda choice: choice.form in used_forms)
+    if form is Form.TYPED:
+        choices.sort(key=lambda choice: not _is_said_by_category(choice.question, regions))
+    if not choices:
+        return []
+    used_forms.add(choices[0].form)
+    return [_in_form(choices[0], form, regions)]
 
 
 def questions_without_answer() -> list[DemoQuestion]:

@@ -27,9 +27,6 @@ from smolrgpt_ros.inputs import SensorInputs, input_topics
 from smolrgpt_ros.parameters import EVERY_FRAME, QueryParameters
 from smolrgpt_ros.service_statistics import ServiceStatistics
 
-TRANSFORMED = (Category.POSITION, Category.DIRECTION)
-"""Categories with a vector that depends on the frame that it is told in."""
-
 
 class SessionClosedError(Exception):
     """The node was deactivated before the question had its turn."""
@@ -118,7 +115,7 @@ class QuerySession:
         transforms, frame = self.transforms, inquiry.frame
         if transforms is None or frame is None or frame.frame_id == transforms.target_frame:
             return answer
-        if not (np.isfinite(answer.centers).any() or answer.category in TRANSFORMED):
+        if not (np.isfinite(answer.centers).any() or _depends_on_frame(answer)):
             return replace(answer, centers_frame=transforms.target_frame)
         left_s = max(request.timeout_s - inquiry.elapsed_s(), 0.0)
         started = time.monotonic()
@@ -184,17 +181,22 @@ class QuerySession:
 def _with_turned_vector(
     answer: SpatialAnswer, question: SpatialQuestion, transform: RigidTransform, regions: RegionSet
 ) -> SpatialAnswer:
-    """The answer with its position or direction, and the sentence that tells it, in another frame.
-
-    The length, width and height of a size are the same in every frame.
-    """
-    if answer.vector is None or answer.category not in TRANSFORMED:
+    """The answer with its vector, and the sentence where it tells that, in another frame."""
+    if not _depends_on_frame(answer):
         return answer
-    is_position = answer.category is Category.POSITION
-    vector = (transform.apply if is_position else transform.rotate)(answer.vector)
+    assert answer.vector is not None
     assert question.program is not None
+    is_direction = answer.category is Category.DIRECTION
+    vector = (transform.rotate if is_direction else transform.apply)(answer.vector)
+    if answer.value is not None:  # a depth, which stays along the optical axis
+        return replace(answer, vector=vector)
     text = answer_sentence(question.program, vector, regions, question.unit)
     return replace(answer, vector=vector, text=text)
+
+
+def _depends_on_frame(answer: SpatialAnswer) -> bool:
+    """Whether the vector of an answer is another one in another frame; a size never is."""
+    return answer.vector is not None and answer.category is not Category.SIZE
 
 
 def _newest_frame(parameters: QueryParameters) -> FrameRequest:

@@ -62,7 +62,8 @@ class SpatialAnswer:
         side: the side (left_right); NONE for the other categories.
         truth: whether it is so, for a yes or no question; else None.
         relation: "left", "right", "front", "behind", "above", "below", "inside" or "outside".
-        vector: (3,) position or size in metres, or unit vector of a direction; None for the others.
+        vector: (3,) position, what a pixel shows whose depth was asked for, or size, in metres, or
+            unit vector of a direction; None for the others.
         option: letter of the option of a multiple choice; else empty.
         understood: the question as a canonical sentence; empty where only a model reads it.
         steps: how the answer was found, a sentence each.

@@ -10,6 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+from numpy.typing import NDArray
+
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answer.from_finding import answer_of, check_certainty
 from smolrgpt_core.answerers.base import answer_or_error, each_deadline
@@ -20,8 +23,10 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry, GeometryConfig
 from smolrgpt_core.label_map import unlabelled_note
 from smolrgpt_core.language import SpatialQuestion
-from smolrgpt_core.language.interpreter import evaluate
+from smolrgpt_core.language.interpreter import Finding, evaluate
 from smolrgpt_core.language.marks import marks_of
+from smolrgpt_core.language.operators.questions import DepthAt
+from smolrgpt_core.scene import SceneCopies
 
 CERTAINTY = 0.8
 """An answer that fewer of the disturbed copies of the scene share is a tie."""
@@ -99,7 +104,10 @@ class GeometricAnswerer:
             finding = evaluate(question.program, measured.copies)
             check_certainty(finding, frame.regions, self._config.certainty)
             marks = marks_of(finding, measured.copies, question.unit)
+            point = _point_at_pixel(finding, measured.copies)
         answer = answer_of(finding, question, frame.regions)
+        if point is not None:
+            answer = replace(answer, vector=point)
         centers, shares = region_places(measured.geometry, answer.region_ids)
         used = [id for id in (*finding.ids, *finding.counted) if measured.copies.is_measured(id)]
         placed = replace(answer, centers=centers, valid_depth=shares, marks=marks)
@@ -121,6 +129,14 @@ class GeometricAnswerer:
                 questions, each_deadline(questions, deadlines), strict=True
             )
         ]
+
+
+def _point_at_pixel(finding: Finding, copies: SceneCopies) -> NDArray[np.float64] | None:
+    """(3,) what the pixel shows whose depth was asked for, metres, optical frame."""
+    if finding.program.operator is not DepthAt:
+        return None
+    (pixel,) = finding.program.arguments
+    return copies.scene.point_at(*pixel)
 
 
 def _told(answer: SpatialAnswer, geometry: FrameGeometry, used: Sequence[int]) -> SpatialAnswer:

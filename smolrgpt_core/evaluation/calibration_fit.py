@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.answerers.calibration import ConfidenceCurve, Evidence, log_odds
+from smolrgpt_core.answerers.fused import DECIDED
 from smolrgpt_core.answerers.fusion_settings import AgreementTolerances
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
 from smolrgpt_core.errors import Status
@@ -62,10 +63,13 @@ def judged_answers(
         tolerances: what counts as agreement.
     """
     said, measured = _answers_of(model), _answers_of(geometry)
+    # Of what geometry has decided to refuse, `fused` never gives the answer of the model alone.
+    decided = {item.id for item in geometry.predictions if item.status in DECIDED}
     return [
         JudgedAnswer(id, scored.category, evidence, prediction.confidence, scored.right)
         for id in dict.fromkeys([*said, *measured])
         for evidence, (scored, prediction) in _ways(said.get(id), measured.get(id), tolerances)
+        if not (evidence is Evidence.MODEL_ONLY and id in decided)
     ]
 
 

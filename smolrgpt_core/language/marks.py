@@ -27,6 +27,9 @@ from smolrgpt_core.scene.copies import SceneCopies, Values
 from smolrgpt_core.scene.footprints import corners, nearest_points
 from smolrgpt_core.scene.free_space import FOOTPRINT_M, MARGIN_M, free_floor, free_rectangle
 
+CIRCLE_POINTS = 65
+"""Of a circle, the first again at its end."""
+
 _FUNCTIONS = (Type.PREDICATE, Type.ATTRIBUTE)
 
 
@@ -339,6 +342,28 @@ def _position(view: _View, program: Program, subjects: tuple[int, ...]) -> Itera
     yield view.mark(MarkKind.POINT, [view.place(program.arguments[0])])
 
 
+def _pixel(view: _View, program: Program, subjects: tuple[int, ...]) -> Iterator[Mark]:
+    (pixel,) = program.arguments
+    label = view.words(float(view.finding.found[program][0]), program.unit)
+    yield Mark(MarkKind.POINT, view.copies.scene.point_at(*pixel)[None], label)
+
+
+def _reach(view: _View, program: Program, subjects: tuple[int, ...]) -> Iterator[Mark]:
+    """The circle on the floor within or outside of which objects are asked for.
+
+    The distance is one between centers. Those of two objects are about as high; the camera is not.
+    """
+    attribute, _, limit = program.arguments
+    if attribute.operator not in (attributes.Distance, attributes.HorizontalDistance):
+        return
+    metres, place = float(view.finding.found[limit][0]), view.place(attribute.arguments[0])
+    slanted = attribute == attributes.Distance(selections.Camera())
+    radius = np.sqrt(max(metres**2 - place[2] ** 2, 0.0)) if slanted else metres
+    angles = np.linspace(0.0, 2 * np.pi, CIRCLE_POINTS)
+    ring = np.stack([np.cos(angles), np.sin(angles), np.zeros_like(angles)], axis=1)
+    yield view.mark(MarkKind.LINE, _on_floor(place) + radius * ring, view.words(metres, "m"))
+
+
 def _between(view: _View, program: Program, subjects: tuple[int, ...]) -> Iterator[Mark]:
     ends = [_on_floor(view.place(end)) for end in program.arguments]
     yield view.mark(MarkKind.LINE, ends)
@@ -372,7 +397,9 @@ MARKS: Mapping[Operator, Callable[[_View, Program, tuple[int, ...]], Iterator[Ma
     attributes.ClockHour: _bearing,
     predicates.Between: _between,
     predicates.HasRoom: _room,
+    predicates.Measures: _reach,
     questions.Direction: _direction,
+    questions.DepthAt: _pixel,
     questions.Dimensions: _dimensions,
     questions.Position: _position,
     selections.First: _numbers,

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.frame_geometry import SURFACE_ONLY, FrameGeometry, Located
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.scene.copies import bad_question
 from smolrgpt_core.scene.spatial_scene import Placed, touches_border
 
 MASK_EDGE_STD_PX = 2.0
@@ -104,19 +104,10 @@ class MeasuredScene:
             return "is cut off by the border of the image"
         return "shows only a part of its surface" if SURFACE_ONLY in located.notes else ""
 
-    def depth_at(self, column: int, row: int) -> float:
-        """Depth along the optical axis at a pixel, metres; NaN without a reading.
-
-        Raises:
-            SpatialError: BAD_QUESTION outside of the image.
-        """
-        depth = self._geometry.frame.depth
-        height, width = depth.shape
-        if not (0 <= column < width and 0 <= row < height):
-            raise bad_question(
-                f"pixel ({column}, {row}) lies outside of the image of {width} x {height}"
-            )
-        return float(depth[row, column])
+    def point_at(self, column: int, row: int) -> NDArray[np.float64]:
+        """(3,) what a pixel shows, metres, optical frame; NaN without a reading."""
+        frame = self._geometry.frame
+        return pixel_rays(row, column, frame.intrinsics) * frame.depth[row, column]
 
 
 def _surface_only(located: Located, axes: NDArray[np.float64], camera_height: float) -> Placed:

@@ -79,11 +79,11 @@ class SpatialScene(Protocol):
             SpatialError: NO_VALID_DEPTH or CANNOT_TELL, with the reason.
         """
 
-    def depth_at(self, column: int, row: int) -> float:
-        """Depth along the optical axis at a pixel, metres; NaN without a reading.
+    def point_at(self, column: int, row: int) -> NDArray[np.float64]:
+        """(3,) what a pixel of the image shows, metres, optical frame; NaN without a reading.
 
         Raises:
-            SpatialError: BAD_QUESTION outside of the image, and for a scene without image.
+            SpatialError: BAD_QUESTION for a scene without image.
         """
 
 

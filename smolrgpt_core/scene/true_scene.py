@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import bad_question
 from smolrgpt_core.scene.spatial_scene import Placed, cannot_tell
@@ -20,7 +21,8 @@ class TrueScene:
     Args:
         truth: of the frame.
         regions: of the same frame.
-        intrinsics: of its camera; None: `middle_column` is that of the image.
+        intrinsics: of its camera; None: `middle_column` is that of the image, and there are no
+            questions about pixels.
         depth: float32 (H, W) metres without noise, for questions about pixels; None: no such ones.
     """
 
@@ -93,17 +95,12 @@ class TrueScene:
             visible_share=item.visible_share,
         )
 
-    def depth_at(self, column: int, row: int) -> float:
-        """Depth along the optical axis at a pixel, metres; NaN without a reading.
+    def point_at(self, column: int, row: int) -> NDArray[np.float64]:
+        """(3,) what a pixel shows, metres, optical frame; NaN without a reading.
 
         Raises:
-            SpatialError: BAD_QUESTION outside of the image, and where there is no image.
+            SpatialError: BAD_QUESTION where there is no image.
         """
-        if self._depth is None:
-            raise bad_question("the depth at a pixel is not part of the truth of this scene")
-        height, width = self._depth.shape
-        if not (0 <= column < width and 0 <= row < height):
-            raise bad_question(
-                f"pixel ({column}, {row}) lies outside of the image of {width} x {height}"
-            )
-        return float(self._depth[row, column])
+        if self._depth is None or self._intrinsics is None:
+            raise bad_question("what is at a pixel is not part of the truth of this scene")
+        return pixel_rays(row, column, self._intrinsics) * self._depth[row, column]

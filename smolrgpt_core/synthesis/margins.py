@@ -107,10 +107,10 @@ class WithMargins:
             size_std=placed.size_std + upwards,
         )
 
-    def depth_at(self, column: int, row: int) -> float:
-        """Depth along the optical axis at a pixel, metres; NaN without a reading.
+    def point_at(self, column: int, row: int) -> NDArray[np.float64]:
+        """(3,) what a pixel shows, metres, optical frame; NaN without a reading.
 
         Raises:
             SpatialError: as of the scene.
         """
-        return self._scene.depth_at(column, row)
+        return self._scene.point_at(column, row)

@@ -71,6 +71,14 @@ def test_distance_to_the_camera(hall, frame):
     assert answer.value == pytest.approx(np.linalg.norm(hall.centre(12)), rel=0.02)
 
 
+def test_the_depth_at_a_pixel_comes_with_the_point_that_it_shows(frame):
+    answer = ask(frame, "What is the depth at pixel (40, 30)?")
+    camera, depth = frame.intrinsics, frame.depth[30, 40]
+    assert answer.value == pytest.approx(depth)
+    expected = [depth * (40 - camera.cx) / camera.fx, depth * (30 - camera.cy) / camera.fy, depth]
+    assert answer.vector == pytest.approx(expected)
+
+
 @pytest.mark.parametrize(
     "text", ["How far is pallet 10 from buffer 1?", "How far is buffer 1 from pallet 10?"]
 )

@@ -21,6 +21,7 @@ from smolrgpt_core.language.operators import attributes, questions, selections
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.report import (
     ReportRow,
+    answer_text,
     compare_with_truth,
     print_report,
     report_row,
@@ -281,3 +282,31 @@ def test_the_page_tells_how_a_question_was_understood(tmp_path: Path) -> None:
     for text in (f"Understood as: {answer.understood}", *answer.steps):
         assert text in page.text
     assert page.text.count("Understood as") == 1
+
+
+@pytest.mark.parametrize(
+    ("category", "fields", "text"),
+    [
+        (Category.DISTANCE, {"value": 3.4151, "unit": "m"}, "3.42 m"),
+        (Category.COUNT, {"value": 3.0, "unit": "objects"}, "3"),
+        (Category.LEFT_RIGHT, {"side": Side.LEFT}, "left"),
+        (Category.MCQ, {"region_id": 12}, "pallet 12"),
+        (Category.TRUTH, {"truth": False}, "no"),
+        (Category.LIST, {"answer_ids": (12, 2)}, "pallet 12, buffer 2"),
+        (Category.LIST, {"answer_ids": ()}, "none"),
+        (Category.QUANTITY, {"value": -31.2, "unit": "deg"}, "-31 degrees"),
+        (Category.RELATION, {"relation": "behind"}, "behind"),
+        (Category.POSITION, {"vector": np.array([1.0, -0.5, 6.258])}, "(1.00, -0.50, 6.26) m"),
+        (Category.DIRECTION, {"vector": np.array([0.6, 0.0, 0.8])}, "(0.60, 0.00, 0.80)"),
+        (Category.SIZE, {"vector": np.array([1.2, 0.8, 1.1])}, "(1.20, 0.80, 1.10) m"),
+    ],
+)
+def test_an_answer_in_a_word_or_two(category: Category, fields: dict, text: str) -> None:
+    regions = RegionSet(
+        (100, 100),
+        (
+            Region.from_box(12, "pallet", Box(1, 1, 9, 9)),
+            Region.from_box(2, "buffer", Box(20, 20, 9, 9)),
+        ),
+    )
+    assert answer_text(SpatialAnswer(Status.OK, category, **fields), regions) == text

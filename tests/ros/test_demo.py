@@ -24,6 +24,7 @@ from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.sim import SimulatedFrame
 from smolrgpt_ros.demo import mosaic
 from smolrgpt_ros.demo_questions import (
+    MORE_FORMS,
     judge,
     questions_about,
     questions_without_answer,
@@ -74,14 +75,14 @@ def test_short_demo(run_demo: Callable[..., Run], tmp_path: Path) -> None:
     run = run_demo("--short", "--output", tmp_path / "new" / "folder")
     status = run.node.wait(timeout=300)
     assert status == 0, run.node.output
-    assert "6 of 6 answers right" in run.node.output
+    assert "9 of 9 answers right" in run.node.output
     assert "UNKNOWN_REGION" in run.node.output
     assert not run.processes
     folder = tmp_path / "new" / "folder"
     assert {path.name for path in folder.iterdir()} == {"report.html", "annotated.png"}
     page = (folder / "report.html").read_text()
-    assert page.count("<article") == 6
-    assert page.count("<img") == 4
+    assert page.count("<article") == 9
+    assert page.count("<img") == 7
     picture = cv2.imread(str(folder / "annotated.png"))
     assert picture.shape[1] == 2 * 640
     assert picture.shape[0] > 2 * 480
@@ -151,15 +152,20 @@ def test_questions_cover_categories_and_forms(hall: SimulatedFrame) -> None:
     used: set[str] = set()
     turns = [questions_about(hall.frame.regions, hall.truth, turn, 0, used) for turn in range(3)]
     for questions in turns:
-        assert [question.category for question in questions] == list(CATEGORIES.values())
-    for of_category in zip(*turns, strict=True):
+        asked = [question.category for question in questions]
+        assert asked[:4] == list(CATEGORIES.values())
+        beside = [question.truth.form for question in questions[4:]]
+        groups = [[form in forms for forms in MORE_FORMS].index(True) for form in beside]
+        assert len(groups) >= 2
+        assert groups == sorted(set(groups))
+    for of_category in zip(*(questions[:4] for questions in turns), strict=True):
         requests = [question.request for question in of_category]
         assert any(request.question and not request.region_ids for request in requests)
         assert any("<mask>" in request.question and request.region_ids for request in requests)
     typed = [q.request for turn in turns for q in turn if q.request.category]
     assert typed
     assert all(request.region_ids and not request.question for request in typed)
-    kinds = [q.truth.form for turn in turns for q in turn if q.truth]
+    kinds = [q.truth.form for turn in turns for q in turn]
     assert len(set(kinds)) > len(kinds) / 2
     again = questions_about(hall.frame.regions, hall.truth, 0, 0, set())
     assert [q.shown for q in again] == [q.shown for q in turns[0]]
@@ -172,7 +178,7 @@ def test_wrong_status_is_no_right_answer() -> None:
     right = judge(unknown, refusal, REGIONS, None)
     assert right.within_tolerance
     assert not wrong_answers([right])
-    guess = SpatialAnswer(Status.OK, Category.DISTANCE, text="3 m", value=3.0)
+    guess = SpatialAnswer(Status.OK, Category.DISTANCE, text="3 m", value=3.0, unit="m")
     guessed = judge(unknown, guess, REGIONS, picture)
     assert not guessed.within_tolerance
     assert guessed.status is Status.OK

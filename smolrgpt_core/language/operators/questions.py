@@ -187,7 +187,11 @@ def Dimensions(copies: SceneCopies, region: Indices) -> Values:
     "Depth along the optical axis at a pixel.", unit="m",
 )  # fmt: skip
 def DepthAt(copies: SceneCopies, pixel: tuple[int, int]) -> Values:
-    depth = copies.scene.depth_at(*pixel)
+    column, row = pixel
+    height, width = copies.regions.image_size
+    if not (0 <= column < width and 0 <= row < height):
+        raise bad_question(f"pixel {pixel} lies outside of the image of {width} x {height}")
+    depth = copies.scene.point_at(column, row)[2]
     if np.isnan(depth):
         raise cannot_tell(f"the depth image has no reading at pixel {pixel}")
     return np.full(copies.count, depth)

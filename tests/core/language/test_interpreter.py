@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.language.interpreter import evaluate
 from smolrgpt_core.language.operators import OPERATORS, attributes, predicates, questions
 from smolrgpt_core.language.operators import selections as s
@@ -187,7 +188,9 @@ def test_every_operator_means_what_a_plain_evaluation_says(name, random_scene, b
         truth, regions = random_scene(seed)
         rng = np.random.default_rng([seed, sum(map(ord, name))])
         depth = rng.uniform(1, 9, regions.image_size).astype(np.float32)
-        copies = SceneCopies(TrueScene(truth, regions, depth=depth), copies=1)
+        height, width = regions.image_size
+        camera = CameraIntrinsics(width, height, 500, 500, (width - 1) / 2, (height - 1) / 2)
+        copies = SceneCopies(TrueScene(truth, regions, camera, depth), copies=1)
         plain = brute_force.BruteForce(truth, regions, depth)
         for _ in range(PER_SCENE if name != "HasRoom" else 1):
             program = Draw(regions, rng).using(name)

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import pytest
 
+from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.sim import SceneTruth
@@ -40,9 +41,14 @@ def true_scene(random_scene) -> Callable[[int], TrueScene]:
     @cache
     def scene(seed: int) -> TrueScene:
         truth, regions = random_scene(seed)
-        return TrueScene(truth, regions, depth=stripes(regions))
+        return TrueScene(truth, regions, camera_of(regions), stripes(regions))
 
     return scene
+
+
+def camera_of(regions: RegionSet) -> CameraIntrinsics:
+    height, width = regions.image_size
+    return CameraIntrinsics(width, height, width, width, (width - 1) / 2, (height - 1) / 2)
 
 
 def stripes(regions: RegionSet) -> np.ndarray:
