@@ -6,13 +6,13 @@ All points are in the optical frame of the camera (REP 103: x right, y down, z f
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from smolrgpt_core.frame import CameraIntrinsics
 
 
 def pixel_rays(
-    rows: NDArray[np.number], columns: NDArray[np.number], intrinsics: CameraIntrinsics
+    rows: ArrayLike, columns: ArrayLike, intrinsics: CameraIntrinsics
 ) -> NDArray[np.float64]:
     """Rays (..., 3) through pixels (...), scaled so that z is 1: a depth times a ray is a point."""
     x = (np.asarray(columns, dtype=np.float64) - intrinsics.cx) / intrinsics.fx
