@@ -3,8 +3,9 @@
 Once the floor is known, the rays of the mask's outline meet it exactly; depth adds only noise.
 Objects that stand in a zone, or in front of it, hide parts of its border: those parts of the
 outline say how far the zone reaches at least, the others say where its sides are. A side that is
-hidden along its whole length lies somewhere between the last paint and the first free floor; it is
-put into the middle.
+hidden along its whole length lies somewhere between the last paint and the first free floor, rather
+near the former: the farther a zone would go on, the more of it would be seen between things. It is
+put at a third of the way.
 
 Limits: zones are rectangles. Paint of the floor's own colour under a thing that has no region of
 its own looks like free floor.
@@ -134,7 +135,7 @@ def fit_zone(
     hidden = np.where(seen, 0.0, _hidden_lengths(bounds, yaw, plane, frame, bare, config))
     off = np.hypot(config.min_std_m, _misfit(turn(sides, yaw), bounds))
     seen_std = np.hypot(off, _at_sides(blur, turn(points, yaw), bounds))
-    bounds = bounds + OUTWARD * hidden / 2
+    bounds = bounds + OUTWARD * hidden / 3
     std = np.hypot(seen_std, hidden / np.sqrt(12))
     if np.mean(at_free_floor) < config.min_seen_share:
         std = np.full((2, 2), std.max())
