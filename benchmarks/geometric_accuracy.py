@@ -83,7 +83,7 @@ class NaiveGeometry(FrameGeometry):
         center, size, degrees = around
         footprint = FloorRectangle(np.array(center), float(np.deg2rad(degrees)), np.array(size))
         low, high = (0.0, 0.0) if self.is_zone(id) else (floor[:, 2].min(), floor[:, 2].max())
-        box = OrientedBox(footprint, float(low), float(high), np.zeros(2))
+        box = OrientedBox(footprint, float(low), float(high), np.zeros(2), np.zeros((2, 2)))
         return Located(points.mean(axis=0), 0.0, footprint, box=box)
 
 

@@ -10,7 +10,7 @@ put into the middle of the space in which it may be hidden, at most `max_guess_m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,14 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.box_sides import OUTWARD, SideConfig, Sides, doubt_sides, find_sides
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, best_yaw
 from smolrgpt_core.geometry.ground_plane import GroundPlane
-from smolrgpt_core.geometry.near_corner import NearCorner, find_top, likeliest_yaw
+from smolrgpt_core.geometry.near_corner import NearCorner, find_top, likeliest_yaw, yaw_spread
 from smolrgpt_core.geometry.size_priors import SizePrior
 from smolrgpt_core.geometry.surface import Surface
 from smolrgpt_core.geometry.turned_view import TurnedView
 from smolrgpt_core.geometry.visible_surface import USUAL_DEPTH
+
+YAW_ARM = 0.5
+"""How far the centre of a box is from what its yaw turns it about, relative to its size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,17 +37,22 @@ class OrientedBox:
         footprint: its rectangle on the floor.
         bottom: height of its lower face above the floor, metres.
         top: height of its upper face above the floor, metres.
-        size_std: (2,), standard deviation of the footprint's size, metres.
+        shift_std: (2,), standard deviation of the place of all of it along its sides, metres.
+        side_std: (2, 2), standard deviation of each side for itself on top of that, by axis, then
+            low and high side, metres.
         in_part: whether what was seen is shorter than any standard size.
-        bottom_std: standard deviation of `bottom` where it was not seen, else 0, metres.
+        bottom_std: standard deviation of `bottom`, 0 on the floor, metres.
+        top_std: standard deviation of `top`, metres.
     """
 
     footprint: FloorRectangle
     bottom: float
     top: float
-    size_std: NDArray[np.float64]
+    shift_std: NDArray[np.float64]
+    side_std: NDArray[np.float64]
     in_part: bool = False
     bottom_std: float = 0.0
+    top_std: float = 0.0
 
     @property
     def centre(self) -> NDArray[np.float64]:
@@ -54,7 +62,17 @@ class OrientedBox:
     @property
     def std(self) -> float:
         """Standard deviation of the centre, metres."""
-        return float(np.linalg.norm([*self.size_std, self.bottom_std])) / 2
+        return float(np.linalg.norm([*self.centre_std, self.bottom_std / 2]))
+
+    @property
+    def size_std(self) -> NDArray[np.float64]:
+        """Standard deviation (2,) of the footprint's size, metres."""
+        return np.asarray(np.linalg.norm(self.side_std, axis=1))
+
+    @property
+    def centre_std(self) -> NDArray[np.float64]:
+        """Standard deviation (2,) of the footprint's centre along its sides, metres."""
+        return np.hypot(self.shift_std, self.size_std / 2)
 
 
 @dataclass(frozen=True)
@@ -122,10 +140,12 @@ def fit_box(
     """
     config = config or BoxFitConfig()
     view = TurnedView.of(surface, plane, config.max_points)
-    top = find_top(view)
-    view = view.turned(_find_yaw(view, top, config))
+    top, top_std = find_top(view)
+    view, yaw_std = _along_sides(view, top, config)
     corner = NearCorner.first_guess(view, top).fit(view)
     sides = find_sides(view, corner, plane, frame, config.sides)
+    if prior is not None:
+        sides = replace(sides, std=np.hypot(sides.std, prior.side_std))
     if cargo is not None:
         sides = sides.reaching_under(cargo, view.yaw)
     if prior is not None and _is_too_small(sides, prior, config):
@@ -136,40 +156,54 @@ def fit_box(
             sides = sides.open_behind(corner.sign, longest)
     size, size_std = _complete(sides, max(corner.top - sides.bottom, 0.0), prior, config)
     bounds = _place(sides, size)
+    shift_std, side_std = _shared(sides, size_std)
+    # Turned about its face that is seen, a box swings out to both sides by half of its size.
+    shift_std = np.hypot(shift_std, YAW_ARM * yaw_std * size[::-1])
     bottom, bottom_std = _find_bottom(sides, corner, float(size.min()), prior, config)
     return OrientedBox(
         FloorRectangle.from_bounds(view.yaw, bounds[:, 0], bounds[:, 1]),
         bottom,
         corner.top,
-        size_std,
+        shift_std,
+        side_std,
         prior is not None and _is_in_part(sides, prior),
         bottom_std,
+        top_std,
     )
 
 
 def _find_bottom(
     sides: Sides, corner: NearCorner, small: float, prior: SizePrior | None, config: BoxFitConfig
 ) -> tuple[float, float]:
-    """Height of the lower face, metres, and its standard deviation, 0 where it was seen.
+    """Height of the lower face, metres, and its standard deviation, 0 on the floor.
 
     Of what is seen from straight above, no face tells how far down it reaches. What has standard
-    sizes is taken to reach the floor, anything else to be about as high as it is wide.
+    sizes is taken to reach the floor there, and where its lower part is hidden; anything else to be
+    about as high as it is wide.
     """
     if sides.bottom < config.ground_contact_m or (prior is not None and prior.on_floor):
         return 0.0, 0.0
+    if prior is not None and sides.bottom_cut:
+        return 0.0, min(sides.bottom, corner.top) / np.sqrt(3)
     if corner.sign.any() or corner.top < config.ground_contact_m:
-        return min(sides.bottom, corner.top), 0.0
+        return min(sides.bottom, corner.top), sides.bottom_std
     bottom = 0.0 if prior is not None else max(corner.top - USUAL_DEPTH * small, 0.0)
     return bottom, (corner.top - bottom) / np.sqrt(3)
 
 
-def _find_yaw(view: TurnedView, top: float, config: BoxFitConfig) -> float:
-    """Yaw of the box: along visible sides, or where noise blurs them the likeliest one."""
+def _along_sides(view: TurnedView, top: float, config: BoxFitConfig) -> tuple[TurnedView, float]:
+    """The view turned along visible sides, or where noise blurs them by the likeliest yaw.
+
+    Also the standard deviation of the yaw, radians.
+    """
     if view.depth_std > config.much_noise_m:
-        return likeliest_yaw(view, top)
+        view = view.turned(likeliest_yaw(view, top))
+        return view, yaw_spread(view, top)
     level = view.points[:, :2]
     weights = 1 / (view.noise * view.depth**2 + 0.02)
-    return best_yaw(level, weights, level, config.side_cap_m + 2 * view.depth_std)
+    yaw = best_yaw(level, weights, level, config.side_cap_m + 2 * view.depth_std)
+    extent = max(float(np.ptp(level, axis=0).max()), 2 * view.depth_std)
+    return view.turned(yaw), view.depth_std / extent
 
 
 def _is_in_part(sides: Sides, prior: SizePrior) -> bool:
@@ -217,6 +251,19 @@ def _complete(
     gain = spread**2 / (spread**2 + measured_std**2)
     size = mean + gain * (np.clip(mean, measured, largest) - mean)
     return size, np.where(largest > measured, spread, np.sqrt(gain) * measured_std)
+
+
+def _shared(
+    sides: Sides, size_std: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """`shift_std` and `side_std` of a box whose size is known better than its sides tell.
+
+    A size that is known ties its two sides together: what one is off by, the other one is too.
+    """
+    own = np.hypot(sides.std, sides.hidden / np.sqrt(12))
+    measured = np.linalg.norm(own, axis=1)
+    left = np.minimum(size_std / measured, 1.0)
+    return own.prod(axis=1) / measured * np.sqrt(1 - left**2), own * (size_std / measured)[:, None]
 
 
 def _place(sides: Sides, size: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -25,14 +25,14 @@ from smolrgpt_core.geometry.turned_view import TurnedView, turn_level
 OUTWARD = np.array([-1.0, 1.0])
 """Direction out of the object at its low and its high side."""
 
-INDEPENDENT_READINGS = 16
-"""As many readings of a face as err independently; neighbours of a stereo camera err alike."""
-
 CONTRADICTION_M, MAX_BEHIND_M = 0.1, 3.0
 """The outline may be this much nearer, or farther away, than the surface beside it."""
 
 CARGO_STD_M = 0.1
 """Standard deviation of the end of a carrier from the end of its cargo."""
+
+LOWEST_M = 0.1
+"""Height of the lowest part of an outline, by which it is judged whether more is hidden below."""
 
 NEAR_FLOOR_M = np.array([0.06, 0.12])
 """Heights between the floor and the lowest parts of things that stand on it."""
@@ -84,6 +84,9 @@ class Sides:
         seen: (2, 2), whether the object was seen to end there.
         hidden: (2, 2), how far a side that was not seen may lie farther out, metres.
         bottom: height of the lowest visible point, metres.
+        bottom_std: standard deviation of that, metres.
+        bottom_cut: whether the object may go on below that, behind something or outside of the
+            image.
     """
 
     bounds: NDArray[np.float64]
@@ -91,6 +94,8 @@ class Sides:
     seen: NDArray[np.bool_]
     hidden: NDArray[np.float64]
     bottom: float
+    bottom_std: float = 0.0
+    bottom_cut: bool = False
 
     def open_behind(self, facing: NDArray[np.int_], length: float) -> Sides:
         """The sides, if the object may be this long away from the camera, metres.
@@ -108,7 +113,10 @@ class Sides:
         return replace(self, seen=seen, hidden=hidden)
 
     def reaching_under(self, cargo: FloorRectangle, yaw: float) -> Sides:
-        """The sides of a carrier that is as long as its cargo, if that stands out on one side."""
+        """The sides of a carrier that is as long as its cargo, if that stands out on one side.
+
+        Cargo in the middle of a deck leaves room behind it, at the end of forks it does not.
+        """
         middle = turn(cargo.centre, yaw)
         out = OUTWARD * (middle[:, None] - self.bounds)
         axis, end = np.unravel_index(np.argmax(out), out.shape)
@@ -117,7 +125,8 @@ class Sides:
         half = np.max(np.abs(turn(cargo.corners - cargo.centre, yaw)[:, axis]))
         bounds, std, hidden = self.bounds.copy(), self.std.copy(), self.hidden.copy()
         bounds[axis, end] = middle[axis] + OUTWARD[end] * half
-        std[axis, end], hidden[axis, end] = CARGO_STD_M, 0.0
+        before = OUTWARD[end] * (middle[axis] - bounds[axis, 1 - end])
+        std[axis, end], hidden[axis, end] = CARGO_STD_M, max(before - half, 0.0)
         return replace(self, bounds=bounds, std=std, hidden=hidden)
 
 
@@ -130,12 +139,14 @@ class _Touch:
         std: (M, 3), standard deviation of the points, metres.
         face: (M,), the face of the near corner that each ray enters.
         ends: (M,), whether the object ends there.
+        cut: (M,), whether it is hidden what goes on there.
     """
 
     points: NDArray[np.float64]
     std: NDArray[np.float64]
     face: NDArray[np.int_]
     ends: NDArray[np.bool_]
+    cut: NDArray[np.bool_]
 
 
 def find_sides(
@@ -187,11 +198,12 @@ def _touch(view: TurnedView, corner: NearCorner, rough_m: float) -> _Touch:
     inner = view.at(view.inner_outline, np.where(plausible, inner_scale, near))
     # A ray that grazes a face moves far along it for one pixel, or if the face lies elsewhere.
     across = np.maximum(np.abs(view.outline[np.arange(len(face)), face]), 1e-6)
-    face_std = np.hypot(rough_m, view.std.mean(axis=0) / np.sqrt(INDEPENDENT_READINGS))
+    face_std = np.hypot(rough_m, np.append(corner.std, 0.0))
     grazing = (face_std[face] / across)[:, None] * np.abs(view.outline)
     std = np.hypot(2 * np.abs(points - inner), grazing)
     known = np.isfinite(points).all(axis=1) & np.isfinite(inner).all(axis=1)
-    return _Touch(points[known], std[known], face[known], (view.ends & plausible)[known])
+    ends = (view.ends & plausible)[known]
+    return _Touch(points[known], std[known], face[known], ends, view.cut[known])
 
 
 def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch, config: SideConfig) -> Sides:
@@ -199,7 +211,9 @@ def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch, config: Sid
     bounds = np.quantile(view.points[:, :2], (0.02, 0.98), axis=0).T
     facing = corner.sign[:, None] == -OUTWARD
     bounds = np.where(facing, corner.position[:, None], bounds)
-    seen, std = facing.copy(), np.full((2, 2), config.rough_m)
+    seen, rough = facing.copy(), config.rough_m
+    unseen_std = np.hypot(config.reach_m, np.median(view.std[:, :2], axis=0))
+    std = np.where(facing, np.hypot(rough, corner.std)[:, None], unseen_std[:, None])
     for _ in range(3):
         side_of = _assign(touch, bounds, facing, config.reach_m)
         for axis, end in np.argwhere(~facing):
@@ -210,12 +224,23 @@ def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch, config: Sid
             if seen[axis, end]:
                 inward = -OUTWARD[end] * touch.points[own, axis]
                 own_std = touch.std[own, axis]
-                bounds[axis, end] = -OUTWARD[end] * outermost(inward, own_std)
-                mean_std = 1 / np.sqrt(np.mean(1 / (own_std**2 + 1e-4)))
-                std[axis, end] = np.hypot(config.rough_m, mean_std)
-    heights = touch.points[touch.ends, 2]
-    bottom = float(np.quantile(heights, 0.03)) if len(heights) else 0.0
-    return Sides(bounds, std, seen, np.zeros((2, 2)), bottom)
+                behind, behind_std = outermost(inward, own_std)
+                bounds[axis, end] = -OUTWARD[end] * behind
+                # Neighbouring rays graze a face alike, so their number does not make it surer.
+                ray_std = 1 / np.sqrt(np.mean(1 / (own_std**2 + 1e-4)))
+                std[axis, end] = np.linalg.norm([rough, behind_std, ray_std])
+    return Sides(bounds, std, seen, np.zeros((2, 2)), *_bottom(touch))
+
+
+def _bottom(touch: _Touch) -> tuple[float, float, bool]:
+    """`bottom`, `bottom_std` and `bottom_cut` of the sides."""
+    ends = touch.points[touch.ends, 2]
+    if not len(ends):
+        return 0.0, 0.0, False
+    bottom = float(np.quantile(ends, 0.03))
+    std = float(np.median(touch.std[touch.ends, 2][ends <= bottom + LOWEST_M]))
+    lowest = touch.points[:, 2] < min(bottom, np.quantile(touch.points[:, 2], 0.03)) + LOWEST_M
+    return bottom, std, bool(np.mean(touch.cut[lowest]) > 0.5)
 
 
 def _assign(

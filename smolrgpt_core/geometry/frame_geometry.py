@@ -282,11 +282,14 @@ class FrameGeometry:
         return fit_box(surface, plane, self.frame, None, self._config.box)
 
     def _locate_zone(self, region: Region, plane: GroundPlane) -> Located:
-        zone, std = fit_zone(self.frame, region, plane, self._free_floor(plane), self._config.zone)
+        zone, side_std = fit_zone(
+            self.frame, region, plane, self._free_floor(plane), self._config.zone
+        )
         from_box = is_box(region, self._config.pixels.min_box_px)
         if from_box:  # its true sides may lie anywhere in it
-            std += ZONE_BOX_DOUBT * float(zone.size.max())
-        located = _in_optical_frame(OrientedBox(zone, 0.0, 0.0, np.full(2, 2 * std)), plane, std)
+            side_std = side_std + ZONE_BOX_DOUBT * float(zone.size.max())
+        box = OrientedBox(zone, 0.0, 0.0, np.zeros(2), side_std)
+        located = _in_optical_frame(box, plane)
         return replace(located, notes=(FROM_BOX,)) if from_box else located
 
     def _object_mask(self) -> NDArray[np.bool_]:
@@ -316,7 +319,7 @@ class FrameGeometry:
         if cargo is not None:
             footprint = self.footprint(cargo)
             box = fit_box(surface, plane, self.frame, prior, self._config.box, footprint)
-        located = _in_optical_frame(box, plane, box.std)
+        located = _in_optical_frame(box, plane)
         if prior is None:
             return self._surer(located, surface, plane)
         if cargo is None and _is_elsewhere(located, surface, prior):
@@ -399,18 +402,18 @@ def _is_elsewhere(fit: Located, surface: Surface, prior: SizePrior) -> bool:
     return bool(np.linalg.norm(fit.centre - middle) > longest)
 
 
-def _in_optical_frame(box: OrientedBox, plane: GroundPlane, std: float) -> Located:
+def _in_optical_frame(box: OrientedBox, plane: GroundPlane) -> Located:
     """A box in floor coordinates as it is in the optical frame; its longer side is the first."""
     cosine, sine = np.cos(box.footprint.yaw), np.sin(box.footprint.yaw)
     axes = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]]) @ plane.axes
     size = np.append(box.footprint.size, box.top - box.bottom)
     size_std = np.append(box.size_std, max(box.bottom_std, VERTICAL_STD_M))
-    half = np.append(box.size_std / 2, max(box.bottom_std / 2, VERTICAL_STD_M))
-    center_std = np.sqrt(half**2 @ axes**2)
+    along = np.append(box.centre_std, max(box.bottom_std / 2, VERTICAL_STD_M))
+    center_std = np.sqrt(along**2 @ axes**2)
     order = [1, 0, 2] if size[1] > size[0] else [0, 1, 2]
     return Located(
         plane.from_floor(box.centre),
-        std,
+        box.std,
         box.footprint,
         box=box,
         size=size[order],
@@ -428,7 +431,8 @@ def _as_seen(seen: VisibleExtent, plane: GroundPlane | None, notes: tuple[str, .
         floor = plane.to_floor(corners)
         low, high = floor.min(axis=0), floor.max(axis=0)
         footprint = FloorRectangle.from_bounds(0.0, low[:2], high[:2])
-        box = OrientedBox(footprint, float(low[2]), float(high[2]), np.full(2, 2 * seen.std))
+        side_std = np.full((2, 2), seen.std)
+        box = OrientedBox(footprint, float(low[2]), float(high[2]), np.zeros(2), side_std)
     return Located(
         seen.centre,
         seen.std,

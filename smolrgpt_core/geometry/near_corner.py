@@ -10,7 +10,8 @@ Coordinates are those of a `TurnedView`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,33 @@ TOP = 2
 
 ROUGHNESS_M = 0.03
 """How far surfaces of loads and pallets usually are from a plane, standard deviation."""
+
+ROUGHNESS_SPREAD_M = 0.07
+"""Root of the standard deviation of the square of that: what noise hides is about as usual."""
+
+INDEPENDENT_READINGS = 16
+"""As many readings of a face as err independently; neighbours of a stereo camera err alike."""
+
+YAW_READINGS, YAW_STEP_DEG = 40, 1.5
+"""As many readings of an object as tell independently how it is turned; the steps of the search."""
+
+ABOVE_TOP = 0.02
+"""Share of an object's readings that may lie above its top."""
+
+CUT_TOP_SHARE = 0.25
+"""Standard deviation of the height of what is cut off above, relative to what is seen of it."""
+
+DECK_M = 0.5
+"""Half of the usual depth of a deck."""
+
+NORMAL = NormalDist()
+
+ROUGH_SHARE = 0.5
+"""How far the outermost part of a rough surface is from where its scatter puts it, relative to
+that; a rack is seen through, and its face is rather a few beams than a rough surface."""
+
+NOISE_ERROR = 0.2
+"""The variance of readings of an object is off by this share from that of the floor."""
 
 FAR_OFF_M = 0.5
 """A reading this far from the face that its ray enters does not show that face, without noise."""
@@ -43,12 +71,14 @@ class NearCorner:
         position: (2,), where the facing side lies, metres.
         top: height of the deck above the floor, metres.
         camera_height: above the floor, metres.
+        std: (2,), standard deviation of the position by noise, metres.
     """
 
     sign: NDArray[np.int_]
     position: NDArray[np.float64]
     top: float
     camera_height: float
+    std: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
 
     @classmethod
     def first_guess(cls, view: TurnedView, top: float) -> NearCorner:
@@ -80,14 +110,14 @@ class NearCorner:
         for _ in range(iterations):
             scale, face = corner.enter(view.rays)
             close = np.abs(view.depth - scale) < far_off
-            position = corner.position.copy()
+            position, std = corner.position.copy(), corner.std.copy()
             for axis in np.flatnonzero(corner.sign):
                 own = close & (face == axis)
                 if np.count_nonzero(own) >= MIN_FACE_POINTS:
                     behind = (view.depth[own] - scale[own]) * np.abs(view.rays[own, axis])
-                    shift = outermost(behind, view.std[own, axis])
+                    shift, std[axis] = outermost(behind, view.std[own, axis])
                     position[axis] += corner.sign[axis] * shift
-            corner = replace(corner, position=position)
+            corner = replace(corner, position=position, std=std)
         return corner
 
     def _without_unseen_faces(self, view: TurnedView) -> NearCorner:
@@ -117,26 +147,66 @@ class NearCorner:
         return (rays[:, 2] < -1e-9) & (self._below < 0)
 
 
-def find_top(view: TurnedView) -> float:
-    """Height of the deck, metres: of the highest points, or of the outline above the camera.
+def find_top(view: TurnedView) -> tuple[float, float]:
+    """Height of the deck, metres, and its standard deviation: of points, or of the outline.
 
-    The outline is more exact there, because the points leave the edge of the mask out. Below the
-    camera it ends at the far side of the deck, whose depth is not known yet.
+    The highest points are below the edge of the mask, which their surface leaves out. The outline
+    is more exact, as long as it tells a height: above the camera, and far away. Below the camera it
+    ends at the far side of the deck, which is about `DECK_M` behind the readings at the edge.
     """
-    top = float(np.quantile(view.points[:, 2], 0.98) - 2 * np.median(view.std[:, 2]))
-    heights = view.at(view.outline, view.outline_depth)[:, 2]
-    heights = heights[np.isfinite(heights)]
-    if top < view.camera_height or len(heights) == 0:
-        return top
-    return max(top, float(np.quantile(heights, 0.95)))
+    top, std = _highest_points(view)
+    known = np.isfinite(view.outline_depth)
+    if not known.any():
+        return top, std
+    rays, depth = view.outline[known], view.outline_depth[known]
+    above = top >= view.camera_height
+    depth = depth if above else depth + DECK_M
+    heights = view.at(rays, depth)[:, 2]
+    edge = float(np.quantile(heights, 0.98))
+    slope = float(np.median(np.abs(rays[heights >= edge, 2])))
+    edge_std = float(np.hypot(slope * np.hypot(DECK_M, view.depth_std / 2), _pixel_height(view)))
+    if above:
+        top = max(top, edge)
+    elif edge_std < std:
+        top, std = edge, edge_std
+    return top, float(np.hypot(std, CUT_TOP_SHARE * top * _is_cut_above(view)))
 
 
-def outermost(behind: NDArray[np.float64], std: NDArray[np.float64]) -> float:
+def _is_cut_above(view: TurnedView) -> bool:
+    """Whether much of the upper end of the outline is hidden, or outside of the image."""
+    known = np.isfinite(view.outline_depth)
+    heights = view.at(view.outline[known], view.outline_depth[known])[:, 2]
+    return bool(np.mean(view.cut[known][heights >= np.quantile(heights, 0.9)]) > 0.2)
+
+
+def _pixel_height(view: TurnedView) -> float:
+    """Height of a pixel at the object, metres."""
+    half = np.abs(view.outline - view.inner_outline)[:, 2].max()
+    return float(2 * half * np.median(view.depth))
+
+
+def _highest_points(view: TurnedView) -> tuple[float, float]:
+    """Height of the highest points, less what noise adds to it, and its standard deviation, metres.
+
+    The more points lie on top, the farther the largest error of so many lifts the highest of them.
+    """
+    heights, std = view.points[:, 2], view.std[:, 2]
+    noisy_top = float(np.quantile(heights, 1 - ABOVE_TOP))
+    top, blur = noisy_top, 0.0
+    for _ in range(3):
+        on_top = np.abs(heights - top) < 2 * std + ROUGHNESS_M
+        blur = float(np.median(std[on_top])) if on_top.any() else blur
+        share = float(np.clip(np.mean(on_top), 2 * ABOVE_TOP, 1.0))
+        top = noisy_top + blur * NORMAL.inv_cdf(ABOVE_TOP / share)
+    return top, float(np.linalg.norm([blur / 2, 2 * _pixel_height(view), ROUGHNESS_M / 2]))
+
+
+def outermost(behind: NDArray[np.float64], std: NDArray[np.float64]) -> tuple[float, float]:
     """Where the outermost part of a rough surface lies, metres, on the scale of `behind`.
 
     A load stays behind its foremost point by distances with some mean, which for the usual
     distributions is about their standard deviation; what scatters more than the depth noise does
-    is such roughness.
+    is such roughness. Also how sure that is, as a standard deviation, metres.
 
     Args:
         behind: (N,), measured distance behind an assumed face, metres.
@@ -149,8 +219,28 @@ def outermost(behind: NDArray[np.float64], std: NDArray[np.float64]) -> float:
     weights, behind, std = weights[kept], behind[kept], std[kept]
     weights = weights / weights.sum()
     mean = weights @ behind
-    roughness = weights @ ((behind - mean) ** 2 - std**2)
-    return float(mean - np.sqrt(max(roughness, 0.0)))
+    independent = min(len(std), INDEPENDENT_READINGS)
+    noise = float(weights @ std**2)
+    roughness, off = _roughness(float(weights @ (behind - mean) ** 2), noise, independent)
+    mean_std = np.sqrt((noise + roughness**2) / independent)
+    return float(mean - roughness), float(np.hypot(mean_std, off))
+
+
+def _roughness(scatter: float, noise: float, independent: int) -> tuple[float, float]:
+    """Roughness of a surface and its standard deviation, metres.
+
+    Args:
+        scatter: variance of the readings, m2.
+        noise: the part of it that is noise, m2.
+        independent: number of the readings that err independently.
+    """
+    usual = ROUGHNESS_SPREAD_M**2
+    off = noise * np.sqrt(2 / independent + NOISE_ERROR**2)
+    told = usual**2 / (usual**2 + off**2)
+    square = max(told * (scatter - noise) + (1 - told) * ROUGHNESS_M**2, 0.0)
+    off *= np.sqrt(told)
+    off = np.sqrt(square + off) - np.sqrt(square)
+    return float(np.sqrt(square)), float(np.hypot(off, ROUGH_SHARE * np.sqrt(square)))
 
 
 def _median(values: NDArray[np.float64]) -> float:
@@ -176,6 +266,17 @@ def likeliest_yaw(view: TurnedView, top: float, step_deg: float = 3.0) -> float:
         yaws = best + fine_deg * np.arange(-3, 4)
         best = yaws[np.argmin(_misfits(view, top, np.deg2rad(yaws)))]
     return float(np.deg2rad(best % 90))
+
+
+def yaw_spread(view: TurnedView, top: float) -> float:
+    """Standard deviation of the yaw by which a view is turned, radians.
+
+    Of all yaws by how well they explain the readings; at most that of one that is not known.
+    """
+    apart = np.deg2rad(np.arange(-45.0, 45.0, YAW_STEP_DEG))
+    misfits = _misfits(view, top, apart)
+    weights = np.exp(-YAW_READINGS / 2 * (misfits - misfits.min()))
+    return float(np.sqrt(weights @ apart**2 / weights.sum()))
 
 
 def _misfits(

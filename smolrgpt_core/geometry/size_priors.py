@@ -18,6 +18,8 @@ class SizePrior:
         footprints: (length, width) of the standard footprints, metres.
         tolerance: standard deviation of real objects from a standard footprint, metres.
         on_floor: whether such objects always stand on the floor.
+        side_std: standard deviation of where a side is seen from where the object ends, metres, as
+            the camera sees through a rack, and the mast of a truck stands behind its forks.
 
     Raises:
         ValueError: when a size is not positive, naming the field.
@@ -26,12 +28,15 @@ class SizePrior:
     footprints: tuple[tuple[float, float], ...]
     tolerance: float
     on_floor: bool
+    side_std: float = 0.0
 
     def __post_init__(self) -> None:
         if not self.footprints or min(min(pair) for pair in self.footprints) <= 0:
             raise ValueError(f"footprints must be positive lengths, got {self.footprints}")
         if self.tolerance <= 0:
             raise ValueError(f"tolerance must be positive, got {self.tolerance}")
+        if self.side_std < 0:
+            raise ValueError(f"side_std must not be negative, got {self.side_std}")
 
 
 SIZE_PRIORS: Mapping[str, SizePrior] = {
@@ -41,8 +46,10 @@ SIZE_PRIORS: Mapping[str, SizePrior] = {
     # Carriers of one pallet are about as wide as it. Flat mobile robots are hardly longer (MiR1350:
     # 1.35 x 0.91 m); trucks add to 1.15 m of forks a drive unit of 0.5 m (pedestrian) to 0.85 m
     # (driverless or with a platform).
-    "transporter": SizePrior(((1.35, 0.9), (1.65, 0.8), (2.0, 0.9)), tolerance=0.1, on_floor=True),
+    "transporter": SizePrior(
+        ((1.35, 0.9), (1.65, 0.8), (2.0, 0.9)), tolerance=0.1, on_floor=True, side_std=0.06
+    ),
     # One bay of pallet racking for three (two) EUR pallets side by side: 2.7 (1.8) m between the
     # uprights (EN 15620) and one upright of 0.1 m; frames are 1.1 m deep.
-    "shelf": SizePrior(((2.8, 1.1), (1.9, 1.1)), tolerance=0.1, on_floor=True),
+    "shelf": SizePrior(((2.8, 1.1), (1.9, 1.1)), tolerance=0.1, on_floor=True, side_std=0.12),
 }

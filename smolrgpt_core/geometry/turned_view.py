@@ -30,6 +30,8 @@ class TurnedView:
         inner_outline: float64 (M, 3), the same half a pixel further inside.
         outline_depth: float64 (M,), of the surface just inside, metres; NaN without a reading.
         ends: bool (M,), whether the object ends at that part of its outline.
+        cut: bool (M,), whether something nearer or the border of the image hides what goes on
+            there.
     """
 
     yaw: float
@@ -41,6 +43,7 @@ class TurnedView:
     inner_outline: NDArray[np.float64]
     outline_depth: NDArray[np.float64]
     ends: NDArray[np.bool_]
+    cut: NDArray[np.bool_]
 
     @classmethod
     def of(cls, surface: Surface, plane: GroundPlane, max_points: int) -> TurnedView:
@@ -48,6 +51,7 @@ class TurnedView:
         step = len(surface.depth) // max_points + 1
         outline = surface.outline
         outline_step = len(outline.depth) // max_points + 1
+        edges = outline.edges[::outline_step]
         to_floor = plane.axes.T
         return cls(
             yaw=0.0,
@@ -58,7 +62,8 @@ class TurnedView:
             outline=outline.rays[::outline_step] @ to_floor,
             inner_outline=outline.inner_rays[::outline_step] @ to_floor,
             outline_depth=outline.depth[::outline_step],
-            ends=outline.edges[::outline_step] == Edge.OBJECT,
+            ends=edges == Edge.OBJECT,
+            cut=(edges == Edge.OCCLUDED) | (edges == Edge.IMAGE),
         )
 
     def turned(self, yaw: float) -> TurnedView:
@@ -74,6 +79,7 @@ class TurnedView:
             turn_level(self.inner_outline, angle),
             self.outline_depth,
             self.ends,
+            self.cut,
         )
 
     @property

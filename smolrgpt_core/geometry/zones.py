@@ -3,8 +3,9 @@
 Once the floor is known, the rays of the mask's outline meet it exactly; depth adds only noise.
 Objects that stand in a zone, or in front of it, hide parts of its border: those parts of the
 outline say how far the zone reaches at least, the others say where its sides are. A side that is
-hidden along its whole length lies somewhere between the last paint and the first free floor; it is
-put into the middle.
+hidden along its whole length lies somewhere between the last paint and the first free floor, rather
+near the former: the farther a zone would go on, the more of it would be seen between things. It is
+put at a third of the way.
 
 Limits: zones are rectangles. Paint of the floor's own colour under a thing that has no region of
 its own looks like free floor.
@@ -30,6 +31,15 @@ from smolrgpt_core.regions import Region
 OUTWARD = np.array([-1.0, 1.0])
 """Direction out of the zone at its low and its high side."""
 
+EDGE_STD_PX = 0.5
+"""Standard deviation of the edge of a mask, pixels; far away one covers much floor."""
+
+FITTING_SHARE = 0.8
+"""Share of a visible outline that must fit a rectangle; the rest may be its mask's faults."""
+
+FLOOR_READINGS = 100
+"""As many readings of the floor as err independently."""
+
 
 @dataclass(frozen=True)
 class ZoneFitConfig:
@@ -38,6 +48,10 @@ class ZoneFitConfig:
     Attributes:
         max_points: number of outline points that take part.
         side_window_m: points of a visible side lie within this of it.
+        min_side_points, min_side_share: points of the outline that show a side, off its
+            neighbours, and the share of its length along which they lie at least.
+        min_seen_share: share of the outline that must be seen; else it is not known how the zone is
+            turned, and each side is as little known as the worst.
         max_hidden_m: how far a side may lie behind the last visible paint.
         step_m: of the search for free floor.
         min_std_m: standard deviation of a side that is visible.
@@ -48,6 +62,9 @@ class ZoneFitConfig:
 
     max_points: int = 500
     side_window_m: float = 0.06
+    min_side_points: int = 3
+    min_side_share: float = 0.1
+    min_seen_share: float = 0.2
     max_hidden_m: float = 3.0
     step_m: float = 0.1
     min_std_m: float = 0.02
@@ -84,8 +101,11 @@ def fit_zone(
     plane: GroundPlane,
     free: NDArray[np.bool_],
     config: ZoneFitConfig | None = None,
-) -> tuple[FloorRectangle, float]:
-    """The rectangle of a painted zone, and the standard deviation of its sides in metres.
+) -> tuple[FloorRectangle, NDArray[np.float64]]:
+    """The rectangle of a painted zone, and the standard deviation of each of its sides in metres.
+
+    The standard deviations (2, 2) are by axis, then low and high side: one that is hidden, or
+    beyond the border of the image, is not known though the others are.
 
     Args:
         frame: where the zone is.
@@ -98,7 +118,7 @@ def fit_zone(
         SpatialError: CANNOT_TELL when the mask does not meet the floor.
     """
     config = config or ZoneFitConfig()
-    points, at_free_floor = _outline_on_floor(frame, region, plane, free, config)
+    points, inner, at_free_floor = _outline_on_floor(frame, region, plane, free, config)
     if len(points) < 4 or np.ptp(points, axis=0).min() < 1e-6:
         raise SpatialError(
             Status.CANNOT_TELL,
@@ -108,12 +128,17 @@ def fit_zone(
     sides = points[at_free_floor] if np.count_nonzero(at_free_floor) >= 4 else points
     # One pixel covers more floor the farther away it is, so far pixels place a side less exactly.
     yaw = best_yaw(sides, 1 / np.sum(sides**2, axis=1), points)
-    bounds = _side_bounds(turn(points, yaw), turn(sides, yaw), config)
+    seen, bounds = _side_bounds(turn(points, yaw), turn(sides, yaw), config)
+    blur = _blur(turn(points, yaw), turn(inner, yaw), plane)
     bare = free.copy()
     bare[region.box.slices] &= ~region.mask
-    hidden = _hidden_lengths(bounds, yaw, plane, frame, bare, config)
-    bounds = bounds + OUTWARD * hidden / 2
-    std = float(np.hypot(config.min_std_m, hidden.max() / np.sqrt(12)))
+    hidden = np.where(seen, 0.0, _hidden_lengths(bounds, yaw, plane, frame, bare, config))
+    off = np.hypot(config.min_std_m, _misfit(turn(sides, yaw), bounds))
+    seen_std = np.hypot(off, _at_sides(blur, turn(points, yaw), bounds))
+    bounds = bounds + OUTWARD * hidden / 3
+    std = np.hypot(seen_std, hidden / np.sqrt(12))
+    if np.mean(at_free_floor) < config.min_seen_share:
+        std = np.full((2, 2), std.max())
     return FloorRectangle.from_bounds(yaw, bounds[:, 0], bounds[:, 1]), std
 
 
@@ -123,8 +148,11 @@ def _outline_on_floor(
     plane: GroundPlane,
     free: NDArray[np.bool_],
     config: ZoneFitConfig,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Where the outline meets the floor (M, 2), and whether free floor is beside it (M,)."""
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.bool_]]:
+    """Where the outline meets the floor (M, 2), and whether free floor is beside it (M,).
+
+    In between, where the rays half a pixel further inside do so (M, 2).
+    """
     window = grown_window(region.box, frame.regions.image_size)
     mask = cut_out(region, window)
     inside, step = border_pixels(mask)
@@ -136,22 +164,74 @@ def _outline_on_floor(
     at_free_floor[in_window] = share[tuple(beside[in_window].T)] > 0.3
     border = inside + step / 2 + [window.y, window.x]
     points = plane.intersect(pixel_rays(border[:, 0], border[:, 1], frame.intrinsics))
-    kept = np.flatnonzero(np.isfinite(points).all(axis=1))
+    inner = plane.intersect(
+        pixel_rays(inside[:, 0] + window.y, inside[:, 1] + window.x, frame.intrinsics)
+    )
+    kept = np.flatnonzero(np.isfinite(points).all(axis=1) & np.isfinite(inner).all(axis=1))
     kept = kept[:: len(kept) // config.max_points + 1]
-    return points[kept], at_free_floor[kept]
+    return points[kept], inner[kept], at_free_floor[kept]
+
+
+def _blur(
+    points: NDArray[np.float64], inner: NDArray[np.float64], plane: GroundPlane
+) -> NDArray[np.float64]:
+    """Standard deviation (M, 2) of outline points on the floor by their pixel and the floor's fit.
+
+    Args:
+        points: (M, 2), metres.
+        inner: (M, 2), the same half a pixel further inside.
+        plane: the floor.
+    """
+    by_pixel = 2 * EDGE_STD_PX * np.abs(points - inner)
+    away = np.linalg.norm(points, axis=1, keepdims=True)
+    by_plane = plane.noise / np.sqrt(FLOOR_READINGS) * away * np.abs(points)
+    return np.hypot(by_pixel, by_plane)
+
+
+def _misfit(sides: NDArray[np.float64], bounds: NDArray[np.float64]) -> float:
+    """How far the visible outline (M, 2) is off the sides of the rectangle, metres.
+
+    What fits badly is no rectangle, or is turned otherwise, and then no side is where it seems.
+    """
+    gaps = np.abs(sides[:, :, None] - bounds).reshape(-1, 4).min(axis=1)
+    return float(np.quantile(gaps, FITTING_SHARE))
+
+
+def _at_sides(
+    blur: NDArray[np.float64], points: NDArray[np.float64], bounds: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Typical blur (2, 2) of the points (M, 2) that are nearest to each side."""
+    gaps = np.abs(points[:, :, None] - bounds)
+    side = gaps.reshape(-1, 4).argmin(axis=1)
+    typical = np.zeros((2, 2))
+    for axis in (0, 1):
+        for end in (0, 1):
+            own = side == 2 * axis + end
+            typical[axis, end] = np.median(blur[own if own.any() else slice(None), axis])
+    return typical
 
 
 def _side_bounds(
     points: NDArray[np.float64], sides: NDArray[np.float64], config: ZoneFitConfig
-) -> NDArray[np.float64]:
-    """Bounds (2, 2), low and high by axis: the middle of a visible side, else the last paint."""
-    bounds = np.stack([points.min(axis=0), points.max(axis=0)], axis=1)
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Which sides (2, 2), low and high by axis, are seen, and the bounds (2, 2).
+
+    A bound is the middle of a visible side, else the last paint. The end of a side that leaves the
+    image is no part of the next side.
+    """
+    outermost = np.stack([points.min(axis=0), points.max(axis=0)], axis=1)
+    bounds, seen = outermost.copy(), np.zeros((2, 2), dtype=bool)
     for axis in (0, 1):
         for end in (0, 1):
             near = np.abs(sides[:, axis] - bounds[axis, end]) < config.side_window_m
             if near.sum() >= 3:
                 bounds[axis, end] = np.median(sides[near, axis])
-    return bounds
+            along = sides[near, 1 - axis]
+            to_neighbours = np.abs(along[:, None] - outermost[1 - axis])
+            along = along[to_neighbours.min(axis=1, initial=np.inf) > 2 * config.side_window_m]
+            length = config.min_side_share * float(np.ptp(outermost[1 - axis]))
+            seen[axis, end] = len(along) >= config.min_side_points and np.ptp(along) >= length
+    return seen, bounds
 
 
 def _hidden_lengths(

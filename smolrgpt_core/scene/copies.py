@@ -29,6 +29,10 @@ NOTHING, UNSEEN = -1, -2
 ANY_REGION = "region"
 """The class of everything, zones too."""
 
+TAIL = 3
+"""Degrees of freedom of the disturbances. Most errors of a measurement are smaller than its
+standard deviation says, and a few are blunders, as where a side is taken for another."""
+
 COPIES = 128
 """Enough for a confidence that is good to a few percent."""
 
@@ -41,7 +45,7 @@ class SceneCopies:
         copies: K, with the undisturbed one.
         seed: of the disturbances; those of a region do not depend on which others are measured.
         at_limits: every quantity is off by its standard deviation in one direction or the other,
-            instead of normally distributed: what is the same in all copies holds as long as
+            instead of distributed around it: what is the same in all copies holds as long as
             nothing is off by more.
         ratio_std: lengths, areas and volumes that are measured of regions are off by this share.
 
@@ -197,15 +201,15 @@ class SceneCopies:
 
     def _measure(self, index: int) -> None:
         placed = self.scene.place(self.ids[index])
-        noise = self._draws(index, stream=0, width=6)
-        along, sizes = noise[:, :3], noise[:, 3:]
-        offset = along * placed.center_std
+        noise = self._draws(index, stream=0, width=9)
+        outward = noise[:, 3:].reshape(-1, 3, 2) * placed.face_std
+        offset = noise[:, :3] * placed.shift_std + (outward[..., 1] - outward[..., 0]) / 2
         cosine, sine = np.cos(placed.yaw), np.sin(placed.yaw)
         turned = offset.copy()
         turned[:, 0] = cosine * offset[:, 0] - sine * offset[:, 1]
         turned[:, 1] = sine * offset[:, 0] + cosine * offset[:, 1]
         self.center[:, index] = placed.center + turned
-        self.size[:, index] = np.maximum(placed.size + sizes * placed.size_std, 0.0)
+        self.size[:, index] = np.maximum(placed.size + outward.sum(axis=2), 0.0)
         self.yaw[index] = placed.yaw
         cargo = placed.cargo
         self.cargo[index] = NOTHING if cargo is None else self._index.get(cargo, UNSEEN)
@@ -217,7 +221,7 @@ class SceneCopies:
     def _draws(self, index: int, stream: int, width: int) -> Values:
         """(K, width) disturbances of a region in standard deviations; none in the first copy."""
         generator = np.random.default_rng((self._seed, self.ids[index], stream))
-        noise = generator.standard_normal((self.count, width))
+        noise = generator.standard_t(TAIL, (self.count, width)) / np.sqrt(TAIL / (TAIL - 2))
         noise = np.sign(noise) if self._at_limits else noise
         noise[0] = 0.0
         return noise

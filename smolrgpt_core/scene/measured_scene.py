@@ -16,11 +16,10 @@ MASK_EDGE_STD_PX = 2.0
 HEIGHT_STD_M = 0.03
 """Standard deviation of the ends of a vertical extent."""
 
-SIZE_STD_SHARE = np.array([0.02, 0.02, 0.12])
-"""Standard deviation of sizes beside what their fits know of, as a share of them. In simulation two
-thirds of the loads are within 13 % of their heights."""
+SIZE_STD_SHARE = np.array([0.02, 0.02, 0.05])
+"""Standard deviation of sizes beside what their fits know of, as a share of them."""
 
-HIDDEN_STD_SHARE = np.array([0.05, 0.05, 0.25])
+HIDDEN_STD_SHARE = np.array([0.05, 0.05, 0.15])
 """The same of an object of which much is hidden."""
 
 CENTER_STD_M = 0.015
@@ -77,23 +76,21 @@ class MeasuredScene:
         box = located.box
         if box is None:
             return _surface_only(located, self.axes, self.camera_height)
-        fitted = float(np.linalg.norm(box.size_std)) / 2
-        doubt = located.std / fitted if fitted > 0 else 1.0
-        # The two sides across an axis are wrong each for itself, by half of the size together.
+        doubt = located.std / box.std if box.std > 0 else 1.0
         size = np.append(box.footprint.size, box.top - box.bottom)
-        size_std = doubt * np.append(box.size_std, HEIGHT_STD_M)
-        if self._geometry.is_zone(id):
-            size_std /= np.sqrt(2)
-        else:
-            size_std = np.hypot(
-                size_std, (HIDDEN_STD_SHARE if located.cut else SIZE_STD_SHARE) * size
+        face_std = doubt * np.vstack(
+            [box.side_std, [box.bottom_std, np.hypot(HEIGHT_STD_M, box.top_std)]]
+        )
+        if not self._geometry.is_zone(id):
+            face_std = _of_uneven(
+                face_std, (HIDDEN_STD_SHARE if located.cut else SIZE_STD_SHARE) * size
             )
         return Placed(
             center=located.centre @ self.axes.T + [0.0, 0.0, self.camera_height],
             yaw=box.footprint.yaw,
             size=size,
-            center_std=np.hypot(size_std / 2, CENTER_STD_M),
-            size_std=size_std,
+            shift_std=np.hypot(doubt * np.append(box.shift_std, 0.0), CENTER_STD_M),
+            face_std=face_std,
             cargo=located.cargo,
             unsized=self._why_unsized(id, located),
             notes=located.notes,
@@ -110,8 +107,16 @@ class MeasuredScene:
         return pixel_rays(row, column, frame.intrinsics) * frame.depth[row, column]
 
 
+def _of_uneven(face_std: NDArray[np.float64], size_std: NDArray[np.float64]) -> NDArray[np.float64]:
+    """`face_std` (3, 2) where the size is off by `size_std` (3,) too, at its less known faces."""
+    total = np.linalg.norm(face_std, axis=1, keepdims=True)
+    share = np.divide(face_std, total, out=np.full((3, 2), np.sqrt(0.5)), where=total > 0)
+    return np.hypot(face_std, share * size_std[:, None])
+
+
 def _surface_only(located: Located, axes: NDArray[np.float64], camera_height: float) -> Placed:
-    nothing = np.zeros(3)
     center = located.centre @ axes.T + [0.0, 0.0, camera_height]
     stds = np.full(3, located.std)
-    return Placed(center, 0.0, nothing, stds, nothing, has_footprint=False, notes=located.notes)
+    return Placed(
+        center, 0.0, np.zeros(3), stds, np.zeros((3, 2)), has_footprint=False, notes=located.notes
+    )

@@ -27,8 +27,10 @@ class Placed:
         center: (3,) right, forward, height of the middle of the box, metres.
         yaw: angle of the first side from right towards forward, radians.
         size: (3,) extent along the first side, across it, and upwards, metres; 0 height for a zone.
-        center_std: (3,) standard deviations of the center, metres.
-        size_std: (3,) standard deviations of the size, metres.
+        shift_std: (3,) standard deviations of the place of the whole box along its sides and
+            upwards, metres.
+        face_std: (3, 2) standard deviations of each face for itself, low and high by axis, on top
+            of that, metres: one that is hidden is not known though the others are.
         cargo: id of the region that a transporter carries, None without one.
         has_footprint: False where only the visible surface was measured: no size, no floor.
         unsized: why no size can be told, such as "is cut off by the border of the image"; "" where
@@ -40,13 +42,23 @@ class Placed:
     center: NDArray[np.float64]
     yaw: float
     size: NDArray[np.float64]
-    center_std: NDArray[np.float64]
-    size_std: NDArray[np.float64]
+    shift_std: NDArray[np.float64]
+    face_std: NDArray[np.float64]
     cargo: int | None = None
     has_footprint: bool = True
     unsized: str = ""
     notes: tuple[str, ...] = ()
     visible_share: float = 1.0
+
+    @property
+    def size_std(self) -> NDArray[np.float64]:
+        """(3,) standard deviations of the size, metres."""
+        return np.asarray(np.linalg.norm(self.face_std, axis=1))
+
+    @property
+    def center_std(self) -> NDArray[np.float64]:
+        """(3,) standard deviations of the center along the sides and upwards, metres."""
+        return np.hypot(self.shift_std, self.size_std / 2)
 
 
 class SpatialScene(Protocol):

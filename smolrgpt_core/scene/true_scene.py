@@ -89,8 +89,8 @@ class TrueScene:
             center=self.axes @ item.centre + [0.0, 0.0, self.camera_height],
             yaw=float(np.arctan2(side[1], side[0])),
             size=np.asarray(item.size, dtype=np.float64),
-            center_std=np.zeros(3),
-            size_std=np.zeros(3),
+            shift_std=np.zeros(3),
+            face_std=np.zeros((3, 2)),
             cargo=item.cargo_id,
             visible_share=item.visible_share,
         )

@@ -101,10 +101,12 @@ class WithMargins:
 
     def _blurred(self, placed: Placed) -> Placed:
         along, upwards = self._margins.center_std_m, self._margins.size_std_m
+        # Faces that are off by half of the size's margin move the center by as much at most.
+        shift = np.maximum(np.array([along, along, upwards]) - upwards / 2, 0.0)
         return replace(
             placed,
-            center_std=placed.center_std + np.array([along, along, upwards]),
-            size_std=placed.size_std + upwards,
+            shift_std=placed.shift_std + shift,
+            face_std=placed.face_std + upwards / 2,
         )
 
     def point_at(self, column: int, row: int) -> NDArray[np.float64]:

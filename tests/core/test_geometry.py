@@ -23,6 +23,7 @@ from smolrgpt_core.geometry import (
     pixel_rays,
     project,
 )
+from smolrgpt_core.geometry.floor_rectangle import turn
 from smolrgpt_core.regions import Region, RegionSet
 
 EUR, INDUSTRIAL = (1.2, 0.8), (1.2, 1.0)
@@ -253,6 +254,54 @@ def test_stacked_objects_stand_on_each_other(ray_caster, block):
     assert_box(fitted(scene, 2, SIZE_PRIORS["pallet"]), upper)
 
 
+def test_what_is_hidden_below_stands_on_the_floor_and_says_how_sure_that_is(ray_caster, block):
+    truth = block(1, "pallet", 0.0, 6.0, 0.3, *EUR, top=1.4)
+    occluder = block(2, "pallet", 0.0, 4.6, 0.0, length=2.4, width=0.8, top=0.8)
+    box = fitted(ray_caster((truth, occluder), height=1.6, pitch_deg=5), 1, SIZE_PRIORS["pallet"])
+    assert box.bottom == 0
+    assert 0.1 < box.bottom_std < 0.6
+    assert box.top == pytest.approx(1.4, abs=0.05)
+    seen = fitted(ray_caster((truth,), height=1.6, pitch_deg=5), 1, SIZE_PRIORS["pallet"])
+    assert (seen.bottom, seen.bottom_std) == (0, 0)
+
+
+@pytest.mark.parametrize(("forward", "height"), [(4.0, 2.0), (9.0, 2.0), (5.0, 0.8)])
+def test_noise_does_not_make_things_lower(ray_caster, block, stereo_noise, forward, height):
+    truth = block(1, "pallet", 0.4, forward, 0.5, *EUR, top=1.0)
+    frame = ray_caster((truth,), height=height, pitch_deg=10).render()
+    errors, stds = [], []
+    for seed in range(8):
+        box = FrameGeometry(stereo_noise(frame, std_per_m=0.003, seed=seed)).locate(1).box
+        errors.append(box.top - 1.0)
+        stds.append(box.top_std)
+    edge_m = SurfaceConfig().edge_px * forward / frame.intrinsics.fy
+    assert abs(np.mean(errors)) < max(edge_m, 0.02), "the edge of a mask is left out"
+    assert np.sqrt(np.mean(np.square(errors))) < 1.5 * np.mean(stds)
+
+
+def test_a_near_side_is_surer_than_one_of_a_standard_size(ray_caster, block):
+    box = fitted(ray_caster((block(1, "pallet", 0.0, 5.0, 0.0, *EUR, top=1.6),)), 1, None)
+    near, far = np.abs(np.array(box.footprint.bounds)[:, 1]).argsort()
+    assert box.side_std[1, near] < 0.05 < box.side_std[1, far]
+    standard = fitted(
+        ray_caster((block(1, "pallet", 0.0, 5.0, 0.0, *EUR, top=1.6),)), 1, SIZE_PRIORS["pallet"]
+    )
+    assert standard.size_std[1] < box.size_std[1]
+
+
+@pytest.mark.parametrize("std_per_m", [0.002, 0.01])
+def test_sides_are_as_sure_as_they_are_right(ray_caster, block, stereo_noise, std_per_m):
+    truth = block(1, "pallet", 0.6, 6.0, 0.4, *EUR, top=0.9)
+    zone = block(9, "buffer", 0.0, 5.0, length=2.0, width=2.0, top=0.0)
+    frame = ray_caster((truth, zone), height=3.0, pitch_deg=20).render()
+    off = []
+    for seed in range(12):
+        box = FrameGeometry(stereo_noise(frame, std_per_m, seed=seed)).locate(1).box
+        away = turn(truth.centre[:2] - box.centre[:2], box.footprint.yaw)
+        off.append(away / box.centre_std)
+    assert 0.1 < np.sqrt(np.mean(np.square(off))) < 1.3
+
+
 @pytest.mark.parametrize("yaw", [0.4, 2.0])
 def test_forks_belong_to_the_truck(ray_caster, block, yaw):
     along = np.array([np.cos(yaw), np.sin(yaw)])
@@ -308,7 +357,8 @@ def test_zones_are_measured(ray_caster, block, stereo_noise, height, pitch):
     scene = ray_caster((truth,), height, pitch)
     rectangle, std = zone_of(scene, 9)
     assert_zone(rectangle, truth, 0.06)
-    assert std < 0.05
+    assert std.shape == (2, 2)
+    assert std.max() < 0.06, "a pixel at the far side covers 5 cm"
     assert_zone(zone_of(scene, 9, stereo_noise)[0], truth, 0.12)
 
 
@@ -329,8 +379,23 @@ def test_a_hidden_side_of_a_zone_lies_between_paint_and_free_floor(ray_caster, b
     rectangle, std = zone_of(ray_caster((truth, wall_of_pallets), height=2.0, pitch_deg=20), 9)
     far_side = rectangle.corners[:, 1].max()
     assert 5.5 < far_side < 7.5
-    assert std > 0.2
     assert rectangle.depth_inside(np.array([0.0, 5.6])) > 0
+    assert np.count_nonzero(std > 0.2) == 1
+    assert np.sort(std.ravel())[2] < 0.06, "the other sides are seen"
+
+
+def test_a_side_beyond_the_border_of_the_image_is_not_known_and_the_others_are(ray_caster, block):
+    truth = block(9, "buffer", 3.6, 5.0, 0.0, 4.0, 2.0, top=0.0)
+    scene = ray_caster((truth,), height=2.5, pitch_deg=25)
+    region = scene.render().regions[9]
+    assert region.box.x + region.box.width == scene.render().intrinsics.width
+    rectangle, std = zone_of(scene, 9)
+    along = int(abs(np.sin(rectangle.yaw)) > 0.5)  # the axis to the right
+    right = int(np.cos(rectangle.yaw - along * np.pi / 2) > 0)
+    assert std[along, right] > 0.5
+    assert np.sort(std.ravel())[2] < 0.06
+    left = rectangle.corners[:, 0].min()
+    assert left == pytest.approx(1.6, abs=0.02)
 
 
 def test_a_zone_above_the_horizon_is_refused(ray_caster):

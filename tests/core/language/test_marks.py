@@ -68,8 +68,7 @@ class ExactScene:
 
     def place(self, id: int) -> Placed:
         _, center, size, yaw = BOXES[id]
-        nothing = np.zeros(3)
-        return Placed(np.array(center), yaw, np.array(size), nothing, nothing)
+        return Placed(np.array(center), yaw, np.array(size), np.zeros(3), np.zeros((3, 2)))
 
 
 def marks(program: Program, unit: tuple[str, float] | None = None) -> tuple[Mark, ...]:

@@ -308,7 +308,7 @@ class Answered:
 @pytest.fixture(scope="module")
 def many(true_scene) -> list[Answered]:
     found = []
-    for seed in range(120):
+    for seed in range(160):
         scene, rng = true_scene(seed), np.random.default_rng(seed)
         view = SceneView(scene, AmbiguityMargins(), rng)
         for form in WAREHOUSE_FORMS:
