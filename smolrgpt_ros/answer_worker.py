@@ -145,6 +145,10 @@ class AnswerWorker:
         settings: how to work.
         on_batch: is told how many questions were in each call of the answerer.
         logger: is told about frames that cannot be prepared.
+
+    Attributes:
+        settings: how to work.
+        thread: alive while the answerer may be used; after `close` until it has finished.
     """
 
     def __init__(
@@ -169,8 +173,8 @@ class AnswerWorker:
         self._has_news = False
         self._closed = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="answerer")
-        self._thread.start()
+        self.thread = threading.Thread(target=self._run, name="answerer")
+        self.thread.start()
 
     def answer(
         self, inquiry: Inquiry, request: FrameRequest, samples: FrameSamples
@@ -233,11 +237,6 @@ class AnswerWorker:
         for item in list(self._answered):
             with contextlib.suppress(futures.InvalidStateError):  # its answer has just come
                 item.outcome.set_exception(WorkerClosedError())
-
-    def wait_until_ended(self, timeout_s: float | None) -> bool:
-        """After `close`: whether the answerer is not used any more within the time; None: ever."""
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
 
     def _withdraw(self, waiting: _Waiting) -> bool:
         """Whether the question still waited; it does no longer."""
