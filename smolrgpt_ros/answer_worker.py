@@ -23,13 +23,9 @@ from smolrgpt_core.asking import read_asked
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.messages.synchronizer import Moment
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_ros.frame_buffer import (
-    FrameBuffer,
-    FrameRequest,
-    FrameSamples,
-    FrameUnavailableError,
-)
+from smolrgpt_ros.frame_buffer import FrameBuffer, FrameRequest, FrameUnavailableError
 from smolrgpt_ros.frame_decoder import DecodedFrame, FrameDecoder
 
 LOG_PERIOD_S = 10.0
@@ -62,7 +58,7 @@ class Inquiry:
     category: Category | None
     region_ids: tuple[int, ...]
     arrived_s: float = field(default_factory=time.monotonic)
-    samples: FrameSamples | None = None
+    samples: Moment | None = None
     frame: RGBDFrame | None = None
     question: SpatialQuestion | None = None
     warnings: tuple[str, ...] = ()
@@ -97,7 +93,7 @@ class _Waiting:
 
     inquiry: Inquiry
     request: FrameRequest
-    samples: FrameSamples
+    samples: Moment
     outcome: futures.Future[SpatialAnswer] = field(default_factory=futures.Future)
 
     @property
@@ -109,7 +105,7 @@ class _Waiting:
         """Seconds until its deadline."""
         return self.deadline - time.monotonic()
 
-    def fits(self, samples: FrameSamples, now_ns: int) -> bool:
+    def fits(self, samples: Moment, now_ns: int) -> bool:
         """Whether it can be asked about a frame: its own, or, if it wants the newest, a new one."""
         return samples == self.samples or self.request.accepts(samples, now_ns)
 
@@ -145,6 +141,10 @@ class AnswerWorker:
         settings: how to work.
         on_batch: is told how many questions were in each call of the answerer.
         logger: is told about frames that cannot be prepared.
+
+    Attributes:
+        settings: how to work.
+        thread: alive while the answerer may be used; after `close` until it has finished.
     """
 
     def __init__(
@@ -164,17 +164,15 @@ class AnswerWorker:
         self._logger = logger
         self._waiting: list[_Waiting] = []
         self._answered: list[_Waiting] = []
-        self._looked_at: FrameSamples | None = None
-        self._prepared: FrameSamples | None = None
+        self._looked_at: Moment | None = None
+        self._prepared: Moment | None = None
         self._has_news = False
         self._closed = False
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name="answerer")
-        self._thread.start()
+        self.thread = threading.Thread(target=self._run, name="answerer")
+        self.thread.start()
 
-    def answer(
-        self, inquiry: Inquiry, request: FrameRequest, samples: FrameSamples
-    ) -> SpatialAnswer:
+    def answer(self, inquiry: Inquiry, request: FrameRequest, samples: Moment) -> SpatialAnswer:
         """Wait for the answer, `timeout_s` seconds after the arrival of the request at most.
 
         Args:
@@ -234,11 +232,6 @@ class AnswerWorker:
             with contextlib.suppress(futures.InvalidStateError):  # its answer has just come
                 item.outcome.set_exception(WorkerClosedError())
 
-    def wait_until_ended(self, timeout_s: float | None) -> bool:
-        """After `close`: whether the answerer is not used any more within the time; None: ever."""
-        self._thread.join(timeout_s)
-        return not self._thread.is_alive()
-
     def _withdraw(self, waiting: _Waiting) -> bool:
         """Whether the question still waited; it does no longer."""
         with self._changed:
@@ -263,7 +256,7 @@ class AnswerWorker:
             self._has_news = False
             return not self._closed
 
-    def _take(self, max_batch: int) -> tuple[FrameSamples | None, list[_Waiting]]:
+    def _take(self, max_batch: int) -> tuple[Moment | None, list[_Waiting]]:
         """The frame of the oldest question, and the questions that are asked about it."""
         with self._changed:
             self._refuse_late()
@@ -282,7 +275,7 @@ class AnswerWorker:
                 item.fail(item.late(TOO_LATE_FOR_A_TURN))
         self._waiting = [item for item in self._waiting if not item.outcome.done()]
 
-    def _frame_for(self, head: _Waiting) -> FrameSamples:
+    def _frame_for(self, head: _Waiting) -> Moment:
         """The frame that was prepared, the newest one, or the one that the question came with."""
         # Used once: while questions wait all the time, nothing is prepared and it grows old.
         prepared, self._prepared = self._prepared, None
@@ -296,9 +289,7 @@ class AnswerWorker:
             # The inputs have stopped since, which is no reason to refuse what could be answered.
             return head.samples
 
-    def _answer(
-        self, samples: FrameSamples, batch: Sequence[_Waiting], decoder: FrameDecoder
-    ) -> None:
+    def _answer(self, samples: Moment, batch: Sequence[_Waiting], decoder: FrameDecoder) -> None:
         """Give every question of a batch its outcome."""
         self._answered = list(batch)
         started = time.monotonic()

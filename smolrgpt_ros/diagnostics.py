@@ -10,11 +10,10 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 
 from smolrgpt_core.errors import Status
 from smolrgpt_core.label_map import described_changes, label_changes, unknown_labels
-from smolrgpt_core.messages.stamps import SYNCHRONISED
+from smolrgpt_core.messages.input_stamps import RESTARTS, StampCounts
+from smolrgpt_core.messages.stamps import INPUTS, SYNCHRONISED
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_ros.frame_buffer import INPUTS
 from smolrgpt_ros.frame_transforms import FrameTransforms
-from smolrgpt_ros.input_samples import RESTARTS, StampCounts
 from smolrgpt_ros.inputs import InputStatistics
 from smolrgpt_ros.query_session import QuerySession
 from smolrgpt_ros.service_report import ServiceReport

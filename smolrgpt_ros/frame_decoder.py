@@ -20,9 +20,9 @@ from smolrgpt_core.messages.reading import (
 from smolrgpt_core.messages.region_sources import REGION_SOURCES
 from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.stamps import without_stamp
+from smolrgpt_core.messages.synchronizer import Moment
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_ros.frame_buffer import FrameSamples
 from smolrgpt_ros.inputs import input_types
 
 KEPT_FRAMES = 4
@@ -70,7 +70,7 @@ class FrameDecoder:
         self._labels = labels
         self._kept: OrderedDict[tuple[Hashable, ...], DecodedFrame] = OrderedDict()
 
-    def decode(self, samples: FrameSamples) -> tuple[DecodedFrame, bool]:
+    def decode(self, samples: Moment) -> tuple[DecodedFrame, bool]:
         """The frame, and whether it had to be decoded.
 
         Raises:
@@ -86,7 +86,7 @@ class FrameDecoder:
             self._kept.popitem(last=False)
         return decoded, True
 
-    def _decode(self, samples: FrameSamples) -> DecodedFrame:
+    def _decode(self, samples: Moment) -> DecodedFrame:
         rgb = plain_image(self._message(samples, "rgb"))
         depth = plain_image(self._message(samples, "depth"), is_depth=True)
         camera_info = self._message(samples, "camera_info")
@@ -103,7 +103,7 @@ class FrameDecoder:
         facts = frame_facts(frame, camera_info, self._settings, self._rgb_topic)
         return DecodedFrame(frame, warnings, facts, regions)
 
-    def _message(self, samples: FrameSamples, name: str) -> Message:
+    def _message(self, samples: Moment, name: str) -> Message:
         said = self._region_source if name == "regions" else name
         return _deserialize(getattr(samples, name).payload, self._types[name], said)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import replace
 
@@ -161,9 +162,10 @@ class QuerySession:
         """After `close`: release those who wait for a running answer too."""
         self._worker.give_up()
 
-    def wait_until_ended(self, timeout_s: float | None) -> bool:
-        """After `close`: whether the answerer is not used any more within the time; None: ever."""
-        return self._worker.wait_until_ended(timeout_s)
+    @property
+    def answering(self) -> threading.Thread:
+        """Uses the answerer, until some time after `close`; keeps nothing when it has ended."""
+        return self._worker.thread
 
     def _worker_settings(self, parameters: QueryParameters) -> WorkerSettings:
         decoder = FrameDecoder(

@@ -23,12 +23,12 @@ from std_msgs.msg import Header
 
 from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.messages.compressed import ALL_RAW, Transports
+from smolrgpt_core.messages.input_stamps import Sample
 from smolrgpt_core.messages.stamps import INPUTS
+from smolrgpt_core.messages.synchronizer import Moment
 from smolrgpt_core.recordings.question_bag import QuestionBagWriter
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.conversions import regions_to_array, time_from_ns
-from smolrgpt_ros.frame_buffer import FrameSamples
-from smolrgpt_ros.input_samples import Sample
 from smolrgpt_ros.msg import SpatialAnswer
 
 QUEUE_LENGTH = 32
@@ -47,7 +47,7 @@ class _Record:
 
     asked: AskedQuestion
     answer: SpatialAnswer
-    samples: FrameSamples
+    samples: Moment
     regions: RegionSet | None
 
 
@@ -95,7 +95,7 @@ class QuestionRecorder:
         self,
         asked: AskedQuestion,
         answer: SpatialAnswer,
-        samples: FrameSamples,
+        samples: Moment,
         regions: RegionSet | None,
     ) -> None:
         """Record a question; returns at once.
@@ -176,7 +176,7 @@ class QuestionRecorder:
         for name in INPUTS:
             sample: Sample = getattr(record.samples, name)
             # After a reset of simulated time another message may have the same stamp.
-            key = (name, sample.stamp_ns, sample.arrived_s)
+            key = (name, sample.stamp_ns, sample.received_ns)
             if key in self._known:
                 continue
             content = self._serialized(name, sample, record)

@@ -25,7 +25,6 @@ from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallb
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.exceptions import ParameterException
-from rclpy.executors import MultiThreadedExecutor
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
 from rclpy.logging import get_logger
 from rclpy.node import Node
@@ -72,7 +71,7 @@ from smolrgpt_ros.request_group import Places, RequestGroup
 from smolrgpt_ros.service_quality import SERVICE_QUALITY
 from smolrgpt_ros.service_report import ServiceReport, described_answerer
 from smolrgpt_ros.service_statistics import TOTAL, ServiceStatistics
-from smolrgpt_ros.spinning import spin
+from smolrgpt_ros.spinning import executor_with_threads, spin
 from smolrgpt_ros.srv import SpatialQuery
 from smolrgpt_ros.visualization import AnswerVisuals
 
@@ -132,6 +131,7 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
         self._description: dict[str, str] = {}
         self._session: QuerySession | None = None
         self._ended_session: QuerySession | None = None
+        self._answering: threading.Thread | None = None
         self._closing = threading.Lock()
         self._monitor: InputMonitor | None = None
         self._recorder: QuestionRecorder | None = None
@@ -286,24 +286,26 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
 
     def _release_answerer(self) -> None:
         self._answerer, self._description = None, {}
-        session, self._ended_session = self._ended_session, None
-        if session and not session.wait_until_ended(SHUTDOWN_GRACE_S):
+        self._ended_session = None
+        answering = self._answering
+        if answering:
+            answering.join(SHUTDOWN_GRACE_S)
+        if answering and answering.is_alive():
             self.get_logger().warning(
                 "the answerer is still busy, its memory is released when it has finished"
             )
             threading.Thread(
-                target=_release_when_ended, args=[session], name="release", daemon=True
+                target=_release_after, args=[answering], name="release", daemon=True
             ).start()
-            return
-        del session
-        release_memory()
+        else:
+            release_memory()
 
     def _close_session(self, state: str) -> None:
         self._state.set(state)
         with self._closing:
             session, self._session, self._monitor = self._session, None, None
         if session:
-            self._ended_session = session
+            self._ended_session, self._answering = session, session.answering
             session.close()
 
     def finish_requests(self) -> None:
@@ -322,8 +324,8 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
     @property
     def is_busy(self) -> bool:
         """Whether something goes on that nobody waits for: a load, an answer, a preparation."""
-        session = self._ended_session
-        return self._loader.is_busy or (session is not None and not session.wait_until_ended(0.0))
+        answering = self._answering
+        return self._loader.is_busy or (answering is not None and answering.is_alive())
 
     def _finish_recording(self, recorder: QuestionRecorder | None) -> None:
         """End a recording after the last answer that belongs to it."""
@@ -462,9 +464,8 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
         )
 
 
-def _release_when_ended(session: QuerySession) -> None:
-    session.wait_until_ended(None)
-    del session
+def _release_after(answering: threading.Thread) -> None:
+    answering.join()
     release_memory()
 
 
@@ -539,7 +540,7 @@ def main(args: list[str] | None = None) -> None:
         get_logger(NODE_NAME).fatal(f"wrong parameter: {error}")
         rclpy.shutdown()
         sys.exit(1)
-    executor = MultiThreadedExecutor(node.parameters.max_pending + SPARE_THREADS)
+    executor = executor_with_threads(node.parameters.max_pending + SPARE_THREADS)
     executor.add_node(node)
     serving = threading.Thread(target=spin, args=(executor, node.get_logger()), name="executor")
     serving.start()

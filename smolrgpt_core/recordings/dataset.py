@@ -24,6 +24,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import new_folder, write_depth, write_file, write_image
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
+from smolrgpt_core.messages.synchronizer import Moment
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.bag_types import BrokenMessageError
 from smolrgpt_core.recordings.frame_source import FrameSource, RecordedFrame
@@ -33,7 +34,7 @@ from smolrgpt_core.recordings.question_bag import read_recorded_questions
 from smolrgpt_core.recordings.report import NoFrameError, RecordingReport
 from smolrgpt_core.recordings.review import FOLDER as REVIEW_FOLDER
 from smolrgpt_core.recordings.review import Review, ReviewedQuestion
-from smolrgpt_core.recordings.synchronisation import Moment, read_moments, synchronise
+from smolrgpt_core.recordings.synchronisation import read_moments, synchronise
 from smolrgpt_core.recordings.topics import choose_topics
 from smolrgpt_core.scene.measured_scene import MeasuredScene
 from smolrgpt_core.synthesis import QuestionWithTruth, generate_questions

@@ -17,12 +17,12 @@ from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.asking import AskedQuestion, ask_together, refusal
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.messages.input_stamps import Sample
+from smolrgpt_core.messages.synchronizer import Moment
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.frame_source import FrameSource
 from smolrgpt_core.recordings.options import ReplayOptions
-from smolrgpt_core.recordings.passes import StampedMessage
 from smolrgpt_core.recordings.synchronisation import (
-    Moment,
     Synchronised,
     moment_at,
     read_moments,
@@ -121,7 +121,7 @@ def _assign(
     questions: Sequence[AskedQuestion], found: Synchronised, options: ReplayOptions
 ) -> tuple[list[tuple[Moment, list[int]]], list[ReplayedAnswer]]:
     """Moments to ask about, each with its questions, and refusals of those that have none."""
-    indices: defaultdict[StampedMessage, list[int]] = defaultdict(list)
+    indices: defaultdict[Sample, list[int]] = defaultdict(list)
     refused = []
     for index, asked in enumerate(questions):
         try:
@@ -131,8 +131,8 @@ def _assign(
             continue
         every = options.every_frame and not asked.stamp_ns
         for moment in found.moments if every else [newest_or_stamped]:
-            indices[moment.image].append(index)
-    plan = [(item, indices[item.image]) for item in found.moments if item.image in indices]
+            indices[moment.rgb].append(index)
+    plan = [(item, indices[item.rgb]) for item in found.moments if item.rgb in indices]
     return plan, refused
 
 

@@ -43,8 +43,6 @@ from smolrgpt_ros.conversions import (
     regions_to_array,
     time_from_ns,
 )
-from smolrgpt_ros.parameters import QueryParameters
-from smolrgpt_ros.spatial_query_node import SPARE_THREADS
 
 HERE = Path(__file__).parent
 SCRIPTED = HERE / "node_with_scripted_answerer.py"
@@ -434,10 +432,7 @@ def check_growth(operator: Any, pid: int, cycles: int, limit_mib: int, wait_for:
     for _ in range(cycles - cycles // 5):
         cycle(operator)
     wait_for(lambda: operator.ask_distance().status in ANSWERED, "an answer after all cycles")
-    # The executor starts a thread when a callback comes while all others are busy.
-    pool = QueryParameters().max_pending + SPARE_THREADS
-    assert cycles - cycles // 5 > pool
-    wait_for(lambda: process.num_threads() <= threads + pool, "the end of all extra threads")
+    wait_for(lambda: process.num_threads() <= threads, f"no more than {threads} threads")
     assert not process.children()
     limit = memory + limit_mib * 2**20
     wait_for(lambda: process.memory_info().rss < limit, f"a growth below {limit_mib} MiB")

@@ -101,8 +101,8 @@ def test_input_that_never_arrived(name: str, status: Status) -> None:
 
 
 def test_camera_that_stopped(buffer: FrameBuffer, monkeypatch: pytest.MonkeyPatch) -> None:
-    five_seconds_later = time.monotonic() + 5.0
-    monkeypatch.setattr(time, "monotonic", lambda: five_seconds_later)
+    five_seconds_later_ns = time.monotonic_ns() + 5 * S
+    monkeypatch.setattr(time, "monotonic_ns", lambda: five_seconds_later_ns)
     error = refusal(buffer, NEWEST, NOW + 5 * S)
     assert error.status is Status.STALE
     assert error.silent == ("rgb",)

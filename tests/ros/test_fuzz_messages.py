@@ -35,6 +35,7 @@ from smolrgpt_core.messages.encodings import (
     MASK_ENCODINGS,
     rgb_pixels,
 )
+from smolrgpt_core.messages.input_stamps import Sample
 from smolrgpt_core.messages.reading import (
     alignment_warnings,
     depth_from_image,
@@ -45,6 +46,7 @@ from smolrgpt_core.messages.reading import (
 )
 from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.stamps import read_stamp_ns, time_to_ns, without_stamp
+from smolrgpt_core.messages.synchronizer import Moment
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_ros.conversions import (
     answer_to_message,
@@ -53,7 +55,6 @@ from smolrgpt_ros.conversions import (
     regions_to_array,
     time_from_ns,
 )
-from smolrgpt_ros.frame_buffer import FrameSamples, Sample
 from smolrgpt_ros.frame_decoder import FrameDecoder
 
 BAD_INPUT = {Status.BAD_INPUT}
@@ -287,7 +288,7 @@ def test_any_bytes_on_the_wire(
     kept: float,
 ) -> None:
     wire = {**SERIALIZED, name: damaged(SERIALIZED[name], patches, kept)}
-    samples = FrameSamples(**{key: Sample(0, serialized) for key, serialized in wire.items()})
+    samples = Moment(**{key: Sample(0, serialized) for key, serialized in wire.items()})
     decoder = FrameDecoder("regions", SensorSettings(), RegionLabels())
     decoded = result_or_refusal(BAD_INPUT, decoder.decode, samples)
     if decoded is not None:

@@ -17,6 +17,8 @@ from std_msgs.msg import Header
 
 from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.messages.input_stamps import Sample
+from smolrgpt_core.messages.synchronizer import Moment
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.question_bag import read_recorded_questions
 from smolrgpt_core.regions import RegionSet
@@ -26,7 +28,6 @@ from smolrgpt_ros.conversions import (
     regions_to_array,
     time_from_ns,
 )
-from smolrgpt_ros.frame_buffer import FrameSamples, Sample
 from smolrgpt_ros.recorder import QUEUE_LENGTH, QuestionRecorder
 
 SIZE = (480, 640)
@@ -34,7 +35,7 @@ PIXELS = np.zeros((*SIZE, 3), np.uint8)
 FRAME_BYTES = PIXELS.nbytes + PIXELS.nbytes // 3 * 2
 
 
-def samples(stamp_ns: int) -> FrameSamples:
+def samples(stamp_ns: int) -> Moment:
     header = Header(stamp=time_from_ns(stamp_ns), frame_id="eye")
     messages = (
         image_to_message(PIXELS, "rgb8", header),
@@ -42,10 +43,10 @@ def samples(stamp_ns: int) -> FrameSamples:
         intrinsics_to_camera_info(CameraIntrinsics(640, 480, 500.0, 500.0, 319.5, 239.5), header),
         regions_to_array(RegionSet(SIZE, ()), header),
     )
-    return FrameSamples(*[Sample(stamp_ns, serialize_message(message)) for message in messages])
+    return Moment(*[Sample(stamp_ns, serialize_message(message)) for message in messages])
 
 
-def ask(recorder: QuestionRecorder, number: int, frame: FrameSamples) -> None:
+def ask(recorder: QuestionRecorder, number: int, frame: Moment) -> None:
     question = f"question {number}"
     answer = SpatialAnswer(question=question)
     recorder.record(AskedQuestion(question, stamp_ns=frame.rgb.stamp_ns), answer, frame, None)

@@ -33,7 +33,6 @@ from smolrgpt_core.language import Category
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.sim import SimulatedFrame
 from smolrgpt_ros.parameters import QueryParameters
-from smolrgpt_ros.spatial_query_node import SPARE_THREADS
 
 STAND_IN = Path(__file__).parent / "tf2_stand_in"
 OPTICAL = "camera_optical_frame"
@@ -264,11 +263,9 @@ def test_nothing_stays_of_an_activation(operator: Any, graph: Any, wait_for: Any
         return json.loads(stats.message)["threads"]
 
     before = threads()
-    # The executor starts a thread when a callback comes while all others are busy.
-    pool = QueryParameters().max_pending + SPARE_THREADS
-    for _ in range(pool + 5):
+    for _ in range(5):
         operator.restart()
-    wait_for(lambda: threads() <= before + pool, f"{before} threads and those of the executor")
+    wait_for(lambda: threads() == before, f"{before} threads")
 
 
 def test_diagnostics_tell_of_the_transform(

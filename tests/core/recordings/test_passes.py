@@ -161,7 +161,7 @@ def test_stamps_that_are_zero(wall: Any, tmp_path: Path, topic: str) -> None:
     bag = wall.write(tmp_path / "bag", messages)
     found = wall.replay(bag)
     assert "3 messages of" in found.answers[0].answer.message
-    assert "have the stamp 0" in found.answers[0].answer.message
+    assert "have stamps that are 0" in found.answers[0].answer.message
     reason = "without a stamp" if topic == "/rgb" else f"{topic[1:]} without a stamp"
     assert found.left_out == {reason: 3}
     with pytest.raises(NoFrameError, match=f"{reason}: 3"):
