@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.label_map import doubt_of_class, namesake
@@ -538,8 +539,12 @@ NounTable = Mapping[Phrase, tuple[Noun, ...]]
 """What a phrase means: in some languages a plural is written as the singular."""
 
 
+@lru_cache(maxsize=64)
 def noun_table(lexicon: Lexicon, labels: tuple[str, ...]) -> NounTable:
-    """Phrases for the classes of a frame: those of the lexicon, and the labels as they are."""
+    """Phrases for the classes of a frame: those of the lexicon, and the labels as they are.
+
+    Cached, for the frames of one camera hardly differ in their labels.
+    """
     nouns: dict[Phrase, tuple[Noun, ...]] = {}
     present = {label_noun(label) for label in labels}
     for name, forms in lexicon.nouns.items():
@@ -591,15 +596,14 @@ def corrected(
         known: whether a word means something.
         vocabulary: what a typo may have been.
     """
-    by_length: dict[int, list[str]] = {}
-    for entry in vocabulary:
-        if len(entry) >= SHORTEST_CORRECTED:
-            by_length.setdefault(len(entry), []).append(entry)
     result = []
+    by_length: dict[int, list[str]] = {}
     for word in words:
         if word.kind != "word" or known(word.key) or len(word.key) < SHORTEST_CORRECTED - 1:
             result.append(word)
             continue
+        # Most questions have no such word.
+        by_length = by_length or _by_length(vocabulary)
         near = [
             entry
             for length in (-1, 0, 1)
@@ -609,6 +613,14 @@ def corrected(
         key = near[0] if len(near) == 1 else word.key
         result.append(Word(key, word.text, word.start, word.end, word.article))
     return result
+
+
+def _by_length(vocabulary: Iterable[str]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for entry in vocabulary:
+        if len(entry) >= SHORTEST_CORRECTED:
+            found.setdefault(len(entry), []).append(entry)
+    return found
 
 
 SHORTEST_CORRECTED = 5
