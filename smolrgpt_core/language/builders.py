@@ -444,10 +444,77 @@ def distance_of_pair(chosen: Program) -> Any:
 
 
 @builder
-def pair_measure(make: str, chosen: Program) -> Program:
-    """An attribute of one of two regions that refers to the other: the clearance between them."""
-    first, second = pair(chosen)
-    return questions.Measure(first, OPERATORS[make](second))
+def two(first: Program, second: Program) -> tuple[Program, Program]:
+    """What a distance, a gap, ... is measured between."""
+    return first, second
+
+
+@builder
+def two_or_camera(first: Program, second: Any) -> tuple[Program, Program]:
+    """What is measured from, the camera where nothing else is said."""
+    return first, second or selections.Camera()
+
+
+@builder
+def pair_of(chosen: Program) -> tuple[Program, Program]:
+    """The two of a set of two."""
+    return pair(chosen)
+
+
+@builder
+def span_of(ends: tuple[Program, Program], kind: Any, manner: Any = None) -> Any:
+    """A distance, a clearance, ... between two ends.
+
+    Args:
+        ends: from `two` or `pair_of`.
+        kind: the operator that measures it; None = the distance.
+        manner: the operator of an adverb, such as "horizontally", which makes a distance more
+            precise.
+    """
+    kind = kind or "Distance"
+    if manner not in (None, kind):
+        if kind != "Distance":
+            raise NoReadingError
+        kind = manner
+    if kind == "Distance":
+        return distance(*ends)
+    first, second = ends if ends[0].type is Type.REGION else ends[::-1]
+    return questions.Measure(first, OPERATORS[kind](second))
+
+
+@builder
+def separating(chosen: Any, first: Any, second: Any) -> Any:
+    """For "What separates pallets 3 and 4", "what separates pallet 3 from pallet 4"."""
+    return distance_of_pair(chosen) if first is None else distance(first, second)
+
+
+@builder
+def pair_measure(kind: str, chosen: Program) -> Any:
+    """As `span_of`, between the two of a set."""
+    return span_of(pair(chosen), kind)
+
+
+@builder
+def span_from(kind: str, place: Program) -> Program:
+    """A distance, a clearance, ... to a place as an attribute."""
+    return OPERATORS[kind](place)
+
+
+@builder
+def described(region: Program, by: str) -> Program:
+    """The size, the dimensions or the position of a region."""
+    return {"size": HOW_LARGE, "dimensions": questions.Dimensions, "position": questions.Position}[
+        by
+    ](region)
+
+
+@builder
+def area_or_volume(region: Program, unit: tuple[str, float, str]) -> Asked:
+    """For "How many square meters is buffer 2?"."""
+    sizes = {"m2": attributes.FootprintArea, "m3": attributes.Volume}
+    if unit[0] not in sizes:
+        raise NoReadingError
+    return ask(questions.Measure(region, sizes[unit[0]]()), unit)
 
 
 def pair(chosen: Program) -> tuple[Program, Program]:
@@ -579,10 +646,12 @@ def amount(number: float, unit: tuple[str, float, str]) -> Program:
 def ask(program: Program, unit: Any = None) -> Asked:
     """What is asked, and in which unit the answer is to be said."""
     if isinstance(program, Asked):
-        return program if unit is None else ask(program.program, unit)
+        return program if unit is None else _in_one_unit(program, ask(program.program, unit))
     if unit is None:
         return Asked(program)
     si_unit, size, word = unit
+    if si_unit == "deg" and program.operator is questions.Direction:
+        return ask(questions.Measure(program.parts[0], attributes.Bearing(program.parts[1])), unit)
     measures_area = program.operator is questions.Measure and (
         program.arguments[1] == attributes.FreeArea()
     )
@@ -591,6 +660,12 @@ def ask(program: Program, unit: Any = None) -> Asked:
     if program.unit != si_unit and program.type is not Type.SIZE:
         raise NoReadingError(f"the answer is no quantity in {word}")
     return Asked(program, (word, size))
+
+
+def _in_one_unit(given: Asked, wanted: Asked) -> Asked:
+    if given.unit not in (None, wanted.unit):
+        raise NoReadingError("the answer is asked for in two units; name one")
+    return wanted
 
 
 @builder

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -49,6 +49,8 @@ class Lexicon:
         fillers: words without meaning.
         frames: what may stand before a question without changing it.
         endings: what may stand behind it.
+        asides: how the unit of the answer is named anywhere in a question, with the unit as its
+            group `unit`.
         unanswerable: the reason by word.
     """
 
@@ -71,6 +73,7 @@ class Lexicon:
     fillers: frozenset[str]
     frames: re.Pattern[str]
     endings: re.Pattern[str]
+    asides: re.Pattern[str]
     unanswerable: Mapping[str, str]
 
     @property
@@ -95,6 +98,7 @@ def load_lexicon(language: str) -> Lexicon:
     compounds = {
         prefix + form: f"{prefix} {word}" for prefix in prefixes for form, word in forms.items()
     }
+    units = dict(_units(sections["units"]))
     lexicon = Lexicon(
         grammar=Grammar(sections["rules"], {**OPERATORS, **BUILDERS}, TERMINALS),
         definite=frozenset(words["definite"]),
@@ -117,12 +121,13 @@ def load_lexicon(language: str) -> Lexicon:
             for rank, line in enumerate(sections["ordinals"].split(), start=1)
             for word in line.split("|")
         },
-        units=dict(_units(sections["units"])),
+        units=units,
         spellings={**compounds, **dict(_entries(sections["spellings"]))},
         forms=forms,
         fillers=frozenset(sections["fillers"].split()),
         frames=_any_of(sections["frames"], r"^(?:{})(?:(?<!\w)|(?!\w))[ ,:;.!-]*"),
         endings=_any_of(sections["endings"], "[ ,]*\\b(?:{})[ ,?.!]*$"),
+        asides=_asides(sections["asides"], units),
         unanswerable={
             word: reason
             for key, reason in _entries(sections["unanswerable"])
@@ -209,6 +214,16 @@ def _units(body: str) -> Iterator[tuple[Phrase, tuple[str, float]]]:
         for group in value.split("|"):
             for phrase in group.split(",") if "," in group or "|" in value else group.split():
                 yield tuple(phrase.split()), (unit, float(factor))
+
+
+def _asides(body: str, units: Iterable[Phrase]) -> re.Pattern[str]:
+    """What names a unit: "in cm", "(cm)", ", please answer in cm"."""
+    words = sorted((" ".join(unit) for unit in units), key=len, reverse=True)
+    frame = (
+        r"[ ,;:.?!-]*(?:\( ?(?:in )?|(?<!\w)(?:{}) )"
+        rf"(?P<unit>{'|'.join(map(re.escape, words))})(?!\w| ?\d)[ ).,:;-]*"
+    )
+    return _any_of(body, frame)
 
 
 def _any_of(body: str, frame: str) -> re.Pattern[str]:

@@ -19,6 +19,7 @@ from smolrgpt_core.language.builders import (
     TOP_OF_LOAD,
     Asked,
     OnTopic,
+    ask,
 )
 from smolrgpt_core.language.grammar import NoReadingError, Parse, TooManyReadingsError
 from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon
@@ -42,6 +43,8 @@ from smolrgpt_core.regions import MAX_REGIONS, RegionSet
 from smolrgpt_core.scene.copies import ANY_REGION, bad_question
 
 QUESTION_RULE = "Q"
+UnitAsked = tuple[str, float, str]
+"""SI unit, factor and word, as the terminal UNIT has them."""
 MAX_WORDS = 250
 """More words than this are no question."""
 
@@ -120,6 +123,7 @@ class _Attempt:
         self._nouns = {
             word for phrase in noun_table(self._lexicon, tuple(regions.labels)) for word in phrase
         }
+        text, self._unit = _without_unit(text, self._lexicon)
         self._words = self._known_words(without_frames(text, self._lexicon))
         self.understood = sum(
             word.kind != "word" or self._is_known(word.key) for word in self._words
@@ -149,7 +153,7 @@ class _Attempt:
     def _complete(self, value: Asked | OnTopic, parse: Parse) -> Asked | None:
         """A reading with what its pronouns refer to; None where they refer to nothing."""
         try:
-            return _with_topics(value, self._regions)
+            return _with_topics(_in_unit(value, self._unit), self._regions)
         except NoReadingError as error:
             parse.reasons.append(error.reason)
             return None
@@ -161,10 +165,24 @@ class _Attempt:
             raise self._unreadable(parse.farthest)
         meanings = {say(asked.program, self._regions): asked for asked in reversed(programs)}
         if len(meanings) > 1:
+            likely = {text: asked for text, asked in meanings.items() if self._is_likely(asked)}
+            meanings = likely or meanings
+        if len(meanings) > 1:
             first, second, *_ = meanings
             raise bad_question(f'this has two meanings: "{first}" or "{second}"')
-        asked = programs[0]
+        (asked,) = meanings.values()
         return Read(asked.program, asked.unit, self._language)
+
+    def _is_likely(self, asked: Asked) -> bool:
+        """Whether a reading asks for no zone within another: "free area in buffer 2" is no zone."""
+        return not any(
+            part.operator in (predicates.In, predicates.Holds)
+            and ZONE in _classes(part.parts[0], self._regions)
+            and base.operator is not selections.Region
+            and ZONE in _classes(base, self._regions)
+            for base, predicate in _filters(asked.program)
+            for part in predicate.walk()
+        )
 
     def _known_words(self, text: str) -> list[Word]:
         words = split_words(text, self._lexicon, self._nouns)
@@ -238,6 +256,14 @@ def example(words: set[str], regions: RegionSet) -> Program | None:
     return questions.Measure(first, attributes.Distance(place))
 
 
+def _filters(program: Program) -> list[tuple[Program, Program]]:
+    """Each filtered set, and by what it is filtered."""
+    return [
+        (part.parts[0], part.parts[1]) for part in program.walk()
+        if part.operator is selections.Where
+    ]  # fmt: skip
+
+
 def _is_ordinal(key: str) -> bool:
     return key[:1].isdigit()
 
@@ -249,6 +275,29 @@ def without_frames(text: str, lexicon: Lexicon) -> str:
         if stripped == text or not stripped:
             return text
         text = stripped
+
+
+def _without_unit(text: str, lexicon: Lexicon) -> tuple[str, UnitAsked | None]:
+    """The text without "in cm", wherever it stands, and the unit.
+
+    Raises:
+        SpatialError: BAD_QUESTION for two units.
+    """
+    found = {match["unit"].lower() for match in lexicon.asides.finditer(text)}
+    if not found:
+        return text, None
+    if len(found) > 1:
+        raise bad_question(f"the answer is asked for in {' and in '.join(sorted(found))}; name one")
+    word = found.pop()
+    return lexicon.asides.sub(" ", text), (*lexicon.units[tuple(word.split())], word)
+
+
+def _in_unit(value: Asked | OnTopic, unit: UnitAsked | None) -> Asked | OnTopic:
+    if unit is None:
+        return value
+    if isinstance(value, OnTopic):
+        return replace(value, asked=ask(value.asked, unit))
+    return ask(value, unit)
 
 
 def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
@@ -357,7 +406,11 @@ def _in_topics(
         return _spoken_of(topics)
     if part.operator is selections.The and part.parts[0].operator is selections.Listed:
         (ids,) = part.parts[0].arguments
+        if len(ids) > 1 and topics:
+            raise NoReadingError("several things were spoken of; name the one that is meant")
         return selections.Region(ids[0]) if len(ids) == 1 else part
+    if part.operator is selections.Member and part.parts[0].type is Type.REGION:
+        raise NoReadingError("two regions are needed here, got 1")
     if part.operator is selections.The and part.parts[0].type is Type.REGION:
         return part.parts[0]
     if part.operator is selections.Member and part.parts[0].operator is selections.Listed:
