@@ -62,6 +62,7 @@ class Superlative:
         rank: 1 = the first.
         of_two: a comparative, which needs exactly two to choose from unless they are listed.
         among: what must be true of those to choose from.
+        noun: the class that was named with it: "the nearest pallet".
     """
 
     attribute: Program | None
@@ -69,6 +70,7 @@ class Superlative:
     rank: int = 1
     of_two: bool = False
     among: Program | None = None
+    noun: Program | None = None
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,38 @@ def nominal(before: Any, noun: Noun, after: Any, number: Any = None) -> Nominal:
 
 
 @builder
+def listed_nouns(first: Noun, others: Any) -> tuple[Noun, ...]:
+    """Several nouns: "pallets and transporters"."""
+    nouns = (first, *(others if isinstance(others, tuple) else (others,)))
+    if any(noun.refers_back or not noun.plural for noun in nouns):
+        raise NoReadingError
+    if len({noun.name for noun in nouns}) < len(nouns):
+        raise NoReadingError
+    return nouns
+
+
+@builder
+def union_nominal(nouns: tuple[Noun, ...], after: Any) -> Nominal:
+    """Several nouns with what restricts all of them: "pallets and transporters in buffer 2"."""
+    chosen = reduce(selections.Either, [selections.All(noun.name) for noun in nouns])
+    return _modified(Nominal(chosen, plural=True), after or ())
+
+
+@builder
+def count_of(noun: Noun, after: Any) -> Program:
+    """For "Pallet count in buffer 2"."""
+    if noun.refers_back:
+        raise NoReadingError
+    return how_many(_modified(Nominal(selections.All(noun.name), plural=True), after or ()))
+
+
+@builder
+def set_or_class(chosen: Any, noun: Any) -> Program:
+    """For "In neither of buffers 1 and 2", "in neither buffer"."""
+    return any_nominal(noun) if chosen is None else chosen
+
+
+@builder
 def listed_nominal(before: Any, chosen: Program, after: Any) -> Nominal:
     """A list of regions as a noun: "the empty ones of pallets 3 and 4"."""
     return _modified(Nominal(chosen, plural=False), (*(before or ()), *(after or ())))
@@ -285,6 +319,8 @@ def extreme(given: Any, found: Superlative) -> Program:
     chosen = given.chosen if isinstance(given, Nominal) else given
     if isinstance(given, Nominal) and given.superlative not in (None, found):
         raise NoReadingError
+    if found.noun is not None:
+        chosen = _of_same_class(chosen, found.noun)
     if found.among is not None:
         chosen = where(chosen, found.among)
     counted = (selections.Listed, selections.Exactly)
@@ -293,6 +329,16 @@ def extreme(given: Any, found: Superlative) -> Program:
     if found.attribute is None:
         return selections.Middle(chosen)
     return selections.Extreme(chosen, found.attribute, found.end, float(found.rank))
+
+
+def _of_same_class(chosen: Program, noun: Program) -> Program:
+    """A set with the noun that was said of its member once more: that noun may not contradict."""
+    if chosen.operator is selections.Alike:
+        return noun
+    classes = [part for part in chosen.walk() if part.operator is selections.All]
+    if classes and noun not in classes and noun != selections.All(""):
+        raise NoReadingError
+    return chosen
 
 
 @builder
@@ -319,6 +365,14 @@ def sup_among(found: Superlative, predicate: Program) -> Superlative:
     if found.among is not None:
         raise NoReadingError
     return replace(found, among=predicate)
+
+
+@builder
+def sup_of(found: Superlative, noun: Noun) -> Superlative:
+    """For "The nearest pallet" behind "is"."""
+    if noun.plural:
+        raise NoReadingError
+    return replace(found, noun=selections.All(noun.name))
 
 
 @builder
@@ -1247,17 +1301,22 @@ def located(place: Program, asked: Any) -> Any:
 
 def _restricted(program: Program, place: Program) -> Program:
     """A question with its main set restricted."""
-    if program.operator in (selections.All, selections.Listed):
-        return selections.Where(program, place)
+    return _with_main_set(program, lambda chosen: where(chosen, place))
+
+
+def _with_main_set(program: Program, change: Callable[[Program], Program]) -> Program:
+    """A question with the set that it is about changed."""
+    if program.operator in (selections.All, selections.Listed, selections.Either):
+        return change(program)
     if program.operator is selections.Where:
         inner, predicate = program.arguments
-        return where(_restricted(inner, place), predicate)
+        return where(_with_main_set(inner, change), predicate)
     if not program.parts or program.type is Type.PLACE or program.operator is questions.Whether:
         raise NoReadingError
     first, *others = program.arguments
     if first.type not in (Type.REGIONS, Type.REGION, Type.QUANTITY, Type.TRUTH):
         raise NoReadingError
-    return Program(program.operator, (_restricted(first, place), *others))
+    return Program(program.operator, (_with_main_set(first, change), *others))
 
 
 @builder
@@ -1375,14 +1434,7 @@ def left_out(excluded: Program, asked: Any) -> Any:
 
 def _reduced(program: Program, excluded: Program) -> Program:
     """A question with its main set reduced."""
-    if program.operator in (selections.All, selections.Listed):
-        return selections.Without(program, excluded)
-    if not program.parts or program.type is Type.PLACE or program.operator is questions.Whether:
-        raise NoReadingError
-    first, *others = program.arguments
-    if first.type not in (Type.REGIONS, Type.REGION, Type.QUANTITY, Type.TRUTH):
-        raise NoReadingError
-    return Program(program.operator, (_reduced(first, excluded), *others))
+    return _with_main_set(program, lambda chosen: selections.Without(chosen, excluded))
 
 
 @builder

@@ -219,9 +219,10 @@ def _units(body: str) -> Iterator[tuple[Phrase, tuple[str, float]]]:
 def _asides(body: str, units: Iterable[Phrase]) -> re.Pattern[str]:
     """What names a unit: "in cm", "(cm)", ", please answer in cm"."""
     words = sorted((" ".join(unit) for unit in units), key=len, reverse=True)
+    unit = "|".join(map(re.escape, words))
     frame = (
-        r"[ ,;:.?!-]*(?:\( ?(?:in )?|(?<!\w)(?:{}) )"
-        rf"(?P<unit>{'|'.join(map(re.escape, words))})(?!\w| ?\d)[ ).,:;-]*"
+        rf"[ ,;:.?!-]*(?:\((?= ?(?:in )?(?:{unit}) ?\)) ?(?:in )?|(?<!\w)(?:{{}}) )"
+        rf"(?P<unit>{unit})(?!\w| ?\d)[ ).,:;-]*"
     )
     return _any_of(body, frame)
 
