@@ -556,10 +556,15 @@ def span_from(kind: str, place: Program) -> Program:
 
 @builder
 def described(region: Program, by: str) -> Program:
-    """The size, the dimensions or the position of a region."""
-    return {"size": HOW_LARGE, "dimensions": questions.Dimensions, "position": questions.Position}[
-        by
-    ](region)
+    """The size, the dimensions, the position or the direction of a region."""
+    if by == "direction":
+        return questions.Direction(region, selections.Camera())
+    operators = {
+        "size": HOW_LARGE,
+        "dimensions": questions.Dimensions,
+        "position": questions.Position,
+    }
+    return operators[by](region)
 
 
 @builder
@@ -625,6 +630,9 @@ def negated(given: Any) -> Program:
         given = given.predicate
     if given.operator is predicates.Not:
         return given.arguments[0]
+    if given.operator is predicates.Measures and given.arguments[1] in OTHERWISE:
+        attribute, how, limit = given.arguments
+        return predicates.Measures(attribute, OTHERWISE[how], limit)
     if given.operator is predicates.And and _is_with(*given.arguments):
         return predicates.Not(given.arguments[0])
     if given.operator in RELATIONS_TO_ONE and given.parts[0].type is Type.REGION:
@@ -641,6 +649,9 @@ def _is_with(place: Program, other: Program) -> bool:
     zone = place.parts[0]
     return left_out.operator is predicates.Is and predicates.Holds(left_out.parts[0]) in zone.walk()
 
+
+OTHERWISE = {"more": "at_most", "at_most": "more", "less": "at_least", "at_least": "less"}
+"""What is true of a quantity where a comparison is not."""
 
 RELATIONS_TO_ONE = (
     predicates.LeftOf, predicates.RightOf, predicates.InFrontOf, predicates.Behind,
@@ -1107,6 +1118,13 @@ def compared_more(comparative: tuple[Program, str], other: Program) -> Program:
 
 
 @builder
+def compared_to_both(comparative: tuple[Program, str], chosen: Program) -> Program:
+    """Wider than each of two regions."""
+    first, second = pair(chosen)
+    return both(compared_more(comparative, first), compared_more(comparative, second))
+
+
+@builder
 def measured_more(comparative: tuple[Program, str], limit: Program) -> Program:
     """Wider than an amount."""
     return measured(*comparative, limit)
@@ -1201,6 +1219,12 @@ def bearing_or_camera(region: Program, place: Any) -> Program:
 
 
 @builder
+def in_degrees(region: Program, unit: tuple[str, float, str]) -> Asked:
+    """For "At how many degrees is pallet 3?"."""
+    return ask(bearing_or_camera(region, None), unit)
+
+
+@builder
 def clock_or_camera(region: Program, place: Any) -> Program:
     """Clock hour of a region."""
     return measure(region, attributes.ClockHour(place or selections.Camera()))
@@ -1225,6 +1249,20 @@ def order(attribute: Program, start: str) -> tuple[Program, str]:
 def sorted_by(chosen: Program, by: tuple[Program, str]) -> Program:
     """A set in order."""
     return selections.Sorted(chosen, *by)
+
+
+@builder
+def pixel(column: int, row: int) -> tuple[int, int]:
+    """For "Column 320, row 240"."""
+    return column, row
+
+
+@builder
+def all_listed(number: int, chosen: Program) -> Program:
+    """For "The two pallets 3 and 4"."""
+    if len(chosen.arguments[0]) != number:
+        raise NoReadingError(f"{number} are said to be meant, but {len(chosen.arguments[0])} named")
+    return chosen
 
 
 @builder

@@ -15,7 +15,7 @@ grows with a low power of the number of words, whatever they are.
 
 Attachment: a phrase that could be part of the phrase right before it, and is not, costs 1
 ("the pallet in the buffer left of shelf 3": it is the buffer that is left). The reader keeps the
-cheapest readings.
+cheapest of the readings that make sense.
 """
 
 from __future__ import annotations
@@ -287,10 +287,8 @@ class Parse:
         self.reasons: list[str] = []
 
     def read(self, rule: str) -> list[Reading]:
-        """The cheapest readings of all words as a rule; empty where there is none."""
-        whole = [item for item in self.at(rule, 0) if item.end == len(self._tokens) - 1]
-        least = min((item.cost for item in whole), default=0)
-        return [item for item in whole if item.cost == least]
+        """The readings of all words as a rule; empty where there is none."""
+        return [item for item in self.at(rule, 0) if item.end == len(self._tokens) - 1]
 
     def at(self, rule: str, position: int) -> list[Reading]:
         """The readings of a rule that start at a word."""

@@ -21,7 +21,7 @@ from smolrgpt_core.language.builders import (
     OnTopic,
     ask,
 )
-from smolrgpt_core.language.grammar import NoReadingError, Parse, TooManyReadingsError
+from smolrgpt_core.language.grammar import NoReadingError, Parse, Reading, TooManyReadingsError
 from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program
@@ -144,8 +144,10 @@ class _Attempt:
             raise bad_question(
                 "the question can be taken apart in too many ways; say it in fewer words"
             ) from error
-        programs = [self._complete(item.value, parse) for item in found]
-        readings = [asked for asked in dict.fromkeys(programs) if asked]
+        completed = [(self._complete(item.value, parse), _cost(item)) for item in found]
+        least = min((cost for asked, cost in completed if asked), default=0)
+        programs = [asked for asked, cost in completed if asked and cost == least]
+        readings = list(dict.fromkeys(programs))
         if not readings and words.problems and not parse.reasons:
             raise words.problems[0]
         return self._only(readings, parse)
@@ -309,7 +311,10 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
     asked = value.asked if isinstance(value, OnTopic) else value
     topics = _flat(value.topics) if isinstance(value, OnTopic) else ()
     noun = None if topics else _only_noun(asked.program)
-    program = asked.program.replaced(lambda part: _in_topics(part, topics, noun, regions))
+    program = asked.program if topics else _with_antecedent(asked.program)
+    program = program.replaced(lambda part: _in_topics(part, topics, noun, regions))
+    if topics and _says_nothing(program):
+        raise NoReadingError("the question asks nothing about what it names")
     if topics and not any(_is_about(program, topic) for topic in topics):
         raise NoReadingError(f"the question says nothing about {say_phrase(topics[0], regions)}")
     _check_holders(program, regions)
@@ -321,6 +326,30 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
     if unit is not None and was_open and unit[0] in UNITS_OF_LENGTH:
         raise NoReadingError(f"the size of a zone is an area, no quantity in {unit[0]}")
     return replace(asked, program=program)
+
+
+def _cost(reading: Reading) -> int:
+    """Of a reading; one in which a pronoun refers back within the question is less likely."""
+    value = reading.value
+    refers = isinstance(value, Asked) and selections.The(SAID()) in value.program.walk()
+    return reading.cost + (2 if refers else 0)
+
+
+def _with_antecedent(program: Program) -> Program:
+    """The program with "it" as the only region named before it: "pallet 3 ... nearest to it"."""
+    pronoun = selections.The(SAID())
+    named: list[Program] = []
+    for part in program.walk():
+        if part == pronoun:
+            break
+        if part.operator is selections.Region:
+            named.append(part)
+    if program.operator is questions.Whether and len(set(named)) > 1:
+        # "Is pallet 3 left of pallet 4 and behind it?": nothing is behind itself.
+        named = [region for region in named if region != program.parts[0]]
+    if len(set(named)) != 1:
+        return program
+    return program.replaced(lambda part: named[0] if part == pronoun else part)
 
 
 def _check_holders(program: Program, regions: RegionSet) -> None:
@@ -346,6 +375,12 @@ UNITS_OF_LENGTH = {
 def _is_about(program: Program, topic: Program) -> bool:
     """Whether a question speaks of what was named before it, or of a part of that."""
     return not _named(topic).isdisjoint(_named(program))
+
+
+def _says_nothing(program: Program) -> bool:
+    """Whether what is asked of topics is who they are: "given pallets 3 and 4, which pallets?"."""
+    chosen = program.parts[0] if program.operator is questions.Exists else program
+    return chosen.operator in (selections.Listed, selections.Region)
 
 
 def _named(program: Program) -> set[Program | int]:

@@ -39,7 +39,7 @@ _PLAIN_CHARACTERS = {
 
 # Each alternative starts with another kind of character, so matching is linear in the text.
 _WORD = re.compile(
-    r"<mask>|\[ ?(?:region ?#? ?)?[0-9]+ ?\]|[0-9]+(?:st|nd|rd|th)\b|[0-9]+\.[0-9]+"
+    r"<mask>|\[ ?(?:region ?#? ?)?[0-9]+ ?\]|[0-9]+(?:st|nd|rd|th)\b|3d\b|[0-9]+\.[0-9]+"
     r"|[0-9]+,[0-9]+(?= ?(?:m|cm|mm|metern?|zoll|fu\u00df)\b)|[0-9]+"
     r"|(?:m|ft)[23](?![0-9])|[^\W\d_]+(?:'[^\W\d_]+)*|\S",
     re.IGNORECASE,
