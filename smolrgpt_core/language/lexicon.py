@@ -16,7 +16,7 @@ LANGUAGES = ("english", "german")
 """Files in `lexicons/`; a question is read in the first in which it has a reading."""
 
 TERMINALS = (
-    "NOUN", "NAMED", "NAMED_LIST", "BARE_ID", "BARE_LIST", "NUM", "CARD", "ORD", "UNIT",
+    "NOUN", "NAMED", "MASKED", "NAMED_LIST", "BARE_ID", "BARE_LIST", "NUM", "CARD", "ORD", "UNIT",
     "INDEF", "DEF", "THE", "PLAIN", "PIXEL",
 )  # fmt: skip
 """Rules that `words.Words` reads."""

@@ -256,6 +256,7 @@ class Words:
         return {
             "NOUN": self._noun,
             "NAMED": self._named,
+            "MASKED": self._masked,
             "NAMED_LIST": self._named_list,
             "BARE_ID": self._bare_id,
             "BARE_LIST": self._bare_list,
@@ -343,6 +344,10 @@ class Words:
             if id is not None and self._is_fit(id, noun, in_words=end not in self._ids):
                 found.append(Reading(after, Region(id)))
         return found
+
+    def _masked(self, position: int) -> list[Reading]:
+        """As `_named`, of a region that a placeholder or "[Region 3]" stands for."""
+        return [reading for reading in self._named(position) if reading.end - 1 in self._ids]
 
     def _id_after(self, position: int) -> int | None:
         if position in self._ids:
