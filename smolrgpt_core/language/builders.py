@@ -1207,6 +1207,14 @@ def side_of(region: Program, place: Program, axis: str) -> Program:
 
 
 @builder
+def side_of_same(region: Program, place: Any, other: Any, axis: str) -> Program:
+    """For "Pallet 3 is left of pallet 4 or right of pallet 4"."""
+    if place != other:
+        raise NoReadingError
+    return side_of(region, place, axis)
+
+
+@builder
 def direction_or_camera(region: Program, place: Any) -> Program:
     """Direction to a region."""
     return questions.Direction(region, place or selections.Camera())

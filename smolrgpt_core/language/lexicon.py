@@ -44,6 +44,7 @@ class Lexicon:
         numbers: number words.
         ordinals: rank by word.
         units: (SI unit, factor, shown) by phrase.
+        rewordings: patterns and what is read in their place.
         spellings: the words that short forms and compounds stand for.
         forms: the word, as patterns have it, by each of its inflected forms.
         fillers: words without meaning.
@@ -68,6 +69,7 @@ class Lexicon:
     numbers: Mapping[str, int]
     ordinals: Mapping[str, int]
     units: Mapping[Phrase, tuple[str, float]]
+    rewordings: Sequence[tuple[re.Pattern[str], str]]
     spellings: Mapping[str, str]
     forms: Mapping[str, str]
     fillers: frozenset[str]
@@ -122,6 +124,7 @@ def load_lexicon(language: str) -> Lexicon:
             for word in line.split("|")
         },
         units=units,
+        rewordings=tuple(_rewordings(sections.get("rewordings", ""))),
         spellings={**compounds, **dict(_entries(sections["spellings"]))},
         forms=forms,
         fillers=frozenset(sections["fillers"].split()),
@@ -216,12 +219,23 @@ def _units(body: str) -> Iterator[tuple[Phrase, tuple[str, float]]]:
                 yield tuple(phrase.split()), (unit, float(factor))
 
 
+def _rewordings(body: str) -> Iterator[tuple[re.Pattern[str], str]]:
+    for line in filter(str.strip, body.splitlines()):
+        pattern, found, replacement = line.partition("=>")
+        if not found:
+            raise GrammarError(f"expected 'pattern => replacement', got {line!r}")
+        yield (
+            re.compile(pattern.rstrip(" "), re.IGNORECASE),
+            replacement.strip().replace(r"\x20", " "),
+        )
+
+
 def _asides(body: str, units: Iterable[Phrase]) -> re.Pattern[str]:
     """What names a unit: "in cm", "(cm)", ", please answer in cm"."""
     words = sorted((" ".join(unit) for unit in units), key=len, reverse=True)
     unit = "|".join(map(re.escape, words))
     frame = (
-        rf"[ ,;:.?!-]*(?:\((?= ?(?:in )?(?:{unit}) ?\)) ?(?:in )?|(?<!\w)(?:{{}}) )"
+        rf"[ ,;:.?!-]*(?:\((?= ?(?:in )?(?:{unit}) ?\)) ?(?:in )?|(?<!\w)(?:{{}}|units?:?) )"
         rf"(?P<unit>{unit})(?!\w| ?\d)[ ).,:;-]*"
     )
     return _any_of(body, frame)

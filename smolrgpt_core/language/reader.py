@@ -123,6 +123,7 @@ class _Attempt:
         self._nouns = {
             word for phrase in noun_table(self._lexicon, tuple(regions.labels)) for word in phrase
         }
+        text = _reworded(text, self._lexicon)
         text, self._unit = _without_unit(text, self._lexicon)
         self._words = self._known_words(without_frames(text, self._lexicon))
         self.understood = sum(
@@ -277,6 +278,12 @@ def without_frames(text: str, lexicon: Lexicon) -> str:
         if stripped == text or not stripped:
             return text
         text = stripped
+
+
+def _reworded(text: str, lexicon: Lexicon) -> str:
+    for pattern, replacement in lexicon.rewordings:
+        text = pattern.sub(replacement, text)
+    return text.strip()
 
 
 def _without_unit(text: str, lexicon: Lexicon) -> tuple[str, UnitAsked | None]:
