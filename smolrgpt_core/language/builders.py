@@ -62,6 +62,7 @@ class Superlative:
         rank: 1 = the first.
         of_two: a comparative, which needs exactly two to choose from unless they are listed.
         among: what must be true of those to choose from.
+        noun: the class that was named with it: "the nearest pallet".
     """
 
     attribute: Program | None
@@ -69,6 +70,7 @@ class Superlative:
     rank: int = 1
     of_two: bool = False
     among: Program | None = None
+    noun: Program | None = None
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,38 @@ def nominal(before: Any, noun: Noun, after: Any, number: Any = None) -> Nominal:
 
 
 @builder
+def listed_nouns(first: Noun, others: Any) -> tuple[Noun, ...]:
+    """Several nouns: "pallets and transporters"."""
+    nouns = (first, *(others if isinstance(others, tuple) else (others,)))
+    if any(noun.refers_back or not noun.plural for noun in nouns):
+        raise NoReadingError
+    if len({noun.name for noun in nouns}) < len(nouns):
+        raise NoReadingError
+    return nouns
+
+
+@builder
+def union_nominal(nouns: tuple[Noun, ...], after: Any) -> Nominal:
+    """Several nouns with what restricts all of them: "pallets and transporters in buffer 2"."""
+    chosen = reduce(selections.Either, [selections.All(noun.name) for noun in nouns])
+    return _modified(Nominal(chosen, plural=True), after or ())
+
+
+@builder
+def count_of(noun: Noun, after: Any) -> Program:
+    """For "Pallet count in buffer 2"."""
+    if noun.refers_back:
+        raise NoReadingError
+    return how_many(_modified(Nominal(selections.All(noun.name), plural=True), after or ()))
+
+
+@builder
+def set_or_class(chosen: Any, noun: Any) -> Program:
+    """For "In neither of buffers 1 and 2", "in neither buffer"."""
+    return any_nominal(noun) if chosen is None else chosen
+
+
+@builder
 def listed_nominal(before: Any, chosen: Program, after: Any) -> Nominal:
     """A list of regions as a noun: "the empty ones of pallets 3 and 4"."""
     return _modified(Nominal(chosen, plural=False), (*(before or ()), *(after or ())))
@@ -285,6 +319,8 @@ def extreme(given: Any, found: Superlative) -> Program:
     chosen = given.chosen if isinstance(given, Nominal) else given
     if isinstance(given, Nominal) and given.superlative not in (None, found):
         raise NoReadingError
+    if found.noun is not None:
+        chosen = _of_same_class(chosen, found.noun)
     if found.among is not None:
         chosen = where(chosen, found.among)
     counted = (selections.Listed, selections.Exactly)
@@ -293,6 +329,16 @@ def extreme(given: Any, found: Superlative) -> Program:
     if found.attribute is None:
         return selections.Middle(chosen)
     return selections.Extreme(chosen, found.attribute, found.end, float(found.rank))
+
+
+def _of_same_class(chosen: Program, noun: Program) -> Program:
+    """A set with the noun that was said of its member once more: that noun may not contradict."""
+    if chosen.operator is selections.Alike:
+        return noun
+    classes = [part for part in chosen.walk() if part.operator is selections.All]
+    if classes and noun not in classes and noun != selections.All(""):
+        raise NoReadingError
+    return chosen
 
 
 @builder
@@ -319,6 +365,14 @@ def sup_among(found: Superlative, predicate: Program) -> Superlative:
     if found.among is not None:
         raise NoReadingError
     return replace(found, among=predicate)
+
+
+@builder
+def sup_of(found: Superlative, noun: Noun) -> Superlative:
+    """For "The nearest pallet" behind "is"."""
+    if noun.plural:
+        raise NoReadingError
+    return replace(found, noun=selections.All(noun.name))
 
 
 @builder
@@ -444,10 +498,82 @@ def distance_of_pair(chosen: Program) -> Any:
 
 
 @builder
-def pair_measure(make: str, chosen: Program) -> Program:
-    """An attribute of one of two regions that refers to the other: the clearance between them."""
-    first, second = pair(chosen)
-    return questions.Measure(first, OPERATORS[make](second))
+def two(first: Program, second: Program) -> tuple[Program, Program]:
+    """What a distance, a gap, ... is measured between."""
+    return first, second
+
+
+@builder
+def two_or_camera(first: Program, second: Any) -> tuple[Program, Program]:
+    """What is measured from, the camera where nothing else is said."""
+    return first, second or selections.Camera()
+
+
+@builder
+def pair_of(chosen: Program) -> tuple[Program, Program]:
+    """The two of a set of two."""
+    return pair(chosen)
+
+
+@builder
+def span_of(ends: tuple[Program, Program], kind: Any, manner: Any = None) -> Any:
+    """A distance, a clearance, ... between two ends.
+
+    Args:
+        ends: from `two` or `pair_of`.
+        kind: the operator that measures it; None = the distance.
+        manner: the operator of an adverb, such as "horizontally", which makes a distance more
+            precise.
+    """
+    kind = kind or "Distance"
+    if manner not in (None, kind):
+        if kind != "Distance":
+            raise NoReadingError
+        kind = manner
+    if kind == "Distance":
+        return distance(*ends)
+    first, second = ends if ends[0].type is Type.REGION else ends[::-1]
+    return questions.Measure(first, OPERATORS[kind](second))
+
+
+@builder
+def separating(chosen: Any, first: Any, second: Any) -> Any:
+    """For "What separates pallets 3 and 4", "what separates pallet 3 from pallet 4"."""
+    return distance_of_pair(chosen) if first is None else distance(first, second)
+
+
+@builder
+def pair_measure(kind: str, chosen: Program) -> Any:
+    """As `span_of`, between the two of a set."""
+    return span_of(pair(chosen), kind)
+
+
+@builder
+def span_from(kind: str, place: Program) -> Program:
+    """A distance, a clearance, ... to a place as an attribute."""
+    return OPERATORS[kind](place)
+
+
+@builder
+def described(region: Program, by: str) -> Program:
+    """The size, the dimensions, the position or the direction of a region."""
+    if by == "direction":
+        return questions.Direction(region, selections.Camera())
+    operators = {
+        "size": HOW_LARGE,
+        "dimensions": questions.Dimensions,
+        "position": questions.Position,
+    }
+    return operators[by](region)
+
+
+@builder
+def area_or_volume(region: Program, unit: tuple[str, float, str]) -> Asked:
+    """For "How many square meters is buffer 2?"."""
+    sizes = {"m2": attributes.FootprintArea, "m3": attributes.Volume}
+    if unit[0] not in sizes:
+        raise NoReadingError
+    return ask(questions.Measure(region, sizes[unit[0]]()), unit)
 
 
 def pair(chosen: Program) -> tuple[Program, Program]:
@@ -504,6 +630,9 @@ def negated(given: Any) -> Program:
         given = given.predicate
     if given.operator is predicates.Not:
         return given.arguments[0]
+    if given.operator is predicates.Measures and given.arguments[1] in OTHERWISE:
+        attribute, how, limit = given.arguments
+        return predicates.Measures(attribute, OTHERWISE[how], limit)
     if given.operator is predicates.And and _is_with(*given.arguments):
         return predicates.Not(given.arguments[0])
     if given.operator in RELATIONS_TO_ONE and given.parts[0].type is Type.REGION:
@@ -520,6 +649,9 @@ def _is_with(place: Program, other: Program) -> bool:
     zone = place.parts[0]
     return left_out.operator is predicates.Is and predicates.Holds(left_out.parts[0]) in zone.walk()
 
+
+OTHERWISE = {"more": "at_most", "at_most": "more", "less": "at_least", "at_least": "less"}
+"""What is true of a quantity where a comparison is not."""
 
 RELATIONS_TO_ONE = (
     predicates.LeftOf, predicates.RightOf, predicates.InFrontOf, predicates.Behind,
@@ -579,10 +711,12 @@ def amount(number: float, unit: tuple[str, float, str]) -> Program:
 def ask(program: Program, unit: Any = None) -> Asked:
     """What is asked, and in which unit the answer is to be said."""
     if isinstance(program, Asked):
-        return program if unit is None else ask(program.program, unit)
+        return program if unit is None else _in_one_unit(program, ask(program.program, unit))
     if unit is None:
         return Asked(program)
     si_unit, size, word = unit
+    if si_unit == "deg" and program.operator is questions.Direction:
+        return ask(questions.Measure(program.parts[0], attributes.Bearing(program.parts[1])), unit)
     measures_area = program.operator is questions.Measure and (
         program.arguments[1] == attributes.FreeArea()
     )
@@ -591,6 +725,12 @@ def ask(program: Program, unit: Any = None) -> Asked:
     if program.unit != si_unit and program.type is not Type.SIZE:
         raise NoReadingError(f"the answer is no quantity in {word}")
     return Asked(program, (word, size))
+
+
+def _in_one_unit(given: Asked, wanted: Asked) -> Asked:
+    if given.unit not in (None, wanted.unit):
+        raise NoReadingError("the answer is asked for in two units; name one")
+    return wanted
 
 
 @builder
@@ -978,6 +1118,13 @@ def compared_more(comparative: tuple[Program, str], other: Program) -> Program:
 
 
 @builder
+def compared_to_both(comparative: tuple[Program, str], chosen: Program) -> Program:
+    """Wider than each of two regions."""
+    first, second = pair(chosen)
+    return both(compared_more(comparative, first), compared_more(comparative, second))
+
+
+@builder
 def measured_more(comparative: tuple[Program, str], limit: Program) -> Program:
     """Wider than an amount."""
     return measured(*comparative, limit)
@@ -1060,6 +1207,14 @@ def side_of(region: Program, place: Program, axis: str) -> Program:
 
 
 @builder
+def side_of_same(region: Program, place: Any, other: Any, axis: str) -> Program:
+    """For "Pallet 3 is left of pallet 4 or right of pallet 4"."""
+    if place != other:
+        raise NoReadingError
+    return side_of(region, place, axis)
+
+
+@builder
 def direction_or_camera(region: Program, place: Any) -> Program:
     """Direction to a region."""
     return questions.Direction(region, place or selections.Camera())
@@ -1069,6 +1224,12 @@ def direction_or_camera(region: Program, place: Any) -> Program:
 def bearing_or_camera(region: Program, place: Any) -> Program:
     """Bearing of a region."""
     return measure(region, attributes.Bearing(place or selections.Camera()))
+
+
+@builder
+def in_degrees(region: Program, unit: tuple[str, float, str]) -> Asked:
+    """For "At how many degrees is pallet 3?"."""
+    return ask(bearing_or_camera(region, None), unit)
 
 
 @builder
@@ -1096,6 +1257,20 @@ def order(attribute: Program, start: str) -> tuple[Program, str]:
 def sorted_by(chosen: Program, by: tuple[Program, str]) -> Program:
     """A set in order."""
     return selections.Sorted(chosen, *by)
+
+
+@builder
+def pixel(column: int, row: int) -> tuple[int, int]:
+    """For "Column 320, row 240"."""
+    return column, row
+
+
+@builder
+def all_listed(number: int, chosen: Program) -> Program:
+    """For "The two pallets 3 and 4"."""
+    if len(chosen.arguments[0]) != number:
+        raise NoReadingError(f"{number} are said to be meant, but {len(chosen.arguments[0])} named")
+    return chosen
 
 
 @builder
@@ -1172,17 +1347,22 @@ def located(place: Program, asked: Any) -> Any:
 
 def _restricted(program: Program, place: Program) -> Program:
     """A question with its main set restricted."""
-    if program.operator in (selections.All, selections.Listed):
-        return selections.Where(program, place)
+    return _with_main_set(program, lambda chosen: where(chosen, place))
+
+
+def _with_main_set(program: Program, change: Callable[[Program], Program]) -> Program:
+    """A question with the set that it is about changed."""
+    if program.operator in (selections.All, selections.Listed, selections.Either):
+        return change(program)
     if program.operator is selections.Where:
         inner, predicate = program.arguments
-        return where(_restricted(inner, place), predicate)
+        return where(_with_main_set(inner, change), predicate)
     if not program.parts or program.type is Type.PLACE or program.operator is questions.Whether:
         raise NoReadingError
     first, *others = program.arguments
     if first.type not in (Type.REGIONS, Type.REGION, Type.QUANTITY, Type.TRUTH):
         raise NoReadingError
-    return Program(program.operator, (_restricted(first, place), *others))
+    return Program(program.operator, (_with_main_set(first, change), *others))
 
 
 @builder
@@ -1300,14 +1480,7 @@ def left_out(excluded: Program, asked: Any) -> Any:
 
 def _reduced(program: Program, excluded: Program) -> Program:
     """A question with its main set reduced."""
-    if program.operator in (selections.All, selections.Listed):
-        return selections.Without(program, excluded)
-    if not program.parts or program.type is Type.PLACE or program.operator is questions.Whether:
-        raise NoReadingError
-    first, *others = program.arguments
-    if first.type not in (Type.REGIONS, Type.REGION, Type.QUANTITY, Type.TRUTH):
-        raise NoReadingError
-    return Program(program.operator, (_reduced(first, excluded), *others))
+    return _with_main_set(program, lambda chosen: selections.Without(chosen, excluded))
 
 
 @builder

@@ -15,7 +15,7 @@ grows with a low power of the number of words, whatever they are.
 
 Attachment: a phrase that could be part of the phrase right before it, and is not, costs 1
 ("the pallet in the buffer left of shelf 3": it is the buffer that is left). The reader keeps the
-cheapest readings.
+cheapest of the readings that make sense.
 """
 
 from __future__ import annotations
@@ -82,6 +82,7 @@ class _State:
         rules: where a rule leads: its name, the name that it is bound to, the state, and whether it
             costs something where it could be attached to what stands before it.
         builds: for the end of a pattern: what builds the value.
+        skips: where nothing leads; only until the patterns are joined.
     """
 
     words: dict[str, list[int]] = field(default_factory=dict)
@@ -168,33 +169,41 @@ class Grammar:
         return new
 
     def _close(self) -> None:
-        """Take the skips out: every state gets what can be reached from it without a word."""
-        reach = [self._reachable(index) for index in range(len(self._states))]
-        closed = []
-        for indices in reach:
-            merged = _State()
-            for index in indices:
-                state = self._states[index]
-                for word, targets in state.words.items():
-                    merged.words.setdefault(word, []).extend(targets)
-                merged.rules += state.rules
-                merged.builds += state.builds
-            closed.append(merged)
-        self._states = closed
+        """Join the patterns: take the skips out, and let those that begin alike share a path."""
+        open_states = self._states
+        self._states = []
+        joined: dict[frozenset[int], int] = {}
+        waiting: list[tuple[int, _State]] = []
+
+        def join(indices: Sequence[int]) -> int:
+            reached = frozenset(
+                other for index in indices for other in _reachable(open_states, index)
+            )
+            if reached not in joined:
+                joined[reached] = len(self._states)
+                self._states.append(_State())
+                members = [open_states[index] for index in sorted(reached)]
+                waiting.append((joined[reached], _merged(members)))
+            return joined[reached]
+
+        self.starts = {name: join([start]) for name, start in self.starts.items()}
+        while waiting:
+            index, merged = waiting.pop()
+            state = self._states[index]
+            state.builds = merged.builds
+            state.words = {word: [join(targets)] for word, targets in merged.words.items()}
+            branches: dict[tuple[str, str, bool], list[int]] = {}
+            for name, bound, target, detached in merged.rules:
+                branches.setdefault((name, bound, detached), []).append(target)
+            state.rules = [
+                (name, bound, join(targets), detached)
+                for (name, bound, detached), targets in branches.items()
+            ]
         unknown = {
-            rule for state in closed for rule, *_ in state.rules
+            rule for state in self._states for rule, *_ in state.rules
         } - set(self.starts) - self.terminals  # fmt: skip
         if unknown:
             raise GrammarError(f"no such rule: {', '.join(sorted(unknown))}")
-
-    def _reachable(self, index: int) -> list[int]:
-        found, waiting = [index], [index]
-        while waiting:
-            for target in self._states[waiting.pop()].skips:
-                if target not in found:
-                    found.append(target)
-                    waiting.append(target)
-        return found
 
     def _first(self) -> tuple[dict[str, frozenset[str]], dict[str, frozenset[str]]]:
         """The words, and the terminals, that each rule can start with."""
@@ -220,6 +229,28 @@ class Grammar:
             {name: frozenset(found) for name, found in words.items()},
             {name: frozenset(found) for name, found in terminals.items()},
         )
+
+
+def _reachable(states: Sequence[_State], index: int) -> list[int]:
+    """The states that can be reached without a word."""
+    found, waiting = [index], [index]
+    while waiting:
+        for target in states[waiting.pop()].skips:
+            if target not in found:
+                found.append(target)
+                waiting.append(target)
+    return found
+
+
+def _merged(states: Sequence[_State]) -> _State:
+    """What leads on from any of several states."""
+    merged = _State()
+    for state in states:
+        for word, targets in state.words.items():
+            merged.words.setdefault(word, []).extend(targets)
+        merged.rules += state.rules
+        merged.builds += state.builds
+    return merged
 
 
 class Parse:
@@ -256,10 +287,8 @@ class Parse:
         self.reasons: list[str] = []
 
     def read(self, rule: str) -> list[Reading]:
-        """The cheapest readings of all words as a rule; empty where there is none."""
-        whole = [item for item in self.at(rule, 0) if item.end == len(self._tokens) - 1]
-        least = min((item.cost for item in whole), default=0)
-        return [item for item in whole if item.cost == least]
+        """The readings of all words as a rule; empty where there is none."""
+        return [item for item in self.at(rule, 0) if item.end == len(self._tokens) - 1]
 
     def at(self, rule: str, position: int) -> list[Reading]:
         """The readings of a rule that start at a word."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
@@ -16,7 +16,7 @@ LANGUAGES = ("english", "german")
 """Files in `lexicons/`; a question is read in the first in which it has a reading."""
 
 TERMINALS = (
-    "NOUN", "NAMED", "NAMED_LIST", "BARE_ID", "BARE_LIST", "NUM", "CARD", "ORD", "UNIT",
+    "NOUN", "NAMED", "MASKED", "NAMED_LIST", "BARE_ID", "BARE_LIST", "NUM", "CARD", "ORD", "UNIT",
     "INDEF", "DEF", "THE", "PLAIN", "PIXEL",
 )  # fmt: skip
 """Rules that `words.Words` reads."""
@@ -44,11 +44,14 @@ class Lexicon:
         numbers: number words.
         ordinals: rank by word.
         units: (SI unit, factor, shown) by phrase.
+        rewordings: patterns and what is read in their place.
         spellings: the words that short forms and compounds stand for.
         forms: the word, as patterns have it, by each of its inflected forms.
         fillers: words without meaning.
         frames: what may stand before a question without changing it.
         endings: what may stand behind it.
+        asides: how the unit of the answer is named anywhere in a question, with the unit as its
+            group `unit`.
         unanswerable: the reason by word.
     """
 
@@ -66,11 +69,13 @@ class Lexicon:
     numbers: Mapping[str, int]
     ordinals: Mapping[str, int]
     units: Mapping[Phrase, tuple[str, float]]
+    rewordings: Sequence[tuple[re.Pattern[str], str]]
     spellings: Mapping[str, str]
     forms: Mapping[str, str]
     fillers: frozenset[str]
     frames: re.Pattern[str]
     endings: re.Pattern[str]
+    asides: re.Pattern[str]
     unanswerable: Mapping[str, str]
 
     @property
@@ -95,6 +100,7 @@ def load_lexicon(language: str) -> Lexicon:
     compounds = {
         prefix + form: f"{prefix} {word}" for prefix in prefixes for form, word in forms.items()
     }
+    units = dict(_units(sections["units"]))
     lexicon = Lexicon(
         grammar=Grammar(sections["rules"], {**OPERATORS, **BUILDERS}, TERMINALS),
         definite=frozenset(words["definite"]),
@@ -117,12 +123,14 @@ def load_lexicon(language: str) -> Lexicon:
             for rank, line in enumerate(sections["ordinals"].split(), start=1)
             for word in line.split("|")
         },
-        units=dict(_units(sections["units"])),
+        units=units,
+        rewordings=tuple(_rewordings(sections.get("rewordings", ""))),
         spellings={**compounds, **dict(_entries(sections["spellings"]))},
         forms=forms,
         fillers=frozenset(sections["fillers"].split()),
         frames=_any_of(sections["frames"], r"^(?:{})(?:(?<!\w)|(?!\w))[ ,:;.!-]*"),
         endings=_any_of(sections["endings"], "[ ,]*\\b(?:{})[ ,?.!]*$"),
+        asides=_asides(sections["asides"], units),
         unanswerable={
             word: reason
             for key, reason in _entries(sections["unanswerable"])
@@ -209,6 +217,28 @@ def _units(body: str) -> Iterator[tuple[Phrase, tuple[str, float]]]:
         for group in value.split("|"):
             for phrase in group.split(",") if "," in group or "|" in value else group.split():
                 yield tuple(phrase.split()), (unit, float(factor))
+
+
+def _rewordings(body: str) -> Iterator[tuple[re.Pattern[str], str]]:
+    for line in filter(str.strip, body.splitlines()):
+        pattern, found, replacement = line.partition("=>")
+        if not found:
+            raise GrammarError(f"expected 'pattern => replacement', got {line!r}")
+        yield (
+            re.compile(pattern.rstrip(" "), re.IGNORECASE),
+            replacement.strip().replace(r"\x20", " "),
+        )
+
+
+def _asides(body: str, units: Iterable[Phrase]) -> re.Pattern[str]:
+    """What names a unit: "in cm", "(cm)", ", please answer in cm"."""
+    words = sorted((" ".join(unit) for unit in units), key=len, reverse=True)
+    unit = "|".join(map(re.escape, words))
+    frame = (
+        rf"[ ,;:.?!-]*(?:\((?= ?(?:in )?(?:{unit}) ?\)) ?(?:in )?|(?<!\w)(?:{{}}|units?:?) )"
+        rf"(?P<unit>{unit})(?!\w| ?\d)[ ).,:;-]*"
+    )
+    return _any_of(body, frame)
 
 
 def _any_of(body: str, frame: str) -> re.Pattern[str]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import IntEnum
 
+from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language.model_wording import masked_wording
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.options import Option, split_options
 from smolrgpt_core.language.placeholders import MASK
 from smolrgpt_core.language.program import Program
-from smolrgpt_core.language.reader import check_placeholders, read_text
+from smolrgpt_core.language.reader import Read, check_placeholders, read_text
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.words import bad_question, clean_text
 from smolrgpt_core.regions import MAX_REGIONS, Region, RegionSet
@@ -132,7 +134,7 @@ def read_question(
         program = typed_program(category, [regions[id] for id in ids])
         return question_of(program, regions)
     question, options = split_options(cleaned, regions)
-    read = read_text(question, regions, ids)
+    read = _read(question, options, regions, ids)
     found = question_of(read.program, regions, cleaned, ids)
     if category is not None and found.category is not category:
         raise bad_question(
@@ -140,6 +142,19 @@ def read_question(
             f"{found.category.name}; make them agree, or leave the category open"
         )
     return replace(found, unit=read.unit, options=options)
+
+
+def _read(question: str, options: Sequence[Option], regions: RegionSet, ids: Sequence[int]) -> Read:
+    """A question that may need its options to be understood: "which of these ..."."""
+    try:
+        return read_text(question, regions, ids)
+    except SpatialError:
+        texts = [option.text for option in options]
+        for whole in (f"{question} {' or '.join(texts)}", f"given {', '.join(texts)}: {question}"):
+            if options:
+                with suppress(SpatialError):
+                    return read_text(whole, regions, ids)
+        raise
 
 
 def question_of(

@@ -19,8 +19,9 @@ from smolrgpt_core.language.builders import (
     TOP_OF_LOAD,
     Asked,
     OnTopic,
+    ask,
 )
-from smolrgpt_core.language.grammar import NoReadingError, Parse, TooManyReadingsError
+from smolrgpt_core.language.grammar import NoReadingError, Parse, Reading, TooManyReadingsError
 from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program
@@ -42,6 +43,8 @@ from smolrgpt_core.regions import MAX_REGIONS, RegionSet
 from smolrgpt_core.scene.copies import ANY_REGION, bad_question
 
 QUESTION_RULE = "Q"
+UnitAsked = tuple[str, float, str]
+"""SI unit, factor and word, as the terminal UNIT has them."""
 MAX_WORDS = 250
 """More words than this are no question."""
 
@@ -120,6 +123,8 @@ class _Attempt:
         self._nouns = {
             word for phrase in noun_table(self._lexicon, tuple(regions.labels)) for word in phrase
         }
+        text = _reworded(text, self._lexicon)
+        text, self._unit = _without_unit(text, self._lexicon)
         self._words = self._known_words(without_frames(text, self._lexicon))
         self.understood = sum(
             word.kind != "word" or self._is_known(word.key) for word in self._words
@@ -140,8 +145,10 @@ class _Attempt:
             raise bad_question(
                 "the question can be taken apart in too many ways; say it in fewer words"
             ) from error
-        programs = [self._complete(item.value, parse) for item in found]
-        readings = [asked for asked in dict.fromkeys(programs) if asked]
+        completed = [(self._complete(item.value, parse), _cost(item)) for item in found]
+        least = min((cost for asked, cost in completed if asked), default=0)
+        programs = [asked for asked, cost in completed if asked and cost == least]
+        readings = list(dict.fromkeys(programs))
         if not readings and words.problems and not parse.reasons:
             raise words.problems[0]
         return self._only(readings, parse)
@@ -149,7 +156,7 @@ class _Attempt:
     def _complete(self, value: Asked | OnTopic, parse: Parse) -> Asked | None:
         """A reading with what its pronouns refer to; None where they refer to nothing."""
         try:
-            return _with_topics(value, self._regions)
+            return _with_topics(_in_unit(value, self._unit), self._regions)
         except NoReadingError as error:
             parse.reasons.append(error.reason)
             return None
@@ -161,10 +168,24 @@ class _Attempt:
             raise self._unreadable(parse.farthest)
         meanings = {say(asked.program, self._regions): asked for asked in reversed(programs)}
         if len(meanings) > 1:
+            likely = {text: asked for text, asked in meanings.items() if self._is_likely(asked)}
+            meanings = likely or meanings
+        if len(meanings) > 1:
             first, second, *_ = meanings
             raise bad_question(f'this has two meanings: "{first}" or "{second}"')
-        asked = programs[0]
+        (asked,) = meanings.values()
         return Read(asked.program, asked.unit, self._language)
+
+    def _is_likely(self, asked: Asked) -> bool:
+        """Whether a reading asks for no zone within another: "free area in buffer 2" is no zone."""
+        return not any(
+            part.operator in (predicates.In, predicates.Holds)
+            and ZONE in _classes(part.parts[0], self._regions)
+            and base.operator is not selections.Region
+            and ZONE in _classes(base, self._regions)
+            for base, predicate in _filters(asked.program)
+            for part in predicate.walk()
+        )
 
     def _known_words(self, text: str) -> list[Word]:
         words = split_words(text, self._lexicon, self._nouns)
@@ -238,6 +259,14 @@ def example(words: set[str], regions: RegionSet) -> Program | None:
     return questions.Measure(first, attributes.Distance(place))
 
 
+def _filters(program: Program) -> list[tuple[Program, Program]]:
+    """Each filtered set, and by what it is filtered."""
+    return [
+        (part.parts[0], part.parts[1]) for part in program.walk()
+        if part.operator is selections.Where
+    ]  # fmt: skip
+
+
 def _is_ordinal(key: str) -> bool:
     return key[:1].isdigit()
 
@@ -251,6 +280,35 @@ def without_frames(text: str, lexicon: Lexicon) -> str:
         text = stripped
 
 
+def _reworded(text: str, lexicon: Lexicon) -> str:
+    for pattern, replacement in lexicon.rewordings:
+        text = pattern.sub(replacement, text)
+    return text.strip()
+
+
+def _without_unit(text: str, lexicon: Lexicon) -> tuple[str, UnitAsked | None]:
+    """The text without "in cm", wherever it stands, and the unit.
+
+    Raises:
+        SpatialError: BAD_QUESTION for two units.
+    """
+    found = {match["unit"].lower() for match in lexicon.asides.finditer(text)}
+    if not found:
+        return text, None
+    if len(found) > 1:
+        raise bad_question(f"the answer is asked for in {' and in '.join(sorted(found))}; name one")
+    word = found.pop()
+    return lexicon.asides.sub(" ", text), (*lexicon.units[tuple(word.split())], word)
+
+
+def _in_unit(value: Asked | OnTopic, unit: UnitAsked | None) -> Asked | OnTopic:
+    if unit is None:
+        return value
+    if isinstance(value, OnTopic):
+        return replace(value, asked=ask(value.asked, unit))
+    return ask(value, unit)
+
+
 def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
     """The program with what pronouns, and nouns without ids, refer to.
 
@@ -260,7 +318,10 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
     asked = value.asked if isinstance(value, OnTopic) else value
     topics = _flat(value.topics) if isinstance(value, OnTopic) else ()
     noun = None if topics else _only_noun(asked.program)
-    program = asked.program.replaced(lambda part: _in_topics(part, topics, noun, regions))
+    program = asked.program if topics else _with_antecedent(asked.program)
+    program = program.replaced(lambda part: _in_topics(part, topics, noun, regions))
+    if topics and _says_nothing(program):
+        raise NoReadingError("the question asks nothing about what it names")
     if topics and not any(_is_about(program, topic) for topic in topics):
         raise NoReadingError(f"the question says nothing about {say_phrase(topics[0], regions)}")
     _check_holders(program, regions)
@@ -272,6 +333,30 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
     if unit is not None and was_open and unit[0] in UNITS_OF_LENGTH:
         raise NoReadingError(f"the size of a zone is an area, no quantity in {unit[0]}")
     return replace(asked, program=program)
+
+
+def _cost(reading: Reading) -> int:
+    """Of a reading; one in which a pronoun refers back within the question is less likely."""
+    value = reading.value
+    refers = isinstance(value, Asked) and selections.The(SAID()) in value.program.walk()
+    return reading.cost + (2 if refers else 0)
+
+
+def _with_antecedent(program: Program) -> Program:
+    """The program with "it" as the only region named before it: "pallet 3 ... nearest to it"."""
+    pronoun = selections.The(SAID())
+    named: list[Program] = []
+    for part in program.walk():
+        if part == pronoun:
+            break
+        if part.operator is selections.Region:
+            named.append(part)
+    if program.operator is questions.Whether and len(set(named)) > 1:
+        # "Is pallet 3 left of pallet 4 and behind it?": nothing is behind itself.
+        named = [region for region in named if region != program.parts[0]]
+    if len(set(named)) != 1:
+        return program
+    return program.replaced(lambda part: named[0] if part == pronoun else part)
 
 
 def _check_holders(program: Program, regions: RegionSet) -> None:
@@ -297,6 +382,12 @@ UNITS_OF_LENGTH = {
 def _is_about(program: Program, topic: Program) -> bool:
     """Whether a question speaks of what was named before it, or of a part of that."""
     return not _named(topic).isdisjoint(_named(program))
+
+
+def _says_nothing(program: Program) -> bool:
+    """Whether what is asked of topics is who they are: "given pallets 3 and 4, which pallets?"."""
+    chosen = program.parts[0] if program.operator is questions.Exists else program
+    return chosen.operator in (selections.Listed, selections.Region)
 
 
 def _named(program: Program) -> set[Program | int]:
@@ -357,7 +448,11 @@ def _in_topics(
         return _spoken_of(topics)
     if part.operator is selections.The and part.parts[0].operator is selections.Listed:
         (ids,) = part.parts[0].arguments
+        if len(ids) > 1 and topics:
+            raise NoReadingError("several things were spoken of; name the one that is meant")
         return selections.Region(ids[0]) if len(ids) == 1 else part
+    if part.operator is selections.Member and part.parts[0].type is Type.REGION:
+        raise NoReadingError("two regions are needed here, got 1")
     if part.operator is selections.The and part.parts[0].type is Type.REGION:
         return part.parts[0]
     if part.operator is selections.Member and part.parts[0].operator is selections.Listed:

@@ -249,7 +249,7 @@ class _Writer:
     def _how_many(self, chosen: Program) -> str:
         if chosen.operator is selections.Where:
             base, predicate = chosen.arguments
-            of = "of " if _is_list(base) else ""
+            of = "of " if _is_list(base) and not _is_union(base) else ""
             words = self.predicate(predicate, last=True)
             return f"how many {of}{self.plural(base)} are {words}?"
         return f"how many {self.plural(chosen, last=True)} are there?"
@@ -379,7 +379,7 @@ class _Writer:
                 return f"{adjective} {self.plural(base)}"
             return f"{self.plural(base)} that are {self.predicate(predicate, last=True)}"
         if operator is selections.Either:
-            return f"{self.phrase(arguments[0])} and {self.phrase(arguments[1], last)}"
+            return f"{self.phrase(arguments[0])} and {self._last_of_list(arguments[1], last)}"
         if operator is selections.Without:
             return f"{self._base(arguments[0])} other than {self.phrase(arguments[1], last=True)}"
         if operator is selections.Exactly:
@@ -395,6 +395,10 @@ class _Writer:
         least = "smallest" if end == "least" else "largest"
         words = self.attribute(attribute, last=True)
         return f"the {round(number)} of {self.phrase(chosen)} with the {least} {words}"
+
+    def _last_of_list(self, program: Program, last: bool) -> str:
+        """In parentheses where its clause could be taken for one on the whole list."""
+        return self.phrase(program, last and program.operator is not selections.Where)
 
     def _closed_list(self, ids: Sequence[int]) -> str:
         """For "Pallets 3 and 4", "(pallet 3 and buffer 2)"."""
@@ -644,6 +648,13 @@ def _is_list(program: Program) -> bool:
     return program.operator not in (selections.All, selections.Where) or (
         program.operator is selections.Where and _is_list(program.arguments[0])
     )
+
+
+def _is_union(program: Program) -> bool:
+    """Whether a set is written as nouns with "and"."""
+    if program.operator is selections.Either:
+        return all(_is_union(part) for part in program.parts)
+    return program.operator is selections.All
 
 
 def _is_closed(program: Program) -> bool:

@@ -6,6 +6,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.label_map import doubt_of_class, namesake
@@ -38,7 +39,7 @@ _PLAIN_CHARACTERS = {
 
 # Each alternative starts with another kind of character, so matching is linear in the text.
 _WORD = re.compile(
-    r"<mask>|\[ ?(?:region ?#? ?)?[0-9]+ ?\]|[0-9]+(?:st|nd|rd|th)\b|[0-9]+\.[0-9]+"
+    r"<mask>|\[ ?(?:region ?#? ?)?[0-9]+ ?\]|[0-9]+(?:st|nd|rd|th)\b|3d\b|[0-9]+\.[0-9]+"
     r"|[0-9]+,[0-9]+(?= ?(?:m|cm|mm|metern?|zoll|fu\u00df)\b)|[0-9]+"
     r"|(?:m|ft)[23](?![0-9])|[^\W\d_]+(?:'[^\W\d_]+)*|\S",
     re.IGNORECASE,
@@ -255,6 +256,7 @@ class Words:
         return {
             "NOUN": self._noun,
             "NAMED": self._named,
+            "MASKED": self._masked,
             "NAMED_LIST": self._named_list,
             "BARE_ID": self._bare_id,
             "BARE_LIST": self._bare_list,
@@ -342,6 +344,10 @@ class Words:
             if id is not None and self._is_fit(id, noun, in_words=end not in self._ids):
                 found.append(Reading(after, Region(id)))
         return found
+
+    def _masked(self, position: int) -> list[Reading]:
+        """As `_named`, of a region that a placeholder or "[Region 3]" stands for."""
+        return [reading for reading in self._named(position) if reading.end - 1 in self._ids]
 
     def _id_after(self, position: int) -> int | None:
         if position in self._ids:
@@ -538,8 +544,12 @@ NounTable = Mapping[Phrase, tuple[Noun, ...]]
 """What a phrase means: in some languages a plural is written as the singular."""
 
 
+@lru_cache(maxsize=64)
 def noun_table(lexicon: Lexicon, labels: tuple[str, ...]) -> NounTable:
-    """Phrases for the classes of a frame: those of the lexicon, and the labels as they are."""
+    """Phrases for the classes of a frame: those of the lexicon, and the labels as they are.
+
+    Cached, for the frames of one camera hardly differ in their labels.
+    """
     nouns: dict[Phrase, tuple[Noun, ...]] = {}
     present = {label_noun(label) for label in labels}
     for name, forms in lexicon.nouns.items():
@@ -591,15 +601,14 @@ def corrected(
         known: whether a word means something.
         vocabulary: what a typo may have been.
     """
-    by_length: dict[int, list[str]] = {}
-    for entry in vocabulary:
-        if len(entry) >= SHORTEST_CORRECTED:
-            by_length.setdefault(len(entry), []).append(entry)
     result = []
+    by_length: dict[int, list[str]] = {}
     for word in words:
         if word.kind != "word" or known(word.key) or len(word.key) < SHORTEST_CORRECTED - 1:
             result.append(word)
             continue
+        # Most questions have no such word.
+        by_length = by_length or _by_length(vocabulary)
         near = [
             entry
             for length in (-1, 0, 1)
@@ -609,6 +618,14 @@ def corrected(
         key = near[0] if len(near) == 1 else word.key
         result.append(Word(key, word.text, word.start, word.end, word.article))
     return result
+
+
+def _by_length(vocabulary: Iterable[str]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for entry in vocabulary:
+        if len(entry) >= SHORTEST_CORRECTED:
+            found.setdefault(len(entry), []).append(entry)
+    return found
 
 
 SHORTEST_CORRECTED = 5
