@@ -226,8 +226,8 @@ def _complete(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Size (2,) of the footprint and its standard deviation (2,), metres.
 
-    A size is as measured, plus what may be hidden; standard sizes weigh in by how well they fit
-    into that.
+    A size is as measured, plus what may be hidden; the standard size that fits best weighs in, and
+    the others make it unsure: no object has the mean of two standard sizes.
     """
     measured = np.maximum(sides.bounds[:, 1] - sides.bounds[:, 0], 0.0)
     measured_std = np.linalg.norm(sides.std, axis=1)
@@ -246,10 +246,10 @@ def _complete(
         return guess, guess_std
     weights = np.exp(cost.min() - cost)
     weights /= weights.sum()
-    mean = weights @ standard
-    spread = np.sqrt(weights @ (standard - mean) ** 2 + prior.tolerance**2)
+    likeliest = standard[np.argmax(weights)]
+    spread = np.sqrt(weights @ (standard - likeliest) ** 2 + prior.tolerance**2)
     gain = spread**2 / (spread**2 + measured_std**2)
-    size = mean + gain * (np.clip(mean, measured, largest) - mean)
+    size = likeliest + gain * (np.clip(likeliest, measured, largest) - likeliest)
     return size, np.where(largest > measured, spread, np.sqrt(gain) * measured_std)
 
 
