@@ -10,7 +10,7 @@ put into the middle of the space in which it may be hidden, at most `max_guess_m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,8 @@ from smolrgpt_core.geometry.turned_view import TurnedView
 from smolrgpt_core.geometry.visible_surface import USUAL_DEPTH
 
 YAW_ARM = 0.5
-"""How far the centre of a box is from what its yaw turns it about, relative to its size."""
+"""How far sides and the centre of a box are from what its yaw turns them about, relative to its
+size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,8 +145,7 @@ def fit_box(
     view, yaw_std = _along_sides(view, top, config)
     corner = NearCorner.first_guess(view, top).fit(view)
     sides = find_sides(view, corner, plane, frame, config.sides)
-    if prior is not None:
-        sides = replace(sides, std=np.hypot(sides.std, prior.side_std))
+    sides = sides.less_sure(YAW_ARM * yaw_std, prior.side_std if prior is not None else 0.0)
     if cargo is not None:
         sides = sides.reaching_under(cargo, view.yaw)
     if prior is not None and _is_too_small(sides, prior, config):
@@ -226,8 +226,8 @@ def _complete(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Size (2,) of the footprint and its standard deviation (2,), metres.
 
-    A size is as measured, plus what may be hidden; standard sizes weigh in by how well they fit
-    into that.
+    A size is as measured, plus what may be hidden; the standard size that fits best weighs in, and
+    the others make it unsure: no object has the mean of two standard sizes.
     """
     measured = np.maximum(sides.bounds[:, 1] - sides.bounds[:, 0], 0.0)
     measured_std = np.linalg.norm(sides.std, axis=1)
@@ -246,10 +246,10 @@ def _complete(
         return guess, guess_std
     weights = np.exp(cost.min() - cost)
     weights /= weights.sum()
-    mean = weights @ standard
-    spread = np.sqrt(weights @ (standard - mean) ** 2 + prior.tolerance**2)
+    likeliest = standard[np.argmax(weights)]
+    spread = np.sqrt(weights @ (standard - likeliest) ** 2 + prior.tolerance**2)
     gain = spread**2 / (spread**2 + measured_std**2)
-    size = mean + gain * (np.clip(mean, measured, largest) - mean)
+    size = likeliest + gain * (np.clip(likeliest, measured, largest) - likeliest)
     return size, np.where(largest > measured, spread, np.sqrt(gain) * measured_std)
 
 

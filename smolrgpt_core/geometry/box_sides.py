@@ -97,6 +97,16 @@ class Sides:
     bottom_std: float = 0.0
     bottom_cut: bool = False
 
+    def less_sure(self, turn_std: float, side_std: float) -> Sides:
+        """The sides, if they may be off by more.
+
+        Args:
+            turn_std: relative to the extent along a side, as the object may be turned.
+            side_std: of each side, metres.
+        """
+        along = np.maximum(self.bounds[::-1, 1] - self.bounds[::-1, 0], 0.0)[:, None]
+        return replace(self, std=np.sqrt(self.std**2 + (turn_std * along) ** 2 + side_std**2))
+
     def open_behind(self, facing: NDArray[np.int_], length: float) -> Sides:
         """The sides, if the object may be this long away from the camera, metres.
 

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.box_fitting import OrientedBox
+from smolrgpt_core.geometry.masks import cut_out, grown_window
 from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.geometry.object_pixels import is_box
 from smolrgpt_core.geometry.size_priors import SizePrior
@@ -33,6 +34,17 @@ EDGE_REACH_PX = 2
 
 EDGE_JUMP_M, EDGE_JUMP_SHARE = 0.05, 0.05
 """A jump is larger than this, plus this share of the distance."""
+
+PROFILE_PX = 10
+"""How far from the edge of a mask, inside and outside, the largest step back in depth is sought."""
+
+PROFILE_STEP = 0.04
+"""The step from one pixel to the next but one is larger than this share of the distance."""
+
+OFF_EDGE_PX, MIN_AT_EDGE = 2, 0.35
+"""Share of such steps that must lie so close to the edge; else the masks are too large or small. In
+simulation good masks have 0.40 and more with three times the usual noise, 0.62 with that, 0.66
+without any; masks that are grown or shrunk by 4 pixels have 0.27 at most."""
 
 MIN_KNOWN = 0.75
 """Share of readings around an edge pixel from which on depth without a jump counts."""
@@ -62,12 +74,21 @@ ODD_SHARE = 0.1
 def mask_doubt(frame: RGBDFrame) -> str:
     """Why the masks of objects may not belong to the depth; empty where they do."""
     fit, count = edge_fit(frame)
-    if count < MIN_EDGE_PX or fit >= MIN_EDGE_FIT:
+    if count >= MIN_EDGE_PX and fit < MIN_EDGE_FIT:
+        return (
+            f"masks and depth do not fit: depth jumps at {fit:.0%} of the masks' edges, expected "
+            f"{MIN_EDGE_FIT:.0%}; are they of one moment, is depth registered to RGB, are the "
+            "masks exact?"
+        )
+    offsets = edge_offsets(frame)
+    at_edge = np.mean(np.abs(offsets) <= OFF_EDGE_PX) if len(offsets) >= MIN_EDGE_PX else 1.0
+    if at_edge >= MIN_AT_EDGE:
         return ""
+    off = float(np.median(offsets))
     return (
-        f"masks and depth do not fit: depth jumps at {fit:.0%} of the masks' edges, expected "
-        f"{MIN_EDGE_FIT:.0%}; are they of one moment, is depth registered to RGB, are the masks "
-        "exact?"
+        f"masks and depth do not fit: depth jumps {abs(off):.0f} pixels "
+        f"{'outside' if off > 0 else 'inside'} of the masks' edges; are the masks exact, and is "
+        "depth registered to RGB?"
     )
 
 
@@ -92,6 +113,59 @@ def edge_fit(frame: RGBDFrame) -> tuple[float, int]:
         hits += int(np.count_nonzero(jumps[rows, columns]))
         count += len(rows)
     return hits / max(count, 1), count
+
+
+def edge_offsets(frame: RGBDFrame) -> NDArray[np.int_]:
+    """How far outside of the masks' edges depth steps back, pixels; negative inside.
+
+    One (N,) for each edge pixel around which it does, and no other object is near.
+    """
+    objects = [region for region in frame.regions if not is_zone(region) and not is_box(region)]
+    numbers = np.zeros(frame.depth.shape, dtype=np.int32)
+    for number, region in enumerate(objects, 1):
+        numbers[region.box.slices][region.mask] = number
+    found = [_offsets(frame, region, numbers, number) for number, region in enumerate(objects, 1)]
+    return np.concatenate([np.zeros(0, dtype=np.int_), *found])
+
+
+def _offsets(
+    frame: RGBDFrame, region: Region, numbers: NDArray[np.int32], number: int
+) -> NDArray[np.int_]:
+    """Those of one region; `numbers` (H, W) are those of the objects, 0 for none."""
+    rows, columns = _profiles(frame, region)
+    around = numbers[rows, columns]
+    depth = frame.depth[rows, columns]
+    kept = ((around == 0) | (around == number)).all(axis=1)
+    kept &= np.isfinite(depth).mean(axis=1) > MIN_KNOWN
+    depth = _without_gaps(depth[kept])
+    steps = (depth[:, 2:] - depth[:, :-2]) / depth[:, 1:-1]
+    return np.argmax(steps, axis=1)[steps.max(axis=1, initial=0.0) > PROFILE_STEP] - PROFILE_PX + 1
+
+
+def _profiles(frame: RGBDFrame, region: Region) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
+    """Rows and columns (N, 2 `PROFILE_PX` + 1) across the edge of a mask, from inside outwards."""
+    rows, columns = _upper_edge(region, frame.depth.shape)
+    window = grown_window(region.box, frame.regions.image_size, PROFILE_PX)
+    mask = cut_out(region, window).astype(np.float32)
+    down, right = np.gradient(cv2.GaussianBlur(mask, (0, 0), 3))
+    here = (rows - window.y, columns - window.x)
+    outward = -np.stack([down[here], right[here]])
+    outward /= np.maximum(np.linalg.norm(outward, axis=0), 1e-6)
+    steps = np.arange(-PROFILE_PX, PROFILE_PX + 1)
+    rows = np.rint(rows[:, None] + steps * outward[0][:, None]).astype(int)
+    columns = np.rint(columns[:, None] + steps * outward[1][:, None]).astype(int)
+    height, width = frame.depth.shape
+    inside = ((rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)).all(axis=1)
+    return rows[inside], columns[inside]
+
+
+def _without_gaps(profiles: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Profiles (N, M) with what is seen before each gap, or behind the first one, in its place."""
+    known = np.isfinite(profiles)
+    columns = np.arange(profiles.shape[1])
+    before = np.maximum.accumulate(np.where(known, columns, -1), axis=1)
+    first = np.argmax(known, axis=1)[:, None]
+    return np.take_along_axis(profiles, np.where(before < 0, first, before), axis=1)
 
 
 def _jumps(depth: NDArray[np.float32]) -> NDArray[np.bool_]:

@@ -198,7 +198,7 @@ def _highest_points(view: TurnedView) -> tuple[float, float]:
         blur = float(np.median(std[on_top])) if on_top.any() else blur
         share = float(np.clip(np.mean(on_top), 2 * ABOVE_TOP, 1.0))
         top = noisy_top + blur * NORMAL.inv_cdf(ABOVE_TOP / share)
-    return top, float(np.linalg.norm([blur / 2, 2 * _pixel_height(view), ROUGHNESS_M / 2]))
+    return top, float(np.linalg.norm([blur / 2, _pixel_height(view), ROUGHNESS_M / 2]))
 
 
 def outermost(behind: NDArray[np.float64], std: NDArray[np.float64]) -> tuple[float, float]:

@@ -14,7 +14,7 @@ MASK_EDGE_STD_PX = 2.0
 """Standard deviation of the column of a mask's center."""
 
 HEIGHT_STD_M = 0.03
-"""Standard deviation of the ends of a vertical extent."""
+"""Least standard deviation of the upper end of an object."""
 
 SIZE_STD_SHARE = np.array([0.02, 0.02, 0.05])
 """Standard deviation of sizes beside what their fits know of, as a share of them."""
@@ -79,7 +79,7 @@ class MeasuredScene:
         doubt = located.std / box.std if box.std > 0 else 1.0
         size = np.append(box.footprint.size, box.top - box.bottom)
         face_std = doubt * np.vstack(
-            [box.side_std, [box.bottom_std, np.hypot(HEIGHT_STD_M, box.top_std)]]
+            [box.side_std, [box.bottom_std, max(HEIGHT_STD_M, box.top_std)]]
         )
         if not self._geometry.is_zone(id):
             face_std = _of_uneven(

@@ -291,7 +291,7 @@ def test_a_near_side_is_surer_than_one_of_a_standard_size(ray_caster, block):
 
 @pytest.mark.parametrize("std_per_m", [0.002, 0.01])
 def test_sides_are_as_sure_as_they_are_right(ray_caster, block, stereo_noise, std_per_m):
-    truth = block(1, "pallet", 0.6, 6.0, 0.4, *EUR, top=0.9)
+    truth = block(1, "pallet", 0.6, 6.0, 0.4, length=1.16, width=0.84, top=0.9)
     zone = block(9, "buffer", 0.0, 5.0, length=2.0, width=2.0, top=0.0)
     frame = ray_caster((truth, zone), height=3.0, pitch_deg=20).render()
     off = []

@@ -15,6 +15,7 @@ import pytest
 
 from smolrgpt_core.answerers.geometric import DOUBTED, GeometricAnswerer
 from smolrgpt_core.geometry.frame_geometry import FLAT, FrameGeometry
+from smolrgpt_core.geometry.input_doubts import edge_offsets
 from smolrgpt_core.language import read_question
 from smolrgpt_core.regions import Region, RegionSet
 
@@ -90,10 +91,21 @@ def test_depth_that_is_not_registered_is_told(frame, pixels):
     assert given.confidence <= DOUBTED
 
 
-def test_masks_that_are_too_small_are_told(frame):
-    kernel = np.ones((15, 15), np.uint8)
-    changed = with_masks(frame, lambda mask: cv2.erode(mask.astype(np.uint8), kernel) > 0)
+@pytest.mark.parametrize("pixels", [4, 5, 7])
+@pytest.mark.parametrize("change", [cv2.dilate, cv2.erode])
+def test_masks_that_are_too_large_or_small_are_told(frame, change, pixels):
+    kernel = np.ones((2 * pixels + 1,) * 2, np.uint8)
+    changed = with_masks(frame, lambda mask: change(mask.astype(np.uint8), kernel) > 0)
     assert "masks and depth do not fit" in doubts(changed)
+
+
+@pytest.mark.parametrize("change", [cv2.dilate, cv2.erode])
+def test_how_far_masks_are_off_is_measured(frame, change):
+    assert abs(np.median(edge_offsets(frame))) <= 1
+    kernel = np.ones((9, 9), np.uint8)
+    changed = with_masks(frame, lambda mask: change(mask.astype(np.uint8), kernel) > 0)
+    expected = -4 if change is cv2.dilate else 4
+    assert np.median(edge_offsets(changed)) == pytest.approx(expected, abs=1)
 
 
 @pytest.mark.parametrize(("across", "down"), [(0.8, 0.8), (1.25, 1.25), (1.3, 1.0)])
