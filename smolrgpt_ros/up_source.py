@@ -57,7 +57,7 @@ class UpSource:
         self._gravity = (
             FrameTransforms(listener, gravity_frame, "gravity_frame") if listener else None
         )
-        self._imu = ImuUp(node, listener) if source in ("imu", "auto") else None
+        self._imu = ImuUp(node, listener) if source in (UP_BY_IMU, UP_AUTO) else None
 
     def find(self, frame_id: str, stamp_ns: int, wait_s: float) -> KnownUp:
         """What is up in an image.
