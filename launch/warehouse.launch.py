@@ -12,11 +12,19 @@ With a RealSense camera (aligned depth enabled) and a segmenter of your own:
         camera_info_topic:=/camera/camera/color/camera_info \
         regions_topic:=/segmenter/regions
 
-Parameters of the nodes, and their defaults, are in config/warehouse.yaml.
+Parameters of the nodes, and their defaults, are in config/warehouse.yaml. Each of the query node is
+an argument of the launch file, too:
+
+    ros2 launch smolrgpt_ros warehouse.launch.py answerer:=geometric max_depth:=10.0 \
+        label_map:="0:pallet,1:buffer"
 """
 
 # ruff: noqa: I001 - this folder is no Python package named launch
 
+from pathlib import Path
+from typing import Any
+
+import yaml
 from launch import LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
@@ -33,9 +41,11 @@ from launch.substitutions import (
     PythonExpression,
 )
 from launch_ros.actions import Node
+from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = "smolrgpt_ros"
+PARAMETERS_FILE = "warehouse.yaml"
 PROFILES_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 TOPICS = (
     "rgb",
@@ -45,8 +55,8 @@ TOPICS = (
     "instances",
     "yolo_detections",
     "detections",
+    "imu",
 )
-TRANSPORTED = ("rgb", "depth")
 LOG_LEVELS = ("debug", "info", "warn", "warning", "error", "fatal")
 RESPAWN_DELAY_S = 2.0
 
@@ -82,7 +92,25 @@ def end_of_launch(executable: str, remedy: str, unless: str = ""):
     return on_exit
 
 
-def node(executable: str, parameters: dict[str, str] | None = None, **options) -> Node:
+def query_parameters() -> dict[str, Any]:
+    """Names and defaults of the query node's parameters, as the file beside this one has them."""
+    nodes = yaml.safe_load((Path(__file__).parents[1] / "config" / PARAMETERS_FILE).read_text())
+    return nodes["/**"]["spatial_query"]["ros__parameters"]
+
+
+def given_parameters(context) -> dict[str, ParameterValue]:
+    """The parameters that are arguments of this launch, in the types of their defaults."""
+    return {
+        name: ParameterValue(
+            LaunchConfiguration(name),
+            value_type=list[str] if isinstance(default, list) else type(default),
+        )
+        for name, default in query_parameters().items()
+        if LaunchConfiguration(name).perform(context)
+    }
+
+
+def node(executable: str, parameters: dict[str, ParameterValue] | None = None, **options) -> Node:
     """A node of this package with what all nodes share.
 
     Args:
@@ -106,13 +134,11 @@ def node(executable: str, parameters: dict[str, str] | None = None, **options) -
 
 
 def query_node(context) -> list[Node]:
-    """The query node; transports that are not given stay as in the file of parameters."""
-    names = [f"{image}_transport" for image in TRANSPORTED]
-    given = {name: LaunchConfiguration(name).perform(context) for name in names}
+    """The query node; parameters that are not given stay as in the file of parameters."""
     return [
         node(
             "spatial_query_node",
-            {name: transport for name, transport in given.items() if transport},
+            given_parameters(context),
             respawn=LaunchConfiguration("respawn"),
             respawn_delay=RESPAWN_DELAY_S,
             on_exit=end_of_launch(
@@ -128,12 +154,11 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
     """All arguments with their defaults."""
     texts = {
         "namespace": ("", "Namespace of nodes, topics and service."),
-        "params_file": (config_file("warehouse.yaml"), "Parameters of the nodes."),
+        "params_file": (config_file(PARAMETERS_FILE), "Parameters of the nodes."),
         **{f"{topic}_topic": (topic, f"Topic for {topic}.") for topic in TOPICS},
-        **{
-            f"{image}_transport": ("", f"How {image} images come; empty: as in params_file.")
-            for image in TRANSPORTED
-        },
+        **dict.fromkeys(
+            query_parameters(), ("", "Parameter of the query node; empty: as in params_file.")
+        ),
     }
     flags = {
         "use_sim": ("true", "Start the simulated camera."),

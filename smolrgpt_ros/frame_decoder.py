@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Hashable, Mapping
+from dataclasses import dataclass, replace
 
 from rclpy.serialization import deserialize_message
 
@@ -24,6 +24,7 @@ from smolrgpt_core.messages.synchronizer import Moment
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.inputs import input_types
+from smolrgpt_ros.up_source import BY_DEPTH, KnownUp
 
 KEPT_FRAMES = 4
 """Decoded frames that are kept, so that questions about the same moment decode it once."""
@@ -48,6 +49,7 @@ class FrameDecoder:
         labels: how regions get their labels.
         transports: how images come.
         rgb_topic: full name of the topic of the colour image.
+        find_up: says what is up in an image, by its frame and stamp in nanoseconds; None: depth.
 
     Attributes:
         newest_regions: those that were decoded last; None before the first.
@@ -60,7 +62,9 @@ class FrameDecoder:
         labels: RegionLabels,
         transports: Transports = ALL_RAW,
         rgb_topic: str = "",
+        find_up: Callable[[str, int], KnownUp] | None = None,
     ) -> None:
+        self._find_up = find_up
         self._rgb_topic = rgb_topic
         self.newest_regions: RegionSet | None = None
         self._region_source = region_source
@@ -74,7 +78,7 @@ class FrameDecoder:
         """The frame, and whether it had to be decoded.
 
         Raises:
-            SpatialError: BAD_INPUT when a message cannot be used.
+            SpatialError: BAD_INPUT when a message cannot be used, or as `UpSource.find`.
         """
         # A later message with the same calibration may have become the nearest one since.
         calibration = without_stamp(samples.camera_info.payload)
@@ -97,10 +101,13 @@ class FrameDecoder:
         frame = frame_from_messages(
             rgb, depth, camera_info, regions, self._settings, self._rgb_topic
         )
+        up = self._find_up(frame.frame_id, frame.stamp_ns) if self._find_up else BY_DEPTH
+        frame = replace(frame, up=up.vector)
         warnings = alignment_warnings(rgb, depth)
         if frame.depth_loss.is_told:
             warnings += (str(frame.depth_loss),)
         facts = frame_facts(frame, camera_info, self._settings, self._rgb_topic)
+        facts["up"] = up.source
         return DecodedFrame(frame, warnings, facts, regions)
 
     def _message(self, samples: Moment, name: str) -> Message:

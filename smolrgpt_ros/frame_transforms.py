@@ -1,4 +1,4 @@
-"""From the optical frame of an image to `target_frame`, with tf2 where a ROS installation has it.
+"""From the optical frame of an image to another one, with tf2 where a ROS installation has it.
 
 The transform is that at the stamp of the image, interpolated by tf2 and never extrapolated: on a
 moving robot a newer one would put an object where it is not.
@@ -14,15 +14,13 @@ from types import ModuleType
 from geometry_msgs.msg import Transform
 from rclpy.clock import JumpThreshold, TimeJump
 from rclpy.duration import Duration
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 from rclpy.time import Time
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.geometry.rigid_transform import RigidTransform
 from smolrgpt_core.messages.stamps import time_to_ns
-from smolrgpt_ros.spinning import spin
+from smolrgpt_ros.listening import Listener
 
 TRANSFORM_TOPICS = ("/tf", "/tf_static")
 
@@ -37,28 +35,31 @@ class TransformsClosedError(Exception):
     """The node was deactivated while a transform was waited for."""
 
 
-def load_tf2() -> ModuleType:
+def load_tf2(needed_by: str) -> ModuleType:
     """The module `tf2_ros`.
+
+    Args:
+        needed_by: the parameter without whose value nobody would need it.
 
     Raises:
         ModuleNotFoundError: that says how to get it, when it is not installed.
     """
     try:
-        # It comes with ROS only, and nobody without a target_frame needs it.
+        # It comes with ROS only, and few need it.
         import tf2_ros
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "tf2_ros":
             raise
         package = f"ros-{os.environ.get('ROS_DISTRO', '$ROS_DISTRO')}-tf2-ros"
         raise ModuleNotFoundError(
-            "target_frame needs tf2_ros, which is not installed; run "
-            f"`apt install {package}`, or set target_frame to ''",
+            f"{needed_by} needs tf2_ros, which is not installed; run `apt install {package}`, or "
+            f"leave {needed_by} at its default",
             name="tf2_ros",
         ) from error
     return tf2_ros
 
 
-class FrameTransforms:
+class TransformListener:
     """Listens to tf from construction to `close`. Thread-safe.
 
     tf is heard on a node and a thread of its own, as the inputs are: it may come a thousand times
@@ -66,40 +67,67 @@ class FrameTransforms:
 
     Args:
         node: whose names, remappings and clock are used.
-        target_frame: frame that places and directions are wanted in.
+        needed_by: as `load_tf2`.
 
     Attributes:
-        target_frame: the same.
-        source_frame: the frame of the image that was asked about last; empty before the first.
-        failure: why the last one could not be transformed; empty if it could.
+        tf2: the module `tf2_ros`.
+        buffer: of it, with what was heard.
+        closed: set by `close`.
 
     Raises:
         ModuleNotFoundError: that says how to get tf2, when it is not installed.
     """
 
-    def __init__(self, node: Node, target_frame: str) -> None:
-        self.target_frame = target_frame
-        self.source_frame = ""
-        self.failure = ""
-        self._tf2 = load_tf2()
+    def __init__(self, node: Node, needed_by: str) -> None:
+        self.tf2 = load_tf2(needed_by)
         # Without a node, which it would give a service and the handling of jumps that some of its
         # versions do wrong.
-        self._buffer = self._tf2.Buffer()
-        self._closed = threading.Event()
-        self._node = _listening_node(node)
-        self._listener = self._tf2.TransformListener(self._buffer, self._node, spin_thread=False)
+        self.buffer = self.tf2.Buffer()
+        self.closed = threading.Event()
+        remappings = {topic: node.resolve_topic_name(topic) for topic in TRANSFORM_TOPICS}
+        self._listener = Listener(node, "transforms", remappings)
+        self._subscriptions = self.tf2.TransformListener(
+            self.buffer, self._listener.node, spin_thread=False
+        )
         self._jumps = node.get_clock().create_jump_callback(
             JumpThreshold(
                 min_forward=None, min_backward=Duration(nanoseconds=-1), on_clock_change=True
             ),
             post_callback=self._forget,
         )
-        self._executor = SingleThreadedExecutor(context=node.context)
-        self._executor.add_node(self._node)
-        self._thread = threading.Thread(
-            target=spin, args=(self._executor, node.get_logger()), name="transforms"
-        )
-        self._thread.start()
+        self._listener.start()
+
+    def close(self) -> None:
+        """End the subscriptions, and release everybody who waits."""
+        self.closed.set()
+        self._jumps.unregister()
+        self._listener.close()
+
+    def _forget(self, jump: TimeJump) -> None:
+        """After a reset of simulated time, tf2 would drop what is older than what it has."""
+        self.buffer.clear()
+
+
+class FrameTransforms:
+    """Transforms to one frame.
+
+    Args:
+        listener: to tf.
+        target_frame: frame that is transformed to.
+        said: how an operator knows that frame, such as the name of a parameter.
+
+    Attributes:
+        target_frame: the same.
+        source_frame: the frame of the image that was asked about last; empty before the first.
+        failure: why the last one could not be transformed; empty if it could.
+    """
+
+    def __init__(self, listener: TransformListener, target_frame: str, said: str) -> None:
+        self.target_frame = target_frame
+        self.source_frame = ""
+        self.failure = ""
+        self._said = said
+        self._listener = listener
 
     def wait(self, source_frame: str, stamp_ns: int, timeout_s: float) -> RigidTransform:
         """The transform from `source_frame` to `target_frame` at a time.
@@ -112,7 +140,7 @@ class FrameTransforms:
 
         Raises:
             SpatialError: NO_TRANSFORM.
-            TransformsClosedError: when this is closed meanwhile.
+            TransformsClosedError: when the listener is closed meanwhile.
         """
         self.source_frame = source_frame
         deadline_s = time.monotonic() + timeout_s
@@ -121,14 +149,14 @@ class FrameTransforms:
             newest_ns = self._newest_ns(source_frame)
             try:
                 found = self._look(source_frame, stamp_ns)
-            except self._tf2.TransformException as error:
+            except self._listener.tf2.TransformException as error:
                 is_gone = newest_ns is not None and newest_ns >= stamp_ns
                 if is_gone or time.monotonic() >= deadline_s:
                     raise self._refusal(source_frame, stamp_ns, newest_ns, error) from error
             else:
                 self.failure = ""
                 return found
-            if self._closed.wait(POLL_S):
+            if self._listener.closed.wait(POLL_S):
                 raise TransformsClosedError
 
     def newest_ns(self) -> int | None:
@@ -137,23 +165,15 @@ class FrameTransforms:
         """
         return self._newest_ns(self.source_frame) if self.source_frame else None
 
-    def close(self) -> None:
-        """End the subscriptions, and release everybody who waits."""
-        self._closed.set()
-        self._jumps.unregister()
-        self._executor.shutdown()
-        self._thread.join()
-        self._node.destroy_node()
-
     def _look(self, source_frame: str, stamp_ns: int) -> RigidTransform:
         time_ = Time(nanoseconds=stamp_ns)
-        found = self._buffer.lookup_transform(self.target_frame, source_frame, time_)
+        found = self._listener.buffer.lookup_transform(self.target_frame, source_frame, time_)
         return _rigid(found.transform)
 
     def _newest_ns(self, source_frame: str) -> int | None:
         try:
-            newest = self._buffer.lookup_transform(self.target_frame, source_frame, Time())
-        except self._tf2.TransformException:
+            newest = self._listener.buffer.lookup_transform(self.target_frame, source_frame, Time())
+        except self._listener.tf2.TransformException:
             return None
         return time_to_ns(newest.header.stamp)
 
@@ -162,35 +182,12 @@ class FrameTransforms:
     ) -> SpatialError:
         refusal = SpatialError(
             Status.NO_TRANSFORM,
-            f"no transform from {source_frame!r} to {self.target_frame!r} (target_frame) at "
+            f"no transform from {source_frame!r} to {self.target_frame!r} ({self._said}) at "
             f"{stamp_ns / 1e9:.3f} s, the stamp of the image: {_advice(stamp_ns, newest_ns)}; "
             f"tf2 says: {str(cause).strip()}",
         )
         self.failure = refusal.message
         return refusal
-
-    def _forget(self, jump: TimeJump) -> None:
-        """After a reset of simulated time, tf2 would drop what is older than what it has."""
-        self._buffer.clear()
-
-
-def _listening_node(node: Node) -> Node:
-    """A node for the subscriptions, with the remappings that hold for another one."""
-    remappings = [
-        argument
-        for topic in TRANSFORM_TOPICS
-        for argument in ("-r", f"{topic}:={node.resolve_topic_name(topic)}")
-    ]
-    return Node(
-        f"_{node.get_name()}_transforms",  # the underscore hides it from `ros2 node list`
-        context=node.context,
-        namespace=node.get_namespace(),
-        cli_args=["--ros-args", *remappings],
-        use_global_arguments=False,  # a remapped node name is for the node that serves
-        enable_rosout=False,
-        start_parameter_services=False,
-        parameter_overrides=[Parameter("start_type_description_service", value=False)],
-    )
 
 
 def _rigid(transform: Transform) -> RigidTransform:

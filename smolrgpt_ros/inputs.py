@@ -7,7 +7,6 @@ most frames are never asked about.
 from __future__ import annotations
 
 import struct
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -15,9 +14,7 @@ from dataclasses import dataclass
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
 from rclpy.event_handler import QoSMessageLostInfo, SubscriptionEventCallbacks
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
-from rclpy.parameter import Parameter
 from rclpy.qos import (
     QoSCompatibility,
     QoSDurabilityPolicy,
@@ -37,7 +34,7 @@ from smolrgpt_core.messages.stamps import read_stamp_ns
 from smolrgpt_core.messages.types import SENSOR_QUEUE_DEPTH
 from smolrgpt_ros.conversions import message_class
 from smolrgpt_ros.frame_buffer import INPUTS, FrameBuffer, FrameUnavailableError
-from smolrgpt_ros.spinning import spin
+from smolrgpt_ros.listening import Listener
 
 LATCHABLE = ("camera_info", "regions")
 """Inputs that may be sent once and latched (transient local), as they need not change."""
@@ -151,15 +148,8 @@ class SensorInputs:
         )
         self._buffer = buffer
         self._graph = node
-        self._node = Node(
-            f"_{node.get_name()}_inputs",  # the underscore hides it from `ros2 node list`
-            context=node.context,
-            namespace=node.get_namespace(),
-            use_global_arguments=False,  # a remapped node name is for the node that serves
-            enable_rosout=False,
-            start_parameter_services=False,
-            parameter_overrides=[Parameter("start_type_description_service", value=False)],
-        )
+        self._listener = Listener(node, "inputs")
+        self._node = self._listener.node
         self._latched: dict[str, Subscription] = {}
         self._received_once = {name: deque[int](maxlen=RECEIVED_ONCE) for name in LATCHABLE}
         for name in INPUTS:
@@ -170,18 +160,11 @@ class SensorInputs:
             # On real time: a paused simulation must not hide a calibration.
             clock=Clock(clock_type=ClockType.STEADY_TIME),
         )
-        self._executor = SingleThreadedExecutor(context=node.context)
-        self._executor.add_node(self._node)
-        self._thread = threading.Thread(
-            target=spin, args=(self._executor, node.get_logger()), name="inputs"
-        )
-        self._thread.start()
+        self._listener.start()
 
     def close(self) -> None:
         """End all subscriptions."""
-        self._executor.shutdown()
-        self._thread.join()
-        self._node.destroy_node()
+        self._listener.close()
 
     def _subscribe(self, name: str, is_latched: bool = False) -> Subscription:
         return self._node.create_subscription(

@@ -23,6 +23,9 @@ from smolrgpt_ros.parameter_declaration import check_parameters, parameter
 ON_DEMAND = "on_demand"
 EVERY_FRAME = "every_frame"
 
+UP_BY_DEPTH, UP_BY_TF, UP_BY_IMU, UP_AUTO = "depth", "tf", "imu", "auto"
+UP_SOURCES = (UP_BY_DEPTH, UP_BY_TF, UP_BY_IMU, UP_AUTO)
+
 
 @dataclass(frozen=True)
 class QueryParameters:
@@ -156,6 +159,19 @@ class QueryParameters:
         "`map`; empty: the optical frame of the image. Needs tf2_ros. Takes effect when the node "
         "is activated.",
     )
+    up_source: str = parameter(
+        UP_BY_DEPTH,
+        "What tells what is up in the image: depth (the floor that it shows), tf (the z axis of "
+        "`gravity_frame`; needs tf2_ros), imu (sensor_msgs/Imu on `imu`, while it stands still), "
+        "or auto: tf, else imu, else depth, whichever knows. tf and imu refuse a question where "
+        "they do not know. Takes effect when the node is activated.",
+        choices=UP_SOURCES,
+    )
+    gravity_frame: str = parameter(
+        "base_link",
+        "Frame of tf whose z axis is up, such as `base_link` on a level floor, `odom` or `map`. "
+        "Takes effect when the node is activated.",
+    )
     depth_scale: float = parameter(
         SensorSettings.depth_scale,
         "Metres per unit of the depth image; 0 = by its encoding (16UC1 and mono16: 0.001, "
@@ -228,11 +244,22 @@ class QueryParameters:
             raise ValueError(
                 "record_folder must not be empty: give a folder, or set record to false"
             )
-        if self.target_frame.startswith("/") or self.target_frame != self.target_frame.strip():
-            raise ValueError(
-                "target_frame must be the name of a frame of tf, without a slash before it, got "
-                f"{self.target_frame!r}"
-            )
+        for name in ("target_frame", "gravity_frame"):
+            frame = getattr(self, name)
+            if frame.startswith("/") or frame != frame.strip():
+                raise ValueError(
+                    f"{name} must be the name of a frame of tf, without a slash before it, got "
+                    f"{frame!r}"
+                )
+        if not self.gravity_frame:
+            raise ValueError("gravity_frame must not be empty: give a frame, such as base_link")
+
+    @property
+    def needs_tf2(self) -> str:
+        """The parameter whose value needs tf2; empty if none does."""
+        if self.target_frame:
+            return "target_frame"
+        return "up_source" if self.up_source == UP_BY_TF else ""
 
     def model_settings(self) -> ModelSettings:
         """How a model computes and answers."""

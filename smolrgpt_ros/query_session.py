@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from rclpy.node import Node
@@ -23,10 +24,15 @@ from smolrgpt_ros.frame_buffer import (
     FrameUnavailableError,
 )
 from smolrgpt_ros.frame_decoder import FrameDecoder
-from smolrgpt_ros.frame_transforms import FrameTransforms, TransformsClosedError
+from smolrgpt_ros.frame_transforms import (
+    FrameTransforms,
+    TransformListener,
+    TransformsClosedError,
+)
 from smolrgpt_ros.inputs import SensorInputs, input_topics
-from smolrgpt_ros.parameters import EVERY_FRAME, QueryParameters
+from smolrgpt_ros.parameters import EVERY_FRAME, UP_BY_DEPTH, QueryParameters
 from smolrgpt_ros.service_statistics import ServiceStatistics
+from smolrgpt_ros.up_source import UpSource
 
 
 class SessionClosedError(Exception):
@@ -62,8 +68,13 @@ class QuerySession:
         self._region_source = parameters.region_source
         self._transports = parameters.transports
         topics = input_topics(node, parameters.region_source, self._transports)
-        target_frame = parameters.target_frame
-        self.transforms = FrameTransforms(node, target_frame) if target_frame else None
+        self._tf = _transform_listener(node, parameters)
+        self.transforms: FrameTransforms | None = None
+        if self._tf and parameters.target_frame:
+            self.transforms = FrameTransforms(self._tf, parameters.target_frame, "target_frame")
+        self._up: UpSource | None = None
+        if parameters.up_source != UP_BY_DEPTH:
+            self._up = UpSource(node, parameters.up_source, parameters.gravity_frame, self._tf)
         self.buffer = FrameBuffer(parameters.buffer_size, topics)
         self.inputs = SensorInputs(
             node,
@@ -154,8 +165,10 @@ class QuerySession:
         """Release everybody who waits and end the inputs; a running answer is finished."""
         self._worker.close()
         self.buffer.close()
-        if self.transforms:
-            self.transforms.close()
+        if self._up:
+            self._up.close()
+        if self._tf:
+            self._tf.close()
         self.inputs.close()
 
     def give_up(self) -> None:
@@ -174,10 +187,24 @@ class QuerySession:
             parameters.region_labels(),
             self._transports,
             self.inputs.topics["rgb"],
+            partial(self._up.find, wait_s=parameters.input_wait) if self._up else None,
         )
         is_eager = parameters.encode == EVERY_FRAME
         newest = _newest_frame(parameters) if is_eager else None
         return WorkerSettings(decoder, parameters.max_batch, newest)
+
+
+def _transform_listener(node: Node, parameters: QueryParameters) -> TransformListener | None:
+    """Where one is needed, or may help and tf2 is installed."""
+    if parameters.needs_tf2:
+        return TransformListener(node, parameters.needs_tf2)
+    if parameters.up_source == UP_BY_DEPTH:
+        return None
+    try:
+        return TransformListener(node, "up_source")
+    except ModuleNotFoundError:
+        # An IMU in the frame of the image needs no tf; another one is refused with this reason.
+        return None
 
 
 def _with_turned_vector(

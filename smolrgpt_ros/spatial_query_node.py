@@ -208,9 +208,9 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
 
     def _configure(self) -> None:
         values = self.parameters
-        if values.target_frame:
+        if values.needs_tf2:
             # Sooner than the checkpoint is loaded, and not only at activation.
-            load_tf2()
+            load_tf2(values.needs_tf2)
         # Otherwise a checkpoint may stand ready for a later change to `answerer: model`.
         checkpoint = values.checkpoint if values.answerer in WITH_CHECKPOINT else ""
         name = f"{values.answerer} with {checkpoint}" if checkpoint else values.answerer

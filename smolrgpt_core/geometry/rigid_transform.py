@@ -51,3 +51,7 @@ class RigidTransform:
     def rotate(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
         """Directions (N, 3), or one (3,), in the target frame; NaN stays NaN."""
         return np.asarray(vectors @ rotation_matrix(*self.rotation).T, dtype=np.float64)
+
+    def rotate_back(self, vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Directions (N, 3), or one (3,), of the target frame in the source frame."""
+        return np.asarray(vectors @ rotation_matrix(*self.rotation), dtype=np.float64)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from smolrgpt_core.answer import SpatialAnswer
@@ -18,6 +19,18 @@ from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.answerers.registry import ANSWERERS
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import Category, SpatialQuestion
+
+HELD_S = 120.0
+"""No test holds anything for so long."""
+
+
+def wait_while(condition: Callable[[], bool]) -> None:
+    """Until a test has changed a file."""
+    deadline = time.monotonic() + HELD_S
+    while condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"a test held the answerer for {HELD_S} s")
+        time.sleep(0.01)
 
 
 class ScriptedAnswerer(GeometricAnswerer):
@@ -28,8 +41,7 @@ class ScriptedAnswerer(GeometricAnswerer):
     def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
         if question.category is Category.LEFT_RIGHT:
             print("a slow answer", flush=True)
-            while Path(os.environ.get("SLOW_ANSWER_FILE", "")).is_file():
-                time.sleep(0.01)
+            wait_while(Path(os.environ.get("SLOW_ANSWER_FILE", "")).is_file)
         if question.category is Category.MCQ:
             raise RuntimeError("the engine caught fire")
         return super().answer(frame, question)
@@ -43,8 +55,7 @@ class BrokenAnswerer(GeometricAnswerer):
 class SlowAnswerer(GeometricAnswerer):
     def __init__(self) -> None:
         print("slow loading", flush=True)
-        while not Path(os.environ["SLOW_LOADING_FILE"]).exists():
-            time.sleep(0.02)
+        wait_while(lambda: not Path(os.environ["SLOW_LOADING_FILE"]).exists())
         super().__init__()
 
 

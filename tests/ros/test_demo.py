@@ -137,13 +137,12 @@ def test_second_signal_does_not_stop_the_end(
     assert "Traceback" not in run.node.output
 
 
-def test_stubborn_process_is_killed() -> None:
+def test_stubborn_process_is_killed(wait_for: Any) -> None:
     code = "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('deaf', " \
         "flush=True); time.sleep(60)"  # fmt: skip
     group = ProcessGroup(grace_s=0.5)
     process = group.start("stubborn", [sys.executable, "-c", code])
-    while "deaf" not in process.output():
-        time.sleep(0.02)
+    wait_for(lambda: "deaf" in process.output(), "the process")
     group.stop()
     assert process.exit_status == -signal.SIGKILL
 

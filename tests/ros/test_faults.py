@@ -390,10 +390,9 @@ def test_killed_during_an_answer(
         # A killed process stays on the graph for seconds: requests are lost until its successor
         # is known, so that a client needs a timeout of its own.
         future = other.ask_async(category=Category.DISTANCE, region_ids=[1, 2])
-        deadline = time.monotonic() + 1.0
-        while not future.done() and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return future.done() and future.result().answer.value == pytest.approx(3.0, abs=0.3)
+        done = threading.Event()
+        future.add_done_callback(lambda _: done.set())
+        return done.wait(1.0) and future.result().answer.value == pytest.approx(3.0, abs=0.3)
 
     doomed = start_node(SCRIPTED, *arguments, environment=slow_answer.environment)
     wait_for(answers_in_time, "an answer")

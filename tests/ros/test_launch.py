@@ -10,20 +10,26 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from rcl_interfaces.srv import GetParameters
+from rclpy.parameter import parameter_value_to_python
 from smolrgpt_ros.srv import SpatialQuery
 
 from smolrgpt_core.errors import Status
 from smolrgpt_core.messages.region_sources import REGION_SOURCES
 from smolrgpt_core.messages.types import CAMERA_TOPICS, GROUND_TRUTH
+from smolrgpt_ros.parameters import QueryParameters
+from smolrgpt_ros.up_source import IMU_TOPIC
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILE = ROOT / "launch" / "warehouse.launch.py"
-SENSOR_TOPICS = {"rgb", "depth", "camera_info", *REGION_SOURCES}
+SENSOR_TOPICS = {"rgb", "depth", "camera_info", *REGION_SOURCES, IMU_TOPIC}
+PARAMETERS = [item.name for item in fields(QueryParameters)]
 STAND_IN = Path(__file__).parent / "launch_stand_in"
 IS_REAL = shutil.which("ros2") is not None
 COMMAND = ["ros2", "launch"] if IS_REAL else [sys.executable, str(STAND_IN / "ros2_launch.py")]
@@ -81,7 +87,15 @@ def test_documented_arguments_exist(tree: ast.Module, arguments: dict[str, str])
     page = (ROOT / "docs" / "demo.md").read_text()
     section = page[page.index("## The launch file") :].partition("\n## ")[0]
     rows = re.findall(r"^\| (`.*?`) \|", section, re.MULTILINE)
-    assert re.findall(r"`(\w+)`", " ".join(rows)) == list(arguments)
+    assert "every parameter of the query node" in section
+    others = [name for name in arguments if name not in PARAMETERS]
+    assert re.findall(r"`(\w+)`", " ".join(rows)) == others
+
+
+def test_every_parameter_of_the_query_node_is_an_argument(arguments: dict[str, str]) -> None:
+    """Empty: what is not given stays as in the file of parameters."""
+    assert set(PARAMETERS) <= arguments.keys()
+    assert {arguments[name] for name in PARAMETERS} == {""}
 
 
 def test_no_parameter_default_is_repeated(tree: ast.Module) -> None:
@@ -131,6 +145,28 @@ def test_topics_and_log_level_reach_the_node(launch: Any, graph: Any, wait_for: 
         wait_for(lambda t=topic: graph.node.count_subscribers(t) == 1, topic, 60.0)
     system.stop(signal.SIGINT, timeout=30.0)
     assert "[INFO] [1" not in system.output
+
+
+def test_parameters_reach_the_node(
+    launch: Any, graph: Any, make_operator: Any, wait_for: Any, tmp_path: Path
+) -> None:
+    """In the types that the node wants, over those of the file, which holds for the others."""
+    file = tmp_path / "parameters.yaml"
+    values = "{timeout: 7.0, max_depth: 8.0, answerer: geometric}"
+    file.write_text(f"/**:\n  spatial_query:\n    ros__parameters: {values}\n")
+    system = launch(
+        "use_sim:=false", "namespace:=set", f"params_file:={file}", "label_map:=0:pallet,1:buffer",
+        "min_depth:=1", "max_depth:=12", "max_batch:=4", "instance_labels:=['7:pallet', '8:crate']",
+        "autostart:=false",
+    )  # fmt: skip
+    names = ["timeout", "label_map", "min_depth", "max_depth", "max_batch", "instance_labels"]
+    request = GetParameters.Request(names=[*names, "autostart"])
+    service = "/set/spatial_query/get_parameters"
+    values = graph.call(GetParameters, service, request).values
+    assert [parameter_value_to_python(value) for value in values] == [
+        7.0, "0:pallet,1:buffer", 1.0, 12.0, 4, ["7:pallet", "8:crate"], False,
+    ]  # fmt: skip
+    system.stop(signal.SIGINT, timeout=30.0)
 
 
 def test_transports_reach_the_node(launch: Any, graph: Any, wait_for: Any) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -17,6 +19,9 @@ from launch import LaunchContext, LaunchDescription
 
 GRACE_S = 5.0
 """As `ros2 launch`: SIGTERM after it, SIGKILL after twice the time."""
+
+
+LOOK_S = 0.05
 
 
 def description_of(path: Path) -> LaunchDescription:
@@ -45,7 +50,7 @@ def run(entities: list[Any], context: LaunchContext) -> None:
     while not context.is_shutdown:
         for node in nodes:
             node.look_after(context)
-        time.sleep(0.05)
+        wait_for_an_end(nodes)
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGKILL):
         for node in nodes:
             if node.process:
@@ -54,7 +59,17 @@ def run(entities: list[Any], context: LaunchContext) -> None:
         while any(node.process for node in nodes) and time.monotonic() < deadline:
             for node in nodes:
                 node.look_after(context)
-            time.sleep(0.05)
+            wait_for_an_end(nodes)
+
+
+def wait_for_an_end(nodes: list[Node]) -> None:
+    """Until the first process ends, or `LOOK_S` seconds: a signal or another end may come."""
+    running = [node.process for node in nodes if node.process]
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        if running:
+            running[0].wait(LOOK_S)
+        else:
+            signal.sigtimedwait([], LOOK_S)
 
 
 def main(file: str, *arguments: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 
 from launch import LaunchContext
+from launch_ros.parameter_descriptions import ParameterValue
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ class Node:
         self._arguments, self._condition, self._on_exit = arguments, condition, on_exit
         self._respawn, self._respawn_delay = respawn, respawn_delay
         self.process: subprocess.Popen | None = None
+        self._restart_s: float | None = None
 
     def execute(self, context: LaunchContext) -> None:
         if self._condition is None or self._condition.evaluate(context):
@@ -55,13 +58,15 @@ class Node:
         command += ["-r", f"__ns:=/{namespace}"] if namespace else []
         for item in self._parameters:
             if isinstance(item, dict):
-                command += [p for k, v in item.items() for p in ("-p", f"{k}:={text(v)}")]
+                command += [p for k, v in item.items() for p in ("-p", f"{k}:={_told(v, context)}")]
             else:
                 command += ["--params-file", text(item)]
         return command + [p for k, v in self._remappings for p in ("-r", f"{k}:={text(v)}")]
 
     def look_after(self, context: LaunchContext) -> None:
         """Tell the end of the process, and start it again if it is to be."""
+        if self._restart_s is not None and time.monotonic() >= self._restart_s:
+            self._restart_s, self.process = None, subprocess.Popen(self._command(context))
         if self.process is None or self.process.poll() is None:
             return
         status, self.process = self.process.returncode, None
@@ -71,5 +76,11 @@ class Node:
             action.execute(context)
         respawn = self._respawn and IfCondition(self._respawn).evaluate(context)
         if respawn and not context.is_shutdown:
-            time.sleep(self._respawn_delay)
-            self.process = subprocess.Popen(self._command(context))
+            self._restart_s = time.monotonic() + self._respawn_delay
+
+
+def _told(value: Any, context: LaunchContext) -> str:
+    """The value of a parameter as YAML."""
+    if isinstance(value, ParameterValue):
+        return json.dumps(value.evaluate(context))
+    return context.perform_substitution(value)

@@ -1,0 +1,189 @@
+"""What is up in an image, by tf or by an IMU, for geometry that would else take it from depth."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rclpy.node import Node
+from rclpy.qos import qos_profile_sensor_data
+from sensor_msgs.msg import Imu
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.messages.stamps import time_to_ns
+from smolrgpt_ros.frame_transforms import FrameTransforms, TransformListener, TransformsClosedError
+from smolrgpt_ros.gravity import Gravity
+from smolrgpt_ros.listening import Listener
+from smolrgpt_ros.parameters import UP_AUTO, UP_BY_IMU, UP_BY_TF
+
+IMU_TOPIC = "imu"
+SILENCE_S = 1.0
+"""An IMU that sent nothing for so long has stopped."""
+
+
+@dataclass(frozen=True)
+class KnownUp:
+    """What is up, and by what.
+
+    Attributes:
+        vector: unit vector (3,) in the optical frame; None: depth has to tell.
+        source: in words, for the operator.
+    """
+
+    vector: NDArray[np.float64] | None
+    source: str
+
+
+BY_DEPTH = KnownUp(None, "depth")
+
+
+class UpSource:
+    """By `up_source`: `depth`, `tf`, `imu`, or with `auto` the first of tf, imu, depth that knows.
+
+    Args:
+        node: whose names and graph are used.
+        source: a choice of the parameter.
+        gravity_frame: frame of tf whose z axis is up.
+        listener: to tf; None where tf2 is not installed and not needed.
+    """
+
+    def __init__(
+        self, node: Node, source: str, gravity_frame: str, listener: TransformListener | None
+    ) -> None:
+        self._source = source
+        self._gravity = (
+            FrameTransforms(listener, gravity_frame, "gravity_frame") if listener else None
+        )
+        self._imu = ImuUp(node, listener) if source in (UP_BY_IMU, UP_AUTO) else None
+
+    def find(self, frame_id: str, stamp_ns: int, wait_s: float) -> KnownUp:
+        """What is up in an image.
+
+        Args:
+            frame_id: optical frame of the image.
+            stamp_ns: of the image.
+            wait_s: seconds to wait for a transform; `auto` does not wait.
+
+        Raises:
+            SpatialError: NO_TRANSFORM, or STALE for an IMU that tells nothing; never with `auto`.
+        """
+        try:
+            if self._source == UP_AUTO:
+                return self._first_known(frame_id, stamp_ns)
+            if self._source == UP_BY_TF:
+                return self._by_tf(frame_id, stamp_ns, wait_s)
+            if self._source == UP_BY_IMU:
+                return self._by_imu(frame_id, stamp_ns, wait_s)
+            return BY_DEPTH
+        except TransformsClosedError as error:
+            raise SpatialError(
+                Status.NOT_ACTIVE, "the node was deactivated while it waited for tf; ask again"
+            ) from error
+
+    def close(self) -> None:
+        """End the subscriptions."""
+        if self._imu:
+            self._imu.close()
+
+    def _first_known(self, frame_id: str, stamp_ns: int) -> KnownUp:
+        reasons = []
+        for look in (self._by_tf, self._by_imu):
+            try:
+                return look(frame_id, stamp_ns, 0.0)
+            except SpatialError as error:
+                reasons.append(error.message)
+        return KnownUp(None, f"depth: {'; '.join(reasons)}")
+
+    def _by_tf(self, frame_id: str, stamp_ns: int, wait_s: float) -> KnownUp:
+        if self._gravity is None:
+            raise SpatialError(Status.NO_TRANSFORM, "tf2_ros is not installed")
+        transform = self._gravity.wait(frame_id, stamp_ns, wait_s)
+        up = transform.rotate_back(np.array([0.0, 0.0, 1.0]))
+        height = transform.translation[2]
+        return KnownUp(up, f"tf: {self._gravity.target_frame}, {height:.2f} m below the camera")
+
+    def _by_imu(self, frame_id: str, stamp_ns: int, wait_s: float) -> KnownUp:
+        assert self._imu is not None
+        return KnownUp(self._imu.find(frame_id, stamp_ns, wait_s), f"imu: {self._imu.topic}")
+
+
+class ImuUp:
+    """Listens to an IMU, and turns what it says is up into the frame of an image. Thread-safe.
+
+    Args:
+        node: whose names and graph are used.
+        listener: to tf; None: only an IMU in the very frame of the image can be used.
+
+    Attributes:
+        topic: full name.
+    """
+
+    def __init__(self, node: Node, listener: TransformListener | None) -> None:
+        self.topic = node.resolve_topic_name(IMU_TOPIC)
+        self._transforms = listener
+        self._gravity = Gravity()
+        self._frame_id = ""
+        self._received_s: float | None = None
+        self._changed = threading.Condition()
+        self._closed = False
+        self._listener = Listener(node, IMU_TOPIC)
+        self._listener.node.create_subscription(
+            Imu, self.topic, self._receive, qos_profile_sensor_data
+        )
+        self._listener.start()
+
+    def find(self, frame_id: str, stamp_ns: int, wait_s: float) -> NDArray[np.float64]:
+        """Unit vector (3,) that is up in an optical frame; see `UpSource.find`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not self._cause_of_silence(), wait_s)
+            cause = self._cause_of_silence()
+            up, imu_frame = self._gravity.up, self._frame_id
+        if cause or up is None:
+            raise SpatialError(
+                Status.STALE,
+                f"what is up is not known: {cause}; start it, remap `{IMU_TOPIC}`, or set "
+                "up_source to another source",
+            )
+        if imu_frame == frame_id:
+            return up
+        if self._transforms is None:
+            raise SpatialError(
+                Status.NO_TRANSFORM,
+                f"the IMU is in frame {imu_frame!r}, the image in {frame_id!r}: to turn one into "
+                "the other needs tf2_ros, which is not installed",
+            )
+        to_imu = FrameTransforms(self._transforms, imu_frame, f"of {self.topic}")
+        return to_imu.wait(frame_id, stamp_ns, wait_s).rotate_back(up)
+
+    def close(self) -> None:
+        """End the subscription, and release everybody who waits."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+        self._listener.close()
+
+    def _cause_of_silence(self) -> str:
+        """Why the IMU does not tell what is up; empty if it does."""
+        if self._received_s is None:
+            return f"nothing has ever arrived from the IMU ({self.topic})"
+        silence_s = time.monotonic() - self._received_s
+        if silence_s > SILENCE_S:
+            return f"the last message from the IMU ({self.topic}) came {silence_s:.1f} s ago"
+        if self._gravity.up is None:
+            return f"the IMU ({self.topic}) does not tell: {self._gravity.doubt}"
+        return ""
+
+    def _receive(self, message: Imu) -> None:
+        read = message.linear_acceleration, message.angular_velocity
+        acceleration, turning = (np.array([vector.x, vector.y, vector.z]) for vector in read)
+        with self._changed:
+            if message.header.frame_id != self._frame_id:
+                self._frame_id, self._gravity = message.header.frame_id, Gravity()
+            self._received_s = time.monotonic()
+            if np.isfinite([acceleration, turning]).all():
+                stamp_s = time_to_ns(message.header.stamp) / 1e9
+                self._gravity.add(stamp_s, acceleration, turning)
+            self._changed.notify_all()
