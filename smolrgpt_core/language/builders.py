@@ -722,6 +722,8 @@ def ask(program: Program, unit: Any = None) -> Asked:
     )
     if si_unit == "share" and measures_area:
         return ask(questions.Measure(program.arguments[0], attributes.FreeShare()), unit)
+    if program.type is Type.POINT and si_unit == "m" and size == 1:
+        return Asked(program)
     if program.unit != si_unit and program.type is not Type.SIZE:
         raise NoReadingError(f"the answer is no quantity in {word}")
     return Asked(program, (word, size))

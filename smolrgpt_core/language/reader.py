@@ -385,7 +385,10 @@ def _is_about(program: Program, topic: Program) -> bool:
 
 
 def _says_nothing(program: Program) -> bool:
-    """Whether what is asked of topics is who they are: "given pallets 3 and 4, which pallets?"."""
+    """Whether topics are asked who they are, or whether one is in itself."""
+    if program.operator is questions.Whether:
+        region, predicate = program.parts
+        return predicate.operator is predicates.In and predicate.parts[0] == region
     chosen = program.parts[0] if program.operator is questions.Exists else program
     return chosen.operator in (selections.Listed, selections.Region)
 
