@@ -1327,6 +1327,13 @@ def agreeing(before: Any, noun: Noun, after: Any) -> Nominal:
 
 
 @builder
+def agreeing_union(nouns: tuple[Noun, ...], after: Any) -> Nominal:
+    """Several nouns with clauses on all of them."""
+    plain = [item.modifier if isinstance(item, Relative) else item for item in after or ()]
+    return union_nominal(nouns, tuple(plain))
+
+
+@builder
 def how_large(region: Program) -> Program:
     """How large a region is; the reader puts in what that means."""
     return HOW_LARGE(region)

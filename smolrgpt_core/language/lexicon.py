@@ -130,7 +130,7 @@ def load_lexicon(language: str) -> Lexicon:
         fillers=frozenset(sections["fillers"].split()),
         frames=_any_of(sections["frames"], r"^(?:{})(?:(?<!\w)|(?!\w))[ ,:;.!-]*"),
         endings=_any_of(sections["endings"], "[ ,]*\\b(?:{})[ ,?.!]*$"),
-        asides=_asides(sections["asides"], units),
+        asides=_asides(sections["asides"], _written(units, forms)),
         unanswerable={
             word: reason
             for key, reason in _entries(sections["unanswerable"])
@@ -228,6 +228,12 @@ def _rewordings(body: str) -> Iterator[tuple[re.Pattern[str], str]]:
             re.compile(pattern.rstrip(" "), re.IGNORECASE),
             replacement.strip().replace(r"\x20", " "),
         )
+
+
+def _written(units: Iterable[Phrase], forms: Mapping[str, str]) -> list[Phrase]:
+    """Units as they may be written: a form of their word too."""
+    known = list(units)
+    return [*known, *((form,) for form, word in forms.items() if (word,) in known)]
 
 
 def _asides(body: str, units: Iterable[Phrase]) -> re.Pattern[str]:

@@ -292,7 +292,8 @@ def _without_unit(text: str, lexicon: Lexicon) -> tuple[str, UnitAsked | None]:
     Raises:
         SpatialError: BAD_QUESTION for two units.
     """
-    found = {match["unit"].lower() for match in lexicon.asides.finditer(text)}
+    written = [match["unit"].lower() for match in lexicon.asides.finditer(text)]
+    found = {lexicon.forms.get(unit, unit) for unit in written}
     if not found:
         return text, None
     if len(found) > 1:
