@@ -21,7 +21,7 @@ from smolrgpt_core.language.operators import (
 )
 from smolrgpt_core.language.program import Operator, Parameter, Program
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.object_classes import CARRIER, ZONE
+from smolrgpt_core.object_classes import CARGO, CARRIER, ZONE, known_class
 
 Attribute = Program
 BUILDERS: dict[str, Callable[..., Any]] = {}
@@ -1384,6 +1384,13 @@ def beyond_all_more(comparative: tuple[Program, str]) -> Superlative:
 def same_as_extreme(region: Program, chosen: Program, found: Superlative) -> Program:
     """Whether a region is the tallest, nearest, ... of a set."""
     return same(region, extreme(chosen, found))
+
+
+@builder
+def pallet_alone(noun: Noun) -> None:
+    """What room is looked for: for nothing but a pallet."""
+    if known_class(noun.name) != CARGO:
+        raise NoReadingError("whether there is room can be told for a pallet of 1.2 x 0.8 m alone")
 
 
 @builder

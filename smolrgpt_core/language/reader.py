@@ -357,7 +357,15 @@ def _with_antecedent(program: Program) -> Program:
         named = [region for region in named if region != program.parts[0]]
     if len(set(named)) != 1:
         return program
-    return program.replaced(lambda part: named[0] if part == pronoun else part)
+    return program.replaced(lambda part: _not_to_itself(named[0] if part == pronoun else part))
+
+
+def _not_to_itself(part: Program) -> Program:
+    """Refuse what is measured from a region to "it", which is that region."""
+    measured = part.operator is questions.Measure and part.parts[1].parts
+    if measured and measured[0] == part.parts[0]:
+        raise NoReadingError("the question refers back to the region that it asks about; name both")
+    return part
 
 
 def _check_holders(program: Program, regions: RegionSet) -> None:
@@ -390,7 +398,8 @@ def _says_nothing(program: Program) -> bool:
     if program.operator is questions.Whether:
         region, predicate = program.parts
         return predicate.operator is predicates.In and predicate.parts[0] == region
-    chosen = program.parts[0] if program.operator is questions.Exists else program
+    counted = program.operator in (questions.Exists, questions.Count)
+    chosen = program.parts[0] if counted else program
     return chosen.operator in (selections.Listed, selections.Region)
 
 
