@@ -606,6 +606,16 @@ def compared_to(attribute: Program, how: str, other: Program) -> Program:
 
 
 @builder
+def at_place(attribute: Program, place: Any) -> Program:
+    """A distance that is said to be from a place, unless it was from another."""
+    if place is None:
+        return attribute
+    if attribute != attributes.Distance(selections.Camera()):
+        raise NoReadingError
+    return attributes.Distance(place)
+
+
+@builder
 def difference(attribute: Program, first: Program, second: Program) -> Program:
     """By how much an attribute of two regions differs."""
     return questions.Difference(
