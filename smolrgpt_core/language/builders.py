@@ -209,6 +209,14 @@ def count_of(noun: Noun, after: Any) -> Program:
 
 
 @builder
+def listed_class(noun: Noun, after: Any) -> Program:
+    """For "Pallet numbers in buffer 2": the pallets themselves."""
+    if noun.refers_back or noun.plural:
+        raise NoReadingError
+    return several(_modified(Nominal(selections.All(noun.name), plural=True), after or ()))
+
+
+@builder
 def set_or_class(chosen: Any, noun: Any) -> Program:
     """For "In neither of buffers 1 and 2", "in neither buffer"."""
     return any_nominal(noun) if chosen is None else chosen
