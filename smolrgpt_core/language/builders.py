@@ -1558,3 +1558,22 @@ def picked(region: Program) -> Program:
 def load_of(carrier: Program) -> Program:
     """What stands on a region."""
     return selections.The(selections.Where(selections.All(""), predicates.In(carrier)))
+
+
+@builder
+def several_in(given: Nominal, holder: Any) -> Program:
+    """All of a noun, or those in a zone."""
+    chosen = several(given)
+    return chosen if holder is None else where(chosen, predicates.In(holder))
+
+
+@builder
+def single(given: Nominal) -> Nominal:
+    """One of a noun in the plural: "which of the buffers"."""
+    return replace(given, plural=False)
+
+
+@builder
+def difference_of_pair(attribute: Program, chosen: Program) -> Program:
+    """By how much an attribute of the two of a list differs."""
+    return difference(attribute, *pair(chosen))

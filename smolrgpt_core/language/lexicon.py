@@ -9,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 
 from smolrgpt_core.language.builders import BUILDERS
+from smolrgpt_core.language.gist import GistTable, load_gists
 from smolrgpt_core.language.grammar import Grammar, GrammarError
 from smolrgpt_core.language.operators import OPERATORS
 
@@ -53,6 +54,7 @@ class Lexicon:
         asides: how the unit of the answer is named anywhere in a question, with the unit as its
             group `unit`.
         unanswerable: the reason by word.
+        gists: what is asked by words that fit no pattern.
     """
 
     grammar: Grammar
@@ -77,6 +79,7 @@ class Lexicon:
     endings: re.Pattern[str]
     asides: re.Pattern[str]
     unanswerable: Mapping[str, str]
+    gists: GistTable
 
     @property
     def words(self) -> frozenset[str]:
@@ -136,6 +139,7 @@ def load_lexicon(language: str) -> Lexicon:
             for key, reason in _entries(sections["unanswerable"])
             for word in key.split()
         },
+        gists=load_gists(sections, {**OPERATORS, **BUILDERS}),
     )
     return _with_transcriptions(lexicon, [pair.split("=") for pair in words.get("letters", [])])
 

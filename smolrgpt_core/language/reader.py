@@ -21,6 +21,7 @@ from smolrgpt_core.language.builders import (
     OnTopic,
     ask,
 )
+from smolrgpt_core.language.gist import read_gist
 from smolrgpt_core.language.grammar import NoReadingError, Parse, Reading, TooManyReadingsError
 from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
@@ -145,6 +146,7 @@ class _Attempt:
             raise bad_question(
                 "the question can be taken apart in too many ways; say it in fewer words"
             ) from error
+        found = found or self._by_gist(words, parse)
         completed = [(self._complete(item.value, parse), _cost(item)) for item in found]
         least = min((cost for asked, cost in completed if asked), default=0)
         programs = [asked for asked, cost in completed if asked and cost == least]
@@ -152,6 +154,15 @@ class _Attempt:
         if not readings and words.problems and not parse.reasons:
             raise words.problems[0]
         return self._only(readings, parse)
+
+    def _by_gist(self, words: Words, parse: Parse) -> list[Reading]:
+        """The readings of a sentence that no pattern fits."""
+        if words.problems:
+            return []
+        reasons = list(parse.reasons)
+        values = read_gist(self._lexicon.gists, words.keys, parse, self._regions)
+        parse.reasons = reasons
+        return [Reading(len(words.keys), value) for value in values]
 
     def _complete(self, value: Asked | OnTopic, parse: Parse) -> Asked | None:
         """A reading with what its pronouns refer to; None where they refer to nothing."""
@@ -194,7 +205,9 @@ class _Attempt:
         return corrected(words, self._is_known, {*self._lexicon.words, *self._nouns})
 
     def _is_known(self, key: str) -> bool:
-        return key in self._lexicon.words or key in self._nouns
+        return (
+            key in self._lexicon.words or key in self._nouns or key in self._lexicon.gists.words
+        )
 
     def _refuse_unknown_words(self) -> None:
         unknown = [
