@@ -56,8 +56,8 @@ ITEM_RULES = (
 MAX_ITEMS = 9
 """More items than this are more than one question."""
 
-MAX_SEQUENCES = 24
-"""Ways to take a sentence apart that are tried."""
+MAX_STEPS = 400
+"""Places looked at on all ways to take a sentence apart; what is not found by then is not read."""
 
 Phrase = tuple[str, ...]
 
@@ -273,11 +273,11 @@ def _sequences(
 ) -> Iterator[tuple[Item, ...]]:
     """The ways to take all words for items, by the longest phrase at each place."""
     waiting: list[tuple[int, tuple[Item, ...], tuple[str, ...], str]] = [(0, (), (), "")]
-    count = 0
-    while waiting and count < MAX_SEQUENCES:
+    for _ in range(MAX_STEPS):
+        if not waiting:
+            return
         at, items, marks, after = waiting.pop()
         if at == len(keys):
-            count += 1
             yield items
             continue
         options = _longest(list(_items_at(table, keys, at, parse)))
@@ -383,7 +383,7 @@ SLOTS: Mapping[str, Callable[[Item], bool]] = {
     "AT": lambda item: _is_one(item) and item.after == "stand",
     "TOWARDS": lambda item: _is_one(item) and item.after == "look",
     "THANTO": lambda item: _is_one(item) and {"than", "to"} <= item.marks,
-    "THAN": lambda item: _is_one(item) and "than" in item.marks,
+    "THAN": lambda item: _is_one(item) and ("than" in item.marks or item.after == "rel"),
     "REF": lambda item: _is_one(item) and bool(item.after),
     "TO": lambda item: _is_one(item) and "to" in item.marks,
     "ZONE": lambda item: item.kind == "ONE" and item.known == ZONE,

@@ -141,12 +141,11 @@ class _Attempt:
         words = Words(self._words, self._lexicon, self._regions, self._mask_ids)
         parse = Parse(self._lexicon.grammar, words.keys, words.terminals)
         try:
-            found = parse.read(QUESTION_RULE)
+            found = parse.read(QUESTION_RULE) or self._by_gist(words, parse)
         except TooManyReadingsError as error:
             raise bad_question(
                 "the question can be taken apart in too many ways; say it in fewer words"
             ) from error
-        found = found or self._by_gist(words, parse)
         completed = [(self._complete(item.value, parse), _cost(item)) for item in found]
         least = min((cost for asked, cost in completed if asked), default=0)
         programs = [asked for asked, cost in completed if asked and cost == least]
@@ -161,6 +160,7 @@ class _Attempt:
             return []
         reasons = list(parse.reasons)
         values = read_gist(self._lexicon.gists, words.keys, parse, self._regions)
+        # Why phrases within the sentence make no sense says nothing about the sentence.
         parse.reasons = reasons
         return [Reading(len(words.keys), value) for value in values]
 
