@@ -556,6 +556,8 @@ class _Answer:
         if chosen.operator is selections.Where:
             base, predicate = chosen.arguments
             words = self._writer.predicate(predicate, last=True)
+            if _is_union(base) and base.operator is selections.Either:
+                return f"{number} {self._writer.plural(base)} {verb} {words}."
             if _is_list(base):
                 return f"{number} of {self._writer.plural(base)} {verb} {words}."
             noun = self._writer.singular(base) if number == 1 else self._writer.plural(base)
