@@ -153,9 +153,7 @@ class _Attempt:
     def _likeliest(self, found: Sequence[Reading], parse: Parse) -> list[Asked]:
         """The cheapest readings that make sense, each once."""
         for cost in sorted({_cost(item) for item in found}):
-            completed = [
-                self._complete(item.value, parse) for item in found if _cost(item) == cost
-            ]
+            completed = [self._complete(item.value, parse) for item in found if _cost(item) == cost]
             readings = [asked for asked in dict.fromkeys(completed) if asked]
             if readings:
                 return readings
