@@ -146,10 +146,7 @@ class _Attempt:
             raise bad_question(
                 "the question can be taken apart in too many ways; say it in fewer words"
             ) from error
-        completed = [(self._complete(item.value, parse), _cost(item)) for item in found]
-        least = min((cost for asked, cost in completed if asked), default=0)
-        programs = [asked for asked, cost in completed if asked and cost == least]
-        readings = list(dict.fromkeys(programs))
+        readings = self._likeliest(found, parse)
         if not readings and words.problems and not parse.reasons:
             raise words.problems[0]
         return self._only(readings, parse)
@@ -163,6 +160,15 @@ class _Attempt:
         # Why phrases within the sentence make no sense says nothing about the sentence.
         parse.reasons = reasons
         return [Reading(len(words.keys), value) for value in values]
+
+    def _likeliest(self, found: Sequence[Reading], parse: Parse) -> list[Asked]:
+        """The cheapest readings that make sense, each once."""
+        for cost in sorted({_cost(item) for item in found}):
+            completed = [self._complete(item.value, parse) for item in found if _cost(item) == cost]
+            readings = [asked for asked in dict.fromkeys(completed) if asked]
+            if readings:
+                return readings
+        return []
 
     def _complete(self, value: Asked | OnTopic, parse: Parse) -> Asked | None:
         """A reading with what its pronouns refer to; None where they refer to nothing."""
