@@ -44,6 +44,9 @@ from smolrgpt_core.regions import RegionSet
 NOTHING = "nothing"
 """The sense of phrases that mean nothing here."""
 
+WHICH, WHAT = "which", "what"
+"""Senses of which the second may stand for the first."""
+
 OF_UNITS = ("count", "amount")
 """Senses of "how many feet"; it is the unit that counts."""
 
@@ -285,7 +288,7 @@ def _sequences(
             if keys[at] in table.prepositions:
                 waiting.append((at + 1, items, (*marks, table.prepositions[keys[at]]), after))
             elif keys[at] in table.neutral:
-                waiting.append((at + 1, items, marks, ""))
+                waiting.append((at + 1, items, marks, "" if keys[at].isalpha() else after))
         for end, item in options if len(items) < MAX_ITEMS else ():
             before = items
             if item.kind == "UNIT" and items and items[-1].value in OF_UNITS:
@@ -340,6 +343,8 @@ def _class_of(value: Any, regions: RegionSet) -> str:
 def _asked(
     gist: Gist, senses: set[str], things: Sequence[Item], unit: Any = None
 ) -> Iterator[Asked]:
+    if WHICH in gist.senses and WHICH not in senses:
+        senses = {WHICH if sense == WHAT else sense for sense in senses}
     if not gist.senses <= senses or not senses <= gist.senses | gist.allowed:
         return
     for bound in _bindings(gist.slots, things):
