@@ -1,6 +1,6 @@
 """Reads a question that fits no pattern by what it speaks of, in whatever order and frame.
 
-    "Transporter 60, is it less far from pallet 3 or ..."  ->  items  ->  the gists that use them all
+    "Pallet 7 stands taller than 5, does it?"  ->  ONE taller ONE(than)  ->  the gist with just these
 
 The words become items: regions, nouns, lengths, and senses such as "far" or "taller" (`[senses]` of
 a lexicon); `[neutral]` words mean nothing here. A gist (`[gists]`) lists senses and slots and says
@@ -9,10 +9,8 @@ change the meaning is never passed over. Two gists that fit are two meanings, an
 
     taller ONE:a THAN:b => whether(a, compared_to(Height(), "more", b))
 
-Slots: ONE a region, ME the camera, LIST several named regions, CLASS a noun without id, LEN a length.
-REF is a region or the camera right behind a word for a side, THAN one behind "than", TO one behind
-"to" or "from". `?far` and `?ME` may be missing. `PRED:p` and `SUP:s` stand for any of the gists
-`PRED: ... => ...` and `SUP: ...`.
+`SLOTS` says what fits each kind of slot. `?far` and `?ME` may be missing; "what" may stand for
+"which". `PRED:p` and `SUP:s` stand for any of the gists `PRED: ... => ...` and `SUP: ...`.
 """
 
 from __future__ import annotations
@@ -194,7 +192,9 @@ def _gists(body: str, functions: Mapping[str, Callable[..., Any]]) -> Iterator[G
 def _gist(
     tokens: Sequence[str], expression: str, functions: Mapping[str, Callable[..., Any]]
 ) -> Gist:
-    slots, senses, allowed = [], set(), set()
+    slots: list[Slot] = []
+    senses: set[str] = set()
+    allowed: set[str] = set()
     for token in tokens:
         optional, word = token[0] == "?", token.lstrip("?")
         if word[0].isupper():

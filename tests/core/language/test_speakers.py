@@ -12,7 +12,7 @@ from smolrgpt_core.regions import Box, Region, RegionSet
 
 LABELS = {
     **dict.fromkeys((1, 2), "buffer"),
-    **dict.fromkeys(range(10, 24), "pallet"),
+    **dict.fromkeys((3, 5, 7, 9, *range(10, 24)), "pallet"),
     **dict.fromkeys((60, 61, 62, 63), "transporter"),
     **dict.fromkeys((80, 81), "shelf"),
 }
@@ -24,7 +24,7 @@ HALL = RegionSet(
     ),
 )
 DATA = Path(__file__).parents[2] / "data" / "language"
-FILES = ("english_speakers.txt", "german_speakers.txt")
+FILES = ("english_speakers.txt", "english_gists.txt", "german_speakers.txt")
 REFUSED = "REFUSE"
 
 
