@@ -1,6 +1,6 @@
 """Reads a question that fits no pattern by what it speaks of, in whatever order and frame.
 
-    "Pallet 7 stands taller than 5, does it?"  ->  ONE taller ONE(than)  ->  the gist with just these
+    "Pallet 7 stands taller than 5, does it?"  ->  ONE taller ONE(than)  ->  the gist of these
 
 The words become items: regions, nouns, lengths, and senses such as "far" or "taller" (`[senses]` of
 a lexicon); `[neutral]` words mean nothing here. A gist (`[gists]`) lists senses and slots and says
@@ -9,8 +9,8 @@ change the meaning is never passed over. Two gists that fit are two meanings, an
 
     taller ONE:a THAN:b => whether(a, compared_to(Height(), "more", b))
 
-`SLOTS` says what fits each kind of slot. `?far` and `?ME` may be missing; "what" may stand for
-"which". `PRED:p` and `SUP:s` stand for any of the gists `PRED: ... => ...` and `SUP: ...`.
+`SLOTS` says what fits each kind of slot. `?far` and `?ME` may be missing; `[marks]` has senses that
+may stand for others. `PRED:p` and `SUP:s` stand for any of the gists `PRED: ... => ...`, `SUP: ...`.
 """
 
 from __future__ import annotations
@@ -41,9 +41,6 @@ from smolrgpt_core.regions import RegionSet
 
 NOTHING = "nothing"
 """The sense of phrases that mean nothing here."""
-
-WHICH, WHAT = "which", "what"
-"""Senses of which the second may stand for the first."""
 
 OF_UNITS = ("count", "amount")
 """Senses of "how many feet"; it is the unit that counts."""
@@ -117,6 +114,7 @@ class GistTable:
         neutral: words without meaning here.
         prepositions: what each is a mark of, by word: "to", "than" or "other".
         sides: senses behind which a region is what another one is compared with.
+        aliases: senses that may stand for another one where a gist does not know them.
         gists: whole questions, parts put in.
     """
 
@@ -124,6 +122,7 @@ class GistTable:
     neutral: frozenset[str]
     prepositions: Mapping[str, str]
     sides: frozenset[str]
+    aliases: Mapping[str, str]
     gists: tuple[Gist, ...]
 
     def senses_from(self, word: str) -> Sequence[tuple[Phrase, str]]:
@@ -161,10 +160,11 @@ def load_gists(
         neutral=frozenset(sections.get("neutral", "").split()),
         prepositions={
             word: mark
-            for mark, words in marks.items() if mark != "sides"
+            for mark, words in marks.items() if mark not in ("sides", "aliases")
             for word in words.split()
         },
         sides=frozenset(marks.get("sides", "").split()),
+        aliases=dict(pair.split("=") for pair in marks.get("aliases", "").split()),
         gists=tuple(_gists(sections.get("gists", ""), functions)),
     )  # fmt: skip
 
@@ -264,16 +264,14 @@ def read_gist(
         units = [item.value for item in items if item.kind == "UNIT"]
         if len(units) < 2:
             for gist in table.gists:
-                for asked in _asked(gist, senses, things, *units):
+                for asked in _asked(gist, senses, table.aliases, things, *units):
                     found[asked] = max(found.get(asked, 0), len(items))
     # What passes over fewer words is nearer to what was said.
     most = max(found.values(), default=0)
     return [asked for asked, used in found.items() if used == most]
 
 
-def _sequences(
-    table: GistTable, keys: Sequence[str], parse: Parse
-) -> Iterator[tuple[Item, ...]]:
+def _sequences(table: GistTable, keys: Sequence[str], parse: Parse) -> Iterator[tuple[Item, ...]]:
     """The ways to take all words for items, by the longest phrase at each place."""
     waiting: list[tuple[int, tuple[Item, ...], tuple[str, ...], str]] = [(0, (), (), "")]
     for _ in range(MAX_STEPS):
@@ -281,7 +279,8 @@ def _sequences(
             return
         at, items, marks, after = waiting.pop()
         if at == len(keys):
-            yield items
+            if not marks:  # a preposition with nothing behind it may mean something
+                yield items
             continue
         options = _longest(list(_items_at(table, keys, at, parse)))
         if all(end == at + 1 and item.kind == "sense" for end, item in options):
@@ -341,11 +340,15 @@ def _class_of(value: Any, regions: RegionSet) -> str:
 
 
 def _asked(
-    gist: Gist, senses: set[str], things: Sequence[Item], unit: Any = None
+    gist: Gist,
+    senses: set[str],
+    aliases: Mapping[str, str],
+    things: Sequence[Item],
+    unit: Any = None,
 ) -> Iterator[Asked]:
-    if WHICH in gist.senses and WHICH not in senses:
-        senses = {WHICH if sense == WHAT else sense for sense in senses}
-    if not gist.senses <= senses or not senses <= gist.senses | gist.allowed:
+    known = gist.senses | gist.allowed
+    senses = {sense if sense in known else aliases.get(sense, sense) for sense in senses}
+    if not gist.senses <= senses or not senses <= known:
         return
     for bound in _bindings(gist.slots, things):
         try:
@@ -399,13 +402,14 @@ SLOTS: Mapping[str, Callable[[Item], bool]] = {
     "ZONES": lambda item: _is_noun(item) and item.known == ZONE,
     "CARRIERS": lambda item: _is_noun(item) and item.known == CARRIER,
     "CARGOS": lambda item: _is_noun(item) and item.known == CARGO,
+    "MEMBER": lambda item: _is_noun(item) and (not item.value.plural or "of" in item.marks),
     "SINGULAR": lambda item: _is_noun(item) and not item.value.plural,
     "PLURAL": lambda item: _is_noun(item) and item.value.plural,
     "THINGS": lambda item: _is_noun(item) and item.known != ZONE,
     "CLASS": _is_noun,
     "ONE": lambda item: item.kind == "ONE",
     "ME": lambda item: item.kind == "ME",
-    "LIST": lambda item: item.kind == "LIST",
+    "LIST": lambda item: item.kind == "LIST" and "to" not in item.marks,
     "LEN": lambda item: item.kind == "LEN",
     "ORD": lambda item: item.kind == "ORD",
 }

@@ -155,10 +155,10 @@ class _Attempt:
         """The readings of a sentence that no pattern fits."""
         if words.problems:
             return []
-        reasons = list(parse.reasons)
+        reasons, farthest = list(parse.reasons), parse.farthest
         values = read_gist(self._lexicon.gists, words.keys, parse, self._regions)
         # Why phrases within the sentence make no sense says nothing about the sentence.
-        parse.reasons = reasons
+        parse.reasons, parse.farthest = reasons, farthest
         return [Reading(len(words.keys), value) for value in values]
 
     def _likeliest(self, found: Sequence[Reading], parse: Parse) -> list[Asked]:
@@ -211,9 +211,7 @@ class _Attempt:
         return corrected(words, self._is_known, {*self._lexicon.words, *self._nouns})
 
     def _is_known(self, key: str) -> bool:
-        return (
-            key in self._lexicon.words or key in self._nouns or key in self._lexicon.gists.words
-        )
+        return key in self._lexicon.words or key in self._nouns or key in self._lexicon.gists.words
 
     def _refuse_unknown_words(self) -> None:
         unknown = [
