@@ -10,7 +10,7 @@ change the meaning is never passed over. Two gists that fit are two meanings, an
     taller ONE:a THAN:b => whether(a, compared_to(Height(), "more", b))
 
 `SLOTS` says what fits each kind of slot. `?far` and `?ME` may be missing; `[marks]` has senses that
-may stand for others. `PRED:p` and `SUP:s` stand for any of the gists `PRED: ... => ...`, `SUP: ...`.
+may stand for others. `PRED:p` and `SUP:s` stand for any gist `PRED: ... => ...` or `SUP: ...`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ from smolrgpt_core.language.program import Program, ProgramError
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.object_classes import CARGO, CARRIER, ZONE, known_class
 from smolrgpt_core.regions import RegionSet
+
+PRONOUN = "pronoun"
+"""Kind of the items for "it" and "those"."""
 
 NOTHING = "nothing"
 """The sense of phrases that mean nothing here."""
@@ -113,6 +116,7 @@ class GistTable:
         senses: by phrase.
         neutral: words without meaning here.
         prepositions: what each is a mark of, by word: "to", "than" or "other".
+        pronouns: words that speak of what was named before.
         sides: senses behind which a region is what another one is compared with.
         aliases: senses that may stand for another one where a gist does not know them.
         gists: whole questions, parts put in.
@@ -121,6 +125,7 @@ class GistTable:
     senses: Mapping[Phrase, str]
     neutral: frozenset[str]
     prepositions: Mapping[str, str]
+    pronouns: frozenset[str]
     sides: frozenset[str]
     aliases: Mapping[str, str]
     gists: tuple[Gist, ...]
@@ -140,7 +145,9 @@ class GistTable:
     @cached_property
     def words(self) -> frozenset[str]:
         """Every word of the table."""
-        return frozenset({*chain.from_iterable(self.senses), *self.neutral, *self.prepositions})
+        return frozenset(
+            {*chain.from_iterable(self.senses), *self.neutral, *self.prepositions, *self.pronouns}
+        )
 
 
 def load_gists(
@@ -160,9 +167,10 @@ def load_gists(
         neutral=frozenset(sections.get("neutral", "").split()),
         prepositions={
             word: mark
-            for mark, words in marks.items() if mark not in ("sides", "aliases")
+            for mark, words in marks.items() if mark not in ("pronouns", "sides", "aliases")
             for word in words.split()
         },
+        pronouns=frozenset(marks.get("pronouns", "").split()),
         sides=frozenset(marks.get("sides", "").split()),
         aliases=dict(pair.split("=") for pair in marks.get("aliases", "").split()),
         gists=tuple(_gists(sections.get("gists", ""), functions)),
@@ -256,10 +264,12 @@ def read_gist(
     """
     found: dict[Asked, int] = {}
     for items in _sequences(table, keys, parse):
+        if _refers_to_nothing(items):
+            continue
         senses = {item.value for item in items if item.kind == "sense"} - {NOTHING}
         things = [
             replace(item, known=_class_of(item.value, regions))
-            for item in items if item.kind not in ("sense", "UNIT")
+            for item in items if item.kind not in ("sense", "UNIT", PRONOUN)
         ]  # fmt: skip
         units = [item.value for item in items if item.kind == "UNIT"]
         if len(units) < 2:
@@ -286,6 +296,8 @@ def _sequences(table: GistTable, keys: Sequence[str], parse: Parse) -> Iterator[
         if all(end == at + 1 and item.kind == "sense" for end, item in options):
             if keys[at] in table.prepositions:
                 waiting.append((at + 1, items, (*marks, table.prepositions[keys[at]]), after))
+            elif keys[at] in table.pronouns:
+                waiting.append((at + 1, (*items, Item(PRONOUN, keys[at])), marks, ""))
             elif keys[at] in table.neutral:
                 waiting.append((at + 1, items, marks, "" if keys[at].isalpha() else after))
         for end, item in options if len(items) < MAX_ITEMS else ():
@@ -295,6 +307,15 @@ def _sequences(table: GistTable, keys: Sequence[str], parse: Parse) -> Iterator[
             placed = replace(item, marks=frozenset(marks), after=after)
             last = item.value if item.value in table.sides else ""
             waiting.append((end, (*before, placed), (), last))
+
+
+def _refers_to_nothing(items: Sequence[Item]) -> bool:
+    """Whether "it" stands before all that it could refer to, and is not just the "it" of English.
+
+    "How far is it from pallet 3 to pallet 4?" speaks of no other thing, with one pallet it does.
+    """
+    kinds = [item.kind for item in items if item.kind != "sense"]
+    return kinds[:1] == [PRONOUN] and sum(kind in ("ONE", "ME", "LIST") for kind in kinds) < 2
 
 
 def _longest(options: Sequence[tuple[int, Item]]) -> list[tuple[int, Item]]:
