@@ -368,8 +368,9 @@ def _asked(
     unit: Any = None,
 ) -> Iterator[Asked]:
     known = gist.senses | gist.allowed
-    senses = {sense if sense in known else aliases.get(sense, sense) for sense in senses}
-    if not gist.senses <= senses or not senses <= known:
+    meant = senses | {aliases.get(sense, sense) for sense in senses}
+    used = all(known & {sense, aliases.get(sense, sense)} for sense in senses)
+    if not used or not gist.senses <= meant:
         return
     for bound in _bindings(gist.slots, things):
         try:
