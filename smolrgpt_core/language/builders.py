@@ -21,7 +21,7 @@ from smolrgpt_core.language.operators import (
 )
 from smolrgpt_core.language.program import Operator, Parameter, Program
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.object_classes import CARRIER, ZONE
+from smolrgpt_core.object_classes import CARGO, CARRIER, ZONE, known_class
 
 Attribute = Program
 BUILDERS: dict[str, Callable[..., Any]] = {}
@@ -206,6 +206,14 @@ def count_of(noun: Noun, after: Any) -> Program:
     if noun.refers_back:
         raise NoReadingError
     return how_many(_modified(Nominal(selections.All(noun.name), plural=True), after or ()))
+
+
+@builder
+def listed_class(noun: Noun, after: Any) -> Program:
+    """For "Pallet numbers in buffer 2": the pallets themselves."""
+    if noun.refers_back or noun.plural:
+        raise NoReadingError
+    return several(_modified(Nominal(selections.All(noun.name), plural=True), after or ()))
 
 
 @builder
@@ -606,6 +614,16 @@ def compared_to(attribute: Program, how: str, other: Program) -> Program:
 
 
 @builder
+def at_place(attribute: Program, place: Any) -> Program:
+    """A distance that is said to be from a place, unless it was from another."""
+    if place is None:
+        return attribute
+    if attribute != attributes.Distance(selections.Camera()):
+        raise NoReadingError
+    return attributes.Distance(place)
+
+
+@builder
 def difference(attribute: Program, first: Program, second: Program) -> Program:
     """By how much an attribute of two regions differs."""
     return questions.Difference(
@@ -722,6 +740,8 @@ def ask(program: Program, unit: Any = None) -> Asked:
     )
     if si_unit == "share" and measures_area:
         return ask(questions.Measure(program.arguments[0], attributes.FreeShare()), unit)
+    if program.type is Type.POINT and si_unit == "m" and size == 1:
+        return Asked(program)
     if program.unit != si_unit and program.type is not Type.SIZE:
         raise NoReadingError(f"the answer is no quantity in {word}")
     return Asked(program, (word, size))
@@ -1325,6 +1345,13 @@ def agreeing(before: Any, noun: Noun, after: Any) -> Nominal:
 
 
 @builder
+def agreeing_union(nouns: tuple[Noun, ...], after: Any) -> Nominal:
+    """Several nouns with clauses on all of them."""
+    plain = [item.modifier if isinstance(item, Relative) else item for item in after or ()]
+    return union_nominal(nouns, tuple(plain))
+
+
+@builder
 def how_large(region: Program) -> Program:
     """How large a region is; the reader puts in what that means."""
     return HOW_LARGE(region)
@@ -1375,6 +1402,13 @@ def beyond_all_more(comparative: tuple[Program, str]) -> Superlative:
 def same_as_extreme(region: Program, chosen: Program, found: Superlative) -> Program:
     """Whether a region is the tallest, nearest, ... of a set."""
     return same(region, extreme(chosen, found))
+
+
+@builder
+def pallet_alone(noun: Noun) -> None:
+    """What room is looked for: for nothing but a pallet."""
+    if known_class(noun.name) != CARGO:
+        raise NoReadingError("whether there is room can be told for a pallet of 1.2 x 0.8 m alone")
 
 
 @builder
@@ -1524,3 +1558,22 @@ def picked(region: Program) -> Program:
 def load_of(carrier: Program) -> Program:
     """What stands on a region."""
     return selections.The(selections.Where(selections.All(""), predicates.In(carrier)))
+
+
+@builder
+def several_in(given: Nominal, holder: Any) -> Program:
+    """All of a noun, or those in a zone."""
+    chosen = several(given)
+    return chosen if holder is None else where(chosen, predicates.In(holder))
+
+
+@builder
+def single(given: Nominal) -> Nominal:
+    """One of a noun in the plural: "which of the buffers"."""
+    return replace(given, plural=False)
+
+
+@builder
+def difference_of_pair(attribute: Program, chosen: Program) -> Program:
+    """By how much an attribute of the two of a list differs."""
+    return difference(attribute, *pair(chosen))

@@ -136,7 +136,7 @@ class Grammar:
         items = _PatternReader(pattern).read()
         end = self._link(items, [start])
         bound = {item.bound for item in _flat(items) if item.bound}
-        build = _compile(expression, self._functions, bound)
+        build = compile_expression(expression, self._functions, bound)
         for state in end:
             self._states[state].builds.append(build)
 
@@ -472,7 +472,7 @@ def _flat(items: Sequence[_Item]) -> list[_Item]:
     return found
 
 
-def _compile(
+def compile_expression(
     expression: str, functions: Mapping[str, Callable[..., Any]], bound: set[str]
 ) -> Build:
     """A function of the bindings from the right side of a rule."""

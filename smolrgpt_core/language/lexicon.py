@@ -9,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 
 from smolrgpt_core.language.builders import BUILDERS
+from smolrgpt_core.language.gist import GistTable, load_gists
 from smolrgpt_core.language.grammar import Grammar, GrammarError
 from smolrgpt_core.language.operators import OPERATORS
 
@@ -53,6 +54,7 @@ class Lexicon:
         asides: how the unit of the answer is named anywhere in a question, with the unit as its
             group `unit`.
         unanswerable: the reason by word.
+        gists: what is asked by words that fit no pattern.
     """
 
     grammar: Grammar
@@ -77,6 +79,7 @@ class Lexicon:
     endings: re.Pattern[str]
     asides: re.Pattern[str]
     unanswerable: Mapping[str, str]
+    gists: GistTable
 
     @property
     def words(self) -> frozenset[str]:
@@ -130,12 +133,13 @@ def load_lexicon(language: str) -> Lexicon:
         fillers=frozenset(sections["fillers"].split()),
         frames=_any_of(sections["frames"], r"^(?:{})(?:(?<!\w)|(?!\w))[ ,:;.!-]*"),
         endings=_any_of(sections["endings"], "[ ,]*\\b(?:{})[ ,?.!]*$"),
-        asides=_asides(sections["asides"], units),
+        asides=_asides(sections["asides"], _written(units, forms)),
         unanswerable={
             word: reason
             for key, reason in _entries(sections["unanswerable"])
             for word in key.split()
         },
+        gists=load_gists(sections, {**OPERATORS, **BUILDERS}),
     )
     return _with_transcriptions(lexicon, [pair.split("=") for pair in words.get("letters", [])])
 
@@ -228,6 +232,12 @@ def _rewordings(body: str) -> Iterator[tuple[re.Pattern[str], str]]:
             re.compile(pattern.rstrip(" "), re.IGNORECASE),
             replacement.strip().replace(r"\x20", " "),
         )
+
+
+def _written(units: Iterable[Phrase], forms: Mapping[str, str]) -> list[Phrase]:
+    """Units as they may be written: a form of their word too."""
+    known = list(units)
+    return [*known, *((form,) for form, word in forms.items() if (word,) in known)]
 
 
 def _asides(body: str, units: Iterable[Phrase]) -> re.Pattern[str]:

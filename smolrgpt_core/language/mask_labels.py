@@ -35,6 +35,13 @@ _ALSO_NOUNS = frozenset({"can", "person"})
 _DESCRIBING = frozenset({"big", "large", "small"})
 """Words with another meaning that belong to a name between an article and the rest of it."""
 
+_LOOKS = frozenset(
+    {"red", "blue", "green", "yellow", "white", "black", "orange", "brown", "gray", "grey",
+     "purple", "pink", "beige", "silver", "dark", "bright", "colored", "coloured", "wooden",
+     "plastic", "metal", "metallic", "steel", "huge", "tiny", "rectangular", "flat", "corridor"}
+)  # fmt: skip
+"""Words that the reader knows and that are as good a part of a name as unknown ones."""
+
 _AWAY = frozenset(
     {"behind", "above", "below", "under", "over", "before", "after", "against", "inside", "outside",
      "between", "from", "to", "than"}
@@ -108,6 +115,8 @@ def _may_name(words: Sequence[_Word], position: int) -> bool:
         after = position + 1
         return word.determined and after < len(words) and _may_name(words, after)
     if word.text in _parts_of_nouns():
+        return True
+    if word.text in _LOOKS:
         return True
     return word.text not in lexicon.words and word.text not in lexicon.fillers
 

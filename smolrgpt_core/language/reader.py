@@ -21,6 +21,7 @@ from smolrgpt_core.language.builders import (
     OnTopic,
     ask,
 )
+from smolrgpt_core.language.gist import read_gist
 from smolrgpt_core.language.grammar import NoReadingError, Parse, Reading, TooManyReadingsError
 from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
@@ -140,18 +141,34 @@ class _Attempt:
         words = Words(self._words, self._lexicon, self._regions, self._mask_ids)
         parse = Parse(self._lexicon.grammar, words.keys, words.terminals)
         try:
-            found = parse.read(QUESTION_RULE)
+            found = parse.read(QUESTION_RULE) or self._by_gist(words, parse)
         except TooManyReadingsError as error:
             raise bad_question(
                 "the question can be taken apart in too many ways; say it in fewer words"
             ) from error
-        completed = [(self._complete(item.value, parse), _cost(item)) for item in found]
-        least = min((cost for asked, cost in completed if asked), default=0)
-        programs = [asked for asked, cost in completed if asked and cost == least]
-        readings = list(dict.fromkeys(programs))
+        readings = self._likeliest(found, parse)
         if not readings and words.problems and not parse.reasons:
             raise words.problems[0]
         return self._only(readings, parse)
+
+    def _by_gist(self, words: Words, parse: Parse) -> list[Reading]:
+        """The readings of a sentence that no pattern fits."""
+        if words.problems:
+            return []
+        reasons, farthest = list(parse.reasons), parse.farthest
+        values = read_gist(self._lexicon.gists, words.keys, parse, self._regions)
+        # Why phrases within the sentence make no sense says nothing about the sentence.
+        parse.reasons, parse.farthest = reasons, farthest
+        return [Reading(len(words.keys), value) for value in values]
+
+    def _likeliest(self, found: Sequence[Reading], parse: Parse) -> list[Asked]:
+        """The cheapest readings that make sense, each once."""
+        for cost in sorted({_cost(item) for item in found}):
+            completed = [self._complete(item.value, parse) for item in found if _cost(item) == cost]
+            readings = [asked for asked in dict.fromkeys(completed) if asked]
+            if readings:
+                return readings
+        return []
 
     def _complete(self, value: Asked | OnTopic, parse: Parse) -> Asked | None:
         """A reading with what its pronouns refer to; None where they refer to nothing."""
@@ -194,7 +211,7 @@ class _Attempt:
         return corrected(words, self._is_known, {*self._lexicon.words, *self._nouns})
 
     def _is_known(self, key: str) -> bool:
-        return key in self._lexicon.words or key in self._nouns
+        return key in self._lexicon.words or key in self._nouns or key in self._lexicon.gists.words
 
     def _refuse_unknown_words(self) -> None:
         unknown = [
@@ -292,7 +309,8 @@ def _without_unit(text: str, lexicon: Lexicon) -> tuple[str, UnitAsked | None]:
     Raises:
         SpatialError: BAD_QUESTION for two units.
     """
-    found = {match["unit"].lower() for match in lexicon.asides.finditer(text)}
+    written = [match["unit"].lower() for match in lexicon.asides.finditer(text)]
+    found = {lexicon.forms.get(unit, unit) for unit in written}
     if not found:
         return text, None
     if len(found) > 1:
@@ -356,7 +374,15 @@ def _with_antecedent(program: Program) -> Program:
         named = [region for region in named if region != program.parts[0]]
     if len(set(named)) != 1:
         return program
-    return program.replaced(lambda part: named[0] if part == pronoun else part)
+    return program.replaced(lambda part: _not_to_itself(named[0] if part == pronoun else part))
+
+
+def _not_to_itself(part: Program) -> Program:
+    """Refuse what is measured from a region to "it", which is that region."""
+    measured = part.operator is questions.Measure and part.parts[1].parts
+    if measured and measured[0] == part.parts[0]:
+        raise NoReadingError("the question refers back to the region that it asks about; name both")
+    return part
 
 
 def _check_holders(program: Program, regions: RegionSet) -> None:
@@ -385,8 +411,12 @@ def _is_about(program: Program, topic: Program) -> bool:
 
 
 def _says_nothing(program: Program) -> bool:
-    """Whether what is asked of topics is who they are: "given pallets 3 and 4, which pallets?"."""
-    chosen = program.parts[0] if program.operator is questions.Exists else program
+    """Whether topics are asked who they are, or whether one is in itself."""
+    if program.operator is questions.Whether:
+        region, predicate = program.parts
+        return predicate.operator is predicates.In and predicate.parts[0] == region
+    counted = program.operator in (questions.Exists, questions.Count)
+    chosen = program.parts[0] if counted else program
     return chosen.operator in (selections.Listed, selections.Region)
 
 

@@ -261,18 +261,20 @@ class _Writer:
         if program.operator is questions.Exists:
             return f"are there any {self.plural(program.parts[0], last=True)}?"
         if program.operator is questions.Every:
-            chosen, predicate = program.arguments
-            words = self.predicate(predicate, last=True)
-            return f"are all {self._all(chosen)} {words}?"
+            return "are {} {}?".format(*self._claim(program))
         if program.operator is questions.Compare:
-            first, how, second = program.arguments
-            words = f"{HOW_WORDS[how]} {self.phrase(second, last=True)}"
-            return f"is {self.phrase(first)} {words}?"
+            return "is {} {}?".format(*self._claim(program))
         return f"is it false that {self.statement(program.parts[0])}?"
 
-    def _all(self, chosen: Program) -> str:
+    def _claim(self, program: Program) -> tuple[str, str]:
+        """The subject of `Every` or `Compare`, and what is said of it."""
+        if program.operator is questions.Compare:
+            first, how, second = program.arguments
+            return self.phrase(first), f"{HOW_WORDS[how]} {self.phrase(second, last=True)}"
+        chosen, predicate = program.arguments
         words = self.plural(chosen)
-        return f"({words})" if chosen.operator is selections.Where else words
+        subject = f"({words})" if chosen.operator is selections.Where else words
+        return f"all {subject}", self.predicate(predicate, last=True)
 
     def statement(self, program: Program, negative: bool = False) -> str:
         """A truth as a statement."""
@@ -283,14 +285,10 @@ class _Writer:
         if program.operator is questions.Exists:
             some = "no" if negative else "some"
             return f"there are {some} {self.plural(program.parts[0], last=True)}"
-        if program.operator is questions.Every:
-            chosen, predicate = program.arguments
-            words = self.predicate(predicate, last=True)
-            return f"{no}all {self._all(chosen)} are {words}"
-        if program.operator is questions.Compare:
-            first, how, second = program.arguments
-            words = f"{HOW_WORDS[how]} {self.phrase(second, last=True)}"
-            return f"{self.phrase(first)} is {no}{words}"
+        if program.operator in (questions.Every, questions.Compare):
+            subject, words = self._claim(program)
+            every = program.operator is questions.Every
+            return f"{no}{subject} are {words}" if every else f"{subject} is {no}{words}"
         return self.statement(program.parts[0], not negative)
 
     def _which_side(self, program: Program) -> str:
@@ -556,6 +554,8 @@ class _Answer:
         if chosen.operator is selections.Where:
             base, predicate = chosen.arguments
             words = self._writer.predicate(predicate, last=True)
+            if _is_union(base) and base.operator is selections.Either:
+                return f"{number} {self._writer.plural(base)} {verb} {words}."
             if _is_list(base):
                 return f"{number} of {self._writer.plural(base)} {verb} {words}."
             noun = self._writer.singular(base) if number == 1 else self._writer.plural(base)

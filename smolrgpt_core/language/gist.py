@@ -1,0 +1,438 @@
+"""Reads a question that fits no pattern by what it speaks of, in whatever order and frame.
+
+    "Pallet 7 stands taller than 5, does it?"  ->  ONE taller ONE(than)  ->  the gist of these
+
+The words become items: regions, nouns, lengths, and senses such as "far" or "taller" (`[senses]` of
+a lexicon); `[neutral]` words mean nothing here. A gist (`[gists]`) lists senses and slots and says
+what they ask together. Every item must be used and every word must be known: a word that might
+change the meaning is never passed over. Two gists that fit are two meanings, and are refused.
+
+    taller ONE:a THAN:b => whether(a, compared_to(Height(), "more", b))
+
+`SLOTS` says what fits each kind of slot. `?far` and `?ME` may be missing; `[marks]` has senses that
+may stand for others. `PRED:p` and `SUP:s` stand for any gist `PRED: ... => ...` or `SUP: ...`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import chain
+from typing import Any
+
+from smolrgpt_core.language.builders import SAID, SAME_NOUN, Asked, Noun, ask, nominal
+from smolrgpt_core.language.grammar import (
+    Build,
+    Costly,
+    Edge,
+    GrammarError,
+    NoReadingError,
+    Parse,
+    Reading,
+    compile_expression,
+)
+from smolrgpt_core.language.operators import selections
+from smolrgpt_core.language.program import Program, ProgramError
+from smolrgpt_core.language.types import Type
+from smolrgpt_core.object_classes import CARGO, CARRIER, ZONE, known_class
+from smolrgpt_core.regions import RegionSet
+
+PRONOUN = "pronoun"
+"""Kind of the items for "it" and "those"."""
+
+NOTHING = "nothing"
+"""The sense of phrases that mean nothing here."""
+
+OF_UNITS = ("count", "amount")
+"""Senses of "how many feet"; it is the unit that counts."""
+
+ITEM_RULES = (
+    ("LIST", "LIST"), ("ME", "CAMERA"), ("LEN", "LEN"), ("UNIT", "UNIT"), ("ORD", "ORD"),
+    ("CLASS", "NOUN"), ("ONE", "ONE"),
+)  # fmt: skip
+"""Kinds of items, and the rules by which they are read."""
+
+MAX_ITEMS = 9
+"""More items than this are more than one question."""
+
+MAX_STEPS = 400
+"""Places looked at on all ways to take a sentence apart; what is not found by then is not read."""
+
+Phrase = tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Item:
+    """What some words stand for.
+
+    Attributes:
+        kind: "sense", or a kind of slot: "ONE", "ME", "LIST", "CLASS", "LEN".
+        value: name of the sense, program, noun or amount.
+        marks: what the prepositions before it are marks of.
+        after: the side that was named right before it; "" for none.
+        known: its class, as far as it is known.
+    """
+
+    kind: str
+    value: Any
+    marks: frozenset[str] = frozenset()
+    after: str = ""
+    known: str = ""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place for an item in a gist."""
+
+    kind: str
+    name: str
+    optional: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Gist:
+    """What some senses and slots ask together.
+
+    Attributes:
+        senses: that must be there.
+        allowed: that may be there.
+        slots: for the other items, in the order of the sentence among slots of one kind.
+        build: the value, from the items by slot.
+    """
+
+    senses: frozenset[str]
+    allowed: frozenset[str]
+    slots: tuple[Slot, ...]
+    build: Build
+
+
+@dataclass(frozen=True, eq=False)
+class GistTable:
+    """All gists of a language.
+
+    Attributes:
+        senses: by phrase.
+        neutral: words without meaning here.
+        prepositions: what each is a mark of, by word: "to", "than" or "other".
+        pronouns: words that speak of what was named before.
+        sides: senses behind which a region is what another one is compared with.
+        aliases: senses that may stand for another one where a gist does not know them.
+        gists: whole questions, parts put in.
+    """
+
+    senses: Mapping[Phrase, str]
+    neutral: frozenset[str]
+    prepositions: Mapping[str, str]
+    pronouns: frozenset[str]
+    sides: frozenset[str]
+    aliases: Mapping[str, str]
+    gists: tuple[Gist, ...]
+
+    def senses_from(self, word: str) -> Sequence[tuple[Phrase, str]]:
+        """Phrases that begin with a word, with their senses."""
+        return self.by_first_word.get(word, ())
+
+    @cached_property
+    def by_first_word(self) -> Mapping[str, Sequence[tuple[Phrase, str]]]:
+        """Phrases with their senses by their first word."""
+        found: dict[str, list[tuple[Phrase, str]]] = {}
+        for phrase, sense in self.senses.items():
+            found.setdefault(phrase[0], []).append((phrase, sense))
+        return found
+
+    @cached_property
+    def words(self) -> frozenset[str]:
+        """Every word of the table."""
+        return frozenset(
+            {*chain.from_iterable(self.senses), *self.neutral, *self.prepositions, *self.pronouns}
+        )
+
+
+def load_gists(
+    sections: Mapping[str, str], functions: Mapping[str, Callable[..., Any]]
+) -> GistTable:
+    """The table of a lexicon; an empty one where it has none.
+
+    Raises:
+        GrammarError: it cannot be used.
+    """
+    senses: dict[Phrase, str] = {}
+    for key, phrases in _entries(sections.get("senses", "")):
+        senses |= {tuple(phrase.split()): key for phrase in phrases.split("|")}
+    marks = dict(_entries(sections.get("marks", "")))
+    return GistTable(
+        senses=senses,
+        neutral=frozenset(sections.get("neutral", "").split()),
+        prepositions={
+            word: mark
+            for mark, words in marks.items() if mark not in ("pronouns", "sides", "aliases")
+            for word in words.split()
+        },
+        pronouns=frozenset(marks.get("pronouns", "").split()),
+        sides=frozenset(marks.get("sides", "").split()),
+        aliases=dict(pair.split("=") for pair in marks.get("aliases", "").split()),
+        gists=tuple(_gists(sections.get("gists", ""), functions)),
+    )  # fmt: skip
+
+
+def _entries(body: str) -> Iterator[tuple[str, str]]:
+    for line in filter(str.strip, body.splitlines()):
+        key, found, value = line.partition(":")
+        if not found:
+            raise GrammarError(f"expected 'key: value', got {line!r}")
+        yield key.strip(), value.strip()
+
+
+def _gists(body: str, functions: Mapping[str, Callable[..., Any]]) -> Iterator[Gist]:
+    parts: dict[str, list[Gist]] = {"": [], "PRED": [], "SUP": []}
+    for line in filter(str.strip, body.splitlines()):
+        match = re.fullmatch(r"(?:(PRED|SUP): )?(.*?) => (.*)", line.strip())
+        if match is None:
+            raise GrammarError(f"expected 'items => expression', got {line!r}")
+        name, pattern, expression = match.groups()
+        parts[name or ""].append(_gist(pattern.split(), expression, functions))
+    for gist in parts[""]:
+        yield from _with_parts(gist, parts)
+
+
+def _gist(
+    tokens: Sequence[str], expression: str, functions: Mapping[str, Callable[..., Any]]
+) -> Gist:
+    slots: list[Slot] = []
+    senses: set[str] = set()
+    allowed: set[str] = set()
+    for token in tokens:
+        optional, word = token[0] == "?", token.lstrip("?")
+        if word[0].isupper():
+            kind, _, name = word.partition(":")
+            slots.append(Slot(kind, name, optional))
+        else:
+            (allowed if optional else senses).add(word)
+    build = compile_expression(expression, functions, {slot.name for slot in slots})
+    return Gist(frozenset(senses), frozenset(allowed), tuple(slots), build)
+
+
+def _with_parts(gist: Gist, parts: Mapping[str, Sequence[Gist]]) -> Iterator[Gist]:
+    """A gist with each of the parts in the place of PRED or SUP."""
+    place = next((slot for slot in gist.slots if slot.kind in parts), None)
+    if place is None:
+        yield gist
+        return
+    others = tuple(slot for slot in gist.slots if slot is not place)
+    for part in parts[place.kind]:
+        inner = tuple(replace(slot, name=f"{place.name}.{slot.name}") for slot in part.slots)
+        yield Gist(
+            gist.senses | part.senses,
+            gist.allowed | part.allowed,
+            (*others, *inner),
+            _nested_build(gist.build, place.name, part.build),
+        )
+
+
+def _nested_build(outer: Build, name: str, inner: Build) -> Build:
+    prefix = f"{name}."
+
+    def build(values: Mapping[str, Any]) -> Any:
+        within = {
+            key.removeprefix(prefix): value
+            for key, value in values.items() if key.startswith(prefix)
+        }  # fmt: skip
+        return outer({**values, name: Reading(0, _plain(inner(within)))})
+
+    return build
+
+
+def _plain(value: Any) -> Any:
+    """What a builder returned, without what it says for the grammar."""
+    while isinstance(value, (Costly, Edge)):
+        value = value.value
+    return value
+
+
+def read_gist(
+    table: GistTable, keys: Sequence[str], parse: Parse, regions: RegionSet
+) -> list[Asked]:
+    """What the gists that fit a sentence ask; empty where none does.
+
+    Args:
+        table: of its language.
+        keys: the words; "" for a number or an id.
+        parse: of the same words, which knows the phrases in them.
+        regions: of the frame, for the classes of regions with ids.
+    """
+    found: dict[Asked, int] = {}
+    for items in _sequences(table, keys, parse):
+        if _refers_to_nothing(items):
+            continue
+        senses = {item.value for item in items if item.kind == "sense"} - {NOTHING}
+        things = [
+            replace(item, known=_class_of(item.value, regions))
+            for item in items if item.kind not in ("sense", "UNIT", PRONOUN)
+        ]  # fmt: skip
+        units = [item.value for item in items if item.kind == "UNIT"]
+        if len(units) < 2:
+            for gist in table.gists:
+                for asked in _asked(gist, senses, table.aliases, things, *units):
+                    found[asked] = max(found.get(asked, 0), len(items))
+    # What passes over fewer words is nearer to what was said.
+    most = max(found.values(), default=0)
+    return [asked for asked, used in found.items() if used == most]
+
+
+def _sequences(table: GistTable, keys: Sequence[str], parse: Parse) -> Iterator[tuple[Item, ...]]:
+    """The ways to take all words for items, by the longest phrase at each place."""
+    waiting: list[tuple[int, tuple[Item, ...], tuple[str, ...], str]] = [(0, (), (), "")]
+    for _ in range(MAX_STEPS):
+        if not waiting:
+            return
+        at, items, marks, after = waiting.pop()
+        if at == len(keys):
+            if not marks:  # a preposition with nothing behind it may mean something
+                yield items
+            continue
+        options = _longest(list(_items_at(table, keys, at, parse)))
+        if all(end == at + 1 and item.kind == "sense" for end, item in options):
+            if keys[at] in table.prepositions:
+                waiting.append((at + 1, items, (*marks, table.prepositions[keys[at]]), after))
+            elif keys[at] in table.pronouns:
+                waiting.append((at + 1, (*items, Item(PRONOUN, keys[at])), marks, ""))
+            elif keys[at] in table.neutral:
+                waiting.append((at + 1, items, marks, "" if keys[at].isalpha() else after))
+        for end, item in options if len(items) < MAX_ITEMS else ():
+            before = items
+            if item.kind == "UNIT" and items and items[-1].value in OF_UNITS:
+                before = items[:-1]  # "how many" feet
+            placed = replace(item, marks=frozenset(marks), after=after)
+            last = item.value if item.value in table.sides else ""
+            waiting.append((end, (*before, placed), (), last))
+
+
+def _refers_to_nothing(items: Sequence[Item]) -> bool:
+    """Whether "it" stands before all that it could refer to, and is not just the "it" of English.
+
+    "How far is it from pallet 3 to pallet 4?" speaks of no other thing, with one pallet it does.
+    """
+    kinds = [item.kind for item in items if item.kind != "sense"]
+    return kinds[:1] == [PRONOUN] and sum(kind in ("ONE", "ME", "LIST") for kind in kinds) < 2
+
+
+def _longest(options: Sequence[tuple[int, Item]]) -> list[tuple[int, Item]]:
+    """The longest; of a list of regions also its first, as a comma may also begin something new."""
+    end = max((end for end, _ in options), default=0)
+    longest = [option for option in options if option[0] == end]
+    if any(item.kind == "LIST" for _, item in longest):
+        longest += _longest([option for option in options if option[1].kind == "ONE"])
+    return list(dict.fromkeys(longest))
+
+
+def _items_at(
+    table: GistTable, keys: Sequence[str], at: int, parse: Parse
+) -> Iterator[tuple[int, Item]]:
+    for phrase, sense in table.senses_from(keys[at]):
+        if tuple(keys[at : at + len(phrase)]) == phrase:
+            yield at + len(phrase), Item("sense", sense)
+    for kind, rule in ITEM_RULES:
+        for reading in parse.at(rule, at):
+            if kind != "ONE" or _is_singled_out(reading.value):
+                yield reading.end, Item(kind, reading.value)
+
+
+def _is_singled_out(program: Any) -> bool:
+    """Whether it is a region by itself; "it" and "the pallet" are not."""
+    if not isinstance(program, Program) or program.type is not Type.REGION:
+        return False
+    if any(part.operator in (SAID, SAME_NOUN) for part in program.walk()):
+        return False
+    return not (program.operator is selections.The and not program.parts[0].parts)
+
+
+def _class_of(value: Any, regions: RegionSet) -> str:
+    """The class of a noun or of a region, as far as it is known."""
+    if isinstance(value, Noun):
+        return known_class(value.name)
+    for part in value.walk() if isinstance(value, Program) else ():
+        if part.operator is selections.All:
+            return known_class(part.arguments[0])
+        if part.operator is selections.Region:
+            return known_class(regions[part.arguments[0]].label)
+    return ""
+
+
+def _asked(
+    gist: Gist,
+    senses: set[str],
+    aliases: Mapping[str, str],
+    things: Sequence[Item],
+    unit: Any = None,
+) -> Iterator[Asked]:
+    known = gist.senses | gist.allowed
+    meant = senses | {aliases.get(sense, sense) for sense in senses}
+    used = all(known & {sense, aliases.get(sense, sense)} for sense in senses)
+    if not used or not gist.senses <= meant:
+        return
+    for bound in _bindings(gist.slots, things):
+        try:
+            yield ask(_plain(gist.build(bound)), unit)
+        except (ProgramError, NoReadingError):
+            continue
+
+
+def _bindings(slots: Sequence[Slot], items: Sequence[Item]) -> Iterator[dict[str, Reading]]:
+    """The ways to put all items into the slots; items that fit the same slots keep their order."""
+    if not slots:
+        if not items:
+            yield {}
+        return
+    # The pickiest choose first.
+    slot = min(slots, key=lambda slot: list(SLOTS).index(slot.kind))
+    rest = [other for other in slots if other is not slot]
+    for place, item in enumerate(items):
+        if SLOTS[slot.kind](item):
+            for bound in _bindings(rest, [*items[:place], *items[place + 1 :]]):
+                yield {slot.name: Reading(0, _meant(item)), **bound}
+            break
+    if slot.optional:
+        yield from _bindings(rest, items)
+
+
+def _meant(item: Item) -> Any:
+    return nominal((), item.value, ()) if item.kind == "CLASS" else item.value
+
+
+def _is_one(item: Item) -> bool:
+    return item.kind in ("ONE", "ME")
+
+
+def _is_noun(item: Item) -> bool:
+    return item.kind == "CLASS"
+
+
+SLOTS: Mapping[str, Callable[[Item], bool]] = {
+    "AT": lambda item: _is_one(item) and item.after == "stand",
+    "TOWARDS": lambda item: _is_one(item) and item.after == "look",
+    "THANTO": lambda item: _is_one(item) and {"than", "to"} <= item.marks,
+    "THAN": lambda item: _is_one(item) and ("than" in item.marks or item.after == "rel"),
+    "REF": lambda item: _is_one(item) and bool(item.after),
+    "TO": lambda item: _is_one(item) and "to" in item.marks,
+    "ZONE": lambda item: item.kind == "ONE" and item.known == ZONE,
+    "CARRIER": lambda item: item.kind == "ONE" and item.known == CARRIER,
+    "HOLDER": lambda item: item.kind == "ONE" and item.known in (ZONE, CARRIER),
+    "CARGO": lambda item: item.kind == "ONE" and item.known == CARGO,
+    "THING": lambda item: item.kind == "ONE" and item.known != ZONE,
+    "ZONES": lambda item: _is_noun(item) and item.known == ZONE,
+    "CARRIERS": lambda item: _is_noun(item) and item.known == CARRIER,
+    "CARGOS": lambda item: _is_noun(item) and item.known == CARGO,
+    "MEMBER": lambda item: _is_noun(item) and (not item.value.plural or "of" in item.marks),
+    "SINGULAR": lambda item: _is_noun(item) and not item.value.plural,
+    "PLURAL": lambda item: _is_noun(item) and item.value.plural,
+    "THINGS": lambda item: _is_noun(item) and item.known != ZONE,
+    "CLASS": _is_noun,
+    "ONE": lambda item: item.kind == "ONE",
+    "ME": lambda item: item.kind == "ME",
+    "LIST": lambda item: item.kind == "LIST" and "to" not in item.marks,
+    "LEN": lambda item: item.kind == "LEN",
+    "ORD": lambda item: item.kind == "ORD",
+}
+"""What fits each kind of slot, the pickiest first."""
