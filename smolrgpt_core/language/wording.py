@@ -12,7 +12,13 @@ from typing import Any
 
 from smolrgpt_core.language.builders import RELATIONS_TO_ONE
 from smolrgpt_core.language.interpreter import Finding, Step
-from smolrgpt_core.language.operators import attributes, predicates, questions, selections
+from smolrgpt_core.language.operators import (
+    attributes,
+    benchmarks,
+    predicates,
+    questions,
+    selections,
+)
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.words import plural_of
@@ -79,6 +85,11 @@ ATTRIBUTES: dict[Any, str] = {
     attributes.Bearing: "bearing from {}",
     attributes.ClockHour: "clock hour from {}",
     attributes.Holding: "number of {} held",
+    benchmarks.SurfaceDistance: "mean distance between surfaces to {}",
+    benchmarks.Rightward: "offset to right",
+    benchmarks.NearestForward: "depth of nearest point",
+    benchmarks.AlignedVolume: "size along axes",
+    benchmarks.ClockSector: "clock sector from {}",
 }
 
 PREDICATES: dict[Any, str] = {

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from smolrgpt_core.language import read_question
+from smolrgpt_core.language.conventions import WAREHOUSE, Conventions
 from smolrgpt_core.language.operators import predicates, questions
 from smolrgpt_core.language.options import choose, split_options
 from smolrgpt_core.language.program import Program
@@ -43,9 +44,18 @@ _PREDICATES = {
 
 
 def as_choice(
-    item: QuestionWithTruth, regions: RegionSet, rng: np.random.Generator
+    item: QuestionWithTruth,
+    regions: RegionSet,
+    rng: np.random.Generator,
+    conventions: Conventions = WAREHOUSE,
 ) -> QuestionWithTruth | None:
     """The question with options in random order; the answer is a letter. None where it has none.
+
+    Args:
+        item: the question.
+        regions: of its frame.
+        rng: source of every choice.
+        conventions: under which it was made.
 
     Raises:
         ValueError: the options are not told apart: a fault of this module.
@@ -60,7 +70,8 @@ def as_choice(
     _, options = split_options(text, regions)
     if choose(item.program, item.truth, options, regions) != letter:
         raise ValueError(f"the right option of {text!r} is {letter}, but another one was chosen")
-    question = read_question(text, regions, None, item.region_ids)
+    read = read_question(text, regions, None, item.region_ids)
+    question = replace(read, program=read.program and conventions.meant(read.program))
     if question.program != item.program:
         raise ValueError(f"{text!r} does not read as it does without options")
     sentence = f"({letter}) {item.freeform_answer}"

@@ -7,7 +7,7 @@ recording. What an answerer gets to see is the text and the regions, nothing els
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from zlib import crc32
 
@@ -15,6 +15,7 @@ import numpy as np
 
 from smolrgpt_core.answer import Side
 from smolrgpt_core.language import Category, SpatialQuestion, read_question
+from smolrgpt_core.language.conventions import WAREHOUSE, Conventions
 from smolrgpt_core.language.interpreter import evaluate
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.question import asked_side
@@ -44,7 +45,7 @@ class QuestionWithTruth:
         form: name in `FORMS`.
         text: as it is asked, in the style that was wanted.
         region_ids: for the `<mask>` placeholders of `text`; empty in the plain style.
-        question: what the text asks, as it is read.
+        question: what the text asks, as it is read; its program is that of the conventions.
         truth: the answer: float for a quantity, int for a region, bool, str for a relation, ids of
             a list, or three numbers.
         freeform_answer: a sentence; regions as `[Region k]`, k counting the placeholders from 0,
@@ -129,7 +130,11 @@ def generate_questions(
 
 
 class QuestionGenerator:
-    """Makes questions about one frame, form by form; arguments as of `generate_questions`."""
+    """Makes questions about one frame, form by form; arguments as of `generate_questions`.
+
+    Args:
+        conventions: what the words of the questions mean.
+    """
 
     def __init__(
         self,
@@ -138,9 +143,11 @@ class QuestionGenerator:
         margins: AmbiguityMargins | None = None,
         style: Style = Style.MASK,
         held_out: bool = False,
+        conventions: Conventions = WAREHOUSE,
     ) -> None:
         self.view = SceneView(scene, margins or AmbiguityMargins(), rng)
         self._rng, self._style, self._held_out = rng, style, held_out
+        self._conventions = conventions
         self._nominal = SceneCopies(scene, copies=1)
 
     def make(self, name: str) -> QuestionWithTruth | None:
@@ -153,7 +160,7 @@ class QuestionGenerator:
         wordings = self._wordings(name, draft)
         if not wordings:
             return None
-        value = self.view.truth(draft.program)
+        value = self.view.truth(self._conventions.meant(draft.program))
         if value is None:
             return None
         wording = wordings[int(self._rng.integers(len(wordings)))]
@@ -182,7 +189,8 @@ class QuestionGenerator:
         program = draft.program_in(self._style, regions)
         if self._style is Style.MASK and not _chosen_ids(program, truth) <= set(named_ids):
             return None
-        question = read_as(text, ids, program, regions)
+        read = read_as(text, ids, program, regions)
+        question = replace(read, program=self._conventions.meant(program))
         return QuestionWithTruth(
             form=name,
             text=text,

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from smolrgpt_core.language.conventions import Conventions
 from smolrgpt_core.scene.spatial_scene import SpatialScene
 from smolrgpt_core.synthesis.drafts import Style
 from smolrgpt_core.synthesis.formats import as_choice, as_statement
@@ -46,7 +47,7 @@ def generate_mixture(
     if mixture not in MIXTURES:
         raise ValueError(f"a mixture must be one of {sorted(MIXTURES)}, got {mixture!r}")
     chosen = MIXTURES[mixture]
-    generator = QuestionGenerator(scene, rng, margins, style, held_out)
+    generator = QuestionGenerator(scene, rng, margins, style, held_out, chosen.conventions)
     open_families = dict(chosen.families)
     made: list[tuple[str, QuestionWithTruth]] = []
     while len(made) < count and open_families:
@@ -55,7 +56,8 @@ def generate_mixture(
         if item is None:
             del open_families[name]
             continue
-        made.append((name, _in_format(item, _draw(dict(chosen.formats), rng), style, scene, rng)))
+        wanted = _draw(dict(chosen.formats), rng)
+        made.append((name, _in_format(item, wanted, style, scene, rng, chosen.conventions)))
     return made
 
 
@@ -81,11 +83,12 @@ def _in_format(
     style: Style,
     scene: SpatialScene,
     rng: np.random.Generator,
+    conventions: Conventions,
 ) -> QuestionWithTruth:
     """The question in a format, or as it is where it has no such form."""
     changed = None
     if wanted is Format.CHOICE:
-        changed = as_choice(item, scene.regions, rng)
+        changed = as_choice(item, scene.regions, rng, conventions)
     elif wanted is Format.TRUE_FALSE:
         changed = as_statement(item, style, scene.regions, rng)
     return changed or item

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from smolrgpt_core.language.conventions import HISPATIAL, SPATIALRGPT, WAREHOUSE, Conventions
 from smolrgpt_core.synthesis.forms import FORMS, choice, counting, distance, left_right
 from smolrgpt_core.synthesis.forms.registry import GUESSABLE
 
@@ -49,10 +50,12 @@ class Mixture:
     Attributes:
         families: by name.
         formats: relative shares; a question that has no such format is asked in free form.
+        conventions: what the words mean.
     """
 
     families: Mapping[str, Family]
     formats: Mapping[Format, float]
+    conventions: Conventions = WAREHOUSE
 
 
 def _evenly(*forms: str) -> dict[str, Family]:
@@ -109,6 +112,7 @@ _HISPATIAL = Mixture(
         ),
     },
     {Format.FREE: 0.3, Format.CHOICE: 0.4, Format.TRUE_FALSE: 0.3},
+    HISPATIAL,
 )  # fmt: skip
 """The task families of HiSpatial (arXiv 2603.25411, table 7) with its shares, in percent, and the
 shares of formats of its data loader."""
@@ -125,9 +129,10 @@ _SPATIALRGPT = Mixture(
                      "clock_direction")
     },
     {Format.FREE: 1.0},
+    SPATIALRGPT,
 )  # fmt: skip
-"""The twelve categories of SpatialRGPT-Bench under the conventions of the warehouse: yes or no,
-choice of one, and six quantities, about as many of both."""
+"""The twelve categories of SpatialRGPT-Bench: yes or no, choice of one, and six quantities, about
+as many of both."""
 
 MIXTURES: dict[str, Mixture] = {
     "warehouse": _WAREHOUSE,

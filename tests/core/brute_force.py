@@ -7,6 +7,7 @@ right is x, forward is z, height is the camera's height - y of the optical frame
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import dataclass
 
@@ -310,6 +311,20 @@ class BruteForce:
     def do_Span(self):
         return lambda id: max(x for x, _ in self.corners(id)) - min(x for x, _ in self.corners(id))
 
+    def do_Rightward(self):
+        return lambda id: self.at(id)[0]
+
+    def do_NearestForward(self):
+        return lambda id: min(y for _, y in self.corners(id))
+
+    def do_AlignedVolume(self):
+        def volume(id):
+            x, y = zip(*self.corners(id), strict=True)
+            height = 1.0 if self.zone(id) else self.size(id)[2]
+            return (max(x) - min(x)) * (max(y) - min(y)) * height
+
+        return volume
+
     def do_FootprintArea(self):
         return lambda id: self.size(id)[0] * self.size(id)[1]
 
@@ -368,6 +383,36 @@ class BruteForce:
             return float(found or 12)
 
         return hour
+
+    def do_ClockSector(self, place):
+        there = self.place(place)
+        return lambda id: float(int(self.bearing(id, there) % 360 // 30) or 12)
+
+    def do_SurfaceDistance(self, other):
+        there = self(other)
+        theirs = self.surface(there)
+
+        def mean(id):
+            if id == there:
+                return None
+            apart = np.linalg.norm(self.surface(id)[:, None] - theirs[None], axis=2)
+            return float(apart.min(axis=0).mean() + apart.min(axis=1).mean()) / 2
+
+        return mean
+
+    def surface(self, id):
+        """(P, 3) points of a grid on the faces of a box."""
+        corners = self.corners(id)
+        _, _, middle = self.at(id)
+        height = self.size(id)[2]
+        return np.array([
+            ((1 - a) * (1 - b) * x0 + a * (1 - b) * x1 + a * b * x2 + (1 - a) * b * x3,
+             (1 - a) * (1 - b) * y0 + a * (1 - b) * y1 + a * b * y2 + (1 - a) * b * y3,
+             middle + (c - 0.5) * height)
+            for (x0, y0), (x1, y1), (x2, y2), (x3, y3) in [corners]
+            for a, b, c in itertools.product(np.linspace(0, 1, 4), repeat=3)
+            if {a, b, c} & {0.0, 1.0}
+        ])  # fmt: skip
 
     # ---- predicates: functions of an id ----
 

@@ -109,11 +109,11 @@ class Draw:
         return getattr(self, f"use_{name}")(operator)
 
     def using_attribute(self, name: str, operator) -> Program:
-        solid = name in ("Height", "Volume", "Bigness", "Clearance")
+        solid = name in ("Height", "Volume", "Bigness", "Clearance", "SurfaceDistance")
         zones = name in ("FreeArea", "FreeShare")
         region = self.one("buffer") if zones else self.thing() if solid else self.one()
         taken = {
-            "Clearance": self.thing, "Holding": self.some,
+            "Clearance": self.thing, "SurfaceDistance": self.thing, "Holding": self.some,
         }.get(name, self.place)  # fmt: skip
         return questions.Measure(region, operator(*(taken() for _ in operator.parameters)))
 

@@ -7,7 +7,13 @@ import pytest
 
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language.builders import both, either, negated
-from smolrgpt_core.language.operators import attributes, predicates, questions, selections
+from smolrgpt_core.language.operators import (
+    attributes,
+    benchmarks,
+    predicates,
+    questions,
+    selections,
+)
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.reader import read_text
 from smolrgpt_core.language.types import Type
@@ -36,12 +42,13 @@ PLACED = (
     attributes.Distance, attributes.HorizontalDistance, attributes.VerticalDistance,
     attributes.SidewaysDistance, attributes.ForwardDistance,
 )  # fmt: skip
-ANGLES = (attributes.Bearing, attributes.ClockHour)
+ANGLES = (attributes.Bearing, attributes.ClockHour, benchmarks.ClockSector)
 PLAIN = (
     attributes.Column, attributes.Forward, attributes.CenterHeight, attributes.Top,
     attributes.Length, attributes.Width, attributes.Height, attributes.Span,
     attributes.FootprintArea, attributes.Volume, attributes.Bigness, attributes.FreeArea,
-    attributes.FreeShare,
+    attributes.FreeShare, benchmarks.Rightward, benchmarks.NearestForward,
+    benchmarks.AlignedVolume,
 )  # fmt: skip
 OF_PLACES = (
     predicates.LeftOf, predicates.RightOf, predicates.InFrontOf, predicates.Behind,
@@ -180,7 +187,8 @@ class Programs:
             place = self.region(depth) if kind else selections.Camera()
             return (attributes.Distance if kind < 2 else self._choose(PLACED))(place)
         if kind == 3:
-            return attributes.Clearance(self.region(depth))
+            gap = self._choose([attributes.Clearance, benchmarks.SurfaceDistance])
+            return gap(self.region(depth))
         if kind == 4:
             return attributes.Holding(self._several(depth))
         if kind == 5:
