@@ -26,11 +26,6 @@ class AnswererLoader:
         self._abandoned = False
         self._lock = threading.Lock()
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether something is being loaded, even if nobody waits for it any more."""
-        return self._thread is not None and self._thread.is_alive()
-
     def load(self, make: Callable[[], Answerer]) -> Answerer:
         """What `make` makes, as soon as it is there.
 

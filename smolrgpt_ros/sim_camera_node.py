@@ -74,11 +74,10 @@ class SimCameraNode(Node):
         self._rendering = threading.Thread(target=self._render_all, name="rendering", daemon=True)
         self._rendering.start()
 
-    def stop_rendering(self) -> bool:
-        """Whether the picture that is being rendered was completed in the time of grace."""
+    def stop_rendering(self) -> None:
+        """Complete the picture that is being rendered, or give it up after the time of grace."""
         self._stopping.set()
         self._rendering.join(RENDERING_GRACE_S)
-        return not self._rendering.is_alive()
 
     def _sender(self, name: str) -> Publisher:
         topic = CAMERA_TOPICS[name]
@@ -137,10 +136,7 @@ def main(args: list[str] | None = None) -> None:
         executor.spin_once(timeout_sec=0.1)
     limit_the_end()
     executor.shutdown()
-    is_idle = node.stop_rendering()
+    node.stop_rendering()
     node.destroy_node()
     rclpy.shutdown()
-    status = 1 if node.failed else 0
-    if not is_idle:
-        end_without_threads(status)
-    sys.exit(status)
+    end_without_threads(1 if node.failed else 0)

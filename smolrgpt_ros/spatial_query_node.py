@@ -321,12 +321,6 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
         if self._recorder:
             self._recorder.close(max(deadline - time.monotonic(), DELIVERY_S))
 
-    @property
-    def is_busy(self) -> bool:
-        """Whether something goes on that nobody waits for: a load, an answer, a preparation."""
-        answering = self._answering
-        return self._loader.is_busy or (answering is not None and answering.is_alive())
-
     def _finish_recording(self, recorder: QuestionRecorder | None) -> None:
         """End a recording after the last answer that belongs to it."""
         if recorder:
@@ -550,8 +544,6 @@ def main(args: list[str] | None = None) -> None:
     time.sleep(DELIVERY_S)
     executor.shutdown()
     serving.join()
-    is_busy = node.is_busy
     node.destroy_node()
     rclpy.shutdown()
-    if is_busy:
-        end_without_threads(0)
+    end_without_threads(0)
