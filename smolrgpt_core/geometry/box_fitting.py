@@ -152,7 +152,9 @@ def fit_box(
     sides = sides.less_sure(YAW_ARM * yaw_std, prior.side_std if prior is not None else 0.0)
     if cargo is not None:
         sides = sides.reaching_under(cargo, view.yaw)
-    if prior is not None and _is_too_small(sides, prior, config):
+    if prior is not None and (
+        _is_too_small(sides, prior, config) or _may_go_on_below(sides, corner.top, prior, config)
+    ):
         sides = doubt_sides(sides, view, plane, frame, config.sides)
         # The camera looks through its openings; what lies flush with the floor has none.
         if corner.top > config.flush_m and _is_too_small(sides, prior, config):
@@ -223,6 +225,15 @@ def _is_too_small(sides: Sides, prior: SizePrior, config: BoxFitConfig) -> bool:
     smallest = np.min(np.sort(prior.footprints, axis=1), axis=0)
     std = np.hypot(np.linalg.norm(sides.std, axis=1), prior.tolerance)
     return bool(np.any(largest + config.free_size_std * std < smallest))
+
+
+def _may_go_on_below(sides: Sides, top: float, prior: SizePrior, config: BoxFitConfig) -> bool:
+    """Whether low parts may reach farther than what is seen of an object that is not flat."""
+    extent = sides.bounds[:, 1] - sides.bounds[:, 0]
+    axis = int(np.argmax(extent))
+    std = float(np.hypot(np.linalg.norm(sides.std[axis]), prior.tolerance))
+    longest = max(max(pair) for pair in prior.footprints)
+    return bool(top > prior.flat_m and extent[axis] + config.free_size_std * std < longest)
 
 
 def _complete(

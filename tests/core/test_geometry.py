@@ -297,6 +297,16 @@ def test_a_size_that_no_standard_one_fits_is_doubted(ray_caster, block):
     assert box.size_std.max() > off / 2
 
 
+def test_the_body_of_a_truck_does_not_tell_how_far_its_forks_reach(ray_caster, block):
+    size = {"length": 0.86, "width": 1.2}
+    body = block(1, "transporter", 0.3, 4.0, 0.0, **size, top=2.0)
+    flat = block(1, "transporter", 0.3, 4.0, 0.0, **size, top=0.3)
+    high = fitted(ray_caster((body,), height=3.0, pitch_deg=30), 1, SIZE_PRIORS["transporter"])
+    low = fitted(ray_caster((flat,), height=3.0, pitch_deg=30), 1, SIZE_PRIORS["transporter"])
+    assert high.size_std.max() > 0.25
+    assert low.size_std.max() < 0.15
+
+
 @pytest.mark.parametrize("std_per_m", [0.002, 0.01])
 def test_sides_are_as_sure_as_they_are_right(ray_caster, block, stereo_noise, std_per_m):
     truth = block(1, "pallet", 0.6, 6.0, 0.4, length=1.16, width=0.84, top=0.9)
