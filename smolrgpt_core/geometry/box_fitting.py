@@ -25,6 +25,10 @@ from smolrgpt_core.geometry.surface import Surface
 from smolrgpt_core.geometry.turned_view import TurnedView
 from smolrgpt_core.geometry.visible_surface import USUAL_DEPTH
 
+MISFIT_SHARE = 0.5
+"""Standard deviation that is added to a size that is farther from the standard one that fits best
+than its sides allow, relative to that: what was taken for its sides are not all of them."""
+
 YAW_ARM = 0.5
 """How far sides and the centre of a box are from what its yaw turns them about, relative to its
 size."""
@@ -148,7 +152,9 @@ def fit_box(
     sides = sides.less_sure(YAW_ARM * yaw_std, prior.side_std if prior is not None else 0.0)
     if cargo is not None:
         sides = sides.reaching_under(cargo, view.yaw)
-    if prior is not None and _is_too_small(sides, prior, config):
+    if prior is not None and (
+        _is_too_small(sides, prior, config) or _may_go_on_below(sides, corner.top, prior, config)
+    ):
         sides = doubt_sides(sides, view, plane, frame, config.sides)
         # The camera looks through its openings; what lies flush with the floor has none.
         if corner.top > config.flush_m and _is_too_small(sides, prior, config):
@@ -221,6 +227,15 @@ def _is_too_small(sides: Sides, prior: SizePrior, config: BoxFitConfig) -> bool:
     return bool(np.any(largest + config.free_size_std * std < smallest))
 
 
+def _may_go_on_below(sides: Sides, top: float, prior: SizePrior, config: BoxFitConfig) -> bool:
+    """Whether low parts may reach farther than what is seen of an object that is not flat."""
+    extent = sides.bounds[:, 1] - sides.bounds[:, 0]
+    axis = int(np.argmax(extent))
+    std = float(np.hypot(np.linalg.norm(sides.std[axis]), prior.tolerance))
+    longest = max(max(pair) for pair in prior.footprints)
+    return bool(top > prior.flat_m and extent[axis] + config.free_size_std * std < longest)
+
+
 def _complete(
     sides: Sides, height: float, prior: SizePrior | None, config: BoxFitConfig
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -241,16 +256,19 @@ def _complete(
         return guess, guess_std
     standard = np.array([pair for a, b in prior.footprints for pair in ((a, b), (b, a))])
     misfit = standard - np.clip(standard, measured, largest)
-    cost = np.sum(misfit**2 / (measured_std**2 + prior.tolerance**2), axis=1) / 2
+    allowed = measured_std**2 + prior.tolerance**2
+    cost = np.sum(misfit**2 / allowed, axis=1) / 2
+    doubt = MISFIT_SHARE * np.sqrt(np.maximum(misfit[np.argmin(cost)] ** 2 - allowed, 0.0))
     if cost.min() > config.free_size_std**2:
-        return guess, guess_std
+        return guess, np.hypot(guess_std, doubt)
     weights = np.exp(cost.min() - cost)
     weights /= weights.sum()
     likeliest = standard[np.argmax(weights)]
     spread = np.sqrt(weights @ (standard - likeliest) ** 2 + prior.tolerance**2)
     gain = spread**2 / (spread**2 + measured_std**2)
     size = likeliest + gain * (np.clip(likeliest, measured, largest) - likeliest)
-    return size, np.where(largest > measured, spread, np.sqrt(gain) * measured_std)
+    size_std = np.where(largest > measured, spread, np.sqrt(gain) * measured_std)
+    return size, np.hypot(size_std, doubt)
 
 
 def _shared(

@@ -6,6 +6,7 @@ they are good for. A label without a prior is measured only.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -20,6 +21,8 @@ class SizePrior:
         on_floor: whether such objects always stand on the floor.
         side_std: standard deviation of where a side is seen from where the object ends, metres, as
             the camera sees through a rack, and the mast of a truck stands behind its forks.
+        flat_m: what is higher has low parts that may go on behind what ends it higher up, as the
+            forks of a truck behind its body, metres.
 
     Raises:
         ValueError: when a size is not positive, naming the field.
@@ -29,6 +32,7 @@ class SizePrior:
     tolerance: float
     on_floor: bool
     side_std: float = 0.0
+    flat_m: float = math.inf
 
     def __post_init__(self) -> None:
         if not self.footprints or min(min(pair) for pair in self.footprints) <= 0:
@@ -47,7 +51,11 @@ SIZE_PRIORS: Mapping[str, SizePrior] = {
     # 1.35 x 0.91 m); trucks add to 1.15 m of forks a drive unit of 0.5 m (pedestrian) to 0.85 m
     # (driverless or with a platform).
     "transporter": SizePrior(
-        ((1.35, 0.9), (1.65, 0.8), (2.0, 0.9)), tolerance=0.1, on_floor=True, side_std=0.06
+        ((1.35, 0.9), (1.65, 0.8), (2.0, 0.9)),
+        tolerance=0.1,
+        on_floor=True,
+        side_std=0.06,
+        flat_m=0.6,
     ),
     # One bay of pallet racking for three (two) EUR pallets side by side: 2.7 (1.8) m between the
     # uprights (EN 15620) and one upright of 0.1 m; frames are 1.1 m deep.

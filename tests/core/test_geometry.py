@@ -289,6 +289,24 @@ def test_a_near_side_is_surer_than_one_of_a_standard_size(ray_caster, block):
     assert standard.size_std[1] < box.size_std[1]
 
 
+def test_a_size_that_no_standard_one_fits_is_doubted(ray_caster, block):
+    scene = ray_caster((block(1, "pallet", 0.3, 5.0, 0.6, 1.2, 0.65, top=1.0),))
+    box = fitted(scene, 1, SIZE_PRIORS["pallet"])
+    off = np.min(box.footprint.size) - 0.65
+    assert off > 0.1, "it is taken for one of the standard width"
+    assert box.size_std.max() > off / 2
+
+
+def test_the_body_of_a_truck_does_not_tell_how_far_its_forks_reach(ray_caster, block):
+    size = {"length": 0.86, "width": 1.2}
+    body = block(1, "transporter", 0.3, 4.0, 0.0, **size, top=2.0)
+    flat = block(1, "transporter", 0.3, 4.0, 0.0, **size, top=0.3)
+    high = fitted(ray_caster((body,), height=3.0, pitch_deg=30), 1, SIZE_PRIORS["transporter"])
+    low = fitted(ray_caster((flat,), height=3.0, pitch_deg=30), 1, SIZE_PRIORS["transporter"])
+    assert high.size_std.max() > 0.25
+    assert low.size_std.max() < 0.15
+
+
 @pytest.mark.parametrize("std_per_m", [0.002, 0.01])
 def test_sides_are_as_sure_as_they_are_right(ray_caster, block, stereo_noise, std_per_m):
     truth = block(1, "pallet", 0.6, 6.0, 0.4, length=1.16, width=0.84, top=0.9)
@@ -382,6 +400,23 @@ def test_a_hidden_side_of_a_zone_lies_between_paint_and_free_floor(ray_caster, b
     assert rectangle.depth_inside(np.array([0.0, 5.6])) > 0
     assert np.count_nonzero(std > 0.2) == 1
     assert np.sort(std.ravel())[2] < 0.06, "the other sides are seen"
+
+
+def test_paint_that_ends_beside_holes_in_depth_may_end_there(ray_caster, block):
+    truth = block(9, "buffer", 0.0, 5.0, 0.0, 3.0, 2.0, top=0.0)
+    before_its_middle = block(1, "pallet", 0.0, 5.8, 0.0, 1.6, 0.8, top=1.0)
+    scene = ray_caster((truth, before_its_middle), height=2.0, pitch_deg=20)
+
+    def without_readings_behind_the_zone(frame):
+        depth = frame.depth.copy()
+        rows = np.flatnonzero(frame.regions.full_mask(9).any(axis=1))
+        depth[: rows[0] + 3] = np.nan
+        return replace(frame, depth=depth)
+
+    assert zone_of(scene, 9)[1].max() < 0.1, "its far corners are seen"
+    rectangle, std = zone_of(scene, 9, without_readings_behind_the_zone)
+    assert rectangle.corners[:, 1].max() == pytest.approx(6.0, abs=0.1)
+    assert std.max() > 0.5, "nothing confirms that the zone ends there"
 
 
 def test_a_side_beyond_the_border_of_the_image_is_not_known_and_the_others_are(ray_caster, block):
