@@ -101,15 +101,17 @@ class GeometricAnswerer:
             )
         measured = self._kept.measured(frame)
         with measured.lock:
+            measured.copies.begin_question()
             finding = evaluate(question.program, measured.copies)
             check_certainty(finding, frame.regions, self._config.certainty)
             marks = marks_of(finding, measured.copies, question.unit)
             point = _point_at_pixel(finding, measured.copies)
+            regions = (*finding.ids, *finding.counted)
+            used = [id for id in regions if measured.copies.is_needed(id)]
         answer = answer_of(finding, question, frame.regions)
         if point is not None:
             answer = replace(answer, vector=point)
         centers, shares = region_places(measured.geometry, answer.region_ids)
-        used = [id for id in (*finding.ids, *finding.counted) if measured.copies.is_measured(id)]
         placed = replace(answer, centers=centers, valid_depth=shares, marks=marks)
         return _told(placed, measured.geometry, used)
 

@@ -81,6 +81,7 @@ class SceneCopies:
         self.cargo = np.full(self.number, NOTHING)
         self.column = np.zeros(shape)
         self._measured = np.zeros(self.number, dtype=bool)
+        self._needed = np.zeros(self.number, dtype=bool)
         self._seen = np.zeros(self.number, dtype=bool)
         self.factors = np.ones(shape)
         for index in range(self.number if ratio_std else 0):
@@ -138,6 +139,7 @@ class SceneCopies:
             SpatialError: why one of them cannot be measured.
         """
         needed = which if which.ndim == 1 else which.any(axis=0)
+        self._needed |= needed
         for index in np.flatnonzero(needed & ~self._measured):
             self._measure(int(index))
 
@@ -188,9 +190,13 @@ class SceneCopies:
         """Names of regions (N,), in words."""
         return in_words([self.name(int(index)) for index in np.flatnonzero(which)]) or "none"
 
-    def is_measured(self, id: int) -> bool:
-        """Whether a region was measured for what was evaluated so far."""
-        return bool(self._measured[self._index[id]])
+    def begin_question(self) -> None:
+        """Forget what was needed for the question before; what was measured is kept."""
+        self._needed[:] = False
+
+    def is_needed(self, id: int) -> bool:
+        """Whether the measurement of a region was needed since `begin_question`."""
+        return bool(self._needed[self._index[id]])
 
     def to_optical(self, floor_points: Values) -> Values:
         """Points (..., 3) right, forward, height in the optical frame, metres."""

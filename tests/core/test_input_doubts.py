@@ -136,6 +136,19 @@ def test_sides_of_the_image_need_no_depth_and_are_not_doubted(frame):
     assert given.confidence > DOUBTED
 
 
+def test_what_was_asked_before_changes_no_answer(frame):
+    moved = replace(frame, depth=np.roll(frame.depth, 40, axis=1))
+    answerer = GeometricAnswerer()
+    texts = ("How far is pallet 10 from pallet 13?", "Is pallet 10 left or right of pallet 13?")
+    first, side, again = (
+        answerer.answer(moved, read_question(text, moved.regions)) for text in (*texts, texts[0])
+    )
+    assert side.message == ""
+    assert side.confidence > DOUBTED
+    assert (again.message, again.confidence) == (first.message, first.confidence)
+    assert first.confidence <= DOUBTED
+
+
 def test_a_pallet_that_is_a_part_of_the_floor_is_told(frame):
     regions = tuple(
         Region(1, "pallet", region.box, region.mask) if region.id == 1 else region
