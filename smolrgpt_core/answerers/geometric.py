@@ -147,6 +147,7 @@ def _told(answer: SpatialAnswer, geometry: FrameGeometry, used: Sequence[int]) -
     if answer.unit == "objects":
         notes.append(unlabelled_note(geometry.frame.regions))
     doubts = geometry.doubts if used else ()
-    confidence = min(answer.confidence, DOUBTED) if doubts else answer.confidence
+    limit = DOUBTED if doubts else answer.confidence_limit
     message = "; ".join(note for note in (*notes, *doubts) if note)
-    return replace(answer, message=message, confidence=confidence)
+    confidence = min(answer.confidence, limit)
+    return replace(answer, message=message, confidence=confidence, confidence_limit=limit)

@@ -36,7 +36,7 @@ EDGE_JUMP_M, EDGE_JUMP_SHARE = 0.05, 0.05
 """A jump is larger than this, plus this share of the distance."""
 
 PROFILE_PX = 10
-"""How far from the edge of a mask, inside and outside, the largest step back in depth is sought."""
+"""How far from the edge of a mask, inside and outside, jumps and steps in depth are sought."""
 
 PROFILE_STEP = 0.04
 """The step from one pixel to the next but one is larger than this share of the distance."""
@@ -96,15 +96,17 @@ def edge_fit(frame: RGBDFrame) -> tuple[float, int]:
     """Share of the edges of the masks of objects at which depth jumps, and the edge pixels.
 
     The foot of an object and what touches another mask or the border of the image do not count,
-    nor do edges beside which little is known, as where a camera's range ends; neither do boxes,
-    which say that they are no masks.
+    nor do edges beside which little is known, as where a camera's range ends, and those without any
+    jump near them, as of a label on a wall or of cartons side by side: depth does not show where
+    such objects end. Boxes say by themselves that they are no masks.
     """
     objects = [region for region in frame.regions if not is_zone(region) and not is_box(region)]
     numbers = np.zeros(frame.depth.shape, dtype=np.float32)
     for number, region in enumerate(objects, 1):
         numbers[region.box.slices][region.mask] = number
     jumps, joined = _jumps(frame.depth), _spread(numbers, numbers > 0) > 0
-    judged = jumps | (_known_share(frame.depth) > MIN_KNOWN)
+    near = cv2.dilate(jumps.astype(np.uint8), np.ones((2 * PROFILE_PX + 1,) * 2, np.uint8)) > 0
+    judged = jumps | (near & (_known_share(frame.depth) > MIN_KNOWN))
     hits = count = 0
     for region in objects:
         rows, columns = _upper_edge(region, frame.depth.shape)

@@ -82,6 +82,16 @@ def test_a_background_out_of_range_is_no_contradiction(frame):
     assert doubts(replace(frame, depth=depth)) == ""
 
 
+def test_labels_on_a_wall_do_not_jump_and_are_no_contradiction(hall):
+    frame, regions = hall.render(), []
+    for id, column in enumerate(range(60, 600, 120)):
+        mask = cv2.circle(np.zeros(frame.depth.shape, np.uint8), (column, 40), 30, 1, -1) > 0
+        assert np.nanmin(frame.depth[mask]) > 12.0
+        regions.append(Region.from_bitmap(id, "label", mask))
+    labeled = replace(frame, regions=RegionSet(frame.regions.image_size, tuple(regions)))
+    assert doubts(labeled) == ""
+
+
 @pytest.mark.parametrize("pixels", [10, 40])
 def test_depth_that_is_not_registered_is_told(frame, pixels):
     moved = replace(frame, depth=np.roll(frame.depth, pixels, axis=1))
