@@ -121,6 +121,14 @@ def test_what_geometry_decides_to_refuse_says_nothing_of_the_model_alone(
     assert all((item.right, item.confidence) == (True, 0.75) for item in judged)
 
 
+def test_what_is_said_about_doubted_inputs_is_not_fitted() -> None:
+    said = contestant("model", Prediction("a", "2", Status.OK, confidence=0.75))
+    for doubted, answers in ((False, 4), (True, 0)):
+        prediction = Prediction("a", "2", Status.OK, confidence=0.45, is_doubted=doubted)
+        measured = contestant("geometric", prediction)
+        assert len(judged_answers(said, measured, AgreementTolerances())) == answers
+
+
 def test_certain_and_unknown_confidences() -> None:
     curve = ConfidenceCurve(1e308, 1e308, 1, 1)
     assert curve(1.0) == 1.0
