@@ -108,12 +108,13 @@ class GeometricAnswerer:
             point = _point_at_pixel(finding, measured.copies)
             regions = (*finding.ids, *finding.counted)
             used = [id for id in regions if measured.copies.is_needed(id)]
+            is_measured = bool(used) or measured.copies.pixel_is_needed
         answer = answer_of(finding, question, frame.regions)
         if point is not None:
             answer = replace(answer, vector=point)
         centers, shares = region_places(measured.geometry, answer.region_ids)
         placed = replace(answer, centers=centers, valid_depth=shares, marks=marks)
-        return _told(placed, measured.geometry, used)
+        return _told(placed, measured.geometry, used, is_measured)
 
     def answer_together(
         self,
@@ -141,12 +142,14 @@ def _point_at_pixel(finding: Finding, copies: SceneCopies) -> NDArray[np.float64
     return copies.scene.point_at(*pixel)
 
 
-def _told(answer: SpatialAnswer, geometry: FrameGeometry, used: Sequence[int]) -> SpatialAnswer:
+def _told(
+    answer: SpatialAnswer, geometry: FrameGeometry, used: Sequence[int], is_measured: bool
+) -> SpatialAnswer:
     """An answer with what was assumed of the regions it rests on, and what is doubtful."""
     notes = [region_notes(geometry, used)]
     if answer.unit == "objects":
         notes.append(unlabelled_note(geometry.frame.regions))
-    doubts = geometry.doubts if used else ()
+    doubts = geometry.doubts if is_measured else ()
     limit = DOUBTED if doubts else answer.confidence_limit
     message = "; ".join(note for note in (*notes, *doubts) if note)
     confidence = min(answer.confidence, limit)

@@ -146,6 +146,13 @@ def test_sides_of_the_image_need_no_depth_and_are_not_doubted(frame):
     assert given.confidence > DOUBTED
 
 
+def test_the_depth_at_a_pixel_is_doubted_too(frame):
+    moved = replace(frame, depth=np.roll(frame.depth, 40, axis=1))
+    given = answer(moved, "What is the depth at pixel (300, 400)?")
+    assert "masks and depth do not fit" in given.message
+    assert given.confidence <= DOUBTED
+
+
 def test_what_was_asked_before_changes_no_answer(frame):
     moved = replace(frame, depth=np.roll(frame.depth, 40, axis=1))
     answerer = GeometricAnswerer()
