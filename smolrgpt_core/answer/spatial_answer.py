@@ -68,6 +68,8 @@ class SpatialAnswer:
         understood: the question as a canonical sentence; empty where only a model reads it.
         steps: how the answer was found, a sentence each.
         confidence: probability that the answer is right, 0 to 1; NaN where it is not known.
+        confidence_limit: that no calibration may raise it above; below 1 where the inputs of the
+            frame are doubted. Does not leave the process.
         geometric_value: what metric depth says to a question with a value; None if unknown.
         model_value: what the model says to a question with a value; None if unknown.
         agreement: of the model's answer with geometry.
@@ -96,6 +98,7 @@ class SpatialAnswer:
     understood: str = ""
     steps: tuple[str, ...] = ()
     confidence: float = float("nan")
+    confidence_limit: float = 1.0
     geometric_value: float | None = None
     model_value: float | None = None
     agreement: Agreement = Agreement.UNKNOWN

@@ -126,7 +126,7 @@ class FusedAnswerer:
         fused = fuse(model, geometry, self._settings, doubt, self._calibration)
         if isinstance(fused, SpatialError):
             return fused
-        confidence = self._confidence(fused)
+        confidence = at_most(fused.answer.confidence_limit, self._confidence(fused))
         if fused.doubt:
             confidence = at_most(UNLIKE_CONFIDENCE, confidence)
         if self._settings.abstain_below > 0 and not confidence >= self._settings.abstain_below:
@@ -224,13 +224,13 @@ def _one_of_two(
     is_model = _counts_against_geometry(model, geometry, settings, doubt, calibration)
     chosen = replace(_chosen(model, geometry, is_model), agreement=Agreement.DISAGREE)
     if is_model:
-        message = f"geometry says otherwise: {geometry.text}{doubt and f' Doubtful: {doubt}'}"
-        evidence = Evidence.MODEL_AGAINST_GEOMETRY
-        return FusedAnswer(replace(chosen, message=message), evidence, doubt)
+        said = f"geometry says otherwise: {geometry.text}{doubt and f' Doubtful: {doubt}'}"
+        told = replace(chosen, message=_joined(geometry.message, said))
+        return FusedAnswer(told, Evidence.MODEL_AGAINST_GEOMETRY, doubt)
     said = f"the model says otherwise: {model.text}{doubt and f' That does not count: {doubt}'}"
-    message = _joined(geometry.message, said)
+    told = replace(chosen, message=_joined(geometry.message, said))
     evidence = Evidence.GEOMETRY if doubt else Evidence.GEOMETRY_AGAINST_MODEL
-    return FusedAnswer(replace(chosen, message=message), evidence)
+    return FusedAnswer(told, evidence)
 
 
 def _chosen(model: SpatialAnswer, geometry: SpatialAnswer, is_model: bool) -> SpatialAnswer:
@@ -241,6 +241,7 @@ def _chosen(model: SpatialAnswer, geometry: SpatialAnswer, is_model: bool) -> Sp
         steps=geometry.steps,
         geometric_value=geometry.value,
         model_value=model.value,
+        confidence_limit=geometry.confidence_limit,
         latency_s=model.latency_s,
     )
 

@@ -101,17 +101,20 @@ class GeometricAnswerer:
             )
         measured = self._kept.measured(frame)
         with measured.lock:
+            measured.copies.begin_question()
             finding = evaluate(question.program, measured.copies)
             check_certainty(finding, frame.regions, self._config.certainty)
             marks = marks_of(finding, measured.copies, question.unit)
             point = _point_at_pixel(finding, measured.copies)
+            regions = (*finding.ids, *finding.counted)
+            used = [id for id in regions if measured.copies.is_needed(id)]
+            is_measured = bool(used) or measured.copies.pixel_is_needed
         answer = answer_of(finding, question, frame.regions)
         if point is not None:
             answer = replace(answer, vector=point)
         centers, shares = region_places(measured.geometry, answer.region_ids)
-        used = [id for id in (*finding.ids, *finding.counted) if measured.copies.is_measured(id)]
         placed = replace(answer, centers=centers, valid_depth=shares, marks=marks)
-        return _told(placed, measured.geometry, used)
+        return _told(placed, measured.geometry, used, is_measured)
 
     def answer_together(
         self,
@@ -139,12 +142,15 @@ def _point_at_pixel(finding: Finding, copies: SceneCopies) -> NDArray[np.float64
     return copies.scene.point_at(*pixel)
 
 
-def _told(answer: SpatialAnswer, geometry: FrameGeometry, used: Sequence[int]) -> SpatialAnswer:
+def _told(
+    answer: SpatialAnswer, geometry: FrameGeometry, used: Sequence[int], is_measured: bool
+) -> SpatialAnswer:
     """An answer with what was assumed of the regions it rests on, and what is doubtful."""
     notes = [region_notes(geometry, used)]
     if answer.unit == "objects":
         notes.append(unlabelled_note(geometry.frame.regions))
-    doubts = geometry.doubts if used else ()
-    confidence = min(answer.confidence, DOUBTED) if doubts else answer.confidence
+    doubts = geometry.doubts if is_measured else ()
+    limit = DOUBTED if doubts else answer.confidence_limit
     message = "; ".join(note for note in (*notes, *doubts) if note)
-    return replace(answer, message=message, confidence=confidence)
+    confidence = min(answer.confidence, limit)
+    return replace(answer, message=message, confidence=confidence, confidence_limit=limit)

@@ -57,17 +57,21 @@ def judged_answers(
 ) -> list[JudgedAnswer]:
     """What two answerers said to the same questions, in all ways that they can be put together.
 
+    Where inputs are doubted, a confidence is that of the doubt, so such questions are left out.
+
     Args:
         model: with raw confidences.
         geometry: asked the same. Distances of both are compared as written, to a centimetre.
         tolerances: what counts as agreement.
     """
     said, measured = _answers_of(model), _answers_of(geometry)
+    doubted = {item.id for item in geometry.predictions if item.is_doubted}
     # Of what geometry has decided to refuse, `fused` never gives the answer of the model alone.
     decided = {item.id for item in geometry.predictions if item.status in DECIDED}
     return [
         JudgedAnswer(id, scored.category, evidence, prediction.confidence, scored.right)
         for id in dict.fromkeys([*said, *measured])
+        if id not in doubted
         for evidence, (scored, prediction) in _ways(said.get(id), measured.get(id), tolerances)
         if not (evidence is Evidence.MODEL_ONLY and id in decided)
     ]

@@ -88,6 +88,7 @@ class Prediction:
         status: OK, or why there is no answer.
         message: to a refusal.
         confidence: of the answerer; NaN where it has none.
+        is_doubted: whether the confidence is limited, for inputs that contradict each other.
         agreement: of model and geometry.
         seconds: that the answer took, without reading files.
     """
@@ -97,6 +98,7 @@ class Prediction:
     status: Status
     message: str = ""
     confidence: float = float("nan")
+    is_doubted: bool = False
     agreement: Agreement = Agreement.UNKNOWN
     seconds: float = 0.0
 
@@ -233,6 +235,7 @@ def _ask(answerer: Answerer, frame: RGBDFrame, asked: AskedRecord) -> Prediction
         answer=normalized_answer(answer, asked.region_ids),
         status=answer.status,
         confidence=answer.confidence,
+        is_doubted=answer.confidence_limit < 1,
         agreement=answer.agreement,
         seconds=time.perf_counter() - start,
     )

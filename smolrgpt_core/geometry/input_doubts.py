@@ -36,7 +36,7 @@ EDGE_JUMP_M, EDGE_JUMP_SHARE = 0.05, 0.05
 """A jump is larger than this, plus this share of the distance."""
 
 PROFILE_PX = 10
-"""How far from the edge of a mask, inside and outside, the largest step back in depth is sought."""
+"""How far from the edge of a mask, inside and outside, jumps and steps in depth are sought."""
 
 PROFILE_STEP = 0.04
 """The step from one pixel to the next but one is larger than this share of the distance."""
@@ -95,23 +95,24 @@ def mask_doubt(frame: RGBDFrame) -> str:
 def edge_fit(frame: RGBDFrame) -> tuple[float, int]:
     """Share of the edges of the masks of objects at which depth jumps, and the edge pixels.
 
-    The foot of an object and what touches another mask or the border of the image do not count,
-    nor do edges beside which little is known, as where a camera's range ends; neither do boxes,
-    which say that they are no masks.
+    The foot of an object and what touches another mask or is near the border of the image do not
+    count, nor do edges beside which little is known, as where a camera's range ends, and those
+    across which depth jumps nowhere near, as of a label on a wall or of cartons side by side: depth
+    does not show where such objects end. Boxes say by themselves that they are no masks.
     """
     objects = [region for region in frame.regions if not is_zone(region) and not is_box(region)]
     numbers = np.zeros(frame.depth.shape, dtype=np.float32)
     for number, region in enumerate(objects, 1):
         numbers[region.box.slices][region.mask] = number
     jumps, joined = _jumps(frame.depth), _spread(numbers, numbers > 0) > 0
-    judged = jumps | (_known_share(frame.depth) > MIN_KNOWN)
+    judged = (jumps | (_known_share(frame.depth) > MIN_KNOWN)) & ~joined
     hits = count = 0
     for region in objects:
-        rows, columns = _upper_edge(region, frame.depth.shape)
-        alone = (judged & ~joined)[rows, columns]
-        rows, columns = rows[alone], columns[alone]
-        hits += int(np.count_nonzero(jumps[rows, columns]))
-        count += len(rows)
+        rows, columns = _profiles(frame, region)
+        edge = (rows[:, PROFILE_PX], columns[:, PROFILE_PX])
+        counted = judged[edge] & jumps[rows, columns].any(axis=1)
+        hits += int(np.count_nonzero(jumps[edge][counted]))
+        count += int(np.count_nonzero(counted))
     return hits / max(count, 1), count
 
 

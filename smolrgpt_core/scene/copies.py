@@ -33,6 +33,9 @@ TAIL = 3
 """Degrees of freedom of the disturbances. Most errors of a measurement are smaller than its
 standard deviation says, and a few are blunders, as where a side is taken for another."""
 
+PIXEL_STREAM = 3
+"""Number of the disturbances of pixels, beside those of regions."""
+
 COPIES = 128
 """Enough for a confidence that is good to a few percent."""
 
@@ -81,6 +84,8 @@ class SceneCopies:
         self.cargo = np.full(self.number, NOTHING)
         self.column = np.zeros(shape)
         self._measured = np.zeros(self.number, dtype=bool)
+        self._needed = np.zeros(self.number, dtype=bool)
+        self._pixel_needed = False
         self._seen = np.zeros(self.number, dtype=bool)
         self.factors = np.ones(shape)
         for index in range(self.number if ratio_std else 0):
@@ -138,6 +143,7 @@ class SceneCopies:
             SpatialError: why one of them cannot be measured.
         """
         needed = which if which.ndim == 1 else which.any(axis=0)
+        self._needed |= needed
         for index in np.flatnonzero(needed & ~self._measured):
             self._measure(int(index))
 
@@ -188,9 +194,32 @@ class SceneCopies:
         """Names of regions (N,), in words."""
         return in_words([self.name(int(index)) for index in np.flatnonzero(which)]) or "none"
 
-    def is_measured(self, id: int) -> bool:
-        """Whether a region was measured for what was evaluated so far."""
-        return bool(self._measured[self._index[id]])
+    def begin_question(self) -> None:
+        """Forget what was needed for the question before; what was measured is kept."""
+        self._needed[:] = False
+        self._pixel_needed = False
+
+    def is_needed(self, id: int) -> bool:
+        """Whether the measurement of a region was needed since `begin_question`."""
+        return bool(self._needed[self._index[id]])
+
+    @property
+    def pixel_is_needed(self) -> bool:
+        """Whether the depth at a pixel was needed since `begin_question`."""
+        return self._pixel_needed
+
+    def depth_at(self, column: int, row: int) -> Values:
+        """(K,) depth at a pixel, metres; NaN without a reading.
+
+        Raises:
+            SpatialError: BAD_QUESTION for a scene without image.
+        """
+        self._pixel_needed = True
+        depth = float(self.scene.point_at(column, row)[2])
+        if np.isnan(depth):
+            return np.full(self.count, np.nan)
+        noise = self._noise((column, row, PIXEL_STREAM), 1)[:, 0]
+        return depth + self.scene.depth_std(column, row) * noise
 
     def to_optical(self, floor_points: Values) -> Values:
         """Points (..., 3) right, forward, height in the optical frame, metres."""
@@ -220,7 +249,11 @@ class SceneCopies:
 
     def _draws(self, index: int, stream: int, width: int) -> Values:
         """(K, width) disturbances of a region in standard deviations; none in the first copy."""
-        generator = np.random.default_rng((self._seed, self.ids[index], stream))
+        return self._noise((self.ids[index], stream), width)
+
+    def _noise(self, of: tuple[int, ...], width: int) -> Values:
+        """(K, width) disturbances of something, always the same ones."""
+        generator = np.random.default_rng((self._seed, *of))
         noise = generator.standard_t(TAIL, (self.count, width)) / np.sqrt(TAIL / (TAIL - 2))
         noise = np.sign(noise) if self._at_limits else noise
         noise[0] = 0.0

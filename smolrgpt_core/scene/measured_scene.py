@@ -25,6 +25,15 @@ HIDDEN_STD_SHARE = np.array([0.05, 0.05, 0.15])
 CENTER_STD_M = 0.015
 """What centers are wrong by beside what the fits know of: loads that hang over, calibration."""
 
+READING_STD_M = 0.005
+"""Least standard deviation of the depth at a pixel: what is as near is a tie."""
+
+READING_REACH_PX = 2
+"""How far around a pixel readings tell by their scatter what one of them may be off by."""
+
+NORMAL_MAD = 1.4826
+"""Standard deviation of a normal distribution over its median absolute deviation."""
+
 CAMERA_AXES = np.array([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0], [0.0, -1.0, 0.0]])
 """Right, forward and up of a level camera, where no floor tells better."""
 
@@ -105,6 +114,15 @@ class MeasuredScene:
         """(3,) what a pixel shows, metres, optical frame; NaN without a reading."""
         frame = self._geometry.frame
         return pixel_rays(row, column, frame.intrinsics) * frame.depth[row, column]
+
+    def depth_std(self, column: int, row: int) -> float:
+        """Scatter of the readings around a pixel with a reading, metres."""
+        top, left = max(row - READING_REACH_PX, 0), max(column - READING_REACH_PX, 0)
+        window = self._geometry.frame.depth[
+            top : row + READING_REACH_PX + 1, left : column + READING_REACH_PX + 1
+        ]
+        off = np.abs(window - np.nanmedian(window))
+        return max(READING_STD_M, float(NORMAL_MAD * np.nanmedian(off)))
 
 
 def _of_uneven(face_std: NDArray[np.float64], size_std: NDArray[np.float64]) -> NDArray[np.float64]:

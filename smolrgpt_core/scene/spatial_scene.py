@@ -98,6 +98,9 @@ class SpatialScene(Protocol):
             SpatialError: BAD_QUESTION for a scene without image.
         """
 
+    def depth_std(self, column: int, row: int) -> float:
+        """Standard deviation of the depth at a pixel with a reading, metres."""
+
 
 def mask_column(region: Region) -> float:
     """Mean column of the pixels of a mask, in pixels of the image."""

@@ -104,3 +104,7 @@ class TrueScene:
         if self._depth is None or self._intrinsics is None:
             raise bad_question("what is at a pixel is not part of the truth of this scene")
         return pixel_rays(row, column, self._intrinsics) * self._depth[row, column]
+
+    def depth_std(self, column: int, row: int) -> float:
+        """None: the depth is true."""
+        return 0.0

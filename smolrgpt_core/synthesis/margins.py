@@ -116,3 +116,7 @@ class WithMargins:
             SpatialError: as of the scene.
         """
         return self._scene.point_at(column, row)
+
+    def depth_std(self, column: int, row: int) -> float:
+        """That of the scene, metres: questions about pixels have margins of their own."""
+        return self._scene.depth_std(column, row)

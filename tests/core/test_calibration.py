@@ -31,7 +31,14 @@ from smolrgpt_core.answerers.weights import (
 )
 from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.evaluation.calibration_fit import MIN_SLOPE_SAMPLES, fit_curve
+from smolrgpt_core.evaluation.calibration_fit import (
+    MIN_SLOPE_SAMPLES,
+    fit_curve,
+    judged_answers,
+)
+from smolrgpt_core.evaluation.challenge_scores import score_answer
+from smolrgpt_core.evaluation.evaluation import Contestant
+from smolrgpt_core.evaluation.predictions import NO_ANSWER, Prediction
 from smolrgpt_core.evaluation.reliability import reliability
 from smolrgpt_core.language import Category
 
@@ -89,6 +96,37 @@ def test_answers_that_confidence_parts_stay_short_of_certainty() -> None:
 def test_more_confidence_never_means_less() -> None:
     confidences, right = overconfident(500, seed=4)
     assert fit_curve(confidences, [not item for item in right]).slope == 0
+
+
+def contestant(name: str, prediction: Prediction) -> Contestant:
+    scored = score_answer(prediction.id, Category.COUNT, 2, prediction.answer)
+    return Contestant(name, "", [prediction], [scored])
+
+
+@pytest.mark.parametrize(
+    ("refusal", "evidence"),
+    [
+        (Status.CANNOT_TELL, [Evidence.MODEL]),
+        (Status.UNKNOWN_REGION, [Evidence.MODEL]),
+        (Status.NO_VALID_DEPTH, [Evidence.MODEL, Evidence.MODEL_ONLY]),
+    ],
+)
+def test_what_geometry_decides_to_refuse_says_nothing_of_the_model_alone(
+    refusal: Status, evidence: list[Evidence]
+) -> None:
+    said = contestant("model", Prediction("a", "2", Status.OK, confidence=0.75))
+    measured = contestant("geometric", Prediction("a", NO_ANSWER, refusal))
+    judged = judged_answers(said, measured, AgreementTolerances())
+    assert [item.evidence for item in judged] == evidence
+    assert all((item.right, item.confidence) == (True, 0.75) for item in judged)
+
+
+def test_what_is_said_about_doubted_inputs_is_not_fitted() -> None:
+    said = contestant("model", Prediction("a", "2", Status.OK, confidence=0.75))
+    for doubted, answers in ((False, 4), (True, 0)):
+        prediction = Prediction("a", "2", Status.OK, confidence=0.45, is_doubted=doubted)
+        measured = contestant("geometric", prediction)
+        assert len(judged_answers(said, measured, AgreementTolerances())) == answers
 
 
 def test_certain_and_unknown_confidences() -> None:

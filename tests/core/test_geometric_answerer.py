@@ -79,6 +79,24 @@ def test_the_depth_at_a_pixel_comes_with_the_point_that_it_shows(frame):
     assert answer.vector == pytest.approx(expected)
 
 
+@pytest.mark.parametrize(("scatter", "low", "high"), [(0.0, 0.99, 1.0), (0.1, 0.4, 0.85)])
+def test_the_depth_at_a_pixel_is_as_sure_as_the_readings_around_it(frame, scatter, low, high):
+    noise = 1 + scatter * np.random.default_rng(0).standard_normal(frame.depth.shape)
+    noisy = replace(frame, depth=(frame.depth * noise).astype(np.float32))
+    pixels = [(40 + 60 * index, 200 + 20 * index) for index in range(8)]
+    answerer = GeometricAnswerer()
+    found = [ask(noisy, f"What is the depth at pixel {pixel}?", answerer) for pixel in pixels]
+    assert low <= np.mean([answer.confidence for answer in found]) <= high
+
+
+def test_equal_depths_are_a_tie(frame):
+    clipped = replace(frame, depth=np.minimum(frame.depth, np.float32(3.0)))
+    error = refusal(
+        clipped, "Is the depth at pixel (40, 30) less than the depth at pixel (300, 40)?"
+    )
+    assert error.status is Status.CANNOT_TELL
+
+
 @pytest.mark.parametrize(
     "text", ["How far is pallet 10 from buffer 1?", "How far is buffer 1 from pallet 10?"]
 )

@@ -82,6 +82,16 @@ def test_a_background_out_of_range_is_no_contradiction(frame):
     assert doubts(replace(frame, depth=depth)) == ""
 
 
+def test_labels_on_a_wall_do_not_jump_and_are_no_contradiction(hall):
+    frame, regions = hall.render(), []
+    for id, column in enumerate(range(60, 600, 120)):
+        mask = cv2.circle(np.zeros(frame.depth.shape, np.uint8), (column, 40), 30, 1, -1) > 0
+        assert np.nanmin(frame.depth[mask]) > 12.0
+        regions.append(Region.from_bitmap(id, "label", mask))
+    labeled = replace(frame, regions=RegionSet(frame.regions.image_size, tuple(regions)))
+    assert doubts(labeled) == ""
+
+
 @pytest.mark.parametrize("pixels", [10, 40])
 def test_depth_that_is_not_registered_is_told(frame, pixels):
     moved = replace(frame, depth=np.roll(frame.depth, pixels, axis=1))
@@ -134,6 +144,26 @@ def test_sides_of_the_image_need_no_depth_and_are_not_doubted(frame):
     given = answer(moved, "Is pallet 10 left or right of pallet 13?")
     assert given.message == ""
     assert given.confidence > DOUBTED
+
+
+def test_the_depth_at_a_pixel_is_doubted_too(frame):
+    moved = replace(frame, depth=np.roll(frame.depth, 40, axis=1))
+    given = answer(moved, "What is the depth at pixel (300, 400)?")
+    assert "masks and depth do not fit" in given.message
+    assert given.confidence <= DOUBTED
+
+
+def test_what_was_asked_before_changes_no_answer(frame):
+    moved = replace(frame, depth=np.roll(frame.depth, 40, axis=1))
+    answerer = GeometricAnswerer()
+    texts = ("How far is pallet 10 from pallet 13?", "Is pallet 10 left or right of pallet 13?")
+    first, side, again = (
+        answerer.answer(moved, read_question(text, moved.regions)) for text in (*texts, texts[0])
+    )
+    assert side.message == ""
+    assert side.confidence > DOUBTED
+    assert (again.message, again.confidence) == (first.message, first.confidence)
+    assert first.confidence <= DOUBTED
 
 
 def test_a_pallet_that_is_a_part_of_the_floor_is_told(frame):

@@ -191,10 +191,10 @@ def DepthAt(copies: SceneCopies, pixel: tuple[int, int]) -> Values:
     height, width = copies.regions.image_size
     if not (0 <= column < width and 0 <= row < height):
         raise bad_question(f"pixel {pixel} lies outside of the image of {width} x {height}")
-    depth = copies.scene.point_at(column, row)[2]
-    if np.isnan(depth):
+    depth = copies.depth_at(column, row)
+    if np.isnan(depth[0]):
         raise cannot_tell(f"the depth image has no reading at pixel {pixel}")
-    return np.full(copies.count, depth)
+    return depth
 
 
 def _truth(values: Any, unknown: Any) -> Values:

@@ -19,6 +19,7 @@ from smolrgpt_core.answerers.calibration import (
     write_calibration,
 )
 from smolrgpt_core.answerers.fusion_settings import AgreementTolerances, FusionSettings
+from smolrgpt_core.answerers.geometric import DOUBTED
 from smolrgpt_core.answerers.likeness import LIKENESS_FILE, UNLIKE_CONFIDENCE, write_likeness
 from smolrgpt_core.answerers.model_settings import ModelSettings
 from smolrgpt_core.answerers.weights import WEIGHTS_FILE, weights_fingerprint
@@ -121,6 +122,23 @@ def test_where_they_differ_the_likelier_answer_is_given(calibrated, ask, model, 
     assert answer.confidence == pytest.approx(0.269 if model is geometry else 0.982, abs=0.001)
     # Where they agree, geometry's is finer.
     assert ask(fused(calibrated), AGREED).value == pytest.approx(3.794, abs=0.002)
+
+
+@pytest.mark.parametrize("prefer", ["model", "geometry"])
+@pytest.mark.parametrize("number", [AGREED, UNUSABLE, CONTRADICTED])
+def test_no_calibration_makes_up_for_inputs_that_contradict_each_other(
+    calibrated, frames, lessons, prefer, number
+):
+    curves = {evidence.value: {"distance": SURE} for evidence in Evidence}
+    write_calibration(calibrated / CALIBRATION_FILE, calibration(calibrated, curves=curves))
+    answerer = fused(calibrated, prefer=prefer)
+    frame = frames[0]
+    for doubted in (False, True):
+        # A mount that is turned by 90 degrees from what the floor in the picture says.
+        asked = replace(frame, up=np.array([0.0, 0.0, -1.0])) if doubted else frame
+        answer = answerer.answer(asked, read_question(lessons[number], frame.regions))
+        assert (answer.confidence <= DOUBTED) is doubted
+        assert ("degrees off" in answer.message) is doubted
 
 
 def test_without_calibration_nobody_is_more_confident_than_geometry(taught, ask):

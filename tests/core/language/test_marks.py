@@ -66,6 +66,9 @@ class ExactScene:
     def point_at(self, column: int, row: int) -> np.ndarray:
         return np.array([column / 100, row / 100, 1.0]) * 4.0
 
+    def depth_std(self, column: int, row: int) -> float:
+        return 0.0
+
     def place(self, id: int) -> Placed:
         _, center, size, yaw = BOXES[id]
         return Placed(np.array(center), yaw, np.array(size), np.zeros(3), np.zeros((3, 2)))
