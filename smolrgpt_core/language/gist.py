@@ -9,8 +9,8 @@ change the meaning is never passed over. Two gists that fit are two meanings, an
 
     taller ONE:a THAN:b => whether(a, compared_to(Height(), "more", b))
 
-`SLOTS` says what fits each kind of slot. `?far` and `?ME` may be missing; `[marks]` has senses that
-may stand for others. `PRED:p` and `SUP:s` stand for any gist `PRED: ... => ...` or `SUP: ...`.
+`SLOTS` says what fits each kind of slot. `?far` and `?ME` may be missing; `left..right` are senses in
+this order; `[marks]` has senses that may stand for others. `PRED:p` and `SUP:s` stand for any gist `PRED: ... => ...` or `SUP: ...`.
 """
 
 from __future__ import annotations
@@ -47,6 +47,9 @@ NOTHING = "nothing"
 
 OF_UNITS = ("count", "amount")
 """Senses of "how many feet"; it is the unit that counts."""
+
+OTHER_MARKS = ("pronouns", "ids", "sides", "aliases")
+"""Entries of `[marks]` that are no prepositions."""
 
 ITEM_RULES = (
     ("LIST", "LIST"), ("ME", "CAMERA"), ("LEN", "LEN"), ("UNIT", "UNIT"), ("ORD", "ORD"),
@@ -99,6 +102,7 @@ class Gist:
         senses: that must be there.
         allowed: that may be there.
         slots: for the other items, in the order of the sentence among slots of one kind.
+        orders: senses that come in this order.
         build: the value, from the items by slot.
     """
 
@@ -106,6 +110,7 @@ class Gist:
     allowed: frozenset[str]
     slots: tuple[Slot, ...]
     build: Build
+    orders: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +122,7 @@ class GistTable:
         neutral: words without meaning here.
         prepositions: what each is a mark of, by word: "to", "than" or "other".
         pronouns: words that speak of what was named before.
+        before_ids: words behind which a number alone is a region.
         sides: senses behind which a region is what another one is compared with.
         aliases: senses that may stand for another one where a gist does not know them.
         gists: whole questions, parts put in.
@@ -126,6 +132,7 @@ class GistTable:
     neutral: frozenset[str]
     prepositions: Mapping[str, str]
     pronouns: frozenset[str]
+    before_ids: frozenset[str]
     sides: frozenset[str]
     aliases: Mapping[str, str]
     gists: tuple[Gist, ...]
@@ -167,10 +174,11 @@ def load_gists(
         neutral=frozenset(sections.get("neutral", "").split()),
         prepositions={
             word: mark
-            for mark, words in marks.items() if mark not in ("pronouns", "sides", "aliases")
+            for mark, words in marks.items() if mark not in OTHER_MARKS
             for word in words.split()
         },
         pronouns=frozenset(marks.get("pronouns", "").split()),
+        before_ids=frozenset(marks.get("ids", "").split()),
         sides=frozenset(marks.get("sides", "").split()),
         aliases=dict(pair.split("=") for pair in marks.get("aliases", "").split()),
         gists=tuple(_gists(sections.get("gists", ""), functions)),
@@ -203,15 +211,19 @@ def _gist(
     slots: list[Slot] = []
     senses: set[str] = set()
     allowed: set[str] = set()
+    orders: list[tuple[str, ...]] = []
     for token in tokens:
         optional, word = token[0] == "?", token.lstrip("?")
-        if word[0].isupper():
+        if ".." in word:
+            orders.append(tuple(word.split("..")))
+            senses.update(orders[-1])
+        elif word[0].isupper():
             kind, _, name = word.partition(":")
             slots.append(Slot(kind, name, optional))
         else:
             (allowed if optional else senses).add(word)
     build = compile_expression(expression, functions, {slot.name for slot in slots})
-    return Gist(frozenset(senses), frozenset(allowed), tuple(slots), build)
+    return Gist(frozenset(senses), frozenset(allowed), tuple(slots), build, tuple(orders))
 
 
 def _with_parts(gist: Gist, parts: Mapping[str, Sequence[Gist]]) -> Iterator[Gist]:
@@ -228,6 +240,7 @@ def _with_parts(gist: Gist, parts: Mapping[str, Sequence[Gist]]) -> Iterator[Gis
             gist.allowed | part.allowed,
             (*others, *inner),
             _nested_build(gist.build, place.name, part.build),
+            (*gist.orders, *part.orders),
         )
 
 
@@ -266,7 +279,9 @@ def read_gist(
     for items in _sequences(table, keys, parse):
         if _refers_to_nothing(items):
             continue
-        senses = {item.value for item in items if item.kind == "sense"} - {NOTHING}
+        senses = [
+            item.value for item in items if item.kind == "sense" and item.value != NOTHING
+        ]  # fmt: skip
         things = [
             replace(item, known=_class_of(item.value, regions))
             for item in items if item.kind not in ("sense", "UNIT", PRONOUN)
@@ -333,10 +348,21 @@ def _items_at(
     for phrase, sense in table.senses_from(keys[at]):
         if tuple(keys[at : at + len(phrase)]) == phrase:
             yield at + len(phrase), Item("sense", sense)
-    for kind, rule in ITEM_RULES:
+    for kind, rule in _item_rules(table, keys, at):
         for reading in parse.at(rule, at):
             if kind != "ONE" or _is_singled_out(reading.value):
                 yield reading.end, Item(kind, reading.value)
+
+
+def _item_rules(
+    table: GistTable, keys: Sequence[str], at: int
+) -> Iterator[tuple[str, str]]:  # fmt: skip
+    """The rules of items; a number alone is a region only where nothing else could be counted."""
+    yield from ITEM_RULES
+    before = keys[at - 1] if at else ""
+    if before in table.before_ids or table.prepositions.get(before) in ("to", "than", "of"):
+        yield "ONE", "BARE_ID"
+        yield "LIST", "BARE_LIST"
 
 
 def _is_singled_out(program: Any) -> bool:
@@ -362,21 +388,27 @@ def _class_of(value: Any, regions: RegionSet) -> str:
 
 def _asked(
     gist: Gist,
-    senses: set[str],
+    senses: Sequence[str],
     aliases: Mapping[str, str],
     things: Sequence[Item],
     unit: Any = None,
 ) -> Iterator[Asked]:
     known = gist.senses | gist.allowed
-    meant = senses | {aliases.get(sense, sense) for sense in senses}
+    meant = {*senses, *(aliases.get(sense, sense) for sense in senses)}
     used = all(known & {sense, aliases.get(sense, sense)} for sense in senses)
-    if not used or not gist.senses <= meant:
+    if not used or not gist.senses <= meant or not _in_order(senses, gist.orders):
         return
     for bound in _bindings(gist.slots, things):
         try:
             yield ask(_plain(gist.build(bound)), unit)
         except (ProgramError, NoReadingError):
             continue
+
+
+def _in_order(senses: Sequence[str], orders: Sequence[Sequence[str]]) -> bool:
+    """Whether the senses of each order come first in this order."""
+    places = [[senses.index(sense) for sense in order if sense in senses] for order in orders]
+    return all(place == sorted(place) for place in places)
 
 
 def _bindings(slots: Sequence[Slot], items: Sequence[Item]) -> Iterator[dict[str, Reading]]:
