@@ -45,6 +45,9 @@ PRONOUN = "pronoun"
 NOTHING = "nothing"
 """The sense of phrases that mean nothing here."""
 
+DANGLING = "dangling"
+"""The sense of a preposition with nothing behind it: "which shelf is pallet 3 nearest to"."""
+
 OF_UNITS = ("count", "amount")
 """Senses of "how many feet"; it is the unit that counts."""
 
@@ -275,8 +278,19 @@ def read_gist(
         parse: of the same words, which knows the phrases in them.
         regions: of the frame, for the classes of regions with ids.
     """
+    # First "pallet in buffer 2" is one region, as with an article; only if that asks nothing, its
+    # words are taken one by one.
+    return _read(table, keys, parse, regions, split=False) or _read(
+        table, keys, parse, regions, split=True
+    )
+
+
+def _read(
+    table: GistTable, keys: Sequence[str], parse: Parse, regions: RegionSet, split: bool
+) -> list[Asked]:
     found: dict[Asked, int] = {}
-    for items in _sequences(table, keys, parse):
+    for said in _sequences(table, keys, parse, split):
+        items = _with_antecedent(said)
         if _refers_to_nothing(items):
             continue
         senses = [
@@ -296,7 +310,22 @@ def read_gist(
     return [asked for asked, used in found.items() if used == most]
 
 
-def _sequences(table: GistTable, keys: Sequence[str], parse: Parse) -> Iterator[tuple[Item, ...]]:
+def _with_antecedent(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """With what a pronoun stands for in its place: "Shelf 80: how many are left of it"."""
+    pronouns = [item for item in items if item.kind == PRONOUN and (item.after or item.marks)]
+    named = [item for item in items if item.kind in ("ONE", "LIST")]
+    if len(pronouns) != 1 or len(named) != 1 or items.index(named[0]) > items.index(pronouns[0]):
+        return items
+    (pronoun,), (one,) = pronouns, named
+    if one.after or not (pronoun.after or pronoun.marks & {"to", "than", "of"}):
+        return items
+    meant = replace(one, marks=pronoun.marks, after=pronoun.after)
+    return tuple(meant if item is pronoun else item for item in items if item is not one)
+
+
+def _sequences(
+    table: GistTable, keys: Sequence[str], parse: Parse, split: bool = False
+) -> Iterator[tuple[Item, ...]]:
     """The ways to take all words for items, by the longest phrase at each place."""
     waiting: list[tuple[int, tuple[Item, ...], tuple[str, ...], str]] = [(0, (), (), "")]
     for _ in range(MAX_STEPS):
@@ -304,10 +333,10 @@ def _sequences(table: GistTable, keys: Sequence[str], parse: Parse) -> Iterator[
             return
         at, items, marks, after = waiting.pop()
         if at == len(keys):
-            if not marks:  # a preposition with nothing behind it may mean something
-                yield items
+            yield (*items, Item("sense", DANGLING)) if marks else items
             continue
-        options = _longest(list(_items_at(table, keys, at, parse)))
+        options = list(_items_at(table, keys, at, parse))
+        options = _longest(options) + (_split(options) if split else [])
         if all(end == at + 1 and item.kind == "sense" for end, item in options):
             if keys[at] in table.prepositions:
                 waiting.append((at + 1, items, (*marks, table.prepositions[keys[at]]), after))
@@ -340,6 +369,19 @@ def _longest(options: Sequence[tuple[int, Item]]) -> list[tuple[int, Item]]:
     if any(item.kind == "LIST" for _, item in longest):
         longest += _longest([option for option in options if option[1].kind == "ONE"])
     return list(dict.fromkeys(longest))
+
+
+def _split(options: Sequence[tuple[int, Item]]) -> list[tuple[int, Item]]:
+    """What a region that is longer than its name begins with."""
+    end = max((end for end, _ in options), default=0)
+    kinds = {item.kind for at, item in options if at == end}
+    if kinds != {"ONE"} or any(_is_named(item) for at, item in options if at == end):
+        return []
+    return [option for option in _longest([o for o in options if o[1].kind != "ONE"])]
+
+
+def _is_named(item: Item) -> bool:
+    return isinstance(item.value, Program) and item.value.operator is selections.Region
 
 
 def _items_at(
@@ -442,12 +484,13 @@ def _is_noun(item: Item) -> bool:
 
 
 SLOTS: Mapping[str, Callable[[Item], bool]] = {
-    "AT": lambda item: _is_one(item) and item.after == "stand",
+    "AT": lambda item: _is_one(item) and item.after in ("stand", "spot"),
     "TOWARDS": lambda item: _is_one(item) and item.after == "look",
     "THANTO": lambda item: _is_one(item) and {"than", "to"} <= item.marks,
     "THAN": lambda item: _is_one(item) and ("than" in item.marks or item.after == "rel"),
     "REF": lambda item: _is_one(item) and bool(item.after),
     "TO": lambda item: _is_one(item) and "to" in item.marks,
+    "OF": lambda item: _is_one(item) and "of" in item.marks,
     "ZONE": lambda item: item.kind == "ONE" and item.known == ZONE,
     "CARRIER": lambda item: item.kind == "ONE" and item.known == CARRIER,
     "HOLDER": lambda item: item.kind == "ONE" and item.known in (ZONE, CARRIER),
