@@ -9,8 +9,9 @@ change the meaning is never passed over. Two gists that fit are two meanings, an
 
     taller ONE:a THAN:b => whether(a, compared_to(Height(), "more", b))
 
-`SLOTS` says what fits each kind of slot. `?far` and `?ME` may be missing; `left..right` are senses in
-this order; `[marks]` has senses that may stand for others. `PRED:p` and `SUP:s` stand for any gist `PRED: ... => ...` or `SUP: ...`.
+`SLOTS` says what fits each kind of slot. `?far` and `?ME` may be missing; `left..right` are senses
+in this order; `[marks]` has senses that may stand for others. `PRED:p` and `SUP:s` stand for any
+gist `PRED: ... => ...` or `SUP: ...`.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ from smolrgpt_core.language.grammar import (
     Reading,
     compile_expression,
 )
-from smolrgpt_core.language.operators import selections
+from smolrgpt_core.language.operators import attributes, questions, selections
 from smolrgpt_core.language.program import Program, ProgramError
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.object_classes import CARGO, CARRIER, ZONE, known_class
@@ -53,6 +54,18 @@ OF_UNITS = ("count", "amount")
 
 OTHER_MARKS = ("pronouns", "ids", "sides", "aliases")
 """Entries of `[marks]` that are no prepositions."""
+
+PLACE_MARKS = frozenset({"to", "from"})
+"""Marks of what a distance is measured to."""
+
+ID_MARKS = PLACE_MARKS | {"than", "of"}
+"""Marks behind which a number alone is a region."""
+
+SYMMETRIC = (
+    attributes.Distance, attributes.HorizontalDistance, attributes.VerticalDistance,
+    attributes.Clearance,
+)  # fmt: skip
+"""What is the same from both ends."""
 
 ITEM_RULES = (
     ("LIST", "LIST"), ("ME", "CAMERA"), ("LEN", "LEN"), ("UNIT", "UNIT"), ("ORD", "ORD"),
@@ -307,7 +320,31 @@ def _read(
                     found[asked] = max(found.get(asked, 0), len(items))
     # What passes over fewer words is nearer to what was said.
     most = max(found.values(), default=0)
-    return [asked for asked, used in found.items() if used == most]
+    likely = [asked for asked, used in found.items() if used == most]
+    return [
+        asked for place, asked in enumerate(likely)
+        if _mirrored(asked) not in likely[:place] and _of_several(asked) not in likely
+    ]  # fmt: skip
+
+
+def _of_several(asked: Asked) -> Asked | None:
+    """The same with a noun in the plural, which some nouns do not show; None for all else."""
+    program = asked.program
+    return replace(asked, program=program.parts[0]) if program.operator is selections.The else None
+
+
+def _mirrored(asked: Asked) -> Asked | None:
+    """The same distance, from the other end; None for all else."""
+    program = asked.program
+    if program.operator is not questions.Measure or len(program.parts[1].parts) != 1:
+        return None
+    region, attribute = program.parts
+    if attribute.operator not in SYMMETRIC:
+        return None
+    (place,) = attribute.parts
+    if place.type is not Type.REGION:
+        return None
+    return replace(asked, program=questions.Measure(place, attribute.operator(region)))
 
 
 def _with_antecedent(items: tuple[Item, ...]) -> tuple[Item, ...]:
@@ -317,7 +354,7 @@ def _with_antecedent(items: tuple[Item, ...]) -> tuple[Item, ...]:
     if len(pronouns) != 1 or len(named) != 1 or items.index(named[0]) > items.index(pronouns[0]):
         return items
     (pronoun,), (one,) = pronouns, named
-    if one.after or not (pronoun.after or pronoun.marks & {"to", "than", "of"}):
+    if one.after or not (pronoun.after or pronoun.marks & ID_MARKS):
         return items
     meant = replace(one, marks=pronoun.marks, after=pronoun.after)
     return tuple(meant if item is pronoun else item for item in items if item is not one)
@@ -337,7 +374,7 @@ def _sequences(
             continue
         options = list(_items_at(table, keys, at, parse))
         options = _longest(options) + (_split(options) if split else [])
-        if all(end == at + 1 and item.kind == "sense" for end, item in options):
+        if all(end == at + 1 and _may_mean_nothing(item, items, marks) for end, item in options):
             if keys[at] in table.prepositions:
                 waiting.append((at + 1, items, (*marks, table.prepositions[keys[at]]), after))
             elif keys[at] in table.pronouns:
@@ -351,6 +388,13 @@ def _sequences(
             placed = replace(item, marks=frozenset(marks), after=after)
             last = item.value if item.value in table.sides else ""
             waiting.append((end, (*before, placed), (), last))
+
+
+def _may_mean_nothing(item: Item, before: Sequence[Item], marks: Sequence[str]) -> bool:
+    """Whether a word may be one of those without meaning: "you" in "pallets you see"."""
+    if item.kind != "ME":
+        return item.kind == "sense"
+    return not marks and not (before and before[-1].kind == "sense")
 
 
 def _refers_to_nothing(items: Sequence[Item]) -> bool:
@@ -377,7 +421,7 @@ def _split(options: Sequence[tuple[int, Item]]) -> list[tuple[int, Item]]:
     kinds = {item.kind for at, item in options if at == end}
     if kinds != {"ONE"} or any(_is_named(item) for at, item in options if at == end):
         return []
-    return [option for option in _longest([o for o in options if o[1].kind != "ONE"])]
+    return _longest([option for option in options if option[1].kind != "ONE"])
 
 
 def _is_named(item: Item) -> bool:
@@ -402,7 +446,7 @@ def _item_rules(
     """The rules of items; a number alone is a region only where nothing else could be counted."""
     yield from ITEM_RULES
     before = keys[at - 1] if at else ""
-    if before in table.before_ids or table.prepositions.get(before) in ("to", "than", "of"):
+    if before in table.before_ids or table.prepositions.get(before) in ID_MARKS:
         yield "ONE", "BARE_ID"
         yield "LIST", "BARE_LIST"
 
@@ -486,11 +530,15 @@ def _is_noun(item: Item) -> bool:
 SLOTS: Mapping[str, Callable[[Item], bool]] = {
     "AT": lambda item: _is_one(item) and item.after in ("stand", "spot"),
     "TOWARDS": lambda item: _is_one(item) and item.after == "look",
-    "THANTO": lambda item: _is_one(item) and {"than", "to"} <= item.marks,
+    "THANTO": lambda item: (
+        _is_one(item) and "than" in item.marks and bool(item.marks & PLACE_MARKS)
+    ),
     "THAN": lambda item: _is_one(item) and ("than" in item.marks or item.after == "rel"),
     "REF": lambda item: _is_one(item) and bool(item.after),
-    "TO": lambda item: _is_one(item) and "to" in item.marks,
-    "OF": lambda item: _is_one(item) and "of" in item.marks,
+    "THANDEST": lambda item: _is_one(item) and {"than", "to"} <= item.marks,
+    "DEST": lambda item: _is_one(item) and "to" in item.marks and "than" not in item.marks,
+    "SRC": lambda item: _is_one(item) and "to" not in item.marks,
+    "TO": lambda item: _is_one(item) and bool(item.marks & PLACE_MARKS),
     "ZONE": lambda item: item.kind == "ONE" and item.known == ZONE,
     "CARRIER": lambda item: item.kind == "ONE" and item.known == CARRIER,
     "HOLDER": lambda item: item.kind == "ONE" and item.known in (ZONE, CARRIER),
@@ -499,14 +547,17 @@ SLOTS: Mapping[str, Callable[[Item], bool]] = {
     "ZONES": lambda item: _is_noun(item) and item.known == ZONE,
     "CARRIERS": lambda item: _is_noun(item) and item.known == CARRIER,
     "CARGOS": lambda item: _is_noun(item) and item.known == CARGO,
-    "MEMBER": lambda item: _is_noun(item) and (not item.value.plural or "of" in item.marks),
+    "MEMBER": lambda item: (
+        _is_noun(item) and (not item.value.plural or bool(item.marks & {"of", "from"}))
+    ),
     "SINGULAR": lambda item: _is_noun(item) and not item.value.plural,
     "PLURAL": lambda item: _is_noun(item) and item.value.plural,
     "THINGS": lambda item: _is_noun(item) and item.known != ZONE,
     "CLASS": _is_noun,
+    "NAMED": lambda item: item.kind == "ONE" and not item.marks & (PLACE_MARKS | {"than"}),
     "ONE": lambda item: item.kind == "ONE",
     "ME": lambda item: item.kind == "ME",
-    "LIST": lambda item: item.kind == "LIST" and "to" not in item.marks,
+    "LIST": lambda item: item.kind == "LIST" and not item.marks & PLACE_MARKS,
     "LEN": lambda item: item.kind == "LEN",
     "ORD": lambda item: item.kind == "ORD",
 }
