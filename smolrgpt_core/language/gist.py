@@ -17,6 +17,7 @@ gist `PRED: ... => ...` or `SUP: ...`.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -156,6 +157,22 @@ class GistTable:
     def senses_from(self, word: str) -> Sequence[tuple[Phrase, str]]:
         """Phrases that begin with a word, with their senses."""
         return self.by_first_word.get(word, ())
+
+    def gists_with(self, senses: Sequence[str]) -> Iterator[Gist]:
+        """The gists that some of the senses, or what they stand for, might fit."""
+        # In a fixed order, as the first of two readings that are the same is taken.
+        meant = dict.fromkeys(["", *senses, *(self.aliases.get(sense, "") for sense in senses)])
+        return chain.from_iterable(self.by_sense.get(sense, ()) for sense in meant)
+
+    @cached_property
+    def by_sense(self) -> Mapping[str, Sequence[Gist]]:
+        """Gists by the rarest of the senses that they need; "" for those without any."""
+        number = Counter(chain.from_iterable(gist.senses for gist in self.gists))
+        found: dict[str, list[Gist]] = {}
+        for gist in self.gists:
+            rarest = min(gist.senses, key=lambda sense: (number[sense], sense), default="")
+            found.setdefault(rarest, []).append(gist)
+        return found
 
     @cached_property
     def by_first_word(self) -> Mapping[str, Sequence[tuple[Phrase, str]]]:
@@ -315,7 +332,7 @@ def _read(
         ]  # fmt: skip
         units = [item.value for item in items if item.kind == "UNIT"]
         if len(units) < 2:
-            for gist in table.gists:
+            for gist in table.gists_with(senses):
                 for asked in _asked(gist, senses, table.aliases, things, *units):
                     found[asked] = max(found.get(asked, 0), len(items))
     # What passes over fewer words is nearer to what was said.
@@ -481,8 +498,9 @@ def _asked(
 ) -> Iterator[Asked]:
     known = gist.senses | gist.allowed
     meant = {*senses, *(aliases.get(sense, sense) for sense in senses)}
-    used = all(known & {sense, aliases.get(sense, sense)} for sense in senses)
-    if not used or not gist.senses <= meant or not _in_order(senses, gist.orders):
+    if not gist.senses <= meant or not _in_order(senses, gist.orders):
+        return
+    if not all(sense in known or aliases.get(sense) in known for sense in senses):
         return
     for bound in _bindings(gist.slots, things):
         try:
