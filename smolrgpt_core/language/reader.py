@@ -300,7 +300,8 @@ def _compares_alike(program: Program, regions: RegionSet) -> bool:
         ):
             return True
         places = [_classes(part.parts[1].parts[0], regions) for part in (first, second)]
-        return places[0] == places[1] or _classes(first.parts[0], regions) not in places
+        # Of three alike, "nearer to A than B" is nearer than B is; else it were "than to B".
+        return _classes(first.parts[0], regions) not in places
     return True
 
 
