@@ -335,6 +335,8 @@ def extreme(given: Any, found: Superlative) -> Program:
     if found.of_two and chosen.operator not in counted:
         chosen = selections.Exactly(chosen, 2.0)
     if found.attribute is None:
+        if chosen.operator is selections.Listed and len(chosen.arguments[0]) == 2:
+            raise NoReadingError("none of two is in the middle; ask what is between them")
         return selections.Middle(chosen)
     return selections.Extreme(chosen, found.attribute, found.end, float(found.rank))
 

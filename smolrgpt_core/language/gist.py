@@ -9,13 +9,15 @@ change the meaning is never passed over. Two gists that fit are two meanings, an
 
     taller ONE:a THAN:b => whether(a, compared_to(Height(), "more", b))
 
-`SLOTS` says what fits each kind of slot. `?far` and `?ME` may be missing; `[marks]` has senses that
-may stand for others. `PRED:p` and `SUP:s` stand for any gist `PRED: ... => ...` or `SUP: ...`.
+`SLOTS` says what fits each kind of slot. `?far` and `?ME` may be missing; `left..right` are senses
+in this order; `[marks]` has senses that may stand for others. `PRED:p` and `SUP:s` stand for any
+gist `PRED: ... => ...` or `SUP: ...`.
 """
 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -33,7 +35,7 @@ from smolrgpt_core.language.grammar import (
     Reading,
     compile_expression,
 )
-from smolrgpt_core.language.operators import selections
+from smolrgpt_core.language.operators import attributes, questions, selections
 from smolrgpt_core.language.program import Program, ProgramError
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.object_classes import CARGO, CARRIER, ZONE, known_class
@@ -45,8 +47,26 @@ PRONOUN = "pronoun"
 NOTHING = "nothing"
 """The sense of phrases that mean nothing here."""
 
+DANGLING = "dangling"
+"""The sense of a preposition with nothing behind it: "which shelf is pallet 3 nearest to"."""
+
 OF_UNITS = ("count", "amount")
 """Senses of "how many feet"; it is the unit that counts."""
+
+OTHER_MARKS = ("pronouns", "ids", "sides", "aliases")
+"""Entries of `[marks]` that are no prepositions."""
+
+PLACE_MARKS = frozenset({"to", "from"})
+"""Marks of what a distance is measured to."""
+
+ID_MARKS = PLACE_MARKS | {"than", "of"}
+"""Marks behind which a number alone is a region."""
+
+SYMMETRIC = (
+    attributes.Distance, attributes.HorizontalDistance, attributes.VerticalDistance,
+    attributes.Clearance,
+)  # fmt: skip
+"""What is the same from both ends."""
 
 ITEM_RULES = (
     ("LIST", "LIST"), ("ME", "CAMERA"), ("LEN", "LEN"), ("UNIT", "UNIT"), ("ORD", "ORD"),
@@ -99,6 +119,7 @@ class Gist:
         senses: that must be there.
         allowed: that may be there.
         slots: for the other items, in the order of the sentence among slots of one kind.
+        orders: senses that come in this order.
         build: the value, from the items by slot.
     """
 
@@ -106,6 +127,7 @@ class Gist:
     allowed: frozenset[str]
     slots: tuple[Slot, ...]
     build: Build
+    orders: tuple[tuple[str, ...], ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,6 +139,7 @@ class GistTable:
         neutral: words without meaning here.
         prepositions: what each is a mark of, by word: "to", "than" or "other".
         pronouns: words that speak of what was named before.
+        before_ids: words behind which a number alone is a region.
         sides: senses behind which a region is what another one is compared with.
         aliases: senses that may stand for another one where a gist does not know them.
         gists: whole questions, parts put in.
@@ -126,6 +149,7 @@ class GistTable:
     neutral: frozenset[str]
     prepositions: Mapping[str, str]
     pronouns: frozenset[str]
+    before_ids: frozenset[str]
     sides: frozenset[str]
     aliases: Mapping[str, str]
     gists: tuple[Gist, ...]
@@ -133,6 +157,22 @@ class GistTable:
     def senses_from(self, word: str) -> Sequence[tuple[Phrase, str]]:
         """Phrases that begin with a word, with their senses."""
         return self.by_first_word.get(word, ())
+
+    def gists_with(self, senses: Sequence[str]) -> Iterator[Gist]:
+        """The gists that some of the senses, or what they stand for, might fit."""
+        # In a fixed order, as the first of two readings that are the same is taken.
+        meant = dict.fromkeys(["", *senses, *(self.aliases.get(sense, "") for sense in senses)])
+        return chain.from_iterable(self.by_sense.get(sense, ()) for sense in meant)
+
+    @cached_property
+    def by_sense(self) -> Mapping[str, Sequence[Gist]]:
+        """Gists by the rarest of the senses that they need; "" for those without any."""
+        number = Counter(chain.from_iterable(gist.senses for gist in self.gists))
+        found: dict[str, list[Gist]] = {}
+        for gist in self.gists:
+            rarest = min(gist.senses, key=lambda sense: (number[sense], sense), default="")
+            found.setdefault(rarest, []).append(gist)
+        return found
 
     @cached_property
     def by_first_word(self) -> Mapping[str, Sequence[tuple[Phrase, str]]]:
@@ -167,10 +207,11 @@ def load_gists(
         neutral=frozenset(sections.get("neutral", "").split()),
         prepositions={
             word: mark
-            for mark, words in marks.items() if mark not in ("pronouns", "sides", "aliases")
+            for mark, words in marks.items() if mark not in OTHER_MARKS
             for word in words.split()
         },
         pronouns=frozenset(marks.get("pronouns", "").split()),
+        before_ids=frozenset(marks.get("ids", "").split()),
         sides=frozenset(marks.get("sides", "").split()),
         aliases=dict(pair.split("=") for pair in marks.get("aliases", "").split()),
         gists=tuple(_gists(sections.get("gists", ""), functions)),
@@ -203,15 +244,19 @@ def _gist(
     slots: list[Slot] = []
     senses: set[str] = set()
     allowed: set[str] = set()
+    orders: list[tuple[str, ...]] = []
     for token in tokens:
         optional, word = token[0] == "?", token.lstrip("?")
-        if word[0].isupper():
+        if ".." in word:
+            orders.append(tuple(word.split("..")))
+            senses.update(orders[-1])
+        elif word[0].isupper():
             kind, _, name = word.partition(":")
             slots.append(Slot(kind, name, optional))
         else:
             (allowed if optional else senses).add(word)
     build = compile_expression(expression, functions, {slot.name for slot in slots})
-    return Gist(frozenset(senses), frozenset(allowed), tuple(slots), build)
+    return Gist(frozenset(senses), frozenset(allowed), tuple(slots), build, tuple(orders))
 
 
 def _with_parts(gist: Gist, parts: Mapping[str, Sequence[Gist]]) -> Iterator[Gist]:
@@ -228,6 +273,7 @@ def _with_parts(gist: Gist, parts: Mapping[str, Sequence[Gist]]) -> Iterator[Gis
             gist.allowed | part.allowed,
             (*others, *inner),
             _nested_build(gist.build, place.name, part.build),
+            (*gist.orders, *part.orders),
         )
 
 
@@ -262,26 +308,78 @@ def read_gist(
         parse: of the same words, which knows the phrases in them.
         regions: of the frame, for the classes of regions with ids.
     """
+    # First "pallet in buffer 2" is one region, as with an article; only if that asks nothing, its
+    # words are taken one by one.
+    return _read(table, keys, parse, regions, split=False) or _read(
+        table, keys, parse, regions, split=True
+    )
+
+
+def _read(
+    table: GistTable, keys: Sequence[str], parse: Parse, regions: RegionSet, split: bool
+) -> list[Asked]:
     found: dict[Asked, int] = {}
-    for items in _sequences(table, keys, parse):
+    for said in _sequences(table, keys, parse, split):
+        items = _with_antecedent(said)
         if _refers_to_nothing(items):
             continue
-        senses = {item.value for item in items if item.kind == "sense"} - {NOTHING}
+        senses = [
+            item.value for item in items if item.kind == "sense" and item.value != NOTHING
+        ]  # fmt: skip
         things = [
             replace(item, known=_class_of(item.value, regions))
             for item in items if item.kind not in ("sense", "UNIT", PRONOUN)
         ]  # fmt: skip
         units = [item.value for item in items if item.kind == "UNIT"]
         if len(units) < 2:
-            for gist in table.gists:
+            for gist in table.gists_with(senses):
                 for asked in _asked(gist, senses, table.aliases, things, *units):
                     found[asked] = max(found.get(asked, 0), len(items))
     # What passes over fewer words is nearer to what was said.
     most = max(found.values(), default=0)
-    return [asked for asked, used in found.items() if used == most]
+    likely = [asked for asked, used in found.items() if used == most]
+    return [
+        asked for place, asked in enumerate(likely)
+        if _mirrored(asked) not in likely[:place] and _of_several(asked) not in likely
+    ]  # fmt: skip
 
 
-def _sequences(table: GistTable, keys: Sequence[str], parse: Parse) -> Iterator[tuple[Item, ...]]:
+def _of_several(asked: Asked) -> Asked | None:
+    """The same with a noun in the plural, which some nouns do not show; None for all else."""
+    program = asked.program
+    return replace(asked, program=program.parts[0]) if program.operator is selections.The else None
+
+
+def _mirrored(asked: Asked) -> Asked | None:
+    """The same distance, from the other end; None for all else."""
+    program = asked.program
+    if program.operator is not questions.Measure or len(program.parts[1].parts) != 1:
+        return None
+    region, attribute = program.parts
+    if attribute.operator not in SYMMETRIC:
+        return None
+    (place,) = attribute.parts
+    if place.type is not Type.REGION:
+        return None
+    return replace(asked, program=questions.Measure(place, attribute.operator(region)))
+
+
+def _with_antecedent(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """With what a pronoun stands for in its place: "Shelf 80: how many are left of it"."""
+    pronouns = [item for item in items if item.kind == PRONOUN and (item.after or item.marks)]
+    named = [item for item in items if item.kind in ("ONE", "LIST")]
+    if len(pronouns) != 1 or len(named) != 1 or items.index(named[0]) > items.index(pronouns[0]):
+        return items
+    (pronoun,), (one,) = pronouns, named
+    if one.after or not (pronoun.after or pronoun.marks & ID_MARKS):
+        return items
+    meant = replace(one, marks=pronoun.marks, after=pronoun.after)
+    return tuple(meant if item is pronoun else item for item in items if item is not one)
+
+
+def _sequences(
+    table: GistTable, keys: Sequence[str], parse: Parse, split: bool = False
+) -> Iterator[tuple[Item, ...]]:
     """The ways to take all words for items, by the longest phrase at each place."""
     waiting: list[tuple[int, tuple[Item, ...], tuple[str, ...], str]] = [(0, (), (), "")]
     for _ in range(MAX_STEPS):
@@ -289,11 +387,11 @@ def _sequences(table: GistTable, keys: Sequence[str], parse: Parse) -> Iterator[
             return
         at, items, marks, after = waiting.pop()
         if at == len(keys):
-            if not marks:  # a preposition with nothing behind it may mean something
-                yield items
+            yield (*items, Item("sense", DANGLING)) if marks else items
             continue
-        options = _longest(list(_items_at(table, keys, at, parse)))
-        if all(end == at + 1 and item.kind == "sense" for end, item in options):
+        options = list(_items_at(table, keys, at, parse))
+        options = _longest(options) + (_split(options) if split else [])
+        if all(end == at + 1 and _may_mean_nothing(item, items, marks) for end, item in options):
             if keys[at] in table.prepositions:
                 waiting.append((at + 1, items, (*marks, table.prepositions[keys[at]]), after))
             elif keys[at] in table.pronouns:
@@ -307,6 +405,13 @@ def _sequences(table: GistTable, keys: Sequence[str], parse: Parse) -> Iterator[
             placed = replace(item, marks=frozenset(marks), after=after)
             last = item.value if item.value in table.sides else ""
             waiting.append((end, (*before, placed), (), last))
+
+
+def _may_mean_nothing(item: Item, before: Sequence[Item], marks: Sequence[str]) -> bool:
+    """Whether a word may be one of those without meaning: "you" in "pallets you see"."""
+    if item.kind != "ME":
+        return item.kind == "sense"
+    return not marks and not (before and before[-1].kind == "sense")
 
 
 def _refers_to_nothing(items: Sequence[Item]) -> bool:
@@ -327,16 +432,40 @@ def _longest(options: Sequence[tuple[int, Item]]) -> list[tuple[int, Item]]:
     return list(dict.fromkeys(longest))
 
 
+def _split(options: Sequence[tuple[int, Item]]) -> list[tuple[int, Item]]:
+    """What a region that is longer than its name begins with."""
+    end = max((end for end, _ in options), default=0)
+    kinds = {item.kind for at, item in options if at == end}
+    if kinds != {"ONE"} or any(_is_named(item) for at, item in options if at == end):
+        return []
+    return _longest([option for option in options if option[1].kind != "ONE"])
+
+
+def _is_named(item: Item) -> bool:
+    return isinstance(item.value, Program) and item.value.operator is selections.Region
+
+
 def _items_at(
     table: GistTable, keys: Sequence[str], at: int, parse: Parse
 ) -> Iterator[tuple[int, Item]]:
     for phrase, sense in table.senses_from(keys[at]):
         if tuple(keys[at : at + len(phrase)]) == phrase:
             yield at + len(phrase), Item("sense", sense)
-    for kind, rule in ITEM_RULES:
+    for kind, rule in _item_rules(table, keys, at):
         for reading in parse.at(rule, at):
             if kind != "ONE" or _is_singled_out(reading.value):
                 yield reading.end, Item(kind, reading.value)
+
+
+def _item_rules(
+    table: GistTable, keys: Sequence[str], at: int
+) -> Iterator[tuple[str, str]]:  # fmt: skip
+    """The rules of items; a number alone is a region only where nothing else could be counted."""
+    yield from ITEM_RULES
+    before = keys[at - 1] if at else ""
+    if before in table.before_ids or table.prepositions.get(before) in ID_MARKS:
+        yield "ONE", "BARE_ID"
+        yield "LIST", "BARE_LIST"
 
 
 def _is_singled_out(program: Any) -> bool:
@@ -362,21 +491,28 @@ def _class_of(value: Any, regions: RegionSet) -> str:
 
 def _asked(
     gist: Gist,
-    senses: set[str],
+    senses: Sequence[str],
     aliases: Mapping[str, str],
     things: Sequence[Item],
     unit: Any = None,
 ) -> Iterator[Asked]:
     known = gist.senses | gist.allowed
-    meant = senses | {aliases.get(sense, sense) for sense in senses}
-    used = all(known & {sense, aliases.get(sense, sense)} for sense in senses)
-    if not used or not gist.senses <= meant:
+    meant = {*senses, *(aliases.get(sense, sense) for sense in senses)}
+    if not gist.senses <= meant or not _in_order(senses, gist.orders):
+        return
+    if not all(sense in known or aliases.get(sense) in known for sense in senses):
         return
     for bound in _bindings(gist.slots, things):
         try:
             yield ask(_plain(gist.build(bound)), unit)
         except (ProgramError, NoReadingError):
             continue
+
+
+def _in_order(senses: Sequence[str], orders: Sequence[Sequence[str]]) -> bool:
+    """Whether the senses of each order come first in this order."""
+    places = [[senses.index(sense) for sense in order if sense in senses] for order in orders]
+    return all(place == sorted(place) for place in places)
 
 
 def _bindings(slots: Sequence[Slot], items: Sequence[Item]) -> Iterator[dict[str, Reading]]:
@@ -410,12 +546,17 @@ def _is_noun(item: Item) -> bool:
 
 
 SLOTS: Mapping[str, Callable[[Item], bool]] = {
-    "AT": lambda item: _is_one(item) and item.after == "stand",
+    "AT": lambda item: _is_one(item) and item.after in ("stand", "spot"),
     "TOWARDS": lambda item: _is_one(item) and item.after == "look",
-    "THANTO": lambda item: _is_one(item) and {"than", "to"} <= item.marks,
+    "THANTO": lambda item: (
+        _is_one(item) and "than" in item.marks and bool(item.marks & PLACE_MARKS)
+    ),
     "THAN": lambda item: _is_one(item) and ("than" in item.marks or item.after == "rel"),
     "REF": lambda item: _is_one(item) and bool(item.after),
-    "TO": lambda item: _is_one(item) and "to" in item.marks,
+    "THANDEST": lambda item: _is_one(item) and {"than", "to"} <= item.marks,
+    "DEST": lambda item: _is_one(item) and "to" in item.marks and "than" not in item.marks,
+    "SRC": lambda item: _is_one(item) and "to" not in item.marks,
+    "TO": lambda item: _is_one(item) and bool(item.marks & PLACE_MARKS),
     "ZONE": lambda item: item.kind == "ONE" and item.known == ZONE,
     "CARRIER": lambda item: item.kind == "ONE" and item.known == CARRIER,
     "HOLDER": lambda item: item.kind == "ONE" and item.known in (ZONE, CARRIER),
@@ -424,14 +565,17 @@ SLOTS: Mapping[str, Callable[[Item], bool]] = {
     "ZONES": lambda item: _is_noun(item) and item.known == ZONE,
     "CARRIERS": lambda item: _is_noun(item) and item.known == CARRIER,
     "CARGOS": lambda item: _is_noun(item) and item.known == CARGO,
-    "MEMBER": lambda item: _is_noun(item) and (not item.value.plural or "of" in item.marks),
+    "MEMBER": lambda item: (
+        _is_noun(item) and (not item.value.plural or bool(item.marks & {"of", "from"}))
+    ),
     "SINGULAR": lambda item: _is_noun(item) and not item.value.plural,
     "PLURAL": lambda item: _is_noun(item) and item.value.plural,
     "THINGS": lambda item: _is_noun(item) and item.known != ZONE,
     "CLASS": _is_noun,
+    "NAMED": lambda item: item.kind == "ONE" and not item.marks & (PLACE_MARKS | {"than"}),
     "ONE": lambda item: item.kind == "ONE",
     "ME": lambda item: item.kind == "ME",
-    "LIST": lambda item: item.kind == "LIST" and "to" not in item.marks,
+    "LIST": lambda item: item.kind == "LIST" and not item.marks & PLACE_MARKS,
     "LEN": lambda item: item.kind == "LEN",
     "ORD": lambda item: item.kind == "ORD",
 }

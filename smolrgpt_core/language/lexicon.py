@@ -16,6 +16,9 @@ from smolrgpt_core.language.operators import OPERATORS
 LANGUAGES = ("english", "german")
 """Files in `lexicons/`; a question is read in the first in which it has a reading."""
 
+GISTS = "gists"
+"""File in `lexicons/` of the gists, which all languages share."""
+
 TERMINALS = (
     "NOUN", "NAMED", "MASKED", "NAMED_LIST", "BARE_ID", "BARE_LIST", "NUM", "CARD", "ORD", "UNIT",
     "INDEF", "DEF", "THE", "PLAIN", "PIXEL",
@@ -94,8 +97,7 @@ def load_lexicon(language: str) -> Lexicon:
     Raises:
         GrammarError: the file cannot be used.
     """
-    text = (files(__package__) / "lexicons" / f"{language}.txt").read_text(encoding="utf-8")
-    sections = dict(_sections(text))
+    sections = {**_file(GISTS), **_file(language)}
     words = {key: value.split() for key, value in _entries(sections["words"])}
     numbers = sections["numbers"].split()
     forms = dict(_inflected(sections.get("forms", "")))
@@ -166,6 +168,12 @@ def _words_of(lexicon: Lexicon) -> frozenset[str]:
          *lexicon.definite, *lexicon.indefinite, *lexicon.joins,
          *(word for unit in lexicon.units for word in unit)}
     )  # fmt: skip
+
+
+def _file(name: str) -> dict[str, str]:
+    """The sections of a file in `lexicons/`."""
+    text = (files(__package__) / "lexicons" / f"{name}.txt").read_text(encoding="utf-8")
+    return dict(_sections(text))
 
 
 def _sections(text: str) -> Iterator[tuple[str, str]]:

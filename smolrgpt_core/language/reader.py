@@ -141,12 +141,12 @@ class _Attempt:
         words = Words(self._words, self._lexicon, self._regions, self._mask_ids)
         parse = Parse(self._lexicon.grammar, words.keys, words.terminals)
         try:
-            found = parse.read(QUESTION_RULE) or self._by_gist(words, parse)
+            readings = self._likeliest(parse.read(QUESTION_RULE), parse)
+            readings = readings or self._likeliest(self._by_gist(words, parse), parse)
         except TooManyReadingsError as error:
             raise bad_question(
                 "the question can be taken apart in too many ways; say it in fewer words"
             ) from error
-        readings = self._likeliest(found, parse)
         if not readings and words.problems and not parse.reasons:
             raise words.problems[0]
         return self._only(readings, parse)
@@ -159,6 +159,7 @@ class _Attempt:
         values = read_gist(self._lexicon.gists, words.keys, parse, self._regions)
         # Why phrases within the sentence make no sense says nothing about the sentence.
         parse.reasons, parse.farthest = reasons, farthest
+        words.problems.clear()
         return [Reading(len(words.keys), value) for value in values]
 
     def _likeliest(self, found: Sequence[Reading], parse: Parse) -> list[Asked]:
@@ -194,8 +195,12 @@ class _Attempt:
         return Read(asked.program, asked.unit, self._language)
 
     def _is_likely(self, asked: Asked) -> bool:
-        """Whether a reading asks for no zone within another: "free area in buffer 2" is no zone."""
-        return not any(
+        """Whether like is compared with like, and no zone is asked for within another.
+
+        "Free area in buffer 2" is no zone; "nearer to buffer 1 than buffer 2" is nearer to one than
+        to the other, not nearer to one than the other is.
+        """
+        return _compares_alike(asked.program, self._regions) and not any(
             part.operator in (predicates.In, predicates.Holds)
             and ZONE in _classes(part.parts[0], self._regions)
             and base.operator is not selections.Region
@@ -276,6 +281,30 @@ def example(words: set[str], regions: RegionSet) -> Program | None:
     return questions.Measure(first, attributes.Distance(place))
 
 
+def _compares_alike(program: Program, regions: RegionSet) -> bool:
+    """Whether what is compared by its distance is of one class, as far as that can be told."""
+    if program.operator is questions.Whether:
+        region, predicate = program.parts
+        if predicate.operator is not predicates.Measures or not predicate.parts[0].parts:
+            return True
+        (place,) = predicate.parts[0].parts
+        limit = predicate.parts[1]
+        if limit.operator is not questions.Measure:
+            return True
+        alike, other = _classes(region, regions), _classes(place, regions)
+        return _classes(limit.parts[0], regions) in (alike, set()) or alike == other
+    if program.operator is questions.Compare:
+        first, second = program.parts
+        if not all(
+            part.operator is questions.Measure and part.parts[1].parts for part in program.parts
+        ):
+            return True
+        places = [_classes(part.parts[1].parts[0], regions) for part in (first, second)]
+        # Of three alike, "nearer to A than B" is nearer than B is; else it were "than to B".
+        return _classes(first.parts[0], regions) not in places
+    return True
+
+
 def _filters(program: Program) -> list[tuple[Program, Program]]:
     """Each filtered set, and by what it is filtered."""
     return [
@@ -340,9 +369,12 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
     program = program.replaced(lambda part: _in_topics(part, topics, noun, regions))
     if topics and _says_nothing(program):
         raise NoReadingError("the question asks nothing about what it names")
+    if topics and _is_beside_itself(program):
+        raise NoReadingError("the question refers back to the region that it asks about; name both")
     if topics and not any(_is_about(program, topic) for topic in topics):
         raise NoReadingError(f"the question says nothing about {say_phrase(topics[0], regions)}")
     _check_holders(program, regions)
+    program = _side_asked(program)
     if program.operator is HOW_LARGE:
         program = _size_of(program.parts[0], regions)
     # A unit is checked again, for only now it is known what is asked.
@@ -351,6 +383,36 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
     if unit is not None and was_open and unit[0] in UNITS_OF_LENGTH:
         raise NoReadingError(f"the size of a zone is an area, no quantity in {unit[0]}")
     return replace(asked, program=program)
+
+
+SIDES = {
+    frozenset({predicates.LeftOf, predicates.RightOf}): "left_right",
+    frozenset({predicates.InFrontOf, predicates.Behind}): "front_behind",
+    frozenset({predicates.Above, predicates.Below}): "above_below",
+}
+"""Axes by both of their sides."""
+
+
+def _side_asked(program: Program) -> Program:
+    """For "Is it left of X or right of X", on which side it is: "yes" says nothing."""
+    if program.operator is not questions.Whether or program.parts[1].operator is not predicates.Or:
+        return program
+    sides = program.parts[1].parts
+    axis = SIDES.get(frozenset(side.operator for side in sides))
+    if axis is None or sides[0].parts != sides[1].parts:
+        return program
+    return questions.Side(program.parts[0], sides[0].parts[0], axis)
+
+
+def _is_beside_itself(program: Program) -> bool:
+    """Whether a region is compared with itself."""
+    if program.operator is not questions.Whether:
+        return False
+    region, predicate = program.parts
+    beside = frozenset().union(*SIDES)
+    return any(
+        part.operator in beside and part.parts[0] == region for part in predicate.walk()
+    )  # fmt: skip
 
 
 def _cost(reading: Reading) -> int:
@@ -387,6 +449,10 @@ def _not_to_itself(part: Program) -> Program:
 
 def _check_holders(program: Program, regions: RegionSet) -> None:
     """Refuse "in buffer 1 and pallet 3": nobody means to be in either."""
+    for base, predicate in _filters(program):
+        held = predicate.parts[0] if predicate.operator is predicates.Holds else None
+        if held and base == selections.All("") and CARRIER in _classes(held, regions):
+            raise NoReadingError("nothing carries a transporter; ask what is on it")
     for part in program.walk():
         if part.operator is predicates.In and part.parts[0].operator is selections.Listed:
             zones = {
@@ -415,9 +481,18 @@ def _says_nothing(program: Program) -> bool:
     if program.operator is questions.Whether:
         region, predicate = program.parts
         return predicate.operator is predicates.In and predicate.parts[0] == region
+    if program.operator is selections.Where:
+        return _is_in_itself(*program.parts)
     counted = program.operator in (questions.Exists, questions.Count)
     chosen = program.parts[0] if counted else program
     return chosen.operator in (selections.Listed, selections.Region)
+
+
+def _is_in_itself(chosen: Program, predicate: Program) -> bool:
+    """Whether a list is asked what of it is in or on a member of it."""
+    if chosen.operator is not selections.Listed or predicate.operator is not predicates.In:
+        return False
+    return predicate.parts[0] in [selections.Region(id) for id in chosen.arguments[0]]
 
 
 def _named(program: Program) -> set[Program | int]:

@@ -40,6 +40,13 @@ HOW_WORDS = {
     "equal": "equal to",
 }
 
+REACHES = {
+    "more": "more than {} from {}",
+    "at_least": "at least {} from {}",
+    "at_most": "within {} of {}",
+}
+"""How far away something is; "less than" is read as "within"."""
+
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
             "tenth")  # fmt: skip
 
@@ -437,6 +444,10 @@ class _Writer:
             return f"{self._or_operand(arguments[0])} or {second}"
         if operator is predicates.Measures:
             attribute, how, limit = arguments
+            is_amount = limit.operator is questions.Amount
+            if attribute.operator is attributes.Distance and is_amount and how in REACHES:
+                place = self.phrase(attribute.parts[0], last)
+                return REACHES[how].format(self.phrase(limit), place)
             of = "" if how == "equal" else "of "
             words = f"{of}{HOW_WORDS[how]} {self.phrase(limit, last=last)}"
             return f"with a {self.attribute(attribute)} {words}"

@@ -44,6 +44,8 @@ _WORD = re.compile(
     r"|(?:m|ft)[23](?![0-9])|[^\W\d_]+(?:'[^\W\d_]+)*|\S",
     re.IGNORECASE,
 )
+_COMPARISON = re.compile(r"(?<=\s)[<>]=?(?=\s|\d)|(?<=\w)\s?\|\s?(?=[^\W\d_])")
+"""Signs of comparison, and "left|right"; no special token is written like that."""
 _NUMBER_SIGNS = frozenset({"#", "number", "no", "nr", "id", "nummer"})
 _STOPS = frozenset({".", ":", ";", "!", "?", "-", ","})
 """What separates the parts of a question; all are read as a comma."""
@@ -95,7 +97,7 @@ def clean_text(text: str) -> str:
 
 def _check_specials(text: str) -> None:
     """Only `<mask>` may look like a special token: others would reach the model's tokenizer."""
-    rest = text.replace(MASK, " " * len(MASK))
+    rest = _COMPARISON.sub(lambda match: " " * len(match[0]), text.replace(MASK, " " * len(MASK)))
     positions = [position for position in map(rest.find, "<>|") if position >= 0]
     if positions:
         snippet = text[min(positions) :].split()[0]

@@ -151,12 +151,12 @@ def read(text: str, *masks: int) -> Read:
         ("Welche Paletten stehen in keinem Puffer?", "Which pallets are not in buffers?"),
         (
             "Welche Paletten sind mehr als 2 m, aber weniger als 5 m von Regal 80 entfernt?",
-            "Which pallets are with a distance to shelf 80 of more than 2 m and with a distance"
-            " to shelf 80 of less than 5 m?",
+            "Which pallets are more than 2 m from shelf 80 and with a distance to shelf 80 of"
+            " less than 5 m?",
         ),
         (
             "Welche Paletten stehen im Umkreis von 300 cm um Transporter 60?",
-            "Which pallets are with a distance to transporter 60 of at most 3 m?",
+            "Which pallets are within 3 m of transporter 60?",
         ),
         (
             "Welche zwei Paletten sind am nächsten zur Kamera?",

@@ -24,7 +24,12 @@ HALL = RegionSet(
     ),
 )
 DATA = Path(__file__).parents[2] / "data" / "language"
-FILES = ("english_speakers.txt", "english_gists.txt", "german_speakers.txt")
+FILES = (
+    "english_speakers.txt",
+    "english_gists.txt",
+    "german_speakers.txt",
+    "german_gists.txt",
+)
 REFUSED = "REFUSE"
 
 
