@@ -20,7 +20,7 @@ from smolrgpt_core.answerers.kept_geometry import KEPT_FRAMES, KeptGeometry
 from smolrgpt_core.answerers.region_places import region_notes, region_places
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.frame_geometry import FrameGeometry, GeometryConfig
+from smolrgpt_core.geometry.frame_geometry import FROM_BOX, FrameGeometry, GeometryConfig
 from smolrgpt_core.label_map import unlabelled_note
 from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.language.interpreter import Finding, evaluate
@@ -30,6 +30,11 @@ from smolrgpt_core.scene import SceneCopies
 
 CERTAINTY = 0.8
 """An answer that fewer of the disturbed copies of the scene share is a tie."""
+
+BOXED = 0.9
+"""Confidence at most where boxes stand in for masks: in simulation 87 to 91 % of the distances are
+right then (docs/accuracy.md), and the errors are no matter of standard deviations: the box holds
+something else."""
 
 DOUBTED = 0.45
 """Confidence of a measured answer at most, where the inputs of the frame are doubted."""
@@ -146,11 +151,13 @@ def _told(
     answer: SpatialAnswer, geometry: FrameGeometry, used: Sequence[int], is_measured: bool
 ) -> SpatialAnswer:
     """An answer with what was assumed of the regions it rests on, and what is doubtful."""
-    notes = [region_notes(geometry, used)]
+    assumed = region_notes(geometry, used)
+    notes = [assumed]
     if answer.unit == "objects":
         notes.append(unlabelled_note(geometry.frame.regions))
     doubts = geometry.doubts if is_measured else ()
-    limit = DOUBTED if doubts else answer.confidence_limit
+    limit = min(BOXED, answer.confidence_limit) if FROM_BOX in assumed else answer.confidence_limit
+    limit = DOUBTED if doubts else limit
     message = "; ".join(note for note in (*notes, *doubts) if note)
     confidence = min(answer.confidence, limit)
     return replace(answer, message=message, confidence=confidence, confidence_limit=limit)
