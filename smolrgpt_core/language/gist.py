@@ -9,9 +9,9 @@ change the meaning is never passed over. Two gists that fit are two meanings, an
 
     taller ONE:a THAN:b => whether(a, compared_to(Height(), "more", b))
 
-`SLOTS` says what fits each kind of slot. `?far` and `?ME` may be missing; `left..right` are senses
-in this order; `[marks]` has senses that may stand for others. `PRED:p` and `SUP:s` stand for any
-gist `PRED: ... => ...` or `SUP: ...`.
+`SLOTS` says what fits each kind of slot. `?far` and `?ME` may be missing; `left..?ending..right`
+are senses in this order, each said once at most; `[marks]` has senses that may stand for others.
+`PRED:p` and `SUP:s` stand for any gist `PRED: ... => ...` or `SUP: ...`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ DANGLING = "dangling"
 OF_UNITS = ("count", "amount")
 """Senses of "how many feet"; it is the unit that counts."""
 
-OTHER_MARKS = ("pronouns", "ids", "sides", "aliases")
+OTHER_MARKS = ("pronouns", "ids", "sides", "aliases", "commands")
 """Entries of `[marks]` that are no prepositions."""
 
 PLACE_MARKS = frozenset({"to", "from"})
@@ -73,6 +73,9 @@ ITEM_RULES = (
     ("CLASS", "NOUN"), ("ONE", "ONE"),
 )  # fmt: skip
 """Kinds of items, and the rules by which they are read."""
+
+BARE = ("left", "right")
+"""Not sides of a region with another preposition: "are left in buffer 1", "right at shelf 80"."""
 
 MAX_ITEMS = 9
 """More items than this are more than one question."""
@@ -142,6 +145,7 @@ class GistTable:
         before_ids: words behind which a number alone is a region.
         sides: senses behind which a region is what another one is compared with.
         aliases: senses that may stand for another one where a gist does not know them.
+        commands: verbs that tell the robot to do something where a sentence begins with them.
         gists: whole questions, parts put in.
     """
 
@@ -152,6 +156,7 @@ class GistTable:
     before_ids: frozenset[str]
     sides: frozenset[str]
     aliases: Mapping[str, str]
+    commands: frozenset[str]
     gists: tuple[Gist, ...]
 
     def senses_from(self, word: str) -> Sequence[tuple[Phrase, str]]:
@@ -214,6 +219,7 @@ def load_gists(
         before_ids=frozenset(marks.get("ids", "").split()),
         sides=frozenset(marks.get("sides", "").split()),
         aliases=dict(pair.split("=") for pair in marks.get("aliases", "").split()),
+        commands=frozenset(marks.get("commands", "").split()),
         gists=tuple(_gists(sections.get("gists", ""), functions)),
     )  # fmt: skip
 
@@ -247,9 +253,11 @@ def _gist(
     orders: list[tuple[str, ...]] = []
     for token in tokens:
         optional, word = token[0] == "?", token.lstrip("?")
-        if ".." in word:
-            orders.append(tuple(word.split("..")))
-            senses.update(orders[-1])
+        if ".." in token:
+            steps = token.split("..")
+            orders.append(tuple(step.lstrip("?") for step in steps))
+            for step in steps:
+                (allowed if step[0] == "?" else senses).add(step.lstrip("?"))
         elif word[0].isupper():
             kind, _, name = word.partition(":")
             slots.append(Slot(kind, name, optional))
@@ -308,6 +316,8 @@ def read_gist(
         parse: of the same words, which knows the phrases in them.
         regions: of the frame, for the classes of regions with ids.
     """
+    if keys and keys[0] in table.commands:
+        return []
     # First "pallet in buffer 2" is one region, as with an article; only if that asks nothing, its
     # words are taken one by one.
     return _read(table, keys, parse, regions, split=False) or _read(
@@ -510,9 +520,12 @@ def _asked(
 
 
 def _in_order(senses: Sequence[str], orders: Sequence[Sequence[str]]) -> bool:
-    """Whether the senses of each order come first in this order."""
-    places = [[senses.index(sense) for sense in order if sense in senses] for order in orders]
-    return all(place == sorted(place) for place in places)
+    """Whether the senses of each order come in this order, each once at most."""
+    said = [[sense for sense in senses if sense in order] for order in orders]
+    return all(
+        found == [sense for sense in order if sense in found]
+        for found, order in zip(said, orders, strict=True)
+    )
 
 
 def _bindings(slots: Sequence[Slot], items: Sequence[Item]) -> Iterator[dict[str, Reading]]:
@@ -524,6 +537,8 @@ def _bindings(slots: Sequence[Slot], items: Sequence[Item]) -> Iterator[dict[str
     # The pickiest choose first.
     slot = min(slots, key=lambda slot: list(SLOTS).index(slot.kind))
     rest = [other for other in slots if other is not slot]
+    if slot.kind in ("CARRIER", "HOLDER") and _holds_another(rest, items):
+        return
     for place, item in enumerate(items):
         if SLOTS[slot.kind](item):
             for bound in _bindings(rest, [*items[:place], *items[place + 1 :]]):
@@ -531,6 +546,12 @@ def _bindings(slots: Sequence[Slot], items: Sequence[Item]) -> Iterator[dict[str
             break
     if slot.optional:
         yield from _bindings(rest, items)
+
+
+def _holds_another(rest: Sequence[Slot], items: Sequence[Item]) -> bool:
+    """Whether either of two could be the one that holds the other, and no slot tells them apart."""
+    holders = [item for item in items if SLOTS["HOLDER"](item)]
+    return len(holders) > 1 and not any(other.kind in ("HOLDER", "THAN", "REF") for other in rest)
 
 
 def _meant(item: Item) -> Any:
@@ -552,7 +573,9 @@ SLOTS: Mapping[str, Callable[[Item], bool]] = {
         _is_one(item) and "than" in item.marks and bool(item.marks & PLACE_MARKS)
     ),
     "THAN": lambda item: _is_one(item) and ("than" in item.marks or item.after == "rel"),
-    "REF": lambda item: _is_one(item) and bool(item.after),
+    "REF": lambda item: (
+        _is_one(item) and bool(item.after) and not (item.after in BARE and "other" in item.marks)
+    ),
     "THANDEST": lambda item: _is_one(item) and {"than", "to"} <= item.marks,
     "DEST": lambda item: _is_one(item) and "to" in item.marks and "than" not in item.marks,
     "SRC": lambda item: _is_one(item) and "to" not in item.marks,
