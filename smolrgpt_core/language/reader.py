@@ -449,10 +449,6 @@ def _not_to_itself(part: Program) -> Program:
 
 def _check_holders(program: Program, regions: RegionSet) -> None:
     """Refuse "in buffer 1 and pallet 3": nobody means to be in either."""
-    for base, predicate in _filters(program):
-        held = predicate.parts[0] if predicate.operator is predicates.Holds else None
-        if held and base == selections.All("") and CARRIER in _classes(held, regions):
-            raise NoReadingError("nothing carries a transporter; ask what is on it")
     for part in program.walk():
         if part.operator is predicates.In and part.parts[0].operator is selections.Listed:
             zones = {
