@@ -572,6 +572,9 @@ SLOTS: Mapping[str, Callable[[Item], bool]] = {
     "THANTO": lambda item: (
         _is_one(item) and "than" in item.marks and bool(item.marks & PLACE_MARKS)
     ),
+    "THANBARE": lambda item: (
+        _is_one(item) and "than" in item.marks and not item.marks & PLACE_MARKS
+    ),
     "THAN": lambda item: _is_one(item) and ("than" in item.marks or item.after == "rel"),
     "REF": lambda item: (
         _is_one(item) and bool(item.after) and not (item.after in BARE and "other" in item.marks)
