@@ -27,6 +27,9 @@ MAX_OFF_CENTRE = 0.2
 MAX_OFF_CENTRE_BOTH = 0.09
 """The same where it is off in both directions."""
 
+MAX_CAMERA_HEIGHT_M = 50.0
+"""No camera that sees depth hangs higher above its floor."""
+
 _NORMALIZED = 2.5
 """A calibration whose largest number is smaller is not in pixels."""
 
@@ -164,10 +167,12 @@ class RGBDFrame:
         depth_loss: what of the depth image was taken for no reading.
         up: unit vector (3,) in the optical frame against gravity, as from tf or an IMU; None: not
             known, geometry finds it by the floor.
+        camera_height: of the optical center above the floor, metres, as from tf; None: not known,
+            geometry finds it by the floor. With `up` it tells where the floor is that is not seen.
 
     Raises:
-        SpatialError: BAD_INPUT when dtypes or sizes do not agree, the depth unit is wrong, or `up`
-            is no unit vector.
+        SpatialError: BAD_INPUT when dtypes or sizes do not agree, the depth unit is wrong, `up` is
+            no unit vector, or `camera_height` is not positive.
     """
 
     rgb: NDArray[np.uint8]
@@ -178,6 +183,7 @@ class RGBDFrame:
     frame_id: str = "camera_optical_frame"
     depth_loss: DepthLoss = field(default_factory=DepthLoss)
     up: NDArray[np.float64] | None = None
+    camera_height: float | None = None
 
     def __post_init__(self) -> None:
         size = (self.intrinsics.height, self.intrinsics.width)
@@ -201,6 +207,13 @@ class RGBDFrame:
             )
         if self.up is not None:
             _check_up(self.up)
+        if self.camera_height is not None and not 0 < self.camera_height < MAX_CAMERA_HEIGHT_M:
+            raise SpatialError(
+                Status.BAD_INPUT,
+                "the height of the camera above the floor must be positive metres up to "
+                f"{MAX_CAMERA_HEIGHT_M:g}, got {self.camera_height:g}; give that of its optical "
+                "center",
+            )
 
 
 def _check_up(up: NDArray[np.float64]) -> None:

@@ -24,7 +24,7 @@ from smolrgpt_core.messages.synchronizer import Moment
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.inputs import input_types
-from smolrgpt_ros.up_source import BY_DEPTH, KnownUp
+from smolrgpt_ros.mounting import BY_DEPTH, Mounting
 
 KEPT_FRAMES = 4
 """Decoded frames that are kept, so that questions about the same moment decode it once."""
@@ -49,7 +49,8 @@ class FrameDecoder:
         labels: how regions get their labels.
         transports: how images come.
         rgb_topic: full name of the topic of the colour image.
-        find_up: says what is up in an image, by its frame and stamp in nanoseconds; None: depth.
+        find_mounting: says how the camera of an image is mounted, by its frame and stamp in
+            nanoseconds; None: depth tells.
 
     Attributes:
         newest_regions: those that were decoded last; None before the first.
@@ -62,9 +63,9 @@ class FrameDecoder:
         labels: RegionLabels,
         transports: Transports = ALL_RAW,
         rgb_topic: str = "",
-        find_up: Callable[[str, int], KnownUp] | None = None,
+        find_mounting: Callable[[str, int], Mounting] | None = None,
     ) -> None:
-        self._find_up = find_up
+        self._find_mounting = find_mounting
         self._rgb_topic = rgb_topic
         self.newest_regions: RegionSet | None = None
         self._region_source = region_source
@@ -78,7 +79,7 @@ class FrameDecoder:
         """The frame, and whether it had to be decoded.
 
         Raises:
-            SpatialError: BAD_INPUT when a message cannot be used, or as `UpSource.find`.
+            SpatialError: BAD_INPUT when a message cannot be used, or as `MountingSource.find`.
         """
         # A later message with the same calibration may have become the nearest one since.
         calibration = without_stamp(samples.camera_info.payload)
@@ -101,13 +102,15 @@ class FrameDecoder:
         frame = frame_from_messages(
             rgb, depth, camera_info, regions, self._settings, self._rgb_topic
         )
-        up = self._find_up(frame.frame_id, frame.stamp_ns) if self._find_up else BY_DEPTH
-        frame = replace(frame, up=up.vector)
+        mounting = BY_DEPTH
+        if self._find_mounting:
+            mounting = self._find_mounting(frame.frame_id, frame.stamp_ns)
+        frame = replace(frame, up=mounting.up, camera_height=mounting.camera_height)
         warnings = alignment_warnings(rgb, depth)
         if frame.depth_loss.is_told:
             warnings += (str(frame.depth_loss),)
         facts = frame_facts(frame, camera_info, self._settings, self._rgb_topic)
-        facts["up"] = up.source
+        facts["up"] = mounting.source
         return DecodedFrame(frame, warnings, facts, regions)
 
     def _message(self, samples: Moment, name: str) -> Message:

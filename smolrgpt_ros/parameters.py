@@ -172,6 +172,13 @@ class QueryParameters:
         "Frame of tf whose z axis is up, such as `base_link` on a level floor, `odom` or `map`. "
         "Takes effect when the node is activated.",
     )
+    floor_frame: str = parameter(
+        "",
+        "Frame of tf whose x-y plane is the floor, such as `base_footprint`: tf then tells how "
+        "high the camera is above it, beside what `up_source` tells, so the floor is known where "
+        "it is not seen, and a table top is not taken for it; empty: depth tells. Needs tf2_ros. "
+        "Takes effect when the node is activated.",
+    )
     depth_scale: float = parameter(
         SensorSettings.depth_scale,
         "Metres per unit of the depth image; 0 = by its encoding (16UC1 and mono16: 0.001, "
@@ -244,7 +251,7 @@ class QueryParameters:
             raise ValueError(
                 "record_folder must not be empty: give a folder, or set record to false"
             )
-        for name in ("target_frame", "gravity_frame"):
+        for name in ("target_frame", "gravity_frame", "floor_frame"):
             frame = getattr(self, name)
             if frame.startswith("/") or frame != frame.strip():
                 raise ValueError(
@@ -259,7 +266,14 @@ class QueryParameters:
         """The parameter whose value needs tf2; empty if none does."""
         if self.target_frame:
             return "target_frame"
+        if self.floor_frame:
+            return "floor_frame"
         return "up_source" if self.up_source == UP_BY_TF else ""
+
+    @property
+    def needs_mounting(self) -> bool:
+        """Whether something else than depth tells how the camera is mounted."""
+        return self.up_source != UP_BY_DEPTH or bool(self.floor_frame)
 
     def model_settings(self) -> ModelSettings:
         """How a model computes and answers."""

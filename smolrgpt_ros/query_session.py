@@ -30,9 +30,9 @@ from smolrgpt_ros.frame_transforms import (
     TransformsClosedError,
 )
 from smolrgpt_ros.inputs import SensorInputs, input_topics
-from smolrgpt_ros.parameters import EVERY_FRAME, UP_BY_DEPTH, QueryParameters
+from smolrgpt_ros.mounting import MountingSource
+from smolrgpt_ros.parameters import EVERY_FRAME, QueryParameters
 from smolrgpt_ros.service_statistics import ServiceStatistics
-from smolrgpt_ros.up_source import UpSource
 
 
 class SessionClosedError(Exception):
@@ -72,9 +72,9 @@ class QuerySession:
         self.transforms: FrameTransforms | None = None
         if self._tf and parameters.target_frame:
             self.transforms = FrameTransforms(self._tf, parameters.target_frame, "target_frame")
-        self._up: UpSource | None = None
-        if parameters.up_source != UP_BY_DEPTH:
-            self._up = UpSource(node, parameters.up_source, parameters.gravity_frame, self._tf)
+        self._mounting: MountingSource | None = None
+        if parameters.needs_mounting:
+            self._mounting = MountingSource(node, parameters, self._tf)
         self.buffer = FrameBuffer(parameters.buffer_size, topics)
         self.inputs = SensorInputs(
             node,
@@ -165,8 +165,8 @@ class QuerySession:
         """Release everybody who waits and end the inputs; a running answer is finished."""
         self._worker.close()
         self.buffer.close()
-        if self._up:
-            self._up.close()
+        if self._mounting:
+            self._mounting.close()
         if self._tf:
             self._tf.close()
         self.inputs.close()
@@ -181,13 +181,16 @@ class QuerySession:
         return self._worker.thread
 
     def _worker_settings(self, parameters: QueryParameters) -> WorkerSettings:
+        find_mounting = None
+        if self._mounting:
+            find_mounting = partial(self._mounting.find, wait_s=parameters.input_wait)
         decoder = FrameDecoder(
             self._region_source,
             parameters.sensor_settings(),
             parameters.region_labels(),
             self._transports,
             self.inputs.topics["rgb"],
-            partial(self._up.find, wait_s=parameters.input_wait) if self._up else None,
+            find_mounting,
         )
         is_eager = parameters.encode == EVERY_FRAME
         newest = _newest_frame(parameters) if is_eager else None
@@ -198,7 +201,7 @@ def _transform_listener(node: Node, parameters: QueryParameters) -> TransformLis
     """Where one is needed, or may help and tf2 is installed."""
     if parameters.needs_tf2:
         return TransformListener(node, parameters.needs_tf2)
-    if parameters.up_source == UP_BY_DEPTH:
+    if not parameters.needs_mounting:
         return None
     try:
         return TransformListener(node, "up_source")

@@ -26,7 +26,7 @@ from smolrgpt_core.messages.compressed import ALL_RAW, Transports
 from smolrgpt_core.messages.input_stamps import Sample
 from smolrgpt_core.messages.stamps import INPUTS
 from smolrgpt_core.messages.synchronizer import Moment
-from smolrgpt_core.recordings.question_bag import QuestionBagWriter
+from smolrgpt_core.recordings.question_bag import QuestionBagWriter, RecordedMounting
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.conversions import regions_to_array, time_from_ns
 from smolrgpt_ros.msg import SpatialAnswer
@@ -49,6 +49,7 @@ class _Record:
     answer: SpatialAnswer
     samples: Moment
     regions: RegionSet | None
+    mounting: RecordedMounting | None
 
 
 class QuestionRecorder:
@@ -97,6 +98,7 @@ class QuestionRecorder:
         answer: SpatialAnswer,
         samples: Moment,
         regions: RegionSet | None,
+        mounting: RecordedMounting | None = None,
     ) -> None:
         """Record a question; returns at once.
 
@@ -105,11 +107,12 @@ class QuestionRecorder:
             answer: as it is sent.
             samples: the messages that it was asked about.
             regions: as they were sent, decoded; None if the frame could not be.
+            mounting: what was known of how the camera is mounted; None if nothing.
         """
         try:
             if self._closing.is_set():
                 raise queue.Full
-            self._queue.put_nowait(_Record(asked, answer, samples, regions))
+            self._queue.put_nowait(_Record(asked, answer, samples, regions, mounting))
         except queue.Full:
             self._lose()
 
@@ -162,7 +165,8 @@ class QuestionRecorder:
         if self._bag is None:
             self._bag = QuestionBagWriter(self._folder / _new_name(), self._transports)
         messages = self._new_messages(record)
-        self._bag.write(record.asked, serialize_message(record.answer), messages)
+        answer = serialize_message(record.answer)
+        self._bag.write(record.asked, answer, messages, record.mounting)
         self.written += 1
         if self._limit_bytes and self._bag.bytes_written >= self._limit_bytes:
             self._end(

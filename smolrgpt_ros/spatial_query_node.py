@@ -39,6 +39,7 @@ from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import Category
 from smolrgpt_core.messages.stamps import time_to_ns
+from smolrgpt_core.recordings.question_bag import RecordedMounting
 from smolrgpt_ros.answer_worker import AnswererFailedError, Inquiry
 from smolrgpt_ros.answerer_loader import AnswererLoader, LoadingAbandonedError
 from smolrgpt_ros.conversions import answer_to_message, duration_to_ns, frame_header
@@ -350,7 +351,8 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
         if recorder and inquiry.samples:
             stamp_ns = inquiry.samples.rgb.stamp_ns
             asked = AskedQuestion(inquiry.text, inquiry.category, inquiry.region_ids, stamp_ns)
-            recorder.record(asked, response.answer, inquiry.samples, inquiry.regions)
+            mounting = RecordedMounting.of(inquiry.frame) if inquiry.frame else None
+            recorder.record(asked, response.answer, inquiry.samples, inquiry.regions, mounting)
         return response
 
     def _answer(self, request: SpatialQuery.Request, inquiry: Inquiry) -> SpatialAnswer:

@@ -47,6 +47,7 @@ def ask(
     regions: options.RegionsFile,
     question: options.QuestionText = "",
     up: options.Up = "",
+    camera_height: options.CameraHeight = None,
     labels: options.Labels = "",
     label_map: options.LabelMapText = "",
     depth_scale: options.DepthScale = "",
@@ -93,8 +94,9 @@ def ask(
 
     try:
         frame = read_frame(
-            rgb, depth, regions, pinhole, metres_per_unit, region_labels, limits, known_up
-        )
+            rgb, depth, regions, pinhole, metres_per_unit, region_labels, limits, known_up,
+            camera_height,
+        )  # fmt: skip
     except SpatialError as error:
         print_answer(refusal(error, one), question, as_json)
         raise typer.Exit(NO_ANSWER) from error
@@ -133,6 +135,7 @@ def read_frame(
     labels: RegionLabels,
     limits: DepthLimits | None = None,
     up: NDArray[np.float64] | None = None,
+    camera_height: float | None = None,
 ) -> RGBDFrame:
     """Read the files of one frame.
 
@@ -149,6 +152,7 @@ def read_frame(
         read_regions(regions, (height, width), labels, rgb.name),
         depth_loss=readings.loss,
         up=up,
+        camera_height=camera_height,
     )
 
 

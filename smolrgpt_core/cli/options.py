@@ -53,6 +53,13 @@ Up = Annotated[
         metavar="X,Y,Z",
     ),
 ]
+CameraHeight = Annotated[
+    float | None,
+    typer.Option(
+        help="Metres of the camera above the floor, where it is known: a table top is then not "
+        "taken for the floor, and with --up the floor need not be seen. Without it depth tells.",
+    ),
+]
 RegionsFile = Annotated[
     Path,
     typer.Option(

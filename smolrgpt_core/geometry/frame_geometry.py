@@ -22,7 +22,12 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.box_fitting import BoxFitConfig, OrientedBox, fit_box
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
-from smolrgpt_core.geometry.ground_plane import GroundPlane, GroundPlaneConfig, find_ground_plane
+from smolrgpt_core.geometry.ground_plane import (
+    GroundPlane,
+    GroundPlaneConfig,
+    find_floor,
+    find_ground_plane,
+)
 from smolrgpt_core.geometry.input_doubts import mask_doubt, scale_doubt
 from smolrgpt_core.geometry.object_classes import is_cargo, is_carrier, is_zone
 from smolrgpt_core.geometry.object_pixels import (
@@ -77,6 +82,7 @@ of it, is flat."""
 FROM_BOX = "from a box, not a mask"
 SURFACE_ONLY = "from the visible surface only"
 NO_FLOOR = "no floor seen"
+MOUNTED_FLOOR = "no floor seen: it is where the mounting of the camera says"
 FLAT = "as flat as the floor; is its label right, and its mask in place?"
 
 
@@ -154,7 +160,7 @@ class FrameGeometry:
 
     @property
     def plane(self) -> GroundPlane | None:
-        """The floor; None where the frame shows too little of it."""
+        """The floor; None where the frame shows too little of it and does not say where it is."""
         self.find_floor()
         return self._plane
 
@@ -162,7 +168,7 @@ class FrameGeometry:
         """Look for the floor now; else the first who asks for it waits for that."""
         with self._lock:
             if not self._plane_searched:
-                self._plane = find_ground_plane(self.frame, self._config.ground_plane)
+                self._plane = find_floor(self.frame, self._config.ground_plane)
                 self._plane_searched = True
 
     @property
@@ -170,7 +176,7 @@ class FrameGeometry:
         """Why the inputs of the frame may be wrong or not belong together; see `input_doubts`."""
         with self._lock:
             if self._doubts is None:
-                told = (mask_doubt(self.frame), self._scale_doubt(), self._up_doubt())
+                told = (mask_doubt(self.frame), self._scale_doubt(), self._mounting_doubt())
                 self._doubts = tuple(doubt for doubt in told if doubt)
             return self._doubts
 
@@ -226,7 +232,9 @@ class FrameGeometry:
         support = None if is_zone(region) else self._support(surface)
         located = self._locate_object(region, surface, support)
         notes = _notes_of(surface, pixels) + located.notes
-        if plane is not None and not is_zone(region) and _is_flat(surface, plane):
+        if plane is not None and plane.share == 0:
+            notes += (MOUNTED_FLOOR,)
+        elif plane is not None and not is_zone(region) and _is_flat(surface, plane):
             notes += (FLAT,)
         doubt = BOX_DOUBT * float(located.size.max()) if pixels.from_box else 0.0
         doubt = float(np.hypot(doubt, pixels.ambiguity_m))
@@ -239,18 +247,27 @@ class FrameGeometry:
             cut=_is_cut(surface),
         )
 
-    def _up_doubt(self) -> str:
-        """Why what the robot says is up may be wrong; empty where depth does not contradict it."""
-        up = self.frame.up
-        if up is None or self.plane is not None:
+    def _mounting_doubt(self) -> str:
+        """Why what the frame says of its camera may be wrong; empty where depth agrees."""
+        up, height = self.frame.up, self.frame.camera_height
+        if (up is None and height is None) or (self.plane is not None and self.plane.share > 0):
             return ""
-        seen = find_ground_plane(replace(self.frame, up=None), self._config.ground_plane)
+        free = replace(self.frame, up=None, camera_height=None)
+        seen = find_ground_plane(free, self._config.ground_plane)
         if seen is None:
             return ""
-        apart = float(np.degrees(np.arccos(np.clip(up @ seen.up, -1, 1))))
+        apart = np.degrees(np.arccos(np.clip(up @ seen.up, -1, 1))) if up is not None else 0.0
+        if apart > self._config.ground_plane.max_tilt_deg:
+            return (
+                f"the floor that depth shows is {apart:.0f} degrees off what tf or the IMU says is "
+                "up; check how the camera is mounted"
+            )
+        if height is None:
+            return ""
         return (
-            f"the floor that depth shows is {apart:.0f} degrees off what tf or the IMU says is up; "
-            "check how the camera is mounted"
+            f"the largest level surface that depth shows is {seen.camera_height:.2f} m below the "
+            f"camera, which is said to hang {height:.2f} m above the floor; check how it is "
+            "mounted, and the unit of depth"
         )
 
     def _scale_doubt(self) -> str:
@@ -354,7 +371,8 @@ class FrameGeometry:
             return GroundPlane(up, lowest, share=0.0)
         heights = points @ plane.up + plane.camera_height
         sunk = -float(np.quantile(heights, 1 - LOWEST_SHARE))
-        blur = 2 * plane.noise * plane.camera_height * float(np.median(surface.depth))
+        away = float(np.median(surface.depth))
+        blur = 2 * (plane.noise * plane.camera_height * away + plane.level_std(away))
         if sunk < SUNK_M + blur:
             return plane
         return replace(plane, camera_height=plane.camera_height + sunk)

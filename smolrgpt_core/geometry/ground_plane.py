@@ -9,12 +9,14 @@ no object stands on must be seen well. So another surface, or a plane through no
 Limits: the camera is not mounted upside down and rolls by less than `max_roll_deg`, unless the
 frame says what is up. A wall in front of a camera and the floor below one that looks straight down
 are the same picture; such a plane is believed only with a painted zone in it, or where up is known.
+Where the frame says how high the camera is, a table top is no floor however large it is, a floor
+that is hardly seen is found, and with up one that is not seen is known all the same.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -38,7 +40,12 @@ class GroundPlaneConfig:
             `near_noise_share` of the distance.
         noise_per_m2: depth noise that grows with the square of the distance, metres per m^2.
         max_roll_deg: largest roll of the camera about its optical axis.
-        max_tilt_deg: of the floor from what the frame says is up.
+        max_tilt_deg: of the floor from what the frame says is up; `max_known_tilt_deg` where it
+            says the height of the camera too, or a plane askew might pass there.
+        max_off_m, max_off_share: how far the floor may be off the height of the camera that the
+            frame says: the sum of an error in metres and one as a share of that height.
+        mounting_tilt_std_deg, mounting_height_std_m: standard deviations of up and height as the
+            frame says them, where the floor is not seen.
         steep_deg: a camera that looks farther down than this looks straight down.
         steep_weight: weight of a floor below a camera that looks straight down, if there is a
             zone; without one it is 0.
@@ -68,6 +75,11 @@ class GroundPlaneConfig:
     noise_per_m2: float = 0.003
     max_roll_deg: float = 30.0
     max_tilt_deg: float = 10.0
+    max_known_tilt_deg: float = 3.0
+    max_off_m: float = 0.1
+    max_off_share: float = 0.05
+    mounting_tilt_std_deg: float = 1.0
+    mounting_height_std_m: float = 0.03
     steep_deg: float = 75.0
     steep_weight: float = 0.1
     min_share: float = 0.05
@@ -89,10 +101,13 @@ class GroundPlaneConfig:
         if self.zone_weight <= 1:
             raise ValueError(f"zone_weight must be above 1, got {self.zone_weight}")
         scales = ("noise_m", "near_noise_share", "noise_per_m2", "contact_m", "flat", "rough")
-        for name in (*scales, "max_roll_deg", "max_tilt_deg", "steep_deg", "facing_deg"):
+        mounting = ("max_off_m", "mounting_tilt_std_deg", "mounting_height_std_m")
+        tilts = ("max_roll_deg", "max_tilt_deg", "max_known_tilt_deg")
+        for name in (*scales, *mounting, *tilts, "steep_deg", "facing_deg"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("min_share", "steep_weight", "max_under", "well_seen", "facing_seen"):
+        shares = ("min_share", "steep_weight", "max_under", "well_seen", "facing_seen")
+        for name in (*shares, "max_off_share"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be within 0 to 1, got {getattr(self, name)}")
 
@@ -104,14 +119,22 @@ class GroundPlane:
     Attributes:
         up: unit vector (3,) in the optical frame, from the floor towards the camera.
         camera_height: of the optical centre above the floor, metres.
-        share: part of the scored pixels that lie in the plane, 0 to 1.
+        share: part of the scored pixels that lie in the plane, 0 to 1; 0 where it is not seen.
         noise: standard deviation of the inverse depth of floor pixels, 1/m.
+        tilt_std: standard deviation of its tilt, radians.
+        height_std: the same of `camera_height`, metres.
     """
 
     up: NDArray[np.float64]
     camera_height: float
     share: float = 1.0
     noise: float = 0.0
+    tilt_std: float = 0.0
+    height_std: float = 0.0
+
+    def level_std(self, distance: float) -> float:
+        """Standard deviation of heights above it at a distance from the camera, metres."""
+        return float(np.hypot(self.height_std, self.tilt_std * distance))
 
     @cached_property
     def axes(self) -> NDArray[np.float64]:
@@ -145,7 +168,8 @@ def find_ground_plane(
     """The floor, or None when too few pixels outside the objects share a plausible plane.
 
     Args:
-        frame: with its regions; its `up` decides what a floor is where it is known.
+        frame: with its regions; its `up` and `camera_height` decide what a floor is where they are
+            known.
         config: how to search.
     """
     config = config or GroundPlaneConfig()
@@ -154,20 +178,58 @@ def find_ground_plane(
     for _ in range(config.tries):
         if len(rays) < config.min_points:
             return None
-        best = _best_hypothesis(rays, inverse_depth, weights, frame.up, config)
+        best = _best_hypothesis(rays, inverse_depth, weights, frame, config)
         if best is None:
             return None
         plane, inliers, noise = _refine(best, rays, inverse_depth, weights, config)
         share = float(weights[inliers].sum() / total)
         fills_zones = _fills_zones(inliers, weights, config)
-        if _is_plausible(plane, inliers, share, fills_zones, frame.up, config):
+        if _is_plausible(plane, inliers, share, fills_zones, frame, config):
             length = float(np.linalg.norm(plane))
             found = GroundPlane(-plane / length, 1 / length, share, noise)
             scatter = _scatter(plane, rays[inliers], inverse_depth[inliers], config)
-            if _carries(found, objects, scatter, fills_zones, config):
+            as_said = frame.camera_height is not None and scatter < config.flat
+            if as_said or _carries(found, objects, scatter, fills_zones, config):
                 return found
         rays, inverse_depth, weights = rays[~inliers], inverse_depth[~inliers], weights[~inliers]
     return None
+
+
+def find_floor(frame: RGBDFrame, config: GroundPlaneConfig | None = None) -> GroundPlane | None:
+    """The floor as depth shows it, or else as the frame says that its camera is mounted.
+
+    Args:
+        frame: with its regions.
+        config: how to search.
+
+    Returns:
+        A plane with a share of 0 where depth shows none; None where up or height is not known
+        either.
+    """
+    config = config or GroundPlaneConfig()
+    if frame.camera_height is None:
+        return find_ground_plane(frame, config)
+    if frame.up is None:
+        # Any level surface tells what is up.
+        level = find_ground_plane(replace(frame, camera_height=None), config)
+        if level is None:
+            return None
+        frame = replace(frame, up=level.up)
+    return find_ground_plane(frame, config) or _mounted_plane(frame, config)
+
+
+def _mounted_plane(frame: RGBDFrame, config: GroundPlaneConfig) -> GroundPlane:
+    """The floor by what the frame says of its camera alone."""
+    assert frame.up is not None
+    assert frame.camera_height is not None
+    return GroundPlane(
+        frame.up,
+        frame.camera_height,
+        share=0.0,
+        noise=config.noise_per_m2,
+        tilt_std=float(np.deg2rad(config.mounting_tilt_std_deg)),
+        height_std=config.mounting_height_std_m,
+    )
 
 
 def _fills_zones(
@@ -184,11 +246,11 @@ def _is_plausible(
     inliers: NDArray[np.bool_],
     share: float,
     fills_zones: bool,
-    up: NDArray[np.float64] | None,
+    frame: RGBDFrame,
     config: GroundPlaneConfig,
 ) -> bool:
     """Whether a camera can hang like that above a plane (3,), and the plane is seen well enough."""
-    plausible = _mounting_prior(plane[None], fills_zones, up, config)[0] > 0
+    plausible = _mounting_prior(plane[None], fills_zones, frame, config)[0] > 0
     enough = np.count_nonzero(inliers) >= config.min_points and share >= config.min_share
     return bool(plausible and (enough or fills_zones))
 
@@ -288,7 +350,7 @@ def _best_hypothesis(
     rays: NDArray[np.float64],
     inverse_depth: NDArray[np.float64],
     weights: NDArray[np.float64],
-    up: NDArray[np.float64] | None,
+    frame: RGBDFrame,
     config: GroundPlaneConfig,
 ) -> NDArray[np.float64] | None:
     """Plane (3,) with plane . point = 1 that most weighted pixels share; None if none is plausible.
@@ -303,10 +365,11 @@ def _best_hypothesis(
     planes = np.linalg.solve(matrices[solvable], inverse_depth[triples[solvable]][..., None])[
         ..., 0
     ]
-    if up is not None:
-        planes = np.concatenate([planes, _level_planes(rays, inverse_depth, triples[:, 0], up)])
+    if frame.up is not None:
+        level = _level_planes(rays, inverse_depth, triples[:, 0], frame.up)
+        planes = np.concatenate([planes, level])
     has_zone = bool(np.any(weights > 1))
-    prior = _mounting_prior(planes, has_zone, up, config)
+    prior = _mounting_prior(planes, has_zone, frame, config)
     planes, prior = planes[prior > 0], prior[prior > 0]
     if len(planes) == 0:
         return None
@@ -331,20 +394,26 @@ def _level_planes(
 def _mounting_prior(
     planes: NDArray[np.float64],
     has_zone: bool,
-    known_up: NDArray[np.float64] | None,
+    frame: RGBDFrame,
     config: GroundPlaneConfig,
 ) -> NDArray[np.float64]:
     """Weight (N,) of each plane as a floor: 0 for impossible mountings, less for steep views."""
-    up = -planes / np.linalg.norm(planes, axis=1, keepdims=True)
-    if known_up is not None:
-        return (up @ known_up > np.cos(np.deg2rad(config.max_tilt_deg))).astype(np.float64)
+    length = np.linalg.norm(planes, axis=1)
+    up = -planes / length[:, None]
+    as_high, max_tilt_deg = np.ones(len(planes)), config.max_tilt_deg
+    if frame.camera_height is not None:
+        max_tilt_deg = config.max_known_tilt_deg
+        off = config.max_off_m + config.max_off_share * frame.camera_height
+        as_high = (np.abs(1 / length - frame.camera_height) < off).astype(np.float64)
+    if frame.up is not None:
+        return as_high * (up @ frame.up > np.cos(np.deg2rad(max_tilt_deg)))
     level = np.abs(up[:, 0]) <= np.sin(np.deg2rad(config.max_roll_deg))
     upright = up[:, 1] <= 0
     looks_down_deg = np.rad2deg(np.arcsin(np.clip(-up[:, 2], -1, 1)))
     not_from_below = looks_down_deg > -45
     steep = config.steep_weight if has_zone else 0.0
     weight = np.where(looks_down_deg > config.steep_deg, steep, 1.0)
-    return np.where(level & upright & not_from_below, weight, 0.0)
+    return as_high * np.where(level & upright & not_from_below, weight, 0.0)
 
 
 def _refine(

@@ -21,6 +21,7 @@ from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.options import TopicChoice
+from smolrgpt_core.recordings.question_bag import read_mountings
 
 UNDISTORTED = (
     "lens distortion was taken out of the images; set rectify to never if they are rectified"
@@ -62,6 +63,7 @@ class FrameSource:
         self._settings = settings
         types = {topic.name: topic.type_name for topic in bag.topics}
         self._source = SOURCES_BY_TYPE[types[self._topics["regions"]]]
+        self._mountings = read_mountings(bag)
 
     def decode(self, serialized: Mapping[str, bytes]) -> RecordedFrame:
         """The frame of a moment.
@@ -81,6 +83,8 @@ class FrameSource:
         frame = frame_from_messages(
             rgb, depth, camera_info, regions, self._settings, rgb_topic=self._topics["rgb"]
         )
+        if frame.stamp_ns in self._mountings:
+            frame = self._mountings[frame.stamp_ns].applied(frame)
         warnings = alignment_warnings(rgb, depth) + self._processing(frame, camera_info)
         return RecordedFrame(frame, self._metres_per_unit(depth), warnings)
 

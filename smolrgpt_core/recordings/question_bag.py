@@ -2,6 +2,7 @@
 
     /spatial_query/questions   std_msgs/String, a line of `asking.AskedQuestion`
     /spatial_query/answers     smolrgpt_ros/SpatialAnswer, the n-th answers the n-th question
+    /spatial_query/mountings   std_msgs/String, a line of `RecordedMounting`, where one is known
     /rgb, /depth, /camera_info, /regions   the frames, as sensors sent them; regions as RegionArray
     /rgb/compressed, /depth/compressedDepth   instead, where they came so
 
@@ -13,15 +14,17 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from rosbags.rosbag2 import StoragePlugin, Writer
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.messages.compressed import ALL_RAW, Transports, transported
 from smolrgpt_core.messages.types import CAMERA_INFO, REGION_ARRAY, SPATIAL_ANSWER, STRING
@@ -30,6 +33,49 @@ from smolrgpt_core.recordings.bag_types import known_types
 from smolrgpt_core.recordings.simulated_bag import BAG_VERSION
 
 QUESTIONS, ANSWERS = "/spatial_query/questions", "/spatial_query/answers"
+MOUNTINGS = "/spatial_query/mountings"
+
+
+@dataclass(frozen=True)
+class RecordedMounting:
+    """What was known, beside depth, of how the camera of a frame is mounted; see `RGBDFrame`.
+
+    Attributes:
+        stamp_ns: of the frame.
+        up: in the optical frame; None: not known.
+        camera_height: above the floor, metres; None: not known.
+    """
+
+    stamp_ns: int
+    up: tuple[float, ...] | None
+    camera_height: float | None
+
+    @classmethod
+    def of(cls, frame: RGBDFrame) -> RecordedMounting | None:
+        """That of a frame; None where nothing is known."""
+        if frame.up is None and frame.camera_height is None:
+            return None
+        up = None if frame.up is None else tuple(frame.up.tolist())
+        return cls(frame.stamp_ns, up, frame.camera_height)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> RecordedMounting:
+        """One from its fields.
+
+        Raises:
+            KeyError, TypeError, ValueError: they are none.
+        """
+        up, height = data["up"], data["camera_height"]
+        return cls(
+            int(data["stamp_ns"]),
+            None if up is None else tuple(float(value) for value in up),
+            None if height is None else float(height),
+        )
+
+    def applied(self, frame: RGBDFrame) -> RGBDFrame:
+        """A frame that was read without it."""
+        up = None if self.up is None else np.array(self.up)
+        return replace(frame, up=up, camera_height=self.camera_height)
 
 
 class QuestionBagWriter:
@@ -51,6 +97,7 @@ class QuestionBagWriter:
         self.bytes_written = 0
         self._types = known_types()
         self._last_ns = 0
+        self._mounting: RecordedMounting | None = None
         self._writer = Writer(path, version=BAG_VERSION, storage_plugin=StoragePlugin.MCAP)
         self._writer.open()
         frames = _frame_topics(transports)
@@ -61,16 +108,24 @@ class QuestionBagWriter:
                 *frames.values(),
                 (QUESTIONS, STRING),
                 (ANSWERS, SPATIAL_ANSWER),
+                (MOUNTINGS, STRING),
             ]
         }
 
-    def write(self, asked: AskedQuestion, answer: bytes, frame: Mapping[str, bytes]) -> None:
+    def write(
+        self,
+        asked: AskedQuestion,
+        answer: bytes,
+        frame: Mapping[str, bytes],
+        mounting: RecordedMounting | None = None,
+    ) -> None:
         """Write a question.
 
         Args:
             asked: with the stamp of its frame.
             answer: serialized `SpatialAnswer`.
             frame: serialized messages of its frame by input, those that are not written yet.
+            mounting: of its camera, where it is known.
 
         Raises:
             OSError: the disk is full, or gone.
@@ -80,8 +135,10 @@ class QuestionBagWriter:
         self._last_ns = max(self._last_ns, time.time_ns())
         for name, content in frame.items():
             self._write(self._topics[name], content)
-        message = self._types.types[STRING](data=json.dumps(asked.to_json()))
-        self._write(QUESTIONS, bytes(self._types.serialize_cdr(message, STRING)))
+        if mounting is not None and mounting != self._mounting:
+            self._mounting = mounting
+            self._write_json(MOUNTINGS, asdict(mounting))
+        self._write_json(QUESTIONS, asked.to_json())
         self._write(ANSWERS, answer)
         self._flush()
 
@@ -96,6 +153,10 @@ class QuestionBagWriter:
     def abort(self) -> None:
         """Let go of the file as it is, after an error."""
         self._writer.abort()
+
+    def _write_json(self, topic: str, content: Mapping[str, Any]) -> None:
+        message = self._types.types[STRING](data=json.dumps(content))
+        self._write(topic, bytes(self._types.serialize_cdr(message, STRING)))
 
     def _write(self, topic: str, content: bytes) -> None:
         self._last_ns += 1
@@ -146,6 +207,26 @@ def read_recorded_questions(bag: BagReader) -> list[RecordedQuestion]:
     # A recording that was cut may end with a question without its answer.
     pairs = zip(messages[QUESTIONS], messages[ANSWERS], strict=False)
     return [_recorded(number, *pair) for number, pair in enumerate(pairs)]
+
+
+def read_mountings(bag: BagReader) -> dict[int, RecordedMounting]:
+    """What is known of how the camera is mounted, by the stamp of the frame.
+
+    Raises:
+        SpatialError: BAD_INPUT when one cannot be read.
+    """
+    if MOUNTINGS not in {topic.name for topic in bag.topics if topic.type_name == STRING}:
+        return {}
+    found = {}
+    for topic, _, serialized in bag.messages([MOUNTINGS]):
+        try:
+            mounting = RecordedMounting.from_json(json.loads(bag.decode(topic, serialized).data))
+        except (KeyError, TypeError, ValueError) as error:
+            raise SpatialError(
+                Status.BAD_INPUT, f"a message on {MOUNTINGS} is no mounting of a camera: {error}"
+            ) from error
+        found[mounting.stamp_ns] = mounting
+    return found
 
 
 def _recorded(number: int, question: Any, answer: Any) -> RecordedQuestion:

@@ -87,9 +87,9 @@ class MeasuredScene:
             return _surface_only(located, self.axes, self.camera_height)
         doubt = located.std / box.std if box.std > 0 else 1.0
         size = np.append(box.footprint.size, box.top - box.bottom)
-        face_std = doubt * np.vstack(
-            [box.side_std, [box.bottom_std, max(HEIGHT_STD_M, box.top_std)]]
-        )
+        level_std = self._level_std(located)
+        bottom_std, top_std = np.hypot([box.bottom_std, max(HEIGHT_STD_M, box.top_std)], level_std)
+        face_std = doubt * np.vstack([box.side_std, [bottom_std, top_std]])
         if not self._geometry.is_zone(id):
             face_std = _of_uneven(
                 face_std, (HIDDEN_STD_SHARE if located.cut else SIZE_STD_SHARE) * size
@@ -104,6 +104,10 @@ class MeasuredScene:
             unsized=self._why_unsized(id, located),
             notes=located.notes,
         )
+
+    def _level_std(self, located: Located) -> float:
+        plane = self._geometry.plane
+        return plane.level_std(float(np.linalg.norm(located.centre))) if plane else 0.0
 
     def _why_unsized(self, id: int, located: Located) -> str:
         if touches_border(self.regions[id], self.regions.image_size):

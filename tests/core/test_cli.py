@@ -290,6 +290,16 @@ def test_up_decides_what_a_floor_is() -> None:
     assert "too little floor" in contradicted.stderr
 
 
+def test_a_height_of_the_camera_that_contradicts_depth_is_told() -> None:
+    question, flags = "How many pallets are in buffer 2?", ("--answerer", "geometric")
+    assert "is said to hang" not in ask(question, *flags).stderr
+    told = ask(question, *flags, "--camera-height", "0.9")
+    assert "is said to hang 0.90 m above the floor" in told.stdout + told.stderr
+    refused = ask(question, *flags, "--camera-height", "-1")
+    assert refused.exit_code == 3
+    assert "height of the camera above the floor must be positive" in refused.stderr
+
+
 @pytest.mark.parametrize("up", ["0,0,0", "0,-1", "up", "nan,0,1"])
 def test_up_that_is_no_direction_is_a_wrong_call(up: str) -> None:
     result = ask("How many pallets are in buffer 2?", up=up)

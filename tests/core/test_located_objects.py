@@ -8,7 +8,9 @@ import pytest
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.geometry import FrameGeometry, back_project
+from smolrgpt_core.geometry.frame_geometry import MOUNTED_FLOOR
 from smolrgpt_core.regions import Region, RegionSet
+from smolrgpt_core.scene.measured_scene import MeasuredScene
 
 
 def grown(mask, pixels):
@@ -279,3 +281,69 @@ def test_a_pallet_seen_through_its_fork_openings_has_its_standard_depth(
     centre = scene.to_optical([0.0, front + deep / 2, 0.072])
     assert np.linalg.norm(place.centre - centre) < 0.1
     assert place.size[:2].min() > 0.7
+
+
+def mounted(frame, scene, height, tilt_deg=0.0):
+    """A frame that says how its camera is mounted, its up off by an angle."""
+    tilt = np.deg2rad(tilt_deg)
+    turn = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
+    return replace(frame, up=turn @ scene.up, camera_height=height)
+
+
+def without_floor(frame):
+    """A frame with readings of the objects only."""
+    on_objects = frame.regions.to_label_image() > 0
+    return replace(frame, depth=np.where(on_objects, frame.depth, np.nan).astype(np.float32))
+
+
+@pytest.fixture
+def pallet_scene(ray_caster, block):
+    pallets = (
+        block(1, "pallet", 0.4, 4.0, 0.5, 1.2, 0.8, top=1.1),
+        block(2, "pallet", -1.6, 6.0, 0.9, 1.2, 0.8, top=0.8),
+    )
+    return ray_caster(pallets, height=2.0, pitch_deg=20)
+
+
+@pytest.mark.parametrize("tilt_deg", [0.0, 1.0, -1.0])
+def test_heights_above_a_floor_that_is_not_seen_follow_from_the_mounting(pallet_scene, tilt_deg):
+    frame = without_floor(pallet_scene.render())
+    assert FrameGeometry(frame).plane is None
+    geometry = FrameGeometry(mounted(frame, pallet_scene, 2.0, tilt_deg))
+    for id, top in ((1, 1.1), (2, 0.8)):
+        place = MeasuredScene(geometry).place(id)
+        measured, std = place.center[2] + place.size[2] / 2, place.face_std[2, 1]
+        assert measured == pytest.approx(top, abs=0.05 if tilt_deg == 0 else 2.5 * std)
+        assert 0.05 < std < 0.2
+        assert MOUNTED_FLOOR in place.notes
+    assert geometry.doubts == ()
+
+
+def test_a_table_top_is_no_floor_where_the_mounting_of_the_camera_is_known(ray_caster, block):
+    table = block(9, "table", 0.0, 1.8, 0.0, 6.0, 2.8, top=0.75)
+    carton = block(1, "carton", 0.1, 1.2, 0.4, 0.4, 0.3, bottom=0.75, top=1.0)
+    scene = ray_caster((table, carton), height=1.6, pitch_deg=50)
+    frame = scene.render()
+    regions = tuple(region for region in frame.regions if region.id == 1)
+    frame = replace(frame, regions=RegionSet(frame.regions.image_size, regions))
+    assert FrameGeometry(frame).plane.camera_height == pytest.approx(0.85, abs=0.02)
+    for known in (mounted(frame, scene, 1.6), replace(frame, camera_height=1.6)):
+        geometry = FrameGeometry(known)
+        assert geometry.plane.camera_height == pytest.approx(1.6, abs=0.02)
+        assert geometry.doubts == ()
+
+
+@pytest.mark.parametrize("said", [1.5, 2.6])
+def test_a_height_that_contradicts_the_floor_is_doubted(pallet_scene, said):
+    frame = pallet_scene.render()
+    assert FrameGeometry(mounted(frame, pallet_scene, 2.05)).doubts == ()
+    for known in (mounted(frame, pallet_scene, said), replace(frame, camera_height=said)):
+        (doubt,) = FrameGeometry(known).doubts
+        assert f"2.00 m below the camera, which is said to hang {said:.2f} m" in doubt
+
+
+@pytest.mark.parametrize("height", [0.0, -1.2, np.nan, 400.0])
+def test_a_height_that_no_camera_has_is_refused(pallet_scene, height):
+    with pytest.raises(SpatialError, match="height of the camera") as error:
+        replace(pallet_scene.render(), camera_height=height)
+    assert error.value.status is Status.BAD_INPUT

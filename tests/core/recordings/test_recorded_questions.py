@@ -16,11 +16,21 @@ from smolrgpt_core.data.check import check_dataset
 from smolrgpt_core.data.readers import DatasetConfig, SampleIterator, open_dataset
 from smolrgpt_core.data.warehouse_format import SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.label_map import RegionLabels
+from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.dataset import convert_recording
-from smolrgpt_core.recordings.options import RecordingOptions
-from smolrgpt_core.recordings.question_bag import ANSWERS, read_recorded_questions
+from smolrgpt_core.recordings.frame_source import FrameSource
+from smolrgpt_core.recordings.options import RecordingOptions, TopicChoice
+from smolrgpt_core.recordings.question_bag import (
+    ANSWERS,
+    QuestionBagWriter,
+    RecordedMounting,
+    read_mountings,
+    read_recorded_questions,
+)
 from smolrgpt_core.recordings.review import read_answers
+from smolrgpt_core.recordings.topics import choose_topics
 
 COUNT, NEAREST, UNREADABLE, DISTANCE, SIDE = (f"asked_q0000{number}" for number in range(5))
 
@@ -161,3 +171,35 @@ def test_a_question_whose_answer_was_cut_off_is_dropped(
     with BagReader(question_recording) as whole, BagReader(bag) as shorter:
         expected = [item.asked for item in read_recorded_questions(whole)]
         assert [item.asked for item in read_recorded_questions(shorter)] == expected[:4]
+
+
+def test_a_recording_keeps_how_the_camera_is_mounted(
+    question_recording: Path, tmp_path: Path
+) -> None:
+    with BagReader(question_recording) as bag:
+        (stamp,) = {item.asked.stamp_ns for item in read_recorded_questions(bag)}
+    said = {"stamp_ns": stamp, "up": [0.0, -1.0, 0.0], "camera_height": 0.5}
+    writer = QuestionBagWriter(tmp_path / "mounted")
+    mounting = RecordedMounting.from_json(said)
+    with BagReader(question_recording) as bag:
+        for item in read_recorded_questions(bag):
+            writer.write(item.asked, recorded_answer(bag, item.number), frame_of(bag), mounting)
+    writer.close()
+    with BagReader(tmp_path / "mounted") as bag:
+        assert read_mountings(bag) == {stamp: mounting}
+        source = FrameSource(
+            bag, choose_topics(bag, TopicChoice()), RegionLabels(), SensorSettings()
+        )
+        frame = source.decode(frame_of(bag)).frame
+    assert frame.up is not None
+    assert (frame.up.tolist(), frame.camera_height) == (said["up"], 0.5)
+
+
+def frame_of(bag: BagReader) -> dict[str, bytes]:
+    """The serialized messages of the first frame of a recording, by input."""
+    topics = ("/rgb", "/depth", "/camera_info", "/regions")
+    return {topic[1:]: next(bag.messages([topic])).serialized for topic in topics}
+
+
+def recorded_answer(bag: BagReader, number: int) -> bytes:
+    return list(bag.messages([ANSWERS]))[number].serialized

@@ -1,10 +1,13 @@
-"""What is up in an image, by tf or by an IMU, for geometry that would else take it from depth."""
+"""How the camera of an image is mounted: what is up, by tf or an IMU, and its height, by tf.
+
+What is not known here geometry takes from the floor that depth shows.
+"""
 
 from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +20,7 @@ from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_ros.frame_transforms import FrameTransforms, TransformListener, TransformsClosedError
 from smolrgpt_ros.gravity import Gravity
 from smolrgpt_ros.listening import Listener
-from smolrgpt_ros.parameters import UP_AUTO, UP_BY_IMU, UP_BY_TF
+from smolrgpt_ros.parameters import UP_AUTO, UP_BY_IMU, UP_BY_TF, QueryParameters
 
 IMU_TOPIC = "imu"
 SILENCE_S = 1.0
@@ -25,59 +28,60 @@ SILENCE_S = 1.0
 
 
 @dataclass(frozen=True)
-class KnownUp:
-    """What is up, and by what.
+class Mounting:
+    """What is known of how a camera is mounted, and by what.
 
     Attributes:
-        vector: unit vector (3,) in the optical frame; None: depth has to tell.
+        up: unit vector (3,) in the optical frame; None: depth has to tell.
+        camera_height: above the floor, metres; None: depth has to tell.
         source: in words, for the operator.
     """
 
-    vector: NDArray[np.float64] | None
+    up: NDArray[np.float64] | None
+    camera_height: float | None
     source: str
 
 
-BY_DEPTH = KnownUp(None, "depth")
+BY_DEPTH = Mounting(None, None, "depth")
 
 
-class UpSource:
+class MountingSource:
     """By `up_source`: `depth`, `tf`, `imu`, or with `auto` the first of tf, imu, depth that knows.
+
+    With `floor_frame` tf tells the height of the camera too.
 
     Args:
         node: whose names and graph are used.
-        source: a choice of the parameter.
-        gravity_frame: frame of tf whose z axis is up.
+        parameters: of the node.
         listener: to tf; None where tf2 is not installed and not needed.
     """
 
     def __init__(
-        self, node: Node, source: str, gravity_frame: str, listener: TransformListener | None
+        self, node: Node, parameters: QueryParameters, listener: TransformListener | None
     ) -> None:
-        self._source = source
-        self._gravity = (
-            FrameTransforms(listener, gravity_frame, "gravity_frame") if listener else None
-        )
-        self._imu = ImuUp(node, listener) if source in (UP_BY_IMU, UP_AUTO) else None
+        self._source = parameters.up_source
+        self._gravity = self._floor = None
+        if listener:
+            self._gravity = FrameTransforms(listener, parameters.gravity_frame, "gravity_frame")
+        if listener and parameters.floor_frame:
+            self._floor = FrameTransforms(listener, parameters.floor_frame, "floor_frame")
+        self._imu = ImuUp(node, listener) if self._source in (UP_BY_IMU, UP_AUTO) else None
 
-    def find(self, frame_id: str, stamp_ns: int, wait_s: float) -> KnownUp:
-        """What is up in an image.
+    def find(self, frame_id: str, stamp_ns: int, wait_s: float) -> Mounting:
+        """How the camera of an image is mounted.
 
         Args:
             frame_id: optical frame of the image.
             stamp_ns: of the image.
-            wait_s: seconds to wait for a transform; `auto` does not wait.
+            wait_s: seconds to wait for a transform; `auto` does not wait for up.
 
         Raises:
-            SpatialError: NO_TRANSFORM, or STALE for an IMU that tells nothing; never with `auto`.
+            SpatialError: NO_TRANSFORM, or STALE for an IMU that tells nothing, which for up `auto`
+                never raises; BAD_INPUT for a camera below the floor.
         """
         try:
-            if self._source == UP_AUTO:
-                return self._first_known(frame_id, stamp_ns)
-            if self._source == UP_BY_TF:
-                return self._by_tf(frame_id, stamp_ns, wait_s)
-            if self._source == UP_BY_IMU:
-                return self._by_imu(frame_id, stamp_ns, wait_s)
-            return BY_DEPTH
+            found = self._find_up(frame_id, stamp_ns, wait_s)
+            return self._with_height(found, frame_id, stamp_ns, wait_s) if self._floor else found
         except TransformsClosedError as error:
             raise SpatialError(
                 Status.NOT_ACTIVE, "the node was deactivated while it waited for tf; ask again"
@@ -88,26 +92,52 @@ class UpSource:
         if self._imu:
             self._imu.close()
 
-    def _first_known(self, frame_id: str, stamp_ns: int) -> KnownUp:
+    def _find_up(self, frame_id: str, stamp_ns: int, wait_s: float) -> Mounting:
+        if self._source == UP_AUTO:
+            return self._first_known(frame_id, stamp_ns)
+        if self._source == UP_BY_TF:
+            return self._by_tf(frame_id, stamp_ns, wait_s)
+        if self._source == UP_BY_IMU:
+            return self._by_imu(frame_id, stamp_ns, wait_s)
+        return BY_DEPTH
+
+    def _with_height(
+        self, found: Mounting, frame_id: str, stamp_ns: int, wait_s: float
+    ) -> Mounting:
+        assert self._floor is not None
+        height = float(self._floor.wait(frame_id, stamp_ns, wait_s).translation[2])
+        if height <= 0:
+            raise SpatialError(
+                Status.BAD_INPUT,
+                f"tf says that the camera ({frame_id}) is {-height:.2f} m below the floor, the x-y "
+                f"plane of {self._floor.target_frame!r} (floor_frame); give a frame on the floor, "
+                "such as base_footprint",
+            )
+        source = f"{found.source}; height by tf: {height:.2f} m above {self._floor.target_frame}"
+        return replace(found, camera_height=height, source=source)
+
+    def _first_known(self, frame_id: str, stamp_ns: int) -> Mounting:
         reasons = []
         for look in (self._by_tf, self._by_imu):
             try:
                 return look(frame_id, stamp_ns, 0.0)
             except SpatialError as error:
                 reasons.append(error.message)
-        return KnownUp(None, f"depth: {'; '.join(reasons)}")
+        return Mounting(None, None, f"depth: {'; '.join(reasons)}")
 
-    def _by_tf(self, frame_id: str, stamp_ns: int, wait_s: float) -> KnownUp:
+    def _by_tf(self, frame_id: str, stamp_ns: int, wait_s: float) -> Mounting:
         if self._gravity is None:
             raise SpatialError(Status.NO_TRANSFORM, "tf2_ros is not installed")
         transform = self._gravity.wait(frame_id, stamp_ns, wait_s)
         up = transform.rotate_back(np.array([0.0, 0.0, 1.0]))
         height = transform.translation[2]
-        return KnownUp(up, f"tf: {self._gravity.target_frame}, {height:.2f} m below the camera")
+        source = f"tf: {self._gravity.target_frame}, {height:.2f} m below the camera"
+        return Mounting(up, None, source)
 
-    def _by_imu(self, frame_id: str, stamp_ns: int, wait_s: float) -> KnownUp:
+    def _by_imu(self, frame_id: str, stamp_ns: int, wait_s: float) -> Mounting:
         assert self._imu is not None
-        return KnownUp(self._imu.find(frame_id, stamp_ns, wait_s), f"imu: {self._imu.topic}")
+        up = self._imu.find(frame_id, stamp_ns, wait_s)
+        return Mounting(up, None, f"imu: {self._imu.topic}")
 
 
 class ImuUp:
@@ -136,7 +166,7 @@ class ImuUp:
         self._listener.start()
 
     def find(self, frame_id: str, stamp_ns: int, wait_s: float) -> NDArray[np.float64]:
-        """Unit vector (3,) that is up in an optical frame; see `UpSource.find`."""
+        """Unit vector (3,) that is up in an optical frame; see `MountingSource.find`."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self._cause_of_silence(), wait_s)
             cause = self._cause_of_silence()

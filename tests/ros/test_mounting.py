@@ -1,4 +1,4 @@
-"""What is up by tf or by an IMU: real nodes, a real IMU topic, and the stand-in for tf2."""
+"""How a camera is mounted, by tf or an IMU: real nodes, a real IMU, the stand-in for tf2."""
 
 from __future__ import annotations
 
@@ -20,6 +20,8 @@ from std_msgs.msg import Header
 
 from smolrgpt_core.errors import Status
 from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.recordings.bag_reader import BagReader
+from smolrgpt_core.recordings.question_bag import read_mountings
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.sim import SimulatedFrame
 from smolrgpt_ros.conversions import time_from_ns
@@ -124,12 +126,12 @@ class Asked:
         self._name, self._operator, self._file = name, operator, file
         self._diagnostics = diagnostics
 
-    def give(self, target: str, up: np.ndarray) -> None:
+    def give(self, target: str, up: np.ndarray, height: float = 2.5) -> None:
         """Tell of a transform from the image to a frame in which `up` is z."""
         known = {
             "frames": [target, OPTICAL],
             "rotation": rotation_to(up),
-            "translation": [0.0, 0.0, 2.5],
+            "translation": [0.0, 0.0, height],
             "from_ns": 0,
             "to_ns": 4 * 10**18,
         }
@@ -216,6 +218,31 @@ def test_up_that_contradicts_the_floor_is_doubted(
     right, down, forward = hall.truth.up
     asked.give("base_link", np.array([right, -forward, down]))
     assert "90 degrees off what tf or the IMU says is up" in asked.ask().message
+
+
+def test_height_of_the_camera_by_tf(
+    start: Any, show: Any, hall: SimulatedFrame, height: float, wait_for: Any, tmp_path: Path
+) -> None:
+    show(hall.frame, period_s=0.2, prefix="hall/")
+    options = ["floor_frame:=base_footprint", "record:=true", f"record_folder:={tmp_path}/bags"]
+    options = [part for option in options for part in ("-p", option)]
+    asked = start("depth", *options, prefix="/hall/")
+    refused = asked.ask()
+    assert Status(refused.status) is Status.NO_TRANSFORM
+    assert "'base_footprint' (floor_frame)" in refused.message
+    camera_height = hall.truth.camera_height
+    asked.give("base_footprint", hall.truth.up, camera_height)
+    assert is_right(asked.ask(), height), asked.ask()
+    source = f"depth; height by tf: {camera_height:.2f} m above base_footprint"
+    wait_for(lambda: asked.source() == source, "the diagnostics")
+    asked.give("base_footprint", hall.truth.up, camera_height + 0.8)
+    wait_for(lambda: "is said to hang" in asked.ask().message, "the contradiction")
+    asked.give("base_footprint", hall.truth.up, -0.3)
+    wait_for(lambda: "0.30 m below the floor" in asked.ask().message, "a refusal")
+    (bag,) = (tmp_path / "bags").iterdir()
+    with BagReader(bag) as reader:
+        recorded = {mounting.camera_height for mounting in read_mountings(reader).values()}
+    assert recorded == {camera_height, camera_height + 0.8}
 
 
 def test_up_by_an_imu_in_another_frame(
