@@ -1,12 +1,14 @@
-"""Makes ROS parameters from a dataclass: its fields are the only source of names and defaults.
+"""Makes ROS parameters from a dataclass: its fields are the only source of what is said of them.
 
 A field made by `parameter` carries description and limits. `declare` puts all fields on a node;
-`check_parameters`, called in `__post_init__`, refuses values that are out of range.
+`check_parameters`, called in `__post_init__`, refuses values that are out of range;
+`parameter_pages` writes them down for people.
 """
 
 from __future__ import annotations
 
 from dataclasses import Field, field, fields
+from enum import Enum
 from typing import Any, TypeVar
 
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
@@ -15,19 +17,47 @@ from rclpy.node import Node
 Parameters = TypeVar("Parameters")
 
 
+class Effect(Enum):
+    """When a node acts on a new value of a parameter."""
+
+    AT_ONCE = "at once"
+    AT_ACTIVATE = "at activate"
+    AT_CONFIGURE = "at configure"
+    AT_START = "at start"
+
+
+EFFECT_SENTENCES = {
+    Effect.AT_ONCE: "",
+    Effect.AT_ACTIVATE: " Takes effect when the node is activated.",
+    Effect.AT_CONFIGURE: " Takes effect when the node is configured.",
+    Effect.AT_START: "",
+}
+
+
 def parameter(
     default: Any,
     description: str,
     limits: tuple[float, float] | None = None,
     choices: tuple[str, ...] = (),
-    read_only: bool = False,
+    effect: Effect = Effect.AT_ONCE,
+    more: str = "",
 ) -> Any:
-    """A dataclass field that knows how to become a ROS parameter."""
+    """A dataclass field that knows how to become a ROS parameter.
+
+    Args:
+        default: its value where none is given.
+        description: for people.
+        limits: smallest and largest value.
+        choices: all values.
+        effect: of a new value; one that takes effect at start cannot be set later.
+        more: where the documentation tells more, as a link in `docs/`.
+    """
     metadata = {
         "description": description,
         "limits": limits,
         "choices": choices,
-        "read_only": read_only,
+        "effect": effect,
+        "more": more,
     }
     return field(default=default, metadata=metadata)
 
@@ -79,9 +109,9 @@ def _descriptor(item: Field) -> ParameterDescriptor:
     metadata, limits = item.metadata, item.metadata["limits"]
     choices = metadata["choices"]
     descriptor = ParameterDescriptor(
-        description=metadata["description"],
+        description=f"{metadata['description']}{EFFECT_SENTENCES[metadata['effect']]}",
         additional_constraints=f"one of {', '.join(choices)}" if choices else "",
-        read_only=metadata["read_only"],
+        read_only=metadata["effect"] is Effect.AT_START,
     )
     if limits and isinstance(item.default, int):
         descriptor.integer_range = [IntegerRange(from_value=limits[0], to_value=limits[1], step=1)]

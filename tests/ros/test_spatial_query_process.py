@@ -19,6 +19,7 @@ from smolrgpt_ros.srv import SpatialQuery
 
 from smolrgpt_core.errors import Status
 from smolrgpt_core.language import Category
+from smolrgpt_ros import parameter_pages
 from smolrgpt_ros.parameters import QueryParameters
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -53,11 +54,17 @@ def test_configuration_file_has_the_defaults() -> None:
     assert section == defaults
 
 
-def test_documentation_has_every_default_and_status() -> None:
+def test_pages_about_parameters_are_those_of_the_declarations() -> None:
+    """If not, run `python -m smolrgpt_ros.parameter_pages`."""
+    assert CONFIG.read_text() == parameter_pages.yaml_text()
+    page = (ROOT / parameter_pages.PAGE).read_text()
+    assert page == parameter_pages.with_table(page)
+    for name in asdict(QueryParameters()):
+        assert f"| `{name}` | `" in page
+
+
+def test_documentation_has_every_status() -> None:
     page = (ROOT / "docs" / "ros_interfaces.md").read_text()
-    for name, value in asdict(QueryParameters()).items():
-        default = {("",): '[""]', "": '""'}.get(value, value)
-        assert f"| `{name}` | `{default}` |" in page
     for status in Status:
         assert f"| `{status.name}` | {status.value} |" in page
 

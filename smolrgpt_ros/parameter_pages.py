@@ -1,0 +1,108 @@
+"""Writes the parameters of the nodes down for people, from their declarations.
+
+    python -m smolrgpt_ros.parameter_pages
+
+`config/warehouse.yaml` gets all of them with their defaults, `docs/ros_interfaces.md` the table of
+those of the query node, between its two markers.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from dataclasses import Field, fields
+from pathlib import Path
+from typing import Any
+
+from smolrgpt_core.files import write_file
+from smolrgpt_ros.parameter_declaration import Effect
+from smolrgpt_ros.parameters import QueryParameters
+from smolrgpt_ros.sim_camera_parameters import SimCameraParameters
+
+NODES = {"spatial_query": QueryParameters, "sim_camera": SimCameraParameters}
+
+YAML, PAGE = "config/warehouse.yaml", "docs/ros_interfaces.md"
+
+HEAD = """\
+# Parameters of the nodes, with their defaults. Copy this file, change it, and give its path to
+# `ros2 launch smolrgpt_ros warehouse.launch.py params_file:=...`.
+# `/**` makes a section hold in any namespace. Every parameter is described by
+# `ros2 param describe NODE PARAMETER`, too.
+# Written by `python -m smolrgpt_ros.parameter_pages`.
+
+/**:
+"""
+
+EFFECTS = {
+    Effect.AT_ONCE: "",
+    Effect.AT_ACTIVATE: " (from the next activate on)",
+    Effect.AT_CONFIGURE: " (from the next configure on)",
+    Effect.AT_START: " (fixed at start)",
+}
+
+BEGIN = "<!-- parameters: written by `python -m smolrgpt_ros.parameter_pages` -->"
+END = "<!-- end of the parameters -->"
+
+WIDTH = 100
+
+
+def yaml_text() -> str:
+    """The file of parameters."""
+    return HEAD + "\n".join(_section(name, kind) for name, kind in NODES.items())
+
+
+def _section(node: str, kind: type) -> str:
+    lines = [f"  {node}:", "    ros__parameters:"]
+    for item in fields(kind):
+        text = f"{item.metadata['description']}{_choices(item)}{EFFECTS[item.metadata['effect']]}"
+        indent = "      # "
+        lines += textwrap.wrap(
+            text, WIDTH, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False
+        )
+        lines.append(f"      {item.name}: {_as_yaml(item.default)}")
+    return "\n".join(lines) + "\n"
+
+
+def _choices(item: Field) -> str:
+    choices = item.metadata["choices"]
+    return f" One of {', '.join(choices)}." if choices else ""
+
+
+def _as_yaml(value: Any) -> str:
+    return value if isinstance(value, str) and value else json.dumps(value)
+
+
+def table() -> str:
+    """The table of the query node's parameters, in Markdown."""
+    lines = ["| Parameter | Default | Takes effect | Meaning |", "| --- | --- | --- | --- |"]
+    for item in fields(QueryParameters):
+        effect, more = item.metadata["effect"].value, item.metadata["more"]
+        meaning = f"{item.metadata['description']}{_choices(item)}".replace("|", "\\|")
+        if more:
+            meaning += f" [More]({more.removeprefix(Path(PAGE).name)})"
+        lines.append(f"| `{item.name}` | `{_as_yaml(item.default)}` | {effect} | {meaning} |")
+    return "\n".join(lines)
+
+
+def with_table(page: str) -> str:
+    """A page with the table between its markers.
+
+    Raises:
+        ValueError: it lacks a marker.
+    """
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not (begin and end):
+        raise ValueError(f"expected the lines {BEGIN!r} and {END!r} in the page")
+    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+
+
+def main() -> None:
+    """Write both files of this source tree."""
+    root = Path(__file__).parents[1]
+    write_file(root / YAML, yaml_text().encode())
+    write_file(root / PAGE, with_table((root / PAGE).read_text()).encode())
+
+
+if __name__ == "__main__":
+    main()
