@@ -51,6 +51,7 @@ class Inputs:
         region_size: (height, width) that the regions say they are of.
         depth_late_s: how far the stamp of depth is behind that of colour.
         up: that the robot's tf says, or None.
+        camera_height: above the floor, metres; the same.
     """
 
     frame: RGBDFrame
@@ -61,6 +62,7 @@ class Inputs:
     principal: tuple[float, float] = (1.0, 1.0)
     depth_late_s: float = 0.0
     up: NDArray[np.float64] | None = None
+    camera_height: float | None = None
 
     @classmethod
     def of(cls, frame: RGBDFrame, other_depth: Mapping[str, NDArray[np.float32]]) -> Inputs:
@@ -89,7 +91,8 @@ class Inputs:
         size = self.frame.regions.image_size
         regions = REGION_SOURCES["regions"].read(array, size, RegionLabels())
         depth = image_message(_make, self.depth, "16UC1", header)
-        return replace(frame_from_messages(rgb, depth, info, regions), up=self.up)
+        frame = frame_from_messages(rgb, depth, info, regions)
+        return replace(frame, up=self.up, camera_height=self.camera_height)
 
 
 Disturbance = Callable[[Inputs, Any, np.random.Generator], Inputs]
@@ -286,11 +289,26 @@ def _lost_regions(inputs: Inputs, share: float, rng: np.random.Generator) -> Inp
 
 
 def _up(inputs: Inputs, degrees: float, rng: np.random.Generator) -> Inputs:
-    """A robot whose tf is wrong about the camera's tilt; `up` is the true one at 0."""
+    """A robot whose tf is wrong about the camera's tilt."""
     assert inputs.up is not None
     axis = np.cross(inputs.up, rng.standard_normal(3))
     turn = cv2.Rodrigues(np.radians(degrees) * axis / np.linalg.norm(axis))[0]
     return replace(inputs, up=turn @ inputs.up)
+
+
+def _height(inputs: Inputs, off_m: float, _: np.random.Generator) -> Inputs:
+    """A robot whose tf is wrong about the height of the camera."""
+    assert inputs.camera_height is not None
+    return replace(inputs, camera_height=inputs.camera_height + off_m)
+
+
+def _mounting_alone(inputs: Inputs, off: tuple[float, float], rng: np.random.Generator) -> Inputs:
+    """No reading of the floor but in zones; tf is wrong about tilt in degrees and height in metres."""
+    assert inputs.camera_height is not None
+    seen = inputs.frame.regions.to_label_image() > 0
+    depth = np.where(seen, inputs.depth, 0).astype(np.uint16)
+    height = inputs.camera_height + off[1]
+    return replace(_up(inputs, off[0], rng), camera_height=height, depth=depth)
 
 
 def _nothing(inputs: Inputs, _: int, rng: np.random.Generator) -> Inputs:
@@ -339,5 +357,7 @@ DISTURBANCES: dict[str, tuple[Disturbance, list[Any]]] = {
         ["pallet transporter", "pallet buffer", "pallet shelf", "transporter buffer"],
     ),
     "up from tf wrong": (_up, [2.0, 8.0, 20.0, 90.0]),
+    "height from tf wrong": (_height, [-0.4, -0.15, 0.05, 0.15, 0.4]),
+    "floor not seen, with tf": (_mounting_alone, [(0.0, 0.0), (1.0, 0.03), (3.0, -0.1)]),
 }  # fmt: skip
 """What is done to inputs, and how strongly, by kind."""

@@ -49,6 +49,13 @@ GEOMETRY_ONLY = RenderOptions(shadows=False, reflections=False, supersampling=1)
 DRIVEN_M = (0.01, 0.02, 0.05, 0.2, 0.5)
 """How far the robot drives between the moments of which depth may be mixed up."""
 
+MOUNTING_KNOWN = {
+    "up from tf wrong": ("up",),
+    "height from tf wrong": ("camera_height",),
+    "floor not seen, with tf": ("up", "camera_height"),
+}
+"""What tf tells of how the camera is mounted, by kind of disturbance; else nothing."""
+
 SURE = 0.5
 """An answer with less confidence tells by that that it may be wrong."""
 
@@ -144,8 +151,8 @@ def results_of(
     simulated = seen.simulated
     noisy = apply_sensor_noise(simulated.frame, noise, rng)
     inputs = Inputs.of(noisy, seen.other_depth)
-    if kind == "up from tf wrong":
-        inputs = replace(inputs, up=simulated.truth.up)
+    known = MOUNTING_KNOWN.get(kind, ())
+    inputs = replace(inputs, **{name: getattr(simulated.truth, name) for name in known})
     cases = cases_of(simulated, rng)
     asked = [case.asked for case in cases]
     try:
