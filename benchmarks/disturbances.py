@@ -303,7 +303,7 @@ def _height(inputs: Inputs, off_m: float, _: np.random.Generator) -> Inputs:
 
 
 def _mounting_alone(inputs: Inputs, off: tuple[float, float], rng: np.random.Generator) -> Inputs:
-    """No reading of the floor but in zones; tf is wrong about tilt in degrees and height in metres."""
+    """No reading of the floor but in zones; tf is off in tilt (degrees) and height (m)."""
     assert inputs.camera_height is not None
     seen = inputs.frame.regions.to_label_image() > 0
     depth = np.where(seen, inputs.depth, 0).astype(np.uint16)
