@@ -29,6 +29,7 @@ FILES = (
     "english_gists.txt",
     "german_speakers.txt",
     "german_gists.txt",
+    "german_traps.txt",
 )
 REFUSED = "REFUSE"
 
