@@ -30,6 +30,7 @@ FILES = (
     "german_speakers.txt",
     "german_gists.txt",
     "german_traps.txt",
+    "german_everyday.txt",
 )
 REFUSED = "REFUSE"
 
