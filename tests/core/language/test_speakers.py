@@ -29,6 +29,8 @@ FILES = (
     "english_gists.txt",
     "german_speakers.txt",
     "german_gists.txt",
+    "german_traps.txt",
+    "german_everyday.txt",
 )
 REFUSED = "REFUSE"
 
