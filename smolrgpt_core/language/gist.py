@@ -50,10 +50,20 @@ NOTHING = "nothing"
 DANGLING = "dangling"
 """The sense of a preposition with nothing behind it: "which shelf is pallet 3 nearest to"."""
 
-OF_UNITS = ("count", "amount")
+OF_UNITS = ("count", "howmany", "amount")
 """Senses of "how many feet"; it is the unit that counts."""
 
-OTHER_MARKS = ("pronouns", "ids", "sides", "aliases", "asks", "yes_no", "commands")
+OTHER_MARKS = (
+    "pronouns",
+    "ids",
+    "sides",
+    "aliases",
+    "asks",
+    "yes_no",
+    "tells",
+    "whether",
+    "commands",
+)
 """Entries of `[marks]` that are no prepositions."""
 
 PLACE_MARKS = frozenset({"to", "from"})
@@ -147,6 +157,9 @@ class GistTable:
         aliases: senses that may stand for another one where a gist does not know them.
         asks: senses that ask for another one: they may stand for it where a gist needs it.
         yes_no: words with which a question for yes or no begins.
+        tells: words with which a sentence begins that asks for something else than yes or no,
+            unless there is one of `whether` in it.
+        whether: words before what may be so or not.
         commands: verbs that tell the robot to do something where a sentence begins with them.
         gists: whole questions, parts put in.
     """
@@ -160,6 +173,8 @@ class GistTable:
     aliases: Mapping[str, str]
     asks: Mapping[str, str]
     yes_no: frozenset[str]
+    tells: frozenset[str]
+    whether: frozenset[str]
     commands: frozenset[str]
     gists: tuple[Gist, ...]
 
@@ -228,6 +243,8 @@ def load_gists(
         aliases=dict(pair.split("=") for pair in marks.get("aliases", "").split()),
         asks=dict(pair.split("=") for pair in marks.get("asks", "").split()),
         yes_no=frozenset(marks.get("yes_no", "").split()),
+        tells=frozenset(marks.get("tells", "").split()),
+        whether=frozenset(marks.get("whether", "").split()),
         commands=frozenset(marks.get("commands", "").split()),
         gists=tuple(_gists(sections.get("gists", ""), functions)),
     )  # fmt: skip
@@ -329,7 +346,11 @@ def read_gist(
         return []
     if keys and keys[0] in table.yes_no:
         return [asked for asked in _by_items(table, keys, parse, regions) if _is_yes_or_no(asked)]
-    return _by_items(table, keys, parse, regions)
+    found = _by_items(table, keys, parse, regions)
+    if keys and keys[0] in table.tells and table.whether.isdisjoint(keys):
+        # "Specify all pallets left of shelf 80" does not ask whether all are.
+        return [asked for asked in found if asked.program.type is not Type.TRUTH]
+    return found
 
 
 def _by_items(
