@@ -598,7 +598,9 @@ def pair(chosen: Program) -> tuple[Program, Program]:
         if first.type is Type.REGION and second.type is Type.REGION:
             return first, second
     first_two = chosen.operator is selections.First and chosen.arguments[3] == 2
-    if chosen.operator is SAID or chosen.operator is selections.Exactly or first_two:
+    if chosen.operator is SAID:
+        chosen = selections.Exactly(chosen, 2.0)
+    if chosen.operator is selections.Exactly or first_two:
         return PairMember(chosen, 1.0), PairMember(chosen, 2.0)
     raise NoReadingError
 

@@ -50,10 +50,20 @@ NOTHING = "nothing"
 DANGLING = "dangling"
 """The sense of a preposition with nothing behind it: "which shelf is pallet 3 nearest to"."""
 
-OF_UNITS = ("count", "amount")
+OF_UNITS = ("count", "howmany", "amount")
 """Senses of "how many feet"; it is the unit that counts."""
 
-OTHER_MARKS = ("pronouns", "ids", "sides", "aliases", "commands")
+OTHER_MARKS = (
+    "pronouns",
+    "ids",
+    "sides",
+    "aliases",
+    "asks",
+    "yes_no",
+    "tells",
+    "whether",
+    "commands",
+)
 """Entries of `[marks]` that are no prepositions."""
 
 PLACE_MARKS = frozenset({"to", "from"})
@@ -145,6 +155,11 @@ class GistTable:
         before_ids: words behind which a number alone is a region.
         sides: senses behind which a region is what another one is compared with.
         aliases: senses that may stand for another one where a gist does not know them.
+        asks: senses that ask for another one: they may stand for it where a gist needs it.
+        yes_no: words with which a question for yes or no begins.
+        tells: words with which a sentence begins that asks for something else than yes or no,
+            unless there is one of `whether` in it.
+        whether: words before what may be so or not.
         commands: verbs that tell the robot to do something where a sentence begins with them.
         gists: whole questions, parts put in.
     """
@@ -156,6 +171,10 @@ class GistTable:
     before_ids: frozenset[str]
     sides: frozenset[str]
     aliases: Mapping[str, str]
+    asks: Mapping[str, str]
+    yes_no: frozenset[str]
+    tells: frozenset[str]
+    whether: frozenset[str]
     commands: frozenset[str]
     gists: tuple[Gist, ...]
 
@@ -166,7 +185,10 @@ class GistTable:
     def gists_with(self, senses: Sequence[str]) -> Iterator[Gist]:
         """The gists that some of the senses, or what they stand for, might fit."""
         # In a fixed order, as the first of two readings that are the same is taken.
-        meant = dict.fromkeys(["", *senses, *(self.aliases.get(sense, "") for sense in senses)])
+        stand_for = (
+            table.get(sense, "") for table in (self.aliases, self.asks) for sense in senses
+        )
+        meant = dict.fromkeys(["", *senses, *stand_for])
         return chain.from_iterable(self.by_sense.get(sense, ()) for sense in meant)
 
     @cached_property
@@ -219,6 +241,10 @@ def load_gists(
         before_ids=frozenset(marks.get("ids", "").split()),
         sides=frozenset(marks.get("sides", "").split()),
         aliases=dict(pair.split("=") for pair in marks.get("aliases", "").split()),
+        asks=dict(pair.split("=") for pair in marks.get("asks", "").split()),
+        yes_no=frozenset(marks.get("yes_no", "").split()),
+        tells=frozenset(marks.get("tells", "").split()),
+        whether=frozenset(marks.get("whether", "").split()),
         commands=frozenset(marks.get("commands", "").split()),
         gists=tuple(_gists(sections.get("gists", ""), functions)),
     )  # fmt: skip
@@ -318,11 +344,28 @@ def read_gist(
     """
     if keys and keys[0] in table.commands:
         return []
+    if keys and keys[0] in table.yes_no:
+        return [asked for asked in _by_items(table, keys, parse, regions) if _is_yes_or_no(asked)]
+    found = _by_items(table, keys, parse, regions)
+    if keys and keys[0] in table.tells and table.whether.isdisjoint(keys):
+        # "Specify all pallets left of shelf 80" does not ask whether all are.
+        return [asked for asked in found if asked.program.type is not Type.TRUTH]
+    return found
+
+
+def _by_items(
+    table: GistTable, keys: Sequence[str], parse: Parse, regions: RegionSet
+) -> list[Asked]:
     # First "pallet in buffer 2" is one region, as with an article; only if that asks nothing, its
     # words are taken one by one.
     return _read(table, keys, parse, regions, split=False) or _read(
         table, keys, parse, regions, split=True
     )
+
+
+def _is_yes_or_no(asked: Asked) -> bool:
+    """Whether "Is ...?" may ask this; "Is pallet 3 tall?" does not ask how tall it is."""
+    return asked.program.type not in (Type.QUANTITY, Type.POINT, Type.SIZE)
 
 
 def _read(
@@ -343,7 +386,7 @@ def _read(
         units = [item.value for item in items if item.kind == "UNIT"]
         if len(units) < 2:
             for gist in table.gists_with(senses):
-                for asked in _asked(gist, senses, table.aliases, things, *units):
+                for asked in _asked(gist, senses, table, things, *units):
                     found[asked] = max(found.get(asked, 0), len(items))
     # What passes over fewer words is nearer to what was said.
     most = max(found.values(), default=0)
@@ -502,21 +545,33 @@ def _class_of(value: Any, regions: RegionSet) -> str:
 def _asked(
     gist: Gist,
     senses: Sequence[str],
-    aliases: Mapping[str, str],
+    table: GistTable,
     things: Sequence[Item],
     unit: Any = None,
 ) -> Iterator[Asked]:
-    known = gist.senses | gist.allowed
-    meant = {*senses, *(aliases.get(sense, sense) for sense in senses)}
-    if not gist.senses <= meant or not _in_order(senses, gist.orders):
-        return
-    if not all(sense in known or aliases.get(sense) in known for sense in senses):
+    if not _fits(gist, senses, table) or not _in_order(senses, gist.orders):
         return
     for bound in _bindings(gist.slots, things):
         try:
             yield ask(_plain(gist.build(bound)), unit)
         except (ProgramError, NoReadingError):
             continue
+
+
+def _fits(gist: Gist, senses: Sequence[str], table: GistTable) -> bool:
+    """Whether all that a gist needs is said, and nothing that it does not know.
+
+    What asks for something is known only where that is needed: "which pallet is nearest, and how
+    far is it" asks twice.
+    """
+    known = gist.senses | gist.allowed
+    meant = {*senses}
+    for sense in senses:
+        meant |= {table.aliases.get(sense, sense), table.asks.get(sense, sense)}
+    return gist.senses <= meant and all(
+        sense in known or table.aliases.get(sense) in known or table.asks.get(sense) in gist.senses
+        for sense in senses
+    )
 
 
 def _in_order(senses: Sequence[str], orders: Sequence[Sequence[str]]) -> bool:

@@ -373,6 +373,8 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
         raise NoReadingError("the question refers back to the region that it asks about; name both")
     if topics and not any(_is_about(program, topic) for topic in topics):
         raise NoReadingError(f"the question says nothing about {say_phrase(topics[0], regions)}")
+    if any(part.operator is TOP_OF_LOAD for part in program.walk()):
+        raise NoReadingError("loads are not compared by their height; ask which one is the tallest")
     _check_holders(program, regions)
     program = _side_asked(program)
     if program.operator is HOW_LARGE:

@@ -35,10 +35,14 @@ FILES = (
 REFUSED = "REFUSE"
 
 
-def groups() -> list[tuple[str, str, list[str]]]:
+TRAPS = ("english_traps.txt",)
+"""Files with sentences that are refused or mean what they stand under, and nothing else."""
+
+
+def groups(files: tuple[str, ...] = FILES) -> list[tuple[str, str, list[str]]]:
     """File, canonical sentence, and what is said for it."""
     found: list[tuple[str, str, list[str]]] = []
-    for name in FILES:
+    for name in files:
         for line in (DATA / name).read_text(encoding="utf-8").splitlines():
             if line.startswith("= "):
                 found.append((name, line.removeprefix("= "), []))
@@ -66,6 +70,12 @@ def understood(line: str) -> str:
 def test_all_speakers_are_understood(file, meaning, lines):
     wrong = {line: read for line in lines if (read := understood(line)) != meaning}
     assert not wrong
+
+
+@pytest.mark.parametrize(("file", "meaning", "lines"), groups(TRAPS))
+def test_no_trap_is_taken_for_another_question(file, meaning, lines):
+    read = {line: understood(line) for line in lines}
+    assert not {line: said for line, said in read.items() if said not in (meaning, REFUSED)}
 
 
 @pytest.mark.parametrize("meaning", sorted({said for _, said, _ in groups()} - {REFUSED}))
