@@ -98,11 +98,10 @@ def bag2data(
     wrong call, 3 when the recording is damaged and what could be read of it was written.
     """
     sensor = options.sensor_settings(depth_scale, min_depth, max_depth, rectify)
-    region_labels = options.region_labels(labels, label_map)
-    try:
+    with options.wrong_call():
         settings = RecordingOptions(
             topics=TopicChoice(rgb, depth, camera_info, regions, instances),
-            labels=region_labels,
+            labels=options.region_labels(labels, label_map),
             sensor=sensor,
             sync_tolerance_s=sync_tolerance,
             motion=MotionConfig(min_change=min_change),
@@ -113,8 +112,6 @@ def bag2data(
             seed=seed,
             reviewed=_answers(reviewed) if reviewed else None,
         )
-    except SpatialError as error:
-        raise typer.BadParameter(error.message) from error
     report = _convert(bag, out, settings)
     print_report(report)
     exit_if_damaged(bag, report.damage)
