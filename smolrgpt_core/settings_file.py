@@ -6,7 +6,6 @@ name the key. Knows nothing of what the fields mean.
 
 from __future__ import annotations
 
-import importlib
 import re
 import types
 from collections.abc import Mapping
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from smolrgpt_core.errors import SpatialError, bad_input
-from smolrgpt_core.extras import install_command
+from smolrgpt_core.extras import require
 from smolrgpt_core.files import file_error
 
 Settings = TypeVar("Settings")
@@ -32,13 +31,7 @@ def import_yaml(what: str) -> types.ModuleType:
     Raises:
         ImportError: it is not installed; the message says how to install it.
     """
-    try:
-        return importlib.import_module("yaml")
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"{what} needs PyYAML, which is not installed; install it with: "
-            f"{install_command('data')}"
-        ) from error
+    return require("yaml", "data", f"{what} needs PyYAML")
 
 
 def read_yaml(path: Path, what: str) -> Any:

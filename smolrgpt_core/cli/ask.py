@@ -73,19 +73,16 @@ def ask(
     many = _read_questions(questions)
     pinhole = parsed("--intrinsics", options.parse_intrinsics, intrinsics)
     known_up = parsed("--up", options.parse_up, up)
-    metres_per_unit = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
+    scale = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
     limits = options.depth_limits(min_depth, max_depth)
     region_labels = options.region_labels(labels, label_map)
     one = _asked(question, category, region_ids)
-    chosen = options.chosen_answerer(
-        answerer, checkpoint, options.fusion_settings(prefer, abstain_below)
-    )
+    fusion = options.fusion_settings(prefer, abstain_below)
+    chosen = options.chosen_answerer(answerer, checkpoint, fusion)
     if picture is not None:
         parsed("--picture", check_image_suffix, picture.suffix)
     with _refused(one, as_json):
-        frame = read_frame(
-            rgb, depth, regions, pinhole, metres_per_unit, region_labels, limits, known_up
-        )
+        frame = read_frame(rgb, depth, regions, pinhole, scale, region_labels, limits, known_up)
     options.tell_label_changes(label_changes(frame.regions))
     if out is not None:
         with options.writing("--out"):

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from smolrgpt_core.cli import options
-from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, writing
+from smolrgpt_core.cli.options import writing
 from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError
@@ -125,29 +125,19 @@ def exit_if_damaged(bag: Path, damage: str) -> None:
 
 
 def _answers(path: Path) -> dict[str, float | int | str]:
-    try:
-        from smolrgpt_core.recordings.review import read_answers
-    except ModuleNotFoundError as error:
-        raise _without_rosbags(error) from error
+    options.require_rosbags(NOTHING_WRITTEN)
+    from smolrgpt_core.recordings.review import read_answers
+
     return read_answers(path)
-
-
-def _without_rosbags(error: ModuleNotFoundError) -> Exception:
-    """What to raise when something cannot be imported."""
-    if not is_missing("rosbags", error):
-        return error
-    typer.echo(MISSING_ROSBAGS, err=True)
-    return typer.Exit(NOTHING_WRITTEN)
 
 
 def _convert(bag: Path, out: Path, settings: RecordingOptions) -> RecordingReport:
     """Convert with a progress bar; every error ends the command."""
-    try:
-        # rosbags is an extra, and takes a second to import.
-        from smolrgpt_core.recordings.dataset import convert_recording
-        from smolrgpt_core.recordings.report import NoFrameError
-    except ModuleNotFoundError as error:
-        raise _without_rosbags(error) from error
+    options.require_rosbags(NOTHING_WRITTEN)
+    # rosbags is an extra, and takes a second to import.
+    from smolrgpt_core.recordings.dataset import convert_recording
+    from smolrgpt_core.recordings.report import NoFrameError
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TimeRemainingColumn())  # fmt: skip
     try:

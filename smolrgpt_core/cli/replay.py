@@ -23,7 +23,7 @@ from smolrgpt_core.cli.bag2data import (
     Topic,
     exit_if_damaged,
 )
-from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, writing
+from smolrgpt_core.cli.options import writing
 from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
@@ -118,14 +118,10 @@ def _replay(
     bag: Path, named: NamedQuestions | None, answerer: Answerer, replay_options: ReplayOptions
 ) -> tuple[Replay, NamedQuestions]:
     """Replay with a progress bar; every error ends the command."""
-    try:
-        # rosbags is an extra, and takes a second to import.
-        from smolrgpt_core.recordings.replay import replay
-    except ModuleNotFoundError as error:
-        if not is_missing("rosbags", error):
-            raise
-        typer.echo(MISSING_ROSBAGS, err=True)
-        raise typer.Exit(NOT_READ) from error
+    options.require_rosbags(NOT_READ)
+    # rosbags is an extra, and takes a second to import.
+    from smolrgpt_core.recordings.replay import replay
+
     columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

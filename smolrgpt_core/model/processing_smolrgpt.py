@@ -176,15 +176,14 @@ class SmolRGPTProcessor(ProcessorMixin):
 
         Returns:
             input_ids, attention_mask (B, T) int64; pixel_values, depth_values float32 (B, 3, S, S)
-            where there are images and depth; region_masks, a list of B float32 (M_i, G, G)
-            on the refined grid, where there are images; labels (B, T) int64 if asked for. With the
-            depth branch "metric" no depth_values, but question_ids (B, T) and region_samples, a
-            list of B float32 (M_i, K, 3); with `config.point_fusion` point_values (B, 3, S, S).
+            where there are images and depth; region_masks, a list of B float32 (M_i, G, G) on the
+            refined grid, where there are images; labels (B, T) int64 if asked for. With the depth
+            branch "metric" no depth_values, but question_ids (B, T) and region_samples, B float32
+            (M_i, K, 3); with `config.point_fusion` point_values (B, 3, S, S).
 
         Raises:
             SpatialError: BAD_QUESTION for a text that cannot be asked, BAD_INPUT for an image,
-                depth or mask that cannot be used, NO_DEPTH and NO_VALID_DEPTH where masks have
-                none.
+                depth or mask that cannot be used, NO_DEPTH and NO_VALID_DEPTH for masks without.
             ValueError: when the lists have different lengths.
         """
         if return_tensors != "pt":
