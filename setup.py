@@ -9,6 +9,7 @@ setup(
     packages=[*find_packages(include=["smolrgpt_core*"]), MESSAGE_DEFINITIONS],
     package_dir={MESSAGE_DEFINITIONS: "msg"},
     package_data={
+        "smolrgpt_core": ["py.typed"],
         MESSAGE_DEFINITIONS: ["*.msg"],
         "smolrgpt_core.checkpoints": ["nano/*"],
         "smolrgpt_core.language": ["lexicons/*.txt"],

@@ -16,6 +16,7 @@ from copy import deepcopy
 from dataclasses import replace
 from itertools import cycle, product
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -129,17 +130,18 @@ class Bench:
         self.arguments = arguments
         self.device = device
         model, self.processor = build(arguments, [question.text for question in self.questions])
-        self.plain = deepcopy(model).to(device, getattr(torch, arguments.dtype)).eval()
+        # transformers types `to` as if it were no method.
+        copied: Any = deepcopy(model)
+        self.plain = copied.to(device, getattr(torch, arguments.dtype)).eval()
         self.engine = InferenceEngine(model, self.processor, self.engine_config(LENGTHS))
 
     def engine_config(self, lengths: dict[str, int]) -> EngineConfig:
         """Of an engine whose answers have these numbers of tokens, by style."""
-        return EngineConfig(
-            device=self.device.type,
-            dtype=self.arguments.dtype,
-            cache_bytes=2**31,
-            **{style: AnswerStyle("", tokens) for style, tokens in lengths.items()},
+        config = EngineConfig(
+            device=self.device.type, dtype=self.arguments.dtype, cache_bytes=2**31
         )
+        styles: dict[str, Any] = {name: AnswerStyle("", count) for name, count in lengths.items()}
+        return replace(config, **styles)
 
     def new_frame(self) -> RGBDFrame:
         """The same picture as a frame that the engine has not seen."""
@@ -174,7 +176,8 @@ class Bench:
         """What is timed, by name."""
         turns = cycle(self.questions)
         limit = self.arguments.released_tokens
-        cases = {"released": lambda: self.generate(next(turns), limit, "dense")}
+        cases: dict[str, Callable[[], object]] = {}
+        cases["released"] = lambda: self.generate(next(turns), limit, "dense")
         for style in LENGTHS:
             cases |= self.cases_of_style(style)
         return cases

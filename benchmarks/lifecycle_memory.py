@@ -75,7 +75,7 @@ def measure(options: argparse.Namespace, checkpoint: str) -> list[tuple[str, ...
             group.start(name, [sys.executable, str(ROOT / "scripts" / name), *own])
         probe = Probe(child_running(NODE))
         try:
-            rows = [("before", "", "", f"{resident_mib(probe):.0f}")]
+            rows: list[tuple[str, ...]] = [("before", "", "", f"{resident_mib(probe):.0f}")]
             for cycle in range(options.cycles):
                 cells = [f"{mib:.0f}" for mib in one_cycle(probe, options.questions)]
                 rows.append((f"cycle {cycle + 1}", *cells))

@@ -12,7 +12,7 @@ import shlex
 import statistics
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -65,7 +65,7 @@ class Table:
 
 
 def median_ms(
-    cases: dict[str, Callable[[], object]], repeats: int, device: torch.device
+    cases: Mapping[str, Callable[[], object]], repeats: int, device: torch.device
 ) -> dict[str, float]:
     """Median time of each case in milliseconds.
 

@@ -29,7 +29,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from load_client import LOST, STAGES, outcome_of
@@ -128,6 +128,12 @@ class Load:
         return " / ".join(f"{np.percentile(values, share):.1f}" for share in (50, 99))
 
 
+def _pipe(stream: IO[str] | None) -> IO[str]:
+    """The stream of a process that was started with a pipe."""
+    assert stream is not None
+    return stream
+
+
 class Clients:
     """Processes that ask at the same time."""
 
@@ -142,12 +148,12 @@ class Clients:
             print(
                 json.dumps({"texts": own, "timeout_s": timeout_s}), file=process.stdin, flush=True
             )
-        return [json.loads(process.stdout.readline()) for process in self._processes]
+        return [json.loads(_pipe(process.stdout).readline()) for process in self._processes]
 
     def close(self) -> None:
         """Let them end."""
         for process in self._processes:
-            process.stdin.close()
+            _pipe(process.stdin).close()
         for process in self._processes:
             process.wait(10.0)
 

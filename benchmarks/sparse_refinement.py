@@ -42,16 +42,19 @@ def make_refiner(channels: int, seed: int, dtype: torch.dtype) -> RefinerWeights
     return RefinerWeights(tuple(levels))
 
 
+def _moved(value: torch.Tensor | None, device: torch.device) -> torch.Tensor | None:
+    return None if value is None else value.to(device)
+
+
 def move(refiner: RefinerWeights, device: torch.device, for_convolutions: bool) -> RefinerWeights:
     """The weights on a device, in the memory order that convolutions or the kernels read."""
     order = torch.contiguous_format if for_convolutions else torch.channels_last
     levels = [
         RefinerLevel(
             level.weight.to(device).contiguous(memory_format=order),
-            *(
-                None if value is None else value.to(device)
-                for value in (level.bias, level.norm_weight, level.norm_bias)
-            ),
+            _moved(level.bias, device),
+            _moved(level.norm_weight, device),
+            _moved(level.norm_bias, device),
         )
         for level in refiner.levels
     ]

@@ -18,7 +18,7 @@ from typing import Any
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer, answers_about
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_input
 from smolrgpt_core.files import file_error, read_bytes
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import Category, SpatialQuestion, check_placeholders, read_question
@@ -67,10 +67,12 @@ class AskedQuestion:
             SpatialError: BAD_INPUT that names the field which is unknown or of another kind.
         """
         if not isinstance(entry, Mapping):
-            raise _bad(f"expected an object with some of {', '.join(FIELDS)}, got {entry!r:.60}")
+            raise bad_input(
+                f"expected an object with some of {', '.join(FIELDS)}, got {entry!r:.60}"
+            )
         unknown = entry.keys() - set(FIELDS)
         if unknown:
-            raise _bad(f"unknown field {min(unknown)!r}; known are {', '.join(FIELDS)}")
+            raise bad_input(f"unknown field {min(unknown)!r}; known are {', '.join(FIELDS)}")
         return cls(
             text=_text(entry.get("question", "")),
             category=_category(entry.get("category", FREE_FORM)),
@@ -190,7 +192,7 @@ def stamp_to_json(stamp_ns: int) -> dict[str, int]:
 def _text(value: Any) -> str:
     # Longer texts are refused as a question, by the reader that the node uses as well.
     if not isinstance(value, str):
-        raise _bad(f"question must be text, got {value!r:.60}")
+        raise bad_input(f"question must be text, got {value!r:.60}")
     return value
 
 
@@ -199,13 +201,15 @@ def _category(value: Any) -> Category | None:
         return None
     names = [category.name.lower() for category in Category]
     if value not in names:
-        raise _bad(f"category must be one of {', '.join((*names, FREE_FORM))}, got {value!r:.60}")
+        raise bad_input(
+            f"category must be one of {', '.join((*names, FREE_FORM))}, got {value!r:.60}"
+        )
     return Category[value.upper()]
 
 
 def _region_ids(value: Any) -> tuple[int, ...]:
     if not isinstance(value, list) or not all(_is_whole(id, MAX_REGION_ID) for id in value):
-        raise _bad(f"region_ids must be a list of ids such as [7, 2], got {value!r:.60}")
+        raise bad_input(f"region_ids must be a list of ids such as [7, 2], got {value!r:.60}")
     return tuple(value)
 
 
@@ -214,13 +218,11 @@ def _stamp_ns(value: Any) -> int:
     if not isinstance(value, Mapping) or not all(
         name in known and _is_whole(part, known[name]) for name, part in value.items()
     ):
-        raise _bad(f'stamp must read like {{"sec": 1700000000, "nanosec": 0}}, got {value!r:.60}')
+        raise bad_input(
+            f'stamp must read like {{"sec": 1700000000, "nanosec": 0}}, got {value!r:.60}'
+        )
     return int(value.get("sec", 0)) * NANOSECONDS + int(value.get("nanosec", 0))
 
 
 def _is_whole(value: Any, highest: int) -> bool:
     return type(value) is int and 0 <= value <= highest
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

@@ -66,3 +66,18 @@ class SpatialError(Exception):
     def __reduce__(self) -> tuple[type[SpatialError], tuple[Status, str]]:
         """So that it can come out of a worker process."""
         return type(self), (self.status, self.message)
+
+
+def bad_input(message: str) -> SpatialError:
+    """An input that cannot be used."""
+    return SpatialError(Status.BAD_INPUT, message)
+
+
+def bad_question(message: str) -> SpatialError:
+    """A question that cannot be read."""
+    return SpatialError(Status.BAD_QUESTION, message)
+
+
+def bad_setting(name: str, expected: str, value: object) -> SpatialError:
+    """A setting that has another value than what was expected."""
+    return bad_input(f"{name} must be {expected}, got {value!r}")

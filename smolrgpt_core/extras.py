@@ -1,14 +1,16 @@
-"""How to install an extra of this package. It is not published: only its clone can be installed.
+"""Packages of an extra, and how to install it: this package is not published, only its clone is.
 
 The one place that words this remedy. Imports nothing but the standard library, for the doctor.
 """
 
 from __future__ import annotations
 
+import importlib
 import importlib.metadata
 import json
 import shlex
 from pathlib import Path
+from types import ModuleType
 from urllib.parse import urlsplit
 from urllib.request import url2pathname
 
@@ -27,6 +29,28 @@ def install_command(extra: str) -> str:
     if clone is not None:
         return f"pip install {shlex.quote(f'{clone}[{extra}]')}"
     return f"pip install '.[{extra}]' in the clone of smolrgpt_ros"
+
+
+def require(package: str, extra: str, need: str) -> ModuleType:
+    """Import a package of an extra.
+
+    Args:
+        package: its name for `import`, such as "pyarrow.parquet".
+        extra: of this package that installs it.
+        need: opens the message, such as "plots need matplotlib".
+
+    Raises:
+        ImportError: it is not installed; the message says how to install it.
+        ModuleNotFoundError: it is installed, but not what it needs itself.
+    """
+    try:
+        return importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name not in (package, package.partition(".")[0]):
+            raise
+        raise ImportError(
+            f"{need}, which is not installed; install it with: {install_command(extra)}"
+        ) from error
 
 
 def _is_clone(folder: Path) -> bool:

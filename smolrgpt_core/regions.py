@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_input
 
 MAX_REGION_ID = 2**32 - 1
 """Largest id that `msg/Region` can carry."""
@@ -114,21 +114,21 @@ class Region:
         object.__setattr__(self, "source_label", self.source_label or self.label.strip())
         object.__setattr__(self, "label", self.label.strip().lower())
         if not 0 <= self.id <= MAX_REGION_ID:
-            raise _bad(f"region ids must be 0 to {MAX_REGION_ID}, got {self.id}")
+            raise bad_input(f"region ids must be 0 to {MAX_REGION_ID}, got {self.id}")
         if len(self.label) > MAX_LABEL_LENGTH:
-            raise _bad(
+            raise bad_input(
                 f"label of region {self.id} has {len(self.label)} characters, at most "
                 f"{MAX_LABEL_LENGTH} are read; send the name of a class"
             )
         if not 0 <= self.score <= 1:
-            raise _bad(f"score of region {self.id} must be 0 to 1, got {self.score}")
+            raise bad_input(f"score of region {self.id} must be 0 to 1, got {self.score}")
         if self.mask.dtype != np.bool_ or self.mask.shape != (self.box.height, self.box.width):
-            raise _bad(
+            raise bad_input(
                 f"mask of region {self.id} must be bool {(self.box.height, self.box.width)} like "
                 f"its box, got {self.mask.dtype} {self.mask.shape}"
             )
         if not self.mask.any():
-            raise _bad(f"mask of region {self.id} has no pixel set; leave empty regions out")
+            raise bad_input(f"mask of region {self.id} has no pixel set; leave empty regions out")
 
     @property
     def area(self) -> int:
@@ -145,14 +145,14 @@ class Region:
     def from_bitmap(cls, id: int, label: str, bitmap: NDArray, score: float = 1.0) -> Region:
         """From a full-size mask (H, W), bool or any integer type with non-zero = object."""
         if bitmap.ndim != 2 or bitmap.dtype.kind not in "bui":
-            raise _bad(
+            raise bad_input(
                 f"mask of region {id} must be a bool or integer (H, W) array, got {bitmap.dtype} "
                 f"{bitmap.shape}"
             )
         filled = bitmap != 0
         rows, columns = np.flatnonzero(filled.any(axis=1)), np.flatnonzero(filled.any(axis=0))
         if rows.size == 0:
-            raise _bad(f"mask of region {id} has no pixel set; leave empty regions out")
+            raise bad_input(f"mask of region {id} has no pixel set; leave empty regions out")
         box = _spanned_box(rows, columns)
         return cls(id, label, box, np.ascontiguousarray(filled[box.slices]), score)
 
@@ -175,7 +175,9 @@ class Region:
     def from_box(cls, id: int, label: str, box: Box, score: float = 1.0) -> Region:
         """From a detector's box: the whole box counts as the object."""
         if min(box.width, box.height) < 1 or box.width * box.height > MAX_MASK_PIXELS:
-            raise _bad(f"{box} of region {id} must have a width and height of at least one pixel")
+            raise bad_input(
+                f"{box} of region {id} must have a width and height of at least one pixel"
+            )
         return cls(id, label, box, np.ones((box.height, box.width), dtype=bool), score)
 
 
@@ -203,9 +205,11 @@ class RegionSet:
         by_id: dict[int, Region] = {}
         for region in self.regions:
             if region.id in by_id:
-                raise _bad(f"region id {region.id} occurs twice; ids must be unique in a frame")
+                raise bad_input(
+                    f"region id {region.id} occurs twice; ids must be unique in a frame"
+                )
             if not region.box.fits(self.image_size):
-                raise _bad(
+                raise bad_input(
                     f"{region.box} of region {region.id} leaves the image of (height, width) "
                     f"{self.image_size}; masks and image must have the same resolution"
                 )
@@ -260,7 +264,7 @@ class RegionSet:
             labels: label of each id; an id without one gets the empty label.
         """
         if image.ndim != 2 or image.dtype.kind not in "ui":
-            raise _bad(
+            raise bad_input(
                 f"an instance image must be an integer (H, W) array, got {image.dtype} "
                 f"{image.shape}"
             )
@@ -286,7 +290,7 @@ class RegionSet:
         largest = np.iinfo(np.int32).max
         for region in self.regions:
             if not 1 <= region.id <= largest:
-                raise _bad(f"an instance image holds ids 1 to {largest}, got {region.id}")
+                raise bad_input(f"an instance image holds ids 1 to {largest}, got {region.id}")
             image[region.box.slices][region.mask] = region.id
         return image
 
@@ -328,7 +332,7 @@ def rle_run_lengths(rle: Mapping) -> tuple[tuple[int, int], NDArray[np.int64]]:
             runs = np.array([operator.index(run) for run in counts], dtype=np.int64)
         _check_run_lengths(runs, height, width)
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise _bad(
+        raise bad_input(
             'a COCO mask must be {"size": [height, width], "counts": ...}, this one cannot be '
             f"decoded: {error!r}"
         ) from error
@@ -346,7 +350,7 @@ def check_rle_form(rle: object) -> None:
     found = "nothing (null)" if rle is None else type(rle).__name__
     for kind, form in ((str, "text (a path or base64?)"), (list, "a list (a polygon?)")):
         found = form if isinstance(rle, kind) else found
-    raise _bad(
+    raise bad_input(
         f'a COCO mask must be {{"size": [height, width], "counts": ...}}, got {found}: {rle!r:.60}'
     )
 
@@ -393,7 +397,7 @@ def _check_run_lengths(runs: NDArray[np.int64], height: int, width: int) -> None
 
 def _check_number(regions: int) -> None:
     if regions > MAX_REGIONS:
-        raise _bad(
+        raise bad_input(
             f"a frame has {regions} regions, at most {MAX_REGIONS} are read; is the segmenter "
             "broken, or the topic of the regions the wrong one?"
         )
@@ -403,7 +407,3 @@ def _spanned_box(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Box:
     """The smallest box with all these pixels."""
     x, y = int(columns.min()), int(rows.min())
     return Box(x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1)
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

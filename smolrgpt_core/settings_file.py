@@ -6,7 +6,6 @@ name the key. Knows nothing of what the fields mean.
 
 from __future__ import annotations
 
-import importlib
 import re
 import types
 from collections.abc import Mapping
@@ -14,8 +13,8 @@ from dataclasses import MISSING, asdict, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.extras import install_command
+from smolrgpt_core.errors import SpatialError, bad_input
+from smolrgpt_core.extras import require
 from smolrgpt_core.files import file_error
 
 Settings = TypeVar("Settings")
@@ -32,13 +31,7 @@ def import_yaml(what: str) -> types.ModuleType:
     Raises:
         ImportError: it is not installed; the message says how to install it.
     """
-    try:
-        return importlib.import_module("yaml")
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            f"{what} needs PyYAML, which is not installed; install it with: "
-            f"{install_command('data')}"
-        ) from error
+    return require("yaml", "data", f"{what} needs PyYAML")
 
 
 def read_yaml(path: Path, what: str) -> Any:
@@ -73,7 +66,7 @@ def parse_yaml(text: str, what: str) -> Any:
     try:
         return yaml.load(text, Loader)
     except yaml.YAMLError as error:
-        raise _bad(f"expected YAML: {error}") from error
+        raise bad_input(f"expected YAML: {error}") from error
 
 
 def from_entries(kind: type[Settings], entries: Any, base: Settings | None = None) -> Settings:
@@ -97,14 +90,16 @@ def to_entries(settings: Any) -> dict[str, Any]:
 
 def _filled(kind: Any, entries: Any, base: Any, path: str) -> Any:
     if not isinstance(entries, Mapping):
-        raise _bad(f"{path or 'the file'} must be a mapping of names to values, got {entries!r}")
+        raise bad_input(
+            f"{path or 'the file'} must be a mapping of names to values, got {entries!r}"
+        )
     known = {item.name: item for item in fields(kind)}
     hints = get_type_hints(kind)
     changes = {}
     for key, value in entries.items():
         where = f"{path}.{key}" if path else str(key)
         if key not in known:
-            raise _bad(f"unknown key `{where}`; known are: {', '.join(known)}")
+            raise bad_input(f"unknown key `{where}`; known are: {', '.join(known)}")
         changes[key] = _value(hints[key], value, where, getattr(base, key, None))
     try:
         if base is not None:
@@ -112,13 +107,13 @@ def _filled(kind: Any, entries: Any, base: Any, path: str) -> Any:
         _check_complete(known, changes, path)
         return kind(**changes)
     except ValueError as error:
-        raise _bad(f"{path}: {error}" if path else str(error)) from error
+        raise bad_input(f"{path}: {error}" if path else str(error)) from error
 
 
 def _check_complete(known: Mapping[str, Any], changes: Mapping[str, Any], path: str) -> None:
     for name, item in known.items():
         if name not in changes and item.default is MISSING and item.default_factory is MISSING:
-            raise _bad(f"missing key `{path}.{name}`" if path else f"missing key `{name}`")
+            raise bad_input(f"missing key `{path}.{name}`" if path else f"missing key `{name}`")
 
 
 def _value(kind: Any, value: Any, where: str, base: Any) -> Any:
@@ -135,7 +130,7 @@ def _value(kind: Any, value: Any, where: str, base: Any) -> Any:
         return _plain_value(type(parts[0]), value, where)
     if origin is not None and issubclass(origin, Mapping):
         if not isinstance(value, Mapping):
-            raise _bad(f"`{where}` must be a mapping, got {value!r}")
+            raise bad_input(f"`{where}` must be a mapping, got {value!r}")
         return {str(k): _value(parts[1], v, f"{where}.{k}", None) for k, v in value.items()}
     return _plain_value(kind, value, where)
 
@@ -144,10 +139,10 @@ def _tuple(parts: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
     """A list of any length, or a range."""
     if parts[-1] is Ellipsis:
         if not isinstance(value, (list, tuple)):
-            raise _bad(f"`{where}` must be a list, got {value!r}")
+            raise bad_input(f"`{where}` must be a list, got {value!r}")
         return tuple(_value(parts[0], v, f"{where}[{i}]", None) for i, v in enumerate(value))
     if not isinstance(value, (list, tuple)) or len(value) != len(parts):
-        raise _bad(f"`{where}` must be a range [low, high], got {value!r}")
+        raise bad_input(f"`{where}` must be a range [low, high], got {value!r}")
     return tuple(_value(kind, item, where, None) for kind, item in zip(parts, value, strict=True))
 
 
@@ -156,7 +151,7 @@ def _plain_value(kind: Any, value: Any, where: str) -> Any:
         return value
     kinds = (int, float) if kind is float else (kind,)
     if not isinstance(value, kinds) or isinstance(value, bool) is not (kind is bool):
-        raise _bad(f"`{where}` must be {kind.__name__}, got {value!r}")
+        raise bad_input(f"`{where}` must be {kind.__name__}, got {value!r}")
     return float(value) if kind is float else value
 
 
@@ -165,7 +160,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

@@ -5,19 +5,17 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from smolrgpt_core.answer import Side, SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.fusion_settings import FusionSettings
-from smolrgpt_core.answerers.registry import make_answerer
 from smolrgpt_core.asking import AskedQuestion, read_questions, refusal
 from smolrgpt_core.asking import ask as ask_one
 from smolrgpt_core.cli import options
@@ -71,45 +69,63 @@ def ask(
     """
     if (out is None) != (questions is None):
         raise typer.BadParameter("--questions and --out are given together")
-    many = (
-        parsed("--questions", lambda path: read_questions(Path(path)), str(questions))
-        if questions
-        else []
-    )
+    many = _read_questions(questions)
     pinhole = parsed("--intrinsics", options.parse_intrinsics, intrinsics)
     known_up = parsed("--up", options.parse_up, up)
-    metres_per_unit = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
+    scale = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
     limits = options.depth_limits(min_depth, max_depth)
     region_labels = options.region_labels(labels, label_map)
-    one = AskedQuestion(
+    one = _asked(question, category, region_ids)
+    fusion = options.fusion_settings(prefer, abstain_below)
+    chosen = options.chosen_answerer(answerer, checkpoint, fusion)
+    if picture is not None:
+        parsed("--picture", check_image_suffix, picture.suffix)
+    with _refused(one, as_json):
+        frame = read_frame(rgb, depth, regions, pinhole, scale, region_labels, limits)
+        frame = replace(frame, up=known_up, camera_height=camera_height)
+    options.tell_label_changes(label_changes(frame.regions))
+    if out is not None:
+        with options.writing("--out"):
+            write_answers(out, frame, many, chosen)
+    else:
+        _answer_one(frame, one, chosen, as_json, picture)
+
+
+def _read_questions(path: Path | None) -> list[AskedQuestion]:
+    """Those of a file, none without one."""
+    if path is None:
+        return []
+    numbered = parsed("--questions", lambda text: read_questions(Path(text)), str(path))
+    return [asked for _, asked in numbered]
+
+
+def _asked(question: str, category: str, region_ids: str) -> AskedQuestion:
+    return AskedQuestion(
         question,
         parsed("--category", options.parse_category, category),
         parsed("--region-ids", options.parse_region_ids, region_ids),
     )
-    fusion = options.fusion_settings(prefer, abstain_below)
-    source = "--checkpoint" if checkpoint else "--answerer"
-    chosen = parsed(source, lambda name: make_answerer(name, checkpoint, fusion=fusion), answerer)
-    if picture is not None:
-        parsed("--picture", check_image_suffix, picture.suffix)
 
+
+@contextmanager
+def _refused(asked: AskedQuestion, as_json: bool) -> Iterator[None]:
+    """Print the refusal of a frame that cannot be used, and end with NO_ANSWER."""
     try:
-        frame = read_frame(
-            rgb, depth, regions, pinhole, metres_per_unit, region_labels, limits, known_up,
-            camera_height,
-        )  # fmt: skip
+        yield
     except SpatialError as error:
-        print_answer(refusal(error, one), question, as_json)
+        print_answer(refusal(error, asked), asked.text, as_json)
         raise typer.Exit(NO_ANSWER) from error
-    options.tell_label_changes(label_changes(frame.regions))
-    if out is not None:
-        with options.writing("--out"):
-            write_answers(out, frame, [asked for _, asked in many], chosen)
-        return
-    answer = timed_answer(frame, one, chosen)
+
+
+def _answer_one(
+    frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer, as_json: bool, picture: Path | None
+) -> None:
+    """Print the answer, and draw it into the picture; without one, end with NO_ANSWER."""
+    answer = timed_answer(frame, asked, answerer)
     if picture is not None:
         with options.writing("--picture"):
-            write_image(picture, draw_answer(frame, question, answer))
-    print_answer(answer, question, as_json)
+            write_image(picture, draw_answer(frame, asked.text, answer))
+    print_answer(answer, asked.text, as_json)
     if not answer.ok:
         raise typer.Exit(NO_ANSWER)
 
@@ -134,8 +150,6 @@ def read_frame(
     metres_per_unit: float | None,
     labels: RegionLabels,
     limits: DepthLimits | None = None,
-    up: NDArray[np.float64] | None = None,
-    camera_height: float | None = None,
 ) -> RGBDFrame:
     """Read the files of one frame.
 
@@ -151,8 +165,6 @@ def read_frame(
         CameraIntrinsics(width, height, *pinhole),
         read_regions(regions, (height, width), labels, rgb.name),
         depth_loss=readings.loss,
-        up=up,
-        camera_height=camera_height,
     )
 
 

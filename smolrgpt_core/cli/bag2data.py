@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from smolrgpt_core.cli import options
-from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, writing
+from smolrgpt_core.cli.options import writing
 from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError
@@ -98,11 +98,10 @@ def bag2data(
     wrong call, 3 when the recording is damaged and what could be read of it was written.
     """
     sensor = options.sensor_settings(depth_scale, min_depth, max_depth, rectify)
-    region_labels = options.region_labels(labels, label_map)
-    try:
+    with options.wrong_call():
         settings = RecordingOptions(
             topics=TopicChoice(rgb, depth, camera_info, regions, instances),
-            labels=region_labels,
+            labels=options.region_labels(labels, label_map),
             sensor=sensor,
             sync_tolerance_s=sync_tolerance,
             motion=MotionConfig(min_change=min_change),
@@ -113,8 +112,6 @@ def bag2data(
             seed=seed,
             reviewed=_answers(reviewed) if reviewed else None,
         )
-    except SpatialError as error:
-        raise typer.BadParameter(error.message) from error
     report = _convert(bag, out, settings)
     print_report(report)
     exit_if_damaged(bag, report.damage)
@@ -128,29 +125,19 @@ def exit_if_damaged(bag: Path, damage: str) -> None:
 
 
 def _answers(path: Path) -> dict[str, float | int | str]:
-    try:
-        from smolrgpt_core.recordings.review import read_answers
-    except ModuleNotFoundError as error:
-        raise _without_rosbags(error) from error
+    options.require_rosbags(NOTHING_WRITTEN)
+    from smolrgpt_core.recordings.review import read_answers
+
     return read_answers(path)
-
-
-def _without_rosbags(error: ModuleNotFoundError) -> Exception:
-    """What to raise when something cannot be imported."""
-    if not is_missing("rosbags", error):
-        return error
-    typer.echo(MISSING_ROSBAGS, err=True)
-    return typer.Exit(NOTHING_WRITTEN)
 
 
 def _convert(bag: Path, out: Path, settings: RecordingOptions) -> RecordingReport:
     """Convert with a progress bar; every error ends the command."""
-    try:
-        # rosbags is an extra, and takes a second to import.
-        from smolrgpt_core.recordings.dataset import convert_recording
-        from smolrgpt_core.recordings.report import NoFrameError
-    except ModuleNotFoundError as error:
-        raise _without_rosbags(error) from error
+    options.require_rosbags(NOTHING_WRITTEN)
+    # rosbags is an extra, and takes a second to import.
+    from smolrgpt_core.recordings.dataset import convert_recording
+    from smolrgpt_core.recordings.report import NoFrameError
+
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
                TimeRemainingColumn())  # fmt: skip
     try:

@@ -13,11 +13,13 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.fusion_settings import PREFER_CHOICES, FusionSettings
-from smolrgpt_core.answerers.model_settings import STYLE_CHOICES
-from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
+from smolrgpt_core.answerers.model_settings import STYLE_CHOICES, ModelSettings
+from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER, make_answerer
 from smolrgpt_core.depth import DepthLimits
-from smolrgpt_core.extras import install_command
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.extras import require
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.label_map import LabelMap, RegionLabels, described_changes
 from smolrgpt_core.language import CATEGORIES, Category
@@ -155,14 +157,13 @@ Value = TypeVar("Value")
 Number = TypeVar("Number", int, float)
 
 
-MISSING_ROSBAGS = (
-    f"recordings need rosbags, which is not installed; install it with: {install_command('data')}"
-)
-
-
-def is_missing(package: str, error: ModuleNotFoundError) -> bool:
-    """Whether it is this package that cannot be imported, and not something that it needs."""
-    return (error.name or "").partition(".")[0] == package
+def require_rosbags(status: int) -> None:
+    """End the command with this exit status where rosbags, which reads recordings, is missing."""
+    try:
+        require("rosbags", "data", "recordings need rosbags")
+    except ImportError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(status) from error
 
 
 def parsed(option: str, parse: Callable[[str], Value], text: str) -> Value:
@@ -171,6 +172,23 @@ def parsed(option: str, parse: Callable[[str], Value], text: str) -> Value:
         return parse(text)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint=option) from error
+
+
+@contextmanager
+def wrong_call() -> Iterator[None]:
+    """Settings that are refused are a wrong call, not a traceback."""
+    try:
+        yield
+    except (SpatialError, ValueError) as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+def chosen_answerer(
+    name: str, checkpoint: str, fusion: FusionSettings, settings: ModelSettings | None = None
+) -> Answerer:
+    """The answerer of the options; one that cannot be built is a wrong call."""
+    source = "--checkpoint" if checkpoint else "--answerer"
+    return parsed(source, lambda text: make_answerer(text, checkpoint, settings, fusion), name)
 
 
 @contextmanager

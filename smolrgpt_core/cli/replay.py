@@ -13,7 +13,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.fusion_settings import FusionSettings
 from smolrgpt_core.answerers.model_settings import DTYPES, ModelSettings
-from smolrgpt_core.answerers.registry import make_answerer
 from smolrgpt_core.asking import AskedQuestion, read_questions, stamp_to_json
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.ask import answer_as_json
@@ -24,7 +23,7 @@ from smolrgpt_core.cli.bag2data import (
     Topic,
     exit_if_damaged,
 )
-from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing, parsed, writing
+from smolrgpt_core.cli.options import writing
 from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
@@ -98,22 +97,12 @@ def replay_command(
     sensor = options.sensor_settings(depth_scale, min_depth, max_depth, rectify)
     region_labels = options.region_labels(labels, label_map)
     fusion = options.fusion_settings(prefer, abstain_below)
-    try:
+    with options.wrong_call():
         named = _named_questions(questions) if questions else None
-        replay_options = ReplayOptions(
-            topics=TopicChoice(rgb, depth, camera_info, regions, instances),
-            labels=region_labels,
-            sensor=sensor,
-            sync_tolerance_s=sync_tolerance,
-            every_frame=every_frame,
-        )
+        topics = TopicChoice(rgb, depth, camera_info, regions, instances)
+        replay_options = ReplayOptions(topics, region_labels, sensor, sync_tolerance, every_frame)
         settings = ModelSettings(device, dtype, answer_style)
-    except (SpatialError, ValueError) as error:
-        raise typer.BadParameter(str(error)) from error
-    source = "--checkpoint" if checkpoint else "--answerer"
-    chosen = parsed(
-        source, lambda name: make_answerer(name, checkpoint, settings, fusion), answerer
-    )
+    chosen = options.chosen_answerer(answerer, checkpoint, fusion, settings)
     found, asked = _replay(bag, named, chosen, replay_options)
     options.tell_label_changes(found.label_changes)
     _print([_line(item, *asked[item.index]) for item in found.answers], out)
@@ -129,14 +118,10 @@ def _replay(
     bag: Path, named: NamedQuestions | None, answerer: Answerer, replay_options: ReplayOptions
 ) -> tuple[Replay, NamedQuestions]:
     """Replay with a progress bar; every error ends the command."""
-    try:
-        # rosbags is an extra, and takes a second to import.
-        from smolrgpt_core.recordings.replay import replay
-    except ModuleNotFoundError as error:
-        if not is_missing("rosbags", error):
-            raise
-        typer.echo(MISSING_ROSBAGS, err=True)
-        raise typer.Exit(NOT_READ) from error
+    options.require_rosbags(NOT_READ)
+    # rosbags is an extra, and takes a second to import.
+    from smolrgpt_core.recordings.replay import replay
+
     columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:

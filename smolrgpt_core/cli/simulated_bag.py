@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from smolrgpt_core.cli.options import MISSING_ROSBAGS, is_missing
+from smolrgpt_core.cli.options import require_rosbags
 from smolrgpt_core.data.randomization import Randomization
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.sim.drive import SimulatedDrive
@@ -51,14 +51,10 @@ def drive_through(varied: Randomization, seed: int, frame_count: int) -> Simulat
 
 def record(bag: Path, drive: SimulatedDrive, storage: Storage) -> None:
     """Write the recording with a progress bar; every error ends the command."""
-    try:
-        # rosbags is an extra, and takes a second to import.
-        from smolrgpt_core.recordings.simulated_bag import write_simulated_bag
-    except ModuleNotFoundError as error:
-        if not is_missing("rosbags", error):
-            raise
-        typer.echo(MISSING_ROSBAGS, err=True)
-        raise typer.Exit(NOT_RECORDED) from error
+    require_rosbags(NOT_RECORDED)
+    # rosbags is an extra, and takes a second to import.
+    from smolrgpt_core.recordings.simulated_bag import write_simulated_bag
+
     columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:
         with Progress(*columns, console=Console(stderr=True)) as progress:

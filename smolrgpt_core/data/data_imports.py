@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 from types import ModuleType
 
-from smolrgpt_core.extras import install_command
+from smolrgpt_core.extras import require
 
 
 def import_datasets() -> ModuleType:
@@ -36,12 +35,4 @@ def import_fsspec() -> ModuleType:
 
 
 def _imported(package: str) -> ModuleType:
-    try:
-        return importlib.import_module(package)
-    except ModuleNotFoundError as error:
-        if error.name not in (package, package.partition(".")[0]):
-            raise
-        raise ImportError(
-            f"this data set needs the package `{package}`, which is not installed; install it "
-            f"with: {install_command('data')}"
-        ) from error
+    return require(package, "data", f"this data set needs the package `{package}`")

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import file_error
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.settings_file import from_entries, read_yaml, to_entries
@@ -47,7 +47,9 @@ class CameraRandomization:
         for name in ("width", "height"):
             size = getattr(self, name)
             if not 32 <= size <= 4096:
-                raise _bad(f"CameraRandomization.{name} must lie within 32 to 4096, got {size!r}")
+                raise bad_input(
+                    f"CameraRandomization.{name} must lie within 32 to 4096, got {size!r}"
+                )
         _check_range("CameraRandomization.vertical_fov_deg", self.vertical_fov_deg, 20.0, 110.0)
 
     def draw(self, rng: np.random.Generator) -> CameraIntrinsics:
@@ -85,7 +87,7 @@ class Randomization:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.noise_share <= 1.0:
-            raise _bad(f"noise_share must be a share from 0 to 1, got {self.noise_share!r}")
+            raise bad_input(f"noise_share must be a share from 0 to 1, got {self.noise_share!r}")
         _check_range("noise_strength", self.noise_strength, 0.0, 1.0)
 
     def draw_noise(self, rng: np.random.Generator) -> SensorNoise | None:
@@ -127,8 +129,6 @@ def read_randomization(path: Path) -> Randomization:
 
 def _check_range(name: str, value: tuple[float, ...], lowest: float, highest: float) -> None:
     if len(value) != 2 or not lowest <= value[0] <= value[1] <= highest:
-        raise _bad(f"{name} must be a range (low, high) within {lowest} to {highest}, got {value}")
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)
+        raise bad_input(
+            f"{name} must be a range (low, high) within {lowest} to {highest}, got {value}"
+        )

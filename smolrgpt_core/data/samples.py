@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.data.warehouse_format import CameraRecord, Turn, read_dialogue
 from smolrgpt_core.depth import DepthReadings, depth_readings
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import METRES_PER_UNIT, decode_image, file_error, read_rgb
 from smolrgpt_core.language import MASK
 from smolrgpt_core.regions import check_rle_form, decode_rle
@@ -125,10 +125,10 @@ class Conversation:
 
     def __post_init__(self) -> None:
         if not self.turns:
-            raise _bad(f"conversation {self.id!r} must have at least one turn")
+            raise bad_input(f"conversation {self.id!r} must have at least one turn")
         placeholders = sum(turn.text.count(MASK) for turn in self.turns)
         if placeholders != len(self.mask_indices):
-            raise _bad(
+            raise bad_input(
                 f"conversation {self.id!r} has {placeholders} {MASK} but {len(self.mask_indices)} "
                 f"masks; there must be one mask for each {MASK}, in order"
             )
@@ -163,7 +163,7 @@ class Sample:
         for conversation in self.conversations:
             beyond = [i for i in conversation.mask_indices if not 0 <= i < len(self.rle)]
             if beyond:
-                raise _bad(
+                raise bad_input(
                     f"conversation {conversation.id!r} asks for mask {beyond[0]}, but the sample "
                     f"has {len(self.rle)} masks"
                 )
@@ -257,7 +257,3 @@ class _MaskPool:
             self._index_of[key] = len(self._masks)
             self._masks.append(rle)
         return self._index_of[key]
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

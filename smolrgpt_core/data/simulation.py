@@ -18,7 +18,7 @@ import numpy as np
 from smolrgpt_core.data.randomization import Randomization
 from smolrgpt_core.data.warehouse_format import SPLITS, CameraRecord, SplitFolder
 from smolrgpt_core.depth import depth_to_units
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.files import encode_image, write_file
 from smolrgpt_core.language import Category
 from smolrgpt_core.regions import RegionSet, encode_rle
@@ -73,15 +73,15 @@ class SimulationSettings:
     def __post_init__(self) -> None:
         for name in ("scenes", "views", "questions", "shard_images"):
             if getattr(self, name) < 1:
-                raise _bad(f"{name} must be at least 1, got {getattr(self, name)}")
+                raise bad_input(f"{name} must be at least 1, got {getattr(self, name)}")
         if self.seed < 0:
-            raise _bad(f"seed must not be negative, got {self.seed}")
+            raise bad_input(f"seed must not be negative, got {self.seed}")
         if len(self.shares) != 3 or min(self.shares) < 0 or abs(sum(self.shares) - 1) > 1e-6:
-            raise _bad(
+            raise bad_input(
                 f"shares must be those of {', '.join(SPLITS)} and add up to 1, got {self.shares}"
             )
         if not (self.folders or self.shards):
-            raise _bad("nothing to write: neither folders nor shards are wanted")
+            raise bad_input("nothing to write: neither folders nor shards are wanted")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -228,7 +228,3 @@ def encode_frame(seen: SimulatedFrame) -> tuple[bytes, bytes]:
 def write_drafts(path: Path, drafts: list[FrameDraft]) -> None:
     """Write what is known of the frames of one scene, as a whole or not at all."""
     write_file(path, json.dumps([draft.to_json() for draft in drafts]).encode())
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import file_error, read_json, write_file
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.language import MASK
@@ -116,10 +116,10 @@ class WarehouseRecord:
             SpatialError: BAD_INPUT that names the field which is missing or of another type.
         """
         if not isinstance(entry, Mapping):
-            raise _bad(f"a record must be an object, got {type(entry).__name__}")
+            raise bad_input(f"a record must be an object, got {type(entry).__name__}")
         turns = _field(entry, "conversations", list)
         if not turns:
-            raise _bad("`conversations` of a record must not be empty")
+            raise bad_input("`conversations` of a record must not be empty")
         return cls(
             id=str(_field(entry, "id", (str, int))),
             image=_field(entry, "image", str),
@@ -134,7 +134,7 @@ class WarehouseRecord:
 def _turn(entry: Any) -> Turn:
     speaker = _field(entry, "from", str)
     if "value" not in entry:
-        raise _bad("`value` of a turn is missing")
+        raise bad_input("`value` of a turn is missing")
     return Turn(speaker, stored_text(entry["value"]))
 
 
@@ -176,10 +176,10 @@ class CameraRecord:
         width, height = _field(entry, "width", int), _field(entry, "height", int)
         scale = float(_field(entry, "depth_scale", number))
         if not 0 < scale < float("inf"):
-            raise _bad(f"depth_scale must be positive metres per unit, got {scale}")
+            raise bad_input(f"depth_scale must be positive metres per unit, got {scale}")
         is_cut = entry.get("is_cut", False)
         if not isinstance(is_cut, bool):
-            raise _bad(f"`is_cut` must be true or false, got {is_cut!r:.60}")
+            raise bad_input(f"`is_cut` must be true or false, got {is_cut!r:.60}")
         return cls(CameraIntrinsics(width, height, **focal, is_cut=is_cut), scale)
 
 
@@ -271,7 +271,7 @@ class SplitFolder:
     def _inside(self, kind: str, name: str) -> Path:
         folder = self.root / self.split / kind
         if Path(name).name != name or name in ("", ".", ".."):
-            raise _bad(f"an image must be a plain file name in {folder}, got {name!r}")
+            raise bad_input(f"an image must be a plain file name in {folder}, got {name!r}")
         return folder / name
 
 
@@ -295,17 +295,13 @@ _REQUIRED = object()
 def _field(entry: Any, name: str, kind: type | tuple[type, ...], default: Any = _REQUIRED) -> Any:
     """A value of the expected type, or the default where the field is missing or null."""
     if not isinstance(entry, Mapping):
-        raise _bad(f"expected an object with `{name}`, got {type(entry).__name__}")
+        raise bad_input(f"expected an object with `{name}`, got {type(entry).__name__}")
     value = entry.get(name)
     if value is None:
         if default is _REQUIRED:
-            raise _bad(f"`{name}` is missing")
+            raise bad_input(f"`{name}` is missing")
         return default
     if not isinstance(value, kind) or isinstance(value, bool):
         names = "/".join(item.__name__ for item in (kind if isinstance(kind, tuple) else (kind,)))
-        raise _bad(f"`{name}` must be {names}, got {type(value).__name__} {value!r:.60}")
+        raise bad_input(f"`{name}` must be {names}, got {type(value).__name__} {value!r:.60}")
     return value
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

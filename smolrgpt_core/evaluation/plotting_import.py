@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smolrgpt_core.extras import install_command
+from smolrgpt_core.extras import require
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -17,13 +17,9 @@ def new_canvas() -> tuple[FigureCanvasAgg, Axes]:
     Raises:
         ImportError: matplotlib is not installed; the message says how to install it.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ModuleNotFoundError as error:
-        raise ImportError(
-            "plots need matplotlib, which is not installed; install it with: "
-            f"{install_command('data')}"
-        ) from error
+    require("matplotlib", "data", "plots need matplotlib")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(6.4, 4.4), dpi=110)
     return FigureCanvasAgg(figure), figure.add_subplot()

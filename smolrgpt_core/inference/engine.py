@@ -468,9 +468,10 @@ class InferenceEngine:
         embeds = self.model.model.embed(row, None, features, [len(region_ids)])
         if samples is None:
             return embeds
-        return self.model.model.relate_regions(
+        related, _ = self.model.model.relate_regions(
             embeds, row, self._question_ids(prompts), [samples], [torch.arange(len(region_ids))]
         )
+        return related
 
     def _question_ids(self, prompts: Sequence[_Prompt]) -> torch.Tensor:
         """(1, T): which prompt each token asks for, from 1; 0 where it does not ask."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.messages.sensor_settings import NEVER
 from smolrgpt_core.messages.types import Message
@@ -139,11 +139,11 @@ def _part(message: Message, image_size: tuple[int, int] | None) -> _Part:
         return part
     image = f"{image_size[1]}x{image_size[0]}"
     if (x, y, width, height, *binning) == (0, 0, *full, 1, 1):
-        raise _bad(
+        raise bad_input(
             f"camera_info is for {full[0]}x{full[1]}, the rgb image is {image}; remap or choose "
             "the `camera_info` of this image"
         )
-    raise _bad(
+    raise bad_input(
         f"camera_info is for a sensor of {full[0]}x{full[1]} with roi {width}x{height} at "
         f"({x}, {y}) and binning {binning[0]}x{binning[1]}, which makes no rgb image of {image}: "
         "width, height, K and P must be those of the full sensor, or roi and binning 0"
@@ -152,7 +152,7 @@ def _part(message: Message, image_size: tuple[int, int] | None) -> _Part:
 
 def _refuse_uncalibrated(message: Message) -> None:
     if message.k[0] == 0.0:
-        raise _bad(
+        raise bad_input(
             "camera_info has a zero matrix K: the camera is not calibrated; calibrate it, or give "
             "its driver a calibration file"
         )
@@ -167,7 +167,7 @@ def _full_projection(message: Message) -> CameraIntrinsics:
     """P where it is filled, else K; of the full sensor."""
     matrix = _full_matrix(message)
     if not np.all(np.isfinite(message.d)):
-        raise _bad(f"camera_info has distortion coefficients that are no numbers: {message.d}")
+        raise bad_input(f"camera_info has distortion coefficients that are no numbers: {message.d}")
     if all(value == 0.0 for value in message.p):
         return matrix
     projection = _named("P", message, [message.p[index] for index in (0, 5, 2, 6)])
@@ -182,7 +182,7 @@ def _named(name: str, message: Message, pinhole: list[float]) -> CameraIntrinsic
             int(message.width), int(message.height), *(float(value) for value in pinhole)
         )
     except SpatialError as error:
-        raise _bad(f"{name} of camera_info: {error.message}") from error
+        raise bad_input(f"{name} of camera_info: {error.message}") from error
 
 
 def _refuse_contradiction(matrix: CameraIntrinsics, projection: CameraIntrinsics) -> None:
@@ -197,7 +197,7 @@ def _refuse_contradiction(matrix: CameraIntrinsics, projection: CameraIntrinsics
             f"{name} (fx={item.fx:g} fy={item.fy:g} cx={item.cx:g} cy={item.cy:g})"
             for name, item in (("P", projection), ("K", matrix))
         ]
-        raise _bad(
+        raise bad_input(
             f"camera_info contradicts itself: {found[0]} is not {found[1]}, although it has no "
             "distortion (D = 0) and no rotation (R = 1); is one of them of another resolution?"
         )
@@ -212,18 +212,16 @@ def _is_unturned(message: Message) -> bool:
 def _distortion(message: Message) -> tuple[LensModel, tuple[float, ...]]:
     model, coefficients = message.distortion_model, tuple(float(value) for value in message.d)
     if not np.all(np.isfinite(coefficients)):
-        raise _bad(f"camera_info has distortion coefficients that are no numbers: {coefficients}")
+        raise bad_input(
+            f"camera_info has distortion coefficients that are no numbers: {coefficients}"
+        )
     if len(coefficients) in PINHOLE_MODELS.get(model, ()):
         return "pinhole", coefficients
     if model in FISHEYE_MODELS and len(coefficients) >= 4 and not any(coefficients[4:]):
         return "fisheye", coefficients[:4]
     known = ", ".join([*PINHOLE_MODELS, *FISHEYE_MODELS])
-    raise _bad(
+    raise bad_input(
         f"camera_info has {len(coefficients)} coefficients of the distortion model {model!r}, "
         f"which cannot be taken out (known: {known}); give rectified images (image_proc) and set "
         "rectify to never"
     )
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

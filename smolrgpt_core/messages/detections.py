@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.messages.older import first_of
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.regions import Box, Region, RegionSet
@@ -99,7 +99,7 @@ def _yolo_detection(message: Message, image_size: tuple[int, int]) -> _Detection
         size = message.bbox.size
         return _box(message, message.id, message.class_name, message.score, size.x, size.y)
     if (mask.height, mask.width) != image_size:
-        raise _bad(
+        raise bad_input(
             f"masks are for an image of {mask.width}x{mask.height}, the rgb image is "
             f"{image_size[1]}x{image_size[0]}; let the detector see the rgb image itself"
         )
@@ -198,11 +198,7 @@ def _filled(outline: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.b
 
 
 def _broken(label: str) -> SpatialError:
-    return _bad(
+    return bad_input(
         f"a detection ({label or 'without label'}) has a score or coordinates that are not finite, "
         "or far out of any image; look after the detector"
     )
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

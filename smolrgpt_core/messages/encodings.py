@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.messages.types import Message
 
 COMMON_PIXEL_BYTES = (1, 2, 3, 4, 6, 8)
@@ -210,7 +210,7 @@ def rgb_pixels(message: Message) -> NDArray[np.uint8]:
     """
     encoding = COLOR_ENCODINGS.get(canonical(message.encoding))
     if encoding is None:
-        raise _bad(
+        raise bad_input(
             f"a color image must be one of {', '.join(COLOR_ENCODINGS)}, got "
             f"{message.encoding!r}; change the camera's encoding, or convert the image (image_proc)"
         )
@@ -241,7 +241,7 @@ def depth_encoding(encoding: str) -> tuple[DTypeLike, float]:
     try:
         return DEPTH_ENCODINGS[canonical(encoding)]
     except KeyError:
-        raise _bad(
+        raise bad_input(
             f"a depth image must be one of {', '.join(DEPTH_ENCODINGS)}, got {encoding!r}; is "
             "`depth` the right topic?"
         ) from None
@@ -268,7 +268,7 @@ def id_pixels(message: Message) -> NDArray:
     """
     dtype = INSTANCE_ENCODINGS.get(canonical(message.encoding))
     if dtype is None:
-        raise _bad(
+        raise bad_input(
             f"an instance image must be one of {', '.join(INSTANCE_ENCODINGS)}, got "
             f"{message.encoding!r}; is `instances` the right topic?"
         )
@@ -277,11 +277,7 @@ def id_pixels(message: Message) -> NDArray:
 
 
 def _wrong(message: Message, problem: str) -> SpatialError:
-    return _bad(
+    return bad_input(
         f"a {message.encoding} image of {message.width}x{message.height} {problem}; the driver "
         "fills sensor_msgs/Image wrongly"
     )
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

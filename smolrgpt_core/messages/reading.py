@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.depth import DepthLimits, DepthReadings, depth_readings
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.messages.camera_info import intrinsics_from_camera_info, rectification
@@ -134,12 +134,12 @@ def regions_from_array(message: Message) -> RegionSet:
 def _region_from_message(message: Message) -> Region:
     mask, box = message.mask, message.box
     if canonical(mask.encoding) not in MASK_ENCODINGS:
-        raise _bad(
+        raise bad_input(
             f"mask of region {message.id} must be {' or '.join(MASK_ENCODINGS)}, "
             f"got {mask.encoding!r}"
         )
     if (mask.height, mask.width) != (box.height, box.width):
-        raise _bad(
+        raise bad_input(
             f"mask of region {message.id} is {mask.width}x{mask.height}, its box is "
             f"{box.width}x{box.height}; cut the mask to the box"
         )
@@ -156,7 +156,3 @@ def regions_from_instances(message: Message, labels: InstanceLabels) -> RegionSe
     """
     ids = id_pixels(message)
     return RegionSet.from_label_image(ids, {int(id): labels[int(id)] for id in np.unique(ids)})
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

@@ -39,6 +39,7 @@ from smolrgpt_core.model.packed_attention import packed_attention_mask
 from smolrgpt_core.model.point_fusion import FusedProjection, PointFusion
 from smolrgpt_core.model.question_regions import asked_regions
 from smolrgpt_core.model.refiner import FeatureRefiner, RefinerLevel
+from smolrgpt_core.model.region_inputs import RegionInputs
 from smolrgpt_core.model.region_readings import RegionAnswers
 from smolrgpt_core.model.region_weights import region_weights
 
@@ -282,67 +283,48 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
     def embed_inputs(
         self,
         input_ids: torch.Tensor,
-        pixel_values: torch.Tensor | None = None,
-        depth_values: torch.Tensor | None = None,
-        region_masks: Sequence[MasksOfImage] | None = None,
-        region_samples: Sequence[torch.Tensor] | None = None,
-        region_indices: Sequence[torch.Tensor] | None = None,
-        question_ids: torch.Tensor | None = None,
-        point_values: torch.Tensor | None = None,
-    ) -> torch.Tensor:
-        """Input embeddings (B, T, D) from pixels: every step from the encoder to `embed`.
-
-        Arguments and errors as in `SmolRGPTForConditionalGeneration.forward`.
-        """
-        return self._embed_inputs(
-            input_ids, pixel_values, depth_values, region_masks, region_samples, region_indices,
-            question_ids, point_values,
-        )[0]  # fmt: skip
-
-    def _embed_inputs(
-        self,
-        input_ids: torch.Tensor,
-        pixel_values: torch.Tensor | None,
-        depth_values: torch.Tensor | None,
-        region_masks: Sequence[MasksOfImage] | None,
-        region_samples: Sequence[torch.Tensor] | None,
-        region_indices: Sequence[torch.Tensor] | None,
-        question_ids: torch.Tensor | None,
-        point_values: torch.Tensor | None,
+        inputs: RegionInputs,
         region_answers: RegionAnswers | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """As `embed_inputs`, with the losses of what is read off the regions."""
-        _check_rows(
-            len(input_ids),
-            pixel_values=pixel_values,
-            depth_values=depth_values,
-            region_masks=region_masks,
-            region_samples=region_samples,
-            region_indices=region_indices,
-            point_values=point_values,
-        )
-        weights = region_weights(region_masks or [], self.config)
-        regions = [len(of_image) for of_image in region_samples or weights]
-        indices = _named_regions(regions, region_indices)
+        """Input embeddings from pixels: every step from the encoder to `embed`.
+
+        Args:
+            input_ids: (B, T).
+            inputs: images and regions of the B rows.
+            region_answers: (B, T), right answers to the question of each token.
+
+        Returns:
+            Embeddings (B, T, D); losses (Q,) of what is read off the regions, if there are answers.
+
+        Raises:
+            ValueError: when numbers of placeholders, masks and images do not agree.
+            SpatialError: BAD_INPUT when a mask cannot be used.
+        """
+        inputs.check_rows(len(input_ids))
+        weights = region_weights(inputs.region_masks or [], self.config)
+        regions = [len(of_image) for of_image in inputs.region_samples or weights]
+        indices = _named_regions(regions, inputs.region_indices)
         counts = [len(of_row) for of_row in indices]
         if any(regions):
-            self._check_region_inputs(pixel_values, depth_values, region_samples)
+            inputs.check_regions(self.config.depth_branch)
         image_tokens, features = None, {}
-        for modality, values in ((RGB, pixel_values), (DEPTH, depth_values)):
+        for modality, values in ((RGB, inputs.pixel_values), (DEPTH, inputs.depth_values)):
             # Depth speaks through regions alone.
             if values is None or (modality == DEPTH and not any(counts)):
                 continue
-            tokens = self.connect(self.encode_images(values, modality, point_values), modality)
+            encoded = self.encode_images(values, modality, inputs.point_values)
+            tokens = self.connect(encoded, modality)
             image_tokens = tokens if modality == RGB else image_tokens
             if any(counts):
                 pooled = self.pool_regions(tokens, weights, modality)
                 features[modality] = pooled[_over_images(indices, regions).to(pooled.device)]
-        if any(counts) and pixel_values is None:
+        if any(counts) and inputs.pixel_values is None:
             features[RGB] = self._looks_of_nothing(sum(counts))
         embeds = self.embed(input_ids, image_tokens, features, counts)
         if self.config.depth_branch == "metric" and any(counts):
-            return self._relate_regions(
-                embeds, input_ids, question_ids, region_samples or [], indices, region_answers
+            samples = inputs.region_samples or []
+            return self.relate_regions(
+                embeds, input_ids, inputs.question_ids, samples, indices, region_answers
             )
         return embeds, None
 
@@ -359,8 +341,9 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         question_ids: torch.Tensor | None,
         region_samples: Sequence[torch.Tensor],
         region_indices: Sequence[torch.Tensor],
-    ) -> torch.Tensor:
-        """Embeddings (B, T, D) with the depth tokens of the metric branch in their places.
+        region_answers: RegionAnswers | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Put the depth tokens of the metric branch in their places.
 
         Args:
             embeds: (B, T, D) from `embed`.
@@ -368,25 +351,14 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
             question_ids: (B, T).
             region_samples: (M_i, K, 3) for each row.
             region_indices: (N_i,) for each row, which of the regions each placeholder is.
+            region_answers: (B, T), right answers to the question of each token.
+
+        Returns:
+            Embeddings (B, T, D); losses (Q,) of what is read off the regions, if there are answers.
 
         Raises:
             ValueError: when placeholders, questions and regions do not agree.
         """
-        related = self._relate_regions(
-            embeds, input_ids, question_ids, region_samples, region_indices, None
-        )
-        return related[0]
-
-    def _relate_regions(
-        self,
-        embeds: torch.Tensor,
-        input_ids: torch.Tensor,
-        question_ids: torch.Tensor | None,
-        region_samples: Sequence[torch.Tensor],
-        region_indices: Sequence[torch.Tensor],
-        region_answers: RegionAnswers | None,
-    ) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """As `relate_regions`, with the losses of what is read off the regions."""
         if question_ids is None:
             raise ValueError(
                 "the metric depth branch needs question_ids; prepare text and masks together with "
@@ -401,18 +373,6 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         counts = [len(of_row) for of_row in region_indices]
         return _fill(embeds, places, tokens[asked.regions.exists], counts, token), losses
 
-    def _check_region_inputs(self, *inputs: Any) -> None:
-        """Refuse regions without what this depth branch knows them by."""
-        pixel_values, depth_values, region_samples = inputs
-        if self.config.depth_branch == "metric":
-            if region_samples is None or depth_values is not None:
-                raise ValueError(
-                    "regions of the metric depth branch need region_samples, and no depth_values; "
-                    "prepare them with SmolRGPTProcessor"
-                )
-        elif pixel_values is None or depth_values is None:
-            raise ValueError("region_masks need pixel_values and depth_values beside them")
-
     @can_return_tuple
     def forward(
         self,
@@ -422,30 +382,21 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         cache: Cache | None = None,
         inputs_embeds: torch.Tensor | None = None,
         segment_ids: torch.Tensor | None = None,
-        pixel_values: torch.Tensor | None = None,
-        depth_values: torch.Tensor | None = None,
-        region_masks: Sequence[MasksOfImage] | None = None,
-        region_samples: Sequence[torch.Tensor] | None = None,
-        region_indices: Sequence[torch.Tensor] | None = None,
-        question_ids: torch.Tensor | None = None,
-        point_values: torch.Tensor | None = None,
         region_answers: RegionAnswers | None = None,
         **kwargs: Any,
     ) -> SmolRGPTModelOutput:
         """Hidden states (B, T, D); arguments as in `SmolRGPTForConditionalGeneration.forward`."""
         if (input_ids is None) == (inputs_embeds is None):
             raise ValueError("give exactly one of input_ids and inputs_embeds")
+        inputs = RegionInputs.taken_from(kwargs)
         region_losses = None
         if input_ids is not None:
             continues = cache is not None and cache.get_seq_length() > 0
-            if continues and pixel_values is None and region_samples is None:
+            if continues and inputs.pixel_values is None and inputs.region_samples is None:
                 # A placeholder that the model wrote itself is a token like any other.
                 inputs_embeds = self.get_input_embeddings()(input_ids)
             else:
-                inputs_embeds, region_losses = self._embed_inputs(
-                    input_ids, pixel_values, depth_values, region_masks, region_samples,
-                    region_indices, question_ids, point_values, region_answers,
-                )  # fmt: skip
+                inputs_embeds, region_losses = self.embed_inputs(input_ids, inputs, region_answers)
         if segment_ids is not None:
             attention_mask = packed_attention_mask(segment_ids, self.dtype)
         outputs = self.language_model(
@@ -480,22 +431,13 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
         self,
         input_ids: torch.Tensor | None = None,
         attention_mask: torch.Tensor | None = None,
-        pixel_values: torch.Tensor | None = None,
-        depth_values: torch.Tensor | None = None,
-        region_masks: Sequence[MasksOfImage] | None = None,
+        *,
         labels: torch.Tensor | None = None,
-        position_ids: torch.Tensor | None = None,
         cache: Cache | None = None,
+        position_ids: torch.Tensor | None = None,
         inputs_embeds: torch.Tensor | None = None,
         logits_to_keep: int | torch.Tensor = 0,
-        region_samples: Sequence[torch.Tensor] | None = None,
-        region_indices: Sequence[torch.Tensor] | None = None,
-        question_ids: torch.Tensor | None = None,
-        segment_ids: torch.Tensor | None = None,
-        point_values: torch.Tensor | None = None,
         only_answers: bool = False,
-        answer_kinds: torch.Tensor | None = None,
-        answer_values: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> SmolRGPTOutput:
         """Logits of the next token at every position.
@@ -503,85 +445,56 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
         Args:
             input_ids: (B, T), with placeholders as `SmolRGPTProcessor` writes them.
             attention_mask: (B, T), 0 for padding.
-            pixel_values: (B, 3, H, W) in `config.rgb_range`; None for text without image, or, with
-                the metric depth branch, for regions without a picture.
-            depth_values: (B, 3, H, W) in `config.depth_range`; the depth branch "image" needs them
-                where there are regions.
-            region_masks: B tensors (M_i, h, w), in the order of the placeholders: bool or integer
-                masks of any size, aligned to the image, or float weights as the processor gives
-                them; or any other form that `smolrgpt_core.kernels` takes.
             labels: (B, T), the id at its own position, -100 where there is no loss.
-            position_ids: (B, T); by default they follow the cache.
             cache: of earlier tokens.
+            position_ids: (B, T); by default they follow the cache.
             inputs_embeds: (B, T, D), from `SmolRGPTModel.embed_inputs`, in place of input_ids,
                 images and regions.
             logits_to_keep: compute only that many last positions (0 = all), or these positions.
-            region_samples: B tensors (M_i, K, 3) of `region_samples`; the depth branch "metric"
-                needs them where there are regions.
-            region_indices: B tensors (N_i,): which of the row's regions each placeholder is; by
-                default the first is region 0, and so on.
-            question_ids: (B, T), a number above 0 for the tokens of each question, 0 for others;
-                the depth branch "metric" needs them.
-            segment_ids: (B, T) of packed rows, in place of attention_mask: 0 for what all
-                conversations of a row see, a number above 0 for each of them, -1 for padding.
-            point_values: (B, 3, H, W), metric points of each pixel, NaN = no reading, where
-                `config.point_fusion` is set.
             only_answers: compute logits where a label is predicted and nowhere else, which saves
                 most of the head's work in training: (tokens with a label, vocabulary), row by row.
-            answer_kinds: (B, T), kind of the right answer to the question of each token, as
-                `RegionAnswers` has them, for the region losses of the depth branch "metric".
-            answer_values: (B, T), those answers.
-            kwargs: such as `use_cache`, `output_attentions`; go to the language model.
-                `num_items_in_batch` divides the loss in place of the number of labels.
+            kwargs: images and regions, by the names of `RegionInputs`; the answers of
+                `RegionAnswers.taken_from`, for the region losses of the depth branch "metric";
+                `segment_ids` of `packed_attention_mask` in place of attention_mask;
+                `num_items_in_batch`, which divides the loss in place of the number of labels. All
+                others, such as `use_cache`, go to the language model.
 
         Returns:
-            loss if there are labels, of their tokens alone; logits (B, T, vocabulary),
-            the cache by the name `CACHE`, hidden_states, attentions; region_losses (Q,) of the
-            questions with regions if there are answers.
+            loss if there are labels, of their tokens alone; logits (B, T, vocabulary), the cache by
+            the name `CACHE`, hidden_states, attentions; region_losses (Q,) of the questions with
+            regions if there are answers.
 
         Raises:
             ValueError: when numbers of placeholders, masks and images do not agree.
             SpatialError: BAD_INPUT when a mask cannot be used.
         """
-        items = kwargs.pop("num_items_in_batch", None)
         # `generate` of an older transformers calls it so.
-        cache = kwargs.pop(OLD_NAME, cache)
-        answers = None
-        if answer_kinds is not None and answer_values is not None:
-            answers = RegionAnswers(answer_kinds, answer_values)
+        kwargs["cache"] = kwargs.pop(OLD_NAME, cache)
+        kwargs |= {"position_ids": position_ids, "inputs_embeds": inputs_embeds}
+        return self._forward(
+            input_ids, attention_mask, labels, logits_to_keep, only_answers, **kwargs
+        )
+
+    def _forward(
+        self,
+        input_ids: torch.Tensor | None,
+        attention_mask: torch.Tensor | None,
+        labels: torch.Tensor | None,
+        logits_to_keep: int | torch.Tensor,
+        only_answers: bool,
+        **kwargs: Any,
+    ) -> SmolRGPTOutput:
+        items = kwargs.pop("num_items_in_batch", None)
+        answers = RegionAnswers.taken_from(kwargs)
         outputs = self.model(
-            input_ids=input_ids,
-            attention_mask=attention_mask,
-            position_ids=position_ids,
-            cache=cache,
-            inputs_embeds=inputs_embeds,
-            segment_ids=segment_ids,
-            pixel_values=pixel_values,
-            depth_values=depth_values,
-            region_masks=region_masks,
-            region_samples=region_samples,
-            region_indices=region_indices,
-            question_ids=question_ids,
-            point_values=point_values,
-            region_answers=answers,
-            **kwargs,
+            input_ids, attention_mask=attention_mask, region_answers=answers, **kwargs
         )
         hidden = outputs.last_hidden_state
+        loss: torch.Tensor | None
         if labels is not None and only_answers:
             logits, loss = self._answer_logits(hidden, labels, items)
         else:
-            keep = (
-                slice(-logits_to_keep, None) if isinstance(logits_to_keep, int) else logits_to_keep
-            )
-            logits = self.lm_head(hidden[:, keep])
-            loss = None
-            if labels is not None:
-                loss = self.loss_function(
-                    logits=logits,
-                    labels=labels,
-                    vocab_size=self.config.text_config.vocab_size,
-                    num_items_in_batch=items,
-                )
+            logits, loss = self._logits(hidden, labels, items, logits_to_keep)
         return SmolRGPTOutput(
             loss=loss,
             logits=logits,
@@ -591,10 +504,19 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
             region_losses=outputs.region_losses,
         )
 
-    def _loss(
-        self, logits: torch.Tensor, labels: torch.Tensor, items: torch.Tensor | int | None
-    ) -> torch.Tensor:
-        return self.loss_function(
+    def _logits(
+        self,
+        hidden: torch.Tensor,
+        labels: torch.Tensor | None,
+        items: torch.Tensor | int | None,
+        keep: int | torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """Logits (B, T, V) at the positions to keep, and the loss where there are labels."""
+        positions = slice(-keep, None) if isinstance(keep, int) else keep
+        logits = self.lm_head(hidden[:, positions])
+        if labels is None:
+            return logits, None
+        return logits, self.loss_function(
             logits=logits,
             labels=labels,
             vocab_size=self.config.text_config.vocab_size,
@@ -618,13 +540,6 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
         self,
         inputs: torch.Tensor | None = None,
         *args: Any,
-        pixel_values: torch.Tensor | None = None,
-        depth_values: torch.Tensor | None = None,
-        region_masks: Sequence[MasksOfImage] | None = None,
-        region_samples: Sequence[torch.Tensor] | None = None,
-        region_indices: Sequence[torch.Tensor] | None = None,
-        question_ids: torch.Tensor | None = None,
-        point_values: torch.Tensor | None = None,
         **kwargs: Any,
     ) -> Any:
         """Generate answers; takes the arguments of `GenerationMixin.generate` and of `forward`.
@@ -635,12 +550,10 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
             The prompt's ids and the new ones (B, T + new), or what `return_dict_in_generate` asks
             for.
         """
+        regions = RegionInputs.taken_from(kwargs)
         input_ids = kwargs.pop("input_ids", None) if inputs is None else inputs
         if input_ids is not None and kwargs.get("inputs_embeds") is None:
-            kwargs["inputs_embeds"] = self.model.embed_inputs(
-                input_ids, pixel_values, depth_values, region_masks, region_samples,
-                region_indices, question_ids, point_values,
-            )  # fmt: skip
+            kwargs["inputs_embeds"] = self.model.embed_inputs(input_ids, regions)[0]
             # Padding must not be guessed from the ids: its id also ends every turn.
             if kwargs.get("attention_mask") is None:
                 kwargs["attention_mask"] = torch.ones_like(input_ids)
@@ -678,16 +591,6 @@ def _over_images(indices: Sequence[torch.Tensor], regions: Sequence[int]) -> tor
     """Places (sum of N_i,) in the regions of all rows, one row after the other."""
     starts = [sum(regions[:row]) for row in range(len(regions))]
     return torch.cat([of_row + start for of_row, start in zip(indices, starts, strict=True)])
-
-
-def _check_rows(rows: int, **entries: Sequence[Any] | torch.Tensor | None) -> None:
-    """Refuse images or masks that are not as many as the rows of input_ids."""
-    for name, values in entries.items():
-        if values is not None and len(values) != rows:
-            raise ValueError(
-                f"{name} must have one entry for each of the {rows} rows of input_ids, got "
-                f"{len(values)}"
-            )
 
 
 def _fill(

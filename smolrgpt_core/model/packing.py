@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from transformers import BatchFeature
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.model.modeling_smolrgpt import IGNORED_LABEL
 from smolrgpt_core.model.processing_smolrgpt import (
@@ -70,18 +70,18 @@ class PackedImage:
 
     def __post_init__(self) -> None:
         if not self.conversations or len(self.conversations) != len(self.mask_indices):
-            raise _bad(
+            raise bad_input(
                 "expected conversations with a list of mask indices for each, got "
                 f"{len(self.conversations)} and {len(self.mask_indices)}"
             )
         if self.answers and len(self.answers) != len(self.conversations):
-            raise _bad(
+            raise bad_input(
                 f"expected an answer for each of the {len(self.conversations)} conversations, or "
                 f"none, got {len(self.answers)}"
             )
         beyond = [i for named in self.mask_indices for i in named if not 0 <= i < len(self.masks)]
         if beyond:
-            raise _bad(f"a conversation names mask {beyond[0]}, there are {len(self.masks)}")
+            raise bad_input(f"a conversation names mask {beyond[0]}, there are {len(self.masks)}")
 
 
 def pack_batch(processor: SmolRGPTProcessor, rows: Sequence[PackedImage]) -> BatchFeature:
@@ -100,7 +100,7 @@ def pack_batch(processor: SmolRGPTProcessor, rows: Sequence[PackedImage]) -> Bat
     """
     with_image = [row.image is not None for row in rows]
     if not rows or any(with_image) != all(with_image):
-        raise _bad("a batch must have rows, and all of them with a picture or all without")
+        raise bad_input("a batch must have rows, and all of them with a picture or all without")
     tokens = [_pack(processor, row) for row in rows]
     batch = {
         "input_ids": stack_rows([row.ids for row in tokens], processor.tokenizer.pad_token_id),
@@ -186,7 +186,3 @@ def _pictures(
         return {}
     samples = [processor.prepare_samples(row.masks, row.depth, row.intrinsics) for row in rows]
     return {"region_samples": samples, **named}
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

@@ -19,7 +19,7 @@ from transformers.utils import CONFIG_NAME
 
 from smolrgpt_core import kernels
 from smolrgpt_core.depth import clean_depth
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_input, bad_question
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.geometry.back_projection import back_project
 from smolrgpt_core.kernels.masks import MasksOfImage
@@ -176,27 +176,32 @@ class SmolRGPTProcessor(ProcessorMixin):
 
         Returns:
             input_ids, attention_mask (B, T) int64; pixel_values, depth_values float32 (B, 3, S, S)
-            where there are images and depth; region_masks, a list of B float32 (M_i, G, G)
-            on the refined grid, where there are images; labels (B, T) int64 if asked for. With the
-            depth branch "metric" no depth_values, but question_ids (B, T) and region_samples, a
-            list of B float32 (M_i, K, 3); with `config.point_fusion` point_values (B, 3, S, S).
+            where there are images and depth; region_masks, a list of B float32 (M_i, G, G) on the
+            refined grid, where there are images; labels (B, T) int64 if asked for. With the depth
+            branch "metric" no depth_values, but question_ids (B, T) and region_samples, B float32
+            (M_i, K, 3); with `config.point_fusion` point_values (B, 3, S, S).
 
         Raises:
             SpatialError: BAD_QUESTION for a text that cannot be asked, BAD_INPUT for an image,
-                depth or mask that cannot be used, NO_DEPTH and NO_VALID_DEPTH where masks have
-                none.
+                depth or mask that cannot be used, NO_DEPTH and NO_VALID_DEPTH for masks without.
             ValueError: when the lists have different lengths.
         """
         if return_tensors != "pt":
             raise ValueError(f'return_tensors must be "pt", got {return_tensors!r}')
+        pictures: list[Any] = [images, depth, masks, intrinsics]
         if _is_one_conversation(text):
             text = [text]
-            images, depth, masks, intrinsics = (
-                None if item is None else [item] for item in (images, depth, masks, intrinsics)
-            )
-        conversations = [_as_conversation(item) for item in text]
+            pictures = [None if item is None else [item] for item in pictures]
+        return self._batch(text, pictures, return_labels, padding_side)
+
+    def _batch(
+        self, texts: Sequence[Any], pictures: Sequence[Any], return_labels: bool, padding_side: str
+    ) -> BatchFeature:
+        """The batch of several conversations; pictures as `prepare_pictures` takes them."""
+        conversations = [_as_conversation(item) for item in texts]
         if not conversations:
-            raise _bad_question("there is no question; give one text for each image")
+            raise bad_question("there is no question; give one text for each image")
+        images, depth, masks, intrinsics = pictures
         batch = self.prepare_pictures(images, depth, masks, intrinsics, len(conversations))
         counts = [len(item) for item in batch.get("region_masks", [()] * len(conversations))]
         rows = [
@@ -277,12 +282,12 @@ class SmolRGPTProcessor(ProcessorMixin):
         if depth is None:
             raise SpatialError(Status.NO_DEPTH, "the metric depth branch needs a depth image")
         if intrinsics is None:
-            raise _bad_input(
+            raise bad_input(
                 "the metric depth branch needs the calibration of the image; give intrinsics"
             )
         levels = _as_depth(depth)
         if levels.dtype == np.uint8:
-            raise _bad_input(
+            raise bad_input(
                 "the metric depth branch needs depth in metres or 16 bit, got an 8 bit picture of "
                 "depth, which has no unit"
             )
@@ -444,12 +449,12 @@ class SmolRGPTProcessor(ProcessorMixin):
         row.question_ids[:head] = [0] * head
         limit = getattr(self.config.text_config, "max_position_embeddings", len(row.ids))
         if len(row.ids) > limit:
-            raise _bad_question(
+            raise bad_question(
                 f"image, text and regions make {len(row.ids)} tokens, the language model takes "
                 f"{limit}; ask a shorter question or about fewer regions"
             )
         if with_labels and conversation[-1]["role"] != "assistant":
-            raise _bad_question(
+            raise bad_question(
                 "a conversation to train on must end with the assistant's answer, this one ends "
                 f"with the {conversation[-1]['role']}'s message"
             )
@@ -479,25 +484,25 @@ class SmolRGPTProcessor(ProcessorMixin):
 
     def _check_messages(self, conversation: Sequence[Message], regions: int) -> None:
         if not any(message["role"] == "user" for message in conversation):
-            raise _bad_question("a conversation needs a user's message, got none")
+            raise bad_question("a conversation needs a user's message, got none")
         for message in conversation:
             role, text = message["role"], message["content"]
             if not text.replace(MASK, "").strip():
-                raise _bad_question(f"the {role}'s message is empty; write a question")
+                raise bad_question(f"the {role}'s message is empty; write a question")
             found = sorted(token for token in self._special_tokens() if token in text)
             if found:
-                raise _bad_question(
+                raise bad_question(
                     f"the {role}'s message holds {', '.join(found)}, which steers the model; leave "
                     f"it out, and write {MASK} for a region"
                 )
             if role == "assistant" and MASK in text and self.config.depth_branch == "metric":
-                raise _bad_question(
+                raise bad_question(
                     f"the assistant's message holds {MASK}, which the metric depth branch cannot "
                     "say; name regions in questions, and as [Region k] in answers"
                 )
         placeholders = sum(message["content"].count(MASK) for message in conversation)
         if placeholders != regions:
-            raise _bad_question(
+            raise bad_question(
                 f"the text has {placeholders} {MASK} but there are {regions} masks; give one mask "
                 f"for each {MASK}, in order"
             )
@@ -519,7 +524,7 @@ def stack_rows(rows: Sequence[Sequence[float]], filler: float, side: str = "righ
 def _check_aligned(depth: Any, size: tuple[int, int]) -> None:
     """Refuse depth that is not of its image's (height, width)."""
     if depth is not None and _as_depth(depth).shape != size:
-        raise _bad_input(
+        raise bad_input(
             f"depth must be aligned to its image of (height, width) {size}, got "
             f"{_as_depth(depth).shape}"
         )
@@ -547,12 +552,12 @@ def _as_conversation(text: Any) -> Sequence[Message]:
         messages = [messages]
     for message in messages:
         if not isinstance(message, Mapping) or not isinstance(message.get("content"), str):
-            raise _bad_question(
+            raise bad_question(
                 'a message must be {"role": ..., "content": text}, got '
                 f"{type(message).__name__} {message!r}"[:300]
             )
         if message.get("role") not in _ROLES:
-            raise _bad_question(f"role must be one of {_ROLES}, got {message.get('role')!r}")
+            raise bad_question(f"role must be one of {_ROLES}, got {message.get('role')!r}")
     return messages
 
 
@@ -566,7 +571,7 @@ def _as_rgb(image: Any) -> NDArray[np.uint8]:
         image = image.convert("RGB")
     pixels = _as_array(image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
-        raise _bad_input(
+        raise bad_input(
             f"an image must be uint8 (height, width, 3) in RGB order, got {pixels.dtype} "
             f"{pixels.shape}"
         )
@@ -579,7 +584,7 @@ def _as_depth(depth: Any) -> NDArray:
     if values.ndim == 3 and values.shape[2] in (1, 3) and np.all(values == values[..., :1]):
         values = values[..., 0]
     if values.ndim != 2 or values.dtype.kind not in "uif" or not values.size:
-        raise _bad_input(
+        raise bad_input(
             "a depth image must be (height, width) of integers or floats, not a colour map, got "
             f"{values.dtype} {values.shape}"
         )
@@ -618,11 +623,3 @@ def _add_placeholders(tokenizer: Any, config: SmolRGPTConfig) -> None:
             f"the tokenizer gives the placeholders the ids {found}, the configuration says "
             f"{wanted}; use the tokenizer that the checkpoint was trained with"
         )
-
-
-def _bad_question(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_QUESTION, message)
-
-
-def _bad_input(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
@@ -56,6 +57,13 @@ class RegionAnswers:
 
     kinds: torch.Tensor
     values: torch.Tensor
+
+    @classmethod
+    def taken_from(cls, arguments: dict[str, Any]) -> RegionAnswers | None:
+        """Keyword arguments `answer_kinds` and `answer_values` (B, T), which are removed."""
+        kinds = arguments.pop("answer_kinds", None)
+        values = arguments.pop("answer_values", None)
+        return None if kinds is None or values is None else cls(kinds, values)
 
     def of_tokens(self, places: torch.Tensor) -> RegionAnswers:
         """Answers (Q,) of the questions of tokens at these places (Q,) in the flattened rows."""

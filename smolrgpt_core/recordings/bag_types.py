@@ -19,7 +19,7 @@ from rosbags.typesys import (
 )
 from rosbags.typesys.store import Typestore
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_input
 from smolrgpt_core.messages.definitions import own_definitions
 from smolrgpt_core.messages.detector_definitions import DETECTOR_DEFINITIONS
 from smolrgpt_core.messages.types import Message
@@ -80,7 +80,7 @@ class BagTypes:
             else:
                 store.register(get_types_from_msg(definition.data, type_name))
         except (TypesysError, SyntaxError) as error:
-            raise _bad(
+            raise bad_input(
                 f"the definition of {type_name} in the recording is broken: {error}"
             ) from error
         return (store,)
@@ -91,7 +91,7 @@ def _stores_without_definition(type_name: str) -> tuple[Typestore, ...]:
         return tuple(_with_types(texts) for texts in DETECTOR_DEFINITIONS[type_name])
     store = known_types()
     if type_name not in store.types:
-        raise _bad(
+        raise bad_input(
             f"the recording has no definition of {type_name}, and it is not a type of ROS 2 Jazzy; "
             "record with ROS 2 Iron or newer, which stores definitions"
         )
@@ -105,7 +105,3 @@ def _with_types(texts: Mapping[str, str]) -> Typestore:
         types.update(get_types_from_msg(text, type_name))
     store.register(types)
     return store
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

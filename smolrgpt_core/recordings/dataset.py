@@ -34,7 +34,7 @@ from smolrgpt_core.recordings.question_bag import read_recorded_questions
 from smolrgpt_core.recordings.report import NoFrameError, RecordingReport
 from smolrgpt_core.recordings.review import FOLDER as REVIEW_FOLDER
 from smolrgpt_core.recordings.review import Review, ReviewedQuestion
-from smolrgpt_core.recordings.synchronisation import read_moments, synchronise
+from smolrgpt_core.recordings.synchronisation import Synchronised, read_moments, synchronise
 from smolrgpt_core.recordings.topics import choose_topics
 from smolrgpt_core.scene.measured_scene import MeasuredScene
 from smolrgpt_core.synthesis import QuestionWithTruth, generate_questions
@@ -81,10 +81,7 @@ def convert_recording(
         choice = choose_topics(bag, options.topics)
         by_input = choice.by_input
         synchronised = synchronise(bag, by_input, options.sync_tolerance_s)
-        report = RecordingReport(synchronised.images, left_out=synchronised.left_out)
-        report.topics = {name: topic for name, topic in asdict(choice).items() if topic}
-        for note in synchronised.notes:
-            report.warn(note)
+        report = _opened_report(synchronised, asdict(choice))
         moments = synchronised.moments[:: options.every]
         skipped = len(synchronised.moments) - len(moments)
         if skipped:
@@ -102,14 +99,28 @@ def convert_recording(
             progress(done + 1, len(moments))
         report.damage = bag.damage
         report.label_changes = source.label_changes
-        review.finish()
-        report.proposals = review.proposals
-        if review.unused:
-            report.warn(f"no usable frame for the answers {', '.join(sorted(review.unused))}")
-        if not report.frames and not report.proposals:
-            raise NoFrameError(report)
-        writer.finish(report)
+        _finish(review, writer, report)
     return report
+
+
+def _opened_report(synchronised: Synchronised, topics: Mapping[str, str]) -> RecordingReport:
+    """What is known before the first frame is looked at."""
+    report = RecordingReport(synchronised.images, left_out=synchronised.left_out)
+    report.topics = {name: topic for name, topic in topics.items() if topic}
+    for note in synchronised.notes:
+        report.warn(note)
+    return report
+
+
+def _finish(review: Review, writer: _SplitWriter, report: RecordingReport) -> None:
+    """Write what belongs to all frames; refuse a data set without any."""
+    review.finish()
+    report.proposals = review.proposals
+    if review.unused:
+        report.warn(f"no usable frame for the answers {', '.join(sorted(review.unused))}")
+    if not report.frames and not report.proposals:
+        raise NoFrameError(report)
+    writer.finish(report)
 
 
 def _convert(

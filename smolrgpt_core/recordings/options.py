@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from smolrgpt_core.data.warehouse_format import SPLITS
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_setting
 from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.stamps import DEFAULT_SYNC_TOLERANCE_S
@@ -46,7 +46,7 @@ class TopicChoice:
             )
         named = [topic for topic in self.by_input.values() if topic]
         if len(named) != len(set(named)):
-            raise _bad("topics", "different from each other", named)
+            raise bad_setting("topics", "different from each other", named)
 
     @property
     def by_input(self) -> dict[str, str]:
@@ -105,9 +105,9 @@ class RecordingOptions:
         for name, low in lowest.items():
             value = getattr(self, name)
             if not low <= value < float("inf"):
-                raise _bad(name, f"at least {low}", value)
+                raise bad_setting(name, f"at least {low}", value)
         if self.split not in SPLITS:
-            raise _bad("split", f"one of {', '.join(SPLITS)}", self.split)
+            raise bad_setting("split", f"one of {', '.join(SPLITS)}", self.split)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,3 @@ class ReplayOptions:
     sensor: SensorSettings = field(default_factory=SensorSettings)
     sync_tolerance_s: float = DEFAULT_SYNC_TOLERANCE_S
     every_frame: bool = False
-
-
-def _bad(name: str, expected: str, value: object) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, f"{name} must be {expected}, got {value!r}")

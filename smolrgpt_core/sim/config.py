@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_setting
 
 NEAR_M = 0.1
 FAR_M = 200.0
@@ -77,12 +77,14 @@ class WarehouseConfig:
             if isinstance(value, tuple):
                 _check_range(field.name, value, *_BOUNDS[field.name])
             elif "share" in field.name and not 0.0 <= value <= 1.0:
-                raise _bad(field.name, "a share from 0 to 1", value)
+                raise bad_setting(f"WarehouseConfig.{field.name}", "a share from 0 to 1", value)
         if self.camera_view not in get_args(CameraView):
-            raise _bad("camera_view", f"one of {get_args(CameraView)}", self.camera_view)
+            raise bad_setting(
+                "WarehouseConfig.camera_view", f"one of {get_args(CameraView)}", self.camera_view
+            )
         if self.pallet_share_in_buffer + self.pallet_share_on_edge > 1.0:
-            raise _bad(
-                "pallet_share_in_buffer + pallet_share_on_edge",
+            raise bad_setting(
+                "WarehouseConfig.pallet_share_in_buffer + pallet_share_on_edge",
                 "at most 1",
                 self.pallet_share_in_buffer + self.pallet_share_on_edge,
             )
@@ -108,13 +110,7 @@ def _check_range(name: str, value: tuple, lowest: float, highest: float) -> None
     """Refuse a range that is not two ascending numbers within the bounds of its field."""
     expected = f"a range (low, high) within {lowest} to {highest}"
     if len(value) != 2 or not lowest <= value[0] <= value[1] <= highest:
-        raise _bad(name, expected, value)
-
-
-def _bad(name: str, expected: str, value: object) -> SpatialError:
-    return SpatialError(
-        Status.BAD_INPUT, f"WarehouseConfig.{name} must be {expected}, got {value!r}"
-    )
+        raise bad_setting(f"WarehouseConfig.{name}", expected, value)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_setting
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.sim.camera import DEFAULT_INTRINSICS
 from smolrgpt_core.sim.config import RenderOptions, WarehouseConfig
@@ -57,13 +57,17 @@ class SimulatedDrive:
 
     def __post_init__(self) -> None:
         if not 0 < self.rate_hz < float("inf"):
-            raise _bad("rate_hz", "frames per second above 0", self.rate_hz)
+            raise bad_setting("SimulatedDrive.rate_hz", "frames per second above 0", self.rate_hz)
         if self.frame_count < 1:
-            raise _bad("frame_count", "at least 1", self.frame_count)
+            raise bad_setting("SimulatedDrive.frame_count", "at least 1", self.frame_count)
         if self.depth_encoding not in get_args(DepthEncoding):
-            raise _bad("depth_encoding", f"one of {get_args(DepthEncoding)}", self.depth_encoding)
+            raise bad_setting(
+                "SimulatedDrive.depth_encoding",
+                f"one of {get_args(DepthEncoding)}",
+                self.depth_encoding,
+            )
         if not self.frame_id:
-            raise _bad("frame_id", "the name of a frame", self.frame_id)
+            raise bad_setting("SimulatedDrive.frame_id", "the name of a frame", self.frame_id)
 
     def scene(self) -> Scene:
         """The warehouse.
@@ -88,9 +92,3 @@ class SimulatedDrive:
                     frame = apply_sensor_noise(simulated.frame, self.noise, rng)
                     simulated = replace(simulated, frame=frame)
                 yield simulated
-
-
-def _bad(name: str, expected: str, value: object) -> SpatialError:
-    return SpatialError(
-        Status.BAD_INPUT, f"SimulatedDrive.{name} must be {expected}, got {value!r}"
-    )

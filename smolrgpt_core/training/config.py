@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from smolrgpt_core.answerers.model_settings import ANSWER_STYLES
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 
 PARTS = (
     "vision_encoder",
@@ -61,13 +61,13 @@ class StartConfig:
 
     def __post_init__(self) -> None:
         if bool(self.vision_backbone) != bool(self.language_backbone):
-            raise _bad(
+            raise bad_input(
                 "start.vision_backbone and start.language_backbone come together, got "
                 f"{self.vision_backbone!r} and {self.language_backbone!r}"
             )
         ways = [bool(self.checkpoint), bool(self.preset), bool(self.vision_backbone)]
         if sum(ways) != 1:
-            raise _bad(
+            raise bad_input(
                 "start must name exactly one of checkpoint, preset, or vision_backbone with "
                 f"language_backbone; got {sum(ways)} of them"
             )
@@ -106,7 +106,7 @@ class SourceConfig:
         try:
             re.compile(self.matching)
         except re.error as error:
-            raise _bad(
+            raise bad_input(
                 f"data.sources.matching must be a regular expression, got {self.matching!r}: "
                 f"{error}"
             ) from error
@@ -138,7 +138,7 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         if not self.sources:
-            raise _bad("data.sources must name at least one data set")
+            raise bad_input("data.sources must name at least one data set")
         _check_at_least("data.questions_per_row", self.questions_per_row, 1)
         _check_at_least("data.row_tokens", self.row_tokens, 64)
         _check_at_least("data.workers", self.workers, 0)
@@ -147,7 +147,7 @@ class DataConfig:
             _check_choice("data.styles", name, ANSWER_STYLES)
             _check_share(f"data.styles.{name}", share)
         if not sum(self.styles.values()) > 0:
-            raise _bad("data.styles must have a share above 0")
+            raise bad_input("data.styles must have a share above 0")
 
 
 @dataclass(frozen=True)
@@ -187,7 +187,7 @@ class OptimizerConfig:
         for name in ("batch_rows", "micro_rows"):
             _check_at_least(f"optimizer.{name}", getattr(self, name), 1)
         if self.batch_rows % self.micro_rows:
-            raise _bad(
+            raise bad_input(
                 "optimizer.batch_rows must be a multiple of optimizer.micro_rows, got "
                 f"{self.batch_rows} and {self.micro_rows}"
             )
@@ -299,39 +299,35 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         if not self.output:
-            raise _bad("output must name a folder")
+            raise bad_input("output must name a folder")
         if not self.trainable:
-            raise _bad(f"trainable must name at least one of {', '.join(PARTS)}")
+            raise bad_input(f"trainable must name at least one of {', '.join(PARTS)}")
         for part, rate in self.trainable.items():
             _check_choice("trainable", part, PARTS)
             _check_positive(f"trainable.{part}", rate)
         if not 0 <= self.reading_weight < float("inf"):
-            raise _bad(f"reading_weight must be 0 or more, got {self.reading_weight!r}")
+            raise bad_input(f"reading_weight must be 0 or more, got {self.reading_weight!r}")
         _check_at_least("seed", self.seed, 0)
         _check_choice("precision", self.precision, PRECISIONS)
         if self.fsdp and self.optimizer.name == MUON:
-            raise _bad("optimizer.name muon needs whole matrices, fsdp cuts them; use adamw")
+            raise bad_input("optimizer.name muon needs whole matrices, fsdp cuts them; use adamw")
 
 
 def _check_at_least(name: str, value: int, least: int) -> None:
     if value < least:
-        raise _bad(f"{name} must be at least {least}, got {value!r}")
+        raise bad_input(f"{name} must be at least {least}, got {value!r}")
 
 
 def _check_positive(name: str, value: float) -> None:
     if not 0 < value < float("inf"):
-        raise _bad(f"{name} must be a positive number, got {value!r}")
+        raise bad_input(f"{name} must be a positive number, got {value!r}")
 
 
 def _check_share(name: str, value: float) -> None:
     if not 0 <= value <= 1:
-        raise _bad(f"{name} must be a share from 0 to 1, got {value!r}")
+        raise bad_input(f"{name} must be a share from 0 to 1, got {value!r}")
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:
     if value not in choices:
-        raise _bad(f"{name} must be one of {', '.join(choices)}, got {value!r}")
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)
+        raise bad_input(f"{name} must be one of {', '.join(choices)}, got {value!r}")

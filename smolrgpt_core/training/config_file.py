@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import file_error, write_file
 from smolrgpt_core.settings_file import from_entries, import_yaml, parse_yaml, read_yaml, to_entries
 from smolrgpt_core.training.config import TrainConfig
@@ -46,11 +46,11 @@ def _change(entries: Any, change: str) -> None:
     key, sign, text = change.partition("=")
     names = key.split(".")
     if not sign or not all(names):
-        raise _bad(f"expected key=value such as optimizer.steps=200, got {change!r}")
+        raise bad_input(f"expected key=value such as optimizer.steps=200, got {change!r}")
     try:
         value = parse_yaml(text, _WHAT)
     except SpatialError as error:
-        raise _bad(f"the value of {change!r}: {error.message}") from error
+        raise bad_input(f"the value of {change!r}: {error.message}") from error
     place = entries
     for name in names[:-1]:
         place = _child(place, name, key)
@@ -70,10 +70,6 @@ def _child(place: Any, name: str, key: str) -> Any:
 def _check_place(place: Any, name: str, key: str) -> None:
     if isinstance(place, list):
         if not name.isdecimal() or int(name) >= len(place):
-            raise _bad(f"`{key}`: expected a number below {len(place)}, got {name!r}")
+            raise bad_input(f"`{key}`: expected a number below {len(place)}, got {name!r}")
     elif not isinstance(place, dict):
-        raise _bad(f"`{key}` goes through {place!r}, which is no mapping and no list")
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)
+        raise bad_input(f"`{key}` goes through {place!r}, which is no mapping and no list")

@@ -21,7 +21,7 @@ from smolrgpt_core.data.samples import Conversation, Sample
 from smolrgpt_core.data.truths import read_truth
 from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, Turn
 from smolrgpt_core.depth import clean_depth
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
 from smolrgpt_core.language import CATEGORIES, MASK, Category
 from smolrgpt_core.model.packing import PackedImage, TypedAnswer
@@ -83,7 +83,7 @@ class Row:
     def _places(self, conversation: RowConversation, kept: Sequence[int]) -> list[int]:
         """Where the masks of a conversation are among those that are kept."""
         if set(conversation.mask_indices) - set(kept):
-            raise _bad(
+            raise bad_input(
                 f"conversation {conversation.id!r} is about regions, but its source has "
                 '`pictures: rgb`; use "rgbd" or "geometry"'
             )
@@ -151,7 +151,7 @@ class RowCutter:
         room = 0
         for conversation, tokens in zip(conversations, self._tokens(conversations), strict=True):
             if self._head_tokens + tokens > self._config.row_tokens:
-                raise _bad(
+                raise bad_input(
                     f"conversation {conversation.id!r} makes {self._head_tokens + tokens} tokens "
                     f"with its image, but data.row_tokens is {self._config.row_tokens}; raise it, "
                     "or leave such conversations out"
@@ -211,7 +211,7 @@ def _in_style(conversation: Conversation, style: str, short: AnswerStyle) -> Row
     turns = conversation.turns
     speakers = [turn.speaker for turn in turns]
     if speakers != [HUMAN, MODEL] * (len(turns) // 2) or not all(turn.text for turn in turns):
-        raise _bad(
+        raise bad_input(
             f"conversation {conversation.id!r} must have questions ({HUMAN}) and answers ({MODEL}) "
             f"in turn and end with an answer, none of them empty; got {', '.join(speakers)}"
         )
@@ -244,7 +244,7 @@ def _truth(conversation: Conversation) -> NormalizedAnswer | None:
     try:
         return read_truth(conversation.normalized_answer, conversation.category, masks)
     except ValueError as error:
-        raise _bad(
+        raise bad_input(
             f"normalized_answer of conversation {conversation.id!r} ({conversation.category}): "
             f"{error}"
         ) from error
@@ -268,7 +268,3 @@ def _depth(sample: Sample) -> Any:
 
 def _number_of(text: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

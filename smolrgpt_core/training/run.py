@@ -29,7 +29,7 @@ from transformers.utils.logging import disable_progress_bar
 from smolrgpt_core.data.readers import Order, SampleIterator
 from smolrgpt_core.data.samples import Conversation
 from smolrgpt_core.data.warehouse_format import HUMAN
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import file_error, new_folder
 from smolrgpt_core.inference.config import EngineConfig
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
@@ -110,7 +110,7 @@ def training_arguments(config: TrainConfig) -> TrainingArguments:
     """
     has_cuda, is_distributed = torch.cuda.is_available(), _RANK in os.environ
     if config.fsdp and not (has_cuda and is_distributed):
-        raise _bad("fsdp needs CUDA and processes that torchrun started; set fsdp to false")
+        raise bad_input("fsdp needs CUDA and processes that torchrun started; set fsdp to false")
     optimizer = config.optimizer
     arguments = TrainingArguments(
         output_dir=config.output,
@@ -141,7 +141,7 @@ def training_arguments(config: TrainConfig) -> TrainingArguments:
     arguments._n_gpu = min(arguments.n_gpu, 1)
     rows, world_size = optimizer.batch_rows, arguments.world_size
     if rows % (optimizer.micro_rows * world_size):
-        raise _bad(
+        raise bad_input(
             f"optimizer.batch_rows must be a multiple of optimizer.micro_rows = "
             f"{optimizer.micro_rows} times the number of processes = {world_size}, got {rows}"
         )
@@ -287,7 +287,7 @@ def _reports(config: TrainConfig) -> list[str]:
     if not config.logging.wandb_project:
         return []
     if not find_spec("wandb"):
-        raise _bad(
+        raise bad_input(
             "logging.wandb_project is set, but Weights & Biases is not installed; install it with: "
             "pip install wandb, or set it to nothing"
         )
@@ -326,7 +326,3 @@ def _flat(entries: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         return
     for key, value in pairs:
         yield from _flat(value, f"{name}.{key}" if name else str(key))
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

@@ -27,7 +27,7 @@ from smolrgpt_core.data.readers import (
     SampleIterator,
     open_dataset,
 )
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.language import CATEGORIES
 from smolrgpt_core.model.packing import pack_batch
 from smolrgpt_core.model.processing_smolrgpt import IGNORED_LABEL, SmolRGPTProcessor
@@ -151,7 +151,7 @@ class SourceRows:
 
     def _next_epoch(self) -> None:
         if not self._rows_of_epoch:
-            raise _bad(f"the data set {self._dataset.name!r} has no sample that can be used")
+            raise bad_input(f"the data set {self._dataset.name!r} has no sample that can be used")
         self._epoch += 1
         self._rows_of_epoch = 0
         self._samples = self._iterate(Position())
@@ -181,7 +181,7 @@ class ReadReport:
         """
         self.broken.append(reason)
         if len(self.broken) >= ENOUGH_SAMPLES:
-            raise _bad(
+            raise bad_input(
                 f"{len(self.broken)} samples that were needed for one batch cannot be used; check "
                 f"the data set with `smolrgpt data check`. The first: {self.broken[0]}"
             )
@@ -213,7 +213,7 @@ class BrokenSamples:
             logger.warning("left out a broken sample: %s", reason)
         enough = self.samples >= ENOUGH_SAMPLES
         if facts.broken and enough and self.broken > self._allowed_share * self.samples:
-            raise _bad(
+            raise bad_input(
                 f"{self.broken} of {self.samples} samples cannot be used, more than "
                 f"data.broken_share = {self._allowed_share}; check the data set with `smolrgpt "
                 f"data check`. The last: {facts.broken[-1]}"
@@ -472,7 +472,3 @@ def _with_categories(batch: dict[str, Any], rows: Sequence[Row]) -> dict[str, An
 
 def _category(name: str) -> int:
     return LOSS_CATEGORIES.index(name if name in LOSS_CATEGORIES else "other")
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

@@ -12,21 +12,11 @@ from smolrgpt_core.inference.config import EngineConfig
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.packing import pack_batch
 from smolrgpt_core.model.processing_smolrgpt import IGNORED_LABEL
+from smolrgpt_core.model.region_inputs import REGION_INPUT_NAMES
 from smolrgpt_core.training.config import SourceConfig, TrainConfig
 from smolrgpt_core.training.losses import LossSums, answer_losses
 from smolrgpt_core.training.rows import Row, RowCutter
 from smolrgpt_core.training.stream import ReadReport, SourceRows, make_batch, open_source
-
-_FOR_GENERATION = (
-    "input_ids",
-    "question_ids",
-    "pixel_values",
-    "depth_values",
-    "region_masks",
-    "region_samples",
-    "region_indices",
-    "point_values",
-)
 
 
 @dataclass(frozen=True)
@@ -96,7 +86,7 @@ class Validation:
         end = _prompt_length(batch["labels"][0])
         for name in ("input_ids", "question_ids"):
             batch[name] = batch[name][:, :end]
-        inputs = {name: batch[name] for name in _FOR_GENERATION if name in batch}
+        inputs = {name: batch[name] for name in ("input_ids", *REGION_INPUT_NAMES) if name in batch}
         limit = EngineConfig().sentence.max_new_tokens
         ids = model.generate(**to_device(inputs, device), do_sample=False, max_new_tokens=limit)
         text = self._processor.decode(ids[0, end:], skip_special_tokens=True)

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 
 from smolrgpt_core.data.samples import Sample
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, bad_input
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,9 @@ class Order:
 
     def __post_init__(self) -> None:
         if (self.seed is not None and self.seed < 0) or self.epoch < 0:
-            raise _bad(f"seed and epoch must not be negative, got {self.seed} and {self.epoch}")
+            raise bad_input(
+                f"seed and epoch must not be negative, got {self.seed} and {self.epoch}"
+            )
 
     def indices(self, count: int, salt: int = 0) -> list[int]:
         """The numbers 0 to count - 1 in this order; another salt gives another order."""
@@ -50,7 +52,7 @@ class Part:
 
     def __post_init__(self) -> None:
         if not 0 <= self.rank < self.world_size:
-            raise _bad(
+            raise bad_input(
                 f"rank must be 0 to world_size - 1, got rank {self.rank} of {self.world_size}"
             )
 
@@ -157,7 +159,3 @@ def part_of_block(block: SampleBlock, order: Order, part: Part) -> Callable[[], 
     """The samples of one reader from a block that all readers share."""
     indices = order.indices(len(block))[part.rank :: part.world_size]
     return lambda: Subset(block, indices)
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

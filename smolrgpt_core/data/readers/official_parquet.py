@@ -25,7 +25,7 @@ from smolrgpt_core.data.readers.annotated import AnnotatedDataset, inside
 from smolrgpt_core.data.readers.config import DatasetConfig
 from smolrgpt_core.data.samples import Annotation, DepthFile, ImageFile
 from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, Turn, masks_of, stored_text
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.files import file_error
 
 DATA = "data"
@@ -136,7 +136,7 @@ def _turns(texts: Any) -> tuple[Turn, ...]:
     turns = []
     for pair in pairs:
         if not isinstance(pair, Mapping):
-            raise _bad(f"`texts` must have `user` and `assistant`, got {pair!r:.60}")
+            raise bad_input(f"`texts` must have `user` and `assistant`, got {pair!r:.60}")
         turns.append(Turn(HUMAN, _text(pair, "user")))
         if answer := stored_text(pair.get("assistant")):
             turns.append(Turn(MODEL, answer))
@@ -146,9 +146,5 @@ def _turns(texts: Any) -> tuple[Turn, ...]:
 def _text(row: Mapping[str, Any], name: str) -> str:
     value = row.get(name)
     if not isinstance(value, str) or not value:
-        raise _bad(f"`{name}` must be a text that is not empty, got {value!r:.60}")
+        raise bad_input(f"`{name}` must be a text that is not empty, got {value!r:.60}")
     return value
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

@@ -28,7 +28,7 @@ from smolrgpt_core.data.readers.warehouse import annotation_of_record
 from smolrgpt_core.data.samples import Annotation, DepthFile, ImageFile, Sample, sample_of
 from smolrgpt_core.data.shards import SHARDS
 from smolrgpt_core.data.warehouse_format import CameraRecord, WarehouseRecord
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import file_error
 
 _NUMBERS = re.compile(r"\{(\d+)\.\.(\d+)\}")
@@ -70,7 +70,7 @@ class ShardDataset:
             SpatialError: BAD_INPUT when there are more readers than shards.
         """
         if part.world_size > len(self.shards):
-            raise _bad(
+            raise bad_input(
                 f"{len(self.shards)} shards cannot be dealt to {part.world_size} readers; write "
                 "more, smaller shards, or use fewer processes and workers"
             )
@@ -111,7 +111,7 @@ class _Shard:
             for key, members in _groups(address):
                 self._makers += self._samples(Path(address), key, members, grouped)
         except (tarfile.TarError, HTTPException, EOFError, OSError) as error:
-            broken = _bad(f"{address}: the shard cannot be read to its end: {error}")
+            broken = bad_input(f"{address}: the shard cannot be read to its end: {error}")
             if not self._makers:
                 raise broken from error
             self._makers.append(partial(_fail, broken))
@@ -188,7 +188,3 @@ def _annotations(place: Path, members: Mapping[str, bytes]) -> list[Annotation]:
 
 def _fail(error: SpatialError) -> Sample:
     raise error
-
-
-def _bad(message: str) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, message)

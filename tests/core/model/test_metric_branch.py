@@ -16,6 +16,7 @@ from smolrgpt_core.language import Category
 from smolrgpt_core.model import SmolRGPTConfig, SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.packing import PackedImage, TypedAnswer, pack_batch
 from smolrgpt_core.model.region_geometry import RegionGeometry
+from smolrgpt_core.model.region_inputs import RegionInputs
 from smolrgpt_core.model.region_samples import AROUND, AROUND_SIDE, region_samples
 
 HEIGHT, WIDTH = 60, 80
@@ -304,7 +305,8 @@ def test_the_token_of_a_region_depends_on_question_depth_and_other_regions(
         change(metres)
         batch = processor(image, question, metres, [masks[i] for i in named], CAMERA)
         with torch.no_grad():
-            embeds = model.model.embed_inputs(**{k: v for k, v in batch.items() if "att" not in k})
+            inputs = RegionInputs.taken_from(dict(batch))
+            embeds, _ = model.model.embed_inputs(batch["input_ids"], inputs)
         place = (batch["input_ids"] == model.config.mask_depth_token_id).nonzero()[0, 1]
         return embeds[0, place]
 

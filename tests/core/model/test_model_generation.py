@@ -5,6 +5,7 @@ import torch
 from transformers import TextStreamer
 
 from smolrgpt_core.model.cache_name import CACHE
+from smolrgpt_core.model.region_inputs import RegionInputs
 
 
 def test_generation_stops_at_the_end_token(endless, inputs, expected):
@@ -40,7 +41,7 @@ def test_beams_find_no_less_likely_an_answer_than_greedy(endless, inputs):
 
     def embeds(ids):
         words = {key: value for key, value in inputs[0].items() if key != "input_ids"}
-        start = endless.model.embed_inputs(inputs[0]["input_ids"], **words)
+        start, _ = endless.model.embed_inputs(inputs[0]["input_ids"], RegionInputs(**words))
         return torch.cat([start, endless.get_input_embeddings()(ids[:, prompt:])], dim=1)
 
     with torch.no_grad():
@@ -69,7 +70,7 @@ def test_a_frame_encoded_once_answers_as_if_encoded_each_time(endless, inputs, e
 def test_a_cached_prefix_gives_the_same_logits(model, inputs, expected):
     ids = inputs[0]["input_ids"]
     rest = {key: value for key, value in inputs[0].items() if key != "input_ids"}
-    embeds = model.model.embed_inputs(ids, **rest)
+    embeds, _ = model.model.embed_inputs(ids, RegionInputs(**rest))
     first = model(inputs_embeds=embeds[:, :20], use_cache=True)
     second = model(inputs_embeds=embeds[:, 20:], cache=first[CACHE])
     logits = torch.cat([first.logits, second.logits], dim=1)
@@ -114,7 +115,7 @@ def test_the_compiled_model_computes_the_same(model, inputs, expected, fresh_com
 def test_embeddings_to_logits_is_one_graph(model, inputs, expected, fresh_compiler):
     compiled = torch.compile(model, backend="aot_eager", fullgraph=True)
     words = {key: value for key, value in inputs[0].items() if key != "input_ids"}
-    embeds = model.model.embed_inputs(inputs[0]["input_ids"], **words)
+    embeds, _ = model.model.embed_inputs(inputs[0]["input_ids"], RegionInputs(**words))
     logits = compiled(inputs_embeds=embeds, use_cache=False).logits
     torch.testing.assert_close(logits, expected["logits_0"], atol=1e-4, rtol=0)
 

@@ -103,7 +103,9 @@ def test_text_alone_and_an_image_without_regions(model, inputs):
     without_depth = model(with_image, pixel_values=pixels).logits
     no_masks = [torch.zeros(0, 72, 128, dtype=torch.bool)]
     depth = inputs[0]["depth_values"]
-    with_depth = model(with_image, None, pixels, depth, no_masks).logits
+    with_depth = model(
+        with_image, pixel_values=pixels, depth_values=depth, region_masks=no_masks
+    ).logits
     assert torch.equal(without_depth, with_depth)
 
 
@@ -115,9 +117,9 @@ def test_a_row_without_regions_beside_one_with(model, batch, inputs):
         torch.cat([padded, row]),
         torch.cat([(torch.arange(row.shape[1]) >= row.shape[1] - ids.shape[1])[None].long(),
                    torch.ones_like(row)]),
-        batch["pixel_values"],
-        batch["depth_values"],
-        [torch.zeros(0, 72, 128, dtype=torch.bool), batch["region_masks"][1]],
+        pixel_values=batch["pixel_values"],
+        depth_values=batch["depth_values"],
+        region_masks=[torch.zeros(0, 72, 128, dtype=torch.bool), batch["region_masks"][1]],
     ).logits  # fmt: skip
     alone = model(ids, pixel_values=inputs[0]["pixel_values"]).logits
     torch.testing.assert_close(mixed[0, -ids.shape[1] :], alone[0], atol=1e-4, rtol=0)

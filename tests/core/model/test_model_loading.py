@@ -107,7 +107,8 @@ def test_other_encoders_and_language_models_fit_in(vision, text):
     assert model.lm_head.weight is model.get_input_embeddings().weight
     ids = torch.tensor([[1, *[61] * 4, 2, 62, 63, 3]])
     pixels = torch.rand(1, 3, 32, 32)
-    output = model(ids, None, pixels, pixels, [torch.ones(1, 10, 10, dtype=torch.bool)])
+    masks = [torch.ones(1, 10, 10, dtype=torch.bool)]
+    output = model(ids, pixel_values=pixels, depth_values=pixels, region_masks=masks)
     assert output.logits.shape == (1, 9, 64)
     assert output.logits.isfinite().all()
 

@@ -1,0 +1,80 @@
+"""The one argument that carries images and their regions through the model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+import torch
+
+from smolrgpt_core.kernels.masks import MasksOfImage
+
+
+@dataclass(frozen=True)
+class RegionInputs:
+    """Images of B rows and what is known of their regions; everything None for text alone.
+
+    Attributes:
+        pixel_values: (B, 3, H, W) in `config.rgb_range`; None for text without image, or, with the
+            metric depth branch, for regions without a picture.
+        depth_values: (B, 3, H, W) in `config.depth_range`; the depth branch "image" needs them
+            where there are regions.
+        point_values: (B, 3, H, W), metric points of each pixel, NaN = no reading, where
+            `config.point_fusion` is set.
+        region_masks: B tensors (M_i, h, w), in the order of the placeholders: bool or integer masks
+            of any size, aligned to the image, or float weights as the processor gives them; or any
+            other form that `smolrgpt_core.kernels` takes.
+        region_samples: B tensors (M_i, K, 3) of `region_samples`; the depth branch "metric" needs
+            them where there are regions.
+        region_indices: B tensors (N_i,): which of the row's regions each placeholder is; by default
+            the first is region 0, and so on.
+        question_ids: (B, T), a number above 0 for the tokens of each question, 0 for others; the
+            depth branch "metric" needs them.
+    """
+
+    pixel_values: torch.Tensor | None = None
+    depth_values: torch.Tensor | None = None
+    point_values: torch.Tensor | None = None
+    region_masks: Sequence[MasksOfImage] | None = None
+    region_samples: Sequence[torch.Tensor] | None = None
+    region_indices: Sequence[torch.Tensor] | None = None
+    question_ids: torch.Tensor | None = None
+
+    @classmethod
+    def taken_from(cls, arguments: dict[str, Any]) -> RegionInputs:
+        """Those of keyword arguments, which are removed from them."""
+        return cls(**{name: arguments.pop(name, None) for name in REGION_INPUT_NAMES})
+
+    def check_rows(self, rows: int) -> None:
+        """Refuse images, masks and samples that are not as many as the rows of input_ids.
+
+        Raises:
+            ValueError: when an entry has another length.
+        """
+        for name in REGION_INPUT_NAMES:
+            values = getattr(self, name)
+            if name != "question_ids" and values is not None and len(values) != rows:
+                raise ValueError(
+                    f"{name} must have one entry for each of the {rows} rows of input_ids, got "
+                    f"{len(values)}"
+                )
+
+    def check_regions(self, depth_branch: str) -> None:
+        """Refuse regions without what this depth branch knows them by.
+
+        Raises:
+            ValueError: when an input is missing, or another branch's.
+        """
+        if depth_branch == "metric":
+            if self.region_samples is None or self.depth_values is not None:
+                raise ValueError(
+                    "regions of the metric depth branch need region_samples, and no depth_values; "
+                    "prepare them with SmolRGPTProcessor"
+                )
+        elif self.pixel_values is None or self.depth_values is None:
+            raise ValueError("region_masks need pixel_values and depth_values beside them")
+
+
+REGION_INPUT_NAMES = tuple(field.name for field in fields(RegionInputs))
+"""Keyword arguments of the model that `RegionInputs` gathers."""
