@@ -29,6 +29,10 @@ MISFIT_SHARE = 0.5
 """Standard deviation that is added to a size that is farther from the standard one that fits best
 than its sides allow, relative to that: what was taken for its sides are not all of them."""
 
+TAIL = 3
+"""Degrees of freedom of the t distribution of what sides are off by: most by little, a few by much,
+as where a side is taken for another. So a standard size that fits badly is not ruled out."""
+
 YAW_ARM = 0.5
 """How far sides and the centre of a box are from what its yaw turns them about, relative to its
 size."""
@@ -261,7 +265,7 @@ def _complete(
     doubt = MISFIT_SHARE * np.sqrt(np.maximum(misfit[np.argmin(cost)] ** 2 - allowed, 0.0))
     if cost.min() > config.free_size_std**2:
         return guess, np.hypot(guess_std, doubt)
-    weights = np.exp(cost.min() - cost)
+    weights = np.prod((1 + misfit**2 / (TAIL * allowed)) ** (-(TAIL + 1) / 2), axis=1)
     weights /= weights.sum()
     likeliest = standard[np.argmax(weights)]
     spread = np.sqrt(weights @ (standard - likeliest) ** 2 + prior.tolerance**2)

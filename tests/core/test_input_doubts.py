@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from smolrgpt_core.answerers.geometric import DOUBTED, GeometricAnswerer
+from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.geometry.frame_geometry import FLAT, FrameGeometry
 from smolrgpt_core.geometry.input_doubts import MaskDoubt, edge_offsets
 from smolrgpt_core.language import read_question
-from smolrgpt_core.regions import Region, RegionSet
+from smolrgpt_core.regions import Box, Region, RegionSet
 
 ROOT = Path(__file__).parents[2]
 
@@ -236,6 +237,21 @@ def test_a_pallet_that_is_a_part_of_the_floor_is_told(frame):
         "How far is pallet 1 from the camera?",
     )
     assert FLAT in given.message
+
+
+@pytest.mark.parametrize("text", ["How high is pallet 99?", "What is the volume of pallet 99?"])
+def test_sizes_that_no_object_has_are_refused(hall, text):
+    frame = hall.render()
+    box = Box(300, 420, 60, 40)
+    sunk = frame.depth.copy()
+    # 5 cm below the floor: less than is taken for a lower level.
+    sunk[box.slices] *= np.float32(1 + 0.05 / hall.height)
+    corner = np.arange(40)[:, None] + np.arange(60) > 10
+    regions = (*frame.regions, Region(99, "pallet", box, corner))
+    made = replace(frame, depth=sunk, regions=RegionSet(frame.regions.image_size, regions))
+    with pytest.raises(SpatialError, match=r"no object does.*check the unit of depth") as refused:
+        answer(made, text)
+    assert refused.value.status is Status.CANNOT_TELL
 
 
 @pytest.mark.parametrize("text", ["How many pallets are there?", "How many pallets are visible?"])
