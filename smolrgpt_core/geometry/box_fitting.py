@@ -31,7 +31,8 @@ than its sides allow, relative to that: what was taken for its sides are not all
 
 TAIL = 3
 """Degrees of freedom of the t distribution of what sides are off by: most by little, a few by much,
-as where a side is taken for another. So a standard size that fits badly is not ruled out."""
+as where a side is taken for another. So a standard size that fits badly what is seen of an object
+in part is not ruled out."""
 
 YAW_ARM = 0.5
 """How far sides and the centre of a box are from what its yaw turns them about, relative to its
@@ -265,13 +266,16 @@ def _complete(
     doubt = MISFIT_SHARE * np.sqrt(np.maximum(misfit[np.argmin(cost)] ** 2 - allowed, 0.0))
     if cost.min() > config.free_size_std**2:
         return guess, np.hypot(guess_std, doubt)
-    weights = np.prod((1 + misfit**2 / (TAIL * allowed)) ** (-(TAIL + 1) / 2), axis=1)
+    weights = np.exp(cost.min() - cost)
     weights /= weights.sum()
     likeliest = standard[np.argmax(weights)]
     spread = np.sqrt(weights @ (standard - likeliest) ** 2 + prior.tolerance**2)
     gain = spread**2 / (spread**2 + measured_std**2)
     size = likeliest + gain * (np.clip(likeliest, measured, largest) - likeliest)
     size_std = np.where(largest > measured, spread, np.sqrt(gain) * measured_std)
+    if _is_in_part(sides, prior):  # it may go on along either side
+        tails = np.prod((1 + misfit**2 / (TAIL * allowed)) ** (-(TAIL + 1) / 2), axis=1)
+        size_std = np.maximum(size_std, np.sqrt(tails @ (standard - size) ** 2 / tails.sum()))
     return size, np.hypot(size_std, doubt)
 
 
