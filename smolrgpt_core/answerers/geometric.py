@@ -37,7 +37,8 @@ right then (docs/accuracy.md), and the errors are no matter of standard deviatio
 something else."""
 
 DOUBTED = 0.45
-"""Confidence of a measured answer at most, where the inputs of the frame are doubted."""
+"""Confidence of a measured answer at most, where the inputs of the frame are doubted, and standard
+deviations do not tell by how much they may be wrong."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +158,7 @@ def _told(
         notes.append(unlabelled_note(geometry.frame.regions))
     doubts = geometry.doubts if is_measured else ()
     limit = min(BOXED, answer.confidence_limit) if FROM_BOX in assumed else answer.confidence_limit
-    limit = DOUBTED if doubts else limit
+    limit = DOUBTED if is_measured and geometry.is_distrusted else limit
     message = "; ".join(note for note in (*notes, *doubts) if note)
     confidence = min(answer.confidence, limit)
     return replace(answer, message=message, confidence=confidence, confidence_limit=limit)

@@ -29,6 +29,11 @@ MISFIT_SHARE = 0.5
 """Standard deviation that is added to a size that is farther from the standard one that fits best
 than its sides allow, relative to that: what was taken for its sides are not all of them."""
 
+TAIL = 3
+"""Degrees of freedom of the t distribution of what sides are off by: most by little, a few by much,
+as where a side is taken for another. So a standard size that fits badly what is seen of an object
+in part is not ruled out."""
+
 YAW_ARM = 0.5
 """How far sides and the centre of a box are from what its yaw turns them about, relative to its
 size."""
@@ -268,6 +273,9 @@ def _complete(
     gain = spread**2 / (spread**2 + measured_std**2)
     size = likeliest + gain * (np.clip(likeliest, measured, largest) - likeliest)
     size_std = np.where(largest > measured, spread, np.sqrt(gain) * measured_std)
+    if _is_in_part(sides, prior):  # it may go on along either side
+        tails = np.prod((1 + misfit**2 / (TAIL * allowed)) ** (-(TAIL + 1) / 2), axis=1)
+        size_std = np.maximum(size_std, np.sqrt(tails @ (standard - size) ** 2 / tails.sum()))
     return size, np.hypot(size_std, doubt)
 
 

@@ -28,7 +28,8 @@ from smolrgpt_core.geometry.ground_plane import (
     find_floor,
     find_ground_plane,
 )
-from smolrgpt_core.geometry.input_doubts import mask_doubt, scale_doubt
+from smolrgpt_core.geometry.input_doubts import MaskDoubt, mask_doubt, scale_doubt
+from smolrgpt_core.geometry.masks import with_border_moved
 from smolrgpt_core.geometry.object_classes import is_cargo, is_carrier, is_zone
 from smolrgpt_core.geometry.object_pixels import (
     ObjectPixelConfig,
@@ -157,6 +158,7 @@ class FrameGeometry:
         self._free: NDArray[np.bool_] | None = None
         self._objects: NDArray[np.bool_] | None = None
         self._doubts: tuple[str, ...] | None = None
+        self._mask_doubt: MaskDoubt | None = None
 
     @property
     def plane(self) -> GroundPlane | None:
@@ -176,9 +178,23 @@ class FrameGeometry:
         """Why the inputs of the frame may be wrong or not belong together; see `input_doubts`."""
         with self._lock:
             if self._doubts is None:
-                told = (mask_doubt(self.frame), self._scale_doubt(), self._mounting_doubt())
+                told = (self.mask_doubt.text, self._scale_doubt(), self._mounting_doubt())
                 self._doubts = tuple(doubt for doubt in told if doubt)
             return self._doubts
+
+    @property
+    def mask_doubt(self) -> MaskDoubt:
+        """Why the masks of objects may not belong to the depth."""
+        with self._lock:
+            if self._mask_doubt is None:
+                self._mask_doubt = mask_doubt(self.frame)
+            return self._mask_doubt
+
+    @property
+    def is_distrusted(self) -> bool:
+        """Whether there are doubts that the standard deviations of places do not tell."""
+        only_borders = self.mask_doubt.border_px > 0
+        return len(self.doubts) > (1 if only_borders else 0)
 
     def is_zone(self, id: int) -> bool:
         """Whether a region is a painted zone."""
@@ -224,6 +240,37 @@ class FrameGeometry:
         region, plane = self.frame.regions[id], self.plane
         if plane is not None and is_zone(region):
             return self._locate_zone(region, plane)
+        located = self._measure(region)
+        if is_zone(region) or is_box(region, self._config.pixels.min_box_px):
+            return located
+        border_px = self.mask_doubt.border_px
+        return self._with_unsure_border(located, region, border_px) if border_px else located
+
+    def _with_unsure_border(self, located: Located, region: Region, border_px: float) -> Located:
+        """A place whose standard deviation covers a border of the mask that is off.
+
+        One side of the mask that is off moves the centre by half of that; a border that is off all
+        around shows other readings, by which the object may be elsewhere.
+        """
+        camera = self.frame.intrinsics
+        distance = float(np.linalg.norm(located.centre))
+        side = border_px * distance / min(camera.fx, camera.fy)
+        away, resized = [side / 2], [side]
+        others = self._object_mask()
+        for pixels in (-border_px, border_px):
+            try:
+                other = self._measure(with_border_moved(region, pixels, others))
+            except SpatialError as error:
+                if error.status is not Status.NO_VALID_DEPTH:
+                    raise
+                continue  # too thin to be shrunk: `side` is most of it
+            away.append(float(np.linalg.norm(other.centre - located.centre)))
+            resized.append(float(np.abs(np.sort(other.size) - np.sort(located.size)).max()))
+        return _less_sure(located, max(away), max(resized))
+
+    def _measure(self, region: Region) -> Located:
+        """An object by the readings under its mask."""
+        plane = self.plane
         noise = plane.noise if plane else 0.0
         pixels = find_object_pixels(
             self.frame, region, plane, self._object_mask(), self._config.pixels
@@ -238,14 +285,7 @@ class FrameGeometry:
             notes += (FLAT,)
         doubt = BOX_DOUBT * float(located.size.max()) if pixels.from_box else 0.0
         doubt = float(np.hypot(doubt, pixels.ambiguity_m))
-        return replace(
-            located,
-            std=float(np.hypot(located.std, doubt)),
-            center_std=np.hypot(located.center_std, doubt / np.sqrt(3)),
-            size_std=np.hypot(located.size_std, doubt),
-            notes=notes,
-            cut=_is_cut(surface),
-        )
+        return replace(_less_sure(located, doubt, doubt), notes=notes, cut=_is_cut(surface))
 
     def _mounting_doubt(self) -> str:
         """Why what the frame says of its camera may be wrong; empty where depth agrees."""
@@ -411,6 +451,16 @@ class FrameGeometry:
             if error.status is not Status.NO_VALID_DEPTH:
                 raise
             return None
+
+
+def _less_sure(located: Located, centre_std: float, size_std: float) -> Located:
+    """A place that may be off by this much more, metres."""
+    return replace(
+        located,
+        std=float(np.hypot(located.std, centre_std)),
+        center_std=np.hypot(located.center_std, centre_std / np.sqrt(3)),
+        size_std=np.hypot(located.size_std, size_std),
+    )
 
 
 def _is_elsewhere(fit: Located, surface: Surface, prior: SizePrior) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -44,6 +45,31 @@ def paint(image: NDArray[np.bool_], region: Region, window: Box) -> None:
     right = min(box.x + box.width, window.x + window.width)
     seen = region.mask[top - box.y : bottom - box.y, left - box.x : right - box.x]
     image[top - window.y : bottom - window.y, left - window.x : right - window.x] |= seen
+
+
+def with_border_moved(region: Region, pixels: float, others: NDArray[np.bool_]) -> Region:
+    """The region with a mask that reaches so many pixels farther, or less far where negative.
+
+    It grows over nothing that other regions show, and shrinks to what is farthest from its border
+    at most.
+
+    Args:
+        region: to be changed.
+        pixels: by which its border moves.
+        others: (H, W), what all regions show.
+    """
+    margin = max(int(np.ceil(pixels)), 0) + 1
+    window = grown_window(region.box, others.shape, margin)
+    mask = cut_out(region, window)
+    if pixels > 0:
+        outside = cv2.distanceTransform((~mask).astype(np.uint8), cv2.DIST_L2, 5)
+        moved = mask | ((outside <= pixels) & ~others[window.slices])
+    else:
+        inside = cv2.distanceTransform(np.pad(mask, 1).astype(np.uint8), cv2.DIST_L2, 5)[1:-1, 1:-1]
+        moved = mask & (inside >= min(1 - pixels, float(inside.max())))
+    full = np.zeros(others.shape, dtype=bool)
+    full[window.slices] = moved
+    return Region.from_bitmap(region.id, region.label, full, region.score)
 
 
 def border_pixels(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.geometry.box_fitting import TAIL
 from smolrgpt_core.object_classes import (
     CARGO,
     CARRIER,
@@ -28,10 +29,6 @@ NOTHING, UNSEEN = -1, -2
 
 ANY_REGION = "region"
 """The class of everything, zones too."""
-
-TAIL = 3
-"""Degrees of freedom of the disturbances. Most errors of a measurement are smaller than its
-standard deviation says, and a few are blunders, as where a side is taken for another."""
 
 PIXEL_STREAM = 3
 """Number of the disturbances of pixels, beside those of regions."""
@@ -172,10 +169,7 @@ class SceneCopies:
         for index in self._each(which):
             unsized = self.scene.place(self.ids[index]).unsized
             if unsized:
-                raise cannot_tell(
-                    f"{self.name(index)} {unsized}, so its size cannot be told; ask from a place "
-                    "from which all of it is seen"
-                )
+                raise cannot_tell(f"{self.name(index)} {unsized}")
 
     def see(self, which: Mask) -> None:
         """Make `column` valid for regions (N,) or (K, N)."""

@@ -16,6 +16,11 @@ MASK_EDGE_STD_PX = 2.0
 HEIGHT_STD_M = 0.03
 """Least standard deviation of the upper end of an object."""
 
+MIN_TALL_M = 0.005
+"""What measures less from its bottom to its top is no object, but a sign of wrong inputs."""
+
+ASK_ELSEWHERE = "so its size cannot be told; ask from a place from which all of it is seen"
+
 SIZE_STD_SHARE = np.array([0.02, 0.02, 0.05])
 """Standard deviation of sizes beside what their fits know of, as a share of them."""
 
@@ -110,9 +115,18 @@ class MeasuredScene:
         return plane.level_std(float(np.linalg.norm(located.centre))) if plane else 0.0
 
     def _why_unsized(self, id: int, located: Located) -> str:
+        box = located.box
         if touches_border(self.regions[id], self.regions.image_size):
-            return "is cut off by the border of the image"
-        return "shows only a part of its surface" if SURFACE_ONLY in located.notes else ""
+            return f"is cut off by the border of the image, {ASK_ELSEWHERE}"
+        if SURFACE_ONLY in located.notes:
+            return f"shows only a part of its surface, {ASK_ELSEWHERE}"
+        if box is not None and not self._geometry.is_zone(id) and box.top < box.bottom + MIN_TALL_M:
+            return (
+                f"would end {box.top:.2f} m above the floor and begin at {box.bottom:.2f} m, which "
+                "no object does, so its size cannot be told; check the unit of depth, the "
+                "calibration, and that its mask is in place"
+            )
+        return ""
 
     def point_at(self, column: int, row: int) -> NDArray[np.float64]:
         """(3,) what a pixel shows, metres, optical frame; NaN without a reading."""

@@ -33,8 +33,8 @@ class Placed:
             of that, metres: one that is hidden is not known though the others are.
         cargo: id of the region that a transporter carries, None without one.
         has_footprint: False where only the visible surface was measured: no size, no floor.
-        unsized: why no size can be told, such as "is cut off by the border of the image"; "" where
-            it can.
+        unsized: why no size can be told, and what to do about it, to follow a name; "" where it
+            can.
         notes: what was assumed, such as "from a box, not a mask".
         visible_share: visible share of the object, 0 to 1; 1 where it is not known.
     """

@@ -23,6 +23,8 @@ from smolrgpt_core.geometry import (
     pixel_rays,
     project,
 )
+from smolrgpt_core.geometry.box_fitting import _complete
+from smolrgpt_core.geometry.box_sides import Sides
 from smolrgpt_core.geometry.floor_rectangle import turn
 from smolrgpt_core.regions import Region, RegionSet
 
@@ -459,3 +461,18 @@ def test_a_zone_above_the_horizon_is_refused(ray_caster):
 def test_configurations_name_the_wrong_field(make, field):
     with pytest.raises(ValueError, match=field):
         make()
+
+
+def test_a_transporter_that_is_seen_in_part_may_be_long_along_either_side():
+    # Both ends of what is seen seem to be its own, and no transporter is as short as that.
+    bounds = np.array([[1.48, 2.31], [6.94, 7.83]])
+    std = np.array([[0.07, 0.09], [0.08, 0.21]])
+    sides = Sides(bounds, std, np.ones((2, 2), dtype=bool), np.zeros((2, 2)), bottom=0.0)
+    prior = SIZE_PRIORS["transporter"]
+    _, size_std = _complete(sides, 0.36, prior, BoxFitConfig())
+    assert (size_std > prior.tolerance).all()
+    # What is seen well is not doubted for that.
+    whole = replace(sides, bounds=np.array([[1.0, 2.35], [6.9, 7.8]]), std=np.full((2, 2), 0.02))
+    size, size_std = _complete(whole, 0.36, prior, BoxFitConfig())
+    assert size == pytest.approx([1.35, 0.9], abs=0.01)
+    assert (size_std < 0.05).all()

@@ -14,10 +14,11 @@ import numpy as np
 import pytest
 
 from smolrgpt_core.answerers.geometric import DOUBTED, GeometricAnswerer
+from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.geometry.frame_geometry import FLAT, FrameGeometry
-from smolrgpt_core.geometry.input_doubts import edge_offsets
+from smolrgpt_core.geometry.input_doubts import MaskDoubt, edge_offsets
 from smolrgpt_core.language import read_question
-from smolrgpt_core.regions import Region, RegionSet
+from smolrgpt_core.regions import Box, Region, RegionSet
 
 ROOT = Path(__file__).parents[2]
 
@@ -101,6 +102,66 @@ def test_depth_that_is_not_registered_is_told(frame, pixels):
     assert given.confidence <= DOUBTED
 
 
+@pytest.mark.parametrize("pixels", [-32, -16, -8, 8, 16, 32])
+def test_by_how_much_depth_is_beside_colour_is_told(frame, pixels):
+    told = doubts(replace(frame, depth=np.roll(frame.depth, pixels, axis=1)))
+    assert "masks and depth do not fit" in told
+    assert float(told.split("shifted by ")[1].split()[0]) == pytest.approx(pixels, abs=2)
+
+
+@pytest.fixture
+def cartons(ray_caster, block, stereo_noise):
+    """Low cartons on the floor, seen from above: depth jumps by little more than a jump."""
+    places = (
+        (-0.5, 0.5, 0.2),
+        (0.0, 0.55, 0.5),
+        (0.5, 0.5, 0.1),
+        (-0.3, 1.0, 0.7),
+        (0.35, 1.05, 0.3),
+    )
+    tops = (0.09, 0.12, 0.15, 0.1, 0.13)
+    blocks = tuple(
+        block(id, "carton", *place, length=0.3, width=0.2, top=top)
+        for id, (place, top) in enumerate(zip(places, tops, strict=True), 1)
+    )
+    return stereo_noise(ray_caster(blocks, height=1.2, pitch_deg=60).render())
+
+
+def wobbling(mask, rng, pixels):
+    """A mask (H, W) whose border is off by so many pixels (standard deviation), here in, there out.
+
+    As that of a segmenter that finds the object and not where it ends.
+    """
+    reach = cv2.GaussianBlur(rng.normal(size=mask.shape), (0, 0), 8)
+    inside, outside = (
+        cv2.distanceTransform(side.astype(np.uint8), cv2.DIST_L2, 5) for side in (mask, ~mask)
+    )
+    return np.where(mask, inside, 1 - outside) > reach / reach.std() * pixels
+
+
+class Trusting(FrameGeometry):
+    """Geometry that takes masks as they come."""
+
+    mask_doubt = MaskDoubt()
+
+
+def test_borders_that_are_off_make_places_less_sure_and_not_worthless(cartons):
+    rng = np.random.default_rng(0)
+    off = with_masks(cartons, lambda mask: wobbling(mask, rng, 4.0))
+    text = "How far is carton 1 from carton 5?"
+    sure, given = answer(cartons, text), answer(off, text)
+    assert sure.message == ""
+    assert "masks and depth do not fit" in given.message
+    assert given.value == pytest.approx(sure.value, rel=0.1)
+    assert DOUBTED < given.confidence <= sure.confidence
+    geometry = FrameGeometry(off)
+    for id in (1, 5):
+        place, trusted = geometry.locate(id), Trusting(off).locate(id)
+        side = geometry.mask_doubt.border_px / off.intrinsics.fx * np.linalg.norm(place.centre)
+        assert place.std >= np.hypot(trusted.std, 0.99 * side / 2)
+        assert (place.size_std >= np.hypot(trusted.size_std, 0.99 * side)).all()
+
+
 @pytest.mark.parametrize("pixels", [4, 5, 7])
 @pytest.mark.parametrize("change", [cv2.dilate, cv2.erode])
 def test_masks_that_are_too_large_or_small_are_told(frame, change, pixels):
@@ -176,6 +237,21 @@ def test_a_pallet_that_is_a_part_of_the_floor_is_told(frame):
         "How far is pallet 1 from the camera?",
     )
     assert FLAT in given.message
+
+
+@pytest.mark.parametrize("text", ["How high is pallet 99?", "What is the volume of pallet 99?"])
+def test_sizes_that_no_object_has_are_refused(hall, text):
+    frame = hall.render()
+    box = Box(300, 420, 60, 40)
+    sunk = frame.depth.copy()
+    # 5 cm below the floor: less than is taken for a lower level.
+    sunk[box.slices] *= np.float32(1 + 0.05 / hall.height)
+    corner = np.arange(40)[:, None] + np.arange(60) > 10
+    regions = (*frame.regions, Region(99, "pallet", box, corner))
+    made = replace(frame, depth=sunk, regions=RegionSet(frame.regions.image_size, regions))
+    with pytest.raises(SpatialError, match=r"no object does.*check the unit of depth") as refused:
+        answer(made, text)
+    assert refused.value.status is Status.CANNOT_TELL
 
 
 @pytest.mark.parametrize("text", ["How many pallets are there?", "How many pallets are visible?"])
