@@ -372,7 +372,8 @@ def next_but(found: Superlative, by: int) -> Superlative:
 @builder
 def sup_among(found: Superlative, predicate: Program) -> Superlative:
     """For "Second from the left in buffer 1": what is singled out is also that."""
-    if found.among is not None:
+    # "Taller than pallet 5 and wider" is no choice between two.
+    if found.among is not None or found.of_two:
         raise NoReadingError
     return replace(found, among=predicate)
 

@@ -63,6 +63,9 @@ OTHER_MARKS = (
     "tells",
     "whether",
     "commands",
+    "joins",
+    "measures",
+    "sizes",
 )
 """Entries of `[marks]` that are no prepositions."""
 
@@ -161,6 +164,9 @@ class GistTable:
             unless there is one of `whether` in it.
         whether: words before what may be so or not.
         commands: verbs that tell the robot to do something where a sentence begins with them.
+        joins: words behind which another measure is another question.
+        measures: senses that are measured or told, and sides.
+        sizes: measures that can be asked for together.
         gists: whole questions, parts put in.
     """
 
@@ -176,6 +182,9 @@ class GistTable:
     tells: frozenset[str]
     whether: frozenset[str]
     commands: frozenset[str]
+    joins: frozenset[str]
+    measures: frozenset[str]
+    sizes: frozenset[str]
     gists: tuple[Gist, ...]
 
     def senses_from(self, word: str) -> Sequence[tuple[Phrase, str]]:
@@ -246,6 +255,9 @@ def load_gists(
         tells=frozenset(marks.get("tells", "").split()),
         whether=frozenset(marks.get("whether", "").split()),
         commands=frozenset(marks.get("commands", "").split()),
+        joins=frozenset(marks.get("joins", "").split()),
+        measures=frozenset(marks.get("measures", "").split()),
+        sizes=frozenset(marks.get("sizes", "").split()),
         gists=tuple(_gists(sections.get("gists", ""), functions)),
     )  # fmt: skip
 
@@ -450,14 +462,52 @@ def _sequences(
             elif keys[at] in table.pronouns:
                 waiting.append((at + 1, (*items, Item(PRONOUN, keys[at])), marks, ""))
             elif keys[at] in table.neutral:
-                waiting.append((at + 1, items, marks, "" if keys[at].isalpha() else after))
+                waiting.append((at + 1, *_passed_over(keys, at, items, marks, after, table)))
         for end, item in options if len(items) < MAX_ITEMS else ():
+            if item.kind == "sense" and _joins_another(item.value, keys, at, items, marks, table):
+                continue
             before = items
             if item.kind == "UNIT" and items and items[-1].value in OF_UNITS:
                 before = items[:-1]  # "how many" feet
             placed = replace(item, marks=frozenset(marks), after=after)
             last = item.value if item.value in table.sides else ""
             waiting.append((end, (*before, placed), (), last))
+
+
+def _passed_over(
+    keys: Sequence[str],
+    at: int,
+    items: tuple[Item, ...],
+    marks: tuple[str, ...],
+    after: str,
+    table: GistTable,
+) -> tuple[tuple[Item, ...], tuple[str, ...], str]:
+    """What was found, behind a word without meaning; a comma leaves a preposition with nothing."""
+    if keys[at] == "," and at and table.prepositions.get(keys[at - 1]) in ID_MARKS:
+        return (*items, Item("sense", DANGLING)), (), after
+    return items, marks, "" if keys[at].isalpha() else after
+
+
+def _joins_another(
+    sense: str,
+    keys: Sequence[str],
+    at: int,
+    items: Sequence[Item],
+    marks: Sequence[str],
+    table: GistTable,
+) -> bool:
+    """Whether a second question begins: "... and the width"; or a side is what "than" speaks of."""
+    if "than" in marks and sense in table.sides:
+        return True
+    before = at - 1
+    while before > 0 and (keys[before] in table.prepositions or keys[before] in table.pronouns):
+        before -= 1
+    if sense not in table.measures or before < 1 or keys[before] not in table.joins:
+        return False
+    said = {item.value for item in items if item.kind == "sense"} & table.measures
+    if not said:  # "... that is empty and tall"
+        return sense in table.sizes and any(item.kind != "sense" for item in items)
+    return bool(said - {sense}) and not {*said, sense} <= table.sizes
 
 
 def _may_mean_nothing(item: Item, before: Sequence[Item], marks: Sequence[str]) -> bool:
@@ -657,7 +707,8 @@ SLOTS: Mapping[str, Callable[[Item], bool]] = {
     "ONE": lambda item: item.kind == "ONE",
     "ME": lambda item: item.kind == "ME",
     "LIST": lambda item: item.kind == "LIST" and not item.marks & PLACE_MARKS,
-    "LEN": lambda item: item.kind == "LEN",
+    # "By 2 m" is a difference and no limit.
+    "LEN": lambda item: item.kind == "LEN" and "by" not in item.marks,
     "ORD": lambda item: item.kind == "ORD",
 }
 """What fits each kind of slot, the pickiest first."""
