@@ -126,17 +126,34 @@ class _Attempt:
         }
         text = _reworded(text, self._lexicon)
         text, self._unit = _without_unit(text, self._lexicon)
-        self._words = self._known_words(without_frames(text, self._lexicon))
+        self._corrections = self._known_words(without_frames(text, self._lexicon))
+        self._words = self._corrections[0]
         self.understood = sum(
             word.kind != "word" or self._is_known(word.key) for word in self._words
         )
 
     def read(self) -> Read:
-        """The only reading.
+        """The only reading, of all ways to put typos right.
 
         Raises:
             SpatialError: as `read_text`.
         """
+        found: dict[Read, None] = {}
+        problems = []
+        for words in self._corrections:
+            self._words = words
+            try:
+                found[self._read_words()] = None
+            except SpatialError as error:
+                problems.append(error)
+        if not found:
+            raise problems[0]
+        if len(found) > 1:
+            first, second, *_ = (say(item.program, self._regions) for item in found)
+            raise bad_question(f'this might mean "{first}" or "{second}"; check its spelling')
+        return next(iter(found))
+
+    def _read_words(self) -> Read:
         self._refuse_unknown_words()
         words = Words(self._words, self._lexicon, self._regions, self._mask_ids)
         parse = Parse(self._lexicon.grammar, words.keys, words.terminals)
@@ -209,11 +226,17 @@ class _Attempt:
             for part in predicate.walk()
         )
 
-    def _known_words(self, text: str) -> list[Word]:
+    def _known_words(self, text: str) -> list[list[Word]]:
+        """The words, in each way to put typos right."""
         words = split_words(text, self._lexicon, self._nouns)
         if len(words) > MAX_WORDS:
             raise bad_question(f"the question has {len(words)} words; at most {MAX_WORDS} are read")
-        return corrected(words, self._is_known, {*self._lexicon.words, *self._nouns})
+        vocabulary = {*self._lexicon.words, *self._nouns}
+        return corrected(words, self._is_understood, vocabulary, self._nouns)
+
+    def _is_understood(self, key: str) -> bool:
+        """Whether a word is known, if only as one that cannot be answered."""
+        return self._is_known(key) or key in self._lexicon.unanswerable
 
     def _is_known(self, key: str) -> bool:
         return key in self._lexicon.words or key in self._nouns or key in self._lexicon.gists.words

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import product
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.label_map import doubt_of_class, namesake
@@ -594,20 +596,30 @@ def plural_of(words: Phrase) -> Phrase:
 
 
 def corrected(
-    words: Sequence[Word], known: Callable[[str], bool], vocabulary: Iterable[str]
-) -> list[Word]:
-    """Words with typos put right: one edit, in words of five letters or more, if one word is near.
+    words: Sequence[Word],
+    known: Callable[[str], bool],
+    vocabulary: Iterable[str],
+    nouns: Collection[str],
+) -> list[list[Word]]:
+    """The ways to put typos right: one edit, in words of five letters or more.
+
+    Where several words are near, only names of classes count: "pallete" is "pallet" or "pallets",
+    but "weight", near "height" and "eight", may be a word by itself.
 
     Args:
         words: from `split_words`.
         known: whether a word means something.
         vocabulary: what a typo may have been.
+        nouns: names of classes in it.
+
+    Returns:
+        At most `MAX_CORRECTIONS`; the words as they are where no word is near, or too many are.
     """
-    result = []
+    choices: list[list[Word]] = []
     by_length: dict[int, list[str]] = {}
     for word in words:
         if word.kind != "word" or known(word.key) or len(word.key) < SHORTEST_CORRECTED - 1:
-            result.append(word)
+            choices.append([word])
             continue
         # Most questions have no such word.
         by_length = by_length or _by_length(vocabulary)
@@ -617,9 +629,15 @@ def corrected(
             for entry in by_length.get(len(word.key) + length, ())
             if one_edit_apart(word.key, entry)
         ]
-        key = near[0] if len(near) == 1 else word.key
-        result.append(Word(key, word.text, word.start, word.end, word.article))
-    return result
+        if len(near) > 1:
+            near = [entry for entry in near if entry in nouns]
+        choices.append([replace(word, key=key) for key in dict.fromkeys(near)] or [word])
+    if math.prod(map(len, choices)) > MAX_CORRECTIONS:
+        choices = [
+            choice if len(choice) == 1 else [word]
+            for choice, word in zip(choices, words, strict=True)
+        ]
+    return [list(chosen) for chosen in product(*choices)]
 
 
 def _by_length(vocabulary: Iterable[str]) -> dict[int, list[str]]:
@@ -629,6 +647,9 @@ def _by_length(vocabulary: Iterable[str]) -> dict[int, list[str]]:
             found.setdefault(len(entry), []).append(entry)
     return found
 
+
+MAX_CORRECTIONS = 6
+"""Ways to put typos right that are tried; a question with more of them has too many typos."""
 
 SHORTEST_CORRECTED = 5
 """Letters of a word in which a typo is put right."""
