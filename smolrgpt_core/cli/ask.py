@@ -67,9 +67,7 @@ def ask(
     The exit status is 0 with an answer, 2 for a wrong call, 3 when there is no answer. With
     --questions it is 0: each line of the answers says by its status whether there is one.
     """
-    if (out is None) != (questions is None):
-        raise typer.BadParameter("--questions and --out are given together")
-    many = _read_questions(questions)
+    many = _read_questions(questions, out)
     pinhole = parsed("--intrinsics", options.parse_intrinsics, intrinsics)
     known_up = parsed("--up", options.parse_up, up)
     scale = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
@@ -91,8 +89,10 @@ def ask(
         _answer_one(frame, one, chosen, as_json, picture)
 
 
-def _read_questions(path: Path | None) -> list[AskedQuestion]:
-    """Those of a file, none without one."""
+def _read_questions(path: Path | None, out: Path | None) -> list[AskedQuestion]:
+    """Those of a file whose answers go to another; none without one."""
+    if (out is None) != (path is None):
+        raise typer.BadParameter("--questions and --out are given together")
     if path is None:
         return []
     numbered = parsed("--questions", lambda text: read_questions(Path(text)), str(path))

@@ -163,7 +163,7 @@ def shifted_edge_fits(frame: RGBDFrame) -> NDArray[np.float64]:
     judged = jumps | (_known_share(frame.depth) > MIN_KNOWN)
     return np.array(
         [
-            [_jump_share(jumps, judged, rows + down, columns + right) for right in SHIFT_PX]
+            [_fraction_at_jumps(jumps, judged, rows + down, columns + right) for right in SHIFT_PX]
             for down in SHIFT_ROWS_PX
         ]
     )
@@ -179,7 +179,7 @@ def _unshifted(shares: NDArray[np.float64]) -> float:
     return float(np.max(shares[np.hypot(SHIFT_ROWS_PX[:, None], SHIFT_PX) <= IN_PLACE_PX]))
 
 
-def _jump_share(
+def _fraction_at_jumps(
     jumps: NDArray[np.bool_],
     judged: NDArray[np.bool_],
     rows: NDArray[np.int_],
@@ -190,7 +190,7 @@ def _jump_share(
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     counted = judged[rows[inside], columns[inside]]
     hits = jumps[rows[inside], columns[inside]]
-    enough = np.count_nonzero(counted) >= len(rows) / 4
+    enough = np.count_nonzero(counted) >= max(len(rows) / 4, 1)
     return float(np.mean(hits[counted])) if enough else 0.0
 
 

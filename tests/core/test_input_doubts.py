@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -103,7 +102,7 @@ def test_depth_that_is_not_registered_is_told(frame, pixels):
 
 
 @pytest.mark.parametrize("pixels", [-32, -16, -8, 8, 16, 32])
-def test_by_how_much_depth_is_beside_colour_is_told(frame, pixels):
+def test_by_how_much_depth_is_beside_color_is_told(frame, pixels):
     told = doubts(replace(frame, depth=np.roll(frame.depth, pixels, axis=1)))
     assert "masks and depth do not fit" in told
     assert float(told.split("shifted by ")[1].split()[0]) == pytest.approx(pixels, abs=2)
@@ -265,7 +264,6 @@ def test_regions_without_label_are_told_with_a_count(frame, text):
     assert "1 of the 7 regions have no label" in given.message
 
 
-@pytest.mark.skipif(importlib.util.find_spec("mujoco") is None, reason="the simulator needs MuJoCo")
 def test_the_fuzz_of_wrong_inputs_runs_and_repeats(tmp_path):
     def run(name):
         path = tmp_path / name
