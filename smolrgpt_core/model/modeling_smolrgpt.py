@@ -12,11 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
 from transformers import (
     AutoModel,
@@ -29,7 +27,6 @@ from transformers.modeling_outputs import BaseModelOutputWithPast, CausalLMOutpu
 from transformers.utils.generic import can_return_tuple
 
 from smolrgpt_core import kernels
-from smolrgpt_core.checkpoints import check_that_it_exists
 from smolrgpt_core.kernels.masks import MasksOfImage
 from smolrgpt_core.model.cache_name import CACHE, OLD_NAME
 from smolrgpt_core.model.configuration_smolrgpt import DEPTH, RGB, SmolRGPTConfig
@@ -42,6 +39,7 @@ from smolrgpt_core.model.refiner import FeatureRefiner, RefinerLevel
 from smolrgpt_core.model.region_inputs import RegionInputs
 from smolrgpt_core.model.region_readings import RegionAnswers
 from smolrgpt_core.model.region_weights import region_weights
+from smolrgpt_core.model.strict_loading import load_strictly
 
 IGNORED_LABEL = -100
 """Label of a token without loss."""
@@ -96,39 +94,13 @@ class SmolRGPTPreTrainedModel(PreTrainedModel):
             ValueError: with a list, when a weight is missing, unexpected or of another shape; when
                 the weights cannot be read.
         """
-        if Path(pretrained_model_name_or_path).is_file():
-            raise ValueError(
-                f"{pretrained_model_name_or_path} is a file; give the folder of a checkpoint, or a "
-                "hub id"
-            )
-        check_that_it_exists(pretrained_model_name_or_path)
-        if kwargs.get("ignore_mismatched_sizes") or kwargs.get("use_safetensors") is False:
-            raise ValueError(
-                "ignore_mismatched_sizes=True and use_safetensors=False would load a part of a "
-                "checkpoint, or run code that it brings; leave them out"
-            )
-        with_info = kwargs.pop("output_loading_info", False)
-        # Sizes that differ are collected like the others, so that all problems come in one list.
-        kwargs |= {"use_safetensors": True, "ignore_mismatched_sizes": True}
-        try:
-            loaded: Any = super().from_pretrained(
-                pretrained_model_name_or_path, *args, output_loading_info=True, **kwargs
-            )
-        except SafetensorError as error:
-            raise ValueError(
-                f"the weights of {pretrained_model_name_or_path} cannot be read ({error}); the "
-                "file is damaged or incomplete: copy, download or import the checkpoint again"
-            ) from error
-        model, info = loaded
-        problems = _loading_problems(info)
-        if problems:
-            raise ValueError(
-                f"the weights of {pretrained_model_name_or_path} do not fit its configuration, "
-                "nothing was loaded:\n  " + "\n  ".join(problems)
-            )
+        loaded = load_strictly(
+            super().from_pretrained, pretrained_model_name_or_path, *args, **kwargs
+        )
+        model = loaded[0] if isinstance(loaded, tuple) else loaded
         # Loading puts new parameters in place of those that were frozen.
         model.freeze_vision_encoder()
-        return loaded if with_info else model
+        return loaded
 
 
 class SmolRGPTModel(SmolRGPTPreTrainedModel):
@@ -558,18 +530,6 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
             if kwargs.get("attention_mask") is None:
                 kwargs["attention_mask"] = torch.ones_like(input_ids)
         return super().generate(input_ids, *args, **kwargs)  # type: ignore[misc]
-
-
-def _loading_problems(info: Mapping[str, Any]) -> list[str]:
-    """What transformers reports about loading, one line for each weight that does not fit."""
-    return [
-        *(f"missing: {key}" for key in sorted(info["missing_keys"])),
-        *(f"unexpected: {key}" for key in sorted(info["unexpected_keys"])),
-        *(
-            f"{key}: checkpoint has {tuple(found)}, the configuration wants {tuple(wanted)}"
-            for key, found, wanted in sorted(info["mismatched_keys"])
-        ),
-    ]
 
 
 def _named_regions(

@@ -1,0 +1,12 @@
+"""Vision-language models with a metric point map, after HiSpatial (arXiv 2603.25411)."""
+
+from transformers import AutoConfig, AutoModelForImageTextToText
+
+from smolrgpt_core.point_map.configuration import PointMapConfig
+from smolrgpt_core.point_map.families import FAMILIES, Family
+from smolrgpt_core.point_map.modeling import PointMapForConditionalGeneration
+
+__all__ = ["FAMILIES", "Family", "PointMapConfig", "PointMapForConditionalGeneration"]
+
+AutoConfig.register(PointMapConfig.model_type, PointMapConfig)
+AutoModelForImageTextToText.register(PointMapConfig, PointMapForConditionalGeneration)

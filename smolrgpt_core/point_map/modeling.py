@@ -1,0 +1,233 @@
+"""A vision-language model of transformers that also sees a metric point map of its image.
+
+Any family of `families.py`: points are coded, cut into the patches of the vision encoder, and join
+the image's features in the first layer of the model's own projector. After HiSpatial (arXiv
+2603.25411, section 3), which is this model over PaliGemma 2.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import (
+    AutoModelForImageTextToText,
+    GenerationConfig,
+    GenerationMixin,
+    PreTrainedModel,
+)
+
+from smolrgpt_core.model.strict_loading import load_strictly
+from smolrgpt_core.point_map.configuration import PointMapConfig
+from smolrgpt_core.point_map.encoder import JoinedProjection, PointEncoder, token_blocks
+from smolrgpt_core.point_map.families import family_of
+
+GRIDS = "image_grid_thw"
+"""Input of families whose images differ in size: frames, patch rows and patch columns, (N, 3)."""
+
+PointMaps = torch.Tensor | Sequence[torch.Tensor]
+"""(N, 4, H, W), or N of (4, H, W): x, y, z in meters and validity of each pixel of the N images."""
+
+
+class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
+    """A vision-language model and the encoder of its point maps.
+
+    Not for calls from several threads at once.
+
+    Args:
+        config: with `points` = "none" there is no encoder, and the model is the plain one.
+        vlm: the vision-language model, taken over; by default a new one.
+
+    Raises:
+        ValueError: for a family that has no entry in `FAMILIES`.
+    """
+
+    config: PointMapConfig
+    config_class = PointMapConfig
+    base_model_prefix = ""
+    input_modalities = ("image", "text")  # type: ignore[assignment]
+    supports_gradient_checkpointing = True
+    _supports_sdpa = True
+    _supports_attention_backend = True
+
+    def __init__(self, config: PointMapConfig, vlm: PreTrainedModel | None = None) -> None:
+        super().__init__(config)
+        self._family = family_of(config.vlm_config)
+        self.vlm = (
+            AutoModelForImageTextToText.from_config(config.vlm_config) if vlm is None else vlm
+        )
+        config.vlm_config = self.vlm.config
+        self._joining: torch.Tensor | None = None
+        if config.points != "none":
+            self._widen_projection()
+        self.post_init()
+
+    def _widen_projection(self) -> None:
+        """Put a layer with room for points in the place of the projector's first layer."""
+        layer = self.vlm.get_submodule(self._family.projection)
+        if isinstance(layer, JoinedProjection):
+            raise ValueError("this vision-language model sees points already; give a plain one")
+        blocks = self._family.block_size(self.config.vlm_config) ** 2
+        joined = JoinedProjection(layer, layer.in_features)  # type: ignore[arg-type]
+        joined._is_hf_initialized = True  # type: ignore[assignment]
+        joined.register_forward_pre_hook(lambda _, rows: (*rows, self._points_of_rows(*rows)))
+        self.vlm.set_submodule(self._family.projection, joined)
+        self.point_encoder = PointEncoder(
+            self.config,
+            self._family.patch_size(self.config.vlm_config),
+            joined.image_features // blocks,
+        )
+
+    @classmethod
+    def from_vlm(
+        cls, vlm: PreTrainedModel, preset: str = "warehouse", **overrides: Any
+    ) -> PointMapForConditionalGeneration:
+        """A model with points over a trained one, which answers as that one at first.
+
+        Args:
+            vlm: taken over and changed.
+            preset: of `PointMapConfig.preset`.
+            overrides: fields of the configuration.
+
+        Raises:
+            ValueError: for a family without an entry, an unknown preset or a wrong field.
+        """
+        # A new configuration resets the attention of those in it, which the model goes by.
+        config = PointMapConfig.preset(preset, copy.deepcopy(vlm.config), **overrides)
+        model = cls(config, vlm)
+        return model.to(device=vlm.device, dtype=vlm.dtype)
+
+    @property
+    def generation_config(self) -> GenerationConfig:
+        """How answers are generated: that of the vision-language model."""
+        return self.vlm.generation_config
+
+    @generation_config.setter
+    def generation_config(self, value: GenerationConfig) -> None:
+        if "vlm" in self._modules:
+            self.vlm.generation_config = value
+
+    def get_input_embeddings(self) -> nn.Module:
+        """Token embedding of the language model."""
+        return self.vlm.get_input_embeddings()
+
+    def set_input_embeddings(self, value: nn.Module) -> None:
+        """Replace the token embedding of the language model."""
+        self.vlm.set_input_embeddings(value)
+
+    def get_output_embeddings(self) -> nn.Module | None:
+        """Head of the language model."""
+        return self.vlm.get_output_embeddings()
+
+    def forward(
+        self,
+        input_ids: torch.Tensor | None = None,
+        point_values: PointMaps | None = None,
+        **inputs: Any,
+    ) -> Any:
+        """What the vision-language model gives for its own inputs and the points of the images.
+
+        Args:
+            input_ids: (B, T).
+            point_values: of the N images, in their order; None = the images alone.
+            inputs: what the vision-language model takes.
+
+        Raises:
+            ValueError: when points do not fit the images, or the model takes none.
+        """
+        with self.joined(point_values, inputs.get(GRIDS)):
+            return self.vlm(input_ids=input_ids, **inputs)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        inputs: torch.Tensor | None = None,
+        point_values: PointMaps | None = None,
+        **arguments: Any,
+    ) -> Any:
+        """As the vision-language model's, with the points of the images.
+
+        Raises:
+            ValueError: as `forward`.
+        """
+        with self.joined(point_values, arguments.get(GRIDS)):
+            return self.vlm.generate(inputs, **arguments)
+
+    def get_image_features(
+        self, pixel_values: torch.Tensor, point_values: PointMaps | None = None, **inputs: Any
+    ) -> Any:
+        """What the vision-language model makes of images, once for all questions about them.
+
+        Give it to `forward` or `generate` as `mm_encoder_outputs={"image": ...}`, in the place of
+        `pixel_values` and `point_values`.
+
+        Raises:
+            ValueError: as `forward`.
+        """
+        with self.joined(point_values, inputs.get(GRIDS)):
+            return self.vlm.get_image_features(pixel_values, **inputs)
+
+    @contextmanager
+    def joined(self, points: PointMaps | None, grids: torch.Tensor | None = None) -> Iterator[None]:
+        """While this lasts, images that the model encodes have these points.
+
+        Args:
+            points: of the N images; None = none.
+            grids: (N, 3), for families whose images differ in size.
+
+        Raises:
+            ValueError: when the model takes no points.
+        """
+        if points is not None and self.config.points == "none":
+            raise ValueError(
+                'this model takes no point maps (config.points is "none"); leave point_values out'
+            )
+        self._joining = None if points is None else self._token_points(points, grids)
+        try:
+            yield
+        finally:
+            self._joining = None
+
+    def _token_points(self, points: PointMaps, grids: torch.Tensor | None) -> torch.Tensor:
+        """Rows (T, Dp) of the projector, of all images, in the order of its rows."""
+        maps = points if isinstance(points, torch.Tensor) else [item[None] for item in points]
+        encoded = [maps] if isinstance(maps, torch.Tensor) else maps
+        block = self._family.block_size(self.config.vlm_config)
+        rows = torch.cat(
+            [token_blocks(self.point_encoder(item), block).flatten(0, 1) for item in encoded]
+        )
+        if self._family.token_order is None:
+            return rows
+        if grids is None:
+            raise ValueError(f"point_values of this model need {GRIDS} beside them")
+        return rows[self._family.token_order(self.config.vlm_config, grids).to(rows.device)]
+
+    def _points_of_rows(self, rows: torch.Tensor) -> torch.Tensor | None:
+        """Point features (..., Dp) of the rows (..., Di) that the projector sees."""
+        if self._joining is None:
+            return None
+        if len(self._joining) != rows[..., 0].numel():
+            raise ValueError(
+                f"the point maps make {len(self._joining)} tokens and the images "
+                f"{rows[..., 0].numel()}: give one point map for each image, of the size that the "
+                "vision encoder sees; prepare both with PointMapProcessor"
+            )
+        return self._joining.view(*rows.shape[:-1], -1).to(rows.dtype)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, *args: Any, **kwargs: Any) -> Any:
+        """Load a checkpoint, wholly or not at all, from safetensors only.
+
+        Takes the arguments of `PreTrainedModel.from_pretrained`.
+
+        Raises:
+            OSError: when there is no such checkpoint.
+            ValueError: when a weight is missing, unexpected or of another shape, with a list.
+        """
+        return load_strictly(
+            super().from_pretrained, pretrained_model_name_or_path, *args, **kwargs
+        )
