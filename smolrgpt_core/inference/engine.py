@@ -324,7 +324,7 @@ class InferenceEngine:
     def _prompt(
         self, question: EngineQuestion, frame: RGBDFrame, style: AnswerStyle, deadline: float
     ) -> _Prompt:
-        text, region_ids = _text_and_regions(question)
+        text, region_ids = text_and_regions(question)
         for id in region_ids:
             # Asked for its error: an unknown region.
             frame.regions[id]
@@ -508,7 +508,8 @@ def _raise_first_error(asked: Sequence[_Prompt | Decoded | SpatialError]) -> Non
             raise SpatialError(item.status, message) from item
 
 
-def _text_and_regions(question: EngineQuestion) -> tuple[str, tuple[int, ...]]:
+def text_and_regions(question: EngineQuestion) -> tuple[str, tuple[int, ...]]:
+    """The words of a question, and the regions of its `<mask>`."""
     if isinstance(question, SpatialQuestion):
         return question.text, question.region_ids
     if isinstance(question, str):

@@ -121,7 +121,7 @@ def decode_greedily(
             logits_to_keep=1,
         ).logits[:, -1]
         positions = positions + 1
-    decoded = _cut(torch.cat(tokens, dim=1), torch.cat(probabilities, dim=1), ends.tolist())
+    decoded = cut_at_end(torch.cat(tokens, dim=1), torch.cat(probabilities, dim=1), ends.tolist())
     return [late.get(row, answer) for row, answer in enumerate(decoded)]
 
 
@@ -145,8 +145,16 @@ def end_tokens(model: SmolRGPTForConditionalGeneration, device: torch.device) ->
     return torch.tensor(ids, dtype=torch.long, device=device)
 
 
-def _cut(tokens: torch.Tensor, probabilities: torch.Tensor, ends: Sequence[int]) -> list[Decoded]:
-    """What belongs to each answer of the batch: nothing after its end token."""
+def cut_at_end(
+    tokens: torch.Tensor, probabilities: torch.Tensor, ends: Sequence[int]
+) -> list[Decoded]:
+    """What belongs to each answer of the batch: nothing after its end token.
+
+    Args:
+        tokens: (B, T), all that were chosen.
+        probabilities: (B, T) of them, when they were chosen.
+        ends: ids that end an answer.
+    """
     decoded = []
     for ids, chances in zip(tokens.tolist(), probabilities.tolist(), strict=True):
         length = next((place for place, id in enumerate(ids, start=1) if id in ends), None)

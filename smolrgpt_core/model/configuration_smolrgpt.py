@@ -106,7 +106,7 @@ class SmolRGPTConfig(PreTrainedConfig):
             released; "metric" = as metric codes of regions and of their relations.
         samples_per_region: pixels of a region that the metric branch reads.
         metric_width, metric_layers, metric_heads: size of the metric branch.
-        point_fusion: with the metric branch, add a map of metric points to the vision features.
+        point_fusion: with the metric branch, a point map joins the image in the connector.
         mask_pooling: "bilinear" as released, or "area" = exact coverage, which keeps thin masks.
         empty_masks: what a mask gives that covers no cell of the refined grid: "error", or "zero"
             for a feature vector of zeros, as released.

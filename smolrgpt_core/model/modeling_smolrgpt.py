@@ -33,7 +33,8 @@ from smolrgpt_core.model.configuration_smolrgpt import DEPTH, RGB, SmolRGPTConfi
 from smolrgpt_core.model.connector import Connector
 from smolrgpt_core.model.metric_branch import MetricBranch
 from smolrgpt_core.model.packed_attention import packed_attention_mask
-from smolrgpt_core.model.point_fusion import FusedProjection, PointFusion
+from smolrgpt_core.model.point_map.code import WAREHOUSE
+from smolrgpt_core.model.point_map.encoder import JoinedProjection, PointEncoder
 from smolrgpt_core.model.question_regions import asked_regions
 from smolrgpt_core.model.refiner import FeatureRefiner, RefinerLevel
 from smolrgpt_core.model.region_inputs import RegionInputs
@@ -76,8 +77,8 @@ class SmolRGPTPreTrainedModel(PreTrainedModel):
         if isinstance(module, RefinerLevel):
             initialization.normal_(module.weight, mean=0.0, std=self.config.initializer_range)
             initialization.zeros_(module.bias)
-        if isinstance(module, FusedProjection):
-            initialization.copy_(module.weight, module.unchanged_features())
+        if isinstance(module, JoinedProjection):
+            initialization.copy_(module.weight, module.zero_started())
 
     def freeze_vision_encoder(self) -> None:
         """Take the vision encoder out of training, where it always is."""
@@ -120,7 +121,12 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         self.connectors = nn.ModuleDict()
         self.refiners = nn.ModuleDict()
         for modality in config.image_modalities:
-            self.connectors[modality] = Connector(vision_width, width, config.pixel_shuffle_factor)
+            self.connectors[modality] = Connector(
+                vision_width,
+                width,
+                config.pixel_shuffle_factor,
+                vision_width if config.point_fusion else 0,
+            )
             self.refiners[modality] = FeatureRefiner(
                 width, config.refiner_levels, config.refiner_norm_eps
             )
@@ -129,7 +135,8 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
                 width, config.metric_width, config.metric_layers, config.metric_heads
             )
         if config.point_fusion:
-            self.point_fusion = PointFusion(vision_width, config.vision_config.patch_size)
+            patch_size = config.vision_config.patch_size
+            self.point_encoder = PointEncoder(WAREHOUSE, patch_size, vision_width)
         self.post_init()
         self.freeze_vision_encoder()
 
@@ -153,10 +160,10 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         modality: str,
         point_values: torch.Tensor | None = None,
     ) -> torch.Tensor:
-        """Vision features (B, P, Dv) of images (B, 3, H, W).
+        """Features (B, P, Dv) of the patches of images (B, 3, H, W).
 
-        RGB and depth images go through the same encoder. With `config.point_fusion`, metric points
-        (B, 3, H, W) are added to the features.
+        RGB and depth images go through the same encoder. With `config.point_fusion` they are
+        (B, P, 2 * Dv): behind them stand those of the point maps (B, 4, H, W).
 
         Raises:
             ValueError: for images of another size than the configuration's, or another modality;
@@ -182,7 +189,10 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         features = self.vision_model(pixel_values=pixel_values.to(self.dtype)).last_hidden_state
         # Class and register tokens of other encoders come before the patches.
         features = features[:, -(self.config.patch_grid**2) :]
-        return features if point_values is None else self.point_fusion(features, point_values)
+        if point_values is None:
+            return features
+        points = self.point_encoder(point_values).flatten(1, 2).to(features.dtype)
+        return torch.cat([features, points], dim=-1)
 
     def connect(self, features: torch.Tensor, modality: str) -> torch.Tensor:
         """Image tokens (B, N, D) of vision features (B, P, Dv)."""

@@ -21,11 +21,12 @@ from smolrgpt_core import kernels
 from smolrgpt_core.depth import clean_depth
 from smolrgpt_core.errors import SpatialError, Status, bad_input, bad_question
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.geometry.back_projection import back_project
 from smolrgpt_core.kernels.masks import MasksOfImage
 from smolrgpt_core.language import MASK
 from smolrgpt_core.model.configuration_smolrgpt import SmolRGPTConfig
 from smolrgpt_core.model.modeling_smolrgpt import IGNORED_LABEL
+from smolrgpt_core.model.point_map.code import WAREHOUSE
+from smolrgpt_core.model.point_map.points import depth_point_map, model_points, resized_point_map
 from smolrgpt_core.model.region_samples import AROUND, region_samples
 from smolrgpt_core.model.region_weights import region_weights
 from smolrgpt_core.model.resampling import resize_bilinear, resize_nearest
@@ -179,7 +180,7 @@ class SmolRGPTProcessor(ProcessorMixin):
             where there are images and depth; region_masks, a list of B float32 (M_i, G, G) on the
             refined grid, where there are images; labels (B, T) int64 if asked for. With the depth
             branch "metric" no depth_values, but question_ids (B, T) and region_samples, B float32
-            (M_i, K, 3); with `config.point_fusion` point_values (B, 3, S, S).
+            (M_i, K, 3); with `config.point_fusion` point_values (B, 4, S, S).
 
         Raises:
             SpatialError: BAD_QUESTION for a text that cannot be asked, BAD_INPUT for an image,
@@ -263,17 +264,16 @@ class SmolRGPTProcessor(ProcessorMixin):
         return region_samples(masks, metres, camera, self.config.samples_per_region)
 
     def prepare_points(self, depth: Any, intrinsics: CameraIntrinsics | None) -> torch.Tensor:
-        """Metric points float32 (3, S, S) of one image for `config.point_fusion`, NaN = no reading.
+        """The point map float32 (4, S, S) of one image for `config.point_fusion`.
 
-        Each is that of the pixel nearest to it: mixed depths are depths of nothing.
+        Meters, and whether there is a reading.
 
         Raises:
             SpatialError: as `prepare_samples`.
         """
-        points = back_project(*self._metric_view(depth, intrinsics))
-        size = (self.config.image_size,) * 2
-        axes = [resize_nearest(points[..., axis], size) for axis in range(3)]
-        return torch.from_numpy(np.stack(axes).astype(np.float32))
+        points = depth_point_map(*self._metric_view(depth, intrinsics))
+        size = self.config.image_size
+        return model_points(resized_point_map(points, size, size), WAREHOUSE)
 
     def _metric_view(
         self, depth: Any, intrinsics: CameraIntrinsics | None

@@ -20,7 +20,7 @@ class RegionInputs:
             metric depth branch, for regions without a picture.
         depth_values: (B, 3, H, W) in `config.depth_range`; the depth branch "image" needs them
             where there are regions.
-        point_values: (B, 3, H, W), metric points of each pixel, NaN = no reading, where
+        point_values: (B, 4, H, W), meters of each pixel and whether there is a reading, where
             `config.point_fusion` is set.
         region_masks: B tensors (M_i, h, w), in the order of the placeholders: bool or integer masks
             of any size, aligned to the image, or float weights as the processor gives them; or any

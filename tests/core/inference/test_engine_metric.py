@@ -37,7 +37,7 @@ def metric(request):
     model, processor = make_start(start, 4, lambda: [text for text, _ in QUESTIONS])
     model.generation_config.eos_token_id = None
     if request.param:
-        torch.nn.init.normal_(model.model.point_fusion.projection.weight)
+        torch.nn.init.normal_(model.model.connectors["rgb"].projection.weight)
     return model.eval(), processor
 
 

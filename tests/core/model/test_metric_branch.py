@@ -14,6 +14,7 @@ from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.kernels import LabelImage
 from smolrgpt_core.language import Category
 from smolrgpt_core.model import SmolRGPTConfig, SmolRGPTForConditionalGeneration, SmolRGPTProcessor
+from smolrgpt_core.model.connector import pixel_shuffle
 from smolrgpt_core.model.packing import PackedImage, TypedAnswer, pack_batch
 from smolrgpt_core.model.region_geometry import RegionGeometry
 from smolrgpt_core.model.region_inputs import RegionInputs
@@ -372,29 +373,35 @@ def test_new_point_fusion_changes_nothing(make, image, depth):
     model, processor = make(point_fusion=True)
     batch = processor(image, "What is this?", depth, None, CAMERA)
     steps = model.model
+    layer = steps.connectors["rgb"].projection
+
+    def tokens(points):
+        with torch.no_grad():
+            return steps.connect(steps.encode_images(batch["pixel_values"], "rgb", points), "rgb")
+
     with torch.no_grad():
-        fused = steps.encode_images(batch["pixel_values"], "rgb", batch["point_values"])
         plain = steps.vision_model(pixel_values=batch["pixel_values"]).last_hidden_state
-    assert torch.equal(fused, plain)
-    steps.point_fusion.projection.weight.data += 0.1
-    moved = batch["point_values"] + 0.5
-    with torch.no_grad():
-        here = steps.encode_images(batch["pixel_values"], "rgb", batch["point_values"])
-        there = steps.encode_images(batch["pixel_values"], "rgb", moved)
+        blocks = pixel_shuffle(plain, model.config.pixel_shuffle_factor)
+        assert torch.equal(tokens(batch["point_values"]), layer(blocks))
+    layer.weight.data[:, layer.image_features :] += 0.1
+    here = tokens(batch["point_values"])
+    there = tokens(batch["point_values"] + torch.tensor([0.5, 0.5, 0.5, 0])[:, None, None])
     assert here.isfinite().all()
     assert not torch.allclose(here, there)
     with pytest.raises(ValueError, match="point_values are missing"):
         steps.encode_images(batch["pixel_values"], "rgb")
 
 
-def test_points_are_those_of_the_nearest_pixels(make, depth):
+def test_points_are_those_of_one_pixel(make, depth):
     _, processor = make(point_fusion=True)
     points = processor.prepare_points(depth, CAMERA).numpy()
-    assert points.shape == (3, 32, 32)
-    z = points[2]
-    assert set(np.unique(z[np.isfinite(z)])) <= set(np.unique(depth[np.isfinite(depth)]))
+    assert points.shape == (4, 32, 32)
+    z, valid = points[2], points[3] > 0
+    assert set(np.unique(z[valid])) <= set(np.unique(depth[np.isfinite(depth)]))
+    assert (z[~valid] == 0).all()
     row, column = 16, 8
-    pixel = int((row + 0.5) * HEIGHT / 32), int((column + 0.5) * WIDTH / 32)
+    pixel = row * HEIGHT // 32, column * WIDTH // 32
     np.testing.assert_allclose(
         points[0, row, column], (pixel[1] - 39.5) / 70 * z[row, column], rtol=1e-5
     )
+    assert valid[row, column] == np.isfinite(depth[pixel])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,16 +22,31 @@ from transformers import (
     PreTrainedModel,
 )
 
+from smolrgpt_core.model.point_map.configuration import PointMapConfig
+from smolrgpt_core.model.point_map.encoder import JoinedProjection, PointEncoder, token_blocks
+from smolrgpt_core.model.point_map.families import family_of
 from smolrgpt_core.model.strict_loading import load_strictly
-from smolrgpt_core.point_map.configuration import PointMapConfig
-from smolrgpt_core.point_map.encoder import JoinedProjection, PointEncoder, token_blocks
-from smolrgpt_core.point_map.families import family_of
 
 GRIDS = "image_grid_thw"
 """Input of families whose images differ in size: frames, patch rows and patch columns, (N, 3)."""
 
 PointMaps = torch.Tensor | Sequence[torch.Tensor]
 """(N, 4, H, W), or N of (4, H, W): x, y, z in meters and validity of each pixel of the N images."""
+
+
+@dataclass(frozen=True)
+class EncodedPoints:
+    """Point maps behind the encoder, to be used for more than one question.
+
+    Attributes:
+        rows: (T, Dp), one for each row that the projector sees, of all images.
+    """
+
+    rows: torch.Tensor
+
+    def repeated(self, times: int) -> EncodedPoints:
+        """Of a batch with the same images so many times."""
+        return EncodedPoints(self.rows.repeat(times, 1))
 
 
 class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
@@ -77,7 +93,7 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         joined.register_forward_pre_hook(lambda _, rows: (*rows, self._points_of_rows(*rows)))
         self.vlm.set_submodule(self._family.projection, joined)
         self.point_encoder = PointEncoder(
-            self.config,
+            self.config.point_code,
             self._family.patch_size(self.config.vlm_config),
             joined.image_features // blocks,
         )
@@ -99,7 +115,8 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         # A new configuration resets the attention of those in it, which the model goes by.
         config = PointMapConfig.preset(preset, copy.deepcopy(vlm.config), **overrides)
         model = cls(config, vlm)
-        return model.to(device=vlm.device, dtype=vlm.dtype)
+        moved: PointMapForConditionalGeneration = nn.Module.to(model, vlm.device, vlm.dtype)
+        return moved
 
     @property
     def generation_config(self) -> GenerationConfig:
@@ -126,7 +143,7 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
     def forward(
         self,
         input_ids: torch.Tensor | None = None,
-        point_values: PointMaps | None = None,
+        point_values: PointMaps | EncodedPoints | None = None,
         **inputs: Any,
     ) -> Any:
         """What the vision-language model gives for its own inputs and the points of the images.
@@ -143,10 +160,10 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
             return self.vlm(input_ids=input_ids, **inputs)
 
     @torch.no_grad()
-    def generate(
+    def generate(  # type: ignore[override]
         self,
         inputs: torch.Tensor | None = None,
-        point_values: PointMaps | None = None,
+        point_values: PointMaps | EncodedPoints | None = None,
         **arguments: Any,
     ) -> Any:
         """As the vision-language model's, with the points of the images.
@@ -155,10 +172,14 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
             ValueError: as `forward`.
         """
         with self.joined(point_values, arguments.get(GRIDS)):
-            return self.vlm.generate(inputs, **arguments)
+            vlm: Any = self.vlm
+            return vlm.generate(inputs, **arguments)
 
     def get_image_features(
-        self, pixel_values: torch.Tensor, point_values: PointMaps | None = None, **inputs: Any
+        self,
+        pixel_values: torch.Tensor,
+        point_values: PointMaps | EncodedPoints | None = None,
+        **inputs: Any,
     ) -> Any:
         """What the vision-language model makes of images, once for all questions about them.
 
@@ -169,10 +190,13 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
             ValueError: as `forward`.
         """
         with self.joined(point_values, inputs.get(GRIDS)):
-            return self.vlm.get_image_features(pixel_values, **inputs)
+            vlm: Any = self.vlm
+            return vlm.get_image_features(pixel_values, **inputs)
 
     @contextmanager
-    def joined(self, points: PointMaps | None, grids: torch.Tensor | None = None) -> Iterator[None]:
+    def joined(
+        self, points: PointMaps | EncodedPoints | None, grids: torch.Tensor | None = None
+    ) -> Iterator[None]:
         """While this lasts, images that the model encodes have these points.
 
         Args:
@@ -186,25 +210,36 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
             raise ValueError(
                 'this model takes no point maps (config.points is "none"); leave point_values out'
             )
-        self._joining = None if points is None else self._token_points(points, grids)
+        if points is not None and not isinstance(points, EncodedPoints):
+            points = self.encode_points(points, grids)
+        self._joining = None if points is None else points.rows
         try:
             yield
         finally:
             self._joining = None
 
-    def _token_points(self, points: PointMaps, grids: torch.Tensor | None) -> torch.Tensor:
-        """Rows (T, Dp) of the projector, of all images, in the order of its rows."""
-        maps = points if isinstance(points, torch.Tensor) else [item[None] for item in points]
-        encoded = [maps] if isinstance(maps, torch.Tensor) else maps
+    def encode_points(self, points: PointMaps, grids: torch.Tensor | None = None) -> EncodedPoints:
+        """Point maps of N images behind the encoder, in the order of the projector's rows.
+
+        Args:
+            points: of the N images.
+            grids: (N, 3), for families whose images differ in size.
+
+        Raises:
+            ValueError: when the maps are not of the size that the vision encoder sees, or the
+                grids are missing.
+        """
+        maps = [points] if isinstance(points, torch.Tensor) else [item[None] for item in points]
         block = self._family.block_size(self.config.vlm_config)
         rows = torch.cat(
-            [token_blocks(self.point_encoder(item), block).flatten(0, 1) for item in encoded]
+            [token_blocks(self.point_encoder(item), block).flatten(0, 1) for item in maps]
         )
         if self._family.token_order is None:
-            return rows
+            return EncodedPoints(rows)
         if grids is None:
             raise ValueError(f"point_values of this model need {GRIDS} beside them")
-        return rows[self._family.token_order(self.config.vlm_config, grids).to(rows.device)]
+        order = self._family.token_order(self.config.vlm_config, grids)
+        return EncodedPoints(rows[order.to(rows.device)])
 
     def _points_of_rows(self, rows: torch.Tensor) -> torch.Tensor | None:
         """Point features (..., Dp) of the rows (..., Di) that the projector sees."""

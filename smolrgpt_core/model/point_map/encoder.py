@@ -11,8 +11,8 @@ from torch import nn
 from torch.nn import functional
 from torch.utils.checkpoint import checkpoint
 
+from smolrgpt_core.model.point_map.code import PointCode
 from smolrgpt_core.model.sinusoids import sinusoidal_code
-from smolrgpt_core.point_map.configuration import PointMapConfig
 
 VALIDITY = 3
 """Channel of a point map (4, H, W) behind x, y and z: 1 = there is a reading, 0 = there is none."""
@@ -28,15 +28,15 @@ class PointEncoder(nn.Module):
     here nor, in training, for the backward pass, which codes the rows again.
 
     Args:
-        config: how points are coded.
+        code: how points are coded.
         patch_size: p.
         width: D.
     """
 
-    def __init__(self, config: PointMapConfig, patch_size: int, width: int) -> None:
+    def __init__(self, code: PointCode, patch_size: int, width: int) -> None:
         super().__init__()
-        self.config = config
-        self.conv = nn.Conv2d(config.code_channels, width, patch_size, stride=patch_size)
+        self.code = code
+        self.conv = nn.Conv2d(code.channels, width, patch_size, stride=patch_size)
         self.block_rows: int | None = None
         """Rows of patches that are coded at once; None = as many as `_BLOCK_NUMBERS` allows."""
 
@@ -62,13 +62,13 @@ class PointEncoder(nn.Module):
     def _rows_at_once(self, shape: torch.Size) -> int:
         if self.block_rows is not None:
             return self.block_rows
-        numbers_of_a_row = shape[0] * self.config.code_channels * self.conv.stride[0] * shape[3]
+        numbers_of_a_row = shape[0] * self.code.channels * self.conv.stride[0] * shape[3]
         return max(1, _BLOCK_NUMBERS // numbers_of_a_row)
 
     def _patches(self, points: torch.Tensor) -> torch.Tensor:
         """(N, D, rows, w) of some rows of a point map."""
-        if self.config.missing_points == "coded":
-            return self.conv(point_codes(points, self.config).to(self.conv.weight.dtype))
+        if self.code.missing_points == "coded":
+            return self.conv(point_codes(points, self.code).to(self.conv.weight.dtype))
         return self._mean_over_readings(points)
 
     def _mean_over_readings(self, points: torch.Tensor) -> torch.Tensor:
@@ -79,7 +79,7 @@ class PointEncoder(nn.Module):
         valid = points[:, VALIDITY:]  # (N, 1, H, W)
         weight = self.conv.weight  # (D, C, p, p); the last channel is the validity's
         patch = self.conv.stride[0]
-        codes = point_codes(points, self.config)[:, :-1] * valid
+        codes = point_codes(points, self.code)[:, :-1] * valid
         fraction = functional.avg_pool2d(valid, patch).clamp_min(1 / patch**2)
         of_codes = functional.conv2d(codes.to(weight.dtype), weight[:, :-1], stride=patch)
         of_validity = functional.conv2d(
@@ -88,14 +88,14 @@ class PointEncoder(nn.Module):
         return of_codes / fraction.to(weight.dtype) + of_validity
 
 
-def point_codes(points: torch.Tensor, config: PointMapConfig) -> torch.Tensor:
+def point_codes(points: torch.Tensor, code: PointCode) -> torch.Tensor:
     """Codes (N, C, H, W) of point maps (N, 4, H, W).
 
     Channels: sines and cosines of x, of y and of z, `axis_channels` / 2 of each; validity. They are
     float32 whatever the type of the points: in bfloat16 a meter has steps of 8 mm.
     """
     codes = sinusoidal_code(
-        points[:, :VALIDITY], config.axis_channels, config.shortest_m, config.longest_m
+        points[:, :VALIDITY], code.axis_channels, code.shortest_m, code.longest_m
     )  # (N, 3, H, W, axis_channels)
     return torch.cat([codes.movedim(-1, 2).flatten(1, 2), points[:, VALIDITY:].float()], dim=1)
 
@@ -125,6 +125,12 @@ class JoinedProjection(nn.Linear):
             self.weight[:, : self.image_features] = layer.weight
             if self.bias is not None:
                 self.bias.copy_(layer.bias)
+
+    def zero_started(self) -> torch.Tensor:
+        """The weight (out, in) with nothing for points."""
+        weight = self.weight.detach().clone()
+        weight[:, self.image_features :] = 0
+        return weight
 
     def forward(self, image: torch.Tensor, points: torch.Tensor | None = None) -> torch.Tensor:
         """Rows (..., out) of image features (..., Di) and point features (..., Dp).

@@ -22,8 +22,8 @@ from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3I
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
-from smolrgpt_core.point_map import PointMapConfig
-from smolrgpt_core.point_map.processing import PointMapProcessor
+from smolrgpt_core.model.point_map import PointMapConfig
+from smolrgpt_core.model.point_map.processing import PointMapProcessor
 
 WIDTH = 32
 _TEXT = {
@@ -78,7 +78,7 @@ def one_thread():
 @pytest.fixture(scope="session")
 def released() -> Path:
     """The authors' small checkpoint."""
-    return Path(__file__).parents[2] / "data" / "hispatial_tiny"
+    return Path(__file__).parents[3] / "data" / "hispatial_tiny"
 
 
 @pytest.fixture(scope="session")

@@ -18,11 +18,16 @@ from transformers import AutoImageProcessor, AutoTokenizer, BatchFeature
 
 from smolrgpt_core.checkpoints import check_that_it_exists
 from smolrgpt_core.errors import bad_question
-from smolrgpt_core.point_map.configuration import PointMapConfig
-from smolrgpt_core.point_map.families import family_of
-from smolrgpt_core.point_map.modeling import GRIDS
-from smolrgpt_core.point_map.points import PointMap, model_points, resized_point_map
-from smolrgpt_core.point_map.regions_in_words import BOX_COLORS, Box, draw_boxes, scaled_box
+from smolrgpt_core.model.point_map.configuration import PointMapConfig
+from smolrgpt_core.model.point_map.families import family_of
+from smolrgpt_core.model.point_map.modeling import GRIDS
+from smolrgpt_core.model.point_map.points import (
+    PointMap,
+    model_points,
+    relative_points,
+    resized_point_map,
+)
+from smolrgpt_core.model.point_map.regions_in_words import BOX_COLORS, Box, draw_boxes, scaled_box
 
 IGNORED_LABEL = -100
 
@@ -115,7 +120,7 @@ class PointMapProcessor:
         self,
         images: Sequence[NDArray[np.uint8]],
         boxes: Sequence[Sequence[Box]] | None = None,
-    ) -> tuple[dict[str, torch.Tensor], list[tuple[int, int]]]:
+    ) -> tuple[dict[str, Any], list[tuple[int, int]]]:
         """Pixels of B images (H, W, 3), and the (height, width) that the vision encoder sees."""
         images = [
             self._drawn(image, () if boxes is None else boxes[place])
@@ -141,24 +146,37 @@ class PointMapProcessor:
     ) -> torch.Tensor | list[torch.Tensor]:
         """Points (B, 4, H, W) of B point maps; a list where the images differ in size."""
         maps = [
-            model_points(resized_point_map(item, *size), self.config)
+            self._given(resized_point_map(item, *size))
             for item, size in zip(points, sizes, strict=True)
         ]
         return torch.stack(maps) if len(set(sizes)) == 1 else maps
+
+    def check_text(self, text: str) -> None:
+        """Refuse what a person writes where the model would take it for a control token.
+
+        Raises:
+            SpatialError: BAD_QUESTION when the text holds a special token.
+        """
+        tokens = [*self.tokenizer.all_special_tokens, self._family.image_token]
+        found = next((token for token in tokens if token in text), None)
+        if found is not None:
+            raise bad_question(
+                f"the question holds {found!r}, which the model takes for a control token; leave "
+                "it out"
+            )
+
+    def _given(self, points: PointMap) -> torch.Tensor:
+        if self.config.points == "relative":
+            return relative_points(points)
+        return model_points(points, self.config.point_code)
 
     def prompt(self, text: str, size: tuple[int, int]) -> str:
         """What the model reads of a question about an image of this (height, width).
 
         Raises:
-            SpatialError: BAD_QUESTION when the text holds a special token: what a person writes
-                cannot become a control token.
+            SpatialError: as `check_text`.
         """
-        found = [token for token in self.tokenizer.all_special_tokens if token in text]
-        if found or self._family.image_token in text:
-            raise bad_question(
-                f"the question holds {found[0] if found else self._family.image_token!r}, which "
-                "the model takes for a control token; leave it out"
-            )
+        self.check_text(text)
         tokens = size[0] * size[1] // (self._patch * self._block) ** 2
         image = self._family.image_text.format(tokens=self._family.image_token * tokens)
         if not self._family.chat:

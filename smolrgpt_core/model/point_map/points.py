@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.back_projection import back_project
-from smolrgpt_core.point_map.configuration import PointMapConfig
+from smolrgpt_core.model.point_map.code import PointCode
 
 PointMap = NDArray[np.float32]
 """(H, W, 4): x, y, z in meters and validity, 1 or 0."""
@@ -56,29 +56,23 @@ def resized_point_map(points: PointMap, height: int, width: int) -> PointMap:
     return np.asarray(resized, dtype=np.float32)
 
 
-def model_points(points: PointMap, config: PointMapConfig) -> torch.Tensor:
-    """What the model of a configuration is given of a point map: float32 (4, H, W), all finite."""
-    if config.points == "relative":
-        points = relative_points(points)
-    # RGB-D cameras say NaN, estimators infinity, and the authors' code takes both for far away.
-    coordinates = np.nan_to_num(
-        points[..., :3], nan=config.limit_m, posinf=config.limit_m, neginf=config.limit_m
-    )
+def model_points(points: PointMap, code: PointCode) -> torch.Tensor:
+    """What a model with this code is given of a point map: float32 (4, H, W), all finite."""
+    # RGB-D cameras say NaN, estimators infinity, and HiSpatial's code takes both for far away.
+    limit = code.limit_m
+    coordinates = np.nan_to_num(points[..., :3], nan=limit, posinf=limit, neginf=limit)
     valid = points[..., 3:]
-    if config.points == "relative":
-        coordinates = coordinates * valid
-    elif config.missing_points == "coded":
-        coordinates = np.minimum(coordinates, config.limit_m)
+    if code.missing_points == "coded":
+        coordinates = np.minimum(coordinates, limit)
     else:
-        in_range = (np.abs(points[..., :3]) <= config.limit_m).all(axis=-1, keepdims=True)
+        in_range = (np.abs(points[..., :3]) <= limit).all(axis=-1, keepdims=True)
         valid = valid * in_range
         coordinates = np.where(valid > 0, coordinates, 0.0)
-    joined = np.concatenate([coordinates, valid], axis=-1).astype(np.float32)
-    return torch.from_numpy(joined).permute(2, 0, 1).contiguous()
+    return _as_tensor(np.concatenate([coordinates, valid], axis=-1))
 
 
-def relative_points(points: PointMap) -> PointMap:
-    """Depth without a scale, in the place of all three coordinates (section 4 of the paper).
+def relative_points(points: PointMap) -> torch.Tensor:
+    """Depth without a scale in the place of all coordinates, float32 (4, H, W) (section 4.4).
 
     Whole numbers from 0 to `RELATIVE_LEVELS`; the range of the paper is not public.
     """
@@ -89,4 +83,8 @@ def relative_points(points: PointMap) -> PointMap:
         nearest, farthest = np.nanmin(depth), np.nanmax(depth)
         span = max(float(farthest - nearest), np.finfo(np.float32).tiny)
         levels = np.where(valid, np.round((depth - nearest) / span * RELATIVE_LEVELS), 0)
-    return np.stack([levels, levels, levels, valid], axis=-1).astype(np.float32)
+    return _as_tensor(np.stack([levels, levels, levels, valid], axis=-1))
+
+
+def _as_tensor(points: NDArray[np.floating]) -> torch.Tensor:
+    return torch.from_numpy(points.astype(np.float32)).permute(2, 0, 1).contiguous()

@@ -14,7 +14,7 @@ from PIL import Image
 
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.point_map.points import PointMap, depth_point_map, estimated_point_map
+from smolrgpt_core.model.point_map.points import PointMap, depth_point_map, estimated_point_map
 
 FAR_M = 30.0
 """CA-1M: points beyond this stay, but count as not valid."""

@@ -1,16 +1,17 @@
 """How points become features: codes, patches, pixels without a reading."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from smolrgpt_core.point_map import PointMapConfig
-from smolrgpt_core.point_map.encoder import PointEncoder, point_codes, token_blocks
+from smolrgpt_core.model.point_map.code import HISPATIAL, WAREHOUSE
+from smolrgpt_core.model.point_map.encoder import PointEncoder, point_codes, token_blocks
 
 
-def encoder(preset: str = "warehouse", width: int = 6, **overrides) -> PointEncoder:
+def encoder(code=WAREHOUSE, width: int = 6) -> PointEncoder:
     torch.manual_seed(1)
-    config = PointMapConfig.preset(preset, {"model_type": "paligemma"}, **overrides)
-    return PointEncoder(config, 4, width)
+    return PointEncoder(code, 4, width)
 
 
 def point_map(height: int = 16, width: int = 12) -> torch.Tensor:
@@ -19,9 +20,9 @@ def point_map(height: int = 16, width: int = 12) -> torch.Tensor:
     return points
 
 
-@pytest.mark.parametrize("preset", ["warehouse", "hispatial"])
-def test_rows_at_a_time_give_what_the_whole_map_gives(preset):
-    module, points = encoder(preset), point_map()
+@pytest.mark.parametrize("code", [WAREHOUSE, HISPATIAL])
+def test_rows_at_a_time_give_what_the_whole_map_gives(code):
+    module, points = encoder(code), point_map()
     module.block_rows = 99
     whole = module(points)
     whole.square().sum().backward()
@@ -53,20 +54,18 @@ def test_a_patch_with_few_readings_is_the_mean_over_them():
 
 
 def test_codes_keep_their_precision_under_bfloat16():
-    config = encoder().config
     points = torch.full((1, 4, 1, 1), 12.3456)
-    near = point_codes(points, config)
+    near = point_codes(points, WAREHOUSE)
     points[:, 0] += 0.001
-    assert (point_codes(points, config) - near).abs().max() > 0.01
+    assert (point_codes(points, WAREHOUSE) - near).abs().max() > 0.01
     assert near.dtype == torch.float32
     assert encoder().to(torch.bfloat16)(point_map()).dtype == torch.bfloat16
 
 
 def test_every_channel_moves_within_a_warehouse():
-    config = encoder().config
     places = torch.linspace(0, 60, 2000)
     points = torch.stack([places, places, places, torch.ones(2000)])[None, :, None]
-    codes = point_codes(points, config)[0, :-1, 0]
+    codes = point_codes(points, WAREHOUSE)[0, :-1, 0]
     assert ((codes.amax(dim=1) - codes.amin(dim=1)) > 0.9).all()
 
 
@@ -77,3 +76,12 @@ def test_blocks_are_row_by_row():
     assert rows[0, 4].tolist() == [14, 15, 20, 21]
     with pytest.raises(ValueError, match="blocks of 4 x 4 patches do not fit a grid of 4 x 6"):
         token_blocks(patches, 4)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("axis_channels", 7), ("shortest_m", 0.0), ("longest_m", 0.05), ("limit_m", -1.0)],
+)
+def test_a_code_that_cannot_work_is_refused(field, value):
+    with pytest.raises(ValueError, match=field):
+        replace(WAREHOUSE, **{field: value})

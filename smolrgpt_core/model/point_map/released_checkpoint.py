@@ -22,9 +22,9 @@ from transformers.utils import cached_file
 
 from smolrgpt_core.files import new_folder, read_json
 from smolrgpt_core.model.official import CONFIG_FILE, WEIGHTS_FILE, ImportReport
-from smolrgpt_core.point_map.configuration import PointMapConfig
-from smolrgpt_core.point_map.modeling import PointMapForConditionalGeneration
-from smolrgpt_core.point_map.processing import PointMapProcessor
+from smolrgpt_core.model.point_map.configuration import PointMapConfig
+from smolrgpt_core.model.point_map.modeling import PointMapForConditionalGeneration
+from smolrgpt_core.model.point_map.processing import PointMapProcessor
 
 ARCHITECTURE = "HiSpatialVLM"
 PICKLE_FILE = "weights.pt"
@@ -131,7 +131,8 @@ def pickle_to_safetensors(source: Path, destination: Path) -> None:
     Raises:
         ValueError: when it holds anything but tensors, or cannot be read.
     """
-    command = [sys.executable, "-m", f"{__package__}.pickled_weights", source, destination]
+    module = f"{__package__}.pickled_weights"
+    command = [sys.executable, "-m", module, str(source), str(destination)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise ValueError(

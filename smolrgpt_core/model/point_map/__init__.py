@@ -2,9 +2,9 @@
 
 from transformers import AutoConfig, AutoModelForImageTextToText
 
-from smolrgpt_core.point_map.configuration import PointMapConfig
-from smolrgpt_core.point_map.families import FAMILIES, Family
-from smolrgpt_core.point_map.modeling import PointMapForConditionalGeneration
+from smolrgpt_core.model.point_map.configuration import PointMapConfig
+from smolrgpt_core.model.point_map.families import FAMILIES, Family
+from smolrgpt_core.model.point_map.modeling import PointMapForConditionalGeneration
 
 __all__ = ["FAMILIES", "Family", "PointMapConfig", "PointMapForConditionalGeneration"]
 

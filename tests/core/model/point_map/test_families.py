@@ -4,8 +4,8 @@ import pytest
 import torch
 from transformers import AutoModelForImageTextToText
 
-from smolrgpt_core.point_map import FAMILIES, PointMapConfig, PointMapForConditionalGeneration
-from smolrgpt_core.point_map.modeling import GRIDS
+from smolrgpt_core.model.point_map import FAMILIES, PointMapConfig, PointMapForConditionalGeneration
+from smolrgpt_core.model.point_map.modeling import GRIDS
 
 families = pytest.mark.parametrize("family", FAMILIES)
 TEXT = "How far is it?"

@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.point_map.released_checkpoint import import_released, is_released
+from smolrgpt_core.model.point_map.released_checkpoint import import_released, is_released
 
 
 @pytest.fixture

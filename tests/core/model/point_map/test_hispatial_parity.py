@@ -1,12 +1,15 @@
 """The numbers that the implementation of HiSpatial's authors computes, and that mistakes show."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from transformers import AutoModelForImageTextToText
 
-from smolrgpt_core.point_map import PointMapForConditionalGeneration
-from smolrgpt_core.point_map.encoder import point_codes
-from smolrgpt_core.point_map.released_checkpoint import import_released
+from smolrgpt_core.model.point_map import PointMapForConditionalGeneration
+from smolrgpt_core.model.point_map.code import HISPATIAL
+from smolrgpt_core.model.point_map.encoder import point_codes
+from smolrgpt_core.model.point_map.released_checkpoint import import_released
 
 FEATURES, LOGITS = 1e-4, 1e-3
 
@@ -50,7 +53,7 @@ def close(found: torch.Tensor, wanted: torch.Tensor, tolerance: float) -> None:
 
 
 def test_codes(model, expected):
-    codes = point_codes(expected["train_xyz_values"], model.config)
+    codes = point_codes(expected["train_xyz_values"], HISPATIAL)
     close(codes[:, :, ::7, ::7], expected["codes_every_7th_pixel"], FEATURES)
 
 
@@ -120,7 +123,7 @@ def invalid_points_zero(codes):
 @pytest.mark.parametrize("mistake", [interleaved, cosine_first, axes_reversed, invalid_points_zero])
 @torch.no_grad()
 def test_a_mistake_in_the_codes_would_show(mistake, model, asked, expected, monkeypatch):
-    from smolrgpt_core.point_map import encoder
+    from smolrgpt_core.model.point_map import encoder
 
     right = encoder.point_codes
     monkeypatch.setattr(encoder, "point_codes", lambda *given: mistake(right(*given)))
@@ -135,7 +138,7 @@ def test_a_mistake_elsewhere_would_show(mistake, model, asked, expected, monkeyp
     layer = model.vlm.model.multi_modal_projector.linear
     if mistake == "end_point":
         # 32 frequencies from 1 to 1 / 10000, the last included.
-        model.config.longest_m = model.config.shortest_m * 10000.0
+        model.point_encoder.code = replace(HISPATIAL, longest_m=HISPATIAL.shortest_m * 10000.0)
     if mistake == "points_first":
         layer.weight.copy_(layer.weight.roll(layer.image_features, dims=1))
     if mistake == "columns":
