@@ -1,4 +1,4 @@
-"""`smolrgpt import-checkpoint`: a checkpoint of SmolRGPT's authors to this library's layout."""
+"""`smolrgpt import-checkpoint`: released checkpoints of SmolRGPT and HiSpatial to our layout."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def import_checkpoint(
         str,
         typer.Argument(
             help="Folder with config.json and model.safetensors, weights.tar as released, or a "
-            "hub id.",
+            "hub id; of HiSpatial a folder or hub id with config.json and weights.pt.",
         ),
     ],
     destination: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
@@ -35,16 +35,20 @@ def import_checkpoint(
         typer.Option(help="Which checkpoint of several, such as sft; by default the last stage."),
     ] = None,
 ) -> None:
-    """Convert a checkpoint of SmolRGPT's authors, so that --checkpoint takes it.
+    """Convert a checkpoint of SmolRGPT's or HiSpatial's authors, so that --checkpoint takes it.
 
     All or nothing: a key that is missing, extra or of another shape is listed, and the exit status
     is 1.
     """
     # PyTorch takes seconds to import, which every other command would pay for.
     from smolrgpt_core.model import official
+    from smolrgpt_core.model.point_map import released_checkpoint
 
     try:
-        report = official.import_checkpoint(source, destination, tokenizer, stage)
+        if released_checkpoint.is_released(source):
+            report = released_checkpoint.import_released(source, destination, tokenizer)
+        else:
+            report = official.import_checkpoint(source, destination, tokenizer, stage)
     except ValueError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(NOT_IMPORTED) from error

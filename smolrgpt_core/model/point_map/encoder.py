@@ -17,8 +17,8 @@ from smolrgpt_core.model.sinusoids import sinusoidal_code
 VALIDITY = 3
 """Channel of a point map (4, H, W) behind x, y and z: 1 = there is a reading, 0 = there is none."""
 
-_BLOCK_NUMBERS = 2**21
-"""Coded numbers that are held at once, 8 MB; a whole map of 448 x 448 pixels would be 155 MB."""
+_BLOCK_NUMBERS = 2**23
+"""Coded numbers that are held at once, 32 MB; a whole map of 448 x 448 pixels would be 155 MB."""
 
 
 class PointEncoder(nn.Module):
@@ -68,8 +68,25 @@ class PointEncoder(nn.Module):
     def _patches(self, points: torch.Tensor) -> torch.Tensor:
         """(N, D, rows, w) of some rows of a point map."""
         if self.code.missing_points == "coded":
-            return self.conv(point_codes(points, self.code).to(self.conv.weight.dtype))
+            codes = point_codes(points, self.code)
+            return self._product(codes, self.conv.weight, self.conv.bias)
         return self._mean_over_readings(points)
+
+    def _product(
+        self, codes: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """(N, D, rows, w) of codes (N, C, rows * p, W): what the convolution gives.
+
+        A matrix product reads the weights as they are; a convolution would rewrite them, which are
+        larger than the codes, for every block.
+        """
+        patch = self.conv.stride[0]
+        images, channels, height, width = codes.shape
+        cut = codes.to(weight.dtype).view(
+            images, channels, height // patch, patch, width // patch, patch
+        )
+        patches = cut.permute(0, 2, 4, 1, 3, 5).flatten(3)  # (N, rows, w, C * p * p)
+        return functional.linear(patches, weight.flatten(1), bias).permute(0, 3, 1, 2)
 
     def _mean_over_readings(self, points: torch.Tensor) -> torch.Tensor:
         """As the convolution, but codes of pixels without a reading count for nothing.
@@ -81,10 +98,8 @@ class PointEncoder(nn.Module):
         patch = self.conv.stride[0]
         codes = point_codes(points, self.code)[:, :-1] * valid
         fraction = functional.avg_pool2d(valid, patch).clamp_min(1 / patch**2)
-        of_codes = functional.conv2d(codes.to(weight.dtype), weight[:, :-1], stride=patch)
-        of_validity = functional.conv2d(
-            valid.to(weight.dtype), weight[:, -1:], self.conv.bias, stride=patch
-        )
+        of_codes = self._product(codes, weight[:, :-1])
+        of_validity = self._product(valid, weight[:, -1:], self.conv.bias)
         return of_codes / fraction.to(weight.dtype) + of_validity
 
 
