@@ -49,7 +49,7 @@ def import_checkpoint(
             report = released_checkpoint.import_released(source, destination, tokenizer)
         else:
             report = official.import_checkpoint(source, destination, tokenizer, stage)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(NOT_IMPORTED) from error
     Console().print(_table(report))

@@ -49,16 +49,19 @@ _RENAMES = (
 
 def is_released(source: str | Path) -> bool:
     """Whether a folder or hub id holds a checkpoint of HiSpatial's authors."""
-    folder = Path(source)
-    path = folder / CONFIG_FILE
-    if folder.exists() and not path.is_file():
+    if Path(source).exists():
+        config = Path(source, CONFIG_FILE)
+        return config.is_file() and _is_of_authors(config)
+    try:
+        found = cached_file(str(source), CONFIG_FILE)
+    except OSError:
+        # Whoever imports another layout from there says what is missing.
         return False
-    found = (
-        path
-        if path.is_file()
-        else cached_file(str(source), CONFIG_FILE, _raise_exceptions_for_missing_entries=False)
-    )
-    return found is not None and ARCHITECTURE in (read_json(Path(found)).get("architectures") or ())
+    return found is not None and _is_of_authors(Path(found))
+
+
+def _is_of_authors(config: Path) -> bool:
+    return ARCHITECTURE in (read_json(config).get("architectures") or ())
 
 
 def import_released(

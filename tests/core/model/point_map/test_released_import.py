@@ -4,9 +4,12 @@ import shutil
 
 import pytest
 import torch
+import typer
 from safetensors.torch import load_file, save_file
 
+from smolrgpt_core.cli.import_checkpoint import import_checkpoint as command
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.model.point_map import PointMapForConditionalGeneration
 from smolrgpt_core.model.point_map.released_checkpoint import import_released, is_released
 
 
@@ -72,3 +75,13 @@ def test_released_layouts_are_told_apart(released, tmp_path):
     assert is_released(released)
     assert not is_released(released.parent / "official_tiny")
     assert not is_released(tmp_path)
+    assert not is_released(tmp_path / "nowhere")
+
+
+def test_the_command_imports_it(released, tmp_path, capsys):
+    command(str(released), tmp_path / "imported")
+    assert "527,152" in capsys.readouterr().out
+    assert PointMapForConditionalGeneration.from_pretrained(tmp_path / "imported")
+    with pytest.raises(typer.Exit):
+        command(str(tmp_path / "nowhere"), tmp_path / "second")
+    assert "neither a folder, nor a tar file, nor a hub id" in capsys.readouterr().err
