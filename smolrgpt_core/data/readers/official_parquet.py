@@ -20,9 +20,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.data.data_imports import import_datasets, import_parquet
 from smolrgpt_core.data.readers.annotated import AnnotatedDataset, inside
-from smolrgpt_core.data.readers.config import DatasetConfig
+from smolrgpt_core.data.readers.config import DatasetConfig, import_package
 from smolrgpt_core.data.samples import Annotation, DepthFile, ImageFile
 from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, Turn, masks_of, stored_text
 from smolrgpt_core.errors import bad_input
@@ -65,7 +64,7 @@ class _Rows:
 
     def __init__(self, files: Sequence[Path], cache: Path | None) -> None:
         self.path = files[0].parent if len(files) > 1 else files[0]
-        datasets = import_datasets()
+        datasets = import_package("datasets")
         _check_files(files)
         names = [str(path) for path in files]
         try:
@@ -90,7 +89,7 @@ class _Rows:
 
 def _check_files(files: Sequence[Path]) -> None:
     """Name the file that is damaged; `datasets` would only say that one is."""
-    parquet = import_parquet()
+    parquet = import_package("pyarrow.parquet")
     for path in files:
         try:
             parquet.read_metadata(path)

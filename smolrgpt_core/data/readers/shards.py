@@ -21,8 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.request import urlopen
 
-from smolrgpt_core.data.data_imports import import_fsspec
-from smolrgpt_core.data.readers.config import DatasetConfig
+from smolrgpt_core.data.readers.config import DatasetConfig, import_package
 from smolrgpt_core.data.readers.iteration import Order, Part, SampleBlock, Subset
 from smolrgpt_core.data.readers.warehouse import annotation_of_record
 from smolrgpt_core.data.samples import Annotation, DepthFile, ImageFile, Sample, sample_of
@@ -164,7 +163,7 @@ def _opened(address: str) -> AbstractContextManager[IO[bytes]]:
     if address.startswith(("http://", "https://")):
         response: AbstractContextManager[IO[bytes]] = urlopen(address, timeout=SERVER_TIMEOUT_S)
         return response
-    remote: AbstractContextManager[IO[bytes]] = import_fsspec().open(address, "rb")
+    remote: AbstractContextManager[IO[bytes]] = import_package("fsspec").open(address, "rb")
     return remote
 
 
