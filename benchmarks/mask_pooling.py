@@ -19,7 +19,9 @@ from numpy.typing import NDArray
 from performance_page import Table, describe_machine, median_ms, publish
 from pycocotools import mask as coco_mask
 
-from smolrgpt_core.kernels import LabelImage, MasksOfImage, Mode, pool_masks, reference
+from smolrgpt_core.kernels import LabelImage, MasksOfImage, Mode, pool_masks
+from smolrgpt_core.kernels.grid import bilinear_weights
+from smolrgpt_core.kernels.pooling import weighted_mean
 from smolrgpt_core.regions import RegionSet, decode_rle, encode_rle
 
 GRID = (64, 64)
@@ -65,12 +67,12 @@ def make_scene(count: int, size: tuple[int, int], channels: int, seed: int) -> S
 def resize_and_pool(features: torch.Tensor, masks: NDArray, mode: Mode) -> torch.Tensor:
     """The baseline behind decoding: full-size float masks (M, h, w)."""
     if mode == "bilinear":
-        weights = reference.bilinear_weights(torch.from_numpy(masks).to(features.device), GRID)
+        weights = bilinear_weights(torch.from_numpy(masks).to(features.device), GRID)
     else:
         floats = masks.astype(np.float32)
         resized = [cv2.resize(mask, GRID[::-1], interpolation=cv2.INTER_AREA) for mask in floats]
         weights = torch.from_numpy(np.stack(resized)).to(features.device)
-    return reference.weighted_mean(features[0], weights.flatten(1))
+    return weighted_mean(features[0], weights.flatten(1))
 
 
 def compare(

@@ -88,7 +88,7 @@ def describe_machine(devices: Iterable[torch.device]) -> str:
     parts = [f"{_processor()}, {len(os.sched_getaffinity(0))} cores"]
     parts.append(f"{torch.get_num_threads()} PyTorch threads")
     if any(device.type == "cuda" for device in devices):
-        parts.append(f"{torch.cuda.get_device_name()}, triton {version('triton')}")
+        parts.append(torch.cuda.get_device_name())
     parts.append(f"Python {platform.python_version()}")
     parts.append(f"torch {torch.__version__}, numpy {version('numpy')}")
     return "; ".join(parts)

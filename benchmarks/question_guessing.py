@@ -16,9 +16,9 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from smolrgpt_core.data.guessing import GuessScores, measure_guesses
 from smolrgpt_core.data.warehouse_format import SplitFolder
 from smolrgpt_core.files import write_file
+from smolrgpt_core.quality.guessing import GuessScores, measure_guesses
 
 COLUMNS = {
     "chance": "chance",

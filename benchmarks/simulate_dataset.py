@@ -21,28 +21,28 @@ from unittest.mock import patch
 from rich.console import Console
 from rich.table import Table
 
-from smolrgpt_core.data import simulation
-from smolrgpt_core.data.randomization import Randomization, read_randomization
-from smolrgpt_core.data.simulation import SimulationSettings
-from smolrgpt_core.data.simulation_run import SimulationRun
 from smolrgpt_core.files import write_file
 from smolrgpt_core.sim import WarehouseRenderer
 from smolrgpt_core.sim.scene import Scene
+from smolrgpt_core.simulated_data import scenes
+from smolrgpt_core.simulated_data.randomization import Randomization, read_randomization
+from smolrgpt_core.simulated_data.run import SimulationRun
+from smolrgpt_core.simulated_data.scenes import SimulationSettings
 
 RENDERING = ("set up the renderer", "render")
 """Stages that count as rendering: textures, meshes and drawing."""
 
 STAGES: dict[str, tuple[Any, str]] = {
-    "lay out the scene": (simulation, "build_scene"),
+    "lay out the scene": (scenes, "build_scene"),
     "find the camera path": (Scene, "camera_poses"),
     "set up the renderer": (WarehouseRenderer, "__init__"),
     "render": (WarehouseRenderer, "render"),
-    "sensor noise": (simulation, "apply_sensor_noise"),
-    "questions": (simulation, "generate_questions"),
-    "encode masks": (simulation, "encode_masks"),
-    "encode PNG": (simulation, "encode_frame"),
-    "write files": (simulation, "write_file"),
-    "write drafts": (simulation, "write_drafts"),
+    "sensor noise": (scenes, "apply_sensor_noise"),
+    "questions": (scenes, "generate_questions"),
+    "encode masks": (scenes, "encode_masks"),
+    "encode PNG": (scenes, "encode_frame"),
+    "write files": (scenes, "write_file"),
+    "write drafts": (scenes, "write_drafts"),
 }
 """Where the clock of each stage is put: the stages do not overlap, but for the last two."""
 

@@ -13,14 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from performance_page import Table, describe_machine, median_ms, publish
+from torch.nn import functional
 
 from smolrgpt_core.kernels import (
     RefinerLevel,
     RefinerWeights,
     mask_weights,
-    reference,
     refine_and_pool,
 )
+from smolrgpt_core.kernels.pooling import weighted_mean
 
 TOKEN_GRID = (8, 8)
 GRID = (64, 64)
@@ -40,6 +41,20 @@ def make_refiner(channels: int, seed: int, dtype: torch.dtype) -> RefinerWeights
         values = (weight.contiguous(memory_format=torch.channels_last), torch.zeros(channels))
         levels.append(RefinerLevel(*(value.to(dtype) for value in (*values, *norm))))
     return RefinerWeights(tuple(levels))
+
+
+def refine_by_convolutions(refiner: RefinerWeights, tokens: torch.Tensor) -> torch.Tensor:
+    """Feature grid (B, C out, H, W) of tokens (B, T, C), row by row, as the released model does."""
+    grid = tokens.transpose(1, 2).unflatten(2, TOKEN_GRID)
+    for level in refiner.levels:
+        grid = functional.conv_transpose2d(grid, level.weight, level.bias, stride=2)
+        if level.norm_weight is not None:
+            scale, epsilon = level.norm_weight, level.norm_epsilon
+            last = grid.movedim(1, -1)
+            last = functional.layer_norm(last, scale.shape, scale, level.norm_bias, epsilon)
+            grid = last.movedim(-1, 1)
+        grid = functional.gelu(grid)
+    return grid
 
 
 def _moved(value: torch.Tensor | None, device: torch.device) -> torch.Tensor | None:
@@ -100,8 +115,8 @@ def row(
     convolutions, ours = move(refiner, device, True), move(refiner, device, False)
 
     def released() -> torch.Tensor:
-        grid = reference.refine(convolutions, tokens, TOKEN_GRID)
-        return reference.weighted_mean(grid[0].flatten(1).T.float(), flat).to(dtype)
+        grid = refine_by_convolutions(convolutions, tokens)
+        return weighted_mean(grid[0].flatten(1).T.float(), flat).to(dtype)
 
     cases = {
         "released": released,

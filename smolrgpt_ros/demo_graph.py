@@ -21,7 +21,7 @@ from smolrgpt_core.messages.encodings import rgb_pixels
 from smolrgpt_core.messages.reading import regions_from_array
 from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.sim import SceneTruth
+from smolrgpt_core.truth import SceneTruth
 from smolrgpt_ros.conversions import time_from_ns
 from smolrgpt_ros.msg import RegionArray, SpatialAnswer
 from smolrgpt_ros.msg import SceneTruth as SceneTruthMessage

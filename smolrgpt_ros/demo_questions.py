@@ -15,13 +15,13 @@ from smolrgpt_core.language import CATEGORIES, Category, SpatialQuestion, read_q
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.report import ReportRow, answer_text, compare_with_truth, said_text
 from smolrgpt_core.scene.true_scene import TrueScene
-from smolrgpt_core.sim import SceneTruth
 from smolrgpt_core.synthesis import (
     ALL_WAREHOUSE_FORMS,
     QuestionWithTruth,
     Style,
     generate_questions,
 )
+from smolrgpt_core.truth import SceneTruth
 from smolrgpt_ros.srv import SpatialQuery
 
 MORE_FORMS = (

@@ -8,8 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from smolrgpt_core.answerers.fusion_settings import PREFER_CHOICES, FusionSettings
-from smolrgpt_core.answerers.model_settings import DTYPES, STYLE_CHOICES, ModelSettings
+from smolrgpt_core.answerer_settings import (
+    DTYPES,
+    PREFER_CHOICES,
+    STYLE_CHOICES,
+    FusionSettings,
+    ModelSettings,
+)
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
 from smolrgpt_core.depth import PLAUSIBLE_DEPTH_M, DepthLimits
 from smolrgpt_core.instance_labels import InstanceLabels

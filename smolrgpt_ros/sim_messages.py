@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from builtin_interfaces.msg import Time
 from std_msgs.msg import Header
 
-from smolrgpt_core.messages import simulation
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.sim import SimulatedFrame
 from smolrgpt_core.sim.drive import DepthEncoding
+from smolrgpt_core.simulated_data import camera_messages
 from smolrgpt_ros.conversions import make_message
 
 
@@ -41,5 +41,5 @@ def frame_messages(
         depth_encoding: 16UC1 or 32FC1.
     """
     header = Header(frame_id=frame_id)
-    messages = simulation.frame_messages(make_message, simulated, header, depth_encoding)
+    messages = camera_messages.frame_messages(make_message, simulated, header, depth_encoding)
     return FrameMessages(header, messages)

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from std_msgs.msg import Header
 
 from smolrgpt_core.geometry.rigid_transform import rotation_matrix
-from smolrgpt_core.messages import simulation
-from smolrgpt_core.sim import ObjectTruth, SceneTruth
 from smolrgpt_core.sim.footprints import Footprint
+from smolrgpt_core.simulated_data import camera_messages
+from smolrgpt_core.truth import ObjectTruth, SceneTruth
 from smolrgpt_ros.conversions import make_message
 from smolrgpt_ros.msg import ObjectTruth as ObjectTruthMessage
 from smolrgpt_ros.msg import SceneTruth as SceneTruthMessage
@@ -20,7 +20,7 @@ from smolrgpt_ros.msg import SceneTruth as SceneTruthMessage
 
 def truth_to_message(truth: SceneTruth, header: Header) -> SceneTruthMessage:
     """All that is true of a frame; poses in the optical frame of the header."""
-    return simulation.truth_message(make_message, truth, header)
+    return camera_messages.truth_message(make_message, truth, header)
 
 
 def truth_from_message(message: SceneTruthMessage) -> SceneTruth:

@@ -15,9 +15,8 @@ from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 
-from smolrgpt_core.answerers.fusion_settings import AgreementTolerances
-from smolrgpt_core.answerers.model_settings import ANSWER_STYLES
-from smolrgpt_core.answerers.weights import check_fingerprint
+from smolrgpt_core.answerer_settings import ANSWER_STYLES, AgreementTolerances
+from smolrgpt_core.checkpoints.weights import check_fingerprint
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error, read_json, write_file
 from smolrgpt_core.language import CATEGORIES, Category

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from smolrgpt_core.answer import Agreement, SpatialAnswer
+from smolrgpt_core.answerer_settings import CONFIDENT, MODEL, FusionSettings
 from smolrgpt_core.answerers.base import Answerer, UntrainedQuestionError, each_deadline
 from smolrgpt_core.answerers.calibration import Calibration, Evidence
-from smolrgpt_core.answerers.fusion_settings import CONFIDENT, MODEL, FusionSettings
 from smolrgpt_core.answerers.likeness import UNLIKE_CONFIDENCE, LikenessTest, at_most
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame

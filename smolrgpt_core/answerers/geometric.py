@@ -16,8 +16,12 @@ from numpy.typing import NDArray
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answer.from_finding import answer_of, check_certainty
 from smolrgpt_core.answerers.base import answer_or_error, each_deadline
-from smolrgpt_core.answerers.kept_geometry import KEPT_FRAMES, KeptGeometry
-from smolrgpt_core.answerers.region_places import region_notes, region_places
+from smolrgpt_core.answerers.kept_geometry import (
+    KEPT_FRAMES,
+    KeptGeometry,
+    region_notes,
+    region_places,
+)
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FROM_BOX, FrameGeometry, GeometryConfig

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from smolrgpt_core.answerers.kept_geometry import KeptGeometry
-from smolrgpt_core.answerers.weights import check_fingerprint
+from smolrgpt_core.checkpoints.weights import check_fingerprint
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error, read_json, write_file
 from smolrgpt_core.frame import RGBDFrame

@@ -18,6 +18,7 @@ from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
 from smolrgpt_core.answer import UNITS, ParsedAnswer, Side, SpatialAnswer, read_answer
+from smolrgpt_core.answerer_settings import AUTO, ModelSettings
 from smolrgpt_core.answerers.base import UntrainedQuestionError, each_deadline
 from smolrgpt_core.answerers.calibration import (
     CALIBRATION_FILE,
@@ -25,7 +26,7 @@ from smolrgpt_core.answerers.calibration import (
     Evidence,
     read_calibration,
 )
-from smolrgpt_core.answerers.kept_geometry import KeptGeometry
+from smolrgpt_core.answerers.kept_geometry import KeptGeometry, region_places
 from smolrgpt_core.answerers.likeness import (
     LIKENESS_FILE,
     UNLIKE_CONFIDENCE,
@@ -34,9 +35,7 @@ from smolrgpt_core.answerers.likeness import (
     at_most,
     read_likeness,
 )
-from smolrgpt_core.answerers.model_settings import AUTO, ModelSettings
-from smolrgpt_core.answerers.region_places import region_places
-from smolrgpt_core.answerers.weights import (
+from smolrgpt_core.checkpoints.weights import (
     WEIGHTS_FILE,
     check_weights,
     weights_files,

@@ -6,13 +6,12 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
+from smolrgpt_core.answerer_settings import FusionSettings, ModelSettings
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.fused import FusedAnswerer
-from smolrgpt_core.answerers.fusion_settings import FusionSettings
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.answerers.kept_geometry import KeptGeometry
 from smolrgpt_core.answerers.likeness import LikenessTest
-from smolrgpt_core.answerers.model_settings import ModelSettings
 from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.extras import install_command

@@ -14,8 +14,8 @@ from typing import Any
 import typer
 
 from smolrgpt_core.answer import Side, SpatialAnswer
+from smolrgpt_core.answerer_settings import FusionSettings
 from smolrgpt_core.answerers.base import Answerer
-from smolrgpt_core.answerers.fusion_settings import FusionSettings
 from smolrgpt_core.asking import AskedQuestion, read_questions, refusal
 from smolrgpt_core.asking import ask as ask_one
 from smolrgpt_core.cli import options

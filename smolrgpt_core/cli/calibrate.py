@@ -12,9 +12,9 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from smolrgpt_core.answerer_settings import ModelSettings
 from smolrgpt_core.answerers.calibration import CALIBRATION_FILE, write_calibration
 from smolrgpt_core.answerers.likeness import LIKENESS_FILE, write_likeness
-from smolrgpt_core.answerers.model_settings import ModelSettings
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.evaluate import (
     WRONG_CALL,

@@ -16,13 +16,13 @@ from rich.table import Table
 from rich.text import Text
 
 from smolrgpt_core.cli.options import parsed, writing
-from smolrgpt_core.data.problems import DEFAULT_EXAMPLES, CheckReport
 from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import check_image_suffix, write_file
+from smolrgpt_core.quality.problems import DEFAULT_EXAMPLES, CheckReport
 
 if TYPE_CHECKING:
-    from smolrgpt_core.data.statistics import SplitStatistics
+    from smolrgpt_core.quality.statistics import SplitStatistics
 
 app = typer.Typer(help="Check, show and count a data set.", no_args_is_help=True)
 
@@ -66,7 +66,7 @@ def check(
 
     The exit status is 0 if nothing is wrong, 1 if something is, 2 for a wrong call.
     """
-    from smolrgpt_core.data.check import check_dataset
+    from smolrgpt_core.quality.check import check_dataset
 
     with _data_set_needed(), _progress_bar() as progress:
         report = check_dataset(root, workers, examples, progress)
@@ -90,7 +90,7 @@ def show(
     A page for the browser with the same questions is written beside it. The exit status is 0, or 2
     for a wrong call.
     """
-    from smolrgpt_core.data.contact_sheet import choose_tiles, write_contact_sheet, write_index
+    from smolrgpt_core.quality.contact_sheet import choose_tiles, write_contact_sheet, write_index
 
     parsed("--out", check_image_suffix, out.suffix)
     parsed("--split", _check_split, split)
@@ -109,7 +109,7 @@ def stats(root: Root, json_file: JsonFile = None) -> None:
 
     The exit status is 0, or 2 for a wrong call.
     """
-    from smolrgpt_core.data.statistics import dataset_statistics
+    from smolrgpt_core.quality.statistics import dataset_statistics
 
     with _data_set_needed():
         statistics = dataset_statistics(root)
@@ -192,7 +192,7 @@ def _print_report(report: CheckReport) -> None:
 
 def _split_table(statistics: dict[str, SplitStatistics]) -> Table:
     """Questions by category and split, and what they are like."""
-    from smolrgpt_core.data.statistics import mean_of
+    from smolrgpt_core.quality.statistics import mean_of
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", title="Questions")
     table.add_column("")
@@ -220,7 +220,7 @@ def _split_table(statistics: dict[str, SplitStatistics]) -> Table:
 
 def _answer_table(statistics: dict[str, SplitStatistics]) -> Table:
     """How often each answer occurs, by category and split."""
-    from smolrgpt_core.data.statistics import in_order
+    from smolrgpt_core.quality.statistics import in_order
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", title="Answers")
     table.add_column("")

@@ -16,8 +16,7 @@ from rich.progress import MofNCompleteColumn, Progress, TaskID, TimeRemainingCol
 from rich.table import Table
 from rich.text import Text
 
-from smolrgpt_core.answerers.fusion_settings import FusionSettings
-from smolrgpt_core.answerers.model_settings import ModelSettings
+from smolrgpt_core.answerer_settings import FusionSettings, ModelSettings
 from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.options import parsed, writing

@@ -13,9 +13,13 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from smolrgpt_core.answerer_settings import (
+    PREFER_CHOICES,
+    STYLE_CHOICES,
+    FusionSettings,
+    ModelSettings,
+)
 from smolrgpt_core.answerers.base import Answerer
-from smolrgpt_core.answerers.fusion_settings import PREFER_CHOICES, FusionSettings
-from smolrgpt_core.answerers.model_settings import STYLE_CHOICES, ModelSettings
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER, make_answerer
 from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError

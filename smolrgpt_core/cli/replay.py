@@ -10,9 +10,8 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from smolrgpt_core.answerer_settings import DTYPES, FusionSettings, ModelSettings
 from smolrgpt_core.answerers.base import Answerer
-from smolrgpt_core.answerers.fusion_settings import FusionSettings
-from smolrgpt_core.answerers.model_settings import DTYPES, ModelSettings
 from smolrgpt_core.asking import AskedQuestion, read_questions, stamp_to_json
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.ask import answer_as_json

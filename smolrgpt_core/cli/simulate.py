@@ -27,13 +27,13 @@ from rich.text import Text
 
 from smolrgpt_core.cli.options import parsed
 from smolrgpt_core.cli.simulated_bag import Storage, drive_through, record
-from smolrgpt_core.data.randomization import Randomization, read_randomization
-from smolrgpt_core.data.simulation import SimulationSettings
-from smolrgpt_core.data.simulation_run import SimulationRun, Summary
 from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import CATEGORIES
 from smolrgpt_core.sim.drive import SimulatedDrive
+from smolrgpt_core.simulated_data.randomization import Randomization, read_randomization
+from smolrgpt_core.simulated_data.run import SimulationRun, Summary
+from smolrgpt_core.simulated_data.scenes import SimulationSettings
 
 NOT_MADE = 1
 """Exit status when the data set is not complete."""

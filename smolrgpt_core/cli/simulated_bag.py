@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from smolrgpt_core.cli.options import require_rosbags
-from smolrgpt_core.data.randomization import Randomization
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.sim.drive import SimulatedDrive
+from smolrgpt_core.simulated_data.randomization import Randomization
 
 NOT_RECORDED = 1
 """Exit status when the recording cannot be made."""
@@ -53,7 +53,7 @@ def record(bag: Path, drive: SimulatedDrive, storage: Storage) -> None:
     """Write the recording with a progress bar; every error ends the command."""
     require_rosbags(NOT_RECORDED)
     # rosbags is an extra, and takes a second to import.
-    from smolrgpt_core.recordings.simulated_bag import write_simulated_bag
+    from smolrgpt_core.simulated_data.bag import write_simulated_bag
 
     columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     try:

@@ -1,5 +1,1 @@
-"""Data sets: their files, what is in them, and how they are made."""
-
-from smolrgpt_core.data.balance import Balancer
-
-__all__ = ["Balancer"]
+"""Data sets: the layout of their files, and readers that give samples of any layout."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, Turn, WarehouseRecord
 from smolrgpt_core.language import Category
 from smolrgpt_core.language.placeholders import IMAGE
+from smolrgpt_core.regions import RegionSet, encode_rle
 
 
 class AnsweredQuestion(Protocol):
@@ -62,3 +63,8 @@ def question_record(
         normalized_answer=question.normalized_answer,
         freeform_answer=question.freeform_answer,
     )
+
+
+def encode_masks(regions: RegionSet, ids: set[int]) -> dict[int, dict[str, Any]]:
+    """COCO RLE of some regions, by id."""
+    return {id: encode_rle(regions.full_mask(id)) for id in sorted(ids)}

@@ -7,7 +7,7 @@ costs. Knows nothing of tokens and tensors; the trainer makes those.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.data.warehouse_format import CameraRecord, Turn, read_dialogue
+from smolrgpt_core.data.warehouse_format import CameraRecord, Turn, WarehouseRecord
 from smolrgpt_core.depth import DepthReadings, depth_readings
 from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import METRES_PER_UNIT, decode_image, file_error, read_rgb
@@ -191,49 +191,48 @@ class Sample:
         return [decoded[index] for index in conversation.mask_indices]
 
 
-@dataclass(frozen=True)
-class Annotation:
-    """One conversation with all that belongs to it, as the reader of a layout finds it.
+def sample_of(
+    record: WarehouseRecord,
+    dataset: str,
+    image: ImageFile,
+    depth: DepthFile | None = None,
+    camera: CameraRecord | None = None,
+) -> Sample:
+    """The sample of one record; a mask that several `<mask>` stand for is kept once.
 
-    Attributes:
-        id: of the record.
-        image: colour.
-        turns: texts as stored.
-        rle: COCO RLE for each `<mask>`, in order through all turns; as stored.
-        depth, camera, category, normalized_answer: as in `Sample` and `Conversation`.
-    """
-
-    id: str
-    image: ImageFile
-    turns: tuple[Turn, ...]
-    rle: tuple[Any, ...] = ()
-    depth: DepthFile | None = None
-    camera: CameraRecord | None = None
-    category: str = ""
-    normalized_answer: str = ""
-
-
-def sample_of(annotations: Sequence[Annotation], dataset: str) -> Sample:
-    """One sample of all annotations of one image; a mask that several of them use is kept once.
+    Args:
+        record: texts and masks, as the reader of a layout finds them.
+        dataset: name of the data set.
+        image: that the record is about.
+        depth: aligned to the image.
+        camera: of the image.
 
     Raises:
         SpatialError: BAD_INPUT when masks and `<mask>` do not match.
     """
     pool = _MaskPool()
+    conversation = Conversation(
+        record.id,
+        record.dialogue,
+        pool.indices(record.rle),
+        record.category,
+        record.normalized_answer,
+    )
+    return Sample(record.id, dataset, image, (conversation,), depth, pool.masks, camera)
+
+
+def merged(samples: Sequence[Sample]) -> Sample:
+    """One sample of several about the same image; a mask that several use is kept once."""
+    first = samples[0]
+    if len(samples) == 1:
+        return first
+    pool = _MaskPool()
     conversations = tuple(
-        Conversation(
-            annotation.id,
-            read_dialogue(annotation.turns),
-            pool.indices(annotation.rle),
-            annotation.category,
-            annotation.normalized_answer,
-        )
-        for annotation in annotations
+        replace(item, mask_indices=pool.indices(sample.rle[i] for i in item.mask_indices))
+        for sample in samples
+        for item in sample.conversations
     )
-    first = annotations[0]
-    return Sample(
-        first.id, dataset, first.image, conversations, first.depth, pool.masks, first.camera
-    )
+    return replace(first, conversations=conversations, rle=pool.masks)
 
 
 class _MaskPool:

@@ -25,6 +25,9 @@ from smolrgpt_core.language.placeholders import plain_placeholders
 
 SPLITS = ("train", "val", "test")
 
+SIMULATION_FILE = "simulation.json"
+"""In the folder of a simulated data set, the settings that it follows from."""
+
 HUMAN, MODEL = "human", "gpt"
 """Speakers of a turn."""
 

@@ -9,11 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from smolrgpt_core.answerer_settings import AUTO, AgreementTolerances, ModelSettings
 from smolrgpt_core.answerers.calibration import Calibration
-from smolrgpt_core.answerers.fusion_settings import AgreementTolerances
 from smolrgpt_core.answerers.likeness import Likeness
-from smolrgpt_core.answerers.model_settings import AUTO, ModelSettings
-from smolrgpt_core.answerers.weights import (
+from smolrgpt_core.checkpoints.weights import (
     INDEX_FILE,
     WEIGHTS_FILE,
     in_folder,

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.answerer_settings import AgreementTolerances
 from smolrgpt_core.answerers.calibration import ConfidenceCurve, Evidence, log_odds
 from smolrgpt_core.answerers.fused import DECIDED
-from smolrgpt_core.answerers.fusion_settings import AgreementTolerances
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
 from smolrgpt_core.errors import Status
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer

@@ -13,7 +13,6 @@ import numpy as np
 
 from smolrgpt_core.answer import Agreement
 from smolrgpt_core.answer.normalized import NormalizedAnswer
-from smolrgpt_core.data.guessing import Guess, constant_guess, words_guess
 from smolrgpt_core.data.truths import true_answer
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import Status
@@ -32,6 +31,7 @@ from smolrgpt_core.evaluation.predictions import (
 from smolrgpt_core.evaluation.reliability import OVERALL, Reliability, reliability
 from smolrgpt_core.files import file_error
 from smolrgpt_core.language import CATEGORIES
+from smolrgpt_core.quality.guessing import Guess, constant_guess, words_guess
 
 LESSONS = "train"
 """Split that the baselines learn from."""

@@ -13,9 +13,8 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from smolrgpt_core.answer import Agreement, SpatialAnswer
+from smolrgpt_core.answerer_settings import FusionSettings, ModelSettings
 from smolrgpt_core.answerers.base import Answerer
-from smolrgpt_core.answerers.fusion_settings import FusionSettings
-from smolrgpt_core.answerers.model_settings import ModelSettings
 from smolrgpt_core.answerers.registry import make_answerer
 from smolrgpt_core.data.record_frames import AskedRecord, read_image
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from smolrgpt_core.answerers.model_settings import DTYPES, ModelSettings
+from smolrgpt_core.answerer_settings import DTYPES, ModelSettings
 from smolrgpt_core.language import MASK
 
 

@@ -4,12 +4,26 @@ PyTorch's own product of a few rows with a large matrix reorders the matrix at e
 a language model that writes one token after another costs as much as the product. Here the order of
 oneDNN is made once. PyTorch's compiler does the same with frozen weights, through the same
 operators, but needs a C++ compiler where the model runs.
+
+These operators are private to PyTorch: another version may change them. So they are tried on a
+small layer first; where they are missing or compute something else, layers stay as they are.
 """
 
 from __future__ import annotations
 
+import logging
+from functools import lru_cache
+
 import torch
 from torch import nn
+
+logger = logging.getLogger(__name__)
+
+_TRIED_WIDTH = 32
+"""Inputs, and outputs, of the layer that the operators are tried on."""
+
+_TOLERANCES = {torch.float32: 1e-5, torch.bfloat16: 2e-2}
+"""By type, how far the product of the operators may be off, relative to the largest one."""
 
 
 class PackedLinear(nn.Module):
@@ -39,14 +53,45 @@ class PackedLinear(nn.Module):
 
 
 def can_pack(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether packed layers work, and are faster, on this device with this type."""
+    """Whether packed layers work, and are faster, on this device with this type.
+
+    Where this version of PyTorch cannot compute them, the log says so, once.
+    """
     if device.type != "cpu" or not torch.backends.mkldnn.is_available():
         return False
     if not torch.backends.cpu.get_cpu_capability().startswith("AVX"):
         return False
-    if dtype == torch.bfloat16:
-        return torch.ops.mkldnn._is_mkldnn_bf16_supported()
-    return dtype == torch.float32
+    return dtype in _TOLERANCES and _operators_work(dtype)
+
+
+@lru_cache(maxsize=len(_TOLERANCES))
+def _operators_work(dtype: torch.dtype) -> bool:
+    problem = _problem_of_operators(dtype)
+    if problem:
+        logger.warning(
+            "linear layers stay as they are, and answers take longer: PyTorch %s cannot compute "
+            "packed ones in %s here: %s",
+            torch.__version__, dtype, problem,
+        )  # fmt: skip
+    return not problem
+
+
+def _problem_of_operators(dtype: torch.dtype) -> str:
+    """Why a small packed layer does not compute what the layer computes; empty if it does."""
+    generator = torch.Generator().manual_seed(0)
+    values = torch.randn(3, _TRIED_WIDTH, _TRIED_WIDTH, generator=generator).to(dtype)
+    layer = nn.Linear(_TRIED_WIDTH, _TRIED_WIDTH, dtype=dtype, device="meta")
+    layer.weight, layer.bias = nn.Parameter(values[0]), nn.Parameter(values[1, 0])
+    try:
+        if dtype == torch.bfloat16 and not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            return "the CPU computes no bfloat16"
+        with torch.inference_mode():
+            found, wanted = PackedLinear(layer)(values[2]), layer(values[2])
+    except (AttributeError, RuntimeError, TypeError) as error:
+        return str(error).partition("\n")[0]
+    tolerance = _TOLERANCES[dtype] * float(wanted.abs().max())
+    is_same = found.shape == wanted.shape and float((found - wanted).abs().max()) <= tolerance
+    return "" if is_same else "the product is another one"
 
 
 def pack_linears(model: nn.Module) -> None:

@@ -2,15 +2,12 @@
 
 A refiner unfolds a modality's connector tokens (8x8) into a feature grid (64x64); pooling turns the
 cells of that grid under a mask into one vector, their weighted mean. Here are both, and their
-fusion, in one API with three back ends:
+fusion. On the CPU, masks are laid onto the grid from their run lengths and from the few pixels that
+a cell needs, and only cells that lie under a mask are computed; bitmaps on another device are
+resized there by PyTorch's own operators.
 
-- `reference`: plain PyTorch in the clearest form, any device; what the others are tested against.
-- `cpu`: works on run lengths and on the few source pixels that a cell needs, and on the cells that
-  lie under a mask.
-- `triton`: fused kernels for CUDA.
-
-The back end is chosen by device. All of them are differentiable with respect to features, tokens
-and refiner weights, not with respect to masks.
+All of it is differentiable with respect to features, tokens and refiner weights, not with respect
+to masks.
 
 Masks come as a sequence with one entry for each image (ragged: M_i masks each, also none):
 
@@ -22,16 +19,19 @@ Masks come as a sequence with one entry for each image (ragged: M_i masks each, 
 This package knows tensors and masks, no model, tokenizer or file.
 """
 
-from smolrgpt_core.kernels.forms import LabelImage
-from smolrgpt_core.kernels.masks import MasksOfImage
-from smolrgpt_core.kernels.pooling import EmptyMask, PooledMasks, pool_masks
-from smolrgpt_core.kernels.refinement import Refinement, refine, refine_and_pool
-from smolrgpt_core.kernels.refiner_weights import GeluKind, RefinerLevel, RefinerWeights
-from smolrgpt_core.kernels.weights import Mode, mask_weights
+from smolrgpt_core.kernels.masks import LabelImage, MasksOfImage
+from smolrgpt_core.kernels.pooling import PooledMasks, pool_masks
+from smolrgpt_core.kernels.refinement import (
+    Refinement,
+    RefinerLevel,
+    RefinerWeights,
+    refine,
+    refine_and_pool,
+)
+from smolrgpt_core.kernels.weights import EmptyMask, Mode, mask_weights
 
 __all__ = [
     "EmptyMask",
-    "GeluKind",
     "LabelImage",
     "MasksOfImage",
     "Mode",

@@ -8,19 +8,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isqrt
-from typing import Literal, NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from smolrgpt_core.kernels import reference
-from smolrgpt_core.kernels.backends import uses_triton
-from smolrgpt_core.kernels.forms import bad_mask
-from smolrgpt_core.kernels.masks import ImageMasks, MasksOfImage, read_batch
-from smolrgpt_core.kernels.weights import Mode, check_mode, image_weights, refuse_empty
+from smolrgpt_core.kernels.masks import ImageMasks, MasksOfImage, bad_mask, read_batch
+from smolrgpt_core.kernels.weights import (
+    EmptyMask,
+    Mode,
+    check_empty,
+    check_mode,
+    image_weights,
+    refuse_empty,
+)
 
-EmptyMask: TypeAlias = Literal["error", "zero"] | Tensor
-"""What a mask without any weight gives: an error, zeros, or this vector (C,)."""
+EPSILON = 1e-8
+"""Added to the sum of weights of a weighted mean, as in the released model."""
 
 DENSE_SHARE = 0.5
 """Above this share of cells under masks, gathering them costs more than it saves."""
@@ -45,7 +49,6 @@ def pool_masks(
     empty: EmptyMask = "error",
     *,
     grid_size: tuple[int, int] | None = None,
-    image_sizes: Sequence[tuple[int, int]] | None = None,
 ) -> PooledMasks:
     """Weighted mean of the features under each mask.
 
@@ -57,42 +60,38 @@ def pool_masks(
             result of `mask_weights`.
         mode: `bilinear` as in the released model, which can lose small and thin masks, or `area`.
         empty: what a mask gives that has no weight in any cell, be it that no pixel is set or that
-            `bilinear` lost it: "error", "zero", or a (learned) vector (C,).
+            `bilinear` lost it.
         grid_size: (H, W) of features (B, H*W, C); a square by default.
-        image_sizes: (height, width) of each image, which its masks must have.
 
     Raises:
-        SpatialError: BAD_INPUT when a mask cannot be read, has another size than its image, or has
-            no weight (with `empty="error"`), naming it; or when there are masks for another number
-            of images.
+        SpatialError: BAD_INPUT when a mask cannot be read, has another size than the others of its
+            image, or has no weight (with `empty="error"`), naming it; or when there are masks for
+            another number of images.
         ValueError: for arguments of the wrong shape or an unknown mode.
     """
     check_mode(mode)
     cells, grid = _as_cells(features, grid_size)
-    check_empty(empty, cells.shape[2])
-    images = read_for(cells, masks, image_sizes)
+    check_empty(empty)
+    images = read_for(cells, masks)
     results = [
         _pool_image(image_cells, image, grid, mode)
         for image_cells, image in zip(cells, images, strict=True)
     ]
     pooled = torch.cat([pooled for pooled, _ in results])
     totals = torch.cat([weights.sum(dim=1) for _, weights in results])
-    filled = fill_empty(pooled.to(features.dtype), totals, images, mode, empty)
-    return PooledMasks(filled, [len(image) for image in images])
+    if empty == "error":
+        refuse_empty(totals, images, mode)
+    return PooledMasks(pooled.to(features.dtype), [len(image) for image in images])
 
 
-def read_for(
-    batch: Tensor,
-    masks: Sequence[MasksOfImage],
-    image_sizes: Sequence[tuple[int, int]] | None,
-) -> list[ImageMasks]:
+def read_for(batch: Tensor, masks: Sequence[MasksOfImage]) -> list[ImageMasks]:
     """The masks of each image of a batch (B, ...), B >= 1.
 
     Raises:
         SpatialError: BAD_INPUT when masks cannot be read or their images are not as many as the
             batch's.
     """
-    images = read_batch(masks, image_sizes)
+    images = read_batch(masks)
     if len(images) != len(batch) or not images:
         raise bad_mask(
             f"expected masks of {len(batch)} images like the features, got {len(images)}; "
@@ -101,42 +100,15 @@ def read_for(
     return images
 
 
-def check_empty(empty: EmptyMask, channels: int) -> None:
-    """Refuse a wrong argument for masks without weight.
-
-    Raises:
-        ValueError: when it is no known word and no vector (C,).
-    """
-    if isinstance(empty, Tensor):
-        if empty.shape != (channels,):
-            raise ValueError(
-                f"the vector for empty masks must be ({channels},) like the features, got "
-                f"{tuple(empty.shape)}"
-            )
-    elif empty not in ("error", "zero"):
-        raise ValueError(f'empty must be "error", "zero" or a vector ({channels},), got {empty!r}')
+def weighted_mean(features: Tensor, weights: Tensor) -> Tensor:
+    """Means (M, C) of features (N, C) with weights (M, N)."""
+    return weighted_sum(features, weights) / (weights.sum(dim=1, keepdim=True) + EPSILON)
 
 
-def fill_empty(
-    pooled: Tensor, totals: Tensor, images: list[ImageMasks], mode: Mode, empty: EmptyMask
-) -> Tensor:
-    """Pooled features (N, C) with the caller's choice where a mask has no weight.
-
-    Args:
-        pooled: 0 where a mask has no weight.
-        totals: sum of weights of each mask (N,).
-        images: where the masks came from, for messages.
-        mode: how the masks were resized.
-        empty: the caller's choice.
-
-    Raises:
-        SpatialError: BAD_INPUT, naming the first mask without weight, if that is the choice.
-    """
-    if isinstance(empty, Tensor):
-        return torch.where((totals > 0)[:, None], pooled, empty.to(pooled))
-    if empty == "error":
-        refuse_empty(totals, images, mode)
-    return pooled
+def weighted_sum(features: Tensor, weights: Tensor) -> Tensor:
+    """Sums (M, C) of features (N, C) with weights (M, N), in their own type under autocast too."""
+    with torch.autocast(features.device.type, enabled=False):
+        return weights @ features
 
 
 def compute_type(dtype: torch.dtype) -> torch.dtype:
@@ -171,22 +143,14 @@ def _pool_image(
     cells: Tensor, image: ImageMasks, grid: tuple[int, int], mode: Mode
 ) -> tuple[Tensor, Tensor]:
     """Means (M, C) of the cells (H*W, C) of one image under its masks, and weights (M, H*W)."""
-    if uses_triton(cells.device) and len(image):
-        from smolrgpt_core.kernels import triton_pooling
-
-        # Bitmaps that are there already are resized and pooled by one kernel.
-        (source, *more) = image.forms
-        if more or not isinstance(source, Tensor) or source.device != cells.device:
-            source = image_weights(image, grid, mode).to(cells.device)
-        return triton_pooling.pool(cells, source, grid, mode)
     weights = image_weights(image, grid, mode).flatten(1).to(cells.device)
-    return _weighted_mean(cells, weights.to(compute_type(cells.dtype))), weights
+    return _weighted_mean_of_used(cells, weights.to(compute_type(cells.dtype))), weights
 
 
-def _weighted_mean(cells: Tensor, weights: Tensor) -> Tensor:
-    """As `reference.weighted_mean`, reading only the cells under a mask where that is faster."""
+def _weighted_mean_of_used(cells: Tensor, weights: Tensor) -> Tensor:
+    """As `weighted_mean`, reading only the cells under a mask where that is faster."""
     if cells.device.type == "cpu" and cells.stride(1) == 1:
         used = torch.nonzero(weights.any(dim=0)).flatten()
         if len(used) < DENSE_SHARE * len(cells):
             cells, weights = cells[used], weights[:, used]
-    return reference.weighted_mean(cells.to(weights.dtype), weights)
+    return weighted_mean(cells.to(weights.dtype), weights)

@@ -17,21 +17,21 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from smolrgpt_core.kernels import reference
-from smolrgpt_core.kernels.backends import uses_triton
-from smolrgpt_core.kernels.forms import MaskForm, bad_mask
-from smolrgpt_core.kernels.grid import BilinearTaps, bilinear_taps
-from smolrgpt_core.kernels.masks import ImageMasks, MasksOfImage, read_batch
+from smolrgpt_core.kernels.grid import BilinearTaps, area_weights, bilinear_taps, bilinear_weights
+from smolrgpt_core.kernels.masks import ImageMasks, MaskForm, MasksOfImage, bad_mask, read_batch
 
 Mode: TypeAlias = Literal["bilinear", "area"]
 """How masks are resized to the grid."""
+
+EmptyMask: TypeAlias = Literal["error", "zero"]
+"""What a mask without any weight gives: an error, or zeros."""
 
 
 def mask_weights(
     masks: Sequence[MasksOfImage],
     grid_size: tuple[int, int] = (64, 64),
     mode: Mode = "bilinear",
-    empty: Literal["error", "zero"] = "zero",
+    empty: EmptyMask = "zero",
     *,
     image_sizes: Sequence[tuple[int, int]] | None = None,
 ) -> list[Tensor]:
@@ -57,8 +57,7 @@ def mask_weights(
         ValueError: for an unknown mode, or another word for `empty`.
     """
     check_mode(mode)
-    if empty not in ("error", "zero"):
-        raise ValueError(f'empty must be "error" or "zero", got {empty!r}')
+    check_empty(empty)
     images = read_batch(masks, image_sizes)
     weights = [image_weights(image, grid_size, mode) for image in images]
     if empty == "error" and weights:
@@ -100,6 +99,16 @@ def check_mode(mode: str) -> None:
         raise ValueError(f"mode must be one of {get_args(Mode)}, got {mode!r}")
 
 
+def check_empty(empty: str) -> None:
+    """Refuse another word for what masks without weight give.
+
+    Raises:
+        ValueError: naming the words.
+    """
+    if empty not in get_args(EmptyMask):
+        raise ValueError(f"empty must be one of {get_args(EmptyMask)}, got {empty!r}")
+
+
 def _form_weights(form: MaskForm | Tensor, grid_size: tuple[int, int], mode: Mode) -> Tensor:
     if isinstance(form, Tensor):
         return _tensor_weights(form, grid_size, mode)
@@ -112,13 +121,9 @@ def _form_weights(form: MaskForm | Tensor, grid_size: tuple[int, int], mode: Mod
 
 
 def _tensor_weights(stack: Tensor, grid_size: tuple[int, int], mode: Mode) -> Tensor:
-    if uses_triton(stack.device):
-        from smolrgpt_core.kernels import triton_pooling
-
-        return triton_pooling.weights(stack, grid_size, mode)
     if mode == "area":
-        return reference.area_weights(stack, grid_size)
-    return reference.bilinear_weights(stack, grid_size)
+        return area_weights(stack, grid_size)
+    return bilinear_weights(stack, grid_size)
 
 
 def _blend(pixels: NDArray, taps: BilinearTaps, axis: int) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ conversations one by one.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,12 +102,11 @@ def pack_batch(processor: SmolRGPTProcessor, rows: Sequence[PackedImage]) -> Bat
     if not rows or any(with_image) != all(with_image):
         raise bad_input("a batch must have rows, and all of them with a picture or all without")
     tokens = [_pack(processor, row) for row in rows]
+    padding = {"input_ids": processor.tokenizer.pad_token_id, "labels": IGNORED_LABEL,
+               "position_ids": 0, "segment_ids": PADDING, "question_ids": 0}  # fmt: skip
     batch = {
-        "input_ids": stack_rows([row.ids for row in tokens], processor.tokenizer.pad_token_id),
-        "labels": stack_rows([row.labels for row in tokens], IGNORED_LABEL),
-        "position_ids": stack_rows([row.positions for row in tokens], 0),
-        "segment_ids": stack_rows([row.segments for row in tokens], PADDING),
-        "question_ids": stack_rows([row.questions for row in tokens], 0),
+        name: stack_rows([of_row[name] for of_row in tokens], value)
+        for name, value in padding.items()
     }
     if any(row.answers for row in rows):
         answers = [
@@ -118,27 +117,22 @@ def pack_batch(processor: SmolRGPTProcessor, rows: Sequence[PackedImage]) -> Bat
     return BatchFeature({**batch, **_pictures(processor, rows, all(with_image))})
 
 
-@dataclass(frozen=True)
-class _PackedTokens:
-    ids: list[int]
-    labels: list[int]
-    positions: list[int]
-    segments: list[int]
-    questions: list[int]
-
-
-def _pack(processor: SmolRGPTProcessor, row: PackedImage) -> _PackedTokens:
-    """Tokens of all conversations behind their common head."""
+def _pack(processor: SmolRGPTProcessor, row: PackedImage) -> dict[str, list[int]]:
+    """Tokens of all conversations behind their common head, by the name of the batch's entry."""
     tokenized = [
         processor.tokenize(conversation, row.image is not None, len(named), with_labels=True)
         for conversation, named in zip(row.conversations, row.mask_indices, strict=True)
     ]
     head = processor.head_length(tokenized[0].ids)
-    packed = _PackedTokens(
-        tokenized[0].ids[:head], [IGNORED_LABEL] * head, list(range(head)), [0] * head, [0] * head
-    )
+    packed = {
+        "input_ids": tokenized[0].ids[:head],
+        "labels": [IGNORED_LABEL] * head,
+        "position_ids": list(range(head)),
+        "segment_ids": [0] * head,
+        "question_ids": [0] * head,
+    }
     for segment, alone in enumerate(tokenized, start=1):
-        if alone.ids[:head] != packed.ids[:head]:
+        if alone.ids[:head] != packed["input_ids"][:head]:
             raise ValueError(
                 "chat_template must write the image tokens before the question; set "
                 "config.chat_template to one that does"
@@ -147,20 +141,20 @@ def _pack(processor: SmolRGPTProcessor, row: PackedImage) -> _PackedTokens:
     return packed
 
 
-def _answers_of_tokens(row: PackedImage, tokens: _PackedTokens) -> list[TypedAnswer]:
+def _answers_of_tokens(row: PackedImage, tokens: Mapping[str, list[int]]) -> list[TypedAnswer]:
     unknown = TypedAnswer()
     of_segment = (unknown, *(row.answers or [unknown] * len(row.conversations)))
-    return [of_segment[segment] for segment in tokens.segments]
+    return [of_segment[segment] for segment in tokens["segment_ids"]]
 
 
-def _append(packed: _PackedTokens, alone: TokenRow, head: int, segment: int) -> None:
+def _append(packed: dict[str, list[int]], alone: TokenRow, head: int, segment: int) -> None:
     length = len(alone.ids) - head
-    before = max(packed.questions, default=0)
-    packed.ids.extend(alone.ids[head:])
-    packed.labels.extend(alone.labels[head:])
-    packed.positions.extend(range(head, head + length))
-    packed.segments.extend([segment] * length)
-    packed.questions.extend([id and id + before for id in alone.question_ids[head:]])
+    before = max(packed["question_ids"], default=0)
+    packed["input_ids"].extend(alone.ids[head:])
+    packed["labels"].extend(alone.labels[head:])
+    packed["position_ids"].extend(range(head, head + length))
+    packed["segment_ids"].extend([segment] * length)
+    packed["question_ids"].extend([id and id + before for id in alone.question_ids[head:]])
 
 
 def _pictures(

@@ -134,18 +134,18 @@ class RegionReader(nn.Module):
 
     def __init__(self, width: int, text_width: int) -> None:
         super().__init__()
-        self.of_region = nn.Linear(width, 6)
+        self.region_head = nn.Linear(width, 6)
         self.pair_query = nn.Linear(width, _PAIR_WIDTH)
         self.pair_key = nn.Linear(width, _PAIR_WIDTH)
-        self.of_pair = nn.Linear(width, 2)
-        self.of_first = nn.Linear(width, 1)
-        self.of_second = nn.Linear(width, 1)
-        self.told = nn.Sequential(
+        self.pair_head = nn.Linear(width, 2)
+        self.first_head = nn.Linear(width, 1)
+        self.second_head = nn.Linear(width, 1)
+        self.question_embedding = nn.Sequential(
             nn.Linear(_TOLD_CHANNELS, 2 * text_width),
             nn.GELU(),
             nn.Linear(2 * text_width, text_width),
         )
-        self.told_of_region = nn.Linear(_TOLD_OF_REGION, text_width)
+        self.region_embedding = nn.Linear(_TOLD_OF_REGION, text_width)
 
     def forward(
         self,
@@ -162,7 +162,7 @@ class RegionReader(nn.Module):
             centres: (Q, M, 3), middles of what is seen, optical frame, metres.
             exists: bool (Q, M), False for padding.
         """
-        chosen, counted, sides, *offset = self.of_region(states).float().unbind(dim=-1)
+        chosen, counted, sides, *offset = self.region_head(states).float().unbind(dim=-1)
         objects = centres + _along_ray(_OFFSET_STEP_M * torch.stack(offset, dim=-1), centres)
         shares, is_apart = self._pairs(states, pairs, exists)
         return RegionReadings(
@@ -177,13 +177,13 @@ class RegionReader(nn.Module):
         self, states: torch.Tensor, pairs: torch.Tensor, exists: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Share (Q, M, M) of each pair in the distance asked for, and whether it is one at all."""
-        score, apart = self.of_pair(pairs).float().unbind(dim=-1)
+        score, apart = self.pair_head(pairs).float().unbind(dim=-1)
         asked = self.pair_query(states) @ self.pair_key(states).transpose(1, 2)
         score = score + asked.float() / math.sqrt(_PAIR_WIDTH)
         is_pair = exists[:, :, None] & exists[:, None]
         shares = score.masked_fill(~is_pair, _LOWEST).flatten(1).softmax(dim=1)
         # Most pairs are apart; 0 m is for what stands in a zone.
-        apart = apart + self.of_first(states).float() + self.of_second(states).float().mT + 3
+        apart = apart + self.first_head(states).float() + self.second_head(states).float().mT + 3
         return shares.view_as(score) * is_pair, apart.sigmoid()
 
     def tell(self, readings: RegionReadings, dtype: torch.dtype) -> torch.Tensor:
@@ -205,8 +205,8 @@ class RegionReader(nn.Module):
             readings.sides.sum(dim=1).tanh()[:, None],
         ]
         of_regions = [chance, readings.related, readings.counted, readings.sides.tanh()]
-        told = self.told(torch.cat(of_question, dim=-1).to(dtype))
-        return told[:, None] + self.told_of_region(torch.stack(of_regions, dim=-1).to(dtype))
+        told = self.question_embedding(torch.cat(of_question, dim=-1).to(dtype))
+        return told[:, None] + self.region_embedding(torch.stack(of_regions, dim=-1).to(dtype))
 
 
 def _along_ray(offsets: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ and with the `.msg` files of this project.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 from rosbags.serde import SerdeError
@@ -23,6 +24,9 @@ from smolrgpt_core.errors import SpatialError, Status, bad_input
 from smolrgpt_core.messages.definitions import own_definitions
 from smolrgpt_core.messages.detector_definitions import DETECTOR_DEFINITIONS
 from smolrgpt_core.messages.types import Message
+
+BAG_VERSION: Literal[9] = 9
+"""Of the metadata of recordings that are written: that of ROS 2 Jazzy."""
 
 
 def known_types() -> Typestore:

@@ -15,9 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from smolrgpt_core.data.balance import Balancer
-from smolrgpt_core.data.records import AnsweredQuestion, question_record
-from smolrgpt_core.data.simulation import encode_masks
+from smolrgpt_core.data.records import AnsweredQuestion, encode_masks, question_record
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
 from smolrgpt_core.depth import DepthUnitError
 from smolrgpt_core.errors import SpatialError
@@ -38,6 +36,7 @@ from smolrgpt_core.recordings.synchronisation import Synchronised, read_moments,
 from smolrgpt_core.recordings.topics import choose_topics
 from smolrgpt_core.scene.measured_scene import MeasuredScene
 from smolrgpt_core.synthesis import QuestionWithTruth, generate_questions
+from smolrgpt_core.synthesis.balance import Balancer
 
 ANSWERS_NOTE = (
     "Answers are measured by geometry from the recorded depth. They are not ground truth: a score "

@@ -29,8 +29,7 @@ from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.messages.compressed import ALL_RAW, Transports, transported
 from smolrgpt_core.messages.types import CAMERA_INFO, REGION_ARRAY, SPATIAL_ANSWER, STRING
 from smolrgpt_core.recordings.bag_reader import BagReader
-from smolrgpt_core.recordings.bag_types import known_types
-from smolrgpt_core.recordings.simulated_bag import BAG_VERSION
+from smolrgpt_core.recordings.bag_types import BAG_VERSION, known_types
 
 QUESTIONS, ANSWERS = "/spatial_query/questions", "/spatial_query/answers"
 MOUNTINGS = "/spatial_query/mountings"

@@ -12,7 +12,7 @@ from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import bad_question
 from smolrgpt_core.scene.spatial_scene import Placed, cannot_tell
-from smolrgpt_core.sim.truth import ObjectTruth, SceneTruth
+from smolrgpt_core.truth import ObjectTruth, SceneTruth
 
 
 class TrueScene:

@@ -13,18 +13,15 @@ from smolrgpt_core.sim.config import (
 from smolrgpt_core.sim.noise import SensorNoise, apply_sensor_noise
 from smolrgpt_core.sim.renderer import SimulatedFrame, WarehouseRenderer
 from smolrgpt_core.sim.scene import Scene, SceneObject, build_scene
-from smolrgpt_core.sim.truth import ObjectTruth, SceneTruth
 
 __all__ = [
     "DEFAULT_INTRINSICS",
     "LABEL_ID_RANGES",
     "CameraPose",
     "CameraView",
-    "ObjectTruth",
     "RenderOptions",
     "Scene",
     "SceneObject",
-    "SceneTruth",
     "SensorNoise",
     "SimulatedFrame",
     "WarehouseConfig",

@@ -24,7 +24,8 @@ from smolrgpt_core.sim.footprints import Footprint
 from smolrgpt_core.sim.model_builder import FLOOR_GEOM, build_model, geom_object_id
 from smolrgpt_core.sim.mujoco_import import import_mujoco, open_graphics
 from smolrgpt_core.sim.scene import Scene
-from smolrgpt_core.sim.truth import SceneTruth, frame_truth
+from smolrgpt_core.sim.truth import frame_truth
+from smolrgpt_core.truth import SceneTruth
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from smolrgpt_core.answerers.model_settings import ANSWER_STYLES
+from smolrgpt_core.answerer_settings import ANSWER_STYLES
 from smolrgpt_core.errors import bad_input
 
 PARTS = (

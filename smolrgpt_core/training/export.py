@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from smolrgpt_core.data.simulation_run import SETTINGS_FILE
+from smolrgpt_core.data.warehouse_format import SIMULATION_FILE
 from smolrgpt_core.files import file_error, new_folder
 from smolrgpt_core.training.checkpoints import CheckpointStore
 from smolrgpt_core.training.config import SourceConfig, TrainConfig
@@ -122,7 +122,7 @@ def _stage_lines(stages: Sequence[tuple[TrainConfig, Mapping[str, Any]]]) -> Ite
 def _data(source: SourceConfig) -> str:
     """The data set, and how to simulate it again."""
     about = f"{source.kind} {source.root} ({source.split}, {source.pictures})"
-    path = Path(source.root) / SETTINGS_FILE
+    path = Path(source.root) / SIMULATION_FILE
     if not path.is_file():
         return about
     made = _read_json(path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import pairwise
 from typing import Any
@@ -31,31 +31,17 @@ from smolrgpt_core.training.config import DataConfig, SourceConfig
 _ROLES = {HUMAN: "user", MODEL: "assistant"}
 
 
-@dataclass(frozen=True)
-class RowConversation:
-    """One conversation of a row.
-
-    Attributes:
-        id: of the record.
-        category: as the data set calls it.
-        messages: ends with the assistant's answer.
-        mask_indices: which of the sample's masks each `<mask>` is, in order.
-        answer: to its only question.
-    """
-
-    id: str
-    category: str
-    messages: tuple[Message, ...]
-    mask_indices: tuple[int, ...]
-    answer: TypedAnswer = field(default_factory=TypedAnswer)
-
-
 @dataclass(frozen=True, eq=False)
 class Row:
-    """Conversations about one sample that are computed together."""
+    """Conversations about one sample that are computed together.
+
+    Attributes:
+        sample: pictures and masks, encoded.
+        conversations: in the style in which each is answered.
+    """
 
     sample: Sample
-    conversations: tuple[RowConversation, ...]
+    conversations: tuple[Conversation, ...]
 
     def pack(self, pictures: str) -> PackedImage:
         """Decode what the row needs.
@@ -71,16 +57,16 @@ class Row:
             kept = sorted({i for item in self.conversations for i in item.mask_indices})
         camera = self.sample.camera
         return PackedImage(
-            conversations=[item.messages for item in self.conversations],
+            conversations=[_messages(item) for item in self.conversations],
             mask_indices=[self._places(item, kept) for item in self.conversations],
             image=None if pictures == "geometry" else self.sample.image.read(),
             depth=None if pictures == "rgb" else _depth(self.sample),
             masks=[self.sample.mask(index) for index in kept],
             intrinsics=camera.intrinsics if camera else None,
-            answers=[item.answer for item in self.conversations] if kept else (),
+            answers=[_typed_answer(item) for item in self.conversations] if kept else (),
         )
 
-    def _places(self, conversation: RowConversation, kept: Sequence[int]) -> list[int]:
+    def _places(self, conversation: Conversation, kept: Sequence[int]) -> list[int]:
         """Where the masks of a conversation are among those that are kept."""
         if set(conversation.mask_indices) - set(kept):
             raise bad_input(
@@ -146,8 +132,8 @@ class RowCutter:
         shares = np.array([self._config.styles[name] for name in names])
         return [str(name) for name in generator.choice(names, count, p=shares / shares.sum())]
 
-    def _cut(self, conversations: Sequence[RowConversation]) -> list[list[RowConversation]]:
-        parts: list[list[RowConversation]] = []
+    def _cut(self, conversations: Sequence[Conversation]) -> list[list[Conversation]]:
+        parts: list[list[Conversation]] = []
         room = 0
         for conversation, tokens in zip(conversations, self._tokens(conversations), strict=True):
             if self._head_tokens + tokens > self._config.row_tokens:
@@ -163,27 +149,27 @@ class RowCutter:
             room -= tokens
         return parts
 
-    def _tokens(self, conversations: Sequence[RowConversation]) -> list[int]:
+    def _tokens(self, conversations: Sequence[Conversation]) -> list[int]:
         """Tokens of each conversation without the common head, or a bound where that suffices."""
         bounds = [self._bound(conversation) for conversation in conversations]
         longest = sum(sorted(bounds)[-self._config.questions_per_row :])
         if self._head_tokens + longest <= self._config.row_tokens:
             return bounds
-        texts = [self._written(message) for item in conversations for message in item.messages]
+        texts = [self._written(turn) for item in conversations for turn in item.turns]
         counts = [len(ids) for ids in self._processor.tokenizer(texts)["input_ids"]]
-        ends = np.cumsum([0, *(len(item.messages) for item in conversations)]).tolist()
+        ends = np.cumsum([0, *(len(item.turns) for item in conversations)]).tolist()
         return [
             sum(counts[start:end]) + self._message_tokens * (end - start)
             for start, end in pairwise(ends)
         ]
 
-    def _bound(self, conversation: RowConversation) -> int:
+    def _bound(self, conversation: Conversation) -> int:
         """No tokenizer that works on bytes makes more tokens than a text has bytes."""
-        texts = (self._written(message) for message in conversation.messages)
+        texts = map(self._written, conversation.turns)
         return sum(len(text.encode()) + self._message_tokens for text in texts)
 
-    def _written(self, message: Message) -> str:
-        return message["content"].replace(MASK, self._region_tokens)
+    def _written(self, turn: Turn) -> str:
+        return turn.text.replace(MASK, self._region_tokens)
 
     @cached_property
     def _region_tokens(self) -> str:
@@ -206,8 +192,8 @@ class RowCutter:
         return self._processor.tokenize(example, self._with_image, 0, with_labels=True).ids
 
 
-def _in_style(conversation: Conversation, style: str, short: AnswerStyle) -> RowConversation:
-    """A conversation as messages, in the short style where there is a value to say."""
+def _in_style(conversation: Conversation, style: str, short: AnswerStyle) -> Conversation:
+    """A conversation, in the short style where that is wanted and there is a value to say."""
     turns = conversation.turns
     speakers = [turn.speaker for turn in turns]
     if speakers != [HUMAN, MODEL] * (len(turns) // 2) or not all(turn.text for turn in turns):
@@ -215,30 +201,32 @@ def _in_style(conversation: Conversation, style: str, short: AnswerStyle) -> Row
             f"conversation {conversation.id!r} must have questions ({HUMAN}) and answers ({MODEL}) "
             f"in turn and end with an answer, none of them empty; got {', '.join(speakers)}"
         )
-    truth = _truth(conversation) if len(turns) == 2 else None
+    truth = _truth(conversation)
     if style == "short" and conversation.normalized_answer and len(turns) == 2:
         value = conversation.normalized_answer
         if truth is not None:
             value = write_normalized(truth, CATEGORIES[conversation.category])
         turns = (Turn(HUMAN, short.write(turns[0].text)), Turn(MODEL, value))
-    messages = tuple({"role": _ROLES[turn.speaker], "content": turn.text} for turn in turns)
     placeholders = sum(turn.text.count(MASK) for turn in turns)
-    return RowConversation(
-        conversation.id,
-        conversation.category,
-        messages,
-        conversation.mask_indices[:placeholders],
-        TypedAnswer() if truth is None else _typed_answer(conversation.category, truth),
-    )
+    return replace(conversation, turns=turns, mask_indices=conversation.mask_indices[:placeholders])
+
+
+def _messages(conversation: Conversation) -> list[Message]:
+    return [{"role": _ROLES[turn.speaker], "content": turn.text} for turn in conversation.turns]
 
 
 def _truth(conversation: Conversation) -> NormalizedAnswer | None:
-    """The true answer to a question of a known category, where the data set has one.
+    """The true answer to a single question of a known category, where the data set has one.
 
     Raises:
         SpatialError: BAD_INPUT when it cannot be read.
     """
-    if conversation.category not in CATEGORIES or not conversation.normalized_answer:
+    is_single = len(conversation.turns) == 2
+    if (
+        not is_single
+        or conversation.category not in CATEGORIES
+        or not conversation.normalized_answer
+    ):
         return None
     masks = conversation.turns[0].text.count(MASK)
     try:
@@ -250,8 +238,11 @@ def _truth(conversation: Conversation) -> NormalizedAnswer | None:
         ) from error
 
 
-def _typed_answer(category: str, truth: NormalizedAnswer) -> TypedAnswer:
-    kind = CATEGORIES[category]
+def _typed_answer(conversation: Conversation) -> TypedAnswer:
+    truth = _truth(conversation)
+    if truth is None:
+        return TypedAnswer()
+    kind = CATEGORIES[conversation.category]
     number = truth == "right" if kind is Category.LEFT_RIGHT else truth
     return TypedAnswer(kind.value, float(number))
 

@@ -90,10 +90,8 @@ class Validation:
         limit = EngineConfig().sentence.max_new_tokens
         ids = model.generate(**to_device(inputs, device), do_sample=False, max_new_tokens=limit)
         text = self._processor.decode(ids[0, end:], skip_special_tokens=True)
-        question, expected = conversation.messages[-2:]
-        return ExampleAnswer(
-            conversation.id, question["content"], expected["content"], text.strip()
-        )
+        question, expected = conversation.turns[-2:]
+        return ExampleAnswer(conversation.id, question.text, expected.text, text.strip())
 
 
 def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:

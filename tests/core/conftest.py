@@ -16,7 +16,7 @@ import pytest
 from smolrgpt_core.depth import clean_depth
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.regions import Box, Region, RegionSet
-from smolrgpt_core.sim import ObjectTruth, SceneTruth
+from smolrgpt_core.truth import ObjectTruth, SceneTruth
 
 FAR_M = 40.0
 

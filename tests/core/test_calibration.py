@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from smolrgpt_core.answerer_settings import AgreementTolerances
 from smolrgpt_core.answerers.calibration import (
     CALIBRATION_FILE,
     Calibration,
@@ -20,8 +21,8 @@ from smolrgpt_core.answerers.calibration import (
     read_calibration,
     write_calibration,
 )
-from smolrgpt_core.answerers.fusion_settings import AgreementTolerances
-from smolrgpt_core.answerers.weights import (
+from smolrgpt_core.checkpoints import NANO
+from smolrgpt_core.checkpoints.weights import (
     INDEX_FILE,
     WEIGHTS_FILE,
     check_weights,
@@ -29,7 +30,6 @@ from smolrgpt_core.answerers.weights import (
     weights_files,
     weights_fingerprint,
 )
-from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.evaluation.calibration_fit import (
     MIN_SLOPE_SAMPLES,

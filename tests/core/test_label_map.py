@@ -26,7 +26,7 @@ from smolrgpt_core.language.interpreter import evaluate
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.scene.copies import SceneCopies
 from smolrgpt_core.scene.true_scene import TrueScene
-from smolrgpt_core.sim import ObjectTruth, SceneTruth
+from smolrgpt_core.truth import ObjectTruth, SceneTruth
 
 FRAME = Path(__file__).parent.parent / "data" / "labels"
 """160 x 120, 3 m everywhere, focal length 100 px."""

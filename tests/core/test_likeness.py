@@ -23,8 +23,8 @@ from smolrgpt_core.answerers.likeness import (
     read_likeness,
     write_likeness,
 )
-from smolrgpt_core.answerers.weights import WEIGHTS_FILE, check_weights, weights_fingerprint
 from smolrgpt_core.checkpoints import NANO
+from smolrgpt_core.checkpoints.weights import WEIGHTS_FILE, check_weights, weights_fingerprint
 from smolrgpt_core.cli.ask import read_frame
 from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError, Status

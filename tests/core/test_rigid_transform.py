@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from smolrgpt_core.geometry.rigid_transform import RigidTransform, rotation_matrix
-from smolrgpt_core.messages.simulation import quaternion
+from smolrgpt_core.simulated_data.camera_messages import quaternion
 
 HALF = 0.5**0.5
 OPTICAL_TO_BODY = (-0.5, 0.5, -0.5, 0.5)

@@ -15,7 +15,8 @@ from smolrgpt_core.answer import Agreement, Side, SpatialAnswer
 from smolrgpt_core.errors import Status
 from smolrgpt_core.language import Category
 from smolrgpt_core.messages.answers import answer_from_message
-from smolrgpt_core.sim import ObjectTruth, SimulatedFrame
+from smolrgpt_core.sim import SimulatedFrame
+from smolrgpt_core.truth import ObjectTruth
 
 LONG = Duration(sec=55)
 INPUTS = ("rgb", "depth", "camera_info", "regions")

@@ -17,9 +17,9 @@ from smolrgpt_core.errors import Status
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.recordings.bag_reader import BagReader
-from smolrgpt_core.recordings.simulated_bag import FIRST_STAMP_NS, write_simulated_bag
 from smolrgpt_core.sim import RenderOptions
 from smolrgpt_core.sim.drive import SimulatedDrive
+from smolrgpt_core.simulated_data.bag import FIRST_STAMP_NS, write_simulated_bag
 from smolrgpt_ros.conversions import message_class, time_from_ns
 
 DRIVE = SimulatedDrive(

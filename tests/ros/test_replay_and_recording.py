@@ -29,9 +29,9 @@ from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.options import ReplayOptions
 from smolrgpt_core.recordings.question_bag import read_recorded_questions
 from smolrgpt_core.recordings.replay import replay
-from smolrgpt_core.recordings.simulated_bag import FIRST_STAMP_NS, write_simulated_bag
 from smolrgpt_core.sim import RenderOptions
 from smolrgpt_core.sim.drive import SimulatedDrive
+from smolrgpt_core.simulated_data.bag import FIRST_STAMP_NS, write_simulated_bag
 from smolrgpt_ros.conversions import message_class, time_from_ns
 
 INPUTS = ("rgb", "depth", "camera_info", "regions")

@@ -28,7 +28,6 @@ from smolrgpt_core.messages.reading import (
     regions_from_array,
     regions_from_instances,
 )
-from smolrgpt_core.messages.simulation import encode_depth
 from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.sim import (
     LABEL_ID_RANGES,
@@ -37,6 +36,7 @@ from smolrgpt_core.sim import (
     WarehouseRenderer,
     build_scene,
 )
+from smolrgpt_core.simulated_data.camera_messages import encode_depth
 from smolrgpt_ros.conversions import time_from_ns
 from smolrgpt_ros.sim_camera_node import FrameRing
 from smolrgpt_ros.sim_camera_parameters import SimCameraParameters

@@ -15,9 +15,9 @@ from rosbags.rosbag2 import Reader
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.messages.types import CAMERA_TOPICS, OWN_PACKAGE
 from smolrgpt_core.recordings.bag_types import known_types
-from smolrgpt_core.recordings.simulated_bag import FIRST_STAMP_NS, write_simulated_bag
 from smolrgpt_core.sim import RenderOptions, SensorNoise
 from smolrgpt_core.sim.drive import SimulatedDrive
+from smolrgpt_core.simulated_data.bag import FIRST_STAMP_NS, write_simulated_bag
 from smolrgpt_ros.conversions import message_class, time_from_ns
 from smolrgpt_ros.sim_messages import FrameMessages, frame_messages
 

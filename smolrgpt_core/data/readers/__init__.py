@@ -5,7 +5,7 @@ for sample in SampleIterator(dataset, Order(seed=1), Part(rank=0, world_size=2))
     ...
 """
 
-from smolrgpt_core.data.readers.config import DatasetConfig
+from smolrgpt_core.data.readers.config import READERS, DatasetConfig, open_dataset
 from smolrgpt_core.data.readers.iteration import (
     Order,
     Part,
@@ -14,7 +14,6 @@ from smolrgpt_core.data.readers.iteration import (
     SampleDataset,
     SampleIterator,
 )
-from smolrgpt_core.data.readers.registry import READERS, open_dataset
 
 __all__ = [
     "READERS",

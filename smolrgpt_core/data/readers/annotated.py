@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from smolrgpt_core.data.json_entries import GroupMembers, JsonEntries
 from smolrgpt_core.data.readers.config import DatasetConfig
 from smolrgpt_core.data.readers.iteration import Order, Part, SampleBlock, part_of_block
-from smolrgpt_core.data.samples import Annotation, Sample, sample_of
+from smolrgpt_core.data.samples import Sample, merged
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error
 
@@ -53,18 +53,18 @@ class AnnotatedDataset:
         self,
         config: DatasetConfig,
         entries: Entries,
-        annotation_of: Callable[[Any], Annotation],
+        sample_of: Callable[[Any], Sample],
     ) -> None:
         """Keep what is needed to read samples; reads none.
 
         Args:
             config: of the data set.
             entries: its annotations.
-            annotation_of: reads one of them; raises SpatialError when it is broken.
+            sample_of: reads one of them; raises SpatialError when it is broken.
         """
         self.name = config.dataset_name
         self._entries = entries
-        self._annotation_of = annotation_of
+        self._sample_of = sample_of
         groups = entries.groups if config.group_by_image else np.arange(len(entries))
         self._members = GroupMembers(groups)
 
@@ -78,21 +78,16 @@ class AnnotatedDataset:
         Raises:
             SpatialError: BAD_INPUT that names file and record.
         """
-        numbers = self._members[index]
-        annotations = [self._annotation(number) for number in numbers]
-        try:
-            return sample_of(annotations, self.name)
-        except SpatialError as error:
-            raise file_error(self._entries.path, f"record {numbers[0]}: {error}") from error
+        return merged([self._sample(number) for number in self._members[index]])
 
     def blocks(self, order: Order, part: Part) -> Sequence[Callable[[], SampleBlock]]:
         """One block: the samples of this reader."""
         return [part_of_block(self, order, part)]
 
-    def _annotation(self, number: int) -> Annotation:
+    def _sample(self, number: int) -> Sample:
         entry = self._entries[number]
         try:
-            return self._annotation_of(entry)
+            return self._sample_of(entry)
         except SpatialError as error:
             raise file_error(self._entries.path, f"record {number}: {error}") from error
 

@@ -1,11 +1,15 @@
-"""What it takes to open a data set."""
+"""What it takes to open a data set, and which reader reads which layout."""
 
 from __future__ import annotations
 
+import importlib
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 
+from smolrgpt_core.data.readers.iteration import SampleDataset
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.extras import require
 from smolrgpt_core.files import METRES_PER_UNIT
 
 
@@ -64,3 +68,39 @@ class DatasetConfig:
     def dataset_name(self) -> str:
         """Name of the data set in its samples."""
         return self.name or self.kind
+
+
+READERS = {
+    "warehouse": "warehouse",
+    "official": "official_parquet",
+    "llava": "llava_chat",
+    "open_spatial": "open_spatial",
+    "shards": "shards",
+}
+"""Module in this package by kind; each has `open_layout(config) -> SampleDataset`."""
+
+
+def import_package(package: str) -> ModuleType:
+    """A package of the extra `data`, by its name for `import`.
+
+    Raises:
+        ImportError: it is not installed; the message says how to install it.
+    """
+    return require(package, "data", f"this data set needs the package `{package}`")
+
+
+def open_dataset(config: DatasetConfig) -> SampleDataset:
+    """Open a data set; its pictures are read only when a sample is asked for them.
+
+    Raises:
+        SpatialError: BAD_INPUT for an unknown kind, or annotations that cannot be read.
+        ImportError: a package of the extra `data` is not installed; the message names it.
+    """
+    if config.kind not in READERS:
+        known = ", ".join(READERS)
+        raise SpatialError(
+            Status.BAD_INPUT, f"kind of a data set must be one of {known}, got {config.kind!r}"
+        )
+    module = importlib.import_module(f"smolrgpt_core.data.readers.{READERS[config.kind]}")
+    dataset: SampleDataset = module.open_layout(config)
+    return dataset

@@ -16,7 +16,7 @@ from typing import Any
 
 from smolrgpt_core.data.readers.annotated import AnnotatedDataset, inside, json_entries
 from smolrgpt_core.data.readers.config import DatasetConfig
-from smolrgpt_core.data.samples import Annotation, ImageFile
+from smolrgpt_core.data.samples import ImageFile, Sample, sample_of
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
 
 ANNOTATIONS = "chat.json"
@@ -32,10 +32,10 @@ def open_layout(config: DatasetConfig) -> AnnotatedDataset:
     path = inside(config.folder, config.annotations or ANNOTATIONS)
     images = config.folder / (config.images or IMAGES)
     return AnnotatedDataset(
-        config, json_entries(config, path, "image"), partial(_annotation, images)
+        config, json_entries(config, path, "image"), partial(_sample, config.dataset_name, images)
     )
 
 
-def _annotation(images: Path, entry: Any) -> Annotation:
+def _sample(dataset: str, images: Path, entry: Any) -> Sample:
     record = WarehouseRecord.from_json(entry)
-    return Annotation(record.id, ImageFile(inside(images, record.image)), record.conversations)
+    return sample_of(record, dataset, ImageFile(inside(images, record.image)))

@@ -20,11 +20,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.data.data_imports import import_datasets, import_parquet
 from smolrgpt_core.data.readers.annotated import AnnotatedDataset, inside
-from smolrgpt_core.data.readers.config import DatasetConfig
-from smolrgpt_core.data.samples import Annotation, DepthFile, ImageFile
-from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, Turn, masks_of, stored_text
+from smolrgpt_core.data.readers.config import DatasetConfig, import_package
+from smolrgpt_core.data.samples import DepthFile, ImageFile, Sample, sample_of
+from smolrgpt_core.data.warehouse_format import (
+    HUMAN,
+    MODEL,
+    Turn,
+    WarehouseRecord,
+    masks_of,
+    stored_text,
+)
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.files import file_error
 
@@ -42,7 +48,7 @@ def open_layout(config: DatasetConfig) -> AnnotatedDataset:
     """
     files = _parquet_files(config)
     layout = _OfficialLayout(config)
-    return AnnotatedDataset(config, _Rows(files, config.index_folder), layout.annotation)
+    return AnnotatedDataset(config, _Rows(files, config.index_folder), layout.sample)
 
 
 def _parquet_files(config: DatasetConfig) -> list[Path]:
@@ -65,7 +71,7 @@ class _Rows:
 
     def __init__(self, files: Sequence[Path], cache: Path | None) -> None:
         self.path = files[0].parent if len(files) > 1 else files[0]
-        datasets = import_datasets()
+        datasets = import_package("datasets")
         _check_files(files)
         names = [str(path) for path in files]
         try:
@@ -90,7 +96,7 @@ class _Rows:
 
 def _check_files(files: Sequence[Path]) -> None:
     """Name the file that is damaged; `datasets` would only say that one is."""
-    parquet = import_parquet()
+    parquet = import_package("pyarrow.parquet")
     for path in files:
         try:
             parquet.read_metadata(path)
@@ -111,23 +117,24 @@ class _OfficialLayout:
         self._images = config.images or IMAGES
         self._depths = config.depths or DEPTHS
         self._depth_scale = config.depth_scale
+        self._dataset = config.dataset_name
 
-    def annotation(self, row: Mapping[str, Any]) -> Annotation:
-        depth = stored_text(row.get("depth_image"))
+    def sample(self, row: Mapping[str, Any]) -> Sample:
+        image, depth = _text(row, "rgb_image"), stored_text(row.get("depth_image"))
         ids = (stored_text(row.get(name)) for name in ("id", "id_db", "rgb_image"))
-        return Annotation(
-            id=next(filter(None, ids), ""),
-            image=ImageFile(inside(self._folder / self._images, _text(row, "rgb_image"))),
-            turns=_turns(row["texts"]),
-            rle=masks_of(row.get("rle")),
-            depth=DepthFile(
-                inside(self._folder / self._depths, depth), metres_per_unit=self._depth_scale
-            )
-            if depth
-            else None,
-            category=stored_text(row.get("category")),
-            normalized_answer=stored_text(row.get("normalized_answer")),
+        record = WarehouseRecord(
+            next(filter(None, ids), ""),
+            image,
+            _turns(row["texts"]),
+            masks_of(row.get("rle")),
+            stored_text(row.get("category")),
+            stored_text(row.get("normalized_answer")),
         )
+        depth_file = DepthFile(
+            inside(self._folder / self._depths, depth), metres_per_unit=self._depth_scale
+        ) if depth else None  # fmt: skip
+        image_file = ImageFile(inside(self._folder / self._images, image))
+        return sample_of(record, self._dataset, image_file, depth_file)
 
 
 def _turns(texts: Any) -> tuple[Turn, ...]:

@@ -23,7 +23,7 @@ from typing import Any
 
 from smolrgpt_core.data.readers.annotated import AnnotatedDataset, inside, json_entries
 from smolrgpt_core.data.readers.config import DatasetConfig
-from smolrgpt_core.data.samples import Annotation, DepthFile, ImageFile
+from smolrgpt_core.data.samples import DepthFile, ImageFile, Sample, sample_of
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
 
 ANNOTATIONS = "result_10_depth_convs.json"
@@ -41,7 +41,7 @@ def open_layout(config: DatasetConfig) -> AnnotatedDataset:
     """
     path = inside(config.folder, config.annotations or ANNOTATIONS)
     layout = _OpenSpatialLayout(config)
-    return AnnotatedDataset(config, json_entries(config, path, "filename"), layout.annotation)
+    return AnnotatedDataset(config, json_entries(config, path, "filename"), layout.sample)
 
 
 class _OpenSpatialLayout:
@@ -49,18 +49,18 @@ class _OpenSpatialLayout:
         self._images = config.folder / (config.images or IMAGES)
         self._depths = config.folder / (config.depths or DEPTHS)
         self._depth_scale = config.depth_scale
+        self._dataset = config.dataset_name
 
-    def annotation(self, entry: Any) -> Annotation:
+    def sample(self, entry: Any) -> Sample:
         # Apart from its name of the image, an entry has the fields of a record of the warehouse.
         if isinstance(entry, Mapping):
             name = entry.get("filename")
             entry = {"id": entry.get("id", name), "image": name, **entry}
         record = WarehouseRecord.from_json(entry)
-        return Annotation(
-            record.id,
+        return sample_of(
+            record,
+            self._dataset,
             ImageFile(inside(self._images, record.image + IMAGE_SUFFIX)),
-            record.conversations,
-            record.rle,
             DepthFile(
                 inside(self._depths, record.image + DEPTH_SUFFIX),
                 metres_per_unit=self._depth_scale,

@@ -21,11 +21,9 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.request import urlopen
 
-from smolrgpt_core.data.data_imports import import_fsspec
-from smolrgpt_core.data.readers.config import DatasetConfig
+from smolrgpt_core.data.readers.config import DatasetConfig, import_package
 from smolrgpt_core.data.readers.iteration import Order, Part, SampleBlock, Subset
-from smolrgpt_core.data.readers.warehouse import annotation_of_record
-from smolrgpt_core.data.samples import Annotation, DepthFile, ImageFile, Sample, sample_of
+from smolrgpt_core.data.samples import DepthFile, ImageFile, Sample, merged, sample_of
 from smolrgpt_core.data.shards import SHARDS
 from smolrgpt_core.data.warehouse_format import CameraRecord, WarehouseRecord
 from smolrgpt_core.errors import SpatialError, bad_input
@@ -127,17 +125,11 @@ class _Shard:
     ) -> list[Callable[[], Sample]]:
         """One for the image, or one for each question about it; the broken ones raise."""
         try:
-            annotations = _annotations(shard / key, members)
+            makers = _makers(shard / key, members, self._dataset)
         except SpatialError as error:
             return [partial(_fail, error)]
-        parts = [annotations] if grouped else [[annotation] for annotation in annotations]
-        return [partial(self._sample, shard / key, part) for part in parts]
-
-    def _sample(self, place: Path, annotations: Sequence[Annotation]) -> Sample:
-        try:
-            return sample_of(annotations, self._dataset)
-        except SpatialError as error:
-            raise file_error(place, str(error)) from error
+        parts = [makers] if grouped else [[maker] for maker in makers]
+        return [partial(_made, shard / key, part) for part in parts]
 
 
 def _groups(address: str) -> Iterator[tuple[str, dict[str, bytes]]]:
@@ -164,12 +156,12 @@ def _opened(address: str) -> AbstractContextManager[IO[bytes]]:
     if address.startswith(("http://", "https://")):
         response: AbstractContextManager[IO[bytes]] = urlopen(address, timeout=SERVER_TIMEOUT_S)
         return response
-    remote: AbstractContextManager[IO[bytes]] = import_fsspec().open(address, "rb")
+    remote: AbstractContextManager[IO[bytes]] = import_package("fsspec").open(address, "rb")
     return remote
 
 
-def _annotations(place: Path, members: Mapping[str, bytes]) -> list[Annotation]:
-    """All questions about the image of one key."""
+def _makers(place: Path, members: Mapping[str, bytes], dataset: str) -> list[Callable[[], Sample]]:
+    """What makes the sample of each question about the image of one key."""
     for suffix in (IMAGE_MEMBER, DEPTH_MEMBER, RECORDS_MEMBER):
         if suffix not in members:
             raise file_error(place, f"expected a member {place.name}.{suffix}, found none")
@@ -183,7 +175,14 @@ def _annotations(place: Path, members: Mapping[str, bytes]) -> list[Annotation]:
     depth = DepthFile(
         place.with_name(f"{place.name}.{DEPTH_MEMBER}"), members[DEPTH_MEMBER], camera.depth_scale
     )
-    return [annotation_of_record(record, image, depth, camera) for record in records]
+    return [partial(sample_of, record, dataset, image, depth, camera) for record in records]
+
+
+def _made(place: Path, makers: Sequence[Callable[[], Sample]]) -> Sample:
+    try:
+        return merged([make() for make in makers])
+    except SpatialError as error:
+        raise file_error(place, str(error)) from error
 
 
 def _fail(error: SpatialError) -> Sample:

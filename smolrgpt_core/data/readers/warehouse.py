@@ -10,7 +10,7 @@ from typing import Any
 
 from smolrgpt_core.data.readers.annotated import AnnotatedDataset, json_entries
 from smolrgpt_core.data.readers.config import DatasetConfig
-from smolrgpt_core.data.samples import Annotation, DepthFile, ImageFile
+from smolrgpt_core.data.samples import DepthFile, ImageFile, Sample, sample_of
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
 
 
@@ -23,23 +23,25 @@ def open_layout(config: DatasetConfig) -> AnnotatedDataset:
     folder = SplitFolder(config.folder, config.split)
     layout = _WarehouseLayout(config, folder)
     return AnnotatedDataset(
-        config, json_entries(config, folder.records_path, "image"), layout.annotation
+        config, json_entries(config, folder.records_path, "image"), layout.sample
     )
 
 
 class _WarehouseLayout:
     def __init__(self, config: DatasetConfig, folder: SplitFolder) -> None:
         self._folder = folder
+        self._dataset = config.dataset_name
         self._depth_scale = config.depth_scale
         self._cameras: dict[str, CameraRecord] = {}
         if folder.cameras_path.is_file():
             self._cameras = folder.read_cameras()
 
-    def annotation(self, entry: Any) -> Annotation:
+    def sample(self, entry: Any) -> Sample:
         record = WarehouseRecord.from_json(entry)
         camera = self._cameras.get(record.image)
-        return annotation_of_record(
+        return sample_of(
             record,
+            self._dataset,
             ImageFile(self._folder.image_path(record.image)),
             DepthFile(
                 self._folder.depth_path(record.image),
@@ -47,19 +49,3 @@ class _WarehouseLayout:
             ),
             camera,
         )
-
-
-def annotation_of_record(
-    record: WarehouseRecord, image: ImageFile, depth: DepthFile, camera: CameraRecord | None
-) -> Annotation:
-    """A record with its files, wherever those are."""
-    return Annotation(
-        id=record.id,
-        image=image,
-        turns=record.conversations,
-        rle=record.rle,
-        depth=depth,
-        camera=camera,
-        category=record.category,
-        normalized_answer=record.normalized_answer,
-    )

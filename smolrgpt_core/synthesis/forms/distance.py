@@ -8,8 +8,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from smolrgpt_core.data.balance import distance_bin
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
+from smolrgpt_core.synthesis.balance import distance_bin
 from smolrgpt_core.synthesis.drafts import Draft
 from smolrgpt_core.synthesis.forms.draws import (
     CLASSES,

@@ -5,11 +5,11 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from smolrgpt_core.data.balance import BIN_RATIO, IN_BUFFER, Balancer, distance_bin
-from smolrgpt_core.data.guessing import best_answer, is_right, measure_guesses
-from smolrgpt_core.data.simulation import Candidate
 from smolrgpt_core.data.warehouse_format import Turn, WarehouseRecord
 from smolrgpt_core.language import Category
+from smolrgpt_core.quality.guessing import best_answer, is_right, measure_guesses
+from smolrgpt_core.simulated_data.scenes import Candidate
+from smolrgpt_core.synthesis.balance import BIN_RATIO, IN_BUFFER, Balancer, distance_bin
 
 TEXTS = {
     "distance: pallet, pallet": "How far is the pallet <mask> from the pallet <mask>?",

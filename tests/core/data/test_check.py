@@ -14,10 +14,10 @@ import pytest
 from typer.testing import CliRunner
 
 from smolrgpt_core.cli.application import app
-from smolrgpt_core.data.check import check_dataset
-from smolrgpt_core.data.problems import CheckReport, ProblemKind
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_image
+from smolrgpt_core.quality.check import check_dataset
+from smolrgpt_core.quality.problems import CheckReport, ProblemKind
 from smolrgpt_core.regions import encode_rle
 
 SIZE = (64, 96)

@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from smolrgpt_core.cli.application import app
-from smolrgpt_core.data.contact_sheet import MASK_COLOURS, choose_tiles
-from smolrgpt_core.data.statistics import dataset_statistics
 from smolrgpt_core.files import read_rgb
+from smolrgpt_core.quality.contact_sheet import MASK_COLOURS, choose_tiles
+from smolrgpt_core.quality.statistics import dataset_statistics
 
 
 def call(*words: object) -> Any:

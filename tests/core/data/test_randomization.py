@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 import yaml
 
-from smolrgpt_core.data.randomization import (
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.sim import RenderOptions, WarehouseConfig
+from smolrgpt_core.simulated_data.randomization import (
     CameraRandomization,
     Randomization,
     read_randomization,
 )
-from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.sim import RenderOptions, WarehouseConfig
 
 CONFIG = Path(__file__).parents[3] / "config"
 SHIPPED = CONFIG / "randomization.yaml"

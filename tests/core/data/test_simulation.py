@@ -21,16 +21,17 @@ from typer.testing import CliRunner
 from smolrgpt_core.answer import read_answer
 from smolrgpt_core.cli import simulate as command
 from smolrgpt_core.cli.application import app
-from smolrgpt_core.data import simulation, simulation_run
-from smolrgpt_core.data.randomization import Randomization, read_randomization
-from smolrgpt_core.data.simulation import SimulationSettings
-from smolrgpt_core.data.simulation_run import SimulationRun
 from smolrgpt_core.data.warehouse_format import SPLITS, SplitFolder, WarehouseRecord, find_splits
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import read_depth, read_rgb
 from smolrgpt_core.language import MASK, Category, read_question
 from smolrgpt_core.language.mask_labels import mask_labels
 from smolrgpt_core.regions import Box, Region, RegionSet, decode_rle
+from smolrgpt_core.simulated_data import run as simulation_run
+from smolrgpt_core.simulated_data import scenes as scene_maker
+from smolrgpt_core.simulated_data.randomization import Randomization, read_randomization
+from smolrgpt_core.simulated_data.run import SimulationRun
+from smolrgpt_core.simulated_data.scenes import SimulationSettings
 
 SCENES = 6
 WIDTH, HEIGHT = 96, 72
@@ -330,9 +331,9 @@ def test_a_full_disk_is_said_and_the_run_goes_on_later(settings, made, tmp_path,
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         real_write(path, content)
 
-    real_write = simulation.write_file
+    real_write = scene_maker.write_file
     with monkeypatch.context() as patch:
-        patch.setattr(simulation, "write_file", write_until_full)
+        patch.setattr(scene_maker, "write_file", write_until_full)
         patch.setattr(command, "read_randomization", lambda _: settings.randomization)
         result = run_command(
             "--scenes", str(SCENES), "--out", str(root), *OPTIONS, "--workers", "1", "--shards",

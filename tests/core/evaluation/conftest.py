@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from smolrgpt_core.data.randomization import CameraRandomization, Randomization
-from smolrgpt_core.data.simulation import SimulationSettings
-from smolrgpt_core.data.simulation_run import SimulationRun
+from smolrgpt_core.simulated_data.randomization import CameraRandomization, Randomization
+from smolrgpt_core.simulated_data.run import SimulationRun
+from smolrgpt_core.simulated_data.scenes import SimulationSettings
 
 
 @pytest.fixture(scope="session")

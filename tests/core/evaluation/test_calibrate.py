@@ -14,14 +14,14 @@ import torch
 from click.testing import Result
 from typer.testing import CliRunner
 
+from smolrgpt_core.answerer_settings import FusionSettings
 from smolrgpt_core.answerers.calibration import (
     CALIBRATION_FILE,
     Evidence,
     read_calibration,
 )
-from smolrgpt_core.answerers.fusion_settings import FusionSettings
 from smolrgpt_core.answerers.likeness import FEATURES, LIKENESS_FILE, read_likeness
-from smolrgpt_core.answerers.weights import WEIGHTS_FILE, weights_fingerprint
+from smolrgpt_core.checkpoints.weights import WEIGHTS_FILE, weights_fingerprint
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.data.record_frames import read_image
 from smolrgpt_core.data.warehouse_format import SplitFolder

@@ -13,11 +13,11 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from smolrgpt_core.cli.application import app
-from smolrgpt_core.data.check import check_dataset
 from smolrgpt_core.data.readers import DatasetConfig, open_dataset
 from smolrgpt_core.data.truths import true_answer
 from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.quality.check import check_dataset
 
 FRAME = Path(__file__).resolve().parents[2] / "data" / "two_pallets"
 CAMERA = {"width": 160, "height": 120, "fx": 100.0, "fy": 100.0, "cx": 79.5, "cy": 59.5,

@@ -1,11 +1,13 @@
 """The engine says what `model.generate` says, however little it computes."""
 
 from copy import deepcopy
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import nn
 
+from smolrgpt_core.inference import packed_linear
 from smolrgpt_core.inference.packed_linear import PackedLinear, can_pack
 
 QUESTIONS = [
@@ -129,6 +131,44 @@ def test_layers_stay_as_they_are_if_asked_for(make_engine, generate, model, fram
     after = engine.model.state_dict()
     assert after.keys() == weights.keys()
     assert all(torch.equal(after[name], weight) for name, weight in weights.items())
+
+
+def that_wants_more(*arguments):
+    raise RuntimeError("mkldnn::_linear_pointwise() is missing value for argument 'mode'\nmore")
+
+
+def of_another_product(features, weight, *rest):
+    return features @ weight.to_dense().mT + 1
+
+
+@pytest.mark.skipif(
+    not can_pack(torch.device("cpu"), torch.float32), reason="this CPU gains nothing from packing"
+)
+@pytest.mark.parametrize(
+    ("operator", "reason"),
+    [
+        (None, "has no attribute '_linear_pointwise'"),
+        (that_wants_more, "missing value for argument 'mode'"),
+        (of_another_product, "the product is another one"),
+    ],
+)
+def test_layers_stay_as_they_are_where_pytorch_has_other_operators(
+    make_engine, generate, model, frames, monkeypatch, caplog, operator, reason
+):
+    operators = SimpleNamespace(
+        _reorder_linear_weight=torch.ops.mkldnn._reorder_linear_weight,
+        **({} if operator is None else {"_linear_pointwise": operator}),
+    )
+    packed_linear._operators_work.cache_clear()
+    monkeypatch.setattr(torch.ops, "mkldnn", operators)
+    try:
+        engine = make_engine()
+        assert {type(layer) for layer in linear_layers(engine.model)} == {nn.Linear}
+        check(engine.ask(QUESTIONS, "sentence", frame=frames[0]), frames[0], generate)
+    finally:
+        packed_linear._operators_work.cache_clear()
+    assert reason in caplog.text
+    assert "more" not in caplog.text.split(reason)[1]
 
 
 @pytest.mark.skipif(

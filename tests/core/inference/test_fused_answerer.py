@@ -10,6 +10,7 @@ import pytest
 from safetensors.torch import load_file, save_file
 
 from smolrgpt_core.answer import Agreement
+from smolrgpt_core.answerer_settings import AgreementTolerances, FusionSettings, ModelSettings
 from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.answerers.calibration import (
     CALIBRATION_FILE,
@@ -18,11 +19,9 @@ from smolrgpt_core.answerers.calibration import (
     Evidence,
     write_calibration,
 )
-from smolrgpt_core.answerers.fusion_settings import AgreementTolerances, FusionSettings
 from smolrgpt_core.answerers.geometric import DOUBTED
 from smolrgpt_core.answerers.likeness import LIKENESS_FILE, UNLIKE_CONFIDENCE, write_likeness
-from smolrgpt_core.answerers.model_settings import ModelSettings
-from smolrgpt_core.answerers.weights import WEIGHTS_FILE, weights_fingerprint
+from smolrgpt_core.checkpoints.weights import WEIGHTS_FILE, weights_fingerprint
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import read_question
 from smolrgpt_core.language.operators import selections

@@ -13,9 +13,9 @@ import torch
 from typer.testing import CliRunner
 
 from smolrgpt_core.answer import Side
+from smolrgpt_core.answerer_settings import ANSWER_STYLES, ModelSettings
 from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.answerers.model import ModelAnswerer
-from smolrgpt_core.answerers.model_settings import ANSWER_STYLES, ModelSettings
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.extras import install_command

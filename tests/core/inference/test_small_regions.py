@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from smolrgpt_core.answer import Agreement
+from smolrgpt_core.answerer_settings import ModelSettings
 from smolrgpt_core.answerers import make_answerer
-from smolrgpt_core.answerers.model_settings import ModelSettings
 from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import read_question

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 
 import numpy as np
@@ -12,14 +11,6 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.kernels import LabelImage, RefinerLevel, RefinerWeights
 from smolrgpt_core.regions import Region, RegionSet, encode_rle
-
-IS_INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"
-
-# Triton either interprets or compiles in one process, see test_kernels_triton_interpreter.py.
-if IS_INTERPRETED:
-    collect_ignore = ["test_kernels_triton_compile.py"]
-elif not torch.cuda.is_available():
-    collect_ignore = ["test_kernels_triton.py"]
 
 
 def _rles(masks: NDArray[np.bool_]) -> list:
@@ -93,7 +84,7 @@ def make_refiner() -> Callable[..., RefinerWeights]:
     """Three levels like the released refiner's, the last without LayerNorm."""
 
     def make(
-        channels: int, dtype: torch.dtype = torch.float32, gelu: str = "none", device: str = "cpu"
+        channels: int, dtype: torch.dtype = torch.float32, device: str = "cpu"
     ) -> RefinerWeights:
         generator = torch.Generator().manual_seed(0)
 
@@ -105,6 +96,6 @@ def make_refiner() -> Callable[..., RefinerWeights]:
         for number in range(3):
             norm = (draw(channels), draw(channels)) if number < 2 else ()
             levels.append(RefinerLevel(draw(channels, channels, 2, 2), draw(channels), *norm))
-        return RefinerWeights(tuple(levels), gelu)
+        return RefinerWeights(tuple(levels))
 
     return make

@@ -8,7 +8,8 @@ import torch
 from torch.nn import functional
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.kernels import LabelImage, mask_weights, pool_masks, reference
+from smolrgpt_core.kernels import LabelImage, mask_weights, pool_masks
+from smolrgpt_core.kernels.grid import area_weights, bilinear_weights
 from smolrgpt_core.regions import Box, Region, RegionSet, encode_rle
 
 SIZES = [((72, 128), (32, 32)), ((37, 53), (8, 8)), ((5, 3), (8, 16)), ((100, 7), (9, 13))]
@@ -57,7 +58,7 @@ def test_label_image_gives_the_weights_of_its_masks(size, grid, mode) -> None:
 @pytest.mark.parametrize(("size", "grid"), SIZES)
 def test_soft_masks_and_the_reference(size, grid) -> None:
     masks = torch.rand(2, *size, generator=torch.Generator().manual_seed(0))
-    for mode, plain in (("bilinear", reference.bilinear_weights), ("area", reference.area_weights)):
+    for mode, plain in (("bilinear", bilinear_weights), ("area", area_weights)):
         expected = EXPECTED[mode](masks.numpy(), grid)
         torch.testing.assert_close(mask_weights([masks], grid, mode)[0], expected)
         torch.testing.assert_close(plain(masks, grid), expected)

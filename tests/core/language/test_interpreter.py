@@ -19,8 +19,8 @@ from smolrgpt_core.language.types import Type
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.scene import SceneCopies
 from smolrgpt_core.scene.true_scene import TrueScene
-from smolrgpt_core.sim import SceneTruth
 from smolrgpt_core.synthesis.margins import AmbiguityMargins, WithMargins
+from smolrgpt_core.truth import SceneTruth
 
 SCENES = range(25)
 PER_SCENE = 4

@@ -105,11 +105,11 @@ def test_padding_says_nothing(regions):
 def reader_of(bias_of_region):
     """A reader that says the same of every region and pair."""
     reader = RegionReader(WIDTH, TEXT_WIDTH)
-    for layer in (reader.of_region, reader.of_pair, reader.of_first, reader.of_second):
+    for layer in (reader.region_head, reader.pair_head, reader.first_head, reader.second_head):
         torch.nn.init.zeros_(layer.weight)
         torch.nn.init.zeros_(layer.bias)
     with torch.no_grad():
-        reader.of_region.bias.copy_(torch.tensor(bias_of_region))
+        reader.region_head.bias.copy_(torch.tensor(bias_of_region))
     return reader
 
 

@@ -35,11 +35,11 @@ from smolrgpt_core.recordings.motion import MotionConfig
 from smolrgpt_core.recordings.options import RecordingOptions, ReplayOptions, TopicChoice
 from smolrgpt_core.recordings.question_bag import QuestionBagWriter
 from smolrgpt_core.recordings.replay import Replay, replay
-from smolrgpt_core.recordings.simulated_bag import write_simulated_bag
 from smolrgpt_core.recordings.topics import choose_topics
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.sim import RenderOptions
 from smolrgpt_core.sim.drive import SimulatedDrive
+from smolrgpt_core.simulated_data.bag import write_simulated_bag
 
 FRAMES = 12
 

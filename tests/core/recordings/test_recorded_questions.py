@@ -12,12 +12,12 @@ import pytest
 from typer.testing import CliRunner
 
 from smolrgpt_core.cli.application import app
-from smolrgpt_core.data.check import check_dataset
 from smolrgpt_core.data.readers import DatasetConfig, SampleIterator, open_dataset
 from smolrgpt_core.data.warehouse_format import SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.sensor_settings import SensorSettings
+from smolrgpt_core.quality.check import check_dataset
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.dataset import convert_recording
 from smolrgpt_core.recordings.frame_source import FrameSource

@@ -21,7 +21,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.recordings.options import ReplayOptions
 from smolrgpt_core.recordings.replay import replay
-from smolrgpt_core.recordings.simulated_bag import FIRST_STAMP_NS
+from smolrgpt_core.simulated_data.bag import FIRST_STAMP_NS
 
 HOW_MANY = AskedQuestion("How many pallets are visible?")
 PERIOD_NS = 100_000_000

@@ -10,8 +10,8 @@ from rosbags.rosbag2 import Reader
 
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.messages.types import CAMERA_TOPICS
-from smolrgpt_core.recordings.simulated_bag import write_simulated_bag
 from smolrgpt_core.sim.drive import SimulatedDrive
+from smolrgpt_core.simulated_data.bag import write_simulated_bag
 
 
 def contents(path: Path) -> list[tuple[str, int, bytes]]:

@@ -12,7 +12,6 @@ import pytest
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.true_scene import TrueScene
-from smolrgpt_core.sim import SceneTruth
 from smolrgpt_core.synthesis import (
     ALL_WAREHOUSE_FORMS,
     FORMS,
@@ -20,6 +19,7 @@ from smolrgpt_core.synthesis import (
     Style,
     generate_questions,
 )
+from smolrgpt_core.truth import SceneTruth
 
 SCENES = 12
 

@@ -76,11 +76,11 @@ def test_both_styles_read_back_as_the_stored_answer(cutter, sample, style):
     (row,) = cutter(styles={style: 1.0}, questions_per_row=4).rows(sample, 0)
     stored = {item.id: item for item in sample.conversations}
     for item in row.conversations:
-        question, answer = item.messages
+        question, answer = item.turns
         category = CATEGORIES[item.category]
         expected = read_answer(stored[item.id].normalized_answer, category)
-        assert read_answer(answer["content"], category) == expected
-        asks_for_value = question["content"].endswith(EngineConfig().short.instruction)
+        assert read_answer(answer.text, category) == expected
+        asks_for_value = question.text.endswith(EngineConfig().short.instruction)
         assert asks_for_value == (style == "short")
 
 
@@ -102,8 +102,8 @@ def test_answers_in_other_spellings_are_learned_as_they_are_meant(
     other = replace(sample, conversations=(replace(asked, normalized_answer=stored),))
     (row,) = cutter(styles={"short": 1.0}).rows(other, 0)
     (conversation,) = row.conversations
-    assert conversation.messages[-1]["content"] == said
-    assert conversation.answer.value == pytest.approx(number)
+    assert conversation.turns[-1].text == said
+    assert row.pack("rgbd").answers[0].value == pytest.approx(number)
 
 
 @pytest.mark.parametrize("stored", ["up", "-1", "3 or 4", "NaN", "False"])
@@ -117,7 +117,7 @@ def test_an_answer_that_cannot_be_read_is_a_broken_sample(cutter, sample, stored
 def test_styles_are_drawn_by_their_shares(cutter, sample):
     cut = cutter(styles={"short": 0.25, "sentence": 0.75})
     answers = [
-        item.messages[-1]["content"].startswith(("[", "There"))
+        item.turns[-1].text.startswith(("[", "There"))
         for epoch in range(100)
         for row in cut.rows(sample, epoch)
         for item in row.conversations
@@ -138,8 +138,8 @@ def test_turns_stay_turns_and_without_a_value_no_short_answer(cutter, sample):
     mixed = replace(sample, conversations=(talk, unknown))
     (row,) = cutter(styles={"short": 1.0}).rows(mixed, 0)
     by_id = {item.id: item for item in row.conversations}
-    assert [message["role"] for message in by_id[talk.id].messages] == ["user", "assistant"] * 2
-    assert by_id[unknown.id].messages[1]["content"].endswith("meters from [Region 1].")
+    assert [turn.speaker for turn in by_id[talk.id].turns] == ["human", "gpt"] * 2
+    assert by_id[unknown.id].turns[1].text.endswith("meters from [Region 1].")
 
 
 @pytest.mark.parametrize(

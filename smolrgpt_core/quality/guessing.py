@@ -15,13 +15,13 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 
 from smolrgpt_core.answer import DISTANCE_TOLERANCE, is_near
-from smolrgpt_core.data.balance import answer_bin
 from smolrgpt_core.data.truths import true_answer
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
 from smolrgpt_core.language import CATEGORIES, MASK, Category, read_question
 from smolrgpt_core.language.mask_labels import mask_labels
 from smolrgpt_core.language.operators import selections
 from smolrgpt_core.regions import Box, Region, RegionSet
+from smolrgpt_core.synthesis.balance import answer_bin
 
 ENOUGH = 20
 """A text that was seen less often is not trusted to tell its answer."""

@@ -14,11 +14,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from smolrgpt_core.data.check_image import ImageFindings, ImageTask, check_image
 from smolrgpt_core.data.json_entries import GroupMembers, JsonEntries
-from smolrgpt_core.data.problems import DEFAULT_EXAMPLES, CheckReport, Problem, ProblemKind
 from smolrgpt_core.data.warehouse_format import SPLITS, CameraRecord, SplitFolder, find_splits
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.quality.check_image import ImageFindings, ImageTask, check_image
+from smolrgpt_core.quality.problems import DEFAULT_EXAMPLES, CheckReport, Problem, ProblemKind
 
 _SCENE_AND_VIEW = re.compile(r"(.+)_\d{2}")
 """Image names of several views of a scene, as `smolrgpt simulate` writes them."""

@@ -14,8 +14,9 @@ from smolrgpt_core.messages.making import (
     region_array_message,
 )
 from smolrgpt_core.messages.types import Message, MessageFactory
-from smolrgpt_core.sim import ObjectTruth, SceneTruth, SimulatedFrame
+from smolrgpt_core.sim import SimulatedFrame
 from smolrgpt_core.sim.drive import DepthEncoding
+from smolrgpt_core.truth import ObjectTruth, SceneTruth
 
 
 def frame_messages(

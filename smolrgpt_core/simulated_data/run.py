@@ -27,15 +27,10 @@ from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any, TextIO
 
-from smolrgpt_core.data.balance import Balancer
 from smolrgpt_core.data.records import question_record
 from smolrgpt_core.data.shards import write_shards
-from smolrgpt_core.data.simulation import (
-    FrameDraft,
-    SimulationSettings,
-    simulate_scene,
-)
 from smolrgpt_core.data.warehouse_format import (
+    SIMULATION_FILE,
     SPLITS,
     CameraRecord,
     SplitFolder,
@@ -43,8 +38,13 @@ from smolrgpt_core.data.warehouse_format import (
 )
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error, read_json, write_file
+from smolrgpt_core.simulated_data.scenes import (
+    FrameDraft,
+    SimulationSettings,
+    simulate_scene,
+)
+from smolrgpt_core.synthesis.balance import Balancer
 
-SETTINGS_FILE = "simulation.json"
 PARTS = ".parts"
 DONE = ".parts.done"
 SHARDS_WRITTEN = "shards_written"
@@ -94,7 +94,7 @@ class SimulationRun:
             for leftover in self.root.rglob(".*.part"):
                 leftover.unlink()
             settings = json.dumps(self._described(), indent=1).encode()
-            write_file(self.root / SETTINGS_FILE, settings)
+            write_file(self.root / SIMULATION_FILE, settings)
             yield
 
     def _take(self, lock: TextIO) -> None:
@@ -115,7 +115,7 @@ class SimulationRun:
             SpatialError: BAD_INPUT when the folder holds something else; it names the settings
                 that differ.
         """
-        path = self.root / SETTINGS_FILE
+        path = self.root / SIMULATION_FILE
         if path.exists():
             _check_same(path, read_json(path), self._described())
             return not self._parts.exists()

@@ -2,7 +2,7 @@
 
 A scene follows from the settings and its index alone, so scenes can be made in any order and by
 any process. Which of the candidate questions get into the data set is decided when all scenes
-are there, see `simulation_run`.
+are there, see `run`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ from typing import Any
 
 import numpy as np
 
-from smolrgpt_core.data.randomization import Randomization
+from smolrgpt_core.data.records import encode_masks
 from smolrgpt_core.data.warehouse_format import SPLITS, CameraRecord, SplitFolder
 from smolrgpt_core.depth import depth_to_units
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.files import encode_image, write_file
 from smolrgpt_core.language import Category
-from smolrgpt_core.regions import RegionSet, encode_rle
 from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.sim import (
     SimulatedFrame,
@@ -29,6 +28,7 @@ from smolrgpt_core.sim import (
     apply_sensor_noise,
     build_scene,
 )
+from smolrgpt_core.simulated_data.randomization import Randomization
 from smolrgpt_core.synthesis import WAREHOUSE_FORMS, QuestionWithTruth, generate_questions
 
 DEPTH_SCALE = 0.001
@@ -212,11 +212,6 @@ def draft_frame(
         encode_masks(regions, {id for item in generated for id in item.region_ids}),
         tuple(Candidate.of(item) for item in generated),
     )
-
-
-def encode_masks(regions: RegionSet, ids: set[int]) -> dict[int, dict[str, Any]]:
-    """COCO RLE of some regions, by id."""
-    return {id: encode_rle(regions.full_mask(id)) for id in sorted(ids)}
 
 
 def encode_frame(seen: SimulatedFrame) -> tuple[bytes, bytes]:

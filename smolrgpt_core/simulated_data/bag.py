@@ -22,19 +22,16 @@ from rosbags.typesys.store import Typestore
 
 from smolrgpt_core.files import file_error
 from smolrgpt_core.messages.making import header_message
-from smolrgpt_core.messages.simulation import frame_messages
 from smolrgpt_core.messages.stamps import NANOSECONDS
 from smolrgpt_core.messages.types import CAMERA_TOPICS, Message, OfferedTopic, Reliability
-from smolrgpt_core.recordings.bag_types import known_types
+from smolrgpt_core.recordings.bag_types import BAG_VERSION, known_types
 from smolrgpt_core.sim.drive import SimulatedDrive
+from smolrgpt_core.simulated_data.camera_messages import frame_messages
 
 Storage = Literal["sqlite3", "mcap"]
 
 FIRST_STAMP_NS = 1_700_000_000 * NANOSECONDS
 """Stamp of the first frame. A fixed one: the same drive gives the same recording."""
-
-BAG_VERSION: Literal[9] = 9
-"""Of the metadata: that of ROS 2 Jazzy."""
 
 UNSPECIFIED = QosTime(0, 0)
 RELIABILITIES = {
