@@ -1,4 +1,4 @@
-"""Answers from SmolRGPT: the question in words to the model, its words back into a value.
+"""Answers from a model: the question in words to the model, its words back into a value.
 
 What the model says is read strictly: words that say nothing of the category, or leave the choice
 open, are no answer. Depth geometry tells where the regions are, and takes no part in the answer.
@@ -43,7 +43,7 @@ from smolrgpt_core.checkpoints.weights import (
 )
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.inference import EngineAnswer, EngineConfig, InferenceEngine
+from smolrgpt_core.inference import Engine, EngineAnswer, EngineConfig, load_engine
 from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.language.question import asked_side
 from smolrgpt_core.language.wording import answer_sentence, say
@@ -77,7 +77,7 @@ class ModelAnswerer:
 
     def __init__(
         self,
-        engine: InferenceEngine,
+        engine: Engine,
         style: str = ModelSettings.answer_style,
         deadline_s: float | None = None,
         *,
@@ -105,13 +105,13 @@ class ModelAnswerer:
         """With a checkpoint from a folder or hub id, its calibration and likeness if it has them.
 
         Raises:
-            OSError, ValueError: as `EngineConfig` and `InferenceEngine.from_pretrained`.
+            OSError, ValueError: as `EngineConfig` and `load_engine`.
             SpatialError: BAD_INPUT when one of these cannot be used.
         """
         settings = settings or ModelSettings()
         config = EngineConfig(device=settings.device, dtype=settings.dtype)
         with _without_progress_bars():
-            engine = InferenceEngine.from_pretrained(checkpoint, config)
+            engine = load_engine(checkpoint, config)
         calibration, likeness = (
             (None, None) if settings.raw_confidence else load_reliability(checkpoint)
         )

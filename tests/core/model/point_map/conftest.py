@@ -22,6 +22,10 @@ from transformers.models.idefics3.image_processing_pil_idefics3 import Idefics3I
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 from transformers.models.siglip.image_processing_pil_siglip import SiglipImageProcessorPil
 
+from smolrgpt_core.cli.ask import read_frame
+from smolrgpt_core.files import read_json
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.model.point_map import PointMapConfig
 from smolrgpt_core.model.point_map.processing import PointMapProcessor
 
@@ -190,7 +194,7 @@ def make_image_processor(family: str):
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_vlm():
     """Tiny models with random weights; the same for the same family."""
 
@@ -201,7 +205,7 @@ def make_vlm():
     return build
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_processor():
     """Processors of point-map models over `make_vlm`."""
 
@@ -230,3 +234,13 @@ def points() -> np.ndarray:
     valid[:24, :36] = 0
     known = np.where(valid[..., None] > 0, np.stack([x, y, depth], axis=-1), np.nan)
     return np.concatenate([known, valid[..., None]], axis=-1).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def frame() -> RGBDFrame:
+    """A view of the simulated warehouse."""
+    folder = Path(__file__).parents[3] / "data" / "warehouse"
+    files = [folder / name for name in ("rgb.jpg", "depth.png", "regions.json")]
+    truth = read_json(folder / "truth.json")
+    intrinsics = tuple(float(number) for number in truth["intrinsics"].split(","))
+    return read_frame(*files, intrinsics, None, RegionLabels())

@@ -1,16 +1,11 @@
 """The engine gives what the model generates, question by question, and keeps a frame's points."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
-from smolrgpt_core.cli.ask import read_frame
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.files import read_json
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, stage_clock
 from smolrgpt_core.inference.point_map_engine import PointMapEngine
-from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.model.point_map import PointMapForConditionalGeneration
 from smolrgpt_core.model.point_map.points import frame_point_map
 
@@ -22,15 +17,6 @@ QUESTIONS = (
     ("How wide is <mask>?", (16,)),
     ("What is there?", ()),
 )
-
-
-@pytest.fixture(scope="module")
-def frame():
-    folder = Path(__file__).parents[3] / "data" / "warehouse"
-    files = [folder / name for name in ("rgb.jpg", "depth.png", "regions.json")]
-    truth = read_json(folder / "truth.json")
-    intrinsics = tuple(float(number) for number in truth["intrinsics"].split(","))
-    return read_frame(*files, intrinsics, None, RegionLabels())
 
 
 @pytest.fixture(params=FAMILIES)
