@@ -24,6 +24,9 @@ from smolrgpt_core.language.interpreter import SAME_ANGLE_DEG
 NormalizedAnswer = float | int | str
 """Metres (distance), number (count), index (mcq), "left" or "right"."""
 
+DISTANCE_TOLERANCE = 0.1
+"""Largest error of a right distance, as a share of the true distance (the challenge's rule)."""
+
 WHOLE_UNITS = ("objects", "h")
 """Units of quantities that are whole numbers."""
 
@@ -105,10 +108,6 @@ def normalized_answer(answer: SpatialAnswer, region_ids: Sequence[int]) -> str:
     if category is Category.MCQ:
         return write_normalized(region_ids.index(answer.region_id))
     return write_normalized(float(answer.value), UNITS[category])  # type: ignore[arg-type]
-
-
-DISTANCE_TOLERANCE = 0.1
-"""Largest error of a right distance, as a share of the true distance (the challenge's rule)."""
 
 
 def is_near(metres: float, truth: float) -> bool:
