@@ -27,8 +27,7 @@ from rich.table import Table
 
 from smolrgpt_core.data.warehouse_format import SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import Status
-from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer, score_answer
-from smolrgpt_core.evaluation.given_answers import read_given
+from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer, read_given, score_answer
 from smolrgpt_core.evaluation.predictions import AnswererChoice, Prediction, predict
 from smolrgpt_core.files import read_json, write_file
 from smolrgpt_core.language import CATEGORIES, Category

@@ -22,17 +22,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from smolrgpt_core.answer import (
-    DISTANCE_TOLERANCE,
-    Agreement,
-    SpatialAnswer,
-    is_near,
-)
+from smolrgpt_core.answer import Agreement, SpatialAnswer
+from smolrgpt_core.answer.scoring import VECTORS, is_right
 from smolrgpt_core.drawing import name_regions
 from smolrgpt_core.errors import Status
 from smolrgpt_core.files import encode_image, write_file
 from smolrgpt_core.language import Category
-from smolrgpt_core.language.interpreter import SAME_ANGLE_DEG
 from smolrgpt_core.language.operators import selections
 from smolrgpt_core.language.wording import quantity
 from smolrgpt_core.regions import RegionSet
@@ -40,9 +35,6 @@ from smolrgpt_core.synthesis import QuestionWithTruth
 
 TOTAL = "total"
 """The latency stage that stands for the whole way of a question."""
-
-VECTORS = (Category.POSITION, Category.DIRECTION, Category.SIZE)
-"""Categories of answers that are three numbers."""
 
 WIDE_CONSOLE = 110
 """Columns from which on the table has one column for each latency stage."""
@@ -100,64 +92,30 @@ def compare_with_truth(
 ) -> tuple[str, str, bool]:
     """The truth as text, the error as text, and whether the answer counts as right.
 
-    A distance, or another quantity or vector, must be near, see `is_near`, so that 0 must be 0;
-    an angle and a direction within 10 degrees; all else must be equal. Without an answer there is
-    no error, and it is not right.
+    Without an answer there is no error, and it is not right; see `is_right` for what is.
 
     Args:
         question: with its true answer.
         answer: the answer, or a refusal.
         regions: for the names of regions in the text.
     """
-    truth = _content_text(
-        question.category, _true_content(question), question.program.unit, regions
-    )
+    category, unit, content = question.category, question.program.unit, _true_content(question)
+    truth = _content_text(category, content, unit, regions)
     if not answer.ok:
         return truth, "", False
-    right = _is_right(question, answer)
+    ordered = question.program.operator in (selections.Sorted, selections.First)
+    right = is_right(category, _content(answer, category), content, unit, ordered=ordered)
     if question.value is not None:
         error = (np.nan if answer.value is None else answer.value) - question.value
-        return truth, _error_text(question.program.unit, error, question.value), right
+        return truth, _error_text(unit, error, question.value), right
     return truth, "" if right else "differs", right
-
-
-def _is_right(question: QuestionWithTruth, answer: SpatialAnswer) -> bool:
-    category, truth = question.category, question.truth
-    if question.value is not None:
-        return answer.value is not None and _is_same_quantity(question, answer.value)
-    if category in VECTORS:
-        true = np.asarray(truth, dtype=np.float64)
-        if answer.vector is None:
-            return False
-        if category is Category.DIRECTION:
-            return bool(answer.vector @ true >= np.cos(np.deg2rad(SAME_ANGLE_DEG)))
-        allowed = DISTANCE_TOLERANCE * np.linalg.norm(true)
-        return bool(np.linalg.norm(answer.vector - true) <= allowed)
-    if category is Category.LIST:
-        ordered = question.program.operator in (selections.Sorted, selections.First)
-        order = list if ordered else sorted
-        return order(answer.answer_ids) == order(truth)  # type: ignore[arg-type]
-    if category is Category.TRUTH:
-        return answer.truth is truth
-    if category is Category.RELATION:
-        return answer.relation == truth
-    return (answer.side, answer.region_id) == (question.side, question.region_id)
-
-
-def _is_same_quantity(question: QuestionWithTruth, value: float) -> bool:
-    true, unit = float(question.truth), question.program.unit  # type: ignore[arg-type]
-    if unit in ("objects", "h"):
-        return value == true
-    if unit == "deg":
-        return abs((value - true + 180) % 360 - 180) <= SAME_ANGLE_DEG
-    return is_near(value, true)
 
 
 def answer_text(answer: SpatialAnswer, regions: RegionSet | None = None) -> str:
     """The answer in a word or two, such as "3.42 m" or "pallet 7"; why not if there is none."""
     if not answer.ok or answer.category is None:
         return answer.message
-    return _content_text(answer.category, _content(answer), answer.unit, regions)
+    return _content_text(answer.category, _content(answer, answer.category), answer.unit, regions)
 
 
 def said_text(answer: SpatialAnswer) -> str:
@@ -261,8 +219,8 @@ def write_html_report(
     write_file(path, page.encode())
 
 
-def _content(answer: SpatialAnswer) -> Any:
-    """What an answer consists of: the field that its category fills."""
+def _content(answer: SpatialAnswer, category: Category) -> Any:
+    """What an answer consists of: the field that a category fills."""
     return {
         Category.LEFT_RIGHT: answer.side,
         Category.MCQ: answer.region_id,
@@ -272,7 +230,7 @@ def _content(answer: SpatialAnswer) -> Any:
         Category.POSITION: answer.vector,
         Category.DIRECTION: answer.vector,
         Category.SIZE: answer.vector,
-    }.get(answer.category, answer.value)  # type: ignore[arg-type]
+    }.get(category, answer.value)
 
 
 def _true_content(question: QuestionWithTruth) -> Any:

@@ -1,14 +1,8 @@
 """Answers: what comes back for a question, as a typed value and as a sentence."""
 
 from smolrgpt_core.answer.reading import ParsedAnswer, read_answer
-from smolrgpt_core.answer.spatial_answer import (
-    DISTANCE_TOLERANCE,
-    UNITS,
-    Agreement,
-    Side,
-    SpatialAnswer,
-    is_near,
-)
+from smolrgpt_core.answer.scoring import DISTANCE_TOLERANCE
+from smolrgpt_core.answer.spatial_answer import UNITS, Agreement, Side, SpatialAnswer
 from smolrgpt_core.errors import Status
 
 __all__ = [
@@ -19,6 +13,5 @@ __all__ = [
     "Side",
     "SpatialAnswer",
     "Status",
-    "is_near",
     "read_answer",
 ]

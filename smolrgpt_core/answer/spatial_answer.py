@@ -33,18 +33,6 @@ class Side(IntEnum):
     RIGHT = 2
 
 
-DISTANCE_TOLERANCE = 0.1
-"""Largest error of a right distance, as a share of the true distance (the challenge's rule)."""
-
-
-def is_near(metres: float, truth: float) -> bool:
-    """Whether a distance counts as right: from 90 % to 110 % of the true one, so that 0 must be 0.
-
-    The bounds are computed as in the challenge's script, which decides what is exactly 10 % off.
-    """
-    return (1 - DISTANCE_TOLERANCE) * truth <= metres <= (1 + DISTANCE_TOLERANCE) * truth
-
-
 @dataclass(frozen=True, eq=False)
 class SpatialAnswer:
     """The answer to one question about one frame.

@@ -10,10 +10,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from smolrgpt_core.data.samples import DepthFile
-from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
+from smolrgpt_core.data.samples import DepthFile, ImageFile
+from smolrgpt_core.data.warehouse_format import (
+    CameraRecord,
+    SplitFolder,
+    WarehouseRecord,
+    mask_key,
+    placeholders_in,
+)
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.files import file_error, read_rgb
+from smolrgpt_core.files import file_error
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.label_rules import class_in
 from smolrgpt_core.language import CATEGORIES, MASK, SpatialQuestion, read_question
@@ -76,7 +82,7 @@ def read_image(
             record that cannot be used has a problem instead.
     """
     image = records[0].image
-    rgb = read_rgb(folder.image_path(image))
+    rgb = ImageFile(folder.image_path(image)).read()
     size = (camera.intrinsics.height, camera.intrinsics.width)
     if rgb.shape[:2] != size:
         raise file_error(
@@ -132,7 +138,7 @@ def _region_of(
 ) -> Region:
     """The region of one mask of a record; a new one is added to those found so far."""
     rle = record.question_rle[place]
-    key = (str(rle.get("size")), str(rle.get("counts")))
+    key = mask_key(rle)
     try:
         region = found.get(key) or Region.from_rle(len(found), label, rle)
     except SpatialError as error:
@@ -161,7 +167,7 @@ def _check_masks(record: WarehouseRecord) -> None:
             check_rle_form(rle)
         except SpatialError as error:
             raise _bad_mask(record, place, error.message) from error
-    placeholders = sum(turn.text.count(MASK) for turn in record.dialogue)
+    placeholders = placeholders_in(record.dialogue)
     if placeholders != len(record.rle):
         raise SpatialError(
             Status.BAD_QUESTION if not record.rle else Status.BAD_INPUT,

@@ -15,7 +15,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.data.warehouse_format import CameraRecord, Turn, WarehouseRecord
+from smolrgpt_core.data.warehouse_format import (
+    CameraRecord,
+    Turn,
+    WarehouseRecord,
+    mask_key,
+    placeholders_in,
+)
 from smolrgpt_core.depth import DepthReadings, depth_readings
 from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import METRES_PER_UNIT, decode_image, file_error, read_rgb
@@ -126,7 +132,7 @@ class Conversation:
     def __post_init__(self) -> None:
         if not self.turns:
             raise bad_input(f"conversation {self.id!r} must have at least one turn")
-        placeholders = sum(turn.text.count(MASK) for turn in self.turns)
+        placeholders = placeholders_in(self.turns)
         if placeholders != len(self.mask_indices):
             raise bad_input(
                 f"conversation {self.id!r} has {placeholders} {MASK} but {len(self.mask_indices)} "
@@ -251,7 +257,7 @@ class _MaskPool:
 
     def _index(self, rle: Any) -> int:
         check_rle_form(rle)
-        key = (str(rle.get("size")), str(rle.get("counts")))
+        key = mask_key(rle)
         if key not in self._index_of:
             self._index_of[key] = len(self._masks)
             self._masks.append(rle)

@@ -7,7 +7,7 @@ never left out in silence, and never taken for another value.
 from __future__ import annotations
 
 from smolrgpt_core.answer import ParsedAnswer, read_answer
-from smolrgpt_core.answer.normalized import NormalizedAnswer, read_normalized
+from smolrgpt_core.answer.scoring import NormalizedAnswer, read_normalized
 from smolrgpt_core.data.warehouse_format import MODEL, WarehouseRecord
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language import CATEGORIES, Category

@@ -57,6 +57,11 @@ def read_dialogue(turns: Iterable[Turn]) -> tuple[Turn, ...]:
     return tuple(turn for turn in said if turn.speaker != HUMAN or turn.text)
 
 
+def placeholders_in(turns: Iterable[Turn]) -> int:
+    """How many `<mask>` a dialogue has: as many as it needs masks."""
+    return sum(turn.text.count(MASK) for turn in turns)
+
+
 @dataclass(frozen=True)
 class WarehouseRecord:
     """One question about one image, as it is written in `SPLIT.json`.
@@ -146,6 +151,11 @@ def masks_of(stored: Any) -> tuple[Any, ...]:
     if stored is None or stored != stored:
         return ()
     return tuple(stored) if isinstance(stored, (list, tuple)) else (stored,)
+
+
+def mask_key(rle: Mapping[str, Any]) -> tuple[str, str]:
+    """Equal for masks that are stored alike: they are one mask, however many records name it."""
+    return str(rle.get("size")), str(rle.get("counts"))
 
 
 def stored_text(stored: Any) -> str:

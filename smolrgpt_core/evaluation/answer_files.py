@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from smolrgpt_core.answer.normalized import NormalizedAnswer, read_normalized
+from smolrgpt_core.answer.scoring import NormalizedAnswer, read_normalized
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer, score_answer
 from smolrgpt_core.files import file_error, read_json, write_file

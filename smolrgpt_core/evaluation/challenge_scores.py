@@ -6,16 +6,18 @@ which are those of two public copies of it. Knows nothing of images or answerers
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.answer import is_near
-from smolrgpt_core.answer.normalized import NormalizedAnswer
-from smolrgpt_core.evaluation.given_answers import read_by_script, read_given
+from smolrgpt_core.answer.scoring import NormalizedAnswer, as_float, is_right, read_normalized
 from smolrgpt_core.language import Category
+from smolrgpt_core.language.english import NUMBER_WORDS
 
 QUALITATIVE = (Category.MCQ, Category.LEFT_RIGHT)
 QUANTITATIVE = (Category.COUNT, Category.DISTANCE)
@@ -54,16 +56,7 @@ def score_answer(
     """Put a prediction, as it stands in the file, beside the truth."""
     given = read_given(prediction, category)
     by_script = read_by_script(prediction, category) is not None
-    return ScoredAnswer(id, category, truth, given, is_right(category, truth, given), by_script)
-
-
-def is_right(category: Category, truth: NormalizedAnswer, given: NormalizedAnswer | None) -> bool:
-    """The challenge's rule: a distance near the truth, everything else equal."""
-    if given is None:
-        return False
-    if category is Category.DISTANCE:
-        return is_near(float(given), float(truth))
-    return given == truth
+    return ScoredAnswer(id, category, truth, given, is_right(category, given, truth), by_script)
 
 
 def challenge_scores(answers: Sequence[ScoredAnswer]) -> dict[str, float]:
@@ -148,3 +141,48 @@ def _totals(prefix: str, accuracy: str, answers: Sequence[ScoredAnswer]) -> dict
         f"{prefix}_correct": right,
         accuracy: right / len(answers) * 100,
     }
+
+
+_SIDES = {
+    f"{side[0] if short else side}": side for side in ("left", "right") for short in (True, False)
+} | {f"{side}{end}": side for side in ("left", "right") for end in (" side", "-hand", " hand")}
+
+_WORDS = dict(islice(NUMBER_WORDS.items(), 11))
+"""Those that the script knows, zero to ten; it finds them inside of other words, too."""
+
+
+def read_given(answer: object, category: Category) -> NormalizedAnswer | None:
+    """The value of an answer of a submission, as JSON has it; None when it cannot be read."""
+    value = read_by_script(answer, category)
+    if value is not None:
+        return value
+    try:
+        return read_normalized(answer, category)
+    except ValueError:
+        # Not readable is a result here, and is counted by whoever asks.
+        return None
+
+
+def read_by_script(answer: object, category: Category) -> NormalizedAnswer | None:
+    """The value that the challenge's script sees; None when it cannot be read there."""
+    if isinstance(answer, bool) or not isinstance(answer, (str, int, float)):
+        return None
+    if category is Category.LEFT_RIGHT:
+        return _SIDES.get(str(answer).lower().strip())
+    if category is Category.MCQ:
+        return _first_digits(str(answer))
+    try:
+        number = as_float(float(answer) if isinstance(answer, str) else answer)
+    except ValueError:
+        return None
+    if not math.isfinite(number):
+        return None
+    return int(number) if category is Category.COUNT else number
+
+
+def _first_digits(text: str) -> int | None:
+    text = text.lower()
+    for word, number in _WORDS.items():
+        text = text.replace(word, str(number))
+    found = re.search(r"[0-9]+", text)
+    return int(found[0]) if found else None

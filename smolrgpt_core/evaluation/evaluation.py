@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from smolrgpt_core.answer import Agreement
-from smolrgpt_core.answer.normalized import NormalizedAnswer
+from smolrgpt_core.answer.scoring import NormalizedAnswer
 from smolrgpt_core.data.truths import true_answer
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import Status

@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 from smolrgpt_core.answer import DISTANCE_TOLERANCE
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
 from smolrgpt_core.evaluation.evaluation import Contestant, Evaluation
-from smolrgpt_core.evaluation.plotting_import import new_canvas
 from smolrgpt_core.evaluation.reliability import OVERALL, Reliability
+from smolrgpt_core.extras import require
 from smolrgpt_core.language import Category
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 CATEGORIES = {
     Category.DISTANCE: "Quan_distance_acc",
@@ -49,7 +50,7 @@ def reliability_diagram(contestant: Contestant) -> NDArray[np.uint8]:
 
 
 def _draw(draw: Callable[..., None], *arguments: object) -> NDArray[np.uint8]:
-    canvas, axes = new_canvas()
+    canvas, axes = _new_canvas()
     draw(axes, *arguments)
     canvas.figure.tight_layout()
     canvas.draw()
@@ -139,3 +140,17 @@ _PLOTS = {
     Category.COUNT: ("Counts: truth and answer", _draw_confusion),
     Category.MCQ: ("Choices: place of the right region and of the answer", _draw_confusion),
 }
+
+
+def _new_canvas() -> tuple[FigureCanvasAgg, Axes]:
+    """A canvas that needs no display, with one plot.
+
+    Raises:
+        ImportError: matplotlib is not installed; the message says how to install it.
+    """
+    require("matplotlib", "data", "plots need matplotlib")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6.4, 4.4), dpi=110)
+    return FigureCanvasAgg(figure), figure.add_subplot()

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 
-from smolrgpt_core.answer import Agreement, SpatialAnswer
+from smolrgpt_core.answer import Agreement
+from smolrgpt_core.answer.scoring import normalized_answer
 from smolrgpt_core.answerer_settings import FusionSettings, ModelSettings
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import make_answerer
@@ -22,7 +23,7 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.evaluation.ablations import ABLATIONS
 from smolrgpt_core.files import file_error, read_rgb
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
-from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.language import SpatialQuestion
 
 NO_ANSWER = ""
 """The prediction of a refusal."""
@@ -255,20 +256,3 @@ def _question_for(asked: AskedRecord, answerer: Answerer) -> SpatialQuestion:
 
 def _refusal(record: WarehouseRecord, error: SpatialError) -> Prediction:
     return Prediction(record.id, NO_ANSWER, error.status, error.message)
-
-
-def normalized_answer(answer: SpatialAnswer, region_ids: tuple[int, ...]) -> str:
-    """An answer as the data set writes it; a region as its place among the masks.
-
-    Raises:
-        ValueError: for an answer without a category, or with a region that the question lacks.
-    """
-    if answer.category is Category.DISTANCE:
-        return f"{answer.value:.2f}"
-    if answer.category is Category.COUNT:
-        return f"{answer.value:.0f}"
-    if answer.category is Category.LEFT_RIGHT:
-        return answer.side.name.lower()
-    if answer.category is Category.MCQ and answer.region_id is not None:
-        return str(region_ids.index(answer.region_id))
-    raise ValueError(f"expected an answer with a category, got {answer}")

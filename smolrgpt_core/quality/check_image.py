@@ -20,6 +20,7 @@ from smolrgpt_core.data.warehouse_format import (
     CameraRecord,
     SplitFolder,
     WarehouseRecord,
+    placeholders_in,
 )
 from smolrgpt_core.depth import depth_readings
 from smolrgpt_core.errors import SpatialError
@@ -183,7 +184,7 @@ def _check_masks(
     decoded: dict[str, tuple[ProblemKind, str] | None],
 ) -> Iterator[Problem]:
     """`decoded` keeps what is known of masks that several questions share."""
-    placeholders = sum(turn.text.count(MASK) for turn in record.dialogue)
+    placeholders = placeholders_in(record.dialogue)
     if placeholders != len(record.rle):
         yield Problem(
             ProblemKind.MASK_COUNT,

@@ -14,7 +14,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from smolrgpt_core.answer import DISTANCE_TOLERANCE, is_near
+from smolrgpt_core.answer import DISTANCE_TOLERANCE
+from smolrgpt_core.answer.scoring import is_right
 from smolrgpt_core.data.truths import true_answer
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
 from smolrgpt_core.language import CATEGORIES, MASK, Category, read_question
@@ -121,13 +122,6 @@ def _measure(
 
 def _chance(category: Category, test: Sequence[WarehouseRecord]) -> float:
     return sum(1 / _possible_answers(category, record) for record in test) / len(test)
-
-
-def is_right(category: Category, guess: str, answer: str) -> bool:
-    """Whether a normalised answer counts as right."""
-    if category is not Category.DISTANCE:
-        return guess == answer
-    return is_near(float(guess), float(answer))
 
 
 def best_answer(category: Category, answers: Sequence[str]) -> str:

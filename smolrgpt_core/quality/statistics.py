@@ -15,7 +15,12 @@ from typing import Any
 
 from smolrgpt_core.data.json_entries import JsonEntries
 from smolrgpt_core.data.truths import true_answer
-from smolrgpt_core.data.warehouse_format import SplitFolder, WarehouseRecord, find_splits
+from smolrgpt_core.data.warehouse_format import (
+    SplitFolder,
+    WarehouseRecord,
+    find_splits,
+    placeholders_in,
+)
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language import MASK, Category
 
@@ -57,7 +62,7 @@ class SplitStatistics:
         """Count one question."""
         self.questions[record.category] += 1
         self.images.add(record.image)
-        self.regions[sum(turn.text.count(MASK) for turn in record.dialogue)] += 1
+        self.regions[placeholders_in(record.dialogue)] += 1
         words = _WORD.findall(record.question.replace(MASK, " ").lower())
         self.words.update(words)
         self.question_lengths[len(words)] += 1

@@ -11,11 +11,12 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from smolrgpt_core.answer import Side, SpatialAnswer
+from smolrgpt_core.answer.scoring import normalized_answer
 from smolrgpt_core.drawing import draw_answer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error, read_bytes, write_file, write_image
@@ -185,9 +186,9 @@ def reviewed_question(
     question = _question(recorded, regions)
     if question is None:
         raise _bad(id, "the question cannot be read, it has no answer", answer)
-    value, side, region_id = _typed(id, question, recorded.answer, answer)
+    typed = _typed(id, question, recorded.answer, answer)
     assert question.program is not None
-    said = _program_value(question.program, value, side, region_id)
+    said = _program_value(question.program, typed)
     sentence = answer_sentence(question.program, said, regions)
     return ReviewedQuestion(
         id,
@@ -195,18 +196,16 @@ def reviewed_question(
         question.text,
         question.region_ids,
         _with_placeholders(sentence, question, regions),
-        _normalized(question, value, side, region_id),
+        normalized_answer(typed, question.region_ids),
     )
 
 
-def _program_value(
-    program: Program, value: float | None, side: Side, region_id: int | None
-) -> float | int | bool | str | None:
+def _program_value(program: Program, answer: SpatialAnswer) -> float | int | bool | str | None:
     """An answer as the program of its question has it."""
-    if side is not Side.NONE:
-        asked = asked_side(program)
-        return side.name.lower() == asked if asked else side.name.lower()
-    return region_id if region_id is not None else value
+    if answer.side is not Side.NONE:
+        asked, side = asked_side(program), answer.side.name.lower()
+        return side == asked if asked else side
+    return answer.region_id if answer.region_id is not None else answer.value
 
 
 def _question(recorded: RecordedQuestion, regions: RegionSet) -> SpatialQuestion | None:
@@ -254,34 +253,25 @@ def _proposal(answer: SpatialAnswer) -> Answer | None:
 
 def _typed(
     id: str, question: SpatialQuestion, given: SpatialAnswer, answer: Answer
-) -> tuple[float | None, Side, int | None]:
-    """Value, side and chosen region, of which the category needs one."""
+) -> SpatialAnswer:
+    """What a person answered, with the one field that the category needs."""
+    typed = SpatialAnswer(Status.OK, question.category)
     is_given = given.ok and given.category is question.category
     wanted = _proposal(given) if answer == ACCEPTED and is_given else answer
     if question.category is Category.LEFT_RIGHT:
         if wanted in ("left", "right"):
-            return None, Side[str(wanted).upper()], None
+            return replace(typed, side=Side[str(wanted).upper()])
     elif isinstance(wanted, (int, float)) and not isinstance(wanted, bool):
         if question.category is Category.MCQ and wanted in question.candidate_ids:
-            return None, Side.NONE, int(wanted)
+            return replace(typed, region_id=int(wanted))
         is_whole = float(wanted).is_integer()
         if question.category is Category.COUNT and is_whole and wanted >= 0:
-            return float(wanted), Side.NONE, None
+            return replace(typed, value=float(wanted))
         if question.category is Category.DISTANCE and 0 <= wanted < float("inf"):
-            return float(wanted), Side.NONE, None
+            return replace(typed, value=float(wanted))
     accept = f'"{ACCEPTED}" to accept the proposal, ' if is_given else ""
     expected = f"expected {EXPECTED[question.category]}, {accept}or null to leave it out"
     raise _bad(id, expected, answer)
-
-
-def _normalized(
-    question: SpatialQuestion, value: float | None, side: Side, region_id: int | None
-) -> str:
-    if region_id is not None:
-        return str(question.region_ids.index(region_id))
-    if side is not Side.NONE:
-        return side.name.lower()
-    return f"{value:.2f}" if question.category is Category.DISTANCE else f"{value:.0f}"
 
 
 def _with_placeholders(sentence: str, question: SpatialQuestion, regions: RegionSet) -> str:

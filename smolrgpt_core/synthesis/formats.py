@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from smolrgpt_core.answer.scoring import WHOLE_UNITS
 from smolrgpt_core.language import read_question
 from smolrgpt_core.language.conventions import WAREHOUSE, Conventions
 from smolrgpt_core.language.operators import predicates, questions
@@ -108,7 +109,7 @@ def _amounts(program: Program, value: float, rng: np.random.Generator) -> list[s
     else:
         wrong = [value * factor for factor in FACTORS]
     rng.shuffle(wrong)
-    shown = "{:.0f} {}" if program.unit in ("objects", "h") else "{:.2f} {}"
+    shown = "{:.0f} {}" if program.unit in WHOLE_UNITS else "{:.2f} {}"
     return [shown.format(number, unit).strip() for number in (value, *wrong[: MOST_OPTIONS - 1])]
 
 

@@ -14,6 +14,7 @@ from zlib import crc32
 import numpy as np
 
 from smolrgpt_core.answer import Side
+from smolrgpt_core.answer.scoring import write_normalized
 from smolrgpt_core.language import Category, SpatialQuestion, read_question
 from smolrgpt_core.language.conventions import WAREHOUSE, Conventions
 from smolrgpt_core.language.interpreter import evaluate
@@ -261,19 +262,15 @@ def normalized(program: Program, truth: Answer, region_ids: tuple[int, ...]) -> 
     side = _side(program, truth)
     if side:
         return side
-    if isinstance(truth, bool):
-        return "yes" if truth else "no"
     if program.type is Type.QUANTITY:
-        return f"{truth:.0f}" if program.unit in ("objects", "h") else f"{truth:.2f}"
+        return write_normalized(float(truth), program.unit)  # type: ignore[arg-type]
     if program.type is Type.REGION:
         return str(region_ids.index(truth) if truth in region_ids else truth)
     if program.type is Type.REGIONS:
         ids = _chosen_ids(program, truth)
         known = ids <= set(region_ids)
         return ", ".join(str(region_ids.index(id) if known else id) for id in truth)  # type: ignore[union-attr]
-    if isinstance(truth, tuple):
-        return ", ".join(f"{number:.2f}" for number in truth)
-    return str(truth)
+    return write_normalized(truth)
 
 
 def _side(program: Program, truth: Answer) -> str:

@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
-from smolrgpt_core.answer.normalized import NormalizedAnswer, write_normalized
+from smolrgpt_core.answer.scoring import NormalizedAnswer, write_normalized
 from smolrgpt_core.data.samples import Conversation, Sample
 from smolrgpt_core.data.truths import read_truth
-from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, Turn
+from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, Turn, placeholders_in
 from smolrgpt_core.depth import clean_depth
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
@@ -205,9 +205,9 @@ def _in_style(conversation: Conversation, style: str, short: AnswerStyle) -> Con
     if style == "short" and conversation.normalized_answer and len(turns) == 2:
         value = conversation.normalized_answer
         if truth is not None:
-            value = write_normalized(truth, CATEGORIES[conversation.category])
+            value = write_normalized(truth)
         turns = (Turn(HUMAN, short.write(turns[0].text)), Turn(MODEL, value))
-    placeholders = sum(turn.text.count(MASK) for turn in turns)
+    placeholders = placeholders_in(turns)
     return replace(conversation, turns=turns, mask_indices=conversation.mask_indices[:placeholders])
 
 

@@ -14,6 +14,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from smolrgpt_core.answer import Side, SpatialAnswer
+from smolrgpt_core.answer.scoring import normalized_answer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.data.record_frames import read_image
@@ -26,7 +27,6 @@ from smolrgpt_core.evaluation.predictions import (
     AnswererChoice,
     Camera,
     ImageJob,
-    normalized_answer,
     predict,
 )
 from smolrgpt_core.files import read_rgb, write_image

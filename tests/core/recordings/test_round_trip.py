@@ -6,7 +6,7 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-from smolrgpt_core.answer.normalized import read_normalized
+from smolrgpt_core.answer.scoring import read_normalized
 from smolrgpt_core.data.warehouse_format import SplitFolder
 from smolrgpt_core.errors import Status
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer, score_answer

@@ -1,0 +1,200 @@
+"""The bare answer of a record or of a submission: how it is read and written, and when it is right.
+
+People and programs write numbers, texts of numbers, number words, numbers with a unit, "l", "Left
+side", "[Region 3]", or a whole sentence. What is not clear is refused, never taken for a value.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.answer.reading import read_answer
+from smolrgpt_core.answer.spatial_answer import UNITS, SpatialAnswer
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.language import CATEGORIES, Category
+from smolrgpt_core.language.english import NUMBER_WORDS
+from smolrgpt_core.language.interpreter import SAME_ANGLE_DEG
+
+NormalizedAnswer = float | int | str
+"""Metres (distance), number (count), index (mcq), "left" or "right"."""
+
+DISTANCE_TOLERANCE = 0.1
+"""Largest error of a right distance, as a share of the true distance (the challenge's rule)."""
+
+WHOLE_UNITS = ("objects", "h")
+"""Units of quantities that are whole numbers."""
+
+VECTORS = (Category.POSITION, Category.DIRECTION, Category.SIZE)
+"""Categories of answers that are three numbers."""
+
+_EXPECTED = {
+    Category.DISTANCE: "metres from 0 on",
+    Category.COUNT: "a whole number from 0 on",
+    Category.MCQ: "the index of a region, from 0 on",
+    Category.LEFT_RIGHT: '"left" or "right"',
+}
+
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE | re.ASCII)
+_SIDES = {"l": "left", "r": "right"}
+
+
+def read_normalized(
+    answer: object, category: Category, regions: int | None = None
+) -> NormalizedAnswer:
+    """The value of a `normalized_answer`.
+
+    Args:
+        answer: a number or a text, as JSON has it.
+        category: of the question.
+        regions: how many regions a choice can be about; None: not known.
+
+    Raises:
+        ValueError: says what was expected and what was found.
+    """
+    value = _value(answer, category)
+    if value is None:
+        raise ValueError(f"expected {_EXPECTED[category]}, got {_shown(answer)}")
+    if category is Category.MCQ and regions is not None and int(value) >= regions:
+        raise ValueError(f"expected one of {regions} regions from 0 on, got {_shown(answer)}")
+    return value
+
+
+def as_float(number: float) -> float:
+    """A number of JSON, infinite if it is an integer beyond what a float holds."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf
+
+
+def write_normalized(value: NormalizedAnswer | bool | tuple[float, ...], unit: str = "") -> str:
+    """A value as a data set writes it: measured numbers with two decimals.
+
+    Args:
+        value: int is an index or a number of objects; also what `NormalizedAnswer` does not have,
+            yes or no, and the numbers of a vector.
+        unit: of a number, one of `WHOLE_UNITS` for a whole one.
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, tuple):
+        return ", ".join(f"{number:.2f}" for number in value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.0f}" if unit in WHOLE_UNITS else f"{value:.2f}"
+
+
+def normalized_answer(answer: SpatialAnswer, region_ids: Sequence[int]) -> str:
+    """An answer as the data set writes it; a region as its place among the masks.
+
+    Args:
+        answer: of one of `CATEGORIES`.
+        region_ids: of the masks, in order.
+
+    Raises:
+        ValueError: for an answer of another category, or with a region that the question lacks.
+    """
+    category = answer.category
+    if category is None or category not in CATEGORIES.values():
+        raise ValueError(f"expected an answer of {', '.join(CATEGORIES)}, got {answer}")
+    if category is Category.LEFT_RIGHT:
+        return answer.side.name.lower()
+    if category is Category.MCQ:
+        return write_normalized(region_ids.index(answer.region_id))
+    return write_normalized(float(answer.value), UNITS[category])  # type: ignore[arg-type]
+
+
+def is_near(metres: float, truth: float) -> bool:
+    """Whether a distance counts as right: from 90 % to 110 % of the true one, so that 0 must be 0.
+
+    The bounds are computed as in the challenge's script, which decides what is exactly 10 % off.
+    """
+    return (1 - DISTANCE_TOLERANCE) * truth <= metres <= (1 + DISTANCE_TOLERANCE) * truth
+
+
+def is_right(
+    category: Category, given: Any, truth: Any, unit: str = "", *, ordered: bool = False
+) -> bool:
+    """Whether an answer counts as right.
+
+    A distance, or another quantity or vector, must be near, see `is_near`; an angle and a direction
+    within `SAME_ANGLE_DEG`; all else must be equal.
+
+    Args:
+        category: of the question.
+        given: the answer in the form of the category, such as metres, or the ids of a list; None
+            for none.
+        truth: the true answer in the same form.
+        unit: of a quantity.
+        ordered: whether the order of a list counts.
+    """
+    if given is None:
+        return False
+    if category in VECTORS:
+        return _is_same_vector(category, np.asarray(given), np.asarray(truth, dtype=np.float64))
+    if category is Category.LIST:
+        order = list if ordered else sorted
+        return bool(order(given) == order(truth))
+    if category in (Category.DISTANCE, Category.QUANTITY) and unit not in WHOLE_UNITS:
+        value, true = float(given), float(truth)
+        if unit == "deg":
+            return abs((value - true + 180) % 360 - 180) <= SAME_ANGLE_DEG
+        return is_near(value, true)
+    return bool(given == truth)
+
+
+def _is_same_vector(
+    category: Category, given: NDArray[np.float64], truth: NDArray[np.float64]
+) -> bool:
+    if category is Category.DIRECTION:
+        return bool(given @ truth >= np.cos(np.deg2rad(SAME_ANGLE_DEG)))
+    return bool(np.linalg.norm(given - truth) <= DISTANCE_TOLERANCE * np.linalg.norm(truth))
+
+
+def _value(answer: object, category: Category) -> NormalizedAnswer | None:
+    if isinstance(answer, bool) or not isinstance(answer, (str, int, float)):
+        return None
+    if not isinstance(answer, str):
+        return _checked(as_float(answer), category)
+    text = answer.strip()
+    number = _bare_number(text)
+    if number is not None:
+        return _checked(number, category)
+    word = text.rstrip(".").lower()
+    if category is Category.LEFT_RIGHT and word in _SIDES:
+        return _SIDES[word]
+    try:
+        said = read_answer(text, category)
+    except SpatialError:
+        # Not readable is a result here; the caller says so.
+        return None
+    if category is Category.LEFT_RIGHT:
+        return said.side.name.lower()
+    return said.region_index if category is Category.MCQ else _checked(said.value, category)
+
+
+def _bare_number(text: str) -> float | None:
+    """A text that is nothing but a number, in digits or as a word."""
+    word = text.rstrip(".").lower()
+    if word in NUMBER_WORDS:
+        return float(NUMBER_WORDS[word])
+    return float(text) if _NUMBER.fullmatch(text) else None
+
+
+def _checked(value: float | None, category: Category) -> NormalizedAnswer | None:
+    """The number, if the category has such numbers."""
+    if value is None or not math.isfinite(value) or value < 0 or category is Category.LEFT_RIGHT:
+        return None
+    if category is Category.DISTANCE:
+        return value
+    return int(value) if value.is_integer() else None
+
+
+def _shown(answer: object) -> str:
+    return f"{answer!r:.60}" if answer not in ("", None) else "nothing"
