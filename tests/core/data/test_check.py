@@ -149,7 +149,7 @@ def test_depth_that_is_a_picture_is_said_and_no_problem(warehouse: Path) -> None
     assert report.depth_pictures["train"] == 1
     result = CliRunner().invoke(app, ["data", "check", str(warehouse)])
     said = " ".join(result.stdout.split())
-    assert "train: the depth of 1 images is an 8 bit picture of depth, without a unit" in said
+    assert "train: the depth of 1 images is an 8 bit visualization without a unit" in said
 
 
 def test_depth_with_marks_of_no_reading(warehouse: Path) -> None:

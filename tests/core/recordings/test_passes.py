@@ -178,7 +178,7 @@ def test_command_tells_what_was_left_out(wall: Any, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*command, "--answerer", "geometric"])
     assert result.exit_code == 0
     assert [round(json.loads(line)["value"]) for line in result.stdout.splitlines()] == [4]
-    assert "left out: 1 of 3 colour images: the same image again" in result.stderr
+    assert "skipped 1 of 3 color images: the same image again" in result.stderr
     assert "2 of 3 messages of depth (/depth) have stamps that repeat" in result.stderr
 
 

@@ -60,7 +60,7 @@ def test_nothing_usable(recording: Path, tmp_path: Path) -> None:
         (["--regions", "/a", "--instances", "/b"], "either regions"),
         (["--rgb", "/a", "--depth", "/a"], "different from each other"),
         (["--labels", "pallet"], "10-59:pallet"),
-        (["--depth-scale", "mm"], "metres per unit"),
+        (["--depth-scale", "mm"], "meters per unit"),
     ],
 )
 def test_wrong_call(words: list[str], message: str, recording: Path, tmp_path: Path) -> None:
