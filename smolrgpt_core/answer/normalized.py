@@ -1,7 +1,7 @@
-"""Reads and writes `normalized_answer`: the bare answer of a record or of a submission.
+"""Parses and writes `normalized_answer`: the bare answer of a record or a submission.
 
-People and programs write numbers, texts of numbers, number words, numbers with a unit, "l", "Left
-side", "[Region 3]", or a whole sentence. What is not clear is refused, never taken for a value.
+People and programs write numbers, numeric strings, number words, numbers with a unit, "l", "Left
+side", "[Region 3]", or a whole sentence. Anything ambiguous is refused, never treated as a value.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from smolrgpt_core.language import Category
 from smolrgpt_core.language.english import NUMBER_WORDS
 
 NormalizedAnswer = float | int | str
-"""Metres (distance), number (count), index (mcq), "left" or "right"."""
+"""Meters (distance), number (count), index (mcq), "left" or "right"."""
 
 _EXPECTED = {
-    Category.DISTANCE: "metres from 0 on",
-    Category.COUNT: "a whole number from 0 on",
-    Category.MCQ: "the index of a region, from 0 on",
+    Category.DISTANCE: "non-negative meters",
+    Category.COUNT: "a non-negative integer",
+    Category.MCQ: "the index of a region, starting at 0",
     Category.LEFT_RIGHT: '"left" or "right"',
 }
 
@@ -36,21 +36,23 @@ def read_normalized(
     Args:
         answer: a number or a text, as JSON has it.
         category: of the question.
-        regions: how many regions a choice can be about; None: not known.
+        regions: number of regions to choose from; None: unknown.
 
     Raises:
-        ValueError: says what was expected and what was found.
+        ValueError: it cannot be parsed; says what was expected and what was found.
     """
     value = _value(answer, category)
     if value is None:
         raise ValueError(f"expected {_EXPECTED[category]}, got {_shown(answer)}")
     if category is Category.MCQ and regions is not None and int(value) >= regions:
-        raise ValueError(f"expected one of {regions} regions from 0 on, got {_shown(answer)}")
+        raise ValueError(
+            f"expected the index of one of {regions} regions, starting at 0, got {_shown(answer)}"
+        )
     return value
 
 
 def as_float(number: float) -> float:
-    """A number of JSON, infinite if it is an integer beyond what a float holds."""
+    """A JSON number as a float; infinite if it is too large an integer."""
     try:
         return float(number)
     except OverflowError:
@@ -58,7 +60,7 @@ def as_float(number: float) -> float:
 
 
 def write_normalized(value: NormalizedAnswer, category: Category) -> str:
-    """A value as the data set writes it: a distance in metres with two decimals."""
+    """A value as in the data set: a distance in meters with two decimals."""
     return f"{value:.2f}" if category is Category.DISTANCE else str(value)
 
 
@@ -75,17 +77,17 @@ def _value(answer: object, category: Category) -> NormalizedAnswer | None:
     if category is Category.LEFT_RIGHT and word in _SIDES:
         return _SIDES[word]
     try:
-        said = read_answer(text, category)
+        parsed = read_answer(text, category)
     except SpatialError:
-        # Not readable is a result here; the caller says so.
+        # Not an error here; the caller reports it.
         return None
     if category is Category.LEFT_RIGHT:
-        return said.side.name.lower()
-    return said.region_index if category is Category.MCQ else _checked(said.value, category)
+        return parsed.side.name.lower()
+    return parsed.region_index if category is Category.MCQ else _checked(parsed.value, category)
 
 
 def _bare_number(text: str) -> float | None:
-    """A text that is nothing but a number, in digits or as a word."""
+    """The value of a text that is only a number, in digits or as a word."""
     word = text.rstrip(".").lower()
     if word in NUMBER_WORDS:
         return float(NUMBER_WORDS[word])
@@ -93,7 +95,7 @@ def _bare_number(text: str) -> float | None:
 
 
 def _checked(value: float | None, category: Category) -> NormalizedAnswer | None:
-    """The number, if the category has such numbers."""
+    """The number, if it is valid for the category."""
     if value is None or not math.isfinite(value) or value < 0 or category is Category.LEFT_RIGHT:
         return None
     if category is Category.DISTANCE:

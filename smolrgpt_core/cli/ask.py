@@ -185,7 +185,13 @@ def read_frame(
 
 
 def timed_answer(frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer) -> SpatialAnswer:
-    """The answer, with its computation time as the latency stage `answer`."""
+    """The answer, with its computation time as the latency stage `answer`.
+
+    Args:
+        frame: the question is about it.
+        asked: the question.
+        answerer: answers it.
+    """
     start = time.perf_counter()
     answer = ask_one(frame, asked, answerer)
     total = time.perf_counter() - start
@@ -193,7 +199,13 @@ def timed_answer(frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer) -> 
 
 
 def print_answer(answer: SpatialAnswer, question: str, as_json: bool) -> None:
-    """Print the answer to standard output; without --json, its message to standard error."""
+    """Print the answer to standard output; without --json, its message to standard error.
+
+    Args:
+        answer: to print.
+        question: as asked.
+        as_json: print all fields as JSON.
+    """
     if as_json:
         fields = answer_as_json(answer, question).items()
         lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in fields]

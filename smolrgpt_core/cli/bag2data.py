@@ -119,7 +119,11 @@ def bag2data(
 
 
 def exit_if_damaged(bag: Path, damage: str) -> None:
-    """If only part of a recording was read, print why and exit with DAMAGED."""
+    """If only part of a recording was read, print why and exit with DAMAGED.
+
+    Raises:
+        typer.Exit: only part of the recording was read.
+    """
     if damage:
         typer.echo(f"{bag}: {damage}", err=True)
         raise typer.Exit(DAMAGED)
@@ -174,7 +178,7 @@ def print_report(report: RecordingReport) -> None:
     table.add_section()
     table.add_row("color images", str(report.images), "")
     table.add_row("frames written", str(report.frames), "")
-    for reason, count in report.left_out.most_common():
+    for reason, count in report.skipped.most_common():
         table.add_row(f"skipped: {reason}", str(count), report.examples.get(reason, ""))
     table.add_section()
     for category, count in sorted(report.questions.items()):

@@ -157,7 +157,11 @@ Number = TypeVar("Number", int, float)
 
 
 def require_rosbags(status: int) -> None:
-    """Exit with this status if rosbags, which reads recordings, is not installed."""
+    """Exit with this status if rosbags, which reads recordings, is not installed.
+
+    Raises:
+        typer.Exit: it is not installed.
+    """
     try:
         require("rosbags", "data", "recordings need rosbags")
     except ImportError as error:

@@ -171,7 +171,7 @@ def _line(item: ReplayedAnswer, name: dict[str, Any], asked: AskedQuestion) -> d
 
 def _print_skipped(found: Replay) -> None:
     """Print the skipped images by reason, and warnings, to standard error."""
-    for reason, count in found.left_out.most_common():
+    for reason, count in found.skipped.most_common():
         typer.echo(f"skipped {count} of {found.images} color images: {reason}", err=True)
     for note in found.notes:
         typer.echo(f"warning: {note}", err=True)

@@ -1,4 +1,4 @@
-"""What the simulator knows about one frame, in the camera's optical frame. Never for answering."""
+"""Ground truth of one frame, in the camera's optical frame. Never an input to answers."""
 
 from __future__ import annotations
 
@@ -86,7 +86,14 @@ class SceneTruth:
 def frame_truth(
     scene: Scene, pose: CameraPose, intrinsics: CameraIntrinsics, regions: RegionSet
 ) -> SceneTruth:
-    """Truth of the objects that have a region."""
+    """Ground truth of the objects that have a region.
+
+    Args:
+        scene: of the frame.
+        pose: of the camera.
+        intrinsics: of the camera.
+        regions: of the frame.
+    """
     objects = tuple(
         _object_truth(scene, scene[region.id], region.area, pose, intrinsics) for region in regions
     )
@@ -118,6 +125,11 @@ def full_silhouette_area(
 
     Its convex parts are painted on a canvas scaled to the object, so small objects are measured
     as well as large ones.
+
+    Args:
+        item: the object.
+        pose: of the camera.
+        intrinsics: of the camera.
     """
     outlines = _outlines(item, pose, intrinsics)
     if not outlines:

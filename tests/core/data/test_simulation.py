@@ -340,7 +340,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_later(settings, made, tmp_path,
         )  # fmt: skip
     assert result.exit_code == 1
     assert "No space left on device" in result.output
-    assert "the same command goes on" in result.output
+    assert "the same command resumes" in result.output
     make(settings, root)
     assert tree(root) == tree(made)
 

@@ -269,7 +269,7 @@ def test_baselines_learn_from_what_can_be_read(write: Write) -> None:
     result, _, figures = evaluated(write([entry(normalized_answer="3.0 m")], train=lessons))
     about = figures["answerers"]["most frequent answer"]["about"]
     assert "learned from 2 questions of train.json; 2 have no true answer" in about
-    assert "'t2': expected metres from 0 on, got 'far'" in about
+    assert "'t2': expected non-negative meters, got 'far'" in about
     assert "'t2'" in result.stdout
     scores = figures["answerers"]["most frequent answer"]["scores"]
     assert scores["Quan_distance_acc"] == 100.0
