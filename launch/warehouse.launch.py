@@ -12,8 +12,8 @@ With a RealSense camera (aligned depth enabled) and a segmenter of your own:
         camera_info_topic:=/camera/camera/color/camera_info \
         regions_topic:=/segmenter/regions
 
-Parameters of the nodes, and their defaults, are in config/warehouse.yaml. Each of the query node is
-an argument of the launch file, too:
+The parameters of the nodes and their defaults are in config/warehouse.yaml. Each parameter of the
+query node is also an argument of this launch file:
 
     ros2 launch smolrgpt_ros warehouse.launch.py answerer:=geometric max_depth:=10.0 \
         label_map:="0:pallet,1:buffer"
@@ -67,18 +67,18 @@ def config_file(name: str) -> PathJoinSubstitution:
 
 
 def log_level() -> PythonExpression:
-    """The level by the name that rcl knows: `warning` is called `warn` there."""
+    """The log level as rcl spells it: `warn` instead of `warning`."""
     level = LaunchConfiguration("log_level")
     return PythonExpression(["'warn' if '", level, "' == 'warning' else '", level, "'"])
 
 
 def end_of_launch(executable: str, remedy: str, unless: str = ""):
-    """What to do when a node has ended by itself: say so, and end everything.
+    """Handler for a node that has exited on its own: log the reason and shut the launch down.
 
     Args:
-        executable: of the node.
+        executable: name of the node's executable.
         remedy: what the operator can do.
-        unless: name of an argument with which the node is started again.
+        unless: launch argument that, if true, has the node restarted instead.
     """
 
     def on_exit(event, context):
@@ -93,13 +93,13 @@ def end_of_launch(executable: str, remedy: str, unless: str = ""):
 
 
 def query_parameters() -> dict[str, Any]:
-    """Names and defaults of the query node's parameters, as the file beside this one has them."""
+    """Names and defaults of the query node's parameters, from config/warehouse.yaml."""
     nodes = yaml.safe_load((Path(__file__).parents[1] / "config" / PARAMETERS_FILE).read_text())
     return nodes["/**"]["spatial_query"]["ros__parameters"]
 
 
 def given_parameters(context) -> dict[str, ParameterValue]:
-    """The parameters that are arguments of this launch, in the types of their defaults."""
+    """Parameters set by launch arguments, with the types of their defaults."""
     return {
         name: ParameterValue(
             LaunchConfiguration(name),
@@ -111,12 +111,12 @@ def given_parameters(context) -> dict[str, ParameterValue]:
 
 
 def node(executable: str, parameters: dict[str, ParameterValue] | None = None, **options) -> Node:
-    """A node of this package with what all nodes share.
+    """A node of this package with the settings that all nodes share.
 
     Args:
-        executable: its name.
-        parameters: that are not as in the file of parameters.
-        options: of `Node`.
+        executable: name of the executable.
+        parameters: override the parameter file.
+        options: passed to `Node`.
     """
     return Node(
         package=PACKAGE,
@@ -134,7 +134,7 @@ def node(executable: str, parameters: dict[str, ParameterValue] | None = None, *
 
 
 def query_node(context) -> list[Node]:
-    """The query node; parameters that are not given stay as in the file of parameters."""
+    """The query node; parameters without a launch argument keep their values from params_file."""
     return [
         node(
             "spatial_query_node",
@@ -143,7 +143,7 @@ def query_node(context) -> list[Node]:
             respawn_delay=RESPAWN_DELAY_S,
             on_exit=end_of_launch(
                 "spatial_query_node",
-                "repair that, or have it started again (respawn:=true)",
+                "fix the cause, or have it restarted (respawn:=true)",
                 unless="respawn",
             ),
         )
@@ -154,16 +154,16 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
     """All arguments with their defaults."""
     texts = {
         "namespace": ("", "Namespace of nodes, topics and service."),
-        "params_file": (config_file(PARAMETERS_FILE), "Parameters of the nodes."),
+        "params_file": (config_file(PARAMETERS_FILE), "Parameter file of the nodes."),
         **{f"{topic}_topic": (topic, f"Topic for {topic}.") for topic in TOPICS},
         **dict.fromkeys(
-            query_parameters(), ("", "Parameter of the query node; empty: as in params_file.")
+            query_parameters(), ("", "Parameter of the query node; empty: value from params_file.")
         ),
     }
     flags = {
         "use_sim": ("true", "Start the simulated camera."),
-        "use_sim_time": ("false", "Take the time from /clock, as when a bag is played."),
-        "respawn": ("false", "Start the query node again when it dies, else end the launch."),
+        "use_sim_time": ("false", "Use the time from /clock, as when a bag is played."),
+        "respawn": ("false", "Restart the query node when it dies, otherwise end the launch."),
     }
     return [
         *(
@@ -179,7 +179,7 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
         DeclareLaunchArgument(
             "log_level",
             default_value="info",
-            description="Lowest severity in the log.",
+            description="Minimum severity in the log.",
             choices=list(LOG_LEVELS),
         ),
     ]
@@ -187,7 +187,7 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
 
 def generate_launch_description() -> LaunchDescription:
     """Arguments, Fast DDS profile, nodes."""
-    # A profile that the user has chosen stays.
+    # A profile that the user has set takes precedence.
     profile = EnvironmentVariable(PROFILES_VARIABLE, default_value=config_file("fastdds.xml"))
     return LaunchDescription(
         [
@@ -197,7 +197,7 @@ def generate_launch_description() -> LaunchDescription:
                 "sim_camera_node",
                 condition=IfCondition(LaunchConfiguration("use_sim")),
                 on_exit=end_of_launch(
-                    "sim_camera_node", "repair that, or use a real camera (use_sim:=false)"
+                    "sim_camera_node", "fix the cause, or use a real camera (use_sim:=false)"
                 ),
             ),
             OpaqueFunction(function=query_node),

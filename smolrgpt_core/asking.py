@@ -1,10 +1,10 @@
-"""The one way from a question as it is asked to its answer.
+"""The single path from a question, as it is asked, to its answer.
 
     AskedQuestion --read_asked--> SpatialQuestion --answerer--> SpatialAnswer
 
-Node, command line, replay and evaluation use it, so what is scored is what is served: nobody
-shows an answerer words that the node would refuse. Questions are also lines of JSON, in files and
-in recordings of the node.
+Node, command line, replay and evaluation use it, so the scores describe what the node serves: no
+answerer gets wording that the node would refuse. In files and in recordings of the node, a question
+is a line of JSON.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from smolrgpt_core.regions import MAX_REGION_ID, RegionSet
 logger = logging.getLogger(__name__)
 
 FREE_FORM = "free_form"
-"""Category of a question that says itself what it asks."""
+"""Category of a question whose text determines what is asked."""
 
 FIELDS = ("question", "category", "region_ids", "stamp")
 
@@ -39,10 +39,10 @@ class AskedQuestion:
     """A question before anything is known about the frame.
 
     Attributes:
-        text: plain English, or with `<mask>`; may be empty when category and ids say it all.
-        category: None = the text says it.
+        text: plain English, or with `<mask>`; may be empty if category and ids suffice.
+        category: None = determined by the text.
         region_ids: for the `<mask>` placeholders.
-        stamp_ns: of the frame to ask about; 0 = the newest.
+        stamp_ns: of the frame to ask about, nanoseconds; 0 = the latest.
     """
 
     text: str
@@ -51,7 +51,7 @@ class AskedQuestion:
     stamp_ns: int = 0
 
     def to_json(self) -> dict[str, Any]:
-        """With the fields of `srv/SpatialQuery`, the category by its name."""
+        """A JSON object with the fields of `srv/SpatialQuery`, the category by name."""
         return {
             "question": self.text,
             "category": self.category.name.lower() if self.category else FREE_FORM,
@@ -61,10 +61,10 @@ class AskedQuestion:
 
     @classmethod
     def from_json(cls, entry: Any) -> AskedQuestion:
-        """Inverse of `to_json`; every field may be left out.
+        """Inverse of `to_json`; every field is optional.
 
         Raises:
-            SpatialError: BAD_INPUT that names the field which is unknown or of another kind.
+            SpatialError: BAD_INPUT; a field is unknown or has the wrong type, the message names it.
         """
         if not isinstance(entry, Mapping):
             raise bad_input(
@@ -72,7 +72,7 @@ class AskedQuestion:
             )
         unknown = entry.keys() - set(FIELDS)
         if unknown:
-            raise bad_input(f"unknown field {min(unknown)!r}; known are {', '.join(FIELDS)}")
+            raise bad_input(f"unknown field {min(unknown)!r}; known fields are {', '.join(FIELDS)}")
         return cls(
             text=_text(entry.get("question", "")),
             category=_category(entry.get("category", FREE_FORM)),
@@ -88,10 +88,17 @@ def read_asked(
     category: Category | None = None,
     region_ids: Sequence[int] = (),
 ) -> SpatialQuestion:
-    """The question as an answerer can take it.
+    """Parse a question for an answerer.
 
-    What cannot be read goes, as it is, to an answerer whose model answers free text, if the request
-    says by its category what kind of answer is wanted.
+    A text that cannot be parsed is passed on verbatim to an answerer whose model answers free text,
+    if the request states the category.
+
+    Args:
+        answerer: gets the question.
+        regions: of the frame.
+        text: of the question.
+        category: that the request states; None: determined by the text.
+        region_ids: for the `<mask>` placeholders.
 
     Raises:
         SpatialError: as `read_question`.
@@ -110,14 +117,26 @@ def read_asked(
 
 
 def ask(frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer) -> SpatialAnswer:
-    """The answer to one question, or the refusal that says why there is none."""
+    """The answer to one question; a refusal if it has none.
+
+    Args:
+        frame: the question is about it.
+        asked: the question.
+        answerer: answers it.
+    """
     return ask_together(frame, [asked], answerer)[0]
 
 
 def ask_together(
     frame: RGBDFrame, asked: Sequence[AskedQuestion], answerer: Answerer
 ) -> list[SpatialAnswer]:
-    """Answers to questions about one frame, refusals too, in their order."""
+    """Answers to questions about one frame, including refusals, in the order of the questions.
+
+    Args:
+        frame: the questions are about it.
+        asked: the questions.
+        answerer: answers them in one call.
+    """
     read = [_read_or_error(answerer, frame, item) for item in asked]
     questions = [item for item in read if isinstance(item, SpatialQuestion)]
     given = iter(_given(answerer, frame, questions))
@@ -134,7 +153,7 @@ def ask_together(
 def _given(
     answerer: Answerer, frame: RGBDFrame, questions: Sequence[SpatialQuestion]
 ) -> list[SpatialAnswer | SpatialError]:
-    """What the answerer says; a fault of its own is the answer MODEL_ERROR, as in the node."""
+    """The answerer's output; if it raises, MODEL_ERROR for every question, as in the node."""
     if not questions:
         return []
     try:
@@ -148,7 +167,13 @@ def _given(
 def refusal(
     error: SpatialError, asked: AskedQuestion, question: SpatialQuestion | None = None
 ) -> SpatialAnswer:
-    """The answer that says why there is none, with what is known of the question."""
+    """The refusal for an error, with what is known about the question.
+
+    Args:
+        error: why there is no answer.
+        asked: the question as asked.
+        question: as parsed; None if it could not be.
+    """
     refused = SpatialAnswer.refusal(error, question)
     return refused if refused.category else replace(refused, category=asked.category)
 
@@ -163,10 +188,10 @@ def _read_or_error(
 
 
 def read_questions(path: Path) -> list[tuple[int, AskedQuestion]]:
-    """Questions of a file of JSON lines, each with the number of its line, from 1.
+    """Questions from a JSON Lines file, each with its line number, from 1.
 
     Raises:
-        SpatialError: BAD_INPUT that names the file, and the first line that cannot be read.
+        SpatialError: BAD_INPUT; names the file and the first line that cannot be parsed.
     """
     questions = []
     for number, line in enumerate(read_bytes(path).splitlines(), 1):
@@ -178,19 +203,19 @@ def read_questions(path: Path) -> list[tuple[int, AskedQuestion]]:
             raise file_error(path, f"line {number}: {error}") from error
     if not questions:
         raise file_error(
-            path, 'expected a question in each line, such as {"question": "How many pallets?"}'
+            path, 'expected one question per line, such as {"question": "How many pallets?"}'
         )
     return questions
 
 
 def stamp_to_json(stamp_ns: int) -> dict[str, int]:
-    """As `builtin_interfaces/Time` is written in a service call."""
+    """A stamp in nanoseconds as the fields of `builtin_interfaces/Time`."""
     seconds, nanoseconds = divmod(stamp_ns, NANOSECONDS)
     return {"sec": seconds, "nanosec": nanoseconds}
 
 
 def _text(value: Any) -> str:
-    # Longer texts are refused as a question, by the reader that the node uses as well.
+    # Texts that are too long are refused later, by the same parser as in the node.
     if not isinstance(value, str):
         raise bad_input(f"question must be text, got {value!r:.60}")
     return value
@@ -219,7 +244,7 @@ def _stamp_ns(value: Any) -> int:
         name in known and _is_whole(part, known[name]) for name, part in value.items()
     ):
         raise bad_input(
-            f'stamp must read like {{"sec": 1700000000, "nanosec": 0}}, got {value!r:.60}'
+            f'stamp must have the form {{"sec": 1700000000, "nanosec": 0}}, got {value!r:.60}'
         )
     return int(value.get("sec", 0)) * NANOSECONDS + int(value.get("nanosec", 0))
 

@@ -1,8 +1,8 @@
-"""What a depth reading is: the one place that tells readings from marks of "no reading".
+"""Separates depth readings from invalid values; the only module that decides this.
 
-Cameras mark a pixel without a reading with 0, NaN or Inf, but also with the largest number that
-their format holds, with a round number far away, or by clipping at the end of their range. None of
-these may become a distance.
+Cameras mark a pixel without a reading with 0, NaN or Inf, but also with the largest number of
+their format, with a large round number, or by clipping at the end of their range. None of these may
+become a distance.
 """
 
 from __future__ import annotations
@@ -16,59 +16,59 @@ from numpy.typing import NDArray
 from smolrgpt_core.errors import SpatialError, Status
 
 PLAUSIBLE_DEPTH_M = (0.1, 100.0)
-"""Bounds of a plausible median depth of a warehouse frame; outside, the unit is wrong."""
+"""Bounds of a plausible median depth of a warehouse frame in meters; outside, the unit is wrong."""
 
 NO_UNIT_M = 1e6
-"""A value above is no depth in whatever unit: millimetres taken for metres end at 65,535."""
+"""A larger value is not a depth in any unit: millimeters mistaken for meters end at 65,535."""
 
-TOLD_SHARE = 0.1
-"""Share of the pixels from which on an answer says that their values were no readings."""
+REPORTED_LOSS = 0.1
+"""An answer reports rejected depth if at least this fraction of the pixels was rejected."""
 
 _FULL_SCALE_UNITS = (65535, 65534, 32768, 32767, 32766)
-"""Ends of signed and unsigned 16 bit numbers, which mark "no reading" wherever they occur."""
+"""Limits of signed and unsigned 16 bit numbers, which always mean "no reading"."""
 
 _SATURATED_UNITS = (4095, 8191, 9999, 16383)
-"""Ends of narrower numbers: marks only where many pixels have them and nothing lies beyond."""
+"""Limits of narrower formats: "no reading" only if many pixels have them and none exceeds them."""
 
 _PLATEAU_SHARE, _PLATEAU_PIXELS = 0.01, 50
-"""Share and number of the pixels that must have the largest value for it to be suspected."""
+"""Fraction and number of pixels that must have the maximum for it to be suspicious."""
 
 _CLIPPED_SHARE, _CLIPPED_M = 0.05, 5.0
-"""The same for a largest value without a gap below it, and the nearest one that is suspected."""
+"""The fraction for a maximum without a gap below it, and the smallest such maximum in meters."""
 
 _GAP = 1.25
-"""No scene that goes on lacks all depths between the largest value and this fraction of it."""
+"""A real scene has some depths between its maximum and the maximum divided by this."""
 
 _GAP_FILLED = 0.02
-"""Readings in a gap, as a share of the plateau beyond it, that are stray ones."""
+"""Up to this many readings in the gap, as a fraction of the plateau, are outliers."""
 
 _SPREAD_VALUES, _SPREAD_PEAK = 20, 0.25
-"""A measured scene has so many values at least, none as frequent as this share of a plateau."""
+"""A measured scene has at least this many values, each rarer than this fraction of the plateau."""
 
 _SAMPLE, _PEAK_SHARE = 1000, 0.02
-"""Readings that are looked at for a frequent value, and the share that makes one suspect."""
+"""Sampled readings to find a frequent value, and the fraction that makes it suspicious."""
 
 _CLOSE = 0.005
-"""Depths that differ by less, as a share, may be of one surface with noise."""
+"""Depths with a smaller relative difference may be one surface with noise."""
 
-_PICTURE_VALUES = 8
-"""Distinct values from which on a pattern in all of them is no accident."""
+_MIN_GRAY_LEVELS = 8
+"""With at least this many distinct values, a pattern in all of them is no coincidence."""
 
 
 class DepthUnitError(SpatialError):
-    """Depth that is not in metres, as its values tell."""
+    """The values of a depth image show that its unit is wrong."""
 
 
 @dataclass(frozen=True)
 class DepthLimits:
-    """Range of a depth camera; what lies outside is no reading.
+    """Range of a depth camera; values outside count as no reading.
 
     Attributes:
-        min_depth, max_depth: metres. The defaults suit a warehouse: they end before the 65.5 m at
-            which 16 bit millimetres do.
+        min_depth, max_depth: meters. The defaults suit a warehouse and end below 65.5 m, the limit
+            of 16 bit millimeters.
 
     Raises:
-        ValueError: when they are not in order, or beyond what any frame may hold.
+        ValueError: they are not in ascending order, or beyond the plausible range.
     """
 
     min_depth: float = PLAUSIBLE_DEPTH_M[0]
@@ -78,19 +78,19 @@ class DepthLimits:
         if not 0 <= self.min_depth < self.max_depth <= PLAUSIBLE_DEPTH_M[1]:
             raise ValueError(
                 f"min_depth and max_depth must be 0 <= min_depth < max_depth <= "
-                f"{PLAUSIBLE_DEPTH_M[1]:g} metres, got {self.min_depth:g} and {self.max_depth:g}"
+                f"{PLAUSIBLE_DEPTH_M[1]:g} meters, got {self.min_depth:g} and {self.max_depth:g}"
             )
 
 
 @dataclass(frozen=True)
 class DepthLoss:
-    """Pixels whose value was no reading, as shares of all pixels; 0, NaN and Inf do not count.
+    """Rejected pixels as fractions of all pixels, without those that are 0, NaN or Inf.
 
     Attributes:
-        saturated: with a value that marks "no reading".
-        saturated_m: the most frequent of these values in metres; NaN if there is none.
-        too_near, too_far: outside of `limits`.
-        limits: that held.
+        saturated: fraction with a value that means "no reading".
+        saturated_m: the most frequent of these values in meters; NaN if there is none.
+        too_near, too_far: fractions outside `limits`.
+        limits: range of the camera.
     """
 
     saturated: float = 0.0
@@ -100,19 +100,19 @@ class DepthLoss:
     limits: DepthLimits = field(default_factory=DepthLimits)
 
     @property
-    def share(self) -> float:
-        """Of all pixels."""
+    def fraction(self) -> float:
+        """Fraction of all pixels that was rejected."""
         return self.saturated + self.too_near + self.too_far
 
     @property
-    def is_told(self) -> bool:
-        """Whether so much is lost that an answer must say so."""
-        return self.share >= TOLD_SHARE
+    def is_reported(self) -> bool:
+        """Whether so much was rejected that an answer must say so."""
+        return self.fraction >= REPORTED_LOSS
 
     def __str__(self) -> str:
-        """What was lost and why, in words; empty if nothing was."""
+        """How much was rejected and why; empty if nothing was."""
         reasons = {
-            f"{self.saturated:.1%} of one value, {self.saturated_m:.5g} m, that marks no reading": (
+            f"{self.saturated:.1%} with the value {self.saturated_m:.5g} m (no reading)": (
                 self.saturated
             ),
             f"{self.too_near:.1%} nearer than min_depth = {self.limits.min_depth:g} m": (
@@ -122,8 +122,8 @@ class DepthLoss:
                 self.too_far
             ),
         }
-        told = ", ".join(reason for reason, share in reasons.items() if share)
-        return f"{self.share:.1%} of the depth pixels are no readings: {told}" if told else ""
+        listed = ", ".join(reason for reason, fraction in reasons.items() if fraction)
+        return f"{self.fraction:.1%} of the depth pixels are invalid: {listed}" if listed else ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +131,8 @@ class DepthReadings:
     """Depth of one image.
 
     Attributes:
-        metres: float32 (H, W) along the optical axis, NaN where there is no reading.
-        loss: what was taken for no reading.
+        metres: float32 (H, W) along the optical axis, meters, NaN where there is no reading.
+        loss: how much was rejected as no reading.
     """
 
     metres: NDArray[np.float32]
@@ -144,23 +144,23 @@ def depth_readings(
     metres_per_unit: float = 1.0,
     limits: DepthLimits | None = None,
 ) -> DepthReadings:
-    """The readings among the values of a depth image.
+    """The valid readings of a depth image.
 
-    No reading is: what is not a positive finite number; an end of a 16 bit number (65535, 32767);
-    a largest value that many pixels share while the others do not look like it (scattered over the
-    image, behind a gap, or clipped); what lies outside of `limits`.
+    These values count as no reading: any that is not positive and finite; a limit of a 16 bit
+    number (65535, 32767); a maximum that many pixels have and that does not fit the others
+    (scattered over the image, behind a gap, or clipped); any outside `limits`.
 
     Args:
-        values: (H, W) of any type of number, as the camera sends or the file holds them.
-        metres_per_unit: of the values.
-        limits: of the camera; None: the defaults.
+        values: (H, W) of any numeric type, as from the camera or the file.
+        metres_per_unit: scale of the values.
+        limits: range of the camera; None: the defaults.
 
     Raises:
         DepthUnitError: BAD_INPUT when most readings are too near or too far for any warehouse.
-        SpatialError: BAD_INPUT for a picture of depth in 16 bits, which has no unit.
+        SpatialError: BAD_INPUT for an 8 bit depth visualization stored as 16 bit, without a unit.
     """
     limits = limits or DepthLimits()
-    _refuse_picture(values)
+    _refuse_gray_levels(values)
     with np.errstate(invalid="ignore", over="ignore"):
         metres = np.asarray(values, dtype=np.float32) * np.float32(metres_per_unit)
         positive = np.isfinite(metres) & (metres > 0)
@@ -188,26 +188,35 @@ def depth_readings(
 def clean_depth(
     values: NDArray, metres_per_unit: float = 1.0, limits: DepthLimits | None = None
 ) -> NDArray[np.float32]:
-    """`depth_readings` without what was lost: float32 (H, W) metres, NaN = no reading."""
+    """Only the readings of `depth_readings`: float32 (H, W), meters, NaN = no reading.
+
+    Args:
+        values: (H, W) of any numeric type.
+        metres_per_unit: scale of the values.
+        limits: range of the camera; None: the defaults.
+
+    Raises:
+        SpatialError: as `depth_readings`.
+    """
     return depth_readings(values, metres_per_unit, limits).metres
 
 
 def depth_to_units(
     depth: NDArray[np.float32], metres_per_unit: float = 0.001
 ) -> NDArray[np.uint16]:
-    """Metres (H, W) as 16 bit whole numbers, rounded; the inverse of `clean_depth`.
+    """Depth (H, W) in meters as rounded 16 bit integers; the inverse of `clean_depth`.
 
-    0 stands for "no reading", and for what 16 bits cannot hold (over 65.5 m in millimetres).
+    0 means "no reading", also for values beyond 16 bits (over 65.5 m in millimeters).
     """
     units = np.nan_to_num(np.round(depth / metres_per_unit), nan=0.0)
     return np.where(units <= np.iinfo(np.uint16).max, units, 0).astype(np.uint16)
 
 
 def check_depth_unit(depth: NDArray[np.float32]) -> None:
-    """Refuse depth in the wrong unit: metres of any shape, NaN = no reading.
+    """Check the unit of depth in meters, of any shape, NaN = no reading.
 
     Raises:
-        DepthUnitError: BAD_INPUT when the median of the readings is not plausible. A frame without
+        DepthUnitError: BAD_INPUT when the median of the readings is implausible. A frame without
             any reading passes: that is missing depth, not a wrong unit.
     """
     readings = depth[np.isfinite(depth)]
@@ -216,7 +225,7 @@ def check_depth_unit(depth: NDArray[np.float32]) -> None:
         raise DepthUnitError(
             Status.BAD_INPUT,
             f"median depth is {np.median(readings):.4g} m, expected {low} to {high} m: the depth "
-            "unit is wrong; set the depth scale (metres per unit) of this camera",
+            "unit is wrong; set the depth scale (meters per unit) of this camera",
         )
 
 
@@ -226,24 +235,24 @@ def _is_plausible(readings: NDArray[np.float32]) -> bool:
     return bool(2 * outside <= readings.size)
 
 
-def _refuse_picture(values: NDArray) -> None:
-    """Grey levels that were written as 16 bit: all of them are multiples of 256 or 257."""
+def _refuse_gray_levels(values: NDArray) -> None:
+    """Refuse gray levels stored as 16 bit: all values are multiples of 256 or 257."""
     if values.dtype != np.uint16:
         return
     few = values.ravel()[:: max(values.size // 1000, 1)]
     for factor in (256, 257):
         if not few.any() or (few % factor).any():
             continue
-        if not (values % factor).any() and np.unique(values).size >= _PICTURE_VALUES:
+        if not (values % factor).any() and np.unique(values).size >= _MIN_GRAY_LEVELS:
             raise SpatialError(
                 Status.BAD_INPUT,
-                f"expected metric depth, found only multiples of {factor}: it is an 8 bit picture "
-                "of depth, without a unit, that was written as 16 bit; give the depth itself",
+                f"expected metric depth, found only multiples of {factor}: this is an 8 bit depth "
+                "visualization without a unit, stored as 16 bit; provide metric depth",
             )
 
 
 def _is_full_scale(values: NDArray, metres: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where values are the end of a 16 bit number, also one that was taken for millimetres."""
+    """Mask of values that are a limit of a 16 bit number, also as millimeters in meters."""
     is_whole = values.dtype.kind in "ui"
     numbers = values if is_whole else metres
     ends = np.array(_FULL_SCALE_UNITS) * (1 if is_whole else 0.001)
@@ -259,10 +268,10 @@ def _is_full_scale(values: NDArray, metres: NDArray[np.float32]) -> NDArray[np.b
 def _plateau(
     metres: NDArray[np.float32], readings: NDArray[np.bool_], values: NDArray
 ) -> NDArray[np.bool_]:
-    """Where the largest value is, if it is no depth; else nowhere.
+    """Mask of the maximum if it is no depth; otherwise empty.
 
-    A flat wall that is seen head-on in simulation has one value as well. It is connected, and
-    other surfaces of such a scene have few values too.
+    A flat wall seen head-on in simulation also has a single value. It is connected, and the other
+    surfaces of such a scene have few values too.
     """
     nowhere = np.zeros(metres.shape, dtype=bool)
     known = metres[readings]
@@ -291,9 +300,9 @@ def _plateau(
 def _peak(
     metres: NDArray[np.float32], readings: NDArray[np.bool_], values: NDArray
 ) -> NDArray[np.bool_]:
-    """Where one value amid the others is scattered over a measured scene; else nowhere.
+    """Mask of a value between the others that is scattered over a measured scene; otherwise empty.
 
-    No surface has the very same depth at pixels that do not touch, and no depth close to it.
+    No surface has exactly the same depth at scattered pixels, and no similar depth around them.
     """
     nowhere = np.zeros(metres.shape, dtype=bool)
     known = metres[readings]
@@ -320,16 +329,16 @@ def _is_end_of_number(value: np.generic, metre: np.float32) -> bool:
     return any(abs(float(metre) - unit * 0.001) < 1e-5 for unit in _SATURATED_UNITS)
 
 
-def _is_scattered(plateau: NDArray[np.bool_], share: float) -> bool:
-    """Whether neighbours of plateau pixels are in it hardly more often than by chance."""
+def _is_scattered(plateau: NDArray[np.bool_], fraction: float) -> bool:
+    """Whether neighbors of plateau pixels belong to it hardly more often than by chance."""
     beside = np.count_nonzero(plateau[:, 1:] & plateau[:, :-1])
     below = np.count_nonzero(plateau[1:] & plateau[:-1])
     pairs = np.count_nonzero(plateau[:, :-1]) + np.count_nonzero(plateau[:-1])
-    return bool(pairs and (beside + below) / pairs < (1 + share) / 2)
+    return bool(pairs and (beside + below) / pairs < (1 + fraction) / 2)
 
 
 def _is_spread(readings: NDArray[np.float32], plateau_count: int) -> bool:
-    """Whether readings vary as measured ones do, none as frequent as the plateau."""
+    """Whether readings vary like measurements, none nearly as frequent as the plateau."""
     counts = np.unique(readings, return_counts=True)[1]
     return counts.size >= _SPREAD_VALUES and bool(counts.max() <= _SPREAD_PEAK * plateau_count)
 

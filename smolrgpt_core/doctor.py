@@ -1,8 +1,8 @@
-"""What is installed, what works, what is missing and how to get it.
+"""Checks what is installed, what works, what is missing and how to install it.
 
-Everything is tried for real in a process of its own, so a broken installation is reported instead
-of taking the doctor down; for the same reason this module imports nothing but the standard library
-and what does the same.
+Everything is actually tried in a separate process, so that a broken installation is reported
+instead of crashing the doctor; for the same reason this module imports only the standard library
+and modules that do the same.
 """
 
 from __future__ import annotations
@@ -40,37 +40,37 @@ PACKAGES = {
     "model": {"safetensors": "safetensors", "torch": "torch", "transformers": "transformers"},
     "train": {"accelerate": "accelerate", "tensorboard": "tensorboard"},
 }
-"""Module and distribution of what each extra of this package brings; "" = core."""
+"""Modules and their distributions for each extra of this package; "" = core."""
 
 SMALLEST_SHARED_MEMORY = 64 * 2**20
 """Bytes of /dev/shm for three processes with the segments of config/fastdds.xml."""
 
-PATIENCE_S = 60
-"""Longest time that one trial may take."""
+CHECK_TIMEOUT_S = 60
+"""Timeout of one check in seconds."""
 
 
 class Verdict(str, Enum):
-    """What a check came to."""
+    """Result of a check."""
 
     OK = "ok"
     OPTIONAL = "optional"
-    """Not there; only some uses need it."""
+    """Missing, but optional."""
     WARNING = "warning"
-    """There, but it will make trouble."""
+    """Present, but it will cause problems."""
     FAILED = "failed"
-    """Missing or broken, and everything needs it."""
+    """Missing or broken, and required."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """One checked requirement.
 
     Attributes:
-        group: heading that it belongs to.
-        name: what was looked at.
-        verdict: what it came to.
+        group: heading in the report.
+        name: of the requirement.
+        verdict: result.
         found: what was found.
-        remedy: what to do; empty if nothing.
+        remedy: how to fix it; empty if nothing is wrong.
     """
 
     group: str
@@ -81,7 +81,7 @@ class Check:
 
 
 def examine() -> list[Check]:
-    """Look at everything; takes some seconds."""
+    """Run all checks; takes some seconds."""
     return [
         *examine_core(),
         *_packages("simulation", "sim", Verdict.OPTIONAL),
@@ -96,7 +96,7 @@ def examine() -> list[Check]:
 
 
 def examine_core() -> list[Check]:
-    """Look at what the offline core needs."""
+    """Run the checks for the offline core."""
     python = f"{platform.python_version()}, {sys.executable}"
     return [
         Check("core", "python", Verdict.OK, python),
@@ -105,7 +105,7 @@ def examine_core() -> list[Check]:
 
 
 def healthy(checks: list[Check]) -> bool:
-    """Whether nothing that the offline core needs is missing."""
+    """Whether everything that the offline core needs works."""
     return all(check.verdict is not Verdict.FAILED for check in checks)
 
 
@@ -152,15 +152,13 @@ def _graphics_card() -> Iterator[Check]:
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
     works, output = _try(query) if shutil.which(query[0]) else (False, "no nvidia-smi")
     verdict = Verdict.OK if works else Verdict.OPTIONAL
-    yield Check(
-        "model", "GPU", verdict, output, "" if works else "not needed; the CPU does the work"
-    )
+    yield Check("model", "GPU", verdict, output, "" if works else "not needed; the CPU is used")
     if works and importlib.util.find_spec("torch") is not None:
         works, output = _try_python(
             "import torch; print(torch.version.cuda, torch.cuda.is_available())"
         )
         usable = works and output.endswith("True")
-        remedy = "" if usable else "install a CUDA build of torch that fits the driver"
+        remedy = "" if usable else "install a CUDA build of torch that matches the driver"
         verdict = Verdict.OK if usable else Verdict.WARNING
         yield Check("model", "torch with CUDA", verdict, output, remedy)
 
@@ -196,7 +194,7 @@ def _fast_dds_profile() -> Check:
         "Fast DDS profile",
         Verdict.WARNING,
         f"no such file: {path}" if path else "not set",
-        f"images get lost with the defaults of Fast DDS: set {name} to config/fastdds.xml",
+        f"Fast DDS loses images with its defaults: set {name} to config/fastdds.xml",
     )
 
 
@@ -227,7 +225,7 @@ def _machine() -> Iterator[Check]:
             "shared memory",
             Verdict.WARNING if small else Verdict.OK,
             f"{size / 2**20:.0f} MiB in {shared}",
-            "ROS images go through it: docker run --shm-size=512m" if small else "",
+            "too small for ROS images: docker run --shm-size=512m" if small else "",
         )
 
 
@@ -239,14 +237,14 @@ def _version(distribution: str) -> str:
 
 
 def _try_python(program: str) -> tuple[bool, str]:
-    """Run a program in this Python; whether it worked, and the last line that it said."""
+    """Run a program in this Python; returns whether it worked, and its last line of output."""
     return _try([sys.executable, "-c", program])
 
 
 def _try(command: list[str]) -> tuple[bool, str]:
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+            command, capture_output=True, text=True, timeout=CHECK_TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         return False, str(error)

@@ -1,8 +1,8 @@
-"""Why there is no answer: one exception class that carries a status code.
+"""Errors: one exception class that carries a status code.
 
 Everything that can go wrong between a request and an answer is raised as a `SpatialError`, so
 that the ROS node, the command line and the evaluation report it in the same way. A message says
-what was expected, what came, and what to do.
+what was expected, what was found, and what to do.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ class Status(IntEnum):
     NO_REGIONS = 4
     """No regions have ever arrived."""
     STALE = 5
-    """The newest frame is older than the request allows, or the requested stamp has passed."""
+    """The latest frame is older than the request allows, or the requested one is gone."""
     OUT_OF_SYNC = 6
-    """Inputs arrive, but no set of them has stamps within the synchronisation tolerance."""
+    """Inputs arrive, but their stamps are not within the synchronization tolerance."""
     QOS_INCOMPATIBLE = 7
-    """An input has a publisher whose quality of service cannot be matched."""
+    """An input has a publisher with an incompatible quality of service."""
     BAD_INPUT = 8
     """An input cannot be used: unknown encoding, wrong size, wrong depth unit, broken mask."""
     UNKNOWN_REGION = 9
-    """The question names a region id that the frame does not have."""
+    """The question names a region id that is not in the frame."""
     NO_VALID_DEPTH = 10
     """Too few pixels under a mask have a depth reading."""
     BAD_QUESTION = 11
-    """The question cannot be read, or does not fit its category or its region ids."""
+    """The question is not understood, or does not match its category or its region ids."""
     CANNOT_TELL = 12
-    """The question is clear and the input is good, but the evidence does not decide it."""
+    """The question is clear and the input is valid, but the evidence does not decide it."""
     BUSY = 13
-    """The queue of waiting questions is full."""
+    """Too many questions are pending."""
     TIMEOUT = 14
-    """No answer within the time that the request allows."""
+    """No answer within the timeout of the request."""
     NOT_ACTIVE = 15
     """The node is not in the lifecycle state `active`, or is shutting down."""
     MODEL_ERROR = 16
-    """The answerer failed in a way that is not the fault of the question or the frame."""
+    """The answerer failed; neither the question nor the frame is at fault."""
     NO_TRANSFORM = 17
-    """Centres cannot be told in the frame that is wanted: tf has no transform at their stamp."""
+    """tf has no transform at the stamp of the images to the frame that was asked for."""
 
 
 class SpatialError(Exception):
-    """A question that gets no answer, and why.
+    """The reason why a question has no answer.
 
     Attributes:
         status: the reason, never `Status.OK`.
-        message: what was expected, what came, and what to do, in one or two sentences.
+        message: what was expected, what was found, and what to do, in one or two sentences.
     """
 
     def __init__(self, status: Status, message: str) -> None:
@@ -64,20 +64,26 @@ class SpatialError(Exception):
         self.message = message
 
     def __reduce__(self) -> tuple[type[SpatialError], tuple[Status, str]]:
-        """So that it can come out of a worker process."""
+        """Makes the error picklable, for worker processes."""
         return type(self), (self.status, self.message)
 
 
 def bad_input(message: str) -> SpatialError:
-    """An input that cannot be used."""
+    """A BAD_INPUT error: an input cannot be used."""
     return SpatialError(Status.BAD_INPUT, message)
 
 
 def bad_question(message: str) -> SpatialError:
-    """A question that cannot be read."""
+    """A BAD_QUESTION error: a question is not understood."""
     return SpatialError(Status.BAD_QUESTION, message)
 
 
 def bad_setting(name: str, expected: str, value: object) -> SpatialError:
-    """A setting that has another value than what was expected."""
+    """A BAD_INPUT error for a setting with an invalid value.
+
+    Args:
+        name: of the setting.
+        expected: what it must be.
+        value: what it is.
+    """
     return bad_input(f"{name} must be {expected}, got {value!r}")

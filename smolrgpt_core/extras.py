@@ -1,6 +1,6 @@
-"""Packages of an extra, and how to install it: this package is not published, only its clone is.
+"""Optional packages and the command to install them, which needs a clone of the repository.
 
-The one place that words this remedy. Imports nothing but the standard library, for the doctor.
+The only module with this remedy. Imports only the standard library, for the doctor.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DISTRIBUTION = "smolrgpt"
 def install_command(extra: str) -> str:
     """The command that installs an extra, such as `pip install -e '/home/me/smolrgpt_ros[sim]'`.
 
-    Where the clone is not known, it is to be run there: `pip install '.[sim]'`.
+    If the clone cannot be located, the command is relative to it: `pip install '.[sim]'`.
     """
     clone = _running_clone()
     if clone is not None:
@@ -35,13 +35,13 @@ def require(package: str, extra: str, need: str) -> ModuleType:
     """Import a package of an extra.
 
     Args:
-        package: its name for `import`, such as "pyarrow.parquet".
-        extra: of this package that installs it.
-        need: opens the message, such as "plots need matplotlib".
+        package: name to import, such as "pyarrow.parquet".
+        extra: extra of this package that installs it.
+        need: beginning of the message, such as "plots need matplotlib".
 
     Raises:
         ImportError: it is not installed; the message says how to install it.
-        ModuleNotFoundError: it is installed, but not what it needs itself.
+        ModuleNotFoundError: it is installed, but one of its own dependencies is not.
     """
     try:
         return importlib.import_module(package)
@@ -59,13 +59,13 @@ def _is_clone(folder: Path) -> bool:
 
 
 def _running_clone() -> Path | None:
-    """The clone whose files are running, itself or by links of colcon."""
+    """The clone that this code runs from, directly or through colcon's symlinks."""
     folder = Path(__file__).resolve().parents[1]
     return folder if _is_clone(folder) else None
 
 
 def _installed_clone() -> Path | None:
-    """The clone that pip installed a copy of, if it is still there."""
+    """The clone from which pip installed this package, if it still exists."""
     try:
         noted = importlib.metadata.distribution(DISTRIBUTION).read_text("direct_url.json")
     except importlib.metadata.PackageNotFoundError:

@@ -1,7 +1,7 @@
-"""Images and depth as files, and writing without half-written files.
+"""Reading images and depth from files, and writing files atomically.
 
 Reads one aligned frame at a time; data sets have their own readers in `smolrgpt_core.data`. Every
-error names the file, what was expected in it and what was found.
+error names the file, what was expected and what was found.
 """
 
 from __future__ import annotations
@@ -22,41 +22,41 @@ from smolrgpt_core.depth import DepthLimits, DepthReadings, depth_readings, dept
 from smolrgpt_core.errors import SpatialError, Status
 
 METRES_PER_UNIT = {"uint16": 0.001, "float32": 1.0, "float64": 1.0}
-"""What depth files mean without a depth scale: 16 bit images millimetres, numbers metres."""
+"""Default depth scale by data type: 16 bit images are in millimeters, float images in meters."""
 
 
 def read_rgb(path: Path, content: bytes | None = None) -> NDArray[np.uint8]:
-    """A colour image, uint8 (H, W, 3) RGB, as stored: a rotation flag in the file is ignored.
+    """A color image, uint8 (H, W, 3) RGB, as stored: a rotation flag in the file is ignored.
 
     Args:
         path: an image in a format that OpenCV reads.
-        content: of the file, where it is in memory already, such as from an archive.
+        content: of the file, if already in memory, such as from an archive.
 
     Raises:
-        SpatialError: BAD_INPUT when the file is no image.
+        SpatialError: BAD_INPUT when the file is not an image.
     """
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
-    bgr = decode_image(path, flags, "a colour image", content)
+    bgr = decode_image(path, flags, "a color image", content)
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def read_depth(path: Path, metres_per_unit: float | None = None) -> NDArray[np.float32]:
-    """Depth, float32 (H, W) metres, NaN where there is no reading: see `read_depth_readings`."""
+    """Depth, float32 (H, W), meters, NaN where there is no reading: see `read_depth_readings`."""
     return read_depth_readings(path, metres_per_unit).metres
 
 
 def read_depth_readings(
     path: Path, metres_per_unit: float | None = None, limits: DepthLimits | None = None
 ) -> DepthReadings:
-    """The readings of a depth image, and what of it was taken for none.
+    """The readings of a depth file, and how much of it was rejected.
 
     Args:
-        path: a 16 bit image in millimetres, or a float image or `.npy` array in metres.
-        metres_per_unit: overrides the unit; needed for every other type of number.
-        limits: of the camera; None: the defaults.
+        path: a 16 bit image in millimeters, or a float image or `.npy` array in meters.
+        metres_per_unit: overrides the unit; required for every other data type.
+        limits: range of the camera; None: the defaults.
 
     Raises:
-        SpatialError: BAD_INPUT when the file is no depth image, or its unit cannot be known.
+        SpatialError: BAD_INPUT when the file is not a depth image, or its unit is unknown.
     """
     raw = read_plane(path, "a depth image")
     if metres_per_unit is None:
@@ -64,9 +64,9 @@ def read_depth_readings(
     if metres_per_unit is None:
         raise file_error(
             path,
-            "expected 16 bit depth in millimetres or float depth in metres, found "
-            f"{raw.dtype}: such an image is mostly a picture of depth, without a unit; if it is "
-            "metric depth, give the depth scale (metres per unit)",
+            "expected 16 bit depth in millimeters or float depth in meters, found "
+            f"{raw.dtype}: such an image is usually a visualization without a unit; if it is "
+            "metric depth, give the depth scale (meters per unit)",
         )
     try:
         return depth_readings(raw, metres_per_unit, limits)
@@ -75,14 +75,14 @@ def read_depth_readings(
 
 
 def read_plane(path: Path, expected: str) -> NDArray:
-    """One number for each pixel, (H, W), from an image or `.npy` file, as stored.
+    """One number per pixel, (H, W), from an image or `.npy` file, as stored.
 
     Args:
         path: an image in a format that OpenCV reads, or a NumPy array.
         expected: what it should be, for the error message.
 
     Raises:
-        SpatialError: BAD_INPUT when the file cannot be read or has several numbers for a pixel.
+        SpatialError: BAD_INPUT when the file cannot be read or has several numbers per pixel.
     """
     if path.suffix.lower() == ".npy":
         array = load_array(path, expected)
@@ -91,7 +91,7 @@ def read_plane(path: Path, expected: str) -> NDArray:
     if array.ndim != 2 or array.dtype.kind not in "uif":
         raise file_error(
             path,
-            f"expected {expected} with one number for each pixel (height, width), found "
+            f"expected {expected} with one number per pixel (height, width), found "
             f"{array.dtype} {array.shape}",
         )
     return array
@@ -104,21 +104,21 @@ def decode_image(path: Path, flags: int, expected: str, content: bytes | None = 
         path: of the file.
         flags: `cv2.IMREAD_*`.
         expected: what it should be, for the error message.
-        content: of the file, where it is in memory already.
+        content: of the file, if already in memory.
 
     Raises:
-        SpatialError: BAD_INPUT when the file is no image.
+        SpatialError: BAD_INPUT when the file is not an image.
     """
     data = np.frombuffer(read_bytes(path) if content is None else content, dtype=np.uint8)
     try:
         image = cv2.imdecode(data, flags) if data.size else None
     except cv2.error as error:
-        raise file_error(path, f"expected {expected}, but OpenCV says: {error.err}") from error
+        raise file_error(path, f"expected {expected}, but OpenCV reports: {error.err}") from error
     if image is None:
         raise file_error(
             path,
             f"expected {expected}, but OpenCV {cv2.__version__} cannot read this file: it is "
-            "damaged, or in a format that this build lacks (PNG always works)",
+            "damaged, or in a format that this build does not support (PNG always works)",
         )
     return np.asarray(image)
 
@@ -127,7 +127,7 @@ def read_bytes(path: Path) -> bytes:
     """The content of a file.
 
     Raises:
-        SpatialError: BAD_INPUT that names the file when it cannot be opened.
+        SpatialError: BAD_INPUT when it cannot be opened; the message names the file.
     """
     try:
         return path.read_bytes()
@@ -152,20 +152,25 @@ def write_depth(
     depth: NDArray[np.float32],
     metres_per_unit: float = METRES_PER_UNIT["uint16"],
 ) -> None:
-    """Write depth, metres (H, W), as a 16 bit image, 0 where there is no reading.
+    """Write depth as a 16 bit image, 0 where there is no reading.
 
-    Readings that 16 bits cannot hold (over 65.5 m in millimetres) are written as missing.
+    Readings beyond 16 bits (over 65.5 m in millimeters) are written as missing.
+
+    Args:
+        path: in a format with 16 bits, such as PNG.
+        depth: float32 (H, W), meters, NaN = no reading.
+        metres_per_unit: scale of the file.
     """
     write_image(path, depth_to_units(depth, metres_per_unit))
 
 
 def write_image(path: Path, image: NDArray) -> None:
-    """Write an image, RGB (H, W, 3) uint8 or one plane (H, W), in the format of the suffix."""
+    """Write an image, RGB (H, W, 3) uint8 or single-channel (H, W), in the format of the suffix."""
     write_file(path, encode_image(image, path.suffix))
 
 
 def encode_image(image: NDArray, suffix: str) -> bytes:
-    """An image, RGB (H, W, 3) uint8 or one plane (H, W), as the bytes of a file.
+    """An image, RGB (H, W, 3) uint8 or single-channel (H, W), as the bytes of a file.
 
     Raises:
         ValueError: when OpenCV cannot write this format.
@@ -176,13 +181,17 @@ def encode_image(image: NDArray, suffix: str) -> bytes:
 
 
 def check_image_suffix(suffix: str) -> None:
-    """Raise ValueError when images cannot be written in the format of this suffix."""
+    """Check that images can be written in the format of this suffix.
+
+    Raises:
+        ValueError: OpenCV cannot write this format.
+    """
     if not cv2.haveImageWriter(f"image{suffix}"):
         raise ValueError(f"images cannot be written as {suffix!r}; use .png or .jpg")
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file as a whole or not at all; its folder is made if needed."""
+    """Write a file atomically; its folder is created if needed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
@@ -194,14 +203,14 @@ def write_file(path: Path, content: bytes) -> None:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """A folder to write to, which gets its name when all is written, or vanishes.
+    """A temporary folder to write to; it is renamed to `path` at the end, or removed on an error.
 
     Raises:
-        SpatialError: BAD_INPUT when there is something of that name.
+        SpatialError: BAD_INPUT when `path` already exists.
     """
     path = path.resolve()
     if path.exists():
-        raise file_error(path, "exists already; choose another name, or remove it")
+        raise file_error(path, "already exists; choose another name, or remove it")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         temporary.mkdir(parents=True)
@@ -216,15 +225,19 @@ class FileError(SpatialError):
 
 
 def file_error(path: Path, message: str) -> FileError:
-    """The error that a file cannot be used."""
+    """A BAD_INPUT error for a file that cannot be used; the message begins with its path."""
     return FileError(Status.BAD_INPUT, f"{path}: {message}")
 
 
 def load_array(path: Path, expected: str) -> NDArray:
-    """A NumPy array as it was stored.
+    """A NumPy array from an `.npy` file.
+
+    Args:
+        path: of the file.
+        expected: what it should be, for the error message.
 
     Raises:
-        SpatialError: BAD_INPUT when the file is none.
+        SpatialError: BAD_INPUT when the file is not an array.
     """
     try:
         return np.asarray(np.load(path, allow_pickle=False))

@@ -1,6 +1,6 @@
-"""One moment of an RGB-D camera: colour, metric depth, calibration and regions, all aligned.
+"""One RGB-D frame: color, metric depth, calibration and regions, all aligned.
 
-Camera frame: the optical frame of REP 103 (x right, y down, z forward), metres.
+Camera frame: the optical frame of REP 103 (x right, y down, z forward), meters.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.regions import RegionSet
 
 PLAUSIBLE_VIEW_DEG = (5.0, 165.0)
-"""Angle of view, across or down the image, of a camera that a pinhole can describe."""
+"""Horizontal and vertical field of view of a camera that the pinhole model can describe."""
 
 MAX_ASPECT = 1.34
-"""fx and fy of a camera differ less, also where an image of 4:3 was stretched to 16:9."""
+"""Largest ratio of fx and fy, which allows for a 4:3 image stretched to 16:9."""
 
-MAX_OFF_CENTRE = 0.2
-"""How far from the middle of the image the principal point may lie, as a share of its size."""
+MAX_OFF_CENTER = 0.2
+"""Largest offset of the principal point from the image center, as a fraction of the image size."""
 
-MAX_OFF_CENTRE_BOTH = 0.09
-"""The same where it is off in both directions."""
+MAX_OFF_CENTER_BOTH = 0.09
+"""The same if it is off in both directions."""
 
 MAX_CAMERA_HEIGHT_M = 50.0
-"""No camera that sees depth hangs higher above its floor."""
+"""No depth camera is mounted higher above its floor."""
 
 _NORMALIZED = 2.5
-"""A calibration whose largest number is smaller is not in pixels."""
+"""A calibration whose largest number is at most this is not in pixels."""
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class CameraIntrinsics:
     Attributes:
         width, height: image size in pixels.
         fx, fy: focal lengths in pixels, positive.
-        cx, cy: principal point in pixels; (0, 0) is the centre of the upper left pixel.
-        is_cut: the image is known to be a part of a larger one, or was binned in one direction:
-            its principal point may lie anywhere, and fx and fy may be far apart.
+        cx, cy: principal point in pixels; (0, 0) is the center of the upper left pixel.
+        is_cut: the image was cropped from a larger one, or binned in one direction: its principal
+            point may be anywhere, and fx and fy may differ by any factor.
 
     Raises:
         SpatialError: BAD_INPUT when a size or focal length is not positive or not finite, or when
-            the calibration cannot be of an image of this size.
+            the calibration cannot belong to an image of this size.
     """
 
     width: int
@@ -77,60 +77,60 @@ class CameraIntrinsics:
             raise SpatialError(
                 Status.BAD_INPUT,
                 f"the calibration fx={self.fx:g} fy={self.fy:g} cx={self.cx:g} cy={self.cy:g} "
-                f"cannot be of an image of {self.width}x{self.height}: {problem}",
+                f"cannot belong to an image of {self.width}x{self.height}: {problem}",
             )
 
     def _implausible(self) -> str:
-        """What no camera with such images has, and the likely reason; empty if all is plausible."""
+        """What is implausible about the calibration, and the likely reason; empty if nothing is."""
         if max(self.fx, self.fy, abs(self.cx), abs(self.cy)) <= _NORMALIZED:
             return (
-                "it is in shares of the image size; give it in pixels (fx and cx times the width, "
+                "it is normalized by the image size; give it in pixels (fx and cx times the width, "
                 "fy and cy times the height)"
             )
         low, high = PLAUSIBLE_VIEW_DEG
         across, down = self.view_deg
         if not low <= across <= high or not low <= down <= high:
             return (
-                f"it would see {across:.3g} degrees across and {down:.3g} down, expected "
-                f"{low:g} to {high:g}; the focal length is in pixels of the image"
+                f"its field of view would be {across:.3g} x {down:.3g} degrees, expected "
+                f"{low:g} to {high:g}; give the focal length in pixels of this image"
             )
         if self.is_cut:
             return ""
         aspect = max(self.fx / self.fy, self.fy / self.fx)
         if aspect > MAX_ASPECT:
             return (
-                f"fx and fy differ by the factor {aspect:.3g}, expected at most {MAX_ASPECT:g}; is "
-                "one of them wrong, or was the image stretched?"
+                f"fx and fy differ by a factor of {aspect:.3g}, expected at most {MAX_ASPECT:g}; "
+                "is one of them wrong, or was the image stretched?"
             )
-        return self._off_centre()
+        return self._off_center()
 
-    def _off_centre(self) -> str:
-        """Why the principal point lies so far from the middle; empty if it does not."""
+    def _off_center(self) -> str:
+        """Why the principal point is so far off the image center; empty if it is not."""
         right = (self.cx - (self.width - 1) / 2) / self.width
         below = (self.cy - (self.height - 1) / 2) / self.height
         far, near = max(abs(right), abs(below)), min(abs(right), abs(below))
-        if far <= MAX_OFF_CENTRE and near <= MAX_OFF_CENTRE_BOTH:
+        if far <= MAX_OFF_CENTER and near <= MAX_OFF_CENTER_BOTH:
             return ""
         swapped = max(
             abs(self.cy - (self.width - 1) / 2) / self.width,
             abs(self.cx - (self.height - 1) / 2) / self.height,
         )
-        if swapped < MAX_OFF_CENTRE_BOTH:
+        if swapped < MAX_OFF_CENTER_BOTH:
             reason = "are cx and cy, or width and height, swapped?"
         else:
             like = f"{2 * self.cx + 1:.0f}x{2 * self.cy + 1:.0f}"
             reason = (
                 f"it looks like that of an image of {like}: scale it to the size of this image, "
-                "and move cx and cy where the image was cut"
+                "and shift cx and cy if the image was cropped"
             )
         return (
-            f"the principal point is off the middle by {right:+.0%} of the width and {below:+.0%} "
+            f"the principal point is off center by {right:+.0%} of the width and {below:+.0%} "
             f"of the height; {reason}"
         )
 
     @property
     def view_deg(self) -> tuple[float, float]:
-        """Angle of view across and down the image, degrees, from edge to edge of the pixels."""
+        """Horizontal and vertical field of view in degrees, between the outer pixel edges."""
         left, right = self.cx + 0.5, self.width - 0.5 - self.cx
         above, below = self.cy + 0.5, self.height - 0.5 - self.cy
         across = math.atan(left / self.fx) + math.atan(right / self.fx)
@@ -139,15 +139,20 @@ class CameraIntrinsics:
 
     @classmethod
     def from_vertical_fov(cls, width: int, height: int, fov_y_deg: float) -> CameraIntrinsics:
-        """Square pixels, principal point in the middle of the image, vertical angle in degrees.
+        """Calibration with square pixels and the principal point at the image center.
+
+        Args:
+            width: of the image in pixels.
+            height: of the image in pixels.
+            fov_y_deg: vertical field of view in degrees.
 
         Raises:
-            SpatialError: BAD_INPUT for an angle outside 0 to 180 degrees, or a size of nothing.
+            SpatialError: BAD_INPUT for an angle outside 0 to 180 degrees, or an empty image.
         """
         if not 0 < fov_y_deg < 180:
             raise SpatialError(
                 Status.BAD_INPUT,
-                f"vertical field of view must lie between 0 and 180 degrees, got {fov_y_deg}",
+                f"vertical field of view must be between 0 and 180 degrees, got {fov_y_deg}",
             )
         focal = height / 2 / math.tan(math.radians(fov_y_deg) / 2)
         return cls(width, height, focal, focal, (width - 1) / 2, (height - 1) / 2)
@@ -155,24 +160,24 @@ class CameraIntrinsics:
 
 @dataclass(frozen=True, eq=False)
 class RGBDFrame:
-    """Aligned colour, depth and regions with one stamp.
+    """Aligned color, depth and regions with one stamp.
 
     Attributes:
         rgb: uint8 (H, W, 3), RGB order.
-        depth: float32 (H, W), metres along the optical axis; NaN where there is no reading.
+        depth: float32 (H, W), meters along the optical axis; NaN where there is no reading.
         intrinsics: calibration of the common image plane.
         regions: the segmented objects, masks aligned to `rgb`.
         stamp_ns: acquisition time in nanoseconds, 0 if unknown.
         frame_id: name of the optical frame that metric results refer to.
-        depth_loss: what of the depth image was taken for no reading.
-        up: unit vector (3,) in the optical frame against gravity, as from tf or an IMU; None: not
-            known, geometry finds it by the floor.
-        camera_height: of the optical center above the floor, metres, as from tf; None: not known,
-            geometry finds it by the floor. With `up` it tells where the floor is that is not seen.
+        depth_loss: how much of the depth image was rejected as no reading.
+        up: unit vector (3,) in the optical frame, opposite to gravity, from tf or an IMU; None:
+            unknown, geometry estimates it from the floor.
+        camera_height: of the optical center above the floor, meters, e.g. from tf; None: unknown,
+            geometry estimates it from the floor. With `up`, it locates a floor that is not visible.
 
     Raises:
-        SpatialError: BAD_INPUT when dtypes or sizes do not agree, the depth unit is wrong, `up` is
-            no unit vector, or `camera_height` is not positive.
+        SpatialError: BAD_INPUT when dtypes or sizes do not match, the depth unit is wrong, `up` is
+            not a unit vector, or `camera_height` is not positive.
     """
 
     rgb: NDArray[np.uint8]
@@ -195,14 +200,14 @@ class RGBDFrame:
             raise SpatialError(
                 Status.BAD_INPUT,
                 f"regions were segmented on an image of (height, width) {self.regions.image_size}, "
-                f"the calibration is for {size}; feed regions of the same camera and resolution",
+                f"the calibration is for {size}; use regions from the same camera and resolution",
             )
         check_depth_unit(self.depth)
         farthest = PLAUSIBLE_DEPTH_M[1]
         if np.any(self.depth <= 0) or np.any(self.depth > farthest):
             raise SpatialError(
                 Status.BAD_INPUT,
-                f"depth must be positive metres up to {farthest:g}, or NaN where there is no "
+                f"depth must be positive and at most {farthest:g} meters, or NaN where there is no "
                 "reading, got zero, negative or larger values; pass it through clean_depth()",
             )
         if self.up is not None:
@@ -210,9 +215,9 @@ class RGBDFrame:
         if self.camera_height is not None and not 0 < self.camera_height < MAX_CAMERA_HEIGHT_M:
             raise SpatialError(
                 Status.BAD_INPUT,
-                "the height of the camera above the floor must be positive metres up to "
-                f"{MAX_CAMERA_HEIGHT_M:g}, got {self.camera_height:g}; give that of its optical "
-                "center",
+                "the height of the camera above the floor must be positive and below "
+                f"{MAX_CAMERA_HEIGHT_M:g} meters, got {self.camera_height:g}; give the height of "
+                "its optical center",
             )
 
 

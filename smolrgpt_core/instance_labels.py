@@ -1,4 +1,4 @@
-"""Labels for the ids of an instance image, which itself carries numbers only."""
+"""Labels for the ids of an instance image, which itself contains only numbers."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from typing import Any
 
 BACKGROUND = "background"
-"""Label of pixels that are no object."""
+"""Label of pixels that are not an object."""
 
 _NO_OBJECT = frozenset({"background", "unlabelled", "unlabeled"})
-"""Classes that a simulator gives to what it has no object for: the rest of the picture."""
+"""Class names of simulators for pixels without an object."""
 
 _TABLES = ("idToSemantics", "idToLabels")
-"""Where a simulator's annotator keeps its labels, the classes before the paths of the objects."""
+"""Keys of a simulator's label tables; classes take precedence over object paths."""
 
 _CLASS = "class"
-"""Key of the class among the semantics of a simulator (Omniverse Replicator)."""
+"""Key of the class in a simulator's semantics (Omniverse Replicator)."""
 
 
 @dataclass(frozen=True)
 class InstanceLabels:
-    """Which label an instance id has.
+    """Labels by instance id.
 
     Attributes:
-        ranges: (first id, last id, label), ends included; the first range that fits counts.
+        ranges: (first id, last id, label), inclusive; the first matching range is used.
     """
 
     ranges: tuple[tuple[int, int, str], ...] = ()
@@ -35,27 +35,27 @@ class InstanceLabels:
 
     @classmethod
     def parse(cls, entries: Iterable[str], lowest: int = 1) -> InstanceLabels:
-        """From entries such as "7:transporter" and "10-59:pallet"; empty ones are left out.
+        """From entries such as "7:transporter" and "10-59:pallet"; empty ones are ignored.
 
         Args:
-            entries: with the label behind the first colon.
-            lowest: number that may have a label; 0 where numbers are class indices, too.
+            entries: ids, a colon and the label.
+            lowest: smallest id that may have a label; 0 if the ids can be class indices.
 
         Raises:
-            ValueError: naming the entry that cannot be read.
+            ValueError: an entry cannot be parsed; the message quotes it.
         """
         return cls(tuple(_parse_range(entry, lowest) for entry in entries if entry))
 
     @classmethod
     def from_json(cls, content: Any) -> InstanceLabels:
-        """From the labels file beside an instance image, a person's or a simulator's.
+        """From the labels file next to an instance image, hand-written or from a simulator.
 
         Args:
             content: {"1-9": "buffer", "10": "pallet"}, or {"10": {"class": "pallet"}}, where
-                "BACKGROUND" and "UNLABELLED" are no objects, also within "idToLabels".
+                "BACKGROUND" and "UNLABELLED" are not objects; may be nested in "idToLabels".
 
         Raises:
-            ValueError: naming the entry that cannot be read.
+            ValueError: an entry cannot be parsed; the message quotes it.
         """
         if not isinstance(content, Mapping):
             raise ValueError('expected labels by id, such as {"1-9": "buffer", "10": "pallet"}')
@@ -96,6 +96,6 @@ def _parse_range(entry: str, lowest: int) -> tuple[int, int, str]:
         first, last = 0, -1
     if not label.strip() or not lowest <= first <= last:
         raise ValueError(
-            f'labels of ids must read like "7:transporter" or "10-59:pallet", got {entry!r}'
+            f'labels of ids must have the form "7:transporter" or "10-59:pallet", got {entry!r}'
         )
     return first, last, label.strip()

@@ -1,10 +1,10 @@
-"""The label map: what the labels of a frame mean, in the words of the questions.
+"""The label map: maps the labels of a frame to the classes that questions know.
 
-Every way in for regions (topics, recordings, region files) puts them through `LabelMap.apply`
-once. A label that the questions know stays; one that clearly means a class gets its name
-(`label_rules`); the user's own entries, such as "0:pallet", go first. What nobody can know stays
-as it is, and `doubt_of_class` keeps a question about a class from an answer without the regions
-that the frame only calls something else.
+Every source of regions (topics, recordings, region files) passes them through `LabelMap.apply`
+once. A label that the questions know is unchanged; one that clearly means a class gets the name of
+the class (`label_rules`); the user's own entries, such as "0:pallet", take precedence. Other labels
+are unchanged, and `doubt_of_class` prevents answers about a class that would miss regions which the
+frame merely labels differently.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from smolrgpt_core.object_classes import is_known, known_class, label_words
 from smolrgpt_core.regions import Region, RegionSet
 
 _SHOWN = 10
-"""Labels that a message names before it only counts them."""
+"""Labels that a message names; the others are only counted."""
 
 _NO_LABEL = frozenset({"unlabelled", "unlabeled", "unknown", "none", "null", "nan", "undefined"})
-"""Words of sources for "no label"."""
+"""Labels that mean "no label"."""
 
 
 @dataclass(frozen=True)
 class LabelMap:
-    """Which class a label means.
+    """Maps labels to classes.
 
     Attributes:
-        entries: (label, class) of the user, both in lower case; the class "background" stands for
-            what is no object.
+        entries: the user's (label, class) pairs, both in lower case; the class "background" marks
+            labels that are not objects.
 
     Raises:
-        ValueError: when a class is no word, or a label has two.
+        ValueError: a class is not a word, or a label has two classes.
     """
 
     entries: tuple[tuple[str, str], ...] = ()
@@ -46,14 +46,16 @@ class LabelMap:
                 raise _unreadable(f"{label}:{name}")
         twice = Counter(label for label, _ in set(self.entries)).most_common(1)
         if twice and twice[0][1] > 1:
-            raise ValueError(f"a label map can give {twice[0][0]!r} one class only: {self.text}")
+            raise ValueError(
+                f"{twice[0][0]!r} has two classes in the label map {self.text}; keep one"
+            )
 
     @classmethod
     def parse(cls, text: str) -> LabelMap:
-        """From "0:pallet,1:buffer"; empty for the built-in rules alone.
+        """From "0:pallet,1:buffer"; an empty text means only the built-in rules.
 
         Raises:
-            ValueError: naming the entry that cannot be read.
+            ValueError: an entry cannot be parsed; the message quotes it.
         """
         entries = []
         for entry in filter(None, (part.strip() for part in text.split(","))):
@@ -63,19 +65,19 @@ class LabelMap:
 
     @property
     def text(self) -> str:
-        """The form that `parse` reads."""
+        """The text that `parse` reads."""
         return ",".join(f"{label}:{name}" for label, name in self.entries)
 
     @property
     def classes(self) -> frozenset[str]:
-        """What the user calls a class, so that its absence is one."""
+        """The classes that the user declares, which may then be counted as 0."""
         return frozenset(name for _, name in self.entries) - {BACKGROUND}
 
     def class_of(self, label: str) -> str:
-        """The label to use in place of this one: the same where it is known or unclear.
+        """The class of a label, or the label itself if it is known or unclear.
 
         Args:
-            label: as its source wrote it.
+            label: as spelled by its source.
         """
         own = self._own_class(label)
         if own:
@@ -86,7 +88,7 @@ class LabelMap:
         return class_in(label) or lowered
 
     def apply(self, regions: RegionSet) -> RegionSet:
-        """The same regions with their classes for labels, without those of the background."""
+        """The regions with their labels replaced by classes, without the background."""
         mapped = (self._mapped(region) for region in regions)
         kept = tuple(region for region in mapped if region.label != BACKGROUND)
         return RegionSet(regions.image_size, kept, self.classes)
@@ -96,7 +98,7 @@ class LabelMap:
         return region if label == region.label else replace(region, label=label)
 
     def _own_class(self, label: str) -> str:
-        """By the user's entries: the label as it stands, its words, its index, its plain name."""
+        """Class from the user's entries, looked up by label, words, index and class."""
         if not self.entries:
             return ""
         keys = (label.lower(), " ".join(words_of(label)), index_in(label), class_in(label))
@@ -110,12 +112,12 @@ class LabelMap:
 
 @dataclass(frozen=True)
 class RegionLabels:
-    """How regions get their labels, whatever they come from.
+    """Label settings for all sources of regions.
 
     Attributes:
-        by_number: labels of sources that only have numbers: ids of an instance image, class
-            indices of a file. None: those that stand beside the file, else none.
-        label_map: what labels mean.
+        by_number: labels for sources that only have numbers: ids of an instance image, class
+            indices of a file. None: labels from a file next to it, or none.
+        label_map: maps labels to classes.
     """
 
     by_number: InstanceLabels | None = None
@@ -123,7 +125,7 @@ class RegionLabels:
 
 
 def label_changes(regions: RegionSet) -> dict[str, str]:
-    """The labels of a frame that were mapped, as their source wrote them, and their classes."""
+    """The mapped labels of a frame, as spelled by their source, with their classes."""
     return {
         region.source_label: region.label
         for region in regions
@@ -132,7 +134,7 @@ def label_changes(regions: RegionSet) -> dict[str, str]:
 
 
 def described_changes(changes: Mapping[str, str]) -> str:
-    """Such as 'pallet_01, pallet_02 -> pallet; 0 -> buffer'; empty without any."""
+    """Text such as 'pallet_01, pallet_02 -> pallet; 0 -> buffer'; empty without changes."""
     by_class: dict[str, list[str]] = {}
     for label, name in changes.items():
         by_class.setdefault(name, []).append(label)
@@ -142,9 +144,9 @@ def described_changes(changes: Mapping[str, str]) -> str:
 
 
 def unknown_labels(regions: RegionSet) -> list[str]:
-    """Labels that are neither known classes nor declared by the label map, as they were written.
+    """Labels, as spelled by their source, that are neither known classes nor in the label map.
 
-    Regions without label count as one, "".
+    Regions without a label are listed as "".
     """
     return list(
         dict.fromkeys(
@@ -154,31 +156,31 @@ def unknown_labels(regions: RegionSet) -> list[str]:
 
 
 def doubt_of_class(class_labels: Collection[str], regions: RegionSet) -> str:
-    """Why the regions of a class may not be all there are; empty where they are.
+    """Why the frame may have more regions of a class than are labeled so; empty if it does not.
 
-    Without any region of the class, every unknown label may be what its source calls that class.
-    Beside some, another word ("crate") is another class, and a region without label is left
-    aside by whoever labels the others; a number or "object_7" may be one more.
+    Without any region of the class, every unknown label may be the source's name for it. If there
+    are some, another word ("crate") is another class, and a region without a label was skipped by
+    whoever labeled the others; but a number or "object_7" may be one more.
 
     Args:
-        class_labels: labels of the frame that belong to the class that is asked about.
-        regions: of the frame.
+        class_labels: labels in the frame that belong to the class asked about.
+        regions: all regions of the frame.
 
     Returns:
-        What was found and how to map it, as a part of a sentence.
+        What was found and how to map it, as part of a sentence.
     """
     mine = [region for region in regions if region.label in class_labels]
     return _doubt(_silent_labels(mine, regions) if mine else unknown_labels(regions))
 
 
 def doubt_of_load(regions: RegionSet) -> str:
-    """Why a carrier without a known pallet on it may be loaded; else empty. As `doubt_of_class`."""
+    """Why a carrier without a known pallet may still be loaded; like `doubt_of_class`."""
     cargo = [region for region in regions if known_class(region.label) == "pallet"]
     return _doubt(_silent_labels(cargo, regions))
 
 
 def unlabelled_note(regions: RegionSet) -> str:
-    """That a count leaves regions without label aside, beside others that have one; else empty."""
+    """Note that a count ignores regions without a label; empty if all or none have one."""
     count = sum(not region.label for region in regions)
     if count in (0, len(regions)):
         return ""
@@ -186,8 +188,8 @@ def unlabelled_note(regions: RegionSet) -> str:
 
 
 def _silent_labels(mine: Sequence[Region], regions: RegionSet) -> list[str]:
-    """Labels that say nothing, and may stand for one more of the same class."""
-    # A map of some class indices leaves the others to other classes.
+    """Uninformative labels, which may belong to the same class."""
+    # If some class indices are mapped, the others are other classes.
     are_indices = any(index_in(region.source_label) for region in mine)
     return [
         label
@@ -202,16 +204,16 @@ def _doubt(unknown: Sequence[str]) -> str:
     named = [f'"{label}"' if label else "(no label)" for label in unknown]
     example = next((label for label in unknown if label and not set(label) & set(",:")), "0")
     return (
-        f"labels of this frame that no class is known for: {_listed(named)}; if they belong to it, "
-        f'say so with the label map (label_map, --label-map), such as "{example}:pallet", or that '
-        f'they are something else, such as "{example}:box"'
+        f"labels of unknown class in this frame: {_listed(named)}; if they belong to it, say so "
+        f'with the label map (label_map, --label-map), such as "{example}:pallet"; if not, map '
+        f'them to another class, such as "{example}:box"'
     )
 
 
 def namesake(regions: RegionSet, id: int) -> Region | None:
-    """The region that "pallet 3" means by its name, where region 3 has another name; else None.
+    """The region labeled "pallet_3" if region 3 has a label with another number; otherwise None.
 
-    A source that calls its objects pallet_01, pallet_02, ... may give them other ids.
+    A source that labels its objects pallet_01, pallet_02, ... may give them other ids.
     """
     region = regions[id]
     if number_in(region.source_label) in (None, id):
@@ -232,6 +234,6 @@ def _listed(names: Iterable[str]) -> str:
 
 def _unreadable(entry: str) -> ValueError:
     return ValueError(
-        f'a label map must read like "0:pallet,1:buffer", a label and the name of its class, got '
+        f'a label map must have the form "0:pallet,1:buffer", labels with their classes, got '
         f"{entry!r}"
     )

@@ -1,7 +1,7 @@
-"""Takes the lens distortion out of a frame: colour, depth and regions, which are all of one image.
+"""Removes the lens distortion of a frame from color, depth and regions.
 
-Colour is interpolated. Depth and masks take the nearest pixel: a depth between two surfaces is that
-of nothing. The optical axis stays, so depth along it stays what it was.
+Color is interpolated. Depth and masks use the nearest pixel, because a depth between two surfaces
+belongs to neither. The optical axis does not change, and so neither does the depth along it.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.regions import Region, RegionSet
 
-KEPT_LENSES = 4
-"""Cameras whose maps are kept: 14 bytes for each pixel and more."""
+CACHED_LENSES = 4
+"""Cameras whose maps are cached, at least 14 bytes per pixel each."""
 
 MIN_COVERED = 0.5
-"""Share of the rectified image that must come from the image; less is no lens of this camera."""
+"""Fraction of the rectified image that the image must cover; less means wrong coefficients."""
 
 
 LensModel = Literal["pinhole", "fisheye"]
@@ -30,14 +30,14 @@ LensModel = Literal["pinhole", "fisheye"]
 
 @dataclass(frozen=True)
 class Lens:
-    """How a camera distorts.
+    """Lens distortion of a camera.
 
     Attributes:
         model: "pinhole": radial and tangential coefficients, `cv2.initUndistortRectifyMap`;
             "fisheye": equidistant, `cv2.fisheye.initUndistortRectifyMap`.
-        coefficients: as OpenCV takes them.
-        source: pinhole part of the calibration of the image as it is.
-        target: calibration that the rectified image gets; of the same size.
+        coefficients: as OpenCV expects them.
+        source: pinhole part of the calibration of the distorted image.
+        target: calibration of the rectified image, of the same size.
     """
 
     model: LensModel
@@ -49,11 +49,11 @@ class Lens:
 def rectified(frame: RGBDFrame, lens: Lens) -> RGBDFrame:
     """The frame as a camera without distortion would see it, with `lens.target` as calibration.
 
-    What the image does not show is black and without depth; a region of which nothing is left is
-    left out.
+    Pixels outside the original image become black and have no depth; regions without any remaining
+    pixel are dropped.
 
     Raises:
-        SpatialError: BAD_INPUT when the coefficients cannot be of this camera.
+        SpatialError: BAD_INPUT when the coefficients cannot belong to this camera.
     """
     maps = _maps(lens)
     depth = np.where(maps.is_inside, frame.depth.ravel()[maps.nearest], np.float32(np.nan))
@@ -68,14 +68,14 @@ def rectified(frame: RGBDFrame, lens: Lens) -> RGBDFrame:
 
 @dataclass(frozen=True, eq=False)
 class _Maps:
-    """Where each pixel of the rectified image lies in the image as it is.
+    """Where each pixel of the rectified image comes from in the distorted image.
 
     Attributes:
         x, y: float32 (H, W), pixels.
-        nearest: int (H, W), index of the nearest pixel; 0 outside of the image.
-        is_inside: bool (H, W).
-        order: indices of rectified pixels, by the pixel that they take.
-        starts: int (H * W + 1,), where in `order` those of each pixel begin.
+        nearest: int (H, W), index of the nearest pixel; 0 outside the image.
+        is_inside: bool (H, W), whether it lies inside the image.
+        order: indices of rectified pixels, sorted by their source pixel.
+        starts: int (H * W + 1,), where in `order` those of each source pixel begin.
     """
 
     x: NDArray[np.float32]
@@ -86,7 +86,7 @@ class _Maps:
     starts: NDArray[np.intp]
 
     def rectified_regions(self, regions: RegionSet) -> RegionSet:
-        """Each region by its own pixels, so that many small ones cost what they cover."""
+        """Regions moved pixel by pixel, so that small regions cost little."""
         moved = (self._rectified_region(region) for region in regions)
         return RegionSet(regions.image_size, tuple(region for region in moved if region))
 
@@ -105,7 +105,7 @@ class _Maps:
         return replace(region, box=moved.box, mask=moved.mask)
 
 
-@lru_cache(maxsize=KEPT_LENSES)
+@lru_cache(maxsize=CACHED_LENSES)
 def _maps(lens: Lens) -> _Maps:
     size = (lens.target.width, lens.target.height)
     source, target = _matrix(lens.source), _matrix(lens.target)
@@ -124,9 +124,9 @@ def _maps(lens: Lens) -> _Maps:
     if covered < MIN_COVERED:
         raise SpatialError(
             Status.BAD_INPUT,
-            f"without the lens distortion {_short(lens.coefficients)} ({lens.model}) only "
-            f"{covered:.0%} of the image would be left: these coefficients cannot be of this "
-            "camera; calibrate it again, or set rectify to never for images that are rectified",
+            f"removing the lens distortion {_short(lens.coefficients)} ({lens.model}) would leave "
+            f"only {covered:.0%} of the image: these coefficients cannot belong to this camera; "
+            "calibrate it again, or set rectify to never if the images are already rectified",
         )
     nearest = np.zeros(x.shape, dtype=np.intp)
     nearest[is_inside] = (row[is_inside] * width + column[is_inside]).astype(np.intp)

@@ -1,7 +1,7 @@
 """Regions of an image: one object each, with an id, a label and a mask.
 
-Masks come as bitmaps, COCO run-length encodings, label images or boxes; inside, a mask is a
-boolean array cut to its box.
+Masks are created from bitmaps, COCO run-length encodings, instance images or boxes, and stored as
+boolean arrays cropped to their box.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ MAX_REGION_ID = 2**32 - 1
 """Largest id that `msg/Region` can carry."""
 
 MAX_MASK_PIXELS = 2**28
-"""A mask that claims more pixels than any camera has is broken, and would exhaust the memory."""
+"""A mask with more pixels than any camera has is broken, and would exhaust the memory."""
 
 MAX_REGIONS = 10_000
-"""A frame with more regions comes from a segmenter that is broken: it would keep everybody busy."""
+"""A frame with more regions comes from a broken segmenter, and would block the answerers."""
 
 MAX_LABEL_LENGTH = 200
-"""Characters; a class has a word or two, a label of a referring segmenter a sentence."""
+"""Characters; a class name has a word or two, the label of a referring segmenter a sentence."""
 
 _NAMES_SHOWN = 20
-"""Regions that a message names before it only counts them."""
+"""Regions that a message names; the others are only counted."""
 
 _MAX_GROUPS = 7
 """Longest number in compressed run lengths: 35 bits, so that sums of them fit into 64."""
@@ -45,22 +45,22 @@ class Box:
 
     @property
     def slices(self) -> tuple[slice, slice]:
-        """(rows, columns) to cut the box out of an image."""
+        """(rows, columns) to crop an image to the box."""
         return slice(self.y, self.y + self.height), slice(self.x, self.x + self.width)
 
     @classmethod
     def covering(
         cls, low: NDArray[np.floating], high: NDArray[np.floating], image_size: tuple[int, int]
     ) -> Box:
-        """The pixels whose centres lie in a box, at least one each way, cut to the image.
+        """The pixels whose centers lie in a box, at least one each way, clipped to the image.
 
         Args:
-            low: its upper left corner (x, y), where the upper left pixel spans 0 to 1.
-            high: its lower right corner.
+            low: upper left corner (x, y); the upper left pixel spans 0 to 1.
+            high: lower right corner (x, y).
             image_size: (height, width).
 
         Returns:
-            The box, empty where it lies outside of the image.
+            The box, empty if it lies outside the image.
         """
         first = np.floor(low + 0.5)
         return cls.cut(first, np.maximum(np.floor(high + 0.5), first + 1), image_size)
@@ -69,7 +69,13 @@ class Box:
     def cut(
         cls, first: NDArray[np.floating], end: NDArray[np.floating], image_size: tuple[int, int]
     ) -> Box:
-        """The pixels (x, y) from `first` to before `end` that lie in an image."""
+        """The box of the pixels (x, y) from `first` up to but excluding `end` inside an image.
+
+        Args:
+            first: (2,), first column and row.
+            end: (2,), column and row after the last.
+            image_size: (height, width).
+        """
         limits = image_size[::-1]
         x, y = np.clip(first, 0, limits).astype(int).tolist()
         right, bottom = np.clip(end, 0, limits).astype(int).tolist()
@@ -92,15 +98,15 @@ class Region:
 
     Attributes:
         id: unique among the regions of the frame, 0 to `MAX_REGION_ID`.
-        label: object class such as "pallet", kept in lower case; empty if unknown.
-        box: where `mask` lies in the image.
+        label: object class such as "pallet", stored in lower case; empty if unknown.
+        box: position of `mask` in the image.
         mask: bool (box.height, box.width), at least one pixel set.
         score: confidence of the segmenter, 0 to 1.
-        source_label: the label as its source wrote it; `label` where none is given.
+        source_label: the label as spelled by its source; by default, `label`.
 
     Raises:
         SpatialError: BAD_INPUT when the id or the score is out of range, the label is too long, or
-            the mask is not boolean, is empty, or has another size than its box.
+            the mask is not boolean, is empty, or does not have the size of its box.
     """
 
     id: int
@@ -118,7 +124,7 @@ class Region:
         if len(self.label) > MAX_LABEL_LENGTH:
             raise bad_input(
                 f"label of region {self.id} has {len(self.label)} characters, at most "
-                f"{MAX_LABEL_LENGTH} are read; send the name of a class"
+                f"{MAX_LABEL_LENGTH} are allowed; use the name of a class"
             )
         if not 0 <= self.score <= 1:
             raise bad_input(f"score of region {self.id} must be 0 to 1, got {self.score}")
@@ -128,7 +134,7 @@ class Region:
                 f"its box, got {self.mask.dtype} {self.mask.shape}"
             )
         if not self.mask.any():
-            raise bad_input(f"mask of region {self.id} has no pixel set; leave empty regions out")
+            raise bad_input(f"mask of region {self.id} is empty; omit empty regions")
 
     @property
     def area(self) -> int:
@@ -137,13 +143,23 @@ class Region:
 
     @property
     def name(self) -> str:
-        """How a person would call it, such as "pallet 7"; a label of numbers is no name."""
+        """Name for messages, such as "pallet 7"; "region 7" if the label contains no letters."""
         is_word = any(character.isalpha() for character in self.label)
         return f"{self.label if is_word else 'region'} {self.id}"
 
     @classmethod
     def from_bitmap(cls, id: int, label: str, bitmap: NDArray, score: float = 1.0) -> Region:
-        """From a full-size mask (H, W), bool or any integer type with non-zero = object."""
+        """From a full-size mask.
+
+        Args:
+            id: of the region.
+            label: object class.
+            bitmap: (H, W), bool or any integer type, non-zero = object.
+            score: confidence of the segmenter, 0 to 1.
+
+        Raises:
+            SpatialError: BAD_INPUT when the mask has another shape or type, or is empty.
+        """
         if bitmap.ndim != 2 or bitmap.dtype.kind not in "bui":
             raise bad_input(
                 f"mask of region {id} must be a bool or integer (H, W) array, got {bitmap.dtype} "
@@ -152,7 +168,7 @@ class Region:
         filled = bitmap != 0
         rows, columns = np.flatnonzero(filled.any(axis=1)), np.flatnonzero(filled.any(axis=0))
         if rows.size == 0:
-            raise bad_input(f"mask of region {id} has no pixel set; leave empty regions out")
+            raise bad_input(f"mask of region {id} is empty; omit empty regions")
         box = _spanned_box(rows, columns)
         return cls(id, label, box, np.ascontiguousarray(filled[box.slices]), score)
 
@@ -160,7 +176,14 @@ class Region:
     def from_pixels(
         cls, id: int, label: str, rows: NDArray[np.intp], columns: NDArray[np.intp]
     ) -> Region:
-        """From the pixels (rows[i], columns[i]), at least one."""
+        """From the pixels (rows[i], columns[i]), at least one.
+
+        Args:
+            id: of the region.
+            label: object class.
+            rows: int (N,).
+            columns: int (N,).
+        """
         box = _spanned_box(rows, columns)
         mask = np.zeros((box.height, box.width), dtype=bool)
         mask[rows - box.y, columns - box.x] = True
@@ -168,12 +191,32 @@ class Region:
 
     @classmethod
     def from_rle(cls, id: int, label: str, rle: Mapping, score: float = 1.0) -> Region:
-        """From a COCO run-length encoding {"size": [H, W], "counts": str, bytes or list}."""
+        """From a COCO run-length encoding.
+
+        Args:
+            id: of the region.
+            label: object class.
+            rle: {"size": [H, W], "counts": str, bytes or list}.
+            score: confidence of the segmenter, 0 to 1.
+
+        Raises:
+            SpatialError: BAD_INPUT when the encoding is broken or empty.
+        """
         return cls.from_bitmap(id, label, decode_rle(rle), score)
 
     @classmethod
     def from_box(cls, id: int, label: str, box: Box, score: float = 1.0) -> Region:
-        """From a detector's box: the whole box counts as the object."""
+        """From a detector's box: the whole box counts as the object.
+
+        Args:
+            id: of the region.
+            label: object class.
+            box: in pixels of the image.
+            score: confidence of the detector, 0 to 1.
+
+        Raises:
+            SpatialError: BAD_INPUT when the box is empty or too large.
+        """
         if min(box.width, box.height) < 1 or box.width * box.height > MAX_MASK_PIXELS:
             raise bad_input(
                 f"{box} of region {id} must have a width and height of at least one pixel"
@@ -186,13 +229,13 @@ class RegionSet:
     """All regions of one image.
 
     Attributes:
-        image_size: (height, width) in pixels of the image that was segmented.
+        image_size: (height, width) in pixels of the segmented image.
         regions: in the order of their source.
-        declared_classes: labels that are classes because the label map says so (`label_map`).
+        declared_classes: labels that the user's label map declares as classes (`label_map`).
 
     Raises:
-        SpatialError: BAD_INPUT when there are over `MAX_REGIONS`, an id occurs twice, or a box
-            leaves the image.
+        SpatialError: BAD_INPUT when there are more than `MAX_REGIONS`, an id occurs twice, or a box
+            extends beyond the image.
     """
 
     image_size: tuple[int, int]
@@ -210,8 +253,8 @@ class RegionSet:
                 )
             if not region.box.fits(self.image_size):
                 raise bad_input(
-                    f"{region.box} of region {region.id} leaves the image of (height, width) "
-                    f"{self.image_size}; masks and image must have the same resolution"
+                    f"{region.box} of region {region.id} extends beyond the image of (height, "
+                    f"width) {self.image_size}; masks and image must have the same resolution"
                 )
             by_id[region.id] = region
         object.__setattr__(self, "_by_id", by_id)
@@ -229,7 +272,7 @@ class RegionSet:
         """The region with this id.
 
         Raises:
-            SpatialError: UNKNOWN_REGION, naming the ids that exist.
+            SpatialError: UNKNOWN_REGION; the message names the regions that exist.
         """
         if id not in self._by_id:
             raise SpatialError(
@@ -257,11 +300,14 @@ class RegionSet:
 
     @classmethod
     def from_label_image(cls, image: NDArray[np.integer], labels: Mapping[int, str]) -> RegionSet:
-        """From an instance image (H, W): pixel value = region id, 0 = background.
+        """From an instance image: pixel value = region id, 0 = background.
 
         Args:
-            image: integer instance ids.
-            labels: label of each id; an id without one gets the empty label.
+            image: (H, W) of any integer type.
+            labels: label of each id; an id without one gets an empty label.
+
+        Raises:
+            SpatialError: BAD_INPUT when the image has another shape or type, or too many regions.
         """
         if image.ndim != 2 or image.dtype.kind not in "ui":
             raise bad_input(
@@ -281,22 +327,22 @@ class RegionSet:
         return cls((image.shape[0], image.shape[1]), tuple(regions))
 
     def to_label_image(self) -> NDArray[np.int32]:
-        """Instance image int32 (H, W): region ids, 0 = background; later regions cover earlier.
+        """Instance image int32 (H, W): region ids, 0 = background; later regions overwrite others.
 
         Raises:
-            SpatialError: BAD_INPUT for an id that such an image cannot hold.
+            SpatialError: BAD_INPUT for an id that does not fit into int32.
         """
         image = np.zeros(self.image_size, dtype=np.int32)
         largest = np.iinfo(np.int32).max
         for region in self.regions:
             if not 1 <= region.id <= largest:
-                raise bad_input(f"an instance image holds ids 1 to {largest}, got {region.id}")
+                raise bad_input(f"an instance image can hold ids 1 to {largest}, got {region.id}")
             image[region.box.slices][region.mask] = region.id
         return image
 
 
 def names_of(regions: Sequence[Region]) -> str:
-    """Names of regions for a message, the first of them where there are many."""
+    """Names of regions for a message; if there are many, the first ones and a count."""
     names = ", ".join(region.name for region in regions[:_NAMES_SHOWN])
     more = len(regions) - _NAMES_SHOWN
     return f"{names} and {more} more" if more > 0 else names
@@ -340,10 +386,10 @@ def rle_run_lengths(rle: Mapping) -> tuple[tuple[int, int], NDArray[np.int64]]:
 
 
 def check_rle_form(rle: object) -> None:
-    """Whether something may be a COCO run-length encoding.
+    """Check that an object may be a COCO run-length encoding.
 
     Raises:
-        SpatialError: BAD_INPUT that names what it is instead: a polygon, text, nothing, ...
+        SpatialError: BAD_INPUT; says what it is instead: a polygon, text, nothing, ...
     """
     if isinstance(rle, Mapping):
         return
@@ -357,7 +403,7 @@ def check_rle_form(rle: object) -> None:
 
 def encode_rle(mask: NDArray[np.bool_]) -> dict:
     """COCO run-length encoding {"size": [H, W], "counts": str} of a mask (H, W)."""
-    # Imported here because a robot that gets its masks over ROS needs no RLE and no pycocotools.
+    # Imported here because a robot that gets its masks over ROS does not need pycocotools.
     from pycocotools import mask as coco_mask
 
     encoded = coco_mask.encode(np.asfortranarray(mask, dtype=np.uint8))
@@ -398,12 +444,12 @@ def _check_run_lengths(runs: NDArray[np.int64], height: int, width: int) -> None
 def _check_number(regions: int) -> None:
     if regions > MAX_REGIONS:
         raise bad_input(
-            f"a frame has {regions} regions, at most {MAX_REGIONS} are read; is the segmenter "
-            "broken, or the topic of the regions the wrong one?"
+            f"a frame has {regions} regions, at most {MAX_REGIONS} are allowed; is the segmenter "
+            "broken, or the topic of the regions wrong?"
         )
 
 
 def _spanned_box(rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Box:
-    """The smallest box with all these pixels."""
+    """The smallest box that contains all these pixels."""
     x, y = int(columns.min()), int(rows.min())
     return Box(x, y, int(columns.max()) - x + 1, int(rows.max()) - y + 1)

@@ -1,6 +1,6 @@
-"""What was asked and answered, for people: a table in the terminal and a page for the browser.
+"""Reports of questions and answers: a table for the terminal and an HTML page.
 
-Compares answers with the truth by the project's rules; counts and medians are all it computes.
+Compares answers with the truth by the project's rules; otherwise computes only counts and medians.
 """
 
 from __future__ import annotations
@@ -34,33 +34,32 @@ from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.synthesis import QuestionWithTruth
 
 TOTAL = "total"
-"""The latency stage that stands for the whole way of a question."""
+"""The latency stage for the total time of a question."""
 
 WIDE_CONSOLE = 110
-"""Columns from which on the table has one column for each latency stage."""
+"""From this terminal width on, the table has one column for each latency stage."""
 
 
 @dataclass(frozen=True, eq=False)
 class ReportRow:
-    """One question and what came of it.
+    """One question with its answer and the truth.
 
     Attributes:
-        question: as asked, regions by their names.
-        category: what was asked.
+        question: as asked, with regions by name.
+        category: kind of answer asked for.
         answer_text: the answer, or the reason for none.
-        truth_text: the right answer.
-        error_text: how far the answer is from the truth; empty if nothing can be said.
-        within_tolerance: whether the answer, or the refusal, is the right one.
-        latency: seconds by stage; `TOTAL` is the whole.
+        truth_text: the true answer.
+        error_text: difference between answer and truth; empty if undefined.
+        within_tolerance: whether the answer, or the refusal, is correct.
+        latency: seconds by stage; `TOTAL` is the sum.
         status: outcome of the question.
-        image: annotated picture, uint8 (H, W, 3) RGB, or None.
-        agreement: of model and geometry, where both were asked.
-        confidence: probability that the answer is right; NaN where it is not known.
-        said: what the model and geometry each say to a question with a value; empty where only one
-            of them was asked, or both say the same region or side.
-        note: what else was said with an answer, such as what the other one answers.
-        understood: the question as a canonical sentence.
-        steps: how the answer was found, a sentence each.
+        image: annotated image, uint8 (H, W, 3) RGB, or None.
+        agreement: of model and geometry, if both were asked.
+        confidence: probability that the answer is correct; NaN if unknown.
+        both_values: values of model and geometry; empty unless both have one.
+        note: message of an answer, such as the other answerer's answer.
+        understood: canonical sentence for the question as interpreted.
+        steps: intermediate results, one sentence each.
     """
 
     question: str
@@ -74,30 +73,30 @@ class ReportRow:
     image: NDArray[np.uint8] | None = None
     agreement: Agreement = Agreement.UNKNOWN
     confidence: float = math.nan
-    said: str = ""
+    both_values: str = ""
     note: str = ""
     understood: str = ""
     steps: Sequence[str] = ()
 
     @property
     def verdict(self) -> str:
-        """`right`, `wrong` or `no answer`; a refusal that was due is right."""
+        """`correct`, `wrong` or `no answer`; an expected refusal is correct."""
         if self.within_tolerance:
-            return "right"
+            return "correct"
         return "wrong" if self.status is Status.OK else "no answer"
 
 
 def compare_with_truth(
     question: QuestionWithTruth, answer: SpatialAnswer, regions: RegionSet | None = None
 ) -> tuple[str, str, bool]:
-    """The truth as text, the error as text, and whether the answer counts as right.
+    """The truth as text, the error as text, and whether the answer counts as correct.
 
-    Without an answer there is no error, and it is not right; see `is_right` for what is.
+    Without an answer there is no error, and it is not correct; see `is_right` for what is.
 
     Args:
         question: with its true answer.
         answer: the answer, or a refusal.
-        regions: for the names of regions in the text.
+        regions: to name regions in the text; None: by id.
     """
     category, unit, content = question.category, question.program.unit, _true_content(question)
     truth = _content_text(category, content, unit, regions)
@@ -112,14 +111,14 @@ def compare_with_truth(
 
 
 def answer_text(answer: SpatialAnswer, regions: RegionSet | None = None) -> str:
-    """The answer in a word or two, such as "3.42 m" or "pallet 7"; why not if there is none."""
+    """The answer in short form, such as "3.42 m" or "pallet 7"; for a refusal, the reason."""
     if not answer.ok or answer.category is None:
         return answer.message
     return _content_text(answer.category, _content(answer, answer.category), answer.unit, regions)
 
 
-def said_text(answer: SpatialAnswer) -> str:
-    """The values of model and geometry side by side, such as "3.4, 3.42"; empty without both."""
+def both_values_text(answer: SpatialAnswer) -> str:
+    """The values of model and geometry, such as "3.4, 3.42"; empty unless both have one."""
     values = (answer.model_value, answer.geometric_value)
     if any(value is None for value in values):
         return ""
@@ -132,7 +131,14 @@ def report_row(
     regions: RegionSet,
     image: NDArray[np.uint8] | None = None,
 ) -> ReportRow:
-    """The row of one question."""
+    """The row of one question.
+
+    Args:
+        question: with its true answer.
+        answer: the answer, or a refusal.
+        regions: to name regions in the text.
+        image: annotated image, uint8 (H, W, 3) RGB.
+    """
     truth, error, right = compare_with_truth(question, answer, regions)
     return ReportRow(
         question=name_regions(question.text, question.region_ids, regions),
@@ -146,7 +152,7 @@ def report_row(
         image=image,
         agreement=answer.agreement,
         confidence=answer.confidence,
-        said=said_text(answer),
+        both_values=both_values_text(answer),
         note=answer.message if answer.ok else "",
         understood=answer.understood,
         steps=answer.steps,
@@ -154,7 +160,7 @@ def report_row(
 
 
 def print_report(rows: Sequence[ReportRow], console: Console) -> None:
-    """Print a table with a row for each question; below it, why answers are missing, and totals."""
+    """Print a table with a row per question, followed by the reasons of refusals and totals."""
     stages = list(dict.fromkeys(stage for row in rows for stage in row.latency))
     shown = stages if console.width >= WIDE_CONSOLE else [s for s in stages if s == TOTAL]
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
@@ -182,11 +188,12 @@ def print_report(rows: Sequence[ReportRow], console: Console) -> None:
 
 
 def summary(rows: Sequence[ReportRow]) -> str:
-    """One line: how many answers are right, and the median latency of each stage."""
-    right = sum(row.within_tolerance for row in rows)
+    """One line: the number of correct answers, and the median latency of each stage."""
+    correct = sum(row.within_tolerance for row in rows)
     stages = dict.fromkeys(stage for row in rows for stage in row.latency)
     times = ", ".join(f"{stage} {_milliseconds(_median(rows, stage))} ms" for stage in stages)
-    return f"{right} of {len(rows)} answers right" + (f"; median latency: {times}" if times else "")
+    latency = f"; median latency: {times}" if times else ""
+    return f"{correct} of {len(rows)} answers correct{latency}"
 
 
 def write_html_report(
@@ -197,15 +204,15 @@ def write_html_report(
     overview: Mapping[str, NDArray[np.uint8]] | None = None,
     tiles: Mapping[str, str] | None = None,
 ) -> None:
-    """Write one HTML file that needs no other file.
+    """Write a self-contained HTML report.
 
     Args:
-        rows: a card each.
-        path: where to write.
+        rows: one card each.
+        path: file to write.
         title: heading.
         subtitle: a sentence below it: what was asked, with which settings.
-        overview: pictures above the cards by their caption, uint8 (H, W, 3) RGB.
-        tiles: figures at the top by their name; None: how many rows are right.
+        overview: images above the cards by caption, uint8 (H, W, 3) RGB.
+        tiles: numbers at the top by name; None: the number of correct rows.
     """
     figures = _totals(rows) if tiles is None else tiles
     page = PAGE.substitute(
@@ -234,14 +241,14 @@ def _content(answer: SpatialAnswer, category: Category) -> Any:
 
 
 def _true_content(question: QuestionWithTruth) -> Any:
-    """The same of the truth, which for a side that is asked as yes or no is the side."""
+    """The content of the true answer; for a side asked as a yes/no question, the side."""
     if question.category is Category.LEFT_RIGHT:
         return question.side
     return question.region_id if question.category is Category.MCQ else question.truth
 
 
 def _content_text(category: Category, content: Any, unit: str, regions: RegionSet | None) -> str:
-    """What an answer consists of, in a word or two."""
+    """The content of an answer in short form."""
     if category is Category.LEFT_RIGHT:
         return str(content.name.lower())
     if category is Category.MCQ:
@@ -267,8 +274,8 @@ def _region_text(id: int | None, regions: RegionSet | None) -> str:
 def _error_text(unit: str, error: float, truth: float) -> str:
     if unit == "objects":
         return f"{error:+.0f}" if error else "0"
-    share = f" ({abs(error) / truth:.1%})" if truth else ""
-    return f"{round(error, 2) + 0.0:+.2f} {unit}{share}"
+    relative = f" ({abs(error) / truth:.1%})" if truth else ""
+    return f"{round(error, 2) + 0.0:+.2f} {unit}{relative}"
 
 
 def _agreement_text(agreement: Agreement) -> str:
@@ -276,16 +283,16 @@ def _agreement_text(agreement: Agreement) -> str:
 
 
 def _judgement_text(row: ReportRow) -> str:
-    judged = f"{_agreement_text(row.agreement)} {_share_text(row.confidence)}".strip()
-    return f"{judged}\n{row.said}".strip()
+    judged = f"{_agreement_text(row.agreement)} {_percent_text(row.confidence)}".strip()
+    return f"{judged}\n{row.both_values}".strip()
 
 
-def _share_text(share: float) -> str:
-    return "" if math.isnan(share) else f"{share:.0%}"
+def _percent_text(fraction: float) -> str:
+    return "" if math.isnan(fraction) else f"{fraction:.0%}"
 
 
 def _mark(row: ReportRow) -> Text:
-    marks = {"right": ("✓", "green"), "wrong": ("✗", "bold red"), "no answer": ("-", "yellow")}
+    marks = {"correct": ("✓", "green"), "wrong": ("✗", "bold red"), "no answer": ("-", "yellow")}
     return Text(*marks[row.verdict])
 
 
@@ -301,19 +308,19 @@ def _median(rows: Sequence[ReportRow], stage: str) -> float | None:
 
 
 def _totals(rows: Sequence[ReportRow]) -> dict[str, str]:
-    """Figures of the page's tiles by their name."""
-    totals = {"answers right": _share(rows)}
+    """Numbers for the tiles of the page, by name."""
+    totals = {"answers correct": _correct_of(rows)}
     for category in Category:
         of_category = [row for row in rows if row.category is category]
         if of_category:
-            totals[_category_name(category)] = _share(of_category)
+            totals[_category_name(category)] = _correct_of(of_category)
     latency = _median(rows, TOTAL)
     if latency is not None:
         totals["median latency"] = f"{_milliseconds(latency)} ms"
     return totals
 
 
-def _share(rows: Sequence[ReportRow]) -> str:
+def _correct_of(rows: Sequence[ReportRow]) -> str:
     return f"{sum(row.within_tolerance for row in rows)} / {len(rows)}"
 
 
@@ -327,10 +334,12 @@ def _tile(value: str, name: str) -> str:
 
 
 def _figure(image: NDArray[np.uint8], caption: str) -> str:
-    return f"<figure>{_picture(image, caption)}<figcaption>{escape(caption)}</figcaption></figure>"
+    return (
+        f"<figure>{_image_tag(image, caption)}<figcaption>{escape(caption)}</figcaption></figure>"
+    )
 
 
-def _picture(image: NDArray[np.uint8], description: str) -> str:
+def _image_tag(image: NDArray[np.uint8], description: str) -> str:
     data = base64.b64encode(encode_image(image, ".jpg")).decode("ascii")
     return f'<img src="data:image/jpeg;base64,{data}" alt="{escape(description)}">'
 
@@ -341,8 +350,8 @@ def _card(row: ReportRow) -> str:
         "Truth": row.truth_text,
         "Error": row.error_text,
         "Model and geometry agree": _agreement_text(row.agreement),
-        "Model, geometry": row.said,
-        "Confidence": _share_text(row.confidence),
+        "Model, geometry": row.both_values,
+        "Confidence": _percent_text(row.confidence),
         "Note": row.note,
     }
     times = [f"{stage} {_milliseconds(seconds)} ms" for stage, seconds in row.latency.items()]
@@ -359,13 +368,13 @@ def _card(row: ReportRow) -> str:
         labels="".join(f"<span>{escape(label)}</span>" for label in labels),
         question=escape(row.question),
         understood=_understood(row),
-        picture="" if row.image is None else _picture(row.image, row.question),
+        picture="" if row.image is None else _image_tag(row.image, row.question),
         facts=lines,
     )
 
 
 def _understood(row: ReportRow) -> str:
-    """How a question was understood, and the steps to its answer, as far as they are known."""
+    """How a question was interpreted, and the steps to its answer, if known."""
     if not row.understood:
         return ""
     steps = "".join(f"<li>{escape(step)}</li>" for step in row.steps)
@@ -409,12 +418,12 @@ PAGE = Template("""<!DOCTYPE html>
 STYLE = """
 :root {
   --page: #f4f5f8; --card: #ffffff; --text: #1b1f2a; --soft: #667085; --line: #e2e5ec;
-  --right: #15803d; --wrong: #c0262d; --none: #a16207;
+  --correct: #15803d; --wrong: #c0262d; --none: #a16207;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #12141a; --card: #1b1e27; --text: #e8eaf0; --soft: #98a1b3; --line: #2c313d;
-    --right: #4ade80; --wrong: #f87171; --none: #facc15;
+    --correct: #4ade80; --wrong: #f87171; --none: #facc15;
   }
 }
 * { box-sizing: border-box; }
@@ -447,7 +456,7 @@ article img { border-radius: 0; }
 .labels { display: flex; gap: 0.5rem; margin: 0; font-size: 0.8rem; color: var(--soft); }
 .labels span { padding: 0.1rem 0.6rem; border: 1px solid var(--line); border-radius: 99px; }
 .labels .verdict { font-weight: 600; border-color: currentColor; }
-.right .verdict { color: var(--right); }
+.correct .verdict { color: var(--correct); }
 .wrong .verdict { color: var(--wrong); }
 .no-answer .verdict { color: var(--none); }
 h2 { margin: 0.7rem 0; font-size: 1.05rem; line-height: 1.35; overflow-wrap: anywhere; }

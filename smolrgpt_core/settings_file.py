@@ -1,7 +1,7 @@
-"""YAML files whose keys are the fields of dataclasses; the dataclasses have the defaults.
+"""Reads YAML files into dataclasses, which define the keys and their defaults.
 
-A file names what it changes. Unknown keys, missing ones and values of another type are errors that
-name the key. Knows nothing of what the fields mean.
+A file needs only the keys that it changes. Unknown or missing keys and values of the wrong type are
+errors that name the key.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def import_yaml(what: str) -> types.ModuleType:
     """The package PyYAML.
 
     Args:
-        what: needs it, for the message.
+        what: what needs it, for the message.
 
     Raises:
         ImportError: it is not installed; the message says how to install it.
@@ -35,11 +35,11 @@ def import_yaml(what: str) -> types.ModuleType:
 
 
 def read_yaml(path: Path, what: str) -> Any:
-    """What a YAML file says; an empty file is an empty mapping.
+    """Content of a YAML file; an empty file is an empty mapping.
 
     Raises:
         ImportError: as `import_yaml`.
-        SpatialError: BAD_INPUT that names the file.
+        SpatialError: BAD_INPUT; the message names the file.
     """
     try:
         entries = parse_yaml(path.read_text(), what)
@@ -51,16 +51,16 @@ def read_yaml(path: Path, what: str) -> Any:
 
 
 def parse_yaml(text: str, what: str) -> Any:
-    """What a text in YAML says; 1e-4 is a number, for which PyYAML alone wants 1.0e-4.
+    """Content of a YAML text. Unlike in plain PyYAML, 1e-4 is a number.
 
     Raises:
         ImportError: as `import_yaml`.
-        SpatialError: BAD_INPUT when the text is no YAML.
+        SpatialError: BAD_INPUT when the text is not valid YAML.
     """
     yaml = import_yaml(what)
 
     class Loader(yaml.SafeLoader):  # type: ignore[name-defined]
-        """With its own table of numbers."""
+        """With its own number formats."""
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _EXPONENT, list("+-0123456789"))
     try:
@@ -70,21 +70,22 @@ def parse_yaml(text: str, what: str) -> Any:
 
 
 def from_entries(kind: type[Settings], entries: Any, base: Settings | None = None) -> Settings:
-    """A dataclass with the values of a mapping.
+    """A dataclass filled from a mapping.
 
     Args:
         kind: the dataclass.
-        entries: values by field name, nested as the dataclasses are.
-        base: has the values of the fields that are not named; None: the defaults of the class.
+        entries: values by field name, nested like the dataclasses.
+        base: values of the other fields; None: the defaults of the class.
 
     Raises:
-        SpatialError: BAD_INPUT, naming the key that is unknown, missing or whose value is wrong.
+        SpatialError: BAD_INPUT; a key is unknown or missing, or its value is invalid; the message
+            names the key.
     """
     return _filled(kind, entries, base, "")
 
 
 def to_entries(settings: Any) -> dict[str, Any]:
-    """Plain values of a dataclass, as YAML and JSON have them."""
+    """A dataclass as plain values for YAML and JSON."""
     return _plain(asdict(settings))
 
 
@@ -99,7 +100,7 @@ def _filled(kind: Any, entries: Any, base: Any, path: str) -> Any:
     for key, value in entries.items():
         where = f"{path}.{key}" if path else str(key)
         if key not in known:
-            raise bad_input(f"unknown key `{where}`; known are: {', '.join(known)}")
+            raise bad_input(f"unknown key `{where}`; known keys are: {', '.join(known)}")
         changes[key] = _value(hints[key], value, where, getattr(base, key, None))
     try:
         if base is not None:
@@ -117,7 +118,7 @@ def _check_complete(known: Mapping[str, Any], changes: Mapping[str, Any], path: 
 
 
 def _value(kind: Any, value: Any, where: str, base: Any) -> Any:
-    """A value of the type of its field."""
+    """A value converted to the type of its field."""
     if is_dataclass(kind):
         return _filled(kind, value, base, where)
     origin, parts = get_origin(kind), get_args(kind)
@@ -136,7 +137,7 @@ def _value(kind: Any, value: Any, where: str, base: Any) -> Any:
 
 
 def _tuple(parts: tuple[Any, ...], value: Any, where: str) -> tuple[Any, ...]:
-    """A list of any length, or a range."""
+    """A tuple from a list: of any length, or a range of fixed length."""
     if parts[-1] is Ellipsis:
         if not isinstance(value, (list, tuple)):
             raise bad_input(f"`{where}` must be a list, got {value!r}")
@@ -156,7 +157,7 @@ def _plain_value(kind: Any, value: Any, where: str) -> Any:
 
 
 def _plain(value: Any) -> Any:
-    """Lists for tuples, all the way down: what JSON gives back."""
+    """Tuples converted to lists recursively, as after a round trip through JSON."""
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value

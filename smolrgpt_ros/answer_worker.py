@@ -1,4 +1,4 @@
-"""One thread that answers: it decodes frames and asks the answerer, one frame after another.
+"""The answering thread: decodes frames and calls the answerer, one frame after another.
 
 Questions wait in the order in which they came. The oldest one decides which frame has its turn, and
 takes along those that can be asked about the same frame, up to `max_batch`: the answerer gets them
@@ -29,7 +29,7 @@ from smolrgpt_ros.frame_buffer import FrameBuffer, FrameRequest, FrameUnavailabl
 from smolrgpt_ros.frame_decoder import DecodedFrame, FrameDecoder
 
 LOG_PERIOD_S = 10.0
-"""A frame that cannot be prepared is reported so often, not with every image of the camera."""
+"""Smallest interval of reports about frames that cannot be prepared."""
 
 
 class WorkerClosedError(Exception):
@@ -37,20 +37,20 @@ class WorkerClosedError(Exception):
 
 
 class AnswererFailedError(Exception):
-    """The answerer, or what read its question, raised no `SpatialError` but the cause of this."""
+    """The answerer, or the parser, raised an exception other than `SpatialError`: the cause."""
 
 
 @dataclass
 class Inquiry:
-    """One question on its way: what was asked, and how far it came.
+    """One question and its progress.
 
     Attributes:
-        text, category, region_ids: as asked; category None = the text says it.
+        text, category, region_ids: as asked; category None = determined by the text.
         arrived_s: `time.monotonic()` of the request.
-        samples, frame, question: once they are known.
-        warnings: about the messages that the frame came from.
-        facts: what was done to them.
-        regions: of the frame as they were sent.
+        samples, frame, question: set when known.
+        warnings: about the messages of the frame.
+        facts: how they were processed.
+        regions: of the frame as received.
         latency_s: seconds by stage: wait, convert, answer.
     """
 
@@ -73,13 +73,13 @@ class Inquiry:
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """How the worker works; may be replaced at any time and holds from the next turn on.
+    """Settings of the worker; may be replaced at any time, for the next turn.
 
     Attributes:
         decoder: of frames.
-        max_batch: questions that share a call of the answerer.
-        prepared: the frame that is prepared while nobody asks; None: frames are only decoded and
-            encoded when somebody asks about them.
+        max_batch: number of questions in one call of the answerer.
+        prepared: the frame to prepare while idle; None: frames are only decoded and encoded when a
+            question asks about them.
     """
 
     decoder: FrameDecoder
@@ -89,7 +89,7 @@ class WorkerSettings:
 
 @dataclass(frozen=True, eq=False)
 class _Waiting:
-    """A question that waits for its turn, and a place for what comes of it."""
+    """A waiting question with a future for its outcome."""
 
     inquiry: Inquiry
     request: FrameRequest
@@ -98,7 +98,7 @@ class _Waiting:
 
     @property
     def deadline(self) -> float:
-        """By `time.monotonic()`, in seconds."""
+        """Deadline by `time.monotonic()`, in seconds."""
         return self.inquiry.arrived_s + self.request.timeout_s
 
     def left_s(self) -> float:
@@ -106,11 +106,11 @@ class _Waiting:
         return self.deadline - time.monotonic()
 
     def fits(self, samples: Moment, now_ns: int) -> bool:
-        """Whether it can be asked about a frame: its own, or, if it wants the newest, a new one."""
+        """Whether it can be asked about a frame: its own, or, for the latest frame, a newer one."""
         return samples == self.samples or self.request.accepts(samples, now_ns)
 
     def fail(self, error: Exception) -> None:
-        """Set an error of its own: one that is raised in several threads gathers their traces."""
+        """Set a copy of the error: one raised in several threads would accumulate tracebacks."""
         if isinstance(error, SpatialError):
             self.outcome.set_exception(SpatialError(error.status, error.message))
             return
@@ -136,14 +136,14 @@ class AnswerWorker:
 
     Args:
         answerer: gives the answers.
-        buffer: has the newest frame; its `on_message` must call `look`.
+        buffer: provides the latest frame; its `on_message` must call `look`.
         now_ns: the clock of the stamps.
-        settings: how to work.
-        on_batch: is told how many questions were in each call of the answerer.
-        logger: is told about frames that cannot be prepared.
+        settings: of the worker.
+        on_batch: called with the number of questions in each call of the answerer.
+        logger: for frames that cannot be prepared.
 
     Attributes:
-        settings: how to work.
+        settings: of the worker.
         thread: alive while the answerer may be used; after `close` until it has finished.
     """
 
@@ -173,13 +173,13 @@ class AnswerWorker:
         self.thread.start()
 
     def answer(self, inquiry: Inquiry, request: FrameRequest, samples: Moment) -> SpatialAnswer:
-        """Wait for the answer, `timeout_s` seconds after the arrival of the request at most.
+        """Wait for the answer, at most `timeout_s` seconds after the arrival of the request.
 
         Args:
-            inquiry: what is asked.
+            inquiry: the question.
             request: which frame it is about.
-            samples: the frame that fits at this moment; a request without stamp is answered from
-                the newest one when it has its turn.
+            samples: the current frame; a request without stamp is answered from the latest one when
+                it has its turn.
 
         Raises:
             SpatialError: TIMEOUT, or whatever the decoder, the question or the answerer raise.
@@ -205,7 +205,7 @@ class AnswerWorker:
             del waiting
 
     def look(self) -> None:
-        """Tell the worker that there may be a new frame."""
+        """Notify the worker that there may be a new frame."""
         if self.settings.prepared is None:
             return
         with self._changed:
@@ -214,11 +214,11 @@ class AnswerWorker:
 
     @property
     def queue_length(self) -> int:
-        """Questions that wait for their turn."""
+        """Number of waiting questions."""
         return len(self._waiting)
 
     def close(self) -> None:
-        """Finish the questions that are being answered, drop those that wait; returns at once."""
+        """Finish the questions being answered, drop the waiting ones; returns immediately."""
         with self._changed:
             self._closed = True
             dropped, self._waiting = self._waiting, []
@@ -227,13 +227,13 @@ class AnswerWorker:
             waiting.outcome.set_exception(WorkerClosedError())
 
     def give_up(self) -> None:
-        """After `close`: drop the questions that are being answered too; the answerer goes on."""
+        """After `close`: also drop the questions being answered; the answerer keeps running."""
         for item in list(self._answered):
             with contextlib.suppress(futures.InvalidStateError):  # its answer has just come
                 item.outcome.set_exception(WorkerClosedError())
 
     def _withdraw(self, waiting: _Waiting) -> bool:
-        """Whether the question still waited; it does no longer."""
+        """Remove a question from the queue; returns whether it was still waiting."""
         with self._changed:
             if waiting not in self._waiting:
                 return False
@@ -250,14 +250,14 @@ class AnswerWorker:
                 self._prepare(settings.prepared, settings.decoder)
 
     def _wait_for_work(self) -> bool:
-        """Whether there is any, else the worker is closed."""
+        """Whether there is a question; otherwise the worker is closed."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._waiting or self._has_news)
             self._has_news = False
             return not self._closed
 
     def _take(self, max_batch: int) -> tuple[Moment | None, list[_Waiting]]:
-        """The frame of the oldest question, and the questions that are asked about it."""
+        """The frame of the oldest question, and all questions about it."""
         with self._changed:
             self._refuse_late()
             if not self._waiting:
@@ -276,7 +276,7 @@ class AnswerWorker:
         self._waiting = [item for item in self._waiting if not item.outcome.done()]
 
     def _frame_for(self, head: _Waiting) -> Moment:
-        """The frame that was prepared, the newest one, or the one that the question came with."""
+        """The prepared frame, the latest one, or the one that the question came with."""
         # Used once: while questions wait all the time, nothing is prepared and it grows old.
         prepared, self._prepared = self._prepared, None
         if head.request.stamp_ns:
@@ -309,7 +309,7 @@ class AnswerWorker:
             self._answered = []
 
     def _ask(self, frame: RGBDFrame, batch: Sequence[_Waiting]) -> None:
-        """Put what the answerer says to each question in its place."""
+        """Call the answerer and set the outcome of each question."""
         questions = [item.inquiry.question for item in batch if item.inquiry.question]
         if not questions:
             return
@@ -328,7 +328,7 @@ class AnswerWorker:
                 item.outcome.set_result(result)
 
     def _prepare(self, request: FrameRequest, decoder: FrameDecoder) -> None:
-        """Decode and encode the newest frame, unless that was tried before."""
+        """Decode and encode the latest frame, unless that was already tried."""
         try:
             samples = self._buffer.select(request, self._now_ns())
         except FrameUnavailableError:
@@ -354,7 +354,7 @@ class AnswerWorker:
 
 
 def _read(answerer: Answerer, item: _Waiting, decoded: DecodedFrame, convert_s: float) -> None:
-    """Understand a question, or refuse it, and only it."""
+    """Parse a question, or refuse it, without affecting others."""
     inquiry = item.inquiry
     inquiry.latency_s["convert"] = convert_s
     inquiry.frame, inquiry.regions = decoded.frame, decoded.regions
@@ -368,5 +368,5 @@ def _read(answerer: Answerer, item: _Waiting, decoded: DecodedFrame, convert_s: 
 
 
 def _open(batch: Sequence[_Waiting]) -> list[_Waiting]:
-    """The questions without an outcome."""
+    """The questions that have no outcome yet."""
     return [item for item in batch if not item.outcome.done()]

@@ -1,4 +1,4 @@
-"""Makes an answerer on a thread of its own, for which nobody has to wait when the process ends.
+"""Builds an answerer on a separate thread that does not delay the end of the process.
 
 Importing PyTorch and reading a checkpoint takes seconds to minutes and cannot be interrupted.
 """
@@ -14,7 +14,7 @@ from smolrgpt_core.answerers.base import Answerer
 
 
 class LoadingAbandonedError(Exception):
-    """The process ends before the answerer is there."""
+    """The process ends before the answerer is loaded."""
 
 
 class AnswererLoader:
@@ -27,7 +27,7 @@ class AnswererLoader:
         self._lock = threading.Lock()
 
     def load(self, make: Callable[[], Answerer]) -> Answerer:
-        """What `make` makes, as soon as it is there.
+        """The result of `make`, as soon as it is available.
 
         Raises:
             LoadingAbandonedError: after `abandon`.
@@ -50,7 +50,7 @@ class AnswererLoader:
             del outcome
 
     def abandon(self) -> None:
-        """Let go of who waits, from now on."""
+        """Release the waiting thread, and all later ones."""
         with self._lock:
             self._abandoned = True
             outcome = self._outcome

@@ -1,4 +1,4 @@
-"""Core types to rclpy's messages, and what reading messages needs of ROS: no node, no state.
+"""Converts core types to rclpy messages: no node, no state.
 
 What fields mean, in both directions, is in `smolrgpt_core.messages`, which recordings use as well.
 """
@@ -29,7 +29,7 @@ from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
 
 
 def make_message(type_name: str, /, **fields: Any) -> Message:
-    """A message of rclpy, as a `MessageFactory`; arrays of NumPy become what its fields take."""
+    """An rclpy message, as a `MessageFactory`; NumPy arrays are converted to the field types."""
     return message_class(type_name)(**{name: _field_value(value) for name, value in fields.items()})
 
 
@@ -43,7 +43,7 @@ def message_class(type_name: str) -> type:
 def _field_value(value: Any) -> Any:
     if not isinstance(value, np.ndarray):
         return value
-    # rclpy takes bytes of an image at once in this form only; it looks at every item of a list.
+    # Only in this form does rclpy copy image bytes at once; it checks every item of a list.
     return array.array("B", value.tobytes()) if value.dtype == np.uint8 else value.tolist()
 
 
@@ -60,12 +60,12 @@ def duration_to_ns(duration: Duration) -> int:
 def answer_to_message(
     answer: SpatialAnswer, question: str, header: Header, latency_s: Mapping[str, float]
 ) -> SpatialAnswerMessage:
-    """The response to a request.
+    """A `SpatialAnswer` message.
 
     Args:
         answer: an answer or a refusal.
         question: as the client asked it.
-        header: stamp and optical frame of the images that were asked about; empty if none were.
+        header: stamp and optical frame of the images that the answer is about; empty if none.
         latency_s: seconds by stage: any of `messages.answers.LATENCY_STAGES`.
     """
     message = SpatialAnswerMessage(
@@ -112,7 +112,13 @@ def frame_header(frame: RGBDFrame | None) -> Header:
 
 
 def image_to_message(pixels: NDArray, encoding: str, header: Header) -> Image:
-    """An image from (H, W) or (H, W, C) pixels; the encoding must fit their type."""
+    """A `sensor_msgs/Image`.
+
+    Args:
+        pixels: (H, W) or (H, W, C).
+        encoding: must match the type and channels of the pixels.
+        header: stamp and frame.
+    """
     return making.image_message(make_message, pixels, encoding, header)
 
 

@@ -1,7 +1,7 @@
-"""The demo: starts the graph as processes, asks it, and puts the truth beside the answers.
+"""The demo: starts the graph as processes, asks questions, and compares answers with the truth.
 
 Ends by itself. The exit status is 0 only if every answer came and is right; `TOLERANCE` says what
-counts as right.
+counts as correct.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from smolrgpt_ros.srv import SpatialQuery
 PACKAGE = "smolrgpt_ros"
 VIEWPOINTS = 3
 PICTURES = 4
-"""Annotated images that are put together into one picture."""
+"""Number of annotated images that are combined into one."""
 CAMERA_RATE_HZ = 4.0
 READY_TIMEOUT_S = 120.0
 RESPONSE_TIMEOUT_S = 60.0
@@ -51,22 +51,23 @@ STATUSES_AT_START = {
     Status.NO_RGB, Status.NO_DEPTH, Status.NO_CAMERA_INFO, Status.NO_REGIONS,
     Status.STALE, Status.OUT_OF_SYNC, Status.TIMEOUT, Status.NOT_ACTIVE,
 }  # fmt: skip
-"""What an answer may say until everything has started."""
+"""Possible statuses of an answer until everything has started."""
 SAFE_DOMAINS = range(1, 102)
-"""Domains whose ports lie below those that Linux gives to programs that ask for any port."""
+"""Domains whose ports are below the ephemeral port range of Linux."""
 
 TOLERANCE = (
-    f"A distance, an area and a position are right within {DISTANCE_TOLERANCE:.0%} of the truth "
-    f"(0 m must be 0 m), a bearing within {SAME_ANGLE_DEG:.0f} degrees; all else must be exact."
+    f"A distance, an area and a position are correct within {DISTANCE_TOLERANCE:.0%} of the "
+    f"truth (0 m must be 0 m), a bearing within {SAME_ANGLE_DEG:.0f} degrees; everything else "
+    "must be exact."
 )
 
 
 @dataclass(frozen=True)
 class DemoOptions:
-    """What the command line says.
+    """Options of the command line.
 
     Attributes:
-        output: folder for the report and the picture.
+        output: folder for report and image.
         seed: of the scene and of the choice of questions.
         noise: whether the camera is noisy.
         short: one viewpoint instead of several.
@@ -79,16 +80,16 @@ class DemoOptions:
 
     @property
     def viewpoints(self) -> int:
-        """How many pictures are asked about."""
+        """Number of viewpoints that are asked about."""
         return 1 if self.short else VIEWPOINTS
 
 
 def parse_options(arguments: Sequence[str] | None) -> DemoOptions:
-    """Read the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(
         prog="demo",
         description="Ask a simulated warehouse over ROS 2, and check the answers.",
-        epilog=f"{TOLERANCE} The exit status is 0 only if all answers are right.",
+        epilog=f"{TOLERANCE} The exit status is 0 only if all answers are correct.",
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     parser.add_argument("--output", type=Path, default=Path("output/demo"), help="folder to write")
@@ -99,12 +100,12 @@ def parse_options(arguments: Sequence[str] | None) -> DemoOptions:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the demo and end with its exit status."""
+    """Run the demo and exit with its status."""
     sys.exit(run(parse_options(arguments)))
 
 
 def run(options: DemoOptions) -> int:
-    """Start the graph, ask, end the graph, report; returns the exit status."""
+    """Start the graph, ask, stop the graph, report; returns the exit status."""
     console = Console()
     signals = EndingSignals()
     choose_graph()
@@ -122,19 +123,25 @@ def run(options: DemoOptions) -> int:
 
 
 def report(rows: Sequence[ReportRow], options: DemoOptions, console: Console) -> int:
-    """Print and write the results; returns the exit status."""
+    """Print and write the results; returns the exit status.
+
+    Args:
+        rows: questions with answers.
+        options: of the command line.
+        console: for the table.
+    """
     print_report(rows, console)
     console.print(TOLERANCE)
     for path in write_results(rows, options):
         console.print(f"wrote {path}", soft_wrap=True)
     wrong = wrong_answers(rows)
     for line in wrong:
-        console.print(f"not right: {line}", style="bold red", markup=False, soft_wrap=True)
+        console.print(f"not correct: {line}", style="bold red", markup=False, soft_wrap=True)
     return 1 if wrong else 0
 
 
 def choose_graph() -> None:
-    """Set what this process and the nodes inherit: a domain of their own, the Fast DDS profile."""
+    """Set the environment of this process and the nodes: their own domain, the Fast DDS profile."""
     profile = Path(get_package_share_directory(PACKAGE)) / "config" / "fastdds.xml"
     os.environ.setdefault("FASTRTPS_DEFAULT_PROFILES_FILE", str(profile))
     os.environ.setdefault("ROS_DOMAIN_ID", str(random.SystemRandom().choice(SAFE_DOMAINS)))
@@ -159,6 +166,11 @@ def start_nodes(graph: ProcessGroup, options: DemoOptions) -> None:
 
 def converse(graph: ProcessGroup, signals: EndingSignals, options: DemoOptions) -> list[ReportRow]:
     """Wait until the graph works, then ask about every viewpoint.
+
+    Args:
+        graph: camera and node.
+        signals: that ask to end.
+        options: of the command line.
 
     Raises:
         DemoError: the graph is not ready in time, a process ended, or a response is missing.
@@ -185,10 +197,10 @@ def converse(graph: ProcessGroup, signals: EndingSignals, options: DemoOptions) 
 
 
 def wait_until_ready(node: DemoNode) -> None:
-    """Wait for service, frames, a first answer and its picture.
+    """Wait for service, frames, a first answer and its image.
 
     Raises:
-        DemoError: waiting cannot help, or the time is over.
+        DemoError: waiting is pointless, or the time is over.
     """
     deadline = time.monotonic() + READY_TIMEOUT_S
     while missing := _what_is_missing(node):
@@ -197,10 +209,10 @@ def wait_until_ready(node: DemoNode) -> None:
 
 
 def _what_is_missing(node: DemoNode) -> str:
-    """What the graph still lacks; empty when it works.
+    """What is still missing in the graph; empty when it works.
 
     Raises:
-        DemoError: waiting cannot help.
+        DemoError: waiting is pointless.
     """
     if not node.wait_for(lambda: node.service_is_there, 0.5):
         return "the service spatial_query is not there"
@@ -232,6 +244,11 @@ def ask_everything(node: DemoNode, options: DemoOptions) -> list[ReportRow]:
 def ask(node: DemoNode, question: DemoQuestion, view: Snapshot) -> ReportRow:
     """One row of the report.
 
+    Args:
+        node: of the demo.
+        question: to ask.
+        view: the frame.
+
     Raises:
         DemoError: no response, or no annotated image of an answer.
     """
@@ -241,12 +258,12 @@ def ask(node: DemoNode, question: DemoQuestion, view: Snapshot) -> ReportRow:
     if answer.ok:
         picture = node.picture(message)
         if picture is None:
-            raise DemoError(f"no annotated image of the answer to {question.shown!r} came")
+            raise DemoError(f"no annotated image of the answer to {question.shown!r} arrived")
     return judge(question, answer, view.regions, picture)
 
 
 def describe(graph: ProcessGroup) -> str:
-    """What the processes printed."""
+    """Output of the processes."""
     return "\n".join(
         f"--- {process.name} "
         f"({'runs' if process.exit_status is None else f'exit status {process.exit_status}'}):\n"
@@ -256,13 +273,13 @@ def describe(graph: ProcessGroup) -> str:
 
 
 def write_results(rows: Sequence[ReportRow], options: DemoOptions) -> list[Path]:
-    """Write page and picture into the output folder; returns their paths."""
+    """Write report and image to the output folder; returns their paths."""
     page, picture = options.output / "report.html", options.output / "annotated.png"
     noise = "with sensor noise" if options.noise else "without sensor noise"
     write_html_report(
         rows,
         page,
-        "Questions to a simulated warehouse",
+        "Questions about a simulated warehouse",
         f"Asked over the ROS 2 service /spatial_query about scene {options.seed}, {noise}. "
         f"{TOLERANCE}",
     )
@@ -272,7 +289,7 @@ def write_results(rows: Sequence[ReportRow], options: DemoOptions) -> list[Path]
 
 
 def mosaic(pictures: Sequence[NDArray[np.uint8]], columns: int = 2) -> NDArray[np.uint8]:
-    """Pictures of the same width (H, W, 3) in rows, padded with black to the same height."""
+    """Images of the same width, (H, W, 3), in rows, padded with black to the same height."""
     height = max(len(picture) for picture in pictures)
     padded = [np.pad(p, ((0, height - len(p)), (0, 0), (0, 0))) for p in pictures]
     padded += [np.zeros_like(padded[0])] * (-len(padded) % columns)

@@ -1,6 +1,6 @@
-"""The demo's own node: it asks over the service, and sees frames, truth and pictures on topics.
+"""The demo's own node: calls the service, and receives frames, ground truth and annotated images.
 
-The ground truth is only kept to put it beside the answers.
+The ground truth is only used for comparison with the answers.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from smolrgpt_ros.srv import SpatialQuery
 from smolrgpt_ros.truth_conversions import truth_from_message
 
 Viewpoint = tuple[tuple[int, float, float, float], ...]
-"""Id and centre in the optical frame of every object: where the camera is, as far as it matters."""
+"""Id and center in the optical frame of every object, which identify the camera pose."""
 
 KEPT_FRAMES = 20
 MAX_FRAME_AGE_S = 40
@@ -41,16 +41,16 @@ PICTURE_TIMEOUT_S = 30.0
 
 
 class DemoError(Exception):
-    """Something that the demo needs did not come."""
+    """Something that the demo needs did not arrive."""
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """What the camera and the simulator said about one frame.
+    """Regions and ground truth of one frame.
 
     Attributes:
         stamp_ns: of the frame.
-        viewpoint: the same for all frames from one place.
+        viewpoint: the same for all frames from one camera pose.
         regions, truth: of the frame.
     """
 
@@ -97,7 +97,7 @@ class DemoNode(Node):
         self._picture = message
 
     def wait_for(self, condition: Callable[[], bool], timeout_s: float) -> bool:
-        """Receive until a condition holds; whether it did within the time."""
+        """Spin until a condition holds; returns whether it did within the time."""
         deadline = time.monotonic() + timeout_s
         while not condition():
             if time.monotonic() > deadline:
@@ -108,11 +108,11 @@ class DemoNode(Node):
 
     @property
     def service_is_there(self) -> bool:
-        """Whether somebody offers the service."""
+        """Whether the service is available."""
         return bool(self._client.service_is_ready())
 
     def newest_stamp(self, viewpoint: Viewpoint | None = None) -> int | None:
-        """Stamp in nanoseconds of the newest frame with regions and truth.
+        """Stamp in nanoseconds of the latest frame with regions and truth.
 
         Args:
             viewpoint: that it must show; None: any.
@@ -128,7 +128,7 @@ class DemoNode(Node):
         The order does not depend on which one the camera shows now.
 
         Raises:
-            DemoError: so many did not come in time.
+            DemoError: not enough arrived in time.
         """
         seen: dict[Viewpoint, Snapshot] = {}
 
@@ -140,18 +140,18 @@ class DemoNode(Node):
             return len(seen) >= count
 
         if not self.wait_for(all_seen, timeout_s):
-            raise DemoError(f"{len(seen)} of {count} viewpoints came within {timeout_s:g} s")
+            raise DemoError(f"{len(seen)} of {count} viewpoints arrived within {timeout_s:g} s")
         return sorted(seen.values(), key=lambda view: (-len(view.regions), view.viewpoint))
 
     def snapshot(self, viewpoint: Viewpoint, timeout_s: float) -> Snapshot:
         """A fresh frame of a viewpoint.
 
         Raises:
-            DemoError: none came in time.
+            DemoError: none arrived in time.
         """
         before = self.newest_stamp() or 0
         if not self.wait_for(lambda: (self.newest_stamp(viewpoint) or 0) > before, timeout_s):
-            raise DemoError(f"no frame of this viewpoint came within {timeout_s:g} s")
+            raise DemoError(f"no frame of this viewpoint arrived within {timeout_s:g} s")
         stamp_ns = self.newest_stamp(viewpoint)
         assert stamp_ns is not None
         return self._snapshot(stamp_ns)
@@ -166,10 +166,10 @@ class DemoNode(Node):
         )
 
     def ask(self, request: SpatialQuery.Request, stamp_ns: int = 0) -> SpatialAnswer:
-        """The answer to a question about the frame with a stamp, 0 = the newest.
+        """The answer to a question about the frame with a stamp, 0 = the latest.
 
         Raises:
-            DemoError: no response came in time.
+            DemoError: no response arrived in time.
         """
         self._picture = None
         if stamp_ns:
@@ -185,7 +185,7 @@ class DemoNode(Node):
         return future.result().answer
 
     def picture(self, answer: SpatialAnswer) -> NDArray[np.uint8] | None:
-        """The annotated image of the answer that came last, uint8 (H, W, 3); None if none comes."""
+        """The annotated image of the last answer, uint8 (H, W, 3); None if none arrives."""
         stamp = answer.header.stamp
         came = self.wait_for(
             lambda: self._picture is not None and self._picture.header.stamp == stamp,
@@ -200,7 +200,7 @@ def _viewpoint(truth: SceneTruthMessage) -> Viewpoint:
 
 
 def _keep(messages: dict, message: RegionArray | SceneTruthMessage) -> None:
-    """Add a message under its stamp; forget the oldest."""
+    """Add a message under its stamp; drop the oldest."""
     messages[time_to_ns(message.header.stamp)] = message
     while len(messages) > KEPT_FRAMES:
         del messages[min(messages)]

@@ -1,4 +1,4 @@
-"""What the demo asks about a frame, in which form, and what its report says of the answers."""
+"""The questions of the demo, their forms, and the rows of its report."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import CATEGORIES, Category, SpatialQuestion, read_question
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.report import ReportRow, answer_text, compare_with_truth, said_text
+from smolrgpt_core.report import ReportRow, answer_text, both_values_text, compare_with_truth
 from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.synthesis import (
     ALL_WAREHOUSE_FORMS,
@@ -29,7 +29,7 @@ MORE_FORMS = (
     ("front_or_behind", "above_or_below"),
     ("position", "bearing", "free_area"),
 )
-"""What a robot asks beside the four categories: whether, on which side, where and how much."""
+"""Question forms beyond the four categories: yes/no, side, position and quantity."""
 
 
 TRIES = 4
@@ -37,7 +37,7 @@ TRIES = 4
 
 
 class Form(Enum):
-    """How a request says what it asks."""
+    """How a request expresses its question."""
 
     PLAIN = "plain English"
     MASKS = "<mask> placeholders with region ids"
@@ -46,14 +46,14 @@ class Form(Enum):
 
 @dataclass(frozen=True, eq=False)
 class DemoQuestion:
-    """One request and what must come back.
+    """One request with the expected answer.
 
     Attributes:
-        shown: the question for people.
-        request: as it is sent, without stamp.
-        category: what is asked.
-        truth: the true answer; None when there is none to give.
-        status: the right outcome.
+        shown: the question as displayed.
+        request: as sent, without stamp.
+        category: kind of answer asked for.
+        truth: the true answer; None if a refusal is expected.
+        status: the expected status.
     """
 
     shown: str
@@ -74,9 +74,9 @@ def questions_about(
     Args:
         regions: of the frame.
         truth: of the frame.
-        turn: counts the frames, so that each category is asked in every form.
-        seed: of the choice.
-        used_forms: grows with the question forms that are chosen.
+        turn: number of the frame, so that each category is asked in every form.
+        seed: of the selection.
+        used_forms: question forms used so far; updated.
     """
     rng = np.random.default_rng([seed, turn])
     scene = TrueScene(truth, regions)
@@ -95,10 +95,10 @@ def questions_about(
 def _first_in_form(
     choices: list[QuestionWithTruth], form: Form, regions: RegionSet, used_forms: set[str]
 ) -> list[DemoQuestion]:
-    """The best of the choices: one that can be said in this form, rather of a new kind."""
+    """The best choice: one that this form can express, preferably of a new kind."""
     choices = sorted(choices, key=lambda choice: choice.form in used_forms)
     if form is Form.TYPED:
-        choices.sort(key=lambda choice: not _is_said_by_category(choice.question, regions))
+        choices.sort(key=lambda choice: not _is_expressed_by_category(choice.question, regions))
     if not choices:
         return []
     used_forms.add(choices[0].form)
@@ -106,7 +106,7 @@ def _first_in_form(
 
 
 def questions_without_answer() -> list[DemoQuestion]:
-    """What cannot be answered, to show that the reason comes back instead of a guess."""
+    """Questions without an answer, to show that the reason is given instead of a guess."""
     unknown = "How far is pallet 999 from buffer 1?"
     unclear = "Which pallet is the heaviest?"
     return [
@@ -128,7 +128,7 @@ def questions_without_answer() -> list[DemoQuestion]:
 def _in_form(truth: QuestionWithTruth, form: Form, regions: RegionSet) -> DemoQuestion:
     question = truth.question
     ids = list(question.region_ids)
-    if form is Form.TYPED and _is_said_by_category(question, regions):
+    if form is Form.TYPED and _is_expressed_by_category(question, regions):
         names = ", ".join(regions[id].name for id in ids)
         shown = f"{question.category.name} [{names}]"
         request = SpatialQuery.Request(category=int(question.category), region_ids=ids)
@@ -141,7 +141,7 @@ def _in_form(truth: QuestionWithTruth, form: Form, regions: RegionSet) -> DemoQu
     return DemoQuestion(shown, request, question.category, truth)
 
 
-def _is_said_by_category(question: SpatialQuestion, regions: RegionSet) -> bool:
+def _is_expressed_by_category(question: SpatialQuestion, regions: RegionSet) -> bool:
     """Whether category and ids alone mean the same as the text."""
     try:
         typed = read_question("", regions, question.category, question.region_ids)
@@ -156,7 +156,14 @@ def judge(
     regions: RegionSet,
     picture: NDArray[np.uint8] | None,
 ) -> ReportRow:
-    """The answer beside the truth, or beside the refusal that is due."""
+    """The answer compared with the truth, or with the expected refusal.
+
+    Args:
+        question: as asked.
+        answer: the response.
+        regions: of the frame.
+        picture: the annotated image.
+    """
     truth_text, error_text, is_right = "no answer", "", answer.status is question.status
     if question.truth is not None:
         truth_text, error_text, is_right = compare_with_truth(question.truth, answer, regions)
@@ -174,7 +181,7 @@ def judge(
         image=picture,
         agreement=answer.agreement,
         confidence=answer.confidence,
-        said=said_text(answer),
+        both_values=both_values_text(answer),
         note=answer.message if answer.ok else "",
         understood=answer.understood,
         steps=answer.steps,
@@ -182,7 +189,7 @@ def judge(
 
 
 def wrong_answers(rows: Sequence[ReportRow]) -> list[str]:
-    """A line for each row that is not right."""
+    """A line for each row that is not correct."""
     return [
         f"{row.question}: got {row.answer_text!r} ({row.status.name}), "
         f"expected {row.truth_text!r} {row.error_text}".rstrip()

@@ -1,4 +1,4 @@
-"""What the query node says about itself once a second: state, inputs, answers, what it takes."""
+"""Diagnostics of the query node: state, inputs, answers, resources."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
 from smolrgpt_core.errors import Status
 from smolrgpt_core.label_map import described_changes, label_changes, unknown_labels
 from smolrgpt_core.messages.input_stamps import RESTARTS, StampCounts
-from smolrgpt_core.messages.stamps import INPUTS, SYNCHRONISED
+from smolrgpt_core.messages.stamps import INPUTS, SYNCHRONIZED
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.frame_transforms import FrameTransforms
 from smolrgpt_ros.inputs import InputStatistics
@@ -20,14 +20,14 @@ from smolrgpt_ros.service_report import ServiceReport
 from smolrgpt_ros.service_statistics import StatisticsSnapshot
 
 LOSS_ADVICE = (
-    "messages get lost on the way: set FASTRTPS_DEFAULT_PROFILES_FILE to config/fastdds.xml of "
+    "messages are lost in transit: set FASTRTPS_DEFAULT_PROFILES_FILE to config/fastdds.xml of "
     "this package, for this node and for the publisher"
 )
 
 
 NO_LABEL_KNOWN = (
-    "no label of the regions is known: questions about classes are refused; say what they mean "
-    "with label_map"
+    "no label of the regions is known: questions about classes are refused; map the labels with "
+    "label_map"
 )
 
 
@@ -38,7 +38,7 @@ class AnswerMonitor:
         self._errors_reported = 0
 
     def diagnostic(self, name: str, statistics: StatisticsSnapshot) -> DiagnosticStatus:
-        """Counts by status and latency; WARN for inputs in doubt and new errors of the answerer."""
+        """Counts by status, latencies; WARN for doubtful inputs and new errors of the answerer."""
         problems = list(statistics.warnings)
         errors = statistics.counts.get(Status.MODEL_ERROR, 0)
         if errors > self._errors_reported:
@@ -58,7 +58,7 @@ class AnswerMonitor:
 
 
 def service_diagnostic(name: str, report: ServiceReport) -> DiagnosticStatus:
-    """What answers, how much waits for it, and what the process takes; never bad by itself."""
+    """Answerer, queue and resources of the process; always OK."""
     values = {
         **report.answerer,
         "queue_length": report.queue_length,
@@ -80,7 +80,7 @@ class InputMonitor:
         self._reported_s = time.monotonic()
 
     def diagnostics(self, prefix: str, max_age_s: float) -> list[DiagnosticStatus]:
-        """One status for each input.
+        """One status per input.
 
         ERROR when nothing comes of it, or its stamps are of no use; WARN when messages were lost,
         or its stamps went back.
@@ -98,8 +98,8 @@ class InputMonitor:
         stamps_before, stamps = self._stamps_before[name], self._session.buffer.stamp_counts(name)
         self._stamps_before[name] = stamps
         age_s = self._age_s(name)
-        is_too_old = age_s is None or (name in SYNCHRONISED and age_s > max_age_s)
-        trouble = stamps.trouble_since(stamps_before, is_too_old) if name in SYNCHRONISED else ""
+        is_too_old = age_s is None or (name in SYNCHRONIZED and age_s > max_age_s)
+        trouble = stamps.trouble_since(stamps_before, is_too_old) if name in SYNCHRONIZED else ""
         level, message = DiagnosticStatus.OK, ""
         if trouble:
             level = DiagnosticStatus.WARN if trouble is RESTARTS else DiagnosticStatus.ERROR
@@ -127,7 +127,13 @@ class InputMonitor:
 
 
 def label_diagnostic(name: str, label_map: str, regions: RegionSet) -> DiagnosticStatus:
-    """Which labels of the newest regions mean what; WARN when no class is known for any of them."""
+    """How the labels of the latest regions are mapped; WARN if the class of none is known.
+
+    Args:
+        name: of the status.
+        label_map: as the parameter.
+        regions: the latest.
+    """
     unknown = unknown_labels(regions)
     values = {
         "label_map": label_map,
@@ -140,12 +146,18 @@ def label_diagnostic(name: str, label_map: str, regions: RegionSet) -> Diagnosti
 
 
 def transform_diagnostic(name: str, transforms: FrameTransforms, now_ns: int) -> DiagnosticStatus:
-    """Between which frames, and the age of the newest transform; WARN when the last one failed."""
+    """The two frames, and the age of the latest transform; WARN if the last lookup failed.
+
+    Args:
+        name: of the status.
+        transforms: to the target frame.
+        now_ns: the node's clock.
+    """
     newest_ns = transforms.newest_ns()
     values = {
         "target_frame": transforms.target_frame,
         "source_frame": transforms.source_frame,
-        # One that holds for ever has no age.
+        # A static transform has no age.
         "newest_age_s": f"{(now_ns - newest_ns) / 1e9:.3f}" if newest_ns else "",
     }
     level = DiagnosticStatus.WARN if transforms.failure else DiagnosticStatus.OK
@@ -153,7 +165,13 @@ def transform_diagnostic(name: str, transforms: FrameTransforms, now_ns: int) ->
 
 
 def overall(name: str, state: str, parts: list[DiagnosticStatus]) -> DiagnosticStatus:
-    """The state of the node, as bad as the worst of its parts; WARN while it is not active."""
+    """State of the node, with the worst level of its parts; WARN while it is not active.
+
+    Args:
+        name: of the status.
+        state: lifecycle state.
+        parts: the other statuses.
+    """
     level = max([part.level for part in parts], default=DiagnosticStatus.OK)
     message = "; ".join(f"{part.name}: {part.message}" for part in parts if part.message)
     if state != "active":

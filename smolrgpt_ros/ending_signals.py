@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as something to look for, instead of something that interrupts.
+"""SIGINT and SIGTERM as flags to check, instead of interruptions.
 
 A handler runs between any two steps of the main thread. One that sets a `threading.Event` blocks
 for ever when the main thread, or the handler of the signal before, holds the lock of the event;
@@ -21,7 +21,7 @@ POLL_S = 0.05
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
 LAST_RESORT_S = 8.0
-"""`ros2 launch` kills after 10 s, and nobody learns what the process waited for."""
+"""`ros2 launch` kills the process after 10 s, without showing what it was waiting for."""
 
 
 def end_at_once(as_failure: bool = False) -> None:
@@ -40,10 +40,10 @@ def end_at_once(as_failure: bool = False) -> None:
 
 
 class EndingSignals:
-    """From its construction on, notes the signals that ask this process to end.
+    """From its construction on, records the signals that ask this process to end.
 
     Attributes:
-        received: the last one, None if none has come.
+        received: the last one; None if there was none.
     """
 
     def __init__(self) -> None:
@@ -61,12 +61,12 @@ class EndingSignals:
 
 
 def limit_the_end() -> None:
-    """Call where the end begins: when it hangs, the process says where, and ends with status 1."""
+    """Call when shutdown begins: if it hangs, the process prints where, and exits with status 1."""
     faulthandler.dump_traceback_later(LAST_RESORT_S, exit=True)
 
 
 def end_without_threads(status: int) -> NoReturn:
-    """End now: threads cannot be stopped in Python, and the interpreter would wait for them.
+    """Exit immediately: Python cannot stop threads, and the interpreter would wait for them.
 
     It also takes seconds to take itself apart on a busy machine, with the handlers of signals gone
     first: a SIGTERM in that time would look like a crash.

@@ -1,7 +1,7 @@
-"""Finds the messages that belong to one moment, or says precisely why there are none.
+"""Finds the messages that form a frame, or explains precisely why there are none.
 
-Pure Python: it sees stamps and opaque payloads, never a ROS type, and decodes nothing. Stamps and
-"now" are nanoseconds of the node's clock (which may be simulated); waiting is in real time.
+Pure Python: handles stamps and opaque payloads, no ROS types, and decodes nothing. Stamps and "now"
+are nanoseconds of the node's clock (which may be simulated); waiting is in real time.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ from typing import Any
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.messages.input_stamps import StampCounts
 from smolrgpt_core.messages.stamp_order import CLOCK_TOLERANCE_NS
-from smolrgpt_core.messages.stamps import INPUTS, SYNCHRONISED
+from smolrgpt_core.messages.stamps import INPUTS, SYNCHRONIZED
 from smolrgpt_core.messages.synchronizer import Moment, NoMomentError, Synchronizer
 
 SILENCE_NS = 1_000_000_000
-"""An input that sent nothing for so long has stopped."""
+"""An input without messages for this long has stopped."""
 
 
 class Patience(Enum):
-    """How long it makes sense to wait for what is missing."""
+    """How long to wait for what is missing."""
 
     NONE = "none"
-    """It will never come."""
+    """It will never arrive."""
     INPUT_WAIT = "input_wait"
-    """An input is not as it should be; it may be about to start."""
+    """An input has a problem; it may be about to start."""
     TIMEOUT = "timeout"
-    """Nothing is wrong, it is only not there yet."""
+    """No problem, it has just not arrived yet."""
 
 
 class FrameUnavailableError(SpatialError):
     """No frame for a request.
 
     Attributes:
-        patience: how long it makes sense to wait.
-        silent: inputs from which nothing comes (any more).
+        patience: how long to wait.
+        silent: inputs without (further) messages.
     """
 
     def __init__(
@@ -57,14 +57,14 @@ class BufferClosedError(Exception):
 
 @dataclass(frozen=True)
 class FrameRequest:
-    """Which frame is wanted.
+    """Which frame a request is about.
 
     Attributes:
-        stamp_ns: of the frame; 0 = the newest.
-        max_age_ns: oldest stamp to accept, before now.
-        sync_tolerance_ns: how far stamps may lie apart.
+        stamp_ns: of the frame; 0 = the latest.
+        max_age_ns: maximum age of the stamp.
+        sync_tolerance_ns: largest difference of the stamps.
         input_wait_s: how long to wait for inputs that are missing, stale or out of sync.
-        timeout_s: how long to wait at all.
+        timeout_s: how long to wait in any case.
     """
 
     stamp_ns: int
@@ -74,11 +74,11 @@ class FrameRequest:
     timeout_s: float
 
     def accepts(self, samples: Moment, now_ns: int) -> bool:
-        """Whether a frame will do where the newest is wanted: young enough, and its stamps agree.
+        """Whether a frame satisfies a request for the latest one: recent enough, and in sync.
 
         Args:
             samples: of the frame.
-            now_ns: of the clock that made its stamps.
+            now_ns: of the clock of its stamps.
         """
         if self.stamp_ns:
             return False
@@ -93,8 +93,8 @@ class FrameBuffer:
     """The last messages of every input. Thread-safe.
 
     Args:
-        size: messages kept of each input.
-        topics: name of the topic of each input, for messages to the operator.
+        size: number of messages kept per input.
+        topics: topic name of each input, for messages to the operator.
 
     Attributes:
         on_message: called after every message, on the thread that adds it.
@@ -108,25 +108,31 @@ class FrameBuffer:
         self._closed = False
 
     def add(self, name: str, stamp_ns: int, payload: Any) -> None:
-        """Keep a message, forget the oldest one, and wake who waits."""
+        """Add a message, drop the oldest one, and wake up waiting requests.
+
+        Args:
+            name: of the input.
+            stamp_ns: of the message.
+            payload: the message, opaque.
+        """
         with self._changed:
             self._stamps.add(name, stamp_ns, payload, payload, time.monotonic_ns())
             self._changed.notify_all()
         self.on_message()
 
     def newest_stamp_ns(self, name: str) -> int | None:
-        """Stamp of the newest message of an input, None before the first."""
+        """Stamp of the latest message of an input; None before the first."""
         with self._changed:
             samples = self._inputs[name].samples
             return samples[-1].stamp_ns if samples else None
 
     def stamp_counts(self, name: str) -> StampCounts:
-        """How many messages of an input had an odd stamp."""
+        """Number of messages of an input with problematic stamps."""
         with self._changed:
             return self._inputs[name].snapshot()
 
     def close(self) -> None:
-        """Let go of all messages and of everybody who waits."""
+        """Discard all messages and release waiting requests."""
         with self._changed:
             self._closed = True
             for item in self._inputs.values():
@@ -136,7 +142,7 @@ class FrameBuffer:
     def wait(
         self, request: FrameRequest, now_ns: Callable[[], int], arrived_s: float | None = None
     ) -> Moment:
-        """The frame that was asked for, as soon as it is there.
+        """The requested frame, as soon as it is available.
 
         Args:
             request: which frame.
@@ -145,7 +151,7 @@ class FrameBuffer:
                 None: now.
 
         Raises:
-            FrameUnavailableError: when waiting longer makes no sense.
+            FrameUnavailableError: waiting longer makes no sense.
             BufferClosedError: when the buffer was closed.
         """
         started = time.monotonic()
@@ -163,10 +169,10 @@ class FrameBuffer:
         raise BufferClosedError
 
     def select(self, request: FrameRequest, now_ns: int) -> Moment:
-        """The frame that was asked for, without waiting.
+        """The requested frame, without waiting.
 
         Raises:
-            FrameUnavailableError: with the reason why there is none.
+            FrameUnavailableError: there is none; the message says why.
         """
         with self._changed:
             return self._select(request, now_ns)
@@ -191,7 +197,7 @@ class FrameBuffer:
         if -age_ns > request.timeout_s * 1e9:
             raise FrameUnavailableError(
                 Status.TIMEOUT,
-                f"the requested stamp is {_seconds(-age_ns)} ahead of this node's clock, further "
+                f"the requested stamp is {_seconds(-age_ns)} ahead of this node's clock, more "
                 f"than the timeout of {request.timeout_s:.3f} s; use the stamp of an image",
                 Patience.NONE,
             )
@@ -204,7 +210,7 @@ class FrameBuffer:
             )
         rgb = self._inputs["rgb"].nearest(request.stamp_ns)
         if abs(rgb.stamp_ns - request.stamp_ns) <= request.sync_tolerance_ns:
-            with contextlib.suppress(NoMomentError):  # the refusal says how far each input is off
+            with contextlib.suppress(NoMomentError):  # the refusal reports each input's offset
                 return self._stamps.moment(rgb, request.sync_tolerance_ns)
         raise self._no_such_stamp(request)
 
@@ -219,7 +225,7 @@ class FrameBuffer:
             raise FrameUnavailableError(
                 Status.STALE,
                 f"nothing has arrived from {self._stamps.named(missing)} since the stamps went "
-                "back, as when a simulation or a driver starts again",
+                "back, as when a simulation or a driver is restarted",
                 Patience.INPUT_WAIT,
                 missing,
             )
@@ -232,7 +238,7 @@ class FrameBuffer:
 
     def _check_stamps(self, request: FrameRequest, now_ns: int) -> None:
         """Refuse an input that is too old because of its stamps alone."""
-        for name in SYNCHRONISED:
+        for name in SYNCHRONIZED:
             age_ns = now_ns - self._stamps.newest_ns(name)
             is_silent = self._silence_ns(name) > max(request.max_age_ns, SILENCE_NS)
             if self._inputs[name].trouble and age_ns > request.max_age_ns and not is_silent:
@@ -252,13 +258,13 @@ class FrameBuffer:
         return time.monotonic_ns() - received_ns
 
     def _check_clock(self, now_ns: int) -> None:
-        for name in SYNCHRONISED:
+        for name in SYNCHRONIZED:
             ahead_ns = self._stamps.newest_ns(name) - now_ns
             if ahead_ns > CLOCK_TOLERANCE_NS:
                 cause = (
                     "this node uses simulated time, but nothing has arrived on /clock"
                     if now_ns == 0
-                    else "synchronise the clocks, and set use_sim_time alike everywhere"
+                    else "synchronize the clocks, and set use_sim_time consistently in all nodes"
                 )
                 raise FrameUnavailableError(
                     Status.BAD_INPUT,
@@ -268,13 +274,13 @@ class FrameBuffer:
                 )
 
     def _check_silence(self, request: FrameRequest, now_ns: int) -> None:
-        for name in SYNCHRONISED:
+        for name in SYNCHRONIZED:
             age_ns = now_ns - self._stamps.newest_ns(name)
             silence_ns = self._silence_ns(name)
             if age_ns > request.max_age_ns and silence_ns > max(request.max_age_ns, SILENCE_NS):
                 raise FrameUnavailableError(
                     Status.STALE,
-                    f"the newest message from {self._stamps.named([name])} is {_seconds(age_ns)} "
+                    f"the latest message from {self._stamps.named([name])} is {_seconds(age_ns)} "
                     f"old, max_age is {_seconds(request.max_age_ns)}",
                     Patience.INPUT_WAIT,
                     (name,),
@@ -282,19 +288,19 @@ class FrameBuffer:
 
     def _check_age(self, request: FrameRequest, now_ns: int) -> None:
         """Refuse when even the freshest input is too old, although messages arrive."""
-        name = max(SYNCHRONISED, key=self._stamps.newest_ns)
+        name = max(SYNCHRONIZED, key=self._stamps.newest_ns)
         age_ns = now_ns - self._stamps.newest_ns(name)
         silence_ns = self._silence_ns(name)
         if age_ns <= request.max_age_ns:
             return
         remedy = (
-            "synchronise the clocks, or set use_sim_time alike everywhere"
+            "synchronize the clocks, or set use_sim_time consistently in all nodes"
             if age_ns - silence_ns > CLOCK_TOLERANCE_NS
             else "publish more often, or raise max_age"
         )
         raise FrameUnavailableError(
             Status.STALE,
-            f"the newest image is {_seconds(age_ns)} old by this node's clock, max_age is "
+            f"the latest image is {_seconds(age_ns)} old by this node's clock, max_age is "
             f"{_seconds(request.max_age_ns)}; it arrived {_seconds(silence_ns)} ago: {remedy}",
             Patience.INPUT_WAIT,
         )
@@ -303,8 +309,8 @@ class FrameBuffer:
         where = f"of the last {_seconds(request.max_age_ns)} (max_age)"
         return FrameUnavailableError(
             Status.OUT_OF_SYNC,
-            f"{self._stamps.out_of_sync(where, request.sync_tolerance_ns)}; give them one stamp, "
-            "or raise sync_tolerance, or buffer_size and max_age for an input that is late",
+            f"{self._stamps.out_of_sync(where, request.sync_tolerance_ns)}; publish them with "
+            "the same stamp, or raise sync_tolerance, or buffer_size and max_age for a late input",
             Patience.INPUT_WAIT,
         )
 
@@ -315,13 +321,13 @@ class FrameBuffer:
             return FrameUnavailableError(
                 Status.TIMEOUT,
                 f"{self._stamps.named(behind)} did not reach the requested stamp in time, "
-                f"{_seconds(lag_ns)} are missing; raise timeout, or check the stamp",
+                f"they are {_seconds(lag_ns)} behind; raise timeout, or check the stamp",
                 Patience.TIMEOUT,
             )
         return FrameUnavailableError(
             Status.STALE,
             "the requested stamp has passed, and no frame within sync_tolerance "
-            f"({request.sync_tolerance_ns / 1e6:.0f} ms) of it is kept; "
+            f"({request.sync_tolerance_ns / 1e6:.0f} ms) of it is buffered; "
             f"{self._stamps.missed(request.stamp_ns)}; ask sooner, raise buffer_size, or use the "
             "stamp of an image",
             Patience.NONE,

@@ -1,4 +1,4 @@
-"""Turns the serialized messages of one moment into an `RGBDFrame`, once for all its questions."""
+"""Decodes the serialized messages of a frame into an `RGBDFrame`, once for all its questions."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.inputs import input_types
 from smolrgpt_ros.mounting import BY_DEPTH, Mounting
 
-KEPT_FRAMES = 4
-"""Decoded frames that are kept, so that questions about the same moment decode it once."""
+CACHED_FRAMES = 4
+"""Number of decoded frames in the cache."""
 
 
 @dataclass(frozen=True)
 class DecodedFrame:
-    """A frame, and what an operator should know about it: what is in doubt, what was done."""
+    """A frame with warnings and processing facts for an operator."""
 
     frame: RGBDFrame
     warnings: tuple[str, ...]
@@ -41,19 +41,19 @@ class DecodedFrame:
 
 
 class FrameDecoder:
-    """Decodes frames and keeps the last ones. Used by one thread at a time.
+    """Decodes frames and caches the last ones. Used by one thread at a time.
 
     Args:
         region_source: a key of `REGION_SOURCES`.
-        settings: how the images are read.
-        labels: how regions get their labels.
-        transports: how images come.
-        rgb_topic: full name of the topic of the colour image.
-        find_mounting: says how the camera of an image is mounted, by its frame and stamp in
-            nanoseconds; None: depth tells.
+        settings: for reading the images.
+        labels: labels by id, and the label map.
+        transports: of the images.
+        rgb_topic: full name of the topic of the color image.
+        find_mounting: mounting of the camera, from frame id and stamp in nanoseconds; None: from
+            depth.
 
     Attributes:
-        newest_regions: those that were decoded last; None before the first.
+        newest_regions: the regions decoded last; None before the first.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class FrameDecoder:
         self._types = {name: type_ for name, (_, type_) in types.items()}
         self._settings = settings
         self._labels = labels
-        self._kept: OrderedDict[tuple[Hashable, ...], DecodedFrame] = OrderedDict()
+        self._cache: OrderedDict[tuple[Hashable, ...], DecodedFrame] = OrderedDict()
 
     def decode(self, samples: Moment) -> tuple[DecodedFrame, bool]:
         """The frame, and whether it had to be decoded.
@@ -81,14 +81,14 @@ class FrameDecoder:
         Raises:
             SpatialError: BAD_INPUT when a message cannot be used, or as `MountingSource.find`.
         """
-        # A later message with the same calibration may have become the nearest one since.
+        # Another message with the same calibration may be the nearest one now.
         calibration = without_stamp(samples.camera_info.payload)
         key = (samples.rgb, samples.depth, samples.regions, calibration)
-        if key in self._kept:
-            return self._kept[key], False
-        decoded = self._kept[key] = self._decode(samples)
-        if len(self._kept) > KEPT_FRAMES:
-            self._kept.popitem(last=False)
+        if key in self._cache:
+            return self._cache[key], False
+        decoded = self._cache[key] = self._decode(samples)
+        if len(self._cache) > CACHED_FRAMES:
+            self._cache.popitem(last=False)
         return decoded, True
 
     def _decode(self, samples: Moment) -> DecodedFrame:
@@ -107,28 +107,28 @@ class FrameDecoder:
             mounting = self._find_mounting(frame.frame_id, frame.stamp_ns)
         frame = replace(frame, up=mounting.up, camera_height=mounting.camera_height)
         warnings = alignment_warnings(rgb, depth)
-        if frame.depth_loss.is_told:
+        if frame.depth_loss.is_reported:
             warnings += (str(frame.depth_loss),)
         facts = frame_facts(frame, camera_info, self._settings, self._rgb_topic)
         facts["up"] = mounting.source
         return DecodedFrame(frame, warnings, facts, regions)
 
     def _message(self, samples: Moment, name: str) -> Message:
-        said = self._region_source if name == "regions" else name
-        return _deserialize(getattr(samples, name).payload, self._types[name], said)
+        shown = self._region_source if name == "regions" else name
+        return _deserialize(getattr(samples, name).payload, self._types[name], shown)
 
 
 def _deserialize(serialized: bytes, kind: type, name: str) -> Message:
-    """A message from the bytes that came over the wire.
+    """Deserialize a message.
 
     Raises:
-        SpatialError: BAD_INPUT when they are no message of this type.
+        SpatialError: BAD_INPUT when the bytes are not a message of this type.
     """
     try:
         return deserialize_message(serialized, kind)
     except RuntimeError as error:  # what rclpy's RMWError is, which it does not export
         raise SpatialError(
             Status.BAD_INPUT,
-            f"the {len(serialized)} bytes of the newest {name} are no {kind.__name__}: {error}; "
-            "what publishes there is broken, or means harm",
+            f"the latest message on {name} ({len(serialized)} bytes) is not a valid "
+            f"{kind.__name__}: {error}; check who publishes there",
         ) from error

@@ -1,7 +1,7 @@
-"""From the optical frame of an image to another one, with tf2 where a ROS installation has it.
+"""Transforms from the optical frame of an image to another frame, with tf2 if it is installed.
 
-The transform is that at the stamp of the image, interpolated by tf2 and never extrapolated: on a
-moving robot a newer one would put an object where it is not.
+The transform is at the stamp of the image, interpolated by tf2 and never extrapolated: on a moving
+robot, a later one would put objects in the wrong place.
 """
 
 from __future__ import annotations
@@ -25,27 +25,27 @@ from smolrgpt_ros.listening import Listener
 TRANSFORM_TOPICS = ("/tf", "/tf_static")
 
 POLL_S = 0.02
-"""How often a transform that is not there yet is looked for, as tf2 itself does. Its own waiting
-stands still with a paused simulation and cannot be ended."""
+"""Polling interval for a missing transform, as in tf2 itself, whose own waiting blocks while a
+simulation is paused and cannot be interrupted."""
 
 REMEDY = "`ros2 run tf2_tools view_frames` shows all frames"
 
 
 class TransformsClosedError(Exception):
-    """The node was deactivated while a transform was waited for."""
+    """The node was deactivated while waiting for a transform."""
 
 
 def load_tf2(needed_by: str) -> ModuleType:
     """The module `tf2_ros`.
 
     Args:
-        needed_by: the parameter without whose value nobody would need it.
+        needed_by: the parameter that needs it, for the message.
 
     Raises:
-        ModuleNotFoundError: that says how to get it, when it is not installed.
+        ModuleNotFoundError: it is not installed; the message says how to install it.
     """
     try:
-        # It comes with ROS only, and few need it.
+        # Part of a ROS installation only, and optional.
         import tf2_ros
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "tf2_ros":
@@ -60,28 +60,27 @@ def load_tf2(needed_by: str) -> ModuleType:
 
 
 class TransformListener:
-    """Listens to tf from construction to `close`. Thread-safe.
+    """Subscribes to tf from construction to `close`. Thread-safe.
 
-    tf is heard on a node and a thread of its own, as the inputs are: it may come a thousand times
-    a second.
+    tf has its own node and thread, like the inputs: there may be a thousand messages per second.
 
     Args:
-        node: whose names, remappings and clock are used.
-        needed_by: as `load_tf2`.
+        node: provides names, remappings and clock.
+        needed_by: as in `load_tf2`.
 
     Attributes:
         tf2: the module `tf2_ros`.
-        buffer: of it, with what was heard.
+        buffer: the tf2 buffer.
         closed: set by `close`.
 
     Raises:
-        ModuleNotFoundError: that says how to get tf2, when it is not installed.
+        ModuleNotFoundError: tf2 is not installed; the message says how to install it.
     """
 
     def __init__(self, node: Node, needed_by: str) -> None:
         self.tf2 = load_tf2(needed_by)
-        # Without a node, which it would give a service and the handling of jumps that some of its
-        # versions do wrong.
+        # Without a node, to which it would add a service and a time jump handling that is wrong in
+        # some versions.
         self.buffer = self.tf2.Buffer()
         self.closed = threading.Event()
         remappings = {topic: node.resolve_topic_name(topic) for topic in TRANSFORM_TOPICS}
@@ -98,13 +97,13 @@ class TransformListener:
         self._listener.start()
 
     def close(self) -> None:
-        """End the subscriptions, and release everybody who waits."""
+        """End the subscriptions, and release waiting threads."""
         self.closed.set()
         self._jumps.unregister()
         self._listener.close()
 
     def _forget(self, jump: TimeJump) -> None:
-        """After a reset of simulated time, tf2 would drop what is older than what it has."""
+        """Clear the buffer after a reset of simulated time; tf2 would reject older transforms."""
         self.buffer.clear()
 
 
@@ -113,20 +112,20 @@ class FrameTransforms:
 
     Args:
         listener: to tf.
-        target_frame: frame that is transformed to.
-        said: how an operator knows that frame, such as the name of a parameter.
+        target_frame: frame to transform to.
+        parameter: parameter that names this frame, for messages.
 
     Attributes:
-        target_frame: the same.
-        source_frame: the frame of the image that was asked about last; empty before the first.
-        failure: why the last one could not be transformed; empty if it could.
+        target_frame: as above.
+        source_frame: frame id of the last image; empty before the first.
+        failure: why the last transform failed; empty if it did not.
     """
 
-    def __init__(self, listener: TransformListener, target_frame: str, said: str) -> None:
+    def __init__(self, listener: TransformListener, target_frame: str, parameter: str) -> None:
         self.target_frame = target_frame
         self.source_frame = ""
         self.failure = ""
-        self._said = said
+        self._parameter = parameter
         self._listener = listener
 
     def wait(self, source_frame: str, stamp_ns: int, timeout_s: float) -> RigidTransform:
@@ -135,17 +134,17 @@ class FrameTransforms:
         Args:
             source_frame: of the image.
             stamp_ns: of the image.
-            timeout_s: seconds of real time to wait for it; one that cannot come any more, because
-                it is older than what is kept, is not waited for.
+            timeout_s: seconds of real time to wait for it; if it cannot arrive any more, because it
+                is older than the buffer, there is no wait.
 
         Raises:
-            SpatialError: NO_TRANSFORM.
-            TransformsClosedError: when the listener is closed meanwhile.
+            SpatialError: NO_TRANSFORM; there is no such transform.
+            TransformsClosedError: the listener was closed meanwhile.
         """
         self.source_frame = source_frame
         deadline_s = time.monotonic() + timeout_s
         while True:
-            # Before the look, so that what comes between the two is not taken for too late.
+            # Before the lookup, so that a transform arriving in between does not count as too late.
             newest_ns = self._newest_ns(source_frame)
             try:
                 found = self._look(source_frame, stamp_ns)
@@ -160,8 +159,8 @@ class FrameTransforms:
                 raise TransformsClosedError
 
     def newest_ns(self) -> int | None:
-        """Stamp of the newest transform for the last image; None if there is none, 0 if it holds
-        for ever.
+        """Stamp of the latest transform for the last image; None if there is none, 0 if it is
+        static.
         """
         return self._newest_ns(self.source_frame) if self.source_frame else None
 
@@ -182,9 +181,9 @@ class FrameTransforms:
     ) -> SpatialError:
         refusal = SpatialError(
             Status.NO_TRANSFORM,
-            f"no transform from {source_frame!r} to {self.target_frame!r} ({self._said}) at "
+            f"no transform from {source_frame!r} to {self.target_frame!r} ({self._parameter}) at "
             f"{stamp_ns / 1e9:.3f} s, the stamp of the image: {_advice(stamp_ns, newest_ns)}; "
-            f"tf2 says: {str(cause).strip()}",
+            f"tf2 reports: {str(cause).strip()}",
         )
         self.failure = refusal.message
         return refusal
@@ -198,14 +197,14 @@ def _rigid(transform: Transform) -> RigidTransform:
 def _advice(stamp_ns: int, newest_ns: int | None) -> str:
     """What an operator can do."""
     if newest_ns is None:
-        return f"the two frames are not connected; start what publishes them to tf, {REMEDY}"
+        return f"the two frames are not connected; start the node that publishes them, {REMEDY}"
     age_s = (stamp_ns - newest_ns) / 1e9
     if age_s > 0:
         return (
-            f"the newest one is {age_s:.3f} s older; what publishes it to tf is late, has stopped, "
-            f"or has another clock: look after it, or raise input_wait, {REMEDY}"
+            f"the latest one is {age_s:.3f} s older; its publisher is late, has stopped, or uses "
+            f"another clock: check it, or raise input_wait, {REMEDY}"
         )
     return (
-        f"the image is older than the transforms that are kept, the newest one is {-age_s:.3f} s "
+        f"the image is older than the tf2 buffer, the latest transform is {-age_s:.3f} s "
         "newer; ask about a newer image"
     )

@@ -1,7 +1,7 @@
-"""Which way is up by the accelerometer of an IMU, while it stands still.
+"""Up direction from the accelerometer of an IMU at rest.
 
-Pure Python: it sees numbers, never a ROS type. At rest an accelerometer measures what holds it
-against gravity: +9.8 m/s2 along up (REP 145).
+Pure Python: handles numbers, no ROS types. At rest an accelerometer measures the reaction to
+gravity: +9.8 m/s2 along up (REP 145).
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 GRAVITY_MPS2 = 9.81
 GRAVITY_TOLERANCE_MPS2 = 0.5
-"""How far the mean may be from it: the bias of a cheap sensor, not a robot that speeds up."""
+"""Tolerance of the mean: allows the bias of a cheap sensor, but not an accelerating robot."""
 
 STILL_SPREAD_MPS2 = 0.3
-"""How far a reading may be from the mean of a robot that stands, with its engines running."""
+"""Tolerance of single readings: allows the vibration of a standing robot with running motors."""
 
 STILL_TURN_RPS = 0.05
 WINDOW_S = 0.5
@@ -24,26 +24,25 @@ MIN_READINGS = 10
 
 
 class Gravity:
-    """Takes the readings of one IMU. Not thread-safe.
+    """Processes the readings of one IMU. Not thread-safe.
 
     Attributes:
-        up: unit vector (3,) in the frame of the IMU, from the last time it stood still; None
-            before.
-        doubt: why the newest readings tell nothing; empty if they do.
+        up: unit vector (3,) in the frame of the IMU, from the last time at rest; None before.
+        doubt: why the latest readings cannot be used; empty if they can.
     """
 
     def __init__(self) -> None:
         self.up: NDArray[np.float64] | None = None
-        self.doubt = "it has sent too few readings yet"
+        self.doubt = "it has not sent enough readings yet"
         self._readings: deque[tuple[float, NDArray[np.float64], float]] = deque()
 
     def add(
         self, time_s: float, acceleration: NDArray[np.float64], turning: NDArray[np.float64]
     ) -> None:
-        """Take the next reading.
+        """Add the next reading.
 
         Args:
-            time_s: of its stamp; one that goes back begins anew.
+            time_s: of its stamp; if it goes back, earlier readings are discarded.
             acceleration: (3,) m/s2, with gravity.
             turning: (3,) rad/s.
         """
@@ -61,13 +60,13 @@ class Gravity:
         spread = float(np.linalg.norm(accelerations - mean, axis=1).max())
         turn = max(turning for _, _, turning in self._readings)
         if len(accelerations) < MIN_READINGS:
-            self.doubt = f"it has sent {len(accelerations)} readings in {WINDOW_S:g} s"
+            self.doubt = f"it has sent only {len(accelerations)} readings in {WINDOW_S:g} s"
         elif not (spread <= STILL_SPREAD_MPS2 and turn <= STILL_TURN_RPS):
-            self.doubt = "it has not stood still"
+            self.doubt = "it has not been at rest"
         elif abs(length - GRAVITY_MPS2) > GRAVITY_TOLERANCE_MPS2:
             self.doubt = (
-                f"at rest its linear_acceleration is {length:.2f} m/s2 long, expected "
-                f"{GRAVITY_MPS2:g} with gravity and in m/s2; look after its driver"
+                f"at rest its linear_acceleration is {length:.2f}, expected {GRAVITY_MPS2:g} in "
+                "m/s2 including gravity; check its driver"
             )
         else:
             self.doubt, self.up = "", mean / length

@@ -1,7 +1,7 @@
-"""The four inputs of the query node: they fill the frame buffer and know why an input is silent.
+"""The four inputs of the query node: they fill the frame buffer and diagnose silent inputs.
 
-Messages are kept as the bytes that came over the wire; only the stamp is read from them, because
-most frames are never asked about.
+Messages are kept serialized; only the stamp is read from them, because most frames are never asked
+about.
 """
 
 from __future__ import annotations
@@ -37,28 +37,28 @@ from smolrgpt_ros.frame_buffer import INPUTS, FrameBuffer, FrameUnavailableError
 from smolrgpt_ros.listening import Listener
 
 LATCHABLE = ("camera_info", "regions")
-"""Inputs that may be sent once and latched (transient local), as they need not change."""
+"""Inputs that may be published once and latched (transient local), because they may be constant."""
 
 LATCHED = QoSProfile(
     depth=1,
     reliability=QoSReliabilityPolicy.RELIABLE,
     durability=QoSDurabilityPolicy.TRANSIENT_LOCAL,
 )
-"""Receives what was sent before, from publishers that offer the same."""
+"""Receives earlier messages from publishers with the same quality of service."""
 
 RECEIVED_ONCE = 16
-"""Messages of which one subscription is known to have received its copy; more than may wait."""
+"""Messages to remember until the other subscription receives its copy; more than can be queued."""
 
 LATCHED_PERIOD_S = 0.25
-"""How often to look for such publishers."""
+"""Polling interval for such publishers."""
 
 WARNING_PERIOD_S = 10.0
-"""What comes with every message is logged no more often, or a bad publisher would fill the disk."""
+"""Smallest interval of warnings about messages, so that a bad publisher cannot fill the disk."""
 
 
 @dataclass
 class InputStatistics:
-    """What has come from one input since activation."""
+    """Message counts of one input since activation."""
 
     received: int = 0
     lost: int = 0
@@ -80,7 +80,7 @@ def region_type(region_source: str) -> type:
     """The message class of a key of `REGION_SOURCES`.
 
     Raises:
-        ModuleNotFoundError: that says how to get the package, when it is not installed.
+        ModuleNotFoundError: the package is not installed; the message says how to install it.
     """
     source = REGION_SOURCES[region_source]
     package = source.type_name.partition("/")[0]
@@ -97,7 +97,13 @@ def region_type(region_source: str) -> type:
 
 
 def input_topics(node: Node, region_source: str, transports: Transports) -> dict[str, str]:
-    """Full topic name of each input, after the node's namespace and remappings."""
+    """Full topic name of each input, with namespace and remappings.
+
+    Args:
+        node: provides namespace and remappings.
+        region_source: a key of `REGION_SOURCES`.
+        transports: of the images.
+    """
     return {
         name: _resolved(node, *topic.split("/"))
         for name, (topic, _) in input_types(region_source, transports).items()
@@ -105,28 +111,28 @@ def input_topics(node: Node, region_source: str, transports: Transports) -> dict
 
 
 def _resolved(node: Node, name: str, *transport: str) -> str:
-    """As image_transport does it: whoever remaps `rgb`, remaps `rgb/compressed` with it."""
+    """As in image_transport: remapping `rgb` also remaps `rgb/compressed`."""
     return node.resolve_topic_name("/".join([node.resolve_topic_name(name), *transport]))
 
 
 class SensorInputs:
     """Subscriptions to the inputs, alive from construction to `close`.
 
-    They live on a node and a thread of their own. On the node that serves questions, each of the
-    120 messages a second would make rclpy rebuild the wait set of about forty entities and pass
-    three threads: 18 to 23 % of a core for four inputs of 640x480 at 30 Hz, against 6 % here. And
-    a thread of its own is never busy with an answer.
+    They have their own node and thread. On the node that serves questions, each of the 120 messages
+    per second would make rclpy rebuild the wait set of about forty entities and pass three threads:
+    18 to 23 % of a core for four inputs of 640x480 at 30 Hz, compared with 6 % here. And a separate
+    thread is never busy with an answer.
 
-    Of publishers that latch, what they sent before this node started is received by a second
-    subscription. It is there only while such a publisher is: others would warn about it, as it does
-    not fit them. What both subscriptions receive is used once.
+    A second subscription receives what latching publishers sent before this node started. It exists
+    only while there is such a publisher: others would warn about incompatible quality of service.
+    Messages that both subscriptions receive are used once.
 
     Args:
-        node: whose names, remappings and graph are used.
-        buffer: is filled.
+        node: provides names, remappings and graph.
+        buffer: to fill.
         region_source: a key of `REGION_SOURCES`.
         reliability: `best_effort` or `reliable`.
-        transports: how images come.
+        transports: of the images.
     """
 
     def __init__(
@@ -177,7 +183,7 @@ class SensorInputs:
         )
 
     def _follow_latching_publishers(self) -> None:
-        """Have the second subscription of an input while a publisher latches there."""
+        """Add the second subscription of an input while there is a latching publisher."""
         for name in LATCHABLE:
             publishers = self._graph.get_publishers_info_by_topic(self.topics[name])
             latches = any(_latches(publisher.qos_profile) for publisher in publishers)
@@ -196,8 +202,8 @@ class SensorInputs:
                 stamp_ns = read_stamp_ns(serialized)
             except struct.error:
                 self._graph.get_logger().warning(
-                    f"{len(serialized)} bytes from {name} ({topic}) are no message; what publishes "
-                    "there is broken, or means harm",
+                    f"{len(serialized)} bytes from {name} ({topic}) are not a valid message; check "
+                    "who publishes there",
                     throttle_duration_sec=WARNING_PERIOD_S,
                 )
                 return
@@ -224,11 +230,11 @@ class SensorInputs:
         return count
 
     def publisher_count(self, name: str) -> int:
-        """How many publishers the graph knows on the topic of an input."""
+        """Number of publishers on the topic of an input."""
         return self._graph.count_publishers(self.topics[name])
 
     def explain(self, error: FrameUnavailableError) -> SpatialError:
-        """The same refusal, with what the graph knows about the inputs that are silent."""
+        """The refusal, extended by what the graph shows about silent inputs."""
         if not error.silent:
             return error
         causes = {name: self.cause_of_silence(name) for name in error.silent}
@@ -237,28 +243,28 @@ class SensorInputs:
         return SpatialError(status, f"{error.message}: {_joined(causes)}")
 
     def cause_of_silence(self, name: str) -> Silence:
-        """What the graph knows about an input from which nothing comes."""
+        """Why an input is silent, as far as the graph shows."""
         publishers = self._graph.get_publishers_info_by_topic(self.topics[name])
         names = ", ".join(sorted({_full_name(publisher) for publisher in publishers}))
         if not publishers:
-            return Silence(f"nobody publishes there; {self._remedy_without_publisher(name)}")
+            return Silence(f"there is no publisher; {self._remedy_without_publisher(name)}")
         expected = _type_name(self._types[name])
         if all(publisher.topic_type != expected for publisher in publishers):
             return Silence(
                 f"{names} publishes {publishers[0].topic_type} there, expected {expected}; remap "
-                "to the right topic"
+                "to the correct topic"
             )
         clashes = [self._clash(publisher) for publisher in publishers]
         if all(clashes):
             return Silence(
-                f"the quality of service of {names} does not fit ({clashes[0]}); change the "
+                f"the quality of service of {names} is incompatible ({clashes[0]}); change the "
                 "publisher, or set input_reliability to best_effort and activate again",
                 is_quality_of_service=True,
             )
-        return Silence(f"{names} publishes there, but sends nothing; check whether it runs well")
+        return Silence(f"{names} has a publisher there, but sends nothing; check that node")
 
     def _remedy_without_publisher(self, name: str) -> str:
-        """What to do; often the camera sends the same images in another way."""
+        """What to do; often the camera publishes the same images with another transport."""
         for transport in TRANSPORTS.get(name, ()):
             topic = _resolved(self._graph, *transported(name, transport)[0].split("/"))
             if topic != self.topics[name] and self._graph.count_publishers(topic):
@@ -278,14 +284,14 @@ class SensorInputs:
 
 @dataclass(frozen=True)
 class Silence:
-    """Why nothing comes from an input, and what the operator can do."""
+    """Why an input is silent, and what the operator can do."""
 
     advice: str
     is_quality_of_service: bool = False
 
 
 def _joined(causes: Mapping[str, Silence]) -> str:
-    """All advice in one sentence; inputs are named where they need different advice."""
+    """All advice in one sentence; inputs are named if their advice differs."""
     inputs: dict[str, list[str]] = {}
     for name, cause in causes.items():
         inputs.setdefault(cause.advice, []).append(name)

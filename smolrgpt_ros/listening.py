@@ -1,7 +1,7 @@
-"""A hidden node on a thread of its own, for what comes too often for the node that serves.
+"""A hidden node with its own thread, for messages too frequent for the node that serves questions.
 
-On the node that serves questions, each message would make rclpy rebuild the wait set of about forty
-entities and pass three threads.
+There, each message would make rclpy rebuild the wait set of about forty entities and pass three
+threads.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from smolrgpt_ros.spinning import spin
 
 
 class Listener:
-    """Receives from `start` to `close`.
+    """Receives messages from `start` to `close`.
 
     Args:
-        serving: whose names, namespace and context are used.
-        purpose: of it, in one word, for the names of node and thread.
-        remappings: names and what they stand for.
+        serving: provides names, namespace and context.
+        purpose: one word for the names of node and thread.
+        remappings: from names to new names.
 
     Attributes:
         node: for subscriptions and timers.
@@ -37,7 +37,7 @@ class Listener:
             context=serving.context,
             namespace=serving.get_namespace(),
             cli_args=["--ros-args", *rules] if rules else None,
-            use_global_arguments=False,  # a remapped node name is for the node that serves
+            use_global_arguments=False,  # a remapped node name applies to the serving node
             enable_rosout=False,
             start_parameter_services=False,
             parameter_overrides=[Parameter("start_type_description_service", value=False)],
@@ -48,7 +48,7 @@ class Listener:
         )
 
     def start(self) -> None:
-        """Begin to execute callbacks."""
+        """Start to execute callbacks."""
         self._executor.add_node(self.node)
         self._thread.start()
 

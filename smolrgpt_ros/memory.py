@@ -1,4 +1,4 @@
-"""Memory of this process: how much is resident, and giving back what is no longer used."""
+"""Memory of this process: resident size, and releasing unused memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _M_ARENA_MAX = -8
 
 
 def share_one_arena() -> None:
-    """Have all threads of this process allocate from one arena, for `release_memory` to empty it.
+    """Make all threads of this process allocate from one arena, which `release_memory` can empty.
 
     To be called before anything starts threads, as NumPy does when it is imported. glibc gives
     threads arenas of their own, and keeps the free memory at the end of each: `malloc_trim` cuts
@@ -28,7 +28,7 @@ def share_one_arena() -> None:
 
 
 def resident_bytes() -> int | None:
-    """Physical memory of this process, shared libraries included; None where /proc is missing."""
+    """Resident memory of this process in bytes, including shared libraries; None without /proc."""
     if not _STATM.exists():
         return None
     resident_pages = int(_STATM.read_text().split()[1])
@@ -36,7 +36,7 @@ def resident_bytes() -> int | None:
 
 
 def release_memory() -> None:
-    """Return to the system what objects held that nobody refers to any more.
+    """Return memory of unreferenced objects to the system.
 
     Collects reference cycles; empties PyTorch's cache of GPU memory, which other processes cannot
     use meanwhile; and on Linux has the C library hand back the free pages between those in use,

@@ -1,6 +1,6 @@
-"""How the camera of an image is mounted: what is up, by tf or an IMU, and its height, by tf.
+"""Mounting of the camera: up direction from tf or an IMU, and height from tf.
 
-What is not known here geometry takes from the floor that depth shows.
+Geometry estimates anything unknown from the floor seen in depth.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from smolrgpt_ros.parameters import UP_AUTO, UP_BY_IMU, UP_BY_TF, QueryParameter
 
 IMU_TOPIC = "imu"
 SILENCE_S = 1.0
-"""An IMU that sent nothing for so long has stopped."""
+"""An IMU without messages for this long has stopped."""
 
 
 @dataclass(frozen=True)
 class Mounting:
-    """What is known of how a camera is mounted, and by what.
+    """Mounting of a camera, as far as known, with its source.
 
     Attributes:
-        up: unit vector (3,) in the optical frame; None: depth has to tell.
-        camera_height: above the floor, metres; None: depth has to tell.
-        source: in words, for the operator.
+        up: unit vector (3,) in the optical frame; None: estimated from depth.
+        camera_height: above the floor, meters; None: estimated from depth.
+        source: text for the operator.
     """
 
     up: NDArray[np.float64] | None
@@ -46,14 +46,14 @@ BY_DEPTH = Mounting(None, None, "depth")
 
 
 class MountingSource:
-    """By `up_source`: `depth`, `tf`, `imu`, or with `auto` the first of tf, imu, depth that knows.
+    """Mounting from `up_source`: `depth`, `tf`, `imu`, or with `auto` the first available of these.
 
-    With `floor_frame` tf tells the height of the camera too.
+    With `floor_frame`, tf also gives the height of the camera.
 
     Args:
-        node: whose names and graph are used.
+        node: provides names and graph.
         parameters: of the node.
-        listener: to tf; None where tf2 is not installed and not needed.
+        listener: to tf; None if tf2 is neither installed nor needed.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class MountingSource:
         self._imu = ImuUp(node, listener) if self._source in (UP_BY_IMU, UP_AUTO) else None
 
     def find(self, frame_id: str, stamp_ns: int, wait_s: float) -> Mounting:
-        """How the camera of an image is mounted.
+        """Mounting of the camera of an image.
 
         Args:
             frame_id: optical frame of the image.
@@ -76,15 +76,15 @@ class MountingSource:
             wait_s: seconds to wait for a transform; `auto` does not wait for up.
 
         Raises:
-            SpatialError: NO_TRANSFORM, or STALE for an IMU that tells nothing, which for up `auto`
-                never raises; BAD_INPUT for a camera below the floor.
+            SpatialError: NO_TRANSFORM, or STALE for an IMU without usable readings (neither for the
+                up direction with `auto`); BAD_INPUT for a camera below the floor.
         """
         try:
             found = self._find_up(frame_id, stamp_ns, wait_s)
             return self._with_height(found, frame_id, stamp_ns, wait_s) if self._floor else found
         except TransformsClosedError as error:
             raise SpatialError(
-                Status.NOT_ACTIVE, "the node was deactivated while it waited for tf; ask again"
+                Status.NOT_ACTIVE, "the node was deactivated while waiting for tf; ask again"
             ) from error
 
     def close(self) -> None:
@@ -109,11 +109,11 @@ class MountingSource:
         if height <= 0:
             raise SpatialError(
                 Status.BAD_INPUT,
-                f"tf says that the camera ({frame_id}) is {-height:.2f} m below the floor, the x-y "
-                f"plane of {self._floor.target_frame!r} (floor_frame); give a frame on the floor, "
-                "such as base_footprint",
+                f"according to tf, the camera ({frame_id}) is {-height:.2f} m below the floor, the "
+                f"x-y plane of {self._floor.target_frame!r} (floor_frame); use a frame on the "
+                "floor, such as base_footprint",
             )
-        source = f"{found.source}; height by tf: {height:.2f} m above {self._floor.target_frame}"
+        source = f"{found.source}; height from tf: {height:.2f} m above {self._floor.target_frame}"
         return replace(found, camera_height=height, source=source)
 
     def _first_known(self, frame_id: str, stamp_ns: int) -> Mounting:
@@ -141,11 +141,11 @@ class MountingSource:
 
 
 class ImuUp:
-    """Listens to an IMU, and turns what it says is up into the frame of an image. Thread-safe.
+    """Up direction from an IMU, rotated into the frame of an image. Thread-safe.
 
     Args:
-        node: whose names and graph are used.
-        listener: to tf; None: only an IMU in the very frame of the image can be used.
+        node: provides names and graph.
+        listener: to tf; None: only an IMU with the frame id of the image can be used.
 
     Attributes:
         topic: full name.
@@ -166,7 +166,16 @@ class ImuUp:
         self._listener.start()
 
     def find(self, frame_id: str, stamp_ns: int, wait_s: float) -> NDArray[np.float64]:
-        """Unit vector (3,) that is up in an optical frame; see `MountingSource.find`."""
+        """Up as a unit vector (3,) in an optical frame.
+
+        Args:
+            frame_id: optical frame.
+            stamp_ns: of the image.
+            wait_s: seconds to wait for IMU and transform.
+
+        Raises:
+            SpatialError: STALE or NO_TRANSFORM; see `MountingSource.find`.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._closed or not self._cause_of_silence(), wait_s)
             cause = self._cause_of_silence()
@@ -174,7 +183,7 @@ class ImuUp:
         if cause or up is None:
             raise SpatialError(
                 Status.STALE,
-                f"what is up is not known: {cause}; start it, remap `{IMU_TOPIC}`, or set "
+                f"the up direction is unknown: {cause}; start it, remap `{IMU_TOPIC}`, or set "
                 "up_source to another source",
             )
         if imu_frame == frame_id:
@@ -182,28 +191,28 @@ class ImuUp:
         if self._transforms is None:
             raise SpatialError(
                 Status.NO_TRANSFORM,
-                f"the IMU is in frame {imu_frame!r}, the image in {frame_id!r}: to turn one into "
-                "the other needs tf2_ros, which is not installed",
+                f"the IMU is in frame {imu_frame!r}, the image in {frame_id!r}: the transform "
+                "between them needs tf2_ros, which is not installed",
             )
         to_imu = FrameTransforms(self._transforms, imu_frame, f"of {self.topic}")
         return to_imu.wait(frame_id, stamp_ns, wait_s).rotate_back(up)
 
     def close(self) -> None:
-        """End the subscription, and release everybody who waits."""
+        """End the subscription, and release waiting threads."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
         self._listener.close()
 
     def _cause_of_silence(self) -> str:
-        """Why the IMU does not tell what is up; empty if it does."""
+        """Why the IMU does not give the up direction; empty if it does."""
         if self._received_s is None:
             return f"nothing has ever arrived from the IMU ({self.topic})"
         silence_s = time.monotonic() - self._received_s
         if silence_s > SILENCE_S:
-            return f"the last message from the IMU ({self.topic}) came {silence_s:.1f} s ago"
+            return f"the last message from the IMU ({self.topic}) arrived {silence_s:.1f} s ago"
         if self._gravity.up is None:
-            return f"the IMU ({self.topic}) does not tell: {self._gravity.doubt}"
+            return f"the IMU ({self.topic}) gives no direction: {self._gravity.doubt}"
         return ""
 
     def _receive(self, message: Imu) -> None:

@@ -1,4 +1,4 @@
-"""In which state the query node is, for those who ask, and for those who wait until it has loaded.
+"""State of the query node, for queries, and for requests that wait until it has loaded.
 
 The lifecycle of rclpy knows one transition at a time and tells nobody when it ends; `loading` here
 lasts until questions can be answered, over configuration and, at an automatic start, activation.
@@ -17,11 +17,11 @@ FINALIZED = "finalized"
 SHUTTING_DOWN = "shutting down"
 
 FIRST_LOADING_S = 15.0
-"""How long loading is expected to take in a process that has not loaded anything yet."""
+"""Expected loading time in a process that has not loaded anything yet."""
 
 
 class NodeState:
-    """The state by its name. Thread-safe."""
+    """The state by name. Thread-safe."""
 
     def __init__(self) -> None:
         self._name = UNCONFIGURED
@@ -36,11 +36,11 @@ class NodeState:
 
     @property
     def is_ending(self) -> bool:
-        """Whether the process is about to end."""
+        """Whether the process is shutting down."""
         return self._name == SHUTTING_DOWN
 
     def set(self, name: str) -> None:
-        """Change the state, and wake who waits for that; `SHUTTING_DOWN` is the last one."""
+        """Change the state, and wake waiting threads; `SHUTTING_DOWN` is final."""
         with self._changed:
             if self.is_ending or name == self._name:
                 return
@@ -53,14 +53,14 @@ class NodeState:
             self._changed.notify_all()
 
     def wait_while_loading(self, timeout_s: float) -> None:
-        """Return when nothing is being loaded, at the latest after the time."""
+        """Wait until nothing is being loaded, at most for the given time."""
         with self._changed:
             self._changed.wait_for(lambda: self._name != LOADING, max(timeout_s, 0.0))
 
     def loading_left_s(self) -> int:
-        """Whole seconds until loading may have ended, at least 1: as long as it took last time.
+        """Estimated whole seconds until loading ends, at least 1, from the last loading time.
 
-        Where it takes longer than that, longer and longer.
+        If loading takes longer, the estimate grows.
         """
         elapsed_s = time.monotonic() - self._loading_since_s
         return max(1, round(max(self._expected_s - elapsed_s, elapsed_s / 4)))

@@ -1,8 +1,8 @@
-"""Makes ROS parameters from a dataclass: its fields are the only source of what is said of them.
+"""Declares ROS parameters from a dataclass, the only source of defaults and descriptions.
 
-A field made by `parameter` carries description and limits. `declare` puts all fields on a node;
-`check_parameters`, called in `__post_init__`, refuses values that are out of range;
-`parameter_pages` writes them down for people.
+A field created by `parameter` has a description and limits. `declare` declares all fields on a
+node; `check_parameters`, called in `__post_init__`, raises for values out of range;
+`parameter_pages` writes the documentation.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ Parameters = TypeVar("Parameters")
 
 
 class Effect(Enum):
-    """When a node acts on a new value of a parameter."""
+    """When a new value of a parameter takes effect."""
 
     AT_ONCE = "at once"
     AT_ACTIVATE = "at activate"
@@ -42,15 +42,15 @@ def parameter(
     effect: Effect = Effect.AT_ONCE,
     more: str = "",
 ) -> Any:
-    """A dataclass field that knows how to become a ROS parameter.
+    """A dataclass field that can be declared as a ROS parameter.
 
     Args:
-        default: its value where none is given.
-        description: for people.
-        limits: smallest and largest value.
-        choices: all values.
-        effect: of a new value; one that takes effect at start cannot be set later.
-        more: where the documentation tells more, as a link in `docs/`.
+        default: default value.
+        description: shown by `ros2 param describe` and in the documentation.
+        limits: smallest and largest allowed value.
+        choices: all allowed values.
+        effect: when a new value takes effect; AT_START means read-only.
+        more: link into `docs/` for further documentation.
     """
     metadata = {
         "description": description,
@@ -63,7 +63,11 @@ def parameter(
 
 
 def check_parameters(parameters: Any) -> None:
-    """Raise a ValueError that names the parameter that is out of its range."""
+    """Check limits and choices.
+
+    Raises:
+        ValueError: a parameter is out of range; the message names it.
+    """
     for item in fields(parameters):
         _check(item, getattr(parameters, item.name))
 
@@ -82,8 +86,8 @@ def declare(node: Node, kind: type[Parameters]) -> Parameters:
     Parameter files and the command line may override the defaults.
 
     Raises:
-        ValueError: naming the parameter that is out of its range.
-        rclpy.exceptions.ParameterException: for a value of another type.
+        ValueError: a parameter is out of range or has no value; the message names it.
+        rclpy.exceptions.ParameterException: a value has the wrong type.
     """
     values = {}
     for item in fields(kind):  # type: ignore[arg-type]
@@ -92,13 +96,13 @@ def declare(node: Node, kind: type[Parameters]) -> Parameters:
         if value is None and isinstance(default, list):
             value = []  # an array without elements has no type, and rclpy gives no value for it
         if value is None:
-            raise ValueError(f"{item.name} has no value; give one, or leave it out")
+            raise ValueError(f"{item.name} has no value; set one, or remove the parameter")
         values[item.name] = value
     return kind(**normalised(values))
 
 
 def normalised(values: dict[str, Any]) -> dict[str, Any]:
-    """Values as the dataclass holds them: arrays of strings as tuples."""
+    """Parameter values with arrays of strings converted to tuples, as the dataclass stores them."""
     return {
         name: tuple(value) if isinstance(value, (list, tuple)) else value
         for name, value in values.items()

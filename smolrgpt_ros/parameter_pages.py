@@ -1,9 +1,9 @@
-"""Writes the parameters of the nodes down for people, from their declarations.
+"""Writes the documentation of the nodes' parameters from their declarations.
 
     python -m smolrgpt_ros.parameter_pages
 
-`config/warehouse.yaml` gets all of them with their defaults, `docs/ros_interfaces.md` the table of
-those of the query node, between its two markers.
+`config/warehouse.yaml` lists all of them with their defaults, `docs/ros_interfaces.md` has the
+table of the query node's parameters between two markers.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ YAML, PAGE = "config/warehouse.yaml", "docs/ros_interfaces.md"
 HEAD = """\
 # Parameters of the nodes, with their defaults. Copy this file, change it, and give its path to
 # `ros2 launch smolrgpt_ros warehouse.launch.py params_file:=...`.
-# `/**` makes a section hold in any namespace. Every parameter is described by
-# `ros2 param describe NODE PARAMETER`, too.
+# `/**` makes a section apply in any namespace. `ros2 param describe NODE PARAMETER` shows the
+# description of a parameter, too.
 # Written by `python -m smolrgpt_ros.parameter_pages`.
 
 /**:
@@ -47,7 +47,7 @@ WIDTH = 100
 
 
 def yaml_text() -> str:
-    """The file of parameters."""
+    """Content of the parameter file."""
     return HEAD + "\n".join(_section(name, kind) for name, kind in NODES.items())
 
 
@@ -73,7 +73,7 @@ def _as_yaml(value: Any) -> str:
 
 
 def table() -> str:
-    """The table of the query node's parameters, in Markdown."""
+    """Markdown table of the query node's parameters."""
     lines = ["| Parameter | Default | Takes effect | Meaning |", "| --- | --- | --- | --- |"]
     for item in fields(QueryParameters):
         effect, more = item.metadata["effect"].value, item.metadata["more"]
@@ -85,10 +85,10 @@ def table() -> str:
 
 
 def with_table(page: str) -> str:
-    """A page with the table between its markers.
+    """The page with the current table between its markers.
 
     Raises:
-        ValueError: it lacks a marker.
+        ValueError: a marker is missing.
     """
     before, begin, rest = page.partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -98,7 +98,7 @@ def with_table(page: str) -> str:
 
 
 def main() -> None:
-    """Write both files of this source tree."""
+    """Write both files in this source tree."""
     root = Path(__file__).parents[1]
     write_file(root / YAML, yaml_text().encode())
     write_file(root / PAGE, with_table((root / PAGE).read_text()).encode())

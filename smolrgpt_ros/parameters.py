@@ -1,4 +1,4 @@
-"""The parameters of the query node: one dataclass is the only source of all that is said of them.
+"""Parameters of the query node: this dataclass is the only source of defaults and descriptions.
 
 After a change run `python -m smolrgpt_ros.parameter_pages`, which writes them into
 `config/warehouse.yaml` and `docs/ros_interfaces.md`.
@@ -37,57 +37,56 @@ class QueryParameters:
     """Parameters of `spatial_query_node`; durations in seconds.
 
     Raises:
-        ValueError: naming the parameter that is out of its range.
+        ValueError: a parameter is out of range or inconsistent; the message names it.
     """
 
     autostart: bool = parameter(
         True,
-        "Configure and activate at start; false leaves both to `ros2 lifecycle set` or a lifecycle "
-        "manager.",
+        "Configure and activate at start; false leaves both to `ros2 lifecycle set` or a lifecycle"
+        " manager.",
         effect=Effect.AT_START,
     )
     answerer: str = parameter(
         DEFAULT_ANSWERER,
-        "What answers the questions.",
+        "Which answerer answers the questions.",
         choices=tuple(ANSWERERS),
         effect=Effect.AT_CONFIGURE,
         more="evaluation.md#model-and-geometry-together",
     )
     checkpoint: str = parameter(
         "",
-        "Folder or hub id of the checkpoint that `answerer: model` and `fused` load; empty: the "
-        "nano model that comes with the package.",
+        "Folder or hub id of the checkpoint for `answerer: model` and `fused`; empty: the nano "
+        "model that comes with the package.",
         effect=Effect.AT_CONFIGURE,
     )
     device: str = parameter(
         ModelSettings.device,
-        "Where the model computes: auto (CUDA where there is one, else the CPU), cpu, cuda, "
-        "cuda:1.",
+        "Device for the model: auto (CUDA if available, otherwise the CPU), cpu, cuda, cuda:1.",
         effect=Effect.AT_CONFIGURE,
     )
     dtype: str = parameter(
         ModelSettings.dtype,
-        "Type of the model's weights and computation.",
+        "Data type of the model's weights and computation.",
         choices=DTYPES,
         effect=Effect.AT_CONFIGURE,
     )
     answer_style: str = parameter(
         ModelSettings.answer_style,
-        "What the model is asked to write: a sentence, the short value only, or auto: what the "
-        "checkpoint was made for.",
+        "What the model is asked to generate: a sentence, the short value only, or auto: what the "
+        "checkpoint was trained for.",
         choices=STYLE_CHOICES,
         effect=Effect.AT_CONFIGURE,
     )
     prefer: str = parameter(
         FusionSettings.prefer,
-        "Whose answer `answerer: fused` gives where both have one and they differ; confident: that "
-        "which is more likely right by the calibration of the checkpoint.",
+        "Which answer `answerer: fused` gives if both have one and they differ; confident: the one"
+        " that is more likely to be correct according to the checkpoint's calibration.",
         choices=PREFER_CHOICES,
         effect=Effect.AT_CONFIGURE,
     )
     abstain_below: float = parameter(
         FusionSettings.abstain_below,
-        "`answerer: fused` refuses an answer of less confidence as CANNOT_TELL; 0 = never. Needs a "
+        "`answerer: fused` refuses answers of lower confidence as CANNOT_TELL; 0 = never. Needs a "
         "checkpoint with a calibration.",
         limits=(0.0, 1.0),
         effect=Effect.AT_CONFIGURE,
@@ -95,15 +94,15 @@ class QueryParameters:
     )
     rgb_transport: str = parameter(
         RAW,
-        "How rgb comes: `raw` (sensor_msgs/Image), or `compressed` (sensor_msgs/CompressedImage on "
-        "`rgb/compressed`, as image_transport names it, after remapping of `rgb`).",
+        "Transport of rgb: `raw` (sensor_msgs/Image), or `compressed` (sensor_msgs/CompressedImage"
+        " on `rgb/compressed`, as image_transport names it, after remapping of `rgb`).",
         choices=TRANSPORTS["rgb"],
         effect=Effect.AT_ACTIVATE,
         more="ros_interfaces.md#compressed-images",
     )
     depth_transport: str = parameter(
         RAW,
-        "How depth comes: `raw`, or `compressedDepth` (sensor_msgs/CompressedImage on "
+        "Transport of depth: `raw`, or `compressedDepth` (sensor_msgs/CompressedImage on "
         "`depth/compressedDepth`).",
         choices=TRANSPORTS["depth"],
         effect=Effect.AT_ACTIVATE,
@@ -111,59 +110,58 @@ class QueryParameters:
     )
     region_source: str = parameter(
         "regions",
-        "Where regions come from, and the name of their topic: `regions` "
-        "(smolrgpt_ros/RegionArray), `instances` (sensor_msgs/Image, pixel value = region id), "
-        "`yolo_detections` (yolo_msgs/DetectionArray) or `detections` "
-        "(vision_msgs/Detection2DArray).",
+        "Source of the regions, and the name of its topic: `regions` (smolrgpt_ros/RegionArray), "
+        "`instances` (sensor_msgs/Image, pixel value = region id), `yolo_detections` "
+        "(yolo_msgs/DetectionArray) or `detections` (vision_msgs/Detection2DArray).",
         choices=tuple(REGION_SOURCES),
         effect=Effect.AT_ACTIVATE,
     )
     instance_labels: tuple[str, ...] = parameter(
         ("",),
         'Labels of the ids in an instance image, such as "7:transporter" or "10-59:pallet"; the '
-        "first entry that fits counts, an empty entry is ignored.",
+        "first matching entry is used, empty entries are ignored.",
     )
     label_map: str = parameter(
         "",
-        'What labels mean that are not the words of the questions, such as "0:pallet,1:buffer"; '
-        "names such as pallet_01, wooden_pallet or /World/pallet_3 are known without it. The class "
-        '"background" stands for what is no object.',
+        'Classes of labels that the questions do not know, such as "0:pallet,1:buffer"; names such'
+        " as pallet_01, wooden_pallet or /World/pallet_3 are known without it. The class "
+        '"background" marks labels that are not objects.',
         more="ros_interfaces.md#labels-of-regions",
     )
     input_reliability: str = parameter(
         "best_effort",
-        "Reliability that the inputs ask of their publishers; best_effort takes both kinds.",
+        "Reliability that the input subscriptions request; best_effort is compatible with both "
+        "kinds of publishers.",
         choices=("best_effort", "reliable"),
         effect=Effect.AT_ACTIVATE,
     )
     buffer_size: int = parameter(
         30,
-        "Messages kept of each input. It must cover the delay of the slowest input and the age of "
-        "requested stamps: 30 are one second at 30 Hz.",
+        "Messages buffered per input. The buffer must cover the delay of the slowest input and the"
+        " age of requested stamps: 30 is one second at 30 Hz.",
         limits=(1, 1000),
         effect=Effect.AT_ACTIVATE,
     )
     sync_tolerance: float = parameter(
         DEFAULT_SYNC_TOLERANCE_S,
-        "How far the stamps of rgb, depth and regions may lie apart, and a requested stamp from "
-        "the image; seconds.",
+        "Largest difference between the stamps of rgb, depth and regions, and between a requested "
+        "stamp and the image; seconds.",
         limits=(0.0, 10.0),
     )
     max_age: float = parameter(
         1.0,
-        "Oldest frame that is asked about, unless the request says otherwise; seconds by the "
-        "node's clock.",
+        "Maximum age of a frame, unless the request sets its own; seconds by the node's clock.",
         limits=(0.001, 3600.0),
     )
     timeout: float = parameter(
         5.0,
-        "Time for a whole request, unless the request says otherwise; seconds of real time.",
+        "Timeout of a request, unless the request sets its own; seconds of real time.",
         limits=(0.001, 3600.0),
     )
     max_timeout: float = parameter(
         60.0,
-        "Longest time that a request may ask for; one that asks for more, and would hold one of "
-        "`max_pending` places for so long, is refused; seconds of real time.",
+        "Largest timeout that a request may set; a larger one, which could block one of the "
+        "`max_pending` places for that long, is refused; seconds of real time.",
         limits=(0.001, 3600.0),
     )
     input_wait: float = parameter(
@@ -175,75 +173,78 @@ class QueryParameters:
     )
     target_frame: str = parameter(
         "",
-        "Frame that places and directions are told in, by tf at the stamp of the image, such as "
+        "Frame for positions and directions in answers, by tf at the stamp of the image, such as "
         "`map`; empty: the optical frame of the image. Needs tf2_ros.",
         effect=Effect.AT_ACTIVATE,
         more="ros_interfaces.md#centers-in-another-frame",
     )
     up_source: str = parameter(
         UP_BY_DEPTH,
-        "What tells what is up in the image: depth (the floor that it shows), tf (the z axis of "
-        "`gravity_frame`; needs tf2_ros), imu (sensor_msgs/Imu on `imu`, while it stands still), "
-        "or auto: tf, else imu, else depth, whichever knows. tf and imu refuse a question where "
-        "they do not know.",
+        "Source of the up direction: depth (normal of the visible floor), tf (z axis of "
+        "`gravity_frame`; needs tf2_ros), imu (sensor_msgs/Imu on `imu`, while at rest), or auto: "
+        "the first of tf, imu and depth that is available. With tf or imu, a question is refused "
+        "if it is not available.",
         choices=UP_SOURCES,
         effect=Effect.AT_ACTIVATE,
-        more="ros_interfaces.md#what-is-up",
+        more="ros_interfaces.md#up-direction",
     )
     gravity_frame: str = parameter(
         "base_link",
-        "Frame of tf whose z axis is up, such as `base_link` on a level floor, `odom` or `map`.",
+        "tf frame whose z axis is up, such as `base_link` on a level floor, `odom` or `map`.",
         effect=Effect.AT_ACTIVATE,
-        more="ros_interfaces.md#what-is-up",
+        more="ros_interfaces.md#up-direction",
     )
     floor_frame: str = parameter(
         "",
-        "Frame of tf whose x-y plane is the floor, such as `base_footprint`: tf then tells how "
-        "high the camera is above it, beside what `up_source` tells, so the floor is known where "
-        "it is not seen, and a table top is not taken for it; empty: depth tells. Needs tf2_ros.",
+        "tf frame whose x-y plane is the floor, such as `base_footprint`: tf then gives the height"
+        " of the camera above the floor, regardless of `up_source`, so that the floor is known "
+        "where it is not visible, and a table top is not mistaken for it; empty: the height is "
+        "estimated from depth. Needs tf2_ros.",
         effect=Effect.AT_ACTIVATE,
-        more="ros_interfaces.md#what-is-up",
+        more="ros_interfaces.md#up-direction",
     )
     depth_scale: float = parameter(
         SensorSettings.depth_scale,
-        "Metres per unit of the depth image; 0 = by its encoding (16UC1 and mono16: 0.001, 32FC1: "
-        "1).",
+        "Meters per unit of the depth image; 0 = according to its encoding (16UC1 and mono16: "
+        "0.001, 32FC1: 1).",
         limits=(0.0, 1000.0),
     )
     min_depth: float = parameter(
         DepthLimits.min_depth,
-        "Nearer depth is no reading; metres.",
+        "Depth nearer than this counts as no reading; meters.",
         limits=(0.0, PLAUSIBLE_DEPTH_M[1]),
-        more="ros_interfaces.md#what-a-depth-reading-is",
+        more="ros_interfaces.md#what-counts-as-a-depth-reading",
     )
     max_depth: float = parameter(
         DepthLimits.max_depth,
-        "Farther depth is no reading; metres. Set it to the range of your camera.",
+        "Depth farther than this counts as no reading; meters. Set it to the range of your camera.",
         limits=(0.0, PLAUSIBLE_DEPTH_M[1]),
     )
     rectify: str = parameter(
         SensorSettings.rectify,
-        "Lens distortion of `camera_info`: auto takes it out of colour, depth and regions, unless "
-        "the name of the topic of `rgb` has a part `rect`; never: the images are rectified.",
+        "Lens distortion according to `camera_info`: auto removes it from color, depth and "
+        "regions, unless the name of the `rgb` topic contains the word `rect` or `rectified`; "
+        "never: the images are already rectified.",
         choices=RECTIFY_CHOICES,
         more="ros_interfaces.md#calibration-and-lens-distortion",
     )
     max_pending: int = parameter(
         16,
-        "Questions that may wait or be answered at the same time; one more is refused as BUSY.",
+        "Maximum number of pending questions; one more is refused as BUSY.",
         limits=(1, 256),
         effect=Effect.AT_START,
     )
     max_batch: int = parameter(
         8,
-        "Questions about the same frame that are answered together; 1 = one by one.",
+        "Maximum number of questions about the same frame that are answered in one call; 1 = one "
+        "by one.",
         limits=(1, 256),
     )
     encode: str = parameter(
         ON_DEMAND,
-        "When the answerer looks at a frame: when it is asked about, or, while nobody asks, at "
-        "every frame that it can keep up with. The answer comes sooner then, from the frame that "
-        "was looked at last, at the cost of a busy processor.",
+        "When the answerer processes a frame: when a question asks about it, or, while idle, every"
+        " frame that it can keep up with. Answers then come sooner, from the last processed frame,"
+        " but a processor core is always busy.",
         choices=(ON_DEMAND, EVERY_FRAME),
     )
     record: bool = parameter(
@@ -255,12 +256,12 @@ class QueryParameters:
     )
     record_folder: str = parameter(
         "~/.ros/smolrgpt",
-        "Where recordings go; each activation makes its own, named by the time (UTC).",
+        "Folder for recordings; each activation creates its own, named after the time (UTC).",
         effect=Effect.AT_ACTIVATE,
     )
     record_limit: float = parameter(
         10.0,
-        "Size at which a recording ends, in GB; 0 = none.",
+        "Size at which a recording ends, in GB; 0 = unlimited.",
         limits=(0.0, 1_000_000.0),
         effect=Effect.AT_ACTIVATE,
     )
@@ -285,8 +286,8 @@ class QueryParameters:
             frame = getattr(self, name)
             if frame.startswith("/") or frame != frame.strip():
                 raise ValueError(
-                    f"{name} must be the name of a frame of tf, without a slash before it, got "
-                    f"{frame!r}"
+                    f"{name} must be the name of a tf frame without a leading slash or surrounding "
+                    f"spaces, got {frame!r}"
                 )
         if not self.gravity_frame:
             raise ValueError("gravity_frame must not be empty: give a frame, such as base_link")
@@ -302,29 +303,29 @@ class QueryParameters:
 
     @property
     def needs_mounting(self) -> bool:
-        """Whether something else than depth tells how the camera is mounted."""
+        """Whether a source other than depth gives the camera's mounting."""
         return self.up_source != UP_BY_DEPTH or bool(self.floor_frame)
 
     def model_settings(self) -> ModelSettings:
-        """How a model computes and answers."""
+        """Device, data type and answer style of the model."""
         return ModelSettings(self.device, self.dtype, self.answer_style)
 
     def sensor_settings(self) -> SensorSettings:
-        """How the images of the camera are read."""
+        """Depth scale, depth limits and rectification of the camera images."""
         limits = DepthLimits(self.min_depth, self.max_depth)
         return SensorSettings(self.depth_scale, limits, self.rectify)
 
     def fusion_settings(self) -> FusionSettings:
-        """How model and geometry are put together."""
+        """How the answers of model and geometry are combined."""
         return FusionSettings(self.prefer, self.abstain_below)
 
     @property
     def transports(self) -> Transports:
-        """How images come, by input."""
+        """Transport of each image input."""
         return {"rgb": self.rgb_transport, "depth": self.depth_transport}
 
     def region_labels(self) -> RegionLabels:
-        """How regions get their labels."""
+        """Labels by id, and the label map, for regions."""
         return RegionLabels(self._by_number(), self._label_map())
 
     def _by_number(self) -> InstanceLabels:

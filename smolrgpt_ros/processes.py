@@ -1,4 +1,4 @@
-"""Starts programs that never outlive this process, keeps what they print, ends them in order."""
+"""Starts child processes that never outlive this one, captures their output, ends them in order."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from types import TracebackType
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
-"""Only Linux tells a child of the death of its parent."""
+"""Only Linux can notify a child of the death of its parent."""
 
 
 class ChildProcess:
-    """A running program; what it prints is kept in a file without a name.
+    """A running program; its output goes to an unnamed file.
 
     Args:
-        name: for people.
+        name: for messages.
         command: program and arguments.
     """
 
@@ -29,7 +29,7 @@ class ChildProcess:
         self.name = name
         self._log = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as this object
         parent = os.getpid()
-        # In a session of its own, so that Ctrl-C in the terminal reaches only the parent, which
+        # In its own session, so that Ctrl-C in the terminal reaches only the parent, which
         # ends its children in order.
         self._process = subprocess.Popen(
             command,
@@ -41,7 +41,7 @@ class ChildProcess:
         )
 
     def output(self, size: int = 4000) -> str:
-        """The end of what was printed, about this many characters."""
+        """The end of the output, about this many characters."""
         # Read without moving the file position, which the child shares.
         end = os.fstat(self._log.fileno()).st_size
         tail = os.pread(self._log.fileno(), size, max(0, end - size))
@@ -49,15 +49,15 @@ class ChildProcess:
 
     @property
     def exit_status(self) -> int | None:
-        """None while it runs; negative is the signal that ended it."""
+        """Exit status; None while it runs, negative if a signal ended it."""
         return self._process.poll()
 
     def send_signal(self, number: signal.Signals) -> None:
-        """Send a signal if it still runs."""
+        """Send a signal if it is still running."""
         self._process.send_signal(number)
 
     def wait(self, timeout_s: float) -> bool:
-        """Whether it has ended within the time."""
+        """Wait for its end; returns whether it ended within the time."""
         try:
             self._process.wait(max(timeout_s, 0.0))
         except subprocess.TimeoutExpired:
@@ -66,7 +66,7 @@ class ChildProcess:
 
 
 def _end_with_parent(parent: int) -> None:
-    """In the child, before its program starts: ask for SIGTERM when the parent dies."""
+    """In the child, before its program starts: request SIGTERM when the parent dies."""
     if LIBC is None:
         return
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
@@ -105,7 +105,7 @@ class ProcessGroup:
         return process
 
     def stop(self) -> None:
-        """Ask all to end; kill those that have not after the time of grace."""
+        """Ask all to end; kill those still running after the grace period."""
         for process in self.processes:
             process.send_signal(signal.SIGINT)
         deadline = time.monotonic() + self._grace_s

@@ -1,4 +1,4 @@
-"""What exists only while the query node is active: inputs, frames and the thread that answers."""
+"""The parts of the query node that exist only while it is active: inputs, frames, worker."""
 
 from __future__ import annotations
 
@@ -40,21 +40,22 @@ class SessionClosedError(Exception):
 
 
 class QuerySession:
-    """From activation to deactivation of the query node.
+    """Exists from activation to deactivation of the query node.
 
     Args:
-        node: whose names, clock and graph are used.
+        node: provides names, clock and graph.
         answerer: gives the answers.
-        parameters: as they are at activation.
-        statistics: counts what the answerer is asked.
+        parameters: at activation.
+        statistics: counts the calls of the answerer.
 
     Attributes:
-        buffer: has the newest frames.
-        inputs: fill it.
-        transforms: to `target_frame`; None where it is empty.
+        buffer: latest messages.
+        inputs: fill the buffer.
+        transforms: to `target_frame`; None if it is empty.
 
     Raises:
-        ModuleNotFoundError: that says how to get what the parameters need and is not installed.
+        ModuleNotFoundError: a package that the parameters need is missing; the message says how to
+            install it.
     """
 
     def __init__(
@@ -94,15 +95,15 @@ class QuerySession:
         self.buffer.on_message = self._worker.look
 
     def apply(self, parameters: QueryParameters) -> None:
-        """Take over the parameters that may change while active."""
+        """Apply the parameters that may change while active."""
         self._worker.settings = self._worker_settings(parameters)
 
     def answer(self, inquiry: Inquiry, request: FrameRequest) -> SpatialAnswer:
         """Wait for the frame, then for the answer.
 
         Raises:
-            SpatialError: with the reason when there is none.
-            SessionClosedError: when the session is closed before the question has its turn.
+            SpatialError: there is no answer; the message says why.
+            SessionClosedError: the session was closed before the question had its turn.
         """
         try:
             samples = self.buffer.wait(request, self.now_ns, inquiry.arrived_s)
@@ -116,13 +117,18 @@ class QuerySession:
     def in_target_frame(
         self, answer: SpatialAnswer, inquiry: Inquiry, request: FrameRequest
     ) -> SpatialAnswer:
-        """The answer with its places and directions in `target_frame`, if there is one.
+        """The answer with its positions and directions in `target_frame`, if it is set.
 
         Waits for the transform in the thread of the request, as long as for other inputs.
 
+        Args:
+            answer: in the optical frame.
+            inquiry: its question and frame.
+            request: has the time limits.
+
         Raises:
             SpatialError: NO_TRANSFORM.
-            SessionClosedError: when the session is closed meanwhile.
+            SessionClosedError: the session was closed meanwhile.
         """
         transforms, frame = self.transforms, inquiry.frame
         if transforms is None or frame is None or frame.frame_id == transforms.target_frame:
@@ -153,16 +159,16 @@ class QuerySession:
 
     @property
     def newest_regions(self) -> RegionSet | None:
-        """The regions that were decoded last; None before, and after parameters have changed."""
+        """The regions decoded last; None before, and after parameter changes."""
         return self._worker.settings.decoder.newest_regions
 
     @property
     def queue_length(self) -> int:
-        """Questions that have a frame and wait for their turn."""
+        """Number of questions that have a frame and wait for their turn."""
         return self._worker.queue_length
 
     def close(self) -> None:
-        """Release everybody who waits and end the inputs; a running answer is finished."""
+        """Release waiting requests and end the inputs; a running answer is finished."""
         self._worker.close()
         self.buffer.close()
         if self._mounting:
@@ -172,7 +178,7 @@ class QuerySession:
         self.inputs.close()
 
     def give_up(self) -> None:
-        """After `close`: release those who wait for a running answer too."""
+        """After `close`: also release requests that wait for a running answer."""
         self._worker.give_up()
 
     @property
@@ -198,7 +204,7 @@ class QuerySession:
 
 
 def _transform_listener(node: Node, parameters: QueryParameters) -> TransformListener | None:
-    """Where one is needed, or may help and tf2 is installed."""
+    """A tf listener if one is needed, or if it may help and tf2 is installed."""
     if parameters.needs_tf2:
         return TransformListener(node, parameters.needs_tf2)
     if not parameters.needs_mounting:
@@ -213,7 +219,7 @@ def _transform_listener(node: Node, parameters: QueryParameters) -> TransformLis
 def _with_turned_vector(
     answer: SpatialAnswer, question: SpatialQuestion, transform: RigidTransform, regions: RegionSet
 ) -> SpatialAnswer:
-    """The answer with its vector, and the sentence where it tells that, in another frame."""
+    """The answer with its vector, and the sentence if it contains that, in another frame."""
     if not _depends_on_frame(answer):
         return answer
     assert answer.vector is not None
@@ -227,12 +233,12 @@ def _with_turned_vector(
 
 
 def _depends_on_frame(answer: SpatialAnswer) -> bool:
-    """Whether the vector of an answer is another one in another frame; a size never is."""
+    """Whether the vector of an answer depends on the frame; a size does not."""
     return answer.vector is not None and answer.category is not Category.SIZE
 
 
 def _newest_frame(parameters: QueryParameters) -> FrameRequest:
-    """A request of the newest frame that is there, by the limits that questions have by default."""
+    """A request for the latest available frame, with the default limits of questions."""
     return FrameRequest(
         stamp_ns=0,
         max_age_ns=int(parameters.max_age * 1e9),

@@ -1,4 +1,4 @@
-"""Records questions, answers and their frames while the node answers, without slowing it down.
+"""Records questions, answers and their frames without slowing down the node.
 
 Writing has its own thread behind a queue of limited length: when the disk is slower than the
 questions, records are dropped and counted, never answers. An error of the disk ends the recording,
@@ -32,18 +32,18 @@ from smolrgpt_ros.conversions import regions_to_array, time_from_ns
 from smolrgpt_ros.msg import SpatialAnswer
 
 QUEUE_LENGTH = 32
-"""Records that wait; 50 MB of 640x480 frames if each has its own."""
+"""Length of the queue; 50 MB of 640x480 frames if each record has its own."""
 
 REMEMBERED = 10_000
-"""Messages that are known to be written: more than any frame buffer holds."""
+"""Number of written messages to remember: more than any frame buffer holds."""
 
 CLOSE_S = 6.0
-"""Time to write what waits at the end."""
+"""Time to write the queue at the end."""
 
 
 @dataclass(frozen=True)
 class _Record:
-    """All that is written about one question."""
+    """Everything recorded about one question."""
 
     asked: AskedQuestion
     answer: SpatialAnswer
@@ -56,16 +56,16 @@ class QuestionRecorder:
     """Records from construction to `close`. The recording appears with the first question.
 
     Args:
-        folder: where recordings go; each gets a folder of its own, named by the time (UTC).
-        region_source: of the node; regions are recorded as `RegionArray` whatever it is.
-        limit_bytes: size at which a recording ends; 0 = none.
-        logger: is told when the recording ends early.
-        transports: how images come, and are recorded.
+        folder: for recordings; each gets its own folder, named after the time (UTC).
+        region_source: of the node; regions are always recorded as `RegionArray`.
+        limit_bytes: size at which a recording ends; 0 = unlimited.
+        logger: for a recording that ends early.
+        transports: of the images, as received and recorded.
 
     Attributes:
-        written: questions in the recording.
-        lost: questions that are not, because the disk was too slow or had failed.
-        failure: why nothing is recorded any more; empty while it is.
+        written: number of questions in the recording.
+        lost: number of questions that are not, because the disk was too slow or failed.
+        failure: why recording has ended; empty while recording.
     """
 
     def __init__(
@@ -100,14 +100,14 @@ class QuestionRecorder:
         regions: RegionSet | None,
         mounting: RecordedMounting | None = None,
     ) -> None:
-        """Record a question; returns at once.
+        """Record a question; returns immediately.
 
         Args:
             asked: with the stamp of its frame.
-            answer: as it is sent.
-            samples: the messages that it was asked about.
-            regions: as they were sent, decoded; None if the frame could not be.
-            mounting: what was known of how the camera is mounted; None if nothing.
+            answer: as sent.
+            samples: the messages of its frame.
+            regions: as received, decoded; None if the frame could not be decoded.
+            mounting: of the camera; None if unknown.
         """
         try:
             if self._closing.is_set():
@@ -117,16 +117,16 @@ class QuestionRecorder:
             self._lose()
 
     def close(self, timeout_s: float = CLOSE_S) -> None:
-        """Write what waits, and end the recording, within the time."""
+        """Write the queue, and end the recording, within the given time."""
         deadline = time.monotonic() + timeout_s
         self._closing.set()
-        with contextlib.suppress(queue.Full):  # told below: the thread is alive then
+        with contextlib.suppress(queue.Full):  # reported below: the thread is then alive
             self._queue.put(None, timeout=timeout_s)
         self._thread.join(max(deadline - time.monotonic(), 0.0))
         if self._thread.is_alive():
             self._logger.error(
                 f"the disk is too slow to end the recording in time: {self._queue.qsize()} "
-                f"questions are lost, the others can be read in {self._folder}"
+                f"questions are lost, the others are in {self._folder}"
             )
 
     def diagnostic(self, name: str) -> DiagnosticStatus:
@@ -158,7 +158,7 @@ class QuestionRecorder:
                 self._write(record)
             except Exception as error:
                 self._lose()
-                self._end(f"recording ended: {error}; make room, and activate again")
+                self._end(f"recording ended: {error}; free some space, and activate again")
         self._finish()
 
     def _write(self, record: _Record) -> None:
@@ -175,7 +175,7 @@ class QuestionRecorder:
             )
 
     def _new_messages(self, record: _Record) -> dict[str, bytes]:
-        """Messages of the frame that are not in the recording yet, by input."""
+        """Messages of the frame that are not yet in the recording, by input."""
         messages = {}
         for name in INPUTS:
             sample: Sample = getattr(record.samples, name)
@@ -192,7 +192,7 @@ class QuestionRecorder:
         return messages
 
     def _serialized(self, name: str, sample: Sample, record: _Record) -> bytes | None:
-        """A message as it is recorded; None for regions that could not be decoded."""
+        """A message as recorded; None for regions that could not be decoded."""
         if name != "regions" or self._region_source == "regions":
             return bytes(sample.payload)
         if record.regions is None:
@@ -206,13 +206,13 @@ class QuestionRecorder:
             self.lost += 1
 
     def _end(self, failure: str) -> None:
-        """Record nothing more."""
+        """Stop recording."""
         self.failure = failure
         self._logger.error(failure)
         self._finish()
 
     def _finish(self) -> None:
-        """Complete the file; of one on a broken disk, what was written stays readable."""
+        """Complete the file; on a failed disk, everything already written stays readable."""
         bag, self._bag = self._bag, None
         if bag is None:
             return
@@ -222,7 +222,7 @@ class QuestionRecorder:
             # The rest of its buffer does not fit either.
             with contextlib.suppress(OSError):
                 bag.abort()
-            self._logger.error(f"{bag.path} has no index: {error}; it can be read nevertheless")
+            self._logger.error(f"{bag.path} has no index: {error}; it can still be read")
 
 
 def _new_name() -> str:

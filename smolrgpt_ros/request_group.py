@@ -1,4 +1,4 @@
-"""Requests that run side by side: how many may, and when the last response has left."""
+"""Concurrent requests: their limit, and when the last response has been sent."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from smolrgpt_core.errors import SpatialError, Status
 
 
 class RequestGroup(ReentrantCallbackGroup):
-    """Runs requests side by side and counts them until their responses are sent, so that a node
-    can end after the last one.
+    """Runs requests concurrently and counts them until their responses are sent, so that a node can
+    end after the last one.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class RequestGroup(ReentrantCallbackGroup):
         self._changed = threading.Condition()
 
     def beginning_execution(self, entity: Service) -> bool:
-        """Count a request that is taken."""
+        """Count a request that was taken."""
         with self._changed:
             self._running += 1
         return True
@@ -35,17 +35,17 @@ class RequestGroup(ReentrantCallbackGroup):
             self._changed.notify_all()
 
     def wait_until_idle(self, timeout_s: float) -> bool:
-        """Whether every request got its response within the time."""
+        """Wait for all responses; returns whether they were sent within the time."""
         with self._changed:
             return self._changed.wait_for(lambda: self._running == 0, timeout_s)
 
 
 class Places:
-    """Places for questions that wait or are answered. Thread-safe.
+    """Limits the number of pending questions. Thread-safe.
 
     Attributes:
-        limit: number of them.
-        taken: how many are not free.
+        limit: maximum number of pending questions.
+        taken: current number.
     """
 
     def __init__(self, limit: int) -> None:
@@ -58,13 +58,13 @@ class Places:
         """Take a place for the time of a `with` block.
 
         Raises:
-            SpatialError: BUSY when none is free.
+            SpatialError: BUSY when the limit is reached.
         """
         with self._lock:
             if self.taken >= self.limit:
                 raise SpatialError(
                     Status.BUSY,
-                    f"{self.limit} questions are waiting already (max_pending); ask again later",
+                    f"{self.limit} questions are already pending (max_pending); ask again later",
                 )
             self.taken += 1
         try:

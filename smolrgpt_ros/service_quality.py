@@ -1,4 +1,4 @@
-"""How many requests and responses may wait in the middleware, for the node and for its clients."""
+"""Queue depth of requests and responses in the middleware, for the node and its clients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All numbers of the query node at one moment, as the service `~/stats` gives them."""
+"""Statistics of the query node at one moment, as returned by the service `~/stats`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from smolrgpt_ros.service_statistics import StatisticsSnapshot
 
 @dataclass(frozen=True)
 class ServiceReport:
-    """The query node at one moment.
+    """State of the query node at one moment.
 
     Attributes:
         state: of the lifecycle.
@@ -26,8 +26,8 @@ class ServiceReport:
         pending: questions without a response, those that wait for a frame or are being answered
             too.
         max_pending: limit of it.
-        memory_bytes: resident memory of the process; None where the system does not tell.
-        threads: of Python, in the process.
+        memory_bytes: resident memory of the process; None if the system does not report it.
+        threads: Python threads of the process.
         inputs: messages since activation; empty while not active.
         statistics: since the node started.
     """
@@ -44,7 +44,7 @@ class ServiceReport:
     statistics: StatisticsSnapshot
 
     def to_json(self) -> str:
-        """The object that docs/ros_interfaces.md describes."""
+        """The JSON object that docs/ros_interfaces.md describes."""
         statistics = self.statistics
         return json.dumps(
             {
@@ -69,7 +69,7 @@ class ServiceReport:
 
 
 def described_answerer(parameters: QueryParameters) -> dict[str, str]:
-    """What an answerer with these parameters is: for one that has been made."""
+    """Description of an answerer that was built with these parameters."""
     if parameters.answerer not in WITH_CHECKPOINT:
         return {"answerer": parameters.answerer}
     # Needs PyTorch, which only answerers with a checkpoint have loaded.

@@ -1,4 +1,4 @@
-"""Counts what the query node has answered and refused, and how long it took, since it started."""
+"""Counts answers and refusals of the query node, and their latencies, since it started."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ import numpy as np
 from smolrgpt_core.errors import Status
 
 LATENCIES = 1000
-"""Answers over which the percentiles of the latency are taken."""
+"""Number of answers for the latency percentiles."""
 
 TOTAL = "total"
 
 
 @dataclass(frozen=True)
 class LatencySummary:
-    """Seconds that one stage took, over the last answers.
+    """Latency of one stage in seconds, over the last answers.
 
     Attributes:
         median_s, p99_s: percentiles 50 and 99.
@@ -38,8 +38,8 @@ class StatisticsSnapshot:
         calls: calls of the answerer.
         asked: questions in them.
         latencies: by stage: wait, convert, answer, parts of answer as "answer.PART", total.
-        warnings: about the messages that the last frame asked about came from.
-        facts: what was done to them, by name.
+        warnings: about the messages of the last frame.
+        facts: how they were processed, by name.
     """
 
     counts: Mapping[Status, int]
@@ -51,18 +51,18 @@ class StatisticsSnapshot:
 
     @property
     def answers(self) -> int:
-        """Responses with an answer."""
+        """Number of responses with an answer."""
         return self.counts.get(Status.OK, 0)
 
     @property
     def refusals(self) -> dict[str, int]:
-        """Other responses, by the name of their status."""
+        """Number of other responses by status name."""
         refused = sorted(status for status in self.counts if status is not Status.OK)
         return {status.name: self.counts[status] for status in refused}
 
     @property
     def mean_batch(self) -> float:
-        """Questions for each call of the answerer; 0 before the first."""
+        """Mean number of questions per call of the answerer; 0 before the first."""
         return self.asked / self.calls if self.calls else 0.0
 
 
@@ -82,8 +82,8 @@ class ServiceStatistics:
         """Count one response.
 
         Args:
-            status: of it.
-            latency_s: seconds by stage; counts for an answer only.
+            status: of the response.
+            latency_s: seconds by stage; only used for answers.
         """
         with self._lock:
             self._counts[status] += 1
@@ -91,11 +91,11 @@ class ServiceStatistics:
                 self._latencies_s.append(dict(latency_s))
 
     def record_frame(self, warnings: tuple[str, ...], facts: Mapping[str, str]) -> None:
-        """Keep what is to be known about the frame that the last response is about.
+        """Record warnings and facts about the frame of the last response.
 
         Args:
-            warnings: about the messages that it came from.
-            facts: what was done to them, by name.
+            warnings: about its messages.
+            facts: how they were processed, by name.
         """
         with self._lock:
             self._warnings, self._facts = warnings, facts
@@ -107,7 +107,7 @@ class ServiceStatistics:
             self._asked += size
 
     def snapshot(self) -> StatisticsSnapshot:
-        """All of it at this moment."""
+        """All statistics at this moment."""
         with self._lock:
             latencies_s = list(self._latencies_s)
             counts, calls, asked = dict(self._counts), self._calls, self._asked

@@ -30,11 +30,11 @@ from smolrgpt_ros.sim_messages import FrameMessages, frame_messages
 NODE_NAME = "sim_camera"
 
 RENDERING_GRACE_S = 3.0
-"""Time for the picture that is being rendered at the end; the first one takes longest."""
+"""Time to finish the image being rendered at shutdown; the first one takes longest."""
 
 
 class FrameRing:
-    """Frames along a closed way: one thread adds them, another one shows them in turn."""
+    """Frames along a closed path: one thread adds them, another publishes them in turn."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -42,11 +42,11 @@ class FrameRing:
         self._next = 0
 
     def add(self, frame: FrameMessages) -> None:
-        """Append the next frame of the way."""
+        """Append the next frame of the path."""
         self._frames.append(frame)
 
     def advance(self) -> FrameMessages | None:
-        """The next frame; the last one again while its successor is not there, None before any."""
+        """The next frame; the last one again until the next is rendered; None before the first."""
         available = len(self._frames)
         if available == 0:
             return None
@@ -59,8 +59,8 @@ class SimCameraNode(Node):
     """See `docs/demo.md` for topics and parameters.
 
     Raises:
-        ValueError: when a parameter is out of its range.
-        rclpy.exceptions.ParameterException: when a parameter has another type.
+        ValueError: a parameter is out of range.
+        rclpy.exceptions.ParameterException: a parameter has the wrong type.
     """
 
     def __init__(self) -> None:
@@ -75,7 +75,7 @@ class SimCameraNode(Node):
         self._rendering.start()
 
     def stop_rendering(self) -> None:
-        """Complete the picture that is being rendered, or give it up after the time of grace."""
+        """Finish the image being rendered, or abandon it after the grace period."""
         self._stopping.set()
         self._rendering.join(RENDERING_GRACE_S)
 
@@ -109,7 +109,7 @@ class SimCameraNode(Node):
             self.failed = True
 
     def _describe(self, regions: RegionSet) -> None:
-        """Say in the log what the camera shows."""
+        """Log what the camera shows."""
         parameters = self.parameters
         counts = Counter(region.label for region in regions)
         objects = ", ".join(f"{label} {count}" for label, count in counts.items())
@@ -127,7 +127,7 @@ def main(args: list[str] | None = None) -> None:
     try:
         node = SimCameraNode()
     except (ParameterException, ValueError) as error:
-        get_logger(NODE_NAME).fatal(f"wrong parameter: {error}")
+        get_logger(NODE_NAME).fatal(f"invalid parameter: {error}")
         rclpy.shutdown()
         sys.exit(1)
     executor = SingleThreadedExecutor()

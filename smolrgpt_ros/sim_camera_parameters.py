@@ -1,4 +1,4 @@
-"""The parameters of the simulated camera; `parameter_pages` writes them down for people."""
+"""Parameters of the simulated camera; `parameter_pages` documents them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class SimCameraParameters:
     """Parameters of `sim_camera_node`; all are fixed at start.
 
     Raises:
-        ValueError: naming the parameter that is out of its range.
+        ValueError: a parameter is out of range; the message names it.
     """
 
     seed: int = parameter(
@@ -47,61 +47,64 @@ class SimCameraParameters:
     )
     vertical_fov: float = parameter(
         60.0,
-        "Vertical angle of view in degrees.",
+        "Vertical field of view in degrees.",
         limits=(20.0, 110.0),
         effect=Effect.AT_START,
     )
     camera_view: str = parameter(
         WarehouseConfig.camera_view,
-        "Where the camera rides: on a robot, under the ceiling, or one of them by the seed.",
+        "Where the camera is mounted: on a robot, under the ceiling, or either, depending on the "
+        "seed.",
         choices=get_args(CameraView),
         effect=Effect.AT_START,
     )
     motion: str = parameter(
         "static",
-        "static: the camera stays at the best overview. drive: it goes round its way for ever.",
+        "static: the camera stays at the viewpoint with the best overview. drive: it follows its "
+        "path in a loop.",
         choices=("static", "drive"),
         effect=Effect.AT_START,
     )
     frame_count: int = parameter(
         SimulatedDrive.frame_count,
-        "Pictures along the whole way of `drive`. Each is rendered once (0.15 s of a core, 3 MB at "
-        "640x480); until all are there, the camera moves as fast as they are rendered.",
+        "Number of images along the whole path of `drive`. Each is rendered once (0.15 s of a "
+        "core, 3 MB at 640x480); until all are rendered, the camera moves as fast as rendering "
+        "allows.",
         limits=(1, 1000),
         effect=Effect.AT_START,
     )
     depth_encoding: str = parameter(
         SimulatedDrive.depth_encoding,
-        "Encoding of the depth image: 16UC1 (millimetres, 0 = no reading) or 32FC1 (metres, NaN = "
+        "Encoding of the depth image: 16UC1 (millimeters, 0 = no reading) or 32FC1 (meters, NaN = "
         "no reading).",
         choices=get_args(DepthEncoding),
         effect=Effect.AT_START,
     )
     noise: bool = parameter(
         False,
-        "Disturb depth and colour like a stereo RGB-D camera does. Each picture of the way is "
-        "disturbed once, not every time it is shown.",
+        "Add the noise of a stereo RGB-D camera to depth and color. Each image of the path gets "
+        "its noise once, not every time it is published.",
         effect=Effect.AT_START,
     )
     noise_seed: int = parameter(
         SimulatedDrive.noise_seed,
-        "Seed of the disturbances.",
+        "Seed of the noise.",
         limits=(0, LARGEST_SEED),
         effect=Effect.AT_START,
     )
     shadows: bool = parameter(
         RenderOptions.shadows,
-        "Objects cast shadows; costs about half of the rendering time.",
+        "Render shadows; costs about half of the rendering time.",
         effect=Effect.AT_START,
     )
     frame_id: str = parameter(
         SimulatedDrive.frame_id,
-        "Optical frame of all messages: x right, y down, z forward.",
+        "Frame id (optical frame) of all messages: x right, y down, z forward.",
         effect=Effect.AT_START,
     )
     reliability: str = parameter(
         "best_effort",
-        "Reliability that images and regions are offered with; ground truth is always reliable.",
+        "Reliability of the image and region publishers; ground truth is always reliable.",
         choices=("best_effort", "reliable"),
         effect=Effect.AT_START,
     )
@@ -118,12 +121,12 @@ class SimCameraParameters:
 
     @property
     def pose_count(self) -> int:
-        """How many pictures there are to render."""
+        """Number of images to render."""
         return self.frame_count if self.motion == "drive" else 1
 
     @property
     def drive(self) -> SimulatedDrive:
-        """The same settings in the form that makes pictures."""
+        """The same settings for the renderer."""
         return SimulatedDrive(
             seed=self.seed,
             rate_hz=self.rate,

@@ -1,4 +1,4 @@
-"""The messages of one simulated frame, built once and sent many times with a new stamp."""
+"""The messages of one simulated frame, built once and published repeatedly with new stamps."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from smolrgpt_ros.conversions import make_message
 
 @dataclass(frozen=True)
 class FrameMessages:
-    """Everything that the camera sends for one frame, by topic.
+    """All messages of the camera for one frame, by topic.
 
-    All messages hold the same header object, so one stamp is set for all of them.
+    The messages share one header object, so a stamp is set for all of them.
     """
 
     header: Header
     by_topic: Mapping[str, Message]
 
     def set_stamp(self, stamp: Time) -> None:
-        """Give all messages this stamp."""
+        """Set the stamp of all messages."""
         self.header.stamp = stamp
 
 

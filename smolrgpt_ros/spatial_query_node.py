@@ -1,8 +1,8 @@
 """The node that answers spatial questions: a lifecycle node around the service `spatial_query`.
 
 It only connects: messages are read in `conversions`, frames are found in `frame_buffer`, answers
-come from an `Answerer`. The service is there from the start, so that a request in any state gets
-a response, if only with the reason why there is no answer.
+come from an `Answerer`. The service exists from the start, so that a request gets a response in any
+state, if only with the reason why there is no answer.
 """
 
 from __future__ import annotations
@@ -89,34 +89,34 @@ TRACEBACK_PERIOD_S = 1.0
 """A failing answerer fails all questions of a batch; its traceback is logged once."""
 
 SPARE_THREADS = 6
-"""Beside one for each pending question: a refusal, a transition that loads, requests about the
-lifecycle, parameters, timers, pictures."""
+"""Threads in addition to one per pending question: for a refusal, a transition that loads,
+requests about the lifecycle, parameters, timers, annotated images."""
 
 SHUTDOWN_GRACE_S = 3.0
-"""Time for running answers at the end; `ros2 launch` loses its patience after 5 s."""
+"""Time for running answers at shutdown; `ros2 launch` kills the process after 5 s."""
 
 DELIVERY_S = 0.5
-"""Time for the last response to be fetched: it lies in shared memory that ends with this process,
-and rclpy cannot say when a response has arrived."""
+"""Time for the last response to be received: it is in shared memory that ends with this process,
+and rclpy cannot tell when a response has arrived."""
 
 NEXT_TRANSITIONS = {
     UNCONFIGURED: ("configure", "activate"),
     INACTIVE: ("activate",),
 }
-"""What leads from a state to `active`."""
+"""Transitions from each state to `active`."""
 
 
 class SpatialQueryNode(LifecycleNodeMixin, Node):
     """See `docs/ros_interfaces.md` for topics, service and parameters.
 
     Raises:
-        ValueError: when a parameter is out of its range.
-        rclpy.exceptions.ParameterException: when a parameter has another type.
+        ValueError: a parameter is out of range.
+        rclpy.exceptions.ParameterException: a parameter has the wrong type.
     """
 
     def __init__(self) -> None:
         Node.__init__(self, NODE_NAME)
-        # Side by side, or nobody could look at the state while a transition loads.
+        # Concurrently, so that the state can be queried while a transition is loading.
         self._transitions = ReentrantCallbackGroup()
         LifecycleNodeMixin.__init__(self, callback_group=self._transitions)
         self._refuse_impossible_transitions()
@@ -153,7 +153,7 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
         self._create_reports_and_start()
 
     def _create_reports_and_start(self) -> None:
-        # On real time: a paused simulation must stop neither start nor diagnostics.
+        # In real time: a paused simulation must stop neither start nor diagnostics.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         group = MutuallyExclusiveCallbackGroup()
         self.create_service(Trigger, "~/stats", self._on_stats, callback_group=group)
@@ -170,7 +170,9 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
             if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
                 self.trigger_activate()
         except RCLError as error:
-            self.get_logger().warning(f"start left to who changes the state already: {error}")
+            self.get_logger().warning(
+                f"autostart skipped, the state is already being changed: {error}"
+            )
         self._is_starting = False
         if self._state.name == LOADING:
             self._state.set(INACTIVE if self._answerer else UNCONFIGURED)
@@ -178,9 +180,9 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
     # Lifecycle
 
     def _refuse_impossible_transitions(self) -> None:
-        """Answer a request for a transition that the state does not have.
+        """Respond to a request for a transition that is not possible in this state.
 
-        rclpy raises, and sends no response at all: `ros2 lifecycle set` would wait for ever.
+        rclpy raises without sending a response: `ros2 lifecycle set` would wait forever.
         """
         service = self._service_change_state
         change_state = service.callback
@@ -191,7 +193,7 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
             try:
                 return change_state(request, response)
             except RCLError as error:
-                self.get_logger().warning(f"no such transition now: {error}")
+                self.get_logger().warning(f"transition not possible in this state: {error}")
                 response.success = False
                 return response
 
@@ -210,9 +212,9 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
     def _configure(self) -> None:
         values = self.parameters
         if values.needs_tf2:
-            # Sooner than the checkpoint is loaded, and not only at activation.
+            # Before the checkpoint is loaded, not only at activation.
             load_tf2(values.needs_tf2)
-        # Otherwise a checkpoint may stand ready for a later change to `answerer: model`.
+        # Otherwise a checkpoint may be set for a later change to `answerer: model`.
         checkpoint = values.checkpoint if values.answerer in WITH_CHECKPOINT else ""
         name = f"{values.answerer} with {checkpoint}" if checkpoint else values.answerer
         self.get_logger().info(f"loading {name} ...")
@@ -234,7 +236,7 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
     def _activate(self) -> None:
         assert self._answerer is not None
         values = self.parameters
-        # Before anything is started that would have to be ended if this fails.
+        # Before anything is started that would have to be stopped if this fails.
         recorder_kind = _recorder_kind() if values.record else None
         self._session = QuerySession(self, self._answerer, values, self._statistics)
         self._monitor = InputMonitor(self._session)
@@ -246,19 +248,19 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
                 self.get_logger(),
                 values.transports,
             )
-        # What was changed meanwhile.
+        # Parameters may have changed meanwhile.
         self._session.apply(self.parameters)
         if self._state.is_ending:
             self._close_session(SHUTTING_DOWN)
 
     def _attempt(self, name: str, step: Callable[[], None]) -> TransitionCallbackReturn | None:
-        """Run a step; rclpy would drop its exception, so it is kept for the operator."""
+        """Run a transition; rclpy would drop its exception, so it is stored for the operator."""
         try:
             step()
         except LoadingAbandonedError:
             return TransitionCallbackReturn.FAILURE
         except Exception as error:
-            self._failure = f"{name} failed: {error}; repair that, then "
+            self._failure = f"{name} failed: {error}; fix the cause, then "
             self.get_logger().error("".join(traceback.format_exception(error)))
             return TransitionCallbackReturn.FAILURE
         self._failure = ""
@@ -266,20 +268,20 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
         return None
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Drop the inputs; a running answer is finished."""
+        """Close the inputs; a running answer is finished."""
         self._close_session(INACTIVE)
         recorder, self._recorder = self._recorder, None
         threading.Thread(target=self._finish_recording, args=[recorder], name="recording").start()
         return super().on_deactivate(state)
 
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of the answerer, and return its memory to the system."""
+        """Release the answerer, and return its memory to the system."""
         self._state.set(UNCONFIGURED)
         self._release_answerer()
         return super().on_cleanup(state)
 
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Let go of everything; the service goes on refusing until the process ends."""
+        """Release everything; the service keeps refusing until the process ends."""
         self._close_session(FINALIZED)
         self._finish_recording(self._recorder)
         self._release_answerer()
@@ -293,7 +295,7 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
             answering.join(SHUTDOWN_GRACE_S)
         if answering and answering.is_alive():
             self.get_logger().warning(
-                "the answerer is still busy, its memory is released when it has finished"
+                "the answerer is still busy; its memory is released when it has finished"
             )
             threading.Thread(
                 target=_release_after, args=[answering], name="release", daemon=True
@@ -310,7 +312,7 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
             session.close()
 
     def finish_requests(self) -> None:
-        """Refuse from now on, and give running answers some time; then refuse them too."""
+        """Refuse new requests, and give running answers some time; then refuse them too."""
         deadline = time.monotonic() + SHUTDOWN_GRACE_S
         self._close_session(SHUTTING_DOWN)
         self._loader.abandon()
@@ -339,7 +341,7 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
             answer = self._answer(request, inquiry)
             response.answer = _message(answer, inquiry)
         except Exception as error:
-            # A request gets a response, whatever happens.
+            # A request always gets a response.
             answer = self._refusal(error, inquiry)
             response.answer = _message(answer, inquiry)
         self._statistics.record(answer.status, _latency_s(answer, inquiry))
@@ -369,7 +371,7 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
             except SessionClosedError as error:
                 raise self._not_active() from error
         if inquiry.frame:
-            # Pictures are drawn in the optical frame.
+            # Images are annotated in the optical frame.
             self._visuals.show(inquiry.frame, inquiry.text, answer)
         return located
 
@@ -393,10 +395,10 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
             for transition in NEXT_TRANSITIONS.get(state, ())
         ]
         remedy = f"run {' and '.join(commands)}" if commands else "start it again"
-        if state in (LOADING, ACTIVE):  # active since this moment
+        if state in (LOADING, ACTIVE):  # it has just become active
             remedy = (
-                f"ask again in about {self._state.loading_left_s()} s, or with a timeout that is "
-                "so long"
+                f"ask again in about {self._state.loading_left_s()} s, or with a timeout of at "
+                "least that"
             )
         return SpatialError(Status.NOT_ACTIVE, f"{name} is {state}: {self._failure}{remedy}")
 
@@ -466,7 +468,7 @@ def _release_after(answering: threading.Thread) -> None:
 
 
 def _latency_s(answer: SpatialAnswer, inquiry: Inquiry) -> dict[str, float]:
-    """Seconds of a response by stage, with the parts of the answerer's own."""
+    """Seconds of a response by stage, including the answerer's own parts."""
     parts = {f"answer.{part}": seconds for part, seconds in answer.latency_s.items()}
     return {**inquiry.latency_s, **parts, TOTAL: inquiry.elapsed_s()}
 
@@ -478,7 +480,7 @@ def _message(answer: SpatialAnswer, inquiry: Inquiry) -> SpatialAnswerMessage:
 
 def _recorder_kind() -> type[QuestionRecorder]:
     try:
-        # rosbags, which it needs, does not come with ROS.
+        # rosbags, which it needs, is not part of ROS.
         from smolrgpt_ros.recorder import QuestionRecorder
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "rosbags":
@@ -491,7 +493,7 @@ def _recorder_kind() -> type[QuestionRecorder]:
 
 
 def _category(value: int) -> Category | None:
-    """Category of a request; None when its text says it."""
+    """Category of a request; None if its text determines it."""
     if value == SpatialQuery.Request.CATEGORY_FREE_FORM:
         return None
     try:
@@ -514,8 +516,8 @@ def _frame_request(request: SpatialQuery.Request, defaults: QueryParameters) -> 
     if timeout_ns > defaults.max_timeout * 1e9:
         raise SpatialError(
             Status.BAD_QUESTION,
-            f"timeout must be {defaults.max_timeout:g} s at most (max_timeout), got "
-            f"{timeout_ns / 1e9:g} s; ask for less, or raise the parameter",
+            f"timeout must be at most {defaults.max_timeout:g} s (max_timeout), got "
+            f"{timeout_ns / 1e9:g} s; use a shorter one, or raise the parameter",
         )
     return FrameRequest(
         stamp_ns=time_to_ns(request.stamp),
@@ -527,13 +529,13 @@ def _frame_request(request: SpatialQuery.Request, defaults: QueryParameters) -> 
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the node until SIGINT or SIGTERM; everybody gets a response before the process ends."""
+    """Run the node until SIGINT or SIGTERM; every request gets a response before it ends."""
     signals = EndingSignals()
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
     try:
         node = SpatialQueryNode()
     except (ParameterException, ValueError) as error:
-        get_logger(NODE_NAME).fatal(f"wrong parameter: {error}")
+        get_logger(NODE_NAME).fatal(f"invalid parameter: {error}")
         rclpy.shutdown()
         sys.exit(1)
     executor = executor_with_threads(node.parameters.max_pending + SPARE_THREADS)

@@ -1,4 +1,4 @@
-"""An executor with a fixed number of threads, run until it is shut down, whatever is raised."""
+"""An executor with a fixed number of threads that runs until shutdown, despite exceptions."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from rclpy.impl.rcutils_logger import RcutilsLogger
 
 
 def executor_with_threads(count: int, context: Context | None = None) -> MultiThreadedExecutor:
-    """An executor whose threads all run already.
+    """An executor whose threads all run from the start.
 
     rclpy starts one whenever a callback comes while the others are busy, up to `count`. Nobody
     could then tell, of a node that has more threads than an hour ago, that it is no leak.
 
     Args:
-        count: of the threads that execute callbacks.
+        count: number of threads that execute callbacks.
         context: None: the default one.
     """
     executor = MultiThreadedExecutor(count, context=context)
@@ -32,7 +32,7 @@ def spin(executor: Executor, logger: RcutilsLogger) -> None:
 
     rclpy ends `spin` with the exception of any callback, even of one that only failed to send a
     response because its client has gone. That would take the node down for everybody else, so the
-    error is logged and the executor goes on.
+    error is logged and the executor continues.
     """
     while executor.context.ok():
         try:

@@ -1,4 +1,4 @@
-"""Ground truth as a message and back: for the simulated camera and for those who check answers."""
+"""Converts ground truth to messages and back, for the simulated camera and to check answers."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from smolrgpt_ros.msg import SceneTruth as SceneTruthMessage
 
 
 def truth_to_message(truth: SceneTruth, header: Header) -> SceneTruthMessage:
-    """All that is true of a frame; poses in the optical frame of the header."""
+    """A `SceneTruth` message with poses in the optical frame of the header."""
     return camera_messages.truth_message(make_message, truth, header)
 
 
@@ -61,7 +61,7 @@ def _object_from_message(
 
 
 def _margin(message: ObjectTruthMessage, buffer: ObjectTruthMessage) -> float:
-    """Metres from the middle of an object's footprint to the edge of a buffer, positive inside."""
+    """Meters from the middle of an object's footprint to the edge of a buffer, positive inside."""
     offset = _vector(message.pose.position) - _vector(buffer.pose.position)
     x, y, _ = _rotation(buffer.pose.orientation).T @ offset
     return Footprint(0.0, 0.0, buffer.size.x, buffer.size.y, 0.0).signed_distance(x, y)

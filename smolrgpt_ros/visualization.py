@@ -1,4 +1,4 @@
-"""Answers to look at: markers and an annotated image, computed only for those who subscribe."""
+"""Visualization of answers: markers and an annotated image, computed only for subscribers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SPHERE_DIAMETER_M = 0.25
 TEXT_HEIGHT_M = 0.2
 LINE_WIDTH_M = 0.04
 LABEL_OFFSET_M = 0.3
-"""How far above its object a text stands; up is -y in the optical frame."""
+"""Height of a text above its object; up is -y in the optical frame."""
 
 WHITE = ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0)
 BLUE = ColorRGBA(r=0.2, g=0.5, b=1.0, a=0.8)
@@ -31,9 +31,9 @@ GREEN = ColorRGBA(r=0.2, g=0.9, b=0.3, a=0.9)
 
 
 def answer_markers(frame: RGBDFrame, answer: SpatialAnswer) -> MarkerArray:
-    """Centres with names, what was measured, the answer as text; in the optical frame.
+    """Named centers, measurements and the answer as text, in the optical frame.
 
-    The first marker deletes those of the answer before. Objects without a centre are left out.
+    The first marker deletes those of the previous answer. Objects without a center are skipped.
     """
     header = frame_header(frame)
     markers = [Marker(header=header, action=Marker.DELETEALL)]
@@ -71,7 +71,7 @@ def _text(header: Header, ns: str, id: int, point: Point, text: str, line: int) 
 
 
 def _mark_markers(header: Header, id: int, mark: Mark) -> Iterator[Marker]:
-    """One mark and its label; nothing for one with a point that is not known."""
+    """One mark and its label; nothing for a mark with an unknown point."""
     points = [Point(x=x, y=y, z=z) for x, y, z in mark.points.tolist()]
     if not np.isfinite(mark.points).all():
         return
@@ -108,9 +108,9 @@ def _cross(middle: Point) -> list[Point]:
 
 
 class AnswerVisuals:
-    """Publishes `~/markers` and `~/annotated_image`, after the response and outside its way.
+    """Publishes `~/markers` and `~/annotated_image` after the response, without delaying it.
 
-    When answers come faster than pictures are drawn, the newest one is drawn.
+    If answers arrive faster than images are drawn, the latest one is drawn.
     """
 
     def __init__(self, node: LifecycleNode) -> None:
@@ -121,7 +121,13 @@ class AnswerVisuals:
         self._lock = threading.Lock()
 
     def show(self, frame: RGBDFrame, question: str, answer: SpatialAnswer) -> None:
-        """Publish an answer soon, if anybody looks."""
+        """Publish an answer soon, if there is a subscriber.
+
+        Args:
+            frame: of the answer; None if none was used.
+            question: as asked.
+            answer: to show.
+        """
         if not (self._markers.get_subscription_count() or self._image.get_subscription_count()):
             return
         with self._lock:

@@ -1,4 +1,4 @@
-"""Answers: what comes back for a question, as a typed value and as a sentence."""
+"""Answers to questions, as typed values and as sentences."""
 
 from smolrgpt_core.answer.reading import ParsedAnswer, read_answer
 from smolrgpt_core.answer.scoring import DISTANCE_TOLERANCE

@@ -1,4 +1,4 @@
-"""What the interpreter found, written down as an answer."""
+"""Converts the result of the interpreter to an answer."""
 
 from __future__ import annotations
 
@@ -19,14 +19,19 @@ from smolrgpt_core.language.wording import answer_sentence, say, steps_in_words
 from smolrgpt_core.regions import RegionSet
 
 _TIES = frozenset({Type.REGION, Type.REGIONS, Type.TRUTH, Type.RELATION})
-"""Answers that are one thing or the other."""
+"""Types of discrete answers."""
 
 
 def check_certainty(finding: Finding, regions: RegionSet, certainty: float) -> None:
-    """Refuse a tie: an answer that too few of the disturbed copies share.
+    """Refuse a tie: an answer that too few of the perturbed copies give.
+
+    Args:
+        finding: result of the interpreter.
+        regions: to name regions in the message.
+        certainty: fraction of the copies that must give the answer, 0 to 1.
 
     Raises:
-        SpatialError: CANNOT_TELL, with the other answer that is about as likely.
+        SpatialError: CANNOT_TELL, with the other likely answer.
     """
     discrete = finding.program.type in _TIES or finding.program.unit == "objects"
     if not discrete or finding.confidence >= certainty:
@@ -34,18 +39,23 @@ def check_certainty(finding: Finding, regions: RegionSet, certainty: float) -> N
     other = "" if finding.rival is None else f", or {_shown(finding.rival, regions)}"
     raise SpatialError(
         Status.CANNOT_TELL,
-        f"too close to call: {_shown(finding.value, regions)}{other}; the measurements are good "
-        f"enough for the answer in {finding.confidence:.0%} of the cases, {certainty:.0%} are "
-        "needed; ask from another place",
+        f"too close to call: {_shown(finding.value, regions)}{other}; within the measurement "
+        f"uncertainty the answer holds in {finding.confidence:.0%} of the cases, {certainty:.0%} "
+        "are required; ask from another viewpoint",
     )
 
 
 def answer_of(finding: Finding, question: SpatialQuestion, regions: RegionSet) -> SpatialAnswer:
-    """The answer to a question, without the places of its regions.
+    """The answer to a question, without the centers of its regions.
+
+    Args:
+        finding: result of the interpreter.
+        question: as parsed.
+        regions: of the frame.
 
     Raises:
-        SpatialError: CANNOT_TELL or BAD_QUESTION when no option of a multiple choice fits;
-            BAD_QUESTION for a side of itself.
+        SpatialError: CANNOT_TELL or BAD_QUESTION when no option of a multiple choice matches;
+            BAD_QUESTION for the side of a region relative to itself.
     """
     program, value = finding.program, finding.value
     _check_sides(finding, regions)
@@ -83,7 +93,7 @@ def _answer_ids(finding: Finding) -> tuple[int, ...]:
 
 
 def _check_sides(finding: Finding, regions: RegionSet) -> None:
-    """Refuse whether a region is left of itself: "no" would mean that it is right of itself."""
+    """Refuse to say whether a region is left of itself: "no" would mean right of itself."""
     if not asked_side(finding.program):
         return
     subject, predicate = finding.program.arguments

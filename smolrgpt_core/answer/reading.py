@@ -1,4 +1,4 @@
-"""Reads the sentence of a model into a value. Strict: rather no answer than a wrong one.
+"""Parses the sentence of a model into a value. Strict: no answer is better than a wrong one.
 
 Understands the wording of the warehouse data set ("The pallet [Region 0] is 6.36 meters from the
 pallet [Region 1].") and usual variations. Region names in a sentence are never taken for values.
@@ -30,13 +30,13 @@ MAX_ANSWER_LENGTH = 2000
 """Characters; a sentence of the warehouse data set has about a hundred."""
 
 SAME_DISTANCE = 0.01
-"""Two distances in one sentence that differ by less than this share say the same in two units."""
+"""Two distances in one sentence with a smaller relative difference are the same in two units."""
 
 _REGIONS_IN_BRACKETS = re.compile(
     r"\bregions? ?#? ?\[ ?[0-9]+ ?\](?:[ ,&]*(?:(?:and|or|to) )?[ ,&]*\[ ?[0-9]+ ?\])*",
     re.IGNORECASE,
 )
-"""As SpatialRGPT and the Open Spatial Dataset write them: "Region [3]", "regions [0] and [1]"."""
+"""As in SpatialRGPT and the Open Spatial Dataset: "Region [3]", "regions [0] and [1]"."""
 
 _IN_BRACKETS = re.compile(r"\[ ?([0-9]+) ?\]")
 
@@ -92,7 +92,7 @@ _BETWEEN_SUBJECT_AND_CLAIM = frozenset(
 
 @dataclass(frozen=True)
 class ParsedAnswer:
-    """What a sentence says; only the fields of its category are filled.
+    """The content of a sentence; only the fields of its category are set.
 
     Attributes:
         value: metres (distance) or number of objects (count).
@@ -108,7 +108,7 @@ class ParsedAnswer:
 
 
 def read_answer(text: str, category: Category) -> ParsedAnswer:
-    """Read a model's sentence.
+    """Parse a model's sentence.
 
     Args:
         text: such as "The distance is 3.42 meters.", "Left.", "[Region 3]".
@@ -129,7 +129,7 @@ def read_answer(text: str, category: Category) -> ParsedAnswer:
         shown = text if len(text) <= 200 else f"{text[:200]}..."
         raise SpatialError(
             Status.MODEL_ERROR,
-            f"the model's answer to {category.name} cannot be read: {error}. It was: {shown!r}",
+            f"the model's answer to {category.name} cannot be parsed: {error}. It was: {shown!r}",
         ) from error
 
 
@@ -141,13 +141,13 @@ def _tokens(text: str) -> list[str]:
 
 
 def _with_names_in_brackets(regions: re.Match[str]) -> str:
-    """The regions of a list as the warehouse data set writes them: "[Region 0] and [Region 1]"."""
+    """The regions of a list as in the warehouse data set: "[Region 0] and [Region 1]"."""
     listed = regions[0][regions[0].index("[") :]
     return _IN_BRACKETS.sub(r"[Region \1]", listed)
 
 
 class _UnreadableError(ValueError):
-    """Why a sentence gives no answer."""
+    """The reason why a sentence contains no answer."""
 
 
 def _distance(tokens: Sequence[str]) -> ParsedAnswer:
@@ -158,20 +158,20 @@ def _distance(tokens: Sequence[str]) -> ParsedAnswer:
         unit = tokens[position + 1] if position + 1 < len(tokens) else ""
         if unit in METRES_PER_UNIT:
             if tokens[position + 2 : position + 3] and tokens[position + 2] in "/^\u00b2\u00b3":
-                raise _UnreadableError(f"{number:g} {unit}{tokens[position + 2]} is no distance")
+                raise _UnreadableError(f"{number:g} {unit}{tokens[position + 2]} is not a distance")
             measured.append(number * METRES_PER_UNIT[unit])
         elif tokens[position] not in NUMBER_WORDS or _is_alone(tokens, position):
             is_word = unit.isalpha() and unit not in _AFTER_A_BARE_DISTANCE
             if unit and (is_word or unit in "'\"\u2032\u2033\u2019\u201d/"):
-                raise _UnreadableError(f"{number:g} {unit} is no distance")
+                raise _UnreadableError(f"{number:g} {unit} is not a distance")
             bare.append(number)
     if measured and bare:
-        raise _UnreadableError(f"{bare[0]:g} has no unit, another number has")
+        raise _UnreadableError(f"{bare[0]:g} has no unit, but another number has one")
     values = measured or bare
     if not values:
-        raise _UnreadableError("it names no distance")
+        raise _UnreadableError("it contains no distance")
     if max(values) - min(values) > SAME_DISTANCE * max(values):
-        raise _UnreadableError(f"it names {min(values):g} and {max(values):g} m")
+        raise _UnreadableError(f"it contains both {min(values):g} and {max(values):g} m")
     return ParsedAnswer(values[0], UNITS[Category.DISTANCE])
 
 
@@ -181,14 +181,14 @@ def _count(tokens: Sequence[str]) -> ParsedAnswer:
     for position, number in _numbers(tokens):
         following = tokens[position + 1] if position + 1 < len(tokens) else ""
         if following in METRES_PER_UNIT:
-            raise _UnreadableError(f"{number:g} {following} is no number of objects")
+            raise _UnreadableError(f"{number:g} {following} is not a number of objects")
         numbers.add(number)
     for word, following in zip(tokens, [*tokens[1:], ""], strict=True):
         if word == "none" or (word == "no" and following.isalpha()):
             numbers.add(0.0)
     if len(numbers) != 1:
         found = " and ".join(f"{number:g}" for number in sorted(numbers)) or "no number"
-        raise _UnreadableError(f"it names {found}")
+        raise _UnreadableError(f"it contains {found}")
     number = numbers.pop()
     if not number.is_integer():
         raise _UnreadableError(f"{number:g} is not a whole number")
@@ -205,10 +205,10 @@ def _left_right(tokens: Sequence[str]) -> ParsedAnswer:
 
 
 def _refuse_other_senses(tokens: Sequence[str]) -> None:
-    """Refuse "right next to it", "that's right" and "one pallet left", which name no side."""
+    """Refuse "right next to it", "that's right" and "one pallet left", which are not sides."""
     for token, following in zip(tokens, [*tokens[1:], ""], strict=True):
         if token == "right" and following in _AFTER_RIGHT_AS_ADVERB:
-            raise _UnreadableError(f"'right {following}' is no side")
+            raise _UnreadableError(f"'right {following}' is not a side")
     found = _NOT_A_SIDE.search(" ".join(tokens))
     if found:
         raise _UnreadableError(f"{found[0]!r} names no side")
@@ -220,7 +220,7 @@ def _mcq(tokens: Sequence[str]) -> ParsedAnswer:
         following = tokens[position + 1 : position + 4]
         negated = _SINGLED_OUT & set(following) or any(map(_is_region, following))
         if token in ("not", "t") and negated and not _INSIDE & set(following):
-            raise _UnreadableError("it says what is not so")
+            raise _UnreadableError("it is negated")
     if [token for token in tokens if token.isalnum()] == tokens[:1] and tokens[0].isdecimal():
         return ParsedAnswer(region_index=int(tokens[0]))
     named = {index for token in tokens if (index := _region_index(token)) is not None}
@@ -292,7 +292,7 @@ def _numbers(tokens: Sequence[str]) -> list[tuple[int, float]]:
             if before == "-":
                 raise _UnreadableError(f"-{token} is negative")
             if isinf(float(token)):
-                raise _UnreadableError(f"a number of {len(token)} digits is none to measure with")
+                raise _UnreadableError(f"a number of {len(token)} digits is not a measurement")
             if not _is_name(tokens, position):
                 found.append((position, float(token)))
         elif (
@@ -335,7 +335,7 @@ def _is_pronoun(word: str, before: str) -> bool:
 def _refuse(tokens: Sequence[str], words: frozenset[str]) -> None:
     found = [token for token in tokens if token in words]
     if found:
-        raise _UnreadableError(f"it says {found[0]!r}")
+        raise _UnreadableError(f"it contains {found[0]!r}")
 
 
 _READERS: dict[Category, Callable[[Sequence[str]], ParsedAnswer]] = {

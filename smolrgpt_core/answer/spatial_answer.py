@@ -1,4 +1,4 @@
-"""What comes back for a question: one typed answer, or the reason why there is none."""
+"""The typed answer to a question, or the reason why there is none."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.language.marks import Mark, MarkKind
 
 UNITS = {Category.DISTANCE: "m", Category.COUNT: "objects"}
-"""Unit of `SpatialAnswer.value` by category, where the category says it."""
+"""Unit of `SpatialAnswer.value` for categories with a fixed unit."""
 
 
 class Agreement(IntEnum):
@@ -26,7 +26,7 @@ class Agreement(IntEnum):
 
 
 class Side(IntEnum):
-    """A side of the image, as the camera sees it. Values equal SIDE_* of `msg/SpatialAnswer`."""
+    """A side of the image, as seen by the camera. Values equal SIDE_* of `msg/SpatialAnswer`."""
 
     NONE = 0
     LEFT = 1
@@ -39,33 +39,33 @@ class SpatialAnswer:
 
     Attributes:
         status: OK, or why there is no answer.
-        message: for a person: what to do when the status is not OK; otherwise what is to be known
-            about the answer, such as that geometry says otherwise, and mostly empty.
-        category: what was asked.
-        text: the answer as a sentence; empty when there is none.
+        message: for a person: what to do if the status is not OK; otherwise remarks on the answer,
+            such as that geometry disagrees, and usually empty.
+        category: kind of answer asked for.
+        text: the answer as a sentence; empty if there is none.
         value: of a distance, count or quantity, in `unit`; None for the other categories.
         unit: of `value`: "m", "m2", "m3", "deg", "h" (of a clock), "objects", "share", or empty.
         region_id: the chosen region (mcq); None for the other categories.
         answer_ids: the regions of a list or a count, in order; the chosen one of a choice.
         side: the side (left_right); NONE for the other categories.
-        truth: whether it is so, for a yes or no question; else None.
+        truth: True for yes, False for no, for a yes/no question; otherwise None.
         relation: "left", "right", "front", "behind", "above", "below", "inside" or "outside".
-        vector: (3,) position, what a pixel shows whose depth was asked for, or size, in metres, or
-            unit vector of a direction; None for the others.
-        option: letter of the option of a multiple choice; else empty.
-        understood: the question as a canonical sentence; empty where only a model reads it.
-        steps: how the answer was found, a sentence each.
-        confidence: probability that the answer is right, 0 to 1; NaN where it is not known.
-        confidence_limit: that no calibration may raise it above; below 1 where the inputs of the
-            frame are doubted. Does not leave the process.
-        geometric_value: what metric depth says to a question with a value; None if unknown.
-        model_value: what the model says to a question with a value; None if unknown.
+        vector: (3,) position, 3-D point at a pixel, or size, in meters, or unit vector of a
+            direction; None for the others.
+        option: letter of the multiple-choice option; otherwise empty.
+        understood: canonical sentence for the question; empty if only a model interprets it.
+        steps: intermediate results, one sentence each.
+        confidence: probability that the answer is correct, 0 to 1; NaN if unknown.
+        confidence_limit: upper bound for any calibration; below 1 if the inputs of the frame are
+            doubtful. Not published.
+        geometric_value: value from geometry; None if it has none.
+        model_value: value from the model; None if it has none.
         agreement: of the model's answer with geometry.
         region_ids: the regions that the answer is about, in the order of the question.
-        centers: float64 (len(region_ids), 3), metres; NaN where depth is missing.
-        centers_frame: the frame that centers are in; empty = the optical frame of the image.
-        valid_depth: float64 (len(region_ids),), share of mask pixels with a depth reading.
-        marks: what a picture of the answer shows beside the regions; empty where only a model
+        centers: float64 (len(region_ids), 3), meters; NaN where depth is missing.
+        centers_frame: frame of the centers; empty = the optical frame of the image.
+        valid_depth: float64 (len(region_ids),), fraction of mask pixels with a depth reading.
+        marks: drawn on the annotated image in addition to the regions; empty if only a model
             answers, and in an answer from a message.
         latency_s: seconds by stage.
     """
@@ -104,7 +104,7 @@ class SpatialAnswer:
 
     @property
     def shown_marks(self) -> tuple[Mark, ...]:
-        """`marks`; of a distance that came without, the line between its centers."""
+        """`marks`; for a distance without marks, the line between its centers."""
         ids = self.region_ids
         if self.marks or not self.ok or self.category is not Category.DISTANCE:
             return self.marks
@@ -117,7 +117,7 @@ class SpatialAnswer:
 
     @classmethod
     def refusal(cls, error: SpatialError, question: SpatialQuestion | None = None) -> SpatialAnswer:
-        """The answer that says why there is none."""
+        """The answer for an error: its status and message, without a value."""
         return cls(
             status=error.status,
             category=question.category if question else None,

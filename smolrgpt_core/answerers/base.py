@@ -86,8 +86,8 @@ def _with_depth_loss(
     outcome: SpatialAnswer | SpatialError, frame: RGBDFrame
 ) -> SpatialAnswer | SpatialError:
     loss = frame.depth_loss
-    wants_depth = outcome.status is Status.NO_VALID_DEPTH and loss.share > 0
-    if not (loss.is_told or wants_depth):
+    wants_depth = outcome.status is Status.NO_VALID_DEPTH and loss.fraction > 0
+    if not (loss.is_reported or wants_depth):
         return outcome
     message = f"{outcome.message}; {loss}" if outcome.message else str(loss)
     if isinstance(outcome, SpatialError):

@@ -1,7 +1,7 @@
-"""The `smolrgpt` command: ask about images on disk, try a simulated warehouse, see what is missing.
+"""The `smolrgpt` command: questions about images on disk, a simulated demo, data sets, training.
 
-Needs no ROS. Exit status: 0 with an answer, 1 when something is missing or an answer of the demo
-is wrong, 2 for a wrong call, 3 when a question has no answer.
+Independent of ROS. Exit status: 0 on success, 1 when something is missing or an answer of the demo
+is wrong, 2 for an invalid command line, 3 when a question has no answer.
 """
 
 from __future__ import annotations

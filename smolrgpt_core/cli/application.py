@@ -1,4 +1,4 @@
-"""The commands of `smolrgpt` and what they have in common."""
+"""The commands of `smolrgpt`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from smolrgpt_core.cli.train import train
 from smolrgpt_core.doctor import Check, Verdict, examine, healthy
 
 app = typer.Typer(
-    help="Spatial questions about the regions of an RGB-D image.",
+    help="Answer spatial questions about the regions of an RGB-D image.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_show_locals=False,
@@ -69,19 +69,19 @@ def common(
         ),
     ] = False,
 ) -> None:
-    """Spatial questions about the regions of an RGB-D image."""
+    """Answer spatial questions about the regions of an RGB-D image."""
 
 
 @app.command()
 def doctor(
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Say what is installed, what works, what is missing and how to get it.
+    """Check what is installed, what works, what is missing and how to install it.
 
-    The exit status is 1 only if something is missing that everything needs.
+    The exit status is 1 only if a core requirement is missing.
     """
     console = Console(stderr=True)
-    with console.status("Looking around ..."):
+    with console.status("Checking the installation ..."):
         checks = examine()
     if as_json:
         typer.echo(json.dumps([asdict(check) for check in checks], indent=2))
@@ -91,7 +91,7 @@ def doctor(
 
 
 def doctor_table(checks: list[Check]) -> Table:
-    """What the doctor found, group by group."""
+    """The checks as a table, by group."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(no_wrap=True)

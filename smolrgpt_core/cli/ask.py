@@ -62,10 +62,10 @@ def ask(
     as_json: options.AsJson = False,
     picture: options.Picture = None,
 ) -> None:
-    """Ask one question, or many, about one RGB-D image on disk.
+    """Ask one or more questions about one RGB-D image on disk.
 
-    The exit status is 0 with an answer, 2 for a wrong call, 3 when there is no answer. With
-    --questions it is 0: each line of the answers says by its status whether there is one.
+    The exit status is 0 with an answer, 2 for an invalid command line, 3 when there is no answer.
+    With --questions it is 0: the status in each line of the answers says whether there is one.
     """
     many = _read_questions(questions, out)
     pinhole = parsed("--intrinsics", options.parse_intrinsics, intrinsics)
@@ -90,9 +90,9 @@ def ask(
 
 
 def _read_questions(path: Path | None, out: Path | None) -> list[AskedQuestion]:
-    """Those of a file whose answers go to another; none without one."""
+    """Questions from --questions; empty without it."""
     if (out is None) != (path is None):
-        raise typer.BadParameter("--questions and --out are given together")
+        raise typer.BadParameter("--questions and --out must be given together")
     if path is None:
         return []
     numbered = parsed("--questions", lambda text: read_questions(Path(text)), str(path))
@@ -120,7 +120,7 @@ def _refused(asked: AskedQuestion, as_json: bool) -> Iterator[None]:
 def _answer_one(
     frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer, as_json: bool, picture: Path | None
 ) -> None:
-    """Print the answer, and draw it into the picture; without one, end with NO_ANSWER."""
+    """Print the answer and write the annotated image; exit with NO_ANSWER if there is none."""
     answer = timed_answer(frame, asked, answerer)
     if picture is not None:
         with options.writing("--picture"):
@@ -133,7 +133,14 @@ def _answer_one(
 def write_answers(
     path: Path, frame: RGBDFrame, questions: Sequence[AskedQuestion], answerer: Answerer
 ) -> None:
-    """The answers to many questions about one frame, refusals too, a line of JSON each."""
+    """Write the answers to many questions about one frame, including refusals, as JSON Lines.
+
+    Args:
+        path: file to write; it is complete or not written at all.
+        frame: the frame that all questions are about.
+        questions: asked in this order.
+        answerer: answers them.
+    """
     answers = (timed_answer(frame, asked, answerer) for asked in questions)
     lines = [
         json.dumps(answer_as_json(answer, asked.text))
@@ -153,8 +160,17 @@ def read_frame(
 ) -> RGBDFrame:
     """Read the files of one frame.
 
+    Args:
+        rgb: color image.
+        depth: depth image or array, aligned to the color image.
+        regions: region file or instance image.
+        pinhole: fx, fy, cx, cy in pixels.
+        metres_per_unit: scale of the depth file; None: by its data type.
+        labels: labels by id, and the label map.
+        limits: depth outside of them counts as no reading.
+
     Raises:
-        SpatialError: BAD_INPUT when a file cannot be used or the files do not fit together.
+        SpatialError: BAD_INPUT when a file cannot be used or the files do not match.
     """
     image = read_rgb(rgb)
     height, width = image.shape[:2]
@@ -169,7 +185,13 @@ def read_frame(
 
 
 def timed_answer(frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer) -> SpatialAnswer:
-    """The answer, with the time that it took as latency stage `answer`."""
+    """The answer, with its computation time as the latency stage `answer`.
+
+    Args:
+        frame: the question is about it.
+        asked: the question.
+        answerer: answers it.
+    """
     start = time.perf_counter()
     answer = ask_one(frame, asked, answerer)
     total = time.perf_counter() - start
@@ -177,7 +199,13 @@ def timed_answer(frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer) -> 
 
 
 def print_answer(answer: SpatialAnswer, question: str, as_json: bool) -> None:
-    """The answer to standard output; without --json, a message to standard error."""
+    """Print the answer to standard output; without --json, its message to standard error.
+
+    Args:
+        answer: to print.
+        question: as asked.
+        as_json: print all fields as JSON.
+    """
     if as_json:
         fields = answer_as_json(answer, question).items()
         lines = [f"  {json.dumps(name)}: {json.dumps(value)}" for name, value in fields]
@@ -191,7 +219,7 @@ def print_answer(answer: SpatialAnswer, question: str, as_json: bool) -> None:
 
 
 def answer_as_json(answer: SpatialAnswer, question: str) -> dict[str, Any]:
-    """The fields of `msg/SpatialAnswer` for JSON: names for constants, null for what is unknown."""
+    """The fields of `msg/SpatialAnswer` for JSON, with constants by name and null if unknown."""
     return {
         "status": answer.status.name,
         "message": answer.message,
@@ -214,12 +242,12 @@ def answer_as_json(answer: SpatialAnswer, question: str) -> dict[str, Any]:
         "model_value": _number(answer.model_value),
         "agreement": answer.agreement.name,
         "region_ids": list(answer.region_ids),
-        "centers": [[_number(x) for x in centre] for centre in answer.centers.tolist()],
-        "valid_depth": [_number(share) for share in answer.valid_depth.tolist()],
+        "centers": [[_number(x) for x in center] for center in answer.centers.tolist()],
+        "valid_depth": [_number(fraction) for fraction in answer.valid_depth.tolist()],
         "latency_s": {stage: _number(seconds) for stage, seconds in answer.latency_s.items()},
     }
 
 
 def _number(value: float | None) -> float | None:
-    """To a tenth of a millimetre (or millisecond); JSON has no NaN."""
+    """Rounded to 0.1 mm (or 0.1 ms); None for NaN, which JSON lacks."""
     return round(value, 4) if value is not None and math.isfinite(value) else None

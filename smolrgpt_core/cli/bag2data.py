@@ -1,4 +1,4 @@
-"""`smolrgpt bag2data`: a robot's recording as a data set."""
+"""`smolrgpt bag2data`: converts a recording into a data set."""
 
 from __future__ import annotations
 
@@ -24,45 +24,46 @@ if TYPE_CHECKING:
     from smolrgpt_core.recordings.report import RecordingReport
 
 NOTHING_WRITTEN = 1
-"""Exit status when the recording gives no data set."""
+"""Exit status when no data set was written."""
 
 DAMAGED = 3
-"""Exit status when the recording ends early, and what could be read of it was used."""
+"""Exit status when the recording is damaged and only its readable part was used."""
 
 Bag = Annotated[
     Path,
     typer.Argument(help="ROS 2 recording: a folder, or a .db3 or .mcap file.", show_default=False),
 ]
 Out = Annotated[Path, typer.Option(help="Folder of the data set; must not exist.")]
-Topic = Annotated[str, typer.Option(help="Topic; by default it is found by its type.")]
+Topic = Annotated[str, typer.Option(help="Topic; by default, found by its type.")]
 InstancesTopic = Annotated[
-    str, typer.Option(help="Topic of images whose pixel value is a region id, instead of regions.")
+    str,
+    typer.Option(help="Topic of instance images (pixel value = region id), instead of regions."),
 ]
 SyncTolerance = Annotated[
     float,
-    typer.Option(help="Seconds that the stamps of rgb, depth and regions may lie apart.", min=0),
+    typer.Option(help="Largest difference of stamps of rgb, depth and regions, in seconds.", min=0),
 ]
 MinChange = Annotated[
     float,
     typer.Option(
-        help="Share of the picture that must differ from the last frame taken; 0 takes all.",
+        help="Fraction of the image that must differ from the last selected frame; 0 selects all.",
         min=0,
         max=1,
     ),
 ]
-Every = Annotated[int, typer.Option(help="Look at one of so many complete frames.", min=1)]
-Limit = Annotated[int, typer.Option(help="Most frames to write; 0 for all.", min=0)]
-Split = Annotated[str, typer.Option(help=f"{', '.join(SPLITS)}: where the whole recording goes.")]
-Questions = Annotated[int, typer.Option(help="At most so many questions for each frame.", min=1)]
+Every = Annotated[int, typer.Option(help="Use only every N-th complete frame.", min=1)]
+Limit = Annotated[int, typer.Option(help="Maximum number of frames to write; 0 for all.", min=0)]
+Split = Annotated[str, typer.Option(help=f"Split for the whole recording: {', '.join(SPLITS)}.")]
+Questions = Annotated[int, typer.Option(help="Maximum number of questions per frame.", min=1)]
 Reviewed = Annotated[
     Path | None,
     typer.Option(
-        help="File of recorded questions, with the answers that a person filled in.",
+        help="File of recorded questions with corrected answers.",
         exists=True,
         dir_okay=False,
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Of choice and wording of the questions.", min=0)]
+Seed = Annotated[int, typer.Option(help="Seed of choice and wording of the questions.", min=0)]
 
 
 def bag2data(
@@ -88,14 +89,14 @@ def bag2data(
     seed: Seed = RecordingOptions.seed,
     reviewed: Reviewed = None,
 ) -> None:
-    """Turn a recording of a robot into a data set; needs no ROS.
+    """Convert a ROS 2 recording into a data set; independent of ROS.
 
-    The answers are measured by geometry from the recorded depth: they are not truth. Questions that
-    the query node recorded are written to OUT/review/questions.jsonl with the answers that it gave;
-    once a person has filled in the right ones, --reviewed makes them part of the data set.
+    The answers are measured by geometry from the recorded depth; they are not ground truth.
+    Questions that the query node recorded are written to OUT/review/questions.jsonl with the node's
+    answers; once a person has filled in the correct ones, --reviewed adds them to the data set.
 
-    The exit status is 0 when all of the recording was read, 1 when nothing was written, 2 for a
-    wrong call, 3 when the recording is damaged and what could be read of it was written.
+    The exit status is 0 if the whole recording was read, 1 if nothing was written, 2 for an invalid
+    command line, 3 if the recording is damaged and only its readable part was written.
     """
     sensor = options.sensor_settings(depth_scale, min_depth, max_depth, rectify)
     with options.wrong_call():
@@ -118,7 +119,11 @@ def bag2data(
 
 
 def exit_if_damaged(bag: Path, damage: str) -> None:
-    """End the command with what is wrong with a recording that was read in part, if anything is."""
+    """If only part of a recording was read, print why and exit with DAMAGED.
+
+    Raises:
+        typer.Exit: only part of the recording was read.
+    """
     if damage:
         typer.echo(f"{bag}: {damage}", err=True)
         raise typer.Exit(DAMAGED)
@@ -163,7 +168,7 @@ def _convert(bag: Path, out: Path, settings: RecordingOptions) -> RecordingRepor
 
 
 def print_report(report: RecordingReport) -> None:
-    """What became of the frames, as a table; warnings to standard error."""
+    """Print a table of frames and questions; warnings go to standard error."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(justify="right")
@@ -171,10 +176,10 @@ def print_report(report: RecordingReport) -> None:
     for name, topic in report.topics.items():
         table.add_row(name, "", topic)
     table.add_section()
-    table.add_row("colour images", str(report.images), "")
+    table.add_row("color images", str(report.images), "")
     table.add_row("frames written", str(report.frames), "")
-    for reason, count in report.left_out.most_common():
-        table.add_row(f"left out: {reason}", str(count), report.examples.get(reason, ""))
+    for reason, count in report.skipped.most_common():
+        table.add_row(f"skipped: {reason}", str(count), report.examples.get(reason, ""))
     table.add_section()
     for category, count in sorted(report.questions.items()):
         table.add_row(f"questions: {category}", str(count), "")

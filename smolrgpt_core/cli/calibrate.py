@@ -1,4 +1,4 @@
-"""`smolrgpt calibrate`: makes the confidences of a checkpoint mean what they say."""
+"""`smolrgpt calibrate`: calibrates the confidences of a checkpoint."""
 
 from __future__ import annotations
 
@@ -54,17 +54,16 @@ def calibrate_command(
     depth_scale: options.DepthScale = "",
     answer_style: options.AnswerStyle = ModelSettings.answer_style,
 ) -> None:
-    """Fit the confidences of a model, alone and beside geometry, to how often it is right.
+    """Calibrate the confidences of a model, alone and combined with geometry.
 
-    Use a split that the model was not trained on, of pictures and questions like those that it was
-    trained on. What these are like is measured too: about anything unlike, the model by itself is
-    not believed.
+    Use a split that the model was not trained on, with images and questions like its training data.
+    Their properties are measured too: on input unlike them, the model alone is not trusted.
     The exit status is 0, or 2 when the data set or the checkpoint cannot be used.
     """
     camera = camera_option(intrinsics, depth_scale)
     if not os.access(checkpoint, os.W_OK):
         raise typer.BadParameter(
-            f"{checkpoint} cannot be written to; {CALIBRATION_FILE} and {LIKENESS_FILE} must be"
+            f"{checkpoint} is not writable; {CALIBRATION_FILE} and {LIKENESS_FILE} go there"
         )
     try:
         # PyTorch takes seconds to import, which every other command would pay for.
@@ -95,9 +94,9 @@ def calibrate_command(
 
 
 def _table(found: Calibrating) -> Table:
-    """Expected calibration errors, the second one on images that were held out of the fit."""
+    """Expected calibration errors, the second one on images held out of the fit."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    for name in ("rests on", "category"):
+    for name in ("source", "category"):
         table.add_column(name, overflow="fold")
     for name in ("answers", "right\n%", "ECE raw\n%", "ECE held out\n%"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -109,9 +108,13 @@ def _table(found: Calibrating) -> Table:
     ):
         before, after, right = zip(*answers, strict=True)
         errors = [_error(confidences, right) for confidences in (before, after)]
-        share = f"{100 * sum(right) / len(right):.1f}"
+        accuracy = f"{100 * sum(right) / len(right):.1f}"
         table.add_row(
-            evidence.value.replace("_", " "), category.name.lower(), str(len(right)), share, *errors
+            evidence.value.replace("_", " "),
+            category.name.lower(),
+            str(len(right)),
+            accuracy,
+            *errors,
         )
     return table
 

@@ -1,4 +1,4 @@
-"""`smolrgpt data`: check, show and count a data set in the layout of the warehouse."""
+"""`smolrgpt data`: checks, shows and summarizes a data set in the warehouse layout."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from smolrgpt_core.quality.problems import DEFAULT_EXAMPLES, CheckReport
 if TYPE_CHECKING:
     from smolrgpt_core.quality.statistics import SplitStatistics
 
-app = typer.Typer(help="Check, show and count a data set.", no_args_is_help=True)
+app = typer.Typer(help="Check, show and summarize a data set.", no_args_is_help=True)
 
 PROBLEMS = 1
-"""Exit status of `check` when something is wrong."""
+"""Exit status of `check` when there are problems."""
 
 WRONG_CALL = 2
-"""Exit status where there is no data set."""
+"""Exit status when there is no data set."""
 
 Root = Annotated[
     Path,
@@ -42,17 +42,17 @@ Root = Annotated[
     ),
 ]
 JsonFile = Annotated[
-    Path | None, typer.Option("--json", help="Write the result here as JSON.", dir_okay=False)
+    Path | None, typer.Option("--json", help="File for the result as JSON.", dir_okay=False)
 ]
-Workers = Annotated[int, typer.Option(help="Processes that decode.", min=1, max=256)]
-Examples = Annotated[int, typer.Option(help="Shown of each kind of problem.", min=1)]
+Workers = Annotated[int, typer.Option(help="Number of processes.", min=1, max=256)]
+Examples = Annotated[int, typer.Option(help="Examples shown per kind of problem.", min=1)]
 Sheet = Annotated[
     Path, typer.Option("--out", help="Contact sheet, such as sheet.png.", dir_okay=False)
 ]
 SplitName = Annotated[str, typer.Option(help=f"{', '.join(SPLITS)}; by default the first.")]
-TileCount = Annotated[int, typer.Option("--count", help="Questions shown.", min=1, max=200)]
+TileCount = Annotated[int, typer.Option("--count", help="Number of questions.", min=1, max=200)]
 Columns = Annotated[int, typer.Option(help="Questions side by side.", min=1, max=8)]
-Seed = Annotated[int, typer.Option(help="Of the choice of questions.", min=0)]
+Seed = Annotated[int, typer.Option(help="Seed of the selection of questions.", min=0)]
 
 
 @app.command()
@@ -62,9 +62,9 @@ def check(
     examples: Examples = DEFAULT_EXAMPLES,
     json_file: JsonFile = None,
 ) -> None:
-    """Look for files, masks, questions and answers that are broken or do not fit together.
+    """Find broken or inconsistent files, masks, questions and answers.
 
-    The exit status is 0 if nothing is wrong, 1 if something is, 2 for a wrong call.
+    The exit status is 0 without problems, 1 with problems, 2 for an invalid command line.
     """
     from smolrgpt_core.quality.check import check_dataset
 
@@ -85,10 +85,10 @@ def show(
     columns: Columns = 2,
     seed: Seed = 0,
 ) -> None:
-    """Draw questions by chance on a contact sheet, with masks, depth and answers.
+    """Draw random questions on a contact sheet, with masks, depth and answers.
 
-    A page for the browser with the same questions is written beside it. The exit status is 0, or 2
-    for a wrong call.
+    An HTML page with the same questions is written next to it. The exit status is 0, or 2 for an
+    invalid command line.
     """
     from smolrgpt_core.quality.contact_sheet import choose_tiles, write_contact_sheet, write_index
 
@@ -107,7 +107,7 @@ def show(
 def stats(root: Root, json_file: JsonFile = None) -> None:
     """Count questions, answers, regions and words by split and category.
 
-    The exit status is 0, or 2 for a wrong call.
+    The exit status is 0, or 2 for an invalid command line.
     """
     from smolrgpt_core.quality.statistics import dataset_statistics
 
@@ -159,9 +159,9 @@ def _check_split(name: str) -> None:
         raise ValueError(f"expected one of {', '.join(SPLITS)}, got {name!r}")
 
 
-_PICTURES_NOTE = (
-    "the depth of {} images is an 8 bit picture of depth, without a unit: no metric answer can be "
-    "had from it, by geometry or a metric model"
+_NO_UNIT_NOTE = (
+    "the depth of {} images is an 8 bit visualization without a unit: neither geometry nor a "
+    "metric model can answer from it"
 )
 
 
@@ -174,9 +174,9 @@ def _print_report(report: CheckReport) -> None:
     console.print(Text(f"Checked: {checked or 'nothing'}"))
     for split, pictures in report.depth_pictures.items():
         if pictures:
-            console.print(Text(f"{split}: {_PICTURES_NOTE.format(pictures)}", "yellow"))
+            console.print(Text(f"{split}: {_NO_UNIT_NOTE.format(pictures)}", "yellow"))
     if report.clean:
-        console.print(Text("✓ nothing is wrong", "green"))
+        console.print(Text("✓ no problems", "green"))
         return
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     table.add_column("Problem", overflow="fold")
@@ -191,7 +191,7 @@ def _print_report(report: CheckReport) -> None:
 
 
 def _split_table(statistics: dict[str, SplitStatistics]) -> Table:
-    """Questions by category and split, and what they are like."""
+    """Questions by category and split, and their properties."""
     from smolrgpt_core.quality.statistics import mean_of
 
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold", title="Questions")
@@ -233,11 +233,11 @@ def _answer_table(statistics: dict[str, SplitStatistics]) -> Table:
         by_split: list[Mapping[str, int]] = [counted.answers.get(category, {}) for counted in every]
         totals = {answer: 0 for answers in by_split for answer in answers}
         for number, (answer, _) in enumerate(in_order(totals)):
-            shares = (_share(answers.get(answer, 0), answers) for answers in by_split)
-            table.add_row(category if number == 0 else "", answer, *shares)
+            cells = (_frequency(answers.get(answer, 0), answers) for answers in by_split)
+            table.add_row(category if number == 0 else "", answer, *cells)
     return table
 
 
-def _share(count: int, answers: Mapping[str, int]) -> str:
+def _frequency(count: int, answers: Mapping[str, int]) -> str:
     total = sum(answers.values())
     return f"{count} ({count / total:.0%})" if count else "-"

@@ -1,4 +1,4 @@
-"""`smolrgpt demo`: a simulated warehouse, asked without ROS, answers beside the truth."""
+"""`smolrgpt demo`: questions about a simulated warehouse, without ROS, compared with the truth."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ from smolrgpt_core.synthesis import (
 )
 
 Seed = Annotated[int, typer.Option(help="Seed of the warehouse and of the questions.", min=0)]
-Noise = Annotated[bool, typer.Option(help="Disturb depth and colour like a real camera.")]
-Output = Annotated[Path, typer.Option(help="Folder for report and pictures.", file_okay=False)]
-QuestionCount = Annotated[int, typer.Option(help="How many questions.", min=1, max=200)]
+Noise = Annotated[bool, typer.Option(help="Add the noise of a stereo RGB-D camera.")]
+Output = Annotated[Path, typer.Option(help="Folder for report and images.", file_okay=False)]
+QuestionCount = Annotated[int, typer.Option(help="Number of questions.", min=1, max=200)]
 
 
 def demo(
@@ -53,7 +53,7 @@ def demo(
 ) -> None:
     """Ask about a simulated warehouse and compare the answers with the truth.
 
-    The exit status is 0 only if every answer is right.
+    The exit status is 0 only if every answer is correct.
     """
     chosen_answerer = parsed("--answerer", make_answerer, answerer)
     console = Console()
@@ -76,10 +76,10 @@ def demo(
 
 
 def simulate(seed: int, noise: bool) -> SimulatedFrame:
-    """The overview picture of a warehouse.
+    """The overview image of a warehouse.
 
     Raises:
-        ImportError: MuJoCo is missing; the message says how to get it.
+        ImportError: MuJoCo is missing; the message says how to install it.
     """
     scene = build_scene(seed)
     with WarehouseRenderer(scene) as renderer:
@@ -93,7 +93,13 @@ def simulate(seed: int, noise: bool) -> SimulatedFrame:
 def mixed_questions(
     seen: SimulatedFrame, count: int, rng: np.random.Generator
 ) -> list[QuestionWithTruth]:
-    """Questions in plain English, the categories in turn; fewer if the scene has no more."""
+    """Questions in plain English, alternating between the categories.
+
+    Args:
+        seen: the scene and its image.
+        count: number of questions; fewer if the scene does not have that many.
+        rng: draws them.
+    """
     scene = TrueScene(seen.truth, seen.frame.regions, seen.frame.intrinsics)
     made = generate_questions(
         scene, rng, style=Style.PLAIN, forms=ALL_WAREHOUSE_FORMS, per_form=1 + count // 4
@@ -108,7 +114,13 @@ def mixed_questions(
 
 
 def answered_row(answerer: Answerer, frame: RGBDFrame, question: QuestionWithTruth) -> ReportRow:
-    """Read the text of a question, answer it, draw the answer and compare it with the truth."""
+    """Answer a question by its text, draw the answer and compare it with the truth.
+
+    Args:
+        answerer: answers the question.
+        frame: the question is about it.
+        question: with its true answer.
+    """
     start = time.perf_counter()
     answer = ask(frame, AskedQuestion(question.text, None, question.region_ids), answerer)
     latency = {TOTAL: time.perf_counter() - start}
@@ -117,7 +129,14 @@ def answered_row(answerer: Answerer, frame: RGBDFrame, question: QuestionWithTru
 
 
 def write_results(output: Path, rows: list[ReportRow], frame: RGBDFrame, subtitle: str) -> None:
-    """Write report and pictures, and the frame in the form that `smolrgpt ask` reads."""
+    """Write report and images, and the frame as files for `smolrgpt ask`.
+
+    Args:
+        output: folder.
+        rows: questions with answers.
+        frame: what they are about.
+        subtitle: of the report.
+    """
     write_image(output / "rgb.png", frame.rgb)
     write_depth(output / "depth.png", frame.depth)
     write_regions(output / "regions.json", frame.regions)
@@ -134,7 +153,13 @@ def write_results(output: Path, rows: list[ReportRow], frame: RGBDFrame, subtitl
 
 
 def ask_command(output: Path, frame: RGBDFrame, question: str) -> str:
-    """The call of `smolrgpt ask` for a frame that `write_results` wrote."""
+    """The `smolrgpt ask` command for a frame that `write_results` wrote.
+
+    Args:
+        output: folder of the files.
+        frame: gives the calibration.
+        question: text of the question.
+    """
     camera = frame.intrinsics
     words = ["smolrgpt", "ask", "--rgb", str(output / "rgb.png")]
     words += ["--depth", str(output / "depth.png")]

@@ -1,4 +1,4 @@
-"""`smolrgpt evaluate`: how often an answerer is right on a data set, beside baselines."""
+"""`smolrgpt evaluate`: accuracy of an answerer on a data set, compared with baselines."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ Data = Annotated[
     ),
 ]
 SplitName = Annotated[str, typer.Option(help=f"{', '.join(SPLITS)}.")]
-Limit = Annotated[int | None, typer.Option(help="Ask only the first so many questions.", min=1)]
+Limit = Annotated[int | None, typer.Option(help="Use only the first N questions.", min=1)]
 Workers = Annotated[
-    int, typer.Option(help="Processes; each loads its own answerer.", min=1, max=256)
+    int, typer.Option(help="Number of processes; each loads its own answerer.", min=1, max=256)
 ]
 JsonFile = Annotated[
-    Path | None, typer.Option("--json", help="Write all figures to this file.", dir_okay=False)
+    Path | None, typer.Option("--json", help="File for all scores.", dir_okay=False)
 ]
 Out = Annotated[
     Path | None,
@@ -64,7 +64,7 @@ Out = Annotated[
 Ablate = Annotated[
     list[str] | None,
     typer.Option(
-        help="Also ask the answerer with something taken away; may be repeated: "
+        help="Also evaluate with part of the input removed; may be repeated: "
         f"{', '.join(ABLATIONS)}."
     ),
 ]
@@ -93,10 +93,10 @@ def evaluate_command(
     abstain_below: options.AbstainBelow = FusionSettings.abstain_below,
     ablate: Ablate = None,
 ) -> None:
-    """Ask an answerer every question of a split, and score its answers beside baselines.
+    """Ask an answerer every question of a split, and score its answers next to baselines.
 
-    The exit status is 0, or 2 when the data set or the answerer cannot be used. A question that
-    gets no answer counts as wrong; its prediction is empty.
+    The exit status is 0, or 2 when the data set or the answerer cannot be used. A question without
+    an answer counts as wrong; its prediction is empty.
     """
     camera = camera_option(intrinsics, depth_scale)
     fusion = options.fusion_settings(prefer, abstain_below)
@@ -125,11 +125,15 @@ def evaluate_command(
 
 
 def camera_option(intrinsics: str, depth_scale: str) -> Camera | None:
-    """The calibration that --intrinsics and --depth-scale give; None without them."""
+    """The calibration from --intrinsics and --depth-scale; None without them.
+
+    Raises:
+        typer.BadParameter: they are invalid, or --depth-scale is given alone.
+    """
     scale = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
     if not intrinsics:
         if scale is not None:
-            raise typer.BadParameter("--depth-scale needs --intrinsics beside it")
+            raise typer.BadParameter("--depth-scale needs --intrinsics")
         return None
     fx, fy, cx, cy = parsed("--intrinsics", options.parse_intrinsics, intrinsics)
     return Camera((fx, fy, cx, cy), scale or METRES_PER_UNIT["uint16"])
@@ -150,7 +154,7 @@ def _write_folder(found: Evaluation, out: Path, camera: Camera | None) -> None:
 
 @contextmanager
 def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
-    """A bar for each answerer; called with its name, the number of questions, and those done."""
+    """One progress bar per answerer; yields `advance(name, total, done)`, in questions."""
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
         tasks: dict[str, TaskID] = {}

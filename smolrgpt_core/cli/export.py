@@ -1,4 +1,4 @@
-"""`smolrgpt export`: a finished training run as a folder for others."""
+"""`smolrgpt export`: the model of a finished training run, with a model card."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def export_command(
         ),
     ],
     out: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
-    name: Annotated[str, typer.Option(help="Of the model, the title of its card.")] = "smolrgpt",
+    name: Annotated[str, typer.Option(help="Title of the model card.")] = "smolrgpt",
     evaluation: Annotated[
         list[Path] | None,
         typer.Option(
-            help="File of `smolrgpt evaluate --json` for the card; may be repeated.",
+            help="Output of `smolrgpt evaluate --json` for the card; may be repeated.",
             exists=True,
             dir_okay=False,
         ),
     ] = None,
 ) -> None:
-    """Copy the model of a finished run, with a card of its data, training and scores."""
+    """Copy the model of a finished run, with a model card of its data, training and scores."""
     # PyTorch takes seconds to import, which every other command would pay for.
     from smolrgpt_core.training.export import export
 

@@ -32,13 +32,15 @@ def import_checkpoint(
     ] = None,
     stage: Annotated[
         str | None,
-        typer.Option(help="Which checkpoint of several, such as sft; by default the last stage."),
+        typer.Option(
+            help="Training stage, such as sft, if there are several; by default the last."
+        ),
     ] = None,
 ) -> None:
     """Convert a checkpoint of SmolRGPT's or HiSpatial's authors, so that --checkpoint takes it.
 
-    All or nothing: a key that is missing, extra or of another shape is listed, and the exit status
-    is 1.
+    All or nothing: if keys are missing, unexpected or of the wrong shape, they are listed, and the
+    exit status is 1.
     """
     # PyTorch takes seconds to import, which every other command would pay for.
     from smolrgpt_core.model import official
@@ -67,7 +69,7 @@ def _table(report: ImportReport) -> Table:
         **{name: f"{size:,}" for name, size in report.sizes.items()},
         "weights": report.dtype,
         "tokenizer": report.tokenizer,
-        "left out": ", ".join(report.ignored) or "nothing",
+        "redundant": ", ".join(report.ignored) or "nothing",
     }
     if report.others:
         rows["not imported"] = "\n".join(report.others)

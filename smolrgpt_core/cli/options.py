@@ -1,4 +1,4 @@
-"""Options of `smolrgpt ask`: what they are called, what they mean, and how their text is read."""
+"""Options that several commands share: names, help texts and parsers."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ QuestionText = Annotated[
     str,
     typer.Argument(
         help='Plain English, regions as "pallet 7", "region 7" or <mask>; "" when --category and '
-        "--region-ids say it all.",
+        "--region-ids suffice.",
         show_default=False,
     ),
 ]
-RgbFile = Annotated[Path, typer.Option(help="Colour image.", exists=True, dir_okay=False)]
+RgbFile = Annotated[Path, typer.Option(help="Color image.", exists=True, dir_okay=False)]
 DepthFile = Annotated[
     Path,
     typer.Option(
-        help="Depth aligned to the colour image: a 16 bit image in millimetres, or a float image "
-        "or .npy array in metres.",
+        help="Depth aligned to the color image: a 16 bit image in millimeters, or a float image "
+        "or .npy array in meters.",
         exists=True,
         dir_okay=False,
     ),
@@ -53,17 +53,18 @@ Intrinsics = Annotated[
 Up = Annotated[
     str,
     typer.Option(
-        help="What is up, in the optical frame (x right, y down, z forward), of a camera that "
-        "hangs upside down or looks straight down; 0,-1,0 is a level one. Without it the floor "
-        "tells.",
+        help="Up direction in the optical frame (x right, y down, z forward), for a camera that is "
+        "mounted upside down or looks straight down; 0,-1,0 for a level camera. By default, the "
+        "normal of the visible floor.",
         metavar="X,Y,Z",
     ),
 ]
 CameraHeight = Annotated[
     float | None,
     typer.Option(
-        help="Metres of the camera above the floor, where it is known: a table top is then not "
-        "taken for the floor, and with --up the floor need not be seen. Without it depth tells.",
+        help="Height of the camera above the floor in meters, if known: a table top is then not "
+        "mistaken for the floor, and with --up the floor need not be visible. By default, "
+        "estimated from depth.",
     ),
 ]
 RegionsFile = Annotated[
@@ -83,56 +84,56 @@ LabelMapText = Annotated[
     str,
     typer.Option(
         "--label-map",
-        help="What labels mean that are not the words of the questions, such as "
-        "0:pallet,1:buffer; pallet_01, wooden_pallet or /World/pallet_3 are known without it.",
+        help="Classes of labels that the questions do not know, such as 0:pallet,1:buffer; "
+        "pallet_01, wooden_pallet or /World/pallet_3 are known without it.",
         metavar="LABEL:CLASS,...",
     ),
 ]
 DepthScale = Annotated[
-    str, typer.Option(help="Metres per unit of the depth file.", metavar="METRES")
+    str, typer.Option(help="Meters per unit of the depth file.", metavar="METERS")
 ]
 MinDepth = Annotated[
-    float, typer.Option(help="Nearer depth is no reading, in metres.", metavar="METRES")
+    float, typer.Option(help="Depth nearer than this counts as no reading.", metavar="METERS")
 ]
 MaxDepth = Annotated[
-    float, typer.Option(help="Farther depth is no reading, in metres.", metavar="METRES")
+    float, typer.Option(help="Depth farther than this counts as no reading.", metavar="METERS")
 ]
 Rectify = Annotated[
     str,
     typer.Option(
-        help=f"{', '.join(RECTIFY_CHOICES)}: whether lens distortion is taken out of the images; "
-        "auto leaves those of a topic with `rect` in its name as they are."
+        help=f"{', '.join(RECTIFY_CHOICES)}: whether to remove lens distortion from the images; "
+        "auto does not change images of a topic with `rect` in its name."
     ),
 ]
 RegionIds = Annotated[
     str, typer.Option(help="Ids for the <mask> of the question, in order, such as 7,2.")
 ]
 CategoryName = Annotated[
-    str, typer.Option(help=f"{', '.join(CATEGORIES)}; not needed where the question says it.")
+    str, typer.Option(help=f"{', '.join(CATEGORIES)}; not needed if the question determines it.")
 ]
 AnswererName = Annotated[str, typer.Option(help=f"{', '.join(ANSWERERS)}.")]
 Checkpoint = Annotated[
     str,
     typer.Option(
-        help="Folder or hub id of a SmolRGPT checkpoint in place of the nano model that comes with "
-        f"the package; with it --answerer is model by default, without it {DEFAULT_ANSWERER}.",
+        help="Folder or hub id of a SmolRGPT checkpoint to use instead of the nano model that "
+        f"comes with the package; --answerer is then model by default, not {DEFAULT_ANSWERER}.",
         metavar="DIR_OR_HUB_ID",
     ),
 ]
 AnswerStyle = Annotated[
-    str, typer.Option(help=f"How a model is asked to answer: {', '.join(STYLE_CHOICES)}.")
+    str, typer.Option(help=f"Style of the model's answers: {', '.join(STYLE_CHOICES)}.")
 ]
 Prefer = Annotated[
     str,
     typer.Option(
-        help="Whose answer --answerer fused gives where both have one and they differ: "
+        help="Which answer --answerer fused gives if both have one and they differ: "
         f"{', '.join(PREFER_CHOICES)}."
     ),
 ]
 AbstainBelow = Annotated[
     float,
     typer.Option(
-        help="--answerer fused refuses an answer of less confidence; 0 = never. Needs a checkpoint "
+        help="--answerer fused refuses answers of lower confidence; 0 = never. Needs a checkpoint "
         "with a calibration.",
         metavar="0..1",
     ),
@@ -141,7 +142,7 @@ QuestionsFile = Annotated[
     Path | None,
     typer.Option(
         "--questions",
-        help='Ask all questions of a file of JSON lines: {"question", "region_ids"?, "category"?}.',
+        help='Ask all questions in a JSON Lines file: {"question", "region_ids"?, "category"?}.',
         exists=True,
         dir_okay=False,
     ),
@@ -149,20 +150,22 @@ QuestionsFile = Annotated[
 AnswersFile = Annotated[
     Path | None,
     typer.Option(
-        "--out", help="Write the answers to --questions here, a line each.", dir_okay=False
+        "--out", help="File for the answers to --questions, one line each.", dir_okay=False
     ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print everything that is in the answer.")]
-Picture = Annotated[
-    Path | None, typer.Option(help="Write an annotated picture here.", dir_okay=False)
-]
+AsJson = Annotated[bool, typer.Option("--json", help="Print all fields of the answer as JSON.")]
+Picture = Annotated[Path | None, typer.Option(help="File for an annotated image.", dir_okay=False)]
 
 Value = TypeVar("Value")
 Number = TypeVar("Number", int, float)
 
 
 def require_rosbags(status: int) -> None:
-    """End the command with this exit status where rosbags, which reads recordings, is missing."""
+    """Exit with this status if rosbags, which reads recordings, is not installed.
+
+    Raises:
+        typer.Exit: it is not installed.
+    """
     try:
         require("rosbags", "data", "recordings need rosbags")
     except ImportError as error:
@@ -171,7 +174,16 @@ def require_rosbags(status: int) -> None:
 
 
 def parsed(option: str, parse: Callable[[str], Value], text: str) -> Value:
-    """The value of an option; what cannot be parsed is a wrong call, not a traceback."""
+    """The parsed value of an option.
+
+    Args:
+        option: name of the option, for the error message.
+        parse: raises ValueError for invalid text.
+        text: as given on the command line.
+
+    Raises:
+        typer.BadParameter: the text is invalid.
+    """
     try:
         return parse(text)
     except ValueError as error:
@@ -180,7 +192,11 @@ def parsed(option: str, parse: Callable[[str], Value], text: str) -> Value:
 
 @contextmanager
 def wrong_call() -> Iterator[None]:
-    """Settings that are refused are a wrong call, not a traceback."""
+    """Turn errors from invalid settings into usage errors.
+
+    Raises:
+        typer.BadParameter: for a SpatialError or ValueError.
+    """
     try:
         yield
     except (SpatialError, ValueError) as error:
@@ -190,14 +206,28 @@ def wrong_call() -> Iterator[None]:
 def chosen_answerer(
     name: str, checkpoint: str, fusion: FusionSettings, settings: ModelSettings | None = None
 ) -> Answerer:
-    """The answerer of the options; one that cannot be built is a wrong call."""
+    """The answerer that the options select.
+
+    Args:
+        name: of --answerer; empty: the default.
+        checkpoint: folder or hub id; empty: the nano model.
+        fusion: how answers are combined.
+        settings: of the model; None: the defaults.
+
+    Raises:
+        typer.BadParameter: it cannot be built.
+    """
     source = "--checkpoint" if checkpoint else "--answerer"
     return parsed(source, lambda text: make_answerer(text, checkpoint, settings, fusion), name)
 
 
 @contextmanager
 def writing(option: str) -> Iterator[None]:
-    """A place where nothing can be written is a wrong call as well."""
+    """Turn an OSError while writing into a usage error.
+
+    Raises:
+        typer.BadParameter: nothing can be written there.
+    """
     try:
         yield
     except OSError as error:
@@ -210,7 +240,11 @@ def parse_intrinsics(text: str) -> tuple[float, ...]:
 
 
 def parse_up(text: str) -> NDArray[np.float64] | None:
-    """Unit vector (3,) from "x,y,z" of any length; None if it is not given."""
+    """Unit vector (3,) from "x,y,z" of any length; None for an empty text.
+
+    Raises:
+        ValueError: not three finite numbers, or all zero.
+    """
     if not text:
         return None
     expected = "a vector x,y,z that is not 0, such as 0,-1,0"
@@ -222,24 +256,35 @@ def parse_up(text: str) -> NDArray[np.float64] | None:
 
 
 def parse_depth_scale(text: str) -> float | None:
-    """Metres per unit; None if the type of the file decides."""
+    """Meters per unit; None for an empty text: the type of the file decides.
+
+    Raises:
+        ValueError: not a positive number.
+    """
     if not text:
         return None
-    (scale,) = _numbers(text, float, 1, "metres per unit, such as 0.001")
+    (scale,) = _numbers(text, float, 1, "meters per unit, such as 0.001")
     if not (math.isfinite(scale) and scale > 0):
-        raise ValueError(f"expected metres per unit above 0, got {text!r}")
+        raise ValueError(f"expected meters per unit above 0, got {text!r}")
     return scale
 
 
 def depth_limits(min_depth: float, max_depth: float) -> DepthLimits:
-    """The range of the depth camera; one that is out of order is a wrong call."""
+    """The range of the depth camera in meters; an empty range is a usage error."""
     return parsed("--min-depth", lambda _: DepthLimits(min_depth, max_depth), "")
 
 
 def sensor_settings(
     depth_scale: str, min_depth: float, max_depth: float, rectify: str
 ) -> SensorSettings:
-    """How the images of a recording are read."""
+    """Settings for reading the images of a recording.
+
+    Args:
+        depth_scale: meters per unit; empty: by the encoding.
+        min_depth: meters; nearer depth counts as no reading.
+        max_depth: meters; farther depth counts as no reading.
+        rectify: one of RECTIFY_CHOICES.
+    """
     scale = parsed("--depth-scale", parse_depth_scale, depth_scale)
     limits = depth_limits(min_depth, max_depth)
     settings = SensorSettings(scale or SensorSettings.depth_scale, limits)
@@ -265,30 +310,34 @@ def _numbers(
 
 
 def region_labels(labels: str, label_map: str) -> RegionLabels:
-    """How regions get their labels, from "1-9:buffer,10-59:pallet" and "0:pallet,1:buffer"."""
+    """Labels by id from "1-9:buffer,10-59:pallet", and the label map from "0:pallet,1:buffer"."""
     by_number = parsed("--labels", parse_labels, labels)
     return RegionLabels(by_number, parsed("--label-map", LabelMap.parse, label_map))
 
 
 def parse_labels(text: str) -> InstanceLabels | None:
-    """Labels from "1-9:buffer,10-59:pallet"; None if they stand in a file, or nowhere."""
+    """Labels from "1-9:buffer,10-59:pallet"; None for an empty text."""
     return InstanceLabels.parse(text.split(","), lowest=0) if text else None
 
 
 def tell_label_changes(changes: Mapping[str, str]) -> None:
-    """Say on standard error which labels were read as which classes."""
+    """Print to standard error which labels were read as which classes."""
     if changes:
         typer.echo(f"labels: {described_changes(changes)}", err=True)
 
 
 def fusion_settings(prefer: str, abstain_below: float) -> FusionSettings:
-    """Settings from the options; what is none of their choices is a wrong call."""
+    """Settings of the fused answerer; invalid choices are usage errors."""
     parsed("--prefer", FusionSettings, prefer)
     return parsed("--abstain-below", lambda _: FusionSettings(prefer, abstain_below), "")
 
 
 def parse_category(text: str) -> Category | None:
-    """A category by its name; None if the question says it."""
+    """A category by its name; None for an empty text: the question determines it.
+
+    Raises:
+        ValueError: there is no such category.
+    """
     names = [category.name.lower() for category in Category]
     if text and text not in names:
         raise ValueError(f"expected one of {', '.join(names)}, got {text!r}")

@@ -41,24 +41,24 @@ NamedQuestions = list[tuple[dict[str, Any], AskedQuestion]]
 Questions = Annotated[
     Path | None,
     typer.Option(
-        help="File with a question in each line, as JSON: question, category, region_ids, stamp. "
-        "By default the questions that the query node recorded.",
+        help="JSON Lines file of questions: question, category, region_ids, stamp. By default the "
+        "questions that the query node recorded.",
         exists=True,
         dir_okay=False,
     ),
 ]
-Device = Annotated[str, typer.Option(help="Where a model computes: auto, cpu, cuda, cuda:1.")]
-Dtype = Annotated[str, typer.Option(help=f"Type of a model's weights: {', '.join(DTYPES)}.")]
+Device = Annotated[str, typer.Option(help="Device for the model: auto, cpu, cuda, cuda:1.")]
+Dtype = Annotated[str, typer.Option(help=f"Data type of the model: {', '.join(DTYPES)}.")]
 EveryFrame = Annotated[
     bool,
     typer.Option(
         "--every-frame",
-        help="Ask questions without a stamp about every frame, not about the newest alone.",
+        help="Ask questions without a stamp about every frame, not only about the latest one.",
     ),
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(help="Write the answers to this file, whole or not at all.", dir_okay=False),
+    typer.Option(help="File for the answers; complete or not written at all.", dir_okay=False),
 ]
 
 
@@ -87,11 +87,11 @@ def replay_command(
     rectify: options.Rectify = SensorSettings.rectify,
     sync_tolerance: SyncTolerance = ReplayOptions.sync_tolerance_s,
 ) -> None:
-    """Answer questions about a recording as the query node would have; needs no ROS.
+    """Answer questions about a recording as the query node would; independent of ROS.
 
-    Each answer is a line of JSON, refusals too. The exit status is 0 when all of the recording was
-    read, 1 when it cannot be read, 2 for a wrong call, 3 when it is damaged and what could be read
-    of it was asked about.
+    Each answer, including refusals, is a line of JSON. The exit status is 0 if the whole recording
+    was read, 1 if it cannot be read, 2 for an invalid command line, 3 if it is damaged and only its
+    readable part was used.
     """
     sensor = options.sensor_settings(depth_scale, min_depth, max_depth, rectify)
     region_labels = options.region_labels(labels, label_map)
@@ -105,7 +105,7 @@ def replay_command(
     found, asked = _replay(bag, named, chosen, replay_options)
     options.tell_label_changes(found.label_changes)
     _print([_line(item, *asked[item.index]) for item in found.answers], out)
-    _print_left_out(found)
+    _print_skipped(found)
     exit_if_damaged(bag, found.damage)
 
 
@@ -149,7 +149,7 @@ def _recorded_questions(bag: Path) -> NamedQuestions:
         recorded = read_recorded_questions(reader)
     if not recorded:
         raise typer.BadParameter(
-            f"{bag} has no recorded questions; give a file of questions", param_hint="--questions"
+            f"{bag} has no recorded questions; give a file with questions", param_hint="--questions"
         )
     names = [question_id(bag.stem, item.number) for item in recorded]
     given = [answer_as_json(item.answer, item.asked.text) for item in recorded]
@@ -168,10 +168,10 @@ def _line(item: ReplayedAnswer, name: dict[str, Any], asked: AskedQuestion) -> d
     }
 
 
-def _print_left_out(found: Replay) -> None:
-    """What was not asked about, and why, on standard error."""
-    for reason, count in found.left_out.most_common():
-        typer.echo(f"left out: {count} of {found.images} colour images: {reason}", err=True)
+def _print_skipped(found: Replay) -> None:
+    """Print the skipped images by reason, and warnings, to standard error."""
+    for reason, count in found.skipped.most_common():
+        typer.echo(f"skipped {count} of {found.images} color images: {reason}", err=True)
     for note in found.notes:
         typer.echo(f"warning: {note}", err=True)
 

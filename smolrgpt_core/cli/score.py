@@ -1,4 +1,4 @@
-"""`smolrgpt score`: the challenge's scores for a file of predictions."""
+"""`smolrgpt score`: the challenge scores of a prediction file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ WRONG_CALL = 2
 TruthFile = Annotated[
     Path,
     typer.Argument(
-        help="JSON list with id, category and normalized_answer; val.json of a data set is one.",
+        help="JSON list with id, category and normalized_answer, such as val.json of a data set.",
         exists=True,
         dir_okay=False,
         metavar="GT",
@@ -63,8 +63,8 @@ def _warn_of_unreadable(answers: list[ScoredAnswer]) -> None:
     unread = [answer for answer in answers if answer.given is None]
     lenient = [answer for answer in answers if answer.given is not None and not answer.by_script]
     for found, what in (
-        (unread, "counted as wrong because they cannot be read"),
-        (lenient, "read here, but not by the challenge's script, which counts them as wrong"),
+        (unread, "counted as wrong because they cannot be parsed"),
+        (lenient, "parsed here, but counted as wrong by the challenge's script"),
     ):
         if found:
             numbers = Counter(answer.category.name.lower() for answer in found)

@@ -1,4 +1,4 @@
-"""`smolrgpt simulate`: a data set of questions about simulated warehouses."""
+"""`smolrgpt simulate`: generates a data set of questions about simulated warehouses."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ from smolrgpt_core.simulated_data.run import SimulationRun, Summary
 from smolrgpt_core.simulated_data.scenes import SimulationSettings
 
 NOT_MADE = 1
-"""Exit status when the data set is not complete."""
+"""Exit status when the data set is incomplete."""
 
 INTERRUPTED = 130
 """Exit status after Ctrl-C."""
 
 DEFAULTS = SimulationSettings(scenes=1)
-"""Where the options have their defaults from."""
+"""Source of the options' defaults."""
 
-GO_ON = "What is finished is kept: the same command goes on where this one stopped."
+GO_ON = "Finished parts are kept: the same command resumes where this one stopped."
 
 
 DEFAULT_SHARES = ",".join(map("{:g}".format, DEFAULTS.shares))
@@ -52,44 +52,44 @@ DEFAULT_WORKERS = os.cpu_count() or 1
 DEFAULT_CAMERA = DEFAULTS.randomization.camera
 
 Out = Annotated[
-    Path | None, typer.Option(help="Folder of the data set; made if needed.", file_okay=False)
+    Path | None, typer.Option(help="Folder of the data set; created if needed.", file_okay=False)
 ]
 Scenes = Annotated[int | None, typer.Option(help="Number of warehouses.", min=1)]
-Seed = Annotated[int, typer.Option(help="Of everything.", min=0)]
-Views = Annotated[int, typer.Option(help="Images of each scene.", min=1)]
-Questions = Annotated[int, typer.Option(help="At most so many about each image.", min=1)]
-Workers = Annotated[int, typer.Option(help="Processes.", min=1, show_default="one for each core")]
+Seed = Annotated[int, typer.Option(help="Seed of everything.", min=0)]
+Views = Annotated[int, typer.Option(help="Number of images per scene.", min=1)]
+Questions = Annotated[int, typer.Option(help="Maximum number of questions per image.", min=1)]
+Workers = Annotated[int, typer.Option(help="Processes.", min=1, show_default="one per core")]
 ImageSize = Annotated[
     str,
     typer.Option(
-        help="Pixels of the images; by default those of the randomization, "
+        help="Size of the images in pixels; by default that of the randomization, "
         f"{DEFAULT_CAMERA.width}x{DEFAULT_CAMERA.height}.",
         metavar="WIDTHxHEIGHT",
     ),
 ]
 Shares = Annotated[
-    str, typer.Option(help="Of the scenes in train, val and test.", metavar="TRAIN,VAL,TEST")
+    str, typer.Option(help="Fractions of the scenes in each split.", metavar="TRAIN,VAL,TEST")
 ]
 RandomizationFile = Annotated[
     Path | None,
     typer.Option(
-        help="YAML file of what varies, as config/randomization.yaml; it names only what it "
-        "changes.",
+        help="YAML file of the randomization, like config/randomization.yaml; it needs only the "
+        "keys that it changes.",
         exists=True,
         dir_okay=False,
     ),
 ]
 Folders = Annotated[bool, typer.Option("--folders/--no-folders", help="Write the public layout.")]
 Shards = Annotated[bool, typer.Option("--shards/--no-shards", help="Write WebDataset tar files.")]
-ShardImages = Annotated[int, typer.Option(help="Images in each tar file.", min=1)]
+ShardImages = Annotated[int, typer.Option(help="Images per tar file.", min=1)]
 Bag = Annotated[
     Path | None,
     typer.Option(
-        help="Write a ROS 2 recording of a drive through one warehouse here, instead of a "
-        "data set; only --seed, --image-size and --randomization matter to it."
+        help="Write a ROS 2 recording of a drive through one warehouse to this folder, instead of "
+        "a data set; uses only --seed, --image-size and --randomization."
     ),
 ]
-BagFrames = Annotated[int, typer.Option(help="Pictures of the recording.", min=1)]
+BagFrames = Annotated[int, typer.Option(help="Number of images in the recording.", min=1)]
 BagStorage = Annotated[Storage, typer.Option(help="File format of the recording.")]
 
 
@@ -110,17 +110,17 @@ def simulate(
     bag_frames: BagFrames = SimulatedDrive.frame_count,
     bag_storage: BagStorage = Storage.SQLITE3,
 ) -> None:
-    """Make a data set of questions about simulated warehouses, in the public layout.
+    """Generate a data set of questions about simulated warehouses, in the public layout.
 
-    The same options give the same bytes, whatever the number of workers. After a kill, a crash or
-    a full disk the same command goes on where it stopped. The exit status is 0 when the data set
-    is complete, 1 when it is not, 2 for a wrong call, 130 after Ctrl-C.
+    The same options give the same bytes, regardless of the number of workers. After a kill, a crash
+    or a full disk the same command resumes. The exit status is 0 if the data set is complete, 1 if
+    it is not, 2 for an invalid command line, 130 after Ctrl-C.
     """
     with _wrong_call():
         varied = _randomization(randomization, image_size)
     if bag is not None:
         if out is not None or scenes is not None:
-            raise typer.BadParameter("--bag comes without --out and --scenes")
+            raise typer.BadParameter("--bag cannot be combined with --out or --scenes")
         return record(bag, drive_through(varied, seed, bag_frames), bag_storage)
     if out is None or scenes is None:
         raise typer.BadParameter("expected --out and --scenes, or --bag")
@@ -131,7 +131,7 @@ def simulate(
         )
     summary = _make(SimulationRun(settings, out), workers)
     if summary is None:
-        typer.echo(f"{out} is complete already.")
+        typer.echo(f"{out} is already complete.")
     else:
         Console().print(_table(summary))
     return None
@@ -148,16 +148,24 @@ def _wrong_call() -> Iterator[None]:
 
 
 def parse_shares(text: str) -> tuple[float, float, float]:
-    """Three numbers from "0.9,0.05,0.05"."""
+    """Three fractions from "0.9,0.05,0.05".
+
+    Raises:
+        ValueError: not three numbers.
+    """
     try:
         train, val, test = (float(part) for part in text.split(","))
     except ValueError as error:
-        raise ValueError(f"expected three shares such as 0.9,0.05,0.05, got {text!r}") from error
+        raise ValueError(f"expected three fractions such as 0.9,0.05,0.05, got {text!r}") from error
     return train, val, test
 
 
 def parse_image_size(text: str) -> tuple[int, int]:
-    """Width and height in pixels from "640x480"."""
+    """Width and height in pixels from "640x480".
+
+    Raises:
+        ValueError: not two integers.
+    """
     try:
         width, height = (int(part) for part in text.lower().split("x"))
     except ValueError as error:
@@ -174,7 +182,7 @@ def _randomization(path: Path | None, image_size: str) -> Randomization:
 
 
 def _make(run: SimulationRun, workers: int) -> Summary | None:
-    """Make what is missing; None when nothing was. Says what went wrong, and how to go on."""
+    """Generate what is missing; None if nothing was. Prints errors with how to resume."""
     try:
         with run.locked():
             return None if run.is_complete else _make_with_progress(run, workers)

@@ -1,4 +1,4 @@
-"""`smolrgpt simulate --bag`: a recording of a simulated camera instead of a data set."""
+"""`smolrgpt simulate --bag`: writes a recording of a simulated camera instead of a data set."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from smolrgpt_core.sim.drive import SimulatedDrive
 from smolrgpt_core.simulated_data.randomization import Randomization
 
 NOT_RECORDED = 1
-"""Exit status when the recording cannot be made."""
+"""Exit status when the recording cannot be written."""
 
 WRONG_CALL = 2
-"""Exit status when the recording cannot be made as it is asked for."""
+"""Exit status when the options cannot be used."""
 
 
-HOW_TO_PLAY = """Play it, and ask in another terminal:
+HOW_TO_PLAY = """Start the query node, then play the recording in another terminal:
   ros2 launch smolrgpt_ros warehouse.launch.py use_sim:=false use_sim_time:=true
   ros2 bag play {bag} --clock --loop"""
-"""Its stamps are those of its recording: by the clock of the machine they would be too old."""
+"""The stamps are those of the recording: by the system clock they would be too old."""
 
 
 class Storage(str, Enum):
@@ -36,7 +36,13 @@ class Storage(str, Enum):
 
 
 def drive_through(varied: Randomization, seed: int, frame_count: int) -> SimulatedDrive:
-    """A drive through the warehouse of a seed; camera and disturbance are drawn from it, too."""
+    """A drive through the warehouse of a seed, which also determines camera and noise.
+
+    Args:
+        varied: randomization of warehouse, camera and noise.
+        seed: of everything.
+        frame_count: number of images.
+    """
     rng = np.random.default_rng(seed)
     return SimulatedDrive(
         seed=seed,
@@ -50,7 +56,16 @@ def drive_through(varied: Randomization, seed: int, frame_count: int) -> Simulat
 
 
 def record(bag: Path, drive: SimulatedDrive, storage: Storage) -> None:
-    """Write the recording with a progress bar; every error ends the command."""
+    """Write the recording with a progress bar.
+
+    Args:
+        bag: folder to write; must not exist.
+        drive: what is recorded.
+        storage: file format.
+
+    Raises:
+        typer.Exit: it cannot be written; the reason is printed.
+    """
     require_rosbags(NOT_RECORDED)
     # rosbags is an extra, and takes a second to import.
     from smolrgpt_core.simulated_data.bag import write_simulated_bag

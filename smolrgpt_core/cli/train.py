@@ -1,4 +1,4 @@
-"""`smolrgpt train`: a training run, from a file that says all of it."""
+"""`smolrgpt train`: runs or resumes the training that a YAML file describes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NEEDED = {
     "transformers": "transformers",
     "yaml": "pyyaml",
 }
-"""Module and distribution of what training cannot do without."""
+"""Modules that training needs, with their distributions."""
 
 ConfigFile = Annotated[
     Path,
@@ -47,7 +47,7 @@ ConfigFile = Annotated[
 Changes = Annotated[
     list[str] | None,
     typer.Argument(
-        help="Values in place of the file's, such as optimizer.steps=200, "
+        help="Override values of the file, such as optimizer.steps=200, "
         "data.sources.0.root=DIR or trainable.language_model=1e-4.",
         metavar="KEY=VALUE",
         show_default=False,
@@ -56,17 +56,17 @@ Changes = Annotated[
 
 
 def train(config: ConfigFile, changes: Changes = None) -> None:
-    """Train a model, or go on where the same command stopped.
+    """Train a model, or resume an interrupted run.
 
     Checkpoints, logs and the finished model go to the folder `output` of the configuration. For
     several GPUs: torchrun --nproc-per-node N -m smolrgpt_core.cli train CONFIG. The exit status is
-    0 when the model is finished, 1 when the run stopped with an error, 2 when the configuration,
+    0 when training has finished, 1 when the run stopped with an error, 2 when the configuration,
     its data or its checkpoint cannot be used, 130 after Ctrl-C.
     """
     missing = sorted(name for module, name in NEEDED.items() if find_spec(module) is None)
     if missing:
         typer.echo(
-            f"training needs {', '.join(missing)}, not installed here; install with: "
+            f"training needs {', '.join(missing)}, which cannot be found; install with: "
             f"{install_command('train')}",
             err=True,
         )
@@ -93,7 +93,7 @@ def _run(config: TrainConfig) -> None:
         typer.echo(str(error), err=True)
         raise typer.Exit(WRONG_CALL) from error
     except KeyboardInterrupt as error:
-        typer.echo("Stopped. The same command goes on at the last checkpoint.", err=True)
+        typer.echo("Stopped. The same command resumes from the last checkpoint.", err=True)
         raise typer.Exit(INTERRUPTED) from error
     if _is_main_process():
         typer.echo(f"wrote {model}")
@@ -101,7 +101,7 @@ def _run(config: TrainConfig) -> None:
 
 @contextmanager
 def _shown_log() -> Iterator[None]:
-    """Reports of the main process and warnings of all: above the bar, or as lines of a file."""
+    """Show the log of the main process and warnings of all: above the bar, or as plain lines."""
     console = Console(stderr=True)
     handler: logging.Handler
     if console.is_terminal:

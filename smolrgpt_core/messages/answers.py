@@ -1,4 +1,4 @@
-"""Answers from messages, of whatever library."""
+"""Answers from messages of any library."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LATENCY_STAGES = ("wait", "convert", "answer", "transform", "total")
 
 
 def answer_from_message(message: Message) -> SpatialAnswer:
-    """The answer that a `msg/SpatialAnswer` holds."""
+    """The answer in a `msg/SpatialAnswer`."""
     frame = message.centers_frame
     centers = [(point.x, point.y, point.z) for point in message.centers]
     return SpatialAnswer(

@@ -1,8 +1,8 @@
-"""What a sensor_msgs/CameraInfo says of an image: calibration, part of the sensor, lens.
+"""Calibration, region of interest and lens distortion from a sensor_msgs/CameraInfo.
 
-Width, height, K and P are those of the full sensor; `roi` and then `binning` say which part of it
-the image is (http://docs.ros.org/en/api/sensor_msgs/html/msg/CameraInfo.html). K holds for the
-image as the lens sees it, P for the rectified one.
+Width, height, K and P are those of the full sensor; `roi` and then `binning` define which part of
+it the image shows (http://docs.ros.org/en/api/sensor_msgs/html/msg/CameraInfo.html). K is for the
+distorted image, P for the rectified one.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from smolrgpt_core.messages.types import Message
 from smolrgpt_core.rectification import Lens, LensModel
 
 PINHOLE_MODELS = {"plumb_bob": (4, 5), "rational_polynomial": (8, 12, 14)}
-"""Distortion models with radial and tangential coefficients, and how many they may have."""
+"""Distortion models with radial and tangential coefficients, and their possible numbers."""
 
 FISHEYE_MODELS = ("equidistant", "fisheye", "kannala_brandt")
-"""Names of the model with four coefficients of the angle."""
+"""Names of the fisheye model with four coefficients."""
 
 MAX_CONTRADICTION = 0.02
-"""P and K of a camera without distortion differ by less: focal lengths, and shares of the size."""
+"""Largest difference of P and K without distortion, relative to focal length or image size."""
 
 _RECTIFIED_WORDS = {"rect", "rectified", "undistorted"}
 
 
 @dataclass(frozen=True)
 class Rectification:
-    """What is done about the distortion of an image.
+    """How the distortion of an image is handled.
 
     Attributes:
-        lens: to take out; None: nothing is done.
+        lens: distortion to remove; None: the image is used as it is.
         text: what is done and why, for an operator.
     """
 
@@ -46,15 +46,15 @@ class Rectification:
 def intrinsics_from_camera_info(
     message: Message, image_size: tuple[int, int] | None = None
 ) -> CameraIntrinsics:
-    """Pinhole calibration of the rectified image: P where it is filled, else K.
+    """Pinhole calibration of the rectified image: P if it is set, otherwise K.
 
     Args:
         message: the calibration.
         image_size: (height, width) of the image; None: that of the full sensor.
 
     Raises:
-        SpatialError: BAD_INPUT for an uncalibrated camera, or a calibration that cannot be of its
-            image, contradicts itself, or does not say how the image was made of the sensor's.
+        SpatialError: BAD_INPUT for an uncalibrated camera, or a calibration that cannot belong to
+            the image, is inconsistent, or whose roi and binning do not yield the image.
     """
     _refuse_uncalibrated(message)
     return _part(message, image_size).of(_full_projection(message))
@@ -63,40 +63,40 @@ def intrinsics_from_camera_info(
 def rectification(
     message: Message, image_size: tuple[int, int], setting: str, topic: str
 ) -> Rectification:
-    """What to do about the lens distortion in a calibration.
+    """How to handle the lens distortion in a calibration.
 
     Args:
         message: the calibration.
         image_size: (height, width) of the image.
-        setting: of `RECTIFY_CHOICES`.
-        topic: of the image; one with a part such as "rect" holds rectified images.
+        setting: one of `RECTIFY_CHOICES`.
+        topic: of the image; a name with a word such as "rect" means rectified images.
 
     Raises:
-        SpatialError: BAD_INPUT as `intrinsics_from_camera_info`, and for a distortion that is to
-            be taken out but is of an unknown model.
+        SpatialError: BAD_INPUT as `intrinsics_from_camera_info`, and for an unknown distortion
+            model.
     """
     if not is_distorted(message):
         return Rectification(None, "not needed: camera_info has no distortion")
     if setting == NEVER:
-        return Rectification(None, "none: rectify is never, images must be rectified")
+        return Rectification(None, "none: rectify is never, images must already be rectified")
     if _RECTIFIED_WORDS & set(re.split(r"[/_-]", topic.lower())):
-        return Rectification(None, f"none: {topic} has rectified images by its name")
+        return Rectification(None, f"none: the name of {topic} says that its images are rectified")
     model, coefficients = _distortion(message)
     part = _part(message, image_size)
     matrix = _full_matrix(message)
     target = _full_projection(message) if _is_unturned(message) else matrix
     lens = Lens(model, coefficients, part.of(matrix), part.of(target))
-    return Rectification(lens, f"{message.distortion_model} distortion is taken out")
+    return Rectification(lens, f"{message.distortion_model} distortion is removed")
 
 
 def is_distorted(message: Message) -> bool:
-    """Whether the lens has distortion, so that only rectified images give right distances."""
+    """Whether the lens has distortion, so that distances need rectified images."""
     return any(coefficient != 0.0 for coefficient in message.d)
 
 
 @dataclass(frozen=True)
 class _Part:
-    """The part of the sensor that an image shows, and how many of its pixels make one."""
+    """The part of the sensor that an image shows, and its binning."""
 
     x: int
     y: int
@@ -114,7 +114,7 @@ class _Part:
             height,
             full.fx / self.binning_x,
             full.fy / self.binning_y,
-            # The centre of the first pixel of the image lies amid the sensor pixels that it joins.
+            # The center of the first image pixel is amid the sensor pixels that it combines.
             (full.cx - self.x + 0.5) / self.binning_x - 0.5,
             (full.cy - self.y + 0.5) / self.binning_y - 0.5,
             is_cut=not is_whole or self.binning_x != self.binning_y,
@@ -122,7 +122,7 @@ class _Part:
 
 
 def _part(message: Message, image_size: tuple[int, int] | None) -> _Part:
-    """Raises BAD_INPUT when size, roi and binning do not give an image of this size."""
+    """Raises BAD_INPUT when size, roi and binning do not yield an image of this size."""
     full = (int(message.width), int(message.height))
     roi = message.roi
     x, y, width, height = (
@@ -140,12 +140,13 @@ def _part(message: Message, image_size: tuple[int, int] | None) -> _Part:
     image = f"{image_size[1]}x{image_size[0]}"
     if (x, y, width, height, *binning) == (0, 0, *full, 1, 1):
         raise bad_input(
-            f"camera_info is for {full[0]}x{full[1]}, the rgb image is {image}; remap or choose "
-            "the `camera_info` of this image"
+            f"camera_info is for {full[0]}x{full[1]}, the rgb image is {image}; remap to the "
+            "`camera_info` of this image"
         )
     raise bad_input(
         f"camera_info is for a sensor of {full[0]}x{full[1]} with roi {width}x{height} at "
-        f"({x}, {y}) and binning {binning[0]}x{binning[1]}, which makes no rgb image of {image}: "
+        f"({x}, {y}) and binning {binning[0]}x{binning[1]}, which yields no rgb image of "
+        f"{image}: "
         "width, height, K and P must be those of the full sensor, or roi and binning 0"
     )
 
@@ -153,8 +154,8 @@ def _part(message: Message, image_size: tuple[int, int] | None) -> _Part:
 def _refuse_uncalibrated(message: Message) -> None:
     if message.k[0] == 0.0:
         raise bad_input(
-            "camera_info has a zero matrix K: the camera is not calibrated; calibrate it, or give "
-            "its driver a calibration file"
+            "camera_info has a zero matrix K: the camera is not calibrated; calibrate it, or "
+            "configure a calibration file in its driver"
         )
 
 
@@ -164,10 +165,10 @@ def _full_matrix(message: Message) -> CameraIntrinsics:
 
 
 def _full_projection(message: Message) -> CameraIntrinsics:
-    """P where it is filled, else K; of the full sensor."""
+    """P if it is set, otherwise K; of the full sensor."""
     matrix = _full_matrix(message)
     if not np.all(np.isfinite(message.d)):
-        raise bad_input(f"camera_info has distortion coefficients that are no numbers: {message.d}")
+        raise bad_input(f"camera_info has distortion coefficients that are not finite: {message.d}")
     if all(value == 0.0 for value in message.p):
         return matrix
     projection = _named("P", message, [message.p[index] for index in (0, 5, 2, 6)])
@@ -198,13 +199,13 @@ def _refuse_contradiction(matrix: CameraIntrinsics, projection: CameraIntrinsics
             for name, item in (("P", projection), ("K", matrix))
         ]
         raise bad_input(
-            f"camera_info contradicts itself: {found[0]} is not {found[1]}, although it has no "
-            "distortion (D = 0) and no rotation (R = 1); is one of them of another resolution?"
+            f"camera_info is inconsistent: {found[0]} differs from {found[1]}, although there is "
+            "no distortion (D = 0) and no rotation (R = 1); is one of them for another resolution?"
         )
 
 
 def _is_unturned(message: Message) -> bool:
-    """Whether R is 1, or not filled."""
+    """Whether R is the identity, or not set."""
     rotation = np.asarray(message.r, dtype=np.float64)
     return not rotation.any() or bool(np.allclose(rotation, np.eye(3).ravel(), atol=1e-6))
 
@@ -213,7 +214,7 @@ def _distortion(message: Message) -> tuple[LensModel, tuple[float, ...]]:
     model, coefficients = message.distortion_model, tuple(float(value) for value in message.d)
     if not np.all(np.isfinite(coefficients)):
         raise bad_input(
-            f"camera_info has distortion coefficients that are no numbers: {coefficients}"
+            f"camera_info has distortion coefficients that are not finite: {coefficients}"
         )
     if len(coefficients) in PINHOLE_MODELS.get(model, ()):
         return "pinhole", coefficients
@@ -222,6 +223,6 @@ def _distortion(message: Message) -> tuple[LensModel, tuple[float, ...]]:
     known = ", ".join([*PINHOLE_MODELS, *FISHEYE_MODELS])
     raise bad_input(
         f"camera_info has {len(coefficients)} coefficients of the distortion model {model!r}, "
-        f"which cannot be taken out (known: {known}); give rectified images (image_proc) and set "
-        "rectify to never"
+        f"which is not supported (supported: {known}); provide rectified images (image_proc) and "
+        "set rectify to never"
     )

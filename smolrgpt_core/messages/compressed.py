@@ -1,10 +1,10 @@
-"""What image_transport compresses: a sensor_msgs/CompressedImage as the plain image that it was.
+"""Decodes a sensor_msgs/CompressedImage of image_transport to the plain image.
 
-`compressed` is a JPEG or PNG file. `compressedDepth` is a header of twelve bytes (a number that
-says nothing, and two parameters), then a PNG or RVL image of 16 bits: the depth itself (16UC1), or
-for 32FC1 a quantized inverse of it. `format` begins with the encoding of the image before it was
-compressed, where image_transport made it ("16UC1; compressedDepth png"); drivers that do it
-themselves say just "jpeg" or "png". So what the bytes are is seen from the bytes.
+`compressed` is a JPEG or PNG file. `compressedDepth` is a header of twelve bytes (an unused number
+and two parameters), then a PNG or RVL image of 16 bits: the depth itself (16UC1), or for 32FC1 its
+quantized inverse. If image_transport compressed it, `format` begins with the encoding of the
+original image ("16UC1; compressedDepth png"); drivers that compress themselves write just "jpeg" or
+"png". So the file format is detected from the data.
 """
 
 from __future__ import annotations
@@ -27,15 +27,15 @@ from smolrgpt_core.messages.types import COMPRESSED_IMAGE, IMAGE, Message
 RAW = "raw"
 COMPRESSED, COMPRESSED_DEPTH = "compressed", "compressedDepth"
 TRANSPORTS = {"rgb": (RAW, COMPRESSED), "depth": (RAW, COMPRESSED_DEPTH)}
-"""How images may come, by input; the names are those of image_transport."""
+"""Possible transports of each input, as image_transport names them."""
 
 Transports: TypeAlias = Mapping[str, str]
-"""How images come, by input: one of `TRANSPORTS` for each."""
+"""The transport of each input, one of `TRANSPORTS`."""
 
 ALL_RAW: Transports = dict.fromkeys(TRANSPORTS, RAW)
 
 MOST_PIXELS = 2**26
-"""More than any camera has; a small file can promise many more."""
+"""More than any camera has; the header of a small file can claim many more."""
 
 PNG_START = b"\x89PNG\r\n\x1a\n"
 PNG_SIZE_OFFSET = 16
@@ -45,7 +45,7 @@ JPEG_WITHOUT_LENGTH = (0x01, *range(0xD0, 0xD9))
 JPEG_SIZE = tuple(marker for marker in range(0xC0, 0xD0) if marker not in (0xC4, 0xC8, 0xCC))
 
 HEADER = struct.Struct("<iff")
-"""Of `compressedDepth`: an unused number, and the parameters A and B."""
+"""Header of `compressedDepth`: an unused number, and the parameters A and B."""
 
 RVL_SIZE = struct.Struct("<II")
 """Columns and rows, before the stream."""
@@ -65,19 +65,19 @@ class PlainImage:
 
 
 def transported(topic: str, transport: str) -> tuple[str, str]:
-    """Name and type of the topic on which image_transport sends the images of a topic."""
+    """Name and type of the topic on which image_transport publishes the images of a topic."""
     return (topic, IMAGE) if transport == RAW else (f"{topic}/{transport}", COMPRESSED_IMAGE)
 
 
 def plain_image(message: Message, is_depth: bool = False) -> Message:
-    """The image that a message stands for: itself, unless it is a CompressedImage.
+    """The decompressed image of a CompressedImage; an Image is returned as it is.
 
     Args:
         message: an Image or a CompressedImage.
-        is_depth: it must be depth, so that a JPEG, which changes its values, is refused.
+        is_depth: whether it must be depth; a JPEG, which changes the values, is then refused.
 
     Raises:
-        SpatialError: BAD_INPUT when it is damaged, too large or of an unknown form.
+        SpatialError: BAD_INPUT when it is damaged, too large or in an unknown format.
     """
     if not hasattr(message, "format"):
         return message
@@ -87,9 +87,7 @@ def plain_image(message: Message, is_depth: bool = False) -> Message:
         pixels, encoding = _decoded_png(message, content, original)
     elif content.startswith(JPEG_START):
         if is_depth or _is_depth_only(original):
-            raise _bad(
-                message, "JPEG changes the values of depth; use compressedDepth, or PNG of 16 bits"
-            )
+            raise _bad(message, "JPEG changes depth values; use compressedDepth, or 16 bit PNG")
         pixels, encoding = _decoded_jpeg(message, content, original)
     elif original in DEPTH_ENCODINGS and COMPRESSED_DEPTH.lower() in message.format.lower():
         pixels, encoding = _decoded_depth(message, content, original)
@@ -112,7 +110,7 @@ def _decoded_png(message: Message, content: bytes, original: str) -> tuple[NDArr
     if not _is_depth_only(original):
         return pixels, _color_encoding(message, pixels, original)
     if pixels.ndim != 2 or pixels.dtype != DEPTH_ENCODINGS[original][0]:
-        raise _bad(message, f"the PNG holds {_described(pixels)}, which is no {original}")
+        raise _bad(message, f"the PNG has {_described(pixels)}, which is not {original}")
     return pixels, original
 
 
@@ -122,10 +120,10 @@ def _decoded_jpeg(message: Message, content: bytes, original: str) -> tuple[NDAr
 
 
 def _color_encoding(message: Message, pixels: NDArray, original: str) -> str:
-    """OpenCV decodes blue first; what was red first when it was compressed, comes so."""
+    """OpenCV decodes to BGR; an image that was RGB when it was compressed stays RGB."""
     bits = 8 * pixels.dtype.itemsize
     if pixels.ndim == 2:
-        # A mosaic is compressed as it is.
+        # A Bayer mosaic is compressed as it is.
         is_mosaic = original.startswith("bayer_") and original.endswith(str(bits))
         return original if is_mosaic and original in COLOR_ENCODINGS else f"mono{bits}"
     is_red_first = "compressed rgb" in message.format.lower()
@@ -134,16 +132,16 @@ def _color_encoding(message: Message, pixels: NDArray, original: str) -> str:
 
 
 def _decoded_depth(message: Message, content: bytes, original: str) -> tuple[NDArray, str]:
-    """Pixels and encoding of a header with what follows it."""
+    """Pixels and encoding of a `compressedDepth` message."""
     if len(content) <= HEADER.size:
-        raise _bad(message, f"it ends after {len(content)} bytes, within its header")
+        raise _bad(message, f"it ends after {len(content)} bytes, inside its header")
     _, a, b = HEADER.unpack_from(content)
     body = content[HEADER.size :]
-    # Its first versions knew PNG only, and did not name it.
+    # Its first versions supported only PNG, and did not name it.
     is_rvl = "rvl" in message.format.lower()
     units = _rvl_pixels(message, body) if is_rvl else _png_pixels(message, body)
     if units.ndim != 2 or units.dtype != np.uint16:
-        raise _bad(message, f"expected one plane of 16 bits, got {_described(units)}")
+        raise _bad(message, f"expected one channel of 16 bits, got {_described(units)}")
     if DEPTH_ENCODINGS[original][0] == np.uint16:
         return units, original
     if original != "32FC1":
@@ -154,9 +152,11 @@ def _decoded_depth(message: Message, content: bytes, original: str) -> tuple[NDA
 def _from_inverse(
     message: Message, units: NDArray[np.uint16], a: float, b: float
 ) -> NDArray[np.float32]:
-    """Metres (H, W) from A / depth + B, rounded; NaN where that is 0."""
+    """Depth (H, W) in meters from round(A / depth + B); NaN where that is 0."""
     if not (np.isfinite([a, b]).all() and a > 0):
-        raise _bad(message, f"the parameters of its depth must be numbers, A > 0, got {a} and {b}")
+        raise _bad(
+            message, f"its depth parameters must be finite, with A > 0, got A = {a} and B = {b}"
+        )
     with np.errstate(divide="ignore"):
         depth = np.float32(a) / (units.astype(np.float32) - np.float32(b))
     return np.where(units == 0, np.float32(np.nan), depth)
@@ -164,7 +164,7 @@ def _from_inverse(
 
 def _rvl_pixels(message: Message, body: bytes) -> NDArray[np.uint16]:
     if len(body) < RVL_SIZE.size:
-        raise _bad(message, "it ends within its size")
+        raise _bad(message, "it ends before its size")
     width, height = RVL_SIZE.unpack_from(body)
     _check_size(message, (height, width))
     try:
@@ -181,9 +181,9 @@ def _png_pixels(message: Message, content: bytes) -> NDArray:
 
 
 def _jpeg_size(message: Message, content: bytes) -> tuple[int, int]:
-    """(H, W) of a JPEG file that has an end.
+    """(H, W) of a JPEG file, which must contain an end marker.
 
-    OpenCV before 5 fills what is missing with grey, and says so on standard error only.
+    OpenCV before 5 fills missing parts with gray, and reports it only on standard error.
     """
     position = len(JPEG_START)
     while position + 9 <= len(content) and content[position] == 0xFF:
@@ -198,30 +198,32 @@ def _jpeg_size(message: Message, content: bytes) -> tuple[int, int]:
         else:
             (length,) = struct.unpack_from(">H", content, position + 2)
             position += 2 + length
-    raise _bad(message, f"the JPEG of {len(content)} bytes is cut or damaged")
+    raise _bad(message, f"the JPEG of {len(content)} bytes is truncated or damaged")
 
 
 def _opencv_pixels(message: Message, content: bytes, size: tuple[int, int]) -> NDArray:
-    """What OpenCV decodes, (H, W) or (H, W, C), uint8 or uint16, blue first."""
+    """Pixels as OpenCV decodes them, (H, W) or (H, W, C), uint8 or uint16, BGR."""
     _check_size(message, size)
     try:
         pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
-        raise _bad(message, f"OpenCV says: {error.err}") from error
+        raise _bad(message, f"OpenCV reports: {error.err}") from error
     if pixels is None or pixels.shape[:2] != size:
-        raise _bad(message, f"the image of {len(content)} bytes is cut or damaged")
+        raise _bad(message, f"the image of {len(content)} bytes is truncated or damaged")
     return np.asarray(pixels)
 
 
 def _check_size(message: Message, size: tuple[int, int]) -> None:
     height, width = size
     if not 0 < height * width <= MOST_PIXELS:
-        raise _bad(message, f"it says it has {width}x{height} pixels, allowed are {MOST_PIXELS}")
+        raise _bad(
+            message, f"its header claims {width}x{height} pixels, at most {MOST_PIXELS} are allowed"
+        )
 
 
 def _described(pixels: NDArray) -> str:
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
-    return f"{channels} x {8 * pixels.dtype.itemsize} bits a pixel"
+    return f"{channels} x {8 * pixels.dtype.itemsize} bits per pixel"
 
 
 def _plain(type_name: str, /, **fields: Any) -> PlainImage:
@@ -231,5 +233,5 @@ def _plain(type_name: str, /, **fields: Any) -> PlainImage:
 def _bad(message: Message, problem: str) -> SpatialError:
     return SpatialError(
         Status.BAD_INPUT,
-        f"a compressed image ({message.format!r}) cannot be read: {problem}",
+        f"a compressed image ({message.format!r}) cannot be decoded: {problem}",
     )

@@ -1,4 +1,4 @@
-"""Where the `.msg` files of this project are: beside this package, or in the source tree."""
+"""Locates the `.msg` files of this project: inside this package, or in the source tree."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 from smolrgpt_core.messages.types import OWN_PACKAGE
 
 INSTALLED = Path(__file__).parent / "msg"
-"""Where installing, with pip or with colcon, puts the files of `msg/`."""
+"""Where pip and colcon install the files of `msg/`."""
 
 IN_SOURCE_TREE = Path(__file__).resolve().parents[2] / "msg"
 
@@ -16,12 +16,12 @@ def own_definitions() -> dict[str, str]:
     """Text of each `.msg` file by type name, such as "smolrgpt_ros/msg/Region".
 
     Raises:
-        FileNotFoundError: the installation lacks the files.
+        FileNotFoundError: the installation does not contain the files.
     """
     folder = next((path for path in (INSTALLED, IN_SOURCE_TREE) if path.is_dir()), None)
     if folder is None:
         raise FileNotFoundError(
-            f"{INSTALLED} is missing: install smolrgpt again, its message definitions are lost"
+            f"{INSTALLED} is missing: reinstall smolrgpt, its message definitions are lost"
         )
     return {
         f"{OWN_PACKAGE}/msg/{path.stem}": path.read_text(encoding="utf-8")

@@ -1,15 +1,13 @@
-"""Detections of common detectors to regions, from `yolo_msgs` and `vision_msgs`.
+"""Converts detections from `yolo_msgs` and `vision_msgs` to regions.
 
-Plain functions over any library's messages, so neither package has to be installed. A box becomes a
-region that is filled as a whole, background included; an outline, where the detector gives one,
-becomes a mask. What lies outside of the image is cut off, and a detection of which nothing is left
-is left out.
+Plain functions for the messages of any library, so neither package has to be installed. A box
+becomes a completely filled region, including background; an outline, if the detector provides one,
+becomes a mask. Detections are clipped to the image, and those completely outside are skipped.
 
-Tracking ids become region ids, so that a region keeps its id from frame to frame. A whole number
-is taken as it is; any other text is hashed (CRC-32), which gives the same number every time.
-Without tracking, regions are numbered from 1 in the order of the message; detections that a
-tracker does not follow (yet) are numbered from `UNTRACKED_IDS` on, so that they never take the id
-of one that was followed before.
+Tracking ids become region ids, so that a region keeps its id from frame to frame. An integer is
+used as it is; any other text is hashed (CRC-32), which always gives the same number. Without
+tracking, regions are numbered from 1 in the order of the message; detections that the tracker does
+not follow (yet) are numbered from `UNTRACKED_IDS`, so that they never get the id of a tracked one.
 """
 
 from __future__ import annotations
@@ -28,16 +26,16 @@ from smolrgpt_core.messages.types import Message
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 UNTRACKED_IDS = 1_000_000
-"""First id of detections without tracking id beside others that have one."""
+"""First id of detections without a tracking id if others have one."""
 
 MAX_ID_DIGITS = 10
-"""Region ids below 10^9 are read as they are written."""
+"""Tracking ids with fewer digits are used as region ids directly."""
 
 MIN_OUTLINE = 3
-"""Points of the smallest outline."""
+"""Smallest number of points of an outline."""
 
 MAX_OFFSET = 16_000
-"""Pixels: coordinates further out come from a broken detector, and would exhaust the memory."""
+"""Pixels; larger coordinates come from a broken detector, and would exhaust the memory."""
 
 _SUBPIXEL_BITS = 4
 """OpenCV draws polygons in sixteenths of a pixel."""
@@ -45,15 +43,15 @@ _SUBPIXEL_BITS = 4
 
 @dataclass(frozen=True)
 class _Detection:
-    """What both message types say about an object.
+    """A detection of either message type.
 
     Attributes:
         tracking_id: empty without tracking.
         label: class.
         score: 0 to 1.
         outline: float64 (N, 2), x and y in pixels: for a box its corners, where pixel 0 spans 0
-            to 1; else the centres of the outermost pixels, where the centre of pixel 0 is 0.
-        is_upright_box: whether it is a box that is not turned.
+            to 1; otherwise the centers of the outermost pixels, where the center of pixel 0 is 0.
+        is_upright_box: whether it is a box without rotation.
     """
 
     tracking_id: str
@@ -64,11 +62,11 @@ class _Detection:
 
 
 def regions_from_yolo_detections(message: Message, image_size: tuple[int, int]) -> RegionSet:
-    """Regions from a `yolo_msgs/DetectionArray`: outlines where there are some, else boxes.
+    """Regions from a `yolo_msgs/DetectionArray`: outlines if present, otherwise boxes.
 
     Args:
-        message: of the detector.
-        image_size: (height, width) of the image in which it detected.
+        message: from the detector.
+        image_size: (height, width) of the image that was given to the detector.
 
     Raises:
         SpatialError: BAD_INPUT when numbers are not finite, a mask is for an image of another
@@ -80,11 +78,11 @@ def regions_from_yolo_detections(message: Message, image_size: tuple[int, int]) 
 def regions_from_detections(message: Message, image_size: tuple[int, int]) -> RegionSet:
     """Regions from a `vision_msgs/Detection2DArray`: boxes with the label of the best hypothesis.
 
-    Of any version: 4 (Humble and newer), 3 (Galactic), 2 (Foxy), or of ROS 1.
+    Supports version 4 (Humble and newer), 3 (Galactic), 2 (Foxy), and ROS 1.
 
     Args:
-        message: of the detector.
-        image_size: (height, width) of the image in which it detected.
+        message: from the detector.
+        image_size: (height, width) of the image that was given to the detector.
 
     Raises:
         SpatialError: BAD_INPUT when numbers are not finite, or two detections have the same
@@ -101,7 +99,7 @@ def _yolo_detection(message: Message, image_size: tuple[int, int]) -> _Detection
     if (mask.height, mask.width) != image_size:
         raise bad_input(
             f"masks are for an image of {mask.width}x{mask.height}, the rgb image is "
-            f"{image_size[1]}x{image_size[0]}; let the detector see the rgb image itself"
+            f"{image_size[1]}x{image_size[0]}; run the detector on the rgb image itself"
         )
     outline = np.array([(point.x, point.y) for point in mask.data], np.float64)
     return _Detection(message.id, message.class_name, message.score, outline)
@@ -110,7 +108,7 @@ def _yolo_detection(message: Message, image_size: tuple[int, int]) -> _Detection
 def _vision_detection(message: Message) -> _Detection:
     size = (message.bbox.size_x, message.bbox.size_y)
     tracking_id = _vision_tracking_id(message)
-    # Before version 3 (Galactic), a result is its hypothesis itself, with `id` for `class_id`.
+    # Before version 3 (Galactic), a result is the hypothesis itself, with `id` for `class_id`.
     hypotheses = [getattr(result, "hypothesis", result) for result in message.results]
     if not hypotheses:
         return _box(message, tracking_id, "", 1.0, *size)
@@ -121,7 +119,7 @@ def _vision_detection(message: Message) -> _Detection:
 
 
 def _vision_tracking_id(message: Message) -> str:
-    """Empty where the version of the message has none."""
+    """Empty if this version of the message has none."""
     if hasattr(message, "id"):
         return str(message.id)
     return str(message.tracking_id) if getattr(message, "is_tracking", False) else ""
@@ -130,18 +128,18 @@ def _vision_tracking_id(message: Message) -> str:
 def _box(
     message: Message, tracking_id: str, label: str, score: float, width: float, height: float
 ) -> _Detection:
-    """A box of this size that is turned about its centre by `theta` radians."""
-    centre = message.bbox.center
-    # Before version 4 (Humble) of vision_msgs, the centre has x and y itself.
-    position = getattr(centre, "position", centre)
+    """A box of this size, rotated about its center by `theta` radians."""
+    center = message.bbox.center
+    # Before version 4 (Humble) of vision_msgs, the center has x and y itself.
+    position = getattr(center, "position", center)
     x, y = first_of(position, "x"), first_of(position, "y")
-    if not np.all(np.isfinite([x, y, centre.theta, width, height])):
+    if not np.all(np.isfinite([x, y, center.theta, width, height])):
         raise _broken(label)
     half = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) * [width / 2, height / 2]
-    cosine, sine = np.cos(centre.theta), np.sin(centre.theta)
+    cosine, sine = np.cos(center.theta), np.sin(center.theta)
     turned = half @ np.array([[cosine, sine], [-sine, cosine]])
     corners = turned + np.array([x, y])
-    return _Detection(tracking_id, label, score, corners, is_upright_box=centre.theta == 0.0)
+    return _Detection(tracking_id, label, score, corners, is_upright_box=center.theta == 0.0)
 
 
 def _regions(detections: Sequence[_Detection], image_size: tuple[int, int]) -> RegionSet:
@@ -156,14 +154,14 @@ def _region_ids(tracking_ids: Sequence[str]) -> list[int]:
 
 
 def _number(tracking_id: str) -> int:
-    # Longer texts of digits are no numbers of a tracker, and would take long to read.
+    # Longer digit strings are not numbers of a tracker, and would take long to parse.
     if tracking_id.isascii() and tracking_id.isdigit() and len(tracking_id) < MAX_ID_DIGITS:
         return int(tracking_id)
     return zlib.crc32(tracking_id.encode())
 
 
 def _region(id: int, detection: _Detection, image_size: tuple[int, int]) -> Region | None:
-    """The part of a detection that lies in the image, None without any."""
+    """The part of a detection inside the image; None if it is outside."""
     outline, label = detection.outline, detection.label
     # Also refuses NaN, for which no comparison holds.
     if not (np.isfinite(detection.score) and np.all(np.abs(outline) <= MAX_OFFSET)):
@@ -182,7 +180,7 @@ def _region(id: int, detection: _Detection, image_size: tuple[int, int]) -> Regi
 
 
 def _box_in_image(outline: NDArray[np.float64], image_size: tuple[int, int], is_box: bool) -> Box:
-    """The pixels that an outline spans, empty outside of the image."""
+    """The pixels that an outline spans; empty outside the image."""
     low, high = outline.min(axis=0), outline.max(axis=0)
     if is_box:
         return Box.covering(low, high, image_size)
@@ -190,7 +188,7 @@ def _box_in_image(outline: NDArray[np.float64], image_size: tuple[int, int], is_
 
 
 def _filled(outline: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.bool_]:
-    """The pixels (H, W) in a polygon, those on its outline included."""
+    """Mask (H, W) of the pixels in a polygon, including those on its outline."""
     mask = np.zeros(size, np.uint8)
     points = np.round(outline * 2**_SUBPIXEL_BITS).astype(np.int32)
     cv2.fillPoly(mask, [points], 1, shift=_SUBPIXEL_BITS)
@@ -200,5 +198,5 @@ def _filled(outline: NDArray[np.float64], size: tuple[int, int]) -> NDArray[np.b
 def _broken(label: str) -> SpatialError:
     return bad_input(
         f"a detection ({label or 'without label'}) has a score or coordinates that are not finite, "
-        "or far out of any image; look after the detector"
+        "or far outside any image; check the detector"
     )

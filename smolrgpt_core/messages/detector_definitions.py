@@ -1,7 +1,7 @@
-"""Definitions of detectors' messages, for recordings that hold none (before ROS 2 Iron).
+"""Definitions of detectors' messages, for recordings without any (before ROS 2 Iron).
 
 From the `.msg` files of vision_msgs (https://github.com/ros-perception/vision_msgs) and yolo_msgs
-(https://github.com/mgonzs13/yolo_ros). What the bytes of a message are is tried, newest first.
+(https://github.com/mgonzs13/yolo_ros). They are tried on the bytes of a message, newest first.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ VISION_MSGS_3 = {
     ),
     DETECTION_ARRAY: "std_msgs/Header header\nvision_msgs/Detection2D[] detections\n",
 }
-"""Galactic. Those of version 4 (Humble and newer) have the same bytes: only names differ."""
+"""Galactic. Version 4 (Humble and newer) has the same byte layout: only names differ."""
 
 VISION_MSGS_2 = {
     **VISION_MSGS_3,
@@ -73,4 +73,4 @@ DETECTOR_DEFINITIONS = {
     YOLO_DETECTION_ARRAY: (YOLO_MSGS,),
     OLD_YOLO_DETECTION_ARRAY: (YOLOV8_MSGS,),
 }
-"""Definitions by the type of the message, those that are tried first come first."""
+"""Definitions by message type, in the order in which they are tried."""

@@ -1,9 +1,8 @@
-"""Encodings of sensor_msgs/Image: how the bytes of each become color, depth or region ids.
+"""Encodings of sensor_msgs/Image and their conversion to color, depth or region ids.
 
 The names are those of `sensor_msgs/image_encodings.hpp`, in any letter case, and those of OpenCV's
-types. Three and four numbers without a name (8UC3, 8UC4, 16UC3, 16UC4) are in the order of OpenCV,
-blue first, as programs send them that publish what OpenCV gave them. Z16 is what librealsense calls
-16UC1.
+types. Generic types with three or four channels (8UC3, 8UC4, 16UC3, 16UC4) are in OpenCV's BGR
+order, as published by programs that use OpenCV images. Z16 is librealsense's name for 16UC1.
 """
 
 from __future__ import annotations
@@ -19,21 +18,21 @@ from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.messages.types import Message
 
 COMMON_PIXEL_BYTES = (1, 2, 3, 4, 6, 8)
-"""Bytes of a pixel that encodings have; see `check_step`."""
+"""Possible numbers of bytes per pixel; see `check_step`."""
 
 SMALLEST_CAMERA_WIDTH = 64
-"""Of an image that is narrower, padding may be as wide as the image."""
+"""In a narrower image, the padding may be as wide as the image."""
 
 
 @dataclass(frozen=True)
 class ColorEncoding:
-    """How an image becomes RGB.
+    """Conversion of an encoding to RGB.
 
     Attributes:
-        dtype: of its numbers; 16 bit are scaled to 8, 65535 being 255.
-        channels: numbers of a pixel in a row.
-        to_rgb: numbers (rows, W, channels) to RGB (H, W, 3) of the same type.
-        chroma_half_rows: rows after the image that hold its color, as so many halves of its height.
+        dtype: of the values; 16 bits are scaled to 8, so that 65535 becomes 255.
+        channels: values per pixel in a row.
+        to_rgb: converts values (rows, W, channels) to RGB (H, W, 3) of the same type.
+        chroma_half_rows: number of chroma rows after the image, in halves of its height.
         multiples: height and width are multiples of these.
         smallest: height and width are at least this.
     """
@@ -55,11 +54,11 @@ def _opencv(code: int) -> Callable[[NDArray], NDArray]:
 
 
 def _nv24_to_rgb(planes: NDArray) -> NDArray:
-    """A plane of brightness (H, W), then one of U and V for each pixel, in rows of 2 W numbers."""
+    """A luma plane (H, W), followed by U and V for each pixel, in rows of 2 W values."""
     height, width = planes.shape[0] // 3, planes.shape[1]
     brightness = planes[:height, :, 0]
     chroma = planes[height:, :, 0].reshape(height, width, 2)
-    # OpenCV has no such conversion: every pixel becomes two equal ones of UYVY.
+    # OpenCV has no such conversion: every pixel becomes two equal pixels of UYVY.
     pairs = np.stack([chroma[:, :, 0], brightness, chroma[:, :, 1], brightness], axis=-1)
     uyvy = pairs.reshape(height, 2 * width, 2)
     return cv2.cvtColor(uyvy, cv2.COLOR_YUV2RGB_UYVY)[:, ::2]
@@ -73,7 +72,7 @@ def _bayer(bits: int) -> dict[str, ColorEncoding]:
         "gbrg": cv2.COLOR_BayerGBRG2RGB,
         "grbg": cv2.COLOR_BayerGRBG2RGB,
     }
-    # Of less than 3 pixels OpenCV makes black ones.
+    # Below 3 pixels, OpenCV makes black pixels.
     return {
         f"bayer_{pattern}{bits}": ColorEncoding(dtype, 1, _opencv(code), smallest=3)
         for pattern, code in codes.items()
@@ -125,7 +124,7 @@ DEPTH_ENCODINGS: dict[str, tuple[DTypeLike, float]] = {
     "32FC1": (np.float32, 1.0),
     "64FC1": (np.float64, 1.0),
 }
-"""Depth encodings: type of a pixel, metres per unit unless the camera says otherwise."""
+"""Depth encodings: pixel type and default meters per unit."""
 
 INSTANCE_ENCODINGS: dict[str, DTypeLike] = {
     "8UC1": np.uint8,
@@ -144,23 +143,23 @@ _SPELLINGS = {
 
 
 def canonical(encoding: str) -> str:
-    """An encoding as the tables here spell it; unchanged if no table has it."""
+    """An encoding as spelled in the tables of this module; unchanged if unknown."""
     return _SPELLINGS.get(encoding.lower(), encoding)
 
 
 def image_array(
     message: Message, dtype: DTypeLike, channels: int, rows: int | None = None
 ) -> NDArray:
-    """Pixels (rows, W, channels) in the byte order of this machine, without padding.
+    """Pixels (rows, W, channels) in native byte order, without padding.
 
     Args:
         message: an image.
-        dtype: of a number.
-        channels: numbers of a pixel.
-        rows: in the data; by default the height of the image.
+        dtype: of the values.
+        channels: values per pixel.
+        rows: number of rows in the data; by default the height of the image.
 
     Raises:
-        SpatialError: BAD_INPUT when size, step and data do not fit each other.
+        SpatialError: BAD_INPUT when size, step and data are inconsistent.
     """
     rows = message.height if rows is None else rows
     row_bytes = message.width * channels * np.dtype(dtype).itemsize
@@ -168,7 +167,7 @@ def image_array(
     if message.height == 0 or message.width == 0 or message.step < row_bytes:
         raise _wrong(
             message,
-            f"needs rows of at least {row_bytes} bytes and at least one pixel, its step is "
+            f"needs rows of at least {row_bytes} bytes and at least one pixel, but its step is "
             f"{message.step}",
         )
     if len(message.data) != needed:
@@ -182,13 +181,13 @@ def image_array(
 
 
 def check_step(message: Message, pixel_bytes: int) -> None:
-    """Refuse a step that says that pixels have more bytes than their encoding has.
+    """Check that the step does not imply more bytes per pixel than the encoding has.
 
-    Padding that makes just a whole number of common bytes for each pixel comes from an encoding
-    that is not that of the data, and would show a part of the picture, stretched.
+    Padding that adds up to a whole number of bytes per pixel comes from a wrong encoding, which
+    would show a part of the image, stretched.
 
     Raises:
-        SpatialError: BAD_INPUT.
+        SpatialError: BAD_INPUT when it does.
     """
     if message.width < SMALLEST_CAMERA_WIDTH or message.step <= message.width * pixel_bytes:
         return
@@ -196,17 +195,17 @@ def check_step(message: Message, pixel_bytes: int) -> None:
     if rest == 0 and found in COMMON_PIXEL_BYTES:
         raise _wrong(
             message,
-            f"has {pixel_bytes} bytes for each pixel, its step of {message.step} says {found}: "
-            "the encoding is not that of the data, or the rows are those of a wider image",
+            f"has {pixel_bytes} bytes per pixel, but its step of {message.step} implies {found}: "
+            "the encoding does not match the data, or the rows are those of a wider image",
         )
 
 
 def rgb_pixels(message: Message) -> NDArray[np.uint8]:
-    """Color uint8 (H, W, 3) in RGB order; what has no color becomes grey.
+    """Color uint8 (H, W, 3) in RGB order; monochrome images become gray.
 
     Raises:
         SpatialError: BAD_INPUT for an encoding that is not in `COLOR_ENCODINGS`, or data that do
-            not fit it.
+            not match it.
     """
     encoding = COLOR_ENCODINGS.get(canonical(message.encoding))
     if encoding is None:
@@ -221,7 +220,7 @@ def rgb_pixels(message: Message) -> NDArray[np.uint8]:
     if size[0] % tall or size[1] % wide or min(size) < smallest:
         raise _wrong(
             message,
-            f"is impossible: height and width must be multiples of {tall} and {wide}, and at least "
+            f"is invalid: height and width must be multiples of {tall} and {wide}, and at least "
             f"{smallest}",
         )
     rows = message.height * (2 + encoding.chroma_half_rows) // 2
@@ -233,7 +232,7 @@ def rgb_pixels(message: Message) -> NDArray[np.uint8]:
 
 
 def depth_encoding(encoding: str) -> tuple[DTypeLike, float]:
-    """Type of a pixel, and metres per unit.
+    """Pixel type and meters per unit.
 
     Raises:
         SpatialError: BAD_INPUT for an encoding that is not in `DEPTH_ENCODINGS`.
@@ -243,12 +242,12 @@ def depth_encoding(encoding: str) -> tuple[DTypeLike, float]:
     except KeyError:
         raise bad_input(
             f"a depth image must be one of {', '.join(DEPTH_ENCODINGS)}, got {encoding!r}; is "
-            "`depth` the right topic?"
+            "`depth` remapped to the correct topic?"
         ) from None
 
 
 def depth_pixels(message: Message) -> tuple[NDArray, float]:
-    """Depth (H, W) as it is stored, and metres per unit by its encoding.
+    """Depth (H, W) as stored, and meters per unit according to the encoding.
 
     Raises:
         SpatialError: BAD_INPUT for an encoding that is not in `DEPTH_ENCODINGS`, or data that do
@@ -260,7 +259,7 @@ def depth_pixels(message: Message) -> tuple[NDArray, float]:
 
 
 def id_pixels(message: Message) -> NDArray:
-    """Region ids (H, W) of an instance image, whole numbers.
+    """Region ids (H, W) of an instance image, integers.
 
     Raises:
         SpatialError: BAD_INPUT for an encoding that is not in `INSTANCE_ENCODINGS`, or data that do
@@ -270,7 +269,7 @@ def id_pixels(message: Message) -> NDArray:
     if dtype is None:
         raise bad_input(
             f"an instance image must be one of {', '.join(INSTANCE_ENCODINGS)}, got "
-            f"{message.encoding!r}; is `instances` the right topic?"
+            f"{message.encoding!r}; is `instances` remapped to the correct topic?"
         )
     check_step(message, np.dtype(dtype).itemsize)
     return image_array(message, dtype, 1)[:, :, 0]
@@ -279,5 +278,5 @@ def id_pixels(message: Message) -> NDArray:
 def _wrong(message: Message, problem: str) -> SpatialError:
     return bad_input(
         f"a {message.encoding} image of {message.width}x{message.height} {problem}; the driver "
-        "fills sensor_msgs/Image wrongly"
+        "fills sensor_msgs/Image incorrectly"
     )

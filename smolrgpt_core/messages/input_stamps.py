@@ -1,4 +1,4 @@
-"""The messages of one input by their stamps, and what is odd about these stamps."""
+"""The messages of one input by stamp, and problems with these stamps."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from smolrgpt_core.messages.stamp_order import StampOrder, Succession
-from smolrgpt_core.messages.stamps import SYNCHRONISED, nearest
+from smolrgpt_core.messages.stamps import SYNCHRONIZED, nearest
 
-ZERO = "are 0: what publishes them must fill header.stamp, a detector with that of its image"
-AGAIN = "repeat: the same message comes again and again; look after what publishes them"
-STILL = (
-    "repeat although the messages differ: look after what publishes them, and whether only one does"
-)
-RESTARTS = "go back: a simulation or a recording began anew, or two publishers send there at a time"
-"""What may be wrong with the stamps of an input; goes on after "the stamps"."""
+ZERO = "are 0: the publisher must set header.stamp, a detector to that of its image"
+AGAIN = "repeat: the same message arrives again and again; check the publisher"
+STILL = "repeat although the messages differ: check the publisher, and that there is only one"
+RESTARTS = "go back: a simulation or a recording was restarted, or there are two publishers"
+"""Problems with the stamps of an input; continue the sentence "the stamps ..."."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,9 +24,9 @@ class Sample:
 
     Attributes:
         stamp_ns: of its header.
-        payload: whatever its owner put in.
-        received_ns: when it was received, by a clock of the owner's; in a node `monotonic_ns`.
-        number_of_pass: how often the stamps of its input had begun anew before it.
+        payload: data of the owner.
+        received_ns: time of reception, by the owner's clock; in a node `monotonic_ns`.
+        number_of_pass: how often the stamps of its input had started over before it.
     """
 
     stamp_ns: int
@@ -39,12 +37,12 @@ class Sample:
 
 @dataclass
 class StampCounts:
-    """How many messages of an input had an odd stamp.
+    """Number of messages of an input with a problematic stamp.
 
     Attributes:
-        zero: the stamp 0, or less.
-        again: the same message as before.
-        still: another message with the stamp of the one before.
+        zero: stamp 0 or negative.
+        again: the same message as the previous one.
+        still: a different message with the stamp of the previous one.
         restarts: a stamp that goes back.
     """
 
@@ -54,11 +52,11 @@ class StampCounts:
     restarts: int = 0
 
     def trouble_since(self, before: StampCounts, is_too_old: bool) -> str:
-        """What is wrong with the stamps since then; empty if nothing is.
+        """The problem with the stamps since a snapshot; empty if there is none.
 
         Args:
-            before: the counts then.
-            is_too_old: whether the newest message is; a message that comes twice is harmless else.
+            before: the earlier counts.
+            is_too_old: whether the latest message is too old; otherwise repetitions are harmless.
         """
         if self.zero > before.zero:
             return ZERO
@@ -70,19 +68,19 @@ class StampCounts:
 
 
 class InputStamps:
-    """Messages of one input, taken in the order in which they are received. Not thread-safe.
+    """Messages of one input, added in the order in which they are received. Not thread-safe.
 
     Args:
         name: of the input.
-        size: how many messages are kept, of the newest pass only; None: all of all passes.
+        size: number of messages to keep, of the latest pass only; None: all of all passes.
 
     Attributes:
-        samples: those that their stamp names within their pass, by stamp.
-        counts: of odd stamps.
-        count: messages so far.
-        received_ns: of the last message, None before the first.
-        restarted_ns: of the message with which stamps began anew for the last time, else None.
-        trouble: what is wrong with the stamp of the last message, empty if nothing is.
+        samples: messages whose stamp is unique within their pass, sorted by stamp.
+        counts: of problematic stamps.
+        count: number of messages so far.
+        received_ns: of the last message; None before the first.
+        restarted_ns: of the message with which the stamps last started over; None: never.
+        trouble: problem with the stamp of the last message; empty if there is none.
     """
 
     def __init__(self, name: str, size: int | None = None) -> None:
@@ -92,7 +90,7 @@ class InputStamps:
         self.received_ns: int | None = None
         self.restarted_ns: int | None = None
         self.trouble = ""
-        self._is_synchronised = name in SYNCHRONISED
+        self._is_synchronized = name in SYNCHRONIZED
         self._size = size
         self._order = StampOrder()
         self._first: list[Sample] = []
@@ -101,16 +99,16 @@ class InputStamps:
         self._contents: set[object] = set()
 
     def add(self, stamp_ns: int, payload: Any, content: object, received_ns: int) -> bool:
-        """Take the next message; returns whether stamps begin anew with it.
+        """Add the next message; returns whether the stamps start over with it.
 
         Args:
             stamp_ns: of its header.
-            payload: to be kept.
-            content: equals that of another message of the same stamp if the messages are equal.
-            received_ns: when it was received.
+            payload: data to keep.
+            content: equal for equal messages with the same stamp.
+            received_ns: time of reception.
         """
         self.count, self.received_ns = self.count + 1, received_ns
-        if stamp_ns <= 0 and self._is_synchronised:
+        if stamp_ns <= 0 and self._is_synchronized:
             self.counts.zero += 1
             self.trouble = ZERO
             return False
@@ -135,7 +133,7 @@ class InputStamps:
             self.samples.clear()
 
     def _names(self, succession: Succession, stamp_ns: int) -> bool:
-        """Whether a message can be found by its stamp; notes what is wrong if it cannot."""
+        """Whether the stamp identifies the message; sets `trouble` if it does not."""
         self.trouble = ""
         if succession is Succession.AGAIN:
             self.counts.again += 1
@@ -146,29 +144,29 @@ class InputStamps:
         self.counts.still += 1
         self.trouble = STILL
         self._stand_still(stamp_ns)
-        # A calibration holds until the next one, whatever its stamp. Where all are kept side by
-        # side, only the stamp could say when.
-        return not self._is_synchronised and self._size is not None
+        # A calibration is valid until the next one, regardless of its stamp. If all are kept, only
+        # the stamp could say when it is valid.
+        return not self._is_synchronized and self._size is not None
 
     def _stand_still(self, stamp_ns: int) -> None:
-        """Drop what has a stamp of several messages."""
+        """Drop the messages whose stamp is not unique."""
         at = (self.counts.restarts, stamp_ns)
         if at != self._last_still:
             self._last_still = at
             insort(self._still_ns, stamp_ns)
             del self._still_ns[: -(self._size or len(self._still_ns))]
-        elif self._is_synchronised:
+        elif self._is_synchronized:
             return
         start, stop = self._places(stamp_ns, 0)
         others = [i for i in self.samples[start:stop] if i.number_of_pass != at[0]]
         self.samples[start:stop] = others
 
     def forget(self) -> None:
-        """Let go of all messages that could be found."""
+        """Discard all messages."""
         self.samples.clear()
 
     def release(self) -> None:
-        """Let go of everything, also of what the next message would be compared with."""
+        """Discard everything, including what the next message would be compared with."""
         self.samples.clear()
         self._order = StampOrder()
 
@@ -178,24 +176,25 @@ class InputStamps:
 
     @property
     def passes(self) -> int:
-        """How often the stamps begin, at least once."""
+        """Number of passes, at least one."""
         return self.counts.restarts + 1
 
     @property
     def still(self) -> int:
-        """Messages whose stamp belongs to several different ones in a row, where all are kept."""
+        """Number of messages whose stamp is not unique, if all are kept."""
         return self.counts.still + len(self._still_ns)
 
     @property
     def contents(self) -> int:
-        """How many different messages there are, apart from their stamps; 0 unless all are kept."""
+        """Number of different messages, ignoring stamps; 0 unless all are kept."""
         return len(self._contents)
 
     @property
     def apart_ns(self) -> int:
         """The shortest time from a pass to the next one; 0 with a single pass.
 
-        From the first message of a pass to the one in the pass before with the nearest stamp.
+        Measured from the first message of a pass to the one with the nearest stamp in the previous
+        pass.
         """
         by_pass: defaultdict[int, list[Sample]] = defaultdict(list)
         for item in self.samples:
@@ -208,7 +207,7 @@ class InputStamps:
         return min(distances, default=0)
 
     def nearest(self, stamp_ns: int) -> Sample:
-        """The message with the nearest stamp, of at least one."""
+        """The message with the nearest stamp; there must be at least one."""
         return nearest(self.samples, stamp_ns, stamp_of)
 
     def near(self, stamp_ns: int, tolerance_ns: int) -> list[Sample]:
@@ -221,11 +220,11 @@ class InputStamps:
         return start, bisect_right(self.samples, stamp_ns + tolerance_ns, key=stamp_of)
 
     def stands_still_at(self, stamp_ns: int, tolerance_ns: int) -> bool:
-        """Whether a stamp is within the tolerance of one that stands still."""
+        """Whether a stamp is within the tolerance of one that is not unique."""
         index = bisect_left(self._still_ns, stamp_ns - tolerance_ns)
         return index < len(self._still_ns) and self._still_ns[index] <= stamp_ns + tolerance_ns
 
 
 def stamp_of(sample: Sample) -> int:
-    """What samples are ordered by."""
+    """Sort key of samples."""
     return sample.stamp_ns

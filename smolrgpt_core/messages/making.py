@@ -1,7 +1,7 @@
-"""Core types to messages, for any library's message classes.
+"""Converts core types to messages, for the message classes of any library.
 
-The factory that makes the messages decides which library they are from; it gets arrays as NumPy
-arrays and everything else as plain Python values.
+The factory that creates the messages determines the library; it gets arrays as NumPy arrays and
+everything else as plain Python values.
 """
 
 from __future__ import annotations
@@ -17,18 +17,31 @@ from smolrgpt_core.regions import Region, RegionSet
 
 
 def time_message(make: MessageFactory, stamp_ns: int) -> Message:
-    """A stamp from nanoseconds since the epoch of its clock."""
+    """A `builtin_interfaces/Time` from nanoseconds since the epoch of its clock."""
     seconds, nanoseconds = divmod(stamp_ns, NANOSECONDS)
     return make(types.TIME, sec=seconds, nanosec=nanoseconds)
 
 
 def header_message(make: MessageFactory, stamp_ns: int, frame_id: str) -> Message:
-    """A header with this stamp and frame."""
+    """A header.
+
+    Args:
+        make: creates the messages.
+        stamp_ns: nanoseconds.
+        frame_id: of the header.
+    """
     return make(types.HEADER, stamp=time_message(make, stamp_ns), frame_id=frame_id)
 
 
 def image_message(make: MessageFactory, pixels: NDArray, encoding: str, header: Message) -> Message:
-    """An image from (H, W) or (H, W, C) pixels; the encoding must fit their type."""
+    """A `sensor_msgs/Image`.
+
+    Args:
+        make: creates the message.
+        pixels: (H, W) or (H, W, C).
+        encoding: must match the type and channels of the pixels.
+        header: stamp and frame.
+    """
     little_endian = pixels.astype(pixels.dtype.newbyteorder("<"), copy=False)
     return make(
         types.IMAGE,
@@ -45,7 +58,13 @@ def image_message(make: MessageFactory, pixels: NDArray, encoding: str, header: 
 def camera_info_message(
     make: MessageFactory, intrinsics: CameraIntrinsics, header: Message
 ) -> Message:
-    """Calibration of a camera without distortion."""
+    """A `sensor_msgs/CameraInfo` of a camera without distortion.
+
+    Args:
+        make: creates the messages.
+        intrinsics: pinhole calibration.
+        header: stamp and frame.
+    """
     fx, fy, cx, cy = intrinsics.fx, intrinsics.fy, intrinsics.cx, intrinsics.cy
     whole_image = make(
         types.REGION_OF_INTEREST, x_offset=0, y_offset=0, height=0, width=0, do_rectify=False
@@ -67,7 +86,13 @@ def camera_info_message(
 
 
 def region_array_message(make: MessageFactory, regions: RegionSet, header: Message) -> Message:
-    """All regions of an image, masks cut to their boxes."""
+    """A `RegionArray` of all regions of an image, with masks cropped to their boxes.
+
+    Args:
+        make: creates the messages.
+        regions: of the image.
+        header: of the image.
+    """
     height, width = regions.image_size
     return make(
         types.REGION_ARRAY,

@@ -1,7 +1,7 @@
-"""Messages of older distributions, as the current ones have their fields.
+"""Adapts messages of older distributions to the current field names.
 
-Recordings bring their own definitions, so a message has the fields of the distribution that it was
-recorded with. Plain functions over any library's messages.
+Recordings contain their own definitions, so a message has the fields of the distribution that it
+was recorded with. Plain functions for the messages of any library.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from smolrgpt_core.messages.types import Message
 
 
 def current_camera_info(message: Message) -> Message:
-    """A calibration with d, k, r and p, which ROS 1 calls D, K, R and P.
+    """A `CameraInfo` with the fields d, k, r and p, which are D, K, R and P in ROS 1.
 
     Raises:
         SpatialError: BAD_INPUT when it has neither.
@@ -26,11 +26,11 @@ def current_camera_info(message: Message) -> Message:
 
 
 def first_of(message: Message, *names: str) -> Any:
-    """The first of these fields that a message has.
+    """Value of the first of these fields that a message has.
 
     Args:
-        message: of one of several distributions.
-        names: of a field, as the distributions call it, the newest first.
+        message: from one of several distributions.
+        names: of the field in the distributions, newest first.
 
     Raises:
         SpatialError: BAD_INPUT when it has none of them.
@@ -42,6 +42,6 @@ def first_of(message: Message, *names: str) -> Any:
     found = ", ".join(name for name in dir(message) if not name.startswith("_"))
     raise SpatialError(
         Status.BAD_INPUT,
-        f"a {kind} must have the field {' or '.join(names)}, it has {found}; it is of a version of "
-        "its package that is not known",
+        f"a {kind} must have the field {' or '.join(names)}, but has {found}; this version of its "
+        "package is not supported",
     )

@@ -1,7 +1,7 @@
-"""Messages to core types: plain functions for any library's messages, no state.
+"""Converts messages to core types: plain functions for the messages of any library, no state.
 
 Every function raises a `SpatialError` with the status BAD_INPUT when the message cannot be used,
-and says what to change. Images honour `step` and `is_bigendian`.
+and says what to change. `step` and `is_bigendian` of images are respected.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ from smolrgpt_core.regions import Box, Region, RegionSet
 
 
 def depth_from_image(message: Message, depth_scale: float = 0.0) -> NDArray[np.float32]:
-    """Depth float32 (H, W) in metres, NaN = no reading: see `depth_readings_from_image`."""
+    """Depth float32 (H, W) in meters, NaN = no reading: see `depth_readings_from_image`."""
     return depth_readings_from_image(message, depth_scale).metres
 
 
 def depth_readings_from_image(
     message: Message, depth_scale: float = 0.0, limits: DepthLimits | None = None
 ) -> DepthReadings:
-    """The readings of a depth image, and what of it was taken for none.
+    """The readings of a depth image, and how much of it was rejected.
 
     Args:
-        message: in one of `DEPTH_ENCODINGS`: whole numbers are millimetres, others metres.
-        depth_scale: metres per unit of this camera; 0 = by encoding.
-        limits: of the camera; None: the defaults.
+        message: in one of `DEPTH_ENCODINGS`: integers are millimeters, floats meters.
+        depth_scale: meters per unit of this camera; 0 = by encoding.
+        limits: range of the camera; None: the defaults.
 
     Raises:
         SpatialError: BAD_INPUT for any other encoding.
@@ -59,18 +59,18 @@ def frame_from_messages(
     settings: SensorSettings | None = None,
     rgb_topic: str = "",
 ) -> RGBDFrame:
-    """The messages of one moment as a frame without distortion, with stamp and frame of rgb.
+    """A rectified frame from messages that belong together, with stamp and frame id of rgb.
 
     Args:
-        rgb: colour image.
+        rgb: color image.
         depth: registered to it.
         camera_info: its calibration.
         regions: of the rgb image.
-        settings: how they are read; None: the defaults.
-        rgb_topic: where the colour image came from.
+        settings: of the camera; None: the defaults.
+        rgb_topic: topic of the color image.
 
     Raises:
-        SpatialError: BAD_INPUT when a message cannot be used, or they do not fit together.
+        SpatialError: BAD_INPUT when a message cannot be used, or the messages do not match.
     """
     settings = settings or SensorSettings()
     readings = depth_readings_from_image(depth, settings.depth_scale, settings.depth_limits)
@@ -91,13 +91,13 @@ def frame_from_messages(
 def frame_facts(
     frame: RGBDFrame, camera_info: Message, settings: SensorSettings, rgb_topic: str
 ) -> dict[str, str]:
-    """What was done to the messages of a frame, for an operator: names and values.
+    """How the messages of a frame were processed, for an operator: names and values.
 
     Args:
-        frame: of `frame_from_messages`.
-        camera_info: that it was made with.
-        settings: as well.
-        rgb_topic: as well.
+        frame: from `frame_from_messages`.
+        camera_info: as given to it.
+        settings: as given to it.
+        rgb_topic: as given to it.
     """
     size = (frame.intrinsics.height, frame.intrinsics.width)
     loss = frame.depth_loss
@@ -110,7 +110,7 @@ def frame_facts(
 
 
 def alignment_warnings(rgb: Message, depth: Message) -> tuple[str, ...]:
-    """What an operator should know about messages that can be used nevertheless."""
+    """Warnings for an operator about messages that can still be used."""
     warnings = []
     if depth.header.frame_id != rgb.header.frame_id:
         warnings.append(
@@ -121,11 +121,11 @@ def alignment_warnings(rgb: Message, depth: Message) -> tuple[str, ...]:
 
 
 def regions_from_array(message: Message) -> RegionSet:
-    """Regions with masks cut to their boxes, from a `RegionArray`.
+    """Regions with masks cropped to their boxes, from a `RegionArray`.
 
     Raises:
-        SpatialError: BAD_INPUT when a mask has another encoding or size than its box, is empty,
-            leaves the image, or when an id occurs twice.
+        SpatialError: BAD_INPUT when the encoding of a mask is unknown, its size is not that of its
+            box, it is empty or extends beyond the image, or when an id occurs twice.
     """
     regions = tuple(_region_from_message(region) for region in message.regions)
     return RegionSet((message.image_height, message.image_width), regions)
@@ -141,7 +141,7 @@ def _region_from_message(message: Message) -> Region:
     if (mask.height, mask.width) != (box.height, box.width):
         raise bad_input(
             f"mask of region {message.id} is {mask.width}x{mask.height}, its box is "
-            f"{box.width}x{box.height}; cut the mask to the box"
+            f"{box.width}x{box.height}; crop the mask to the box"
         )
     filled = image_array(mask, np.uint8, 1)[:, :, 0] != 0
     core_box = Box(box.x_offset, box.y_offset, box.width, box.height)
@@ -152,7 +152,7 @@ def regions_from_instances(message: Message, labels: InstanceLabels) -> RegionSe
     """Regions from an image whose pixel value is the region id, 0 = background.
 
     Raises:
-        SpatialError: BAD_INPUT for an encoding without whole numbers, or a negative id.
+        SpatialError: BAD_INPUT for a non-integer encoding, or a negative id.
     """
     ids = id_pixels(message)
     return RegionSet.from_label_image(ids, {int(id): labels[int(id)] for id in np.unique(ids)})

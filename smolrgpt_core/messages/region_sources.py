@@ -1,4 +1,4 @@
-"""Where regions come from: topics by name, the type of their messages, and how they are read.
+"""Sources of regions: topic names, message types and conversions.
 
 The query node and recordings use the same sources.
 """
@@ -26,17 +26,17 @@ from smolrgpt_core.messages.types import (
 from smolrgpt_core.regions import RegionSet
 
 MessageReader = Callable[[Message, tuple[int, int], InstanceLabels], RegionSet]
-"""Makes regions of a message, with the labels that it has, or those of instance ids."""
+"""Converts a message to regions, with its own labels or those given for instance ids."""
 
 
 @dataclass(frozen=True)
 class RegionSource:
-    """A kind of messages with regions.
+    """A message type that contains regions.
 
     Attributes:
         type_name: of the messages.
-        reader: makes regions of them.
-        remedy: how to get the package of the messages, where ROS alone does not bring it.
+        reader: converts them to regions.
+        remedy: how to install the package of the messages, if it is not part of ROS.
     """
 
     type_name: str
@@ -46,12 +46,12 @@ class RegionSource:
     def read(
         self, message: Message, image_size: tuple[int, int], labels: RegionLabels
     ) -> RegionSet:
-        """The regions of a message, with the classes that their labels mean.
+        """The regions of a message, with labels mapped to classes.
 
         Args:
             message: of this type.
             image_size: (height, width) of the rgb image.
-            labels: how regions get their labels.
+            labels: labels by id, and the label map.
 
         Raises:
             SpatialError: BAD_INPUT when the message cannot be used.
@@ -70,8 +70,8 @@ REGION_SOURCES = {
     "yolo_detections": RegionSource(
         YOLO_DETECTION_ARRAY,
         lambda message, size, labels: regions_from_yolo_detections(message, size),
-        "build yolo_msgs of https://github.com/mgonzs13/yolo_ros in this workspace, or apt install "
-        "ros-$ROS_DISTRO-yolo-msgs where your distribution has it",
+        "build yolo_msgs from https://github.com/mgonzs13/yolo_ros in this workspace, or apt "
+        "install ros-$ROS_DISTRO-yolo-msgs if your distribution has it",
     ),
     "detections": RegionSource(
         DETECTION_ARRAY,
@@ -79,7 +79,7 @@ REGION_SOURCES = {
         "apt install ros-$ROS_DISTRO-vision-msgs",
     ),
 }
-"""By the name of their topic and the value of the parameter `region_source`."""
+"""Sources by topic name, which is also the value of the parameter `region_source`."""
 
 SOURCES_BY_TYPE = {
     **{source.type_name: source for source in REGION_SOURCES.values()},

@@ -1,10 +1,10 @@
-"""RVL, a lossless compression of 16 bit depth.
+"""Decoder for RVL, a lossless compression of 16 bit depth.
 
-After A. D. Wilson, "Fast Lossless Depth Image Compression", ISS 2017. The numbers of the stream are
-cut into groups of three bits, the lowest first, each in four bits of which the highest says that
-another follows; eight of these fill a 32 bit word, little endian, from its highest bits. In turn
-they count zeros, count other pixels, and give these as differences to the pixel before, with the
-sign in the lowest bit.
+After A. D. Wilson, "Fast Lossless Depth Image Compression", ISS 2017. The numbers in the stream are
+split into groups of three bits, lowest first, each stored in four bits of which the highest is a
+continuation flag; eight groups fill a little-endian 32 bit word from its highest bits. The numbers
+alternate: a count of zeros, a count of other pixels, and these pixels as differences to the
+previous pixel, with the sign in the lowest bit.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def decode_rvl(content: bytes, size: tuple[int, int]) -> NDArray[np.uint16]:
         size: (H, W).
 
     Raises:
-        ValueError: the stream is cut or damaged.
+        ValueError: the stream is truncated or damaged.
     """
     numbers = _numbers(content)
     pixel_count = size[0] * size[1]
@@ -54,7 +54,7 @@ def decode_rvl(content: bytes, size: tuple[int, int]) -> NDArray[np.uint16]:
 
 
 def _numbers(content: bytes) -> NDArray[np.int64]:
-    """All numbers of the stream; zeros may follow that only fill the last word."""
+    """All numbers in the stream; padding zeros may follow in the last word."""
     words = np.frombuffer(content, "<u4", count=len(content) // 4)
     octets = words.astype(">u4").view(np.uint8)
     groups = np.stack([octets >> 4, octets & 15], axis=1).ravel()

@@ -1,4 +1,4 @@
-"""How the images of a camera are read: the settings that node, replay and bag2data share."""
+"""Settings for reading camera images that node, replay and bag2data share."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from smolrgpt_core.depth import DepthLimits
 AUTO, NEVER = "auto", "never"
 
 RECTIFY_CHOICES = (AUTO, NEVER)
-"""Whether lens distortion is taken out of the images: where there is some, unless the name of the
-topic says that its images are rectified; or not at all, because they are."""
+"""Whether to remove lens distortion: if there is any, unless the name of the topic says that its
+images are rectified; or never, because the images are already rectified."""
 
 
 @dataclass(frozen=True)
 class SensorSettings:
-    """How the images of a camera are read.
+    """Settings for reading the images of a camera.
 
     Attributes:
-        depth_scale: metres per unit of depth; 0 = by its encoding.
+        depth_scale: meters per unit of depth; 0 = by its encoding.
         depth_limits: range of the depth camera.
         rectify: one of `RECTIFY_CHOICES`.
 
     Raises:
-        ValueError: for a scale that is negative or not finite, or an unknown choice.
+        ValueError: the scale is negative or not finite, or the choice is unknown.
     """
 
     depth_scale: float = 0.0
@@ -34,7 +34,7 @@ class SensorSettings:
     def __post_init__(self) -> None:
         if not 0 <= self.depth_scale < math.inf:
             raise ValueError(
-                f"depth_scale must be at least 0 metres per unit, got {self.depth_scale}"
+                f"depth_scale must be at least 0 meters per unit, got {self.depth_scale}"
             )
         if self.rectify not in RECTIFY_CHOICES:
             raise ValueError(

@@ -1,8 +1,8 @@
-"""Tells from the stamps of an input whether they can name its messages.
+"""Checks whether the stamps of an input identify its messages.
 
-A driver whose stamp stands still, a simulation that starts again, or a second publisher gives one
-stamp to several moments. Colour and depth of one stamp need not belong together then. The query
-node and recordings both ask here.
+A driver that repeats a stamp, a restarted simulation, or a second publisher gives the same stamp to
+different messages. Color and depth with the same stamp then need not belong together. Used by the
+query node and for recordings.
 """
 
 from __future__ import annotations
@@ -12,29 +12,29 @@ from enum import Enum
 from smolrgpt_core.messages.stamps import NANOSECONDS
 
 CLOCK_TOLERANCE_NS = 1 * NANOSECONDS
-"""Stamps further behind the newest one are of another clock, or of a clock that was set back;
-closer ones may have overtaken each other on the way."""
+"""Stamps further behind the latest one come from another clock, or from a clock that was set back;
+others may just have arrived out of order."""
 
 OVERTAKEN = 2
-"""So many messages in a row may have been overtaken by one; with more, the clock was set back."""
+"""Up to this many messages in a row may arrive late; with more, the clock was set back."""
 
 
 class Succession(Enum):
-    """What a message is to those before it."""
+    """Relation of a message to the previous ones."""
 
     NEXT = "next"
-    """Its stamp names it alone."""
+    """Its stamp is unique."""
     AGAIN = "again"
-    """The newest message once more."""
+    """The latest message again."""
     STILL = "still"
-    """Another message with the stamp of the newest one: that stamp names none of them."""
+    """A different message with the stamp of the latest one: the stamp identifies neither."""
     RESTART = "restart"
-    """Stamps begin anew: what came before belongs to another time. Messages since the newest one
-    may do so, too."""
+    """Stamps start over: earlier messages belong to another time. Messages since the latest one may
+    already belong to the new time."""
 
 
 class StampOrder:
-    """Looks at the messages of one input in the order in which they are received."""
+    """Checks the messages of one input in the order in which they are received."""
 
     def __init__(self) -> None:
         self._newest_ns: int | None = None
@@ -44,11 +44,11 @@ class StampOrder:
         self._behind = 0
 
     def add(self, stamp_ns: int, content: object) -> Succession:
-        """What the next message is.
+        """Relation of the next message to the previous ones.
 
         Args:
             stamp_ns: of its header.
-            content: equals that of another message if the messages are equal.
+            content: equal for equal messages.
         """
         if self._newest_ns is None:
             return self._begin(stamp_ns, content, Succession.NEXT)

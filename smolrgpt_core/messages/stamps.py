@@ -1,7 +1,7 @@
-"""Stamps of messages: reading them, also without decoding the rest, and what belongs together.
+"""Stamps of messages: reading them, also from serialized messages, and matching them.
 
-CDR, the format of DDS and of recordings, opens with four bytes of which the second tells the byte
-order. Messages whose first field is a std_msgs/Header go on with the stamp: int32 seconds, uint32
+CDR, the format of DDS and of recordings, begins with four bytes of which the second is the byte
+order. In messages whose first field is a std_msgs/Header, the stamp follows: int32 seconds, uint32
 nanoseconds.
 """
 
@@ -21,7 +21,7 @@ STAMP_OFFSET = 4
 STAMP_SIZE = 8
 
 DEFAULT_SYNC_TOLERANCE_S = 0.02
-"""How far the stamps of rgb, depth and regions may lie apart."""
+"""Largest difference between the stamps of rgb, depth and regions."""
 
 INPUTS: dict[str, Status] = {
     "rgb": Status.NO_RGB,
@@ -29,10 +29,10 @@ INPUTS: dict[str, Status] = {
     "camera_info": Status.NO_CAMERA_INFO,
     "regions": Status.NO_REGIONS,
 }
-"""The inputs, and the status when one has never arrived."""
+"""The inputs, with the status if one has never arrived."""
 
-SYNCHRONISED = ("rgb", "depth", "regions")
-"""The inputs whose stamps must agree; a calibration holds until the next one."""
+SYNCHRONIZED = ("rgb", "depth", "regions")
+"""The inputs whose stamps must match; a calibration is valid until the next one."""
 
 Item = TypeVar("Item")
 
@@ -55,12 +55,18 @@ def read_stamp_ns(serialized: bytes) -> int:
 
 
 def without_stamp(serialized: bytes) -> bytes:
-    """Everything else: equal for two messages that differ in their stamps only."""
+    """The message without its stamp: equal for messages that differ only in their stamps."""
     return serialized[:STAMP_OFFSET] + serialized[STAMP_OFFSET + STAMP_SIZE :]
 
 
 def nearest(items: Sequence[Item], stamp_ns: int, stamp_of: Callable[[Item], int]) -> Item:
-    """The item with the nearest stamp; the items are ordered by stamp, at least one."""
+    """The item with the nearest stamp.
+
+    Args:
+        items: sorted by stamp, at least one.
+        stamp_ns: nanoseconds.
+        stamp_of: stamp of an item.
+    """
     index = bisect_left(items, stamp_ns, key=stamp_of)
-    neighbours = items[max(index - 1, 0) : index + 1]
-    return min(neighbours, key=lambda item: abs(stamp_of(item) - stamp_ns))
+    neighbors = items[max(index - 1, 0) : index + 1]
+    return min(neighbors, key=lambda item: abs(stamp_of(item) - stamp_ns))

@@ -1,8 +1,8 @@
-"""Which messages belong to one moment, or in words why there are none.
+"""Finds messages that belong together, or explains why there are none.
 
-The query node and the reader of recordings both ask here: depth and regions are those nearest to
-the color image, within a tolerance; the calibration is the nearest one, however old. Where stamps
-go back, a node begins anew, and of a recording only what was received together belongs together
+Used by the query node and for recordings: depth and regions are those nearest to the color image,
+within a tolerance; the calibration is the nearest one, however old. If stamps go back, a node
+starts over, and in a recording only messages that were received together belong together
 (`messages.passes`).
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 
 from smolrgpt_core.messages.input_stamps import STILL, ZERO, InputStamps, Sample
 from smolrgpt_core.messages.passes import UsualDelay, usual_delay
-from smolrgpt_core.messages.stamps import INPUTS, SYNCHRONISED
+from smolrgpt_core.messages.stamps import INPUTS, SYNCHRONIZED
 
 
 @dataclass(frozen=True)
@@ -28,29 +28,29 @@ class Moment:
 
     @property
     def stamp_ns(self) -> int:
-        """Of the color image."""
+        """Stamp of the color image in nanoseconds."""
         return self.rgb.stamp_ns
 
     @property
     def messages(self) -> dict[str, Sample]:
-        """By input."""
+        """The messages by input."""
         return {name: getattr(self, name) for name in INPUTS}
 
 
 class NoMomentError(Exception):
-    """Nothing complete belongs to an image; the text says why."""
+    """There is no complete set of messages for an image; the text says why."""
 
 
 class Synchronizer:
     """All inputs of a camera. Not thread-safe.
 
     Args:
-        topics: name of the topic of each input, for messages to the operator.
-        size: how many messages of each input are kept, of the newest pass only; None: all of all
+        topics: topic name of each input, for messages to the operator.
+        size: number of messages to keep per input, of the latest pass only; None: all of all
             passes.
 
     Attributes:
-        inputs: their messages, by input.
+        inputs: messages of each input.
     """
 
     def __init__(self, topics: Mapping[str, str], size: int | None = None) -> None:
@@ -62,55 +62,63 @@ class Synchronizer:
     def add(
         self, name: str, stamp_ns: int, payload: Any, content: object, received_ns: int
     ) -> None:
-        """Take the next message of an input; see `InputStamps.add`."""
+        """Add the next message of an input.
+
+        Args:
+            name: of the input.
+            stamp_ns: of its header.
+            payload: data to keep.
+            content: equal for equal messages with the same stamp.
+            received_ns: time of reception.
+        """
         self._delays = None
         before_ns = self.inputs[name].received_ns
         restarts = self.inputs[name].add(stamp_ns, payload, content, received_ns)
-        if restarts and self._forgets and name in SYNCHRONISED:
+        if restarts and self._forgets and name in SYNCHRONIZED:
             self._forget_time_before(before_ns)
 
     def _forget_time_before(self, before_ns: int | None) -> None:
-        """An input began anew: what others sent before is of another time, whatever its stamp.
+        """Discard earlier messages of other inputs after the stamps of an input started over.
 
-        Such as when a simulation starts again, or a recording is played in a loop.
+        For example when a simulation is restarted, or a recording is played in a loop.
 
         Args:
-            before_ns: when the message before was received; who began anew since, goes along.
+            before_ns: reception of the previous message; inputs restarted since then are kept.
         """
-        for name in SYNCHRONISED:
+        for name in SYNCHRONIZED:
             restarted_ns = self.inputs[name].restarted_ns
             if restarted_ns is None or (before_ns is not None and restarted_ns < before_ns):
                 self.inputs[name].forget()
 
     def moment(self, image: Sample, tolerance_ns: int) -> Moment:
-        """A color image with what belongs to it.
+        """A color image with the messages that belong to it.
 
         Args:
             image: one of the samples of `rgb`.
-            tolerance_ns: how far stamps of one moment may lie apart.
+            tolerance_ns: largest difference of the stamps.
 
         Raises:
-            NoMomentError: something is missing, or may belong to another pass.
+            NoMomentError: a message is missing, or may belong to another pass.
         """
-        for name in (*SYNCHRONISED, "camera_info"):
+        for name in (*SYNCHRONIZED, "camera_info"):
             stamps = self.inputs[name]
             if not stamps.count:
                 raise NoMomentError(f"without any {name}")
             if stamps.counts.zero == stamps.count:
                 raise NoMomentError(f"{name} without a stamp")
         depth, regions = (
-            self._synchronised(name, image, tolerance_ns) for name in ("depth", "regions")
+            self._synchronized(name, image, tolerance_ns) for name in ("depth", "regions")
         )
         return Moment(image, depth, self._calibration(image, tolerance_ns), regions)
 
-    def _synchronised(self, name: str, image: Sample, tolerance_ns: int) -> Sample:
+    def _synchronized(self, name: str, image: Sample, tolerance_ns: int) -> Sample:
         stamps = self.inputs[name]
         near = stamps.near(image.stamp_ns, tolerance_ns)
         found = self._fitting(name, image, near, tolerance_ns)
         if found:
             return found
         if near:
-            raise NoMomentError(f"stamps go back: which {name} belongs to it cannot be told")
+            raise NoMomentError(f"stamps go back: unclear which {name} belongs to it")
         if stamps.stands_still_at(image.stamp_ns, tolerance_ns):
             raise NoMomentError(f"stamp repeats: several messages of {name} have it")
         raise NoMomentError(f"no {name} within {tolerance_ns / 1e6:g} ms")
@@ -123,13 +131,13 @@ class Synchronizer:
         elif stamps.samples:
             found = stamps.nearest(image.stamp_ns)
         if not found:
-            raise NoMomentError("which camera_info belongs to it cannot be told by its stamp")
+            raise NoMomentError("its stamp does not show which camera_info belongs to it")
         return found
 
     def _fitting(
         self, name: str, image: Sample, near: Sequence[Sample], tolerance_ns: int
     ) -> Sample | None:
-        """Of the messages that are near by their stamps, the one that belongs to the image."""
+        """The message that belongs to the image, among those with a near stamp."""
         delay = self._usual_delays(tolerance_ns).get(name)
         if delay:
             near = [item for item in near if delay.fits(image, item)]
@@ -144,7 +152,7 @@ class Synchronizer:
         return found if is_unique else None
 
     def _usual_delays(self, tolerance_ns: int) -> Mapping[str, UsualDelay]:
-        """By input, after an image; empty unless several passes are kept side by side."""
+        """Delays after the image by input; empty unless several passes are kept."""
         if self._forgets:
             return {}
         if self._delays is None or self._delays[0] != tolerance_ns:
@@ -152,7 +160,7 @@ class Synchronizer:
         return self._delays[1]
 
     def _find_delays(self, tolerance_ns: int) -> dict[str, UsualDelay]:
-        restarted = [self.inputs[name] for name in SYNCHRONISED if self.inputs[name].passes > 1]
+        restarted = [self.inputs[name] for name in SYNCHRONIZED if self.inputs[name].passes > 1]
         if not restarted:
             return {}
         apart_ns = min(item.apart_ns for item in restarted)
@@ -162,32 +170,32 @@ class Synchronizer:
             if name != "rgb"
         }
 
-    # In words
+    # Texts for messages
 
     @property
     def missing(self) -> tuple[str, ...]:
-        """Inputs without any message that its stamp names."""
+        """Inputs without any message that its stamp identifies."""
         return tuple(name for name, stamps in self.inputs.items() if not stamps.samples)
 
     def named(self, names: Sequence[str]) -> str:
-        """Inputs with their topics."""
+        """Text with inputs and their topics."""
         return ", ".join(f"{name} ({self._topics[name]})" for name in names)
 
     def newest_ns(self, name: str) -> int:
-        """Stamp of the newest message of an input that is not missing."""
+        """Stamp of the latest message of an input that is not missing."""
         return self.inputs[name].samples[-1].stamp_ns
 
     def behind(self, stamp_ns: int, tolerance_ns: int) -> tuple[str, ...]:
         """Inputs that have not reached a stamp; none may be missing."""
         last_ns = stamp_ns - tolerance_ns
-        return tuple(name for name in SYNCHRONISED if self.newest_ns(name) < last_ns)
+        return tuple(name for name in SYNCHRONIZED if self.newest_ns(name) < last_ns)
 
     def out_of_sync(self, where: str, tolerance_ns: int) -> str:
-        """That no messages belong together, and how far apart the newest ones are.
+        """Message that nothing belongs together, with the offsets of the latest messages.
 
         Args:
-            where: in which messages, such as "of the recording".
-            tolerance_ns: how far stamps of one moment may lie apart.
+            where: which messages, such as "of the recording".
+            tolerance_ns: largest difference of the stamps.
         """
         offsets = [(n, self.newest_ns(n) - self.newest_ns("rgb")) for n in ("depth", "regions")]
         apart = " and ".join(
@@ -196,20 +204,20 @@ class Synchronizer:
         )
         return (
             f"no rgb, depth and regions {where} have stamps within {_milliseconds(tolerance_ns)} "
-            f"(sync_tolerance); of the newest messages, {apart} than rgb"
+            f"(sync_tolerance); in the latest messages, {apart} than rgb"
         )
 
     def missed(self, stamp_ns: int) -> str:
-        """How far the nearest messages are from a stamp."""
+        """Text with the distances of the nearest messages from a stamp."""
         offsets_ns = {
             name: abs(self.inputs[name].nearest(stamp_ns).stamp_ns - stamp_ns)
-            for name in SYNCHRONISED
+            for name in SYNCHRONIZED
         }
         offsets = [f"{name} by {_milliseconds(offset)}" for name, offset in offsets_ns.items()]
-        return f"the nearest messages miss it: {', '.join(offsets)}"
+        return f"the nearest messages are off: {', '.join(offsets)}"
 
     def notes(self) -> Iterator[str]:
-        """What is wrong with the stamps of all messages so far."""
+        """Problems with the stamps of all messages so far."""
         for name, stamps in self.inputs.items():
             messages = f"of {stamps.count} messages of {self.named([name])}"
             if stamps.counts.zero:
@@ -218,10 +226,10 @@ class Synchronizer:
                 yield f"{stamps.still} {messages} have stamps that {STILL}"
         passes = {name: stamps.passes for name, stamps in self.inputs.items() if stamps.passes > 1}
         if passes:
-            told = ", ".join(f"{name} ({number} passes)" for name, number in passes.items())
+            listed = ", ".join(f"{name} ({number} passes)" for name, number in passes.items())
             yield (
-                f"stamps go back in {told}, as when a simulation or a driver starts again: what "
-                "was recorded before and after is kept apart"
+                f"stamps go back in {listed}, as when a simulation or a driver is restarted: "
+                "messages from before and after are not combined"
             )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, Protocol, TypeAlias
 
 Message: TypeAlias = Any
-"""Any object with the fields of a `.msg` file, of whatever library."""
+"""Any object with the fields of a `.msg` file, from any library."""
 
 Reliability = Literal["best_effort", "reliable"]
 
@@ -24,7 +24,7 @@ STRING = "std_msgs/msg/String"
 DETECTION_ARRAY = "vision_msgs/msg/Detection2DArray"
 YOLO_DETECTION_ARRAY = "yolo_msgs/msg/DetectionArray"
 OLD_YOLO_DETECTION_ARRAY = "yolov8_msgs/msg/DetectionArray"
-"""As it was called before; the fields are the same."""
+"""The former package name; the fields are the same."""
 
 OWN_PACKAGE = "smolrgpt_ros"
 REGION = f"{OWN_PACKAGE}/msg/Region"
@@ -35,21 +35,21 @@ SPATIAL_ANSWER = f"{OWN_PACKAGE}/msg/SpatialAnswer"
 
 
 class MessageFactory(Protocol):
-    """Makes a message of a type such as "sensor_msgs/msg/Image"; arrays come as NumPy arrays."""
+    """Creates a message of a type such as "sensor_msgs/msg/Image"; arrays are NumPy arrays."""
 
     def __call__(self, type_name: str, /, **fields: Any) -> Message:
-        """A message with these fields; all fields are given."""
+        """A message with these fields; all fields must be given."""
         ...
 
 
 @dataclass(frozen=True)
 class OfferedTopic:
-    """What a simulated camera publishes on one topic.
+    """A topic that a simulated camera publishes.
 
     Attributes:
         type_name: of its messages.
-        queue_depth: messages that may wait for a slow subscriber.
-        reliability: None where the camera's own setting decides.
+        queue_depth: number of messages queued for a slow subscriber.
+        reliability: None: set by a parameter of the camera.
     """
 
     type_name: str
@@ -58,7 +58,7 @@ class OfferedTopic:
 
 
 SENSOR_QUEUE_DEPTH = 5
-"""As in ROS's sensor data profile."""
+"""As in the sensor data profile of ROS."""
 
 GROUND_TRUTH = "ground_truth"
 
@@ -70,4 +70,4 @@ CAMERA_TOPICS = {
     "instances": OfferedTopic(IMAGE, SENSOR_QUEUE_DEPTH),
     GROUND_TRUTH: OfferedTopic(SCENE_TRUTH, 10, "reliable"),
 }
-"""Topics of the simulated camera by relative name, in a graph as in a recording."""
+"""Topics of the simulated camera by relative name, both live and in recordings."""

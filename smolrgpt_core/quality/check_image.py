@@ -173,7 +173,7 @@ def _check_depth(
         except SpatialError as error:
             yield Problem(ProblemKind.DEPTH_UNIT, place, f"{error} (scale {scale:g} m per unit)")
         else:
-            if loss.is_told:
+            if loss.is_reported:
                 yield Problem(ProblemKind.DEPTH_LOSS, place, str(loss))
 
 

@@ -1,8 +1,7 @@
-"""Reads a recording, topic by topic, as far as it can be read.
+"""Reads a recording by topic, as far as it is readable.
 
-A recording is a folder with files of messages, or one of them: `.db3` or `.mcap`, whole or cut off,
-compressed with zstd or not. It may be read several times; every time it gives the same messages in
-the same order.
+A recording is a folder with `.db3` or `.mcap` files, or one such file, complete or truncated,
+compressed with zstd or not. It can be read several times, with the same messages in the same order.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ from smolrgpt_core.recordings.storage_files import (
 
 @dataclass(frozen=True)
 class BagTopic:
-    """A topic of a recording. `count` is 0 where the number of messages is not known."""
+    """A topic of a recording. `count` is 0 if the number of messages is unknown."""
 
     name: str
     type_name: str
@@ -63,10 +62,10 @@ class BagReader:
         path: folder or file of the recording.
 
     Attributes:
-        damage: what is wrong with the recording, empty if nothing is (so far).
+        damage: problems of the recording; empty if there are none (so far).
 
     Raises:
-        SpatialError: BAD_INPUT when this is no recording, or nothing of it can be read.
+        SpatialError: BAD_INPUT when this is not a recording, or nothing in it is readable.
     """
 
     def __init__(self, path: Path) -> None:
@@ -90,7 +89,7 @@ class BagReader:
 
     @property
     def damage(self) -> str:
-        """What is wrong with the recording, empty if nothing is (so far)."""
+        """Problems of the recording; empty if there are none (so far)."""
         return "; ".join(self._problems)
 
     def __enter__(self) -> BagReader:
@@ -109,7 +108,7 @@ class BagReader:
         self._stack.close()
 
     def messages(self, topics: Collection[str]) -> Iterator[RecordedMessage]:
-        """The messages on these topics in the order of recording; ends where it is cut."""
+        """The messages on these topics in recording order, up to a truncation."""
         for storage in self._storages:
             wanted = [item for item in storage.connections if item.topic in topics]
             if not wanted:
@@ -118,9 +117,9 @@ class BagReader:
                 for connection, received_ns, serialized in storage.messages(wanted):
                     content = unpack_message(bytes(serialized))
                     yield RecordedMessage(connection.topic, received_ns, content)
-            # A damaged file makes rosbags, SQLite or a decompressor raise whatever they like.
+            # With a damaged file, rosbags, SQLite or a decompressor may raise anything.
             except Exception as error:
-                self._report(f"it can be read up to a damaged place: {error}")
+                self._report(f"it is readable up to a damaged place: {error}")
 
     def first(self, topic: str) -> Message | None:
         """The first message on a topic, None if there is none.
@@ -133,10 +132,10 @@ class BagReader:
         return None
 
     def decode(self, topic: str, serialized: bytes) -> Message:
-        """The message that these bytes are.
+        """Deserialize a message.
 
         Raises:
-            SpatialError: BAD_INPUT when they are none.
+            SpatialError: BAD_INPUT when the bytes are not a message.
         """
         return self._types.decode(serialized, self._type_names[topic])
 
@@ -187,23 +186,23 @@ class BagReader:
         log = file.with_name(f"{file.name}-wal")
         if log.exists() and log.stat().st_size:
             self._report(
-                f"{log.name} holds messages that are not read: open the recording once with "
-                "sqlite3, which adds them"
+                f"{log.name} contains messages that are not read: open the recording once with "
+                "sqlite3 to include them"
             )
         storage = SqliteStorage(file)
         if storage.is_cut:
-            self._report(f"{file.name} is cut off or damaged")
+            self._report(f"{file.name} is truncated or damaged")
         return storage
 
     def _open_mcap(self, file: Path) -> Reader:
         try:
             return _opened(McapPath(file))
         except Exception as error:
-            damage = f"{file.name} is cut off or damaged: {error}"
+            damage = f"{file.name} is truncated or damaged: {error}"
         try:
             storage = _opened(CutMcap(file))
         except Exception as error:
-            raise file_error(file, f"nothing of it can be read: {error}") from error
+            raise file_error(file, f"nothing in it is readable: {error}") from error
         self._report(damage)
         return storage
 

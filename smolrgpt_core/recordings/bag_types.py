@@ -1,4 +1,4 @@
-"""Decodes the messages of a recording with the definitions that travel in it.
+"""Decodes the messages of a recording with the definitions stored in it.
 
 A recording without definitions (ROS before Iron) is read with those of Jazzy, of known detectors,
 and with the `.msg` files of this project.

@@ -1,8 +1,8 @@
 """Turns a recording into a data set in the layout of `data.warehouse_format`.
 
-The answers are measured by geometry from the recorded depth. They are not truth: a model that is
-trained on them learns what geometry knows, and a score against them says how well it agrees with
-geometry. `SPLIT/provenance.json` says so beside the data, and which answers are from a person.
+The answers are measured by geometry from the recorded depth. They are not ground truth: a model
+trained on them learns what geometry measures, and a score against them shows how well it agrees
+with geometry. `SPLIT/provenance.json` states this, and which answers are from a person.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from smolrgpt_core.recordings.question_bag import read_recorded_questions
 from smolrgpt_core.recordings.report import NoFrameError, RecordingReport
 from smolrgpt_core.recordings.review import FOLDER as REVIEW_FOLDER
 from smolrgpt_core.recordings.review import Review, ReviewedQuestion
-from smolrgpt_core.recordings.synchronisation import Synchronised, read_moments, synchronise
+from smolrgpt_core.recordings.synchronization import Synchronized, read_moments, synchronize
 from smolrgpt_core.recordings.topics import choose_topics
 from smolrgpt_core.scene.measured_scene import MeasuredScene
 from smolrgpt_core.synthesis import QuestionWithTruth, generate_questions
@@ -40,7 +40,7 @@ from smolrgpt_core.synthesis.balance import Balancer
 
 ANSWERS_NOTE = (
     "Answers are measured by geometry from the recorded depth. They are not ground truth: a score "
-    "against them says how well an answerer agrees with geometry."
+    "against them shows how well an answerer agrees with geometry."
 )
 
 CANDIDATES_PER_FORM = 3
@@ -54,7 +54,7 @@ NOT_EVERY = "between those looked at"
 OVER_LIMIT = "after the limit"
 
 Progress = Callable[[int, int], None]
-"""Called with the number of frames that were looked at, and of all."""
+"""Called with the number of processed frames and of all frames."""
 
 
 def convert_recording(
@@ -63,26 +63,26 @@ def convert_recording(
     options: RecordingOptions,
     progress: Progress = lambda done, total: None,
 ) -> RecordingReport:
-    """Write a data set from a recording, as a whole or not at all.
+    """Convert a recording to a data set, which is complete or not written at all.
 
     Args:
         recording: a ROS 2 bag: a folder, or a `.db3` or `.mcap` file.
         out: folder of the data set; must not exist.
-        options: what is taken, and how.
-        progress: is told about every frame.
+        options: for the conversion.
+        progress: called for every frame.
 
     Raises:
         NoFrameError: no frame can be used; nothing was written.
-        SpatialError: BAD_INPUT when the recording cannot be read, or topics cannot be told.
+        SpatialError: BAD_INPUT when the recording cannot be read, or its topics are ambiguous.
         OSError: the data set cannot be written.
     """
     with new_folder(out) as folder, BagReader(recording) as bag:
         choice = choose_topics(bag, options.topics)
         by_input = choice.by_input
-        synchronised = synchronise(bag, by_input, options.sync_tolerance_s)
-        report = _opened_report(synchronised, asdict(choice))
-        moments = synchronised.moments[:: options.every]
-        skipped = len(synchronised.moments) - len(moments)
+        synchronized = synchronize(bag, by_input, options.sync_tolerance_s)
+        report = _opened_report(synchronized, asdict(choice))
+        moments = synchronized.moments[:: options.every]
+        skipped = len(synchronized.moments) - len(moments)
         if skipped:
             report.leave_out(NOT_EVERY, count=skipped)
         writer = _SplitWriter(SplitFolder(folder, options.split), recording.stem, options)
@@ -102,11 +102,11 @@ def convert_recording(
     return report
 
 
-def _opened_report(synchronised: Synchronised, topics: Mapping[str, str]) -> RecordingReport:
+def _opened_report(synchronized: Synchronized, topics: Mapping[str, str]) -> RecordingReport:
     """What is known before the first frame is looked at."""
-    report = RecordingReport(synchronised.images, left_out=synchronised.left_out)
+    report = RecordingReport(synchronized.images, skipped=synchronized.skipped)
     report.topics = {name: topic for name, topic in topics.items() if topic}
-    for note in synchronised.notes:
+    for note in synchronized.notes:
         report.warn(note)
     return report
 
@@ -173,7 +173,13 @@ class _SplitWriter:
     def write(
         self, recorded: RecordedFrame, moment: Moment, reviewed: Sequence[ReviewedQuestion]
     ) -> list[AnsweredQuestion]:
-        """Write a frame; without a clear question about it, nothing is written."""
+        """Write a frame; without an unambiguous question about it, nothing is written.
+
+        Args:
+            recorded: the frame.
+            moment: its messages.
+            reviewed: questions about it with a person's answers.
+        """
         frame = recorded.frame
         measured = self._questions(frame)
         questions: list[AnsweredQuestion] = [*measured, *reviewed]

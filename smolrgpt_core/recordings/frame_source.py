@@ -1,4 +1,4 @@
-"""Decodes the messages of one moment of a recording into a frame, as the query node does."""
+"""Decodes messages of a recording into a frame, as the query node does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from smolrgpt_core.data.warehouse_format import CameraRecord
-from smolrgpt_core.depth import TOLD_SHARE
+from smolrgpt_core.depth import REPORTED_LOSS
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.label_map import RegionLabels, label_changes
 from smolrgpt_core.messages.camera_info import rectification
@@ -24,16 +24,14 @@ from smolrgpt_core.recordings.options import TopicChoice
 from smolrgpt_core.recordings.question_bag import read_mountings
 
 UNDISTORTED = (
-    "lens distortion was taken out of the images; set rectify to never if they are rectified"
+    "lens distortion was removed; set rectify to never if the images are already rectified"
 )
-DEPTH_LOST = (
-    f"of some frames over {TOLD_SHARE:.0%} of the depth was out of range or marked no reading"
-)
+DEPTH_LOST = f"of some frames over {REPORTED_LOSS:.0%} of the depth was out of range or invalid"
 
 
 @dataclass(frozen=True)
 class RecordedFrame:
-    """A frame, and how its depth goes into whole numbers without loss."""
+    """A frame, and the scale that stores its depth losslessly as integers."""
 
     frame: RGBDFrame
     metres_per_unit: float
@@ -46,8 +44,8 @@ class FrameSource:
     Args:
         bag: the recording.
         choice: its topics.
-        labels: how regions get their labels.
-        settings: how its images are read.
+        labels: labels by id, and the label map.
+        settings: for reading its images.
 
     Attributes:
         label_changes: labels that were read as classes so far.
@@ -69,7 +67,7 @@ class FrameSource:
         """The frame of a moment.
 
         Raises:
-            SpatialError: BAD_INPUT when a message is broken or they do not fit together.
+            SpatialError: BAD_INPUT when a message is broken, or the messages do not match.
         """
         messages = {
             name: self._bag.decode(self._topics[name], content)
@@ -89,10 +87,10 @@ class FrameSource:
         return RecordedFrame(frame, self._metres_per_unit(depth), warnings)
 
     def _processing(self, frame: RGBDFrame, camera_info: Message) -> tuple[str, ...]:
-        """What a person has to know that was done to some frames."""
+        """Warnings about how frames were processed."""
         size, topic = (frame.intrinsics.height, frame.intrinsics.width), self._topics["rgb"]
         found = rectification(camera_info, size, self._settings.rectify, topic)
-        notes = {UNDISTORTED: found.lens is not None, DEPTH_LOST: frame.depth_loss.is_told}
+        notes = {UNDISTORTED: found.lens is not None, DEPTH_LOST: frame.depth_loss.is_reported}
         return tuple(note for note, holds in notes.items() if holds)
 
     def _metres_per_unit(self, depth: Message) -> float:

@@ -1,7 +1,7 @@
-"""MCAP files as rosbags wants them, also without their closing part.
+"""MCAP files in the form that rosbags expects, also if truncated.
 
-What lies before a cut is read. A recorder that was killed, or a copy that was interrupted, leaves
-such files. Damage in the middle of a file is not repaired.
+Everything before the truncation is read. A recorder that was killed, or a copy that was
+interrupted, leaves such files. Damage in the middle of a file is not repaired.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SUFFIX = ".mcap"
 
 
 class McapPath:
-    """An MCAP file, whatever its name: a path as rosbags wants it.
+    """An MCAP file with any name, as a path for rosbags.
 
     Args:
         path: of the file.
@@ -49,16 +49,16 @@ class McapPath:
 
 
 class CutMcap(McapPath):
-    """An MCAP file up to its last whole record, closed properly."""
+    """An MCAP file up to its last complete record, with a valid end."""
 
     def open(self, *_: Any) -> BinaryIO:
-        """The file as it would have been, had it ended after the last whole record."""
+        """The file as if it had been closed after the last complete record."""
         file = self._path.open("rb")
         return io.BufferedReader(_ClosedFile(file, whole_records_end(file)))
 
 
 def whole_records_end(file: BinaryIO) -> int:
-    """Offset of the first byte behind the last whole record of data."""
+    """Offset of the first byte after the last complete data record."""
     size = file.seek(0, io.SEEK_END)
     position = len(MCAP_MAGIC)
     while position + RECORD_HEAD.size <= size:

@@ -1,7 +1,7 @@
-"""Chooses frames in which enough has changed since the last one that was chosen.
+"""Selects frames that differ enough from the last selected one.
 
-A camera that stands still gives the same questions again and again. What counts is the share of
-the picture that looks or measures differently, not how the camera moved.
+A camera at rest would give the same questions again and again. The criterion is the fraction of the
+image whose color or depth has changed, not the motion of the camera.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 
 GRID = (48, 36)
-"""Cells of the picture (columns, rows): fine enough for a pallet, coarse enough for noise."""
+"""Cells of the image (columns, rows): fine enough for a pallet, coarse enough for noise."""
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class MotionConfig:
     """When a frame is different enough.
 
     Attributes:
-        min_change: smallest share of cells that differ, 0 to 1; 0 takes every frame.
-        depth_ratio: a cell differs when its mean depth changed by this share of it.
-        colour_levels: or when its mean colour changed by this much, of 255, in any channel.
+        min_change: smallest fraction of cells that differ, 0 to 1; 0 selects every frame.
+        depth_ratio: a cell differs if its mean depth changed by this fraction.
+        colour_levels: or if its mean color changed by this much, of 255, in any channel.
 
     Raises:
-        SpatialError: BAD_INPUT, naming the field that is wrong.
+        SpatialError: BAD_INPUT; a field is invalid, the message names it.
     """
 
     min_change: float = 0.1
@@ -47,7 +47,7 @@ class MotionConfig:
 
 
 class MotionFilter:
-    """Remembers the last frame that was chosen.
+    """Remembers the last selected frame.
 
     Args:
         config: when a frame is different enough.
@@ -58,7 +58,7 @@ class MotionFilter:
         self._last: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None
 
     def choose(self, frame: RGBDFrame) -> bool:
-        """Whether to take a frame, which then is the one to compare with."""
+        """Whether to select a frame, which then becomes the reference."""
         seen = _cells(frame)
         chosen = self._last is None or self._change(self._last, seen) >= self._config.min_change
         if chosen:
@@ -77,7 +77,7 @@ class MotionFilter:
 
 
 def _cells(frame: RGBDFrame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mean colour (rows, columns, 3) and mean depth (rows, columns), NaN without a reading."""
+    """Mean color (rows, columns, 3) and mean depth (rows, columns), NaN without a reading."""
     colour = cv2.resize(frame.rgb.astype(np.float32), GRID, interpolation=cv2.INTER_AREA)
     valid = np.isfinite(frame.depth).astype(np.float32)
     metres = cv2.resize(np.nan_to_num(frame.depth, nan=0.0), GRID, interpolation=cv2.INTER_AREA)

@@ -1,4 +1,4 @@
-"""What is taken from a recording, and how. Needs no rosbags."""
+"""Options for reading recordings. Independent of rosbags."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from smolrgpt_core.recordings.motion import MotionConfig
 from smolrgpt_core.synthesis.margins import AmbiguityMargins
 
 MEASURED_MARGINS = AmbiguityMargins(center_std_m=0.25, ratio_std=0.1112)
-"""Wider than for the truth: a measured centre may be off by some decimetres. Distances that are
+"""Wider than for the truth: a measured center may be off by some decimeters. Distances that are
 compared differ by 0.5 m and 20 % at least; what stands in a zone is 0.5 m from its edge."""
 
 
 @dataclass(frozen=True)
 class TopicChoice:
-    """Topics by what they carry; empty: to be found.
+    """Topics by content; empty: found automatically.
 
     Attributes:
         rgb, depth, camera_info: of the camera.
         regions: RegionArray messages, or those of a detector (`messages.detections`).
-        instances: images whose pixel value is a region id, instead of `regions`.
+        instances: instance images (pixel value = region id), instead of `regions`.
 
     Raises:
         SpatialError: BAD_INPUT when both regions and instances are named, or one topic twice.
@@ -41,7 +41,7 @@ class TopicChoice:
         if self.regions and self.instances:
             raise SpatialError(
                 Status.BAD_INPUT,
-                f"regions come from one topic, either regions ({self.regions}) or instances "
+                f"regions must come from one topic, either regions ({self.regions}) or instances "
                 f"({self.instances})",
             )
         named = [topic for topic in self.by_input.values() if topic]
@@ -50,7 +50,7 @@ class TopicChoice:
 
     @property
     def by_input(self) -> dict[str, str]:
-        """Topic of each input; that of the regions, whatever their form, as "regions"."""
+        """Topic of each input; the regions are always under "regions"."""
         return {
             "rgb": self.rgb,
             "depth": self.depth,
@@ -61,24 +61,24 @@ class TopicChoice:
 
 @dataclass(frozen=True)
 class RecordingOptions:
-    """How a recording becomes a data set.
+    """Options for converting a recording to a data set.
 
     Attributes:
-        topics: those that are named; the others are found.
-        labels: how regions get their labels.
-        sensor: how the images are read.
-        sync_tolerance_s: how far the stamps of rgb, depth and regions may lie apart.
+        topics: those that are given; the others are found automatically.
+        labels: labels by id, and the label map.
+        sensor: for reading the images.
+        sync_tolerance_s: largest difference between the stamps of rgb, depth and regions.
         motion: which frames are different enough.
-        every: of the complete frames, one in so many is looked at.
-        limit: most frames to write; 0 = all.
+        every: use only every N-th complete frame.
+        limit: maximum number of frames to write; 0 = all.
         split: of the data set; a recording is one scene, so it is never divided.
-        questions_per_frame: at most so many.
+        questions_per_frame: maximum number.
         margins: which questions are too close to call.
-        reviewed: answers of a person to questions of the recording, by id (`recordings.review`).
+        reviewed: a person's answers to questions of the recording, by id (`recordings.review`).
         seed: of the choice and the wording of the questions.
 
     Raises:
-        SpatialError: BAD_INPUT, naming the field that is wrong.
+        SpatialError: BAD_INPUT; a field is invalid, the message names it.
     """
 
     topics: TopicChoice = field(default_factory=TopicChoice)
@@ -112,14 +112,14 @@ class RecordingOptions:
 
 @dataclass(frozen=True)
 class ReplayOptions:
-    """How a recording is read; the defaults are those of the query node.
+    """Options for reading a recording; the defaults are those of the query node.
 
     Attributes:
-        topics: those that are named; the others are found.
-        labels: how regions get their labels.
-        sensor: how the images are read.
-        sync_tolerance_s: how far stamps may lie apart, and a requested one from the image.
-        every_frame: ask questions without a stamp about every frame, not about the newest alone.
+        topics: those that are given; the others are found automatically.
+        labels: labels by id, and the label map.
+        sensor: for reading the images.
+        sync_tolerance_s: largest difference between stamps, and of a requested one to the image.
+        every_frame: ask questions without a stamp about every frame, not only about the latest.
     """
 
     topics: TopicChoice = field(default_factory=TopicChoice)

@@ -1,4 +1,4 @@
-"""Recordings of questions: each with its answer and the frame that it was asked about.
+"""Recordings of questions, each with its answer and the frame that it is about.
 
     /spatial_query/questions   std_msgs/String, a line of `asking.AskedQuestion`
     /spatial_query/answers     smolrgpt_ros/SpatialAnswer, the n-th answers the n-th question
@@ -37,12 +37,12 @@ MOUNTINGS = "/spatial_query/mountings"
 
 @dataclass(frozen=True)
 class RecordedMounting:
-    """What was known, beside depth, of how the camera of a frame is mounted; see `RGBDFrame`.
+    """Mounting of the camera of a frame, from other sources than depth; see `RGBDFrame`.
 
     Attributes:
         stamp_ns: of the frame.
-        up: in the optical frame; None: not known.
-        camera_height: above the floor, metres; None: not known.
+        up: in the optical frame; None: unknown.
+        camera_height: above the floor, meters; None: unknown.
     """
 
     stamp_ns: int
@@ -222,7 +222,7 @@ def read_mountings(bag: BagReader) -> dict[int, RecordedMounting]:
             mounting = RecordedMounting.from_json(json.loads(bag.decode(topic, serialized).data))
         except (KeyError, TypeError, ValueError) as error:
             raise SpatialError(
-                Status.BAD_INPUT, f"a message on {MOUNTINGS} is no mounting of a camera: {error}"
+                Status.BAD_INPUT, f"a message on {MOUNTINGS} is not a camera mounting: {error}"
             ) from error
         found[mounting.stamp_ns] = mounting
     return found
@@ -233,13 +233,13 @@ def _recorded(number: int, question: Any, answer: Any) -> RecordedQuestion:
         asked = AskedQuestion.from_json(json.loads(question.data))
     except ValueError as error:
         raise SpatialError(
-            Status.BAD_INPUT, f"question {number} of the recording is no JSON: {error}"
+            Status.BAD_INPUT, f"question {number} of the recording is not valid JSON: {error}"
         ) from error
     try:
         return RecordedQuestion(number, asked, answer_from_message(answer))
     except AttributeError as error:
         raise SpatialError(
             Status.BAD_INPUT,
-            f"answer {number} of the recording is of another version of smolrgpt_ros ({error}); "
+            f"answer {number} of the recording is from another version of smolrgpt_ros ({error}); "
             "replay it with that version, or record again",
         ) from error

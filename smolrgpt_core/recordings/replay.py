@@ -1,8 +1,8 @@
-"""Answers questions about a recording as the query node would have answered them, without ROS.
+"""Answers questions about a recording as the query node would, without ROS.
 
-Frames are put together, decoded and asked about by the same code as in the node. What differs is
-what only a running node has: a clock (`max_age` is not applied), a queue (no BUSY), and a buffer
-that forgets; a replay has seen the whole recording.
+The same code as in the node synchronizes and decodes frames and answers questions. Only a running
+node has a clock (`max_age` is not applied here), a queue (no BUSY), and a limited buffer; a replay
+has the whole recording.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ from smolrgpt_core.messages.synchronizer import Moment
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.frame_source import FrameSource
 from smolrgpt_core.recordings.options import ReplayOptions
-from smolrgpt_core.recordings.synchronisation import (
-    Synchronised,
+from smolrgpt_core.recordings.synchronization import (
+    Synchronized,
     moment_at,
     read_moments,
-    synchronise,
+    synchronize,
 )
 from smolrgpt_core.recordings.topics import choose_topics
 
 logger = logging.getLogger(__name__)
 
 Progress = Callable[[int, int], None]
-"""Called with the number of frames that were asked about, and of all."""
+"""Called with the number of processed frames and of all frames."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class ReplayedAnswer:
     Attributes:
         index: of the question.
         answer: or the refusal.
-        stamp_ns: of the frame; 0 if none was looked at.
+        stamp_ns: of the frame; 0 if none was used.
         frame_id: its optical frame.
     """
 
@@ -55,21 +55,21 @@ class ReplayedAnswer:
 
 @dataclass(frozen=True)
 class Replay:
-    """What came of a recording.
+    """Result of the replay of a recording.
 
     Attributes:
         answers: in the order of the questions, then of the frames.
-        damage: where and why the recording ends early; empty if it is whole.
-        images: number of colour images in the recording.
-        left_out: of them, those that belong to no complete frame, by reason.
-        notes: what is wrong with the stamps of the recording.
+        damage: where and why the recording ends early; empty if it is complete.
+        images: number of color images in the recording.
+        skipped: images that are not part of a complete frame, by reason.
+        notes: problems with the stamps of the recording.
         label_changes: labels that were read as classes.
     """
 
     answers: tuple[ReplayedAnswer, ...]
     damage: str
     images: int
-    left_out: Counter[str]
+    skipped: Counter[str]
     notes: tuple[str, ...]
     label_changes: Mapping[str, str]
 
@@ -85,17 +85,17 @@ def replay(
 
     Args:
         recording: a ROS 2 bag: a folder, or a `.db3` or `.mcap` file.
-        questions: with the stamps that they ask about.
+        questions: with the stamps that they are about.
         answerer: as in the node.
-        options: how the recording is read.
-        progress: is told about every frame.
+        options: for reading the recording.
+        progress: called for every frame.
 
     Raises:
-        SpatialError: BAD_INPUT when the recording cannot be read, or topics cannot be told.
+        SpatialError: BAD_INPUT when the recording cannot be read, or its topics are ambiguous.
     """
     with BagReader(recording) as bag:
         choice = choose_topics(bag, options.topics)
-        found = synchronise(bag, choice.by_input, options.sync_tolerance_s)
+        found = synchronize(bag, choice.by_input, options.sync_tolerance_s)
         plan, answers = _assign(questions, found, options)
         source = FrameSource(bag, choice, options.labels, options.sensor)
         moments = [moment for moment, _ in plan]
@@ -111,14 +111,14 @@ def replay(
             answers=tuple(answers),
             damage=bag.damage,
             images=found.images,
-            left_out=found.left_out,
+            skipped=found.skipped,
             notes=found.notes,
             label_changes=source.label_changes,
         )
 
 
 def _assign(
-    questions: Sequence[AskedQuestion], found: Synchronised, options: ReplayOptions
+    questions: Sequence[AskedQuestion], found: Synchronized, options: ReplayOptions
 ) -> tuple[list[tuple[Moment, list[int]]], list[ReplayedAnswer]]:
     """Moments to ask about, each with its questions, and refusals of those that have none."""
     indices: defaultdict[Sample, list[int]] = defaultdict(list)

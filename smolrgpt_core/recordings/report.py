@@ -1,4 +1,4 @@
-"""What became of the frames of a recording."""
+"""Report of the conversion of a recording."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from smolrgpt_core.errors import SpatialError, Status
 
 @dataclass
 class RecordingReport:
-    """Counts; every colour image is either written or left out for one reason.
+    """Counts; every color image is either written or skipped for exactly one reason.
 
     Attributes:
-        images: colour images in the recording.
-        frames: of them, those that were written.
-        left_out: the others by reason.
-        examples: what exactly was wrong, once for each reason that has more to say.
+        images: color images in the recording.
+        frames: number of images that were written.
+        skipped: the others by reason.
+        examples: details of the first error of a reason.
         questions: written, by category.
-        proposals: questions of the recording that wait for a person's answer.
-        reviewed: questions of the recording that are written with one.
+        proposals: questions of the recording without a person's answer.
+        reviewed: questions of the recording that were written with one.
         topics: by input.
         label_changes: labels that were read as classes.
-        warnings: what may make all answers wrong, and cannot be told from the images.
-        damage: where and why the recording ends early; empty if it is whole.
+        warnings: possible reasons for wrong answers that the images do not show.
+        damage: where and why the recording ends early; empty if it is complete.
     """
 
     images: int = 0
     frames: int = 0
-    left_out: Counter[str] = field(default_factory=Counter)
+    skipped: Counter[str] = field(default_factory=Counter)
     examples: dict[str, str] = field(default_factory=dict)
     questions: Counter[str] = field(default_factory=Counter)
     proposals: int = 0
@@ -40,13 +40,13 @@ class RecordingReport:
     damage: str = ""
 
     def leave_out(self, reason: str, example: str = "", count: int = 1) -> None:
-        """Count images that are not written."""
-        self.left_out[reason] += count
+        """Count images that are skipped."""
+        self.skipped[reason] += count
         if example:
             self.examples.setdefault(reason, example)
 
     def warn(self, warning: str) -> None:
-        """Say something once."""
+        """Add a warning once."""
         if warning not in self.warnings:
             self.warnings.append(warning)
 
@@ -55,7 +55,7 @@ class RecordingReport:
         return {
             "images": self.images,
             "frames": self.frames,
-            "left_out": dict(self.left_out),
+            "left_out": dict(self.skipped),
             "examples": self.examples,
             "questions": dict(self.questions),
             "proposals": self.proposals,
@@ -68,17 +68,17 @@ class RecordingReport:
 
 
 class NoFrameError(SpatialError):
-    """A recording of which no frame can be used.
+    """No frame of a recording can be used.
 
     Attributes:
         report: why.
     """
 
     def __init__(self, report: RecordingReport) -> None:
-        reasons = ", ".join(f"{reason}: {count}" for reason, count in report.left_out.items())
+        reasons = ", ".join(f"{reason}: {count}" for reason, count in report.skipped.items())
         super().__init__(
             Status.BAD_INPUT,
-            f"none of {report.images} colour images can be used ({reasons or 'there is none'}); "
+            f"none of {report.images} color images can be used ({reasons or 'there are none'}); "
             "nothing was written",
         )
         self.report = report

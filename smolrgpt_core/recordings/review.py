@@ -1,7 +1,7 @@
-"""Recorded answers as proposals that a person accepts, corrects or leaves out.
+"""Recorded answers as proposals that a person accepts, corrects or skips.
 
-What a node answered is never taken as truth by itself: it is written to a file, one line of JSON
-for each question, beside a picture of it. A person fills `answer`, and only those lines become
+The answers of a node are never treated as ground truth: they are written to a file, one line of
+JSON per question, next to an image of it. A person fills in `answer`, and only those lines become
 training data.
 """
 
@@ -31,26 +31,26 @@ from smolrgpt_core.regions import RegionSet
 FOLDER, FILE = "review", "questions.jsonl"
 
 ACCEPTED = "ok"
-"""The proposal is right."""
+"""The proposal is correct."""
 
 EXPECTED = {
-    Category.DISTANCE: "metres, such as 3.4",
+    Category.DISTANCE: "meters, such as 3.4",
     Category.COUNT: "a number of objects, such as 2",
     Category.LEFT_RIGHT: '"left" or "right"',
     Category.MCQ: "the id of one of the regions asked about",
 }
-"""What `answer` must be, by category."""
+"""Expected `answer` by category."""
 
 Answer = float | int | str
 
 
 @dataclass(frozen=True)
 class ReviewedQuestion:
-    """A recorded question with the answer of a person; an `AnsweredQuestion` of a data set.
+    """A recorded question with a person's answer; an `AnsweredQuestion` of a data set.
 
     Attributes:
         id: of the line in the file.
-        category: what is asked for.
+        category: kind of answer asked for.
         text: with one `<mask>` for each region.
         region_ids: in the order of the placeholders.
         freeform_answer: a sentence; regions as `[Region k]`, k counting the placeholders from 0.
@@ -66,24 +66,24 @@ class ReviewedQuestion:
 
 
 def question_id(recording: str, number: int) -> str:
-    """Id of a recorded question, the same whenever its recording is read."""
+    """Id of a recorded question, which only depends on the recording."""
     return f"{recording}_q{number:05}"
 
 
 class Review:
-    """The recorded questions of a recording while it becomes a data set.
+    """The recorded questions of a recording during conversion to a data set.
 
     Args:
-        folder: where proposals are written.
+        folder: for proposals.
         recording: name of the recording.
         recorded: its questions.
-        answers: of a person, by id; None writes proposals instead.
+        answers: a person's answers by id; None: write proposals instead.
 
     Attributes:
-        unused: ids of answers that are not in the data set yet.
+        unused: ids of answers that are not yet in the data set.
 
     Raises:
-        SpatialError: BAD_INPUT when an answer belongs to no question of the recording.
+        SpatialError: BAD_INPUT when an answer does not belong to a question of the recording.
     """
 
     def __init__(
@@ -105,20 +105,20 @@ class Review:
         if self.unused - known:
             raise SpatialError(
                 Status.BAD_INPUT,
-                f"answer {min(self.unused - known)!r} is to none of the {len(known)} questions of "
-                f"the recording {recording}; is it the file of another recording?",
+                f"answer {min(self.unused - known)!r} matches none of the {len(known)} questions "
+                f"of the recording {recording}; is it the file of another recording?",
             )
 
     @property
     def proposals(self) -> int:
-        """How many there are so far."""
+        """Number of proposals so far."""
         return len(self._lines)
 
     def questions(self, frame: RGBDFrame) -> list[ReviewedQuestion]:
-        """Questions about a frame that a person answered; without answers, propose instead.
+        """Questions about a frame that a person answered; without answers, add proposals instead.
 
         Raises:
-            SpatialError: BAD_INPUT when an answer does not fit its question.
+            SpatialError: BAD_INPUT when an answer does not match its question.
         """
         items = self._by_stamp[frame.stamp_ns]
         if self._answers is None:
@@ -139,7 +139,7 @@ class Review:
     def _propose(self, id: str, recorded: RecordedQuestion, frame: RGBDFrame) -> None:
         question = _question(recorded, frame.regions)
         if question is None:
-            return  # what cannot be read has no right answer
+            return  # a question that cannot be parsed has no correct answer
         text, answer = recorded.asked.text or question.text, recorded.answer
         write_image(self._folder / f"{id}.jpg", draw_answer(frame, text, answer))
         self._lines.append(json.dumps(_line(id, text, question, answer, frame.regions)))
@@ -149,7 +149,7 @@ def read_answers(path: Path) -> dict[str, Answer]:
     """The lines of a file of proposals that have an answer, by id.
 
     Raises:
-        SpatialError: BAD_INPUT that names the file, and the first line that cannot be read.
+        SpatialError: BAD_INPUT; names the file and the first line that cannot be parsed.
     """
     answers: dict[str, Answer] = {}
     for number, line in enumerate(read_bytes(path).splitlines(), 1):
@@ -163,7 +163,7 @@ def read_answers(path: Path) -> dict[str, Answer]:
                 path, f"line {number}: expected an object with id and answer ({error!r})"
             ) from error
         if id in answers:
-            raise file_error(path, f"line {number}: id {id!r} is there twice")
+            raise file_error(path, f"line {number}: duplicate id {id!r}")
         if answer is not None:
             answers[id] = answer
     return answers
@@ -172,16 +172,16 @@ def read_answers(path: Path) -> dict[str, Answer]:
 def reviewed_question(
     id: str, recorded: RecordedQuestion, answer: Answer, regions: RegionSet
 ) -> ReviewedQuestion:
-    """A recorded question with the answer of a person.
+    """A recorded question with a person's answer.
 
     Args:
         id: of the line.
         recorded: the question.
-        answer: of the line: `ok`, or what `EXPECTED` says.
+        answer: of the line: `ok`, or as in `EXPECTED`.
         regions: of the frame.
 
     Raises:
-        SpatialError: BAD_INPUT that names the id when the answer does not fit the question.
+        SpatialError: BAD_INPUT when the answer does not match the question; names the id.
     """
     question = _question(recorded, regions)
     if question is None:
@@ -209,7 +209,7 @@ def _program_value(program: Program, answer: SpatialAnswer) -> float | int | boo
 
 
 def _question(recorded: RecordedQuestion, regions: RegionSet) -> SpatialQuestion | None:
-    """What was asked; None for what cannot be read, or has no place in a data set."""
+    """The parsed question; None if it cannot be parsed, or does not fit into a data set."""
     asked = recorded.asked
     try:
         question = read_question(asked.text, regions, asked.category, asked.region_ids)
@@ -240,7 +240,7 @@ def _line(
 
 
 def _proposal(answer: SpatialAnswer) -> Answer | None:
-    """What the node answered, in the form that `EXPECTED` describes; None for a refusal."""
+    """The node's answer in the form of `EXPECTED`; None for a refusal."""
     if not answer.ok:
         return None
     if answer.side is not Side.NONE:
@@ -270,7 +270,7 @@ def _typed(
         if question.category is Category.DISTANCE and 0 <= wanted < float("inf"):
             return replace(typed, value=float(wanted))
     accept = f'"{ACCEPTED}" to accept the proposal, ' if is_given else ""
-    expected = f"expected {EXPECTED[question.category]}, {accept}or null to leave it out"
+    expected = f"expected {EXPECTED[question.category]}, {accept}or null to skip it"
     raise _bad(id, expected, answer)
 
 
@@ -282,7 +282,7 @@ def _with_placeholders(sentence: str, question: SpatialQuestion, regions: Region
     }
     if names:
         pattern = "|".join(re.escape(name) for name in names)
-        # The first word of a sentence is capitalised.
+        # The first word of a sentence is capitalized.
         word = re.compile(rf"\b(?:{pattern})\b", re.IGNORECASE)
         sentence = word.sub(lambda found: names[found[0].lower()], sentence)
     return sentence[0].upper() + sentence[1:]

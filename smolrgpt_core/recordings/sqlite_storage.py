@@ -1,4 +1,4 @@
-"""SQLite files of recordings, whole or cut off.
+"""SQLite files of recordings, complete or truncated.
 
 Read by their tables of topics and messages alone. What else is in them, such as the quality of
 service of the publishers, is edited by people and differs between distributions.
@@ -52,7 +52,7 @@ class SqliteStorage:
 
     Attributes:
         connections: its topics.
-        is_cut: whether it is shorter than it says, or damaged.
+        is_cut: whether it is truncated or damaged.
 
     Raises:
         SpatialError: BAD_INPUT when not even the list of topics is left.
@@ -65,7 +65,7 @@ class SqliteStorage:
             with closing(self._connect()) as database:
                 self.connections = self._topics(database)
         except (sqlite3.Error, struct.error) as error:
-            raise file_error(path, f"nothing of it can be read: {error}") from error
+            raise file_error(path, f"nothing in it is readable: {error}") from error
 
     def messages(
         self, connections: Collection[SqliteTopic]
@@ -73,7 +73,7 @@ class SqliteStorage:
         """Topic, time of recording in ns, and bytes, in the order of recording.
 
         Raises:
-            sqlite3.Error: at the cut.
+            sqlite3.Error: at the truncation.
         """
         by_id = {topic.id: topic for topic in connections}
         # Of a cut file, the index of the times is mostly lost: it is spread over all of it.

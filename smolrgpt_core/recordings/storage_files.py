@@ -1,4 +1,4 @@
-"""The files of a recording: which there are, in which order, and what each of them is.
+"""The files of a recording: their names, order and formats.
 
 Of `metadata.yaml` only the order of the files is used, and whether all are there. What else it says
 (quality of service, compression, counts) is in the files themselves, and people edit it.
@@ -40,11 +40,11 @@ CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class StorageFiles:
-    """What was found.
+    """The files that were found.
 
     Attributes:
         paths: in the order of recording.
-        problems: what is missing, or not as `metadata.yaml` says.
+        problems: missing files, and differences from `metadata.yaml`.
     """
 
     paths: tuple[Path, ...]
@@ -71,17 +71,17 @@ def find_storage_files(path: Path) -> StorageFiles:
     unlisted = sorted(found.keys() - set(names), key=_part_number)
     if listed:
         problems += [_missing(path, name) for name in missing]
-        problems += [f"{found[n].name} is read, which {METADATA} does not list" for n in unlisted]
+        problems += [f"{found[n].name} is read, but not listed in {METADATA}" for n in unlisted]
     if not found:
         raise _no_files(path, problems)
     return StorageFiles(tuple(found[name] for name in [*names, *unlisted]), tuple(problems))
 
 
 def check_is_ros2(path: Path) -> None:
-    """Refuse recordings of ROS 1, whatever their name.
+    """Refuse recordings of ROS 1, regardless of their name.
 
     Raises:
-        SpatialError: BAD_INPUT that tells how to convert it.
+        SpatialError: BAD_INPUT; the message says how to convert it.
         OSError: the file cannot be read.
     """
     with path.open("rb") as file:
@@ -94,8 +94,8 @@ def check_is_ros2(path: Path) -> None:
         if profile == b"ros1":
             raise file_error(
                 path,
-                "this MCAP file holds messages of ROS 1, expected ROS 2; convert the ROS 1 bag "
-                "that it was made from with rosbags-convert",
+                "this MCAP file contains ROS 1 messages, expected ROS 2; convert the original "
+                "ROS 1 bag with rosbags-convert",
             )
 
 
@@ -106,7 +106,7 @@ def is_packed(path: Path) -> bool:
 
 
 def unpack(path: Path, folder: Path) -> tuple[Path, str]:
-    """Decompress a file as far as it goes.
+    """Decompress a file as far as possible.
 
     Args:
         path: a file that `is_packed`.
@@ -125,14 +125,15 @@ def unpack(path: Path, folder: Path) -> tuple[Path, str]:
             try:
                 _decompress(source, out)
             except (EOFError, zstd.ZstdError) as error:
-                damage = f"{path.name} is cut off or damaged: {error}"
+                damage = f"{path.name} is truncated or damaged: {error}"
     except OSError as error:
         raise file_error(
             path,
-            f"cannot be unpacked into {folder}: {error.strerror}; make room there, or set TMPDIR",
+            f"cannot be decompressed to {folder}: {error.strerror}; free some space there, or set "
+            "TMPDIR",
         ) from error
     if damage and not target.stat().st_size:
-        raise file_error(path, f"nothing of it can be unpacked: {damage}")
+        raise file_error(path, f"it cannot be decompressed at all: {damage}")
     return target, damage
 
 
@@ -202,7 +203,7 @@ def _part_number(name: str) -> tuple[list[int], str]:
 
 def _missing(folder: Path, name: str) -> str:
     if not (folder / name).exists():
-        return f"{name} is missing, which {METADATA} lists"
+        return f"{name} is listed in {METADATA}, but missing"
     expected = " or ".join(STORAGE_SUFFIXES)
     return f"{name} is not read: expected {expected}, or these compressed with zstd"
 
@@ -222,6 +223,6 @@ def _ros1_error(path: Path) -> SpatialError:
     return file_error(
         path,
         f"this is a ROS 1 bag; convert it with `rosbags-convert --src {path} --dst "
-        f"{path.with_name(path.stem)}_ros2 --dst-typestore ros2_humble` (it comes with rosbags), "
-        "and give the folder that it writes",
+        f"{path.with_name(path.stem)}_ros2 --dst-typestore ros2_humble` (part of rosbags), and use "
+        "the folder that it writes",
     )

@@ -1,7 +1,7 @@
-"""Which topics of a recording are colour, depth, calibration and regions.
+"""Finds the topics of color, depth, calibration and regions in a recording.
 
-Types say most of it, encodings of the first image the rest. Where that leaves a choice, it is the
-user's: nothing is guessed from names.
+They are found by type and by the encoding of the first image. If several qualify, the user must
+choose: nothing is guessed from names.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ CERTAIN_COLOR_ENCODINGS = (
     COLOR_ENCODINGS.keys() - DEPTH_ENCODINGS.keys() - INSTANCE_ENCODINGS.keys()
 )
 CERTAIN_INSTANCE_ENCODINGS = ("8UC1", "mono8", "32SC1")
-"""16 bit ids cannot be told from depth."""
+"""16 bit ids cannot be distinguished from depth."""
 
 PICTURES = (IMAGE, COMPRESSED_IMAGE)
 
 REGION_ARRAYS = tuple(type_name for type_name in SOURCES_BY_TYPE if type_name != IMAGE)
-"""Types of messages that hold nothing but regions."""
+"""Message types that contain only regions."""
 
 
 def choose_topics(bag: BagReader, wanted: TopicChoice) -> TopicChoice:
-    """All topics that are needed, those that were named and those that were found.
+    """All required topics, given or found.
 
     Raises:
         SpatialError: BAD_INPUT that lists the topics of the recording, when one is missing, has
@@ -56,7 +56,7 @@ def choose_topics(bag: BagReader, wanted: TopicChoice) -> TopicChoice:
 
 
 class _Finder:
-    """The topics of a recording, and what can be told from their first messages."""
+    """The topics of a recording, and the encodings of their first messages."""
 
     def __init__(self, bag: BagReader, wanted: TopicChoice) -> None:
         self._bag = bag
@@ -69,7 +69,7 @@ class _Finder:
         return [name for name, found in self._types.items() if found in type_names]
 
     def images(self, type_name: str, encodings: Collection[str]) -> list[str]:
-        """Topics of images in one of these encodings that the user did not name for another use."""
+        """Topics of images in one of these encodings, without those given for another input."""
         named = {getattr(self._wanted, item.name) for item in fields(self._wanted)}
         return [
             name
@@ -78,18 +78,23 @@ class _Finder:
         ]
 
     def pictures(self, encodings: Collection[str]) -> list[str]:
-        """The same; compressed images only where there are no others."""
+        """The same; compressed images only if there are no raw ones."""
         return self.images(IMAGE, encodings) or self.images(COMPRESSED_IMAGE, encodings)
 
     def calibrations(self, rgb: str) -> list[str]:
-        """Calibrations: if there are several, the one beside the colour image, as drivers do."""
+        """Calibrations; if there are several, the one next to the color image."""
         found = self.of_type(CAMERA_INFO)
         image = rgb.removesuffix(f"/{COMPRESSED}")
         beside = f"{image.rpartition('/')[0]}/camera_info"
         return [beside] if beside in found else found
 
     def choose(self, name: str, type_names: tuple[str, ...], candidates: list[str]) -> str:
-        """The topic that was named, or else the only candidate.
+        """The given topic, or the only candidate.
+
+        Args:
+            name: of the input.
+            type_names: allowed message types.
+            candidates: topics to choose from.
 
         Raises:
             SpatialError: BAD_INPUT with the topics of the recording.
@@ -102,9 +107,9 @@ class _Finder:
                 raise self._error(f"{name} must be a topic of {expected}, {topic} is {found}")
             return str(topic)
         if not candidates:
-            raise self._error(f"no topic can be told to be {name} ({expected}); name it")
+            raise self._error(f"no topic found for {name} ({expected}); name it")
         if len(candidates) > 1:
-            raise self._error(f"{name} could be {' or '.join(candidates)}; name the right one")
+            raise self._error(f"{name} could be {' or '.join(candidates)}; name the correct one")
         return candidates[0]
 
     def _encoding(self, topic: str) -> str:

@@ -1,4 +1,4 @@
-"""Regions as files, in the forms that people have; see `reading`."""
+"""Region files in common formats; see `reading`."""
 
 from smolrgpt_core.region_files.own_form import write_regions
 from smolrgpt_core.region_files.reading import read_regions

@@ -1,4 +1,4 @@
-"""COCO data sets, lists of detections in COCO's result form, and those of SAM."""
+"""COCO data sets, COCO result lists, and the masks of SAM."""
 
 from __future__ import annotations
 
@@ -15,7 +15,11 @@ _SCORE_KEYS = ("score", "predicted_iou", "confidence")
 
 
 def read_data_set(file: RegionFile, content: Any) -> RegionSet:
-    """The annotations of one image of a COCO data set, with their ids and category names."""
+    """The annotations of one image of a COCO data set, with their ids and category names.
+
+    Raises:
+        ValueError: an annotation is invalid.
+    """
     images, annotations = entry(content, "images", "annotations")
     names = {item["id"]: str(item["name"]) for item in content.get("categories", [])}
     image = images[file.pick_image([str(item.get("file_name", "")) for item in images])]
@@ -24,7 +28,7 @@ def read_data_set(file: RegionFile, content: Any) -> RegionSet:
     elsewhere = {item["image_id"] for item in annotations} - {item["id"] for item in images}
     if elsewhere:
         raise ValueError(
-            f"annotations have image_id {min(elsewhere, key=str)!r}, which no image has"
+            f"annotations have image_id {min(elsewhere, key=str)!r}, but no image has it"
         )
     mine = [item for item in annotations if item.get("image_id") == image["id"]]
     regions = []
@@ -50,8 +54,8 @@ def read_results(file: RegionFile, content: Any) -> RegionSet:
 
 
 def read_mask_list(file: RegionFile, content: Any) -> RegionSet:
-    """The masks of a mask generator, [{"segmentation", "area", "bbox", ...}], or its file of an
-    image, {"image", "annotations"}. They have no classes; labels may be given by number.
+    """The masks of a mask generator, [{"segmentation", "area", "bbox", ...}], or its file for an
+    image, {"image", "annotations"}. They have no classes; labels can be given by number.
     """
     if isinstance(content, dict):
         image, content = entry(content, "image", "annotations")
@@ -69,11 +73,11 @@ def read_mask_list(file: RegionFile, content: Any) -> RegionSet:
 
 def _region(id: Any, label: str, item: Mapping[str, Any], file: RegionFile) -> Region:
     if type(id) is not int:
-        raise ValueError(f"expected its id as an integer, got {id!r}")
+        raise ValueError(f"its id must be an integer, got {id!r}")
     if item.get("iscrowd"):
         raise ValueError(
-            "it is a crowd (iscrowd): several objects in one mask, which cannot be told apart; "
-            "split it, or leave it out"
+            "it is a crowd (iscrowd): several objects in one mask, which cannot be separated; "
+            "split it, or remove it"
         )
     score = next((item[key] for key in _SCORE_KEYS if type(item.get(key)) in (int, float)), 1.0)
     score = min(float(score), 1.0)  # an estimated overlap can be above 1
@@ -86,13 +90,13 @@ def _region(id: Any, label: str, item: Mapping[str, Any], file: RegionFile) -> R
 
 
 def _name(item: Any) -> str:
-    """The class that an entry names in text, whatever its key."""
+    """The class name in an entry, under any key."""
     found = (item.get(key) for key in _NAME_KEYS) if isinstance(item, dict) else ()
     return next((text for text in found if isinstance(text, str)), "")
 
 
 def _of_one_image(file: RegionFile, content: Sequence[Any]) -> list[Mapping[str, Any]]:
-    """The entries of the image that is asked about, by its number where there are several."""
+    """The entries of the image asked about, by its number if there are several."""
     ids = list(dict.fromkeys(entry(item, "image_id")[0] for item in content))
     if len(ids) <= 1:
         return list(content)

@@ -16,13 +16,17 @@ from smolrgpt_core.regions import Region, RegionSet
 
 _EXPECTED = "an instance image of region ids"
 _OF_REPLICATOR = re.compile(r"((?:instance|semantic)(?:_id)?_segmentation)_(\d+)")
-"""Names that the BasicWriter of Omniverse Replicator gives to pictures."""
+"""Image names of the BasicWriter of Omniverse Replicator."""
 
 _PNG, _PNG_COLOUR_TYPE, _PALETTE = b"\x89PNG", 25, 3
 
 
 def read_instance_image(file: RegionFile) -> RegionSet:
-    """Regions of a picture or `.npy` array; labels are given, or stand in the JSON file beside."""
+    """Regions of an image or `.npy` array; labels are given, or in the JSON file next to it.
+
+    Raises:
+        ValueError: the image is not an instance image.
+    """
     if file.path.suffix.lower() == ".npy":
         image = load_array(file.path, _EXPECTED)
         if image.dtype == np.bool_ or image.ndim > 2:
@@ -38,10 +42,14 @@ def read_instance_image(file: RegionFile) -> RegionSet:
     return RegionSet.from_label_image(image, {int(id): labels[int(id)] for id in np.unique(image)})
 
 
-def refuse_lossy_picture(file: RegionFile) -> RegionSet:
-    """A JPEG changes the ids at the borders of objects, and so makes objects that are not there."""
+def refuse_lossy_image(file: RegionFile) -> RegionSet:
+    """Refuse JPEG and WebP, which change ids at object borders and so create false objects.
+
+    Raises:
+        ValueError: always.
+    """
     raise ValueError(
-        f"{file.path.suffix} is compressed with loss, which changes the ids in a picture; save "
+        f"{file.path.suffix} uses lossy compression, which changes ids; save "
         "instance images as .png, .bmp, .tif or .npy"
     )
 
@@ -65,28 +73,28 @@ def _read_stack(file: RegionFile, stack: NDArray) -> RegionSet:
 
 
 def _ids(path: Path) -> NDArray:
-    """Ids (H, W); a grey picture that was saved with three equal channels is one."""
+    """Ids (H, W); a gray image saved with three equal channels is accepted."""
     content = read_bytes(path)
     image = decode_image(path, cv2.IMREAD_UNCHANGED, _EXPECTED, content)
     if content[:4] == _PNG and content[_PNG_COLOUR_TYPE] == _PALETTE:
         raise file_error(
             path,
-            f"expected {_EXPECTED} with one number for each pixel, found a palette image; save its "
-            "indices without palette",
+            f"expected {_EXPECTED} with one number per pixel, found a palette image; save its "
+            "indices without a palette",
         )
     if image.ndim == 3:
         if not all(np.array_equal(image[:, :, 0], image[:, :, c]) for c in (1, 2)):
             raise file_error(
                 path,
-                f"expected {_EXPECTED} with one number for each pixel (height, width), found a "
-                f"colour image {image.dtype} {image.shape}",
+                f"expected {_EXPECTED} with one number per pixel (height, width), found a "
+                f"color image {image.dtype} {image.shape}",
             )
         image = image[:, :, 0]
     return image
 
 
 def _labels_beside(path: Path) -> InstanceLabels:
-    """Labels beside an instance image; none if there is no such file.
+    """Labels from the file next to an instance image; none if there is no such file.
 
     Raises:
         ValueError: for a semantic segmentation of Replicator.
@@ -97,8 +105,8 @@ def _labels_beside(path: Path) -> InstanceLabels:
         kind, number = match.groups()
         if kind.startswith("semantic"):
             raise ValueError(
-                "a semantic segmentation has one value for each class: all objects of one "
-                "would be one region; take the instance segmentation"
+                "a semantic segmentation has one value per class: all objects of a class "
+                "would be one region; use the instance segmentation"
             )
         names += [f"{kind}_semantics_mapping_{number}.json", f"{kind}_mapping_{number}.json"]
     found = next((name for name in names if path.with_name(name).exists()), None)

@@ -1,4 +1,4 @@
-"""LabelMe: the shapes that a person drew on one image."""
+"""LabelMe: shapes drawn on one image."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _CIRCLE_POINTS = 72
 
 
 def read_labelme(file: RegionFile, content: Any) -> RegionSet:
-    """The shapes; those of one label and group are parts of one object."""
+    """The shapes; those with the same label and group form one object."""
     if content.get("imageHeight") and content.get("imageWidth"):
         file.check_size(content["imageHeight"], content["imageWidth"])
     grouped: dict[Any, list[tuple[int, Any]]] = {}
@@ -65,10 +65,10 @@ def _rectangle(id: int, label: str, shape: Any, image_size: tuple[int, int]) -> 
 
 
 def _circle(id: int, label: str, shape: Any, image_size: tuple[int, int]) -> Region:
-    """Its points are the centre and one of the rim."""
+    """Its points are the center and one on the circle."""
     points = points_of(shape["points"])
     if len(points) != 2:
-        raise ValueError(f"expected a circle as its centre and a point, got {len(points)} points")
+        raise ValueError(f"expected a circle as its center and a point, got {len(points)} points")
     angles = np.linspace(0, 2 * np.pi, _CIRCLE_POINTS, endpoint=False)
     radius = np.linalg.norm(points[1] - points[0])
     rim = points[0] + radius * np.stack([np.cos(angles), np.sin(angles)], axis=1)
@@ -76,7 +76,7 @@ def _circle(id: int, label: str, shape: Any, image_size: tuple[int, int]) -> Reg
 
 
 def _mask(id: int, label: str, shape: Any, image_size: tuple[int, int]) -> Region:
-    """A picture of the mask in base64, cut to its first and last pixel."""
+    """A base64 image of the mask, cropped to its first and last pixel."""
     try:
         picture = np.frombuffer(base64.b64decode(shape["mask"]), np.uint8)
         part = cv2.imdecode(picture, cv2.IMREAD_GRAYSCALE)

@@ -25,7 +25,11 @@ _EXPECTED_BOX = "box as [x, y, width, height]"
 
 
 def read_own_form(file: RegionFile, content: Any) -> RegionSet:
-    """Regions of the form above."""
+    """Regions from a file in this format.
+
+    Raises:
+        ValueError: the content has another form.
+    """
     size, entries = content["image_size"], content["regions"]
     are_integers = isinstance(size, list) and all(type(number) is int for number in size)
     if not are_integers or len(size) != 2 or not isinstance(entries, list):
@@ -39,7 +43,7 @@ def read_own_form(file: RegionFile, content: Any) -> RegionSet:
 
 
 def write_regions(path: Path, regions: RegionSet) -> None:
-    """Write the form above with run lengths; `read_regions` reads the same back."""
+    """Write this format with run lengths; `read_regions` restores the same regions."""
     entries = [
         json.dumps(
             {

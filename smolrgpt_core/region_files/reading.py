@@ -1,4 +1,4 @@
-"""`read_regions`: which reader a file needs, by its suffix, and for JSON by its shape."""
+"""`read_regions`: selects the reader of a file by its suffix, and for JSON by its structure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ READ = (
     "CVAT for images and Pascal VOC (.xml), YOLO (.txt), instance images (.png, .bmp, .tif, .pgm, "
     ".npy)"
 )
-"""Forms that are read, for messages."""
+"""Supported formats, for messages."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class JsonForm:
     """A form of JSON files.
 
     Attributes:
-        name: of the form, for messages.
-        fits: whether a content has it.
-        read: its reader; None where it is only known by name.
-        is_numbered: it has numbers in place of labels, which may be given.
+        name: of the format, for messages.
+        fits: whether a content has this format.
+        read: its reader; None if it is recognized but not supported.
+        is_numbered: it has numbers instead of labels, which can be given.
     """
 
     name: str
@@ -63,7 +63,7 @@ JSON_FORMS = (
     JsonForm("GeoJSON", _has("features")),
     JsonForm("Grounded SAM without its masks", _is_list_with("box", "label")),
 )  # fmt: skip
-"""In the order in which they are tried."""
+"""Formats in the order in which they are tried."""
 
 
 def _read_json_form(file: RegionFile) -> RegionSet:
@@ -75,14 +75,16 @@ def _read_json_form(file: RegionFile) -> RegionSet:
             f"that are read: {READ}"
         )
     if form.read is None:
-        raise ValueError(f"this is the form of {form.name}; convert or export it to one of: {READ}")
+        raise ValueError(
+            f"this is the format of {form.name}; convert or export it to one of: {READ}"
+        )
     if file.labels is not None and not form.is_numbered:
         raise ValueError(f"labels by id are for instance images and others that have numbers only; "
                          f"this file ({form.name}) has its own")  # fmt: skip
     try:
         return form.read(file, content)
     except (AttributeError, IndexError, KeyError, TypeError) as error:
-        raise ValueError(f"is {form.name}, but not as it should be: {error!r}") from error
+        raise ValueError(f"looks like {form.name}, but is malformed: {error!r}") from error
 
 
 def _read_xml(file: RegionFile) -> RegionSet:
@@ -98,9 +100,9 @@ READERS: dict[str, Reader] = {
     **dict.fromkeys(
         (".png", ".bmp", ".tif", ".tiff", ".pgm", ".npy"), instance_images.read_instance_image
     ),
-    **dict.fromkeys((".jpg", ".jpeg", ".webp"), instance_images.refuse_lossy_picture),
+    **dict.fromkeys((".jpg", ".jpeg", ".webp"), instance_images.refuse_lossy_image),
 }
-"""By suffix of the file."""
+"""Readers by file suffix."""
 
 
 def read_regions(
@@ -112,12 +114,12 @@ def read_regions(
     """Regions of one image from a file.
 
     Args:
-        path: in one of the forms that docs/command_line.md describes.
-        image_size: (height, width) of the image that was segmented.
+        path: in one of the formats described in docs/command_line.md.
+        image_size: (height, width) of the segmented image.
         labels: how regions get their labels. Those of an instance image stand in the JSON file of
             the same name beside it, such as {"1-9": "buffer", "10": "pallet"}, unless they are
             given here; without either, regions have no label.
-        image_name: file name of the image, to find it in a file about several.
+        image_name: file name of the image, to find it in a file about several images.
 
     Raises:
         SpatialError: BAD_INPUT when the file cannot be used, or is for an image of another size.
@@ -126,6 +128,6 @@ def read_regions(
     reader = READERS.get(path.suffix.lower())
     with naming(path):
         if reader is None:
-            raise ValueError(f"no region file ends in {path.suffix!r}; what is read: {READ}")
+            raise ValueError(f"unknown suffix {path.suffix!r} of a region file; supported: {READ}")
         regions = reader(RegionFile(path, image_size, image_name, labels.by_number))
     return labels.label_map.apply(regions)

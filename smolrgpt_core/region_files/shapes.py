@@ -1,7 +1,7 @@
-"""Boxes, polygons and masks as files have them, as regions.
+"""Converts boxes, polygons and masks in files to regions.
 
 Coordinates are pixels, where the upper left pixel spans 0 to 1; boxes and polygons cover the
-pixels whose centres lie in them. What reaches a little over the edge of the image is cut off.
+pixels whose centers lie in them. Shapes that extend slightly beyond the image are clipped.
 """
 
 from __future__ import annotations
@@ -15,25 +15,32 @@ from numpy.typing import NDArray
 from smolrgpt_core.regions import Box, Region, decode_rle
 
 _HUGE = 1e9
-"""No coordinate; NaN and infinity are none either."""
+"""Coordinates are smaller; NaN and infinity are invalid too."""
 
 EDGE_SHARE = 0.1
-"""What reaches further out than this part of the image is of an image of another size."""
+"""A shape that extends further, as a fraction of the image, belongs to an image of another size."""
 
 
 def box_region(
     id: int, label: str, corners: Sequence[float], image_size: tuple[int, int], score: float = 1.0
 ) -> Region:
-    """From (left, top, right, bottom) in pixels.
+    """A region from the corners of a box.
+
+    Args:
+        id: of the region.
+        label: object class.
+        corners: (left, top, right, bottom) in pixels.
+        image_size: (height, width).
+        score: confidence, 0 to 1.
 
     Raises:
-        ValueError: when the corners are no box, or leave the image.
+        ValueError: the box is empty, or extends beyond the image.
     """
     left, top, right, bottom = corners
     points = np.array([[left, top], [right, bottom]], np.float64)
     check_points(points, image_size)
     if not (right > left and bottom > top):
-        raise ValueError(f"expected a box with a width and a height, got {right - left:g} by "
+        raise ValueError(f"expected a box with positive width and height, got {right - left:g} by "
                          f"{bottom - top:g} pixels")  # fmt: skip
     box = Box.covering(points[0], points[1], image_size)
     if min(box.width, box.height) < 1:
@@ -50,10 +57,17 @@ def polygon_region(
 ) -> Region:
     """From outlines, float64 (N, 2) each, which together cover the object.
 
+    Args:
+        id: of the region.
+        label: object class.
+        polygons: float64 (N, 2) each, pixels.
+        image_size: (height, width).
+        score: confidence, 0 to 1.
+
     Raises:
-        ValueError: when an outline has fewer than three points, or leaves the image.
+        ValueError: an outline has fewer than three points, or extends beyond the image.
     """
-    # Imported here because a robot that gets its masks over ROS needs no pycocotools.
+    # Imported here because a robot that gets its masks over ROS does not need pycocotools.
     from pycocotools import mask as coco_mask
 
     for points in polygons:
@@ -72,9 +86,16 @@ def segmentation_region(
 ) -> Region:
     """From a COCO segmentation: run lengths, polygons [[x, y, x, y, ...], ...], or rows of a mask.
 
+    Args:
+        id: of the region.
+        label: object class.
+        segmentation: as in COCO.
+        image_size: (height, width).
+        score: confidence, 0 to 1.
+
     Raises:
-        ValueError: when it is none of these.
-        SpatialError: BAD_INPUT when run lengths are broken.
+        ValueError: it is none of these.
+        SpatialError: BAD_INPUT; the run lengths are broken.
     """
     if isinstance(segmentation, dict):
         return rle_region(id, label, segmentation, image_size, score)
@@ -89,9 +110,16 @@ def rle_region(
 ) -> Region:
     """From COCO run lengths of the whole image.
 
+    Args:
+        id: of the region.
+        label: object class.
+        rle: COCO run lengths.
+        image_size: (height, width).
+        score: confidence, 0 to 1.
+
     Raises:
-        ValueError: when they are of an image of another size.
-        SpatialError: BAD_INPUT when they are broken.
+        ValueError: they are for an image of another size.
+        SpatialError: BAD_INPUT; they are broken.
     """
     mask = decode_rle(rle)
     if mask.shape != image_size:
@@ -100,7 +128,13 @@ def rle_region(
 
 
 def united(id: int, parts: Sequence[Region], image_size: tuple[int, int]) -> Region:
-    """One region of several shapes of the same object."""
+    """One region from several shapes of the same object.
+
+    Args:
+        id: of the region.
+        parts: at least one.
+        image_size: (height, width).
+    """
     if len(parts) == 1:
         return parts[0]
     mask = np.zeros(image_size, dtype=bool)
@@ -110,10 +144,15 @@ def united(id: int, parts: Sequence[Region], image_size: tuple[int, int]) -> Reg
 
 
 def numbers(values: Any, count: int, expected: str) -> list[float]:
-    """So many finite numbers of a list, whole or not.
+    """A list of a given number of finite numbers.
+
+    Args:
+        values: from a file.
+        count: how many.
+        expected: what they should be, for the message.
 
     Raises:
-        ValueError: when they are not, with what was expected.
+        ValueError: they are not.
     """
     right = isinstance(values, (list, tuple)) and len(values) == count
     if not right or not all(type(n) in (int, float) and abs(n) < _HUGE for n in values):
@@ -125,7 +164,7 @@ def points_of(values: Any) -> NDArray[np.float64]:
     """Points, float64 (N, 2), from [[x, y], ...].
 
     Raises:
-        ValueError: when they are not.
+        ValueError: they have another form.
     """
     if not isinstance(values, list):
         raise ValueError(f"expected points [[x, y], ...], got {values!r:.100}")
@@ -146,7 +185,7 @@ def _polygons(segmentation: Any) -> list[NDArray[np.float64]]:
 
 
 def _rows_of_mask(value: Any, image_size: tuple[int, int]) -> NDArray[np.bool_] | None:
-    """A mask that is written as rows of true and false, or 1 and 0; None if it is none."""
+    """A mask given as rows of true and false, or 1 and 0; None if it is something else."""
     height, width = image_size
     if not isinstance(value, list) or len(value) != height:
         return None
@@ -157,16 +196,17 @@ def _rows_of_mask(value: Any, image_size: tuple[int, int]) -> NDArray[np.bool_] 
 
 
 def check_points(points: NDArray[np.float64], image_size: tuple[int, int]) -> None:
-    """Refuse points, float64 (N, 2), that lie far out of the image.
+    """Check that points, float64 (N, 2), are not far outside the image.
 
     Raises:
-        ValueError: with how far they reach.
+        ValueError: they are; the message has their range.
     """
     size = np.array(image_size[::-1])
     # Also refuses NaN, for which no comparison holds.
     if not np.all((points >= -EDGE_SHARE * size) & (points <= (1 + EDGE_SHARE) * size)):
         raise ValueError(
-            f"leaves the image of (height, width) {image_size}: x from {points[:, 0].min():g} to "
-            f"{points[:, 0].max():g}, y from {points[:, 1].min():g} to {points[:, 1].max():g}; "
+            f"extends beyond the image of (height, width) {image_size}: x from "
+            f"{points[:, 0].min():g} to {points[:, 0].max():g}, y from "
+            f"{points[:, 1].min():g} to {points[:, 1].max():g}; "
             "regions and image must have the same resolution"
         )

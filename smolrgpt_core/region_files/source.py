@@ -1,4 +1,4 @@
-"""What every reader of region files is given, and what they share."""
+"""Input of all readers of region files, and their common functions."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class RegionFile:
 
     Attributes:
         path: of the file.
-        image_size: (height, width) of the image that was segmented.
+        image_size: (height, width) of the segmented image.
         image_name: file name of that image, to find it among others; empty if it has none.
-        labels: of the numbers in a form that has no names; None if they stand beside the file.
+        labels: for the numbers in a format without names; None: from a file next to it.
     """
 
     path: Path
@@ -34,14 +34,14 @@ class RegionFile:
     labels: InstanceLabels | None = None
 
     def label_of(self, number: int, otherwise: str = "") -> str:
-        """Label of a number by `labels`."""
+        """Label of a number from `labels`."""
         return (self.labels or InstanceLabels())[number] or otherwise
 
     def check_size(self, height: Any, width: Any) -> None:
-        """Refuse the regions of an image of another size.
+        """Check that regions are for an image of this size.
 
         Raises:
-            ValueError: with both sizes.
+            ValueError: they are not; the message has both sizes.
         """
         if (height, width) != self.image_size:
             raise ValueError(
@@ -50,10 +50,10 @@ class RegionFile:
             )
 
     def pick_image(self, names: Sequence[str]) -> int:
-        """Index of the image that is asked about, of all that a file describes.
+        """Index of the image asked about, among all in the file.
 
         Raises:
-            ValueError: when none or several could be meant.
+            ValueError: none or several match.
         """
         stems = [Path(name.replace("\\", "/")).stem for name in names]
         fitting = [i for i, stem in enumerate(stems) if stem == Path(self.image_name).stem]
@@ -64,8 +64,8 @@ class RegionFile:
         shown = ", ".join(names[:_NAMES_SHOWN]) + (", ..." if len(names) > _NAMES_SHOWN else "")
         raise ValueError(
             f"the file is about {len(names)} images ({shown or 'none'}), "
-            f"{'several' if fitting else 'none'} of them named {self.image_name!r}; leave the "
-            "entries of one image, or give the image the name that it has there"
+            f"{'several' if fitting else 'none'} of them named {self.image_name!r}; keep only the "
+            "entries of one image, or rename the image as in the file"
         )
 
     def regions(self, made: Sequence[Region]) -> RegionSet:
@@ -78,7 +78,7 @@ JsonReader = Callable[[RegionFile, Any], RegionSet]
 
 
 def ids_for(labels: Sequence[str]) -> list[int]:
-    """Ids for objects that have none: the numbers in their labels if all differ, else from 1 on.
+    """Ids for objects without ids: the numbers in their labels if all differ, otherwise from 1.
 
     So "pallet 12" is the object that its file calls "pallet_12".
     """
@@ -90,7 +90,11 @@ def ids_for(labels: Sequence[str]) -> list[int]:
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Let errors name the file, unless they name one already."""
+    """Add the file to errors, unless they already name one.
+
+    Raises:
+        SpatialError: BAD_INPUT; an error in the block, with the path.
+    """
     try:
         yield
     except FileError:
@@ -101,7 +105,11 @@ def naming(path: Path) -> Iterator[None]:
 
 @contextmanager
 def part(name: str) -> Iterator[None]:
-    """Let errors name the part of a file that they are about."""
+    """Add the affected part of the file to errors.
+
+    Raises:
+        ValueError: an error in the block, with the name.
+    """
     try:
         yield
     except (SpatialError, ValueError) as error:
@@ -109,10 +117,10 @@ def part(name: str) -> Iterator[None]:
 
 
 def entry(value: Any, *keys: str) -> Sequence[Any]:
-    """The values of keys that an entry must have.
+    """The values of required keys of an entry.
 
     Raises:
-        ValueError: naming those that are missing.
+        ValueError: a key is missing; the message names it.
     """
     missing = [key for key in keys if not isinstance(value, dict) or key not in value]
     if missing:

@@ -18,10 +18,10 @@ _WITHOUT_AREA = ("polyline", "points", "skeleton", "cuboid")
 
 
 def read_xml(file: RegionFile) -> RegionSet:
-    """Regions of CVAT's or Pascal VOC's XML.
+    """Regions from CVAT or Pascal VOC XML.
 
     Raises:
-        ValueError: when it is neither, or is of the video form of CVAT.
+        ValueError: it is neither, or is CVAT's video format.
     """
     content = read_bytes(file.path)
     if b"<!ENTITY" in content:
@@ -48,7 +48,7 @@ def _read_cvat(file: RegionFile, root: ElementTree.Element) -> RegionSet:
     grouped: dict[tuple[object, ...], list[ElementTree.Element]] = {}
     for index, shape in enumerate(image):
         if shape.tag in _WITHOUT_AREA:
-            raise ValueError(f"a {shape.tag} is no area; draw one of {', '.join(_SHAPES)}")
+            raise ValueError(f"a {shape.tag} has no area; draw one of {', '.join(_SHAPES)}")
         if shape.tag in _SHAPES:
             group = shape.get("group_id", "0")
             key = ("alone", index) if group == "0" else (shape.get("label"), group)
@@ -75,7 +75,7 @@ def _read_voc(file: RegionFile, root: ElementTree.Element) -> RegionSet:
             if box is None:
                 raise ValueError("expected a bndbox")
             left, top, right, bottom = (_text(box, key) for key in ("xmin", "ymin", "xmax", "ymax"))
-            # Its pixels are counted from 1, the last one included.
+            # Its pixels are counted from 1, inclusive.
             corners = (left - 1, top - 1, right, bottom)
             regions.append(box_region(id, name, corners, file.image_size))
     return file.regions(regions)
@@ -120,7 +120,7 @@ def _mask(id: int, shape: ElementTree.Element, image_size: tuple[int, int]) -> R
 
 
 def _turned(shape: ElementTree.Element, points: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Points (N, 2) turned about their middle by the shape's rotation, degrees clockwise."""
+    """Points (N, 2) rotated about their center by the shape's rotation, degrees clockwise."""
     angle = np.radians(_number(shape, "rotation")) if shape.get("rotation") else 0.0
     cos, sin = np.cos(angle), np.sin(angle)
     middle = (points.min(axis=0) + points.max(axis=0)) / 2

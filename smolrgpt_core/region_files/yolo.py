@@ -1,4 +1,4 @@
-"""YOLO's text files: a line for each object, a class index and shares of width and height.
+"""YOLO text files: a line per object, a class index and fractions of width and height.
 
 0 0.5 0.5 0.2 0.1                   a box: centre, width, height
 0 0.5 0.5 0.2 0.1 0.93              with the confidence of a prediction
@@ -18,14 +18,14 @@ from smolrgpt_core.regions import Region, RegionSet
 
 _BOX, _SCORED_BOX, _SMALLEST_POLYGON = 4, 5, 6
 _FOLDERS_UP = 3
-"""A data set has images/train and labels/train beside its data.yaml."""
+"""A data set has images/train and labels/train next to its data.yaml."""
 
 
 def read_yolo(file: RegionFile) -> RegionSet:
     """Regions of a YOLO text file; an empty one has none.
 
     Labels are those that were given for the class indices, else those of `data.yaml` or
-    `classes.txt` beside the file or at the root of its data set, else the indices.
+    `classes.txt` next to the file or at the root of its data set, otherwise the indices.
     """
     text = read_bytes(file.path).decode("utf-8-sig", errors="replace")
     names = {} if file.labels is not None else _names_beside(file.path)
@@ -51,8 +51,8 @@ def _region(id: int, line: str, names: dict[int, str], file: RegionFile) -> Regi
 
 
 def _values(line: str) -> tuple[int, list[float]]:
-    """Class index and shares of a line."""
-    expected = "a class index and a box or polygon in shares of the image, as YOLO writes it"
+    """Class index and fractions in a line."""
+    expected = "a class index and a box or polygon in fractions of the image size, as in YOLO"
     try:
         index, *values = (float(word) for word in line.split())
     except ValueError as error:
@@ -60,7 +60,7 @@ def _values(line: str) -> tuple[int, list[float]]:
     if index < 0 or not index.is_integer() or len(values) < _BOX:
         raise ValueError(f"expected {expected}, got {line!r:.60}")
     if not all(-EDGE_SHARE <= value <= 1 + EDGE_SHARE for value in values):
-        raise ValueError(f"expected {expected}; these are not from 0 to 1: {line!r:.60}")
+        raise ValueError(f"expected {expected}; these are not between 0 and 1: {line!r:.60}")
     return int(index), values
 
 
@@ -77,7 +77,7 @@ def _names_beside(path: Path) -> dict[int, str]:
 
 
 def _names_of_yaml(path: Path) -> dict[int, str]:
-    # Imported here because it needs PyYAML, which only some installations have.
+    # Imported here because PyYAML is optional.
     from smolrgpt_core.settings_file import read_yaml
 
     try:

@@ -1,4 +1,4 @@
-"""Where a camera is, and how world points come into its optical frame."""
+"""Pose of a camera, and transformation of world points to its optical frame."""
 
 from __future__ import annotations
 

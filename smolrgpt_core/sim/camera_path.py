@@ -1,4 +1,4 @@
-"""A smooth closed way of the camera through a hall, always looking at several objects.
+"""A smooth closed path of the camera through a hall, always facing several objects.
 
 The camera sways along the free lane (or above it, under the ceiling) while its line of sight
 wanders over the staging area. Of a few ways drawn from the seed, the one that sees most is taken;
@@ -72,7 +72,14 @@ def _sway(
 def find_camera_path(
     objects: Sequence[SceneObject], hall: Hall, config: WarehouseConfig, seed: int
 ) -> CameraPath:
-    """The best of a few ways drawn from the seed, starting at its best overview."""
+    """The best of a few paths drawn from the seed, starting at its best overview.
+
+    Args:
+        objects: of the scene.
+        hall: of the scene.
+        config: of the warehouse; limits the camera.
+        seed: of the path.
+    """
     rng = np.random.default_rng([seed, 2])
     view = config.camera_view
     if view == "any":
@@ -145,10 +152,15 @@ def overview_score(
 def estimate_visible_shares(
     objects: Sequence[SceneObject], corners: NDArray[np.float64], pose: CameraPose
 ) -> dict[int, float]:
-    """Visible share of each object by id; objects of a few pixels, or none, are left out.
+    """Visible fraction of each object by id; objects of few or no pixels are skipped.
 
     Every object counts as its solid box, painted from far to near on a small picture, buffers
     first.
+
+    Args:
+        objects: of the scene.
+        corners: float64 (N, 8, 3), corners of their boxes in the world, meters.
+        pose: of the camera.
     """
     canvas = np.zeros((ESTIMATE_INTRINSICS.height, ESTIMATE_INTRINSICS.width), dtype=np.uint8)
     boxes = pose.to_optical(corners)
@@ -196,9 +208,14 @@ def _box_corners(item: SceneObject) -> NDArray[np.float64]:
 def project_hulls(
     hulls: NDArray[np.float64], intrinsics: CameraIntrinsics, near_m: float = NEAR_M
 ) -> list[NDArray[np.float32]]:
-    """Outlines (M, 2) in pixels of convex hulls of points (N, K, 3) in the optical frame.
+    """Outlines (M, 2) in pixels of convex hulls of points.
 
     What is nearer than `near_m` is cut off; a hull of which nothing remains has no outline.
+
+    Args:
+        hulls: float64 (N, K, 3), meters in the optical frame.
+        intrinsics: of the camera.
+        near_m: nearer parts are clipped.
     """
     entire = (hulls[..., 2] >= near_m).all(axis=1)
     outlines = list(_project(hulls[entire], intrinsics))

@@ -1,4 +1,4 @@
-"""What a procedural warehouse may contain, and how well it is rendered.
+"""Content of a procedural warehouse, and rendering quality.
 
 Ranges only; the scene itself is drawn from a seed.
 """
@@ -77,7 +77,7 @@ class WarehouseConfig:
             if isinstance(value, tuple):
                 _check_range(field.name, value, *_BOUNDS[field.name])
             elif "share" in field.name and not 0.0 <= value <= 1.0:
-                raise bad_setting(f"WarehouseConfig.{field.name}", "a share from 0 to 1", value)
+                raise bad_setting(f"WarehouseConfig.{field.name}", "a fraction from 0 to 1", value)
         if self.camera_view not in get_args(CameraView):
             raise bad_setting(
                 "WarehouseConfig.camera_view", f"one of {get_args(CameraView)}", self.camera_view

@@ -1,4 +1,4 @@
-"""A camera that goes round its way through a simulated warehouse: settings and frames.
+"""A camera that follows a closed path through a simulated warehouse: settings and frames.
 
 The simulated camera of the nodes and the recordings made without ROS both use this, so that one
 seed shows the same pictures in both.

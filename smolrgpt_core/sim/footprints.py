@@ -74,6 +74,12 @@ class Footprint:
 
 
 def is_free(candidate: Footprint, taken: Iterable[Footprint], clearance_m: float) -> bool:
-    """Whether a rectangle keeps the clearance to all others."""
+    """Whether a rectangle keeps the clearance to all others.
+
+    Args:
+        candidate: the rectangle.
+        taken: the other rectangles.
+        clearance_m: smallest distance, meters.
+    """
     grown = candidate.grown(clearance_m)
     return not any(grown.overlaps(other) for other in taken)

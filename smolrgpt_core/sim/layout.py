@@ -92,7 +92,11 @@ class _Layout:
     # Shelves
 
     def place_shelves(self) -> None:
-        """Bays along the north wall and, with more of them, along the east or west wall."""
+        """Bays along the north wall and, with more of them, along the east or west wall.
+
+        Raises:
+            SpatialError: BAD_INPUT; the hall has no room for the smallest number.
+        """
         count = self._draw(self.config.shelves)
         spots = self._shelf_spots()
         if len(spots) < self.config.shelves[0]:
@@ -124,7 +128,11 @@ class _Layout:
     # Buffers
 
     def place_buffers(self) -> None:
-        """The first two side by side in the middle of the hall, the others where there is room."""
+        """The first two side by side in the middle of the hall, the others where there is room.
+
+        Raises:
+            SpatialError: BAD_INPUT; the hall has no room for the smallest number.
+        """
         count = self._draw(self.config.buffers)
         for id in LABEL_ID_RANGES["buffer"][:count]:
             footprint = self._find_buffer(id)
@@ -155,7 +163,11 @@ class _Layout:
     # Transporters
 
     def place_transporters(self) -> None:
-        """Vehicles on free floor or in a buffer, some loaded; the first two in the middle."""
+        """Vehicles on free floor or in a buffer, some loaded; the first two in the middle.
+
+        Raises:
+            SpatialError: BAD_INPUT; the hall has no room for the smallest number.
+        """
         count = self._draw(self.config.transporters)
         loaded = self._which_are_loaded(count)
         for index, id in enumerate(LABEL_ID_RANGES["transporter"][:count]):
@@ -216,7 +228,11 @@ class _Layout:
     # Pallets
 
     def place_pallets(self) -> None:
-        """Pallets on the floor, by the shares of the configuration, some with a second on top."""
+        """Pallets on the floor, by the shares of the configuration, some with a second on top.
+
+        Raises:
+            SpatialError: BAD_INPUT; the hall has no room for the smallest number.
+        """
         while self._free_pallet_ids:
             model = PALLET_MODELS[self.rng.integers(len(PALLET_MODELS))]
             spot = self._find_pallet_spot(model)

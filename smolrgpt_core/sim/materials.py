@@ -1,4 +1,4 @@
-"""Which picture lies on which face of a part."""
+"""Which texture is on which face of a part."""
 
 from __future__ import annotations
 

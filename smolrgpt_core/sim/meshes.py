@@ -1,4 +1,4 @@
-"""Turns parts into triangles with normals and texture coordinates."""
+"""Converts parts to triangles with normals and texture coordinates."""
 
 from __future__ import annotations
 

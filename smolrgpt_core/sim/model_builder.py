@@ -39,7 +39,13 @@ def geom_object_id(name: str) -> int:
 def build_model(
     scene: Scene, intrinsics: CameraIntrinsics, options: RenderOptions
 ) -> mujoco.MjModel:
-    """Compile the model of a scene for pictures of this size and quality."""
+    """Compile the MuJoCo model of a scene for images of this size and quality.
+
+    Args:
+        scene: to render.
+        intrinsics: size of the images.
+        options: quality of the images.
+    """
     mujoco = import_mujoco()
     spec = mujoco.MjSpec()
     _set_visual(spec, scene, intrinsics, options)

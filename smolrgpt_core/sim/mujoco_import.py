@@ -1,4 +1,4 @@
-"""The one place that imports MuJoCo, and says what is missing when it cannot render."""
+"""Imports MuJoCo for all modules, and says what is missing if it cannot render."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def open_graphics(width: int, height: int) -> Any:
     except RuntimeError as error:
         raise SpatialError(
             Status.MODEL_ERROR,
-            f"MuJoCo cannot draw off screen with MUJOCO_GL={os.environ.get('MUJOCO_GL')}: {error}; "
+            f"MuJoCo cannot draw offscreen with MUJOCO_GL={os.environ.get('MUJOCO_GL')}: {error}; "
             "set MUJOCO_GL=osmesa (no GPU) or MUJOCO_GL=egl (GPU) before starting",
         ) from error
 

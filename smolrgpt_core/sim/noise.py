@@ -1,4 +1,4 @@
-"""Makes a perfect frame look like one of a stereo RGB-D camera: depth errors, holes, exposure.
+"""Adds the noise of a stereo RGB-D camera to a perfect frame: depth errors, holes, exposure.
 
 The defaults follow a RealSense D455 (baseline 95 mm, global shutter) and its usual filters.
 """
@@ -75,7 +75,13 @@ class SensorNoise:
 
 
 def apply_sensor_noise(frame: RGBDFrame, noise: SensorNoise, rng: np.random.Generator) -> RGBDFrame:
-    """A new frame with disturbed colour, depth and masks; the given one stays as it is."""
+    """A new frame with noise on color, depth and masks; the given one is unchanged.
+
+    Args:
+        frame: without noise.
+        noise: strength of each effect.
+        rng: random numbers.
+    """
     return replace(
         frame,
         rgb=noisy_colour(frame.rgb, noise, rng),
@@ -87,7 +93,13 @@ def apply_sensor_noise(frame: RGBDFrame, noise: SensorNoise, rng: np.random.Gene
 def noisy_depth(
     depth: NDArray[np.float32], noise: SensorNoise, rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """Metres (H, W), NaN = no reading; holes only grow."""
+    """Depth with noise, float32 (H, W), meters, NaN = no reading; holes only grow.
+
+    Args:
+        depth: float32 (H, W), meters, NaN = no reading.
+        noise: strength of each effect.
+        rng: random numbers.
+    """
     result = _mix_at_edges(depth, noise, rng)
     patch = _smooth_noise(depth.shape, noise.depth_noise_patch_px, rng)
     result += patch * (noise.depth_noise_per_m * np.square(result))
@@ -105,7 +117,13 @@ def noisy_depth(
 def noisy_colour(
     rgb: NDArray[np.uint8], noise: SensorNoise, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """uint8 (H, W, 3) with another exposure and white balance, and shot noise."""
+    """uint8 (H, W, 3) with changed exposure and white balance, and shot noise.
+
+    Args:
+        rgb: uint8 (H, W, 3).
+        noise: strength of each effect.
+        rng: random numbers.
+    """
     exposure = 1.0 + rng.normal(0, noise.exposure_deviation)
     red, blue = 1.0 + rng.normal(0, noise.white_balance_deviation, size=2)
     gain = np.array([red, 1.0, blue], np.float32) * np.float32(max(exposure, 0.2))
@@ -116,7 +134,13 @@ def noisy_colour(
 
 
 def noisy_regions(regions: RegionSet, noise: SensorNoise, rng: np.random.Generator) -> RegionSet:
-    """Every mask grown or shrunk by some pixels; a mask that would vanish stays as it is."""
+    """Every mask grown or shrunk by some pixels; a mask that would vanish is unchanged.
+
+    Args:
+        regions: without noise.
+        noise: strength of each effect.
+        rng: random numbers.
+    """
     if noise.mask_edge_px == 0:
         return regions
     shifted = []

@@ -1,4 +1,4 @@
-"""Pallets and what stands on them, as parts.
+"""Pallets and their loads, as parts.
 
 Object axes of a pallet: x along its length, y along its width, z up, origin on the ground in the
 middle of the footprint.

@@ -1,4 +1,4 @@
-"""Renders a scene with MuJoCo: colour, metric depth, instance masks and truth of one pose.
+"""Renders a scene with MuJoCo: color, metric depth, instance masks and ground truth of one pose.
 
 Off screen, without a display. A renderer belongs to the thread that made it; a process may have
 several.
@@ -101,7 +101,7 @@ class WarehouseRenderer:
         """
         if not self._release.alive:
             raise SpatialError(
-                Status.BAD_INPUT, "this WarehouseRenderer is closed; make a new one to render"
+                Status.BAD_INPUT, "this WarehouseRenderer is closed; create a new one to render"
             )
         if pose.position[2] <= 0:
             raise SpatialError(
@@ -190,6 +190,11 @@ def set_camera(view: Any, pose: CameraPose, intrinsics: CameraIntrinsics) -> Non
 
     The frustum follows from the pixel borders: the centre of the first pixel is column 0, so the
     picture begins at column -0.5.
+
+    Args:
+        view: an MjvScene.
+        pose: of the camera.
+        intrinsics: of the camera.
     """
     left = (-0.5 - intrinsics.cx) / intrinsics.fx
     right = (intrinsics.width - 0.5 - intrinsics.cx) / intrinsics.fx
@@ -217,10 +222,15 @@ def metric_depth(inverse_depth: NDArray[np.float32]) -> NDArray[np.float64]:
 def rectangle_mask(
     rectangle: Footprint, pose: CameraPose, intrinsics: CameraIntrinsics
 ) -> NDArray[np.bool_]:
-    """Pixels (H, W) whose ray meets a rectangle on the floor, exact to the pixel's centre.
+    """Pixels (H, W) whose ray meets a rectangle on the floor, exact to the pixel's center.
 
     The rays to a rectangle fill a cone; each side of the rectangle and the camera span one of its
     four planes.
+
+    Args:
+        rectangle: on the floor.
+        pose: of the camera.
+        intrinsics: of the camera.
     """
     corners = pose.to_optical(np.column_stack([rectangle.corners, np.zeros(4)]))
     columns = (np.arange(intrinsics.width) - intrinsics.cx) / intrinsics.fx

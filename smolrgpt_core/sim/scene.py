@@ -1,4 +1,4 @@
-"""A warehouse as plain data: what stands where. No rendering, no camera picture.
+"""A warehouse as plain data: objects and their poses. No rendering, no images.
 
 World frame: x along the hall, y across it, z up, origin on the floor in the middle of the hall,
 metres. A scene follows from its seed and configuration alone.

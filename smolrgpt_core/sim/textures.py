@@ -1,4 +1,4 @@
-"""Paints the pictures that objects carry. The same pictures on every machine and in every scene.
+"""Paints the textures of objects. The same textures on every machine and in every scene.
 
 All tiles share one image, the atlas, so that an object is one mesh with one material. Images are
 uint8 (H, W, 3), RGB. What the hall carries is painted in `hall_textures.py` and `floor.py`.

@@ -22,7 +22,14 @@ NEAR_M = 0.2
 def frame_truth(
     scene: Scene, pose: CameraPose, intrinsics: CameraIntrinsics, regions: RegionSet
 ) -> SceneTruth:
-    """Truth of the objects that have a region."""
+    """Ground truth of the objects that have a region.
+
+    Args:
+        scene: of the frame.
+        pose: of the camera.
+        intrinsics: of the camera.
+        regions: of the frame.
+    """
     objects = tuple(
         _object_truth(scene, scene[region.id], region.area, pose, intrinsics) for region in regions
     )
@@ -54,6 +61,11 @@ def full_silhouette_area(
 
     Its convex parts are painted on a canvas scaled to the object, so small objects are measured
     as well as large ones.
+
+    Args:
+        item: the object.
+        pose: of the camera.
+        intrinsics: of the camera.
     """
     outlines = _outlines(item, pose, intrinsics)
     if not outlines:

@@ -1,4 +1,4 @@
-"""Writes a recording of a simulated camera: the topics and messages that its node sends."""
+"""Writes a recording of a simulated camera, with the topics and messages of its node."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def write_simulated_bag(
     reliability: Reliability = "best_effort",
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> None:
-    """Record a drive through a simulated warehouse, as a whole or not at all.
+    """Record a drive through a simulated warehouse; complete or not written at all.
 
     Args:
         path: folder of the recording; must not exist.
@@ -57,13 +57,13 @@ def write_simulated_bag(
         progress: called with the number of frames written, and of all.
 
     Raises:
-        SpatialError: BAD_INPUT when there is something of that name, or the drive is impossible.
+        SpatialError: BAD_INPUT when the path exists, or the drive is impossible.
         ImportError: MuJoCo or its renderer is missing.
         OSError: the recording cannot be written.
     """
     path = path.resolve()
     if path.exists():
-        raise file_error(path, "exists already; choose another name, or remove it")
+        raise file_error(path, "already exists; choose another name, or remove it")
     path.parent.mkdir(parents=True, exist_ok=True)
     # The files of a recording have its name, so it is the folder around it that is temporary.
     with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as temporary:

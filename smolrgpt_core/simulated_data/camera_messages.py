@@ -1,4 +1,4 @@
-"""What a simulated camera sends for one frame, for any library's message classes."""
+"""Messages of a simulated camera, for the message classes of any library."""
 
 from __future__ import annotations
 
@@ -25,7 +25,14 @@ def frame_messages(
     header: Message,
     depth_encoding: DepthEncoding,
 ) -> dict[str, Message]:
-    """What a simulated camera sends for one frame, by the topics of `CAMERA_TOPICS`."""
+    """Messages of a simulated camera for one frame, by topic of `CAMERA_TOPICS`.
+
+    Args:
+        make: creates the messages.
+        simulated: frame and ground truth.
+        header: stamp and optical frame of all messages.
+        depth_encoding: of the depth image.
+    """
     frame = simulated.frame
     ids = frame.regions.to_label_image().astype(np.uint8)
     depth = encode_depth(frame.depth, depth_encoding)
@@ -40,12 +47,18 @@ def frame_messages(
 
 
 def encode_depth(depth: NDArray[np.float32], encoding: DepthEncoding) -> NDArray:
-    """Pixels of a depth image (H, W) from metres (H, W), NaN = no reading."""
+    """Pixels of a depth image (H, W) from depth (H, W) in meters, NaN = no reading."""
     return depth_to_units(depth) if encoding == "16UC1" else depth.astype(np.float32)
 
 
 def truth_message(make: MessageFactory, truth: SceneTruth, header: Message) -> Message:
-    """All that is true of a frame; poses in the optical frame of the header."""
+    """A `SceneTruth` with poses in the optical frame of the header.
+
+    Args:
+        make: creates the messages.
+        truth: ground truth of the frame.
+        header: of the images.
+    """
     objects = [_object_message(make, item) for item in truth.objects]
     return make(
         types.SCENE_TRUTH,

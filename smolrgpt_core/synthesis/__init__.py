@@ -1,4 +1,4 @@
-"""Questions with known answers, made from the language: for training and for checking answerers."""
+"""Generates questions with known answers, for training and for testing answerers."""
 
 from smolrgpt_core.synthesis.drafts import Style
 from smolrgpt_core.synthesis.forms import FORMS

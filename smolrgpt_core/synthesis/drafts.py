@@ -1,4 +1,4 @@
-"""A question before it has words: a program, and who plays which role in the text.
+"""A question before it is worded: a program, and the role of each region in the text.
 
 A `Draft` and a template give a text, either with `<mask>` placeholders or with plain names.
 """
@@ -97,7 +97,14 @@ def fits(draft: Draft, template: str) -> bool:
 def write(
     draft: Draft, template: str, regions: RegionSet, rng: np.random.Generator
 ) -> dict[Style, tuple[str, tuple[int, ...]]]:
-    """The text in every style, and the ids that its placeholders stand for, in order."""
+    """The text in every style, with the ids of its placeholders in order.
+
+    Args:
+        draft: fills the template.
+        template: wording with names in braces.
+        regions: of the frame.
+        rng: draws synonyms.
+    """
     texts = dict.fromkeys(Style, "")
     ids: list[int] = []
     for literal, name, _, _ in Formatter().parse(template):

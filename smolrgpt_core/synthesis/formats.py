@@ -70,11 +70,11 @@ def as_choice(
     text = f"{item.text} {listed}"
     _, options = split_options(text, regions)
     if choose(item.program, item.truth, options, regions) != letter:
-        raise ValueError(f"the right option of {text!r} is {letter}, but another one was chosen")
+        raise ValueError(f"the correct option of {text!r} is {letter}, but another one was chosen")
     read = read_question(text, regions, None, item.region_ids)
     question = replace(read, program=read.program and conventions.meant(read.program))
     if question.program != item.program:
-        raise ValueError(f"{text!r} does not read as it does without options")
+        raise ValueError(f"{text!r} is parsed differently with options")
     sentence = f"({letter}) {item.freeform_answer}"
     return replace(
         item, text=text, question=question, normalized_answer=letter, freeform_answer=sentence
@@ -116,7 +116,13 @@ def _amounts(program: Program, value: float, rng: np.random.Generator) -> list[s
 def as_statement(
     item: QuestionWithTruth, style: Style, regions: RegionSet, rng: np.random.Generator
 ) -> QuestionWithTruth | None:
-    """A statement that is true or false, both equally often; None where it makes none.
+    """A true or false statement, each equally often; None if the question has no such form.
+
+    Args:
+        item: the question.
+        style: of the statement.
+        regions: of the frame.
+        rng: draws true or false.
 
     Raises:
         ValueError: it reads as something else.

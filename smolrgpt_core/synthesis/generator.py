@@ -228,7 +228,13 @@ class QuestionGenerator:
 def read_as(
     text: str, region_ids: tuple[int, ...], program: Program, regions: RegionSet
 ) -> SpatialQuestion:
-    """The question that a text asks.
+    """The question that a text is parsed to.
+
+    Args:
+        text: of the question.
+        region_ids: for its `<mask>` placeholders.
+        program: the intended one.
+        regions: of the frame.
 
     Raises:
         ValueError: it asks for something else than the program: a fault of a wording.
@@ -258,7 +264,13 @@ def plain(value: Any) -> Answer:
 
 
 def normalized(program: Program, truth: Answer, region_ids: tuple[int, ...]) -> str:
-    """The bare answer, see `QuestionWithTruth`."""
+    """The bare answer, see `QuestionWithTruth`.
+
+    Args:
+        program: of the question.
+        truth: its value.
+        region_ids: of the question, to which indices refer.
+    """
     side = _side(program, truth)
     if side:
         return side
@@ -288,7 +300,13 @@ def _chosen_ids(program: Program, truth: Answer) -> set[int]:
 
 
 def with_region_names(sentence: str, regions: RegionSet, ids: tuple[int, ...]) -> str:
-    """A sentence with `[Region k]` in the place of ids."""
+    """A sentence with `[Region k]` instead of ids.
+
+    Args:
+        sentence: with regions by id.
+        regions: of the frame.
+        ids: of the question, in order.
+    """
     masked, named = with_placeholders(sentence, regions)
     for id in named:
         name = f"[Region {ids.index(id)}]" if id in ids else str(id)

@@ -1,4 +1,4 @@
-"""What is too close to call: a question is asked only if its answer survives all of it.
+"""Margins for what is too close to call: a question is used only if its answer is robust to them.
 
 Margins leave out questions whose answer is a matter of taste (two pallets almost equally far, a
 pallet on the edge of a buffer) or cannot be seen. They never change an answer.

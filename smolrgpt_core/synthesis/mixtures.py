@@ -1,4 +1,4 @@
-"""Which question forms a data set is made of, and how often each is asked."""
+"""The question forms of a data set, and their frequencies."""
 
 from __future__ import annotations
 

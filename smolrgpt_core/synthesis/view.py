@@ -1,4 +1,4 @@
-"""What can be asked about a frame: what is seen well enough, and which answers are clear."""
+"""What can be asked about a frame: sufficiently visible objects, and unambiguous answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wordings of question forms, as `wordings.txt` lists them."""
+"""The wordings of question forms from `wordings.txt`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _read(text: str) -> dict[str, tuple[str, ...]]:
             found.update({name: [] for name in names})
             continue
         if not names:
-            raise ValueError(f"{_FILE.name}: {line!r} belongs to no form")
+            raise ValueError(f"{_FILE.name}: {line!r} does not belong to a form")
         for name in names:
             found[name].append(line)
     return {name: tuple(wordings) for name, wordings in found.items()}

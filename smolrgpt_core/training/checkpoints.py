@@ -1,10 +1,10 @@
-"""Checkpoints that are there as a whole or not at all.
+"""Checkpoints that are complete or absent.
 
     OUTPUT/checkpoints/step-00000500/      weights, optimiser, scheduler, generators
     OUTPUT/checkpoints/step-00000500/run.json
 
-A checkpoint is written under another name, flushed to the disk and renamed, so that whatever stops
-the process, every folder with such a name is complete. Knows nothing of what is in the files.
+A checkpoint is written under a temporary name, flushed to disk and renamed, so that every folder
+with a final name is complete, whatever stops the process. Independent of the content of the files.
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ class Checkpoint:
 
     Attributes:
         folder: with its files.
-        step: optimiser steps that it has seen.
+        step: number of optimizer steps.
     """
 
     folder: Path
     step: int
 
     def facts(self) -> dict[str, Any]:
-        """What was saved with it: "validation_loss" (or null), and what the run needs to go on."""
+        """Data saved with it: "validation_loss" (or null), and the state to resume the run."""
         facts: dict[str, Any] = read_json(self.folder / RUN_FILE)
         return facts
 
@@ -63,21 +63,21 @@ class CheckpointStore:
 
         Args:
             output: of the run.
-            keep: how many of the newest stay.
+            keep: number of latest checkpoints to keep.
         """
         self.output = output
         self._folder = output / FOLDER
         self._keep = keep
 
     def all(self) -> list[Checkpoint]:
-        """Complete ones, oldest first."""
+        """Complete checkpoints, oldest first."""
         found = self._folder.iterdir() if self._folder.is_dir() else ()
         matches = [(path, _NAME.fullmatch(path.name)) for path in found]
         complete = [Checkpoint(path, int(match[1])) for path, match in matches if match]
         return sorted(complete, key=lambda checkpoint: checkpoint.step)
 
     def newest(self) -> Checkpoint | None:
-        """The one to go on from."""
+        """The one to resume from."""
         return next(reversed(self.all()), None)
 
     def best(self) -> Checkpoint | None:
@@ -87,7 +87,7 @@ class CheckpointStore:
         return min(measured, key=lambda pair: pair[0])[1] if measured else None
 
     def remove_unfinished(self) -> None:
-        """Remove what was left behind when a process was stopped while it wrote."""
+        """Remove incomplete checkpoints of a process that was stopped while writing."""
         if self._folder.is_dir():
             for path in self._folder.glob(".*"):
                 shutil.rmtree(path)
@@ -99,7 +99,7 @@ class CheckpointStore:
         return folder
 
     def commit(self, step: int, facts: dict[str, Any]) -> Checkpoint:
-        """Give what was written its name; then remove those that need not be kept."""
+        """Rename the written checkpoint to its final name; then remove old ones."""
         folder = self._folder / f".step-{step:08}"
         loss = facts.get("validation_loss")
         if loss is not None and not math.isfinite(loss):
@@ -121,7 +121,7 @@ class CheckpointStore:
                 self._remove(checkpoint.folder)
 
     def _remove(self, folder: Path) -> None:
-        """Take the name away first, since half a checkpoint must not look like one."""
+        """Rename before removal, since a partial checkpoint must not look complete."""
         if folder.exists():
             nameless = folder.with_name(f".{folder.name}.removed")
             folder.rename(nameless)
@@ -129,7 +129,7 @@ class CheckpointStore:
 
 
 def flush_to_disk(path: Path, deep: bool = True) -> None:
-    """Wait until a file, or a folder with all in it, would survive a loss of power."""
+    """Flush a file, or a folder with its content, so that it survives a power failure."""
     if deep and path.is_dir():
         for entry in path.iterdir():
             flush_to_disk(entry)
@@ -142,10 +142,10 @@ def flush_to_disk(path: Path, deep: bool = True) -> None:
 
 @contextmanager
 def storage_errors(store: CheckpointStore) -> Iterator[None]:
-    """Turn what comes of a full disk into an error that says what to do.
+    """Turn errors from a full disk into an error that says what to do.
 
     Raises:
-        RunStoppedError: BAD_INPUT in place of an error of writing.
+        RunStoppedError: BAD_INPUT instead of an error while writing.
     """
     try:
         yield
@@ -157,7 +157,7 @@ def storage_errors(store: CheckpointStore) -> Iterator[None]:
 
 
 def _is_of_writing(error: Exception) -> bool:
-    """Whether the disk refused; torch and safetensors say so in words only."""
+    """Whether the disk is full; torch and safetensors only report it as text."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS)
     words = str(error)
@@ -171,6 +171,6 @@ def _not_written(store: CheckpointStore, error: Exception) -> RunStoppedError:
     return RunStoppedError(
         Status.BAD_INPUT,
         f"{store.output} cannot be written to ({str(error).splitlines()[0]}); {free:.0f} MiB are "
-        "free there. Make room and start the same command again, it goes on from the last "
+        "free there. Free some space and run the same command again, it resumes from the last "
         f"checkpoint: {place}",
     )

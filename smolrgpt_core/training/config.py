@@ -1,7 +1,7 @@
-"""What a training run is: one validated dataclass for each part of the YAML file.
+"""Configuration of a training run: one validated dataclass for each section of the YAML file.
 
-The defaults of every value stand here. A file names what it changes; `key=value` on the command
-line changes the file. Knows nothing of PyTorch.
+All defaults are defined here. A file only contains what it changes; `key=value` on the command line
+overrides the file. Independent of PyTorch.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PARTS = (
     "metric_branch",
     "language_model",
 )
-"""Parts of the model that a stage can train. `training.parts` says which weights they are."""
+"""Parts of the model that a stage can train; `training.parts` maps them to weights."""
 
 ADAMW, MUON = "adamw", "muon"
 OPTIMIZERS = (ADAMW, MUON)
@@ -34,7 +34,7 @@ PRECISIONS = ("float32", "bfloat16", "float16")
 
 @dataclass(frozen=True)
 class StartConfig:
-    """What the weights are before the first step: exactly one of the three ways.
+    """Initial weights: exactly one of three sources.
 
     Attributes:
         checkpoint: folder or hub id of a SmolRGPT checkpoint, such as the one of the stage before;
@@ -49,7 +49,7 @@ class StartConfig:
             those that change no weight.
 
     Raises:
-        SpatialError: BAD_INPUT, naming the field that is wrong.
+        SpatialError: BAD_INPUT; a field is invalid, the message names it.
     """
 
     checkpoint: str = ""
@@ -62,7 +62,7 @@ class StartConfig:
     def __post_init__(self) -> None:
         if bool(self.vision_backbone) != bool(self.language_backbone):
             raise bad_input(
-                "start.vision_backbone and start.language_backbone come together, got "
+                "start.vision_backbone and start.language_backbone must be set together, got "
                 f"{self.vision_backbone!r} and {self.language_backbone!r}"
             )
         ways = [bool(self.checkpoint), bool(self.preset), bool(self.vision_backbone)]
@@ -80,15 +80,15 @@ class SourceConfig:
 
     Attributes:
         kind, root, split, depth_scale: as in `data.readers.DatasetConfig`.
-        categories: only questions of these, such as left_right; empty: all.
+        categories: use only questions of these, such as left_right; empty: all.
         matching: only questions in which this regular expression is found, in any case, such as
-            "leftmost|rightmost"; empty: all. Rare kinds of questions need to come more often.
-        weight: share of the rows that come from here, relative to the other weights.
+            "leftmost|rightmost"; empty: all. Rare kinds of questions need more weight.
+        weight: fraction of the rows from this source, relative to the other weights.
         pictures: "rgbd"; "geometry" = masks and metric depth without pictures, which is far
             cheaper and needs `depth_branch: metric`; "rgb" = no depth and no masks (captions).
 
     Raises:
-        SpatialError: BAD_INPUT, naming the field that is wrong.
+        SpatialError: BAD_INPUT; a field is invalid, the message names it.
     """
 
     kind: str
@@ -114,19 +114,19 @@ class SourceConfig:
 
 @dataclass(frozen=True)
 class DataConfig:
-    """What is read, and how it is packed into rows.
+    """Training data, and how it is packed into rows.
 
     Attributes:
         sources: the mixture.
         questions_per_row: conversations about one image that share a row; each sees the image and
             itself only. 1 = one conversation in each row.
-        row_tokens: a row never gets longer; what does not fit goes into the next.
-        styles: share of the questions that are answered in each of `ANSWER_STYLES`.
-        broken_share: a run stops when more than this share of the samples cannot be read.
+        row_tokens: maximum length of a row; what does not fit goes into the next.
+        styles: fraction of the questions that are answered in each of `ANSWER_STYLES`.
+        broken_share: a run stops if more than this fraction of the samples cannot be read.
         workers: processes that read and decode; 0 = the training process itself.
 
     Raises:
-        SpatialError: BAD_INPUT, naming the field that is wrong.
+        SpatialError: BAD_INPUT; a field is invalid, the message names it.
     """
 
     sources: tuple[SourceConfig, ...]
@@ -142,32 +142,32 @@ class DataConfig:
         _check_at_least("data.questions_per_row", self.questions_per_row, 1)
         _check_at_least("data.row_tokens", self.row_tokens, 64)
         _check_at_least("data.workers", self.workers, 0)
-        _check_share("data.broken_share", self.broken_share)
+        _check_fraction("data.broken_share", self.broken_share)
         for name, share in self.styles.items():
             _check_choice("data.styles", name, ANSWER_STYLES)
-            _check_share(f"data.styles.{name}", share)
+            _check_fraction(f"data.styles.{name}", share)
         if not sum(self.styles.values()) > 0:
             raise bad_input("data.styles must have a share above 0")
 
 
 @dataclass(frozen=True)
 class OptimizerConfig:
-    """The optimiser, with warm-up and a cosine.
+    """The optimizer, with warm-up and cosine decay.
 
     Attributes:
         name: "adamw", or "muon" for the matrices of layers with AdamW for all else, which learns a
-            small model from nothing several times faster.
-        batch_rows: rows of one optimiser step over all processes.
+            small model from scratch several times faster.
+        batch_rows: rows of one optimizer step over all processes.
         micro_rows: rows that one process computes at once; batch_rows must be a multiple of
             micro_rows times the number of processes.
-        steps: optimiser steps; 0: `epochs` decides.
+        steps: optimizer steps; 0: given by `epochs`.
         epochs: passes over the rows of all sources together.
         weight_decay, beta1, beta2, gradient_norm: of AdamW, and where gradients are clipped.
-        warmup_share: share of the steps in which the rate rises.
-        final_rate_share: rate at the end, as a share of the peak.
+        warmup_share: fraction of the steps in which the learning rate rises.
+        final_rate_share: final learning rate, as a fraction of the peak.
 
     Raises:
-        SpatialError: BAD_INPUT, naming the field that is wrong.
+        SpatialError: BAD_INPUT; a field is invalid, the message names it.
     """
 
     name: str = ADAMW
@@ -195,21 +195,21 @@ class OptimizerConfig:
         for name in ("epochs", "gradient_norm"):
             _check_positive(f"optimizer.{name}", getattr(self, name))
         for name in ("weight_decay", "beta1", "beta2", "warmup_share", "final_rate_share"):
-            _check_share(f"optimizer.{name}", getattr(self, name))
+            _check_fraction(f"optimizer.{name}", getattr(self, name))
 
 
 @dataclass(frozen=True)
 class ValidationConfig:
-    """What is measured on the way.
+    """Validation during training.
 
     Attributes:
         source: a data set that is not trained on; None: no validation.
         every_steps: how often.
         rows: of the data set, the same ones each time.
-        examples: answers that are written into the log each time.
+        examples: number of answers written to the log each time.
 
     Raises:
-        SpatialError: BAD_INPUT, naming the field that is wrong.
+        SpatialError: BAD_INPUT; a field is invalid, the message names it.
     """
 
     source: SourceConfig | None = None
@@ -225,14 +225,14 @@ class ValidationConfig:
 
 @dataclass(frozen=True)
 class CheckpointConfig:
-    """Where a run can go on.
+    """Checkpoints from which a run can be resumed.
 
     Attributes:
         every_steps: how often one is written.
-        keep: so many of the newest stay, and the one with the best validation loss.
+        keep: number of latest checkpoints to keep, plus the one with the best validation loss.
 
     Raises:
-        SpatialError: BAD_INPUT, naming the field that is wrong.
+        SpatialError: BAD_INPUT; a field is invalid, the message names it.
     """
 
     every_steps: int = 500
@@ -245,7 +245,7 @@ class CheckpointConfig:
 
 @dataclass(frozen=True)
 class LoggingConfig:
-    """What is written down.
+    """Logging.
 
     Attributes:
         every_steps: how often loss, rates and throughput are logged.
@@ -268,19 +268,19 @@ class TrainConfig:
     Attributes:
         output: folder of checkpoints, logs and the final model; the same folder goes on where it
             stopped.
-        start: the weights before the first step.
+        start: initial weights.
         trainable: peak learning rate by name of a part, see `PARTS`; all others are frozen.
         data: what is read.
         reading_weight: of the loss of what the metric branch reads off the regions of a question,
             beside the loss of one answer token; other models have none.
         seed: of weights, order and packing.
-        precision: of the computation, one of `PRECISIONS`; weights and optimiser stay float32.
-        gradient_checkpointing: compute activations twice to keep fewer.
+        precision: of the computation, one of `PRECISIONS`; weights and optimizer stay float32.
+        gradient_checkpointing: recompute activations to save memory.
         fsdp: shard weights, gradients and optimiser over the processes (CUDA); otherwise each
             process has all of them.
 
     Raises:
-        SpatialError: BAD_INPUT, naming the field that is wrong.
+        SpatialError: BAD_INPUT; a field is invalid, the message names it.
     """
 
     output: str
@@ -323,9 +323,9 @@ def _check_positive(name: str, value: float) -> None:
         raise bad_input(f"{name} must be a positive number, got {value!r}")
 
 
-def _check_share(name: str, value: float) -> None:
+def _check_fraction(name: str, value: float) -> None:
     if not 0 <= value <= 1:
-        raise bad_input(f"{name} must be a share from 0 to 1, got {value!r}")
+        raise bad_input(f"{name} must be a fraction from 0 to 1, got {value!r}")
 
 
 def _check_choice(name: str, value: str, choices: tuple[str, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Training configurations as YAML files, changed by `key=value` on the command line."""
+"""Training configurations as YAML files with `key=value` overrides on the command line."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _WHAT = "a training configuration"
 
 
 def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig:
-    """Read a file and change single values.
+    """Read a file and override single values.
 
     Args:
         path: YAML.
@@ -23,8 +23,8 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig:
             read as YAML.
 
     Raises:
-        ImportError: PyYAML is missing; the message says how to get it.
-        SpatialError: BAD_INPUT that names the file, and the key that is unknown, missing or wrong.
+        ImportError: PyYAML is missing; the message says how to install it.
+        SpatialError: BAD_INPUT; a key is unknown, missing or invalid; names the file and the key.
     """
     entries = read_yaml(path, _WHAT)
     try:
@@ -36,7 +36,7 @@ def read_config(path: Path, changes: Sequence[str] = ()) -> TrainConfig:
 
 
 def write_config(config: TrainConfig, path: Path) -> None:
-    """Write all values, the defaults too, in a form that `read_config` takes."""
+    """Write all values, including defaults, in a form that `read_config` reads."""
     text = import_yaml(_WHAT).safe_dump(to_entries(config), sort_keys=False)
     write_file(path, text.encode())
 
@@ -72,4 +72,4 @@ def _check_place(place: Any, name: str, key: str) -> None:
         if not name.isdecimal() or int(name) >= len(place):
             raise bad_input(f"`{key}`: expected a number below {len(place)}, got {name!r}")
     elif not isinstance(place, dict):
-        raise bad_input(f"`{key}` goes through {place!r}, which is no mapping and no list")
+        raise bad_input(f"`{key}`: {place!r} is neither a mapping nor a list")

@@ -1,4 +1,4 @@
-"""What tells a run that has begun and ended early from one that cannot begin."""
+"""Error that distinguishes a run that ended early from one that cannot start."""
 
 from __future__ import annotations
 
@@ -6,4 +6,4 @@ from smolrgpt_core.errors import SpatialError
 
 
 class RunStoppedError(SpatialError):
-    """The run ended before its last step; its checkpoints stay."""
+    """The run ended before its last step; its checkpoints are kept."""

@@ -1,7 +1,7 @@
-"""A finished run as a folder for others: the model, and a card that says where it comes from.
+"""Exports a finished run: the model, and a model card that documents its origin.
 
-The card states what the run's own files know: data, stages, seeds, questions, time and hardware;
-and the figures of evaluations, each with the data set that it was made on.
+The card contains what the run's files record: data, stages, seeds, questions, time and hardware;
+and the scores of evaluations, each with its data set.
 """
 
 from __future__ import annotations
@@ -35,20 +35,20 @@ _LIMITS = """\
 
 It answers the four kinds of questions of the warehouse data set (distance, count, left or right,
 which one) about regions of one RGB-D image with a known calibration, in English of the kind that it
-was trained on. It was trained on simulated warehouses alone: on real images, evaluate it before you
-rely on it. It knows nothing else, and is as sure of what it has never seen: `likeness.json` has the
-range of classes, cameras, depth and masks that it is believed about by itself.
+was trained on. It was trained only on simulated warehouses: evaluate it before you rely on it with
+real images. It is just as confident on unfamiliar input: `likeness.json` has the range of classes,
+cameras, depth and masks on which it can be trusted by itself.
 """
 
 
 def export(run: Path, out: Path, name: str, evaluations: Sequence[Path] = ()) -> None:
-    """Copy the model of a finished run and write its card.
+    """Copy the model of a finished run and write its model card.
 
     Args:
         run: folder of the run, `output` of its configuration.
-        out: folder to make.
-        name: of the model, the card's title.
-        evaluations: files that `smolrgpt evaluate --json` wrote for it.
+        out: folder to create.
+        name: title of the card.
+        evaluations: output of `smolrgpt evaluate --json` for this model.
 
     Raises:
         SpatialError: BAD_INPUT when the run is not finished, a file cannot be read, or `out`
@@ -67,7 +67,7 @@ def export(run: Path, out: Path, name: str, evaluations: Sequence[Path] = ()) ->
 
 
 def _stages(run: Path) -> Iterator[tuple[TrainConfig, Mapping[str, Any]]]:
-    """Configuration of each stage and the facts of its last checkpoint, first stage first."""
+    """Configuration and last checkpoint of each stage, first stage first."""
     config = read_config(run / CONFIG_FILE)
     before = Path(config.start.checkpoint).parent
     if config.start.checkpoint and (before / CONFIG_FILE).is_file():
@@ -89,7 +89,13 @@ def model_card(
     stages: Sequence[tuple[TrainConfig, Mapping[str, Any]]],
     evaluations: Sequence[Mapping[str, Any]],
 ) -> str:
-    """The card as Markdown."""
+    """The model card as Markdown.
+
+    Args:
+        name: title.
+        stages: configuration and last checkpoint of each stage, first stage first.
+        evaluations: contents of `smolrgpt evaluate --json` files.
+    """
     parts = [
         f"---\nlicense: apache-2.0\nlibrary_name: smolrgpt\n---\n\n# {name}\n",
         "A SmolRGPT checkpoint (RGB-D image + regions + question -> answer), trained with "
@@ -141,7 +147,7 @@ def _score_lines(evaluations: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     yield f"| answers from | data | questions | {' | '.join(SCORES)} | refused |"
     yield "| --- | --- | --- |" + " --- |" * (len(SCORES) + 1)
     lines = (line for evaluation in evaluations for line in _evaluation_lines(evaluation))
-    # Baselines come with every evaluation.
+    # Every evaluation contains the baselines.
     yield from dict.fromkeys(lines)
 
 

@@ -1,7 +1,7 @@
-"""The loss of every step in `losses.jsonl`: the one record that runs are compared by.
+"""Log of the loss of every step in `losses.jsonl`, for comparing runs.
 
-It holds nothing that depends on time or machine. A run that goes on cuts it back to the step that
-it goes on from.
+It contains nothing that depends on time or machine. A resumed run truncates it to the step from
+which it resumes.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ FILE = "losses.jsonl"
 
 
 class LossLog:
-    """Appends one line for each step."""
+    """Appends one line per step."""
 
     def __init__(self, output: Path, step: int) -> None:
-        """Go on after a step; lines of later steps, or half a line, are removed."""
+        """Resume after a step; later or incomplete lines are removed."""
         path = output / FILE
         kept = [line for line in _lines(path) if json.loads(line)["step"] <= step]
         write_file(path, "".join(kept).encode())
         self._file = path.open("a")
 
     def append(self, step: int, values: Mapping[str, Any]) -> None:
-        """Add the line of a step; it is in the file when this returns."""
+        """Write the line of a step to the file."""
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         self._file.flush()
 
     def flush_to_disk(self) -> None:
-        """Wait until it would survive a loss of power."""
+        """Flush to disk, so that it survives a power failure."""
         os.fsync(self._file.fileno())
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Losses of answer tokens: for the step, and told apart by category."""
+"""Losses of answer tokens: in total, and by category."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class LossSums:
     """
 
     def __init__(self, device: torch.device) -> None:
-        """Begin at zero."""
+        """Start at zero."""
         self.values = torch.zeros(2, len(LOSS_CATEGORIES), dtype=torch.float64, device=device)
 
     def add(self, token_losses: torch.Tensor, categories: torch.Tensor) -> None:
@@ -37,11 +37,11 @@ class LossSums:
 
     @property
     def mean(self) -> float:
-        """Loss of all answer tokens."""
+        """Mean loss over all answer tokens."""
         return float(self.values[0].sum() / self.values[1].sum())
 
     def by_category(self) -> dict[str, float]:
-        """Loss of the answer tokens of each category that there are any of."""
+        """Mean loss over the answer tokens of each category with any."""
         sums, numbers = self.values.tolist()
         return {
             name: total / number
@@ -56,7 +56,7 @@ def answer_losses(
     items: torch.Tensor | int | None,
     reading_weight: float = 0.0,
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """The loss to train on, and without gradient the losses (N,) of the answer tokens.
+    """The training loss, and the losses (N,) of the answer tokens without gradient.
 
     Args:
         model: a `SmolRGPTForConditionalGeneration`, wrapped or not.

@@ -1,7 +1,8 @@
-"""The optimisers of a run: AdamW, or Muon for matrices with AdamW for everything else.
+"""The optimizers of a run: AdamW, or Muon for matrices with AdamW for everything else.
 
-Muon makes the update of a matrix orthogonal, so that what few questions teach is not drowned by
-what most do. Its rates are scaled so that those of AdamW fit (Liu et al. 2025, arXiv 2502.16982).
+Muon orthogonalizes the update of a matrix, so that rare questions are not dominated by frequent
+ones. Its learning rates are scaled so that those of AdamW can be used (Liu et al. 2025, arXiv
+2502.16982).
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ _LEAST_OF_MATRIX = 16
 def make_optimizer(
     groups: Sequence[dict[str, Any]], config: OptimizerConfig
 ) -> torch.optim.Optimizer:
-    """The optimiser for groups of `parameter_groups`."""
+    """The optimizer for the groups of `parameter_groups`."""
     betas = (config.beta1, config.beta2)
     if config.name == MUON:
         return MuonAndAdamW(groups, betas)
@@ -34,14 +35,14 @@ def make_optimizer(
 def is_matrix_of_layer(module: nn.Module, weight: nn.Parameter) -> bool:
     """Whether a weight of a module maps vectors to vectors; embeddings and kernels do not.
 
-    Nor do those that read off a few numbers: made orthogonal, their updates would be mostly noise.
+    Nor do heads with a few outputs: orthogonalized, their updates would be mostly noise.
     """
     is_matrix = isinstance(module, nn.Linear) and weight.ndim == 2
     return is_matrix and min(weight.shape) >= _LEAST_OF_MATRIX
 
 
 class MuonAndAdamW(torch.optim.Optimizer):
-    """Both as one, for those who want one optimiser: schedulers, accelerate, checkpoints.
+    """Both as a single optimizer, for schedulers, accelerate and checkpoints.
 
     Args:
         groups: with the key `MATRICES`.
@@ -72,7 +73,7 @@ class MuonAndAdamW(torch.optim.Optimizer):
         return {"inner": [part.state_dict() for part in self._inner]}
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
-        """Go on from the states of both."""
+        """Restore the states of both."""
         for part, state in zip(self._inner, state_dict["inner"], strict=True):
             part.load_state_dict(state)
         # Loading replaces the groups of each, which are the ones that schedulers must reach.

@@ -53,7 +53,13 @@ def set_trainable(model: SmolRGPTForConditionalGeneration, trainable: Mapping[st
 def parameter_groups(
     model: SmolRGPTForConditionalGeneration, trainable: Mapping[str, float], weight_decay: float
 ) -> list[dict[str, Any]]:
-    """Groups for the optimiser: the peak rate of each part; no decay of biases and norms."""
+    """Parameter groups: the peak learning rate of each part; no decay of biases and norms.
+
+    Args:
+        model: to train.
+        trainable: peak learning rate by part, see `training.config.PARTS`.
+        weight_decay: of matrices.
+    """
     parts, groups, known = parts_of(model), [], set[int]()
     for part, rate in trainable.items():
         modules = [parts[part], *([model.lm_head] if part == "language_model" else [])]

@@ -1,4 +1,4 @@
-"""A progress bar in the terminal, every report in the log, and values for TensorBoard."""
+"""Progress bar in the terminal, reports in the log, and values for TensorBoard."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TENSORBOARD_FOLDER = "tensorboard"
 
 
 class ProgressBar(TrainerCallback):
-    """Shows how far a run is; for the main process."""
+    """Shows the progress of a run; for the main process."""
 
     def __init__(self) -> None:
         """Nothing is shown yet."""
@@ -42,7 +42,7 @@ class ProgressBar(TrainerCallback):
         self._task = self._progress.add_task("training", total=None, report="")
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **unused: Any) -> None:
-        """Begin at the step that the run goes on from."""
+        """Start at the step from which the run resumes."""
         self._progress.update(self._task, total=state.max_steps, completed=state.global_step)
         self._progress.start()
 
@@ -75,7 +75,13 @@ class ProgressBar(TrainerCallback):
 
 
 def add_tensorboard(trainer: Trainer, output: Path, step: int) -> None:
-    """Write values for TensorBoard where it is installed; those of steps done again are dropped."""
+    """Write values for TensorBoard if it is installed; values of repeated steps are dropped.
+
+    Args:
+        trainer: to log.
+        output: folder of the run.
+        step: from which the run resumes.
+    """
     if not find_spec("tensorboard"):
         logger.info("TensorBoard is not installed; values are in the log alone")
         return

@@ -1,7 +1,7 @@
-"""Samples to rows: which questions share a row, and in which style each is answered.
+"""Packs samples into rows: which questions share a row, and the answer style of each.
 
-Works on texts; pictures and masks are decoded by `Row.pack` alone. Everything follows from the
-sample, the seed and the epoch, so that every process cuts the same rows.
+Works on texts; only `Row.pack` decodes images and masks. Everything depends only on the sample, the
+seed and the epoch, so that every process creates the same rows.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Row:
             pictures: as in `SourceConfig`.
 
         Raises:
-            SpatialError: BAD_INPUT that names the file or record which cannot be used.
+            SpatialError: BAD_INPUT; a file or record cannot be used, the message names it.
         """
         kept: list[int] = []
         if pictures != "rgb":
@@ -77,12 +77,12 @@ class Row:
 
 
 class RowCutter:
-    """Cuts samples into rows."""
+    """Packs samples into rows."""
 
     def __init__(
         self, processor: SmolRGPTProcessor, config: DataConfig, source: SourceConfig, seed: int
     ) -> None:
-        """Keep what rows depend on.
+        """Store what rows depend on.
 
         Args:
             processor: of the model.
@@ -248,7 +248,7 @@ def _typed_answer(conversation: Conversation) -> TypedAnswer:
 
 
 def _depth(sample: Sample) -> Any:
-    """Metres where the file has a unit, grey levels where it is a picture of depth."""
+    """Depth in meters if the file has a unit, otherwise gray levels."""
     if sample.depth is None:
         return None
     levels = sample.depth.read()

@@ -1,12 +1,12 @@
-"""A training run in a folder: started, gone on with, and finished by the same call.
+"""A training run in a folder: the same call starts, resumes and finishes it.
 
-    OUTPUT/config.yaml        what the run is
+    OUTPUT/config.yaml        configuration of the run
     OUTPUT/losses.jsonl       the loss of every step
-    OUTPUT/checkpoints/       where it can go on
+    OUTPUT/checkpoints/       points from which it can resume
     OUTPUT/examples.jsonl     answers at every validation
     OUTPUT/model/             the model after the last step
 
-With several processes (`torchrun`) each of them makes this call.
+With several processes (`torchrun`), each of them makes this call.
 """
 
 from __future__ import annotations
@@ -56,21 +56,21 @@ MODEL_FOLDER = "model"
 LOCK_FILE = ".lock"
 
 TOKENIZER_SAMPLES = 20_000
-"""Samples whose texts a new tokenizer is made from."""
+"""Number of samples for training a new tokenizer."""
 
 _RANK = "LOCAL_RANK"
-"""Variable of the environment that torchrun sets."""
+"""Environment variable set by torchrun."""
 
 _MAY_GROW = ("optimizer.steps", "optimizer.epochs")
 _MAY_DIFFER = ("output", "checkpoints.", "logging.", "data.workers")
-"""What changes no weight."""
+"""Settings that do not affect the weights."""
 
 _OF_TRAINING = ("optimizer.", "scheduler.", "scaler.", "rng_state", "trainer_state.", RUN_FILE)
 """Beginnings of the names of files in a checkpoint that the finished model does without."""
 
 
 def train(config: TrainConfig) -> Path:
-    """Train until the last step, from the newest checkpoint in `config.output` if there is one.
+    """Train until the last step, from the latest checkpoint in `config.output` if there is one.
 
     Returns:
         The folder of the finished model.
@@ -103,14 +103,14 @@ def train(config: TrainConfig) -> Path:
 
 
 def training_arguments(config: TrainConfig) -> TrainingArguments:
-    """What transformers is told of a run; the rest is done by `RunTrainer`.
+    """Arguments of a run for transformers; `RunTrainer` does the rest.
 
     Raises:
-        SpatialError: BAD_INPUT when the rows of a batch cannot be shared out over the processes.
+        SpatialError: BAD_INPUT when the rows of a batch cannot be split evenly over the processes.
     """
     has_cuda, is_distributed = torch.cuda.is_available(), _RANK in os.environ
     if config.fsdp and not (has_cuda and is_distributed):
-        raise bad_input("fsdp needs CUDA and processes that torchrun started; set fsdp to false")
+        raise bad_input("fsdp needs CUDA and processes started by torchrun; set fsdp to false")
     optimizer = config.optimizer
     arguments = TrainingArguments(
         output_dir=config.output,
@@ -150,10 +150,10 @@ def training_arguments(config: TrainConfig) -> TrainingArguments:
 
 
 def check_same_run(config: TrainConfig) -> None:
-    """Refuse a folder that belongs to another run.
+    """Check that a folder does not belong to another run.
 
     Raises:
-        SpatialError: BAD_INPUT that names what differs.
+        SpatialError: BAD_INPUT when it does; the message lists the differences.
     """
     path = Path(config.output) / CONFIG_FILE
     if not path.exists():
@@ -186,7 +186,7 @@ def _train_from(
     model, processor = _model_of(config, newest)
     set_trainable(model, config.trainable)
     if arguments.device.type == "cpu" and config.precision == "bfloat16":
-        # The gradient of fused attention is several times slower there than plain products.
+        # There, the backward pass of fused attention is several times slower than plain products.
         model.set_attn_implementation("eager")
     if config.gradient_checkpointing:
         _checkpoint_activations(model)
@@ -225,7 +225,7 @@ def _model_of(
 
 
 def _checkpoint_activations(model: SmolRGPTForConditionalGeneration) -> None:
-    """Compute activations twice; the method has had two names."""
+    """Enable gradient checkpointing; the method has had two names."""
     enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
     enable({"use_reentrant": False})
 
@@ -238,7 +238,7 @@ def _total_steps(config: TrainConfig, facts: Mapping[str, Any]) -> int:
 
 
 def _texts(config: TrainConfig) -> Iterator[str]:
-    """Texts of the training data in both styles, as a tokenizer is made from."""
+    """Texts of the training data in both styles, for training a tokenizer."""
     for source in config.data.sources:
         samples = SampleIterator(open_source(source, config.data), Order(config.seed))
         for _ in range(TOKENIZER_SAMPLES):
@@ -262,7 +262,7 @@ def _texts_of(conversation: Conversation) -> Iterator[str]:
 
 
 def _publish(checkpoint: Checkpoint, folder: Path) -> None:
-    """The model of a checkpoint as a folder of its own, in place of an earlier one."""
+    """Copy the model of a checkpoint to its own folder, replacing an earlier one."""
     earlier = folder.with_name(f".{folder.name}.earlier")
     shutil.rmtree(earlier, ignore_errors=True)
     staged = folder.with_name(f".{folder.name}.new")
@@ -279,7 +279,7 @@ def _publish(checkpoint: Checkpoint, folder: Path) -> None:
 
 
 def _reports(config: TrainConfig) -> list[str]:
-    """Where transformers sends values by itself; wandb takes its project from the environment.
+    """Integrations that transformers reports to; wandb reads its project from the environment.
 
     Raises:
         SpatialError: BAD_INPUT when Weights & Biases is asked for and not installed.
@@ -297,10 +297,10 @@ def _reports(config: TrainConfig) -> list[str]:
 
 @contextmanager
 def _locked(output: Path, is_main: bool) -> Iterator[None]:
-    """Keep a second run out of the folder.
+    """Lock the folder against a second run.
 
     Raises:
-        SpatialError: BAD_INPUT when there is one.
+        SpatialError: BAD_INPUT when another run uses it.
     """
     if not is_main:
         yield
@@ -311,7 +311,7 @@ def _locked(output: Path, is_main: bool) -> Iterator[None]:
             # Not `flock`: workers that outlive a killed run for a moment would hold it.
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise file_error(output, "another process trains in this folder") from error
+            raise file_error(output, "another process is training in this folder") from error
         yield
 
 

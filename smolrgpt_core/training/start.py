@@ -1,6 +1,6 @@
-"""Model and processor before the first step: from a checkpoint, from backbones, or from nothing.
+"""Initial model and processor: from a checkpoint, from backbones, or from scratch.
 
-Backbones are loaded as a whole or not at all, as checkpoints are. Knows nothing of training.
+Like checkpoints, backbones are loaded completely or not at all. Independent of training.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ def make_start(start: StartConfig, seed: int, texts: Callable[[], Iterable[str]]
 
     Args:
         start: which.
-        seed: of new weights; PyTorch's, NumPy's and Python's generators are set to it.
-        texts: what a tokenizer is made from, where one is.
+        seed: of new weights; sets the generators of PyTorch, NumPy and Python.
+        texts: for training a tokenizer, if needed.
 
     Raises:
         SpatialError: BAD_INPUT when there is no such checkpoint or backbone, when its weights do
@@ -57,17 +57,18 @@ def make_start(start: StartConfig, seed: int, texts: Callable[[], Iterable[str]]
             return _from_checkpoint(start)
         if start.vision_backbone:
             return _from_backbones(start)
-        return _from_nothing(start, texts())
+        return _from_scratch(start, texts())
     except (OSError, StrictDataclassError, TypeError, ValueError) as error:
         raise SpatialError(Status.BAD_INPUT, f"start: {error}") from error
 
 
 def _check_overrides(overrides: Mapping[str, Any]) -> None:
-    """Refuse what no field has, which transformers would store and nobody would read."""
+    """Refuse unknown fields, which transformers would store without any effect."""
     unknown = sorted(set(overrides) - _FIELDS)
     if unknown:
         raise ValueError(
-            f"overrides has no field {', '.join(unknown)}; known are {', '.join(sorted(_FIELDS))}"
+            f"unknown fields in overrides: {', '.join(unknown)}; known are "
+            f"{', '.join(sorted(_FIELDS))}"
         )
 
 
@@ -82,7 +83,7 @@ def _from_checkpoint(start: StartConfig) -> Start:
     return model, SmolRGPTProcessor(tokenizer, model.config)
 
 
-def _from_nothing(start: StartConfig, texts: Iterable[str]) -> Start:
+def _from_scratch(start: StartConfig, texts: Iterable[str]) -> Start:
     tokenizer = train_tokenizer(texts, start.vocabulary_size)
     of_tokenizer = {
         "vocab_size": len(tokenizer) + PLACEHOLDERS,
@@ -98,7 +99,7 @@ def _from_nothing(start: StartConfig, texts: Iterable[str]) -> Start:
 def _from_backbones(start: StartConfig) -> Start:
     text = AutoConfig.from_pretrained(start.language_backbone)
     tokenizer = AutoTokenizer.from_pretrained(start.language_backbone)
-    # The placeholders stand behind every token and every row that the backbone has.
+    # The placeholders come after all tokens and rows of the backbone.
     first = max(text.vocab_size, len(tokenizer))
     tokenizer.add_tokens([f"<|unused_{id}|>" for id in range(len(tokenizer), first)])
     text.vocab_size = first + PLACEHOLDERS
@@ -169,10 +170,10 @@ def _with_new_rows(known: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
 
 
 def _load_backbone(kind: Any, backbone: str) -> PreTrainedModel:
-    """A model of transformers, whose loading would replace missing weights by random ones.
+    """A transformers model; its loading alone would replace missing weights by random ones.
 
     Raises:
-        ValueError: when weights are missing or of another shape.
+        ValueError: weights are missing or have the wrong shape.
     """
     loaded, info = kind.from_pretrained(backbone, dtype=torch.float32, output_loading_info=True)
     problems = [str(key) for key in (*info["missing_keys"], *info["mismatched_keys"])]

@@ -1,4 +1,4 @@
-"""What one optimiser step saw, over all its batches and all processes."""
+"""Statistics of one optimizer step, over all its batches and all processes."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class StepResult:
     tokens: int
 
     def is_finite(self, checks_norm: bool) -> bool:
-        """Whether loss and, if asked for, gradient norm are numbers."""
+        """Whether the loss and, if requested, the gradient norm are finite."""
         return math.isfinite(self.loss) and (not checks_norm or math.isfinite(self.gradient_norm))
 
     def record(self) -> dict[str, Any]:
-        """The line of the loss log."""
+        """The line for the loss log."""
         return {
             "loss": self.loss,
             "gradient_norm": self.gradient_norm,
@@ -50,10 +50,10 @@ class StepResult:
 
 
 class StepSums:
-    """Adds up the batches of one process in one step."""
+    """Accumulates the batches of one process in one step."""
 
     def __init__(self, device: torch.device) -> None:
-        """Begin at zero."""
+        """Start at zero."""
         self._losses = LossSums(device)
         self._batches: list[tuple[GroupFacts, torch.Tensor]] = []
         self._counts = [0, 0, 0]
@@ -66,7 +66,7 @@ class StepSums:
             self._counts[place] += count
 
     def batches(self) -> list[dict[str, Any]]:
-        """The conversations of each batch, and whether its loss is a number."""
+        """The conversations of each batch, and whether its loss is finite."""
         return [
             {
                 "group": facts.number,
@@ -80,8 +80,8 @@ class StepSums:
         """The sums of all processes; every process must call this.
 
         Args:
-            add_up: adds a tensor up over the processes.
-            norm: of the gradients, a number or a tensor with one.
+            add_up: sums a tensor over the processes.
+            norm: of the gradients, a number or a scalar tensor.
         """
         own = self._losses.values.flatten()
         counts = torch.tensor(self._counts, dtype=own.dtype, device=own.device)
@@ -101,7 +101,7 @@ class StepSums:
 
 
 class Spent:
-    """Time and questions of a run, over all its beginnings.
+    """Time and number of questions of a run, including before it was resumed.
 
     Args:
         seconds, questions: of the run up to the checkpoint that it goes on from.
@@ -138,7 +138,7 @@ class Throughput:
         self._results.append(result)
 
     def take(self) -> dict[str, float]:
-        """The report; counting begins again. Rates are of all processes together."""
+        """The report, and reset the counters. Rates are over all processes."""
         seconds = max(time.perf_counter() - self._began, 1e-9)
         sums: dict[str, float] = defaultdict(float)
         tokens: dict[str, int] = defaultdict(int)

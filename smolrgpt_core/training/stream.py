@@ -1,8 +1,8 @@
-"""The rows of a run in their one order, whoever reads them.
+"""The rows of a run in a fixed order, independent of the number of readers.
 
-A run is a sequence of groups of `micro_rows` rows; group `i` comes from one data set, which its
-number decides. Processes and workers all walk the whole sequence, but each decodes its own groups
-only: any number of them reads the same, and a place in the sequence is a handful of numbers.
+A run is a sequence of groups of `micro_rows` rows; group `i` comes from one data set, determined by
+its number. All processes and workers traverse the whole sequence, but each decodes only its own
+groups: the order does not depend on their number, and a position in the sequence is a few numbers.
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ from smolrgpt_core.training.rows import Row, RowCutter
 logger = logging.getLogger(__name__)
 
 LOSS_CATEGORIES = (*CATEGORIES, "other")
-"""Kinds of questions that losses are told apart by."""
+"""Question categories for which losses are reported."""
 
 ENOUGH_SAMPLES = 50
-"""So many samples are read before a share of broken ones means something."""
+"""Minimum number of samples before the fraction of broken ones is checked."""
 
 State = dict[str, Any]
-"""JSON: where reading goes on."""
+"""Position of a reader, as JSON."""
 
 
 @dataclass(frozen=True)
 class GroupFacts:
-    """What is known of a batch beside its tensors.
+    """Metadata of a batch.
 
     Attributes:
         number: of the group in the run.
         ids: of the conversations.
-        rows, questions, tokens: how many there are; padding does not count.
-        samples: how many were read for it, broken ones included.
+        rows, questions, tokens: their numbers, without padding.
+        samples: number of samples read for it, including broken ones.
         broken: why samples could not be used.
-        state: where the next group begins.
+        state: position of the next group.
     """
 
     number: int
@@ -75,7 +75,7 @@ class SourceRows:
     def __init__(
         self, dataset: SampleDataset, cutter: RowCutter, seed: int, state: State | None = None
     ) -> None:
-        """Begin, or go on at a state of another reader of the same data set."""
+        """Start, or resume at the state of another reader of the same data set."""
         self._dataset = dataset
         self._cutter = cutter
         self._seed = seed
@@ -94,7 +94,7 @@ class SourceRows:
 
     @property
     def state(self) -> State:
-        """Where the next row comes from."""
+        """Position of the next row."""
         here = self._here if self._pending else self._samples.position
         return {
             "epoch": self._epoch,
@@ -105,7 +105,7 @@ class SourceRows:
         }
 
     def clone(self) -> SourceRows:
-        """Another reader at the same place."""
+        """Another reader at the same position."""
         return SourceRows(self._dataset, self._cutter, self._seed, self.state)
 
     def rows_of_epoch(self) -> int:
@@ -123,7 +123,7 @@ class SourceRows:
             reader._pending.clear()
 
     def next_row(self, report: ReadReport) -> Row:
-        """The next row; broken samples are reported and passed over.
+        """The next row; broken samples are reported and skipped.
 
         Raises:
             SpatialError: BAD_INPUT when too many samples in a row are broken, or none is left.
@@ -163,7 +163,7 @@ class SourceRows:
 
 @dataclass
 class ReadReport:
-    """What happened while rows were read.
+    """Report on reading rows.
 
     Attributes:
         samples: how many were read, broken ones included.
@@ -191,7 +191,7 @@ class BrokenSamples:
     """Counts broken samples over a run and stops it when there are too many."""
 
     def __init__(self, allowed_share: float, state: State | None = None) -> None:
-        """Begin, or go on at a state."""
+        """Start, or resume at a state."""
         self._allowed_share = allowed_share
         self.samples: int = (state or {}).get("samples", 0)
         self.broken: int = (state or {}).get("broken", 0)
@@ -205,7 +205,7 @@ class BrokenSamples:
         """Count those of a batch and name them in the log.
 
         Raises:
-            SpatialError: BAD_INPUT when their share is above the allowed one.
+            SpatialError: BAD_INPUT when their fraction exceeds the limit.
         """
         self.samples += facts.samples
         self.broken += len(facts.broken)
@@ -231,7 +231,7 @@ class Mixture:
         micro_rows: int,
         number: int = 0,
     ) -> None:
-        """Begin at a group; the sources must stand where it begins."""
+        """Start at a group; the sources must be at its position."""
         self._sources = list(sources)
         self._shares = np.array(weights) / np.sum(weights)
         self._seed = seed
@@ -240,11 +240,11 @@ class Mixture:
 
     @property
     def state(self) -> State:
-        """Where the next group begins."""
+        """Position of the next group."""
         return {"group": self.number, "sources": [source.state for source in self._sources]}
 
     def next_group(self, report: ReadReport) -> tuple[int, list[Row]]:
-        """The next group: which source it comes from, and its rows.
+        """The next group: its source and its rows.
 
         Raises:
             SpatialError: as `SourceRows.next_row`.
@@ -267,7 +267,7 @@ class TrainingStream(IterableDataset):
     is {"error": SpatialError}.
 
     Attributes:
-        counts_from: the number of the run's first group that is given out.
+        counts_from: number of the first group to return.
     """
 
     def __init__(
@@ -407,14 +407,14 @@ def make_batch(
     report: ReadReport,
     reader_behind: Callable[[], SourceRows],
 ) -> tuple[list[Row], dict[str, Any]]:
-    """A batch of rows; a row that cannot be used is replaced by one behind them all.
+    """A batch of rows; a row that cannot be used is replaced by a later one.
 
     Args:
         processor: of the model.
         rows: of one source.
         pictures: as in `SourceConfig`.
         report: where broken samples are noted.
-        reader_behind: makes a reader of the rows that follow.
+        reader_behind: creates a reader of the following rows.
 
     Returns:
         The rows that were used, and the arguments of the model's `forward` with
@@ -426,7 +426,7 @@ def make_batch(
     try:
         return list(rows), _pack(processor, rows, pictures)
     except SpatialError:
-        # Only now it is worth the time to try each row alone.
+        # Only after a failure is it worth the time to try each row alone.
         used = _usable_rows(processor, rows, pictures, report, reader_behind)
         return used, _pack(processor, used, pictures)
 

@@ -1,7 +1,7 @@
-"""A small tokenizer for a small model: byte pairs, learned from the texts that it will read.
+"""A small tokenizer for a small model: byte pair encoding, trained on the texts of the task.
 
-Every text can be written with it, since its alphabet is bytes. Digits stand alone, so that numbers
-are read and written digit by digit. The same texts always give the same tokenizer.
+It can encode any text, since its alphabet is bytes. Digits are separate tokens, so that numbers are
+processed digit by digit. The same texts always give the same tokenizer.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from smolrgpt_core.language import MASK
 
 END_OF_TEXT, TURN_START, TURN_END = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 PLACEHOLDERS = 3
-"""Ids that the processor adds behind the vocabulary, for image and regions."""
+"""Ids that the processor adds after the vocabulary, for image and regions."""
 
 
 def train_tokenizer(texts: Iterable[str], vocabulary_size: int) -> PreTrainedTokenizerFast:
-    """A tokenizer of at most so many tokens, placeholders included.
+    """Train a tokenizer with at most `vocabulary_size` tokens, including placeholders.
 
     Args:
-        texts: what the model will read and write, chat template and all.
+        texts: inputs and outputs of the model, including the chat template.
         vocabulary_size: above 262: bytes, special tokens and placeholders.
     """
     tokenizer = Tokenizer(models.BPE())

@@ -1,8 +1,8 @@
-"""transformers' Trainer with what a run here needs beside it.
+"""Extends the Trainer of transformers for the runs of this project.
 
-Its loop, accelerate, DDP and FSDP, mixed precision and the reporting to TensorBoard are used as
-they are. Batches, the count of the loss, checkpoints, validation and the log of losses are this
-module's; nothing happens at the end of an epoch, since a run is counted in steps.
+Its loop, accelerate, DDP and FSDP, mixed precision and the reporting to TensorBoard are used
+unchanged. Batches, loss normalization, checkpoints, validation and the loss log are implemented
+here; nothing happens at the end of an epoch, since a run is measured in steps.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ EXAMPLES_FILE = "examples.jsonl"
 
 
 class RunTrainer(Trainer):
-    """Trains one run, from a step on."""
+    """Trains one run, starting from any step."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class RunTrainer(Trainer):
         store: CheckpointStore,
         resumed: Mapping[str, Any],
     ) -> None:
-        """Prepare; nothing is computed.
+        """Prepare the run without computing anything.
 
         Args:
             config: of the run.
@@ -63,7 +63,7 @@ class RunTrainer(Trainer):
             processor: saved with every checkpoint.
             stream: batches of this process.
             store: of the run's checkpoints.
-            resumed: what was saved with the checkpoint to go on from; empty at the start.
+            resumed: data saved with the checkpoint to resume from; empty at the start.
         """
         super().__init__(model=model, args=arguments, train_dataset=stream)
         self.remove_callback(PrinterCallback)
@@ -90,7 +90,7 @@ class RunTrainer(Trainer):
         self._throughput = Throughput()
 
     def close(self) -> None:
-        """Give back terminal and files, however the run ended."""
+        """Release terminal and files, regardless of how the run ended."""
         self._bar.close()
         if self._losses is not None:
             self._losses.close()
@@ -100,7 +100,7 @@ class RunTrainer(Trainer):
         return self._stream.loader()
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
-        """The optimiser of the parts to train, each with its rate."""
+        """The optimizer of the trainable parts, each with its learning rate."""
         optimizer = self._config.optimizer
         groups = parameter_groups(
             self.accelerator.unwrap_model(self.model),
@@ -113,7 +113,7 @@ class RunTrainer(Trainer):
     def get_batch_samples(
         self, epoch_iterator: Iterator, num_batches: int, device: torch.device
     ) -> tuple[list, torch.Tensor | int | None]:
-        """The batches of one optimiser step, and the answer tokens of all processes in it.
+        """The batches of one optimizer step, and its number of answer tokens on all processes.
 
         Raises:
             SpatialError: BAD_INPUT when the data cannot be read, or too much of it is broken.
@@ -137,21 +137,21 @@ class RunTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """The batch's share of the step's loss: its sum over answer tokens, by those of all."""
+        """The batch's part of the step loss: its sum over the answer tokens of all batches."""
         facts: GroupFacts = inputs["facts"]
         batch = {name: value for name, value in inputs.items() if name != "facts"}
         loss, token_losses = answer_losses(
             model, batch, num_items_in_batch, self._config.reading_weight
         )
         self._sums.add(facts, token_losses, batch["answer_categories"])
-        # Gradients are averaged over the processes, where their sum is wanted.
+        # Gradients are averaged over the processes, but their sum is needed.
         return loss * self.accelerator.num_processes
 
     def _clip_grad_norm(self, model: nn.Module) -> Any:
-        """Clip, and stop before the optimiser learns from numbers that are none."""
+        """Clip gradients, and stop before a step with non-finite values."""
         norm = super()._clip_grad_norm(model)
         self._result = self._sums.result(partial(self.accelerator.reduce, reduction="sum"), norm)
-        # With float16, gradients that overflow are left out by the scaler.
+        # With float16, the scaler skips gradients that overflow.
         checks_norm = self._config.precision != "float16"
         if not self._result.is_finite(checks_norm):
             self._stop_for_numbers(self._result)
@@ -181,7 +181,7 @@ class RunTrainer(Trainer):
         *unused: Any,
         **options: Any,
     ) -> None:
-        """What is due after a step. Called once more at the end, with nothing to do."""
+        """Actions after a step. Called once more at the end, with nothing to do."""
         result, self._result = self._result, None
         if result is None:
             return
@@ -217,7 +217,7 @@ class RunTrainer(Trainer):
         self._throughput = Throughput()
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
-        """Write everything that going on needs, whole or not at all."""
+        """Write a complete checkpoint to resume from, or nothing."""
         step = self.state.global_step
         with storage_errors(self._store):
             folder = self._store.begin(step)

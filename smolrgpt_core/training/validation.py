@@ -1,4 +1,4 @@
-"""Loss and answers on rows that are not trained on, the same ones each time."""
+"""Loss and answers on held-out rows, the same ones each time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from smolrgpt_core.training.stream import ReadReport, SourceRows, make_batch, op
 
 @dataclass(frozen=True)
 class ExampleAnswer:
-    """A question, what the data set answers, and what the model does."""
+    """A question with the true answer and the model's answer."""
 
     id: str
     question: str
@@ -71,7 +71,7 @@ class Validation:
     def answers(
         self, model: SmolRGPTForConditionalGeneration, device: torch.device
     ) -> list[ExampleAnswer]:
-        """What the model says to the last question of the first conversation of some rows."""
+        """The model's answers to the last question of the first conversation of some rows."""
         model.eval()
         answered = [self._answer(model, row, device) for row in self._examples]
         model.train()
@@ -103,7 +103,7 @@ def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
 
 
 def _prompt_length(labels: torch.Tensor) -> int:
-    """Where the last answer begins."""
+    """Position of the last answer."""
     is_answer = labels != IGNORED_LABEL
     begins = is_answer.clone()
     begins[1:] &= ~is_answer[:-1]

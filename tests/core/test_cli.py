@@ -174,9 +174,9 @@ class TestAsk:
             ({"intrinsics": "500,500,320"}, "four numbers fx,fy,cx,cy"),
             ({"intrinsics": "a,b,c,d"}, "four numbers fx,fy,cx,cy"),
             ({"intrinsics": ""}, "four numbers fx,fy,cx,cy"),
-            ({"depth_scale": "0"}, "metres per unit"),
-            ({"depth_scale": "nan"}, "metres per unit"),
-            ({"depth_scale": "mm"}, "metres per unit"),
+            ({"depth_scale": "0"}, "meters per unit"),
+            ({"depth_scale": "nan"}, "meters per unit"),
+            ({"depth_scale": "mm"}, "meters per unit"),
             ({"region_ids": "7;2"}, "such as 7,2"),
             ({"labels": "pallet"}, "10-59:pallet"),
             ({"category": "colour"}, "distance, count, left_right, mcq"),
@@ -207,7 +207,7 @@ class TestDemo:
         self, demo_run: subprocess.CompletedProcess[str], demo_output: Path
     ) -> None:
         assert demo_run.returncode == 0, demo_run.stdout + demo_run.stderr
-        assert "8 of 8 answers right" in demo_run.stdout
+        assert "8 of 8 answers correct" in demo_run.stdout
         names = {path.name for path in demo_output.iterdir()}
         pictures = {f"question_{number:02}.png" for number in range(1, 9)}
         assert names == {"report.html", "rgb.png", "depth.png", "regions.json", *pictures}
@@ -239,7 +239,7 @@ class TestDemo:
         result = CliRunner().invoke(app, arguments)
         assert result.exit_code == 1
         assert "CANNOT_TELL: I never answer" in result.stdout
-        assert "0 of 12 answers right" in result.stdout
+        assert "0 of 12 answers correct" in result.stdout
         assert demo_run.returncode == 0
         clean, noisy = (read_depth(folder / "depth.png") for folder in (demo_output, tmp_path))
         assert np.isnan(noisy).mean() > np.isnan(clean).mean() + 0.005

@@ -97,8 +97,8 @@ def test_a_plateau_of_one_largest_value_is_no_reading(where, mark: float) -> Non
     depth[where] = mark
     found = depth_readings(depth)
     assert np.array_equal(np.isnan(found.metres), where)
-    assert found.loss.is_told
-    assert f"{mark:g} m, that marks no reading" in str(found.loss)
+    assert found.loss.is_reported
+    assert f"{mark:g} m (no reading)" in str(found.loss)
 
 
 @pytest.mark.parametrize("mark", [4.0, 9.9995])
@@ -152,7 +152,7 @@ def test_measured_scenes_are_readings() -> None:
     for depth in (measured(), far, wall(), np.full((HEIGHT, WIDTH), 32.5, np.float32)):
         found = depth_readings(depth)
         assert np.array_equal(found.metres, depth)
-        assert found.loss.share == 0
+        assert found.loss.fraction == 0
         assert str(found.loss) == ""
 
 
@@ -188,7 +188,7 @@ def test_marks_do_not_hide_a_wrong_unit() -> None:
 @pytest.mark.parametrize("factor", [256, 257])
 def test_a_picture_of_depth_in_16_bits_is_refused(factor: int) -> None:
     grey = (np.arange(HEIGHT * WIDTH) % 200).astype(np.uint16).reshape(HEIGHT, WIDTH)
-    with pytest.raises(SpatialError, match="picture of depth, without a unit") as caught:
+    with pytest.raises(SpatialError, match="visualization without a unit") as caught:
         clean_depth(grey * np.uint16(factor), 0.001)
     assert caught.value.status is Status.BAD_INPUT
     assert np.isfinite(clean_depth(np.full((HEIGHT, WIDTH), 10 * factor, np.uint16), 0.001)).all()

@@ -261,7 +261,7 @@ def test_the_best_hypothesis_is_the_label() -> None:
     ],
 )
 def test_numbers_that_are_none_are_refused(message: Any) -> None:
-    with pytest.raises(SpatialError, match="look after the detector") as caught:
+    with pytest.raises(SpatialError, match="check the detector") as caught:
         regions_from_detections(message, SIZE)
     assert caught.value.status is Status.BAD_INPUT
 
@@ -325,7 +325,7 @@ def test_class_indices_of_a_detector_are_mapped(tmp_path: Path) -> None:
 
     refused, said = replayed()
     assert refused["status"] == "BAD_QUESTION"
-    assert 'no class is known for: "0"' in refused["message"]
+    assert 'labels of unknown class in this frame: "0"' in refused["message"]
     assert "labels: " not in said
     answer, said = replayed("--label-map", "0:pallet")
     assert (answer["status"], answer["value"]) == ("OK", 2)

@@ -198,7 +198,7 @@ def test_sizes_that_do_not_fit(encoding: str) -> None:
 def test_sizes_that_an_encoding_cannot_have(encoding: str, width: int, height: int) -> None:
     known = COLOR_ENCODINGS[encoding]
     rows = [bytes(width * known.channels)] * (height * (2 + known.chroma_half_rows) // 2)
-    assert "impossible" in refusal(rgb_pixels, image(encoding, width, height, rows))
+    assert "is invalid" in refusal(rgb_pixels, image(encoding, width, height, rows))
 
 
 @pytest.mark.parametrize(
@@ -214,7 +214,7 @@ def test_sizes_that_an_encoding_cannot_have(encoding: str, width: int, height: i
 )
 def test_another_encoding_than_that_of_the_data(call: object, encoding: str, stored: int) -> None:
     message = image(encoding, 64, 4, [bytes(64 * stored)] * 4)
-    assert f"says {stored}" in refusal(call, message)
+    assert f"implies {stored}" in refusal(call, message)
 
 
 def test_aligned_rows_are_no_other_encoding() -> None:

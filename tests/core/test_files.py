@@ -141,7 +141,7 @@ class TestDepth:
 
     def test_colour_pictures_of_depth_are_refused(self, tmp_path: Path) -> None:
         write_image(tmp_path / "d.png", random_image(np.uint8, 3))
-        with pytest.raises(SpatialError, match=r"one number for each pixel.*\(40, 60, 3\)"):
+        with pytest.raises(SpatialError, match=r"one number per pixel.*\(40, 60, 3\)"):
             read_depth(tmp_path / "d.png", 0.001)
 
     def test_objects_in_numpy_files_are_never_unpickled(self, tmp_path: Path) -> None:
@@ -209,12 +209,12 @@ class TestRegionsAsJson:
             ({"id": 1, "box": [0, 0, 5]}, "[x, y, width, height]"),
             ({"id": 1, "box": [0, 0, "5", 5]}, "[x, y, width, height]"),
             ({"id": 1, "box": [0, 0, float("nan"), 5]}, "[x, y, width, height]"),
-            ({"id": 1, "box": [0, 0, 0, 5]}, "a box with a width"),
-            ({"id": 1, "box": [0, 0, 10**8, 10**8]}, "leaves the image"),
+            ({"id": 1, "box": [0, 0, 0, 5]}, "a box with positive width"),
+            ({"id": 1, "box": [0, 0, 10**8, 10**8]}, "extends beyond the image"),
             ({"id": 1, "rle": {"size": SIZE, "counts": [5]}}, "run lengths"),
             ({"id": 1, "rle": "mask.png"}, "got text"),
             ({"id": 1, "rle": {"size": [4, 6], "counts": [12, 12]}}, "got (4, 6)"),
-            ({"id": 1, "rle": {"size": SIZE, "counts": [2400]}}, "has no pixel set"),
+            ({"id": 1, "rle": {"size": SIZE, "counts": [2400]}}, "is empty"),
         ],
     )
     def test_broken_regions_are_named(self, tmp_path: Path, entry: object, expected: str) -> None:
@@ -227,7 +227,7 @@ class TestRegionsAsJson:
     def test_duplicates_and_boxes_outside_are_refused(self, tmp_path: Path) -> None:
         for boxes, expected in (
             ([[0, 0, 5, 5], [5, 5, 5, 5]], "occurs twice"),
-            ([[56, 0, 40, 5]], "leaves the image"),
+            ([[56, 0, 40, 5]], "extends beyond the image"),
             ([[60, 0, 3, 5]], "outside of the image"),
         ):
             regions = [{"id": 1, "box": box} for box in boxes]
@@ -270,7 +270,7 @@ class TestRegionsAsInstanceImage:
 
     def test_what_is_no_instance_image_is_refused(self, tmp_path: Path) -> None:
         write_image(tmp_path / "rgb.png", random_image(np.uint8, 3))
-        assert "one number for each pixel" in refusal(tmp_path / "rgb.png")
+        assert "one number per pixel" in refusal(tmp_path / "rgb.png")
         np.save(tmp_path / "float.npy", np.ones(SIZE))
         assert "integer (H, W)" in refusal(tmp_path / "float.npy")
         np.save(tmp_path / "negative.npy", np.full(SIZE, -3))

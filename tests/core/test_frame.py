@@ -80,14 +80,14 @@ def test_unusable_calibration_is_refused(changes: dict[str, float], expected: st
         ((200, 200, 159.5, 119.5), "looks like that of an image of 320x240"),
         ((50, 50, 39.5, 29.5), "looks like that of an image of 80x60"),
         ((75, 75, 59.5, 44.5), "looks like that of an image of 120x90"),
-        ((0.9, 0.9, 0.5, 0.5), "in shares of the image size"),
-        ((0.625, 0.83, 0.5, 0.5), "in shares of the image size"),
+        ((0.9, 0.9, 0.5, 0.5), "normalized by the image size"),
+        ((0.625, 0.83, 0.5, 0.5), "normalized by the image size"),
         ((100, 100, 59.5, 79.5), "swapped"),
-        ((100, 1, 79.5, 59.5), "would see 77.3 degrees across and 178 down"),
-        ((100, 300, 79.5, 59.5), "fx and fy differ by the factor 3"),
-        ((4000, 4000, 79.5, 59.5), "would see 2.29 degrees"),
-        ((100, 100, 0, 0), "off the middle by -50%"),
-        ((100, 100, -79.5, 59.5), "off the middle by -99%"),
+        ((100, 1, 79.5, 59.5), "field of view would be 77.3 x 178 degrees"),
+        ((100, 300, 79.5, 59.5), "fx and fy differ by a factor of 3"),
+        ((4000, 4000, 79.5, 59.5), "field of view would be 2.29 x"),
+        ((100, 100, 0, 0), "off center by -50%"),
+        ((100, 100, -79.5, 59.5), "off center by -99%"),
     ],
 )
 def test_calibration_of_another_image_is_refused(pinhole: tuple[float, ...], expected: str) -> None:
@@ -114,7 +114,7 @@ def test_calibrations_of_real_kinds_are_taken(
 
 def test_a_cut_out_image_may_have_its_principal_point_anywhere() -> None:
     CameraIntrinsics(160, 120, 200.0, 100.0, -20.0, 130.0, is_cut=True)
-    with pytest.raises(SpatialError, match="degrees across"):
+    with pytest.raises(SpatialError, match="field of view"):
         CameraIntrinsics(160, 120, 1.5, 100.0, 79.5, 59.5, is_cut=True)
 
 

@@ -70,13 +70,13 @@ def test_marks_of_no_reading(wall: Path, name: str, mark: float) -> None:
     answer = ask(wall, name, depth)
     assert answer["status"] == "OK"
     assert answer["value"] == pytest.approx(3.0, rel=0.03)
-    assert f"{SCATTERED.mean():.1%} of the depth pixels are no readings" in answer["message"]
+    assert f"{SCATTERED.mean():.1%} of the depth pixels are invalid" in answer["message"]
     if mark != 20.0:
         depth[:] = wall_value
         depth[PALLET] = mark
         answer = ask(wall, name, depth)
         assert answer["status"] == "NO_VALID_DEPTH"
-        assert "2.1% of the depth pixels are no readings" in answer["message"]
+        assert "2.1% of the depth pixels are invalid" in answer["message"]
 
 
 def test_marks_in_every_third_row(wall: Path) -> None:
@@ -84,20 +84,20 @@ def test_marks_in_every_third_row(wall: Path) -> None:
     depth[1::3] = np.finfo(np.float32).max
     answer = ask(wall, "depth.tif", depth)
     assert answer["value"] == pytest.approx(3.0, rel=0.03)
-    assert "33.3% of the depth pixels are no readings" in answer["message"]
+    assert "33.3% of the depth pixels are invalid" in answer["message"]
 
 
 def test_a_bare_wall_has_one_value(wall: Path) -> None:
     answer = ask(wall, "depth.png", np.full((HEIGHT, WIDTH), 3000, np.uint16))
     assert answer["value"] == pytest.approx(3.0, rel=0.03)
-    assert "no readings" not in answer["message"]
+    assert "are invalid" not in answer["message"]
 
 
 @pytest.mark.parametrize(
     ("intrinsics", "expected"),
     [
         ("900,900,640,360", "principal point"),
-        ("0.9,0.9,0.5,0.5", "shares of the image size"),
+        ("0.9,0.9,0.5,0.5", "normalized by the image size"),
         ("100,1,79.5,59.5", "degrees"),
         ("50,50,39.5,29.5", "principal point"),
         ("100,100,59.5,79.5", "swapped"),

@@ -359,7 +359,7 @@ class TestLabelsFileOfASimulator:
         semantic = image.rename(image.with_name("semantic_segmentation_0007.png"))
         refused = answer(ask(semantic))
         assert refused["status"] == "BAD_INPUT"
-        assert "take the instance segmentation" in refused["message"]
+        assert "use the instance segmentation" in refused["message"]
 
     @pytest.mark.parametrize(
         ("labels", "expected"),
@@ -370,8 +370,8 @@ class TestLabelsFileOfASimulator:
             ({"2": ["pallet"]}, "must be text"),
             ({"2": {"class": None}}, "must be text"),
             ({"2": {"material": "wood"}}, 'must have a "class"'),
-            ({"(255, 0, 0, 255)": {"class": "pallet"}}, "must read like"),
-            ({"0": "pallet"}, "must read like"),
+            ({"(255, 0, 0, 255)": {"class": "pallet"}}, "must have the form"),
+            ({"0": "pallet"}, "must have the form"),
         ],
     )
     def test_oddities_are_refused(

@@ -113,5 +113,5 @@ def test_boxes_overlap_and_regions_at_the_rim_may_vanish() -> None:
 
 def test_coefficients_of_no_lens_are_refused() -> None:
     lens = Lens("pinhole", (50.0, 900.0, 0.0, 0.0, 0.0), CAMERA, CAMERA)
-    with pytest.raises(SpatialError, match="cannot be of this camera"):
+    with pytest.raises(SpatialError, match="cannot belong to this camera"):
         rectified(frame_of(np.zeros((240, 320), np.int32)), lens)

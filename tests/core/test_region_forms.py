@@ -357,7 +357,7 @@ def test_stacks_of_masks(tmp_path: Path, dtype: type, channel: bool) -> None:
 def test_lossy_pictures_are_refused(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / f"ids{suffix}"
     path.write_bytes(encode_image(np.full(SIZE, 2, np.uint8), suffix.lower()))
-    assert "compressed with loss" in refusal(path)
+    assert "uses lossy compression" in refusal(path)
 
 
 @pytest.mark.parametrize(
@@ -388,33 +388,33 @@ def test_boxes_in_floats_and_over_the_edge(
         ("r.json", coco(lambda box: [[1.0, 2.0, 3.0, 4.0]]), "at least three points, got 2"),
         ("r.json", coco(lambda box: [[1.0, 2.0, 3.0]]), "annotation 11: expected a segmentation"),
         ("r.json", coco(lambda box: {"size": [160, 120], "counts": [19200]}), "annotation 11"),
-        ("r.json", coco(lambda box: [[0, 0, 600, 0, 600, 400.0]]), "leaves the image"),
+        ("r.json", coco(lambda box: [[0, 0, 600, 0, 600, 400.0]]), "extends beyond the image"),
         ("r.json", coco(lambda box: "mask.png"), "expected a segmentation"),
         ("r.json", {**coco(lambda box: []), "images": []}, "about 0 images"),
-        ("r.json", {**coco(lambda box: []), "images": 3}, "is COCO, but not as it should be"),
-        ("r.json", results(bbox=[0.0, 0.0, 640.0, 480.0]), "detection 1: leaves the image"),
+        ("r.json", {**coco(lambda box: []), "images": 3}, "looks like COCO, but is malformed"),
+        ("r.json", results(bbox=[0.0, 0.0, 640.0, 480.0]), "detection 1: extends beyond the image"),
         ("r.json", results(bbox=None), "detection 1: expected bbox"),
         ("r.json", [{"segmentation": {"size": [60, 80], "counts": [4799, 1]}}], "got (60, 80)"),
         ("r.json", labelme(shape("line", "pallet", [[0, 0], [9, 9]])), "a line has no area"),
         ("r.json", labelme(shape("polygon", "pallet", [[0, 0], [9]])), "shapes[0]: expected a po"),
         ("r.json", {**labelme(), "imageHeight": 240}, "found (240, 160)"),
-        ("r.json", {"_via_img_metadata": {}}, "the form of VGG Image Annotator"),
-        ("r.json", [{"data": {}, "annotations": []}], "the form of Label Studio"),
+        ("r.json", {"_via_img_metadata": {}}, "the format of VGG Image Annotator"),
+        ("r.json", [{"data": {}, "annotations": []}], "the format of Label Studio"),
         ("r.json", {"1-9": "buffer"}, "one of the other forms"),
         ("r.json", [], "one of the other forms"),
         ("r.xml", "<annotations>", "expected XML"),
         ("r.xml", "<annotations><track id='0'/></annotations>", '"CVAT for video"'),
         ("r.xml", "<svg/>", "found 'svg'"),
         ("r.xml", "<!DOCTYPE a [<!ENTITY b 'c'>]><annotations/>", "no entities"),
-        ("r.xml", cvat('<polyline label="pallet" points="1,1;2,2"/>'), "a polyline is no area"),
+        ("r.xml", cvat('<polyline label="pallet" points="1,1;2,2"/>'), "a polyline has no area"),
         ("r.xml", cvat('<polygon label="pallet" points="1,1;2,x;3,3"/>'), "polygon 'pallet': "),
         ("r.xml", cvat('<mask label="p" rle="1,2" left="0" top="0" width="9" height="9"/>'),
          "do not fill its box"),
         ("r.txt", "pallet 0.5 0.5 0.1 0.1", "line 1: expected a class index"),
-        ("r.txt", "0 80 60 20 20", "not from 0 to 1"),
+        ("r.txt", "0 80 60 20 20", "not between 0 and 1"),
         ("r.txt", "0 0.5 0.5 0.1", "line 1: expected a class index"),
-        ("r.txt", "0 nan 0.5 0.1 0.1", "not from 0 to 1"),
-        ("r.csv", "1,2,3", "no region file ends in '.csv'"),
+        ("r.txt", "0 nan 0.5 0.1 0.1", "not between 0 and 1"),
+        ("r.csv", "1,2,3", "unknown suffix '.csv'"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_says_why(

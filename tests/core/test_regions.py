@@ -190,7 +190,7 @@ def test_ids_up_to_the_limit_of_the_message() -> None:
     largest = np.full(SIZE, MAX_REGION_ID, dtype=np.uint32)
     regions = RegionSet.from_label_image(largest, {})
     assert MAX_REGION_ID in regions
-    with pytest.raises(SpatialError, match="instance image holds ids 1 to"):
+    with pytest.raises(SpatialError, match="instance image can hold ids 1 to"):
         regions.to_label_image()
     with pytest.raises(SpatialError, match=str(2**63)):
         RegionSet.from_label_image(np.full(SIZE, 2**63, dtype=np.uint64), {})
@@ -226,7 +226,7 @@ def test_mask_must_be_boolean_and_fit_its_box() -> None:
 )
 def test_boxes_outside_the_image_are_refused(box: Box) -> None:
     region = Region.from_box(1, "pallet", box)
-    with pytest.raises(SpatialError, match="leaves the image"):
+    with pytest.raises(SpatialError, match="extends beyond the image"):
         RegionSet(SIZE, (region,))
 
 

@@ -22,10 +22,10 @@ from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.report import (
     ReportRow,
     answer_text,
+    both_values_text,
     compare_with_truth,
     print_report,
     report_row,
-    said_text,
     summary,
     write_html_report,
 )
@@ -139,15 +139,15 @@ def test_no_answer_is_never_right() -> None:
 
 def test_refusal_that_was_due_is_right() -> None:
     due = ReportRow("?", Category.MCQ, "what?", "", "", True, status=Status.BAD_QUESTION)
-    assert due.verdict == "right"
-    assert summary([due]) == "1 of 1 answers right"
+    assert due.verdict == "correct"
+    assert summary([due]) == "1 of 1 answers correct"
 
 
 def test_row_of_an_answer() -> None:
     answer = answered(Category.MCQ, region_id=12, text="Pallet 12.", latency_s={"answer": 0.01})
     row = report_row(asked(Category.MCQ, region_id=12), answer, REGIONS)
     assert (row.question, row.answer_text) == ("How about pallet 12?", "pallet 12")
-    assert (row.verdict, row.latency) == ("right", {"answer": 0.01})
+    assert (row.verdict, row.latency) == ("correct", {"answer": 0.01})
 
 
 class Page(HTMLParser):
@@ -201,7 +201,7 @@ def test_table_fits_and_is_complete(width: int) -> None:
     assert max(map(len, text.splitlines())) <= width
     for word in ("3.42 m", "3.50 m", "-0.08 m (2 %)", "NO_VALID_DEPTH", "✓", "✗", "total", "500"):
         assert word in text
-    assert ("convert" in text.split("right")[0]) == (width == 140)
+    assert ("convert" in text.split("correct")[0]) == (width == 140)
     assert "NO_VALID_DEPTH: too few pixels under pallet 7" in " ".join(text.split())
 
 
@@ -213,9 +213,9 @@ def test_table_shows_markup_as_text() -> None:
 
 
 def test_summary_counts_and_takes_medians() -> None:
-    line = "1 of 3 answers right; median latency: convert 1.6 ms, answer 16 ms, total 20 ms"
+    line = "1 of 3 answers correct; median latency: convert 1.6 ms, answer 16 ms, total 20 ms"
     assert summary(ROWS) == line
-    assert summary([]) == "0 of 0 answers right"
+    assert summary([]) == "0 of 0 answers correct"
     assert printed([], 80).strip().endswith(summary([]))
 
 
@@ -247,7 +247,7 @@ def test_pictures_are_inside_the_page(tmp_path: Path) -> None:
 
 def test_what_model_and_geometry_say_of_each_other_is_shown() -> None:
     rows = [
-        replace(ROWS[0], agreement=Agreement.AGREE, confidence=0.984, said="3.4, 3.42"),
+        replace(ROWS[0], agreement=Agreement.AGREE, confidence=0.984, both_values="3.4, 3.42"),
         replace(ROWS[0], agreement=Agreement.DISAGREE, note="the model says otherwise: 2 m"),
     ]
     text = printed(rows, 140)
@@ -259,10 +259,10 @@ def test_what_model_and_geometry_say_of_each_other_is_shown() -> None:
 
 def test_the_values_of_both_are_shown_where_both_have_one() -> None:
     answer = answered(Category.DISTANCE, value=3.42)
-    assert said_text(answer) == ""
-    assert said_text(replace(answer, model_value=3.4)) == ""
-    assert said_text(replace(answer, model_value=3.4, geometric_value=3.4213)) == "3.4, 3.42"
-    assert said_text(replace(answer, model_value=2.0, geometric_value=2.0)) == "2, 2"
+    assert both_values_text(answer) == ""
+    assert both_values_text(replace(answer, model_value=3.4)) == ""
+    assert both_values_text(replace(answer, model_value=3.4, geometric_value=3.4213)) == "3.4, 3.42"
+    assert both_values_text(replace(answer, model_value=2.0, geometric_value=2.0)) == "2, 2"
 
 
 def test_the_page_tells_how_a_question_was_understood(tmp_path: Path) -> None:

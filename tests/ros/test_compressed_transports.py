@@ -152,7 +152,7 @@ def test_answers_refusals_and_a_recording(
     republisher.cut = True
     wait_for(lambda: operator.ask_distance().status == Status.BAD_INPUT, "a refusal")
     refused = operator.ask_distance()
-    assert "cut or damaged" in refused.message
+    assert "truncated or damaged" in refused.message
     republisher.cut = False
     wait_for(lambda: operator.ask_distance().status == Status.OK, "an answer")
     assert process.stop() == 0

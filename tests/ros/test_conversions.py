@@ -190,7 +190,7 @@ def test_regions_both_ways(regions: RegionSet) -> None:
 def test_region_mask_of_another_size_than_its_box(regions: RegionSet) -> None:
     message = regions_to_array(regions, HEADER)
     message.regions[0].box.width = 4
-    assert "cut the mask to the box" in bad_input(regions_from_array, message)
+    assert "crop the mask to the box" in bad_input(regions_from_array, message)
 
 
 def test_region_mask_in_another_encoding(regions: RegionSet) -> None:

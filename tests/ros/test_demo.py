@@ -75,7 +75,7 @@ def test_short_demo(run_demo: Callable[..., Run], tmp_path: Path) -> None:
     run = run_demo("--short", "--output", tmp_path / "new" / "folder")
     status = run.node.wait(timeout=300)
     assert status == 0, run.node.output
-    assert "9 of 9 answers right" in run.node.output
+    assert "9 of 9 answers correct" in run.node.output
     assert "UNKNOWN_REGION" in run.node.output
     assert not run.processes
     folder = tmp_path / "new" / "folder"

@@ -10,7 +10,7 @@ import pytest
 
 from smolrgpt_core.errors import Status
 from smolrgpt_ros.frame_buffer import (
-    SYNCHRONISED,
+    SYNCHRONIZED,
     BufferClosedError,
     FrameBuffer,
     FrameRequest,
@@ -115,7 +115,7 @@ def test_stamps_of_another_clock_are_not_mistaken_for_a_stopped_camera(
     error = refusal(buffer, NEWEST, NOW + 5 * S)
     assert error.status is Status.STALE
     assert error.silent == ()
-    assert "synchronise the clocks" in error.message
+    assert "synchronize the clocks" in error.message
 
 
 def test_slow_camera(buffer: FrameBuffer) -> None:
@@ -143,7 +143,7 @@ def test_out_of_sync_says_which_and_how_far() -> None:
 
 def test_complete_but_too_old_set_is_not_taken(buffer: FrameBuffer) -> None:
     later = NOW + 1200 * MS
-    for name, offset_ns in zip(SYNCHRONISED, (0, -300 * MS, -600 * MS), strict=True):
+    for name, offset_ns in zip(SYNCHRONIZED, (0, -300 * MS, -600 * MS), strict=True):
         buffer.add(name, later + offset_ns, "alone")
     error = refusal(buffer, NEWEST, later)
     assert error.status is Status.OUT_OF_SYNC
@@ -204,7 +204,7 @@ def test_what_others_sent_before_a_restart_is_forgotten(buffer: FrameBuffer) -> 
     assert buffer.stamp_counts("depth").restarts == 1
 
 
-@pytest.mark.parametrize("frozen", [["rgb"], ["depth"], ["regions"], list(SYNCHRONISED)])
+@pytest.mark.parametrize("frozen", [["rgb"], ["depth"], ["regions"], list(SYNCHRONIZED)])
 def test_stamp_that_stands_still_names_no_message(buffer: FrameBuffer, frozen: list[str]) -> None:
     at = NOW + 33 * MS
     add_frame(buffer, at, 3)
@@ -227,10 +227,10 @@ def test_the_same_message_again_is_used_until_it_is_too_old(buffer: FrameBuffer)
     for _ in range(3):
         add_frame(buffer, at, 3)
     assert buffer.select(NEWEST, at).rgb.payload == "rgb 3"
-    assert "the same message comes again" in refusal(buffer, NEWEST, at + 2 * S).message
+    assert "the same message arrives again" in refusal(buffer, NEWEST, at + 2 * S).message
 
 
-@pytest.mark.parametrize("name", SYNCHRONISED)
+@pytest.mark.parametrize("name", SYNCHRONIZED)
 def test_stamps_that_are_zero(name: str) -> None:
     buffer = FrameBuffer(30, TOPICS)
     for index in range(3):

@@ -28,7 +28,7 @@ def test_up_is_the_mean_at_rest_and_stays_while_the_robot_moves() -> None:
     at_rest = gravity.up
     for index in range(50):
         gravity.add(11.0 + index / 100, TILTED + 3.0 * (index % 2), STILL)
-    assert "not stood still" in gravity.doubt
+    assert "not been at rest" in gravity.doubt
     # The window may still be at rest at the first reading of the drive.
     np.testing.assert_allclose(gravity.up, at_rest, atol=5e-3)
 
@@ -36,7 +36,7 @@ def test_up_is_the_mean_at_rest_and_stays_while_the_robot_moves() -> None:
 @pytest.mark.parametrize(
     ("acceleration", "turning", "reason"),
     [
-        (TILTED, np.array([0.0, 0.0, 0.4]), "not stood still"),
+        (TILTED, np.array([0.0, 0.0, 0.4]), "not been at rest"),
         (np.zeros(3), STILL, "0.0"),
         (TILTED / 9.81, STILL, "in m/s2"),
         (TILTED * [1.0, 1.0, 1.2], STILL, "expected 9.81"),

@@ -83,10 +83,10 @@ def test_marks_of_no_reading_are_told(operator: Any, camera: Any, told: Any) -> 
         operator.restart()
         answer = operator.ask_distance()
         assert answer.value == pytest.approx(3.0, rel=0.05)
-        assert "of the depth pixels are no readings" in answer.message
+        assert "of the depth pixels are invalid" in answer.message
         report = told("depth_saturated", "32.6%")
         assert report.level == DiagnosticStatus.WARN
-        assert "65.535 m, that marks no reading" in report.message
+        assert "65.535 m (no reading)" in report.message
 
 
 def test_range_of_the_camera(operator: Any) -> None:

@@ -233,7 +233,7 @@ def test_height_of_the_camera_by_tf(
     camera_height = hall.truth.camera_height
     asked.give("base_footprint", hall.truth.up, camera_height)
     assert is_right(asked.ask(), height), asked.ask()
-    source = f"depth; height by tf: {camera_height:.2f} m above base_footprint"
+    source = f"depth; height from tf: {camera_height:.2f} m above base_footprint"
     wait_for(lambda: asked.source() == source, "the diagnostics")
     asked.give("base_footprint", hall.truth.up, camera_height + 0.8)
     wait_for(lambda: "is said to hang" in asked.ask().message, "the contradiction")
@@ -253,7 +253,7 @@ def test_up_by_an_imu_in_another_frame(
     assert Status(silent.status) is Status.STALE
     assert "nothing has ever arrived from the IMU (/up_by_imu/imu)" in silent.message
     shaken = imu("/up_by_imu/imu", IMU_FRAME, [0.0, 0.0, 9.8], shaking=2.0)
-    wait_for(lambda: "not stood still" in asked.ask().message, "a refusal")
+    wait_for(lambda: "not been at rest" in asked.ask().message, "a refusal")
     shaken.stop()
     resting = imu("/up_by_imu/imu", IMU_FRAME, [0.0, 0.0, 9.8])
     wait_for(lambda: f"'{IMU_FRAME}' (of /up_by_imu/imu)" in asked.ask().message, "no transform")

@@ -223,7 +223,7 @@ def test_full_queue_refuses_at_once(operator: Any, ask_while_busy: Any) -> None:
     assert sorted(statuses(answers)) == [Status.OK] * 7 + [Status.BUSY] * 2
     busy = [answer for answer in answers if answer.status == Status.BUSY]
     assert sum(done) == 2, "the refusals came while the others waited"
-    assert all("8 questions are waiting" in answer.message for answer in busy)
+    assert all("8 questions are already pending" in answer.message for answer in busy)
 
 
 def test_no_request_of_a_burst_is_lost(operator: Any, wait_for: Any) -> None:

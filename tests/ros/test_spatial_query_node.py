@@ -152,13 +152,13 @@ def test_one_silent_topic(
 ) -> None:
     with camera.fault(silent={name}):
         operator.restart()
-        refused(until(status), status, f"/{name}", "/test publishes", "check whether")
+        refused(until(status), status, f"/{name}", "/test has a publisher", "check that node")
 
 
 def test_nobody_publishes(operator: Any, camera: Any, until: Any) -> None:
     with camera.without_publisher("regions"):
         operator.restart()
-        refused(until(Status.NO_REGIONS), Status.NO_REGIONS, "nobody publishes there", "remap")
+        refused(until(Status.NO_REGIONS), Status.NO_REGIONS, "there is no publisher", "remap")
 
 
 def test_camera_that_stopped(operator: Any, camera: Any, until: Any, wait_for: Any) -> None:
@@ -192,7 +192,7 @@ def test_stamps_of_another_clock(operator: Any, camera: Any, until: Any) -> None
         refused(until(Status.BAD_INPUT), Status.BAD_INPUT, "ahead of this node's clock")
     with camera.fault(offsets_s=dict.fromkeys(inputs, -60.0)):
         operator.restart()
-        refused(until(Status.STALE), Status.STALE, "synchronise the clocks")
+        refused(until(Status.STALE), Status.STALE, "synchronize the clocks")
     operator.restart()
 
 
@@ -216,7 +216,7 @@ def set_image(encoding: str, step: int, data: bytes, big_endian: bool = False) -
     [
         ("rgb", set_image("bayer_rggb8", 160, bytes(160 * 100)), ("needs 19200 bytes",)),
         ("rgb", set_image("mono8", 80, bytes(80 * 120)), ("its step is 80",)),
-        ("rgb", set_image("mono8", 480, bytes(480 * 120)), ("says 3",)),
+        ("rgb", set_image("mono8", 480, bytes(480 * 120)), ("implies 3",)),
         ("rgb", set_image("yuv422", 320, bytes(320 * 121)), ("needs 38400 bytes",)),
         ("depth", set_image("16UC1", 300, bytes(300 * 120), True), ("its step is 300",)),
     ],
@@ -283,7 +283,7 @@ def test_mask_of_another_size(operator: Any, camera: Any, until: Any) -> None:
 
     with camera.fault(changes={"regions": larger_box}):
         operator.restart()
-        refused(until(Status.BAD_INPUT), Status.BAD_INPUT, "region 2", "cut the mask to the box")
+        refused(until(Status.BAD_INPUT), Status.BAD_INPUT, "region 2", "crop the mask to the box")
 
 
 def test_unknown_region(operator: Any) -> None:

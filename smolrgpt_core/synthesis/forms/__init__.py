@@ -1,4 +1,4 @@
-"""Question forms: each makes drafts of programs for a frame; the truth is what they evaluate to.
+"""Question forms: each drafts programs for a frame; the true answer is the value of the program.
 
 A new form is a function with the decorator `form` in a module that is imported here, and wordings
 below the same name in `wordings.txt`; nothing else needs to change. A form returns None when the

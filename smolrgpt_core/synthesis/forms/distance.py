@@ -1,4 +1,4 @@
-"""Question forms that ask for metres between centers."""
+"""Question forms that ask for the distance between centers in meters."""
 
 from __future__ import annotations
 

@@ -24,9 +24,13 @@ def form(make: MakeDraft) -> MakeDraft:
 
 
 def named_form(name: str, make: MakeDraft) -> MakeDraft:
-    """Register a question form."""
+    """Register a question form.
+
+    Raises:
+        ValueError: there is a form with this name.
+    """
     if name in FORMS:
-        raise ValueError(f"the question form {name} is there already")
+        raise ValueError(f"there is already a question form {name}")
     FORMS[name] = make
     return make
 

@@ -77,8 +77,8 @@ def test_a_good_data_set_is_clean(warehouse: Path) -> None:
         ("category", 0, {"category": "riddle"}, "record 0", "found 'riddle'"),
         ("answer_missing", 1, {"normalized_answer": None}, "record 1", "normalized_answer"),
         ("answer_unreadable", 0, {"normalized_answer": "up"}, "record 0", "got 'up'"),
-        ("answer_unreadable", 1, {"normalized_answer": "nan"}, "record 1", "metres from 0 on"),
-        ("answer_unreadable", 2, {"normalized_answer": "1.5"}, "record 2", "whole number"),
+        ("answer_unreadable", 1, {"normalized_answer": "nan"}, "record 1", "non-negative meters"),
+        ("answer_unreadable", 2, {"normalized_answer": "1.5"}, "record 2", "non-negative integer"),
         ("answer_unreadable", 3, {"normalized_answer": "3"}, "record 3", "one of 3 regions"),
         ("answer_unreadable", 1, {"freeform_answer": "It is far."}, "record 1", "no distance"),
         ("answer_disagrees", 0, {"normalized_answer": "right"}, "record 0", "'right'"),
@@ -149,7 +149,7 @@ def test_depth_that_is_a_picture_is_said_and_no_problem(warehouse: Path) -> None
     assert report.depth_pictures["train"] == 1
     result = CliRunner().invoke(app, ["data", "check", str(warehouse)])
     said = " ".join(result.stdout.split())
-    assert "train: the depth of 1 images is an 8 bit picture of depth, without a unit" in said
+    assert "train: the depth of 1 images is an 8 bit visualization without a unit" in said
 
 
 def test_depth_with_marks_of_no_reading(warehouse: Path) -> None:
@@ -159,7 +159,7 @@ def test_depth_with_marks_of_no_reading(warehouse: Path) -> None:
     write_image(path, depth)
     report = check_dataset(warehouse)
     assert found(report) == {"depth_loss": 1}
-    assert "25.0% of the depth pixels are no readings" in example(report, "depth_loss")
+    assert "25.0% of the depth pixels are invalid" in example(report, "depth_loss")
 
 
 def test_cameras_that_do_not_fit(warehouse: Path) -> None:

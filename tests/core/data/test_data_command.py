@@ -27,7 +27,7 @@ class TestCheck:
         done = call("check", warehouse)
         assert done.exit_code == 0, done.output
         assert "24 questions about 6 images" in done.stdout
-        assert "nothing is wrong" in done.stdout
+        assert "no problems" in done.stdout
 
     def test_problems_are_counted_and_shown(self, warehouse: Path, tmp_path: Path) -> None:
         broken = warehouse / "train" / "images" / "000002_01.png"

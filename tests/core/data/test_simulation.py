@@ -292,7 +292,7 @@ def test_a_complete_data_set_is_left_alone(made, varied_file):
         "--randomization", str(varied_file),
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert "complete already" in result.output
+    assert "is already complete" in result.output
     assert tree(made) == before
 
 
@@ -341,7 +341,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_later(settings, made, tmp_path,
         )  # fmt: skip
     assert result.exit_code == 1
     assert "No space left on device" in result.output
-    assert "the same command goes on" in result.output
+    assert "the same command resumes" in result.output
     make(settings, root)
     assert tree(root) == tree(made)
 
@@ -349,7 +349,7 @@ def test_a_full_disk_is_said_and_the_run_goes_on_later(settings, made, tmp_path,
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--shares", "0.5,0.5"], "three shares"),
+        (["--shares", "0.5,0.5"], "three fractions"),
         (["--shares", "0.5,0.5,0.5"], "add up to 1"),
         (["--image-size", "big"], "640x480"),
         (["--image-size", "8x8"], "CameraRandomization.width"),

@@ -166,7 +166,7 @@ def test_what_the_script_cannot_read_is_said(tmp_path: Path) -> None:
     paths = [write(tmp_path / "gt.json", truth), write(tmp_path / "pred.json", given)]
     result = CliRunner().invoke(app, ["score", *map(str, paths)])
     assert json.loads(result.stdout)["Final_weighted_score"] == 100.0
-    assert "not by the challenge's script" in result.stderr
+    assert "counted as wrong by the challenge's script" in result.stderr
     assert "1 of count, 1 of distance" in result.stderr
 
 

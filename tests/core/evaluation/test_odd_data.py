@@ -269,7 +269,7 @@ def test_baselines_learn_from_what_can_be_read(write: Write) -> None:
     result, _, figures = evaluated(write([entry(normalized_answer="3.0 m")], train=lessons))
     about = figures["answerers"]["most frequent answer"]["about"]
     assert "learned from 2 questions of train.json; 2 have no true answer" in about
-    assert "'t2': expected metres from 0 on, got 'far'" in about
+    assert "'t2': expected non-negative meters, got 'far'" in about
     assert "'t2'" in result.stdout
     scores = figures["answerers"]["most frequent answer"]["scores"]
     assert scores["Quan_distance_acc"] == 100.0
@@ -297,7 +297,7 @@ def test_the_public_test_split_is_clean(write: Write) -> None:
     bare["conversations"] = LAYOUTS["first"]
     root = write([bare])
     result = CliRunner().invoke(app, ["data", "check", str(root)])
-    assert (result.exit_code, "nothing is wrong" in result.stdout) == (0, True), result.output
+    assert (result.exit_code, "no problems" in result.stdout) == (0, True), result.output
     assert evaluated(root)[1] == {"q0": THREE_METRES}
     for fields in ({"normalized_answer": 3.0}, {"category": "riddle"}):
         found = check_dataset(write([bare | fields])).counts

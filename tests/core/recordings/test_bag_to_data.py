@@ -71,7 +71,7 @@ def test_data_set_shows_what_the_camera_saw(
                 cut = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
                 assert cut.tobytes() in masks
     assert not seen
-    assert report.images == drive.frame_count == report.frames + report.left_out.total()
+    assert report.images == drive.frame_count == report.frames + report.skipped.total()
     assert set(report.questions) == {"distance", "count", "left_right", "mcq"}
     assert report.questions.total() == len(records) == len({record.id for record in records})
     assert all(r.question.count("<mask>") == len(r.rle) for r in records)
@@ -132,7 +132,7 @@ def test_only_frames_that_differ_are_taken(
     options = RecordingOptions(motion=MotionConfig(min_change=0.1))
     bag = changed(stands_for_six_frames)
     report = convert_recording(bag, tmp_path / "data", options)
-    assert report.left_out == {dataset.NO_MOTION: 5}
+    assert report.skipped == {dataset.NO_MOTION: 5}
     strict = replace(options, motion=MotionConfig(min_change=0.8))
     assert 1 < convert_recording(bag, tmp_path / "strict", strict).frames < 7
 
@@ -140,8 +140,8 @@ def test_only_frames_that_differ_are_taken(
 def test_every_and_limit(recording: Path, every_frame: RecordingOptions, tmp_path: Path) -> None:
     report = convert_recording(recording, tmp_path / "data", replace(every_frame, every=3, limit=2))
     assert report.frames == 2
-    assert report.left_out[dataset.NOT_EVERY] == 8
-    assert report.images == report.frames + report.left_out.total() == 12
+    assert report.skipped[dataset.NOT_EVERY] == 8
+    assert report.images == report.frames + report.skipped.total() == 12
 
 
 def test_unsynchronised_images_are_left_out(
@@ -156,13 +156,13 @@ def test_unsynchronised_images_are_left_out(
 
     bag = changed(late_depth)
     report = convert_recording(bag, tmp_path / "data", every_frame)
-    assert report.left_out["no depth within 20 ms"] == 2
-    assert report.left_out["no regions within 20 ms"] == 1
-    assert report.images == report.frames + report.left_out.total()
+    assert report.skipped["no depth within 20 ms"] == 2
+    assert report.skipped["no regions within 20 ms"] == 1
+    assert report.images == report.frames + report.skipped.total()
     patient = convert_recording(
         bag, tmp_path / "patient", replace(every_frame, sync_tolerance_s=0.03)
     )
-    assert "no depth within 30 ms" not in patient.left_out
+    assert "no depth within 30 ms" not in patient.skipped
 
 
 def test_images_without_a_stamp_are_left_out(
@@ -174,8 +174,8 @@ def test_images_without_a_stamp_are_left_out(
         return message
 
     report = convert_recording(changed(unstamped), tmp_path / "data", every_frame)
-    assert report.left_out["without a stamp"] == 4
-    assert report.images == report.frames + report.left_out.total() == 12
+    assert report.skipped["without a stamp"] == 4
+    assert report.images == report.frames + report.skipped.total() == 12
 
 
 def test_wrong_depth_unit_is_left_out(
@@ -188,7 +188,7 @@ def test_wrong_depth_unit_is_left_out(
         return message
 
     report = convert_recording(changed(in_micrometres), tmp_path / "data", every_frame)
-    assert report.left_out[dataset.WRONG_UNIT] == 3
+    assert report.skipped[dataset.WRONG_UNIT] == 3
     assert "depth scale" in report.examples[dataset.WRONG_UNIT]
     assert report.frames > 0
 
@@ -225,11 +225,11 @@ def test_broken_messages_are_left_out(
         return message
 
     report = convert_recording(changed(broken, "mcap"), tmp_path / "data", every_frame)
-    assert report.left_out[dataset.UNUSABLE] == 1
+    assert report.skipped[dataset.UNUSABLE] == 1
     assert "needs 57600 bytes, got 100" in report.examples[dataset.UNUSABLE]
-    assert report.left_out[dataset.BROKEN] == 1
+    assert report.skipped[dataset.BROKEN] == 1
     assert "sensor_msgs/msg/Image" in report.examples[dataset.BROKEN]
-    assert report.images == report.frames + report.left_out.total()
+    assert report.images == report.frames + report.skipped.total()
 
 
 def test_without_a_usable_frame_nothing_is_written(
@@ -241,9 +241,9 @@ def test_without_a_usable_frame_nothing_is_written(
         return message
 
     bag = changed(in_feet)
-    with pytest.raises(NoFrameError, match="none of 12 colour images") as caught:
+    with pytest.raises(NoFrameError, match="none of 12 color images") as caught:
         convert_recording(bag, tmp_path / "data", replace(every_frame, sensor=SensorSettings(1e-6)))
-    assert caught.value.report.left_out[dataset.WRONG_UNIT] == 12
+    assert caught.value.report.skipped[dataset.WRONG_UNIT] == 12
     assert [path.name for path in tmp_path.iterdir()] == ["changed"]
 
 
@@ -288,7 +288,7 @@ def test_existing_folder_is_left_alone(
     recording: Path, every_frame: RecordingOptions, tmp_path: Path
 ) -> None:
     (tmp_path / "data").mkdir()
-    with pytest.raises(SpatialError, match="exists already"):
+    with pytest.raises(SpatialError, match="already exists"):
         convert_recording(recording, tmp_path / "data", every_frame)
     assert not list((tmp_path / "data").iterdir())
 

@@ -76,7 +76,7 @@ def test_binning_beside_the_size_of_the_image(wall: Any, tmp_path: Path) -> None
     info = {"binning_x": 2, "binning_y": 2, **matrices(80.0, 63.5, 47.5)}
     answer = answered(bag(wall, tmp_path, **info))
     assert answer.status is Status.BAD_INPUT
-    assert "binning 2x2, which makes no rgb image of 64x48" in answer.message
+    assert "binning 2x2, which yields no rgb image of 64x48" in answer.message
 
 
 def test_distortion_is_taken_out_and_said(wall: Any, tmp_path: Path) -> None:
@@ -98,4 +98,4 @@ def test_much_depth_that_marks_no_reading_is_said(wall: Any, tmp_path: Path) -> 
     path = bag(wall, tmp_path, depth)
     assert decoded(path).warnings == (DEPTH_LOST,)
     assert np.isnan(decoded(path).frame.depth[::2, ::2]).all()
-    assert "25.0% of the depth pixels are no readings" in answered(path).message
+    assert "25.0% of the depth pixels are invalid" in answered(path).message

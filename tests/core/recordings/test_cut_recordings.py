@@ -68,7 +68,7 @@ def test_messages_that_sqlite_has_not_merged(
     shutil.copytree(recording, bag)
     (bag / "drive.db3-wal").write_bytes(b"pages")
     report = convert_recording(bag, tmp_path / "data", replace(every_frame, limit=1))
-    assert "drive.db3-wal holds messages that are not read" in report.damage
+    assert "drive.db3-wal contains messages that are not read" in report.damage
 
 
 def test_single_file(either: Path, every_frame: RecordingOptions, tmp_path: Path) -> None:

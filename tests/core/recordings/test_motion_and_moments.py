@@ -16,7 +16,7 @@ from smolrgpt_core.messages.types import IMAGE, REGION_ARRAY
 from smolrgpt_core.recordings.bag_reader import RecordedMessage
 from smolrgpt_core.recordings.bag_types import BagTypes, BrokenMessageError, known_types
 from smolrgpt_core.recordings.motion import MotionConfig, MotionFilter
-from smolrgpt_core.recordings.synchronisation import read_moments, synchronise
+from smolrgpt_core.recordings.synchronization import read_moments, synchronize
 from smolrgpt_core.regions import RegionSet
 
 MILLISECOND = 1_000_000
@@ -87,7 +87,7 @@ def test_nearest_messages_whatever_their_order() -> None:
         ("regions", 2000), ("rgb", 1000), ("depth", 1990), ("camera_info", 5), ("rgb", 2000),
         ("depth", 1010), ("regions", 1300), ("regions", 1001), ("rgb", 3000), ("depth", 2003),
     )  # fmt: skip
-    found = synchronise(bag, TOPICS, 0.02)
+    found = synchronize(bag, TOPICS, 0.02)
     stamps = [
         {name: read_stamp_ns(raw) // MILLISECOND for name, raw in serialized.items()}
         for _, serialized in read_moments(bag, TOPICS, found.moments)
@@ -97,12 +97,12 @@ def test_nearest_messages_whatever_their_order() -> None:
         {"rgb": 2000, "depth": 2003, "camera_info": 5, "regions": 2000},
     ]
     assert found.images == 3
-    assert found.left_out == {"no depth within 20 ms": 1}
+    assert found.skipped == {"no depth within 20 ms": 1}
 
 
 def test_input_that_never_came() -> None:
     bag: Any = Listing(("rgb", 1000), ("depth", 1000), ("regions", 1000))
-    assert synchronise(bag, TOPICS, 0.02).left_out == {"without any camera_info": 1}
+    assert synchronize(bag, TOPICS, 0.02).skipped == {"without any camera_info": 1}
 
 
 def test_types_without_definitions_are_those_of_jazzy_and_ours() -> None:

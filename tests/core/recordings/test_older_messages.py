@@ -165,7 +165,7 @@ def test_detections(wall: Any, tmp_path: Path, version: str, storage: str) -> No
 def test_a_field_that_is_not_known_is_named(wall: Any, tmp_path: Path) -> None:
     found = wall.replay(record(wall, tmp_path / "bag", UNKNOWN))
     message = found.answers[0].answer.message
-    assert "a ObjectHypothesis must have the field class_id or id, it has name, score" in message
+    assert "a ObjectHypothesis must have the field class_id or id, but has name, score" in message
 
 
 def test_a_detection_of_no_version(wall: Any) -> None:

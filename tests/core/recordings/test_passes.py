@@ -23,7 +23,7 @@ from smolrgpt_core.recordings.dataset import convert_recording
 from smolrgpt_core.recordings.options import RecordingOptions, ReplayOptions
 from smolrgpt_core.recordings.replay import replay
 from smolrgpt_core.recordings.report import NoFrameError
-from smolrgpt_core.recordings.synchronisation import read_moments, synchronise
+from smolrgpt_core.recordings.synchronization import read_moments, synchronize
 
 HOW_FAR = "How far is pallet 1 from pallet 2?"
 
@@ -60,7 +60,7 @@ def test_started_again(wall: Any, tmp_path: Path, storage: str, shift_ms: int) -
     second = wall.frames(*[4.0] * 15, start_ns=wall.START_NS + shift_ms * 10**6)
     found = wall.replay(wall.write(tmp_path / "bag", [*first, *second], storage))
     assert [round(item.answer.value) for item in found.answers] == [2] * 12 + [4] * 15
-    assert not found.left_out
+    assert not found.skipped
     assert "stamps go back in rgb (2 passes)" in found.notes[0]
 
 
@@ -76,11 +76,11 @@ def test_what_is_lost_in_one_pass_is_not_taken_from_another(
     messages = [*wall.frames(*[2.0] * 20), *wall.frames(*[4.0] * 20)]
     once = wall.replay(wall.write(tmp_path / "once", without(messages, (lost, 7))))
     assert [round(item.answer.value) for item in once.answers] == [2] * 19 + [4] * 20
-    assert once.left_out.total() == 1
+    assert once.skipped.total() == 1
     second = [(lost, number) for number in range(20, 40)]
     never = wall.replay(wall.write(tmp_path / "never", without(messages, *second)))
     assert [round(item.answer.value) for item in never.answers] == [2] * 20
-    assert never.left_out == {f"stamps go back: which {lost[1:]} belongs to it cannot be told": 20}
+    assert never.skipped == {f"stamps go back: unclear which {lost[1:]} belongs to it": 20}
 
 
 @pytest.mark.parametrize("by", [1, 3, 12])
@@ -96,7 +96,7 @@ def test_late_regions(wall: Any, tmp_path: Path, by: int) -> None:
     values = [round(value) for value in wall.values(found)]
     # Moved to the left, pallet 1 of the second pass is further from pallet 2: 4 m become 4.8 m.
     assert set(values) <= {2, 5}
-    assert len(values) + found.left_out.total() == 20
+    assert len(values) + found.skipped.total() == 20
     assert (len(values) == 20) is (by < 10)
 
 
@@ -106,7 +106,7 @@ def test_three_passes_of_different_length(wall: Any, tmp_path: Path) -> None:
     found = wall.replay(wall.write(tmp_path / "bag", messages))
     # The depth of the first image of the second pass is lost, and an image of the third.
     assert [round(i.answer.value) for i in found.answers] == [2] * 9 + [3] * 3 + [4] * 13
-    assert found.left_out.total() == 1
+    assert found.skipped.total() == 1
 
 
 @pytest.mark.parametrize("changes", [{"/rgb"}, {"/depth"}, {"/rgb", "/depth"}])
@@ -120,7 +120,7 @@ def test_stamp_that_stands_still(wall: Any, tmp_path: Path, changes: set[str]) -
     bag = wall.write(tmp_path / "bag", [*(i for m in moments for i in m.items()), *later])
     found = wall.replay(bag)
     assert [round(item.answer.value) for item in found.answers] == [5, 6]
-    assert found.left_out.total() == 3
+    assert found.skipped.total() == 3
     assert "3 of 5 messages of" in found.notes[0]
     assert "repeat although the messages differ" in found.notes[0]
 
@@ -138,7 +138,7 @@ def test_messages_that_come_twice(wall: Any, tmp_path: Path) -> None:
     messages = [item for item in wall.frames(2.0, 3.0, 4.0) for _ in range(2)]
     found = wall.replay(wall.write(tmp_path / "bag", messages))
     assert [round(item.answer.value) for item in found.answers] == [2, 3, 4]
-    assert found.left_out == {"the same image again": 3}
+    assert found.skipped == {"the same image again": 3}
 
 
 def test_question_about_a_stamp_of_two_passes(wall: Any, tmp_path: Path) -> None:
@@ -163,7 +163,7 @@ def test_stamps_that_are_zero(wall: Any, tmp_path: Path, topic: str) -> None:
     assert "3 messages of" in found.answers[0].answer.message
     assert "have stamps that are 0" in found.answers[0].answer.message
     reason = "without a stamp" if topic == "/rgb" else f"{topic[1:]} without a stamp"
-    assert found.left_out == {reason: 3}
+    assert found.skipped == {reason: 3}
     with pytest.raises(NoFrameError, match=f"{reason}: 3"):
         convert_recording(bag, tmp_path / "data", RecordingOptions())
 
@@ -178,7 +178,7 @@ def test_command_tells_what_was_left_out(wall: Any, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*command, "--answerer", "geometric"])
     assert result.exit_code == 0
     assert [round(json.loads(line)["value"]) for line in result.stdout.splitlines()] == [4]
-    assert "left out: 1 of 3 colour images: the same image again" in result.stderr
+    assert "skipped 1 of 3 color images: the same image again" in result.stderr
     assert "2 of 3 messages of depth (/depth) have stamps that repeat" in result.stderr
 
 
@@ -245,8 +245,8 @@ def test_random_passes() -> None:
     images = used = 0
     for seed in range(40):
         bag: Any = RandomBag(seed)
-        found = synchronise(bag, TOPICS, 0.02)
-        assert found.images == len(found.moments) + found.left_out.total()
+        found = synchronize(bag, TOPICS, 0.02)
+        assert found.images == len(found.moments) + found.skipped.total()
         images, used = images + found.images, used + len(found.moments)
         for _, messages in read_moments(bag, TOPICS, found.moments):
             moments = {name: content[12:].split() for name, content in messages.items()}

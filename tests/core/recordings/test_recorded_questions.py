@@ -123,8 +123,8 @@ def test_the_records_are_what_training_reads(
     [
         (COUNT, 1.5, "expected a number of objects"),
         (COUNT, True, "expected a number of objects"),
-        (DISTANCE, -1, "expected metres"),
-        (DISTANCE, "far", "expected metres"),
+        (DISTANCE, -1, "expected meters"),
+        (DISTANCE, "far", "expected meters"),
         (SIDE, "above", 'expected "left" or "right"'),
         (NEAREST, 4000, "expected the id of one of the regions"),
     ],

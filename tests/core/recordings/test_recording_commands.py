@@ -41,7 +41,7 @@ def test_cut_recording_ends_with_its_own_status(recording: Path, tmp_path: Path)
     os.truncate(tmp_path / "drive" / "drive.db3", 700_000)
     result = call("bag2data", tmp_path / "drive", "--out", tmp_path / "data")
     assert result.exit_code == 3
-    assert "cut off or damaged" in result.stderr
+    assert "truncated or damaged" in result.stderr
     assert (tmp_path / "data" / "train.json").is_file()
 
 
@@ -49,7 +49,7 @@ def test_nothing_usable(recording: Path, tmp_path: Path) -> None:
     result = call("bag2data", recording, "--out", tmp_path / "data", "--depth-scale", "0.000001")
     assert result.exit_code == 1
     assert "wrong depth unit" in result.stdout
-    assert "none of 12 colour images" in result.stderr
+    assert "none of 12 color images" in result.stderr
     assert not list(tmp_path.iterdir())
 
 
@@ -60,7 +60,7 @@ def test_nothing_usable(recording: Path, tmp_path: Path) -> None:
         (["--regions", "/a", "--instances", "/b"], "either regions"),
         (["--rgb", "/a", "--depth", "/a"], "different from each other"),
         (["--labels", "pallet"], "10-59:pallet"),
-        (["--depth-scale", "mm"], "metres per unit"),
+        (["--depth-scale", "mm"], "meters per unit"),
     ],
 )
 def test_wrong_call(words: list[str], message: str, recording: Path, tmp_path: Path) -> None:

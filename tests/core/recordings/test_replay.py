@@ -148,9 +148,9 @@ def write_lines(path: Path, *lines: Any) -> Path:
         ({"category": "weight"}, "category must be one of distance"),
         ({"region_ids": [1.5]}, "region_ids must be a list"),
         ({"region_ids": [-1]}, "region_ids must be a list"),
-        ({"stamp": {"sec": -1}}, "stamp must read like"),
-        ({"stamp": {"nanosec": 10**9}}, "stamp must read like"),
-        ({"stamp": 1.0}, "stamp must read like"),
+        ({"stamp": {"sec": -1}}, "stamp must have the form"),
+        ({"stamp": {"nanosec": 10**9}}, "stamp must have the form"),
+        ({"stamp": 1.0}, "stamp must have the form"),
     ],
 )
 def test_a_wrong_line_is_named(tmp_path: Path, line: Any, message: str) -> None:
@@ -207,4 +207,4 @@ def test_what_lies_before_a_cut_is_asked_about(mcap_recording: Path, tmp_path: P
     result = CliRunner().invoke(app, ["replay", str(file), "--questions", str(questions)])
     assert result.exit_code == 3
     assert json.loads(result.stdout)["status"] == "OK"
-    assert "cut off or damaged" in result.stderr
+    assert "truncated or damaged" in result.stderr

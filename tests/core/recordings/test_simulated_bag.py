@@ -47,7 +47,7 @@ def test_interrupted_recording_leaves_nothing(drive: SimulatedDrive, tmp_path: P
 
 def test_existing_recording_is_left_alone(drive: SimulatedDrive, tmp_path: Path) -> None:
     (tmp_path / "drive").mkdir()
-    with pytest.raises(SpatialError, match="exists already"):
+    with pytest.raises(SpatialError, match="already exists"):
         write_simulated_bag(tmp_path / "drive", drive)
 
 

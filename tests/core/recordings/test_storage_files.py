@@ -158,8 +158,8 @@ def test_part_that_is_missing_and_one_that_is_not_listed(
     (bag / names[0]).unlink()
     found = wall.replay(bag)
     assert wall.values(found) == [3.0, 3.0, 4.0, 4.0]
-    assert f"{names[0]} is missing, which metadata.yaml lists" in found.damage
-    assert f"{names[2]} is read, which metadata.yaml does not list" in found.damage
+    assert f"{names[0]} is listed in metadata.yaml, but missing" in found.damage
+    assert f"{names[2]} is read, but not listed in metadata.yaml" in found.damage
 
 
 @pytest.mark.parametrize("packed", [0, 3])
@@ -226,5 +226,5 @@ def test_ros1_messages_in_mcap(wall: Any, tmp_path: Path) -> None:
     (file,) = files_of(wall.write(tmp_path / "bag", wall.frames(2.0)))
     content = file.read_bytes()
     file.write_bytes(content.replace(b"\4\0\0\0ros2", b"\4\0\0\0ros1", 1))
-    with pytest.raises(SpatialError, match="messages of ROS 1"):
+    with pytest.raises(SpatialError, match="ROS 1 messages"):
         BagReader(file)

@@ -95,7 +95,7 @@ def test_what_is_written_is_what_was_read(file, tmp_path):
         ("seed=", "`seed` must be int, got None"),
         ("trainable.language_model=fast", "`trainable.language_model` must be float, got 'fast'"),
         ('trainable.language_model="1e-4"', "`trainable.language_model` must be float"),
-        ("seed.x=1", "`seed.x` goes through 1, which is no mapping"),
+        ("seed.x=1", "`seed.x`: 1 is neither a mapping"),
     ],
 )
 def test_what_is_wrong_is_named(file, change, words):

@@ -55,6 +55,6 @@ def test_nothing_is_written_for_a_run_without_a_model_or_onto_something_else(two
     with pytest.raises(SpatialError, match="expected a finished run"):
         export(tmp_path, tmp_path / "exported", "name")
     (tmp_path / "taken").mkdir()
-    with pytest.raises(SpatialError, match="exists already"):
+    with pytest.raises(SpatialError, match="already exists"):
         export(two_stages, tmp_path / "taken", "name")
     assert not list((tmp_path / "taken").iterdir())

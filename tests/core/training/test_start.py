@@ -103,7 +103,7 @@ def test_from_nothing_the_seed_decides():
     ("overrides", "words"),
     [
         ({"metric_heads": 3}, "start: metric_heads must be an even number"),
-        ({"depth_brunch": "metric"}, "start: overrides has no field depth_brunch; known are"),
+        ({"depth_brunch": "metric"}, "start: unknown fields in overrides: depth_brunch; known are"),
         ({"depth_branch": "lidar"}, "depth_branch"),
         ({"samples_per_region": "many"}, "samples_per_region"),
     ],

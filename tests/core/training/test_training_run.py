@@ -318,7 +318,7 @@ def test_a_full_disk_is_said_and_the_last_checkpoint_stays(run_config):
     _, said = process.communicate(timeout=DEADLINE_S)
     assert process.returncode != 0
     assert "step-00000002 is complete" in said
-    assert "Make room and start the same command again" in said
+    assert "Free some space and run the same command again" in said
     store = CheckpointStore(Path(config.output), keep=5)
     assert [item.step for item in store.all()] == [2]
     train(config)

@@ -1,7 +1,7 @@
-"""The moments of a recording, put together as the query node does it (`messages.synchronizer`).
+"""Synchronizes the messages of a recording like the query node (`messages.synchronizer`).
 
-The recording is read once for the stamps alone and then for the messages, so that only what is
-needed is held in memory.
+The recording is read once for the stamps only and then for the messages, so that only required
+messages are held in memory.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ REPEATED_STAMP = "stamp repeats: several images have it"
 
 
 @dataclass(frozen=True)
-class Synchronised:
+class Synchronized:
     """The moments of a recording, and why color images have none.
 
     Attributes:
         moments: complete ones, by pass and stamp.
-        left_out: color images by reason.
-        stamps: all messages by their stamps; the payload is the number within the topic.
+        skipped: number of color images by reason.
+        stamps: all messages by stamp; the payload is the number within the topic.
     """
 
     moments: tuple[Moment, ...]
-    left_out: Counter[str]
+    skipped: Counter[str]
     stamps: Synchronizer
 
     @property
@@ -43,14 +43,20 @@ class Synchronised:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What is wrong with the stamps, in plain words."""
+        """Problems with the stamps, as text."""
         return tuple(self.stamps.notes())
 
 
-def synchronise(
+def synchronize(
     bag: BagReader, topic_by_input: Mapping[str, str], tolerance_s: float
-) -> Synchronised:
-    """Read all stamps and put together what belongs together."""
+) -> Synchronized:
+    """Read all stamps and find the messages that belong together.
+
+    Args:
+        bag: the recording.
+        topic_by_input: topic of each input.
+        tolerance_s: largest difference of stamps, seconds.
+    """
     stamps = _read_stamps(bag, topic_by_input)
     rgb, tolerance_ns = stamps.inputs["rgb"], _nanoseconds(tolerance_s)
     counts = {
@@ -58,23 +64,23 @@ def synchronise(
         SAME_IMAGE: rgb.counts.again,
         REPEATED_STAMP: rgb.still,
     }
-    left_out = Counter({reason: count for reason, count in counts.items() if count})
+    skipped = Counter({reason: count for reason, count in counts.items() if count})
     moments = []
     for image in sorted(rgb.samples, key=lambda item: item.number_of_pass):
         try:
             moments.append(stamps.moment(image, tolerance_ns))
         except NoMomentError as error:
-            left_out[str(error)] += 1
-    return Synchronised(tuple(moments), left_out, stamps)
+            skipped[str(error)] += 1
+    return Synchronized(tuple(moments), skipped, stamps)
 
 
-def moment_at(found: Synchronised, stamp_ns: int, tolerance_s: float) -> Moment:
+def moment_at(found: Synchronized, stamp_ns: int, tolerance_s: float) -> Moment:
     """The moment that the query node would answer about, had it seen the whole recording.
 
     Args:
         found: all that is in the recording.
-        stamp_ns: that is asked about; 0 = the newest.
-        tolerance_s: how far stamps may lie apart, and the requested one from the image.
+        stamp_ns: requested stamp; 0 = the latest.
+        tolerance_s: largest difference between stamps, and between the requested one and the image.
 
     Raises:
         SpatialError: NO_RGB, NO_DEPTH, ... when an input is missing; without a stamp OUT_OF_SYNC
@@ -83,7 +89,7 @@ def moment_at(found: Synchronised, stamp_ns: int, tolerance_s: float) -> Moment:
     """
     for name in found.stamps.missing:
         raise SpatialError(
-            INPUTS[name], f"the recording has no {name} that its stamp names{_remarks(found)}"
+            INPUTS[name], f"the recording has no {name} with a unique stamp{_remarks(found)}"
         )
     tolerance_ns = _nanoseconds(tolerance_s)
     if not stamp_ns:
@@ -96,8 +102,8 @@ def moment_at(found: Synchronised, stamp_ns: int, tolerance_s: float) -> Moment:
     if len({moment.rgb.number_of_pass for moment in near}) > 1:
         raise SpatialError(
             Status.OUT_OF_SYNC,
-            "several frames of the recording have the requested stamp, which one is meant cannot "
-            f"be told; ask about every frame{_remarks(found)}",
+            "several frames of the recording have the requested stamp, it is unclear which one is "
+            f"meant; ask about every frame{_remarks(found)}",
         )
     for moment in near:
         if moment.rgb is image:
@@ -110,11 +116,11 @@ def _nanoseconds(seconds: float) -> int:
     return round(seconds * NANOSECONDS)
 
 
-def _remarks(found: Synchronised) -> str:
+def _remarks(found: Synchronized) -> str:
     return "".join(f"; {note}" for note in found.notes)
 
 
-def _no_such_moment(found: Synchronised, stamp_ns: int, tolerance_ns: int) -> SpatialError:
+def _no_such_moment(found: Synchronized, stamp_ns: int, tolerance_ns: int) -> SpatialError:
     behind = found.stamps.behind(stamp_ns, tolerance_ns)
     if behind:
         return SpatialError(
@@ -123,7 +129,7 @@ def _no_such_moment(found: Synchronised, stamp_ns: int, tolerance_ns: int) -> Sp
         )
     return SpatialError(
         Status.STALE,
-        f"no frame of the recording lies within {tolerance_ns / 1e6:g} ms of the requested stamp; "
+        f"no frame of the recording is within {tolerance_ns / 1e6:g} ms of the requested stamp; "
         f"{found.stamps.missed(stamp_ns)}{_remarks(found)}",
     )
 
@@ -131,7 +137,13 @@ def _no_such_moment(found: Synchronised, stamp_ns: int, tolerance_ns: int) -> Sp
 def read_moments(
     bag: BagReader, topic_by_input: Mapping[str, str], moments: Sequence[Moment]
 ) -> Iterator[tuple[Moment, dict[str, bytes]]]:
-    """The serialized messages of each moment, in the order of the moments."""
+    """The serialized messages of each moment, in their order.
+
+    Args:
+        bag: the recording.
+        topic_by_input: topic of each input.
+        moments: from `synchronize`.
+    """
     uses = Counter(
         (name, item.payload) for moment in moments for name, item in moment.messages.items()
     )
