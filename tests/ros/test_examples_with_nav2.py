@@ -20,13 +20,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.node import Node
+from std_msgs.msg import Empty
 
 from smolrgpt_core.errors import Status
 from smolrgpt_core.sim import SimulatedFrame
 from smolrgpt_ros.client import SpatialQueryClient
 
 HERE = Path(__file__).parent
-EXAMPLES = HERE.parents[1] / "examples"
+ROOT = HERE.parents[1]
+EXAMPLES = ROOT / "examples"
 DRIVE = EXAMPLES / "drive_to_nearest_pallet.py"
 TREE = EXAMPLES / "run_nearest_pallet_tree.py"
 
@@ -174,6 +179,45 @@ def test_interrupt_cancels_the_drive(
     wait_for(lambda: "goal map" in nav2.output, "the goal")
     assert process.stop(signal.SIGINT) == 130, process.output
     wait_for(lambda: "ended hold" in nav2.output, "the end of the drive")
+
+
+def python_blocks(page: str) -> list[str]:
+    """The blocks of a page that use the client."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    return [block for block in blocks if "SpatialQueryClient" in block]
+
+
+@pytest.mark.parametrize(
+    ("page", "output"),
+    [
+        ("README.md", r"5\.0 0\.\d+ 5 pallets are in buffer 1\.\n"),
+        ("docs/ros_interfaces.md", r"\d+ 0\.\d+ Pallet \d+ is nearest to transporter 60\.\n"),
+    ],
+)
+def test_the_documentation_as_typed(page: str, output: str, robot: Any, start_command: Any) -> None:
+    process = start_command(sys.executable, "-c", python_blocks(page)[0])
+    assert process.wait(60.0) == 0, process.output
+    assert re.fullmatch(output, process.output)
+
+
+def test_the_documented_node(robot: Any) -> None:
+    names: dict[str, Any] = {
+        "Node": Node, "Empty": Empty, "SpatialQueryClient": SpatialQueryClient
+    }  # fmt: skip
+    exec(python_blocks("docs/ros_interfaces.md")[1], names)
+    rclpy.init()
+    try:
+        picker = names["Picker"]()
+        executor = SingleThreadedExecutor()
+        executor.add_node(picker)
+        task = executor.create_task(picker.on_pick, Empty())
+        executor.spin_until_future_complete(task, timeout_sec=60.0)
+        assert task.done()
+        task.result()
+        picker.client.close()
+        picker.destroy_node()
+    finally:
+        rclpy.shutdown()
 
 
 def test_a_buffer_that_is_not_there(robot: Any, navigator: Any, start_command: Any) -> None:
