@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_input
 
 PLAUSIBLE_DEPTH_M = (0.1, 100.0)
 """Bounds of a plausible median depth of a warehouse frame; outside, the unit is wrong."""
@@ -235,8 +235,7 @@ def _refuse_picture(values: NDArray) -> None:
         if not few.any() or (few % factor).any():
             continue
         if not (values % factor).any() and np.unique(values).size >= _PICTURE_VALUES:
-            raise SpatialError(
-                Status.BAD_INPUT,
+            raise bad_input(
                 f"expected metric depth, found only multiples of {factor}: it is an 8 bit picture "
                 "of depth, without a unit, that was written as 16 bit; give the depth itself",
             )

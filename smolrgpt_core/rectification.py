@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.regions import Region, RegionSet
 
@@ -122,8 +122,7 @@ def _maps(lens: Lens) -> _Maps:
         is_inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     covered = is_inside.mean()
     if covered < MIN_COVERED:
-        raise SpatialError(
-            Status.BAD_INPUT,
+        raise bad_input(
             f"without the lens distortion {_short(lens.coefficients)} ({lens.model}) only "
             f"{covered:.0%} of the image would be left: these coefficients cannot be of this "
             "camera; calibrate it again, or set rectify to never for images that are rectified",

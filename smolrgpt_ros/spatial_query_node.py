@@ -36,7 +36,7 @@ from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import WITH_CHECKPOINT, make_answerer
 from smolrgpt_core.asking import AskedQuestion
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_question
 from smolrgpt_core.language import Category
 from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.recordings.question_bag import RecordedMounting
@@ -498,22 +498,18 @@ def _category(value: int) -> Category | None:
         return Category(value)
     except ValueError:
         known = ", ".join(f"{category.value} ({category.name})" for category in Category)
-        raise SpatialError(
-            Status.BAD_QUESTION, f"category must be 0 (free form) or {known}, got {value}"
-        ) from None
+        raise bad_question(f"category must be 0 (free form) or {known}, got {value}") from None
 
 
 def _frame_request(request: SpatialQuery.Request, defaults: QueryParameters) -> FrameRequest:
     max_age_ns, timeout_ns = duration_to_ns(request.max_age), duration_to_ns(request.timeout)
     if min(max_age_ns, timeout_ns) < 0:
-        raise SpatialError(
-            Status.BAD_QUESTION,
+        raise bad_question(
             f"max_age and timeout must not be negative, got {max_age_ns / 1e9} s and "
             f"{timeout_ns / 1e9} s; zero means the default of the node",
         )
     if timeout_ns > defaults.max_timeout * 1e9:
-        raise SpatialError(
-            Status.BAD_QUESTION,
+        raise bad_question(
             f"timeout must be {defaults.max_timeout:g} s at most (max_timeout), got "
             f"{timeout_ns / 1e9:g} s; ask for less, or raise the parameter",
         )
