@@ -7,7 +7,6 @@ a response, if only with the reason why there is no answer.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 import traceback
@@ -16,7 +15,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
@@ -24,12 +22,9 @@ from rclpy._rclpy_pybind11 import RCLError
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
-from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
 
 from smolrgpt_core.answer import SpatialAnswer
@@ -51,11 +46,12 @@ from smolrgpt_ros.diagnostics import (
     service_diagnostic,
     transform_diagnostic,
 )
-from smolrgpt_ros.ending_signals import EndingSignals, end_without_threads, limit_the_end
+from smolrgpt_ros.ending_signals import EndingSignals, limit_the_end
 from smolrgpt_ros.frame_buffer import FrameRequest
 from smolrgpt_ros.frame_transforms import load_tf2
 from smolrgpt_ros.memory import release_memory, resident_bytes
 from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
+from smolrgpt_ros.node_process import run_node
 from smolrgpt_ros.node_state import (
     ACTIVE,
     FINALIZED,
@@ -524,14 +520,10 @@ def _frame_request(request: SpatialQuery.Request, defaults: QueryParameters) -> 
 
 def main(args: list[str] | None = None) -> None:
     """Run the node until SIGINT or SIGTERM; everybody gets a response before the process ends."""
-    signals = EndingSignals()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = SpatialQueryNode()
-    except (ParameterException, ValueError) as error:
-        get_logger(NODE_NAME).fatal(f"wrong parameter: {error}")
-        rclpy.shutdown()
-        sys.exit(1)
+    run_node(NODE_NAME, SpatialQueryNode, _serve, args)
+
+
+def _serve(node: SpatialQueryNode, signals: EndingSignals) -> int:
     executor = executor_with_threads(node.parameters.max_pending + SPARE_THREADS)
     executor.add_node(node)
     serving = threading.Thread(target=spin, args=(executor, node.get_logger()), name="executor")
@@ -542,6 +534,4 @@ def main(args: list[str] | None = None) -> None:
     time.sleep(DELIVERY_S)
     executor.shutdown()
     serving.join()
-    node.destroy_node()
-    rclpy.shutdown()
-    end_without_threads(0)
+    return 0
