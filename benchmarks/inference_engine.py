@@ -151,7 +151,9 @@ class Bench:
         """New tokens of a plain generation, from pictures to ids."""
         self.plain.config.refinement = refinement
         masks = [self.frame.regions[id] for id in question.region_ids]
-        batch = self.processor(self.frame.rgb, question.text, self.frame.depth, masks)
+        batch = self.processor(
+            self.frame.rgb, question.text, self.frame.depth, masks, self.frame.intrinsics
+        )
         inputs = {
             name: value.to(self.device) if isinstance(value, torch.Tensor) else value
             for name, value in batch.items()

@@ -53,7 +53,7 @@ def ask_plain(arguments: argparse.Namespace) -> None:
     frame = load_frame(arguments.scale)
     question = read_question(QUESTIONS[0], frame.regions)
     masks = [frame.regions[id] for id in question.region_ids]
-    batch = processor(frame.rgb, question.text, frame.depth, masks)
+    batch = processor(frame.rgb, question.text, frame.depth, masks, frame.intrinsics)
     model.generate(**batch, max_new_tokens=TOKENS, do_sample=False)
     report(model)
 

@@ -3,10 +3,10 @@
     python examples/drive_to_nearest_pallet.py 1 --standoff 1.5
 
 Asks first how many pallets stand in the buffer, and drives only if it is not zero. An answer on
-which model and geometry disagree is asked for again, with a new frame. Needs a robot that Nav2
-drives, tf from the camera to the map, and the query node with `target_frame: map`, which tells the
-centers of pallets in the map. `nav2_simple_commander`, which comes with Nav2, is imported here
-only; nothing else of this project needs it.
+which model and geometry disagree is asked for again, with a new frame. Ctrl-C cancels the drive.
+Needs a robot that Nav2 drives, tf, and the query node with `target_frame: map`, which gives the
+centers of pallets in the map. Only what drives imports `nav2_msgs` and `tf2_ros`, which come with
+Nav2.
 """
 
 from __future__ import annotations
@@ -14,26 +14,40 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import rclpy
-from builtin_interfaces.msg import Duration
-from geometry_msgs.msg import Point, PoseStamped
-from smolrgpt_ros.msg import SpatialAnswer
-from smolrgpt_ros.srv import SpatialQuery
-from spatial_query_client import SpatialQueryClient, status_name
+from action_msgs.msg import GoalStatus
+from geometry_msgs.msg import Point, PointStamped, PoseStamped
+from rclpy.node import Node
+from rclpy.signals import SignalHandlerOptions
+from rclpy.task import Future
+from rclpy.time import Time
+
+from smolrgpt_core.answer import Agreement
+from smolrgpt_core.errors import Status
+from smolrgpt_ros.client import QueryAnswer, SpatialQueryClient
 
 ATTEMPTS = 5
 MAP = "map"
 ROBOT = "base_link"
 TRANSFORM_TIMEOUT_S = 2.0
+NAV2_TIMEOUT_S = 10.0
+SPIN_S = 0.1
+"""How soon Ctrl-C is noticed: Python looks at signals between two calls of rclpy."""
 
-Ask = Callable[..., SpatialAnswer]
+Ask = Callable[..., QueryAnswer]
 
 
 class NoAnswerError(Exception):
     """The robot stays where it is: there is no answer that it may act upon."""
+
+
+class TryAgainError(NoAnswerError):
+    """Another frame may give a better answer."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +56,11 @@ class Pallet:
 
     Attributes:
         region_id: its id in the frame that was asked about.
-        centre: metres, in the map, where it stood at the stamp of the image.
+        center: metres, in the map, where it stood at the stamp of the image.
     """
 
     region_id: int
-    centre: Point
-
-
-class TryAgainError(NoAnswerError):
-    """Another frame may give a better answer."""
+    center: PointStamped
 
 
 def nearest_pallet(ask: Ask, buffer_id: int) -> Pallet | None:
@@ -73,52 +83,44 @@ def _nearest_pallet_of_one_frame(ask: Ask, buffer_id: int) -> Pallet | None:
     count = _agreed(ask(f"How many pallets are in buffer {buffer_id}?"))
     if count.value == 0:
         return None
-
-    def distance(*region_ids: int) -> SpatialAnswer:
-        # Ids may mean other objects in the next frame, so the frame stays the same.
-        return _agreed(
-            ask(
-                category=SpatialQuery.Request.CATEGORY_DISTANCE,
-                region_ids=region_ids,
-                stamp=count.header.stamp,
-                max_age=Duration(sec=60),
-            )
+    # Ids may mean other objects in the next frame, so the frame stays the same.
+    nearest = _agreed(
+        ask(
+            f"Which pallet in buffer {buffer_id} is nearest to the camera?",
+            stamp=count.stamp,
+            max_age=60.0,
         )
-
-    # A distance of 0 m to a buffer means: it stands in it.
-    pallets = [id for id in count.region_ids if id != buffer_id]
-    inside = [id for id in pallets if distance(id, buffer_id).value == 0]
-    if len(inside) != count.value:
-        raise TryAgainError(f"{count.text!r}, but {len(inside)} have the distance 0 to the buffer")
-    to_camera = {id: distance(id) for id in inside}
-    nearest = min(inside, key=lambda id: to_camera[id].value)
-    return Pallet(nearest, _centre_in_the_map(to_camera[nearest]))
+    )
+    assert nearest.region_id is not None
+    if nearest.region_id not in count.answer_ids:
+        raise TryAgainError(f"{count.text!r} and {nearest.text!r} contradict each other")
+    return Pallet(nearest.region_id, _center_in_the_map(nearest))
 
 
-def _agreed(answer: SpatialAnswer) -> SpatialAnswer:
+def _agreed(answer: QueryAnswer) -> QueryAnswer:
     """The answer, if the robot may act upon it."""
-    if answer.status == SpatialAnswer.STATUS_STALE:
+    if answer.status is Status.STALE:
         raise TryAgainError(f"the frame has gone: {answer.message}")
-    if answer.status == SpatialAnswer.STATUS_NO_TRANSFORM:
+    if answer.status is Status.NO_TRANSFORM:
         raise TryAgainError(f"the place in the map is not known: {answer.message}")
-    if answer.status != SpatialAnswer.STATUS_OK:
-        raise NoAnswerError(f"{status_name(answer)}: {answer.message}")
-    if answer.agreement == SpatialAnswer.AGREEMENT_DISAGREE:
+    if not answer.ok:
+        raise NoAnswerError(f"{answer.status.name}: {answer.message}")
+    if answer.agreement is Agreement.DISAGREE:
         raise TryAgainError(f"geometry does not agree with {answer.text!r}")
     return answer
 
 
-def _centre_in_the_map(answer: SpatialAnswer) -> Point:
-    """Of the one region that the answer is about."""
+def _center_in_the_map(answer: QueryAnswer) -> PointStamped:
+    """Of the region that was chosen."""
     if answer.centers_frame != MAP:
         raise NoAnswerError(
-            f"centers are told in {answer.centers_frame!r}; start the query node with "
+            f"centers are in {answer.centers_frame!r}; start the query node with "
             f"`-p target_frame:={MAP}`"
         )
-    (centre,) = answer.centers
-    if not all(map(math.isfinite, (centre.x, centre.y, centre.z))):
-        raise NoAnswerError("the chosen pallet has no depth to drive by")
-    return centre
+    try:
+        return answer.center_of(answer.region_id or 0)
+    except ValueError as error:
+        raise NoAnswerError(f"nowhere to drive to: {error}") from error
 
 
 def goal_in_front_of(target: Point, robot: Point, standoff: float) -> PoseStamped:
@@ -133,26 +135,63 @@ def goal_in_front_of(target: Point, robot: Point, standoff: float) -> PoseStampe
     return goal
 
 
-def drive(client: SpatialQueryClient, pallet: Pallet, standoff: float) -> bool:
-    """Drive to the pallet with Nav2; whether the robot got there."""
-    from nav2_simple_commander.robot_navigator import BasicNavigator, TaskResult
-    from rclpy.duration import Duration as ClockDuration
-    from rclpy.time import Time
+def wait_for(node: Node, future: Future, timeout_s: float = math.inf) -> Any:
+    """The result of a future, for which the node spins.
+
+    Raises:
+        TimeoutError: it does not come in time.
+    """
+    deadline = time.monotonic() + timeout_s
+    while not future.done():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"nothing came within {timeout_s:g} s")
+        rclpy.spin_once(node, timeout_sec=SPIN_S)
+    return future.result()
+
+
+def robot_position(node: Node) -> Point:
+    """Where the robot is now, in the map, by tf.
+
+    Raises:
+        NoAnswerError: tf does not know.
+    """
     from tf2_ros import Buffer, TransformListener
 
     transforms = Buffer()
-    TransformListener(transforms, client, spin_thread=True)
-    timeout = ClockDuration(seconds=TRANSFORM_TIMEOUT_S)
-    here = transforms.lookup_transform(MAP, ROBOT, Time(), timeout).transform.translation
-    robot = Point(x=here.x, y=here.y, z=here.z)
-    navigator = BasicNavigator()
-    navigator.waitUntilNav2Active()
-    goal = goal_in_front_of(pallet.centre, robot, standoff)
-    goal.header.stamp = navigator.get_clock().now().to_msg()
-    navigator.goToPose(goal)
-    while not navigator.isTaskComplete():
-        pass  # waits a tenth of a second inside
-    return navigator.getResult() == TaskResult.SUCCEEDED
+    listener = TransformListener(transforms, node)
+    try:
+        known = transforms.wait_for_transform_async(MAP, ROBOT, Time())
+        wait_for(node, known, TRANSFORM_TIMEOUT_S)
+        place = transforms.lookup_transform(MAP, ROBOT, Time()).transform.translation
+    except TimeoutError:
+        raise NoAnswerError(f"tf does not know where {ROBOT} is in {MAP}") from None
+    finally:
+        listener.unregister()
+    return Point(x=place.x, y=place.y, z=place.z)
+
+
+def drive(node: Node, goal: PoseStamped) -> bool:
+    """Drive to a goal with Nav2; whether the robot got there.
+
+    Raises:
+        NoAnswerError: Nav2 is not there, or does not accept the goal.
+    """
+    from nav2_msgs.action import NavigateToPose
+    from rclpy.action import ActionClient
+
+    navigation = ActionClient(node, NavigateToPose, "navigate_to_pose")
+    if not navigation.wait_for_server(NAV2_TIMEOUT_S):
+        raise NoAnswerError("Nav2 is not there: nobody offers the action navigate_to_pose")
+    goal.header.stamp = node.get_clock().now().to_msg()
+    driving = wait_for(node, navigation.send_goal_async(NavigateToPose.Goal(pose=goal)))
+    if not driving.accepted:
+        raise NoAnswerError("Nav2 does not accept the goal")
+    try:
+        ended = wait_for(node, driving.get_result_async())
+    except KeyboardInterrupt:
+        wait_for(node, driving.cancel_goal_async(), NAV2_TIMEOUT_S)
+        raise
+    return bool(ended.status == GoalStatus.STATUS_SUCCEEDED)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -161,20 +200,26 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("buffer", type=int, help="region id of the buffer")
     parser.add_argument("--standoff", type=float, default=1.5, help="metres before the pallet")
     options, ros_arguments = parser.parse_known_args(arguments)
-    rclpy.init(args=ros_arguments)
-    client = SpatialQueryClient()
+    # With its own handlers, rclpy would end at Ctrl-C before the drive is canceled.
+    rclpy.init(args=ros_arguments, signal_handler_options=SignalHandlerOptions.NO)
+    node = rclpy.create_node("drive_to_nearest_pallet")
     try:
-        pallet = nearest_pallet(client.ask, options.buffer)
+        with SpatialQueryClient(node) as client:
+            pallet = nearest_pallet(client.ask, options.buffer)
         if pallet is None:
             print(f"no pallet stands in buffer {options.buffer}; the robot stays")
             return 0
-        print(f"driving to pallet {pallet.region_id}")
-        return 0 if drive(client, pallet, options.standoff) else 1
+        print(f"driving to pallet {pallet.region_id}", flush=True)
+        goal = goal_in_front_of(pallet.center.point, robot_position(node), options.standoff)
+        return 0 if drive(node, goal) else 1
     except (NoAnswerError, TimeoutError) as error:
         print(f"{error}; the robot stays", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("canceled", file=sys.stderr)
+        return 130
     finally:
-        client.destroy_node()
+        node.destroy_node()
         rclpy.shutdown()
 
 

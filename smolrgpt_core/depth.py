@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_input
 
 PLAUSIBLE_DEPTH_M = (0.1, 100.0)
 """Bounds of a plausible median depth of a warehouse frame in meters; outside, the unit is wrong."""
@@ -244,8 +244,7 @@ def _refuse_gray_levels(values: NDArray) -> None:
         if not few.any() or (few % factor).any():
             continue
         if not (values % factor).any() and np.unique(values).size >= _MIN_GRAY_LEVELS:
-            raise SpatialError(
-                Status.BAD_INPUT,
+            raise bad_input(
                 f"expected metric depth, found only multiples of {factor}: this is an 8 bit depth "
                 "visualization without a unit, stored as 16 bit; provide metric depth",
             )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.depth import PLAUSIBLE_DEPTH_M, DepthLoss, check_depth_unit
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.regions import RegionSet
 
 PLAUSIBLE_VIEW_DEG = (5.0, 165.0)
@@ -61,21 +61,18 @@ class CameraIntrinsics:
     def __post_init__(self) -> None:
         values = np.array([self.width, self.height, self.fx, self.fy], dtype=np.float64)
         if not (np.all(np.isfinite(values)) and np.all(values > 0)):
-            raise SpatialError(
-                Status.BAD_INPUT,
+            raise bad_input(
                 "camera intrinsics need a positive size and focal lengths, got "
                 f"width={self.width} height={self.height} fx={self.fx} fy={self.fy}; "
                 "is the camera calibrated?",
             )
         if not np.all(np.isfinite([self.cx, self.cy])):
-            raise SpatialError(
-                Status.BAD_INPUT,
+            raise bad_input(
                 f"camera principal point must be finite, got cx={self.cx} cy={self.cy}",
             )
         problem = self._implausible()
         if problem:
-            raise SpatialError(
-                Status.BAD_INPUT,
+            raise bad_input(
                 f"the calibration fx={self.fx:g} fy={self.fy:g} cx={self.cx:g} cy={self.cy:g} "
                 f"cannot belong to an image of {self.width}x{self.height}: {problem}",
             )
@@ -150,8 +147,7 @@ class CameraIntrinsics:
             SpatialError: BAD_INPUT for an angle outside 0 to 180 degrees, or an empty image.
         """
         if not 0 < fov_y_deg < 180:
-            raise SpatialError(
-                Status.BAD_INPUT,
+            raise bad_input(
                 f"vertical field of view must be between 0 and 180 degrees, got {fov_y_deg}",
             )
         focal = height / 2 / math.tan(math.radians(fov_y_deg) / 2)
@@ -197,24 +193,21 @@ class RGBDFrame:
         if self.depth.dtype != np.float32 or self.depth.shape != size:
             raise _wrong_array("depth", f"float32 {size}", self.depth)
         if self.regions.image_size != size:
-            raise SpatialError(
-                Status.BAD_INPUT,
+            raise bad_input(
                 f"regions were segmented on an image of (height, width) {self.regions.image_size}, "
                 f"the calibration is for {size}; use regions from the same camera and resolution",
             )
         check_depth_unit(self.depth)
         farthest = PLAUSIBLE_DEPTH_M[1]
         if np.any(self.depth <= 0) or np.any(self.depth > farthest):
-            raise SpatialError(
-                Status.BAD_INPUT,
+            raise bad_input(
                 f"depth must be positive and at most {farthest:g} meters, or NaN where there is no "
                 "reading, got zero, negative or larger values; pass it through clean_depth()",
             )
         if self.up is not None:
             _check_up(self.up)
         if self.camera_height is not None and not 0 < self.camera_height < MAX_CAMERA_HEIGHT_M:
-            raise SpatialError(
-                Status.BAD_INPUT,
+            raise bad_input(
                 "the height of the camera above the floor must be positive and below "
                 f"{MAX_CAMERA_HEIGHT_M:g} meters, got {self.camera_height:g}; give the height of "
                 "its optical center",
@@ -223,15 +216,13 @@ class RGBDFrame:
 
 def _check_up(up: NDArray[np.float64]) -> None:
     if up.shape != (3,) or not abs(float(np.linalg.norm(up)) - 1) < 1e-3:
-        raise SpatialError(
-            Status.BAD_INPUT,
+        raise bad_input(
             f"up must be a unit vector (3,) in the optical frame, got {np.asarray(up).tolist()}; a "
             "level camera has (0, -1, 0)",
         )
 
 
 def _wrong_array(name: str, expected: str, array: NDArray) -> SpatialError:
-    return SpatialError(
-        Status.BAD_INPUT,
+    return bad_input(
         f"{name} must be {expected} to match the calibration, got {array.dtype} {array.shape}",
     )

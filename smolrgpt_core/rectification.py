@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.regions import Region, RegionSet
 
@@ -122,8 +122,7 @@ def _maps(lens: Lens) -> _Maps:
         is_inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
     covered = is_inside.mean()
     if covered < MIN_COVERED:
-        raise SpatialError(
-            Status.BAD_INPUT,
+        raise bad_input(
             f"removing the lens distortion {_short(lens.coefficients)} ({lens.model}) would leave "
             f"only {covered:.0%} of the image: these coefficients cannot belong to this camera; "
             "calibrate it again, or set rectify to never if the images are already rectified",

@@ -26,7 +26,6 @@ from smolrgpt_core.answer import DISTANCE_TOLERANCE
 from smolrgpt_core.errors import Status
 from smolrgpt_core.files import write_image
 from smolrgpt_core.language.interpreter import SAME_ANGLE_DEG
-from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.report import ReportRow, print_report, write_html_report
 from smolrgpt_ros.demo_graph import MAX_FRAME_AGE_S, DemoError, DemoNode, Snapshot
 from smolrgpt_ros.demo_questions import (
@@ -46,7 +45,6 @@ PICTURES = 4
 """Number of annotated images that are combined into one."""
 CAMERA_RATE_HZ = 4.0
 READY_TIMEOUT_S = 120.0
-RESPONSE_TIMEOUT_S = 60.0
 STATUSES_AT_START = {
     Status.NO_RGB, Status.NO_DEPTH, Status.NO_CAMERA_INFO, Status.NO_REGIONS,
     Status.STALE, Status.OUT_OF_SYNC, Status.TIMEOUT, Status.NOT_ACTIVE,
@@ -185,7 +183,7 @@ def converse(graph: ProcessGroup, signals: EndingSignals, options: DemoOptions) 
             raise DemoError(f"{', '.join(ended)} ended")
 
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    node = DemoNode(RESPONSE_TIMEOUT_S, while_waiting)
+    node = DemoNode(while_waiting)
     try:
         wait_until_ready(node)
         return ask_everything(node, options)
@@ -219,11 +217,10 @@ def _what_is_missing(node: DemoNode) -> str:
     if not node.wait_for(lambda: node.newest_stamp() is not None, 0.5):
         return "no frame with regions and ground truth has come"
     answer = node.ask(SpatialQuery.Request(question="How many pallets do you see?"))
-    status = Status(answer.status)
-    reason = f"the first answer is {status.name}: {answer.message}"
-    if status in STATUSES_AT_START:
+    reason = f"the first answer is {answer.status.name}: {answer.message}"
+    if answer.status in STATUSES_AT_START:
         return reason
-    if status is not Status.OK:
+    if not answer.ok:
         raise DemoError(reason)
     return "" if node.picture(answer) is not None else "no annotated image has come"
 
@@ -252,11 +249,10 @@ def ask(node: DemoNode, question: DemoQuestion, view: Snapshot) -> ReportRow:
     Raises:
         DemoError: no response, or no annotated image of an answer.
     """
-    message = node.ask(question.request, view.stamp_ns)
-    answer = answer_from_message(message)
+    answer = node.ask(question.request, view.stamp_ns)
     picture = None
     if answer.ok:
-        picture = node.picture(message)
+        picture = node.picture(answer)
         if picture is None:
             raise DemoError(f"no annotated image of the answer to {question.shown!r} arrived")
     return judge(question, answer, view.regions, picture)

@@ -5,12 +5,12 @@ The ground truth is only used for comparison with the answers.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from builtin_interfaces.msg import Duration
 from numpy.typing import NDArray
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -22,10 +22,10 @@ from smolrgpt_core.messages.reading import regions_from_array
 from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.truth import SceneTruth
+from smolrgpt_ros.client import QueryAnswer, SpatialQueryClient
 from smolrgpt_ros.conversions import time_from_ns
-from smolrgpt_ros.msg import RegionArray, SpatialAnswer
+from smolrgpt_ros.msg import RegionArray
 from smolrgpt_ros.msg import SceneTruth as SceneTruthMessage
-from smolrgpt_ros.service_quality import SERVICE_QUALITY
 from smolrgpt_ros.srv import SpatialQuery
 from smolrgpt_ros.truth_conversions import truth_from_message
 
@@ -64,20 +64,16 @@ class DemoNode(Node):
     """Everything happens on the thread that calls; each wait has a time limit.
 
     Args:
-        timeout_s: for the answer to one question.
         while_waiting: is called again and again during each wait; may raise.
     """
 
-    def __init__(self, timeout_s: float, while_waiting: Callable[[], None]) -> None:
+    def __init__(self, while_waiting: Callable[[], None]) -> None:
         super().__init__("demo")
-        self._timeout_s = timeout_s
         self._while_waiting = while_waiting
         self._regions: dict[int, RegionArray] = {}
         self._truths: dict[int, SceneTruthMessage] = {}
         self._picture: Image | None = None
-        self._client = self.create_client(
-            SpatialQuery, "spatial_query", qos_profile=SERVICE_QUALITY
-        )
+        self._client = SpatialQueryClient(self, timeout=ANSWER_TIMEOUT_S)
         self.create_subscription(
             RegionArray, "regions", lambda m: _keep(self._regions, m), qos_profile_sensor_data
         )
@@ -90,6 +86,7 @@ class DemoNode(Node):
 
     def destroy_node(self) -> None:
         """Stop listening."""
+        self._client.close()
         self._executor.shutdown()
         super().destroy_node()
 
@@ -109,7 +106,7 @@ class DemoNode(Node):
     @property
     def service_is_there(self) -> bool:
         """Whether the service is available."""
-        return bool(self._client.service_is_ready())
+        return self._client.service_is_ready
 
     def newest_stamp(self, viewpoint: Viewpoint | None = None) -> int | None:
         """Stamp in nanoseconds of the latest frame with regions and truth.
@@ -165,30 +162,30 @@ class DemoNode(Node):
             truth_from_message(truth),
         )
 
-    def ask(self, request: SpatialQuery.Request, stamp_ns: int = 0) -> SpatialAnswer:
+    def ask(self, request: SpatialQuery.Request, stamp_ns: int = 0) -> QueryAnswer:
         """The answer to a question about the frame with a stamp, 0 = the latest.
 
         Raises:
             DemoError: no response arrived in time.
         """
         self._picture = None
-        if stamp_ns:
-            request.stamp = time_from_ns(stamp_ns)
-            request.max_age = Duration(sec=MAX_FRAME_AGE_S)
-            request.timeout = Duration(sec=ANSWER_TIMEOUT_S)
-        future = self._client.call_async(request)
-        if not self.wait_for(future.done, self._timeout_s):
-            self._client.remove_pending_request(future)
-            raise DemoError(
-                f"no response to {request.question or 'a question'!r} within {self._timeout_s:g} s"
-            )
-        return future.result().answer
+        future = self._client.ask_async(
+            request.question,
+            category=request.category,
+            region_ids=request.region_ids,
+            stamp=time_from_ns(stamp_ns),
+            max_age=MAX_FRAME_AGE_S if stamp_ns else 0,
+        )
+        self.wait_for(future.done, math.inf)  # ends: the client gives a question up in time
+        try:
+            return future.result()
+        except TimeoutError as error:
+            raise DemoError(str(error)) from error
 
-    def picture(self, answer: SpatialAnswer) -> NDArray[np.uint8] | None:
+    def picture(self, answer: QueryAnswer) -> NDArray[np.uint8] | None:
         """The annotated image of the last answer, uint8 (H, W, 3); None if none arrives."""
-        stamp = answer.header.stamp
         came = self.wait_for(
-            lambda: self._picture is not None and self._picture.header.stamp == stamp,
+            lambda: self._picture is not None and self._picture.header.stamp == answer.stamp,
             PICTURE_TIMEOUT_S,
         )
         return rgb_pixels(self._picture) if came and self._picture else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from rclpy.serialization import deserialize_message
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.compressed import ALL_RAW, Transports, plain_image
@@ -127,8 +127,7 @@ def _deserialize(serialized: bytes, kind: type, name: str) -> Message:
     try:
         return deserialize_message(serialized, kind)
     except RuntimeError as error:  # what rclpy's RMWError is, which it does not export
-        raise SpatialError(
-            Status.BAD_INPUT,
+        raise bad_input(
             f"the latest message on {name} ({len(serialized)} bytes) is not a valid "
             f"{kind.__name__}: {error}; check who publishes there",
         ) from error

@@ -15,7 +15,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Imu
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_input
 from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_ros.frame_transforms import FrameTransforms, TransformListener, TransformsClosedError
 from smolrgpt_ros.gravity import Gravity
@@ -107,8 +107,7 @@ class MountingSource:
         assert self._floor is not None
         height = float(self._floor.wait(frame_id, stamp_ns, wait_s).translation[2])
         if height <= 0:
-            raise SpatialError(
-                Status.BAD_INPUT,
+            raise bad_input(
                 f"according to tf, the camera ({frame_id}) is {-height:.2f} m below the floor, the "
                 f"x-y plane of {self._floor.target_frame!r} (floor_frame); use a frame on the "
                 "floor, such as base_footprint",

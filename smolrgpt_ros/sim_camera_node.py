@@ -6,23 +6,19 @@ and round. The ground truth goes out on its own topic, for those who check answe
 
 from __future__ import annotations
 
-import sys
 import threading
 from collections import Counter
 
-import rclpy
-from rclpy.exceptions import ParameterException
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile, QoSReliabilityPolicy
-from rclpy.signals import SignalHandlerOptions
 
 from smolrgpt_core.messages.types import CAMERA_TOPICS
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.conversions import message_class
-from smolrgpt_ros.ending_signals import EndingSignals, end_without_threads, limit_the_end
+from smolrgpt_ros.ending_signals import EndingSignals, limit_the_end
+from smolrgpt_ros.node_process import run_node
 from smolrgpt_ros.parameter_declaration import declare
 from smolrgpt_ros.sim_camera_parameters import SimCameraParameters
 from smolrgpt_ros.sim_messages import FrameMessages, frame_messages
@@ -122,14 +118,10 @@ class SimCameraNode(Node):
 
 def main(args: list[str] | None = None) -> None:
     """Run the camera until SIGINT or SIGTERM."""
-    signals = EndingSignals()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = SimCameraNode()
-    except (ParameterException, ValueError) as error:
-        get_logger(NODE_NAME).fatal(f"invalid parameter: {error}")
-        rclpy.shutdown()
-        sys.exit(1)
+    run_node(NODE_NAME, SimCameraNode, _serve, args)
+
+
+def _serve(node: SimCameraNode, signals: EndingSignals) -> int:
     executor = SingleThreadedExecutor()
     executor.add_node(node)
     while not (signals.received or node.failed):
@@ -137,6 +129,4 @@ def main(args: list[str] | None = None) -> None:
     limit_the_end()
     executor.shutdown()
     node.stop_rendering()
-    node.destroy_node()
-    rclpy.shutdown()
-    end_without_threads(1 if node.failed else 0)
+    return 1 if node.failed else 0

@@ -7,7 +7,6 @@ state, if only with the reason why there is no answer.
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 import traceback
@@ -16,7 +15,6 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import ChangeState
 from rcl_interfaces.msg import SetParametersResult
@@ -24,19 +22,16 @@ from rclpy._rclpy_pybind11 import RCLError
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
-from rclpy.exceptions import ParameterException
 from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
-from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from rclpy.signals import SignalHandlerOptions
 from std_srvs.srv import Trigger
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import WITH_CHECKPOINT, make_answerer
 from smolrgpt_core.asking import AskedQuestion
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_question
 from smolrgpt_core.language import Category
 from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.recordings.question_bag import RecordedMounting
@@ -51,11 +46,12 @@ from smolrgpt_ros.diagnostics import (
     service_diagnostic,
     transform_diagnostic,
 )
-from smolrgpt_ros.ending_signals import EndingSignals, end_without_threads, limit_the_end
+from smolrgpt_ros.ending_signals import EndingSignals, limit_the_end
 from smolrgpt_ros.frame_buffer import FrameRequest
 from smolrgpt_ros.frame_transforms import load_tf2
 from smolrgpt_ros.memory import release_memory, resident_bytes
 from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
+from smolrgpt_ros.node_process import run_node
 from smolrgpt_ros.node_state import (
     ACTIVE,
     FINALIZED,
@@ -500,24 +496,20 @@ def _category(value: int) -> Category | None:
         return Category(value)
     except ValueError:
         known = ", ".join(f"{category.value} ({category.name})" for category in Category)
-        raise SpatialError(
-            Status.BAD_QUESTION, f"category must be 0 (free form) or {known}, got {value}"
-        ) from None
+        raise bad_question(f"category must be 0 (free form) or {known}, got {value}") from None
 
 
 def _frame_request(request: SpatialQuery.Request, defaults: QueryParameters) -> FrameRequest:
     max_age_ns, timeout_ns = duration_to_ns(request.max_age), duration_to_ns(request.timeout)
     if min(max_age_ns, timeout_ns) < 0:
-        raise SpatialError(
-            Status.BAD_QUESTION,
+        raise bad_question(
             f"max_age and timeout must not be negative, got {max_age_ns / 1e9} s and "
             f"{timeout_ns / 1e9} s; zero means the default of the node",
         )
     if timeout_ns > defaults.max_timeout * 1e9:
-        raise SpatialError(
-            Status.BAD_QUESTION,
-            f"timeout must be at most {defaults.max_timeout:g} s (max_timeout), got "
-            f"{timeout_ns / 1e9:g} s; use a shorter one, or raise the parameter",
+        raise bad_question(
+            f"timeout must be {defaults.max_timeout:g} s at most (max_timeout), got "
+            f"{timeout_ns / 1e9:g} s; ask for less, or raise the parameter",
         )
     return FrameRequest(
         stamp_ns=time_to_ns(request.stamp),
@@ -529,15 +521,11 @@ def _frame_request(request: SpatialQuery.Request, defaults: QueryParameters) -> 
 
 
 def main(args: list[str] | None = None) -> None:
-    """Run the node until SIGINT or SIGTERM; every request gets a response before it ends."""
-    signals = EndingSignals()
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = SpatialQueryNode()
-    except (ParameterException, ValueError) as error:
-        get_logger(NODE_NAME).fatal(f"invalid parameter: {error}")
-        rclpy.shutdown()
-        sys.exit(1)
+    """Run the node until SIGINT or SIGTERM; everybody gets a response before the process ends."""
+    run_node(NODE_NAME, SpatialQueryNode, _serve, args)
+
+
+def _serve(node: SpatialQueryNode, signals: EndingSignals) -> int:
     executor = executor_with_threads(node.parameters.max_pending + SPARE_THREADS)
     executor.add_node(node)
     serving = threading.Thread(target=spin, args=(executor, node.get_logger()), name="executor")
@@ -548,6 +536,4 @@ def main(args: list[str] | None = None) -> None:
     time.sleep(DELIVERY_S)
     executor.shutdown()
     serving.join()
-    node.destroy_node()
-    rclpy.shutdown()
-    end_without_threads(0)
+    return 0

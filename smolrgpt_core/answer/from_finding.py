@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from smolrgpt_core.answer.spatial_answer import Side, SpatialAnswer
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_question
 from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.language.interpreter import Finding
 from smolrgpt_core.language.operators import questions
@@ -103,7 +103,7 @@ def _check_sides(finding: Finding, regions: RegionSet) -> None:
     index = int(finding.found[subject][0])
     if index == int(finding.found[place][0]):
         name = regions.regions[index].name
-        raise SpatialError(Status.BAD_QUESTION, f"{name} is neither left nor right of itself")
+        raise bad_question(f"{name} is neither left nor right of itself")
 
 
 def _side(program: Program, value: Any) -> Side:

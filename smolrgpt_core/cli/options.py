@@ -22,7 +22,7 @@ from smolrgpt_core.answerer_settings import (
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER, make_answerer
 from smolrgpt_core.depth import DepthLimits
-from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.extras import require
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.label_map import LabelMap, RegionLabels, described_changes
@@ -192,15 +192,13 @@ def parsed(option: str, parse: Callable[[str], Value], text: str) -> Value:
 
 @contextmanager
 def wrong_call() -> Iterator[None]:
-    """Turn errors from invalid settings into usage errors.
-
-    Raises:
-        typer.BadParameter: for a SpatialError or ValueError.
-    """
+    """Turn settings that are refused as BAD_INPUT into usage errors; any other error passes."""
     try:
         yield
-    except (SpatialError, ValueError) as error:
-        raise typer.BadParameter(str(error)) from error
+    except SpatialError as error:
+        if error.status is not Status.BAD_INPUT:
+            raise
+        raise typer.BadParameter(error.message) from error
 
 
 def chosen_answerer(
@@ -330,6 +328,13 @@ def fusion_settings(prefer: str, abstain_below: float) -> FusionSettings:
     """Settings of the fused answerer; invalid choices are usage errors."""
     parsed("--prefer", FusionSettings, prefer)
     return parsed("--abstain-below", lambda _: FusionSettings(prefer, abstain_below), "")
+
+
+def model_settings(device: str, dtype: str, answer_style: str) -> ModelSettings:
+    """Settings from the options; what is none of their choices is a wrong call."""
+    parsed("--device", lambda text: ModelSettings(device=text), device)
+    parsed("--dtype", lambda text: ModelSettings(dtype=text), dtype)
+    return parsed("--answer-style", lambda text: ModelSettings(device, dtype, text), answer_style)
 
 
 def parse_category(text: str) -> Category | None:

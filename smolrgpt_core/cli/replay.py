@@ -100,7 +100,7 @@ def replay_command(
         named = _named_questions(questions) if questions else None
         topics = TopicChoice(rgb, depth, camera_info, regions, instances)
         replay_options = ReplayOptions(topics, region_labels, sensor, sync_tolerance, every_frame)
-        settings = ModelSettings(device, dtype, answer_style)
+    settings = options.model_settings(device, dtype, answer_style)
     chosen = options.chosen_answerer(answerer, checkpoint, fusion, settings)
     found, asked = _replay(bag, named, chosen, replay_options)
     options.tell_label_changes(found.label_changes)

@@ -19,7 +19,7 @@ from typing import cast
 import torch
 from transformers import DynamicCache
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, bad_question
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
 from smolrgpt_core.inference.frame_cache import EncodedFrame, FrameCache
@@ -337,8 +337,7 @@ class InferenceEngine:
             )
         limit = getattr(self.model.config.text_config, "max_position_embeddings", math.inf)
         if len(ids) + style.max_new_tokens > limit:
-            raise SpatialError(
-                Status.BAD_QUESTION,
+            raise bad_question(
                 f"image, text and regions make {len(ids)} tokens, with an answer of "
                 f"{style.max_new_tokens} more than the {limit} that the language model takes; ask "
                 "a shorter question or about fewer regions",

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.messages.encodings import COLOR_ENCODINGS, DEPTH_ENCODINGS, canonical
 from smolrgpt_core.messages.making import image_message
 from smolrgpt_core.messages.rvl import decode_rvl
@@ -231,7 +231,6 @@ def _plain(type_name: str, /, **fields: Any) -> PlainImage:
 
 
 def _bad(message: Message, problem: str) -> SpatialError:
-    return SpatialError(
-        Status.BAD_INPUT,
+    return bad_input(
         f"a compressed image ({message.format!r}) cannot be decoded: {problem}",
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.messages.types import Message
 
 
@@ -40,8 +40,7 @@ def first_of(message: Message, *names: str) -> Any:
             return getattr(message, name)
     kind = type(message).__name__.rpartition("__")[2]
     found = ", ".join(name for name in dir(message) if not name.startswith("_"))
-    raise SpatialError(
-        Status.BAD_INPUT,
+    raise bad_input(
         f"a {kind} must have the field {' or '.join(names)}, but has {found}; this version of its "
         "package is not supported",
     )

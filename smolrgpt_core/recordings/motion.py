@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import RGBDFrame
 
 GRID = (48, 36)
@@ -41,9 +41,7 @@ class MotionConfig:
         for name, highest in limits.items():
             value = getattr(self, name)
             if not 0 <= value <= highest:
-                raise SpatialError(
-                    Status.BAD_INPUT, f"{name} must be 0 to {highest:g}, got {value!r}"
-                )
+                raise bad_input(f"{name} must be 0 to {highest:g}, got {value!r}")
 
 
 class MotionFilter:

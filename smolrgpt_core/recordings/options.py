@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from smolrgpt_core.data.warehouse_format import SPLITS
-from smolrgpt_core.errors import SpatialError, Status, bad_setting
+from smolrgpt_core.errors import bad_input, bad_setting
 from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.stamps import DEFAULT_SYNC_TOLERANCE_S
@@ -39,8 +39,7 @@ class TopicChoice:
 
     def __post_init__(self) -> None:
         if self.regions and self.instances:
-            raise SpatialError(
-                Status.BAD_INPUT,
+            raise bad_input(
                 f"regions must come from one topic, either regions ({self.regions}) or instances "
                 f"({self.instances})",
             )

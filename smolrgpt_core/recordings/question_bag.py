@@ -23,7 +23,7 @@ from rosbags.rosbag2 import StoragePlugin, Writer
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.asking import AskedQuestion
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.messages.compressed import ALL_RAW, Transports, transported
@@ -221,8 +221,8 @@ def read_mountings(bag: BagReader) -> dict[int, RecordedMounting]:
         try:
             mounting = RecordedMounting.from_json(json.loads(bag.decode(topic, serialized).data))
         except (KeyError, TypeError, ValueError) as error:
-            raise SpatialError(
-                Status.BAD_INPUT, f"a message on {MOUNTINGS} is not a camera mounting: {error}"
+            raise bad_input(
+                f"a message on {MOUNTINGS} is not a camera mounting: {error}"
             ) from error
         found[mounting.stamp_ns] = mounting
     return found
@@ -232,14 +232,11 @@ def _recorded(number: int, question: Any, answer: Any) -> RecordedQuestion:
     try:
         asked = AskedQuestion.from_json(json.loads(question.data))
     except ValueError as error:
-        raise SpatialError(
-            Status.BAD_INPUT, f"question {number} of the recording is not valid JSON: {error}"
-        ) from error
+        raise bad_input(f"question {number} of the recording is not valid JSON: {error}") from error
     try:
         return RecordedQuestion(number, asked, answer_from_message(answer))
     except AttributeError as error:
-        raise SpatialError(
-            Status.BAD_INPUT,
+        raise bad_input(
             f"answer {number} of the recording is from another version of smolrgpt_ros ({error}); "
             "replay it with that version, or record again",
         ) from error

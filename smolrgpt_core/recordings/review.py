@@ -18,7 +18,7 @@ from typing import Any
 from smolrgpt_core.answer import Side, SpatialAnswer
 from smolrgpt_core.answer.scoring import normalized_answer
 from smolrgpt_core.drawing import draw_answer
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_input
 from smolrgpt_core.files import file_error, read_bytes, write_file, write_image
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import CATEGORIES, Category, SpatialQuestion, read_question
@@ -103,8 +103,7 @@ class Review:
         known = {id for items in self._by_stamp.values() for id, _ in items}
         self.unused = set(answers or ())
         if self.unused - known:
-            raise SpatialError(
-                Status.BAD_INPUT,
+            raise bad_input(
                 f"answer {min(self.unused - known)!r} matches none of the {len(known)} questions "
                 f"of the recording {recording}; is it the file of another recording?",
             )
@@ -289,4 +288,4 @@ def _with_placeholders(sentence: str, question: SpatialQuestion, regions: Region
 
 
 def _bad(id: str, expected: str, answer: object) -> SpatialError:
-    return SpatialError(Status.BAD_INPUT, f"{id}: {expected}; got {answer!r:.60}")
+    return bad_input(f"{id}: {expected}; got {answer!r:.60}")

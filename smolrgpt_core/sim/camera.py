@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import CameraIntrinsics
 
 DEFAULT_INTRINSICS = CameraIntrinsics.from_vertical_fov(640, 480, 60.0)
@@ -36,13 +36,11 @@ class CameraPose:
         object.__setattr__(self, "position", position)
         numbers = [*position.ravel(), self.yaw_rad, self.pitch_rad]
         if position.shape != (3,) or not np.all(np.isfinite(numbers)):
-            raise SpatialError(
-                Status.BAD_INPUT,
+            raise bad_input(
                 f"a camera pose needs a finite position (3,), yaw and pitch, got {self}",
             )
         if abs(self.pitch_rad) >= np.pi / 2:
-            raise SpatialError(
-                Status.BAD_INPUT,
+            raise bad_input(
                 f"pitch_rad must lie within -pi/2 to pi/2, got {self.pitch_rad}",
             )
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
-from smolrgpt_core.errors import SpatialError, Status, bad_setting
+from smolrgpt_core.errors import bad_input, bad_setting
 
 NEAR_M = 0.1
 FAR_M = 200.0
@@ -147,7 +147,6 @@ class RenderOptions:
         for name, (low, high) in limits.items():
             value = getattr(self, name)
             if not low <= value <= high:
-                raise SpatialError(
-                    Status.BAD_INPUT,
+                raise bad_input(
                     f"RenderOptions.{name} must lie within {low} to {high}, got {value}",
                 )

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.sim.config import LABEL_ID_RANGES, WarehouseConfig
 from smolrgpt_core.sim.footprints import Footprint, is_free
 from smolrgpt_core.sim.hall import Hall, draw_hall
@@ -385,8 +385,7 @@ def _buffer(id: int, footprint: Footprint) -> SceneObject:
 
 
 def _no_room(name: str, wanted: int, found: int) -> SpatialError:
-    return SpatialError(
-        Status.BAD_INPUT,
+    return bad_input(
         f"the hall has room for {found} {name}, WarehouseConfig.{name} asks for at least {wanted}; "
         "enlarge the hall or lower the number",
     )

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.depth import PLAUSIBLE_DEPTH_M
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.regions import Region, RegionSet
 
@@ -62,13 +62,11 @@ class SensorNoise:
             value = getattr(self, field.name)
             highest = 1.0 if field.name.endswith(("share", "ratio", "deviation")) else 1000.0
             if not 0 <= value <= highest:
-                raise SpatialError(
-                    Status.BAD_INPUT,
+                raise bad_input(
                     f"SensorNoise.{field.name} must lie within 0 to {highest:g}, got {value!r}",
                 )
         if self.flying_share + self.edge_dropout_share > 1:
-            raise SpatialError(
-                Status.BAD_INPUT,
+            raise bad_input(
                 "SensorNoise.flying_share + edge_dropout_share must be at most 1, got "
                 f"{self.flying_share + self.edge_dropout_share}",
             )

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.regions import Region, RegionSet
 from smolrgpt_core.sim.camera import DEFAULT_INTRINSICS, CameraPose
@@ -100,13 +100,9 @@ class WarehouseRenderer:
             SpatialError: BAD_INPUT after `close`, or when the camera is not above the floor.
         """
         if not self._release.alive:
-            raise SpatialError(
-                Status.BAD_INPUT, "this WarehouseRenderer is closed; create a new one to render"
-            )
+            raise bad_input("this WarehouseRenderer is closed; create a new one to render")
         if pose.position[2] <= 0:
-            raise SpatialError(
-                Status.BAD_INPUT, f"the camera must be above the floor (z > 0), got {pose.position}"
-            )
+            raise bad_input(f"the camera must be above the floor (z > 0), got {pose.position}")
         self._graphics.make_current()
         set_camera(self._view, pose, self.intrinsics)
         rgb = self._render_colour()

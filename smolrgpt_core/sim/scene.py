@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_input
 from smolrgpt_core.sim.camera import CameraPose
 from smolrgpt_core.sim.camera_path import CameraPath, find_camera_path
 from smolrgpt_core.sim.config import WarehouseConfig
@@ -67,7 +67,7 @@ class Scene:
             SpatialError: BAD_INPUT when count is not positive.
         """
         if count < 1:
-            raise SpatialError(Status.BAD_INPUT, f"count of camera poses must be >= 1, got {count}")
+            raise bad_input(f"count of camera poses must be >= 1, got {count}")
         return [self.camera_path.pose(index / count) for index in range(count)]
 
     def buffer_margins(self, item: SceneObject) -> dict[int, float]:
@@ -93,6 +93,6 @@ def build_scene(seed: int, config: WarehouseConfig = WarehouseConfig()) -> Scene
             number of objects that the configuration asks for.
     """
     if seed < 0:
-        raise SpatialError(Status.BAD_INPUT, f"the seed of a scene must be >= 0, got {seed}")
+        raise bad_input(f"the seed of a scene must be >= 0, got {seed}")
     hall, objects = lay_out_warehouse(seed, config)
     return Scene(seed, config, hall, tuple(sorted(objects, key=lambda item: item.id)))

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration
 from smolrgpt_core.training.optimizer import MATRICES, is_matrix_of_layer
 
@@ -39,8 +39,7 @@ def set_trainable(model: SmolRGPTForConditionalGeneration, trainable: Mapping[st
     parts = parts_of(model)
     missing = sorted(set(trainable) - set(parts))
     if missing:
-        raise SpatialError(
-            Status.BAD_INPUT,
+        raise bad_input(
             f"the model has no {', '.join(missing)} to train; its parts are {', '.join(parts)}",
         )
     model.requires_grad_(False)

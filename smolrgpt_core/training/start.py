@@ -21,7 +21,7 @@ from transformers import (
     set_seed,
 )
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.model import (
     SmolRGPTConfig,
     SmolRGPTForConditionalGeneration,
@@ -59,7 +59,7 @@ def make_start(start: StartConfig, seed: int, texts: Callable[[], Iterable[str]]
             return _from_backbones(start)
         return _from_scratch(start, texts())
     except (OSError, StrictDataclassError, TypeError, ValueError) as error:
-        raise SpatialError(Status.BAD_INPUT, f"start: {error}") from error
+        raise bad_input(f"start: {error}") from error
 
 
 def _check_overrides(overrides: Mapping[str, Any]) -> None:

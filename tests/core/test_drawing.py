@@ -21,7 +21,7 @@ from smolrgpt_core.canvas import (
     wrap,
 )
 from smolrgpt_core.drawing import draw_answer, draw_regions, name_regions
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, bad_question
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.back_projection import back_project
 from smolrgpt_core.language import Category, SpatialQuestion
@@ -321,7 +321,7 @@ def test_without_words_the_caption_says_what_was_understood() -> None:
 
 def test_refusal_before_the_question_was_read_shows_all_regions() -> None:
     frame = make_frame()
-    refusal = SpatialAnswer.refusal(SpatialError(Status.BAD_QUESTION, "what?"))
+    refusal = SpatialAnswer.refusal(bad_question("what?"))
     image = draw_answer(frame, "bla", refusal)
     assert np.array_equal(image[:480], draw_regions(frame))
 

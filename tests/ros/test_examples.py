@@ -1,4 +1,4 @@
-"""The examples against a real node; the part that needs Nav2 is left to robots that have it."""
+"""The examples against a real node. With Nav2 and a tree: `test_examples_with_nav2.py`."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from types import ModuleType
 from typing import Any
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
+from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point
 from smolrgpt_ros.msg import SpatialAnswer
 from smolrgpt_ros.srv import SpatialQuery
+from std_msgs.msg import Header
 
+from smolrgpt_core.answer import Agreement
 from smolrgpt_core.errors import Status
+from smolrgpt_ros.client import QueryAnswer, SpatialQueryClient
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 CLIENT = EXAMPLES / "spatial_query_client.py"
@@ -69,67 +74,86 @@ def test_client_without_a_node(start_command: Any) -> None:
 
 def test_decision_is_made_over_the_graph(operator: Any, drive: ModuleType) -> None:
     # The camera of the test sees a wall and no floor, so nobody can say what stands on it.
-    with pytest.raises(drive.NoAnswerError, match="CANNOT_TELL"):
-        drive.nearest_pallet(operator.ask, 3)
+    with (
+        SpatialQueryClient() as client,
+        pytest.raises(drive.NoAnswerError, match="CANNOT_TELL"),
+    ):
+        drive.nearest_pallet(client.ask, 3)
 
 
 class Answers:
-    """Says what a node would say of a buffer 3 with the pallets 1 and 2, pallet 1 nearer."""
+    """Says what a node would say of a buffer 3 with pallets, pallet 1 the nearest.
 
-    def __init__(self, count: int, **first: int) -> None:
-        self._count, self._first = count, first
+    Args:
+        counted: the pallets in the buffer.
+        first: what is different in the first answer.
+    """
+
+    def __init__(self, *counted: int, **first: Any) -> None:
+        self._counted, self._first = counted, first
         self.frame = "map"
-        self.asked = 0
+        self.center = (1.0, 0.0, 5.0)
+        self.asked: list[dict[str, Any]] = []
 
-    def __call__(self, question: str = "", **fields: Any) -> SpatialAnswer:
-        self.asked += 1
-        ids = list(fields.get("region_ids", (1, 2, 3)))
-        value = self._count if question else {(1, 3): 0.0, (2, 3): 4.0, (1,): 5.0}[tuple(ids)]
-        centers = [Point(x=float(id), y=0.0, z=5.0) for id in ids]
-        answer = SpatialAnswer(
-            value=float(value), region_ids=ids, centers=centers, centers_frame=self.frame
-        )
-        for name, number in self._first.items():
-            setattr(answer, name, number)
+    def __call__(self, question: str, **fields: Any) -> QueryAnswer:
+        self.asked.append(fields)
+        told: dict[str, Any] = {"stamp": Time(sec=7), "centers_frame": self.frame}
+        if question == "How many pallets are in buffer 3?":
+            told |= {"value": float(len(self._counted)), "answer_ids": self._counted}
+        else:
+            assert question == "Which pallet in buffer 3 is nearest to the camera?"
+            told |= {"region_id": 1, "region_ids": (3, 1)}
+            told["centers"] = np.array([(2.0, 2.0, 2.0), self.center])
+        told |= self._first
         self._first = {}
-        return answer
+        return QueryAnswer(**{"status": Status.OK, "category": None} | told)
 
 
 def test_no_pallet_is_no_reason_to_drive(drive: ModuleType) -> None:
-    answers = Answers(count=0)
+    answers = Answers()
     assert drive.nearest_pallet(answers, 3) is None
-    assert answers.asked == 1
+    assert len(answers.asked) == 1
 
 
-def test_the_pallet_in_the_buffer_is_chosen(drive: ModuleType) -> None:
-    pallet = drive.nearest_pallet(Answers(count=1), 3)
-    assert (pallet.region_id, pallet.centre.x) == (1, 1.0)
+def test_the_nearest_pallet_is_chosen_in_the_frame_of_the_count(drive: ModuleType) -> None:
+    answers = Answers(1, 2)
+    pallet = drive.nearest_pallet(answers, 3)
+    assert (pallet.region_id, pallet.center.point.x) == (1, 1.0)
+    assert pallet.center.header == Header(stamp=Time(sec=7), frame_id="map")
+    assert [fields.get("stamp") for fields in answers.asked] == [None, Time(sec=7)]
 
 
 @pytest.mark.parametrize(
     "first",
     [
-        {"agreement": SpatialAnswer.AGREEMENT_DISAGREE},
-        {"status": SpatialAnswer.STATUS_STALE},
-        {"status": SpatialAnswer.STATUS_NO_TRANSFORM},
+        {"agreement": Agreement.DISAGREE},
+        {"status": Status.STALE},
+        {"status": Status.NO_TRANSFORM},
     ],
 )
-def test_what_may_change_is_asked_again(drive: ModuleType, first: dict[str, int]) -> None:
-    assert drive.nearest_pallet(Answers(count=1, **first), 3).region_id == 1
+def test_what_may_change_is_asked_again(drive: ModuleType, first: dict[str, Any]) -> None:
+    assert drive.nearest_pallet(Answers(1, **first), 3).region_id == 1
 
 
-def test_a_centre_outside_of_the_map_is_no_goal(drive: ModuleType) -> None:
-    answers = Answers(count=1)
+def test_a_center_outside_of_the_map_is_no_goal(drive: ModuleType) -> None:
+    answers = Answers(1)
     answers.frame = "camera_optical_frame"
     with pytest.raises(drive.NoAnswerError, match="-p target_frame:=map"):
         drive.nearest_pallet(answers, 3)
 
 
-def test_contradiction_keeps_the_robot_where_it_is(drive: ModuleType) -> None:
-    answers = Answers(count=2)  # by the distances, only one stands there
-    with pytest.raises(drive.NoAnswerError, match="1 have the distance 0"):
+def test_a_pallet_without_depth_is_no_goal(drive: ModuleType) -> None:
+    answers = Answers(1)
+    answers.center = (math.nan,) * 3
+    with pytest.raises(drive.NoAnswerError, match="region 1 has no center"):
         drive.nearest_pallet(answers, 3)
-    assert answers.asked == drive.ATTEMPTS * 3
+
+
+def test_contradiction_keeps_the_robot_where_it_is(drive: ModuleType) -> None:
+    answers = Answers(2)  # the nearest is another one
+    with pytest.raises(drive.NoAnswerError, match="contradict each other"):
+        drive.nearest_pallet(answers, 3)
+    assert len(answers.asked) == drive.ATTEMPTS * 2
 
 
 def test_goal_looks_at_the_pallet(drive: ModuleType) -> None:

@@ -98,6 +98,9 @@ def test_an_unknown_preset_is_refused():
     [
         ({"model_type": "clip_vision_model", **TINY_VISION}, {"model_type": "qwen2", **TINY_TEXT}),
         ({"model_type": "dinov2", **TINY_VISION}, {"model_type": "smollm3", **TINY_TEXT}),
+        ({"model_type": "vit", **TINY_VISION}, {"model_type": "llama", **TINY_TEXT}),
+        ({"model_type": "dinov3_vit", **TINY_VISION}, {"model_type": "qwen3", **TINY_TEXT}),
+        ({"model_type": "pixtral", **TINY_VISION}, {"model_type": "phi3", **TINY_TEXT}),
     ],
 )
 def test_other_encoders_and_language_models_fit_in(vision, text):

@@ -14,7 +14,9 @@ import typer
 from typer.testing import CliRunner
 
 from smolrgpt_core.cli.application import app
+from smolrgpt_core.cli.options import wrong_call
 from smolrgpt_core.data.warehouse_format import SplitFolder
+from smolrgpt_core.errors import SpatialError, Status, bad_input
 from smolrgpt_core.extras import install_command
 
 
@@ -67,6 +69,25 @@ def test_wrong_call(words: list[str], message: str, recording: Path, tmp_path: P
     result = call("bag2data", recording, "--out", tmp_path / "data", *words)
     assert result.exit_code == 2
     assert message in result.stderr
+
+
+def test_replay_names_the_option_that_is_wrong(recording: Path) -> None:
+    options = {"--device": "cuda:1", "--dtype": "float32", "--answer-style": "short"}
+    for option, expected in options.items():
+        result = call("replay", recording, option, "none")
+        assert result.exit_code == 2
+        assert f"for {option}:" in result.stderr
+        assert expected in result.stderr
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("a fault of ours"), SpatialError(Status.CANNOT_TELL, "a tie")]
+)
+def test_only_settings_that_are_refused_are_a_wrong_call(error: Exception) -> None:
+    with pytest.raises(typer.BadParameter, match="too small"), wrong_call():
+        raise bad_input("too small")
+    with pytest.raises(type(error), match=str(error)), wrong_call():
+        raise error
 
 
 def test_no_recording(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 from geometry_msgs.msg import Quaternion, TransformStamped, Vector3
 from rclpy.node import Node
+from rclpy.task import Future
 from rclpy.time import Time
 from std_msgs.msg import Empty
 
@@ -45,6 +46,13 @@ class Buffer:
         found.transform.translation = Vector3(x=x, y=y, z=z)
         return found
 
+    def wait_for_transform_async(self, target_frame: str, source_frame: str, time: Time) -> Future:
+        """Done when the file knows the frames; never, if it does not at once."""
+        future = Future()
+        if [target_frame, source_frame] == self._read().get("frames"):
+            future.set_result(True)
+        return future
+
     def clear(self) -> None:
         FILE.unlink(missing_ok=True)
 
@@ -59,3 +67,6 @@ class TransformListener:
         assert not spin_thread
         for topic in ("/tf", "/tf_static"):
             node.create_subscription(Empty, topic, lambda _: None, 1)
+
+    def unregister(self) -> None:
+        """Would end the subscriptions."""

@@ -1,0 +1,52 @@
+"""Every script under benchmarks/ runs at its smallest size; people look at what it measures.
+
+Those that need ROS are run by `tests/ros/test_benchmarks_run.py`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+NANO = "--preset smolrgpt-nano --scale 1"
+SMALLEST = {
+    "geometric_accuracy": "--scenes 1 --views 1 --noise off",
+    "inference_engine": f"{NANO} --dtype float32 --released-tokens 4 --repeats 1",
+    "mask_pooling": "--size 64 64 --masks 1 --channels 8 --repeats 1",
+    "measured_answers": "--scenes 1",
+    "model_memory": NANO,
+    "question_reading": "--repeats 1",
+    "simulate_dataset": "--scenes 1 --views 1 --questions 2 --workers 1",
+    "sparse_refinement": "--coverage 0.2 --masks 2 --channels 8 --repeats 1",
+    "training": f"{NANO} --questions 2 --repeats 1",
+    "wrong_inputs": "--cases 4 --scenes 1 --views 1 --workers 1",
+}
+IN_ROS = {"lifecycle_memory", "service_load", "service_overhead", "soak"}
+WITH_DATA = {"question_guessing", "real_frames"}
+"""Their first argument is a data set that the tests do not have."""
+PARTS = {"disturbances", "load_client", "performance_page"}
+"""Of the scripts: they are run with them."""
+
+
+def test_no_script_is_missing_here() -> None:
+    scripts = {path.stem for path in BENCHMARKS.glob("*.py")}
+    assert scripts == SMALLEST.keys() | IN_ROS | WITH_DATA | PARTS
+
+
+@pytest.mark.parametrize("name", sorted(SMALLEST))
+def test_it_runs(name: str, tmp_path: Path) -> None:
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *SMALLEST[name].split()]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("name", sorted(WITH_DATA))
+def test_it_says_what_it_needs(name: str) -> None:
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"]
+    assert subprocess.run(command, capture_output=True, check=False).returncode == 0

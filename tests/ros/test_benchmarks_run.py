@@ -1,0 +1,26 @@
+"""The scripts under benchmarks/ that start a query node run, at their smallest size."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
+
+SMALLEST = {
+    "lifecycle_memory": "--cycles 1 --questions 1",
+    "service_load": "--questions 4 --rounds 1 --clients 2 --answerer geometric --rate 5",
+    "service_overhead": "--seconds 1 --questions 2 --rate 5",
+    "soak": "--minutes 0.05 --parts 2 --rate 5",
+}
+
+
+@pytest.mark.parametrize("name", sorted(SMALLEST))
+def test_it_runs(name: str, start_command: Any, ros_domain: int) -> None:
+    words = [*SMALLEST[name].split(), "--domain", str(ros_domain)]
+    process = start_command(sys.executable, BENCHMARKS / f"{name}.py", *words)
+    assert process.wait(300.0) == 0, process.output
+    assert process.output.strip()
