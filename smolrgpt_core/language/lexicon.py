@@ -9,6 +9,7 @@ from functools import cache
 from importlib.resources import files
 
 from smolrgpt_core.language.builders import BUILDERS
+from smolrgpt_core.language.context import Context, make_context
 from smolrgpt_core.language.gist import GistTable, load_gists
 from smolrgpt_core.language.grammar import Grammar, GrammarError
 from smolrgpt_core.language.operators import OPERATORS
@@ -57,6 +58,7 @@ class Lexicon:
         asides: how the unit of the answer is named anywhere in a question, with the unit as its
             group `unit`.
         unanswerable: the reason by word.
+        context: what may stand around a question; None where nothing may.
         gists: what is asked by words that fit no pattern.
     """
 
@@ -82,12 +84,18 @@ class Lexicon:
     endings: re.Pattern[str]
     asides: re.Pattern[str]
     unanswerable: Mapping[str, str]
+    context: Context | None
     gists: GistTable
 
     @property
     def words(self) -> frozenset[str]:
         """Every word that means something."""
         return _words_of(self)
+
+    @property
+    def meaningful(self) -> frozenset[str]:
+        """Words that are measured, compared, counted or named by themselves."""
+        return _meaningful(self)
 
 
 @cache
@@ -141,6 +149,7 @@ def load_lexicon(language: str) -> Lexicon:
             for key, reason in _entries(sections["unanswerable"])
             for word in key.split()
         },
+        context=make_context(dict(_entries(sections.get("context", "")))),
         gists=load_gists(sections, {**OPERATORS, **BUILDERS}),
     )
     return _with_transcriptions(lexicon, [pair.split("=") for pair in words.get("letters", [])])
@@ -168,6 +177,15 @@ def _words_of(lexicon: Lexicon) -> frozenset[str]:
          *lexicon.definite, *lexicon.indefinite, *lexicon.joins,
          *(word for unit in lexicon.units for word in unit)}
     )  # fmt: skip
+
+
+@cache
+def _meaningful(lexicon: Lexicon) -> frozenset[str]:
+    nouns = [word for forms in lexicon.nouns.values() for pair in forms for form in pair
+             for word in form]  # fmt: skip
+    senses = [phrase[0] for phrase in lexicon.gists.senses if len(phrase) == 1]
+    units = [phrase[0] for phrase in lexicon.units if len(phrase) == 1]
+    return frozenset([*nouns, *senses, *units, *lexicon.numbers, *lexicon.ordinals])
 
 
 def _file(name: str) -> dict[str, str]:

@@ -21,6 +21,7 @@ from smolrgpt_core.language.builders import (
     OnTopic,
     ask,
 )
+from smolrgpt_core.language.context import without_context
 from smolrgpt_core.language.gist import read_gist
 from smolrgpt_core.language.grammar import NoReadingError, Parse, Reading, TooManyReadingsError
 from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon
@@ -124,6 +125,7 @@ class _Attempt:
         self._nouns = {
             word for phrase in noun_table(self._lexicon, tuple(regions.labels)) for word in phrase
         }
+        text = self._without_context(text)
         text = _reworded(text, self._lexicon)
         text, self._unit = _without_unit(text, self._lexicon)
         self._corrections = self._known_words(without_frames(text, self._lexicon))
@@ -152,6 +154,12 @@ class _Attempt:
             first, second, *_ = (say(item.program, self._regions) for item in found)
             raise bad_question(f'this might mean "{first}" or "{second}"; check its spelling')
         return next(iter(found))
+
+    def _without_context(self, text: str) -> str:
+        context = self._lexicon.context
+        if context is None:
+            return text
+        return without_context(text, context, self._lexicon.meaningful | self._nouns)
 
     def _read_words(self) -> Read:
         self._refuse_unknown_words()
