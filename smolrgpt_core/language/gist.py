@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -49,6 +49,9 @@ NOTHING = "nothing"
 
 DANGLING = "dangling"
 """The sense of a preposition with nothing behind it: "which shelf is pallet 3 nearest to"."""
+
+IN_UNIT = "in_"
+"""Before the SI unit of a unit that was asked for, as a sense that a gist may need."""
 
 OF_UNITS = ("count", "howmany", "amount")
 """Senses of "how many feet"; it is the unit that counts."""
@@ -397,7 +400,8 @@ def _read(
         ]  # fmt: skip
         units = [item.value for item in items if item.kind == "UNIT"]
         if len(units) < 2:
-            for gist in table.gists_with(senses):
+            unit_senses = [IN_UNIT + unit[0] for unit in units]
+            for gist in table.gists_with([*senses, *unit_senses]):
                 for asked in _asked(gist, senses, table, things, *units):
                     found[asked] = max(found.get(asked, 0), len(items))
     # What passes over fewer words is nearer to what was said.
@@ -599,7 +603,8 @@ def _asked(
     things: Sequence[Item],
     unit: Any = None,
 ) -> Iterator[Asked]:
-    if not _fits(gist, senses, table) or not _in_order(senses, gist.orders):
+    said_unit = {IN_UNIT + unit[0]} if unit else frozenset()
+    if not _fits(gist, senses, table, said_unit) or not _in_order(senses, gist.orders):
         return
     for bound in _bindings(gist.slots, things):
         try:
@@ -608,14 +613,16 @@ def _asked(
             continue
 
 
-def _fits(gist: Gist, senses: Sequence[str], table: GistTable) -> bool:
+def _fits(
+    gist: Gist, senses: Sequence[str], table: GistTable, said_unit: Collection[str]
+) -> bool:
     """Whether all that a gist needs is said, and nothing that it does not know.
 
     What asks for something is known only where that is needed: "which pallet is nearest, and how
     far is it" asks twice.
     """
     known = gist.senses | gist.allowed
-    meant = {*senses}
+    meant = {*senses, *said_unit}
     for sense in senses:
         meant |= {table.aliases.get(sense, sense), table.asks.get(sense, sense)}
     return gist.senses <= meant and all(
@@ -688,6 +695,9 @@ SLOTS: Mapping[str, Callable[[Item], bool]] = {
     "DEST": lambda item: _is_one(item) and "to" in item.marks and "than" not in item.marks,
     "SRC": lambda item: _is_one(item) and "to" not in item.marks,
     "TO": lambda item: _is_one(item) and bool(item.marks & PLACE_MARKS),
+    "BARE_ZONE": lambda item: (
+        item.kind == "ONE" and item.known == ZONE and not item.marks and not item.after
+    ),
     "ZONE": lambda item: item.kind == "ONE" and item.known == ZONE,
     "CARRIER": lambda item: item.kind == "ONE" and item.known == CARRIER,
     "HOLDER": lambda item: item.kind == "ONE" and item.known in (ZONE, CARRIER),

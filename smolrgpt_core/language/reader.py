@@ -39,6 +39,7 @@ from smolrgpt_core.language.words import (
     quote,
     quote_all,
     split_words,
+    with_named_class,
 )
 from smolrgpt_core.object_classes import CARRIER, ZONE, known_class
 from smolrgpt_core.regions import MAX_REGIONS, RegionSet
@@ -237,6 +238,8 @@ class _Attempt:
     def _known_words(self, text: str) -> list[list[Word]]:
         """The words, in each way to put typos right."""
         words = split_words(text, self._lexicon, self._nouns)
+        table = noun_table(self._lexicon, tuple(self._regions.labels))
+        words = with_named_class(words, table, self._lexicon)
         if len(words) > MAX_WORDS:
             raise bad_question(f"the question has {len(words)} words; at most {MAX_WORDS} are read")
         vocabulary = {*self._lexicon.words, *self._nouns}

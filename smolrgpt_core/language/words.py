@@ -206,6 +206,61 @@ def _without_number_signs(words: Sequence[Word]) -> list[Word]:
     return kept
 
 
+def with_named_class(words: Sequence[Word], nouns: NounTable, lexicon: Lexicon) -> list[Word]:
+    """With a class that is said last before the numbers that have none: "16 in buffer 1 (pallet)".
+
+    A noun in the singular needs just one such number, one in the plural at least two.
+    """
+    found = _class_at_end(words, nouns, lexicon)
+    if found is None:
+        return list(words)
+    start, noun, phrase = found
+    kept = list(words[:start])
+    bare = [place for place in range(len(kept)) if _is_without_noun(kept, place, nouns, lexicon)]
+    if (len(bare) < 2) if noun.plural else (len(bare) != 1):
+        return list(words)
+    for place in reversed(bare):
+        number = kept[place]
+        kept[place:place] = [replace(number, key=key, kind="word") for key in phrase]
+    return kept
+
+
+def _class_at_end(
+    words: Sequence[Word], nouns: NounTable, lexicon: Lexicon
+) -> tuple[int, Noun, Phrase] | None:
+    """Where a class begins that is said behind a comma at the end, and its singular."""
+    keys = [word.key for word in words]
+    end = len(keys)
+    while end and keys[end - 1] in lexicon.afterthoughts:
+        end -= 1
+    for length in (3, 2, 1):
+        start = end - length
+        meanings = nouns.get(tuple(keys[start:end])) if start > 0 else None
+        if not meanings or words[start].article in lexicon.indefinite:
+            continue
+        while start > 1 and keys[start - 1] in lexicon.afterthoughts:
+            start -= 1
+        if keys[start - 1] in (",", "("):
+            singular = [pair[0] for pair in lexicon.nouns.get(meanings[0].name, ())][:1]
+            return (start - 1, meanings[0], singular[0]) if singular else None
+    return None
+
+
+def _is_without_noun(
+    words: Sequence[Word], place: int, nouns: NounTable, lexicon: Lexicon
+) -> bool:
+    """Whether a number is no id behind a noun, no member of a list, and no measure."""
+    if words[place].kind != "number" or "." in words[place].key:
+        return False
+    after = tuple(word.key for word in words[place + 1 : place + 3])
+    if after[:1] != ("in",) and (after[:1] in lexicon.units or after in lexicon.units):
+        return False
+    at = place - 1
+    while at > 0 and (words[at].key in lexicon.joins or words[at].kind == "number"):
+        at -= 1
+    return at < 0 or (words[at].key,) not in nouns
+
+
 def _with_single_commas(words: Sequence[Word]) -> list[Word]:
     """Without commas at the start, at the end, and after another."""
     kept: list[Word] = []
@@ -389,14 +444,14 @@ class Words:
             ids: list[int] = []
             at = start
             while True:
-                id = self._id_at(at, ids)
+                id, after = self._id_at(at, ids, noun)
                 if id is None or not self._is_fit(id, noun, in_words=at not in self._ids):
                     break
                 if id in ids:
                     self.problems.append(bad_question(f"region {id} is named twice"))
                     break
                 ids.append(id)
-                at += 1
+                at = after
                 # "<mask> <mask> <mask>" is one list, never two.
                 if len(ids) > 1 and self.words[at : at + 1] != [] and at in self._ids:
                     continue
@@ -405,13 +460,19 @@ class Words:
                 at = self._after_joins(at)
         return found
 
-    def _id_at(self, position: int, before: Sequence[int]) -> int | None:
+    def _id_at(
+        self, position: int, before: Sequence[int], noun: Noun | None
+    ) -> tuple[int | None, int]:
+        """An id of a list, and the position after it; in words only behind a noun."""
         if position in self._ids:
-            return self._ids[position]
-        number = self._whole_number(position)
-        if number is None or self._is_measure(position) or (before and number not in self._regions):
-            return None
-        return number
+            return self._ids[position], position + 1
+        number, after = self._whole_number(position), position + 1
+        word = self._number_word(position) if number is None and noun is not None else None
+        if word is not None and noun is not None and noun.plural:
+            number, after = word
+        if number is None or self._is_measure(after - 1):
+            return None, after
+        return (None if before and number not in self._regions else number), after
 
     def _after_joins(self, position: int) -> int:
         """Over ", ", "and" and ", and"."""
