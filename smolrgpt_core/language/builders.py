@@ -443,6 +443,16 @@ def which(given: Nominal, verb: Any) -> Program:
 
 
 @builder
+def which_there(given: Nominal, region: Program) -> Program:
+    """For "Pallet 3, which buffer?" asks what holds it, "buffer 1, which pallets?" what is in it."""
+    if given.chosen == selections.All(CARRIER):
+        raise NoReadingError
+    if given.chosen == selections.All(ZONE):
+        return which(given, predicates.Holds(region))
+    return which(given, predicates.In(region))
+
+
+@builder
 def which_of(chosen: Program, verb: Any) -> Program:
     """For "Which of pallets 3 and 4 ..." asks for one."""
     verb = _of_number(verb, plural=False)

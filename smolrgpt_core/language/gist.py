@@ -35,7 +35,7 @@ from smolrgpt_core.language.grammar import (
     Reading,
     compile_expression,
 )
-from smolrgpt_core.language.operators import attributes, questions, selections
+from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program, ProgramError
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.object_classes import CARGO, CARRIER, ZONE, known_class
@@ -63,6 +63,7 @@ OTHER_MARKS = (
     "aliases",
     "asks",
     "yes_no",
+    "there",
     "tells",
     "whether",
     "commands",
@@ -163,6 +164,7 @@ class GistTable:
         aliases: senses that may stand for another one where a gist does not know them.
         asks: senses that ask for another one: they may stand for it where a gist needs it.
         yes_no: words with which a question for yes or no begins.
+        there: words behind one of `yes_no` that ask whether something is there.
         tells: words with which a sentence begins that asks for something else than yes or no,
             unless there is one of `whether` in it.
         whether: words before what may be so or not.
@@ -182,6 +184,7 @@ class GistTable:
     aliases: Mapping[str, str]
     asks: Mapping[str, str]
     yes_no: frozenset[str]
+    there: frozenset[str]
     tells: frozenset[str]
     whether: frozenset[str]
     commands: frozenset[str]
@@ -255,6 +258,7 @@ def load_gists(
         aliases=dict(pair.split("=") for pair in marks.get("aliases", "").split()),
         asks=dict(pair.split("=") for pair in marks.get("asks", "").split()),
         yes_no=frozenset(marks.get("yes_no", "").split()),
+        there=frozenset(marks.get("there", "").split()),
         tells=frozenset(marks.get("tells", "").split()),
         whether=frozenset(marks.get("whether", "").split()),
         commands=frozenset(marks.get("commands", "").split()),
@@ -360,7 +364,11 @@ def read_gist(
     if keys and keys[0] in table.commands:
         return []
     if keys and keys[0] in table.yes_no:
-        return [asked for asked in _by_items(table, keys, parse, regions) if _is_yes_or_no(asked)]
+        there = keys[1:2] and keys[1] in table.there
+        return [
+            asked for asked in _by_items(table, keys, parse, regions)
+            if (asked.program.type is Type.TRUTH if there else _is_yes_or_no(asked))
+        ]  # fmt: skip
     found = _by_items(table, keys, parse, regions)
     if keys and keys[0] in table.tells and table.whether.isdisjoint(keys):
         # "Specify all pallets left of shelf 80" does not ask whether all are.
@@ -409,7 +417,8 @@ def _read(
     likely = [asked for asked, used in found.items() if used == most]
     return [
         asked for place, asked in enumerate(likely)
-        if _mirrored(asked) not in likely[:place] and _of_several(asked) not in likely
+        if _mirrored(asked) not in likely[:place]
+        and not {_of_several(asked), _of_holder(asked)} & {*likely}
     ]  # fmt: skip
 
 
@@ -417,6 +426,20 @@ def _of_several(asked: Asked) -> Asked | None:
     """The same with a noun in the plural, which some nouns do not show; None for all else."""
     program = asked.program
     return replace(asked, program=program.parts[0]) if program.operator is selections.The else None
+
+
+def _of_holder(asked: Asked) -> Asked | None:
+    """Whether a region holds any of a class, said as whether any is in it; None for all else."""
+    program = asked.program
+    if program.operator is not questions.Exists or program.parts[0].operator is not selections.Where:
+        return None
+    chosen, predicate = program.parts[0].parts
+    if predicate.operator is not predicates.In:
+        return None
+    (holder,) = predicate.parts
+    if holder.type is not Type.REGION:
+        return None
+    return replace(asked, program=questions.Whether(holder, predicates.Holds(chosen)))
 
 
 def _mirrored(asked: Asked) -> Asked | None:
