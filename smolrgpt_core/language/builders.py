@@ -444,7 +444,7 @@ def which(given: Nominal, verb: Any) -> Program:
 
 @builder
 def which_there(given: Nominal, region: Program) -> Program:
-    """For "Pallet 3, which buffer?" asks what holds it, "buffer 1, which pallets?" what is in it."""
+    """For "Pallet 3, which buffer?" (what holds it), "buffer 1, which pallets?" (what is in it)."""
     if given.chosen == selections.All(CARRIER):
         raise NoReadingError
     if given.chosen == selections.All(ZONE):

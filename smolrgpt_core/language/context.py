@@ -1,6 +1,6 @@
 """What people say around a question: why they ask, who wants to know, what a day it is.
 
-    "The lorry is here, so how far is pallet 3 from buffer 1?"  ->  "how far is pallet 3 from buffer 1?"
+    "The lorry is here, so how far is pallet 3?"  ->  "how far is pallet 3?"
 
 A clause is left out only where nothing in it can change what is asked: it is a statement or a
 reason, and has no number, no word for a region, and none of the words of the lexicon that restrict

@@ -431,7 +431,10 @@ def _of_several(asked: Asked) -> Asked | None:
 def _of_holder(asked: Asked) -> Asked | None:
     """Whether a region holds any of a class, said as whether any is in it; None for all else."""
     program = asked.program
-    if program.operator is not questions.Exists or program.parts[0].operator is not selections.Where:
+    if (
+        program.operator is not questions.Exists
+        or program.parts[0].operator is not selections.Where
+    ):
         return None
     chosen, predicate = program.parts[0].parts
     if predicate.operator is not predicates.In:
@@ -636,9 +639,7 @@ def _asked(
             continue
 
 
-def _fits(
-    gist: Gist, senses: Sequence[str], table: GistTable, said_unit: Collection[str]
-) -> bool:
+def _fits(gist: Gist, senses: Sequence[str], table: GistTable, said_unit: Collection[str]) -> bool:
     """Whether all that a gist needs is said, and nothing that it does not know.
 
     What asks for something is known only where that is needed: "which pallet is nearest, and how

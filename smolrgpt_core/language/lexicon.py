@@ -13,6 +13,7 @@ from smolrgpt_core.language.context import Context, make_context
 from smolrgpt_core.language.gist import GistTable, load_gists
 from smolrgpt_core.language.grammar import Grammar, GrammarError
 from smolrgpt_core.language.operators import OPERATORS
+from smolrgpt_core.language.rewording import Rewording, read_rewordings
 
 LANGUAGES = ("english", "german")
 """Files in `lexicons/`; a question is read in the first in which it has a reading."""
@@ -78,7 +79,7 @@ class Lexicon:
     numbers: Mapping[str, int]
     ordinals: Mapping[str, int]
     units: Mapping[Phrase, tuple[str, float]]
-    rewordings: Sequence[tuple[re.Pattern[str], str]]
+    rewordings: Sequence[Rewording]
     spellings: Mapping[str, str]
     forms: Mapping[str, str]
     fillers: frozenset[str]
@@ -140,7 +141,7 @@ def load_lexicon(language: str) -> Lexicon:
             for word in line.split("|")
         },
         units=units,
-        rewordings=tuple(_rewordings(sections.get("rewordings", ""))),
+        rewordings=tuple(read_rewordings(sections.get("rewordings", ""))),
         spellings={**compounds, **dict(_entries(sections["spellings"]))},
         forms=forms,
         fillers=frozenset(sections["fillers"].split()),
@@ -250,17 +251,6 @@ def _units(body: str) -> Iterator[tuple[Phrase, tuple[str, float]]]:
         for group in value.split("|"):
             for phrase in group.split(",") if "," in group or "|" in value else group.split():
                 yield tuple(phrase.split()), (unit, float(factor))
-
-
-def _rewordings(body: str) -> Iterator[tuple[re.Pattern[str], str]]:
-    for line in filter(str.strip, body.splitlines()):
-        pattern, found, replacement = line.partition("=>")
-        if not found:
-            raise GrammarError(f"expected 'pattern => replacement', got {line!r}")
-        yield (
-            re.compile(pattern.rstrip(" "), re.IGNORECASE),
-            replacement.strip().replace(r"\x20", " "),
-        )
 
 
 def _written(units: Iterable[Phrase], forms: Mapping[str, str]) -> list[Phrase]:

@@ -27,6 +27,7 @@ from smolrgpt_core.language.grammar import NoReadingError, Parse, Reading, TooMa
 from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.rewording import reworded
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.wording import say, say_phrase
 from smolrgpt_core.language.words import (
@@ -127,7 +128,7 @@ class _Attempt:
             word for phrase in noun_table(self._lexicon, tuple(regions.labels)) for word in phrase
         }
         text = self._without_context(text)
-        text = _reworded(text, self._lexicon)
+        text = reworded(text, self._lexicon.rewordings)
         text, self._unit = _without_unit(text, self._lexicon)
         self._corrections = self._known_words(without_frames(text, self._lexicon))
         self._words = self._corrections[0]
@@ -358,12 +359,6 @@ def without_frames(text: str, lexicon: Lexicon) -> str:
         if stripped == text or not stripped:
             return text
         text = stripped
-
-
-def _reworded(text: str, lexicon: Lexicon) -> str:
-    for pattern, replacement in lexicon.rewordings:
-        text = pattern.sub(replacement, text)
-    return text.strip()
 
 
 def _without_unit(text: str, lexicon: Lexicon) -> tuple[str, UnitAsked | None]:

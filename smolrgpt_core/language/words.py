@@ -246,9 +246,7 @@ def _class_at_end(
     return None
 
 
-def _is_without_noun(
-    words: Sequence[Word], place: int, nouns: NounTable, lexicon: Lexicon
-) -> bool:
+def _is_without_noun(words: Sequence[Word], place: int, nouns: NounTable, lexicon: Lexicon) -> bool:
     """Whether a number is no id behind a noun, no member of a list, and no measure."""
     if words[place].kind != "number" or "." in words[place].key:
         return False
@@ -443,8 +441,9 @@ class Words:
         for start, noun in starts:
             ids: list[int] = []
             at = start
+            in_words = noun is not None and noun.plural and self._whole_number(start) is None
             while True:
-                id, after = self._id_at(at, ids, noun)
+                id, after = self._id_at(at, ids, in_words)
                 if id is None or not self._is_fit(id, noun, in_words=at not in self._ids):
                     break
                 if id in ids:
@@ -461,15 +460,14 @@ class Words:
         return found
 
     def _id_at(
-        self, position: int, before: Sequence[int], noun: Noun | None
+        self, position: int, before: Sequence[int], in_words: bool
     ) -> tuple[int | None, int]:
-        """An id of a list, and the position after it; in words only behind a noun."""
+        """An id of a list, and the position after it; either all are in words, or none is."""
         if position in self._ids:
             return self._ids[position], position + 1
         number, after = self._whole_number(position), position + 1
-        word = self._number_word(position) if number is None and noun is not None else None
-        if word is not None and noun is not None and noun.plural:
-            number, after = word
+        if in_words:
+            number, after = self._number_word(position) or (None, after)
         if number is None or self._is_measure(after - 1):
             return None, after
         return (None if before and number not in self._regions else number), after
