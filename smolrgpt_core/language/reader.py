@@ -303,6 +303,8 @@ def example(words: set[str], regions: RegionSet) -> Program | None:
     first = selections.Region(members[0])
     others = [id for id in (*zones, *ids) if id != members[0]]
     place = selections.Region(others[0]) if others else selections.Camera()
+    if {"fit", "fits", "room", "space"} & words and zones:
+        return questions.Whether(selections.Region(zones[0]), predicates.HasRoom())
     if {"many", "number", "count"} & words and zones and name != ZONE and name:
         return questions.Count(selections.Where(selections.All(name), predicates.In(place)))
     if {"which", "what", "who", "list", "name"} & words and name and name != ZONE:

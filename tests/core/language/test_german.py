@@ -213,7 +213,7 @@ def read(text: str, *masks: int) -> Read:
         ),
         (
             "Ist in Puffer 1 noch Platz für eine weitere Palette?",
-            "Is buffer 1 with room for another pallet?",
+            "Is there room for another pallet in buffer 1?",
         ),
         (
             "Passt ein 1,2 m breites Fahrzeug zwischen Regal 80 und Regal 81 durch?",
