@@ -42,6 +42,7 @@ class Lexicon:
             every plural under "".
         ordinal_sign: what behind a number makes it an ordinal ("2."); "" for none.
         joins: words between the members of a list of ids.
+        alternatives: those of them behind which another one may be meant instead.
         camera_nouns: nouns that mean the camera where no id follows.
         determiners: words behind which they do not.
         nouns: (singular, plural) phrases by class.
@@ -68,6 +69,7 @@ class Lexicon:
     agreement: Mapping[str, frozenset[str]]
     ordinal_sign: str
     joins: frozenset[str]
+    alternatives: frozenset[str]
     camera_nouns: frozenset[str]
     determiners: frozenset[str]
     nouns: Mapping[str, Sequence[tuple[Phrase, Phrase]]]
@@ -119,6 +121,7 @@ def load_lexicon(language: str) -> Lexicon:
         },
         ordinal_sign="".join(words.get("ordinal", [])),
         joins=frozenset(words["joins"]),
+        alternatives=frozenset(words.get("alternatives", ())),
         camera_nouns=frozenset(words["camera"]),
         determiners=frozenset(words.get("determiners", ())),
         nouns={key: tuple(_forms(value)) for key, value in _entries(sections["nouns"])},

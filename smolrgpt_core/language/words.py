@@ -12,7 +12,7 @@ from itertools import product
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.label_map import doubt_of_class, namesake
-from smolrgpt_core.language.builders import Noun
+from smolrgpt_core.language.builders import Alternatives, Noun
 from smolrgpt_core.language.grammar import Reading, Terminal
 from smolrgpt_core.language.lexicon import Lexicon, Phrase
 from smolrgpt_core.language.operators.selections import Listed, Region
@@ -388,6 +388,7 @@ class Words:
         for start, noun in starts:
             ids: list[int] = []
             at = start
+            joins: set[str] = set()
             while True:
                 id = self._id_at(at, ids)
                 if id is None or not self._is_fit(id, noun, in_words=at not in self._ids):
@@ -401,8 +402,13 @@ class Words:
                 if len(ids) > 1 and self.words[at : at + 1] != [] and at in self._ids:
                     continue
                 if len(ids) > 1:
-                    found.append(Reading(at, Listed(tuple(ids))))
-                at = self._after_joins(at)
+                    one_of = self._lexicon.alternatives & joins
+                    listed = Listed(tuple(ids))
+                    value = Alternatives(Listed, listed.arguments) if one_of else listed
+                    found.append(Reading(at, value))
+                after = self._after_joins(at)
+                joins.update(self.keys[at:after])
+                at = after
         return found
 
     def _id_at(self, position: int, before: Sequence[int]) -> int | None:
