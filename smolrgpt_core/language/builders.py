@@ -175,6 +175,10 @@ WITH = Operator("With", (Parameter("chosen", Type.REGIONS),), Type.PREDICATE, _s
                 "Said of what holds something, and of no pallet; only while reading.")  # fmt: skip
 """Stands for "with pallet 3" until the reader knows of what it is said."""
 
+UNDER = Operator("Under", (Parameter("region", Type.REGION),), Type.PREDICATE, _said,
+                 "With a pallet on it; only while reading.")  # fmt: skip
+"""Stands for "under pallet 3" until the reader knows that it is a pallet."""
+
 FULL = Operator("Full", (), Type.PREDICATE, _said, "No room, or loaded; only while reading.")
 """Stands for "full" until the reader knows what is: a zone without room, a loaded transporter."""
 
@@ -544,6 +548,10 @@ def exists(given: Any, verb: Any = None) -> Program:
         verb = _of_number(verb, given.plural)
     if type(chosen) is Alternatives and verb is not None:
         raise _one_or_which(chosen)
+    if isinstance(verb, Program) and verb.operator is predicates.In and (
+        verb.parts[0].operator is selections.Exactly
+    ):  # fmt: skip
+        raise NoReadingError("in one of these, or in each of them? ask about one")
     return questions.Exists(where(chosen, predicate(verb)) if verb is not None else chosen)
 
 
@@ -738,6 +746,12 @@ def with_it(verb: Any) -> Program:
 def tied(region: Program) -> Program:
     """For "Buffer 1, which pallets?"."""
     return TIED(region)
+
+
+@builder
+def under(region: Program) -> Program:
+    """For "Under pallet 3"."""
+    return UNDER(region)
 
 
 @builder

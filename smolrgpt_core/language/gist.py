@@ -391,7 +391,7 @@ def _read(
     found: dict[Asked, int] = {}
     for said in _sequences(table, keys, parse, split):
         items = _with_antecedent(said)
-        if _refers_to_nothing(items, table):
+        if _refers_to_nothing(items, table) or _is_all_of_another(items):
             continue
         senses = [
             item.value for item in items if item.kind == "sense" and item.value != NOTHING
@@ -531,6 +531,13 @@ def _refers_to_nothing(items: Sequence[Item], table: GistTable) -> bool:
         return True
     kinds = [item.kind for item in items if item.kind != "sense"]
     return kinds[:1] == [PRONOUN] and sum(kind in ("ONE", "ME", "LIST") for kind in kinds) < 2
+
+
+def _is_all_of_another(items: Sequence[Item]) -> bool:
+    """Whether "all" is said of a second noun, as in "Are there pallets on every transporter?"."""
+    nouns = [place for place, item in enumerate(items) if item.kind == "CLASS"]
+    said = [place for place, item in enumerate(items) if item.value == "all"]
+    return len(nouns) > 1 and any(place > nouns[0] for place in said)
 
 
 def _longest(options: Sequence[tuple[int, Item]]) -> list[tuple[int, Item]]:

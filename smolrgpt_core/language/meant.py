@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from smolrgpt_core.language.builders import AT, FULL, OTHER, RELATIONS_TO_ONE, TIED, WITH, both
+from smolrgpt_core.language.builders import (
+    AT,
+    FULL,
+    OTHER,
+    RELATIONS_TO_ONE,
+    TIED,
+    UNDER,
+    WITH,
+    both,
+)
 from smolrgpt_core.language.grammar import NoReadingError
 from smolrgpt_core.language.operators import predicates, questions, selections
 from smolrgpt_core.language.program import Program
@@ -42,15 +51,19 @@ def plain(program: Program) -> Program:
 
 
 def placed(program: Program, regions: RegionSet) -> Program:
-    """The program with what "at buffer 2" and "with pallet 3" mean.
+    """The program with what "at buffer 2", "under pallet 3", "full" and the like mean.
 
     Raises:
         NoReadingError: they are said of what nothing is in, or of what holds nothing.
     """
     for part in program.walk():
-        if part.operator is AT and not _is_zone(part.parts[0], regions):
+        if part.operator is AT and not _may_be(ZONE, part.parts[0], regions):
             raise NoReadingError(
                 "how near is meant? say, for example, within 2 m of it, or ask for the nearest"
+            )
+        if part.operator is UNDER and not _may_be(CARGO, part.parts[0], regions):
+            raise NoReadingError(
+                "what is right under this cannot be told; below it is what is lower"
             )
         if part.operator not in (questions.Whether, selections.Where):
             continue
@@ -58,7 +71,7 @@ def placed(program: Program, regions: RegionSet) -> Program:
         said_with = any(inner.operator is WITH for inner in predicate.walk())
         if said_with and CARGO in classes_of(subject, regions):
             raise NoReadingError("a pallet is with nothing; ask what stands on it, or where it is")
-    meant = {AT: predicates.In, WITH: predicates.Holds, FULL: _no_room}
+    meant = {AT: predicates.In, WITH: predicates.Holds, FULL: _no_room, UNDER: predicates.Holds}
 
     def said(part: Program) -> Program:
         if part.operator is selections.Where and part.parts[1].operator is TIED:
@@ -100,10 +113,10 @@ def _size(chosen: Program, regions: RegionSet) -> int:
     return max((rank for rank, name in enumerate((CARRIER, ZONE), 1) if name in classes), default=0)
 
 
-def _is_zone(place: Program, regions: RegionSet) -> bool:
-    """Whether a place is a zone, or of a class that is not known."""
+def _may_be(name: str, place: Program, regions: RegionSet) -> bool:
+    """Whether a place is of a class, or its class is not known."""
     classes = classes_of(place, regions)
-    return ZONE in classes or not classes - {"", ANY_REGION}
+    return name in classes or not classes - {"", ANY_REGION}
 
 
 def without_other(program: Program, has_topics: bool, regions: RegionSet) -> Program:
