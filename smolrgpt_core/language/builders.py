@@ -548,11 +548,11 @@ def exists(given: Any, verb: Any = None) -> Program:
         verb = _of_number(verb, given.plural)
     if type(chosen) is Alternatives and verb is not None:
         raise _one_or_which(chosen)
-    if isinstance(verb, Program) and verb.operator is predicates.In and (
-        verb.parts[0].operator is selections.Exactly
-    ):  # fmt: skip
+    meant = where(chosen, predicate(verb)) if verb is not None else chosen
+    if any(part.operator is predicates.In and part.parts[0].operator is selections.Exactly
+           for part in meant.walk()):  # fmt: skip
         raise NoReadingError("in one of these, or in each of them? ask about one")
-    return questions.Exists(where(chosen, predicate(verb)) if verb is not None else chosen)
+    return questions.Exists(meant)
 
 
 @builder
@@ -1304,6 +1304,8 @@ def compared_more(comparative: tuple[Program, str], other: Program) -> Program:
 @builder
 def compared_to_both(comparative: tuple[Program, str], chosen: Program) -> Program:
     """Wider than each of two regions."""
+    if isinstance(chosen, AnyOf):
+        raise _one_or_which(chosen)
     first, second = pair(chosen)
     return both(compared_more(comparative, first), compared_more(comparative, second))
 

@@ -319,6 +319,8 @@ class Words:
 
     def _is_measure(self, position: int) -> bool:
         """Whether a number is that of a quantity: a unit or a noun in the plural follows."""
+        if position + 1 < len(self.words) and self.words[position + 1].article:
+            return False  # "buffer 1 the pallets"
         following = [noun.plural for _, noun in self._nouns_at(position + 1)]
         return bool(self._unit(position + 1)) or (bool(following) and all(following))
 
