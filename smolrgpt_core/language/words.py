@@ -319,10 +319,16 @@ class Words:
 
     def _is_measure(self, position: int) -> bool:
         """Whether a number is that of a quantity: a unit or a noun in the plural follows."""
-        if position + 1 < len(self.words) and self.words[position + 1].article:
-            return False  # "buffer 1 the pallets"
+        if self._follows_something(position + 1):
+            return False  # "in buffer 2 the pallets", "in buffer 2 now pallets"
         following = [noun.plural for _, noun in self._nouns_at(position + 1)]
         return bool(self._unit(position + 1)) or (bool(following) and all(following))
+
+    def _follows_something(self, position: int) -> bool:
+        """Whether an article or another word was left out before a word."""
+        if not 0 < position < len(self.words):
+            return False
+        return self.words[position].start > self.words[position - 1].end + 1
 
     def _whole_number(self, position: int) -> int | None:
         if position >= len(self.words):
