@@ -195,6 +195,10 @@ class Alternatives(AnyOf):
     """The same said with a mere "or", which may also ask which of them: "pallets 3 or 4"."""
 
 
+class AllOf(Program):
+    """A set said with "all": "holding all pallets" is not holding any of them."""
+
+
 class Together(Program):
     """For "Holding pallets 3 and 4": both, of one; of several it might be one each."""
 
@@ -340,6 +344,13 @@ def several(given: Nominal) -> Program:
         raise NoReadingError
     found = given.superlative
     return selections.First(given.chosen, found.attribute, found.end, float(given.number))
+
+
+@builder
+def all_of(given: Nominal) -> Program:
+    """A set, from a noun with "all"."""
+    chosen = several(given)
+    return AllOf(chosen.operator, chosen.arguments)
 
 
 @builder
@@ -518,6 +529,8 @@ def whether(region: Program, verb: Any) -> Program:
     asked = predicate(verb)
     if any(type(part) is Alternatives for part in asked.parts):
         raise _one_or_which(asked.parts[0])
+    if any(isinstance(part, AllOf) for part in asked.parts):
+        raise NoReadingError("in all of these at once? ask about one, or about any of them")
     return questions.Whether(region, asked)
 
 
@@ -535,6 +548,7 @@ def every(chosen: Program, verb: Any) -> Program:
     """Whether something is true of all of a set."""
     if type(chosen) is Alternatives:
         raise _one_or_which(chosen)
+    verb = _of_number(verb, plural=True)
     return questions.Every(chosen, predicate(verb))
 
 
@@ -549,8 +563,8 @@ def exists(given: Any, verb: Any = None) -> Program:
     if type(chosen) is Alternatives and verb is not None:
         raise _one_or_which(chosen)
     meant = where(chosen, predicate(verb)) if verb is not None else chosen
-    if any(part.operator is predicates.In and part.parts[0].operator is selections.Exactly
-           for part in meant.walk()):  # fmt: skip
+    holders = [part.parts[0] for part in meant.walk() if part.operator is predicates.In]
+    if any(isinstance(one, AllOf) or one.operator is selections.Exactly for one in holders):
         raise NoReadingError("in one of these, or in each of them? ask about one")
     return questions.Exists(meant)
 
@@ -724,7 +738,8 @@ def difference(attribute: Program, first: Program, second: Program) -> Program:
 @builder
 def holding(chosen: Program) -> Program:
     """With something in it or on it; with all of a list."""
-    if chosen.operator in (selections.Exactly, selections.First, selections.Either):
+    several_meant = (selections.Exactly, selections.First, selections.Either)
+    if chosen.operator in several_meant or isinstance(chosen, AllOf):
         raise NoReadingError("is one of these meant, or all of them together? ask about one")
     if chosen.operator is not selections.Listed or isinstance(chosen, AnyOf):
         return predicates.Holds(chosen)

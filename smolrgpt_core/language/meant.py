@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from smolrgpt_core.language.builders import (
     AT,
@@ -16,7 +16,7 @@ from smolrgpt_core.language.builders import (
 )
 from smolrgpt_core.language.grammar import NoReadingError
 from smolrgpt_core.language.operators import predicates, questions, selections
-from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.program import Operator, Program
 from smolrgpt_core.object_classes import CARGO, CARRIER, ZONE, known_class
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import ANY_REGION
@@ -71,11 +71,17 @@ def placed(program: Program, regions: RegionSet) -> Program:
         said_with = any(inner.operator is WITH for inner in predicate.walk())
         if said_with and CARGO in classes_of(subject, regions):
             raise NoReadingError("a pallet is with nothing; ask what stands on it, or where it is")
-    meant = {AT: predicates.In, WITH: predicates.Holds, FULL: _no_room, UNDER: predicates.Holds}
+    meant: dict[Operator, Callable[..., Program]] = {
+        AT: predicates.In,
+        WITH: predicates.Holds,
+        FULL: _no_room,
+        UNDER: predicates.Holds,
+    }
 
     def said(part: Program) -> Program:
         if part.operator is selections.Where and part.parts[1].operator is TIED:
-            return _tied(*part.parts, regions)
+            chosen, tied = part.parts
+            return _tied(chosen, tied, regions)
         if part.operator is predicates.Not and part.parts[0].operator is predicates.Not:
             return part.parts[0].parts[0]
         return meant[part.operator](*part.arguments) if part.operator in meant else part

@@ -390,7 +390,9 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
     topics = tuple(map(plain, _flat(value.topics))) if isinstance(value, OnTopic) else ()
     noun = None if topics else _only_noun(asked.program)
     program = asked.program if topics else _with_antecedent(asked.program)
-    program = plain(program).replaced(lambda part: _in_topics(part, topics, noun, regions))
+    program = plain(program)
+    refers = selections.The(SAID()) in program.walk()
+    program = program.replaced(lambda part: _in_topics(part, topics, noun, regions, refers))
     program = placed(program, regions)
     program = without_other(program, bool(topics), regions)
     if topics and _says_nothing(program):
@@ -561,10 +563,25 @@ def _only_noun(program: Program) -> Program | None:
 
 
 def _in_topics(
-    part: Program, topics: Sequence[Program], noun: Program | None, regions: RegionSet
+    part: Program,
+    topics: Sequence[Program],
+    noun: Program | None,
+    regions: RegionSet,
+    refers: bool,
 ) -> Program:
+    """A part of a program with what was spoken of before in it.
+
+    Args:
+        part: with its own parts done.
+        topics: what was spoken of.
+        noun: what "one" is one of; None where that is not known.
+        regions: of the frame.
+        refers: whether "it" is in the question: of "pallet 3", then, a noun is another one.
+    """
     if part.operator is selections.All and topics:
         members = [topic for topic in topics if _covers(topic, part.arguments[0], regions)]
+        if refers and len(members) == 1 and members[0].operator is selections.Region:
+            return part
         return _together(members, part.arguments[0], regions) if members else part
     if part.operator is questions.Measure and part.arguments[1].operator is TOP_OF_LOAD:
         return questions.Measure(_loaded(part.parts[0], regions), attributes.Top())

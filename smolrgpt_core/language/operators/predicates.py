@@ -70,7 +70,7 @@ def In(copies: SceneCopies, subjects: Mask, holders: Chosen) -> Mask:
 
 def _refuse_zones(copies: SceneCopies, subjects: Mask) -> None:
     """For what is asked of zones alone is a question that was read wrong, or makes no sense."""
-    asked = subjects.any(axis=0)
+    asked: Mask = np.asarray(subjects.any(axis=0))
     if asked.any() and not (asked & ~copies.zones).any():
         raise bad_question(f"{copies.names(asked)} is a zone, and a zone stands in or on nothing")
 
