@@ -58,6 +58,7 @@ OF_UNITS = ("count", "howmany", "amount")
 
 OTHER_MARKS = (
     "pronouns",
+    "objects",
     "ids",
     "sides",
     "aliases",
@@ -159,6 +160,7 @@ class GistTable:
         neutral: words without meaning here.
         prepositions: what each is a mark of, by word: "to", "than" or "other".
         pronouns: words that speak of what was named before.
+        objects: those of them that are never without meaning, as the "it" of "is it" may be.
         before_ids: words behind which a number alone is a region.
         sides: senses behind which a region is what another one is compared with.
         aliases: senses that may stand for another one where a gist does not know them.
@@ -179,6 +181,7 @@ class GistTable:
     neutral: frozenset[str]
     prepositions: Mapping[str, str]
     pronouns: frozenset[str]
+    objects: frozenset[str]
     before_ids: frozenset[str]
     sides: frozenset[str]
     aliases: Mapping[str, str]
@@ -253,6 +256,7 @@ def load_gists(
             for word in words.split()
         },
         pronouns=frozenset(marks.get("pronouns", "").split()),
+        objects=frozenset(marks.get("objects", "").split()),
         before_ids=frozenset(marks.get("ids", "").split()),
         sides=frozenset(marks.get("sides", "").split()),
         aliases=dict(pair.split("=") for pair in marks.get("aliases", "").split()),
@@ -388,7 +392,8 @@ def _by_items(
 
 def _is_yes_or_no(asked: Asked) -> bool:
     """Whether "Is ...?" may ask this; "Is pallet 3 tall?" does not ask how tall it is."""
-    return asked.program.type not in (Type.QUANTITY, Type.POINT, Type.SIZE)
+    told = asked.program.type in (Type.QUANTITY, Type.POINT, Type.SIZE)
+    return not told and asked.program.operator is not selections.The
 
 
 def _read(
@@ -397,7 +402,7 @@ def _read(
     found: dict[Asked, int] = {}
     for said in _sequences(table, keys, parse, split):
         items = _with_antecedent(said)
-        if _refers_to_nothing(items):
+        if _refers_to_nothing(items, table) or _is_all_of_another(items):
             continue
         senses = [
             item.value for item in items if item.kind == "sense" and item.value != NOTHING
@@ -547,13 +552,22 @@ def _may_mean_nothing(item: Item, before: Sequence[Item], marks: Sequence[str]) 
     return not marks and not (before and before[-1].kind == "sense")
 
 
-def _refers_to_nothing(items: Sequence[Item]) -> bool:
+def _refers_to_nothing(items: Sequence[Item], table: GistTable) -> bool:
     """Whether "it" stands before all that it could refer to, and is not just the "it" of English.
 
     "How far is it from pallet 3 to pallet 4?" speaks of no other thing, with one pallet it does.
     """
+    if any(item.kind == PRONOUN and item.value in table.objects for item in items):
+        return True
     kinds = [item.kind for item in items if item.kind != "sense"]
     return kinds[:1] == [PRONOUN] and sum(kind in ("ONE", "ME", "LIST") for kind in kinds) < 2
+
+
+def _is_all_of_another(items: Sequence[Item]) -> bool:
+    """Whether "all" is said of a second noun, as in "Are there pallets on every transporter?"."""
+    nouns = [place for place, item in enumerate(items) if item.kind == "CLASS"]
+    said = [place for place, item in enumerate(items) if item.value == "all"]
+    return len(nouns) > 1 and any(place > nouns[0] for place in said)
 
 
 def _longest(options: Sequence[tuple[int, Item]]) -> list[tuple[int, Item]]:

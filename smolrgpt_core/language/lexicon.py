@@ -45,6 +45,7 @@ class Lexicon:
         ordinal_sign: what behind a number makes it an ordinal ("2."); "" for none.
         joins: words between the members of a list of ids.
         afterthoughts: words beside a class that is said at the end: "(I mean the pallets)".
+        alternatives: those of them behind which another one may be meant instead.
         camera_nouns: nouns that mean the camera where no id follows.
         determiners: words behind which they do not.
         nouns: (singular, plural) phrases by class.
@@ -73,6 +74,7 @@ class Lexicon:
     ordinal_sign: str
     joins: frozenset[str]
     afterthoughts: frozenset[str]
+    alternatives: frozenset[str]
     camera_nouns: frozenset[str]
     determiners: frozenset[str]
     nouns: Mapping[str, Sequence[tuple[Phrase, Phrase]]]
@@ -131,6 +133,7 @@ def load_lexicon(language: str) -> Lexicon:
         ordinal_sign="".join(words.get("ordinal", [])),
         joins=frozenset(words["joins"]),
         afterthoughts=frozenset(words.get("afterthoughts", ())),
+        alternatives=frozenset(words.get("alternatives", ())),
         camera_nouns=frozenset(words["camera"]),
         determiners=frozenset(words.get("determiners", ())),
         nouns={key: tuple(_forms(value)) for key, value in _entries(sections["nouns"])},

@@ -460,6 +460,8 @@ class _Writer:
             return f"with a {self.attribute(attribute)} {words}"
         if operator is predicates.OfClass:
             return f"a {arguments[0] or 'object'}"
+        if operator is predicates.Holds and arguments[0].operator is selections.Listed:
+            return f"holding one of {self.phrase(arguments[0], last)}"
         *others, final = [self.phrase(part) for part in program.parts] or [""]
         if program.parts:
             final = self.phrase(program.parts[-1], last)

@@ -12,7 +12,7 @@ from itertools import product
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.label_map import doubt_of_class, namesake
-from smolrgpt_core.language.builders import Noun
+from smolrgpt_core.language.builders import Alternatives, Noun
 from smolrgpt_core.language.grammar import Reading, Terminal
 from smolrgpt_core.language.lexicon import Lexicon, Phrase
 from smolrgpt_core.language.operators.selections import Listed, Region
@@ -372,8 +372,16 @@ class Words:
 
     def _is_measure(self, position: int) -> bool:
         """Whether a number is that of a quantity: a unit or a noun in the plural follows."""
+        if self._follows_something(position + 1):
+            return False  # "in buffer 2 the pallets", "in buffer 2 now pallets"
         following = [noun.plural for _, noun in self._nouns_at(position + 1)]
         return bool(self._unit(position + 1)) or (bool(following) and all(following))
+
+    def _follows_something(self, position: int) -> bool:
+        """Whether an article or another word was left out before a word."""
+        if not 0 < position < len(self.words):
+            return False
+        return self.words[position].start > self.words[position - 1].end + 1
 
     def _whole_number(self, position: int) -> int | None:
         if position >= len(self.words):
@@ -442,6 +450,7 @@ class Words:
             ids: list[int] = []
             at = start
             in_words = noun is not None and noun.plural and self._whole_number(start) is None
+            joins: set[str] = set()
             while True:
                 id, after = self._id_at(at, ids, in_words)
                 if id is None or not self._is_fit(id, noun, in_words=at not in self._ids):
@@ -455,8 +464,13 @@ class Words:
                 if len(ids) > 1 and self.words[at : at + 1] != [] and at in self._ids:
                     continue
                 if len(ids) > 1:
-                    found.append(Reading(at, Listed(tuple(ids))))
-                at = self._after_joins(at)
+                    one_of = self._lexicon.alternatives & joins
+                    listed = Listed(tuple(ids))
+                    value = Alternatives(Listed, listed.arguments) if one_of else listed
+                    found.append(Reading(at, value))
+                after = self._after_joins(at)
+                joins.update(self.keys[at:after])
+                at = after
         return found
 
     def _id_at(

@@ -334,4 +334,4 @@ def test_two_meanings_are_named() -> None:
     with pytest.raises(SpatialError, match="this has two meanings") as refusal:
         read("Welche Paletten tragen die Transporter 60 und 61?")
     assert "pallets are in transporters 60 and 61" in str(refusal.value)
-    assert "pallets are holding transporters 60 and 61" in str(refusal.value)
+    assert "pallets are holding one of transporters 60 and 61" in str(refusal.value)
