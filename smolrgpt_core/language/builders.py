@@ -162,6 +162,47 @@ TOP_OF_LOAD = Operator(
 )
 """Stands for the top of a load, which is a region of its own on a transporter alone."""
 
+OTHER = Operator(
+    "Other", (), Type.PREDICATE, _said, "Not the one that is spoken of; only while reading."
+)
+"""Stands for "other" until the reader knows other than which."""
+
+AT = Operator("At", (Parameter("holders", Type.REGIONS),), Type.PREDICATE, _said,
+              "In a zone; nothing exact is said of anything else; only while reading.")  # fmt: skip
+"""Stands for "at" until the reader knows at what."""
+
+WITH = Operator("With", (Parameter("chosen", Type.REGIONS),), Type.PREDICATE, _said,
+                "Said of what holds something, and of no pallet; only while reading.")  # fmt: skip
+"""Stands for "with pallet 3" until the reader knows of what it is said."""
+
+UNDER = Operator("Under", (Parameter("region", Type.REGION),), Type.PREDICATE, _said,
+                 "With a pallet on it; only while reading.")  # fmt: skip
+"""Stands for "under pallet 3" until the reader knows that it is a pallet."""
+
+FULL = Operator("Full", (), Type.PREDICATE, _said, "No room, or loaded; only while reading.")
+"""Stands for "full" until the reader knows what is: a zone without room, a loaded transporter."""
+
+TIED = Operator("Tied", (Parameter("region", Type.REGION),), Type.PREDICATE, _said,
+                "In a region, or holding it; only while reading.")  # fmt: skip
+"""Stands for "Buffer 1, which pallets?" and "Pallet 3, which buffer?" until both are known."""
+
+
+class AnyOf(Program):
+    """A list of which one is meant: "one of pallets 3 and 4"; a plain list when it is read."""
+
+
+class Alternatives(AnyOf):
+    """The same said with a mere "or", which may also ask which of them: "pallets 3 or 4"."""
+
+
+class AllOf(Program):
+    """A set said with "all": "holding all pallets" is not holding any of them."""
+
+
+class Together(Program):
+    """For "Holding pallets 3 and 4": both, of one; of several it might be one each."""
+
+
 PairMember = selections.Member
 
 Modifier = Program | Superlative | Exclusion | Domain | OfRegion
@@ -248,7 +289,9 @@ def _modified(given: Nominal, modifiers: tuple[Modifier, ...]) -> Nominal:
 
 
 def _of_number(modifier: Any, plural: bool) -> Any:
-    """What "on the left" means for one or for several."""
+    """What "on the left", or "holding pallets 3 and 4", means for one or for several."""
+    if plural and isinstance(modifier, Together):
+        raise NoReadingError("is one of these meant, or all of them together? ask about one")
     if isinstance(modifier, Beside):
         return modifier.predicate if plural else modifier.superlative
     return modifier
@@ -304,6 +347,13 @@ def several(given: Nominal) -> Program:
 
 
 @builder
+def all_of(given: Nominal) -> Program:
+    """A set, from a noun with "all"."""
+    chosen = several(given)
+    return AllOf(chosen.operator, chosen.arguments)
+
+
+@builder
 def all_of_number(number: int, given: Nominal) -> Program:
     """For "The two pallets": a set whose number is checked when it is known."""
     if not given.plural or number < 2:
@@ -327,6 +377,10 @@ def extreme(given: Any, found: Superlative) -> Program:
     chosen = given.chosen if isinstance(given, Nominal) else given
     if isinstance(given, Nominal) and given.superlative not in (None, found):
         raise NoReadingError
+    if found.of_two and _is_among_or_between(chosen):
+        raise NoReadingError(
+            "which of the two, or of what stands between them? ask for one of both"
+        )
     if found.noun is not None:
         chosen = _of_same_class(chosen, found.noun)
     if found.among is not None:
@@ -339,6 +393,11 @@ def extreme(given: Any, found: Superlative) -> Program:
             raise NoReadingError("none of two is in the middle; ask what is between them")
         return selections.Middle(chosen)
     return selections.Extreme(chosen, found.attribute, found.end, float(found.rank))
+
+
+def _is_among_or_between(chosen: Program) -> bool:
+    """For "Which pallet between pallets 3 and 4 is taller?"."""
+    return chosen.operator is selections.Where and (chosen.parts[1].operator is predicates.Between)
 
 
 def _of_same_class(chosen: Program, noun: Program) -> Program:
@@ -443,6 +502,16 @@ def which(given: Nominal, verb: Any) -> Program:
 
 
 @builder
+def which_there(given: Nominal, region: Program) -> Program:
+    """For "Pallet 3, which buffer?" (what holds it), "buffer 1, which pallets?" (what is in it)."""
+    if given.chosen == selections.All(CARRIER):
+        raise NoReadingError
+    if given.chosen == selections.All(ZONE):
+        return which(given, predicates.Holds(region))
+    return which(given, predicates.In(region))
+
+
+@builder
 def which_of(chosen: Program, verb: Any) -> Program:
     """For "Which of pallets 3 and 4 ..." asks for one."""
     verb = _of_number(verb, plural=False)
@@ -455,8 +524,10 @@ def which_of(chosen: Program, verb: Any) -> Program:
 def how_many(given: Any, verb: Any = None) -> Program:
     """How many of a set there are, or of how many something is true."""
     chosen = given.chosen if isinstance(given, Nominal) else given
-    if isinstance(given, Nominal) and (given.superlative is not None or given.number):
-        raise NoReadingError
+    if isinstance(given, Nominal):
+        if given.superlative is not None or given.number:
+            raise NoReadingError
+        verb = _of_number(verb, given.plural)
     return questions.Count(where(chosen, predicate(verb)) if verb is not None else chosen)
 
 
@@ -465,12 +536,29 @@ def whether(region: Program, verb: Any) -> Program:
     """Whether something is true of one region."""
     if isinstance(verb, Superlative):
         return questions.Whether(region, predicates.Is(extreme(selections.Alike(region), verb)))
-    return questions.Whether(region, predicate(verb))
+    asked = predicate(verb)
+    if any(type(part) is Alternatives for part in asked.parts):
+        raise _one_or_which(asked.parts[0])
+    if any(isinstance(part, AllOf) for part in asked.parts):
+        raise NoReadingError("in all of these at once? ask about one, or about any of them")
+    return questions.Whether(region, asked)
+
+
+def _one_or_which(alternatives: Program) -> NoReadingError:
+    """For "Is it in buffer 1 or 2?", to which "yes" may be no answer."""
+    ids = " and ".join(map(str, alternatives.arguments[0]))
+    return NoReadingError(
+        f'with this "or" it may be asked whether it is so of any, or of which; say '
+        f'"one of {ids}" with their class, or "which of {ids}"'
+    )
 
 
 @builder
 def every(chosen: Program, verb: Any) -> Program:
     """Whether something is true of all of a set."""
+    if type(chosen) is Alternatives:
+        raise _one_or_which(chosen)
+    verb = _of_number(verb, plural=True)
     return questions.Every(chosen, predicate(verb))
 
 
@@ -478,9 +566,17 @@ def every(chosen: Program, verb: Any) -> Program:
 def exists(given: Any, verb: Any = None) -> Program:
     """Whether there is any of a set of which something is true."""
     chosen = given.chosen if isinstance(given, Nominal) else given
-    if isinstance(given, Nominal) and given.superlative is not None:
-        raise NoReadingError
-    return questions.Exists(where(chosen, predicate(verb)) if verb is not None else chosen)
+    if isinstance(given, Nominal):
+        if given.superlative is not None:
+            raise NoReadingError
+        verb = _of_number(verb, given.plural)
+    if type(chosen) is Alternatives and verb is not None:
+        raise _one_or_which(chosen)
+    meant = where(chosen, predicate(verb)) if verb is not None else chosen
+    holders = [part.parts[0] for part in meant.walk() if part.operator is predicates.In]
+    if any(isinstance(one, AllOf) or one.operator is selections.Exactly for one in holders):
+        raise NoReadingError("in one of these, or in each of them? ask about one")
+    return questions.Exists(meant)
 
 
 @builder
@@ -629,6 +725,19 @@ def at_place(attribute: Program, place: Any) -> Program:
 
 
 @builder
+def two_distances(first: Program, how: str, second: Program) -> tuple[Program, str, Program]:
+    """For "Nearer to buffer 1 than to buffer 2"."""
+    return attributes.Distance(first), how, attributes.Distance(second)
+
+
+@builder
+def of_subject(region: Program, compared: tuple[Program, str, Program]) -> Program:
+    """Whether two attributes of a region compare so."""
+    first, how, second = compared
+    return compare(measure(region, first), how, measure(region, second))
+
+
+@builder
 def difference(attribute: Program, first: Program, second: Program) -> Program:
     """By how much an attribute of two regions differs."""
     return questions.Difference(
@@ -638,8 +747,77 @@ def difference(attribute: Program, first: Program, second: Program) -> Program:
 
 @builder
 def holding(chosen: Program) -> Program:
-    """With something in it or on it."""
-    return predicates.Holds(chosen)
+    """With something in it or on it; with all of a list."""
+    several_meant = (selections.Exactly, selections.First, selections.Either)
+    if chosen.operator in several_meant or isinstance(chosen, AllOf):
+        raise NoReadingError("is one of these meant, or all of them together? ask about one")
+    if chosen.operator is not selections.Listed or isinstance(chosen, AnyOf):
+        return predicates.Holds(chosen)
+    each = [predicates.Holds(selections.Region(id)) for id in chosen.arguments[0]]
+    all_of_them = reduce(predicates.And, each)
+    if len(each) == 1:
+        return all_of_them
+    return Together(all_of_them.operator, all_of_them.arguments)
+
+
+@builder
+def with_it(verb: Any) -> Program:
+    """For "With pallet 3" or "with a load"."""
+    held = predicate(verb)
+    return WITH(held.parts[0]) if held.operator is predicates.Holds else held
+
+
+@builder
+def tied(region: Program) -> Program:
+    """For "Buffer 1, which pallets?"."""
+    return TIED(region)
+
+
+@builder
+def under(region: Program) -> Program:
+    """For "Under pallet 3"."""
+    return UNDER(region)
+
+
+@builder
+def at(holders: Program) -> Program:
+    """For "At buffer 2"."""
+    return AT(holders)
+
+
+@builder
+def other() -> Program:
+    """For "Other" before a noun."""
+    return OTHER()
+
+
+@builder
+def others(given: Nominal) -> Program:
+    """For "Another pallet", "any other pallet"."""
+    return where(any_nominal(given), OTHER())
+
+
+@builder
+def any_listed(chosen: Program) -> Program:
+    """For "One of pallets 3 and 4"."""
+    if chosen.operator is not selections.Listed:
+        raise NoReadingError
+    return AnyOf(chosen.operator, chosen.arguments)
+
+
+@builder
+def alternatives(first: Program, second: Program) -> Program:
+    """For "Pallet 3 or pallet 4"."""
+    chosen = listed(first, second)
+    if chosen.operator is not selections.Listed:
+        return chosen
+    return Alternatives(chosen.operator, chosen.arguments)
+
+
+@builder
+def joined(first: Program, by: str, second: Program) -> Program:
+    """Two lists, joined by "and" or by "or"."""
+    return (alternatives if by == "or" else listed)(first, second)
 
 
 @builder
@@ -651,6 +829,8 @@ def negated(given: Any) -> Program:
         )
     if isinstance(given, Beside):
         given = given.predicate
+    if isinstance(given, Together):
+        raise NoReadingError("is it not so of all of these, or of none? ask about one")
     if given.operator is predicates.Not:
         return given.arguments[0]
     if given.operator is predicates.Measures and given.arguments[1] in OTHERWISE:
@@ -691,8 +871,8 @@ def loaded() -> Program:
 
 @builder
 def full() -> Program:
-    """No room for another pallet."""
-    return predicates.Not(predicates.HasRoom())
+    """No room for another pallet in it; loaded."""
+    return FULL()
 
 
 @builder
@@ -762,6 +942,7 @@ def _in_one_unit(given: Asked, wanted: Asked) -> Asked:
 def listed(*parts: Program) -> Program:
     """Regions together: a list of ids where all are named, else a union."""
     regions = [part for part in parts if part is not None]
+    kinds = [type(part) for part in regions if isinstance(part, AnyOf)]
     ids: list[int] = []
     for part in regions:
         if part.operator is selections.Region:
@@ -771,7 +952,8 @@ def listed(*parts: Program) -> Program:
         else:
             break
     else:
-        return list_of(tuple(ids))
+        together = list_of(tuple(ids))
+        return kinds[0](together.operator, together.arguments) if kinds else together
     return reduce(selections.Either, regions)
 
 
@@ -1036,6 +1218,8 @@ def either(first: Program, second: Program) -> Program:
     """One of two predicates; several are joined from the left."""
     if predicates.Not(first) == second or first == predicates.Not(second):
         raise NoReadingError("one of the two is always true; ask for one of them: is it empty?")
+    if {first, second} == {predicates.Empty(), FULL()}:
+        raise NoReadingError("there is more between these two; ask for one of them: is it empty?")
     if second.operator is predicates.Or:
         return predicates.Or(either(first, second.arguments[0]), second.arguments[1])
     return predicates.Or(first, second)
@@ -1145,6 +1329,8 @@ def compared_more(comparative: tuple[Program, str], other: Program) -> Program:
 @builder
 def compared_to_both(comparative: tuple[Program, str], chosen: Program) -> Program:
     """Wider than each of two regions."""
+    if isinstance(chosen, AnyOf):
+        raise _one_or_which(chosen)
     first, second = pair(chosen)
     return both(compared_more(comparative, first), compared_more(comparative, second))
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import chain
@@ -35,7 +35,7 @@ from smolrgpt_core.language.grammar import (
     Reading,
     compile_expression,
 )
-from smolrgpt_core.language.operators import attributes, questions, selections
+from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program, ProgramError
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.object_classes import CARGO, CARRIER, ZONE, known_class
@@ -50,16 +50,21 @@ NOTHING = "nothing"
 DANGLING = "dangling"
 """The sense of a preposition with nothing behind it: "which shelf is pallet 3 nearest to"."""
 
+IN_UNIT = "in_"
+"""Before the SI unit of a unit that was asked for, as a sense that a gist may need."""
+
 OF_UNITS = ("count", "howmany", "amount")
 """Senses of "how many feet"; it is the unit that counts."""
 
 OTHER_MARKS = (
     "pronouns",
+    "objects",
     "ids",
     "sides",
     "aliases",
     "asks",
     "yes_no",
+    "there",
     "tells",
     "whether",
     "commands",
@@ -155,11 +160,13 @@ class GistTable:
         neutral: words without meaning here.
         prepositions: what each is a mark of, by word: "to", "than" or "other".
         pronouns: words that speak of what was named before.
+        objects: those of them that are never without meaning, as the "it" of "is it" may be.
         before_ids: words behind which a number alone is a region.
         sides: senses behind which a region is what another one is compared with.
         aliases: senses that may stand for another one where a gist does not know them.
         asks: senses that ask for another one: they may stand for it where a gist needs it.
         yes_no: words with which a question for yes or no begins.
+        there: words behind one of `yes_no` that ask whether something is there.
         tells: words with which a sentence begins that asks for something else than yes or no,
             unless there is one of `whether` in it.
         whether: words before what may be so or not.
@@ -174,11 +181,13 @@ class GistTable:
     neutral: frozenset[str]
     prepositions: Mapping[str, str]
     pronouns: frozenset[str]
+    objects: frozenset[str]
     before_ids: frozenset[str]
     sides: frozenset[str]
     aliases: Mapping[str, str]
     asks: Mapping[str, str]
     yes_no: frozenset[str]
+    there: frozenset[str]
     tells: frozenset[str]
     whether: frozenset[str]
     commands: frozenset[str]
@@ -247,11 +256,13 @@ def load_gists(
             for word in words.split()
         },
         pronouns=frozenset(marks.get("pronouns", "").split()),
+        objects=frozenset(marks.get("objects", "").split()),
         before_ids=frozenset(marks.get("ids", "").split()),
         sides=frozenset(marks.get("sides", "").split()),
         aliases=dict(pair.split("=") for pair in marks.get("aliases", "").split()),
         asks=dict(pair.split("=") for pair in marks.get("asks", "").split()),
         yes_no=frozenset(marks.get("yes_no", "").split()),
+        there=frozenset(marks.get("there", "").split()),
         tells=frozenset(marks.get("tells", "").split()),
         whether=frozenset(marks.get("whether", "").split()),
         commands=frozenset(marks.get("commands", "").split()),
@@ -357,7 +368,11 @@ def read_gist(
     if keys and keys[0] in table.commands:
         return []
     if keys and keys[0] in table.yes_no:
-        return [asked for asked in _by_items(table, keys, parse, regions) if _is_yes_or_no(asked)]
+        there = keys[1:2] and keys[1] in table.there
+        return [
+            asked for asked in _by_items(table, keys, parse, regions)
+            if (asked.program.type is Type.TRUTH if there else _is_yes_or_no(asked))
+        ]  # fmt: skip
     found = _by_items(table, keys, parse, regions)
     if keys and keys[0] in table.tells and table.whether.isdisjoint(keys):
         # "Specify all pallets left of shelf 80" does not ask whether all are.
@@ -377,7 +392,8 @@ def _by_items(
 
 def _is_yes_or_no(asked: Asked) -> bool:
     """Whether "Is ...?" may ask this; "Is pallet 3 tall?" does not ask how tall it is."""
-    return asked.program.type not in (Type.QUANTITY, Type.POINT, Type.SIZE)
+    told = asked.program.type in (Type.QUANTITY, Type.POINT, Type.SIZE)
+    return not told and asked.program.operator is not selections.The
 
 
 def _read(
@@ -386,7 +402,7 @@ def _read(
     found: dict[Asked, int] = {}
     for said in _sequences(table, keys, parse, split):
         items = _with_antecedent(said)
-        if _refers_to_nothing(items):
+        if _refers_to_nothing(items, table) or _is_all_of_another(items):
             continue
         senses = [
             item.value for item in items if item.kind == "sense" and item.value != NOTHING
@@ -397,7 +413,8 @@ def _read(
         ]  # fmt: skip
         units = [item.value for item in items if item.kind == "UNIT"]
         if len(units) < 2:
-            for gist in table.gists_with(senses):
+            unit_senses = [IN_UNIT + unit[0] for unit in units]
+            for gist in table.gists_with([*senses, *unit_senses]):
                 for asked in _asked(gist, senses, table, things, *units):
                     found[asked] = max(found.get(asked, 0), len(items))
     # What passes over fewer words is nearer to what was said.
@@ -405,7 +422,8 @@ def _read(
     likely = [asked for asked, used in found.items() if used == most]
     return [
         asked for place, asked in enumerate(likely)
-        if _mirrored(asked) not in likely[:place] and _of_several(asked) not in likely
+        if _mirrored(asked) not in likely[:place]
+        and not {_of_several(asked), _of_holder(asked)} & {*likely}
     ]  # fmt: skip
 
 
@@ -413,6 +431,23 @@ def _of_several(asked: Asked) -> Asked | None:
     """The same with a noun in the plural, which some nouns do not show; None for all else."""
     program = asked.program
     return replace(asked, program=program.parts[0]) if program.operator is selections.The else None
+
+
+def _of_holder(asked: Asked) -> Asked | None:
+    """Whether a region holds any of a class, said as whether any is in it; None for all else."""
+    program = asked.program
+    if (
+        program.operator is not questions.Exists
+        or program.parts[0].operator is not selections.Where
+    ):
+        return None
+    chosen, predicate = program.parts[0].parts
+    if predicate.operator is not predicates.In:
+        return None
+    (holder,) = predicate.parts
+    if holder.type is not Type.REGION:
+        return None
+    return replace(asked, program=questions.Whether(holder, predicates.Holds(chosen)))
 
 
 def _mirrored(asked: Asked) -> Asked | None:
@@ -517,13 +552,22 @@ def _may_mean_nothing(item: Item, before: Sequence[Item], marks: Sequence[str]) 
     return not marks and not (before and before[-1].kind == "sense")
 
 
-def _refers_to_nothing(items: Sequence[Item]) -> bool:
+def _refers_to_nothing(items: Sequence[Item], table: GistTable) -> bool:
     """Whether "it" stands before all that it could refer to, and is not just the "it" of English.
 
     "How far is it from pallet 3 to pallet 4?" speaks of no other thing, with one pallet it does.
     """
+    if any(item.kind == PRONOUN and item.value in table.objects for item in items):
+        return True
     kinds = [item.kind for item in items if item.kind != "sense"]
     return kinds[:1] == [PRONOUN] and sum(kind in ("ONE", "ME", "LIST") for kind in kinds) < 2
+
+
+def _is_all_of_another(items: Sequence[Item]) -> bool:
+    """Whether "all" is said of a second noun, as in "Are there pallets on every transporter?"."""
+    nouns = [place for place, item in enumerate(items) if item.kind == "CLASS"]
+    said = [place for place, item in enumerate(items) if item.value == "all"]
+    return len(nouns) > 1 and any(place > nouns[0] for place in said)
 
 
 def _longest(options: Sequence[tuple[int, Item]]) -> list[tuple[int, Item]]:
@@ -599,7 +643,8 @@ def _asked(
     things: Sequence[Item],
     unit: Any = None,
 ) -> Iterator[Asked]:
-    if not _fits(gist, senses, table) or not _in_order(senses, gist.orders):
+    said_unit = {IN_UNIT + unit[0]} if unit else frozenset()
+    if not _fits(gist, senses, table, said_unit) or not _in_order(senses, gist.orders):
         return
     for bound in _bindings(gist.slots, things):
         try:
@@ -608,14 +653,14 @@ def _asked(
             continue
 
 
-def _fits(gist: Gist, senses: Sequence[str], table: GistTable) -> bool:
+def _fits(gist: Gist, senses: Sequence[str], table: GistTable, said_unit: Collection[str]) -> bool:
     """Whether all that a gist needs is said, and nothing that it does not know.
 
     What asks for something is known only where that is needed: "which pallet is nearest, and how
     far is it" asks twice.
     """
     known = gist.senses | gist.allowed
-    meant = {*senses}
+    meant = {*senses, *said_unit}
     for sense in senses:
         meant |= {table.aliases.get(sense, sense), table.asks.get(sense, sense)}
     return gist.senses <= meant and all(
@@ -688,6 +733,9 @@ SLOTS: Mapping[str, Callable[[Item], bool]] = {
     "DEST": lambda item: _is_one(item) and "to" in item.marks and "than" not in item.marks,
     "SRC": lambda item: _is_one(item) and "to" not in item.marks,
     "TO": lambda item: _is_one(item) and bool(item.marks & PLACE_MARKS),
+    "BARE_ZONE": lambda item: (
+        item.kind == "ONE" and item.known == ZONE and not item.marks and not item.after
+    ),
     "ZONE": lambda item: item.kind == "ONE" and item.known == ZONE,
     "CARRIER": lambda item: item.kind == "ONE" and item.known == CARRIER,
     "HOLDER": lambda item: item.kind == "ONE" and item.known in (ZONE, CARRIER),

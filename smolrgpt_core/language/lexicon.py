@@ -9,9 +9,11 @@ from functools import cache
 from importlib.resources import files
 
 from smolrgpt_core.language.builders import BUILDERS
+from smolrgpt_core.language.context import Context, make_context
 from smolrgpt_core.language.gist import GistTable, load_gists
 from smolrgpt_core.language.grammar import Grammar, GrammarError
 from smolrgpt_core.language.operators import OPERATORS
+from smolrgpt_core.language.rewording import Rewording, read_rewordings
 
 LANGUAGES = ("english", "german")
 """Files in `lexicons/`; a question is read in the first in which it has a reading."""
@@ -42,6 +44,8 @@ class Lexicon:
             every plural under "".
         ordinal_sign: what behind a number makes it an ordinal ("2."); "" for none.
         joins: words between the members of a list of ids.
+        afterthoughts: words beside a class that is said at the end: "(I mean the pallets)".
+        alternatives: those of them behind which another one may be meant instead.
         camera_nouns: nouns that mean the camera where no id follows.
         determiners: words behind which they do not.
         nouns: (singular, plural) phrases by class.
@@ -57,6 +61,7 @@ class Lexicon:
         asides: how the unit of the answer is named anywhere in a question, with the unit as its
             group `unit`.
         unanswerable: the reason by word.
+        context: what may stand around a question; None where nothing may.
         gists: what is asked by words that fit no pattern.
     """
 
@@ -68,13 +73,15 @@ class Lexicon:
     agreement: Mapping[str, frozenset[str]]
     ordinal_sign: str
     joins: frozenset[str]
+    afterthoughts: frozenset[str]
+    alternatives: frozenset[str]
     camera_nouns: frozenset[str]
     determiners: frozenset[str]
     nouns: Mapping[str, Sequence[tuple[Phrase, Phrase]]]
     numbers: Mapping[str, int]
     ordinals: Mapping[str, int]
     units: Mapping[Phrase, tuple[str, float]]
-    rewordings: Sequence[tuple[re.Pattern[str], str]]
+    rewordings: Sequence[Rewording]
     spellings: Mapping[str, str]
     forms: Mapping[str, str]
     fillers: frozenset[str]
@@ -82,12 +89,18 @@ class Lexicon:
     endings: re.Pattern[str]
     asides: re.Pattern[str]
     unanswerable: Mapping[str, str]
+    context: Context | None
     gists: GistTable
 
     @property
     def words(self) -> frozenset[str]:
         """Every word that means something."""
         return _words_of(self)
+
+    @property
+    def meaningful(self) -> frozenset[str]:
+        """Words that are measured, compared, counted or named by themselves."""
+        return _meaningful(self)
 
 
 @cache
@@ -119,6 +132,8 @@ def load_lexicon(language: str) -> Lexicon:
         },
         ordinal_sign="".join(words.get("ordinal", [])),
         joins=frozenset(words["joins"]),
+        afterthoughts=frozenset(words.get("afterthoughts", ())),
+        alternatives=frozenset(words.get("alternatives", ())),
         camera_nouns=frozenset(words["camera"]),
         determiners=frozenset(words.get("determiners", ())),
         nouns={key: tuple(_forms(value)) for key, value in _entries(sections["nouns"])},
@@ -129,7 +144,7 @@ def load_lexicon(language: str) -> Lexicon:
             for word in line.split("|")
         },
         units=units,
-        rewordings=tuple(_rewordings(sections.get("rewordings", ""))),
+        rewordings=tuple(read_rewordings(sections.get("rewordings", ""))),
         spellings={**compounds, **dict(_entries(sections["spellings"]))},
         forms=forms,
         fillers=frozenset(sections["fillers"].split()),
@@ -141,6 +156,7 @@ def load_lexicon(language: str) -> Lexicon:
             for key, reason in _entries(sections["unanswerable"])
             for word in key.split()
         },
+        context=make_context(dict(_entries(sections.get("context", "")))),
         gists=load_gists(sections, {**OPERATORS, **BUILDERS}),
     )
     return _with_transcriptions(lexicon, [pair.split("=") for pair in words.get("letters", [])])
@@ -168,6 +184,15 @@ def _words_of(lexicon: Lexicon) -> frozenset[str]:
          *lexicon.definite, *lexicon.indefinite, *lexicon.joins,
          *(word for unit in lexicon.units for word in unit)}
     )  # fmt: skip
+
+
+@cache
+def _meaningful(lexicon: Lexicon) -> frozenset[str]:
+    nouns = [word for forms in lexicon.nouns.values() for pair in forms for form in pair
+             for word in form]  # fmt: skip
+    senses = [phrase[0] for phrase in lexicon.gists.senses if len(phrase) == 1]
+    units = [phrase[0] for phrase in lexicon.units if len(phrase) == 1]
+    return frozenset([*nouns, *senses, *units, *lexicon.numbers, *lexicon.ordinals])
 
 
 def _file(name: str) -> dict[str, str]:
@@ -229,17 +254,6 @@ def _units(body: str) -> Iterator[tuple[Phrase, tuple[str, float]]]:
         for group in value.split("|"):
             for phrase in group.split(",") if "," in group or "|" in value else group.split():
                 yield tuple(phrase.split()), (unit, float(factor))
-
-
-def _rewordings(body: str) -> Iterator[tuple[re.Pattern[str], str]]:
-    for line in filter(str.strip, body.splitlines()):
-        pattern, found, replacement = line.partition("=>")
-        if not found:
-            raise GrammarError(f"expected 'pattern => replacement', got {line!r}")
-        yield (
-            re.compile(pattern.rstrip(" "), re.IGNORECASE),
-            replacement.strip().replace(r"\x20", " "),
-        )
 
 
 def _written(units: Iterable[Phrase], forms: Mapping[str, str]) -> list[Phrase]:

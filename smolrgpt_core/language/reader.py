@@ -21,11 +21,14 @@ from smolrgpt_core.language.builders import (
     OnTopic,
     ask,
 )
+from smolrgpt_core.language.context import without_context
 from smolrgpt_core.language.gist import read_gist
 from smolrgpt_core.language.grammar import NoReadingError, Parse, Reading, TooManyReadingsError
 from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon
+from smolrgpt_core.language.meant import classes_of, placed, plain, without_other
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.rewording import reworded
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.wording import say, say_phrase
 from smolrgpt_core.language.words import (
@@ -38,6 +41,7 @@ from smolrgpt_core.language.words import (
     quote,
     quote_all,
     split_words,
+    with_named_class,
 )
 from smolrgpt_core.object_classes import CARRIER, ZONE, known_class
 from smolrgpt_core.regions import MAX_REGIONS, RegionSet
@@ -124,7 +128,8 @@ class _Attempt:
         self._nouns = {
             word for phrase in noun_table(self._lexicon, tuple(regions.labels)) for word in phrase
         }
-        text = _reworded(text, self._lexicon)
+        text = self._without_context(text)
+        text = reworded(text, self._lexicon.rewordings)
         text, self._unit = _without_unit(text, self._lexicon)
         self._corrections = self._known_words(without_frames(text, self._lexicon))
         self._words = self._corrections[0]
@@ -152,6 +157,12 @@ class _Attempt:
             first, second, *_ = (say(item.program, self._regions) for item in found)
             raise bad_question(f'this might mean "{first}" or "{second}"; check its spelling')
         return next(iter(found))
+
+    def _without_context(self, text: str) -> str:
+        context = self._lexicon.context
+        if context is None:
+            return text
+        return without_context(text, context, self._lexicon.meaningful | self._nouns)
 
     def _read_words(self) -> Read:
         self._refuse_unknown_words()
@@ -219,9 +230,9 @@ class _Attempt:
         """
         return _compares_alike(asked.program, self._regions) and not any(
             part.operator in (predicates.In, predicates.Holds)
-            and ZONE in _classes(part.parts[0], self._regions)
+            and ZONE in classes_of(part.parts[0], self._regions)
             and base.operator is not selections.Region
-            and ZONE in _classes(base, self._regions)
+            and ZONE in classes_of(base, self._regions)
             for base, predicate in _filters(asked.program)
             for part in predicate.walk()
         )
@@ -229,6 +240,8 @@ class _Attempt:
     def _known_words(self, text: str) -> list[list[Word]]:
         """The words, in each way to put typos right."""
         words = split_words(text, self._lexicon, self._nouns)
+        table = noun_table(self._lexicon, tuple(self._regions.labels))
+        words = with_named_class(words, table, self._lexicon)
         if len(words) > MAX_WORDS:
             raise bad_question(f"the question has {len(words)} words; at most {MAX_WORDS} are read")
         vocabulary = {*self._lexicon.words, *self._nouns}
@@ -291,6 +304,8 @@ def example(words: set[str], regions: RegionSet) -> Program | None:
     first = selections.Region(members[0])
     others = [id for id in (*zones, *ids) if id != members[0]]
     place = selections.Region(others[0]) if others else selections.Camera()
+    if {"fit", "fits", "room", "space"} & words and zones:
+        return questions.Whether(selections.Region(zones[0]), predicates.HasRoom())
     if {"many", "number", "count"} & words and zones and name != ZONE and name:
         return questions.Count(selections.Where(selections.All(name), predicates.In(place)))
     if {"which", "what", "who", "list", "name"} & words and name and name != ZONE:
@@ -314,17 +329,17 @@ def _compares_alike(program: Program, regions: RegionSet) -> bool:
         limit = predicate.parts[1]
         if limit.operator is not questions.Measure:
             return True
-        alike, other = _classes(region, regions), _classes(place, regions)
-        return _classes(limit.parts[0], regions) in (alike, set()) or alike == other
+        alike, other = classes_of(region, regions), classes_of(place, regions)
+        return classes_of(limit.parts[0], regions) in (alike, set()) or alike == other
     if program.operator is questions.Compare:
         first, second = program.parts
         if not all(
             part.operator is questions.Measure and part.parts[1].parts for part in program.parts
         ):
             return True
-        places = [_classes(part.parts[1].parts[0], regions) for part in (first, second)]
+        places = [classes_of(part.parts[1].parts[0], regions) for part in (first, second)]
         # Of three alike, "nearer to A than B" is nearer than B is; else it were "than to B".
-        return _classes(first.parts[0], regions) not in places
+        return classes_of(first.parts[0], regions) not in places
     return True
 
 
@@ -347,12 +362,6 @@ def without_frames(text: str, lexicon: Lexicon) -> str:
         if stripped == text or not stripped:
             return text
         text = stripped
-
-
-def _reworded(text: str, lexicon: Lexicon) -> str:
-    for pattern, replacement in lexicon.rewordings:
-        text = pattern.sub(replacement, text)
-    return text.strip()
 
 
 def _without_unit(text: str, lexicon: Lexicon) -> tuple[str, UnitAsked | None]:
@@ -386,10 +395,14 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
         SpatialError: BAD_QUESTION for a pronoun that refers to nothing.
     """
     asked = value.asked if isinstance(value, OnTopic) else value
-    topics = _flat(value.topics) if isinstance(value, OnTopic) else ()
+    topics = tuple(map(plain, _flat(value.topics))) if isinstance(value, OnTopic) else ()
     noun = None if topics else _only_noun(asked.program)
     program = asked.program if topics else _with_antecedent(asked.program)
-    program = program.replaced(lambda part: _in_topics(part, topics, noun, regions))
+    program = plain(program)
+    refers = selections.The(SAID()) in program.walk()
+    program = program.replaced(lambda part: _in_topics(part, topics, noun, regions, refers))
+    program = placed(program, regions)
+    program = without_other(program, bool(topics), regions)
     if topics and _says_nothing(program):
         raise NoReadingError("the question asks nothing about what it names")
     if topics and _is_beside_itself(program):
@@ -531,14 +544,14 @@ def _named(program: Program) -> set[Program | int]:
 
 def _loaded(region: Program, regions: RegionSet) -> Program:
     """What the load of a region is: what a transporter carries; a pallet's box includes it."""
-    if CARRIER not in _classes(region, regions):
+    if CARRIER not in classes_of(region, regions):
         return region
     return selections.The(selections.Where(selections.All(""), predicates.In(region)))
 
 
 def _size_of(region: Program, regions: RegionSet) -> Program:
     """For "How large": the area of a zone, length, width and height of anything else."""
-    if ZONE in _classes(region, regions):
+    if ZONE in classes_of(region, regions):
         return questions.Measure(region, attributes.FootprintArea())
     return questions.Dimensions(region)
 
@@ -558,10 +571,25 @@ def _only_noun(program: Program) -> Program | None:
 
 
 def _in_topics(
-    part: Program, topics: Sequence[Program], noun: Program | None, regions: RegionSet
+    part: Program,
+    topics: Sequence[Program],
+    noun: Program | None,
+    regions: RegionSet,
+    refers: bool,
 ) -> Program:
+    """A part of a program with what was spoken of before in it.
+
+    Args:
+        part: with its own parts done.
+        topics: what was spoken of.
+        noun: what "one" is one of; None where that is not known.
+        regions: of the frame.
+        refers: whether "it" is in the question: of "pallet 3", then, a noun is another one.
+    """
     if part.operator is selections.All and topics:
         members = [topic for topic in topics if _covers(topic, part.arguments[0], regions)]
+        if refers and len(members) == 1 and members[0].operator is selections.Region:
+            return part
         return _together(members, part.arguments[0], regions) if members else part
     if part.operator is questions.Measure and part.arguments[1].operator is TOP_OF_LOAD:
         return questions.Measure(_loaded(part.parts[0], regions), attributes.Top())
@@ -592,29 +620,9 @@ def _in_topics(
 
 def _covers(topic: Program, name: str, regions: RegionSet) -> bool:
     """Whether a topic has members of a class."""
-    return name in _classes(topic, regions) or (
-        name == "" and bool(_classes(topic, regions) - {ZONE})
+    return name in classes_of(topic, regions) or (
+        name == "" and bool(classes_of(topic, regions) - {ZONE})
     ) or (name == ANY_REGION)  # fmt: skip
-
-
-def _classes(topic: Program, regions: RegionSet) -> set[str]:
-    found: set[str] = set()
-    for part in topic.walk():
-        if part.operator is selections.All:
-            found.add(part.arguments[0])
-            break
-        if part.operator in (selections.Camera, selections.Observer):
-            break
-        ids: Sequence[int] = ()
-        if part.operator is selections.Region:
-            ids = part.arguments
-        elif part.operator is selections.Listed:
-            ids = part.arguments[0]
-        for id in ids:
-            found |= {regions[id].label, known_class(regions[id].label)}
-        if part.operator not in (selections.Either, selections.Listed, selections.Region):
-            continue
-    return found
 
 
 def _together(members: Sequence[Program], name: str, regions: RegionSet) -> Program:

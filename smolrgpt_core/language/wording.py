@@ -275,6 +275,8 @@ class _Writer:
     def _whether(self, program: Program) -> str:
         if program.operator is questions.Whether:
             region, predicate = program.arguments
+            if predicate.operator is predicates.HasRoom:
+                return f"is there {self._room_in(region)}?"
             return f"is {self.phrase(region)} {self.predicate(predicate, last=True)}?"
         if program.operator is questions.Exists:
             return f"are there any {self.plural(program.parts[0], last=True)}?"
@@ -283,6 +285,9 @@ class _Writer:
         if program.operator is questions.Compare:
             return "is {} {}?".format(*self._claim(program))
         return f"is it false that {self.statement(program.parts[0])}?"
+
+    def _room_in(self, zone: Program) -> str:
+        return f"room for another pallet in {self.phrase(zone, last=True)}"
 
     def _claim(self, program: Program) -> tuple[str, str]:
         """The subject of `Every` or `Compare`, and what is said of it."""
@@ -299,6 +304,8 @@ class _Writer:
         no = "not " if negative else ""
         if program.operator is questions.Whether:
             region, predicate = program.arguments
+            if predicate.operator is predicates.HasRoom:
+                return f"there is {'no ' if negative else ''}{self._room_in(region)}"
             return f"{self.phrase(region)} is {no}{self._operand(predicate, last=True)}"
         if program.operator is questions.Exists:
             some = "no" if negative else "some"
@@ -453,6 +460,8 @@ class _Writer:
             return f"with a {self.attribute(attribute)} {words}"
         if operator is predicates.OfClass:
             return f"a {arguments[0] or 'object'}"
+        if operator is predicates.Holds and arguments[0].operator is selections.Listed:
+            return f"holding one of {self.phrase(arguments[0], last)}"
         *others, final = [self.phrase(part) for part in program.parts] or [""]
         if program.parts:
             final = self.phrase(program.parts[-1], last)

@@ -12,7 +12,7 @@ from itertools import product
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.label_map import doubt_of_class, namesake
-from smolrgpt_core.language.builders import Noun
+from smolrgpt_core.language.builders import Alternatives, Noun
 from smolrgpt_core.language.grammar import Reading, Terminal
 from smolrgpt_core.language.lexicon import Lexicon, Phrase
 from smolrgpt_core.language.operators.selections import Listed, Region
@@ -206,6 +206,59 @@ def _without_number_signs(words: Sequence[Word]) -> list[Word]:
     return kept
 
 
+def with_named_class(words: Sequence[Word], nouns: NounTable, lexicon: Lexicon) -> list[Word]:
+    """With a class that is said last before the numbers that have none: "16 in buffer 1 (pallet)".
+
+    A noun in the singular needs just one such number, one in the plural at least two.
+    """
+    found = _class_at_end(words, nouns, lexicon)
+    if found is None:
+        return list(words)
+    start, noun, phrase = found
+    kept = list(words[:start])
+    bare = [place for place in range(len(kept)) if _is_without_noun(kept, place, nouns, lexicon)]
+    if (len(bare) < 2) if noun.plural else (len(bare) != 1):
+        return list(words)
+    for place in reversed(bare):
+        number = kept[place]
+        kept[place:place] = [replace(number, key=key, kind="word") for key in phrase]
+    return kept
+
+
+def _class_at_end(
+    words: Sequence[Word], nouns: NounTable, lexicon: Lexicon
+) -> tuple[int, Noun, Phrase] | None:
+    """Where a class begins that is said behind a comma at the end, and its singular."""
+    keys = [word.key for word in words]
+    end = len(keys)
+    while end and keys[end - 1] in lexicon.afterthoughts:
+        end -= 1
+    for length in (3, 2, 1):
+        start = end - length
+        meanings = nouns.get(tuple(keys[start:end])) if start > 0 else None
+        if not meanings or words[start].article in lexicon.indefinite:
+            continue
+        while start > 1 and keys[start - 1] in lexicon.afterthoughts:
+            start -= 1
+        if keys[start - 1] in (",", "("):
+            singular = [pair[0] for pair in lexicon.nouns.get(meanings[0].name, ())][:1]
+            return (start - 1, meanings[0], singular[0]) if singular else None
+    return None
+
+
+def _is_without_noun(words: Sequence[Word], place: int, nouns: NounTable, lexicon: Lexicon) -> bool:
+    """Whether a number is no id behind a noun, no member of a list, and no measure."""
+    if words[place].kind != "number" or "." in words[place].key:
+        return False
+    after = tuple(word.key for word in words[place + 1 : place + 3])
+    if after[:1] != ("in",) and (after[:1] in lexicon.units or after in lexicon.units):
+        return False
+    at = place - 1
+    while at > 0 and (words[at].key in lexicon.joins or words[at].kind == "number"):
+        at -= 1
+    return at < 0 or (words[at].key,) not in nouns
+
+
 def _with_single_commas(words: Sequence[Word]) -> list[Word]:
     """Without commas at the start, at the end, and after another."""
     kept: list[Word] = []
@@ -319,8 +372,16 @@ class Words:
 
     def _is_measure(self, position: int) -> bool:
         """Whether a number is that of a quantity: a unit or a noun in the plural follows."""
+        if self._follows_something(position + 1):
+            return False  # "in buffer 2 the pallets", "in buffer 2 now pallets"
         following = [noun.plural for _, noun in self._nouns_at(position + 1)]
         return bool(self._unit(position + 1)) or (bool(following) and all(following))
+
+    def _follows_something(self, position: int) -> bool:
+        """Whether an article or another word was left out before a word."""
+        if not 0 < position < len(self.words):
+            return False
+        return self.words[position].start > self.words[position - 1].end + 1
 
     def _whole_number(self, position: int) -> int | None:
         if position >= len(self.words):
@@ -388,30 +449,42 @@ class Words:
         for start, noun in starts:
             ids: list[int] = []
             at = start
+            in_words = noun is not None and noun.plural and self._whole_number(start) is None
+            joins: set[str] = set()
             while True:
-                id = self._id_at(at, ids)
+                id, after = self._id_at(at, ids, in_words)
                 if id is None or not self._is_fit(id, noun, in_words=at not in self._ids):
                     break
                 if id in ids:
                     self.problems.append(bad_question(f"region {id} is named twice"))
                     break
                 ids.append(id)
-                at += 1
+                at = after
                 # "<mask> <mask> <mask>" is one list, never two.
                 if len(ids) > 1 and self.words[at : at + 1] != [] and at in self._ids:
                     continue
                 if len(ids) > 1:
-                    found.append(Reading(at, Listed(tuple(ids))))
-                at = self._after_joins(at)
+                    one_of = self._lexicon.alternatives & joins
+                    listed = Listed(tuple(ids))
+                    value = Alternatives(Listed, listed.arguments) if one_of else listed
+                    found.append(Reading(at, value))
+                after = self._after_joins(at)
+                joins.update(self.keys[at:after])
+                at = after
         return found
 
-    def _id_at(self, position: int, before: Sequence[int]) -> int | None:
+    def _id_at(
+        self, position: int, before: Sequence[int], in_words: bool
+    ) -> tuple[int | None, int]:
+        """An id of a list, and the position after it; either all are in words, or none is."""
         if position in self._ids:
-            return self._ids[position]
-        number = self._whole_number(position)
-        if number is None or self._is_measure(position) or (before and number not in self._regions):
-            return None
-        return number
+            return self._ids[position], position + 1
+        number, after = self._whole_number(position), position + 1
+        if in_words:
+            number, after = self._number_word(position) or (None, after)
+        if number is None or self._is_measure(after - 1):
+            return None, after
+        return (None if before and number not in self._regions else number), after
 
     def _after_joins(self, position: int) -> int:
         """Over ", ", "and" and ", and"."""

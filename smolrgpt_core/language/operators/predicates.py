@@ -61,10 +61,18 @@ def Not(copies: SceneCopies, subjects: Mask, predicate: Predicate) -> Mask:
     "anything else: on top of it.",
 )  # fmt: skip
 def In(copies: SceneCopies, subjects: Mask, holders: Chosen) -> Mask:
+    _refuse_zones(copies, subjects)
     inside = np.zeros_like(subjects)
     for holder in np.flatnonzero(holders.any_copy):
         inside |= held_by(copies, int(holder), subjects) & holders.mask[:, holder, None]
     return inside
+
+
+def _refuse_zones(copies: SceneCopies, subjects: Mask) -> None:
+    """For what is asked of zones alone is a question that was read wrong, or makes no sense."""
+    asked: Mask = np.asarray(subjects.any(axis=0))
+    if asked.any() and not (asked & ~copies.zones).any():
+        raise bad_question(f"{copies.names(asked)} is a zone, and a zone stands in or on nothing")
 
 
 @operator(

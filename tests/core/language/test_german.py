@@ -213,7 +213,7 @@ def read(text: str, *masks: int) -> Read:
         ),
         (
             "Ist in Puffer 1 noch Platz für eine weitere Palette?",
-            "Is buffer 1 with room for another pallet?",
+            "Is there room for another pallet in buffer 1?",
         ),
         (
             "Passt ein 1,2 m breites Fahrzeug zwischen Regal 80 und Regal 81 durch?",
@@ -334,4 +334,4 @@ def test_two_meanings_are_named() -> None:
     with pytest.raises(SpatialError, match="this has two meanings") as refusal:
         read("Welche Paletten tragen die Transporter 60 und 61?")
     assert "pallets are in transporters 60 and 61" in str(refusal.value)
-    assert "pallets are holding transporters 60 and 61" in str(refusal.value)
+    assert "pallets are holding one of transporters 60 and 61" in str(refusal.value)

@@ -27,6 +27,7 @@ DATA = Path(__file__).parents[2] / "data" / "language"
 FILES = (
     "english_speakers.txt",
     "english_gists.txt",
+    "english_voices.txt",
     "german_speakers.txt",
     "german_gists.txt",
     "german_traps.txt",

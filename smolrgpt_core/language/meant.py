@@ -1,0 +1,203 @@
+"""What words mean that stand for something else until a whole question is read: "other", "at"."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from smolrgpt_core.language.builders import (
+    AT,
+    FULL,
+    OTHER,
+    RELATIONS_TO_ONE,
+    TIED,
+    UNDER,
+    WITH,
+    both,
+)
+from smolrgpt_core.language.grammar import NoReadingError
+from smolrgpt_core.language.operators import predicates, questions, selections
+from smolrgpt_core.language.program import Operator, Program
+from smolrgpt_core.object_classes import CARGO, CARRIER, ZONE, known_class
+from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.scene.copies import ANY_REGION
+
+
+def classes_of(chosen: Program, regions: RegionSet) -> set[str]:
+    """The classes, and the labels, of what a region or a set may be, as far as they are known."""
+    found: set[str] = set()
+    for part in chosen.walk():
+        if part.operator is selections.All:
+            found.add(part.arguments[0])
+            break
+        if part.operator in (selections.Camera, selections.Observer):
+            break
+        ids: Sequence[int] = ()
+        if part.operator is selections.Region:
+            ids = part.arguments
+        elif part.operator is selections.Listed:
+            ids = part.arguments[0]
+        for id in ids:
+            found |= {regions[id].label, known_class(regions[id].label)}
+        if part.operator not in (selections.Either, selections.Listed, selections.Region):
+            continue
+    return found
+
+
+def plain(program: Program) -> Program:
+    """The program with lists of alternatives, and what is said of all of a list, as programs."""
+    return program.replaced(
+        lambda part: part if type(part) is Program else Program(part.operator, part.arguments)
+    )
+
+
+def placed(program: Program, regions: RegionSet) -> Program:
+    """The program with what "at buffer 2", "under pallet 3", "full" and the like mean.
+
+    Raises:
+        NoReadingError: they are said of what nothing is in, or of what holds nothing.
+    """
+    for part in program.walk():
+        if part.operator is AT and not _may_be(ZONE, part.parts[0], regions):
+            raise NoReadingError(
+                "how near is meant? say, for example, within 2 m of it, or ask for the nearest"
+            )
+        if part.operator is UNDER and not _may_be(CARGO, part.parts[0], regions):
+            raise NoReadingError(
+                "what is right under this cannot be told; below it is what is lower"
+            )
+        if part.operator not in (questions.Whether, selections.Where):
+            continue
+        subject, predicate = part.parts
+        said_with = any(inner.operator is WITH for inner in predicate.walk())
+        if said_with and CARGO in classes_of(subject, regions):
+            raise NoReadingError("a pallet is with nothing; ask what stands on it, or where it is")
+    meant: dict[Operator, Callable[..., Program]] = {
+        AT: predicates.In,
+        WITH: predicates.Holds,
+        FULL: _no_room,
+        UNDER: predicates.Holds,
+    }
+
+    def said(part: Program) -> Program:
+        if part.operator is selections.Where and part.parts[1].operator is TIED:
+            chosen, tied = part.parts
+            return _tied(chosen, tied, regions)
+        if part.operator is predicates.Not and part.parts[0].operator is predicates.Not:
+            return part.parts[0].parts[0]
+        return meant[part.operator](*part.arguments) if part.operator in meant else part
+
+    return program.replaced(lambda part: _of_carriers(part, regions)).replaced(said)
+
+
+def _no_room() -> Program:
+    return predicates.Not(predicates.HasRoom())
+
+
+def _of_carriers(part: Program, regions: RegionSet) -> Program:
+    """With "full" as loaded where it is said of transporters."""
+    if part.operator not in (questions.Whether, selections.Where, questions.Every):
+        return part
+    subject, predicate = part.parts
+    if CARRIER not in classes_of(subject, regions):
+        return part
+    loaded = predicates.Not(predicates.Empty())
+    changed = predicate.replaced(lambda one: loaded if one == FULL() else one)
+    return Program(part.operator, (subject, changed))
+
+
+def _tied(chosen: Program, tied: Program, regions: RegionSet) -> Program:
+    """Those of a set that a region holds, or those that hold it, whichever can be."""
+    (region,) = tied.parts
+    size = [_size(one, regions) for one in (chosen, region)]
+    holds = size[0] > size[1]
+    return selections.Where(chosen, (predicates.Holds if holds else predicates.In)(region))
+
+
+def _size(chosen: Program, regions: RegionSet) -> int:
+    """Zones hold transporters, and these hold pallets."""
+    classes = classes_of(chosen, regions)
+    return max((rank for rank, name in enumerate((CARRIER, ZONE), 1) if name in classes), default=0)
+
+
+def _may_be(name: str, place: Program, regions: RegionSet) -> bool:
+    """Whether a place is of a class, or its class is not known."""
+    classes = classes_of(place, regions)
+    return name in classes or not classes - {"", ANY_REGION}
+
+
+def without_other(program: Program, has_topics: bool, regions: RegionSet) -> Program:
+    """The program with "other pallets" as those other than the only pallet that is named.
+
+    Args:
+        program: a question.
+        has_topics: whether something was spoken of before it, which may also be meant.
+        regions: of the frame.
+
+    Raises:
+        NoReadingError: none or several are named.
+    """
+    program = program.replaced(_on_another)
+    if OTHER() not in program.walk():
+        return program
+    named = {part for part in program.walk() if part.operator is selections.Region}
+
+    def others(part: Program) -> Program:
+        if part.operator is selections.Extreme:
+            return _from_itself(part)
+        if part.operator is not selections.Where or OTHER() not in part.walk():
+            return part
+        base, predicate = part.parts
+        noun = base.arguments[0] if base.operator is selections.All else None
+        alike = [one for one in named if noun in {"", *classes_of(one, regions)}]
+        if len(alike) != 1 or has_topics:
+            raise NoReadingError("other than which? say, for example, other than pallet 3")
+        return _without(base, alike[0], predicate)
+
+    return program.replaced(others)
+
+
+def _on_another(part: Program) -> Program:
+    """For "On another pallet": nothing is on itself."""
+    another = selections.Where(selections.All(CARGO), OTHER())
+    if part.operator is predicates.In and part.parts[0] == another:
+        return predicates.In(another.parts[0])
+    return part
+
+
+def _from_itself(part: Program) -> Program:
+    """For "The other pallet nearest to pallet 3", which is not near to itself."""
+    chosen, attribute, end, rank = part.arguments
+    inner = chosen.parts[0] if chosen.operator is selections.Where else chosen
+    if inner.operator is not selections.Without or attribute.parts != inner.parts[1:]:
+        return part
+    chosen = chosen.replaced(lambda found: found.parts[0] if found == inner else found)
+    return selections.Extreme(chosen, attribute, end, rank)
+
+
+def _without(base: Program, left_out: Program, predicate: Program) -> Program:
+    """A set without one and with the rest of what is said of it, which may leave that out."""
+    rest = [said for said in _conjuncts(predicate) if said != OTHER()]
+    chosen = base if any(_leaves_out(said, left_out) for said in rest) else (
+        selections.Without(base, left_out)
+    )  # fmt: skip
+    if not rest:
+        return chosen
+    joined = rest[0]
+    for said in rest[1:]:
+        joined = both(joined, said)
+    return selections.Where(chosen, joined)
+
+
+def _conjuncts(predicate: Program) -> list[Program]:
+    if predicate.operator is not predicates.And:
+        return [predicate]
+    return [inner for part in predicate.parts for inner in _conjuncts(part)]
+
+
+def _leaves_out(said: Program, one: Program) -> bool:
+    """Whether something is not said of a region by itself: "left of pallet 3", "taller than it"."""
+    if said == predicates.Not(predicates.Is(one)):
+        return True
+    if said.operator is predicates.Measures:
+        return any(one in part.parts for part in said.parts)
+    return said.operator in (*RELATIONS_TO_ONE, predicates.OnTopOf) and said.parts[0] == one

@@ -1,0 +1,50 @@
+"""A rewording is passed over only where its pattern cannot fit."""
+
+from pathlib import Path
+
+import pytest
+
+from smolrgpt_core.language.grammar import GrammarError
+from smolrgpt_core.language.lexicon import LANGUAGES, load_lexicon
+from smolrgpt_core.language.rewording import needed_letters, read_rewordings, reworded
+
+DATA = Path(__file__).parents[2] / "data" / "language"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "needed"),
+    [
+        (r"\bround about\b", ("round about",)),
+        (r"^pallets? ids?\b", ("pallet",)),
+        (r"\b(left|right) side\b", (" side",)),
+        (r"\b(?:nearest|closest)(?: one)?$", ("nearest", "closest")),
+        (r"\b(?:nearest|closest)?\d", ()),
+        (r"fast|slow", ()),
+        (r"\b(?=(?:nearest|closest))\w+", ()),
+        (r"(?<=\d) ?< ?", ("<",)),
+        (r"\bp-?(?=\d)", ()),
+        (r"\(pallet[s ]\)", ("(pallet",)),
+    ],
+)
+def test_needed_letters(pattern, needed):
+    assert needed_letters(pattern) == needed
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_no_sentence_is_reworded_without_the_letters_that_are_needed(language):
+    rewordings = load_lexicon(language).rewordings
+    lines = [
+        line
+        for file in sorted(DATA.glob("*.txt"))
+        for line in file.read_text("utf-8").splitlines()[::10]
+    ]
+    for line in lines:
+        text = line
+        for rewording in rewordings:
+            text = rewording.pattern.sub(rewording.replacement, text)
+        assert reworded(line, rewordings) == text.strip()
+
+
+def test_a_line_without_a_replacement_is_refused():
+    with pytest.raises(GrammarError, match="pattern => replacement"):
+        list(read_rewordings("near at hand"))
