@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from smolrgpt_core.language.builders import (
     AT,
     FULL,
+    INSIDE,
     OTHER,
     RELATIONS_TO_ONE,
     TIED,
@@ -61,6 +62,8 @@ def placed(program: Program, regions: RegionSet) -> Program:
             raise NoReadingError(
                 "how near is meant? say, for example, within 2 m of it, or ask for the nearest"
             )
+        if part.operator is INSIDE and CARGO in classes_of(part.parts[0], regions):
+            raise NoReadingError("what is inside a pallet cannot be told; ask what is on it")
         if part.operator is UNDER and not _may_be(CARGO, part.parts[0], regions):
             raise NoReadingError(
                 "what is right under this cannot be told; below it is what is lower"
@@ -73,6 +76,7 @@ def placed(program: Program, regions: RegionSet) -> Program:
             raise NoReadingError("a pallet is with nothing; ask what stands on it, or where it is")
     meant: dict[Operator, Callable[..., Program]] = {
         AT: predicates.In,
+        INSIDE: predicates.In,
         WITH: predicates.Holds,
         FULL: _no_room,
         UNDER: predicates.Holds,
