@@ -71,7 +71,7 @@ def placed(program: Program, regions: RegionSet) -> Program:
         if part.operator not in (questions.Whether, selections.Where):
             continue
         subject, predicate = part.parts
-        said_with = any(inner.operator is WITH for inner in predicate.walk())
+        said_with = any(said.operator is WITH for said in _conjuncts(predicate))
         if said_with and CARGO in classes_of(subject, regions):
             raise NoReadingError("a pallet is with nothing; ask what stands on it, or where it is")
     meant: dict[Operator, Callable[..., Program]] = {
@@ -140,7 +140,7 @@ def without_other(program: Program, has_topics: bool, regions: RegionSet) -> Pro
     Raises:
         NoReadingError: none or several are named.
     """
-    program = program.replaced(_on_another)
+    program = program.replaced(lambda part: _on_another(part, regions))
     if OTHER() not in program.walk():
         return program
     named = {part for part in program.walk() if part.operator is selections.Region}
@@ -160,12 +160,21 @@ def without_other(program: Program, has_topics: bool, regions: RegionSet) -> Pro
     return program.replaced(others)
 
 
-def _on_another(part: Program) -> Program:
-    """For "On another pallet": nothing is on itself."""
+def _on_another(part: Program, regions: RegionSet) -> Program:
+    """For "Pallets on another pallet": nothing is on itself, and nothing carries itself."""
+    if part.operator not in (questions.Whether, selections.Where):
+        return part
+    subject, predicate = part.parts
+    if CARGO not in classes_of(subject, regions):
+        return part
     another = selections.Where(selections.All(CARGO), OTHER())
-    if part.operator is predicates.In and part.parts[0] == another:
-        return predicates.In(another.parts[0])
-    return part
+    held = (predicates.In, predicates.Holds)
+
+    def any_of(said: Program) -> Program:
+        is_another = said.operator in held and said.parts[0] == another
+        return said.operator(another.parts[0]) if is_another else said
+
+    return Program(part.operator, (subject, predicate.replaced(any_of)))
 
 
 def _from_itself(part: Program) -> Program:
