@@ -175,6 +175,10 @@ WITH = Operator("With", (Parameter("chosen", Type.REGIONS),), Type.PREDICATE, _s
                 "Said of what holds something, and of no pallet; only while reading.")  # fmt: skip
 """Stands for "with pallet 3" until the reader knows of what it is said."""
 
+INSIDE = Operator("Inside", (Parameter("holders", Type.REGIONS),), Type.PREDICATE, _said,
+                  "In a zone or on a carrier, in no pallet; only while reading.")  # fmt: skip
+"""Stands for "inside buffer 2" until the reader knows that it is no pallet."""
+
 UNDER = Operator("Under", (Parameter("region", Type.REGION),), Type.PREDICATE, _said,
                  "With a pallet on it; only while reading.")  # fmt: skip
 """Stands for "under pallet 3" until the reader knows that it is a pallet."""
@@ -573,7 +577,8 @@ def exists(given: Any, verb: Any = None) -> Program:
     if type(chosen) is Alternatives and verb is not None:
         raise _one_or_which(chosen)
     meant = where(chosen, predicate(verb)) if verb is not None else chosen
-    holders = [part.parts[0] for part in meant.walk() if part.operator is predicates.In]
+    within = (predicates.In, INSIDE)
+    holders = [part.parts[0] for part in meant.walk() if part.operator in within]
     if any(isinstance(one, AllOf) or one.operator is selections.Exactly for one in holders):
         raise NoReadingError("in one of these, or in each of them? ask about one")
     return questions.Exists(meant)
@@ -771,6 +776,12 @@ def with_it(verb: Any) -> Program:
 def tied(region: Program) -> Program:
     """For "Buffer 1, which pallets?"."""
     return TIED(region)
+
+
+@builder
+def inside(holders: Program) -> Program:
+    """For "Inside buffer 2"."""
+    return INSIDE(holders)
 
 
 @builder

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from smolrgpt_core.language.builders import (
     AT,
     FULL,
+    INSIDE,
     OTHER,
     RELATIONS_TO_ONE,
     TIED,
@@ -61,6 +62,8 @@ def placed(program: Program, regions: RegionSet) -> Program:
             raise NoReadingError(
                 "how near is meant? say, for example, within 2 m of it, or ask for the nearest"
             )
+        if part.operator is INSIDE and CARGO in classes_of(part.parts[0], regions):
+            raise NoReadingError("what is inside a pallet cannot be told; ask what is on it")
         if part.operator is UNDER and not _may_be(CARGO, part.parts[0], regions):
             raise NoReadingError(
                 "what is right under this cannot be told; below it is what is lower"
@@ -68,11 +71,12 @@ def placed(program: Program, regions: RegionSet) -> Program:
         if part.operator not in (questions.Whether, selections.Where):
             continue
         subject, predicate = part.parts
-        said_with = any(inner.operator is WITH for inner in predicate.walk())
+        said_with = any(said.operator is WITH for said in _conjuncts(predicate))
         if said_with and CARGO in classes_of(subject, regions):
             raise NoReadingError("a pallet is with nothing; ask what stands on it, or where it is")
     meant: dict[Operator, Callable[..., Program]] = {
         AT: predicates.In,
+        INSIDE: predicates.In,
         WITH: predicates.Holds,
         FULL: _no_room,
         UNDER: predicates.Holds,
@@ -136,7 +140,7 @@ def without_other(program: Program, has_topics: bool, regions: RegionSet) -> Pro
     Raises:
         NoReadingError: none or several are named.
     """
-    program = program.replaced(_on_another)
+    program = program.replaced(lambda part: _on_another(part, regions))
     if OTHER() not in program.walk():
         return program
     named = {part for part in program.walk() if part.operator is selections.Region}
@@ -156,12 +160,21 @@ def without_other(program: Program, has_topics: bool, regions: RegionSet) -> Pro
     return program.replaced(others)
 
 
-def _on_another(part: Program) -> Program:
-    """For "On another pallet": nothing is on itself."""
+def _on_another(part: Program, regions: RegionSet) -> Program:
+    """For "Pallets on another pallet": nothing is on itself, and nothing carries itself."""
+    if part.operator not in (questions.Whether, selections.Where):
+        return part
+    subject, predicate = part.parts
+    if CARGO not in classes_of(subject, regions):
+        return part
     another = selections.Where(selections.All(CARGO), OTHER())
-    if part.operator is predicates.In and part.parts[0] == another:
-        return predicates.In(another.parts[0])
-    return part
+    held = (predicates.In, predicates.Holds)
+
+    def any_of(said: Program) -> Program:
+        is_another = said.operator in held and said.parts[0] == another
+        return said.operator(another.parts[0]) if is_another else said
+
+    return Program(part.operator, (subject, predicate.replaced(any_of)))
 
 
 def _from_itself(part: Program) -> Program:
