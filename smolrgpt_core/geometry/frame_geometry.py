@@ -386,7 +386,8 @@ class FrameGeometry:
         if surface.sparse and prior is None:
             return self._as_seen(surface, plane, prior)
         box = fit_box(surface, plane, self.frame, prior, self._config.box)
-        cargo, notes = None, ()
+        cargo: int | None = None
+        notes: tuple[str, ...] = ()
         if is_carrier(region):
             short = replace(prior, tall=None) if prior is not None else None
             seen = fit_box(surface, plane, self.frame, short, self._config.box)

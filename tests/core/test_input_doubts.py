@@ -285,3 +285,14 @@ def test_the_fuzz_of_wrong_inputs_runs_and_repeats(tmp_path):
     assert len(results) >= 30
     assert {"nothing", "focal length scaled"} <= {result["kind"] for result in results}
     assert first == run("again.json")
+
+
+def test_what_doubts_cost_is_measured_on_good_frames():
+    script = str(ROOT / "benchmarks" / "wrong_inputs.py")
+    options = ["--cost", "--scenes", "1", "--views", "1"]
+    command = [sys.executable, script, *options]
+    told = subprocess.run(
+        command, check=True, cwd=ROOT, timeout=300, capture_output=True, text=True
+    )
+    assert "1 frames: places" in told.stdout
+    assert "0 undisturbed frames are doubted" in told.stdout
