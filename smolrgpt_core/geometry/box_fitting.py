@@ -153,7 +153,9 @@ def fit_box(
     top, top_std = find_top(view)
     prior = prior.of_height(top) if prior is not None else None
     view, yaw_std = _along_sides(view, top, config)
-    corner, top_std = NearCorner.first_guess(view, top).fit(view).with_deck(view, top_std)
+    corner = NearCorner.first_guess(view, top).fit(view)
+    if prior is None or top <= prior.flat_m:  # the body of a truck ends below its mast
+        corner, top_std = corner.with_deck(view, top_std)
     sides = find_sides(view, corner, plane, frame, config.sides)
     sides = sides.less_sure(YAW_ARM * yaw_std, prior.side_std if prior is not None else 0.0)
     if cargo is not None:

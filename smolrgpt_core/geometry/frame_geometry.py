@@ -389,9 +389,11 @@ class FrameGeometry:
         cargo: int | None = None
         notes: tuple[str, ...] = ()
         if is_carrier(region):
-            short = replace(prior, tall=None) if prior is not None else None
-            seen = fit_box(surface, plane, self.frame, short, self._config.box)
-            cargo, notes = self._find_cargo(region, seen.footprint, box.in_part)
+            seen = box
+            if prior is not None and prior.of_height(box.top) is not prior:
+                short = replace(prior, tall=None)
+                seen = fit_box(surface, plane, self.frame, short, self._config.box)
+            cargo, notes = self._find_cargo(region, seen, box.in_part)
         if cargo is not None:
             footprint = self.footprint(cargo)
             box = fit_box(surface, plane, self.frame, prior, self._config.box, footprint)
@@ -445,7 +447,7 @@ class FrameGeometry:
         return replace(located, box=replace(box, bottom=box.bottom + rise, top=box.top + rise))
 
     def _find_cargo(
-        self, carrier: Region, seen: FloorRectangle, in_part: bool
+        self, carrier: Region, seen: OrientedBox, in_part: bool
     ) -> tuple[int | None, tuple[str, ...]]:
         """The pallet that stands on a carrier, or straight at an end of one seen in part.
 
@@ -455,8 +457,8 @@ class FrameGeometry:
 
         Args:
             carrier: its region.
-            seen: its footprint, not made as long as forks are, which may point to either end.
-            in_part: whether what is seen of it is shorter than it can be.
+            seen: its box, not made as long as forks are, which may point to either end.
+            in_part: whether what is seen of it is shorter than the forks of its height make it.
         """
         fits: list[tuple[bool, float, int]] = []
         doubtful: list[tuple[float, Region]] = []
@@ -466,11 +468,11 @@ class FrameGeometry:
             other = self._footprint_if_measured(region.id)
             if other is None:
                 continue
-            beside = float(seen.depth_inside(other.centre)) <= 0
-            misfit = seen.misfit_at_end(other)
-            if not beside or (in_part and misfit < CARGO_MISFIT_M):
+            away = -float(seen.footprint.depth_inside(other.centre))
+            beside = away >= 0
+            misfit = seen.footprint.misfit_at_end(other)
+            if not beside or (seen.in_part and misfit < CARGO_MISFIT_M):
                 fits.append((beside, misfit, region.id))
-            away = -float(seen.depth_inside(other.centre))
             if in_part and away < MAY_CARRY_M and misfit < MAY_CARRY_MISFIT_M:
                 doubtful.append((misfit, region))
         if fits or not doubtful:
