@@ -5,15 +5,22 @@ they are sent, read by the readers of messages, and asked about. An answer is si
 is OK, its message empty and its confidence 0.5 or more. docs/reliability.md has the table.
 
     python benchmarks/wrong_inputs.py --cases 5000 --seed 0 --json wrong_inputs.json
+
+With `--cost`, undisturbed frames are measured instead: what looking for doubts costs, and how many
+of them are doubted without a reason.
+
+    python benchmarks/wrong_inputs.py --cost --scenes 12 --seed 0
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,6 +38,7 @@ from smolrgpt_core.answerers.registry import ANSWERERS, make_answerer
 from smolrgpt_core.asking import AskedQuestion, ask_together
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
+from smolrgpt_core.geometry.frame_geometry import FrameGeometry
 from smolrgpt_core.report import compare_with_truth
 from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.sim import (
@@ -242,6 +250,38 @@ def tabulate(results: list[Result], by_strength: bool) -> Table:
     return table
 
 
+def cost_of_doubts(seed: int, views: int) -> list[tuple[float, float, str]]:
+    """Of each undisturbed frame of a hall: processor time in seconds, and the doubts.
+
+    The time of the places of all regions, and that of the doubts on top of it.
+    """
+    rows = []
+    for view, seen in enumerate(look_around(seed, views)):
+        rng = np.random.default_rng([seed, view])
+        frame = apply_sensor_noise(seen.simulated.frame, SensorNoise(), rng)
+        geometry = FrameGeometry(frame)
+        start = time.process_time()
+        _ = geometry.mask_doubt  # which places ask for, and keep
+        masks = time.process_time()
+        for region in frame.regions:
+            with suppress(SpatialError):  # what cannot be measured takes its time too
+                geometry.locate(region.id)
+        places = time.process_time()
+        doubts = "; ".join(geometry.doubts)
+        took = masks - start + time.process_time() - places
+        rows.append((places - masks, took, doubts))
+    return rows
+
+
+def print_cost(seed: int, scenes: int, views: int, console: Console) -> None:
+    """Medians, and the undisturbed frames that are doubted."""
+    rows = [row for index in range(scenes) for row in cost_of_doubts(seed + index, views)]
+    places, doubts = (1000 * float(np.median([row[i] for row in rows])) for i in (0, 1))
+    console.print(f"{len(rows)} frames: places {places:.0f} ms, doubts {doubts:.0f} ms (medians)")
+    doubted = [row[2] for row in rows if row[2]]
+    console.print(f"{len(doubted)} undisturbed frames are doubted", *doubted, sep="\n")
+
+
 def main() -> None:
     """Ask, and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -252,7 +292,11 @@ def main() -> None:
     parser.add_argument("--answerer", choices=list(ANSWERERS), default="geometric")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--json", type=Path, help="also write every case to this file")
+    parser.add_argument("--cost", action="store_true", help="time the doubts of good frames")
     options = parser.parse_args()
+    if options.cost:
+        print_cost(options.seed, options.scenes, options.views, Console(width=140))
+        return
     results = run(
         options.cases, options.seed, options.scenes, options.views, options.answerer,
         options.workers,

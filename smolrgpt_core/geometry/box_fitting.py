@@ -151,8 +151,11 @@ def fit_box(
     config = config or BoxFitConfig()
     view = TurnedView.of(surface, plane, config.max_points)
     top, top_std = find_top(view)
+    prior = prior.of_height(top) if prior is not None else None
     view, yaw_std = _along_sides(view, top, config)
     corner = NearCorner.first_guess(view, top).fit(view)
+    if prior is None or top <= prior.flat_m:  # the body of a truck ends below its mast
+        corner, top_std = corner.with_deck(view, top_std)
     sides = find_sides(view, corner, plane, frame, config.sides)
     sides = sides.less_sure(YAW_ARM * yaw_std, prior.side_std if prior is not None else 0.0)
     if cargo is not None:

@@ -34,6 +34,10 @@ CARGO_STD_M = 0.1
 LOWEST_M = 0.1
 """Height of the lowest part of an outline, by which it is judged whether more is hidden below."""
 
+INSIDE_M = 0.1
+"""Standard deviation of the height of the outline from that of the readings just inside of it:
+there may be the openings of a pallet between them."""
+
 NEAR_FLOOR_M = np.array([0.06, 0.12])
 """Heights between the floor and the lowest parts of things that stand on it."""
 
@@ -147,6 +151,8 @@ class _Touch:
     Attributes:
         points: (M, 3), metres.
         std: (M, 3), standard deviation of the points, metres.
+        height, height_std: (M,), of the points, or as depth shows it where a ray grazes its face,
+            metres.
         face: (M,), the face of the near corner that each ray enters.
         ends: (M,), whether the object ends there.
         cut: (M,), whether it is hidden what goes on there.
@@ -154,6 +160,8 @@ class _Touch:
 
     points: NDArray[np.float64]
     std: NDArray[np.float64]
+    height: NDArray[np.float64]
+    height_std: NDArray[np.float64]
     face: NDArray[np.int_]
     ends: NDArray[np.bool_]
     cut: NDArray[np.bool_]
@@ -213,7 +221,27 @@ def _touch(view: TurnedView, corner: NearCorner, rough_m: float) -> _Touch:
     std = np.hypot(2 * np.abs(points - inner), grazing)
     known = np.isfinite(points).all(axis=1) & np.isfinite(inner).all(axis=1)
     ends = (view.ends & plausible)[known]
-    return _Touch(points[known], std[known], face[known], ends, view.cut[known])
+    height, height_std = _heights(view, points, std)
+    return _Touch(
+        points[known], std[known], height[known], height_std[known], face[known], ends,
+        view.cut[known],
+    )  # fmt: skip
+
+
+def _heights(
+    view: TurnedView, points: NDArray[np.float64], std: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Heights (M,) of points (M, 3) on the outline and their standard deviation, metres.
+
+    Of a ray that grazes its face, the depth beside it tells more than the face.
+    """
+    near = view.outline_depth
+    seen = view.at(view.outline, near)[:, 2]
+    by_pixel = 2 * np.abs(view.outline - view.inner_outline)[:, 2] * near
+    blur = np.abs(view.outline[:, 2]) * view.noise * near**2
+    seen_std = np.linalg.norm([by_pixel, blur, np.full(len(near), INSIDE_M)], axis=0)
+    surer = seen_std < std[:, 2]
+    return np.where(surer, seen, points[:, 2]), np.where(surer, seen_std, std[:, 2])
 
 
 def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch, config: SideConfig) -> Sides:
@@ -244,12 +272,12 @@ def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch, config: Sid
 
 def _bottom(touch: _Touch) -> tuple[float, float, bool]:
     """`bottom`, `bottom_std` and `bottom_cut` of the sides."""
-    ends = touch.points[touch.ends, 2]
+    ends = touch.height[touch.ends]
     if not len(ends):
         return 0.0, 0.0, False
     bottom = float(np.quantile(ends, 0.03))
-    std = float(np.median(touch.std[touch.ends, 2][ends <= bottom + LOWEST_M]))
-    lowest = touch.points[:, 2] < min(bottom, np.quantile(touch.points[:, 2], 0.03)) + LOWEST_M
+    std = float(np.median(touch.height_std[touch.ends][ends <= bottom + LOWEST_M]))
+    lowest = touch.height < min(bottom, np.quantile(touch.height, 0.03)) + LOWEST_M
     return bottom, std, bool(np.mean(touch.cut[lowest]) > 0.5)
 
 

@@ -28,7 +28,12 @@ from smolrgpt_core.geometry.ground_plane import (
     find_floor,
     find_ground_plane,
 )
-from smolrgpt_core.geometry.input_doubts import MaskDoubt, mask_doubt, scale_doubt
+from smolrgpt_core.geometry.input_doubts import (
+    MaskDoubt,
+    calibration_doubt,
+    mask_doubt,
+    scale_doubt,
+)
 from smolrgpt_core.geometry.masks import with_border_moved
 from smolrgpt_core.geometry.object_classes import is_cargo, is_carrier, is_zone
 from smolrgpt_core.geometry.object_pixels import (
@@ -46,6 +51,10 @@ from smolrgpt_core.regions import Region
 
 CARGO_MISFIT_M = 0.5
 """A pallet that fits this well to the end of a truck is on its forks."""
+
+MAY_CARRY_M, MAY_CARRY_MISFIT_M = 0.6, 1.0
+"""A pallet whose middle is this close to what is seen of a truck, and that fits this well to its
+end, may be on its forks: noise turns what little is seen of it."""
 
 BOX_DOUBT = 0.15
 """Standard deviation that is added when a region came as a box, relative to its longest side."""
@@ -178,7 +187,12 @@ class FrameGeometry:
         """Why the inputs of the frame may be wrong or not belong together; see `input_doubts`."""
         with self._lock:
             if self._doubts is None:
-                told = (self.mask_doubt.text, self._scale_doubt(), self._mounting_doubt())
+                told = (
+                    self.mask_doubt.text,
+                    self._scale_doubt(),
+                    self._mounting_doubt(),
+                    calibration_doubt(self.frame.intrinsics),
+                )
                 self._doubts = tuple(doubt for doubt in told if doubt)
             return self._doubts
 
@@ -372,7 +386,14 @@ class FrameGeometry:
         if surface.sparse and prior is None:
             return self._as_seen(surface, plane, prior)
         box = fit_box(surface, plane, self.frame, prior, self._config.box)
-        cargo = self._find_cargo(region, box) if is_carrier(region) else None
+        cargo: int | None = None
+        notes: tuple[str, ...] = ()
+        if is_carrier(region):
+            seen = box
+            if prior is not None and prior.of_height(box.top) is not prior:
+                short = replace(prior, tall=None)
+                seen = fit_box(surface, plane, self.frame, short, self._config.box)
+            cargo, notes = self._find_cargo(region, seen, box.in_part)
         if cargo is not None:
             footprint = self.footprint(cargo)
             box = fit_box(surface, plane, self.frame, prior, self._config.box, footprint)
@@ -381,7 +402,7 @@ class FrameGeometry:
             return self._surer(located, surface, plane)
         if cargo is None and _is_elsewhere(located, surface, prior):
             return self._as_seen(surface, plane, prior)
-        return self._above_floor(replace(located, cargo=cargo), plane)
+        return self._above_floor(replace(located, cargo=cargo, notes=notes), plane)
 
     def _surer(self, fit: Located, surface: Surface, plane: GroundPlane) -> Located:
         """A box of no known class, or the visible surface where that tells more."""
@@ -425,24 +446,39 @@ class FrameGeometry:
         box = located.box
         return replace(located, box=replace(box, bottom=box.bottom + rise, top=box.top + rise))
 
-    def _find_cargo(self, carrier: Region, box: OrientedBox) -> int | None:
+    def _find_cargo(
+        self, carrier: Region, seen: OrientedBox, in_part: bool
+    ) -> tuple[int | None, tuple[str, ...]]:
         """The pallet that stands on a carrier, or straight at an end of one seen in part.
 
         A pallet on the forks of a truck hides them, so it seems to stand beside the truck. One
-        without enough depth cannot be judged and does not count.
+        without enough depth cannot be judged and does not count. Also a note where none fits well
+        and one may be on forks that are not seen.
+
+        Args:
+            carrier: its region.
+            seen: its box, not made as long as forks are, which may point to either end.
+            in_part: whether what is seen of it is shorter than the forks of its height make it.
         """
         fits: list[tuple[bool, float, int]] = []
+        doubtful: list[tuple[float, Region]] = []
         for region in self.frame.regions:
             if not is_cargo(region) or not boxes_touch(region, carrier):
                 continue
             other = self._footprint_if_measured(region.id)
             if other is None:
                 continue
-            beside = float(box.footprint.depth_inside(other.centre)) <= 0
-            misfit = box.footprint.misfit_at_end(other)
-            if not beside or (box.in_part and misfit < CARGO_MISFIT_M):
+            away = -float(seen.footprint.depth_inside(other.centre))
+            beside = away >= 0
+            misfit = seen.footprint.misfit_at_end(other)
+            if not beside or (seen.in_part and misfit < CARGO_MISFIT_M):
                 fits.append((beside, misfit, region.id))
-        return min(fits)[2] if fits else None
+            if in_part and away < MAY_CARRY_M and misfit < MAY_CARRY_MISFIT_M:
+                doubtful.append((misfit, region))
+        if fits or not doubtful:
+            return (min(fits)[2] if fits else None), ()
+        nearest = min(doubtful, key=lambda item: item[0])[1]
+        return None, (f"{carrier.name} is seen in part and may carry {nearest.name}",)
 
     def _footprint_if_measured(self, id: int) -> FloorRectangle | None:
         try:

@@ -36,6 +36,10 @@ YAW_READINGS, YAW_STEP_DEG = 40, 1.5
 ABOVE_TOP = 0.02
 """Share of an object's readings that may lie above its top."""
 
+BLUR_ERROR = 0.7
+"""Standard deviation of the height that the highest points tell, relative to what noise blurs it
+by: readings that noise puts far off are left out, so that they scatter less than it."""
+
 CUT_TOP_SHARE = 0.25
 """Standard deviation of the height of what is cut off above, relative to what is seen of it."""
 
@@ -120,6 +124,26 @@ class NearCorner:
             corner = replace(corner, position=position, std=std)
         return corner
 
+    def with_deck(self, view: TurnedView, top_std: float) -> tuple[NearCorner, float]:
+        """The corner with its deck where the readings of its pixels are, as far as these tell more.
+
+        Args:
+            view: the readings.
+            top_std: standard deviation of `top`, metres.
+
+        Returns:
+            The corner, and the standard deviation of its `top`, metres.
+        """
+        scale, face = self.enter(view.rays)
+        own = (face == TOP) & (np.abs(view.depth - scale) < FAR_OFF_M + 3 * view.std[:, 2])
+        if np.count_nonzero(own) < MIN_FACE_POINTS:
+            return self, top_std
+        below = self.top - view.points[own, 2]
+        shift, shift_std = outermost(below, view.std[own, 2])
+        told = top_std**2 / (top_std**2 + shift_std**2)
+        std = float(np.sqrt(told) * shift_std)
+        return replace(self, top=max(self.top - told * shift, 0.0)), std
+
     def _without_unseen_faces(self, view: TurnedView) -> NearCorner:
         """The corner without faces that are hidden, or seen too little to place them.
 
@@ -198,7 +222,7 @@ def _highest_points(view: TurnedView) -> tuple[float, float]:
         blur = float(np.median(std[on_top])) if on_top.any() else blur
         share = float(np.clip(np.mean(on_top), 2 * ABOVE_TOP, 1.0))
         top = noisy_top + blur * NORMAL.inv_cdf(ABOVE_TOP / share)
-    return top, float(np.linalg.norm([blur / 2, _pixel_height(view), ROUGHNESS_M / 2]))
+    return top, float(np.linalg.norm([BLUR_ERROR * blur, _pixel_height(view), ROUGHNESS_M / 2]))
 
 
 def outermost(behind: NDArray[np.float64], std: NDArray[np.float64]) -> tuple[float, float]:

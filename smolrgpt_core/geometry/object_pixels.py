@@ -115,7 +115,7 @@ def find_object_pixels(
         pixels = _pixels(frame, region, window, found, from_box=True)
         return replace(pixels, ambiguity_m=ambiguity)
     on_floor = floor & mask
-    has_floor = _has_floor(on_floor, np.isfinite(depth) & mask, plane, config)
+    has_floor = _has_floor(on_floor, np.where(mask, depth, np.nan), plane, config)
     standing = surfaces if has_floor else np.where(floor, 0, surfaces)
     kept = mask & ~_leaked(standing, mask, others[window.slices] & ~mask, config)
     if has_floor:
@@ -135,19 +135,23 @@ def _pixels(
 
 def _has_floor(
     on_floor: NDArray[np.bool_],
-    readings: NDArray[np.bool_],
+    depth: NDArray[np.float32],
     plane: GroundPlane | None,
     config: ObjectPixelConfig,
 ) -> bool:
     """Whether a mask reaches into the floor, by its pixels (H, W) on it and all its readings.
 
     A little of it is what any mask of a thing on the floor has along its foot, and in the openings
-    of a pallet; above the middle there is none.
+    of a pallet; above the middle there is none. Where noise is larger than what counts as floor, it
+    puts readings of a low object there: without these, the rest would be too high.
     """
+    readings = np.isfinite(depth)
     total = max(int(readings.sum()), 1)
-    if plane is None or on_floor.sum() > total / 2:
+    if plane is None or on_floor.sum() > total / 2 or not readings.any():
         return False
-    middle = int(np.median(np.nonzero(readings)[0])) if readings.any() else 0
+    if plane.noise * plane.camera_height * float(np.nanmedian(depth)) > config.floor_m:
+        return False
+    middle = int(np.median(np.nonzero(readings)[0]))
     upper = on_floor[:middle] if plane.up[1] < 0 else on_floor[middle:]
     return bool(on_floor.sum() > config.min_floor * total or upper.sum() > MAX_UPPER * total)
 

@@ -23,6 +23,8 @@ class SizePrior:
             the camera sees through a rack, and the mast of a truck stands behind its forks.
         flat_m: what is higher has low parts that may go on behind what ends it higher up, as the
             forks of a truck behind its body, metres.
+        tall: of what is higher than `tall_m`, as of a truck with a mast; None: the same.
+        tall_m: height above the floor, metres.
 
     Raises:
         ValueError: when a size is not positive, naming the field.
@@ -33,6 +35,8 @@ class SizePrior:
     on_floor: bool
     side_std: float = 0.0
     flat_m: float = math.inf
+    tall: SizePrior | None = None
+    tall_m: float = math.inf
 
     def __post_init__(self) -> None:
         if not self.footprints or min(min(pair) for pair in self.footprints) <= 0:
@@ -42,6 +46,10 @@ class SizePrior:
         if self.side_std < 0:
             raise ValueError(f"side_std must not be negative, got {self.side_std}")
 
+    def of_height(self, top: float) -> SizePrior:
+        """The prior of an object that ends at a height above the floor, metres."""
+        return self.tall if self.tall is not None and top > self.tall_m else self
+
 
 SIZE_PRIORS: Mapping[str, SizePrior] = {
     # EUR 1 (EN 13698-1) 1.2 x 0.8 m and EUR 2 / industrial (EN 13698-2) 1.2 x 1.0 m; loads hang
@@ -49,15 +57,18 @@ SIZE_PRIORS: Mapping[str, SizePrior] = {
     "pallet": SizePrior(((1.2, 0.8), (1.2, 1.0)), tolerance=0.03, on_floor=False),
     # Carriers of one pallet are about as wide as it. Flat mobile robots are hardly longer (MiR1350:
     # 1.35 x 0.91 m); trucks add to 1.15 m of forks a drive unit of 0.5 m (pedestrian) to 0.85 m
-    # (driverless or with a platform).
+    # (driverless or with a platform). What has a mast is a stacker, about 2 m long.
     "transporter": SizePrior(
         ((1.35, 0.9), (1.65, 0.8), (2.0, 0.9)),
         tolerance=0.1,
         on_floor=True,
         side_std=0.06,
         flat_m=0.6,
+        tall=SizePrior(((2.0, 0.9),), tolerance=0.15, on_floor=True, side_std=0.06, flat_m=0.6),
+        tall_m=1.5,
     ),
     # One bay of pallet racking for three (two) EUR pallets side by side: 2.7 (1.8) m between the
-    # uprights (EN 15620) and one upright of 0.1 m; frames are 1.1 m deep.
-    "shelf": SizePrior(((2.8, 1.1), (1.9, 1.1)), tolerance=0.1, on_floor=True, side_std=0.12),
+    # uprights (EN 15620) and one upright of 0.1 m. Frames are 1.1 m deep, so that the pallets on
+    # them, 1.2 m long, hang over by 0.05 m on both sides.
+    "shelf": SizePrior(((2.8, 1.2), (1.9, 1.2)), tolerance=0.1, on_floor=True, side_std=0.12),
 }

@@ -301,12 +301,52 @@ def test_a_size_that_no_standard_one_fits_is_doubted(ray_caster, block):
 
 def test_the_body_of_a_truck_does_not_tell_how_far_its_forks_reach(ray_caster, block):
     size = {"length": 0.86, "width": 1.2}
-    body = block(1, "transporter", 0.3, 4.0, 0.0, **size, top=2.0)
+    body = block(1, "transporter", 0.3, 4.0, 0.0, **size, top=1.2)
     flat = block(1, "transporter", 0.3, 4.0, 0.0, **size, top=0.3)
     high = fitted(ray_caster((body,), height=3.0, pitch_deg=30), 1, SIZE_PRIORS["transporter"])
     low = fitted(ray_caster((flat,), height=3.0, pitch_deg=30), 1, SIZE_PRIORS["transporter"])
     assert high.size_std.max() > 0.25
     assert low.size_std.max() < 0.15
+
+
+def test_a_truck_with_a_mast_is_as_long_as_a_stacker(ray_caster, block):
+    body = block(1, "transporter", 0.3, 4.0, 0.0, length=0.86, width=0.6, top=2.0)
+    box = fitted(ray_caster((body,), height=3.0, pitch_deg=30), 1, SIZE_PRIORS["transporter"])
+    assert np.max(box.footprint.size) == pytest.approx(2.0, abs=0.15)
+    assert box.size_std.max() > 0.1
+
+
+@pytest.mark.parametrize(("away", "told"), [(0.9, True), (1.2, False)])
+def test_a_pallet_that_may_be_on_hidden_forks_is_told(ray_caster, block, away, told):
+    body = block(60, "transporter", 0.0, 5.0, 0.0, length=0.86, width=0.6, top=2.0)
+    pallet = block(10, "pallet", away, 5.9, 0.5, *EUR, top=0.8)
+    frame = ray_caster((body, pallet), height=3.0, pitch_deg=25).render()
+    located = FrameGeometry(frame).locate(60)
+    assert located.cargo is None
+    assert any("may carry pallet 10" in note for note in located.notes) == told
+
+
+def test_a_face_that_rays_graze_does_not_tell_how_far_down_it_reaches(
+    ray_caster, block, stereo_noise
+):
+    """Of a pallet on a deck, seen from above, with one side along the view."""
+    deck = block(60, "transporter", 0.42, 6.4, 1.59, length=2.0, width=1.0, top=0.32)
+    load = block(10, "pallet", 0.42, 6.4, 1.59, *EUR, bottom=0.32, top=1.57)
+    frame = ray_caster((deck, load), height=5.7, pitch_deg=40).render()
+    for seed in range(3):
+        box = FrameGeometry(stereo_noise(frame, 0.0018, seed=seed)).locate(10).box
+        assert box.bottom == pytest.approx(0.32, abs=0.05)
+
+
+def test_all_readings_of_a_deck_tell_its_height(ray_caster, block, stereo_noise):
+    deck = block(1, "transporter", 0.3, 9.0, 0.3, length=1.35, width=0.9, top=0.35)
+    frame = ray_caster((deck,), height=5.0, pitch_deg=30).render()
+    boxes = [
+        FrameGeometry(stereo_noise(frame, 0.002, seed=seed)).locate(1).box for seed in range(8)
+    ]
+    off = np.array([box.top - 0.35 for box in boxes])
+    assert np.sqrt(np.mean(off**2)) < 0.05
+    assert np.abs(off / [box.top_std for box in boxes]).max() < 3
 
 
 @pytest.mark.parametrize("std_per_m", [0.002, 0.01])

@@ -199,6 +199,14 @@ def test_an_up_that_the_floor_contradicts_is_told(hall, frame, degrees):
     assert "degrees off" not in doubts(replace(frame, up=hall.up))
 
 
+def test_a_principal_point_far_from_the_middle_is_told(frame):
+    camera = replace(frame.intrinsics, cx=frame.intrinsics.cx * 1.25)
+    moved = replace(frame, intrinsics=camera)
+    assert "principal point is off the middle of the image by +12%" in doubts(moved)
+    assert answer(moved, "What is the bearing of pallet 12?").confidence <= DOUBTED
+    assert "principal point" not in doubts(replace(frame, intrinsics=replace(camera, is_cut=True)))
+
+
 def test_sides_of_the_image_need_no_depth_and_are_not_doubted(frame):
     moved = replace(frame, depth=np.roll(frame.depth, 40, axis=1))
     given = answer(moved, "Is pallet 10 left or right of pallet 13?")
@@ -277,3 +285,14 @@ def test_the_fuzz_of_wrong_inputs_runs_and_repeats(tmp_path):
     assert len(results) >= 30
     assert {"nothing", "focal length scaled"} <= {result["kind"] for result in results}
     assert first == run("again.json")
+
+
+def test_what_doubts_cost_is_measured_on_good_frames():
+    script = str(ROOT / "benchmarks" / "wrong_inputs.py")
+    options = ["--cost", "--scenes", "1", "--views", "1"]
+    command = [sys.executable, script, *options]
+    told = subprocess.run(
+        command, check=True, cwd=ROOT, timeout=300, capture_output=True, text=True
+    )
+    assert "1 frames: places" in told.stdout
+    assert "0 undisturbed frames are doubted" in told.stdout
