@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from transformers import AutoConfig
+from transformers import PreTrainedConfig
 
 from smolrgpt_core.checkpoints import check_that_it_exists
 from smolrgpt_core.inference.config import EngineConfig
@@ -30,8 +30,7 @@ def load_engine(checkpoint: str | Path, config: EngineConfig | None = None) -> E
         ValueError: when it is of a kind that has no engine, or its weights do not fit its
             configuration.
     """
-    check_that_it_exists(checkpoint)
-    kind = AutoConfig.from_pretrained(checkpoint).model_type
+    kind = _kind_of(checkpoint)
     if kind not in _ENGINES:
         raise ValueError(
             f"{checkpoint} is a checkpoint of type {kind!r}, expected one of "
@@ -39,3 +38,12 @@ def load_engine(checkpoint: str | Path, config: EngineConfig | None = None) -> E
             "PointMapForConditionalGeneration.from_vlm"
         )
     return _ENGINES[kind].from_pretrained(checkpoint, config)
+
+
+def _kind_of(checkpoint: str | Path) -> str:
+    """The `model_type` of a checkpoint; what names none is left to SmolRGPT, which says why."""
+    check_that_it_exists(checkpoint)
+    if Path(checkpoint).is_file():
+        return SmolRGPTConfig.model_type
+    values, _ = PreTrainedConfig.get_config_dict(checkpoint)
+    return str(values.get("model_type", SmolRGPTConfig.model_type))
