@@ -1,7 +1,7 @@
-"""The bare answer of a record or of a submission: how it is read and written, and when it is right.
+"""The bare answer of a record or a submission: how it is parsed, written and judged.
 
-People and programs write numbers, texts of numbers, number words, numbers with a unit, "l", "Left
-side", "[Region 3]", or a whole sentence. What is not clear is refused, never taken for a value.
+People and programs write numbers, numeric strings, number words, numbers with a unit, "l", "Left
+side", "[Region 3]", or a whole sentence. Anything ambiguous is refused, never treated as a value.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ from smolrgpt_core.language.english import NUMBER_WORDS
 from smolrgpt_core.language.interpreter import SAME_ANGLE_DEG
 
 NormalizedAnswer = float | int | str
-"""Metres (distance), number (count), index (mcq), "left" or "right"."""
+"""Meters (distance), number (count), index (mcq), "left" or "right"."""
 
 DISTANCE_TOLERANCE = 0.1
-"""Largest error of a right distance, as a share of the true distance (the challenge's rule)."""
+"""Largest relative error of a correct distance (the challenge's rule)."""
 
 WHOLE_UNITS = ("objects", "h")
 """Units of quantities that are whole numbers."""
@@ -34,9 +34,9 @@ VECTORS = (Category.POSITION, Category.DIRECTION, Category.SIZE)
 """Categories of answers that are three numbers."""
 
 _EXPECTED = {
-    Category.DISTANCE: "metres from 0 on",
-    Category.COUNT: "a whole number from 0 on",
-    Category.MCQ: "the index of a region, from 0 on",
+    Category.DISTANCE: "non-negative meters",
+    Category.COUNT: "a non-negative integer",
+    Category.MCQ: "the index of a region, starting at 0",
     Category.LEFT_RIGHT: '"left" or "right"',
 }
 
@@ -55,13 +55,15 @@ def read_normalized(
         regions: how many regions a choice can be about; None: not known.
 
     Raises:
-        ValueError: says what was expected and what was found.
+        ValueError: it cannot be parsed; says what was expected and what was found.
     """
     value = _value(answer, category)
     if value is None:
         raise ValueError(f"expected {_EXPECTED[category]}, got {_shown(answer)}")
     if category is Category.MCQ and regions is not None and int(value) >= regions:
-        raise ValueError(f"expected one of {regions} regions from 0 on, got {_shown(answer)}")
+        raise ValueError(
+            f"expected the index of one of {regions} regions, starting at 0, got {_shown(answer)}"
+        )
     return value
 
 
