@@ -20,6 +20,7 @@ SMALLEST = {
     "mask_pooling": "--size 64 64 --masks 1 --channels 8 --repeats 1",
     "measured_answers": "--scenes 1",
     "model_memory": NANO,
+    "point_encoding": "--sizes 28 --width 4 --repeats 1",
     "question_reading": "--repeats 1",
     "simulate_dataset": "--scenes 1 --views 1 --questions 2 --workers 1",
     "sparse_refinement": "--coverage 0.2 --masks 2 --channels 8 --repeats 1",
@@ -27,7 +28,7 @@ SMALLEST = {
     "wrong_inputs": "--cases 4 --scenes 1 --views 1 --workers 1",
 }
 IN_ROS = {"lifecycle_memory", "service_load", "service_overhead", "soak"}
-WITH_DATA = {"question_guessing", "real_frames"}
+WITH_DATA = {"question_guessing", "real_frames", "trips"}
 """Their first argument is a data set that the tests do not have."""
 PARTS = {"disturbances", "load_client", "performance_page"}
 """Of the scripts: they are run with them."""

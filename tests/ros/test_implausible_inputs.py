@@ -116,7 +116,7 @@ def test_distortion_is_taken_out(operator: Any, camera: Any, told: Any) -> None:
     with camera.fault(changes={"camera_info": lambda message: setattr(message, "d", BARREL)}):
         operator.restart()
         rectified = operator.ask_distance()
-        told("rectification", "plumb_bob distortion is taken out")
+        told("rectification", "plumb_bob distortion is removed")
         assert operator.set(rectify="never").successful
         plain = operator.ask_distance()
         told("rectification", "none: rectify is never")

@@ -195,7 +195,7 @@ def test_what_publishes_it_has_stopped(operator: Any, give: Any) -> None:
     give(to_ns=-3 * 10**9)
     answer = operator.ask(DISTANCE)
     assert Status(answer.status) is Status.NO_TRANSFORM
-    age = re.search(r"the newest one is ([\d.]+) s older", answer.message)
+    age = re.search(r"the latest one is ([\d.]+) s older", answer.message)
     assert age is not None, answer.message
     assert 2.5 < float(age[1]) < 30.0
     assert "has stopped" in answer.message

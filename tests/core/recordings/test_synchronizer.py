@@ -58,7 +58,7 @@ def test_why_there_is_no_moment_in_words(size: int | None) -> None:
     stamps.add("depth", at + 5 * MS, 3, 3, at)
     assert pairs(stamps) == ["no regions within 20 ms"]
     assert stamps.out_of_sync("here", TOLERANCE_NS) == (
-        "no rgb, depth and regions here have stamps within 20 ms (sync_tolerance); of the newest "
+        "no rgb, depth and regions here have stamps within 20 ms (sync_tolerance); in the latest "
         "messages, depth is 5 ms newer and regions is 40 ms newer than rgb"
     )
     assert stamps.behind(at + 40 * MS, TOLERANCE_NS) == ("rgb", "depth")

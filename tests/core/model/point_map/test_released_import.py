@@ -67,7 +67,7 @@ def test_keys_that_do_not_fit_are_listed(source, tmp_path):
 
 def test_nothing_is_overwritten(source, tmp_path):
     (tmp_path / "imported").mkdir()
-    with pytest.raises(SpatialError, match="exists already"):
+    with pytest.raises(SpatialError, match="already exists"):
         import_released(source, tmp_path / "imported")
 
 
