@@ -197,6 +197,8 @@ def run(probe: Probe, options: argparse.Namespace) -> dict[str, Any]:
     idle_percent = probe.watch(options.seconds)
     asked = [questions[index % len(questions)] for index in range(options.questions)]
     latencies_s = [latency for latency in map(probe.ask, asked) if latency is not None]
+    if not latencies_s:
+        sys.exit(f"none of {len(asked)} questions was answered: {probe.refusals}")
     end = time.monotonic() + 60 * options.minutes
     while time.monotonic() < end:
         probe.ask(questions[len(probe.memory_mib) % len(questions)])
