@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("mkdocs", reason="needs the extra docs")
-
 ROOT = Path(__file__).resolve().parents[2]
 
 
