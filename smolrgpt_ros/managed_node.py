@@ -22,7 +22,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from smolrgpt_ros.background_loader import BackgroundLoader, LoadingAbandonedError
-from smolrgpt_ros.diagnostic_status import overall
+from smolrgpt_ros.diagnostic_status import diagnostic, overall
 from smolrgpt_ros.node_state import ACTIVE, INACTIVE, LOADING, UNCONFIGURED, NodeState
 from smolrgpt_ros.parameter_declaration import declare, normalised
 
@@ -163,7 +163,7 @@ class ManagedNode(LifecycleNodeMixin, Node, Generic[NodeParameters]):
         except LoadingAbandonedError:
             return TransitionCallbackReturn.FAILURE
         except Exception as error:
-            self._failure = f"{name} failed: {error}; fix the cause, then "
+            self._failure = f"{name} failed: {error}"
             self.get_logger().error("".join(traceback.format_exception(error)))
             return TransitionCallbackReturn.FAILURE
         self._failure = ""
@@ -189,9 +189,12 @@ class ManagedNode(LifecycleNodeMixin, Node, Generic[NodeParameters]):
         return replace(self.parameters, **normalised(values))  # type: ignore[type-var]
 
     def _report(self) -> None:
-        parts = self._diagnostic_parts()
-        message = DiagnosticArray(
-            status=[overall(self.get_name(), self._state.name, parts), *parts]
-        )
+        name, parts = self.get_name(), self._diagnostic_parts()
+        if self._failure:
+            parts = [
+                diagnostic(f"{name}: loading", DiagnosticStatus.ERROR, self._failure, {}),
+                *parts,
+            ]
+        message = DiagnosticArray(status=[overall(name, self._state.name, parts), *parts])
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)

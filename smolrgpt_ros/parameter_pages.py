@@ -17,9 +17,15 @@ from typing import Any
 from smolrgpt_core.files import write_file
 from smolrgpt_ros.parameter_declaration import Effect
 from smolrgpt_ros.parameters import QueryParameters
+from smolrgpt_ros.perception_parameters import DepthParameters, RegionParameters
 from smolrgpt_ros.sim_camera_parameters import SimCameraParameters
 
-NODES = {"spatial_query": QueryParameters, "sim_camera": SimCameraParameters}
+NODES = {
+    "spatial_query": QueryParameters,
+    "sim_camera": SimCameraParameters,
+    "regions": RegionParameters,
+    "depth": DepthParameters,
+}
 
 YAML, PAGE = "config/warehouse.yaml", "docs/ros_interfaces.md"
 

@@ -35,13 +35,13 @@ from smolrgpt_ros.diagnostics import (
     service_diagnostic,
     transform_diagnostic,
 )
-from smolrgpt_ros.ending_signals import EndingSignals, limit_the_end
+from smolrgpt_ros.ending_signals import EndingSignals
 from smolrgpt_ros.frame_buffer import FrameRequest
 from smolrgpt_ros.frame_transforms import load_tf2
 from smolrgpt_ros.managed_node import ManagedNode
 from smolrgpt_ros.memory import release_memory, resident_bytes
 from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
-from smolrgpt_ros.node_process import run_node
+from smolrgpt_ros.node_process import run_node, serve_on_threads
 from smolrgpt_ros.node_state import (
     ACTIVE,
     FINALIZED,
@@ -56,7 +56,6 @@ from smolrgpt_ros.request_group import Places, RequestGroup
 from smolrgpt_ros.service_quality import SERVICE_QUALITY
 from smolrgpt_ros.service_report import ServiceReport, described_answerer
 from smolrgpt_ros.service_statistics import TOTAL, ServiceStatistics
-from smolrgpt_ros.spinning import executor_with_threads, spin
 from smolrgpt_ros.srv import SpatialQuery
 from smolrgpt_ros.visualization import AnswerVisuals
 
@@ -299,7 +298,8 @@ class SpatialQueryNode(ManagedNode[QueryParameters]):
                 f"ask again in about {self._state.loading_left_s()} s, or with a timeout of at "
                 "least that"
             )
-        return SpatialError(Status.NOT_ACTIVE, f"{name} is {state}: {self._failure}{remedy}")
+        failure = f"{self._failure}; fix the cause, then " if self._failure else ""
+        return SpatialError(Status.NOT_ACTIVE, f"{name} is {state}: {failure}{remedy}")
 
     # Parameters and diagnostics
 
@@ -414,14 +414,9 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _serve(node: SpatialQueryNode, signals: EndingSignals) -> int:
-    executor = executor_with_threads(node.parameters.max_pending + SPARE_THREADS)
-    executor.add_node(node)
-    serving = threading.Thread(target=spin, args=(executor, node.get_logger()), name="executor")
-    serving.start()
-    signals.wait()
-    limit_the_end()
-    node.finish_requests()
-    time.sleep(DELIVERY_S)
-    executor.shutdown()
-    serving.join()
-    return 0
+    def finish() -> None:
+        node.finish_requests()
+        time.sleep(DELIVERY_S)
+
+    threads = node.parameters.max_pending + SPARE_THREADS
+    return serve_on_threads(node, signals, threads, finish)
