@@ -17,7 +17,6 @@ from smolrgpt_core.messages.compressed import plain_image, transported
 from smolrgpt_core.messages.encodings import rgb_pixels
 from smolrgpt_core.messages.reading import depth_from_image
 from smolrgpt_core.perception.completion import FittedDepthCompleter
-from smolrgpt_core.perception.depth import load_depth_estimator
 from smolrgpt_core.perception.stages import DepthEstimator
 from smolrgpt_ros.conversions import (
     deserialized,
@@ -31,7 +30,7 @@ from smolrgpt_ros.inputs import InputTypes
 from smolrgpt_ros.node_process import run_node
 from smolrgpt_ros.perception_parameters import COMPLETE, DepthParameters
 
-NODE_NAME = "depth"
+NODE_NAME = "depth_estimator"
 
 SENSOR_DEPTH = "sensor_depth"
 
@@ -66,7 +65,7 @@ class DepthNode(ImageNode[DepthParameters]):
                 "checkpoint is empty; give the folder or hub id of a metric depth model, such as "
                 "depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf"
             )
-        return checkpoint, lambda: load_depth_estimator(checkpoint, device)
+        return checkpoint, lambda: _load(checkpoint, device)
 
     def _process(self, images: Images) -> None:
         types = self._input_types()
@@ -92,6 +91,13 @@ class DepthNode(ImageNode[DepthParameters]):
         """What the model estimates stands in for a camera that is not calibrated."""
         if estimated and not given:
             self._calibration.publish(intrinsics_to_camera_info(estimated, header))
+
+
+def _load(checkpoint: str, device: str) -> DepthEstimator:
+    # Here, on the loading thread: importing PyTorch takes seconds.
+    from smolrgpt_core.perception.depth import load_depth_estimator
+
+    return load_depth_estimator(checkpoint, device)
 
 
 def _calibration(message: CameraInfo | None, rgb: NDArray[np.uint8]) -> CameraIntrinsics | None:

@@ -95,9 +95,8 @@ class ImageNode(ManagedNode[NodeParameters]):
     def _activate(self) -> None:
         values, types = self.parameters, self._input_types()
         images = self._synchronized()
-        newest = NewestImages(
-            images, [name for name in types if name not in images], values.sync_tolerance
-        )
+        others = [name for name in types if name not in images]
+        newest = NewestImages(images, others, values.sync_tolerance, values.rate)
         worker = ImageWorker(self._process, values.rate, self._on_error)
 
         def add(name: str, stamp_ns: int, serialized: bytes) -> None:
@@ -105,7 +104,7 @@ class ImageNode(ManagedNode[NodeParameters]):
             if found:
                 worker.offer(found)
 
-        self._worker = worker
+        self._newest, self._worker = newest, worker
         self._received_before = {}
         self._inputs = SensorInputs(self, add, types, values.input_reliability)
         if self._state.is_ending:
@@ -153,7 +152,7 @@ class ImageNode(ManagedNode[NodeParameters]):
 
     def _parameters_changed(self) -> None:
         if self._worker:
-            self._worker.rate = self.parameters.rate
+            self._newest.rate = self._worker.rate = self.parameters.rate
 
     def _diagnostic_parts(self) -> list[DiagnosticStatus]:
         inputs, worker = self._inputs, self._worker

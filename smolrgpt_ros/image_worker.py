@@ -1,7 +1,8 @@
 """Processes images on a thread of its own: always the newest ones, at a limited rate.
 
 Images that come while one is processed are skipped, never queued: what follows a robot must be
-about now.
+about now. Which images are chosen depends on their stamps only, so that two nodes with the same
+rate process the same images, and their results belong together.
 """
 
 from __future__ import annotations
@@ -28,15 +29,23 @@ Images = Mapping[str, Sample]
 
 
 class NewestImages:
-    """Finds the newest messages that belong together.
+    """Finds the newest messages that belong together, around the first color image of each period.
 
     Args:
         images: inputs whose stamps must match; the first one is the color image.
         others: inputs of which the latest message is used, if there is one.
         tolerance_s: largest difference of the stamps, seconds.
+        rate: periods per second of the stamps.
+
+    Attributes:
+        rate: as given; may be changed at any time.
     """
 
-    def __init__(self, images: Sequence[str], others: Sequence[str], tolerance_s: float) -> None:
+    def __init__(
+        self, images: Sequence[str], others: Sequence[str], tolerance_s: float, rate: float
+    ) -> None:
+        self.rate = rate
+        self._stamp_ns = 0
         self._first = images[0]
         self._images = {name: deque[Sample](maxlen=MESSAGES_PER_INPUT) for name in images}
         self._others: dict[str, Sample | None] = dict.fromkeys(others)
@@ -48,12 +57,19 @@ class NewestImages:
         if name in self._others:
             self._others[name] = sample
             return None
-        self._images[name].append(sample)
+        if name != self._first or self._begins_period(sample.stamp_ns):
+            self._images[name].append(sample)
         found = self._newest()
         if found is None or found[self._first] is self._last:
             return None
         self._last = found[self._first]
         return found | {name: other for name, other in self._others.items() if other}
+
+    def _begins_period(self, stamp_ns: int) -> bool:
+        """Whether this is the first image of a period; stamps that do not advance have none."""
+        before_ns, self._stamp_ns = self._stamp_ns, stamp_ns
+        period_ns = NANOSECONDS / self.rate
+        return stamp_ns <= before_ns or stamp_ns // period_ns != before_ns // period_ns
 
     def _newest(self) -> dict[str, Sample] | None:
         for image in reversed(self._images[self._first]):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from smolrgpt_core.messages.compressed import RAW, TRANSPORTS
 from smolrgpt_core.messages.stamps import DEFAULT_SYNC_TOLERANCE_S
-from smolrgpt_core.perception.regions import RegionFinderSettings
+from smolrgpt_core.perception.settings import RegionFinderSettings
 from smolrgpt_core.perception.tracking import TrackingSettings
 from smolrgpt_ros.parameter_declaration import Effect, check_parameters, parameter
 
@@ -23,6 +23,13 @@ _DEVICE = parameter(
     "auto",
     "Device for the models: auto (CUDA if available, otherwise the CPU), cpu, cuda, cuda:1.",
     effect=Effect.AT_CONFIGURE,
+)
+
+_RATE = parameter(
+    2.0,
+    "Images per second that are processed at most: the first one of each period by the stamps; the "
+    "others are skipped. Give nodes whose results must belong together the same rate.",
+    limits=(0.01, 60.0),
 )
 
 _RGB_TRANSPORT = parameter(
@@ -88,11 +95,7 @@ class RegionParameters:
         effect=Effect.AT_CONFIGURE,
     )
     device: str = _DEVICE
-    rate: float = parameter(
-        2.0,
-        "Images per second that are processed at most, of real time; the others are skipped.",
-        limits=(0.01, 60.0),
-    )
+    rate: float = _RATE
     min_overlap: float = parameter(
         TrackingSettings.min_overlap,
         "An object keeps its id if its mask overlaps that of the image before by this intersection "
@@ -158,11 +161,7 @@ class DepthParameters:
         effect=Effect.AT_ACTIVATE,
     )
     device: str = _DEVICE
-    rate: float = parameter(
-        2.0,
-        "Images per second that are processed at most, of real time; the others are skipped.",
-        limits=(0.01, 60.0),
-    )
+    rate: float = _RATE
     sync_tolerance: float = parameter(
         DEFAULT_SYNC_TOLERANCE_S,
         "Largest difference between the stamps of rgb and sensor_depth; seconds.",

@@ -11,7 +11,7 @@ from rclpy.qos import qos_profile_sensor_data
 
 from smolrgpt_core.messages.compressed import plain_image, transported
 from smolrgpt_core.messages.encodings import rgb_pixels
-from smolrgpt_core.perception.regions import load_region_finder
+from smolrgpt_core.perception.settings import RegionFinderSettings
 from smolrgpt_core.perception.stages import RegionFinder
 from smolrgpt_core.perception.tracking import RegionTracker
 from smolrgpt_ros.conversions import deserialized, message_class, regions_to_array
@@ -22,7 +22,7 @@ from smolrgpt_ros.msg import RegionArray
 from smolrgpt_ros.node_process import run_node
 from smolrgpt_ros.perception_parameters import RegionParameters
 
-NODE_NAME = "regions"
+NODE_NAME = "region_finder"
 
 SHIPPED = "the segmenter of the package"
 
@@ -48,7 +48,7 @@ class RegionNode(ImageNode[RegionParameters]):
         name = settings.segmenter or SHIPPED
         if settings.detector:
             name = f"{settings.detector} with {settings.box_segmenter}"
-        return name, lambda: load_region_finder(settings)
+        return name, lambda: _load(settings)
 
     def _activate(self) -> None:
         self._tracker = RegionTracker(self.parameters.tracking_settings())
@@ -61,6 +61,13 @@ class RegionNode(ImageNode[RegionParameters]):
         rgb = rgb_pixels(plain_image(message))
         regions = self._tracker.update(rgb, self._model.find(rgb), sample.stamp_ns)
         self._regions.publish(regions_to_array(regions, message.header))
+
+
+def _load(settings: RegionFinderSettings) -> RegionFinder:
+    # Here, on the loading thread: importing PyTorch takes seconds.
+    from smolrgpt_core.perception.regions import load_region_finder
+
+    return load_region_finder(settings)
 
 
 def main(args: list[str] | None = None) -> None:
