@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smolrgpt_core.perception.regions import RegionFinderSettings, load_region_finder
+from smolrgpt_core.perception.regions import load_region_finder
 from smolrgpt_core.perception.segmentation import load_segmenter
+from smolrgpt_core.perception.settings import RegionFinderSettings
 
 
 @pytest.mark.parametrize("family", ["mask2former", "maskformer", "oneformer", "eomt", "detr"])
