@@ -160,11 +160,9 @@ def fit_box(
     sides = sides.less_sure(YAW_ARM * yaw_std, prior.side_std if prior is not None else 0.0)
     if cargo is not None:
         sides = sides.reaching_under(cargo, view.yaw)
-    if prior is not None and (
-        _is_too_small(sides, prior, config) or _may_go_on_below(sides, corner.top, prior, config)
-    ):
-        doubted = doubt_sides(sides, view, plane, frame, config.sides)
-        sides = _through_openings(doubted, corner, prior, config)
+    if prior is not None and _is_doubtful(sides, corner.top, prior, config):
+        sides = doubt_sides(sides, view, plane, frame, config.sides)
+        sides = _through_openings(sides, corner, prior, config)
     size, size_std = _complete(sides, max(corner.top - sides.bottom, 0.0), prior, config)
     bounds = _place(sides, size)
     shift_std, side_std = _shared(sides, size_std)
@@ -181,6 +179,10 @@ def fit_box(
         bottom_std,
         top_std,
     )
+
+
+def _is_doubtful(sides: Sides, top: float, prior: SizePrior, config: BoxFitConfig) -> bool:
+    return _is_too_small(sides, prior, config) or _may_go_on_below(sides, top, prior, config)
 
 
 def _through_openings(
