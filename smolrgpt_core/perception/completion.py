@@ -123,17 +123,27 @@ def fill_holes(
     if fit is None:
         logger.warning("no hole is filled: the depth model disagrees with the readings")
         return filled
-    scale, shift = fit
-    inverse = scale / estimate.astype(np.float64) + shift
-    with np.errstate(divide="ignore", invalid="ignore"):
-        fitted = np.where(inverse > 0, np.log(1 / inverse), np.nan)
+    fitted = _fitted_log_depth(estimate, fit, config.limits)
+    known &= np.isfinite(fitted)
+    if not known.any():
+        return filled
     reachable = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     holes = np.isnan(depth) & np.isfinite(fitted) & (reachable <= config.max_hole_px)
-    known &= np.isfinite(fitted)
     values = np.exp(fitted[holes] + _local_error(depth, fitted, known, holes, config))
     inside = (values >= config.limits.min_depth) & (values <= config.limits.max_depth)
     filled[holes] = np.where(inside, values, np.nan).astype(np.float32)
     return filled
+
+
+def _fitted_log_depth(
+    estimate: NDArray[np.float32], fit: tuple[float, float], limits: DepthLimits
+) -> NDArray[np.float64]:
+    """Natural logarithm (H, W) of the fitted depth, NaN where it is far beyond the limits."""
+    scale, shift = fit
+    with np.errstate(divide="ignore", invalid="ignore"):
+        metres = 1 / (scale / estimate.astype(np.float64) + shift)
+        inside = (metres > limits.min_depth / 2) & (metres < limits.max_depth * 2)
+        return np.where(inside, np.log(metres), np.nan)
 
 
 def _fit_inverse_depth(
@@ -150,7 +160,7 @@ def _fit_inverse_depth(
     equations = np.stack([metres / estimate[::step], metres], axis=1)
     scale, shift = _robust_solution(equations)
     if scale <= 0:
-        (scale,), shift = _robust_solution(equations[:, :1]), 0.0
+        scale, shift = _robust_solution(equations[:, :1])[0], 0.0
     error = np.abs(equations @ [scale, shift] - 1)
     if float(np.quantile(error, _BELIEVED_SHARE)) > config.max_error:
         return None
@@ -159,7 +169,7 @@ def _fit_inverse_depth(
 
 def _robust_solution(equations: NDArray[np.float64]) -> NDArray[np.float64]:
     """Unknowns (K,) with equations (N, K) @ unknowns = 1 for most of the equations."""
-    solution = np.zeros(equations.shape[1])
+    solution: NDArray[np.float64] = np.zeros(equations.shape[1])
     solution[0] = 1 / np.median(equations[:, 0])
     for _ in range(_ROUNDS):
         error = equations @ solution - 1

@@ -113,6 +113,8 @@ def test_what_is_beyond_the_sensors_range_is_not_filled_in(scene, sensor) -> Non
     filled = fill_holes(sensor, scene[1], config)
     assert np.isnan(filled[100:110, 202:215]).all()
     assert np.isfinite(filled[155:165, 60:80]).all()
+    near = CompletionConfig(limits=DepthLimits(0.1, 0.5))
+    np.testing.assert_array_equal(fill_holes(sensor, scene[1], near), sensor)
 
 
 def test_the_completer_asks_the_estimator_and_refuses_another_size(scene, sensor) -> None:
