@@ -13,13 +13,16 @@ from smolrgpt_core.language.context import Context, make_context
 from smolrgpt_core.language.gist import GistTable, load_gists
 from smolrgpt_core.language.grammar import Grammar, GrammarError
 from smolrgpt_core.language.operators import OPERATORS
-from smolrgpt_core.language.rewording import Rewording, read_rewordings
+from smolrgpt_core.language.rewording import Rewording, read_classes, read_rewordings
 
 LANGUAGES = ("english", "german")
 """Files in `lexicons/`; a question is read in the first in which it has a reading."""
 
 GISTS = "gists"
 """File in `lexicons/` of the gists, which all languages share."""
+
+OBJECT = "object"
+"""Name of the class of words for regions of no certain class."""
 
 TERMINALS = (
     "NOUN", "NAMED", "MASKED", "NAMED_LIST", "BARE_ID", "BARE_LIST", "NUM", "CARD", "ORD", "UNIT",
@@ -119,6 +122,8 @@ def load_lexicon(language: str) -> Lexicon:
         prefix + form: f"{prefix} {word}" for prefix in prefixes for form, word in forms.items()
     }
     units = dict(_units(sections["units"]))
+    nouns = {key: tuple(_forms(value)) for key, value in _entries(sections["nouns"])}
+    classes = read_classes(_entries(sections.get("classes", "")), _noun_classes(nouns))
     lexicon = Lexicon(
         grammar=Grammar(sections["rules"], {**OPERATORS, **BUILDERS}, TERMINALS),
         definite=frozenset(words["definite"]),
@@ -136,7 +141,7 @@ def load_lexicon(language: str) -> Lexicon:
         alternatives=frozenset(words.get("alternatives", ())),
         camera_nouns=frozenset(words["camera"]),
         determiners=frozenset(words.get("determiners", ())),
-        nouns={key: tuple(_forms(value)) for key, value in _entries(sections["nouns"])},
+        nouns=nouns,
         numbers=dict(_numbers(numbers)),
         ordinals={
             word: rank
@@ -144,7 +149,7 @@ def load_lexicon(language: str) -> Lexicon:
             for word in line.split("|")
         },
         units=units,
-        rewordings=tuple(read_rewordings(sections.get("rewordings", ""))),
+        rewordings=tuple(read_rewordings(sections.get("rewordings", ""), classes)),
         spellings={**compounds, **dict(_entries(sections["spellings"]))},
         forms=forms,
         fillers=frozenset(sections["fillers"].split()),
@@ -238,6 +243,17 @@ def _forms(value: str) -> Iterator[tuple[Phrase, Phrase]]:
         if len(forms) != 2:
             raise GrammarError(f"expected singular and plural, got {pair!r}")
         yield tuple(forms[0].split()), tuple(forms[1].split())
+
+
+def _noun_classes(nouns: Mapping[str, Sequence[tuple[Phrase, Phrase]]]) -> dict[str, str]:
+    """Classes of words for one and for several of each class: "pallet" and "pallets"."""
+    classes: dict[str, str] = {}
+    for key, forms in nouns.items():
+        for ending, said in zip(("", "s"), zip(*forms, strict=True), strict=True):
+            # The longest first, as the first alternative that fits is taken.
+            phrases = sorted({" ".join(phrase) for phrase in said}, key=len, reverse=True)
+            classes[f"{key or OBJECT}{ending}"] = "|".join(map(re.escape, phrases))
+    return classes
 
 
 def _numbers(items: Sequence[str]) -> Iterator[tuple[str, int]]:
