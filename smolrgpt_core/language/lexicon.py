@@ -64,6 +64,8 @@ class Lexicon:
         asides: how the unit of the answer is named anywhere in a question, with the unit as its
             group `unit`.
         unanswerable: the reason by word.
+        references: patterns of words for a region that was named before them, and what is read in
+            their place.
         context: what may stand around a question; None where nothing may.
         gists: what is asked by words that fit no pattern.
     """
@@ -92,6 +94,7 @@ class Lexicon:
     endings: re.Pattern[str]
     asides: re.Pattern[str]
     unanswerable: Mapping[str, str]
+    references: Sequence[tuple[re.Pattern[str], str]]
     context: Context | None
     gists: GistTable
 
@@ -161,6 +164,10 @@ def load_lexicon(language: str) -> Lexicon:
             for key, reason in _entries(sections["unanswerable"])
             for word in key.split()
         },
+        references=tuple(
+            (item.pattern, item.replacement)
+            for item in read_rewordings(sections.get("references", ""), classes)
+        ),
         context=make_context(dict(_entries(sections.get("context", "")))),
         gists=load_gists(sections, {**OPERATORS, **BUILDERS}),
     )
