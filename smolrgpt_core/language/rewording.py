@@ -29,13 +29,13 @@ class Rewording:
     Attributes:
         pattern: that is replaced, wherever it stands.
         replacement: as `re.sub` takes it.
-        needed: letters, in lower case, of which one at least is in every text that the pattern
-            fits; empty where that is not known.
+        needed: letters, in lower case, of each of which one at least is in every text that the
+            pattern fits; empty where that is not known.
     """
 
     pattern: re.Pattern[str]
     replacement: str
-    needed: tuple[str, ...]
+    needed: tuple[tuple[str, ...], ...]
 
     def applied(self, text: str, lowered: str) -> str:
         """A text with the pattern replaced.
@@ -45,8 +45,12 @@ class Rewording:
             lowered: the same in lower case.
         """
         # To look for some letters takes a tenth of the time that the pattern takes.
-        if self.needed and not any(letters in lowered for letters in self.needed):
-            return text
+        for options in self.needed:
+            for letters in options:
+                if letters in lowered:
+                    break
+            else:
+                return text
         return self.pattern.sub(self.replacement, text)
 
 
@@ -115,11 +119,11 @@ def reworded(text: str, rewordings: Sequence[Rewording]) -> str:
     return text.strip()
 
 
-def needed_letters(source: str) -> tuple[str, ...]:
-    """Letters of which one at least is in every text that a pattern fits.
+def needed_letters(source: str) -> tuple[tuple[str, ...], ...]:
+    """Letters of each of which one at least is in every text that a pattern fits.
 
-    They stand outside of all groups, or are the options of one group that cannot be left out.
-    Empty where neither is found.
+    They stand outside of all groups, or are the options of a group that cannot be left out. Those
+    that fewest texts have come first.
     """
     parts = list(_parts(source))
     if any(kind == "|" for kind, _ in parts):
@@ -128,7 +132,7 @@ def needed_letters(source: str) -> tuple[str, ...]:
     options = [_options(text) for kind, text in parts if kind == "group"]
     found = [(run,) for run in runs] + [option for option in options if option]
     # Few long options tell most.
-    return max(found, key=lambda option: (min(map(len, option)), -len(option)), default=())
+    return tuple(sorted(found, key=lambda option: (-min(map(len, option)), len(option))))
 
 
 def _is_telling(text: str) -> bool:

@@ -32,7 +32,7 @@ def test_what_is_told_names_regions_nouns_and_numbers():
     [
         ("I lost pallet 3, where is it?", "where is pallet 3?"),
         ("Take pallet 3; what is its height?", "what is pallet 3's height?"),
-        ("Pallets 3, 5 wait here, which one is taller?", "which of pallet 3, pallet 5 is taller?"),
+        ("We see pallets 3 and 5, which one is taller?", "which of pallet 3, pallet 5 is taller?"),
         ("Schau dir Palette 3 an. Wie hoch ist sie?", "Wie hoch ist palette 3?"),
     ],
 )  # fmt: skip

@@ -14,16 +14,16 @@ DATA = Path(__file__).parents[2] / "data" / "language"
 @pytest.mark.parametrize(
     ("pattern", "needed"),
     [
-        (r"\bround about\b", ("round about",)),
-        (r"^pallets? ids?\b", ("pallet",)),
-        (r"\b(left|right) side\b", (" side",)),
-        (r"\b(?:nearest|closest)(?: one)?$", ("nearest", "closest")),
+        (r"\bround about\b", (("round about",),)),
+        (r"^pallets? ids?\b", (("pallet",), (" id",))),
+        (r"\b(left|right) side\b", ((" side",), ("left", "right"))),
+        (r"\b(?:nearest|closest)(?: one)?$", (("nearest", "closest"),)),
         (r"\b(?:nearest|closest)?\d", ()),
         (r"fast|slow", ()),
         (r"\b(?=(?:nearest|closest))\w+", ()),
-        (r"(?<=\d) ?< ?", ("<",)),
+        (r"(?<=\d) ?< ?", (("<",),)),
         (r"\bp-?(?=\d)", ()),
-        (r"\(pallet[s ]\)", ("(pallet",)),
+        (r"\(pallet[s ]\)", (("(pallet",), (")",))),
     ],
 )
 def test_needed_letters(pattern, needed):
