@@ -203,7 +203,7 @@ def simulate_scene(
 def render_scene(
     settings: SimulationSettings, index: int
 ) -> Iterator[tuple[SimulatedFrame, NDArray[np.float32]]]:
-    """The views of one scene, disturbed as the randomization wants it, and the undisturbed depth."""
+    """The views of one scene, disturbed as the randomization wants it, and their true depth."""
     varied = settings.randomization
     rng = np.random.default_rng([settings.seed, _SCENE_STREAM, index])
     scene = build_scene(int(rng.integers(2**31)), varied.warehouse)

@@ -122,8 +122,8 @@ _HISPATIAL = Mixture(
     {Format.FREE: 0.3, Format.CHOICE: 0.4, Format.TRUE_FALSE: 0.3},
     HISPATIAL,
 )  # fmt: skip
-"""The task families of HiSpatial (arXiv 2603.25411, table 7) with its shares, in percent, its levels,
-and the shares of formats of its data loader."""
+"""The task families of HiSpatial (arXiv 2603.25411, table 7) with its shares, in percent, its
+levels, and the shares of formats of its data loader."""
 
 _SPATIALRGPT = Mixture(
     _evenly(

@@ -40,8 +40,8 @@ _PLANS = {
 def steps_of(item: QuestionWithTruth, scene: SpatialScene) -> str:
     """The answer to a question step by step.
 
-    It is "" where nothing leads to the answer, as for a pixel, and where the steps are about regions
-    that a question with placeholders does not name.
+    It is "" where nothing leads to the answer, as for a pixel, and where the steps are about
+    regions that a question with placeholders does not name.
 
     Args:
         item: a question about the scene.
