@@ -139,6 +139,11 @@ class RowCutter:
         self._pictures = source.pictures
         self._short = EngineConfig().short
 
+    @property
+    def wanted(self) -> str:
+        """Which questions are wanted, for a message; "" where all are."""
+        return f" for questions of {', '.join(self._categories)}" if self._categories else ""
+
     def rows(self, sample: Sample, epoch: int) -> list[Row]:
         """All rows of a sample in one epoch, each conversation that is wanted once.
 

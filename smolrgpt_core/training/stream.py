@@ -150,7 +150,10 @@ class SourceRows:
 
     def _next_epoch(self) -> None:
         if not self._rows_of_epoch:
-            raise bad_input(f"the data set {self._dataset.name!r} has no sample that can be used")
+            raise bad_input(
+                f"the data set {self._dataset.name!r} has no sample that can be used"
+                f"{self._cutter.wanted}"
+            )
         self._epoch += 1
         self._rows_of_epoch = 0
         self._samples = self._iterate(Position())
