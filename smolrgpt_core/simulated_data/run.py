@@ -18,7 +18,7 @@ import shutil
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -195,18 +195,11 @@ class SimulationRun:
                 continue
             for entry in read_json(self._draft_path(index)):
                 draft = FrameDraft.from_json(entry)
-                chosen = balancer.choose(draft.candidates, self.settings.questions)
-                records = (
-                    question_record(
-                        f"{Path(draft.image).stem}_{number:02}",
-                        draft.image,
-                        draft.candidates[choice],
-                        draft.rle,
-                    )
-                    for number, choice in enumerate(chosen)
-                )
+                chosen: Sequence[int] = range(len(draft.candidates))
+                if self.settings.mixture is None:
+                    chosen = balancer.choose(draft.candidates, self.settings.questions)
                 if chosen:
-                    yield draft.image, draft.camera, tuple(records)
+                    yield draft.image, draft.camera, tuple(_records(draft, chosen))
 
     def _write_split(
         self,
@@ -240,6 +233,13 @@ class SimulationRun:
 
     def _described(self) -> dict[str, Any]:
         return {"generator": GENERATOR, **self.settings.to_json()}
+
+
+def _records(draft: FrameDraft, chosen: Sequence[int]) -> Iterator[WarehouseRecord]:
+    for number, choice in enumerate(chosen):
+        item = draft.candidates[choice]
+        id = f"{Path(draft.image).stem}_{number:02}"
+        yield question_record(id, draft.image, item, draft.rle, item.task, item.reasoning)
 
 
 def _check_same(path: Path, found: Any, wanted: Mapping[str, Any]) -> None:

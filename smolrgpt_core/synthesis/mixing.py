@@ -12,7 +12,7 @@ from smolrgpt_core.synthesis.drafts import Style
 from smolrgpt_core.synthesis.formats import as_choice, as_statement
 from smolrgpt_core.synthesis.generator import QuestionGenerator, QuestionWithTruth
 from smolrgpt_core.synthesis.margins import AmbiguityMargins
-from smolrgpt_core.synthesis.mixtures import MIXTURES, Family, Format
+from smolrgpt_core.synthesis.mixtures import MIXTURES, Family, Format, Mixture
 
 _Key = TypeVar("_Key")
 
@@ -56,8 +56,7 @@ def generate_mixture(
         if item is None:
             del open_families[name]
             continue
-        wanted = _draw(dict(chosen.formats), rng)
-        made.append((name, _in_format(item, wanted, style, scene, rng, chosen.conventions)))
+        made.append((name, _in_a_format(item, chosen, style, scene, rng)))
     return made
 
 
@@ -77,6 +76,24 @@ def _of_family(
     return None
 
 
+def _in_a_format(
+    item: QuestionWithTruth,
+    mixture: Mixture,
+    style: Style,
+    scene: SpatialScene,
+    rng: np.random.Generator,
+) -> QuestionWithTruth:
+    """The question in a format, drawn by the shares of those that it has."""
+    shares = dict(mixture.formats)
+    while shares:
+        wanted = _draw(shares, rng)
+        changed = _in_format(item, wanted, style, scene, rng, mixture.conventions)
+        if changed is not None:
+            return changed
+        del shares[wanted]
+    return item
+
+
 def _in_format(
     item: QuestionWithTruth,
     wanted: Format,
@@ -84,11 +101,10 @@ def _in_format(
     scene: SpatialScene,
     rng: np.random.Generator,
     conventions: Conventions,
-) -> QuestionWithTruth:
-    """The question in a format, or as it is where it has no such form."""
-    changed = None
+) -> QuestionWithTruth | None:
+    """The question in a format; None where it has no such form."""
     if wanted is Format.CHOICE:
-        changed = as_choice(item, scene.regions, rng, conventions)
-    elif wanted is Format.TRUE_FALSE:
-        changed = as_statement(item, style, scene.regions, rng)
-    return changed or item
+        return as_choice(item, scene.regions, rng, conventions)
+    if wanted is Format.TRUE_FALSE:
+        return as_statement(item, style, scene.regions, rng)
+    return item
