@@ -28,6 +28,9 @@ SPLITS = ("train", "val", "test")
 SIMULATION_FILE = "simulation.json"
 """In the folder of a simulated data set, the settings that it follows from."""
 
+CHOICE = "choice"
+"""Category of a question with options: the answer is the letter of one. Ours."""
+
 HUMAN, MODEL = "human", "gpt"
 """Speakers of a turn."""
 
@@ -72,7 +75,8 @@ class WarehouseRecord:
         conversations: question, and answer if there is one; in turns.
         rle: COCO RLE (`size`, compressed `counts`) for each `<mask>`, in order; not decoded, and
             whatever stands in the file in its place.
-        category: "left_right", "count", "distance" or "mcq"; empty if not stated.
+        category: "left_right", "count", "distance" or "mcq"; empty if not stated. Ours besides:
+            the name of another `Category`, or `CHOICE`; these are for training, not for scores.
         normalized_answer: as text, see `smolrgpt_core.data.truths`; empty in a test split.
         freeform_answer: empty in a test split.
     """
@@ -265,16 +269,7 @@ class SplitFolder:
         Raises:
             SpatialError: BAD_INPUT that names the file and the image.
         """
-        entries = read_json(self.cameras_path)
-        if not isinstance(entries, Mapping):
-            raise file_error(self.cameras_path, "expected an object of calibrations by image")
-        cameras = {}
-        for image, entry in entries.items():
-            try:
-                cameras[image] = CameraRecord.from_json(entry)
-            except SpatialError as error:
-                raise file_error(self.cameras_path, f"image {image!r}: {error}") from error
-        return cameras
+        return read_camera_records(self.cameras_path)
 
     def write_cameras(self, cameras: Mapping[str, CameraRecord]) -> None:
         """Write `SPLIT/cameras.json`, whole or not at all."""
@@ -286,6 +281,24 @@ class SplitFolder:
         if Path(name).name != name or name in ("", ".", ".."):
             raise bad_input(f"an image must be a plain file name in {folder}, got {name!r}")
         return folder / name
+
+
+def read_camera_records(path: Path) -> dict[str, CameraRecord]:
+    """Calibrations by image name, from a `cameras.json`.
+
+    Raises:
+        SpatialError: BAD_INPUT that names the file and the image.
+    """
+    entries = read_json(path)
+    if not isinstance(entries, Mapping):
+        raise file_error(path, "expected an object of calibrations by image")
+    cameras = {}
+    for image, entry in entries.items():
+        try:
+            cameras[image] = CameraRecord.from_json(entry)
+        except SpatialError as error:
+            raise file_error(path, f"image {image!r}: {error}") from error
+    return cameras
 
 
 def find_splits(root: Path) -> list[SplitFolder]:
