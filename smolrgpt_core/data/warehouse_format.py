@@ -20,7 +20,7 @@ from typing import Any
 from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import file_error, read_json, write_file
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.language import MASK
+from smolrgpt_core.language import CATEGORIES, MASK, Category
 from smolrgpt_core.language.placeholders import plain_placeholders
 
 SPLITS = ("train", "val", "test")
@@ -30,6 +30,12 @@ SIMULATION_FILE = "simulation.json"
 
 CHOICE = "choice"
 """Category of a question with options: the answer is the letter of one. Ours."""
+
+UNSCORED_CATEGORIES = (
+    *(category.name.lower() for category in Category if category not in CATEGORIES.values()),
+    CHOICE,
+)
+"""Categories of questions for training that the public set does not have, and no score is for."""
 
 HUMAN, MODEL = "human", "gpt"
 """Speakers of a turn."""
@@ -75,8 +81,8 @@ class WarehouseRecord:
         conversations: question, and answer if there is one; in turns.
         rle: COCO RLE (`size`, compressed `counts`) for each `<mask>`, in order; not decoded, and
             whatever stands in the file in its place.
-        category: "left_right", "count", "distance" or "mcq"; empty if not stated. Ours besides:
-            the name of another `Category`, or `CHOICE`; these are for training, not for scores.
+        category: "left_right", "count", "distance" or "mcq", or one of `UNSCORED_CATEGORIES`; empty
+            if not stated.
         normalized_answer: as text, see `smolrgpt_core.data.truths`; empty in a test split.
         freeform_answer: empty in a test split.
     """
