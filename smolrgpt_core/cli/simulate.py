@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,23 +11,13 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
-from rich.text import Text
 
 from smolrgpt_core.cli.options import parsed
+from smolrgpt_core.cli.progress import resumable, work_progress
 from smolrgpt_core.cli.simulated_bag import Storage, drive_through, record
 from smolrgpt_core.data.warehouse_format import SPLITS
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language import CATEGORIES
 from smolrgpt_core.sim.drive import SimulatedDrive
 from smolrgpt_core.simulated_data.randomization import Randomization, read_randomization
@@ -36,17 +25,8 @@ from smolrgpt_core.simulated_data.run import SimulationRun, Summary
 from smolrgpt_core.simulated_data.scenes import SimulationSettings
 from smolrgpt_core.synthesis import MIXTURES
 
-NOT_MADE = 1
-"""Exit status when the data set is incomplete."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C."""
-
 DEFAULTS = SimulationSettings(scenes=1)
 """Source of the options' defaults."""
-
-GO_ON = "Finished parts are kept: the same command resumes where this one stopped."
-
 
 DEFAULT_SHARES = ",".join(map("{:g}".format, DEFAULTS.shares))
 DEFAULT_WORKERS = os.cpu_count() or 1
@@ -202,42 +182,18 @@ def _randomization(path: Path | None, image_size: str) -> Randomization:
 
 def _make(run: SimulationRun, workers: int) -> Summary | None:
     """Generate what is missing; None if nothing was. Prints errors with how to resume."""
-    try:
-        with run.locked():
-            return None if run.is_complete else _make_with_progress(run, workers)
-    except KeyboardInterrupt as error:
-        typer.echo(f"Stopped. {GO_ON}", err=True)
-        raise typer.Exit(INTERRUPTED) from error
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "Free some space, or choose another disk. " if full else ""
-        typer.echo(f"{error.filename or run.root}: {error.strerror}. {advice}{GO_ON}", err=True)
-        raise typer.Exit(NOT_MADE) from error
-    except (SpatialError, ImportError) as error:
-        typer.echo(str(error), err=True)
-        wrong_call = isinstance(error, SpatialError) and error.status is Status.BAD_INPUT
-        raise typer.Exit(2 if wrong_call else NOT_MADE) from error
+    with resumable(run.root), run.locked():
+        return None if run.is_complete else _make_with_progress(run, workers)
 
 
 def _make_with_progress(run: SimulationRun, workers: int) -> Summary:
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn(),
-        TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn(),
-    )  # fmt: skip
     total, missing = run.settings.scenes, len(run.missing_scenes())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with work_progress() as progress:
         task = progress.add_task("scenes", total=total, completed=total - missing)
         for _ in run.make_scenes(workers):
             progress.advance(task)
         progress.update(task, description="choosing questions")
         return run.finish()
-
-
-class _RateColumn(ProgressColumn):
-    """Scenes per second, of late."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.2f}/s" if task.speed else "-/s")
 
 
 def _names(mixture: str | None) -> list[str]:
