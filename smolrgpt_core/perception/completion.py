@@ -31,6 +31,9 @@ _ROUNDS = 20
 _CELLS_PER_HOLE = 2
 """Cells within `max_hole_px`: as far as smoothing and interpolation carry a reading."""
 
+_MARGIN = 1
+"""Cells around those with readings, which smoothing reaches."""
+
 _BELIEVED_SHARE = 0.8
 """Of the readings, must fit a model that is believed; the others may be noise at edges."""
 
@@ -198,9 +201,10 @@ def _local_error(
     lowest = float(fitted[known].min())
     at_readings = _cell_coordinates(fitted, known, lowest, config)
     at_holes = _cell_coordinates(fitted, holes, lowest, config)
-    shape = np.floor(np.maximum(at_readings.max(axis=0), 0)).astype(int) + 2
+    cells = np.floor(at_readings + 0.5).astype(int) + _MARGIN
+    shape = cells.max(axis=0) + 1 + _MARGIN
     error = np.log(depth[known].astype(np.float64)) - fitted[known]
-    index = np.ravel_multi_index(tuple(np.floor(at_readings + 0.5).astype(int).T), tuple(shape))
+    index = np.ravel_multi_index(tuple(cells.T), tuple(shape))
     size = int(np.prod(shape))
     sums = [
         _smoothed(np.bincount(index, weights=values, minlength=size).reshape(shape))
@@ -242,10 +246,10 @@ def _smoothed(grid: NDArray[np.float64]) -> NDArray[np.float64]:
 def _between_cells(
     grid: NDArray[np.float64], coordinates: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Trilinear values (N,) at coordinates (N, 3) in cells; 0 beyond the grid."""
+    """Trilinear values (N,) at coordinates (N, 3) in cells; 0 beyond the grid and its margin."""
     padded = np.pad(grid, 1)
     limits = np.array(padded.shape) - 1.001
-    place = np.clip(coordinates + 1, 0, limits)
+    place = np.clip(coordinates + _MARGIN + 1, 0, limits)
     first = np.floor(place).astype(int)
     share = place - first
     values = np.zeros(len(place))
