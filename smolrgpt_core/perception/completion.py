@@ -177,7 +177,8 @@ def _robust_solution(equations: NDArray[np.float64]) -> NDArray[np.float64]:
     for _ in range(_ROUNDS):
         error = equations @ solution - 1
         weights = np.clip(1 - (error / (4 * max(_spread(error), 1e-6))) ** 2, 0, None)
-        solution = np.linalg.lstsq(equations * weights[:, None], weights, rcond=None)[0]
+        found = np.linalg.lstsq(equations * weights[:, None], weights, rcond=None)[0]
+        solution = np.asarray(found, dtype=np.float64)
     return solution
 
 
