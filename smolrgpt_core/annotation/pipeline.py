@@ -118,8 +118,8 @@ class Annotator:
         try:
             known = self.know(image)
         except SkippedError as error:
-            part = {"image": image.name, "reason": error.reason, "detail": error.detail}
-            return AnnotatedImage(image.name, _encoded(part))
+            why = {"image": image.name, "reason": error.reason, "detail": error.detail}
+            return AnnotatedImage(image.name, _encoded(why))
         frame = known.frame
         regions = frame.regions
         rle = encode_masks(regions, {id for item in known.questions for id in item.region_ids})
@@ -128,7 +128,7 @@ class Annotator:
             item.record(id, image.name, regions, rle).to_json()
             for id, item in zip(ids, known.questions, strict=True)
         ]
-        part = {
+        part: dict[str, Any] = {
             "image": image.name,
             "camera": CameraRecord(frame.intrinsics, DEPTH_SCALE).to_json(),
             "records": records,
