@@ -79,3 +79,28 @@ def test_labels_that_are_read_as_something_else_are_told(random_scene):
     assert all("was made for" in text or "parsed differently" in text for text in told)
     with pytest.raises(MisreadError):
         generate_mixture(scene, np.random.default_rng(0), "hispatial", 20)
+
+
+class Unsized:
+    """A scene in which the size of some regions cannot be told."""
+
+    def __init__(self, scene: TrueScene, ids: set[int]) -> None:
+        self._scene, self._ids = scene, ids
+
+    def __getattr__(self, name: str):
+        return getattr(self._scene, name)
+
+    def place(self, id: int):
+        placed = self._scene.place(id)
+        return replace(placed, unsized="is cut off") if id in self._ids else placed
+
+
+def test_what_has_no_size_is_not_asked_for_it(random_scene):
+    scene = renamed(random_scene, {})
+    ids = {region.id for region in scene.regions if region.label in ("pallet", "shelf")}
+    made = generate_mixture(Unsized(scene, ids), np.random.default_rng(0), "hispatial", 60)
+    sizes = [item for family, item in made if family == "size"]
+    asked = {id for item in sizes for id in item.region_ids}
+    assert sizes
+    assert not asked & ids
+    assert any(ids & {*item.region_ids} for _, item in made)
