@@ -172,3 +172,23 @@ def test_settings_that_cannot_be_are_refused(photographs, wrong, message):
 def test_references_of_a_model_need_models_that_check_them(tmp_path):
     with pytest.raises(SpatialError, match="must be checked"):
         AnnotationSettings(tmp_path, Sources(depth=tmp_path, caption_model="some/model"))
+
+
+def test_labels_that_are_words_of_answers_lead_to_no_answer_that_cannot_be_read(
+    photographs, scene_of, tmp_path, make_data_set
+):
+    for seed in range(3):
+        frame = scene_of(seed)
+        labels = {"chair": "pack high", "table": "second pack"}
+        renamed = [
+            replace(region, label=labels.get(region.label, region.label), source_label="")
+            for region in frame.regions
+        ]
+        regions = type(frame.regions)(frame.regions.image_size, tuple(renamed))
+        photographs.add(f"good_{seed}", replace(frame, regions=regions))
+    root = tmp_path / "out"
+    summary = make_data_set(replace(photographs.settings, mixture="warehouse"), root)
+    assert summary.misread > 0
+    report = check_dataset(root)
+    assert report.clean, report.examples
+    assert "pack high" in (root / "train.json").read_text()
