@@ -25,7 +25,7 @@ from performance_page import Table, describe_machine, publish
 from smolrgpt_core.data.record_frames import read_image
 from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, SplitFolder, Turn, WarehouseRecord
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.inference import PointMapEngine, load_engine
+from smolrgpt_core.inference import PointMapEngine
 from smolrgpt_core.language import MASK
 from smolrgpt_core.language.mask_labels import mask_labels
 from smolrgpt_core.model.point_map.regions_in_words import BOX_COLORS
@@ -68,7 +68,9 @@ def main() -> None:
     columns = {GUESS: guesses(SplitFolder(levels, "train").read_records(), asked)}
     for row in arguments.rows:
         model = _trained(row, levels, general, arguments)
-        columns[row] = scored(load_engine(model), SplitFolder(levels, "test"), asked)
+        columns[row] = scored(
+            PointMapEngine.from_pretrained(model), SplitFolder(levels, "test"), asked
+        )
     machine = describe_machine([torch.device("cpu")])
     table = _table(columns, arguments)
     publish("Point maps: what the model is given", machine, [table], arguments.write_docs)

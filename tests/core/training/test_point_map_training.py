@@ -44,6 +44,7 @@ from smolrgpt_core.training.config import (
     ValidationConfig,
 )
 from smolrgpt_core.training.config_file import read_config, write_config
+from smolrgpt_core.training.export import export
 from smolrgpt_core.training.losses import answer_losses, answer_weights
 from smolrgpt_core.training.parts import parameter_groups, parts_of, set_trainable
 from smolrgpt_core.training.run import train
@@ -218,6 +219,18 @@ def test_two_depths_are_learned_by_heart(data, config):
     examples = [json.loads(line) for line in lines]
     assert {item["expected"] for item in examples} == {"1.50", "4.25"}
     assert [item["answer"] for item in examples] == [item["expected"] for item in examples]
+
+
+def test_an_exported_model_answers_and_its_card_says_what_it_is(config, tmp_path):
+    run = config(optimizer=OptimizerConfig(batch_rows=2, micro_rows=2, steps=1))
+    train(run)
+    export(Path(run.output), tmp_path / "exported", "my-model")
+    engine = load_engine(tmp_path / "exported")
+    assert len(engine.ask_each(["What is it?"], frame=frame())) == 1
+    card = (tmp_path / "exported" / "README.md").read_text()
+    assert "A point-map checkpoint" in card
+    assert f"| 1 | {run.start.vlm} |" in card
+    assert "point_encoder, projector, language_model" in card
 
 
 def test_killed_and_resumed_gives_the_same_losses(config, tmp_path):
