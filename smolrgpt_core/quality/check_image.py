@@ -28,6 +28,7 @@ from smolrgpt_core.files import METRES_PER_UNIT, read_bytes
 from smolrgpt_core.language import CATEGORIES, MASK, Category
 from smolrgpt_core.quality.problems import Problem, ProblemKind
 from smolrgpt_core.regions import rle_run_lengths
+from smolrgpt_core.synthesis.mixtures import TASKS
 
 ImageSize = tuple[int, int]
 """Height and width in pixels."""
@@ -232,7 +233,11 @@ def check_answer(record: WarehouseRecord, place: str, answer_expected: bool) -> 
     )
     given = bool(sentences or record.normalized_answer)
     category = CATEGORIES.get(record.category)
-    if category is None:
+    if record.category in TASKS and category is None:
+        # Their answers have no single form that could be checked.
+        if given or answer_expected:
+            yield from _check_missing(record, sentences, place)
+    elif category is None:
         # The public test split states no category, and has no answer that needs one.
         if record.category or given or answer_expected:
             known = ", ".join(CATEGORIES)
@@ -245,16 +250,7 @@ def check_answer(record: WarehouseRecord, place: str, answer_expected: bool) -> 
 def _check_given(
     record: WarehouseRecord, category: Category, sentences: list[str], place: str
 ) -> Iterator[Problem]:
-    missing = [
-        name
-        for name, given in (
-            ("normalized_answer", record.normalized_answer),
-            ("freeform_answer or a turn of gpt", sentences),
-        )
-        if not given
-    ]
-    if missing:
-        yield Problem(ProblemKind.ANSWER_MISSING, place, f"expected {' and '.join(missing)}")
+    yield from _check_missing(record, sentences, place)
     normalised = None
     if record.normalized_answer:
         try:
@@ -275,6 +271,19 @@ def _check_given(
                 place,
                 f"normalised {record.normalized_answer!r}, free form {sentence!r}",
             )
+
+
+def _check_missing(record: WarehouseRecord, sentences: list[str], place: str) -> Iterator[Problem]:
+    missing = [
+        name
+        for name, given in (
+            ("normalized_answer", record.normalized_answer),
+            ("freeform_answer or a turn of gpt", sentences),
+        )
+        if not given
+    ]
+    if missing:
+        yield Problem(ProblemKind.ANSWER_MISSING, place, f"expected {' and '.join(missing)}")
 
 
 def _first_answer(record: WarehouseRecord) -> str:

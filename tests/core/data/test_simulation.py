@@ -390,6 +390,8 @@ def test_a_mixture_asks_its_families_and_keeps_their_steps(tmp_path, varied_file
     for record in steps:
         assert record.reasoning.endswith(f"Answer: {record.normalized_answer}")
         assert WarehouseRecord.from_json(record.to_json()) == record
+    checked = CliRunner().invoke(app, ["data", "check", str(tmp_path / "data")])
+    assert checked.exit_code == 0, checked.output
 
 
 def test_an_unknown_mixture_is_refused(tmp_path):
