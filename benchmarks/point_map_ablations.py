@@ -10,6 +10,7 @@ that none was trained on. Runs in OUT, and goes on where it was stopped.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
@@ -25,6 +26,7 @@ from performance_page import Table, describe_machine, publish
 from smolrgpt_core.data.record_frames import read_image
 from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, SplitFolder, Turn, WarehouseRecord
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.files import read_json, write_file
 from smolrgpt_core.inference import PointMapEngine
 from smolrgpt_core.language import MASK
 from smolrgpt_core.language.mask_labels import mask_labels
@@ -67,10 +69,7 @@ def main() -> None:
     asked = records_to_ask(SplitFolder(levels, "test"), arguments.questions)
     columns = {GUESS: guesses(SplitFolder(levels, "train").read_records(), asked)}
     for row in arguments.rows:
-        model = _trained(row, levels, general, arguments)
-        columns[row] = scored(
-            PointMapEngine.from_pretrained(model), SplitFolder(levels, "test"), asked
-        )
+        columns[row] = _answered(row, levels, general, asked, arguments)
     machine = describe_machine([torch.device("cpu")])
     table = _table(columns, arguments)
     publish("Point maps: what the model is given", machine, [table], arguments.write_docs)
@@ -116,8 +115,28 @@ def records_to_ask(folder: SplitFolder, count: int) -> list[WarehouseRecord]:
     return fitting[:count]
 
 
-def _trained(row: str, levels: Path, general: Path, arguments: argparse.Namespace) -> Path:
+def _answered(
+    row: str,
+    levels: Path,
+    general: Path,
+    asked: Sequence[WarehouseRecord],
+    arguments: argparse.Namespace,
+) -> Answers:
+    """Train the model of a row and score it, or take what was scored before."""
     output = arguments.out / row.replace(" ", "_").replace(",", "")
+    _train(row, output, levels, general, arguments)
+    path = output / f"scored-{arguments.steps}-{len(asked)}.json"
+    if not path.exists():
+        engine = PointMapEngine.from_pretrained(output / "model")
+        right = scored(engine, SplitFolder(levels, "test"), asked)
+        write_file(path, json.dumps(right).encode())
+    answers: Answers = read_json(path)
+    return answers
+
+
+def _train(
+    row: str, output: Path, levels: Path, general: Path, arguments: argparse.Namespace
+) -> None:
     sources = (
         f"[{{kind: warehouse, root: {levels}, mixture: hispatial, weight: 7}}, "
         f"{{kind: warehouse, root: {general}, weight: 1}}]"
@@ -128,7 +147,6 @@ def _trained(row: str, levels: Path, general: Path, arguments: argparse.Namespac
     )  # fmt: skip
     command = [sys.executable, "-m", "smolrgpt_core.cli", "train", str(CONFIG), *changes]
     subprocess.run(command, check=True)
-    return output / "model"
 
 
 def scored(

@@ -30,6 +30,7 @@ from smolrgpt_core.model import (
     SmolRGPTProcessor,
 )
 from smolrgpt_core.model.point_map import (
+    FAMILIES,
     PointMapConfig,
     PointMapForConditionalGeneration,
     nano,
@@ -82,9 +83,23 @@ def make_start(start: StartConfig, seed: int, texts: Callable[[], Iterable[str]]
 
 
 def _is_point_map(start: StartConfig) -> bool:
-    """Whether the model will be one with points, as far as the configuration and its file say."""
+    """Whether the model will be one with points.
+
+    Raises:
+        ValueError: for a plain vision-language model as a checkpoint, or the other way round.
+    """
     if start.checkpoint:
-        return model_type_of(start.checkpoint) == PointMapConfig.model_type
+        kind = model_type_of(start.checkpoint)
+        if kind in FAMILIES:
+            raise ValueError(
+                f"{start.checkpoint} is a vision-language model without points ({kind}): name it "
+                "as vlm, not as checkpoint"
+            )
+        return kind == PointMapConfig.model_type
+    if start.vlm and model_type_of(start.vlm) == PointMapConfig.model_type:
+        raise ValueError(
+            f"{start.vlm} is a point-map model already: name it as checkpoint, not as vlm"
+        )
     return bool(start.vlm) or start.preset in nano.PRESETS
 
 

@@ -450,6 +450,17 @@ def test_an_override_of_another_kind_of_model_is_refused(config):
         train(config(overrides={"depth_branch": "metric"}))
 
 
+def test_the_wrong_kind_of_start_is_named(config, vlm, tmp_path):
+    folder = str(vlm("smolvlm"))
+    with pytest.raises(SpatialError, match=r"without points \(smolvlm\): name it as vlm"):
+        make_start(StartConfig(checkpoint=folder), 0, list)
+    model, processor = make_start(StartConfig(vlm=folder), 0, list)
+    model.save_pretrained(tmp_path / "points")
+    processor.save_pretrained(tmp_path / "points")
+    with pytest.raises(SpatialError, match="is a point-map model already: name it as checkpoint"):
+        make_start(StartConfig(vlm=str(tmp_path / "points")), 0, list)
+
+
 @pytest.mark.parametrize(
     "family", ["paligemma", "idefics3", "smolvlm", "internvl", "qwen2_vl", "qwen2_5_vl", "qwen3_vl"]
 )
