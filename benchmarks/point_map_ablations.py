@@ -32,16 +32,20 @@ from smolrgpt_core.language import MASK
 from smolrgpt_core.language.mask_labels import mask_labels
 from smolrgpt_core.model.point_map.regions_in_words import BOX_COLORS
 from smolrgpt_core.synthesis.mixtures import MIXTURES
+from smolrgpt_core.training.config_file import read_config
 
 CONFIG = Path(__file__).resolve().parent.parent / "config" / "train" / "point_map" / "nano.yaml"
 TOLERANCE = 0.25
 """Largest relative error of a number that counts as right, as in SpatialRGPT-Bench."""
 
 FAMILIES = MIXTURES["hispatial"].families
+_TRAINED_WITHOUT_POINTS = "trainable=" + json.dumps(
+    {part: rate for part, rate in read_config(CONFIG).trainable.items() if part != "point_encoder"}
+)
 ROWS: dict[str, tuple[str, ...]] = {
     "points": (),
     "relative depth": ("start.overrides.points=relative",),
-    "RGB only": ("start.overrides.points=none",),
+    "RGB only": ("start.overrides.points=none", _TRAINED_WITHOUT_POINTS),
     "points, without levels 0 and 1": ("data.levels_left_out=[0, 1]",),
 }
 """Changes to the configuration by row of the table."""
