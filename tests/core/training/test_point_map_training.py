@@ -313,6 +313,11 @@ def test_what_is_left_out_is_replaced_and_nothing_else_changes(config):
     assert {before for before in drawn(whole, 100) if before in FAMILIES} > set()
 
 
+def test_validation_takes_questions_as_they_come(config):
+    with pytest.raises(SpatialError, match="leave its mixture out, got 'hispatial'"):
+        ValidationConfig(config().data.sources[0])
+
+
 def test_levels_need_general_rows_in_their_place(config):
     data = config().data
     with pytest.raises(SpatialError, match="a source without a mixture"):
@@ -454,6 +459,8 @@ def test_the_wrong_kind_of_start_is_named(config, vlm, tmp_path):
     folder = str(vlm("smolvlm"))
     with pytest.raises(SpatialError, match=r"without points \(smolvlm\): name it as vlm"):
         make_start(StartConfig(checkpoint=folder), 0, list)
+    with pytest.raises(SpatialError, match="smolrgpt-nano, point-map-nano, got 'nano'"):
+        make_start(StartConfig(preset="nano"), 0, list)
     model, processor = make_start(StartConfig(vlm=folder), 0, list)
     model.save_pretrained(tmp_path / "points")
     processor.save_pretrained(tmp_path / "points")
