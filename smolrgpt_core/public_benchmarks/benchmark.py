@@ -99,13 +99,13 @@ class Report:
         flawed = [f"{record.id} ({'; '.join(record.problems)})" for record in self.data.records
                   if record.problems]  # fmt: skip
         for found, what in (
-            (rejected, "rows cannot be read and are in no denominator"),
-            (flawed, "questions have a flaw, and are scored"),
-            (self.missing, "questions have no prediction"),
-            (self.unknown, "predictions are about no question of the data, and are not used"),
+            (rejected, "rows that cannot be read, in no denominator"),
+            (flawed, "questions with a flaw, scored all the same"),
+            (self.missing, "questions without a prediction"),
+            (self.unknown, "predictions about no question of the data, not used"),
         ):
             if found:
-                notes.append(f"{len(found)} {what}: {_named(found)}")
+                notes.append(f"{what}: {len(found)}: {_named(found)}")
         for name, outcome in self.outcomes.items():
             notes += [f"{name}: {note}" for note in outcome.notes]
         return notes

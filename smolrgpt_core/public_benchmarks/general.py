@@ -50,7 +50,9 @@ def _realworldqa_vlmevalkit(answered: Answered) -> Outcome:
     found = letters_outcome(part, standalone_letter)
     left_out = len(answered.records) - len(part.records)
     return Outcome(
-        found.figures, found.verdicts, [f"{left_out} questions without options are not scored"]
+        found.figures,
+        found.verdicts,
+        [f"questions without options, which are not scored: {left_out}"],
     )
 
 

@@ -84,7 +84,9 @@ def _llava(answered: Answered) -> Outcome:
         for metric in METRICS
     }
     silent = sum(not answered.answers.get(record.id) for record in answered.records)
-    notes = [f"{silent} questions without an answer count as yes by this rule"] if silent else []
+    notes = (
+        [f"questions without an answer, which mean yes by this rule: {silent}"] if silent else []
+    )
     return Outcome({**means, **_named(found)}, verdicts, notes)
 
 

@@ -189,12 +189,11 @@ def _picture_file(value: str, folder: Path) -> tuple[Picture | None, tuple[str, 
 
 def _parquet_rows(path: Path) -> Iterator[Fields]:
     parquet = require("pyarrow.parquet", "data", "parquet files need pyarrow")
-    from pyarrow import ArrowException
-
+    arrow_error = require("pyarrow", "data", "parquet files need pyarrow").ArrowException
     try:
         for batch in parquet.ParquetFile(path).iter_batches(batch_size=PARQUET_BATCH):
             yield from batch.to_pylist()
-    except (OSError, ArrowException) as error:
+    except (OSError, arrow_error) as error:
         raise file_error(path, f"expected a parquet file: {error}") from error
 
 

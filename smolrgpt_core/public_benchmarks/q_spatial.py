@@ -67,7 +67,7 @@ def _official(answered: Answered) -> Outcome:
     notes = list(found.notes)
     unknown = sum(has_unknown_unit(answered.answers.get(r.id, "")) for r in answered.records)
     if unknown:
-        notes.append(f"{unknown} answers have a unit that is unknown to it and counts as cm")
+        notes.append(f"answers with a unit that it does not know, taken for cm: {unknown}")
     return Outcome(found.figures, found.verdicts, notes)
 
 
@@ -101,8 +101,9 @@ def _vlmevalkit(answered: Answered, read: Callable[[BenchmarkRecord], float | No
     for factor in (FACTOR, NARROW_FACTOR):
         verdicts = answered.verdicts(_padded(read, factor))
         for key in (_source, _source_and_type):
+            end = "" if factor == FACTOR else f" < {factor:g}"
             shares = shares_by(answered.records, verdicts, key)
-            figures |= {f"{name} < {factor:g}": figure for name, figure in shares.items()}
+            figures |= {f"{name}{end}": figure for name, figure in shares.items()}
     return Outcome(figures, answered.verdicts(_padded(read, FACTOR)))
 
 
@@ -153,7 +154,7 @@ def _by_split(
     splits = shares_by(records, verdicts, _source)
     types = shares_by(records, verdicts, _source_and_type)
     if len(splits) < len(SPLITS):
-        note = f"only {', '.join(splits)} is there: there is no mean of both splits"
+        note = f"no mean of both splits: the data has only {', '.join(splits)}"
         return Outcome(splits | types, verdicts, [note])
     return Outcome({"overall": mean_of(splits.values()), **splits, **types}, verdicts)
 

@@ -116,16 +116,19 @@ _WORD = "|".join(NUMBER_WORDS)
 _AMOUNT = rf"(?:[0-9]+\s+[0-9]+/[0-9]+|[0-9]+/[0-9]+|[0-9]*\.?[0-9]+|\b(?:{_WORD})\b)"
 _UNITS = {**METRES_PER_UNIT, "in": METRES_PER_UNIT["inch"], '"': METRES_PER_UNIT["inch"],
           "'": METRES_PER_UNIT["foot"]}  # fmt: skip
-_UNIT = rf"(?:(?:{'|'.join(sorted((u for u in _UNITS if u.isalpha()), key=len)[::-1])})\b|['\"])"
+_WORDY_UNITS = "|".join(sorted(METRES_PER_UNIT, key=len, reverse=True))
+# "in" is a unit only where no word follows: "the one in front" is no inch.
+_UNIT = rf"(?:(?:{_WORDY_UNITS})\b|in(?!\s*\w)|['\"])"
+_RANGE = rf"(?:between\s+(?P<least>{_AMOUNT})\s+and\s+|(?P<low>{_AMOUNT})\s*(?:-|to|\u2013)\s*)?"
 _LENGTH = re.compile(
-    rf"(?P<minus>(?<![\w)])-\s*)?(?:(?P<low>{_AMOUNT})\s*(?:-|to|and|\u2013)\s*)?(?P<high>{_AMOUNT})"
-    rf"\s*-?(?P<unit>{_UNIT})(?:\s*(?:and\s+)?(?P<inches>{_AMOUNT})\s*(?:in|inch|inches|\")(?!\w))?"
+    rf"(?P<minus>(?<![\w)])-\s*)?{_RANGE}(?P<high>{_AMOUNT})\s*-?(?P<unit>{_UNIT})"
+    rf"(?:\s*(?:and\s+)?(?P<inches>{_AMOUNT})\s*(?:in|inch|inches|\")(?!\w))?"
 )
 
 
 def _length(found: re.Match[str]) -> float | None:
     unit = _UNITS[found["unit"]]
-    numbers = [_number(found[part]) for part in ("low", "high") if found[part]]
+    numbers = [_number(found[part]) for part in ("least", "low", "high") if found[part]]
     if found["minus"] or None in numbers:
         return None
     metres = fmean(number for number in numbers if number is not None) * unit

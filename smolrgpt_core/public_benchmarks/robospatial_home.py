@@ -91,11 +91,11 @@ def _official_notes(
         hits = sum(verdict.hit for verdict in verdicts)
         all_of_them = 100 * hits / len(answered.records)
         notes.append(
-            f"{left_out} questions without a prediction are in no denominator of the authors; "
-            f"counted as wrong, micro would be {all_of_them:.2f}"
+            f"questions without a prediction, in no denominator of the authors: {left_out}; as "
+            f"wrong answers, they would make micro {all_of_them:.2f}"
         )
     if len(splits) < len(SPLITS):
-        notes.append(f"only {', '.join(splits)} is there: there is no total")
+        notes.append(f"no total: answers to {', '.join(splits)} only")
     hulls = [_in_convex_hull(r, answered.answers[r.id])[0] for r in part.records
              if r.category == CONTEXT]  # fmt: skip
     if hulls and (by_hull := 100 * sum(hulls) / len(hulls)) != splits[CONTEXT].value:
@@ -114,8 +114,8 @@ def _lmms_eval(answered: Answered) -> Outcome:
     notes = []
     if unmasked := sum(r.category == CONTEXT and _mask(r) is None for r in answered.records):
         notes.append(
-            f"{unmasked} context questions have no mask that decodes and count as wrong; the "
-            "published code counts each as -1"
+            f"context questions without a mask that decodes: {unmasked}; they count as wrong here "
+            "and as -1 each in the published code"
         )
     return Outcome({"micro": share(verdicts), **_by_split(answered, verdicts)}, verdicts, notes)
 
@@ -135,9 +135,9 @@ def _flagevalmm(answered: Answered) -> Outcome:
 
     by_mask = answered.verdicts(last_line(_decider(starts_with, _share_in_mask)))
     by_polygon = answered.verdicts(last_line(_decider(starts_with, _in_old_polygon)))
-    figures = {"accuracy": rounded(share(by_mask), 4)}
+    figures = {"micro": rounded(share(by_mask), 4)}
     figures |= {k: rounded(v, 4) for k, v in _by_split(answered, by_mask).items()}
-    figures["polygon: accuracy"] = rounded(share(by_polygon), 4)
+    figures["polygon: micro"] = rounded(share(by_polygon), 4)
     for name, figure in _by_split(answered, by_polygon).items():
         of_split = [r for r in answered.records if r.category == name]
         texts = [_normalized_last_line(answered.answers.get(r.id, "")) for r in of_split]

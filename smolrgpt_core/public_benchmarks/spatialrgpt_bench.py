@@ -152,7 +152,14 @@ def _rules(answered: Answered) -> Outcome:
         judgement_by_rules(record, answered.answers.get(record.id, ""))
         for record in answered.records
     ]
-    return outcome(answered, judgements)
+    found = outcome(answered, judgements)
+    unread = [
+        record.id
+        for record in answered.records
+        if not judgement_by_rules(record, str(record.truth)).response
+    ]
+    note = f"truths that the rules do not read, counted as wrong: {len(unread)}"
+    return Outcome(found.figures, found.verdicts, [*found.notes, *([note] if unread else [])])
 
 
 def _verdict(record: BenchmarkRecord, judgement: Judgement) -> Verdict:
@@ -183,8 +190,8 @@ def _errors(group: str, members: Sequence[Judgement], notes: list[str]) -> dict[
     defined = [(t, r) for t, r in pairs if t != 0]
     if len(defined) < len(pairs):
         notes.append(
-            f"{len(pairs) - len(defined)} true values of {group} are 0 and left out of its abs "
-            "rel, which the official script prints as NaN"
+            f"true values of {group} that are 0, and not in its abs rel: "
+            f"{len(pairs) - len(defined)}; the official script prints NaN"
         )
     if defined:
         relative = round(fmean(abs(r - t) / t for t, r in defined), 3)
@@ -221,7 +228,7 @@ def _carried_marks(
 
 def _failures(number: int, what: str) -> str:
     return (
-        f"the judge gave no reply to {number} yes/no or either/or questions, which count as wrong; "
+        f"yes/no and either/or questions without a reply of the judge, counted as wrong: {number}; "
         f"the official script {what}"
     )
 
