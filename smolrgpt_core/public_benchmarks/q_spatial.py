@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable
 from typing import ClassVar
 
-import numpy as np
-
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark
 from smolrgpt_core.public_benchmarks.published_files import PublishedRow
 from smolrgpt_core.public_benchmarks.quantity_readers import (
@@ -49,6 +47,9 @@ SYSTEM = (
 """The authors' system text; their plain prompt is the question after it."""
 
 CENTIMETERS_PER_METER = 100.0
+
+FLOAT32_DIGITS = 6
+"""Decimal digits that a float32 keeps."""
 
 
 def is_within(given: float, truth: float, factor: float) -> bool:
@@ -160,8 +161,8 @@ def _by_split(
 
 
 def _decimal(record: BenchmarkRecord) -> float:
-    """The true value as its authors wrote it: 120, not 120.00000477 from a float32."""
-    return float(str(np.float32(record.truth)))
+    """The true value as its authors wrote it: 120, not the 120.00000477 of a float32."""
+    return float(f"{record.truth:.{FLOAT32_DIGITS}g}")
 
 
 class QSpatial(Benchmark):
