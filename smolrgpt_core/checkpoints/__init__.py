@@ -7,6 +7,9 @@ from pathlib import Path
 NANO = Path(__file__).parent / "nano"
 """The nano model, which `make nano` trains from nothing."""
 
+NANO_REGIONS = Path(__file__).parent / "nano_regions"
+"""The segmenter of color images, which `make nano_regions` trains from nothing."""
+
 PARTS_OF_A_HUB_ID = 2
 """Owner and name."""
 

@@ -20,6 +20,7 @@ SMALLEST = {
     "mask_pooling": "--size 64 64 --masks 1 --channels 8 --repeats 1",
     "measured_answers": "--scenes 1",
     "model_memory": NANO,
+    "own_masks": "--scenes 1 --views 1",
     "point_encoding": "--sizes 28 --width 4 --repeats 1",
     "question_reading": "--repeats 1",
     "simulate_dataset": "--scenes 1 --views 1 --questions 2 --workers 1",
