@@ -15,10 +15,12 @@ import numpy as np
 from builtin_interfaces.msg import Duration, Time
 from geometry_msgs.msg import Point, Vector3
 from numpy.typing import NDArray
+from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.messages import making
 from smolrgpt_core.messages.stamps import NANOSECONDS
@@ -45,6 +47,26 @@ def _field_value(value: Any) -> Any:
         return value
     # Only in this form does rclpy copy image bytes at once; it checks every item of a list.
     return array.array("B", value.tobytes()) if value.dtype == np.uint8 else value.tolist()
+
+
+def deserialized(serialized: bytes, kind: type, name: str) -> Message:
+    """A message from its bytes.
+
+    Args:
+        serialized: as received.
+        kind: message class.
+        name: of the input, for the error.
+
+    Raises:
+        SpatialError: BAD_INPUT when the bytes are not a message of this type.
+    """
+    try:
+        return deserialize_message(serialized, kind)
+    except RuntimeError as error:  # what rclpy's RMWError is, which it does not export
+        raise bad_input(
+            f"the latest message on {name} ({len(serialized)} bytes) is not a valid "
+            f"{kind.__name__}: {error}; check who publishes there",
+        ) from error
 
 
 def time_from_ns(stamp_ns: int) -> Time:

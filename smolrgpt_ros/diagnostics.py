@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 
-from diagnostic_msgs.msg import DiagnosticStatus, KeyValue
+from diagnostic_msgs.msg import DiagnosticStatus
 
 from smolrgpt_core.errors import Status
 from smolrgpt_core.label_map import described_changes, label_changes, unknown_labels
 from smolrgpt_core.messages.input_stamps import RESTARTS, StampCounts
 from smolrgpt_core.messages.stamps import INPUTS, SYNCHRONIZED
 from smolrgpt_core.regions import RegionSet
+from smolrgpt_ros.diagnostic_status import diagnostic
 from smolrgpt_ros.frame_transforms import FrameTransforms
 from smolrgpt_ros.inputs import InputStatistics
 from smolrgpt_ros.query_session import QuerySession
@@ -54,7 +54,7 @@ class AnswerMonitor:
             values[f"latency_{stage}_p99_s"] = f"{latency.p99_s:.4f}"
         values |= statistics.facts
         level = DiagnosticStatus.WARN if problems else DiagnosticStatus.OK
-        return _diagnostic(name, level, "; ".join(problems), values)
+        return diagnostic(name, level, "; ".join(problems), values)
 
 
 def service_diagnostic(name: str, report: ServiceReport) -> DiagnosticStatus:
@@ -67,7 +67,7 @@ def service_diagnostic(name: str, report: ServiceReport) -> DiagnosticStatus:
         "memory_bytes": "" if report.memory_bytes is None else report.memory_bytes,
         "threads": report.threads,
     }
-    return _diagnostic(name, DiagnosticStatus.OK, "", values)
+    return diagnostic(name, DiagnosticStatus.OK, "", values)
 
 
 class InputMonitor:
@@ -119,7 +119,7 @@ class InputMonitor:
             "stamps_repeated": stamps.again + stamps.still,
             "stamps_back": stamps.restarts,
         }
-        return _diagnostic(f"{prefix}: {name}", level, message, values)
+        return diagnostic(f"{prefix}: {name}", level, message, values)
 
     def _age_s(self, name: str) -> float | None:
         stamp_ns = self._session.buffer.newest_stamp_ns(name)
@@ -142,7 +142,7 @@ def label_diagnostic(name: str, label_map: str, regions: RegionSet) -> Diagnosti
     }
     none_is_known = bool(unknown) and len(unknown) == len({r.source_label for r in regions})
     level = DiagnosticStatus.WARN if none_is_known else DiagnosticStatus.OK
-    return _diagnostic(name, level, NO_LABEL_KNOWN if none_is_known else "", values)
+    return diagnostic(name, level, NO_LABEL_KNOWN if none_is_known else "", values)
 
 
 def transform_diagnostic(name: str, transforms: FrameTransforms, now_ns: int) -> DiagnosticStatus:
@@ -161,30 +161,4 @@ def transform_diagnostic(name: str, transforms: FrameTransforms, now_ns: int) ->
         "newest_age_s": f"{(now_ns - newest_ns) / 1e9:.3f}" if newest_ns else "",
     }
     level = DiagnosticStatus.WARN if transforms.failure else DiagnosticStatus.OK
-    return _diagnostic(name, level, transforms.failure, values)
-
-
-def overall(name: str, state: str, parts: list[DiagnosticStatus]) -> DiagnosticStatus:
-    """State of the node, with the worst level of its parts; WARN while it is not active.
-
-    Args:
-        name: of the status.
-        state: lifecycle state.
-        parts: the other statuses.
-    """
-    level = max([part.level for part in parts], default=DiagnosticStatus.OK)
-    message = "; ".join(f"{part.name}: {part.message}" for part in parts if part.message)
-    if state != "active":
-        level = max(level, DiagnosticStatus.WARN)
-    return _diagnostic(name, level, message or state, {"state": state})
-
-
-def _diagnostic(
-    name: str, level: bytes, message: str, values: Mapping[str, object]
-) -> DiagnosticStatus:
-    return DiagnosticStatus(
-        name=name,
-        level=level,
-        message=message or "ok",
-        values=[KeyValue(key=key, value=str(value)) for key, value in values.items()],
-    )
+    return diagnostic(name, level, transforms.failure, values)

@@ -6,9 +6,6 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
 
-from rclpy.serialization import deserialize_message
-
-from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.messages.compressed import ALL_RAW, Transports, plain_image
@@ -23,6 +20,7 @@ from smolrgpt_core.messages.stamps import without_stamp
 from smolrgpt_core.messages.synchronizer import Moment
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.regions import RegionSet
+from smolrgpt_ros.conversions import deserialized
 from smolrgpt_ros.inputs import input_types
 from smolrgpt_ros.mounting import BY_DEPTH, Mounting
 
@@ -115,19 +113,4 @@ class FrameDecoder:
 
     def _message(self, samples: Moment, name: str) -> Message:
         shown = self._region_source if name == "regions" else name
-        return _deserialize(getattr(samples, name).payload, self._types[name], shown)
-
-
-def _deserialize(serialized: bytes, kind: type, name: str) -> Message:
-    """Deserialize a message.
-
-    Raises:
-        SpatialError: BAD_INPUT when the bytes are not a message of this type.
-    """
-    try:
-        return deserialize_message(serialized, kind)
-    except RuntimeError as error:  # what rclpy's RMWError is, which it does not export
-        raise bad_input(
-            f"the latest message on {name} ({len(serialized)} bytes) is not a valid "
-            f"{kind.__name__}: {error}; check who publishes there",
-        ) from error
+        return deserialized(getattr(samples, name).payload, self._types[name], shown)

@@ -1,4 +1,4 @@
-"""The four inputs of the query node: they fill the frame buffer and diagnose silent inputs.
+"""The inputs of a node: they are received, and diagnosed when they are silent.
 
 Messages are kept serialized; only the stamp is read from them, because most frames are never asked
 about.
@@ -10,6 +10,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from rclpy.clock import Clock
 from rclpy.clock_type import ClockType
@@ -24,7 +25,6 @@ from rclpy.qos import (
     qos_profile_sensor_data,
 )
 from rclpy.subscription import Subscription
-from rclpy.topic_endpoint_info import TopicEndpointInfo
 from sensor_msgs.msg import CameraInfo
 
 from smolrgpt_core.errors import SpatialError, Status
@@ -33,8 +33,9 @@ from smolrgpt_core.messages.region_sources import REGION_SOURCES
 from smolrgpt_core.messages.stamps import read_stamp_ns
 from smolrgpt_core.messages.types import SENSOR_QUEUE_DEPTH
 from smolrgpt_ros.conversions import message_class
-from smolrgpt_ros.frame_buffer import INPUTS, FrameBuffer, FrameUnavailableError
+from smolrgpt_ros.frame_buffer import FrameUnavailableError
 from smolrgpt_ros.listening import Listener
+from smolrgpt_ros.silence import Silence, cause_of_silence
 
 LATCHABLE = ("camera_info", "regions")
 """Inputs that may be published once and latched (transient local), because they may be constant."""
@@ -51,6 +52,9 @@ RECEIVED_ONCE = 16
 
 LATCHED_PERIOD_S = 0.25
 """Polling interval for such publishers."""
+
+InputTypes: TypeAlias = Mapping[str, tuple[str, type]]
+"""Relative topic name and message type of each input."""
 
 WARNING_PERIOD_S = 10.0
 """Smallest interval of warnings about messages, so that a bad publisher cannot fill the disk."""
@@ -96,18 +100,14 @@ def region_type(region_source: str) -> type:
         ) from error
 
 
-def input_topics(node: Node, region_source: str, transports: Transports) -> dict[str, str]:
+def input_topics(node: Node, types: InputTypes) -> dict[str, str]:
     """Full topic name of each input, with namespace and remappings.
 
     Args:
         node: provides namespace and remappings.
-        region_source: a key of `REGION_SOURCES`.
-        transports: of the images.
+        types: relative topic name and message type of each input.
     """
-    return {
-        name: _resolved(node, *topic.split("/"))
-        for name, (topic, _) in input_types(region_source, transports).items()
-    }
+    return {name: _resolved(node, *topic.split("/")) for name, (topic, _) in types.items()}
 
 
 def _resolved(node: Node, name: str, *transport: str) -> str:
@@ -129,36 +129,35 @@ class SensorInputs:
 
     Args:
         node: provides names, remappings and graph.
-        buffer: to fill.
-        region_source: a key of `REGION_SOURCES`.
+        add: called with name, stamp in nanoseconds and serialized message, on the thread of the
+            inputs.
+        types: relative topic name and message type of each input.
         reliability: `best_effort` or `reliable`.
-        transports: of the images.
     """
 
     def __init__(
         self,
         node: Node,
-        buffer: FrameBuffer,
-        region_source: str,
+        add: Callable[[str, int, bytes], None],
+        types: InputTypes,
         reliability: str,
-        transports: Transports,
     ) -> None:
-        self.topics = input_topics(node, region_source, transports)
-        self.statistics = {name: InputStatistics() for name in INPUTS}
-        types = input_types(region_source, transports)
+        self.topics = input_topics(node, types)
+        self.statistics = {name: InputStatistics() for name in types}
         self._types = {name: type_ for name, (_, type_) in types.items()}
         self._qos = QoSProfile(
             depth=SENSOR_QUEUE_DEPTH,
             reliability=QoSReliabilityPolicy[reliability.upper()],
             durability=qos_profile_sensor_data.durability,
         )
-        self._buffer = buffer
+        self._add = add
         self._graph = node
         self._listener = Listener(node, "inputs")
         self._node = self._listener.node
         self._latched: dict[str, Subscription] = {}
-        self._received_once = {name: deque[int](maxlen=RECEIVED_ONCE) for name in LATCHABLE}
-        for name in INPUTS:
+        self._latchable = [name for name in LATCHABLE if name in types]
+        self._received_once = {name: deque[int](maxlen=RECEIVED_ONCE) for name in self._latchable}
+        for name in types:
             self._subscribe(name)
         self._node.create_timer(
             LATCHED_PERIOD_S,
@@ -184,7 +183,7 @@ class SensorInputs:
 
     def _follow_latching_publishers(self) -> None:
         """Add the second subscription of an input while there is a latching publisher."""
-        for name in LATCHABLE:
+        for name in self._latchable:
             publishers = self._graph.get_publishers_info_by_topic(self.topics[name])
             latches = any(_latches(publisher.qos_profile) for publisher in publishers)
             if latches and name not in self._latched:
@@ -208,7 +207,7 @@ class SensorInputs:
                 )
                 return
             statistics.received += 1
-            self._buffer.add(name, stamp_ns, serialized)
+            self._add(name, stamp_ns, serialized)
 
         return receive
 
@@ -244,24 +243,13 @@ class SensorInputs:
 
     def cause_of_silence(self, name: str) -> Silence:
         """Why an input is silent, as far as the graph shows."""
-        publishers = self._graph.get_publishers_info_by_topic(self.topics[name])
-        names = ", ".join(sorted({_full_name(publisher) for publisher in publishers}))
-        if not publishers:
-            return Silence(f"there is no publisher; {self._remedy_without_publisher(name)}")
-        expected = _type_name(self._types[name])
-        if all(publisher.topic_type != expected for publisher in publishers):
-            return Silence(
-                f"{names} publishes {publishers[0].topic_type} there, expected {expected}; remap "
-                "to the correct topic"
-            )
-        clashes = [self._clash(publisher) for publisher in publishers]
-        if all(clashes):
-            return Silence(
-                f"the quality of service of {names} is incompatible ({clashes[0]}); change the "
-                "publisher, or set input_reliability to best_effort and activate again",
-                is_quality_of_service=True,
-            )
-        return Silence(f"{names} has a publisher there, but sends nothing; check that node")
+        return cause_of_silence(
+            self._graph,
+            self.topics[name],
+            self._types[name],
+            self._qos,
+            self._remedy_without_publisher(name),
+        )
 
     def _remedy_without_publisher(self, name: str) -> str:
         """What to do; often the camera publishes the same images with another transport."""
@@ -274,21 +262,6 @@ class SensorInputs:
                 )
         return "start the source, or remap to its topic"
 
-    def _clash(self, publisher: TopicEndpointInfo) -> str:
-        """Which policies are incompatible; empty if none are."""
-        compatibility, reason = qos_check_compatible(publisher.qos_profile, self._qos)
-        if compatibility != QoSCompatibility.ERROR:
-            return ""
-        return reason.replace("ERROR:", "").strip(" ;").lower()
-
-
-@dataclass(frozen=True)
-class Silence:
-    """Why an input is silent, and what the operator can do."""
-
-    advice: str
-    is_quality_of_service: bool = False
-
 
 def _joined(causes: Mapping[str, Silence]) -> str:
     """All advice in one sentence; inputs are named if their advice differs."""
@@ -300,14 +273,6 @@ def _joined(causes: Mapping[str, Silence]) -> str:
     return "; ".join(f"{', '.join(names)}: {advice}" for advice, names in inputs.items())
 
 
-def _full_name(publisher: TopicEndpointInfo) -> str:
-    return f"{publisher.node_namespace.rstrip('/')}/{publisher.node_name}"
-
-
 def _latches(offered: QoSProfile) -> bool:
     compatibility, _ = qos_check_compatible(offered, LATCHED)
     return bool(compatibility != QoSCompatibility.ERROR)
-
-
-def _type_name(message_type: type) -> str:
-    return f"{message_type.__module__.split('.')[0]}/msg/{message_type.__name__}"

@@ -1,8 +1,9 @@
-"""The main function of a node that is a process: how it begins, and how it ends."""
+"""The main function of a node that is a process: how it begins, serves and ends."""
 
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from typing import NoReturn, TypeVar
 
@@ -12,7 +13,8 @@ from rclpy.logging import get_logger
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
-from smolrgpt_ros.ending_signals import EndingSignals, end_without_threads
+from smolrgpt_ros.ending_signals import EndingSignals, end_without_threads, limit_the_end
+from smolrgpt_ros.spinning import executor_with_threads, spin
 
 NodeType = TypeVar("NodeType", bound=Node)
 
@@ -44,3 +46,26 @@ def run_node(
     node.destroy_node()
     rclpy.shutdown()
     end_without_threads(status)
+
+
+def serve_on_threads(
+    node: Node, signals: EndingSignals, threads: int, finish: Callable[[], None]
+) -> int:
+    """Execute callbacks until a signal asks to end; returns the exit status 0.
+
+    Args:
+        node: to serve.
+        signals: that end it.
+        threads: that execute callbacks.
+        finish: called when a signal has come, while callbacks are still executed.
+    """
+    executor = executor_with_threads(threads)
+    executor.add_node(node)
+    serving = threading.Thread(target=spin, args=(executor, node.get_logger()), name="executor")
+    serving.start()
+    signals.wait()
+    limit_the_end()
+    finish()
+    executor.shutdown()
+    serving.join()
+    return 0

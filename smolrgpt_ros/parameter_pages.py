@@ -2,8 +2,8 @@
 
     python -m smolrgpt_ros.parameter_pages
 
-`config/warehouse.yaml` lists all of them with their defaults, `docs/ros_interfaces.md` has the
-table of the query node's parameters between two markers.
+`config/warehouse.yaml` lists all of them with their defaults, `docs/ros_interfaces.md` has a table
+of each documented node between two markers.
 """
 
 from __future__ import annotations
@@ -17,9 +17,15 @@ from typing import Any
 from smolrgpt_core.files import write_file
 from smolrgpt_ros.parameter_declaration import Effect
 from smolrgpt_ros.parameters import QueryParameters
+from smolrgpt_ros.perception_parameters import DepthParameters, RegionParameters
 from smolrgpt_ros.sim_camera_parameters import SimCameraParameters
 
-NODES = {"spatial_query": QueryParameters, "sim_camera": SimCameraParameters}
+NODES = {
+    "spatial_query": QueryParameters,
+    "sim_camera": SimCameraParameters,
+    "region_finder": RegionParameters,
+    "depth_estimator": DepthParameters,
+}
 
 YAML, PAGE = "config/warehouse.yaml", "docs/ros_interfaces.md"
 
@@ -40,8 +46,11 @@ EFFECTS = {
     Effect.AT_START: " (fixed at start)",
 }
 
-BEGIN = "<!-- parameters: written by `python -m smolrgpt_ros.parameter_pages` -->"
-END = "<!-- end of the parameters -->"
+TABLES = ("spatial_query", "region_finder", "depth_estimator")
+"""Nodes with a table; `docs/demo.md` describes the simulated camera in its own words."""
+
+BEGIN = "<!-- parameters of {}: written by `python -m smolrgpt_ros.parameter_pages` -->"
+END = "<!-- end of the parameters of {} -->"
 
 WIDTH = 100
 
@@ -72,10 +81,10 @@ def _as_yaml(value: Any) -> str:
     return value if isinstance(value, str) and value else json.dumps(value)
 
 
-def table() -> str:
-    """Markdown table of the query node's parameters."""
+def table(kind: type) -> str:
+    """Markdown table of the parameters of a node."""
     lines = ["| Parameter | Default | Takes effect | Meaning |", "| --- | --- | --- | --- |"]
-    for item in fields(QueryParameters):
+    for item in fields(kind):
         effect, more = item.metadata["effect"].value, item.metadata["more"]
         meaning = f"{item.metadata['description']}{_choices(item)}".replace("|", "\\|")
         if more:
@@ -84,24 +93,27 @@ def table() -> str:
     return "\n".join(lines)
 
 
-def with_table(page: str) -> str:
-    """The page with the current table between its markers.
+def with_tables(page: str) -> str:
+    """The page with the current tables between their markers.
 
     Raises:
         ValueError: a marker is missing.
     """
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not (begin and end):
-        raise ValueError(f"expected the lines {BEGIN!r} and {END!r} in the page")
-    return f"{before}{BEGIN}\n{table()}\n{END}{after}"
+    for node in TABLES:
+        first, last = BEGIN.format(node), END.format(node)
+        before, begin, rest = page.partition(first)
+        _, end, after = rest.partition(last)
+        if not (begin and end):
+            raise ValueError(f"expected the lines {first!r} and {last!r} in the page")
+        page = f"{before}{first}\n{table(NODES[node])}\n{last}{after}"
+    return page
 
 
 def main() -> None:
     """Write both files in this source tree."""
     root = Path(__file__).parents[1]
     write_file(root / YAML, yaml_text().encode())
-    write_file(root / PAGE, with_table((root / PAGE).read_text()).encode())
+    write_file(root / PAGE, with_tables((root / PAGE).read_text()).encode())
 
 
 if __name__ == "__main__":

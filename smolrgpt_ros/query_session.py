@@ -29,7 +29,7 @@ from smolrgpt_ros.frame_transforms import (
     TransformListener,
     TransformsClosedError,
 )
-from smolrgpt_ros.inputs import SensorInputs, input_topics
+from smolrgpt_ros.inputs import SensorInputs, input_topics, input_types
 from smolrgpt_ros.mounting import MountingSource
 from smolrgpt_ros.parameters import EVERY_FRAME, QueryParameters
 from smolrgpt_ros.service_statistics import ServiceStatistics
@@ -68,7 +68,7 @@ class QuerySession:
         self._clock = node.get_clock()
         self._region_source = parameters.region_source
         self._transports = parameters.transports
-        topics = input_topics(node, parameters.region_source, self._transports)
+        types = input_types(parameters.region_source, self._transports)
         self._tf = _transform_listener(node, parameters)
         self.transforms: FrameTransforms | None = None
         if self._tf and parameters.target_frame:
@@ -76,13 +76,12 @@ class QuerySession:
         self._mounting: MountingSource | None = None
         if parameters.needs_mounting:
             self._mounting = MountingSource(node, parameters, self._tf)
-        self.buffer = FrameBuffer(parameters.buffer_size, topics)
+        self.buffer = FrameBuffer(parameters.buffer_size, input_topics(node, types))
         self.inputs = SensorInputs(
             node,
-            self.buffer,
-            parameters.region_source,
+            self.buffer.add,
+            types,
             parameters.input_reliability,
-            self._transports,
         )
         self._worker = AnswerWorker(
             answerer,

@@ -10,21 +10,12 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections.abc import Callable
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diagnostic_msgs.msg import DiagnosticArray
-from lifecycle_msgs.srv import ChangeState
-from rcl_interfaces.msg import SetParametersResult
-from rclpy._rclpy_pybind11 import RCLError
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
-from rclpy.clock import Clock
-from rclpy.clock_type import ClockType
-from rclpy.lifecycle import LifecycleNodeMixin, LifecycleState, TransitionCallbackReturn
-from rclpy.node import Node
-from rclpy.parameter import Parameter
+from diagnostic_msgs.msg import DiagnosticStatus
+from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from std_srvs.srv import Trigger
 
 from smolrgpt_core.answer import SpatialAnswer
@@ -36,22 +27,21 @@ from smolrgpt_core.language import Category
 from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.recordings.question_bag import RecordedMounting
 from smolrgpt_ros.answer_worker import AnswererFailedError, Inquiry
-from smolrgpt_ros.answerer_loader import AnswererLoader, LoadingAbandonedError
 from smolrgpt_ros.conversions import answer_to_message, duration_to_ns, frame_header
 from smolrgpt_ros.diagnostics import (
     AnswerMonitor,
     InputMonitor,
     label_diagnostic,
-    overall,
     service_diagnostic,
     transform_diagnostic,
 )
-from smolrgpt_ros.ending_signals import EndingSignals, limit_the_end
+from smolrgpt_ros.ending_signals import EndingSignals
 from smolrgpt_ros.frame_buffer import FrameRequest
 from smolrgpt_ros.frame_transforms import load_tf2
+from smolrgpt_ros.managed_node import ManagedNode
 from smolrgpt_ros.memory import release_memory, resident_bytes
 from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
-from smolrgpt_ros.node_process import run_node
+from smolrgpt_ros.node_process import run_node, serve_on_threads
 from smolrgpt_ros.node_state import (
     ACTIVE,
     FINALIZED,
@@ -59,16 +49,13 @@ from smolrgpt_ros.node_state import (
     LOADING,
     SHUTTING_DOWN,
     UNCONFIGURED,
-    NodeState,
 )
-from smolrgpt_ros.parameter_declaration import declare, normalised
 from smolrgpt_ros.parameters import QueryParameters
 from smolrgpt_ros.query_session import QuerySession, SessionClosedError
 from smolrgpt_ros.request_group import Places, RequestGroup
 from smolrgpt_ros.service_quality import SERVICE_QUALITY
 from smolrgpt_ros.service_report import ServiceReport, described_answerer
 from smolrgpt_ros.service_statistics import TOTAL, ServiceStatistics
-from smolrgpt_ros.spinning import executor_with_threads, spin
 from smolrgpt_ros.srv import SpatialQuery
 from smolrgpt_ros.visualization import AnswerVisuals
 
@@ -78,8 +65,6 @@ if TYPE_CHECKING:
 NODE_NAME = "spatial_query"
 
 GIGABYTE = 10**9
-
-DIAGNOSTICS_PERIOD_S = 1.0
 
 TRACEBACK_PERIOD_S = 1.0
 """A failing answerer fails all questions of a batch; its traceback is logged once."""
@@ -102,7 +87,7 @@ NEXT_TRANSITIONS = {
 """Transitions from each state to `active`."""
 
 
-class SpatialQueryNode(LifecycleNodeMixin, Node):
+class SpatialQueryNode(ManagedNode[QueryParameters]):
     """See `docs/ros_interfaces.md` for topics, service and parameters.
 
     Raises:
@@ -111,19 +96,8 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
     """
 
     def __init__(self) -> None:
-        Node.__init__(self, NODE_NAME)
-        # Concurrently, so that the state can be queried while a transition is loading.
-        self._transitions = ReentrantCallbackGroup()
-        LifecycleNodeMixin.__init__(self, callback_group=self._transitions)
-        self._refuse_impossible_transitions()
-        self.parameters = declare(self, QueryParameters)
-        self.add_on_set_parameters_callback(self._check_parameters)
-        self.add_post_set_parameters_callback(self._take_parameters)
+        super().__init__(NODE_NAME, QueryParameters)
         self._started_s = time.monotonic()
-        self._state = NodeState()
-        self._is_starting = self.parameters.autostart
-        self._failure = ""
-        self._loader = AnswererLoader()
         self._answerer: Answerer | None = None
         self._description: dict[str, str] = {}
         self._session: QuerySession | None = None
@@ -138,7 +112,6 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
         self._requests = RequestGroup()
         self._answers = self.create_lifecycle_publisher(SpatialAnswerMessage, "~/answers", 10)
         self._visuals = AnswerVisuals(self)
-        self._diagnostics = self.create_publisher(DiagnosticArray, "/diagnostics", 10)
         self.create_service(
             SpatialQuery,
             "spatial_query",
@@ -146,64 +119,10 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
             qos_profile=SERVICE_QUALITY,
             callback_group=self._requests,
         )
-        self._create_reports_and_start()
-
-    def _create_reports_and_start(self) -> None:
-        # In real time: a paused simulation must stop neither start nor diagnostics.
-        steady = Clock(clock_type=ClockType.STEADY_TIME)
-        group = MutuallyExclusiveCallbackGroup()
-        self.create_service(Trigger, "~/stats", self._on_stats, callback_group=group)
-        self.create_timer(DIAGNOSTICS_PERIOD_S, self._report, callback_group=group, clock=steady)
-        if self._is_starting:
-            self._state.set(LOADING)
-            self._autostart = self.create_timer(
-                0.0, self._start, callback_group=self._transitions, clock=steady
-            )
-
-    def _start(self) -> None:
-        self._autostart.cancel()
-        try:
-            if self.trigger_configure() == TransitionCallbackReturn.SUCCESS:
-                self.trigger_activate()
-        except RCLError as error:
-            self.get_logger().warning(
-                f"autostart skipped, the state is already being changed: {error}"
-            )
-        self._is_starting = False
-        if self._state.name == LOADING:
-            self._state.set(INACTIVE if self._answerer else UNCONFIGURED)
+        self.create_service(Trigger, "~/stats", self._on_stats, callback_group=self._reports)
+        self.start(self.parameters.autostart)
 
     # Lifecycle
-
-    def _refuse_impossible_transitions(self) -> None:
-        """Respond to a request for a transition that is not possible in this state.
-
-        rclpy raises without sending a response: `ros2 lifecycle set` would wait forever.
-        """
-        service = self._service_change_state
-        change_state = service.callback
-
-        def change_or_refuse(
-            request: ChangeState.Request, response: ChangeState.Response
-        ) -> ChangeState.Response:
-            try:
-                return change_state(request, response)
-            except RCLError as error:
-                self.get_logger().warning(f"transition not possible in this state: {error}")
-                response.success = False
-                return response
-
-        service.callback = change_or_refuse
-
-    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Build the answerer."""
-        self._state.set(LOADING)
-        failed = self._attempt("configure", self._configure)
-        if failed:
-            self._state.set(UNCONFIGURED)
-        elif not self._is_starting:
-            self._state.set(INACTIVE)
-        return failed or super().on_configure(state)
 
     def _configure(self) -> None:
         values = self.parameters
@@ -223,11 +142,8 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
         self._description = described_answerer(values)
         self.get_logger().info(f"loaded {name} in {time.monotonic() - started:.1f} s")
 
-    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribe to the inputs and answer."""
-        failed = self._attempt("activate", self._activate)
-        self._state.set(INACTIVE if failed else ACTIVE)
-        return failed or super().on_activate(state)
+    def _is_loaded(self) -> bool:
+        return self._answerer is not None
 
     def _activate(self) -> None:
         assert self._answerer is not None
@@ -248,20 +164,6 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
         self._session.apply(self.parameters)
         if self._state.is_ending:
             self._close_session(SHUTTING_DOWN)
-
-    def _attempt(self, name: str, step: Callable[[], None]) -> TransitionCallbackReturn | None:
-        """Run a transition; rclpy would drop its exception, so it is stored for the operator."""
-        try:
-            step()
-        except LoadingAbandonedError:
-            return TransitionCallbackReturn.FAILURE
-        except Exception as error:
-            self._failure = f"{name} failed: {error}; fix the cause, then "
-            self.get_logger().error("".join(traceback.format_exception(error)))
-            return TransitionCallbackReturn.FAILURE
-        self._failure = ""
-        self.get_logger().info(f"{name}d")
-        return None
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Close the inputs; a running answer is finished."""
@@ -396,28 +298,16 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
                 f"ask again in about {self._state.loading_left_s()} s, or with a timeout of at "
                 "least that"
             )
-        return SpatialError(Status.NOT_ACTIVE, f"{name} is {state}: {self._failure}{remedy}")
+        failure = f"{self._failure}; fix the cause, then " if self._failure else ""
+        return SpatialError(Status.NOT_ACTIVE, f"{name} is {state}: {failure}{remedy}")
 
     # Parameters and diagnostics
 
-    def _check_parameters(self, changed: list[Parameter]) -> SetParametersResult:
-        try:
-            self._with_changes(changed)
-        except ValueError as error:
-            return SetParametersResult(successful=False, reason=str(error))
-        return SetParametersResult(successful=True)
-
-    def _take_parameters(self, changed: list[Parameter]) -> None:
-        self.parameters = self._with_changes(changed)
+    def _parameters_changed(self) -> None:
         if self._session:
             self._session.apply(self.parameters)
 
-    def _with_changes(self, changed: list[Parameter]) -> QueryParameters:
-        names = {item.name for item in fields(QueryParameters)}
-        values = {item.name: item.value for item in changed if item.name in names}
-        return replace(self.parameters, **normalised(values))
-
-    def _report(self) -> None:
+    def _diagnostic_parts(self) -> list[DiagnosticStatus]:
         name, monitor = self.get_name(), self._monitor
         parts = monitor.diagnostics(name, self.parameters.max_age) if monitor else []
         report = self._service_report()
@@ -434,9 +324,7 @@ class SpatialQueryNode(LifecycleNodeMixin, Node):
         recorder = self._recorder
         if recorder:
             parts.append(recorder.diagnostic(f"{name}: recording"))
-        message = DiagnosticArray(status=[overall(name, self._state.name, parts), *parts])
-        message.header.stamp = self.get_clock().now().to_msg()
-        self._diagnostics.publish(message)
+        return parts
 
     def _on_stats(self, request: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         response.success, response.message = True, self._service_report().to_json()
@@ -526,14 +414,9 @@ def main(args: list[str] | None = None) -> None:
 
 
 def _serve(node: SpatialQueryNode, signals: EndingSignals) -> int:
-    executor = executor_with_threads(node.parameters.max_pending + SPARE_THREADS)
-    executor.add_node(node)
-    serving = threading.Thread(target=spin, args=(executor, node.get_logger()), name="executor")
-    serving.start()
-    signals.wait()
-    limit_the_end()
-    node.finish_requests()
-    time.sleep(DELIVERY_S)
-    executor.shutdown()
-    serving.join()
-    return 0
+    def finish() -> None:
+        node.finish_requests()
+        time.sleep(DELIVERY_S)
+
+    threads = node.parameters.max_pending + SPARE_THREADS
+    return serve_on_threads(node, signals, threads, finish)

@@ -8,7 +8,7 @@ NANO = Path(__file__).parent / "nano"
 """The nano model, which `make nano` trains from nothing."""
 
 NANO_REGIONS = Path(__file__).parent / "nano_regions"
-"""The segmenter of color images, which `make nano_regions` trains from nothing."""
+"""The small segmenter, which finds the objects of a warehouse in color alone."""
 
 PARTS_OF_A_HUB_ID = 2
 """Owner and name."""

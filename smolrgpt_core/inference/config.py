@@ -8,6 +8,7 @@ import torch
 
 from smolrgpt_core.answerer_settings import DTYPES, ModelSettings
 from smolrgpt_core.language import MASK
+from smolrgpt_core.torch_device import torch_device
 
 
 @dataclass(frozen=True)
@@ -84,18 +85,7 @@ class EngineConfig:
         Raises:
             ValueError: when there is no such device.
         """
-        name = self.device
-        if name == "auto":
-            name = "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            device = torch.device(name)
-            torch.empty(0, device=device)
-        except (RuntimeError, AssertionError) as error:
-            raise ValueError(
-                f"device must be auto or one that this PyTorch can use, got {self.device!r}: "
-                f"{str(error).splitlines()[0]}"
-            ) from error
-        return device
+        return torch_device(self.device)
 
     def torch_dtype(self) -> torch.dtype:
         """The type that `dtype` names."""

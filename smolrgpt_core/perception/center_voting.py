@@ -18,10 +18,14 @@ import torch
 from numpy.typing import NDArray
 from transformers import ResNetConfig, UperNetConfig, UperNetForSemanticSegmentation
 
+from smolrgpt_core.checkpoints import check_that_it_exists
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.instance_labels import BACKGROUND
+from smolrgpt_core.perception.images import check_rgb
+from smolrgpt_core.perception.loading import load_model
+from smolrgpt_core.perception.mask_selection import MaskRules, select_regions
 from smolrgpt_core.perception.vote_clusters import Votes, cluster
-from smolrgpt_core.regions import Region, RegionSet
+from smolrgpt_core.regions import RegionSet
 
 VOTE_UNIT = 32.0
 """Pixels of the network's input by which its outputs for offsets and sizes are divided."""
@@ -31,9 +35,6 @@ VOTE_CHANNELS = ("offset_x", "offset_y", "log_width", "log_height")
 
 STRIDE = 32
 """Sides of the network's input are multiples of this."""
-
-MIN_SCORE = 0.5
-MIN_PIXELS = 40
 
 
 @dataclass(frozen=True)
@@ -126,80 +127,70 @@ class CenterVotingSegmenter:
     """
 
     def __init__(
-        self,
-        network: UperNetForSemanticSegmentation,
-        device: str = "cpu",
-        min_score: float = MIN_SCORE,
-        min_pixels: int = MIN_PIXELS,
+        self, network: UperNetForSemanticSegmentation, rules: MaskRules | None = None
     ) -> None:
         """Use a network.
 
         Args:
-            network: of `new_network`, trained.
-            device: to compute on, as PyTorch names it.
-            min_score: objects with a lower score are left out.
-            min_pixels: objects with fewer pixels are left out.
+            network: of `new_network`, trained, on its device.
+            rules: which masks are objects.
 
         Raises:
-            SpatialError: BAD_INPUT when the network gives no votes.
+            ValueError: when the network gives no votes.
         """
         config = network.config
-        if getattr(config, "offset_channels", None) != len(VOTE_CHANNELS):
-            raise bad_input(
-                f"expected a network with {len(VOTE_CHANNELS)} offset_channels, as trained by "
-                "smolrgpt_core.training.region_segmenter; its config has "
-                f"{getattr(config, 'offset_channels', None)}"
+        channels = getattr(config, "offset_channels", 0)
+        if channels != len(VOTE_CHANNELS):
+            raise ValueError(
+                "a segmenter of this kind must vote for centers, as those that "
+                "smolrgpt_core.training.region_segmenter trains: expected offset_channels = "
+                f"{len(VOTE_CHANNELS)} in its config, got {channels}; a semantic model tells no "
+                "objects apart"
             )
         outputs = [config.id2label[index] for index in range(config.num_labels)]
         self.classes: tuple[str, ...] = tuple(outputs[1 : -len(VOTE_CHANNELS)])
-        self._network = network.to(device).eval()
+        self._network = network.eval()
         self._image_height = int(config.image_height)
-        self._min_score = min_score
-        self._min_pixels = min_pixels
+        self._rules = rules or MaskRules()
 
     @classmethod
     def from_pretrained(
-        cls,
-        folder: str | Path,
-        device: str = "cpu",
-        min_score: float = MIN_SCORE,
-        min_pixels: int = MIN_PIXELS,
+        cls, checkpoint: str | Path, device: str = "cpu", rules: MaskRules | None = None
     ) -> CenterVotingSegmenter:
         """Load a checkpoint; weights are read from safetensors only.
 
         Args:
-            folder: folder or hub id.
-            device: to compute on, as PyTorch names it.
-            min_score: objects with a lower score are left out.
-            min_pixels: objects with fewer pixels are left out.
+            checkpoint: folder or hub id.
+            device: "auto", or a device of PyTorch.
+            rules: which masks are objects.
 
         Raises:
-            SpatialError: BAD_INPUT when the network gives no votes.
-            OSError: there is no such checkpoint.
+            OSError: when there is no such checkpoint, or a file of it cannot be read.
+            ValueError: when the network gives no votes, its weights are incomplete, or there is no
+                such device.
         """
-        network = UperNetForSemanticSegmentation.from_pretrained(folder, use_safetensors=True)
-        return cls(network, device, min_score, min_pixels)
+        check_that_it_exists(checkpoint)
+        network = load_model(
+            UperNetForSemanticSegmentation, checkpoint, device, "a center-voting segmenter"
+        )
+        return cls(network, rules)
 
     def find(self, rgb: NDArray[np.uint8]) -> RegionSet:
-        """The objects of an image, numbered from 0 by falling score.
+        """The objects of an image; see `RegionFinder`.
 
         Args:
             rgb: uint8 (H, W, 3).
+
+        Raises:
+            SpatialError: BAD_INPUT when the image is not uint8 (H, W, 3).
         """
-        image_size = (rgb.shape[0], rgb.shape[1])
-        votes = self.votes(rgb)
-        found = cluster(votes, image_size)
-        kept = [
-            item
-            for item in found
-            if item.score >= self._min_score and np.count_nonzero(item.mask) >= self._min_pixels
-        ]
-        kept.sort(key=lambda item: -item.score)
-        regions = [
-            Region.from_bitmap(id, self.classes[item.kind], item.mask, item.score)
-            for id, item in enumerate(kept)
-        ]
-        return RegionSet(image_size, tuple(regions))
+        check_rgb(rgb)
+        size = (rgb.shape[0], rgb.shape[1])
+        found = cluster(self.votes(rgb), size)
+        masks = np.array([item.mask for item in found], dtype=bool).reshape(-1, *size)
+        scores = np.array([item.score for item in found], dtype=np.float32)
+        labels = [self.classes[item.kind] for item in found]
+        return select_regions(masks, labels, scores, self._rules)
 
     def votes(self, rgb: NDArray[np.uint8]) -> Votes:
         """What each cell of the network's grid tells.

@@ -26,7 +26,7 @@ from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.options import ReplayOptions
 from smolrgpt_core.recordings.question_bag import read_recorded_questions
 from smolrgpt_core.recordings.replay import replay
-from smolrgpt_ros.inputs import input_topics
+from smolrgpt_ros.inputs import input_topics, input_types
 
 A, B = 10100.0, 1.0 - 1010.0
 """Parameters of image_transport: 100 as depth_quantization, 10 m as the farthest."""
@@ -97,8 +97,8 @@ def test_names_are_those_of_image_transport(graph: Any) -> None:
     arguments = ["--ros-args", *(word for rule in rules for word in ("-r", rule))]
     node = Node("names", namespace="robot", context=graph.context, cli_args=arguments)
     transports = {"rgb": "compressed", "depth": "compressedDepth"}
-    topics = input_topics(node, "regions", transports)
-    raw = input_topics(node, "regions", ALL_RAW)
+    topics = input_topics(node, input_types("regions", transports))
+    raw = input_topics(node, input_types("regions", ALL_RAW))
     node.destroy_node()
     assert topics == {
         "rgb": "/robot/camera/image_raw/compressed",

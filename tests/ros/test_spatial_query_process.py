@@ -58,7 +58,7 @@ def test_pages_about_parameters_are_those_of_the_declarations() -> None:
     """If not, run `python -m smolrgpt_ros.parameter_pages`."""
     assert CONFIG.read_text() == parameter_pages.yaml_text()
     page = (ROOT / parameter_pages.PAGE).read_text()
-    assert page == parameter_pages.with_table(page)
+    assert page == parameter_pages.with_tables(page)
     for name in asdict(QueryParameters()):
         assert f"| `{name}` | `" in page
 

@@ -1,4 +1,4 @@
-"""Builds an answerer on a separate thread that does not delay the end of the process.
+"""Loads a model on a separate thread that does not delay the end of the process.
 
 Importing PyTorch and reading a checkpoint takes seconds to minutes and cannot be interrupted.
 """
@@ -9,31 +9,32 @@ import contextlib
 import threading
 from collections.abc import Callable
 from concurrent import futures
+from typing import Any, TypeVar
 
-from smolrgpt_core.answerers.base import Answerer
+Loaded = TypeVar("Loaded")
 
 
 class LoadingAbandonedError(Exception):
-    """The process ends before the answerer is loaded."""
+    """The process ends before the model is loaded."""
 
 
-class AnswererLoader:
-    """Loads one answerer at a time."""
+class BackgroundLoader:
+    """Loads one model at a time."""
 
     def __init__(self) -> None:
-        self._outcome: futures.Future[Answerer] | None = None
+        self._outcome: futures.Future[Any] | None = None
         self._thread: threading.Thread | None = None
         self._abandoned = False
         self._lock = threading.Lock()
 
-    def load(self, make: Callable[[], Answerer]) -> Answerer:
+    def load(self, make: Callable[[], Loaded]) -> Loaded:
         """The result of `make`, as soon as it is available.
 
         Raises:
             LoadingAbandonedError: after `abandon`.
             Exception: whatever `make` raises.
         """
-        outcome: futures.Future[Answerer] = futures.Future()
+        outcome: futures.Future[Loaded] = futures.Future()
         with self._lock:
             if self._abandoned:
                 raise LoadingAbandonedError("the node is shutting down")
@@ -59,12 +60,12 @@ class AnswererLoader:
                 outcome.set_exception(LoadingAbandonedError("the node is shutting down"))
 
 
-def _fulfil(outcome: futures.Future[Answerer], make: Callable[[], Answerer]) -> None:
+def _fulfil(outcome: futures.Future[Loaded], make: Callable[[], Loaded]) -> None:
     try:
-        answerer = make()
+        loaded = make()
     except Exception as error:
         with contextlib.suppress(futures.InvalidStateError):  # abandoned
             outcome.set_exception(error)
     else:
         with contextlib.suppress(futures.InvalidStateError):
-            outcome.set_result(answerer)
+            outcome.set_result(loaded)

@@ -1,0 +1,225 @@
+"""Fills the holes of a sensor's depth with a model's depth that is fitted to the readings.
+
+Two fits, both against the readings of this image alone. One for the whole image: a scale and a
+shift of the inverse depth, in which a model's errors are about linear. Then, near each hole, what
+is left is interpolated between readings of a similar depth, so that a filled surface meets its
+edges and does not take the error of the surface beside it.
+
+A pixel stays NaN where there is no reading nearby, where those nearby disagree with the model, and
+everywhere if the model disagrees with the image as a whole.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.depth import DepthLimits
+from smolrgpt_core.errors import bad_input
+from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.perception.stages import DepthEstimator
+
+logger = logging.getLogger(__name__)
+
+_ROUNDS = 20
+"""Repetitions of the robust fit, which settles within ten."""
+
+_MAD_TO_STD = 1.4826
+"""Median absolute deviation to standard deviation of a normal distribution."""
+
+
+@dataclass(frozen=True)
+class CompletionConfig:
+    """How holes are filled.
+
+    Attributes:
+        max_hole_px: a pixel is filled only if a reading is at most this far away, pixels.
+        cell_px: side of the cells in which the readings near a hole are averaged, pixels.
+        cell_depth: depth of these cells, as a difference of natural logarithms: readings of another
+            surface are in other cells.
+        min_readings: a cell and its neighbors need as many readings, or its pixels are left out.
+        max_error: standard deviation of the readings from the fit, as a difference of natural
+            logarithms of depth, from which the model is not believed: in a cell, or in the image.
+        fitted_readings: about so many take part in the fit of the whole image.
+        limits: depth beyond these is not filled in.
+
+    Raises:
+        ValueError: when a value is not positive, naming the field.
+    """
+
+    max_hole_px: float = 40.0
+    cell_px: int = 12
+    cell_depth: float = 0.1
+    min_readings: int = 12
+    max_error: float = 0.1
+    fitted_readings: int = 20_000
+    limits: DepthLimits = field(default_factory=DepthLimits)
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            if name != "limits" and not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+
+
+@dataclass(frozen=True, eq=False)
+class FittedDepthCompleter:
+    """Fills holes with an estimator's depth.
+
+    Attributes:
+        estimator: of metric depth.
+        config: how to fill.
+        intrinsics: of the images, if known; it helps the estimator.
+    """
+
+    estimator: DepthEstimator
+    config: CompletionConfig = field(default_factory=CompletionConfig)
+    intrinsics: CameraIntrinsics | None = None
+
+    def complete(self, rgb: NDArray[np.uint8], depth: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Depth with its holes filled; see `DepthCompleter`.
+
+        Raises:
+            SpatialError: BAD_INPUT when the depth is not float32 (H, W) like the image.
+        """
+        if depth.dtype != np.float32 or depth.shape != rgb.shape[:2]:
+            raise bad_input(
+                f"depth must be float32 {rgb.shape[:2]} like the image, got {depth.dtype} "
+                f"{depth.shape}"
+            )
+        is_hole = np.isnan(depth)
+        if not is_hole.any() or is_hole.all():
+            return depth.copy()
+        estimate = self.estimator.estimate(rgb, self.intrinsics).depth
+        return fill_holes(depth, estimate, self.config)
+
+
+def fill_holes(
+    depth: NDArray[np.float32], estimate: NDArray[np.float32], config: CompletionConfig
+) -> NDArray[np.float32]:
+    """Depth with its holes filled from an estimate; readings stay bit-identical.
+
+    Args:
+        depth: (H, W), meters; NaN where there is no reading.
+        estimate: (H, W), meters; NaN where there is none.
+        config: how to fill.
+
+    Returns:
+        (H, W); NaN where nothing supports a value.
+    """
+    filled = depth.copy()
+    known = np.isfinite(depth) & (depth > 0) & np.isfinite(estimate)
+    if np.count_nonzero(known) < config.min_readings:
+        return filled
+    fit = _fit_inverse_depth(depth[known], estimate[known], config)
+    if fit is None:
+        logger.warning("no hole is filled: the depth model disagrees with the readings")
+        return filled
+    scale, shift = fit
+    inverse = scale / estimate.astype(np.float64) + shift
+    with np.errstate(divide="ignore", invalid="ignore"):
+        fitted = np.where(inverse > 0, np.log(1 / inverse), np.nan)
+    reachable = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    holes = np.isnan(depth) & np.isfinite(fitted) & (reachable <= config.max_hole_px)
+    known &= np.isfinite(fitted)
+    values = np.exp(fitted[holes] + _local_error(depth, fitted, known, holes, config))
+    inside = (values >= config.limits.min_depth) & (values <= config.limits.max_depth)
+    filled[holes] = np.where(inside, values, np.nan).astype(np.float32)
+    return filled
+
+
+def _fit_inverse_depth(
+    depth: NDArray[np.float32], estimate: NDArray[np.float32], config: CompletionConfig
+) -> tuple[float, float] | None:
+    """Scale and shift with 1 / depth = scale / estimate + shift; None if there are none.
+
+    Each equation is divided by its 1 / depth, so that errors count relative to the depth: near and
+    far readings weigh the same.
+    """
+    step = max(1, len(depth) // config.fitted_readings)
+    metres = depth[::step].astype(np.float64)
+    equations = np.stack([metres / estimate[::step], metres], axis=1)
+    solution = np.array([1 / np.median(equations[:, 0]), 0.0])
+    for _ in range(_ROUNDS):
+        error = equations @ solution - 1
+        spread = max(_MAD_TO_STD * float(np.median(np.abs(error))), 1e-6)
+        weights = np.clip(1 - (error / (4 * spread)) ** 2, 0, None)
+        solution = np.linalg.lstsq(equations * weights[:, None], weights, rcond=None)[0]
+    error = equations @ solution - 1
+    if solution[0] <= 0 or _MAD_TO_STD * float(np.median(np.abs(error))) > config.max_error:
+        return None
+    return float(solution[0]), float(solution[1])
+
+
+def _local_error(
+    depth: NDArray[np.float32],
+    fitted: NDArray[np.float64],
+    known: NDArray[np.bool_],
+    holes: NDArray[np.bool_],
+    config: CompletionConfig,
+) -> NDArray[np.float64]:
+    """What to add to the log depth of each hole pixel (N,), NaN where nothing nearby says it.
+
+    The readings are averaged in cells of (row, column, log depth of the fit), smoothed over the
+    neighboring cells, and interpolated between the centers of cells.
+    """
+    lowest = float(fitted[known].min())
+    at_readings = _cell_coordinates(fitted, known, lowest, config)
+    at_holes = _cell_coordinates(fitted, holes, lowest, config)
+    shape = np.floor(np.maximum(at_readings.max(axis=0), 0)).astype(int) + 2
+    error = np.log(depth[known].astype(np.float64)) - fitted[known]
+    index = np.ravel_multi_index(tuple(np.floor(at_readings + 0.5).astype(int).T), tuple(shape))
+    size = int(np.prod(shape))
+    sums = [
+        _smoothed(np.bincount(index, weights=values, minlength=size).reshape(shape))
+        for values in (np.ones_like(error), error, error**2)
+    ]
+    count, total, squares = (_between_cells(grid, at_holes) for grid in sums)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean = total / count
+        spread = np.sqrt(np.maximum(squares / count - mean**2, 0))
+    believed = (count >= config.min_readings) & (spread <= config.max_error)
+    return np.where(believed, mean, np.nan)
+
+
+def _cell_coordinates(
+    fitted: NDArray[np.float64],
+    chosen: NDArray[np.bool_],
+    lowest: float,
+    config: CompletionConfig,
+) -> NDArray[np.float64]:
+    """(N, 3) of the chosen pixels: row, column and log depth, in cells from the first center."""
+    rows, columns = np.nonzero(chosen)
+    levels = (fitted[chosen] - lowest) / config.cell_depth
+    return np.stack([rows / config.cell_px, columns / config.cell_px, levels], axis=1)
+
+
+def _smoothed(grid: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sums over each cell and its neighbors, which count by 1/2 for each axis between them."""
+    for axis in range(grid.ndim):
+        padded = np.pad(grid, [(int(other == axis),) * 2 for other in range(grid.ndim)])
+        ends = grid.shape[axis]
+        before, after = (
+            np.take(padded, np.arange(start, start + ends), axis=axis) for start in (0, 2)
+        )
+        grid = grid + (before + after) / 2
+    return grid
+
+
+def _between_cells(
+    grid: NDArray[np.float64], coordinates: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Trilinear values (N,) at coordinates (N, 3) in cells; 0 beyond the grid."""
+    padded = np.pad(grid, 1)
+    limits = np.array(padded.shape) - 1.001
+    place = np.clip(coordinates + 1, 0, limits)
+    first = np.floor(place).astype(int)
+    share = place - first
+    values = np.zeros(len(place))
+    for corner in np.ndindex(2, 2, 2):
+        weight = np.prod(np.where(corner, share, 1 - share), axis=1)
+        values += weight * padded[tuple((first + corner).T)]
+    return values

@@ -1,0 +1,295 @@
+"""Boxes of objects by their names, from open-vocabulary detectors.
+
+The labels that come back are exactly the classes that were asked for. Grounding DINO scores each
+word of the prompt "pallet. buffer zone. forklift."; the words of a class are known here by their
+place in the prompt, so that "zone" is the buffer zone, and a box that fits two classes alike is
+dropped rather than named by chance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from transformers import AutoModelForZeroShotObjectDetection, AutoTokenizer
+
+from smolrgpt_core.errors import bad_input
+from smolrgpt_core.perception.images import check_rgb
+from smolrgpt_core.perception.loading import (
+    load_config,
+    load_image_processor,
+    load_model,
+    wrong_kind,
+)
+from smolrgpt_core.perception.stages import BoxDetector, Detection
+
+_WHAT = "an open-vocabulary detector"
+
+_OWL_PROMPT = "a photo of a {}"
+"""As OWL-ViT was trained."""
+
+
+@dataclass(frozen=True)
+class DetectionConfig:
+    """Which boxes are objects.
+
+    Attributes:
+        min_score: lowest confidence; 0.25 is Grounding DINO's and SpatialRGPT's.
+        nms_iou: of two boxes of one class that overlap by more, the better one is kept.
+        clear_share: a box belongs to a class only if its second best class scores less than this
+            share of it.
+
+    Raises:
+        ValueError: when a value is not within 0 to 1, naming the field.
+    """
+
+    min_score: float = 0.25
+    nms_iou: float = 0.5
+    clear_share: float = 0.9
+
+    def __post_init__(self) -> None:
+        for name in self.__dataclass_fields__:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be within 0 to 1, got {getattr(self, name)}")
+
+
+def load_box_detector(
+    checkpoint: str | Path, device: str = "cpu", config: DetectionConfig | None = None
+) -> BoxDetector:
+    """The detector of a checkpoint.
+
+    Args:
+        checkpoint: folder or hub id of Grounding DINO, MM Grounding DINO, OWL-ViT or OWLv2.
+        device: "auto", or a device of PyTorch.
+        config: which boxes are objects.
+
+    Raises:
+        OSError: when there is no such checkpoint, or a file of it cannot be read.
+        ValueError: when it is of another kind, its weights are incomplete, or there is no such
+            device.
+    """
+    kind = str(load_config(checkpoint, _WHAT).model_type)
+    if kind not in _KINDS:
+        raise wrong_kind(checkpoint, kind, _WHAT, _KINDS)
+    model = load_model(AutoModelForZeroShotObjectDetection, checkpoint, device, _WHAT)
+    processor = load_image_processor(checkpoint)
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint)
+    return _KINDS[kind](model, processor, tokenizer, config or DetectionConfig())
+
+
+@dataclass(frozen=True, eq=False)
+class GroundingDetector:
+    """Grounding DINO: scores the words of one prompt with all classes.
+
+    Attributes:
+        model: gives `logits` (1, queries, tokens) and `pred_boxes` (1, queries, 4).
+        processor: image processor of transformers.
+        tokenizer: of transformers, one that knows the characters of each token.
+        config: which boxes are objects.
+    """
+
+    model: Any
+    processor: Any
+    tokenizer: Any
+    config: DetectionConfig
+
+    @torch.inference_mode()
+    def detect(self, rgb: NDArray[np.uint8], classes: Sequence[str]) -> list[Detection]:
+        """All objects of these classes, best first; see `BoxDetector`.
+
+        Raises:
+            SpatialError: BAD_INPUT when the image or a class is not usable, or there are more
+                classes than the model can read.
+        """
+        check_rgb(rgb)
+        names = checked_classes(classes)
+        text, words = self._read(names)
+        image = self.processor(images=rgb, return_tensors="pt")
+        output = self.model(**{k: v.to(self.model.device) for k, v in {**image, **text}.items()})
+        scores = output.logits[0].sigmoid().float().cpu()
+        means = torch.stack([scores[:, tokens].mean(dim=1) for tokens in words], dim=1)
+        best = torch.stack([scores[:, tokens].amax(dim=1) for tokens in words], dim=1)
+        labels, is_clear = _clear_winners(means.numpy(), self.config.clear_share)
+        score = np.where(is_clear, best.numpy()[np.arange(len(labels)), labels], 0.0)
+        boxes = _corners(output.pred_boxes[0], rgb.shape[1], rgb.shape[0])
+        return best_boxes(boxes, labels, score, names, rgb.shape[:2], self.config)
+
+    def _read(self, names: Sequence[str]) -> tuple[dict[str, Tensor], list[list[int]]]:
+        """The prompt as the model takes it, and the tokens of each class in it."""
+        prompt, spans = grounding_prompt(names)
+        text = self.tokenizer(prompt, return_tensors="pt", return_offsets_mapping=True)
+        offsets = text.pop("offset_mapping")[0].tolist()
+        limit = int(self.model.config.max_text_len)
+        if len(offsets) > limit:
+            raise bad_input(
+                f"the classes must fit into {limit} tokens of the detector, {len(names)} classes "
+                f"have {len(offsets)}; ask for fewer at a time"
+            )
+        words = [
+            [index for index, (start, end) in enumerate(offsets) if first <= start < end <= last]
+            for first, last in spans
+        ]
+        return dict(text), words
+
+
+@dataclass(frozen=True, eq=False)
+class OwlDetector:
+    """OWL-ViT and OWLv2: one text for each class.
+
+    Attributes:
+        model: gives `logits` (1, queries, classes) and `pred_boxes` (1, queries, 4).
+        processor: image processor of transformers.
+        tokenizer: of transformers.
+        config: which boxes are objects.
+    """
+
+    model: Any
+    processor: Any
+    tokenizer: Any
+    config: DetectionConfig
+
+    @torch.inference_mode()
+    def detect(self, rgb: NDArray[np.uint8], classes: Sequence[str]) -> list[Detection]:
+        """All objects of these classes, best first; see `BoxDetector`.
+
+        Raises:
+            SpatialError: BAD_INPUT when the image or a class is not usable.
+        """
+        check_rgb(rgb)
+        names = checked_classes(classes)
+        inputs = {**self.processor(images=rgb, return_tensors="pt"), **self._read(names)}
+        output = self.model(**{key: value.to(self.model.device) for key, value in inputs.items()})
+        scores = output.logits[0].sigmoid().float().cpu().numpy()
+        labels, is_clear = _clear_winners(scores, self.config.clear_share)
+        score = np.where(is_clear, scores[np.arange(len(labels)), labels], 0.0)
+        height, width = rgb.shape[:2]
+        boxes = _corners(output.pred_boxes[0], *self._spanned(width, height))
+        return best_boxes(boxes, labels, score, names, (height, width), self.config)
+
+    def _read(self, names: Sequence[str]) -> dict[str, Tensor]:
+        prompts = [_OWL_PROMPT.format(name) for name in names]
+        limit = int(self.model.config.text_config.max_position_embeddings)
+        text = self.tokenizer(prompts, padding="max_length", max_length=limit, return_tensors="pt")
+        tokens = text["input_ids"].shape[1]
+        if tokens > limit:
+            raise bad_input(
+                f"a class must fit into {limit} tokens of the detector, one of {list(names)} has "
+                f"{tokens}; use a shorter name"
+            )
+        return {name: text[name] for name in ("input_ids", "attention_mask")}
+
+    def _spanned(self, width: int, height: int) -> tuple[int, int]:
+        """What the unit of its boxes is: OWLv2 pads the image to a square, OWL-ViT does not."""
+        if self.model.config.model_type == "owlv2":
+            return max(width, height), max(width, height)
+        return width, height
+
+
+def checked_classes(classes: Sequence[str]) -> list[str]:
+    """The classes in lower case, each once.
+
+    Raises:
+        SpatialError: BAD_INPUT when there are none, or one has no letters or has a full stop, which
+            ends a class in the prompt.
+    """
+    names = list(dict.fromkeys(" ".join(name.lower().split()) for name in classes))
+    if not names:
+        raise bad_input('name at least one class to look for, such as "pallet"')
+    for name in names:
+        if "." in name or not any(character.isalpha() for character in name):
+            raise bad_input(f'a class must be a name such as "buffer zone", got {name!r}')
+    return names
+
+
+def grounding_prompt(names: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
+    """The prompt "pallet. buffer zone." of these classes, and the characters of each in it.
+
+    Returns:
+        The prompt, and (first, end) of each class.
+    """
+    prompt, spans = "", []
+    for name in names:
+        start = len(prompt)
+        spans.append((start, start + len(name)))
+        prompt += f"{name}. "
+    return prompt.rstrip(), spans
+
+
+def best_boxes(
+    boxes: NDArray[np.float32],
+    labels: NDArray[np.integer],
+    scores: NDArray[np.floating],
+    names: Sequence[str],
+    image_size: tuple[int, int],
+    config: DetectionConfig,
+) -> list[Detection]:
+    """Detections above the score, without those that repeat a better one of their class.
+
+    Args:
+        boxes: (N, 4), left, top, right, bottom in pixels; cut to the image here.
+        labels: (N,), index into `names`.
+        scores: (N,), 0 to 1.
+        names: of the classes.
+        image_size: (height, width).
+        config: which boxes are objects.
+    """
+    height, width = image_size
+    boxes = np.clip(boxes, 0, [width, height, width, height])
+    found: list[Detection] = []
+    for index in np.argsort(-scores, kind="stable"):
+        left, top, right, bottom = (float(value) for value in boxes[index])
+        label, score = names[labels[index]], float(scores[index])
+        if score < config.min_score:
+            break
+        if right - left < 1 or bottom - top < 1:
+            continue
+        box = (left, top, right, bottom)
+        if all(
+            box_iou(box, other.box) <= config.nms_iou for other in found if other.label == label
+        ):
+            found.append(Detection(label, box, score))
+    return found
+
+
+def box_iou(
+    box: tuple[float, float, float, float], other: tuple[float, float, float, float]
+) -> float:
+    """Intersection over union of two boxes (left, top, right, bottom), 0 to 1."""
+    width = min(box[2], other[2]) - max(box[0], other[0])
+    height = min(box[3], other[3]) - max(box[1], other[1])
+    common = max(width, 0.0) * max(height, 0.0)
+    areas = [(b[2] - b[0]) * (b[3] - b[1]) for b in (box, other)]
+    return common / (sum(areas) - common)
+
+
+def _clear_winners(
+    scores: NDArray[np.float32], clear_share: float
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """The best class (N,) of scores (N, classes), and whether (N,) no other is about as good."""
+    best = scores.argmax(axis=1)
+    if scores.shape[1] == 1:
+        return best, np.ones(len(scores), dtype=bool)
+    second, first = np.sort(scores, axis=1)[:, -2:].T
+    return best, second < clear_share * first
+
+
+def _corners(boxes: Tensor, width: int, height: int) -> NDArray[np.float32]:
+    """Boxes (N, 4) of center and size, relative to the image, as corners in pixels."""
+    x, y, across, down = boxes.float().cpu().numpy().T
+    corners = np.stack([x - across / 2, y - down / 2, x + across / 2, y + down / 2], axis=1)
+    return corners * np.array([width, height, width, height], dtype=np.float32)
+
+
+_KINDS: dict[str, Callable[[Any, Any, Any, DetectionConfig], BoxDetector]] = {
+    "grounding-dino": GroundingDetector,
+    "mm-grounding-dino": GroundingDetector,
+    "owlv2": OwlDetector,
+    "owlvit": OwlDetector,
+}
+"""By `model_type` of a checkpoint."""
