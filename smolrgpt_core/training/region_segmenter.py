@@ -34,7 +34,7 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
-from transformers import UperNetForSemanticSegmentation, get_cosine_schedule_with_warmup
+from transformers import UperNetForSemanticSegmentation
 from transformers.utils.logging import disable_progress_bar
 
 from smolrgpt_core.data.region_images import RegionImages
@@ -92,7 +92,10 @@ class RegionSegmenterConfig:
         batch_images: images of a step.
         learning_rate: the highest, of AdamW.
         weight_decay: of AdamW.
-        warmup_share: share of the steps until the learning rate is reached.
+        warmup_steps: steps until the learning rate is reached.
+        decay_steps: steps of the cosine along which it falls to zero. A run that has to end before
+            has fewer `steps`: its rate falls faster over the last `cooldown_steps`.
+        cooldown_steps: last steps, over which the rate also falls linearly to zero.
         checkpoint_every: steps between two checkpoints.
         seed: of the first weights, the order of the images and their changes.
 
@@ -104,11 +107,13 @@ class RegionSegmenterConfig:
     data: str
     classes: tuple[str, ...]
     network: NetworkSize = field(default_factory=NetworkSize)
-    steps: int = 1600
+    steps: int = 1200
     batch_images: int = 8
     learning_rate: float = 2e-3
     weight_decay: float = 0.02
-    warmup_share: float = 0.05
+    warmup_steps: int = 80
+    decay_steps: int = 1600
+    cooldown_steps: int = 240
     checkpoint_every: int = 100
     seed: int = 0
 
@@ -116,10 +121,23 @@ class RegionSegmenterConfig:
         for name in ("steps", "batch_images", "checkpoint_every"):
             if getattr(self, name) < 1:
                 raise bad_input(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.decay_steps < max(self.steps, self.warmup_steps + 1):
+            raise bad_input(
+                f"decay_steps must be at least steps = {self.steps} and more than warmup_steps = "
+                f"{self.warmup_steps}, got {self.decay_steps}"
+            )
         if not self.classes:
             raise bad_input("classes must name at least one label")
         if not self.learning_rate > 0:
             raise bad_input(f"learning_rate must be positive, got {self.learning_rate}")
+
+    def rate_share(self, step: int) -> float:
+        """Share of the highest learning rate that a step from 0 learns with."""
+        if step < self.warmup_steps:
+            return step / self.warmup_steps
+        progress = (step - self.warmup_steps) / (self.decay_steps - self.warmup_steps)
+        cooldown = (self.steps - step) / self.cooldown_steps if self.cooldown_steps else 1.0
+        return 0.5 * (1 + math.cos(math.pi * progress)) * max(0.0, min(1.0, cooldown))
 
 
 class TrainingImages:
@@ -206,9 +224,7 @@ class Run:
         self._optimizer = torch.optim.AdamW(
             self._network.parameters(), config.learning_rate, weight_decay=config.weight_decay
         )
-        self._schedule = get_cosine_schedule_with_warmup(
-            self._optimizer, round(config.warmup_share * config.steps), config.steps
-        )
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, config.rate_share)
         if newest:
             state = torch.load(newest.folder / OPTIMIZER_FILE, weights_only=True)
             self._optimizer.load_state_dict(state["optimizer"])

@@ -56,7 +56,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config(output: Path, data: Path, steps: int = 6) -> RegionSegmenterConfig:
     return RegionSegmenterConfig(
         str(output), str(data), ("box", "bin"), TINY, steps,
-        batch_images=4, learning_rate=1e-2, checkpoint_every=2, seed=5,
+        batch_images=4, learning_rate=1e-2, warmup_steps=2, decay_steps=steps,
+        cooldown_steps=steps // 4, checkpoint_every=2, seed=5,
     )  # fmt: skip
 
 
@@ -92,6 +93,17 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path, data:
     assert one.keys() == other.keys()
     assert all((one[name] == other[name]).all() for name in one)
     assert losses(Path(whole.output))[4:] == losses(Path(stopped.output))
+
+
+def test_the_rate_rises_falls_and_ends_at_zero(tmp_path: Path) -> None:
+    plan = replace(config(tmp_path, tmp_path, 75), warmup_steps=20, decay_steps=100)
+    plan = replace(plan, cooldown_steps=25)
+    assert [plan.rate_share(step) for step in (0, 10, 20)] == [0, 0.5, 1]
+    assert plan.rate_share(50) == pytest.approx(0.5 * (1 + np.cos(np.pi * 30 / 80)))
+    assert plan.rate_share(74) == pytest.approx(0.5 * (1 + np.cos(np.pi * 54 / 80)) / 25)
+    assert plan.rate_share(75) == 0
+    with pytest.raises(SpatialError, match="decay_steps must be at least"):
+        replace(plan, decay_steps=74)
 
 
 def test_a_folder_belongs_to_one_run(tmp_path: Path, data: Path) -> None:
