@@ -9,12 +9,12 @@ PYTHON ?= python3
 DEMO_OPTIONS ?=
 ENVIRONMENT = source scripts/environment.sh
 
-.PHONY: demo test nano nano_regions setup lint clean
+.PHONY: demo test nano nano_regions setup setup-tests lint clean
 
 demo: setup
 	@$(ENVIRONMENT) && exec install/smolrgpt_ros/lib/smolrgpt_ros/demo $(DEMO_OPTIONS)
 
-test: setup lint
+test: setup-tests lint
 	@$(ENVIRONMENT) && OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup
 
 # Hours on a CPU. Each command goes on where it stopped; docs/training.md says what comes out.
@@ -51,7 +51,11 @@ nano_regions: setup
 setup:
 	@$(PYTHON) scripts/setup_environment.py
 
-lint: setup
+# What tests and checks of style need is added; the demo does without it.
+setup-tests:
+	@$(PYTHON) scripts/setup_environment.py --tests
+
+lint: setup-tests
 	@$(ENVIRONMENT) && ruff check && ruff format --check && mypy
 
 clean:

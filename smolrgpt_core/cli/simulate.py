@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,40 +11,22 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    ProgressColumn,
-    Task,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
-from rich.text import Text
 
 from smolrgpt_core.cli.options import parsed
+from smolrgpt_core.cli.progress import resumable, work_progress
 from smolrgpt_core.cli.simulated_bag import Storage, drive_through, record
 from smolrgpt_core.data.warehouse_format import SPLITS
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language import CATEGORIES
 from smolrgpt_core.sim.drive import SimulatedDrive
 from smolrgpt_core.simulated_data.randomization import Randomization, read_randomization
 from smolrgpt_core.simulated_data.run import SimulationRun, Summary
 from smolrgpt_core.simulated_data.scenes import SimulationSettings
-
-NOT_MADE = 1
-"""Exit status when the data set is incomplete."""
-
-INTERRUPTED = 130
-"""Exit status after Ctrl-C."""
+from smolrgpt_core.synthesis import MIXTURES
 
 DEFAULTS = SimulationSettings(scenes=1)
 """Source of the options' defaults."""
-
-GO_ON = "Finished parts are kept: the same command resumes where this one stopped."
-
 
 DEFAULT_SHARES = ",".join(map("{:g}".format, DEFAULTS.shares))
 DEFAULT_WORKERS = os.cpu_count() or 1
@@ -79,6 +60,14 @@ RandomizationFile = Annotated[
         dir_okay=False,
     ),
 ]
+MixtureName = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Ask the tasks of a mixture by its shares ({', '.join(MIXTURES)}), instead of the "
+        "four categories of the warehouse evenly.",
+        metavar="NAME",
+    ),
+]
 Folders = Annotated[bool, typer.Option("--folders/--no-folders", help="Write the public layout.")]
 Shards = Annotated[bool, typer.Option("--shards/--no-shards", help="Write WebDataset tar files.")]
 ShardImages = Annotated[int, typer.Option(help="Images per tar file.", min=1)]
@@ -103,6 +92,7 @@ def simulate(
     image_size: ImageSize = "",
     shares: Shares = DEFAULT_SHARES,
     randomization: RandomizationFile = None,
+    mixture: MixtureName = DEFAULTS.mixture,
     folders: Folders = DEFAULTS.folders,
     shards: Shards = DEFAULTS.shards,
     shard_images: ShardImages = DEFAULTS.shard_images,
@@ -127,13 +117,22 @@ def simulate(
     split_shares = parsed("--shares", parse_shares, shares)
     with _wrong_call():
         settings = SimulationSettings(
-            scenes, seed, views, questions, split_shares, folders, shards, shard_images, varied
+            scenes,
+            seed,
+            views,
+            questions,
+            split_shares,
+            folders,
+            shards,
+            shard_images,
+            varied,
+            mixture,
         )
     summary = _make(SimulationRun(settings, out), workers)
     if summary is None:
         typer.echo(f"{out} is already complete.")
     else:
-        Console().print(_table(summary))
+        Console().print(_table(summary, _names(mixture)))
     return None
 
 
@@ -183,30 +182,13 @@ def _randomization(path: Path | None, image_size: str) -> Randomization:
 
 def _make(run: SimulationRun, workers: int) -> Summary | None:
     """Generate what is missing; None if nothing was. Prints errors with how to resume."""
-    try:
-        with run.locked():
-            return None if run.is_complete else _make_with_progress(run, workers)
-    except KeyboardInterrupt as error:
-        typer.echo(f"Stopped. {GO_ON}", err=True)
-        raise typer.Exit(INTERRUPTED) from error
-    except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "Free some space, or choose another disk. " if full else ""
-        typer.echo(f"{error.filename or run.root}: {error.strerror}. {advice}{GO_ON}", err=True)
-        raise typer.Exit(NOT_MADE) from error
-    except (SpatialError, ImportError) as error:
-        typer.echo(str(error), err=True)
-        wrong_call = isinstance(error, SpatialError) and error.status is Status.BAD_INPUT
-        raise typer.Exit(2 if wrong_call else NOT_MADE) from error
+    with resumable(run.root), run.locked():
+        return None if run.is_complete else _make_with_progress(run, workers)
 
 
 def _make_with_progress(run: SimulationRun, workers: int) -> Summary:
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _RateColumn(),
-        TimeElapsedColumn(), TextColumn("left:"), TimeRemainingColumn(),
-    )  # fmt: skip
     total, missing = run.settings.scenes, len(run.missing_scenes())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with work_progress() as progress:
         task = progress.add_task("scenes", total=total, completed=total - missing)
         for _ in run.make_scenes(workers):
             progress.advance(task)
@@ -214,15 +196,12 @@ def _make_with_progress(run: SimulationRun, workers: int) -> Summary:
         return run.finish()
 
 
-class _RateColumn(ProgressColumn):
-    """Scenes per second, of late."""
-
-    def render(self, task: Task) -> Text:
-        return Text(f"{task.speed:.2f}/s" if task.speed else "-/s")
+def _names(mixture: str | None) -> list[str]:
+    """What questions are counted by."""
+    return list(CATEGORIES if mixture is None else MIXTURES[mixture].families)
 
 
-def _table(summary: Summary) -> Table:
-    names = [category.name.lower() for category in CATEGORIES.values()]
+def _table(summary: Summary, names: list[str]) -> Table:
     table = Table("", "images", *names)
     for split in SPLITS:
         if split in summary.images:

@@ -20,13 +20,22 @@ from typing import Any
 from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import file_error, read_json, write_file
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.language import MASK
+from smolrgpt_core.language import CATEGORIES, MASK, Category
 from smolrgpt_core.language.placeholders import plain_placeholders
 
 SPLITS = ("train", "val", "test")
 
 SIMULATION_FILE = "simulation.json"
 """In the folder of a simulated data set, the settings that it follows from."""
+
+CHOICE = "choice"
+"""Category of a question with options: the answer is the letter of one. Ours."""
+
+UNSCORED_CATEGORIES = (
+    *(category.name.lower() for category in Category if category not in CATEGORIES.values()),
+    CHOICE,
+)
+"""Categories of questions for training that the public set does not have, and no score is for."""
 
 HUMAN, MODEL = "human", "gpt"
 """Speakers of a turn."""
@@ -72,9 +81,12 @@ class WarehouseRecord:
         conversations: question, and answer if there is one; in turns.
         rle: COCO RLE (`size`, compressed `counts`) for each `<mask>`, in order; not decoded, and
             whatever stands in the file in its place.
-        category: "left_right", "count", "distance" or "mcq"; empty if not stated.
+        category: "left_right", "count", "distance" or "mcq"; a family of tasks where the questions
+            are those of another mixture; one of `UNSCORED_CATEGORIES`; empty if not stated.
         normalized_answer: as text, see `smolrgpt_core.data.truths`; empty in a test split.
         freeform_answer: empty in a test split.
+        reasoning: the answer step by step, ending with the bare one; empty where there is none.
+            Ours; the public set comes without it.
     """
 
     id: str
@@ -84,6 +96,7 @@ class WarehouseRecord:
     category: str = ""
     normalized_answer: str = ""
     freeform_answer: str = ""
+    reasoning: str = ""
 
     @property
     def dialogue(self) -> tuple[Turn, ...]:
@@ -114,6 +127,8 @@ class WarehouseRecord:
         if self.normalized_answer or self.freeform_answer:
             record["normalized_answer"] = self.normalized_answer
             record["freeform_answer"] = self.freeform_answer
+        if self.reasoning:
+            record["reasoning"] = self.reasoning
         return record
 
     @classmethod
@@ -136,6 +151,7 @@ class WarehouseRecord:
             category=stored_text(entry.get("category")),
             normalized_answer=stored_text(entry.get("normalized_answer")),
             freeform_answer=stored_text(entry.get("freeform_answer")),
+            reasoning=stored_text(entry.get("reasoning")),
         )
 
 
@@ -265,16 +281,7 @@ class SplitFolder:
         Raises:
             SpatialError: BAD_INPUT that names the file and the image.
         """
-        entries = read_json(self.cameras_path)
-        if not isinstance(entries, Mapping):
-            raise file_error(self.cameras_path, "expected an object of calibrations by image")
-        cameras = {}
-        for image, entry in entries.items():
-            try:
-                cameras[image] = CameraRecord.from_json(entry)
-            except SpatialError as error:
-                raise file_error(self.cameras_path, f"image {image!r}: {error}") from error
-        return cameras
+        return read_camera_records(self.cameras_path)
 
     def write_cameras(self, cameras: Mapping[str, CameraRecord]) -> None:
         """Write `SPLIT/cameras.json`, whole or not at all."""
@@ -286,6 +293,24 @@ class SplitFolder:
         if Path(name).name != name or name in ("", ".", ".."):
             raise bad_input(f"an image must be a plain file name in {folder}, got {name!r}")
         return folder / name
+
+
+def read_camera_records(path: Path) -> dict[str, CameraRecord]:
+    """Calibrations by image name, from a `cameras.json`.
+
+    Raises:
+        SpatialError: BAD_INPUT that names the file and the image.
+    """
+    entries = read_json(path)
+    if not isinstance(entries, Mapping):
+        raise file_error(path, "expected an object of calibrations by image")
+    cameras = {}
+    for image, entry in entries.items():
+        try:
+            cameras[image] = CameraRecord.from_json(entry)
+        except SpatialError as error:
+            raise file_error(path, f"image {image!r}: {error}") from error
+    return cameras
 
 
 def find_splits(root: Path) -> list[SplitFolder]:

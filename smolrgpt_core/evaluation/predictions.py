@@ -18,8 +18,13 @@ from smolrgpt_core.answerer_settings import FusionSettings, ModelSettings
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import make_answerer
 from smolrgpt_core.data.record_frames import AskedRecord, read_image
-from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.data.warehouse_format import (
+    UNSCORED_CATEGORIES,
+    CameraRecord,
+    SplitFolder,
+    WarehouseRecord,
+)
+from smolrgpt_core.errors import SpatialError, Status, bad_question
 from smolrgpt_core.evaluation.ablations import ABLATIONS
 from smolrgpt_core.files import file_error, read_rgb
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
@@ -247,6 +252,9 @@ def _question_for(asked: AskedRecord, answerer: Answerer) -> SpatialQuestion:
     Raises:
         SpatialError: why it cannot be asked.
     """
+    category = asked.record.category
+    if category in UNSCORED_CATEGORIES:
+        raise bad_question(f"answers of category {category} have no score; they are for training")
     if asked.question is not None:
         return asked.question
     if asked.problem is not None and not answerer.free_text:

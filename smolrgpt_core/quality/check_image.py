@@ -17,6 +17,7 @@ from smolrgpt_core.data.truths import read_truth, says_the_same
 from smolrgpt_core.data.warehouse_format import (
     HUMAN,
     MODEL,
+    UNSCORED_CATEGORIES,
     CameraRecord,
     SplitFolder,
     WarehouseRecord,
@@ -232,19 +233,19 @@ def check_answer(record: WarehouseRecord, place: str, answer_expected: bool) -> 
     )
     given = bool(sentences or record.normalized_answer)
     category = CATEGORIES.get(record.category)
-    if category is None:
+    if record.category in UNSCORED_CATEGORIES:
+        yield from _check_missing(record, sentences, place)
+    elif category is None:
         # The public test split states no category, and has no answer that needs one.
         if record.category or given or answer_expected:
-            known = ", ".join(CATEGORIES)
+            known = ", ".join((*CATEGORIES, *UNSCORED_CATEGORIES))
             found = f"expected one of {known}, found {record.category!r}"
             yield Problem(ProblemKind.CATEGORY, place, found)
     elif given or answer_expected:
         yield from _check_given(record, category, sentences, place)
 
 
-def _check_given(
-    record: WarehouseRecord, category: Category, sentences: list[str], place: str
-) -> Iterator[Problem]:
+def _check_missing(record: WarehouseRecord, sentences: list[str], place: str) -> Iterator[Problem]:
     missing = [
         name
         for name, given in (
@@ -255,6 +256,12 @@ def _check_given(
     ]
     if missing:
         yield Problem(ProblemKind.ANSWER_MISSING, place, f"expected {' and '.join(missing)}")
+
+
+def _check_given(
+    record: WarehouseRecord, category: Category, sentences: list[str], place: str
+) -> Iterator[Problem]:
+    yield from _check_missing(record, sentences, place)
     normalised = None
     if record.normalized_answer:
         try:

@@ -11,23 +11,22 @@ bytes. Nothing but whole files carries a final name.
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import shutil
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, TextIO
 
 from smolrgpt_core.data.records import question_record
+from smolrgpt_core.data.resumable import ResumableFolder
 from smolrgpt_core.data.shards import write_shards
 from smolrgpt_core.data.warehouse_format import (
     SIMULATION_FILE,
@@ -37,7 +36,7 @@ from smolrgpt_core.data.warehouse_format import (
     WarehouseRecord,
 )
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.files import file_error, read_json, write_file
+from smolrgpt_core.files import read_json, write_file
 from smolrgpt_core.simulated_data.scenes import (
     FrameDraft,
     SimulationSettings,
@@ -45,8 +44,6 @@ from smolrgpt_core.simulated_data.scenes import (
 )
 from smolrgpt_core.synthesis.balance import Balancer
 
-PARTS = ".parts"
-DONE = ".parts.done"
 SHARDS_WRITTEN = "shards_written"
 
 GENERATOR = 1
@@ -72,40 +69,19 @@ class SimulationRun:
     def __init__(self, settings: SimulationSettings, root: Path) -> None:
         self.settings = settings
         self.root = root
-        self._parts = root / PARTS
+        described = {"generator": GENERATOR, **settings.to_json()}
+        self._data = ResumableFolder(root, SIMULATION_FILE, described, "smolrgpt simulate")
+        self._parts = self._data.parts
         self._splits = settings.splits()
 
-    @contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Take the folder: check that it is of this run, and clear what a kill left behind.
 
         Raises:
             SpatialError: BAD_INPUT when the folder holds something else, or BUSY when another
                 process is making this data set.
         """
-        is_complete = self.is_complete
-        shutil.rmtree(self.root / DONE, ignore_errors=True)
-        if is_complete:
-            yield
-            return
-        self._parts.mkdir(parents=True, exist_ok=True)
-        with (self._parts / "lock").open("w") as lock:
-            self._take(lock)
-            for leftover in self.root.rglob(".*.part"):
-                leftover.unlink()
-            settings = json.dumps(self._described(), indent=1).encode()
-            write_file(self.root / SIMULATION_FILE, settings)
-            yield
-
-    def _take(self, lock: TextIO) -> None:
-        # Windows has no such locks, and no software rendering; the command line must import there.
-        import fcntl
-
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            message = f"{self.root}: another process is making this data set; wait for it"
-            raise SpatialError(Status.BUSY, message) from error
+        return self._data.locked()
 
     @property
     def is_complete(self) -> bool:
@@ -115,19 +91,7 @@ class SimulationRun:
             SpatialError: BAD_INPUT when the folder holds something else; it names the settings
                 that differ.
         """
-        path = self.root / SIMULATION_FILE
-        if path.exists():
-            _check_same(path, read_json(path), self._described())
-            return not self._parts.exists()
-        if self.root.exists():
-            foreign = [item.name for item in self.root.iterdir() if not item.name.startswith(".")]
-            if foreign:
-                raise file_error(
-                    self.root,
-                    f"expected an empty folder or one that `smolrgpt simulate` made, found "
-                    f"{', '.join(sorted(foreign)[:5])}; choose another folder",
-                )
-        return False
+        return self._data.is_complete
 
     def missing_scenes(self) -> list[int]:
         """The scenes that are not made yet."""
@@ -181,8 +145,7 @@ class SimulationRun:
             summary.questions[split] = Counter(counts)
         if not self.settings.folders:
             self._remove_folders()
-        self._parts.rename(self.root / DONE)
-        shutil.rmtree(self.root / DONE)
+        self._data.close()
         return summary
 
     def _chosen(
@@ -195,18 +158,11 @@ class SimulationRun:
                 continue
             for entry in read_json(self._draft_path(index)):
                 draft = FrameDraft.from_json(entry)
-                chosen = balancer.choose(draft.candidates, self.settings.questions)
-                records = (
-                    question_record(
-                        f"{Path(draft.image).stem}_{number:02}",
-                        draft.image,
-                        draft.candidates[choice],
-                        draft.rle,
-                    )
-                    for number, choice in enumerate(chosen)
-                )
+                chosen: Sequence[int] = range(len(draft.candidates))
+                if self.settings.mixture is None:
+                    chosen = balancer.choose(draft.candidates, self.settings.questions)
                 if chosen:
-                    yield draft.image, draft.camera, tuple(records)
+                    yield draft.image, draft.camera, tuple(_records(draft, chosen))
 
     def _write_split(
         self,
@@ -238,33 +194,12 @@ class SimulationRun:
     def _draft_path(self, index: int) -> Path:
         return self._parts / f"{index:06}.json"
 
-    def _described(self) -> dict[str, Any]:
-        return {"generator": GENERATOR, **self.settings.to_json()}
 
-
-def _check_same(path: Path, found: Any, wanted: Mapping[str, Any]) -> None:
-    """Refuse to mix two data sets in one folder."""
-    there, here = dict(_flat(found)), dict(_flat(wanted))
-    differing = [name for name in {*there, *here} if there.get(name) != here.get(name)]
-    names = sorted(differing, key=lambda name: (name.count("."), name))
-    if names:
-        shown = "; ".join(
-            f"{name}: {there.get(name)!r} there, {here.get(name)!r} now" for name in names[:5]
-        )
-        raise file_error(
-            path,
-            f"this folder was begun with other settings ({shown}); use the same settings to go on, "
-            "or another folder",
-        )
-
-
-def _flat(entry: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Names such as "randomization.camera.width" with their values."""
-    if not isinstance(entry, Mapping):
-        yield prefix, entry
-        return
-    for name, value in entry.items():
-        yield from _flat(value, f"{prefix}.{name}" if prefix else str(name))
+def _records(draft: FrameDraft, chosen: Sequence[int]) -> Iterator[WarehouseRecord]:
+    for number, choice in enumerate(chosen):
+        item = draft.candidates[choice]
+        id = f"{Path(draft.image).stem}_{number:02}"
+        yield question_record(id, draft.image, item, draft.rle, item.task, item.reasoning)
 
 
 def _start_worker() -> None:

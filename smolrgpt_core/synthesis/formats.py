@@ -19,6 +19,7 @@ from smolrgpt_core.synthesis.drafts import Style, with_placeholders
 from smolrgpt_core.synthesis.forms.draws import pick
 from smolrgpt_core.synthesis.generator import (
     Answer,
+    MisreadError,
     QuestionWithTruth,
     read_as,
     with_region_names,
@@ -59,6 +60,7 @@ def as_choice(
         conventions: under which it was made.
 
     Raises:
+        MisreadError: the question is parsed differently with its options.
         ValueError: the options are not told apart: a fault of this module.
     """
     texts = _options(item, regions, rng)
@@ -74,7 +76,7 @@ def as_choice(
     read = read_question(text, regions, None, item.region_ids)
     question = replace(read, program=read.program and conventions.meant(read.program))
     if question.program != item.program:
-        raise ValueError(f"{text!r} is parsed differently with options")
+        raise MisreadError(f"{text!r} is parsed differently with options")
     sentence = f"({letter}) {item.freeform_answer}"
     return replace(
         item, text=text, question=question, normalized_answer=letter, freeform_answer=sentence
@@ -125,7 +127,7 @@ def as_statement(
         rng: draws true or false.
 
     Raises:
-        ValueError: it reads as something else.
+        MisreadError: it cannot be read, or reads as something else.
     """
     is_true = bool(rng.integers(2))
     program = _claim(item.program, item.truth, is_true, rng)

@@ -15,6 +15,7 @@ import numpy as np
 
 from smolrgpt_core.answer import Side
 from smolrgpt_core.answer.scoring import write_normalized
+from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language import Category, SpatialQuestion, read_question
 from smolrgpt_core.language.conventions import WAREHOUSE, Conventions
 from smolrgpt_core.language.interpreter import evaluate
@@ -34,6 +35,14 @@ from smolrgpt_core.synthesis.wordings import WORDINGS
 
 HELD_OUT_EACH = 10
 """One in so many wordings and compositions is kept out of training data."""
+
+
+class MisreadError(ValueError):
+    """A text asks for something else than the program that it was made for.
+
+    A fault of a wording, or of a label that has a meaning of its own, such as "left shoe".
+    """
+
 
 Answer = float | int | bool | str | tuple[int, ...] | tuple[float, ...]
 
@@ -237,11 +246,14 @@ def read_as(
         regions: of the frame.
 
     Raises:
-        ValueError: it asks for something else than the program: a fault of a wording.
+        MisreadError: it cannot be read, or asks for something else than the program.
     """
-    question = read_question(text, regions, None, region_ids)
+    try:
+        question = read_question(text, regions, None, region_ids)
+    except SpatialError as error:
+        raise MisreadError(f"{text!r} was made for {program}: {error}") from error
     if question.program != program:
-        raise ValueError(f"{text!r} was made for {program}, but reads as {question.program}")
+        raise MisreadError(f"{text!r} was made for {program}, but reads as {question.program}")
     return question
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 import numpy as np
@@ -10,9 +12,9 @@ from smolrgpt_core.language.conventions import Conventions
 from smolrgpt_core.scene.spatial_scene import SpatialScene
 from smolrgpt_core.synthesis.drafts import Style
 from smolrgpt_core.synthesis.formats import as_choice, as_statement
-from smolrgpt_core.synthesis.generator import QuestionGenerator, QuestionWithTruth
+from smolrgpt_core.synthesis.generator import MisreadError, QuestionGenerator, QuestionWithTruth
 from smolrgpt_core.synthesis.margins import AmbiguityMargins
-from smolrgpt_core.synthesis.mixtures import MIXTURES, Family, Format
+from smolrgpt_core.synthesis.mixtures import MIXTURES, Family, Format, Mixture
 
 _Key = TypeVar("_Key")
 
@@ -28,6 +30,7 @@ def generate_mixture(
     margins: AmbiguityMargins | None = None,
     style: Style = Style.MASK,
     held_out: bool = False,
+    misread: Callable[[str], None] | None = None,
 ) -> list[tuple[str, QuestionWithTruth]]:
     """Questions with the name of their family, in random order; fewer where a frame has no more.
 
@@ -40,9 +43,12 @@ def generate_mixture(
         margins: as of `generate_questions`.
         style: as of `generate_questions`.
         held_out: as of `generate_questions`.
+        misread: gets why a text was given up that is not read as it was meant, as with labels that
+            have a meaning of their own; None: that is an error.
 
     Raises:
         ValueError: for an unknown mixture.
+        MisreadError: a text is not read as it was meant.
     """
     if mixture not in MIXTURES:
         raise ValueError(f"a mixture must be one of {sorted(MIXTURES)}, got {mixture!r}")
@@ -52,12 +58,11 @@ def generate_mixture(
     made: list[tuple[str, QuestionWithTruth]] = []
     while len(made) < count and open_families:
         name = _draw({name: item.share for name, item in open_families.items()}, rng)
-        item = _of_family(generator, open_families[name], rng)
+        item = _of_family(generator, open_families[name], rng, misread)
         if item is None:
             del open_families[name]
             continue
-        wanted = _draw(dict(chosen.formats), rng)
-        made.append((name, _in_format(item, wanted, style, scene, rng, chosen.conventions)))
+        made.append((name, _in_a_format(item, chosen, style, scene, rng, misread)))
     return made
 
 
@@ -67,14 +72,51 @@ def _draw(shares: dict[_Key, float], rng: np.random.Generator) -> _Key:
 
 
 def _of_family(
-    generator: QuestionGenerator, family: Family, rng: np.random.Generator
+    generator: QuestionGenerator,
+    family: Family,
+    rng: np.random.Generator,
+    misread: Callable[[str], None] | None,
 ) -> QuestionWithTruth | None:
     for index in rng.permutation(len(family.forms)):
         for _ in range(TRIES):
-            item = generator.make(family.forms[int(index)])
+            form = family.forms[int(index)]
+            item = _unless_misread(partial(generator.make, form), misread)
             if item is not None:
                 return item
     return None
+
+
+def _unless_misread(
+    make: Callable[[], QuestionWithTruth | None], misread: Callable[[str], None] | None
+) -> QuestionWithTruth | None:
+    """What is made; None, and told, where its text is not read as it was meant."""
+    try:
+        return make()
+    except MisreadError as error:
+        if misread is None:
+            raise
+        misread(str(error))
+        return None
+
+
+def _in_a_format(
+    item: QuestionWithTruth,
+    mixture: Mixture,
+    style: Style,
+    scene: SpatialScene,
+    rng: np.random.Generator,
+    misread: Callable[[str], None] | None,
+) -> QuestionWithTruth:
+    """The question in a format, drawn by the shares of those that it has."""
+    shares = dict(mixture.formats)
+    while shares:
+        wanted = _draw(shares, rng)
+        make = partial(_in_format, item, wanted, style, scene, rng, mixture.conventions)
+        changed = _unless_misread(make, misread)
+        if changed is not None:
+            return changed
+        del shares[wanted]
+    return item
 
 
 def _in_format(
@@ -84,11 +126,10 @@ def _in_format(
     scene: SpatialScene,
     rng: np.random.Generator,
     conventions: Conventions,
-) -> QuestionWithTruth:
-    """The question in a format, or as it is where it has no such form."""
-    changed = None
+) -> QuestionWithTruth | None:
+    """The question in a format; None where it has no such form."""
     if wanted is Format.CHOICE:
-        changed = as_choice(item, scene.regions, rng, conventions)
-    elif wanted is Format.TRUE_FALSE:
-        changed = as_statement(item, style, scene.regions, rng)
-    return changed or item
+        return as_choice(item, scene.regions, rng, conventions)
+    if wanted is Format.TRUE_FALSE:
+        return as_statement(item, style, scene.regions, rng)
+    return item

@@ -15,6 +15,7 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
     AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
@@ -22,20 +23,32 @@ from transformers import (
 )
 
 from smolrgpt_core.errors import bad_input
+from smolrgpt_core.inference.loading import model_type_of
 from smolrgpt_core.model import (
     SmolRGPTConfig,
     SmolRGPTForConditionalGeneration,
     SmolRGPTProcessor,
 )
+from smolrgpt_core.model.point_map import (
+    PointMapConfig,
+    PointMapForConditionalGeneration,
+    nano,
+)
+from smolrgpt_core.model.point_map.processing import PointMapProcessor
+from smolrgpt_core.model.point_map.regions_in_words import with_box_colors
 from smolrgpt_core.training.config import StartConfig
 from smolrgpt_core.training.tokenizer import PLACEHOLDERS, train_tokenizer
 
-_FIELDS = SmolRGPTConfig.__annotations__.keys() - {"model_type", "sub_configs"}
+_FIXED = {"model_type", "sub_configs", "vlm_config"}
+_FIELDS = SmolRGPTConfig.__annotations__.keys() - _FIXED
+_POINT_MAP_FIELDS = PointMapConfig.__annotations__.keys() - _FIXED
 _NESTED = ("vision_config", "text_config")
 _POOLING_HEAD = "head."
 """Beginning of the names of weights that summarise an image in one vector."""
 
-Start = tuple[SmolRGPTForConditionalGeneration, SmolRGPTProcessor]
+Model = SmolRGPTForConditionalGeneration | PointMapForConditionalGeneration
+Processor = SmolRGPTProcessor | PointMapProcessor
+Start = tuple[Model, Processor]
 
 
 def make_start(start: StartConfig, seed: int, texts: Callable[[], Iterable[str]]) -> Start:
@@ -52,9 +65,15 @@ def make_start(start: StartConfig, seed: int, texts: Callable[[], Iterable[str]]
     """
     set_seed(seed)
     try:
-        _check_overrides(start.overrides)
+        _check_overrides(start)
+        if start.checkpoint and _is_point_map(start):
+            return _point_map_from_checkpoint(start)
         if start.checkpoint:
             return _from_checkpoint(start)
+        if start.vlm:
+            return _from_vlm(start)
+        if start.preset in nano.PRESETS:
+            return _point_map_from_scratch(start, texts())
         if start.vision_backbone:
             return _from_backbones(start)
         return _from_scratch(start, texts())
@@ -62,14 +81,51 @@ def make_start(start: StartConfig, seed: int, texts: Callable[[], Iterable[str]]
         raise bad_input(f"start: {error}") from error
 
 
-def _check_overrides(overrides: Mapping[str, Any]) -> None:
+def _is_point_map(start: StartConfig) -> bool:
+    """Whether the model will be one with points, as far as the configuration and its file say."""
+    if start.checkpoint:
+        return model_type_of(start.checkpoint) == PointMapConfig.model_type
+    return bool(start.vlm) or start.preset in nano.PRESETS
+
+
+def _check_overrides(start: StartConfig) -> None:
     """Refuse unknown fields, which transformers would store without any effect."""
-    unknown = sorted(set(overrides) - _FIELDS)
+    known = set(_POINT_MAP_FIELDS) if _is_point_map(start) else set(_FIELDS)
+    if start.preset in nano.PRESETS:
+        known |= set(_NESTED)
+    unknown = sorted(set(start.overrides) - known)
     if unknown:
         raise ValueError(
             f"unknown fields in overrides: {', '.join(unknown)}; known are "
-            f"{', '.join(sorted(_FIELDS))}"
+            f"{', '.join(sorted(known))}"
         )
+
+
+def _point_map_from_checkpoint(start: StartConfig) -> Start:
+    config = PointMapConfig.from_pretrained(start.checkpoint)
+    for name, value in start.overrides.items():
+        setattr(config, name, value)
+    model = PointMapForConditionalGeneration.from_pretrained(
+        start.checkpoint, config=config, dtype=torch.float32
+    )
+    return model, PointMapProcessor.from_pretrained(start.checkpoint, model.config)
+
+
+def _from_vlm(start: StartConfig) -> Start:
+    plain = _load_backbone(AutoModelForImageTextToText, start.vlm)
+    model = PointMapForConditionalGeneration.from_vlm(plain, start.point_code, **start.overrides)
+    return model, PointMapProcessor.from_pretrained(start.vlm, model.config)
+
+
+def _point_map_from_scratch(start: StartConfig, texts: Iterable[str]) -> Start:
+    added = nano.special_tokens()
+    size = start.vocabulary_size - len(added) + PLACEHOLDERS
+    tokenizer = train_tokenizer(map(with_box_colors, texts), size)
+    tokenizer.add_special_tokens({"additional_special_tokens": added})
+    model, processor = nano.build(start.preset, tokenizer, start.overrides)
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model, processor
 
 
 def _from_checkpoint(start: StartConfig) -> Start:

@@ -14,15 +14,15 @@ from smolrgpt_core.language.operators import attributes, predicates, selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.synthesis.drafts import Draft, Mention
 from smolrgpt_core.synthesis.forms.draws import (
-    CLASSES,
-    OBJECTS,
     RANK_WORDS,
+    classes,
     distance_to,
     distractors,
     draw_outermost,
     empty_ones,
     listed,
     named,
+    objects,
     pick,
     region,
     several,
@@ -38,9 +38,9 @@ from smolrgpt_core.synthesis.view import SceneView
 @form
 def nearest(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """Which of some objects is nearest to, second nearest to, or farthest from another one."""
-    label = pick([*OBJECTS, "buffer"], rng)
+    label = pick([*objects(view), "buffer"], rng)
     targets = several(view.whole(label), rng)
-    anchor = some(without(view.whole(*CLASSES), targets), 1, rng)
+    anchor = some(without(view.whole(*classes(view)), targets), 1, rng)
     if not targets or not anchor:
         return None
     mentions = {
@@ -58,7 +58,7 @@ def nearest(view: SceneView, rng: np.random.Generator) -> Draft | None:
 @form
 def nearest_to_camera(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """Which of some objects is nearest to or farthest from the camera."""
-    targets = several(view.whole(pick(OBJECTS, rng)), rng)
+    targets = several(view.whole(pick(objects(view), rng)), rng)
     if not targets:
         return None
     words = {"noun": view.label(targets[0])}
@@ -102,7 +102,7 @@ def nearest_empty(view: SceneView, rng: np.random.Generator) -> Draft | None:
 @form
 def outermost(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """Which of some objects is leftmost, second from the right, ..."""
-    label = pick(CLASSES, rng)
+    label = pick(classes(view), rng)
     targets = several(view.seen(label), rng)
     if not targets:
         return None
@@ -131,8 +131,8 @@ def which_outside(view: SceneView, rng: np.random.Generator) -> Draft | None:
 def which_holds(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """Which one of some buffers an object stands in."""
     places = several(view.seen("buffer"), rng)
-    objects = view.seen(*OBJECTS)
-    held = [id for place in places for id in view.split(within(place), objects)[0]]
+    standing = view.seen(*objects(view))
+    held = [id for place in places for id in view.split(within(place), standing)[0]]
     target = some(held, 1, rng)
     if not target:
         return None

@@ -12,16 +12,17 @@ from smolrgpt_core.language.operators import attributes, predicates, questions, 
 from smolrgpt_core.language.program import Operator, Program
 from smolrgpt_core.synthesis.drafts import Draft
 from smolrgpt_core.synthesis.forms.draws import (
-    OBJECTS,
     listed,
     named,
+    objects,
     pick,
     region,
     several,
+    solid,
     some,
     where,
 )
-from smolrgpt_core.synthesis.forms.measurements import SOLID, two_regions
+from smolrgpt_core.synthesis.forms.measurements import two_regions
 from smolrgpt_core.synthesis.forms.registry import form, named_form
 from smolrgpt_core.synthesis.view import SceneView
 
@@ -85,12 +86,16 @@ def _is_larger(size: str, view: SceneView, rng: np.random.Generator) -> Draft | 
 def _largest(size: str, view: SceneView, rng: np.random.Generator) -> Draft | None:
     attribute, how, _, superlative = SIZES[size]
     end = "most" if how == "more" else "least"
-    return _superlative(attribute(), end, superlative, view.whole(pick(SOLID, rng)), view, rng)
+    return _superlative(
+        attribute(), end, superlative, view.whole(pick(solid(view), rng)), view, rng
+    )
 
 
 def _endmost(place: str, view: SceneView, rng: np.random.Generator) -> Draft | None:
     attribute, end, superlative = PLACES[place]
-    return _superlative(attribute(), end, superlative, view.whole(pick(SOLID, rng)), view, rng)
+    return _superlative(
+        attribute(), end, superlative, view.whole(pick(solid(view), rng)), view, rng
+    )
 
 
 def _superlative(
@@ -124,7 +129,7 @@ def _balanced(
 ) -> Draft | None:
     """A yes or no question about two regions, turned round half of the time to be true."""
     wanted = bool(rng.integers(2))
-    draft = two_regions(make, SOLID, view, rng)
+    draft = two_regions(make, solid, view, rng)
     if draft is None or view.truth(draft.program) is wanted:
         return draft
     first, second = draft.mentions["second"], draft.mentions["first"]
@@ -155,7 +160,7 @@ for _relation in RELATIONS:
 def front_or_behind(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """Whether an object is in front of another one or behind it."""
     return two_regions(
-        lambda first, second: questions.Side(first, second, "front_behind"), SOLID, view, rng
+        lambda first, second: questions.Side(first, second, "front_behind"), solid, view, rng
     )
 
 
@@ -163,14 +168,14 @@ def front_or_behind(view: SceneView, rng: np.random.Generator) -> Draft | None:
 def above_or_below(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """Whether an object is above another one or below it, by centers."""
     return two_regions(
-        lambda first, second: questions.Side(first, second, "above_below"), SOLID, view, rng
+        lambda first, second: questions.Side(first, second, "above_below"), solid, view, rng
     )
 
 
 @form
 def is_nearer(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """Whether one region is nearer to a third than another one."""
-    ids = some(view.whole(*SOLID), 3, rng)
+    ids = some(view.whole(*solid(view)), 3, rng)
     if not ids:
         return None
     first, second, third = ids
@@ -187,7 +192,7 @@ def is_nearer(view: SceneView, rng: np.random.Generator) -> Draft | None:
 @form
 def ordered(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """Some objects in order: from left to right, by distance, by height."""
-    targets = some(view.whole(pick(OBJECTS, rng)), int(rng.integers(3, 5)), rng)
+    targets = some(view.whole(pick(objects(view), rng)), int(rng.integers(3, 5)), rng)
     if not targets:
         return None
     attribute, start, words = pick(_ORDERS, rng)
@@ -209,7 +214,7 @@ _ORDERS = (
 @form
 def observer_side(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """On which side something is for somebody who stands at one region and looks at another."""
-    ids = some(view.whole(*SOLID), 3, rng)
+    ids = some(view.whole(*solid(view)), 3, rng)
     if not ids:
         return None
     target, stands, looks = ids
@@ -223,9 +228,9 @@ def observer_side(view: SceneView, rng: np.random.Generator) -> Draft | None:
 @form
 def count_related(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """How many of some objects stand in some relation to another region."""
-    label = pick(OBJECTS, rng)
+    label = pick(objects(view), rng)
     targets = several(view.whole(label), rng)
-    anchor = some([id for id in view.whole(*SOLID) if id not in targets], 1, rng)
+    anchor = some([id for id in view.whole(*solid(view)) if id not in targets], 1, rng)
     if not targets or not anchor:
         return None
     predicate, words = _related(anchor[0], view, rng)

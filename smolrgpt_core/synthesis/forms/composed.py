@@ -10,7 +10,7 @@ from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.reader import read_text
 from smolrgpt_core.language.wording import say
 from smolrgpt_core.synthesis.drafts import Draft
-from smolrgpt_core.synthesis.forms.draws import CLASSES, pick, region, where
+from smolrgpt_core.synthesis.forms.draws import classes, pick, region, where
 from smolrgpt_core.synthesis.forms.registry import form
 from smolrgpt_core.synthesis.view import SceneView
 
@@ -38,7 +38,7 @@ class Composer:
 
     def __init__(self, view: SceneView, rng: np.random.Generator) -> None:
         self._view, self._rng = view, rng
-        self._classes = [label for label in CLASSES if view.whole(label)]
+        self._classes = [label for label in classes(view) if view.whole(label)]
         self._objects = [label for label in self._classes if label != "buffer"]
 
     def question(self, depth: int) -> Program | None:

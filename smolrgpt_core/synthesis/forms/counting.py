@@ -12,8 +12,8 @@ from smolrgpt_core.language.operators import predicates, questions, selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.synthesis.drafts import Draft, Mention
 from smolrgpt_core.synthesis.forms.draws import (
-    CLASSES,
     MAX_LISTED,
+    classes,
     distance_to,
     distractors,
     draw_outermost,
@@ -64,7 +64,7 @@ def count_class_inside(view: SceneView, rng: np.random.Generator) -> Draft | Non
 @guessable
 def count_visible(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """How many objects of a class are seen: as many as are listed."""
-    label = pick(CLASSES, rng)
+    label = pick(classes(view), rng)
     targets = view.whole_class(label)
     if len(targets) < 2:
         return None

@@ -12,13 +12,13 @@ from smolrgpt_core.language.operators import attributes, predicates, questions, 
 from smolrgpt_core.synthesis.balance import distance_bin
 from smolrgpt_core.synthesis.drafts import Draft
 from smolrgpt_core.synthesis.forms.draws import (
-    CLASSES,
-    OBJECTS,
+    classes,
     distance_to,
     draw_outermost,
     empty_ones,
     listed,
     named,
+    objects,
     pick,
     region,
     several,
@@ -51,7 +51,7 @@ def distance(view: SceneView, rng: np.random.Generator) -> Draft | None:
 @form
 def distance_to_camera(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """From an object to the camera."""
-    ids = view.whole(*OBJECTS)
+    ids = view.whole(*objects(view))
     if not ids:
         return None
     metres = view.kept("to the camera", lambda: view.values(distance_to(None), ids))
@@ -67,7 +67,7 @@ def distance_to_camera(view: SceneView, rng: np.random.Generator) -> Draft | Non
 @form
 def distance_of_outermost(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """From the leftmost of some objects, the rightmost but one, ... to another one."""
-    label = pick(OBJECTS, rng)
+    label = pick(objects(view), rng)
     targets = several(view.whole(label), rng)
     second = some(without(view.whole("shelf", "buffer"), targets), 1, rng)
     if not targets or not second:
@@ -105,7 +105,7 @@ def distance_to_empty(view: SceneView, rng: np.random.Generator) -> Draft | None
 
 def _pairs(view: SceneView) -> dict[tuple[str, ...], list[tuple[tuple[int, int], float]]]:
     """Pairs of regions with their distance, by their labels."""
-    whole = view.whole(*CLASSES)
+    whole = view.whole(*classes(view))
     metres = {id: view.values(distance_to(id), whole) for id in whole}
     found: dict[tuple[str, ...], list[tuple[tuple[int, int], float]]] = {}
     for first, second in combinations(whole, 2):

@@ -10,13 +10,17 @@ import numpy as np
 from smolrgpt_core.language.english import ORDINALS
 from smolrgpt_core.language.operators import attributes, predicates, selections
 from smolrgpt_core.language.program import Program
+from smolrgpt_core.object_classes import ZONE, known_class
 from smolrgpt_core.synthesis.drafts import Mention
 from smolrgpt_core.synthesis.view import SceneView
 
 OBJECTS = ("pallet", "transporter")
-"""What stands on the floor, in a buffer or not."""
+"""What stands on the floor of a warehouse, in a buffer or not."""
 
-CLASSES = (*OBJECTS, "shelf", "buffer")
+SOLID = (*OBJECTS, "shelf")
+"""Classes of a warehouse with a height."""
+
+CLASSES = (*SOLID, "buffer")
 
 MAX_LISTED = 8
 """More regions than this are not listed in one question."""
@@ -24,6 +28,33 @@ MAX_LISTED = 8
 RANK_WORDS = {rank: word for word, rank in ORDINALS.items()}
 
 _T = TypeVar("_T")
+
+
+def objects(view: SceneView) -> tuple[str, ...]:
+    """Classes of what stands on the floor: those of a warehouse, or what else a frame shows."""
+    return _in_frame(OBJECTS, view)
+
+
+def solid(view: SceneView) -> tuple[str, ...]:
+    """Classes with a height: those of a warehouse, or what else a frame shows."""
+    return _in_frame(SOLID, view)
+
+
+def classes(view: SceneView) -> tuple[str, ...]:
+    """Classes of all regions: those of a warehouse, or what else a frame shows."""
+    return _in_frame(CLASSES, view)
+
+
+def _in_frame(known: tuple[str, ...], view: SceneView) -> tuple[str, ...]:
+    """The known classes; of a frame with others, all that it shows: its labels are its own."""
+    labels = {region.label for region in view.regions if region.label}
+    others = tuple(sorted(labels - {*CLASSES}))
+    if not others:
+        return known
+    zones = tuple(label for label in others if known_class(label) == ZONE)
+    things = tuple(label for label in others if label not in zones)
+    shown = tuple(label for label in known if label in labels) + things
+    return (shown + zones if known == CLASSES else shown) or known
 
 
 def pick(choices: Sequence[_T], rng: np.random.Generator) -> _T:
@@ -90,8 +121,8 @@ def distractors(
     view: SceneView, used: Sequence[int], rng: np.random.Generator
 ) -> dict[str, Mention]:
     """Half of the time: a mention of regions of a class that the question does not use."""
-    classes = {view.label(id) for id in used}
-    free = [label for label in CLASSES if label not in classes]
+    used_classes = {view.label(id) for id in used}
+    free = [label for label in classes(view) if label not in used_classes]
     if not free or rng.random() < 0.5:
         return {}
     ids = several(view.seen(pick(free, rng)), rng)

@@ -6,7 +6,7 @@ import numpy as np
 
 from smolrgpt_core.language.operators import predicates, questions
 from smolrgpt_core.synthesis.drafts import Draft
-from smolrgpt_core.synthesis.forms.draws import CLASSES, named, pick, region
+from smolrgpt_core.synthesis.forms.draws import classes, named, pick, region
 from smolrgpt_core.synthesis.forms.registry import form
 from smolrgpt_core.synthesis.view import SceneView
 
@@ -53,10 +53,10 @@ def is_on_side(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 def _pair(view: SceneView, rng: np.random.Generator) -> tuple[int, int, str] | None:
     """Target, anchor and the side, which is drawn first."""
-    classes = view.kept("sides of classes", lambda: _classes_with_both_sides(view))
-    if not classes:
+    both_sided = view.kept("sides of classes", lambda: _classes_with_both_sides(view))
+    if not both_sided:
         return None
-    by_side = classes[pick(sorted(classes), rng)]
+    by_side = both_sided[pick(sorted(both_sided), rng)]
     side = pick(["left", "right"], rng)
     target, anchor = pick(by_side[side], rng)
     return target, anchor, side
@@ -68,7 +68,7 @@ def _classes_with_both_sides(view: SceneView) -> Pairs:
     In a frame whose only shelf is far left, "is the shelf ..." would say the side.
     """
     found: Pairs = {}
-    seen = view.seen(*CLASSES)
+    seen = view.seen(*classes(view))
     for anchor in seen:
         others = [id for id in seen if id != anchor]
         for side, predicate in SIDES.items():

@@ -10,59 +10,67 @@ import numpy as np
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Operator, Program
 from smolrgpt_core.synthesis.drafts import Draft
-from smolrgpt_core.synthesis.forms.draws import CLASSES, OBJECTS, named, pick, region, some
+from smolrgpt_core.synthesis.forms.draws import (
+    classes,
+    named,
+    objects,
+    pick,
+    region,
+    solid,
+    some,
+)
 from smolrgpt_core.synthesis.forms.registry import form, named_form
 from smolrgpt_core.synthesis.view import SceneView
 
-SOLID = (*OBJECTS, "shelf")
-"""Classes with a height."""
+Classes = Callable[[SceneView], tuple[str, ...]]
+"""The classes of a frame that a form asks about, such as `draws.solid`."""
 
-OF_ONE: dict[str, tuple[Operator, tuple[str, ...]]] = {
-    "width": (attributes.Width, CLASSES),
-    "height": (attributes.Height, SOLID),
-    "length": (attributes.Length, CLASSES),
-    "top_height": (attributes.Top, OBJECTS),
-    "footprint": (attributes.FootprintArea, CLASSES),
-    "volume": (attributes.Volume, SOLID),
-    "free_area": (attributes.FreeArea, ("buffer",)),
+OF_ONE: dict[str, tuple[Operator, Classes]] = {
+    "width": (attributes.Width, classes),
+    "height": (attributes.Height, solid),
+    "length": (attributes.Length, classes),
+    "top_height": (attributes.Top, objects),
+    "footprint": (attributes.FootprintArea, classes),
+    "volume": (attributes.Volume, solid),
+    "free_area": (attributes.FreeArea, lambda view: ("buffer",)),
 }
 """Attributes of one region, and the classes of which they are asked."""
 
-OF_TWO: dict[str, tuple[Operator, tuple[str, ...]]] = {
-    "clearance": (attributes.Clearance, SOLID),
-    "horizontal_distance": (attributes.HorizontalDistance, SOLID),
-    "vertical_distance": (attributes.VerticalDistance, SOLID),
-    "sideways_distance": (attributes.SidewaysDistance, SOLID),
-    "forward_distance": (attributes.ForwardDistance, SOLID),
+OF_TWO: dict[str, tuple[Operator, Classes]] = {
+    "clearance": (attributes.Clearance, solid),
+    "horizontal_distance": (attributes.HorizontalDistance, solid),
+    "vertical_distance": (attributes.VerticalDistance, solid),
+    "sideways_distance": (attributes.SidewaysDistance, solid),
+    "forward_distance": (attributes.ForwardDistance, solid),
 }
 """Attributes of two regions."""
 
 
 def _of_one(
-    attribute: Operator, classes: tuple[str, ...], view: SceneView, rng: np.random.Generator
+    attribute: Operator, of: Classes, view: SceneView, rng: np.random.Generator
 ) -> Draft | None:
-    ids = some(view.whole(pick(classes, rng)), 1, rng)
+    ids = some(view.whole(pick(of(view), rng)), 1, rng)
     if not ids:
         return None
     return Draft(questions.Measure(region(ids[0]), attribute()), {"first": named(*ids)})
 
 
 def _of_two(
-    attribute: Operator, classes: tuple[str, ...], view: SceneView, rng: np.random.Generator
+    attribute: Operator, of: Classes, view: SceneView, rng: np.random.Generator
 ) -> Draft | None:
     return two_regions(
-        lambda first, second: questions.Measure(first, attribute(second)), classes, view, rng
+        lambda first, second: questions.Measure(first, attribute(second)), of, view, rng
     )
 
 
 def two_regions(
     make: Callable[[Program, Program], Program],
-    classes: tuple[str, ...],
+    of: Classes,
     view: SceneView,
     rng: np.random.Generator,
 ) -> Draft | None:
     """A question about two regions."""
-    ids = some(view.whole(*classes), 2, rng)
+    ids = some(view.whole(*of(view)), 2, rng)
     if not ids:
         return None
     first, second = ids
@@ -71,30 +79,30 @@ def two_regions(
     )
 
 
-for _name, (_attribute, _classes) in OF_ONE.items():
-    named_form(_name, partial(_of_one, _attribute, _classes))
-for _name, (_attribute, _classes) in OF_TWO.items():
-    named_form(_name, partial(_of_two, _attribute, _classes))
+for _name, (_attribute, _of) in OF_ONE.items():
+    named_form(_name, partial(_of_one, _attribute, _of))
+for _name, (_attribute, _of) in OF_TWO.items():
+    named_form(_name, partial(_of_two, _attribute, _of))
 
 
 @form
 def dimensions(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """Length, width and height of a region."""
-    ids = some(view.whole(*SOLID), 1, rng)
+    ids = some(view.whole(*solid(view)), 1, rng)
     return Draft(questions.Dimensions(region(ids[0])), {"first": named(*ids)}) if ids else None
 
 
 @form
 def position(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """Where a region is."""
-    ids = some(view.whole(*CLASSES), 1, rng)
+    ids = some(view.whole(*classes(view)), 1, rng)
     return Draft(questions.Position(region(ids[0])), {"first": named(*ids)}) if ids else None
 
 
 @form
 def direction(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """In which direction a region is from another one."""
-    return two_regions(questions.Direction, CLASSES, view, rng)
+    return two_regions(questions.Direction, classes, view, rng)
 
 
 @form
@@ -102,14 +110,14 @@ def clock_direction(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """At which hour of a clock a region is from another one, 12 being the viewing direction."""
     return two_regions(
         lambda first, second: questions.Measure(first, attributes.ClockHour(second)),
-        CLASSES, view, rng,
+        classes, view, rng,
     )  # fmt: skip
 
 
 @form
 def bearing(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """By how many degrees a region is off the viewing direction."""
-    ids = some(view.whole(*CLASSES), 1, rng)
+    ids = some(view.whole(*classes(view)), 1, rng)
     if not ids:
         return None
     angle = attributes.Bearing(selections.Camera())
@@ -119,7 +127,7 @@ def bearing(view: SceneView, rng: np.random.Generator) -> Draft | None:
 @form
 def difference_of_distances(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """How much farther one region is from a third than another one."""
-    ids = some(view.whole(*SOLID), 3, rng)
+    ids = some(view.whole(*solid(view)), 3, rng)
     if not ids:
         return None
     first, second, third = ids
@@ -138,7 +146,7 @@ def difference_of_distances(view: SceneView, rng: np.random.Generator) -> Draft 
 @form
 def fits_through(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """Whether something of a width fits between two objects."""
-    ids = some(view.whole(*SOLID), 2, rng)
+    ids = some(view.whole(*solid(view)), 2, rng)
     if not ids:
         return None
     gap = view.values(attributes.Clearance(region(ids[1])), [ids[0]])[ids[0]]

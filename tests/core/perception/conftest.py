@@ -323,6 +323,38 @@ def detr(folder: Path, has_masks: bool = True) -> None:
     tf.DetrImageProcessorPil(size={"shortest_edge": 64, "longest_edge": 96}).save_pretrained(folder)
 
 
+CHAT = (
+    "{% for message in messages %}{{ message.role }} : {% for part in message.content %}"
+    "{{ '<image>' if part.type == 'image' else ' ' + part.text }}{% endfor %}{% endfor %}"
+    "{% if add_generation_prompt %} assistant :{% endif %}"
+)
+
+
+def idefics3(folder: Path, has_chat: bool = True) -> None:
+    """The family of SmolVLM, whose own processor is for videos too."""
+    tokenizer = words_tokenizer("clip")
+    tokenizer.add_special_tokens(
+        {"additional_special_tokens": ["<image>", "<fake_token_around_image>", "<global-img>"]}
+    )
+    tokenizer.add_tokens(["user", "assistant", ":"])
+    llama = {"model_type": "llama", "hidden_size": 16, "intermediate_size": 16,
+             "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1,
+             "vocab_size": len(tokenizer), "pad_token_id": 0, "bos_token_id": 1,
+             "eos_token_id": tokenizer.sep_token_id}  # fmt: skip
+    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+              "num_attention_heads": 2, "image_size": 32, "patch_size": 8}  # fmt: skip
+    config = tf.Idefics3Config(
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"), scale_factor=2,
+        vision_config=vision, text_config=llama, pad_token_id=0,
+    )  # fmt: skip
+    tf.Idefics3ForConditionalGeneration(config).save_pretrained(folder)
+    images = tf.Idefics3ImageProcessorPil(
+        size={"longest_edge": 32}, max_image_size={"longest_edge": 32}, do_image_splitting=False
+    )
+    chat = {"chat_template": CHAT} if has_chat else {}
+    tf.Idefics3Processor(images, tokenizer, image_seq_len=4, **chat).save_pretrained(folder)
+
+
 BUILDERS: dict[str, Callable[[Path], None]] = {
     "depth_anything": depth_anything,
     "depth_anything_relative": lambda folder: depth_anything(folder, "relative"),
@@ -343,5 +375,7 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     "eomt": eomt,
     "eomt_semantic": lambda folder: eomt(folder, is_semantic=True),
     "detr": detr,
+    "idefics3": idefics3,
+    "idefics3_without_chat": lambda folder: idefics3(folder, has_chat=False),
     "detr_of_boxes": lambda folder: detr(folder, has_masks=False),
 }

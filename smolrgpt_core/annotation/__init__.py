@@ -1,0 +1,1 @@
+"""Training data from plain photographs: image -> depth, regions -> objects -> questions."""

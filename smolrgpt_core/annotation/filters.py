@@ -1,0 +1,113 @@
+"""Which images are photographs that something can be measured in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.perception.stages import ImageTextModel
+
+UNREADABLE = "the image cannot be read"
+PURE = "mostly pure white or black"
+NO_PHOTOGRAPH = "no photograph"
+NO_CALIBRATION = "no calibration"
+NO_DEPTH = "no depth"
+TOO_LITTLE_DEPTH = "too little depth"
+NO_REGIONS = "no regions"
+NO_FLOOR = "neither a floor nor up"
+NO_QUESTION = "no clear question"
+REASONS = (
+    UNREADABLE, PURE, NO_PHOTOGRAPH, NO_CALIBRATION, NO_DEPTH, TOO_LITTLE_DEPTH, NO_REGIONS,
+    NO_FLOOR, NO_QUESTION,
+)  # fmt: skip
+"""Why an image is left out, in the order in which it is looked for."""
+
+PROMPT = (
+    "Is this a photograph of a real scene with several objects at different distances, and not a "
+    "drawing, a screenshot, a collage, a text or a product on a plain background? Answer yes or no."
+)
+
+
+class SkippedError(Exception):
+    """An image is left out; the run goes on.
+
+    Attributes:
+        reason: one of `REASONS`.
+        detail: what was expected, what was found, what to do.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+@dataclass(frozen=True)
+class PhotographFilter:
+    """Shares of the pixels above which an image is left out; HiSpatial's (arXiv 2603.25411).
+
+    Attributes:
+        max_pure_share: pixels that are pure white or pure black.
+        max_invalid_share: pixels without depth.
+
+    Raises:
+        ValueError: for a share outside of 0 to 1.
+    """
+
+    max_pure_share: float = 0.35
+    max_invalid_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            if not 0 <= getattr(self, item.name) <= 1:
+                raise ValueError(
+                    f"{item.name} must be within 0 to 1, got {getattr(self, item.name)}"
+                )
+
+    def check_color(self, rgb: NDArray[np.uint8]) -> None:
+        """Leave out graphics and what is mostly over- or underexposed.
+
+        Args:
+            rgb: uint8 (H, W, 3).
+
+        Raises:
+            SkippedError: too many pixels are pure white or black.
+        """
+        share = float(np.mean((rgb == 255).all(axis=2) | (rgb == 0).all(axis=2)))
+        if share > self.max_pure_share:
+            raise SkippedError(
+                PURE, f"{share:.0%} of the pixels, at most {self.max_pure_share:.0%} are allowed"
+            )
+
+    def check_depth(self, depth: NDArray[np.float32]) -> None:
+        """Leave out what hardly has depth.
+
+        Args:
+            depth: float32 (H, W), NaN = no reading.
+
+        Raises:
+            SkippedError: too many pixels have none.
+        """
+        share = float(np.mean(np.isnan(depth)))
+        if share > self.max_invalid_share:
+            raise SkippedError(
+                TOO_LITTLE_DEPTH,
+                f"{share:.0%} of the pixels have none, at most {self.max_invalid_share:.0%} may",
+            )
+
+
+def check_photograph(rgb: NDArray[np.uint8], model: ImageTextModel) -> None:
+    """Ask a model whether an image is a photograph of a scene.
+
+    Args:
+        rgb: uint8 (H, W, 3).
+        model: answers with yes or no.
+
+    Raises:
+        SkippedError: it does not say yes.
+    """
+    answer = model.ask(rgb, PROMPT, max_new_tokens=4).strip()
+    if not answer.lower().startswith("yes"):
+        raise SkippedError(NO_PHOTOGRAPH, f"the image-text model says {answer!r}")

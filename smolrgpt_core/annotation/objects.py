@@ -1,0 +1,154 @@
+"""What is known of each object of a frame: its cleaned points, their box, and the fitted box."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.extras import require
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.geometry.object_classes import is_zone
+from smolrgpt_core.regions import Region
+from smolrgpt_core.scene.measured_scene import MeasuredScene
+from smolrgpt_core.scene.spatial_scene import Placed
+
+if TYPE_CHECKING:
+    from smolrgpt_core.perception.cleaning import ObjectCloud
+
+
+@dataclass(frozen=True)
+class ObjectFilter:
+    """Which objects are asked about; the defaults are SpatialRGPT's.
+
+    Attributes:
+        min_score: confidence of the segmenter.
+        max_box_share: of the image, that the box of a mask may cover.
+        min_volume_m3: of the box of the cleaned points.
+        min_kept_share: readings under the mask that must be in the largest cluster: with fewer, the
+            mask shows several things.
+
+    Raises:
+        ValueError: for a share outside of 0 to 1, or a negative volume.
+    """
+
+    min_score: float = 0.3
+    max_box_share: float = 0.75
+    min_volume_m3: float = 1e-6
+    min_kept_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            largest = np.inf if item.name == "min_volume_m3" else 1
+            if not 0 <= value <= largest:
+                raise ValueError(f"{item.name} must be between 0 and {largest}, got {value}")
+
+
+def why_left_out(
+    region: Region,
+    cloud: ObjectCloud | None,
+    image_size: tuple[int, int],
+    rules: ObjectFilter,
+) -> str:
+    """Why an object is not asked about; empty if it is.
+
+    Args:
+        region: of the object.
+        cloud: its cleaned points, with a level box; None where too few hang together.
+        image_size: (height, width).
+        rules: what is asked about.
+    """
+    share = region.box.width * region.box.height / (image_size[0] * image_size[1])
+    if region.score < rules.min_score:
+        return f"its score is {region.score:.2f}, expected at least {rules.min_score:g}"
+    if is_zone(region):
+        # Painted on the floor: what stands in it splits it, and it fills no volume.
+        return ""
+    if share > rules.max_box_share:
+        return f"its box covers {share:.0%} of the image, at most {rules.max_box_share:.0%} may"
+    if cloud is None or cloud.level_box is None:
+        return "too few readings under its mask hang together"
+    kept = len(cloud.points) / cloud.raw_count
+    if kept < rules.min_kept_share:
+        return f"its largest cluster has {kept:.0%} of the readings under its mask"
+    if float(np.prod(cloud.level_box.size)) < rules.min_volume_m3:
+        return "its points fill no volume"
+    return ""
+
+
+@dataclass(frozen=True, eq=False)
+class KnownObject:
+    """One object of a frame.
+
+    Attributes:
+        region: of the object.
+        cloud: its cleaned points; None of a zone, and where too few hang together.
+        placed: its fitted box; None where it cannot be measured.
+        left_out: why it is not asked about; empty if it is.
+    """
+
+    region: Region
+    cloud: ObjectCloud | None
+    placed: Placed | None
+    left_out: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, meters: `visible_box` in the optical frame, all else in the floor frame."""
+        entry: dict[str, Any] = {
+            "id": self.region.id,
+            "label": self.region.label,
+            "score": round(self.region.score, 4),
+            "left_out": self.left_out,
+        }
+        if self.cloud is not None:
+            box = self.cloud.camera_box
+            entry["readings"] = self.cloud.raw_count
+            entry["readings_kept"] = len(self.cloud.points)
+            entry["visible_box"] = [_rounded(box.low), _rounded(box.high)]
+        if self.placed is not None:
+            entry["center"] = _rounded(self.placed.center)
+            entry["center_std"] = _rounded(self.placed.center_std)
+            entry["yaw"] = round(self.placed.yaw, 4)
+            entry["size"] = _rounded(self.placed.size)
+            entry["size_std"] = _rounded(self.placed.size_std)
+            entry["notes"] = list(self.placed.notes)
+        return entry
+
+
+def know(frame: RGBDFrame, scene: MeasuredScene, rules: ObjectFilter) -> dict[int, KnownObject]:
+    """What is known of every region of a frame, by id.
+
+    Args:
+        frame: with its regions.
+        scene: measured in it.
+        rules: which objects are asked about.
+
+    Raises:
+        ImportError: scikit-learn is missing; the message says how to get it.
+    """
+    require("sklearn", "perception", "cleaning the points of objects needs scikit-learn")
+    from smolrgpt_core.perception.cleaning import clean_object
+
+    found = {}
+    for region in frame.regions:
+        cloud = None
+        if not is_zone(region):
+            cloud = clean_object(region, frame.depth, frame.intrinsics, scene.axes[2])
+        why = why_left_out(region, cloud, frame.regions.image_size, rules)
+        placed = None
+        try:
+            placed = scene.place(region.id)
+        except SpatialError as error:
+            if error.status not in (Status.NO_VALID_DEPTH, Status.CANNOT_TELL):
+                raise
+            why = why or error.message
+        found[region.id] = KnownObject(region, cloud, placed, why)
+    return found
+
+
+def _rounded(vector: NDArray[np.float64]) -> list[float]:
+    return [round(float(number), 4) for number in vector]

@@ -1,0 +1,65 @@
+"""The scene that questions are made about: what geometry measures, of the objects that count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from smolrgpt_core.annotation.filters import NO_FLOOR, SkippedError
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.geometry.back_projection import back_project
+from smolrgpt_core.geometry.frame_geometry import FrameGeometry
+from smolrgpt_core.scene.measured_scene import MeasuredScene
+from smolrgpt_core.scene.spatial_scene import Placed, cannot_tell
+
+LOWEST_SHARE = 0.98
+"""Where no floor is seen, this share of the nearer points is above what is taken for it."""
+
+
+class AskedScene(MeasuredScene):
+    """A measured scene in which some regions cannot be placed, so that nothing is asked about them.
+
+    They stay in the frame: what is counted or ranked in their class is then open, and not asked.
+
+    Args:
+        geometry: of the frame.
+        left_out: why, by region id.
+    """
+
+    def __init__(self, geometry: FrameGeometry, left_out: Mapping[int, str]) -> None:
+        super().__init__(geometry)
+        self._left_out = left_out
+
+    def place(self, id: int) -> Placed:
+        """Where a region is; see `MeasuredScene`.
+
+        Raises:
+            SpatialError: also CANNOT_TELL for what is left out.
+        """
+        if self._left_out.get(id):
+            raise cannot_tell(f"{self.regions[id].name} is left out: {self._left_out[id]}")
+        return super().place(id)
+
+
+def measured_geometry(frame: RGBDFrame) -> tuple[FrameGeometry, bool]:
+    """The geometry of a frame, and whether its floor is a level that nobody sees.
+
+    Where only up is known, the floor is put at the lowest of the nearer half of what is seen: all
+    that objects have to each other is right then, but not how high they are above the floor.
+
+    Raises:
+        SkippedError: no floor is seen, and up is not known.
+    """
+    geometry = FrameGeometry(frame)
+    if geometry.plane is not None:
+        return geometry, False
+    if frame.up is None:
+        raise SkippedError(NO_FLOOR, "give the up direction of the camera, if it is known")
+    points = back_project(frame.depth, frame.intrinsics)[np.isfinite(frame.depth)]
+    nearer = points[points[:, 2] <= np.median(points[:, 2])]
+    height = float(np.quantile(-(nearer @ frame.up), LOWEST_SHARE))
+    if height <= 0:
+        raise SkippedError(NO_FLOOR, "all that is seen is above the camera")
+    return FrameGeometry(replace(frame, camera_height=height)), True

@@ -1,0 +1,238 @@
+"""`smolrgpt annotate`: makes training data from a folder of plain photographs."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from smolrgpt_core.annotation.on_ray import LOCAL, OnRay
+from smolrgpt_core.annotation.questions import LEVELS
+from smolrgpt_core.annotation.references import KINDS
+from smolrgpt_core.annotation.run import Annotate, AnnotationRun, Summary, in_this_process
+from smolrgpt_core.annotation.settings import AnnotationSettings, Sources
+from smolrgpt_core.cli import options
+from smolrgpt_core.cli.options import parsed, wrong_call
+from smolrgpt_core.cli.progress import resumable, work_progress
+from smolrgpt_core.data.warehouse_format import SPLITS
+from smolrgpt_core.depth import DepthLimits
+from smolrgpt_core.synthesis import MIXTURES
+
+Images = Annotated[
+    Path,
+    typer.Argument(
+        help="Folder of color images.", exists=True, file_okay=False, show_default=False
+    ),
+]
+Out = Annotated[Path, typer.Option(help="Folder of the data set; created if needed.")]
+DepthFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--depth",
+        help="Folder of depth images of the same names (16 bit in millimeters, or float in "
+        "meters), instead of --depth-model.",
+        exists=True,
+        file_okay=False,
+    ),
+]
+DepthModel = Annotated[
+    str, typer.Option(help="Metric depth model: DepthPro, Depth Anything V2 metric, ZoeDepth.",
+                      metavar="DIR_OR_HUB_ID"),
+]  # fmt: skip
+Regions = Annotated[
+    Path | None,
+    typer.Option(
+        "--regions",
+        help="Folder of region files of the same names, or one file about all images, such as "
+        "COCO, instead of a model.",
+        exists=True,
+    ),
+]
+Segmenter = Annotated[
+    str,
+    typer.Option(
+        help="Segmentation model, such as Mask2Former; by default the one of the package.",
+        metavar="DIR_OR_HUB_ID",
+    ),
+]
+Detector = Annotated[
+    str,
+    typer.Option(
+        help="Open-vocabulary detector, such as Grounding DINO; finds --classes, and checks the "
+        "references of --caption-model.",
+        metavar="DIR_OR_HUB_ID",
+    ),
+]
+BoxSegmenter = Annotated[
+    str, typer.Option(help="SAM or SAM 2, for the boxes of the detector.", metavar="DIR_OR_HUB_ID")
+]
+Classes = Annotated[
+    str, typer.Option(help='What a detector looks for, such as "pallet. buffer zone. forklift."')
+]
+Cameras = Annotated[
+    Path | None,
+    typer.Option(
+        help="A cameras.json with the calibration of each image, instead of --intrinsics.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+Intrinsics = Annotated[
+    str,
+    typer.Option(
+        help="Pinhole calibration of all images in pixels; by default what the depth model "
+        "estimates.",
+        metavar="FX,FY,CX,CY",
+    ),
+]
+CaptionModel = Annotated[
+    str,
+    typer.Option(
+        help="Image-text model, or the address of a server that speaks OpenAI's protocol: writes "
+        "references, and leaves out what is no photograph.",
+        metavar="DIR_OR_HUB_ID_OR_URL",
+    ),
+]
+Device = Annotated[str, typer.Option(help='Of the models: "auto", "cpu", "cuda".')]
+Mixture = Annotated[str, typer.Option(help=f"Tasks and their shares: {', '.join(MIXTURES)}.")]
+Questions = Annotated[int, typer.Option(help="Maximum number of questions per image.", min=1)]
+References = Annotated[
+    float,
+    typer.Option(
+        help="Share of the questions that name objects by references, such as the leftmost pallet, "
+        "in place of masks, where an object has one.",
+        min=0,
+        max=1,
+    ),
+]
+Split = Annotated[str, typer.Option(help=f"Split for all images: {', '.join(SPLITS)}.")]
+Seed = Annotated[int, typer.Option(help="Seed of every choice.", min=0)]
+Ray = Annotated[
+    str,
+    typer.Option(
+        help=f"Address of a Ray cluster, or {LOCAL}: workers on this machine; without it one "
+        "process. The bytes are the same.",
+        metavar="ADDRESS",
+    ),
+]
+Workers = Annotated[int, typer.Option(help="Workers of --ray.", min=1)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+
+
+def annotate(
+    images: Images,
+    out: Out,
+    depth: DepthFolder = None,
+    depth_model: DepthModel = "",
+    regions: Regions = None,
+    segmenter: Segmenter = "",
+    detector: Detector = "",
+    box_segmenter: BoxSegmenter = "",
+    classes: Classes = "",
+    caption_model: CaptionModel = "",
+    device: Device = Sources.device,
+    intrinsics: Intrinsics = "",
+    cameras: Cameras = None,
+    up: options.Up = "",
+    camera_height: options.CameraHeight = None,
+    labels: options.Labels = "",
+    label_map: options.LabelMapText = "",
+    depth_scale: options.DepthScale = "",
+    min_depth: options.MinDepth = DepthLimits.min_depth,
+    max_depth: options.MaxDepth = DepthLimits.max_depth,
+    mixture: Mixture = AnnotationSettings.mixture,
+    questions: Questions = AnnotationSettings.questions,
+    references: References = AnnotationSettings.reference_share,
+    split: Split = AnnotationSettings.split,
+    seed: Seed = AnnotationSettings.seed,
+    ray: Ray = "",
+    workers: Workers = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Make a data set of questions about plain photographs, in the public layout.
+
+    Depth and regions come from files or from models; the answers are measured in them, and are not
+    ground truth. An image that cannot be used is left out and named with the reason.
+
+    The same options give the same bytes, regardless of the number of workers. After a kill the same
+    command resumes. The exit status is 0 if the data set is complete, 1 if it is not, 2 for an
+    invalid command line, 130 after Ctrl-C.
+    """
+    focal = parsed("--intrinsics", options.parse_intrinsics, intrinsics) if intrinsics else None
+    known_up = parsed("--up", options.parse_up, up)
+    with wrong_call():
+        sources = Sources(
+            depth=depth,
+            depth_model=depth_model,
+            depth_scale=parsed("--depth-scale", options.parse_depth_scale, depth_scale),
+            limits=options.depth_limits(min_depth, max_depth),
+            regions=regions,
+            labels=options.region_labels(labels, label_map),
+            segmenter=segmenter,
+            detector=detector,
+            box_segmenter=box_segmenter,
+            classes=tuple(filter(None, map(str.strip, classes.split(".")))),
+            cameras=cameras,
+            focal=focal,  # type: ignore[arg-type]
+            up=None if known_up is None else tuple(known_up.tolist()),
+            camera_height=camera_height,
+            caption_model=caption_model,
+            device=device,
+        )
+        settings = AnnotationSettings(images, sources, seed, questions, mixture, references, split)
+        run = AnnotationRun(settings, out)
+    summary = _make(run, OnRay(ray, workers) if ray else in_this_process)
+    if summary is None:
+        typer.echo(f"{out} is already complete.", err=True)
+    elif as_json:
+        typer.echo(json.dumps(summary.to_json(), indent=2))
+    else:
+        Console().print(summary_table(summary))
+
+
+def _make(run: AnnotationRun, how: Annotate) -> Summary | None:
+    """Annotate what is missing; None if nothing was. Prints errors with how to resume."""
+    with resumable(run.root), run.locked():
+        if run.is_complete:
+            return None
+        missing = len(run.missing())
+        with work_progress() as progress:
+            total = len(run.images)
+            task = progress.add_task("images", total=total, completed=total - missing)
+            for _ in run.annotate(how):
+                progress.advance(task)
+            return run.finish()
+
+
+def summary_table(summary: Summary) -> Table:
+    """What a data set holds, and what was left out and why."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(justify="right")
+    table.add_column(overflow="fold")
+    table.add_row("images", str(summary.images["all"]), "")
+    table.add_row("with questions", str(summary.images["with questions"]), "")
+    for reason, count in summary.reasons.most_common():
+        first = next(item for item in summary.left_out if item.reason == reason)
+        table.add_row(f"left out: {reason}", str(count), f"{first.image}: {first.detail}")
+    table.add_section()
+    table.add_row("objects", str(summary.objects["all"]), "")
+    table.add_row("asked about", str(summary.objects["asked about"]), "")
+    for kind in KINDS:
+        table.add_row(f"with a reference by {kind}", str(summary.objects[kind]), "")
+    table.add_section()
+    for family, count in sorted(summary.questions.items(), key=_by_level):
+        level = f"level {LEVELS[family]}" if family in LEVELS else ""
+        table.add_row(f"questions: {family}", str(count), level)
+    table.add_row("with references", str(summary.with_references), "")
+    table.add_row("given up as misread", str(summary.misread), "")
+    return table
+
+
+def _by_level(item: tuple[str, int]) -> tuple[int, str]:
+    return LEVELS.get(item[0], 0), item[0]
