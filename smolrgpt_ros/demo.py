@@ -215,15 +215,14 @@ def own_masks_summary(given: Conversation, own: Conversation) -> str:
     overlaps = [match.iou for view in own.views for match in view.matches or ()]
     objects = sum(len(view.regions) for view in own.views)
     strays = sum(len(view.named) - len(view.regions) for view in own.views)
-    answers = [
-        f"{sum(row.within_tolerance for row in talked.rows)} of {len(talked.rows)} answers are "
-        f"right with {name} masks"
-        for name, talked in (("given", given), ("own", own))
-    ]
+    given_right, own_right = (
+        f"{sum(row.within_tolerance for row in talked.rows)} of {len(talked.rows)}"
+        for talked in (given, own)
+    )
     return (
-        f"The segmenter found {len(overlaps)} of {objects} objects in {len(own.views)} images, "
-        f"with a mean IoU of {np.mean(overlaps) if overlaps else 0:.2f}, and {strays} regions that "
-        f"are no object. {answers[0]}, {answers[1]}."
+        f"Objects found in {len(own.views)} image(s): {len(overlaps)} of {objects}, with a mean "
+        f"IoU of {np.mean(overlaps) if overlaps else 0:.2f}; regions that are no object: {strays}. "
+        f"Right answers: {given_right} with given masks, {own_right} with own masks."
     )
 
 

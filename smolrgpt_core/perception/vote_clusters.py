@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-PEAK_RADIUS = 0.35
+PEAK_RADIUS = 0.4
 """Votes this near to a peak, in units of the object's size, are for its object."""
 
 ASSIGN_RADIUS = 0.6
