@@ -122,7 +122,7 @@ def main() -> None:
     tally = Tally()
     for index in track(range(options.scenes), "scenes"):
         rng = np.random.default_rng([options.seed, index])
-        for seen in render_scene(settings, index):
+        for seen, _ in render_scene(settings, index):
             tally.add(seen, finder, answerer, rng)
     assert tally.image is not None
     about = f"{options.scenes} warehouses, {options.views} images of each"

@@ -43,7 +43,7 @@ def make_region_images(settings: SimulationSettings, folder: Path) -> Iterator[i
     for index in range(settings.scenes):
         names = [f"{index:06}_{view:02}" for view in range(settings.views)]
         if not all(images.is_complete(name) for name in names):
-            for name, seen in zip(names, render_scene(settings, index), strict=True):
+            for name, (seen, _) in zip(names, render_scene(settings, index), strict=True):
                 images.write(name, seen.frame.rgb, seen.frame.regions)
         yield index
 

@@ -31,7 +31,7 @@ def test_it_finds_objects_of_warehouses_that_it_has_not_seen() -> None:
     scores = RegionScores()
     settings = SimulationSettings(scenes=4, seed=UNSEEN_SEED, views=2)
     for index in range(settings.scenes):
-        for seen in render_scene(settings, index):
+        for seen, _ in render_scene(settings, index):
             scores.add(seen.frame.regions, finder.find(seen.frame.rgb))
     assert scores.found_share > 0.5
     assert scores.mean_iou > 0.65
@@ -40,7 +40,7 @@ def test_it_finds_objects_of_warehouses_that_it_has_not_seen() -> None:
 
 def test_its_regions_are_disjoint_and_numbered_by_score() -> None:
     settings = SimulationSettings(scenes=1, seed=UNSEEN_SEED, views=1)
-    (seen,) = render_scene(settings, 0)
+    ((seen, _),) = render_scene(settings, 0)
     found = CenterVotingSegmenter.from_pretrained(NANO_REGIONS).find(seen.frame.rgb)
     assert [region.id for region in found] == list(range(len(found)))
     scores = [region.score for region in found]

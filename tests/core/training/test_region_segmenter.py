@@ -56,7 +56,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def config(output: Path, data: Path, steps: int = 6) -> RegionSegmenterConfig:
     return RegionSegmenterConfig(
         str(output), str(data), ("box", "bin"), TINY, steps,
-        batch_images=4, learning_rate=1e-2, warmup_steps=2, decay_steps=steps,
+        batch_images=4, learning_rate=1e-2, warmup_steps=min(10, steps // 2), decay_steps=steps,
         cooldown_steps=steps // 4, checkpoint_every=2, seed=5,
     )  # fmt: skip
 
