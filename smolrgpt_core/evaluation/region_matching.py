@@ -121,8 +121,9 @@ def as_found(true: RegionSet, truth: SceneTruth, found: RegionSet) -> FoundScene
     ids = {match.true_id: match.found_id for match in matches}
     unused = itertools.count(1 + max((region.id for region in found), default=0))
     # A buffer or a cargo may be known to the truth although the camera does not see it.
-    mentioned = {id for item in truth.objects for id in (*item.buffer_ids, item.cargo_id)}
-    unfound = ({region.id for region in true} | mentioned) - ids.keys() - {None}
+    mentioned = {id for item in truth.objects for id in item.buffer_ids}
+    mentioned |= {item.cargo_id for item in truth.objects if item.cargo_id is not None}
+    unfound = ({region.id for region in true} | mentioned) - ids.keys()
     ids |= dict(zip(sorted(unfound), unused, strict=False))
     objects = tuple(replace(item, id=ids[item.id]) for item in true)
     known = {match.found_id for match in matches}

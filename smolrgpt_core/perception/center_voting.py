@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -81,8 +82,8 @@ def new_network(size: NetworkSize, classes: Sequence[str]) -> UperNetForSemantic
         hidden_sizes=list(size.hidden_sizes),
         depths=list(size.depths),
         layer_type="basic",
-        out_features=[f"stage{number}" for number in range(1, 5)],
     )
+    backbone.out_features = [f"stage{number}" for number in range(1, 5)]
     config = UperNetConfig(
         backbone_config=backbone,
         hidden_size=size.head_size,
@@ -147,7 +148,8 @@ class CenterVotingSegmenter:
                 f"{len(VOTE_CHANNELS)} in its config, got {channels}; a semantic model tells no "
                 "objects apart"
             )
-        outputs = [config.id2label[index] for index in range(config.num_labels)]
+        labels: Any = config.id2label
+        outputs = [labels[index] for index in range(len(labels))]
         self.classes: tuple[str, ...] = tuple(outputs[1 : -len(VOTE_CHANNELS)])
         self._network = network.eval()
         self._image_height = int(config.image_height)
