@@ -41,14 +41,17 @@ from smolrgpt_core.region_files.own_form import write_regions
 from smolrgpt_core.scene import SceneCopies
 from smolrgpt_core.scene.spatial_scene import Placed, touches_border
 from smolrgpt_core.scene.true_scene import TrueScene
-from smolrgpt_core.sim import SimulatedFrame, apply_sensor_noise
+from smolrgpt_core.sim import RenderOptions, apply_sensor_noise
 from smolrgpt_core.simulated_data.randomization import Randomization
 from smolrgpt_core.simulated_data.scenes import SimulationSettings, render_scene
 from smolrgpt_core.synthesis.margins import AmbiguityMargins
 
 CORNERS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
+GEOMETRY_ONLY = RenderOptions(shadows=False, reflections=False, supersampling=1)
+"""Nothing here looks at colors, but for the share of black and white."""
+
 CLOUDS = ("raw points", "cleaned points", "fitted box")
-TIMED_IMAGES = 40
+TIMED_IMAGES = 24
 
 
 @dataclass
@@ -74,11 +77,11 @@ class Found:
     answers: defaultdict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
 
 
-def simulate(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, SimulatedFrame]]:
-    """Write photographs with depth, regions and calibrations; yields the frames without noise."""
+def simulate(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, TrueScene]]:
+    """Write photographs with depth, regions and calibrations; yields what is true of each."""
     noisy = Randomization()
-    camera = replace(noisy.camera, width=options.size[0], height=options.size[1])
-    clean = replace(noisy, noise_share=0.0, camera=camera)
+    lens = replace(noisy.camera, width=options.size[0], height=options.size[1])
+    clean = replace(noisy, noise_share=0.0, camera=lens, rendering=GEOMETRY_ONLY)
     settings = SimulationSettings(options.scenes, options.seed, options.views, randomization=clean)
     cameras = {}
     for scene in range(options.scenes):
@@ -92,7 +95,8 @@ def simulate(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, S
             write_regions(folder / "regions" / f"{name}.json", frame.regions)
             cameras[f"{name}.png"] = CameraRecord(frame.intrinsics).to_json()
             write_file(folder / "cameras.json", json.dumps(cameras).encode())
-            yield f"{name}.png", seen
+            regions, camera = seen.frame.regions, seen.frame.intrinsics
+            yield f"{name}.png", TrueScene(seen.truth, regions, camera, seen.frame.depth)
 
 
 def settings_of(folder: Path, seed: int) -> AnnotationSettings:
@@ -103,10 +107,9 @@ def settings_of(folder: Path, seed: int) -> AnnotationSettings:
     return AnnotationSettings(folder / "images", sources, seed)
 
 
-def compare(known: KnownFrame, seen: SimulatedFrame, found: Found) -> None:
+def compare(known: KnownFrame, true: TrueScene, found: Found) -> None:
     """Add what was found out about one image, beside the truth."""
-    true = TrueScene(seen.truth, seen.frame.regions, seen.frame.intrinsics, seen.frame.depth)
-    _compare_boxes(known, seen, true, found)
+    _compare_boxes(known, true, found)
     copies = SceneCopies(true, copies=1)
     for id, references in known.references.items():
         for reference in references:
@@ -116,12 +119,12 @@ def compare(known: KnownFrame, seen: SimulatedFrame, found: Found) -> None:
         found.answers[question.family].append(_is_right(question, copies))
 
 
-def _compare_boxes(known: KnownFrame, seen: SimulatedFrame, true: TrueScene, found: Found) -> None:
+def _compare_boxes(known: KnownFrame, true: TrueScene, found: Found) -> None:
     """Of objects that the border of the image does not cut, and that are not mostly hidden."""
     frame, scene = known.frame, known.scene
     floor = np.array([0.0, 0.0, scene.camera_height])
     for id, item in known.objects.items():
-        visible = seen.truth[id].visible_share >= AmbiguityMargins.min_visible_share
+        visible = true.place(id).visible_share >= AmbiguityMargins.min_visible_share
         cut = touches_border(item.region, frame.regions.image_size)
         if is_zone(item.region) or cut or not visible or item.left_out or item.placed is None:
             continue
@@ -135,7 +138,7 @@ def _compare_boxes(known: KnownFrame, seen: SimulatedFrame, true: TrueScene, fou
             strict=True,
         ):  # fmt: skip
             found.boxes[kind, item.region.label].append(_box_errors(points, target))
-        if not item.placed.unsized:
+        if not scene.place(id).unsized:
             error = item.placed.center - true.place(id).center
             ratio = _own_size(item.placed) / _own_size(true.place(id)) - 1
             found.fitted[item.region.label].append(np.append(np.linalg.norm(error), ratio))
@@ -280,16 +283,16 @@ def measure(folder: Path, options: argparse.Namespace) -> Found:
     """Simulate, annotate and compare."""
     found = Found()
     total = options.scenes * options.views
-    frames = dict(track(simulate(folder, options), "simulating", total, transient=True))
+    scenes = dict(track(simulate(folder, options), "simulating", total, transient=True))
     annotator = Annotator(settings_of(folder, options.seed))
-    for image, seen in track(frames.items(), "annotating", total, transient=True):
+    for image, true in track(scenes.items(), "annotating", total, transient=True):
         found.images["seen"] += 1
         try:
             known = annotator.know(folder / "images" / image)
         except SkippedError as error:
             found.images[error.reason] += 1
             continue
-        compare(known, seen, found)
+        compare(known, true, found)
     return found
 
 

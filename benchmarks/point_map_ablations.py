@@ -10,6 +10,7 @@ that none was trained on. Runs in OUT, and goes on where it was stopped.
 from __future__ import annotations
 
 import argparse
+import json
 import statistics
 import subprocess
 import sys
@@ -25,21 +26,26 @@ from performance_page import Table, describe_machine, publish
 from smolrgpt_core.data.record_frames import read_image
 from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, SplitFolder, Turn, WarehouseRecord
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.inference import PointMapEngine, load_engine
+from smolrgpt_core.files import read_json, write_file
+from smolrgpt_core.inference import PointMapEngine
 from smolrgpt_core.language import MASK
 from smolrgpt_core.language.mask_labels import mask_labels
 from smolrgpt_core.model.point_map.regions_in_words import BOX_COLORS
 from smolrgpt_core.synthesis.mixtures import MIXTURES
+from smolrgpt_core.training.config_file import read_config
 
 CONFIG = Path(__file__).resolve().parent.parent / "config" / "train" / "point_map" / "nano.yaml"
 TOLERANCE = 0.25
 """Largest relative error of a number that counts as right, as in SpatialRGPT-Bench."""
 
 FAMILIES = MIXTURES["hispatial"].families
+_TRAINED_WITHOUT_POINTS = "trainable=" + json.dumps(
+    {part: rate for part, rate in read_config(CONFIG).trainable.items() if part != "point_encoder"}
+)
 ROWS: dict[str, tuple[str, ...]] = {
     "points": (),
     "relative depth": ("start.overrides.points=relative",),
-    "RGB only": ("start.overrides.points=none",),
+    "RGB only": ("start.overrides.points=none", _TRAINED_WITHOUT_POINTS),
     "points, without levels 0 and 1": ("data.levels_left_out=[0, 1]",),
 }
 """Changes to the configuration by row of the table."""
@@ -67,8 +73,7 @@ def main() -> None:
     asked = records_to_ask(SplitFolder(levels, "test"), arguments.questions)
     columns = {GUESS: guesses(SplitFolder(levels, "train").read_records(), asked)}
     for row in arguments.rows:
-        model = _trained(row, levels, general, arguments)
-        columns[row] = scored(load_engine(model), SplitFolder(levels, "test"), asked)
+        columns[row] = _answered(row, levels, general, asked, arguments)
     machine = describe_machine([torch.device("cpu")])
     table = _table(columns, arguments)
     publish("Point maps: what the model is given", machine, [table], arguments.write_docs)
@@ -114,8 +119,28 @@ def records_to_ask(folder: SplitFolder, count: int) -> list[WarehouseRecord]:
     return fitting[:count]
 
 
-def _trained(row: str, levels: Path, general: Path, arguments: argparse.Namespace) -> Path:
+def _answered(
+    row: str,
+    levels: Path,
+    general: Path,
+    asked: Sequence[WarehouseRecord],
+    arguments: argparse.Namespace,
+) -> Answers:
+    """Train the model of a row and score it, or take what was scored before."""
     output = arguments.out / row.replace(" ", "_").replace(",", "")
+    _train(row, output, levels, general, arguments)
+    path = output / f"scored-{arguments.steps}-{len(asked)}.json"
+    if not path.exists():
+        engine = PointMapEngine.from_pretrained(output / "model")
+        right = scored(engine, SplitFolder(levels, "test"), asked)
+        write_file(path, json.dumps(right).encode())
+    answers: Answers = read_json(path)
+    return answers
+
+
+def _train(
+    row: str, output: Path, levels: Path, general: Path, arguments: argparse.Namespace
+) -> None:
     sources = (
         f"[{{kind: warehouse, root: {levels}, mixture: hispatial, weight: 7}}, "
         f"{{kind: warehouse, root: {general}, weight: 1}}]"
@@ -126,7 +151,6 @@ def _trained(row: str, levels: Path, general: Path, arguments: argparse.Namespac
     )  # fmt: skip
     command = [sys.executable, "-m", "smolrgpt_core.cli", "train", str(CONFIG), *changes]
     subprocess.run(command, check=True)
-    return output / "model"
 
 
 def scored(

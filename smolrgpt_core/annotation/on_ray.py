@@ -21,7 +21,7 @@ from smolrgpt_core.extras import require
 LOCAL = "local"
 """In the place of an address: workers on this machine alone, which end with the run."""
 
-IMAGES_AT_ONCE = 4
+IMAGES_AT_ONCE = 2
 """That a worker is given together: what is lost when it dies."""
 
 STORE_BYTES = 256 * 2**20

@@ -118,8 +118,8 @@ class Annotator:
         try:
             known = self.know(image)
         except SkippedError as error:
-            part = {"image": image.name, "reason": error.reason, "detail": error.detail}
-            return AnnotatedImage(image.name, _encoded(part))
+            why = {"image": image.name, "reason": error.reason, "detail": error.detail}
+            return AnnotatedImage(image.name, _encoded(why))
         frame = known.frame
         regions = frame.regions
         rle = encode_masks(regions, {id for item in known.questions for id in item.region_ids})
@@ -128,7 +128,7 @@ class Annotator:
             item.record(id, image.name, regions, rle).to_json()
             for id, item in zip(ids, known.questions, strict=True)
         ]
-        part = {
+        part: dict[str, Any] = {
             "image": image.name,
             "camera": CameraRecord(frame.intrinsics, DEPTH_SCALE).to_json(),
             "records": records,
@@ -186,7 +186,10 @@ class Annotator:
             known.scene, rng, settings.mixture, settings.questions, settings.margins, Style.MASK,
             misread=misread.append,
         )  # fmt: skip
+        regions = known.frame.regions
         plain = [AnnotatedQuestion.of(family, item) for family, item in _different(made)]
+        unread = [item.text for item in plain if not item.is_answer_read(regions)]
+        plain = [item for item in plain if item.text not in unread]
         if not known.floor_is_seen:
             plain = [item for item in plain if not _is_of_heights(item)]
         simplest = {id: items[0] for id, items in known.references.items()}
@@ -194,12 +197,12 @@ class Annotator:
             plain,
             simplest,
             settings.reference_share,
-            known.frame.regions,
+            regions,
             MIXTURES[settings.mixture].conventions,
             rng,
             for_scores=settings.split != "train",
         )
-        return replace(known, questions=questions, misread=len(misread))
+        return replace(known, questions=questions, misread=len(misread) + len(unread))
 
 
 def _different(made: list[tuple[str, Any]]) -> list[tuple[str, Any]]:

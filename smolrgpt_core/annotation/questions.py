@@ -13,10 +13,12 @@ from typing import Any
 import numpy as np
 
 from smolrgpt_core.annotation.references import Reference
+from smolrgpt_core.answer import read_answer
 from smolrgpt_core.data.records import question_record
+from smolrgpt_core.data.truths import read_truth, says_the_same
 from smolrgpt_core.data.warehouse_format import CHOICE, WarehouseRecord
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.language import MASK, Category, read_question
+from smolrgpt_core.language import CATEGORIES, MASK, Category, read_question
 from smolrgpt_core.language.conventions import Conventions
 from smolrgpt_core.language.operators import selections
 from smolrgpt_core.language.options import split_options
@@ -96,13 +98,32 @@ class AnnotatedQuestion:
             freeform_answer=self.freeform_answer,
         )
         record = question_record(id, image, asked, rle)
+        return replace(record, category=self.category(regions))
+
+    def category(self, regions: RegionSet) -> str:
+        """Category of the record: by what the answer is."""
         _, options = split_options(self.made.text, regions)
         if options:
-            return replace(record, category=CHOICE)
-        if record.normalized_answer in ("yes", "no"):
+            return CHOICE
+        if self.made.normalized_answer in ("yes", "no"):
             # "True or false: ... is left of ..." has a side, but is not answered with one.
-            return replace(record, category=Category.TRUTH.name.lower())
-        return record
+            return Category.TRUTH.name.lower()
+        return self.made.category.name.lower()
+
+    def is_answer_read(self, regions: RegionSet) -> bool:
+        """Whether a sentence that is scored says its bare answer.
+
+        Labels such as "pack high" are words of an answer as well.
+        """
+        category = self.category(regions)
+        if category not in CATEGORIES:
+            return True
+        try:
+            said = read_answer(self.freeform_answer, CATEGORIES[category])
+            value = read_truth(self.made.normalized_answer, category, len(self.region_ids))
+        except (SpatialError, ValueError):
+            return False
+        return says_the_same(said, value, CATEGORIES[category])
 
 
 def with_references(
@@ -130,7 +151,8 @@ def with_references(
     answer = _replaced_in_answer(made, used, kept, regions)
     if answer is None or not _means_the_same(text, kept, used, made, regions, conventions):
         return question
-    return AnnotatedQuestion(question.family, made, text, kept, answer, used)
+    referring = AnnotatedQuestion(question.family, made, text, kept, answer, used)
+    return referring if referring.is_answer_read(regions) else question
 
 
 def refer(

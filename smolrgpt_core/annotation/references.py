@@ -143,5 +143,5 @@ def _in_line(label: str, number: int, view: SceneView) -> Iterable[Program]:
 
 def _selected(program: Program, view: SceneView, conventions: Sequence[Conventions]) -> int | None:
     """The one region that a program selects under all conventions; None where it is not clear."""
-    selected = {view.truth(item.meant(program)) for item in conventions}
-    return int(selected.pop()) if len(selected) == 1 and None not in selected else None
+    selected: set[int | None] = {view.truth(item.meant(program)) for item in conventions}
+    return selected.pop() if len(selected) == 1 else None

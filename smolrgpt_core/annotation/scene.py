@@ -11,6 +11,7 @@ from smolrgpt_core.annotation.filters import NO_FLOOR, SkippedError
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import back_project
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
+from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.scene.measured_scene import MeasuredScene
 from smolrgpt_core.scene.spatial_scene import Placed, cannot_tell
 
@@ -18,8 +19,17 @@ LOWEST_SHARE = 0.98
 """Where no floor is seen, this share of the nearer points is above what is taken for it."""
 
 
+MAX_SIZE_DOUBT = 0.2
+"""Standard deviation of a side, relative to it, from which an object has no known size: of a
+forklift that hides behind a shelf only a corner is measured, whose height looks sure."""
+
+TOO_LITTLE_SEEN = "shows too little of itself for its size to be told"
+
+
 class AskedScene(MeasuredScene):
-    """A measured scene in which some regions cannot be placed, so that nothing is asked about them.
+    """A measured scene without what is not sure enough to be asked about.
+
+    Some regions cannot be placed, and of others the size cannot be told.
 
     They stay in the frame: what is counted or ranked in their class is then open, and not asked.
 
@@ -40,7 +50,14 @@ class AskedScene(MeasuredScene):
         """
         if self._left_out.get(id):
             raise cannot_tell(f"{self.regions[id].name} is left out: {self._left_out[id]}")
-        return super().place(id)
+        placed = super().place(id)
+        if is_zone(self.regions[id]) or _is_size_known(placed):
+            return placed
+        return replace(placed, unsized=placed.unsized or TOO_LITTLE_SEEN)
+
+
+def _is_size_known(placed: Placed) -> bool:
+    return bool(np.all(placed.size_std <= MAX_SIZE_DOUBT * placed.size))
 
 
 def measured_geometry(frame: RGBDFrame) -> tuple[FrameGeometry, bool]:

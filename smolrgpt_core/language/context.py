@@ -36,6 +36,7 @@ class Context:
         restricting: words that may change what is asked.
         choosing: words that may change which of several are meant.
         backward: what speaks of something that was named before.
+        inner: what holds such a word, and speaks of what stands right before it.
         topics: how a clause begins that only says what is spoken of: "look at".
         harmless: words that may mean something to the reader, and nothing in a clause.
     """
@@ -49,8 +50,13 @@ class Context:
     restricting: re.Pattern[str]
     choosing: re.Pattern[str]
     backward: re.Pattern[str]
+    inner: re.Pattern[str]
     topics: re.Pattern[str]
     harmless: frozenset[str]
+
+    def refers_back(self, question: str) -> bool:
+        """Whether a question speaks of something that may have been named before it."""
+        return self.backward.search(self.inner.sub("", question)) is not None
 
     def is_idle(self, text: str, meaningful: Collection[str], any_start: bool = False) -> bool:
         """Whether clauses say nothing about a question.
@@ -102,6 +108,7 @@ def make_context(entries: Mapping[str, str]) -> Context | None:
         restricting=_pattern(rf"\b(?:{entries['restricting']})\b"),
         choosing=_pattern(rf"\b(?:{entries['choosing']})\b"),
         backward=_pattern(rf"\b(?:{entries['backward']})\b"),
+        inner=_pattern(rf"\b(?:{entries['inner']})\b"),
         topics=_pattern(rf"^\s*(?:{entries['topics']})\b"),
         harmless=frozenset(entries["harmless"].split()),
     )
@@ -123,7 +130,7 @@ def without_context(text: str, context: Context, meaningful: Collection[str]) ->
         question = text[match.end() :]
         consequence = context.consequence.search(match[0]) is not None
         if context.is_idle(text[: match.start()], meaningful, consequence):
-            if not context.backward.search(question):
+            if not context.refers_back(question):
                 text = question
             break
     for match in context.closing.finditer(text):

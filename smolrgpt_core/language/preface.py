@@ -19,6 +19,7 @@ from smolrgpt_core.language.context import BREAK, SHORTEST_CLAUSE
 from smolrgpt_core.language.lexicon import Lexicon
 from smolrgpt_core.language.operators import attributes, selections
 from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.words import NounTable, Word, split_words
 from smolrgpt_core.object_classes import known_class
 
@@ -45,16 +46,20 @@ class Told:
         names: how each region with an id is called, by its id, in the order of the text.
         classes: of nouns without an id.
         chooses: whether a word, or a number, may say which of several are meant.
+        has_length: whether a number has a unit.
         has_another: whether a region has something, which "it" may mean as well.
     """
 
     names: Mapping[int, str]
     classes: frozenset[str]
     chooses: bool
+    has_length: bool
     has_another: bool
 
     def leaves(self, program: Program) -> bool:
         """Whether a question that was read by itself asks the same behind what was told."""
+        if self.has_length and program.type is not Type.QUANTITY:
+            return False  # "The limit is 2 m, is it in buffer 1?"
         parts = list(program.walk())
         sets = {known_class(part.arguments[0]) for part in parts if part.operator is selections.All}
         here = any(part.operator is selections.Camera for part in parts)
@@ -83,7 +88,7 @@ def questions_behind(text: str, lexicon: Lexicon, nouns: NounTable) -> Iterator[
         question = text[match.end() :]
         if told is None:
             continue
-        if not context.backward.search(question):
+        if not context.refers_back(question):
             yield told, question
         named = _with_names(question, tuple(told.names.values()), lexicon)
         if named is not None and not told.classes and not told.has_another:
@@ -98,19 +103,20 @@ def _told(text: str, lexicon: Lexicon, nouns: NounTable) -> Told | None:
     names: dict[int, str] = {}
     classes: set[str] = set()
     chooses = context.choosing.search(text) is not None
-    has_another = False
+    has_length = has_another = False
     for clause in filter(None, map(str.strip, BREAK.split(text))):
         if context.exclamations.fullmatch(clause):
             continue
         words = split_words(context.times.sub("", clause), lexicon, ())
         found = _Names(words, nouns, lexicon)
-        if found.has_measure or not (found.is_list or _is_statement(clause, found, lexicon)):
+        if found.is_open or not (found.is_list or _is_statement(clause, found, lexicon)):
             return None
         names |= found.ids
         classes |= found.classes
         chooses = chooses or found.has_number
+        has_length = has_length or found.has_length
         has_another = has_another or found.has_another
-    return Told(names, frozenset(classes), chooses, has_another)
+    return Told(names, frozenset(classes), chooses, has_length, has_another)
 
 
 def _without_topics(text: str, lexicon: Lexicon) -> str:
@@ -134,7 +140,8 @@ class _Names:
         ids: how each region with an id is called.
         classes: of nouns without one.
         has_number: whether a number is no id.
-        has_measure: whether a unit is named, or a placeholder stands for a region.
+        has_length: whether a number has a unit.
+        is_open: whether a unit stands alone, or a placeholder stands for a region.
         number_of_others: words that name nothing.
         begins_with_name: whether the first words name something, or are a number.
         has_another: whether that has something without a name: "pallet 3 carries a box".
@@ -144,7 +151,8 @@ class _Names:
         self.ids: dict[int, str] = {}
         self.classes: set[str] = set()
         self.has_number = False
-        self.has_measure = any(word.kind in ("mask", "region") for word in words)
+        self.has_length = False
+        self.is_open = any(word.kind in ("mask", "region") for word in words)
         self.number_of_others = 0
         self.begins_with_name = False
         self._lexicon = lexicon
@@ -153,10 +161,10 @@ class _Names:
             end = self._noun(words, at, nouns) or self._number(words, at)
             if end:
                 self.begins_with_name |= at == 0
-            elif words[at].key not in lexicon.joins:
+            elif words[at].key not in lexicon.joins | lexicon.alternatives:
                 self.number_of_others += 1
                 self.has_number |= words[at].key in lexicon.ordinals
-                self.has_measure |= self._is_unit(words[at : at + 1])
+                self.is_open |= self._is_unit(words[at : at + 1])
             at = end or at + 1
         others = any(word.article in lexicon.indefinite for word in words[1:])
         self.has_another = self.begins_with_name and others
@@ -179,18 +187,24 @@ class _Names:
         singular = self._lexicon.nouns.get(noun.name, ((phrase, phrase),))[0][0]
         while end < len(words) and words[end].kind == "number" and words[end].key.isdigit():
             self.ids[int(words[end].key)] = f"{' '.join(singular)} {words[end].key}"
-            joined = end + 1 < len(words) and words[end + 1].key in self._lexicon.joins
-            end += 2 if joined and noun.plural else 1
+            end += 2 if self._goes_on(words[end + 1 : end + 3]) else 1
         if len(self.ids) == known:
             self.classes.add(known_class(noun.name))
         return end
+
+    def _goes_on(self, words: Sequence[Word]) -> bool:
+        """Whether another id of the same noun follows."""
+        joins = self._lexicon.joins | self._lexicon.alternatives
+        return len(words) == 2 and words[0].key in joins and words[1].kind == "number"
 
     def _number(self, words: Sequence[Word], at: int) -> int | None:
         if words[at].kind != "number" and words[at].key not in self._lexicon.numbers:
             return None
         self.has_number = True
-        self.has_measure |= self._is_unit(words[at + 1 : at + 2], behind_number=True)
-        return at + 1
+        if not self._is_unit(words[at + 1 : at + 2], behind_number=True):
+            return at + 1
+        self.has_length = True
+        return at + 2
 
     def _is_unit(self, words: Sequence[Word], behind_number: bool = False) -> bool:
         """Whether a word is a unit; "in" and its like only behind a number."""
@@ -202,6 +216,8 @@ class _Names:
 
 def _with_names(question: str, names: Sequence[str], lexicon: Lexicon) -> str | None:
     """A question with the regions in the place of the only word for them; None without one."""
+    # "I put pallet 3 into buffer 1, is it in buffer 1?"
+    names = [name for name in names if name not in question.lower()] or names
     found = [
         (pattern, replacement) for pattern, replacement in lexicon.references
         if (ONE in replacement) == (len(names) == 1) and pattern.search(question)

@@ -196,6 +196,8 @@ def _part(source: str, at: int) -> tuple[str, str, int]:
         return "other" if escaped.isalnum() else "letter", escaped, at + 2
     if character == "[":
         return "other", "", source.index("]", at + 2) + 1
+    if character == "{":
+        return "other", "", source.index("}", at) + 1
     if character == "(":
         end = _group_end(source, at)
         inner = source[at + 1 : end - 1]

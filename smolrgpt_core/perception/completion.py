@@ -31,6 +31,9 @@ _ROUNDS = 20
 _CELLS_PER_HOLE = 2
 """Cells within `max_hole_px`: as far as smoothing and interpolation carry a reading."""
 
+_MARGIN = 1
+"""Cells around those with readings, which smoothing reaches."""
+
 _BELIEVED_SHARE = 0.8
 """Of the readings, must fit a model that is believed; the others may be noise at edges."""
 
@@ -123,17 +126,27 @@ def fill_holes(
     if fit is None:
         logger.warning("no hole is filled: the depth model disagrees with the readings")
         return filled
-    scale, shift = fit
-    inverse = scale / estimate.astype(np.float64) + shift
-    with np.errstate(divide="ignore", invalid="ignore"):
-        fitted = np.where(inverse > 0, np.log(1 / inverse), np.nan)
+    fitted = _fitted_log_depth(estimate, fit, config.limits)
+    known &= np.isfinite(fitted)
+    if not known.any():
+        return filled
     reachable = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     holes = np.isnan(depth) & np.isfinite(fitted) & (reachable <= config.max_hole_px)
-    known &= np.isfinite(fitted)
     values = np.exp(fitted[holes] + _local_error(depth, fitted, known, holes, config))
     inside = (values >= config.limits.min_depth) & (values <= config.limits.max_depth)
     filled[holes] = np.where(inside, values, np.nan).astype(np.float32)
     return filled
+
+
+def _fitted_log_depth(
+    estimate: NDArray[np.float32], fit: tuple[float, float], limits: DepthLimits
+) -> NDArray[np.float64]:
+    """Natural logarithm (H, W) of the fitted depth, NaN where it is far beyond the limits."""
+    scale, shift = fit
+    with np.errstate(divide="ignore", invalid="ignore"):
+        metres = 1 / (scale / estimate.astype(np.float64) + shift)
+        inside = (metres > limits.min_depth / 2) & (metres < limits.max_depth * 2)
+        return np.where(inside, np.log(metres), np.nan)
 
 
 def _fit_inverse_depth(
@@ -150,7 +163,7 @@ def _fit_inverse_depth(
     equations = np.stack([metres / estimate[::step], metres], axis=1)
     scale, shift = _robust_solution(equations)
     if scale <= 0:
-        (scale,), shift = _robust_solution(equations[:, :1]), 0.0
+        scale, shift = _robust_solution(equations[:, :1])[0], 0.0
     error = np.abs(equations @ [scale, shift] - 1)
     if float(np.quantile(error, _BELIEVED_SHARE)) > config.max_error:
         return None
@@ -159,12 +172,13 @@ def _fit_inverse_depth(
 
 def _robust_solution(equations: NDArray[np.float64]) -> NDArray[np.float64]:
     """Unknowns (K,) with equations (N, K) @ unknowns = 1 for most of the equations."""
-    solution = np.zeros(equations.shape[1])
+    solution: NDArray[np.float64] = np.zeros(equations.shape[1])
     solution[0] = 1 / np.median(equations[:, 0])
     for _ in range(_ROUNDS):
         error = equations @ solution - 1
         weights = np.clip(1 - (error / (4 * max(_spread(error), 1e-6))) ** 2, 0, None)
-        solution = np.linalg.lstsq(equations * weights[:, None], weights, rcond=None)[0]
+        found = np.linalg.lstsq(equations * weights[:, None], weights, rcond=None)[0]
+        solution = np.asarray(found, dtype=np.float64)
     return solution
 
 
@@ -188,9 +202,10 @@ def _local_error(
     lowest = float(fitted[known].min())
     at_readings = _cell_coordinates(fitted, known, lowest, config)
     at_holes = _cell_coordinates(fitted, holes, lowest, config)
-    shape = np.floor(np.maximum(at_readings.max(axis=0), 0)).astype(int) + 2
+    cells = np.floor(at_readings + 0.5).astype(int) + _MARGIN
+    shape = cells.max(axis=0) + 1 + _MARGIN
     error = np.log(depth[known].astype(np.float64)) - fitted[known]
-    index = np.ravel_multi_index(tuple(np.floor(at_readings + 0.5).astype(int).T), tuple(shape))
+    index = np.ravel_multi_index(tuple(cells.T), tuple(shape))
     size = int(np.prod(shape))
     sums = [
         _smoothed(np.bincount(index, weights=values, minlength=size).reshape(shape))
@@ -232,10 +247,10 @@ def _smoothed(grid: NDArray[np.float64]) -> NDArray[np.float64]:
 def _between_cells(
     grid: NDArray[np.float64], coordinates: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Trilinear values (N,) at coordinates (N, 3) in cells; 0 beyond the grid."""
+    """Trilinear values (N,) at coordinates (N, 3) in cells; 0 beyond the grid and its margin."""
     padded = np.pad(grid, 1)
     limits = np.array(padded.shape) - 1.001
-    place = np.clip(coordinates + 1, 0, limits)
+    place = np.clip(coordinates + _MARGIN + 1, 0, limits)
     first = np.floor(place).astype(int)
     share = place - first
     values = np.zeros(len(place))

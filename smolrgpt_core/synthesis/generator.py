@@ -30,7 +30,7 @@ from smolrgpt_core.synthesis.drafts import Draft, Style, fits, with_placeholders
 from smolrgpt_core.synthesis.forms import FORMS, GUESSABLE
 from smolrgpt_core.synthesis.margins import AmbiguityMargins
 from smolrgpt_core.synthesis.mixtures import WAREHOUSE_FORMS
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis.view import NO_ANSWER, SceneView
 from smolrgpt_core.synthesis.wordings import WORDINGS
 
 HELD_OUT_EACH = 10
@@ -164,7 +164,7 @@ class QuestionGenerator:
         """A question of a form; None where this try offers no clear one."""
         if self._style is Style.MASK and name in GUESSABLE:
             return None
-        draft = FORMS[name](self.view, self._rng)
+        draft = self._draft(name)
         if draft is None:
             return None
         wordings = self._wordings(name, draft)
@@ -175,6 +175,15 @@ class QuestionGenerator:
             return None
         wording = wordings[int(self._rng.integers(len(wordings)))]
         return self._worded(name, draft, wording, plain(value))
+
+    def _draft(self, name: str) -> Draft | None:
+        """A draft of a form; None where what it chooses by cannot be told, as a hidden size."""
+        try:
+            return FORMS[name](self.view, self._rng)
+        except SpatialError as error:
+            if error.status not in NO_ANSWER:
+                raise
+            return None
 
     def _wordings(self, name: str, draft: Draft) -> list[str]:
         if draft.text:

@@ -148,3 +148,6 @@ MIXTURES: dict[str, Mixture] = {
     "spatialrgpt": _SPATIALRGPT,
 }
 """Every mixture by name."""
+
+TASKS = frozenset(name for mixture in MIXTURES.values() for name in mixture.families)
+"""Names of families that a record of a data set may have in the place of a category."""

@@ -29,7 +29,9 @@ moving two centers explains; another object, or a zone left, changes it by more.
 NEAR_M = 1.5
 """An object reaches no farther than this from its center."""
 
-_NO_ANSWER = (Status.CANNOT_TELL, Status.NO_VALID_DEPTH, Status.BAD_QUESTION)
+NO_ANSWER = (Status.CANNOT_TELL, Status.NO_VALID_DEPTH, Status.BAD_QUESTION)
+"""Why a program has no answer on a scene."""
+
 _BY_ALL_OBJECTS = (attributes.FreeArea, attributes.FreeShare, predicates.HasRoom, predicates.Empty)
 _T = TypeVar("_T")
 
@@ -160,7 +162,7 @@ class SceneView:
                 return value if by_centers == value else None
             return value
         except SpatialError as error:
-            if error.status not in _NO_ANSWER:
+            if error.status not in NO_ANSWER:
                 raise
             return None
 
@@ -208,7 +210,7 @@ class SceneView:
         try:
             placed = self.scene.place(id)
         except SpatialError as error:
-            if error.status not in _NO_ANSWER:
+            if error.status not in NO_ANSWER:
                 raise
             return None
         sure = float(np.linalg.norm(placed.center_std)) <= self.margins.max_center_std_m

@@ -252,7 +252,7 @@ class ValidationConfig:
     """Validation during training.
 
     Attributes:
-        source: a data set that is not trained on; None: no validation.
+        source: a data set that is not trained on, without a mixture; None: no validation.
         every_steps: how often.
         rows: of the data set, the same ones each time.
         examples: number of answers written to the log each time.
@@ -267,6 +267,11 @@ class ValidationConfig:
     examples: int = 4
 
     def __post_init__(self) -> None:
+        if self.source and self.source.mixture:
+            raise bad_input(
+                "validation.source takes questions as they come: leave its mixture out, got "
+                f"{self.source.mixture!r}"
+            )
         _check_at_least("validation.every_steps", self.every_steps, 1)
         _check_at_least("validation.rows", self.rows, 1)
         _check_at_least("validation.examples", self.examples, 0)

@@ -72,7 +72,7 @@ def answer_weights(labels: torch.Tensor, mean: str) -> torch.Tensor:
 def answer_losses(
     model: nn.Module,
     batch: Mapping[str, Any],
-    items: torch.Tensor | None,
+    items: torch.Tensor | int | None,
     reading_weight: float = 0.0,
     mean: str = TOKEN_MEAN,
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -95,7 +95,8 @@ def _weights(model: Model, part: str) -> Iterator[tuple[nn.Module, nn.Parameter]
         for module in parts[other].modules()
     }
     modules = [module for module in parts[part].modules() if id(module) not in within]
-    if part == "language_model":
-        modules.append(model.get_output_embeddings())
+    head = model.get_output_embeddings()
+    if part == "language_model" and head is not None:
+        modules.append(head)
     for module in modules:
         yield from ((module, weight) for weight in module.parameters(recurse=False))

@@ -29,8 +29,7 @@ from smolrgpt_core.model.point_map.regions_in_words import (
 from smolrgpt_core.object_classes import label_noun
 from smolrgpt_core.regions import Region
 from smolrgpt_core.training.config import DataConfig
-from smolrgpt_core.training.rows import Row, category_number, decoded_depth
-from smolrgpt_core.training.smolrgpt_rows import to_device
+from smolrgpt_core.training.rows import Row, category_number, decoded_depth, to_device
 
 
 class PointMapRows:

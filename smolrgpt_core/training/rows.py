@@ -191,6 +191,14 @@ def category_number(name: str) -> int:
     return LOSS_CATEGORIES.index(name if name in LOSS_CATEGORIES else "other")
 
 
+def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+    """The tensors of a batch, and lists of them, on a device."""
+    return {
+        name: [item.to(device) for item in value] if isinstance(value, list) else value.to(device)
+        for name, value in batch.items()
+    }
+
+
 def _in_style(
     conversation: Conversation, style: str, short: AnswerStyle, generator: np.random.Generator
 ) -> Conversation:

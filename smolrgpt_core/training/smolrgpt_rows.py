@@ -19,7 +19,7 @@ from smolrgpt_core.model.packing import pack_batch
 from smolrgpt_core.model.processing_smolrgpt import IGNORED_LABEL, Message, SmolRGPTProcessor
 from smolrgpt_core.model.region_inputs import REGION_INPUT_NAMES
 from smolrgpt_core.training.config import DataConfig
-from smolrgpt_core.training.rows import ROLES, Row, category_number
+from smolrgpt_core.training.rows import ROLES, Row, category_number, to_device
 
 
 class SmolRGPTRows:
@@ -143,14 +143,6 @@ class SmolRGPTRows:
             for has_image in (True, False)
         )
         return with_image, without
-
-
-def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
-    """The tensors of a batch, and lists of them, on a device."""
-    return {
-        name: [item.to(device) for item in value] if isinstance(value, list) else value.to(device)
-        for name, value in batch.items()
-    }
 
 
 def _prompt_length(labels: torch.Tensor) -> int:

@@ -29,7 +29,9 @@ from smolrgpt_core.model import (
     SmolRGPTForConditionalGeneration,
     SmolRGPTProcessor,
 )
+from smolrgpt_core.model.configuration_smolrgpt import PRESETS
 from smolrgpt_core.model.point_map import (
+    FAMILIES,
     PointMapConfig,
     PointMapForConditionalGeneration,
     nano,
@@ -65,32 +67,49 @@ def make_start(start: StartConfig, seed: int, texts: Callable[[], Iterable[str]]
     """
     set_seed(seed)
     try:
-        _check_overrides(start)
-        if start.checkpoint and _is_point_map(start):
-            return _point_map_from_checkpoint(start)
+        is_point_map = _is_point_map(start)
+        _check_overrides(start, is_point_map)
         if start.checkpoint:
-            return _from_checkpoint(start)
+            load = _point_map_from_checkpoint if is_point_map else _from_checkpoint
+            return load(start)
         if start.vlm:
             return _from_vlm(start)
-        if start.preset in nano.PRESETS:
-            return _point_map_from_scratch(start, texts())
         if start.vision_backbone:
             return _from_backbones(start)
-        return _from_scratch(start, texts())
+        build = _point_map_from_scratch if is_point_map else _from_scratch
+        return build(start, texts())
     except (OSError, StrictDataclassError, TypeError, ValueError) as error:
         raise bad_input(f"start: {error}") from error
 
 
 def _is_point_map(start: StartConfig) -> bool:
-    """Whether the model will be one with points, as far as the configuration and its file say."""
+    """Whether the model will be one with points.
+
+    Raises:
+        ValueError: for a plain vision-language model as a checkpoint, or the other way round; for
+            an unknown preset.
+    """
+    presets = (*PRESETS, *nano.PRESETS)
+    if start.preset and start.preset not in presets:
+        raise ValueError(f"preset must be one of {', '.join(presets)}, got {start.preset!r}")
     if start.checkpoint:
-        return model_type_of(start.checkpoint) == PointMapConfig.model_type
+        kind = model_type_of(start.checkpoint)
+        if kind in FAMILIES:
+            raise ValueError(
+                f"{start.checkpoint} is a vision-language model without points ({kind}): name it "
+                "as vlm, not as checkpoint"
+            )
+        return kind == PointMapConfig.model_type
+    if start.vlm and model_type_of(start.vlm) == PointMapConfig.model_type:
+        raise ValueError(
+            f"{start.vlm} is a point-map model already: name it as checkpoint, not as vlm"
+        )
     return bool(start.vlm) or start.preset in nano.PRESETS
 
 
-def _check_overrides(start: StartConfig) -> None:
+def _check_overrides(start: StartConfig, is_point_map: bool) -> None:
     """Refuse unknown fields, which transformers would store without any effect."""
-    known = set(_POINT_MAP_FIELDS) if _is_point_map(start) else set(_FIELDS)
+    known = set(_POINT_MAP_FIELDS) if is_point_map else set(_FIELDS)
     if start.preset in nano.PRESETS:
         known |= set(_NESTED)
     unknown = sorted(set(start.overrides) - known)

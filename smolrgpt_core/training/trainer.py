@@ -136,7 +136,7 @@ class RunTrainer(Trainer):
         model: nn.Module,
         inputs: dict[str, Any],
         return_outputs: bool = False,
-        num_items_in_batch: torch.Tensor | None = None,
+        num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
         """The batch's part of the step loss: its sum over the weights of all batches."""
         facts: GroupFacts = inputs["facts"]

@@ -10,8 +10,7 @@ import torch
 from smolrgpt_core.inference.config import EngineConfig
 from smolrgpt_core.training.config import SourceConfig, TrainConfig
 from smolrgpt_core.training.losses import LossSums, answer_losses
-from smolrgpt_core.training.rows import Row, RowCutter
-from smolrgpt_core.training.smolrgpt_rows import to_device
+from smolrgpt_core.training.rows import Row, RowCutter, to_device
 from smolrgpt_core.training.start import Model, Processor
 from smolrgpt_core.training.stream import (
     ReadReport,

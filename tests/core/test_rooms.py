@@ -57,6 +57,10 @@ def test_no_package_imports_one_that_imports_it() -> None:
     [
         ("recordings.dataset", ["smolrgpt_core.sim", "smolrgpt_core.simulated_data", "torch"]),
         ("recordings.replay", ["smolrgpt_core.sim", "torch"]),
+        (
+            "annotation.run",
+            ["smolrgpt_core.sim", "smolrgpt_core.simulated_data", "torch", "sklearn", "ray"],
+        ),
         ("data.readers", ["smolrgpt_core.synthesis", "smolrgpt_core.sim", "torch"]),
         ("quality.check", ["smolrgpt_core.sim", "torch"]),
         ("cli.application", ["torch", "rosbags"]),

@@ -87,7 +87,7 @@ def build(
         text_config=text | ids,
         projection_dim=width,
         hidden_size=width,
-        image_token_index=tokenizer.convert_tokens_to_ids(special_tokens()[0]),
+        image_token_index=tokenizer.get_vocab()[special_tokens()[0]],
         **{name: ids[name] for name in ("bos_token_id", "eos_token_id", "pad_token_id")},
     )
     config = PointMapConfig(vlm_config=vlm, **values)

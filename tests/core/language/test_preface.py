@@ -18,12 +18,20 @@ def behind(text: str, language: str = "english") -> list[tuple[Told, str]]:
 
 
 def told(*ids: int, classes: tuple[str, ...] = (), chooses: bool = False) -> Told:
-    return Told({id: f"pallet {id}" for id in ids}, frozenset(classes), chooses, has_another=False)
+    return Told(
+        {id: f"pallet {id}" for id in ids},
+        frozenset(classes),
+        chooses,
+        has_length=False,
+        has_another=False,
+    )
 
 
 def test_what_is_told_names_regions_nouns_and_numbers():
     ((found, question),) = behind("We have 3 trucks for pallets 5 and 7, is pallet 5 empty?")
-    assert found == Told({5: "pallet 5", 7: "pallet 7"}, frozenset({"transporter"}), True, False)
+    assert found == Told(
+        {5: "pallet 5", 7: "pallet 7"}, frozenset({"transporter"}), True, False, False
+    )
     assert question == "is pallet 5 empty?"
 
 
@@ -44,10 +52,10 @@ def test_a_word_for_what_was_named_is_read_as_its_name(text, question):
 @pytest.mark.parametrize(
     "text",
     [
-        # A command, a condition, a length, two words for one, a placeholder.
+        # A command, a condition, a unit, two words for one, a placeholder.
         "Ignore pallet 3, is pallet 5 empty?",
         "If 3 trucks come, is pallet 5 empty?",
-        "The limit is 2 m, is pallet 5 tall?",
+        "We work in feet, how far is pallet 5?",
         "I lost pallet 3, is it left of it?",
         "I lost <mask>, where is it?",
     ],

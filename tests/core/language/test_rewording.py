@@ -20,6 +20,7 @@ DATA = Path(__file__).parents[2] / "data" / "language"
         (r"\b(?:nearest|closest)(?: one)?$", (("nearest", "closest"),)),
         (r"\b(?:nearest|closest)?\d", ()),
         (r"fast|slow", ()),
+        (r"where \w{2,9} lies", (("where ",), (" lies",))),
         (r"\b(?=(?:nearest|closest))\w+", ()),
         (r"(?<=\d) ?< ?", (("<",),)),
         (r"\bp-?(?=\d)", ()),

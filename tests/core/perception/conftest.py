@@ -148,9 +148,9 @@ def dpt(folder: Path) -> None:
     tf.DPTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
 
 
-def grounding_dino(folder: Path) -> None:
+def grounding_dino(folder: Path, prefix: str = "GroundingDino") -> None:
     tokenizer = words_tokenizer("bert")
-    config = tf.GroundingDinoConfig(
+    config = getattr(tf, f"{prefix}Config")(
         backbone_config=tf.SwinConfig(**SWIN, out_indices=[2, 3, 4]),
         text_config=tf.BertConfig(
             vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
@@ -159,7 +159,7 @@ def grounding_dino(folder: Path) -> None:
         num_queries=12, encoder_layers=1, decoder_layers=2, encoder_ffn_dim=16, decoder_ffn_dim=16,
         encoder_attention_heads=2, decoder_attention_heads=2, d_model=32, max_text_len=48,
     )  # fmt: skip
-    tf.GroundingDinoForObjectDetection(config).save_pretrained(folder)
+    getattr(tf, f"{prefix}ForObjectDetection")(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     tf.GroundingDinoImageProcessorPil(
         size={"shortest_edge": 64, "longest_edge": 96}
@@ -294,12 +294,14 @@ def oneformer(folder: Path) -> None:
     path.write_text(json.dumps(settings))
 
 
-def eomt(folder: Path, is_semantic: bool = False) -> None:
-    config = tf.EomtConfig(
+def eomt(folder: Path, prefix: str = "Eomt", is_semantic: bool = False) -> None:
+    size = {"intermediate_size": 16} if prefix == "EomtDinov3" else {}
+    config = getattr(tf, f"{prefix}Config")(
         hidden_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=64, patch_size=16,
         num_blocks=1, num_queries=6, num_register_tokens=1, id2label=CLASSES, num_upscale_blocks=1,
+        **size,
     )  # fmt: skip
-    tf.EomtForUniversalSegmentation(config).save_pretrained(folder)
+    getattr(tf, f"{prefix}ForUniversalSegmentation")(config).save_pretrained(folder)
     tf.EomtImageProcessorPil(
         size={"shortest_edge": 64, "longest_edge": 64},
         do_pad=not is_semantic, do_split_image=is_semantic,
@@ -364,6 +366,7 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     "glpn": glpn,
     "dpt": dpt,
     "grounding-dino": grounding_dino,
+    "mm-grounding-dino": lambda folder: grounding_dino(folder, "MMGroundingDino"),
     "owlvit": lambda folder: owl(folder, "owlvit"),
     "owlv2": lambda folder: owl(folder, "owlv2"),
     "sam": sam,
@@ -373,6 +376,7 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     "maskformer": maskformer,
     "oneformer": oneformer,
     "eomt": eomt,
+    "eomt_dinov3": lambda folder: eomt(folder, "EomtDinov3"),
     "eomt_semantic": lambda folder: eomt(folder, is_semantic=True),
     "detr": detr,
     "idefics3": idefics3,

@@ -23,6 +23,8 @@ class Server(ThreadingHTTPServer):
     models = ("vision",)
     answer: Any = " A red pallet. "
     status = 200
+    overloaded = 0
+    """Requests that it is too busy for."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -51,6 +53,9 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["Content-Length"]))
         self.server.asked.append({"key": self.headers["Authorization"], **json.loads(body)})
         self.server.hold.wait(30)
+        if len(self.server.asked) <= self.server.overloaded:
+            self.reply(503, {"error": {"message": "try again"}})
+            return
         if self.server.status != 200:
             self.reply(self.server.status, {"error": {"message": "no images here"}})
             return
@@ -140,6 +145,18 @@ def test_what_the_server_refuses_is_said(server, picture) -> None:
     model = load_image_text_model(server.url)
     with pytest.raises(SpatialError, match=r"BadRequestError: .*no images here"):
         model.ask(picture, "What?")
+
+
+@pytest.mark.parametrize("retries", [0, 1])
+def test_an_overloaded_server_is_asked_again_as_often_as_said(server, picture, retries) -> None:
+    server.overloaded = 1
+    model = load_image_text_model(ServerSettings(server.url, model="vision", retries=retries))
+    if retries:
+        assert model.ask(picture, "What?") == "A red pallet."
+    else:
+        with pytest.raises(SpatialError, match="try again"):
+            model.ask(picture, "What?")
+    assert len(server.asked) == 1 + retries
 
 
 def test_a_server_that_takes_too_long_is_given_up(server, picture) -> None:

@@ -80,6 +80,11 @@ def test_of_two_equal_clusters_the_nearer_one_is_the_object() -> None:
         np.testing.assert_array_equal(largest_cluster(points, CleaningConfig()), near)
 
 
+def test_a_small_object_counts_by_its_points_and_not_by_its_cells() -> None:
+    ball = np.random.default_rng(6).uniform(0, 0.04, (60, 3)) + np.array([0, 0, 2])
+    assert len(largest_cluster(ball, CleaningConfig())) == 60
+
+
 def test_points_that_stand_alone_are_no_object(facing) -> None:
     region, depth = facing
     assert len(largest_cluster(np.arange(60.0).reshape(20, 3), CleaningConfig())) == 0

@@ -74,11 +74,12 @@ def test_what_is_filled_keeps_to_its_side_of_an_edge(scene, sensor) -> None:
 
 def test_far_from_readings_nothing_is_filled_in(scene) -> None:
     depth, estimate = scene
-    sensor = depth.copy()
-    sensor[:, 150:] = np.nan
-    filled = fill_holes(sensor, estimate, CompletionConfig(max_hole_px=20))
-    assert np.isnan(filled[:, 170:]).all()
-    assert np.isfinite(filled[:, 150:160]).mean() > 0.8
+    for edge in (146, 150, 154):
+        sensor = depth.copy()
+        sensor[:, edge:] = np.nan
+        filled = fill_holes(sensor, estimate, CompletionConfig(max_hole_px=20, min_readings=1))
+        assert np.isnan(filled[:, edge + 20 :]).all()
+        assert np.isfinite(filled[:, edge : edge + 10]).mean() > 0.8
 
 
 def test_a_surface_without_readings_of_its_own_is_not_filled_in(scene) -> None:
@@ -113,6 +114,8 @@ def test_what_is_beyond_the_sensors_range_is_not_filled_in(scene, sensor) -> Non
     filled = fill_holes(sensor, scene[1], config)
     assert np.isnan(filled[100:110, 202:215]).all()
     assert np.isfinite(filled[155:165, 60:80]).all()
+    near = CompletionConfig(limits=DepthLimits(0.1, 0.5))
+    np.testing.assert_array_equal(fill_holes(sensor, scene[1], near), sensor)
 
 
 def test_the_completer_asks_the_estimator_and_refuses_another_size(scene, sensor) -> None:

@@ -83,9 +83,12 @@ def test_only_the_wanted_classes_are_kept_by_any_of_their_names() -> None:
         (block(0, 0, 10, 10), "pallets", 0.9),
         (block(0, 20, 10, 30), "person", 0.8),
         (block(20, 0, 30, 10), "Pallet_03", 0.7),
-        classes=("pallet",),
+        (block(20, 20, 30, 30), "forklift", 0.6),
+        classes=("pallet", "transporter"),
     )
-    assert [(id, label) for id, label, _, _ in found] == [(0, "pallet"), (1, "pallet")]
+    assert [(id, label) for id, label, _, _ in found] == [
+        (0, "pallet"), (1, "pallet"), (2, "forklift"),
+    ]  # fmt: skip
 
 
 def test_labels_pass_the_label_map_and_scores_stay_within_1() -> None:

@@ -44,6 +44,7 @@ from smolrgpt_core.training.config import (
     ValidationConfig,
 )
 from smolrgpt_core.training.config_file import read_config, write_config
+from smolrgpt_core.training.export import export
 from smolrgpt_core.training.losses import answer_losses, answer_weights
 from smolrgpt_core.training.parts import parameter_groups, parts_of, set_trainable
 from smolrgpt_core.training.run import train
@@ -220,6 +221,18 @@ def test_two_depths_are_learned_by_heart(data, config):
     assert [item["answer"] for item in examples] == [item["expected"] for item in examples]
 
 
+def test_an_exported_model_answers_and_its_card_says_what_it_is(config, tmp_path):
+    run = config(optimizer=OptimizerConfig(batch_rows=2, micro_rows=2, steps=1))
+    train(run)
+    export(Path(run.output), tmp_path / "exported", "my-model")
+    engine = load_engine(tmp_path / "exported")
+    assert len(engine.ask_each(["What is it?"], frame=frame())) == 1
+    card = (tmp_path / "exported" / "README.md").read_text()
+    assert "A point-map checkpoint" in card
+    assert f"| 1 | {run.start.vlm} |" in card
+    assert "point_encoder, projector, language_model" in card
+
+
 def test_killed_and_resumed_gives_the_same_losses(config, tmp_path):
     run = config("smolvlm")
     train(run)
@@ -298,6 +311,11 @@ def test_what_is_left_out_is_replaced_and_nothing_else_changes(config):
         left_out = before in FAMILIES and FAMILIES[before].level in (0, 1)
         assert after == ("" if left_out else before)
     assert {before for before in drawn(whole, 100) if before in FAMILIES} > set()
+
+
+def test_validation_takes_questions_as_they_come(config):
+    with pytest.raises(SpatialError, match="leave its mixture out, got 'hispatial'"):
+        ValidationConfig(config().data.sources[0])
 
 
 def test_levels_need_general_rows_in_their_place(config):
@@ -435,6 +453,19 @@ def test_masks_without_images_are_refused(config):
 def test_an_override_of_another_kind_of_model_is_refused(config):
     with pytest.raises(SpatialError, match=r"unknown fields.*depth_branch.*known are.*points"):
         train(config(overrides={"depth_branch": "metric"}))
+
+
+def test_the_wrong_kind_of_start_is_named(config, vlm, tmp_path):
+    folder = str(vlm("smolvlm"))
+    with pytest.raises(SpatialError, match=r"without points \(smolvlm\): name it as vlm"):
+        make_start(StartConfig(checkpoint=folder), 0, list)
+    with pytest.raises(SpatialError, match="smolrgpt-nano, point-map-nano, got 'nano'"):
+        make_start(StartConfig(preset="nano"), 0, list)
+    model, processor = make_start(StartConfig(vlm=folder), 0, list)
+    model.save_pretrained(tmp_path / "points")
+    processor.save_pretrained(tmp_path / "points")
+    with pytest.raises(SpatialError, match="is a point-map model already: name it as checkpoint"):
+        make_start(StartConfig(vlm=str(tmp_path / "points")), 0, list)
 
 
 @pytest.mark.parametrize(
