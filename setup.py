@@ -11,7 +11,7 @@ setup(
     package_data={
         "smolrgpt_core": ["py.typed"],
         MESSAGE_DEFINITIONS: ["*.msg"],
-        "smolrgpt_core.checkpoints": ["nano/*"],
+        "smolrgpt_core.checkpoints": ["nano/*", "nano_regions/*"],
         "smolrgpt_core.language": ["lexicons/*.txt"],
         "smolrgpt_core.synthesis": ["*.txt"],
     },

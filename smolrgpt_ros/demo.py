@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rclpy
@@ -27,7 +28,7 @@ from smolrgpt_core.errors import Status
 from smolrgpt_core.files import write_image
 from smolrgpt_core.language.interpreter import SAME_ANGLE_DEG
 from smolrgpt_core.report import ReportRow, print_report, write_html_report
-from smolrgpt_ros.demo_graph import MAX_FRAME_AGE_S, DemoError, DemoNode, Snapshot
+from smolrgpt_ros.demo_graph import MAX_FRAME_AGE_S, OWN_REGIONS, DemoError, DemoNode, Snapshot
 from smolrgpt_ros.demo_questions import (
     DemoQuestion,
     judge,
@@ -44,6 +45,7 @@ VIEWPOINTS = 3
 PICTURES = 4
 """Number of annotated images that are combined into one."""
 CAMERA_RATE_HZ = 4.0
+REGION_RATE_HZ = 2.0
 READY_TIMEOUT_S = 120.0
 STATUSES_AT_START = {
     Status.NO_RGB, Status.NO_DEPTH, Status.NO_CAMERA_INFO, Status.NO_REGIONS,
@@ -69,17 +71,32 @@ class DemoOptions:
         seed: of the scene and of the choice of questions.
         noise: whether the camera is noisy.
         short: one viewpoint instead of several.
+        own_masks: ask about the regions that are found in the camera's image, too.
     """
 
     output: Path
     seed: int
     noise: bool
     short: bool
+    own_masks: bool
 
     @property
     def viewpoints(self) -> int:
         """Number of viewpoints that are asked about."""
         return 1 if self.short else VIEWPOINTS
+
+
+@dataclass(frozen=True, eq=False)
+class Conversation:
+    """What was asked and answered.
+
+    Attributes:
+        rows: questions with answers.
+        views: the frames that they are about.
+    """
+
+    rows: list[ReportRow]
+    views: list[Snapshot]
 
 
 def parse_options(arguments: Sequence[str] | None) -> DemoOptions:
@@ -94,6 +111,12 @@ def parse_options(arguments: Sequence[str] | None) -> DemoOptions:
     parser.add_argument("--seed", type=int, default=0, help="of the scene and the questions")
     parser.add_argument("--noise", action="store_true", help="noisy depth and colour")
     parser.add_argument("--short", action="store_true", help="fewer questions, one viewpoint")
+    parser.add_argument(
+        "--own-masks",
+        action="store_true",
+        help="ask once more with masks that a segmenter finds in the images; how many of these "
+        "answers are right is reported, and does not count for the exit status",
+    )
     return DemoOptions(**vars(parser.parse_args(arguments)))
 
 
@@ -107,35 +130,100 @@ def run(options: DemoOptions) -> int:
     console = Console()
     signals = EndingSignals()
     choose_graph()
+    own = None
     try:
-        with ProcessGroup() as graph:
-            start_nodes(graph, options)
-            console.print(
-                f"camera and query node started in ROS domain {os.environ['ROS_DOMAIN_ID']}"
-            )
-            rows = converse(graph, signals, options)
+        given = talk(signals, options, console, own_masks=False)
+        if options.own_masks:
+            own = talk(signals, options, console, own_masks=True)
     except DemoError as error:
         console.print(f"demo failed: {error}", style="bold red", markup=False, soft_wrap=True)
         return 1
-    return report(rows, options, console)
+    status = report(given, options, console)
+    if own is not None:
+        report_own_masks(given, own, options, console)
+    return status
 
 
-def report(rows: Sequence[ReportRow], options: DemoOptions, console: Console) -> int:
+def talk(
+    signals: EndingSignals, options: DemoOptions, console: Console, own_masks: bool
+) -> Conversation:
+    """Start a graph, ask, stop it.
+
+    Args:
+        signals: that ask to end.
+        options: of the command line.
+        console: to say what happens.
+        own_masks: whether questions are about regions that are found in the images.
+
+    Raises:
+        DemoError: the graph is not ready in time, a process ended, or a response is missing.
+    """
+    with ProcessGroup() as graph:
+        start_nodes(graph, options, own_masks)
+        names = ", ".join(process.name for process in graph.processes)
+        console.print(f"{names} started in ROS domain {os.environ['ROS_DOMAIN_ID']}")
+        return converse(graph, signals, options, own_masks)
+
+
+def report(talked: Conversation, options: DemoOptions, console: Console) -> int:
     """Print and write the results; returns the exit status.
 
     Args:
-        rows: questions with answers.
+        talked: questions with answers.
         options: of the command line.
         console: for the table.
     """
-    print_report(rows, console)
+    print_report(talked.rows, console)
     console.print(TOLERANCE)
-    for path in write_results(rows, options):
+    subtitle = f"{_about(options)} {TOLERANCE}"
+    for path in write_results(talked.rows, subtitle, options.output, ""):
         console.print(f"wrote {path}", soft_wrap=True)
-    wrong = wrong_answers(rows)
+    wrong = wrong_answers(talked.rows)
     for line in wrong:
         console.print(f"not correct: {line}", style="bold red", markup=False, soft_wrap=True)
     return 1 if wrong else 0
+
+
+def report_own_masks(
+    given: Conversation, own: Conversation, options: DemoOptions, console: Console
+) -> None:
+    """Print and write the results with own masks beside those with given ones.
+
+    Args:
+        given: with the masks of the simulator.
+        own: with those of the segmenter.
+        options: of the command line.
+        console: for the table.
+    """
+    summary = own_masks_summary(given, own)
+    print_report(own.rows, console)
+    for line in wrong_answers(own.rows):
+        console.print(f"with own masks: {line}", markup=False, soft_wrap=True)
+    console.print(summary, style="bold", soft_wrap=True)
+    subtitle = f"{_about(options)} {summary} {TOLERANCE}"
+    for path in write_results(own.rows, subtitle, options.output, "_own_masks"):
+        console.print(f"wrote {path}", soft_wrap=True)
+
+
+def own_masks_summary(given: Conversation, own: Conversation) -> str:
+    """How well it went with own masks, in two sentences.
+
+    Args:
+        given: with the masks of the simulator.
+        own: with those of the segmenter.
+    """
+    overlaps = [match.iou for view in own.views for match in view.matches or ()]
+    objects = sum(len(view.regions) for view in own.views)
+    strays = sum(len(view.named) - len(view.regions) for view in own.views)
+    given_right, own_right = (
+        f"{sum(row.within_tolerance for row in talked.rows)} of {len(talked.rows)}"
+        for talked in (given, own)
+    )
+    return (
+        f"Objects found in {len(own.views)} image(s): {len(overlaps)} of {objects}, with a mean "
+        f"IoU of {np.mean(overlaps) if overlaps else 0:.2f}; regions that are no object: {strays}. "
+        f"Right answers: {given_right} with given masks, {own_right} with own masks."
+    )
 
 
 def choose_graph() -> None:
@@ -146,8 +234,8 @@ def choose_graph() -> None:
     os.environ.setdefault("ROS_AUTOMATIC_DISCOVERY_RANGE", "LOCALHOST")
 
 
-def start_nodes(graph: ProcessGroup, options: DemoOptions) -> None:
-    """Start camera and query node as a user would."""
+def start_nodes(graph: ProcessGroup, options: DemoOptions, own_masks: bool) -> None:
+    """Start camera and query node, with own masks a region node too, as a user would."""
     camera = {
         "seed": options.seed,
         "noise": options.noise,
@@ -156,19 +244,28 @@ def start_nodes(graph: ProcessGroup, options: DemoOptions) -> None:
         "rate": CAMERA_RATE_HZ,
     }
     query = {"buffer_size": int(MAX_FRAME_AGE_S * CAMERA_RATE_HZ)}
-    for executable, parameters in (("sim_camera_node", camera), ("spatial_query_node", query)):
+    remapped = ["-r", f"regions:={OWN_REGIONS}"] if own_masks else []
+    nodes: list[tuple[str, dict[str, Any], list[str]]] = [
+        ("sim_camera_node", camera, []), ("spatial_query_node", query, remapped)
+    ]  # fmt: skip
+    if own_masks:
+        nodes.append(("region_node", {"rate": REGION_RATE_HZ}, remapped))
+    for executable, parameters, more in nodes:
         path = Path(get_package_prefix(PACKAGE)) / "lib" / PACKAGE / executable
         assignments = [item for k, v in parameters.items() for item in ("-p", f"{k}:={v}")]
-        graph.start(executable, [sys.executable, str(path), "--ros-args", *assignments])
+        graph.start(executable, [sys.executable, str(path), "--ros-args", *assignments, *more])
 
 
-def converse(graph: ProcessGroup, signals: EndingSignals, options: DemoOptions) -> list[ReportRow]:
+def converse(
+    graph: ProcessGroup, signals: EndingSignals, options: DemoOptions, own_masks: bool
+) -> Conversation:
     """Wait until the graph works, then ask about every viewpoint.
 
     Args:
-        graph: camera and node.
+        graph: of `start_nodes`.
         signals: that ask to end.
         options: of the command line.
+        own_masks: whether questions are about regions that are found in the images.
 
     Raises:
         DemoError: the graph is not ready in time, a process ended, or a response is missing.
@@ -183,7 +280,7 @@ def converse(graph: ProcessGroup, signals: EndingSignals, options: DemoOptions) 
             raise DemoError(f"{', '.join(ended)} ended")
 
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
-    node = DemoNode(while_waiting)
+    node = DemoNode(while_waiting, own_masks)
     try:
         wait_until_ready(node)
         return ask_everything(node, options)
@@ -225,17 +322,18 @@ def _what_is_missing(node: DemoNode) -> str:
     return "" if node.picture(answer) is not None else "no annotated image has come"
 
 
-def ask_everything(node: DemoNode, options: DemoOptions) -> list[ReportRow]:
+def ask_everything(node: DemoNode, options: DemoOptions) -> Conversation:
     """Questions of all categories about each viewpoint, then some that have no answer."""
     rows: list[ReportRow] = []
+    views: list[Snapshot] = []
     used_forms: set[str] = set()
-    views = node.viewpoints(options.viewpoints, READY_TIMEOUT_S)
-    for turn, seen in enumerate(views):
+    for turn, seen in enumerate(node.viewpoints(options.viewpoints, READY_TIMEOUT_S)):
         view = node.snapshot(seen.viewpoint, READY_TIMEOUT_S)
+        views.append(view)
         questions = questions_about(view.regions, view.truth, turn, options.seed, used_forms)
         rows += [ask(node, question, view) for question in questions]
     rows += [ask(node, question, view) for question in questions_without_answer()]
-    return rows
+    return Conversation(rows, views)
 
 
 def ask(node: DemoNode, question: DemoQuestion, view: Snapshot) -> ReportRow:
@@ -255,7 +353,7 @@ def ask(node: DemoNode, question: DemoQuestion, view: Snapshot) -> ReportRow:
         picture = node.picture(answer)
         if picture is None:
             raise DemoError(f"no annotated image of the answer to {question.shown!r} arrived")
-    return judge(question, answer, view.regions, picture)
+    return judge(question, answer, view.named, picture)
 
 
 def describe(graph: ProcessGroup) -> str:
@@ -268,18 +366,27 @@ def describe(graph: ProcessGroup) -> str:
     )
 
 
-def write_results(rows: Sequence[ReportRow], options: DemoOptions) -> list[Path]:
-    """Write report and image to the output folder; returns their paths."""
-    page, picture = options.output / "report.html", options.output / "annotated.png"
+def _about(options: DemoOptions) -> str:
     noise = "with sensor noise" if options.noise else "without sensor noise"
-    write_html_report(
-        rows,
-        page,
-        "Questions about a simulated warehouse",
-        f"Asked over the ROS 2 service /spatial_query about scene {options.seed}, {noise}. "
-        f"{TOLERANCE}",
-    )
+    return f"Asked over the ROS 2 service /spatial_query about scene {options.seed}, {noise}."
+
+
+def write_results(
+    rows: Sequence[ReportRow], subtitle: str, output: Path, ending: str
+) -> list[Path]:
+    """Write report and image to the output folder; returns their paths.
+
+    Args:
+        rows: questions with answers.
+        subtitle: of the report.
+        output: folder.
+        ending: of the names of the files.
+    """
+    page, picture = output / f"report{ending}.html", output / f"annotated{ending}.png"
+    write_html_report(rows, page, "Questions about a simulated warehouse", subtitle)
     images = [row.image for row in rows if row.image is not None]
+    if not images:
+        return [page]
     write_image(picture, mosaic(images[:PICTURES]))
     return [page, picture]
 

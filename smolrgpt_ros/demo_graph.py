@@ -17,6 +17,7 @@ from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Image
 
+from smolrgpt_core.evaluation.region_matching import RegionMatch, as_found
 from smolrgpt_core.messages.encodings import rgb_pixels
 from smolrgpt_core.messages.reading import regions_from_array
 from smolrgpt_core.messages.stamps import time_to_ns
@@ -31,6 +32,9 @@ from smolrgpt_ros.truth_conversions import truth_from_message
 
 Viewpoint = tuple[tuple[int, float, float, float], ...]
 """Id and center in the optical frame of every object, which identify the camera pose."""
+
+OWN_REGIONS = "own_regions"
+"""Topic of the regions that are found in the image of the camera."""
 
 KEPT_FRAMES = 20
 MAX_FRAME_AGE_S = 40
@@ -51,13 +55,17 @@ class Snapshot:
     Attributes:
         stamp_ns: of the frame.
         viewpoint: the same for all frames from one camera pose.
-        regions, truth: of the frame.
+        regions, truth: of the frame; with own masks, in the numbers of the found regions.
+        named: the regions that an answer can name.
+        matches: the objects that were found with own masks; None with given ones.
     """
 
     stamp_ns: int
     viewpoint: Viewpoint
     regions: RegionSet
     truth: SceneTruth
+    named: RegionSet
+    matches: tuple[RegionMatch, ...] | None = None
 
 
 class DemoNode(Node):
@@ -65,18 +73,25 @@ class DemoNode(Node):
 
     Args:
         while_waiting: is called again and again during each wait; may raise.
+        own_masks: whether questions are about the regions of `OWN_REGIONS`.
     """
 
-    def __init__(self, while_waiting: Callable[[], None]) -> None:
+    def __init__(self, while_waiting: Callable[[], None], own_masks: bool = False) -> None:
         super().__init__("demo")
         self._while_waiting = while_waiting
         self._regions: dict[int, RegionArray] = {}
+        self._found: dict[int, RegionArray] | None = None
         self._truths: dict[int, SceneTruthMessage] = {}
         self._picture: Image | None = None
         self._client = SpatialQueryClient(self, timeout=ANSWER_TIMEOUT_S)
         self.create_subscription(
             RegionArray, "regions", lambda m: _keep(self._regions, m), qos_profile_sensor_data
         )
+        if own_masks:
+            found = self._found = {}
+            self.create_subscription(
+                RegionArray, OWN_REGIONS, lambda m: _keep(found, m), qos_profile_sensor_data
+            )
         self.create_subscription(
             SceneTruthMessage, "ground_truth", lambda m: _keep(self._truths, m), KEPT_FRAMES
         )
@@ -115,6 +130,8 @@ class DemoNode(Node):
             viewpoint: that it must show; None: any.
         """
         stamps = self._regions.keys() & self._truths.keys()
+        if self._found is not None:
+            stamps &= self._found.keys()
         return max(
             (t for t in stamps if viewpoint in (None, _viewpoint(self._truths[t]))), default=None
         )
@@ -154,12 +171,13 @@ class DemoNode(Node):
         return self._snapshot(stamp_ns)
 
     def _snapshot(self, stamp_ns: int) -> Snapshot:
-        truth = self._truths[stamp_ns]
+        message = self._truths[stamp_ns]
+        regions, truth = regions_from_array(self._regions[stamp_ns]), truth_from_message(message)
+        if self._found is None:
+            return Snapshot(stamp_ns, _viewpoint(message), regions, truth, regions)
+        scene = as_found(regions, truth, regions_from_array(self._found[stamp_ns]))
         return Snapshot(
-            stamp_ns,
-            _viewpoint(truth),
-            regions_from_array(self._regions[stamp_ns]),
-            truth_from_message(truth),
+            stamp_ns, _viewpoint(message), scene.true, scene.truth, scene.named, scene.matches
         )
 
     def ask(self, request: SpatialQuery.Request, stamp_ns: int = 0) -> QueryAnswer:

@@ -20,6 +20,7 @@ from torch import Tensor
 from transformers import AutoModelForUniversalSegmentation, AutoTokenizer
 from transformers.image_transforms import get_size_with_aspect_ratio
 
+from smolrgpt_core.perception.center_voting import CenterVotingSegmenter
 from smolrgpt_core.perception.images import check_rgb, resize_maps
 from smolrgpt_core.perception.loading import (
     load_config,
@@ -44,7 +45,8 @@ def load_segmenter(
 
     Args:
         checkpoint: folder or hub id of Mask2Former, MaskFormer, OneFormer, EoMT or DETR with masks,
-            trained for instance or panoptic segmentation.
+            trained for instance or panoptic segmentation; or UperNet that votes for centers, as the
+            one of the package.
         device: "auto", or a device of PyTorch.
         rules: which masks are objects.
 
@@ -210,5 +212,6 @@ _KINDS: dict[str, Callable[[str | Path, str, MaskRules], RegionFinder]] = {
     "mask2former": _load_plain,
     "maskformer": _load_plain,
     "oneformer": _load_oneformer,
+    "upernet": CenterVotingSegmenter.from_pretrained,
 }
 """By `model_type` of a checkpoint."""

@@ -21,6 +21,7 @@ SMALLEST = {
     "mask_pooling": "--size 64 64 --masks 1 --channels 8 --repeats 1",
     "measured_answers": "--scenes 1",
     "model_memory": NANO,
+    "own_masks": "--scenes 1 --views 1",
     "point_encoding": "--sizes 28 --width 4 --repeats 1",
     "point_map_ablations": "--scenes 8 --steps 2 --questions 4 --rows points",
     "question_reading": "--repeats 1",

@@ -19,10 +19,13 @@ import pytest
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.errors import Status
+from smolrgpt_core.evaluation.region_matching import RegionMatch
 from smolrgpt_core.language import CATEGORIES, Category
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.sim import SimulatedFrame
-from smolrgpt_ros.demo import mosaic
+from smolrgpt_core.truth import SceneTruth
+from smolrgpt_ros.demo import Conversation, mosaic, own_masks_summary
+from smolrgpt_ros.demo_graph import Snapshot
 from smolrgpt_ros.demo_questions import (
     MORE_FORMS,
     judge,
@@ -86,6 +89,40 @@ def test_short_demo(run_demo: Callable[..., Run], tmp_path: Path) -> None:
     picture = cv2.imread(str(folder / "annotated.png"))
     assert picture.shape[1] == 2 * 640
     assert picture.shape[0] > 2 * 480
+
+
+@pytest.mark.timeout(700)
+def test_short_demo_with_own_masks(run_demo: Callable[..., Run], tmp_path: Path) -> None:
+    run = run_demo("--short", "--own-masks", "--output", tmp_path)
+    status = run.node.wait(timeout=600)
+    assert status == 0, run.node.output
+    found = re.search(r"Objects found in 1 image\(s\): (\d+) of (\d+),", run.node.output)
+    assert found, run.node.output
+    assert int(found[1]) > int(found[2]) / 2
+    right = re.search(
+        r"Right answers: 9 of 9 with given masks, (\d+) of 9 with own masks", run.node.output
+    )
+    # Both questions without an answer are refused whatever was found.
+    assert right is not None
+    assert int(right[1]) > 2
+    assert not run.processes
+    names = {"report.html", "annotated.png", "report_own_masks.html", "annotated_own_masks.png"}
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert "with own masks" in (tmp_path / "report_own_masks.html").read_text()
+
+
+def test_own_masks_are_summed_up_beside_given_ones() -> None:
+    unknown, _ = questions_without_answer()
+    refused = judge(unknown, SpatialAnswer(Status.UNKNOWN_REGION, Category.DISTANCE), REGIONS, None)
+    guessed = judge(unknown, SpatialAnswer(Status.TIMEOUT, Category.DISTANCE), REGIONS, None)
+    truth = SceneTruth(0, (), np.array([0.0, -1.0, 0.0]), 1.5)
+    stray = RegionSet(REGIONS.image_size, (*REGIONS, Region.from_box(7, "shelf", Box(0, 0, 4, 4))))
+    matches = (RegionMatch(1, 1, 0.9), RegionMatch(10, 10, 0.6))
+    view = Snapshot(0, (), REGIONS, truth, stray, matches)
+    given = Conversation([refused, refused], [Snapshot(0, (), REGIONS, truth, REGIONS)])
+    text = own_masks_summary(given, Conversation([refused, guessed], [view]))
+    assert "image(s): 2 of 3, with a mean IoU of 0.75; regions that are no object: 1." in text
+    assert "2 of 2 with given masks, 1 of 2 with own masks" in text
 
 
 def test_start_failure_is_explained(run_demo: Callable[..., Run], tmp_path: Path) -> None:

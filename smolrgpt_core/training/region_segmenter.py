@@ -1,0 +1,362 @@
+"""Trains a center-voting network: the same call starts, resumes and finishes a run.
+
+    python -m smolrgpt_core.training.region_segmenter config/train/nano_regions.yaml
+
+    OUTPUT/config.yaml        configuration of the run
+    OUTPUT/losses.jsonl       the loss of every step
+    OUTPUT/checkpoints/       points from which it can resume
+    OUTPUT/model/             the network after the last step
+
+What a step sees follows from seed and step alone, so a run that was killed ends with the same
+weights (on the same machine, with the same number of threads).
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+from transformers import UperNetForSemanticSegmentation
+from transformers.utils.logging import disable_progress_bar
+
+from smolrgpt_core.data.region_images import RegionImages
+from smolrgpt_core.errors import SpatialError, bad_input
+from smolrgpt_core.files import file_error, write_file
+from smolrgpt_core.perception.center_voting import (
+    NetworkSize,
+    grid_outputs,
+    input_size,
+    new_network,
+)
+from smolrgpt_core.settings_file import from_entries, import_yaml, read_yaml, to_entries
+from smolrgpt_core.training.checkpoints import CheckpointStore, storage_errors
+from smolrgpt_core.training.loss_log import LossLog
+from smolrgpt_core.training.region_targets import (
+    TrainingImage,
+    label_kinds,
+    segmentation_loss,
+    training_image,
+)
+
+CONFIG_FILE = "config.yaml"
+OPTIMIZER_FILE = "optimizer.pt"
+MODEL_FOLDER = "model"
+KEPT_CHECKPOINTS = 2
+
+KEPT_IMAGES = 1500
+"""Images that stay in memory: decoding them takes a third of the time of a step; 2.3 GB."""
+
+_WHAT = "a training configuration"
+_ORDER_STREAM, _CHANGE_STREAM = range(2)
+"""Kinds of random streams; each has its own so that none depends on what another draws."""
+
+ZOOM = (0.7, 1.0)
+"""Range of the share of an image's sides that is shown."""
+
+ZOOM_SHARE = 0.5
+"""Images that are shown in part."""
+
+EXPOSURE_DEVIATION = 0.15
+COLOR_DEVIATION = 0.05
+"""Standard deviations of the logarithm of what all channels, and each, are multiplied with."""
+
+
+@dataclass(frozen=True)
+class RegionSegmenterConfig:
+    """A run.
+
+    Attributes:
+        output: folder of the run.
+        data: folder of `RegionImages`.
+        classes: labels to learn; other labels count as background.
+        network: size of the network.
+        steps: of the optimizer.
+        batch_images: images of a step.
+        learning_rate: the highest, of AdamW.
+        weight_decay: of AdamW.
+        warmup_steps: steps until the learning rate is reached.
+        decay_steps: steps of the cosine along which it falls to zero. A run that has to end before
+            has fewer `steps`: its rate falls faster over the last `cooldown_steps`.
+        cooldown_steps: last steps, over which the rate also falls linearly to zero.
+        checkpoint_every: steps between two checkpoints.
+        seed: of the first weights, the order of the images and their changes.
+
+    Raises:
+        SpatialError: BAD_INPUT, naming the field that is wrong.
+    """
+
+    output: str
+    data: str
+    classes: tuple[str, ...]
+    network: NetworkSize = field(default_factory=NetworkSize)
+    steps: int = 1200
+    batch_images: int = 8
+    learning_rate: float = 2e-3
+    weight_decay: float = 0.02
+    warmup_steps: int = 80
+    decay_steps: int = 1600
+    cooldown_steps: int = 240
+    checkpoint_every: int = 100
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_images", "checkpoint_every"):
+            if getattr(self, name) < 1:
+                raise bad_input(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.decay_steps < max(self.steps, self.warmup_steps + 1):
+            raise bad_input(
+                f"decay_steps must be at least steps = {self.steps} and more than warmup_steps = "
+                f"{self.warmup_steps}, got {self.decay_steps}"
+            )
+        if not self.classes:
+            raise bad_input("classes must name at least one label")
+        if not self.learning_rate > 0:
+            raise bad_input(f"learning_rate must be positive, got {self.learning_rate}")
+
+    def rate_share(self, step: int) -> float:
+        """Share of the highest learning rate that a step from 0 learns with."""
+        if step < self.warmup_steps:
+            return step / self.warmup_steps
+        progress = (step - self.warmup_steps) / (self.decay_steps - self.warmup_steps)
+        cooldown = (self.steps - step) / self.cooldown_steps if self.cooldown_steps else 1.0
+        return 0.5 * (1 + math.cos(math.pi * progress)) * max(0.0, min(1.0, cooldown))
+
+
+class TrainingImages:
+    """The images of a run, in an order and with changes that follow from its seed."""
+
+    def __init__(self, config: RegionSegmenterConfig) -> None:
+        """Find the images.
+
+        Raises:
+            SpatialError: BAD_INPUT when there is none.
+        """
+        self._config = config
+        self._images = RegionImages(Path(config.data))
+        self._names = self._images.names()
+        self._read = lru_cache(KEPT_IMAGES)(self._load)
+
+    def batch(self, step: int) -> list[TrainingImage]:
+        """The images of a step, from 0; each image comes once in a round over all of them."""
+        first = step * self._config.batch_images
+        return [self._image(number) for number in range(first, first + self._config.batch_images)]
+
+    def _image(self, number: int) -> TrainingImage:
+        seed = self._config.seed
+        turn, place = divmod(number, len(self._names))
+        order = np.random.default_rng([seed, _ORDER_STREAM, turn]).permutation(len(self._names))
+        rgb, ids, kinds = self._read(self._names[order[place]])
+        rng = np.random.default_rng([seed, _CHANGE_STREAM, number])
+        rgb, ids = changed(rgb, ids, rng)
+        # All images of a batch need the same size.
+        size = input_size((3, 4), self._config.network.image_height)
+        return training_image(rgb, ids, kinds, size)
+
+    def _load(self, name: str) -> tuple[NDArray[np.uint8], NDArray[np.int16], dict[int, int]]:
+        """Color, instance image and the class of each id."""
+        rgb, regions = self._images.read(name)
+        ids = regions.to_label_image().astype(np.int16)
+        return rgb, ids, label_kinds(regions, self._config.classes)
+
+
+def changed(
+    rgb: NDArray[np.uint8], ids: NDArray[np.int16], rng: np.random.Generator
+) -> tuple[NDArray[np.uint8], NDArray[np.int16]]:
+    """An image that could as well be: mirrored, nearer, in another light.
+
+    Args:
+        rgb: uint8 (H, W, 3).
+        ids: instance image (H, W).
+        rng: of the change.
+    """
+    if rng.random() < 0.5:
+        rgb, ids = rgb[:, ::-1], ids[:, ::-1]
+    share = rng.uniform(*ZOOM) if rng.random() < ZOOM_SHARE else 1.0
+    height, width = (round(share * side) for side in ids.shape)
+    top = rng.integers(ids.shape[0] - height + 1)
+    left = rng.integers(ids.shape[1] - width + 1)
+    part = slice(top, top + height), slice(left, left + width)
+    gains = np.exp(rng.normal(0, EXPOSURE_DEVIATION) + rng.normal(0, COLOR_DEVIATION, 3))
+    tables = np.clip(np.arange(256)[:, None] * gains, 0, 255).astype(np.uint8)
+    lit = cv2.LUT(np.ascontiguousarray(rgb[part]), tables[None])
+    return np.asarray(lit), np.ascontiguousarray(ids[part])
+
+
+class Run:
+    """A network in training; it goes on from the newest checkpoint.
+
+    Attributes:
+        step: number of optimizer steps that are done.
+    """
+
+    def __init__(self, config: RegionSegmenterConfig, store: CheckpointStore) -> None:
+        """Begin or resume, without computing anything."""
+        self._config = config
+        self._store = store
+        newest = store.newest()
+        self.step, self._cpu_seconds = 0, 0.0
+        if newest:
+            self._network = UperNetForSemanticSegmentation.from_pretrained(newest.folder)
+            facts = newest.facts()
+            self.step, self._cpu_seconds = facts["step"], facts["cpu_seconds"]
+        else:
+            torch.manual_seed(config.seed)
+            self._network = new_network(config.network, config.classes)
+        self._network.train().to(memory_format=torch.channels_last)
+        self._optimizer = torch.optim.AdamW(
+            self._network.parameters(), config.learning_rate, weight_decay=config.weight_decay
+        )
+        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, config.rate_share)
+        if newest:
+            state = torch.load(newest.folder / OPTIMIZER_FILE, weights_only=True)
+            self._optimizer.load_state_dict(state["optimizer"])
+            self._schedule.load_state_dict(state["schedule"])
+
+    def advance(self, images: Sequence[TrainingImage]) -> float:
+        """Make one step, with a checkpoint when it is time; returns the loss.
+
+        Args:
+            images: to learn from.
+
+        Raises:
+            SpatialError: BAD_INPUT when the loss is not finite.
+        """
+        began = time.process_time()
+        pixels = torch.from_numpy(np.stack([image.pixels for image in images]))
+        outputs = grid_outputs(self._network, pixels.to(memory_format=torch.channels_last))
+        loss = segmentation_loss(outputs, images)
+        if not math.isfinite(loss.item()):
+            raise bad_input(
+                f"the loss of step {self.step} is {loss.item()}; choose a lower learning_rate"
+            )
+        self._optimizer.zero_grad()
+        loss.backward()
+        self._optimizer.step()
+        self._schedule.step()
+        self.step += 1
+        self._cpu_seconds += time.process_time() - began
+        if self.step % self._config.checkpoint_every == 0 or self.step == self._config.steps:
+            self._save()
+        return loss.item()
+
+    def _save(self) -> None:
+        folder = self._store.begin(self.step)
+        self._network.save_pretrained(folder)
+        state = {
+            "optimizer": self._optimizer.state_dict(),
+            "schedule": self._schedule.state_dict(),
+        }
+        torch.save(state, folder / OPTIMIZER_FILE)
+        facts = {
+            "step": self.step,
+            "cpu_seconds": round(self._cpu_seconds, 1),
+            "threads": torch.get_num_threads(),
+        }
+        self._store.commit(self.step, facts)
+
+    def publish(self, folder: Path) -> None:
+        """Write the network to its own folder."""
+        self._network.save_pretrained(folder)
+
+
+def train(config: RegionSegmenterConfig) -> Path:
+    """Train until the last step, from the newest checkpoint in `config.output` if there is one.
+
+    Returns:
+        The folder of the finished network.
+
+    Raises:
+        SpatialError: BAD_INPUT when the folder belongs to a run with another configuration, or the
+            data cannot be used.
+        RunStoppedError: BAD_INPUT when the disk is full; checkpoints stay.
+    """
+    disable_progress_bar()
+    output = Path(config.output)
+    store = CheckpointStore(output, KEPT_CHECKPOINTS)
+    images = TrainingImages(config)
+    with storage_errors(store):
+        store.remove_unfinished()
+        _claim(output / CONFIG_FILE, config)
+        run = Run(config, store)
+        log = LossLog(output, run.step)
+        try:
+            _advance_to_end(config, run, images, log)
+        finally:
+            log.close()
+        run.publish(output / MODEL_FOLDER)
+    return output / MODEL_FOLDER
+
+
+def _claim(path: Path, config: RegionSegmenterConfig) -> None:
+    """Write the configuration of a run into its folder.
+
+    Raises:
+        SpatialError: BAD_INPUT when the folder is that of a run with another one.
+    """
+    entries = to_entries(config)
+    if path.exists():
+        before = read_yaml(path, _WHAT)
+        differing = [name for name in entries if before.get(name) != entries[name]]
+        if differing:
+            raise file_error(
+                path.parent,
+                "belongs to a run with another configuration; choose another output, or set back "
+                + ", ".join(f"{name} to {before.get(name)!r}" for name in differing),
+            )
+    write_file(path, import_yaml(_WHAT).safe_dump(entries, sort_keys=False).encode())
+
+
+def _advance_to_end(
+    config: RegionSegmenterConfig, run: Run, images: TrainingImages, log: LossLog
+) -> None:
+    columns = (
+        TextColumn("training"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        TimeRemainingColumn(), TextColumn("loss {task.fields[loss]:.3f}"),
+    )  # fmt: skip
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("", total=config.steps, completed=run.step, loss=math.nan)
+        while run.step < config.steps:
+            loss = run.advance(images.batch(run.step))
+            log.append(run.step, {"loss": round(loss, 5)})
+            progress.update(task, completed=run.step, loss=loss)
+
+
+def read_config(path: Path) -> RegionSegmenterConfig:
+    """Read a YAML file.
+
+    Raises:
+        SpatialError: BAD_INPUT that names the file, and the key that is unknown or wrong.
+    """
+    try:
+        return from_entries(RegionSegmenterConfig, read_yaml(path, _WHAT))
+    except SpatialError as error:
+        raise file_error(path, error.message) from error
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Train what the command line names."""
+    parser = argparse.ArgumentParser(description="Train a center-voting network.")
+    parser.add_argument("config", type=Path, help="YAML file of the run")
+    print(f"wrote {train(read_config(parser.parse_args(arguments).config))}")
+
+
+if __name__ == "__main__":
+    main()
