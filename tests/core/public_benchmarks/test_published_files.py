@@ -54,7 +54,7 @@ def test_rows_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     rows = [
         mmbench_row(),
         mmbench_row(index=8, answer="C"),
-        mmbench_row(index=9, B="nan", C="c"),
+        mmbench_row(index=9, C="nan", D="d"),
         mmbench_row(),
         mmbench_row(index=10, question=""),
     ]
