@@ -10,6 +10,7 @@ import base64
 import binascii
 import csv
 import json
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -157,7 +158,10 @@ def literal(value: Any) -> Any:
             f"expected a literal of at most {MAX_LITERAL_LENGTH} characters, got {len(value)}"
         )
     try:
-        return ast.literal_eval(value.strip())
+        with warnings.catch_warnings():
+            # Such as "1and": the value is refused or not, and nobody can change the text.
+            warnings.simplefilter("ignore", SyntaxWarning)
+            return ast.literal_eval(value.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
         raise ValueError(f"expected a Python literal, got {value!r:.60}") from error
 

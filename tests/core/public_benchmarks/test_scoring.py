@@ -103,6 +103,15 @@ def test_a_failed_judge_after_a_quantity_stops_the_script_only(folder: Path, exp
     assert "the official script stops there" in outcome.notes[0]
 
 
+def test_replies_that_hold_no_number_are_unreadable(folder: Path) -> None:
+    odd = ("far", None, [1], {}, 10**400, "inf", "nan")
+    replies = [("height_data", metres(2, value)) for value in odd]
+    replies.append(("left_predicate", {"your_mark": "agrees"}))
+    outcome = spatialrgpt(folder, *replies)
+    assert [verdict.read for verdict in outcome.verdicts[-len(replies) :]] == [""] * len(replies)
+    assert values(outcome)["height abs rel"] == 1.005
+
+
 def test_a_quarter_off_is_right_at_both_ends(folder: Path) -> None:
     ends = [("height_data", metres(2, response)) for response in (1.5, 2.5, 1.4999, 2.5001)]
     outcome = spatialrgpt(folder, *ends)
