@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,8 +12,8 @@ from smolrgpt_core.public_benchmarks.predictions import Predictions
 from smolrgpt_core.public_benchmarks.published_files import (
     PublishedRow,
     find_files,
+    read_all_rows,
     read_records,
-    read_rows,
 )
 from smolrgpt_core.public_benchmarks.records import BenchmarkData, BenchmarkRecord
 from smolrgpt_core.public_benchmarks.scoring import Answered, JudgedRecords, Outcome, Scorer
@@ -52,8 +51,7 @@ class Benchmark(ABC):
             SpatialError: BAD_INPUT when they are not there or no row can be used.
             ImportError: pyarrow is needed and not installed.
         """
-        rows = chain.from_iterable(map(read_rows, find_files(path, self.files)))
-        return read_records(rows, self.parse)
+        return read_records(read_all_rows(find_files(path, self.files)), self.parse)
 
     @abstractmethod
     def parse(self, row: PublishedRow) -> BenchmarkRecord:

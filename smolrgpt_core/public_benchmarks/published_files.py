@@ -12,7 +12,8 @@ import csv
 import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,13 @@ class PublishedRow:
         path: the file; paths in the row are relative to its folder.
         number: of the row in the file, from 0.
         fields: as published.
+        position: of the row in all files together, from 0.
     """
 
     path: Path
     number: int
     fields: Fields
+    position: int = 0
 
     @property
     def place(self) -> str:
@@ -113,6 +116,12 @@ def read_rows(path: Path) -> Iterator[PublishedRow]:
         if not isinstance(row, Mapping):
             raise file_error(path, f"row {number}: expected an object, got {row!r:.60}")
         yield PublishedRow(path, number, row)
+
+
+def read_all_rows(paths: Iterable[Path]) -> Iterator[PublishedRow]:
+    """The rows of several files, one after the other; see `read_rows`."""
+    rows = chain.from_iterable(map(read_rows, paths))
+    return (replace(row, position=position) for position, row in enumerate(rows))
 
 
 def read_records(

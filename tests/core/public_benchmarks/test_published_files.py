@@ -178,6 +178,30 @@ def test_the_stray_quote_of_embspatial_is_named(folder: Path) -> None:
     assert records[0].image.rgb().shape == (48, 64, 3)
 
 
+def test_files_in_several_parts(tmp_path: Path) -> None:
+    """Questions without an id are named by their place in all parts together."""
+    for part, question in enumerate(("Is it wet?\nA. Yes\nB. No", "How many?")):
+        answer = "A" if part == 0 else "3"
+        row = {"image": {"bytes": picture(), "path": None}, "question": question, "answer": answer}
+        table = pyarrow.Table.from_pylist([row])
+        parquet.write_table(table, tmp_path / f"test-0000{part}-of-00002.parquet")
+    data = BENCHMARKS["realworldqa"].read(tmp_path)
+    assert [(r.id, r.options, r.truth) for r in data.records] == [
+        ("0", ("Yes", "No"), "A"), ("1", (), "3"),
+    ]  # fmt: skip
+
+
+def test_numbers_of_pope_that_repeat_in_each_category(tmp_path: Path) -> None:
+    path = tmp_path / "pope.jsonl"
+    row = {"question_id": "1", "question": "Is there a cat?", "answer": "no", "image": ""}
+    lines = [json.dumps(row | {"category": name}) for name in ("random", "popular")]
+    path.write_text("\n".join(lines))
+    data = BENCHMARKS["pope"].read(path)
+    assert [record.id for record in data.records] == ["random/1", "popular/1"]
+    assert "such as random/12" in data.notes[0]
+    assert BENCHMARKS["pope"].question_id({"id": "random/1"}) == "random/1"
+
+
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
