@@ -81,6 +81,7 @@ class Report:
         data: that they were read from.
         missing: ids of questions without a prediction.
         unknown: ids of predictions without a question.
+        stray_replies: ids of a judge's replies without a question.
         outcomes: by name of the scorer.
     """
 
@@ -88,6 +89,7 @@ class Report:
     data: BenchmarkData
     missing: tuple[str, ...]
     unknown: tuple[str, ...]
+    stray_replies: tuple[str, ...]
     outcomes: Mapping[str, Outcome]
 
     def notes(self) -> list[str]:
@@ -101,6 +103,7 @@ class Report:
             (flawed, "questions with a flaw, scored all the same"),
             (self.missing, "questions without a prediction"),
             (self.unknown, "predictions about no question of the data, not used"),
+            (self.stray_replies, "replies of the judge about no question of the data, not used"),
         ):
             if found:
                 notes.append(f"{what}: {len(found)}: {_named(found)}")
@@ -155,7 +158,8 @@ def score(
         outcomes[name] = benchmark.scorers[name].score(answered)
     missing = tuple(r.id for r in data.records if r.id not in predictions.answers)
     unknown = tuple(id for id in predictions.answers if id not in ids)
-    return Report(benchmark, data, missing, unknown, outcomes)
+    stray = tuple(id for id in answered.judged.replies if id not in ids)
+    return Report(benchmark, data, missing, unknown, stray, outcomes)
 
 
 def _named(names: Iterable[str]) -> str:

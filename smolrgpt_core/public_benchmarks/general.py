@@ -101,7 +101,11 @@ def _seed_lmms_eval(answered: Answered) -> Outcome:
 def _seed_vlmevalkit(answered: Answered) -> Outcome:
     part = answered.only(lambda record: record.source == IMAGE)
     found = letters_outcome(part, standalone_letter)
-    return Outcome({IMAGE: found.figures["overall"]}, found.verdicts)
+    return Outcome(
+        {IMAGE: found.figures["overall"]} if part.records else {},
+        found.verdicts,
+        ["only questions about pictures are scored by this rule"],
+    )
 
 
 class SeedBench(Benchmark):

@@ -178,6 +178,51 @@ def test_the_stray_quote_of_embspatial_is_named(folder: Path) -> None:
     assert records[0].image.rgb().shape == (48, 64, 3)
 
 
+LETTER = "Answer with the option's letter from the given choices directly."
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "prompt"),
+    [
+        (
+            "cv-bench",
+            "cv_bench/test.jsonl",
+            f"How many red squares are drawn? Pick one:\n(A) 3\n(B) 2\n(C) 1\n(D) 0\n{LETTER}",
+        ),
+        (
+            "embspatial",
+            "embspatial_bench",
+            "Say how the box and the ball lie to each other.\nA. The box lies over the ball.\n"
+            "B. The box hides the ball.\nC. The box lies under the ball.\nD. The box touches the "
+            "ball.",
+        ),
+        (
+            "mmbench",
+            "general_vqa/mmbench_dev_toy.tsv",
+            "Question: What colour is the ball?\nOptions:\nA. green\nB. red\nC. blue\nD. grey\n"
+            "Please select the correct answer from the options above. \n",
+        ),
+        (
+            "pope",
+            "general_vqa/pope.jsonl",
+            "Is there a car in the picture?\nAnswer the question using a single word or phrase.",
+        ),
+        (
+            "seed-bench",
+            "general_vqa/seedbench.jsonl",
+            f"What is shown?\nA. a road\nB. a sea\nC. a roof\nD. a hall\n{LETTER}",
+        ),
+        (
+            "robospatial-home",
+            "robospatial_home",
+            "Is the crate left of the ball? Reply yes or no.",
+        ),
+    ],
+)
+def test_prompts(name: str, data: str, prompt: str, folder: Path) -> None:
+    assert BENCHMARKS[name].read(folder / data).records[0].prompt == prompt
+
+
 def test_files_in_several_parts(tmp_path: Path) -> None:
     """Questions without an id are named by their place in all parts together."""
     for part, question in enumerate(("Is it wet?\nA. Yes\nB. No", "How many?")):

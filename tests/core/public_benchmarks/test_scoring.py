@@ -149,6 +149,17 @@ def test_missing_and_unknown_predictions_are_named(folder: Path) -> None:
     assert "predictions about no question of the data, not used: 1: 99" in notes
 
 
+def test_replies_about_other_questions_are_named(folder: Path) -> None:
+    benchmark = BENCHMARKS["spatialrgpt"]
+    data = benchmark.read(folder / "spatialrgpt_bench")
+    given = Predictions({data.records[0].id: "Yes."}, JudgedRecords({"other": {"your_mark": 1}}))
+    report = score(benchmark, data, given, ["official"])
+    assert report.outcomes["official"].unread == 37
+    assert "replies of the judge about no question of the data, not used: 1: other" in (
+        report.notes()
+    )
+
+
 def test_predictions_of_other_questions_are_refused(folder: Path) -> None:
     benchmark = BENCHMARKS["cv-bench"]
     with pytest.raises(ValueError, match="no prediction is about a question"):
