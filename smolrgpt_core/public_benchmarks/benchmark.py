@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,8 +12,8 @@ from smolrgpt_core.public_benchmarks.predictions import Predictions
 from smolrgpt_core.public_benchmarks.published_files import (
     PublishedRow,
     find_files,
+    read_all_rows,
     read_records,
-    read_rows,
 )
 from smolrgpt_core.public_benchmarks.records import BenchmarkData, BenchmarkRecord
 from smolrgpt_core.public_benchmarks.scoring import Answered, JudgedRecords, Outcome, Scorer
@@ -52,8 +51,7 @@ class Benchmark(ABC):
             SpatialError: BAD_INPUT when they are not there or no row can be used.
             ImportError: pyarrow is needed and not installed.
         """
-        rows = chain.from_iterable(map(read_rows, find_files(path, self.files)))
-        return read_records(rows, self.parse)
+        return read_records(read_all_rows(find_files(path, self.files)), self.parse)
 
     @abstractmethod
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
@@ -83,6 +81,7 @@ class Report:
         data: that they were read from.
         missing: ids of questions without a prediction.
         unknown: ids of predictions without a question.
+        stray_replies: ids of a judge's replies without a question.
         outcomes: by name of the scorer.
     """
 
@@ -90,6 +89,7 @@ class Report:
     data: BenchmarkData
     missing: tuple[str, ...]
     unknown: tuple[str, ...]
+    stray_replies: tuple[str, ...]
     outcomes: Mapping[str, Outcome]
 
     def notes(self) -> list[str]:
@@ -103,6 +103,7 @@ class Report:
             (flawed, "questions with a flaw, scored all the same"),
             (self.missing, "questions without a prediction"),
             (self.unknown, "predictions about no question of the data, not used"),
+            (self.stray_replies, "replies of the judge about no question of the data, not used"),
         ):
             if found:
                 notes.append(f"{what}: {len(found)}: {_named(found)}")
@@ -157,7 +158,8 @@ def score(
         outcomes[name] = benchmark.scorers[name].score(answered)
     missing = tuple(r.id for r in data.records if r.id not in predictions.answers)
     unknown = tuple(id for id in predictions.answers if id not in ids)
-    return Report(benchmark, data, missing, unknown, outcomes)
+    stray = tuple(id for id in answered.judged.replies if id not in ids)
+    return Report(benchmark, data, missing, unknown, stray, outcomes)
 
 
 def _named(names: Iterable[str]) -> str:

@@ -75,13 +75,13 @@ class RealWorldQA(Benchmark):
     }
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
-        """The record of a row; its number is its id where it has no index."""
+        """The record of a row; its place in all files is its id where it has no index."""
         question = text_field(row.fields, "question")
         options = tuple(re.findall(r"^[A-Z]\.\s+(.*?)\s*$", question, re.MULTILINE))
         answer = text_field(row.fields, "answer")
         image, problems = row.picture("image")
         return BenchmarkRecord(
-            id=self.question_id({"id": row.number, **row.fields}),
+            id=self.question_id({"id": row.position, **row.fields}),
             question=question,
             prompt=question,
             truth=letter_truth(answer, options) if options else answer,
@@ -101,7 +101,11 @@ def _seed_lmms_eval(answered: Answered) -> Outcome:
 def _seed_vlmevalkit(answered: Answered) -> Outcome:
     part = answered.only(lambda record: record.source == IMAGE)
     found = letters_outcome(part, standalone_letter)
-    return Outcome({IMAGE: found.figures["overall"]}, found.verdicts)
+    return Outcome(
+        {IMAGE: found.figures["overall"]} if part.records else {},
+        found.verdicts,
+        ["only questions about pictures are scored by this rule"],
+    )
 
 
 class SeedBench(Benchmark):

@@ -6,6 +6,7 @@ Also whether a point lies in the polygon or the mask of the truth.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.answer.scoring import as_float
 from smolrgpt_core.public_benchmarks.published_files import literal
 from smolrgpt_core.public_benchmarks.records import Point
 
@@ -22,7 +24,7 @@ PER_MILLE = 1000.0
 NORMALIZED_UP_TO = 1.5
 """VLMEvalKit takes numbers up to this for shares of the picture, larger ones for another scale."""
 
-_UNSIGNED = r"[0-9]+\.?[0-9]*"
+_UNSIGNED = r"[0-9]+(?:\.[0-9]*)?"
 _SIGNED = rf"[-+]?{_UNSIGNED}"
 
 
@@ -43,7 +45,7 @@ def fenced_points(answer: str, size: tuple[int, int]) -> list[tuple[int, int]]:
     """
     block = re.search(r"```\w*\n(.*?)```", answer, re.DOTALL)
     points = _json_points(block[1]) if block else []
-    return [(int(x / PER_MILLE * size[1]), int(y / PER_MILLE * size[0])) for x, y in points]
+    return [_pixel(x / PER_MILLE * size[1], y / PER_MILLE * size[0]) for x, y in points]
 
 
 def scaled_point(answer: str, size: tuple[int, int] | None) -> Point | None:
@@ -76,7 +78,7 @@ def pixels_in_brackets(answer: str, size: tuple[int, int]) -> list[tuple[int, in
     for x, y in re.findall(rf"\(({_SIGNED}),\s*({_SIGNED})\)", answer):
         shares = "." in x or "." in y
         scale = (size[1], size[0]) if shares else (1, 1)
-        pixels.append((int(float(x) * scale[0]), int(float(y) * scale[1])))
+        pixels.append(_pixel(float(x) * scale[0], float(y) * scale[1]))
     return pixels
 
 
@@ -130,6 +132,12 @@ def share_in_mask(pixels: Sequence[tuple[int, int]], mask: NDArray) -> float:
     return sum(inside) / len(inside) if inside else 0.0
 
 
+def _pixel(x: float, y: float) -> tuple[int, int]:
+    """The pixel at a point; far outside, also of an infinite one."""
+    far = float(2**31)
+    return int(np.clip(x, -far, far)), int(np.clip(y, -far, far))
+
+
 def _edges(polygon: Sequence[Point]) -> list[tuple[Point, Point]]:
     return list(zip(polygon, [*polygon[1:], polygon[0]], strict=True))
 
@@ -161,7 +169,10 @@ def _point_of(entry: Any) -> Point | None:
 
 def _pair(value: Any) -> Point | None:
     numbers = _is_list(value) and all(isinstance(number, (int, float)) for number in value)
-    return (float(value[0]), float(value[1])) if numbers and len(value) == 2 else None
+    if not numbers or len(value) != 2:
+        return None
+    point = as_float(value[0]), as_float(value[1])
+    return point if all(map(math.isfinite, point)) else None
 
 
 def _is_list(value: Any) -> bool:
@@ -170,11 +181,12 @@ def _is_list(value: Any) -> bool:
 
 def _first_of_list(answer: str) -> Point | None:
     """The first point of the first text in brackets, such as of "[0.5, 0.3,]"."""
-    found = re.search(r"\[(.*?)\]", answer, re.DOTALL)
-    if not found:
+    start = answer.find("[") + 1
+    end = answer.find("]", start)
+    if not 0 < start <= end:
         return None
     try:
-        values = literal(f"[{found[1].strip().rstrip(',')}]")
+        values = literal(f"[{answer[start:end].strip().rstrip(',')}]")
     except ValueError:
         # Not a list of points: unreadable, and counted as such by whoever asks.
         return None

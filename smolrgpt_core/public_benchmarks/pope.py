@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar
 
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark
-from smolrgpt_core.public_benchmarks.published_files import PublishedRow
-from smolrgpt_core.public_benchmarks.records import BenchmarkRecord, text_field
+from smolrgpt_core.public_benchmarks.published_files import (
+    PublishedRow,
+    find_files,
+    read_all_rows,
+    read_records,
+)
+from smolrgpt_core.public_benchmarks.records import BenchmarkData, BenchmarkRecord, text_field
 from smolrgpt_core.public_benchmarks.scoring import (
     Answered,
     Figure,
@@ -125,6 +132,23 @@ class Pope(Benchmark):
         "vlmevalkit": Scorer("VLMEvalKit: the word yes or no; all rows together", _vlmevalkit),
         "lmms_eval": Scorer("lmms-eval: exactly yes or no; all rows together", _lmms_eval),
     }
+
+    def read(self, path: Path) -> BenchmarkData:
+        """Read the published files; see `Benchmark.read`.
+
+        Copies number the questions of every category from 1 on, or all of them: where a number is
+        there several times, a question is named by its category, too, such as "random/12".
+        """
+        rows = list(read_all_rows(find_files(path, self.files)))
+        numbers = [row.fields.get("question_id") for row in rows]
+        if len(set(numbers)) == len(numbers):
+            return read_records(rows, self.parse)
+        named = [
+            replace(row, fields={**row.fields, "question_id": f"{row.fields.get('category')}/{n}"})
+            for row, n in zip(rows, numbers, strict=True)
+        ]
+        note = "question_id repeats: predictions name a question by an `id` such as random/12"
+        return replace(read_records(named, self.parse), notes=(note,))
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
         """The record of a row; a question asked in several categories is in several rows."""

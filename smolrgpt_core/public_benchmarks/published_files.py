@@ -10,8 +10,10 @@ import base64
 import binascii
 import csv
 import json
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -52,11 +54,13 @@ class PublishedRow:
         path: the file; paths in the row are relative to its folder.
         number: of the row in the file, from 0.
         fields: as published.
+        position: of the row in all files together, from 0.
     """
 
     path: Path
     number: int
     fields: Fields
+    position: int = 0
 
     @property
     def place(self) -> str:
@@ -114,6 +118,12 @@ def read_rows(path: Path) -> Iterator[PublishedRow]:
         yield PublishedRow(path, number, row)
 
 
+def read_all_rows(paths: Iterable[Path]) -> Iterator[PublishedRow]:
+    """The rows of several files, one after the other; see `read_rows`."""
+    rows = chain.from_iterable(map(read_rows, paths))
+    return (replace(row, position=position) for position, row in enumerate(rows))
+
+
 def read_records(
     rows: Iterable[PublishedRow], parse: Callable[[PublishedRow], BenchmarkRecord]
 ) -> BenchmarkData:
@@ -157,7 +167,10 @@ def literal(value: Any) -> Any:
             f"expected a literal of at most {MAX_LITERAL_LENGTH} characters, got {len(value)}"
         )
     try:
-        return ast.literal_eval(value.strip())
+        with warnings.catch_warnings():
+            # Such as "1and": the value is refused or not, and nobody can change the text.
+            warnings.simplefilter("ignore", SyntaxWarning)
+            return ast.literal_eval(value.strip())
     except (ValueError, SyntaxError, MemoryError, RecursionError) as error:
         raise ValueError(f"expected a Python literal, got {value!r:.60}") from error
 

@@ -27,7 +27,7 @@ CENTIMETERS = {
 
 HOURS = 12
 
-_NUMBER = r"[0-9]+\.?[0-9]*"
+_NUMBER = r"[0-9]+(?:\.[0-9]*)?"
 
 
 def tagged_centimeters(answer: str, unknown_unit: float) -> float | None:
@@ -113,7 +113,11 @@ def hours_apart(first: float, second: float) -> float:
 
 
 _WORD = "|".join(NUMBER_WORDS)
-_AMOUNT = rf"(?:[0-9]+\s+[0-9]+/[0-9]+|[0-9]+/[0-9]+|[0-9]*\.?[0-9]+|\b(?:{_WORD})\b)"
+_WHOLE = r"[0-9]{1,9}"
+_AMOUNT = (
+    rf"(?:(?<![0-9.])(?:{_WHOLE}\s{{1,3}}{_WHOLE}/{_WHOLE}|{_WHOLE}/{_WHOLE}|"
+    rf"(?:{_WHOLE})?\.{_WHOLE}|{_WHOLE})(?![0-9.]*[0-9])|\b(?:{_WORD})\b)"
+)
 _UNITS = {**METRES_PER_UNIT, "in": METRES_PER_UNIT["inch"], '"': METRES_PER_UNIT["inch"],
           "'": METRES_PER_UNIT["foot"]}  # fmt: skip
 _WORDY_UNITS = "|".join(sorted(METRES_PER_UNIT, key=len, reverse=True))
@@ -143,5 +147,6 @@ def _number(text: str) -> float | None:
         return float(NUMBER_WORDS[text])
     try:
         return float(sum(Fraction(part) for part in text.split()))
-    except (ValueError, ZeroDivisionError):
+    except (ValueError, ZeroDivisionError, OverflowError):
+        # No number, or one that no measurement has: unreadable.
         return None

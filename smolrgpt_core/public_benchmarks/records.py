@@ -123,9 +123,9 @@ class BenchmarkData:
     notes: tuple[str, ...] = ()
 
 
-def options_text(options: Sequence[str], mark: str = "{}. {}") -> str:
+def options_text(options: Sequence[str]) -> str:
     """Options one a line, such as "A. a desk"."""
-    return "\n".join(map(mark.format, OPTION_LETTERS, options))
+    return "\n".join(map("{}. {}".format, OPTION_LETTERS, options))
 
 
 def published_regions(

@@ -218,6 +218,6 @@ def rounded(figure: Figure, digits: int) -> Figure:
 
 
 def letters_outcome(answered: Answered, reader: LetterReader) -> Outcome:
-    """Accuracy over all questions together, letters read by `reader`."""
+    """Accuracy over all questions together, if there are any, letters read by `reader`."""
     verdicts = answered.verdicts(by_letters(reader))
-    return Outcome({"overall": share(verdicts)}, verdicts)
+    return Outcome({"overall": share(verdicts)} if verdicts else {}, verdicts)

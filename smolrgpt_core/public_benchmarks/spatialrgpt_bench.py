@@ -94,18 +94,29 @@ def judgement_of_reply(record: BenchmarkRecord, reply: Any) -> Judgement:
     """
     failed = not isinstance(reply, Mapping)
     if failed or not is_quantity(record):
-        mark = None if failed or reply.get("your_mark") is None else float(reply["your_mark"])
-        return Judgement(1.0, mark, failed)
+        return Judgement(1.0, None if failed else _mark(reply.get("your_mark")), failed)
     direction = record.category == "direction"
     names = ("answer_direction", "response_direction")
     if not direction:
         names = ("answer_in_meters", "response_in_meters")
     try:
         truth, response = (float(reply[name]) for name in names)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         # Unreadable is a result here: wrong, and absent from the errors.
         return Judgement(math.nan, None)
-    return Judgement(truth, response)
+    readable = math.isfinite(truth) and math.isfinite(response)
+    return Judgement(truth, response) if readable else Judgement(math.nan, None)
+
+
+def _mark(value: Any) -> float | None:
+    """The mark of a judge; None for null and for what is no number."""
+    if not isinstance(value, (int, float, str)):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        # A word instead of a mark: unreadable, and counted as such.
+        return None
 
 
 def judgement_by_rules(record: BenchmarkRecord, answer: str) -> Judgement:

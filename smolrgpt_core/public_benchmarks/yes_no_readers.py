@@ -9,7 +9,7 @@ import re
 
 YES, NO = "yes", "no"
 
-NEGATIONS = ("no", "not")
+NEGATIONS = frozenset({"No", "no", "not"})
 """Words that mean no to LLaVA's script for POPE."""
 
 AFFIRMING = frozenset({"yes", "yeah", "yep", "correct", "true", "indeed", "right"})
@@ -43,7 +43,7 @@ def one_word(answer: str) -> str:
 def negated_first_sentence(answer: str) -> str:
     """LLaVA for POPE: no if the first sentence has No, no or not; anything else means yes."""
     words = answer.split(".")[0].replace(",", "").split()
-    return NO if {"No", "no", "not"} & set(words) else YES
+    return NO if NEGATIONS & set(words) else YES
 
 
 def leading_word(answer: str) -> str:

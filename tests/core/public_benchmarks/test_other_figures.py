@@ -185,6 +185,10 @@ def test_robospatial_home(robospatial, expected) -> None:
     assert (
         f"without a prediction, in no denominator of the authors: {unmatched};" in official.notes[0]
     )
+    # One truth's points are not in order; its answer lies in their hull.
+    hull = authors["category_stats"]["context"]
+    by_hull = 100 * (hull["num_correct"] + 1) / hull["num_total"]
+    assert official.notes[-1].endswith(f"context would be {by_hull:.2f}")
     lmms_eval = {name: 100 * share for name, share in published["lmms_eval"].items()}
     assert values(robospatial["lmms_eval"]) == pytest.approx(
         {"micro": lmms_eval.pop("overall"), **lmms_eval}

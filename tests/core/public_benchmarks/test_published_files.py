@@ -54,7 +54,7 @@ def test_rows_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     rows = [
         mmbench_row(),
         mmbench_row(index=8, answer="C"),
-        mmbench_row(index=9, B="nan", C="c"),
+        mmbench_row(index=9, C="nan", D="d"),
         mmbench_row(),
         mmbench_row(index=10, question=""),
     ]
@@ -176,6 +176,75 @@ def test_the_stray_quote_of_embspatial_is_named(folder: Path) -> None:
     records = BENCHMARKS["embspatial"].read(folder / "embspatial_bench").records
     assert [r.id for r in records if "stray quote" in "".join(r.problems)] == ["ai2thor_1"]
     assert records[0].image.rgb().shape == (48, 64, 3)
+
+
+LETTER = "Answer with the option's letter from the given choices directly."
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "prompt"),
+    [
+        (
+            "cv-bench",
+            "cv_bench/test.jsonl",
+            f"How many red squares are drawn? Pick one:\n(A) 3\n(B) 2\n(C) 1\n(D) 0\n{LETTER}",
+        ),
+        (
+            "embspatial",
+            "embspatial_bench",
+            "Say how the box and the ball lie to each other.\nA. The box lies over the ball.\n"
+            "B. The box hides the ball.\nC. The box lies under the ball.\nD. The box touches the "
+            "ball.",
+        ),
+        (
+            "mmbench",
+            "general_vqa/mmbench_dev_toy.tsv",
+            "Question: What colour is the ball?\nOptions:\nA. green\nB. red\nC. blue\nD. grey\n"
+            "Please select the correct answer from the options above. \n",
+        ),
+        (
+            "pope",
+            "general_vqa/pope.jsonl",
+            "Is there a car in the picture?\nAnswer the question using a single word or phrase.",
+        ),
+        (
+            "seed-bench",
+            "general_vqa/seedbench.jsonl",
+            f"What is shown?\nA. a road\nB. a sea\nC. a roof\nD. a hall\n{LETTER}",
+        ),
+        (
+            "robospatial-home",
+            "robospatial_home",
+            "Is the crate left of the ball? Reply yes or no.",
+        ),
+    ],
+)
+def test_prompts(name: str, data: str, prompt: str, folder: Path) -> None:
+    assert BENCHMARKS[name].read(folder / data).records[0].prompt == prompt
+
+
+def test_files_in_several_parts(tmp_path: Path) -> None:
+    """Questions without an id are named by their place in all parts together."""
+    for part, question in enumerate(("Is it wet?\nA. Yes\nB. No", "How many?")):
+        answer = "A" if part == 0 else "3"
+        row = {"image": {"bytes": picture(), "path": None}, "question": question, "answer": answer}
+        table = pyarrow.Table.from_pylist([row])
+        parquet.write_table(table, tmp_path / f"test-0000{part}-of-00002.parquet")
+    data = BENCHMARKS["realworldqa"].read(tmp_path)
+    assert [(r.id, r.options, r.truth) for r in data.records] == [
+        ("0", ("Yes", "No"), "A"), ("1", (), "3"),
+    ]  # fmt: skip
+
+
+def test_numbers_of_pope_that_repeat_in_each_category(tmp_path: Path) -> None:
+    path = tmp_path / "pope.jsonl"
+    row = {"question_id": "1", "question": "Is there a cat?", "answer": "no", "image": ""}
+    lines = [json.dumps(row | {"category": name}) for name in ("random", "popular")]
+    path.write_text("\n".join(lines))
+    data = BENCHMARKS["pope"].read(path)
+    assert [record.id for record in data.records] == ["random/1", "popular/1"]
+    assert "such as random/12" in data.notes[0]
+    assert BENCHMARKS["pope"].question_id({"id": "random/1"}) == "random/1"
 
 
 @pytest.mark.parametrize(

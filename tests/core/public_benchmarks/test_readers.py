@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 
 from smolrgpt_core.public_benchmarks import letter_readers, point_readers
@@ -113,6 +114,9 @@ def test_yes_and_no(answer: str, words: list[str]) -> None:
         ("I am unable to measure that.", None),
         ("3 minutes", None),
         ("1/0 m", None),
+        ("1" * 400 + " m", None),
+        ("1" * 1900, None),
+        ("2.5.3 m", None),
         ("1 m" * 1000, None),
     ],
 )
@@ -131,6 +135,7 @@ def test_lengths_by_rules(answer: str, metres: float | None) -> None:
         ("at 1:30", None),
         ("between 2 and 3", None),
         ("to the right", None),
+        ("9" * 400, None),
     ],
 )
 def test_hours_by_rules(answer: str, hour: int | None) -> None:
@@ -189,3 +194,14 @@ def test_points_in_several_scales() -> None:
         (50, 20)
     ]
     assert point_readers.pixels_in_brackets("(0.5, 0.25), (7, 8)", size) == [(50, 20), (7, 8)]
+
+
+def test_numbers_that_no_picture_has_are_outside() -> None:
+    mask = np.ones((8, 10), dtype=np.uint8)
+    huge = "9" * 400
+    for answer in (f"({huge}, {huge})", f"({huge}.5, 0.5)"):
+        assert point_readers.share_in_mask(
+            point_readers.pixels_in_brackets(answer, mask.shape), mask
+        ) == 0  # fmt: skip
+    assert point_readers.fenced_points(f'```\n[{{"point_2d": [{huge}, 1]}}]\n```', (8, 10)) == []
+    assert not point_readers.in_polygon(point_readers.first_point(f"({huge}, 0.3)"), SQUARE)

@@ -103,6 +103,15 @@ def test_a_failed_judge_after_a_quantity_stops_the_script_only(folder: Path, exp
     assert "the official script stops there" in outcome.notes[0]
 
 
+def test_replies_that_hold_no_number_are_unreadable(folder: Path) -> None:
+    odd = ("far", None, [1], {}, 10**400, "inf", "nan")
+    replies = [("height_data", metres(2, value)) for value in odd]
+    replies.append(("left_predicate", {"your_mark": "agrees"}))
+    outcome = spatialrgpt(folder, *replies)
+    assert [verdict.read for verdict in outcome.verdicts[-len(replies) :]] == [""] * len(replies)
+    assert values(outcome)["height abs rel"] == 1.005
+
+
 def test_a_quarter_off_is_right_at_both_ends(folder: Path) -> None:
     ends = [("height_data", metres(2, response)) for response in (1.5, 2.5, 1.4999, 2.5001)]
     outcome = spatialrgpt(folder, *ends)
@@ -138,6 +147,17 @@ def test_missing_and_unknown_predictions_are_named(folder: Path) -> None:
     notes = " ".join(report.notes())
     assert "questions without a prediction: 19: 1, 2, 3, 4, 5, ..." in notes
     assert "predictions about no question of the data, not used: 1: 99" in notes
+
+
+def test_replies_about_other_questions_are_named(folder: Path) -> None:
+    benchmark = BENCHMARKS["spatialrgpt"]
+    data = benchmark.read(folder / "spatialrgpt_bench")
+    given = Predictions({data.records[0].id: "Yes."}, JudgedRecords({"other": {"your_mark": 1}}))
+    report = score(benchmark, data, given, ["official"])
+    assert report.outcomes["official"].unread == 37
+    assert "replies of the judge about no question of the data, not used: 1: other" in (
+        report.notes()
+    )
 
 
 def test_predictions_of_other_questions_are_refused(folder: Path) -> None:
