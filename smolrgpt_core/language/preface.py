@@ -13,9 +13,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 
-from smolrgpt_core.language.context import BREAK, SHORTEST_CLAUSE
+from smolrgpt_core.language.context import BREAK, SHORTEST_CLAUSE, Context
 from smolrgpt_core.language.lexicon import Lexicon
 from smolrgpt_core.language.operators import attributes, selections
 from smolrgpt_core.language.program import Program
@@ -31,7 +31,7 @@ ONE = "{one}"
 
 _NAMED = re.compile(r"\{one\}|\{all\}")
 
-LONGEST_TOPIC = 3
+LONGEST_TOPIC = 5
 """Words beside the regions of which somebody only says that they are spoken of."""
 
 MOST_PLACES = 4
@@ -47,7 +47,7 @@ class Told:
         classes: of nouns without an id.
         chooses: whether a word, or a number, may say which of several are meant.
         has_length: whether a number has a unit.
-        has_another: whether a region has something, which "it" may mean as well.
+        has_another: whether something is spoken of beside a region, which "it" may mean as well.
     """
 
     names: Mapping[int, str]
@@ -66,6 +66,8 @@ class Told:
         if not sets and not here:
             return True
         named = {part.arguments[0] for part in parts if part.operator is selections.Region}
+        listed = (part.arguments[0] for part in parts if part.operator is selections.Listed)
+        named |= set(chain.from_iterable(listed))
         if self.chooses or set(self.names) - named or attributes.Bigness() in parts:
             return False
         # Of "3 pallets" that were spoken of, "which pallet" may be one, and "near" near to them.
@@ -84,7 +86,7 @@ def questions_behind(text: str, lexicon: Lexicon, nouns: NounTable) -> Iterator[
     if context is None:
         return
     for match in islice(context.opening.finditer(text), MOST_PLACES):
-        told = _told(text[: match.start()], lexicon, nouns)
+        told = _told(text[: match.start()], lexicon, context, nouns)
         question = text[match.end() :]
         if told is None:
             continue
@@ -95,10 +97,10 @@ def questions_behind(text: str, lexicon: Lexicon, nouns: NounTable) -> Iterator[
             yield told, named
 
 
-def _told(text: str, lexicon: Lexicon, nouns: NounTable) -> Told | None:
+def _told(text: str, lexicon: Lexicon, context: Context, nouns: NounTable) -> Told | None:
     """What statements name; None where they are none, or may change a question behind them."""
-    context = lexicon.context
-    if context is None or context.restricting.search(_without_topics(text, lexicon)):
+    # "Look at" and the like only say what is spoken of.
+    if context.restricting.search(context.topics.sub("", text)):
         return None
     names: dict[int, str] = {}
     classes: set[str] = set()
@@ -109,7 +111,7 @@ def _told(text: str, lexicon: Lexicon, nouns: NounTable) -> Told | None:
             continue
         words = split_words(context.times.sub("", clause), lexicon, ())
         found = _Names(words, nouns, lexicon)
-        if found.is_open or not (found.is_list or _is_statement(clause, found, lexicon)):
+        if found.is_open or not (found.is_list or _is_statement(clause, found, context)):
             return None
         names |= found.ids
         classes |= found.classes
@@ -119,14 +121,7 @@ def _told(text: str, lexicon: Lexicon, nouns: NounTable) -> Told | None:
     return Told(names, frozenset(classes), chooses, has_length, has_another)
 
 
-def _without_topics(text: str, lexicon: Lexicon) -> str:
-    """Without "look at" and the like, which only say what is spoken of."""
-    return lexicon.context.topics.sub("", text) if lexicon.context else text
-
-
-def _is_statement(clause: str, found: _Names, lexicon: Lexicon) -> bool:
-    context = lexicon.context
-    assert context is not None
+def _is_statement(clause: str, found: _Names, context: Context) -> bool:
     if context.topics.match(clause):
         return found.number_of_others <= LONGEST_TOPIC
     told = found.begins_with_name or context.statement.match(clause) is not None
@@ -144,7 +139,7 @@ class _Names:
         is_open: whether a unit stands alone, or a placeholder stands for a region.
         number_of_others: words that name nothing.
         begins_with_name: whether the first words name something, or are a number.
-        has_another: whether that has something without a name: "pallet 3 carries a box".
+        has_another: whether something without a name is spoken of beside a region: "a box".
     """
 
     def __init__(self, words: Sequence[Word], nouns: NounTable, lexicon: Lexicon) -> None:
@@ -166,8 +161,8 @@ class _Names:
                 self.has_number |= words[at].key in lexicon.ordinals
                 self.is_open |= self._is_unit(words[at : at + 1])
             at = end or at + 1
-        others = any(word.article in lexicon.indefinite for word in words[1:])
-        self.has_another = self.begins_with_name and others
+        others = any(word.article in lexicon.indefinite for word in words)
+        self.has_another = bool(self.ids) and others
 
     @property
     def is_list(self) -> bool:
@@ -200,11 +195,20 @@ class _Names:
     def _number(self, words: Sequence[Word], at: int) -> int | None:
         if words[at].kind != "number" and words[at].key not in self._lexicon.numbers:
             return None
-        self.has_number = True
+        self.has_number |= not self._is_strange(words[at + 1 : at + 2])
         if not self._is_unit(words[at + 1 : at + 2], behind_number=True):
             return at + 1
         self.has_length = True
         return at + 2
+
+    def _is_strange(self, words: Sequence[Word]) -> bool:
+        """Whether what is counted has no name here, as "3 lorries", so that no region is meant."""
+        return any(
+            word.kind == "word" and word.key.isalpha() and word.key not in self._lexicon.words
+            and word.key not in self._lexicon.gists.words
+            and (word.key.endswith("s") or word.text[0].isupper())
+            for word in words
+        )  # fmt: skip
 
     def _is_unit(self, words: Sequence[Word], behind_number: bool = False) -> bool:
         """Whether a word is a unit; "in" and its like only behind a number."""
@@ -217,7 +221,8 @@ class _Names:
 def _with_names(question: str, names: Sequence[str], lexicon: Lexicon) -> str | None:
     """A question with the regions in the place of the only word for them; None without one."""
     # "I put pallet 3 into buffer 1, is it in buffer 1?"
-    names = [name for name in names if name not in question.lower()] or names
+    others = [name for name in names if not re.search(rf"\b{name}\b", question, re.IGNORECASE)]
+    names = others or names
     found = [
         (pattern, replacement) for pattern, replacement in lexicon.references
         if (ONE in replacement) == (len(names) == 1) and pattern.search(question)

@@ -112,15 +112,26 @@ def read_text(text: str, regions: RegionSet, region_ids: Sequence[int] = ()) -> 
 def _read_behind(
     text: str, language: str, regions: RegionSet, mask_ids: Sequence[int]
 ) -> Read | None:
-    """A question behind statements that do not change it; None where there is none."""
+    """A question behind statements that do not change it; None where there is none.
+
+    Raises:
+        SpatialError: BAD_QUESTION for one that they may change.
+    """
     lexicon = load_lexicon(language)
     nouns = noun_table(lexicon, tuple(regions.labels))
+    changed: Read | None = None
     for told, question in questions_behind(text, lexicon, nouns):
         with suppress(SpatialError):
             read = _Attempt(question, language, regions, mask_ids).read()
             if told.leaves(read.program):
                 return read
-    return None
+            changed = changed or read
+    if changed is None:
+        return None
+    raise bad_question(
+        "what is said before the question may change what it means; "
+        f'ask "{say(changed.program, regions)}" alone, or say all of it in one question'
+    )
 
 
 def check_placeholders(text: str, region_ids: Sequence[int]) -> None:

@@ -2,10 +2,13 @@
 
 import pytest
 
+from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language.lexicon import load_lexicon
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.preface import Told, questions_behind
+from smolrgpt_core.language.reader import read_text
 from smolrgpt_core.language.words import noun_table
+from smolrgpt_core.regions import Box, Region, RegionSet
 
 LABELS = ("buffer", "pallet", "transporter")
 REGION = selections.Region
@@ -39,6 +42,7 @@ def test_what_is_told_names_regions_nouns_and_numbers():
     ("text", "question"),
     [
         ("I lost pallet 3, where is it?", "where is pallet 3?"),
+        ("I put pallet 3 behind pallet 5, is it near pallet 5?", "is pallet 3 near pallet 5?"),
         ("Take pallet 3; what is its height?", "what is pallet 3's height?"),
         ("We see pallets 3 and 5, which one is taller?", "which of pallet 3, pallet 5 is taller?"),
         ("Schau dir Palette 3 an. Wie hoch ist sie?", "Wie hoch ist palette 3?"),
@@ -62,6 +66,10 @@ def test_a_word_for_what_was_named_is_read_as_its_name(text, question):
 )
 def test_what_may_change_a_question_keeps_it_from_being_read(text):
     assert not behind(text)
+
+
+def test_an_id_is_no_part_of_a_longer_one():
+    assert behind("I lost pallets 3 and 5, is it near pallet 30?")[-1][1] == "is it near pallet 30?"
 
 
 def test_a_question_that_names_all_its_regions_stays_the_same():
@@ -90,3 +98,12 @@ def test_near_may_be_near_to_what_was_told(before, leaves):
     distance = attributes.Distance(selections.Camera())
     program = questions.Measure(REGION(3), distance)
     assert before.leaves(program) is leaves
+
+
+def test_what_may_be_changed_by_what_was_told_is_said():
+    regions = RegionSet(
+        (100, 100),
+        tuple(Region.from_box(id, "pallet", Box(10 * id, 5, 8, 8)) for id in (3, 5)),
+    )
+    with pytest.raises(SpatialError, match=r'may change .* ask "Which pallet is the'):
+        read_text("We have two pallets. Which pallet is the tallest?", regions)
