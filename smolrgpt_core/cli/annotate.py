@@ -40,10 +40,6 @@ DepthFolder = Annotated[
         file_okay=False,
     ),
 ]
-DepthModel = Annotated[
-    str, typer.Option(help="Metric depth model: DepthPro, Depth Anything V2 metric, ZoeDepth.",
-                      metavar="DIR_OR_HUB_ID"),
-]  # fmt: skip
 Regions = Annotated[
     Path | None,
     typer.Option(
@@ -52,27 +48,6 @@ Regions = Annotated[
         "COCO, instead of a model.",
         exists=True,
     ),
-]
-Segmenter = Annotated[
-    str,
-    typer.Option(
-        help="Segmentation model, such as Mask2Former; by default the one of the package.",
-        metavar="DIR_OR_HUB_ID",
-    ),
-]
-Detector = Annotated[
-    str,
-    typer.Option(
-        help="Open-vocabulary detector, such as Grounding DINO; finds --classes, and checks the "
-        "references of --caption-model.",
-        metavar="DIR_OR_HUB_ID",
-    ),
-]
-BoxSegmenter = Annotated[
-    str, typer.Option(help="SAM or SAM 2, for the boxes of the detector.", metavar="DIR_OR_HUB_ID")
-]
-Classes = Annotated[
-    str, typer.Option(help='What a detector looks for, such as "pallet. buffer zone. forklift."')
 ]
 Cameras = Annotated[
     Path | None,
@@ -94,7 +69,8 @@ CaptionModel = Annotated[
     str,
     typer.Option(
         help="Image-text model, or the address of a server that speaks OpenAI's protocol: writes "
-        "references, and leaves out what is no photograph.",
+        "references, which --detector and --box-segmenter check, and leaves out what is no "
+        "photograph.",
         metavar="DIR_OR_HUB_ID_OR_URL",
     ),
 ]
@@ -128,12 +104,12 @@ def annotate(
     images: Images,
     out: Out,
     depth: DepthFolder = None,
-    depth_model: DepthModel = "",
+    depth_model: options.DepthModel = "",
     regions: Regions = None,
-    segmenter: Segmenter = "",
-    detector: Detector = "",
-    box_segmenter: BoxSegmenter = "",
-    classes: Classes = "",
+    segmenter: options.Segmenter = "",
+    detector: options.Detector = "",
+    box_segmenter: options.BoxSegmenter = "",
+    classes: options.Classes = "",
     caption_model: CaptionModel = "",
     device: Device = Sources.device,
     intrinsics: Intrinsics = "",
@@ -176,7 +152,7 @@ def annotate(
             segmenter=segmenter,
             detector=detector,
             box_segmenter=box_segmenter,
-            classes=tuple(filter(None, map(str.strip, classes.split(".")))),
+            classes=options.parse_classes(classes),
             cameras=cameras,
             focal=focal,  # type: ignore[arg-type]
             up=None if known_up is None else tuple(known_up.tolist()),

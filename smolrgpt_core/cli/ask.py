@@ -19,20 +19,15 @@ from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.asking import AskedQuestion, read_questions, refusal
 from smolrgpt_core.asking import ask as ask_one
 from smolrgpt_core.cli import options
+from smolrgpt_core.cli.frame_files import FrameFiles, FrameModels, check_sources, read_frame
 from smolrgpt_core.cli.options import parsed
 from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.drawing import draw_answer
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.files import (
-    check_image_suffix,
-    read_depth_readings,
-    read_rgb,
-    write_file,
-    write_image,
-)
-from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
-from smolrgpt_core.label_map import RegionLabels, label_changes
-from smolrgpt_core.region_files import read_regions
+from smolrgpt_core.files import check_image_suffix, write_file, write_image
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.label_map import label_changes
+from smolrgpt_core.regions import names_of
 
 NO_ANSWER = 3
 """Exit status when the question has no answer."""
@@ -40,10 +35,15 @@ NO_ANSWER = 3
 
 def ask(
     rgb: options.RgbFile,
-    depth: options.DepthFile,
-    intrinsics: options.Intrinsics,
-    regions: options.RegionsFile,
+    depth: options.DepthFile = None,
+    intrinsics: options.Intrinsics = None,
+    regions: options.RegionsFile = None,
     question: options.QuestionText = "",
+    depth_model: options.DepthModel = "",
+    segmenter: options.Segmenter = "",
+    detector: options.Detector = "",
+    box_segmenter: options.BoxSegmenter = "",
+    classes: options.Classes = "",
     up: options.Up = "",
     camera_height: options.CameraHeight = None,
     labels: options.Labels = "",
@@ -62,25 +62,40 @@ def ask(
     as_json: options.AsJson = False,
     picture: options.Picture = None,
 ) -> None:
-    """Ask one or more questions about one RGB-D image on disk.
+    """Ask one or more questions about one image on disk.
+
+    Depth and regions are read from files, or come from models: then color alone is enough, and the
+    objects that were found are listed with their ids.
 
     The exit status is 0 with an answer, 2 for an invalid command line, 3 when there is no answer.
     With --questions it is 0: the status in each line of the answers says whether there is one.
     """
     many = _read_questions(questions, out)
-    pinhole = parsed("--intrinsics", options.parse_intrinsics, intrinsics)
     known_up = parsed("--up", options.parse_up, up)
-    scale = parsed("--depth-scale", options.parse_depth_scale, depth_scale)
-    limits = options.depth_limits(min_depth, max_depth)
-    region_labels = options.region_labels(labels, label_map)
+    files = FrameFiles(
+        rgb,
+        depth,
+        regions,
+        None
+        if intrinsics is None
+        else parsed("--intrinsics", options.parse_intrinsics, intrinsics),
+        parsed("--depth-scale", options.parse_depth_scale, depth_scale),
+        options.region_labels(labels, label_map),
+        options.depth_limits(min_depth, max_depth),
+    )
+    names = options.parse_classes(classes)
+    models = FrameModels(depth_model, segmenter, detector, box_segmenter, names)
+    with options.wrong_call():
+        check_sources(files, models)
     one = _asked(question, category, region_ids)
     fusion = options.fusion_settings(prefer, abstain_below)
     chosen = options.chosen_answerer(answerer, checkpoint, fusion)
     if picture is not None:
         parsed("--picture", check_image_suffix, picture.suffix)
     with _refused(one, as_json):
-        frame = read_frame(rgb, depth, regions, pinhole, scale, region_labels, limits)
-        frame = replace(frame, up=known_up, camera_height=camera_height)
+        frame = replace(read_frame(files, models), up=known_up, camera_height=camera_height)
+    if regions is None:
+        typer.echo(f"found: {names_of(list(frame.regions)) or 'nothing'}", err=True)
     options.tell_label_changes(label_changes(frame.regions))
     if out is not None:
         with options.writing("--out"):
@@ -147,41 +162,6 @@ def write_answers(
         for answer, asked in zip(answers, questions, strict=True)
     ]
     write_file(path, "".join(f"{line}\n" for line in lines).encode())
-
-
-def read_frame(
-    rgb: Path,
-    depth: Path,
-    regions: Path,
-    pinhole: tuple[float, ...],
-    metres_per_unit: float | None,
-    labels: RegionLabels,
-    limits: DepthLimits | None = None,
-) -> RGBDFrame:
-    """Read the files of one frame.
-
-    Args:
-        rgb: color image.
-        depth: depth image or array, aligned to the color image.
-        regions: region file or instance image.
-        pinhole: fx, fy, cx, cy in pixels.
-        metres_per_unit: scale of the depth file; None: by its data type.
-        labels: labels by id, and the label map.
-        limits: depth outside of them counts as no reading.
-
-    Raises:
-        SpatialError: BAD_INPUT when a file cannot be used or the files do not match.
-    """
-    image = read_rgb(rgb)
-    height, width = image.shape[:2]
-    readings = read_depth_readings(depth, metres_per_unit, limits)
-    return RGBDFrame(
-        image,
-        readings.metres,
-        CameraIntrinsics(width, height, *pinhole),
-        read_regions(regions, (height, width), labels, rgb.name),
-        depth_loss=readings.loss,
-    )
 
 
 def timed_answer(frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer) -> SpatialAnswer:

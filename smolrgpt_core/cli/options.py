@@ -39,7 +39,7 @@ QuestionText = Annotated[
 ]
 RgbFile = Annotated[Path, typer.Option(help="Color image.", exists=True, dir_okay=False)]
 DepthFile = Annotated[
-    Path,
+    Path | None,
     typer.Option(
         help="Depth aligned to the color image: a 16 bit image in millimeters, or a float image "
         "or .npy array in meters.",
@@ -48,7 +48,11 @@ DepthFile = Annotated[
     ),
 ]
 Intrinsics = Annotated[
-    str, typer.Option(help="Pinhole calibration in pixels.", metavar="FX,FY,CX,CY")
+    str | None,
+    typer.Option(
+        help="Pinhole calibration in pixels; with --depth-model, by default as that estimates.",
+        metavar="FX,FY,CX,CY",
+    ),
 ]
 Up = Annotated[
     str,
@@ -68,13 +72,42 @@ CameraHeight = Annotated[
     ),
 ]
 RegionsFile = Annotated[
-    Path,
+    Path | None,
     typer.Option(
         help="File with masks or boxes (own JSON, COCO, LabelMe, CVAT, YOLO, ...), or an "
-        "instance image (pixel value = region id).",
+        "instance image (pixel value = region id). Without it, a model finds the objects.",
         exists=True,
         dir_okay=False,
     ),
+]
+DepthModel = Annotated[
+    str,
+    typer.Option(
+        help="Metric depth model instead of --depth: DepthPro, Depth Anything V2 metric, ZoeDepth.",
+        metavar="DIR_OR_HUB_ID",
+    ),
+]
+Segmenter = Annotated[
+    str,
+    typer.Option(
+        help="Segmentation model instead of --regions, such as Mask2Former; by default the one of "
+        "the package.",
+        metavar="DIR_OR_HUB_ID",
+    ),
+]
+Detector = Annotated[
+    str,
+    typer.Option(
+        help="Open-vocabulary detector instead of --regions, such as Grounding DINO: finds "
+        "--classes.",
+        metavar="DIR_OR_HUB_ID",
+    ),
+]
+BoxSegmenter = Annotated[
+    str, typer.Option(help="SAM or SAM 2, for the boxes of the detector.", metavar="DIR_OR_HUB_ID")
+]
+Classes = Annotated[
+    str, typer.Option(help='What a detector looks for, such as "pallet. buffer zone. forklift."')
 ]
 Labels = Annotated[
     str,
@@ -237,6 +270,11 @@ def parse_intrinsics(text: str) -> tuple[float, ...]:
     return _numbers(text, float, 4, "four numbers fx,fy,cx,cy in pixels")
 
 
+def pinhole(text: str | None) -> tuple[float, ...] | None:
+    """The calibration of --intrinsics, None if it is not given; a wrong one is a usage error."""
+    return None if text is None else parsed("--intrinsics", parse_intrinsics, text)
+
+
 def parse_up(text: str) -> NDArray[np.float64] | None:
     """Unit vector (3,) from "x,y,z" of any length; None for an empty text.
 
@@ -347,3 +385,8 @@ def parse_category(text: str) -> Category | None:
     if text and text not in names:
         raise ValueError(f"expected one of {', '.join(names)}, got {text!r}")
     return Category[text.upper()] if text else None
+
+
+def parse_classes(text: str) -> tuple[str, ...]:
+    """Names from "pallet. buffer zone. forklift."."""
+    return tuple(filter(None, map(str.strip, text.split("."))))

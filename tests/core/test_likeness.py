@@ -25,12 +25,10 @@ from smolrgpt_core.answerers.likeness import (
 )
 from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.checkpoints.weights import WEIGHTS_FILE, check_weights, weights_fingerprint
-from smolrgpt_core.cli.ask import read_frame
-from smolrgpt_core.depth import DepthLimits
+from smolrgpt_core.cli.frame_files import FrameFiles, read_frame
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
-from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.language import read_question
 from smolrgpt_core.regions import Box, Region, RegionSet
 
@@ -49,7 +47,7 @@ def frame() -> RGBDFrame:
     truth = json.loads((DATA / "truth.json").read_text())
     intrinsics = tuple(float(number) for number in truth["intrinsics"].split(","))
     files = (DATA / "rgb.jpg", DATA / "depth.png", DATA / "regions.json")
-    return read_frame(*files, intrinsics, None, RegionLabels(), DepthLimits())
+    return read_frame(FrameFiles(*files, intrinsics))
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,9 @@ import torch
 
 from smolrgpt_core.answerers import base
 from smolrgpt_core.answerers.likeness import FEATURES, FORMAT, Likeness
-from smolrgpt_core.cli.ask import read_frame
-from smolrgpt_core.depth import DepthLimits
+from smolrgpt_core.cli.frame_files import FrameFiles, read_frame
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine, stage_clock
-from smolrgpt_core.label_map import RegionLabels
 from smolrgpt_core.language import read_question
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.official import import_checkpoint
@@ -104,7 +102,7 @@ def frames() -> list[RGBDFrame]:
     truth = json.loads((folder / "truth.json").read_text())
     intrinsics = tuple(float(number) for number in truth["intrinsics"].split(","))
     files = (folder / "rgb.jpg", folder / "depth.png", folder / "regions.json")
-    seen = read_frame(*files, intrinsics, None, RegionLabels(), DepthLimits())
+    seen = read_frame(FrameFiles(*files, intrinsics))
     mirrored = [
         RGBDFrame(seen.rgb[turn].copy(), seen.depth[turn].copy(), seen.intrinsics, seen.regions)
         for turn in (slice(None, None, -1), (slice(None), slice(None, None, -1)))

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from smolrgpt_core.cli.ask import read_frame
+from smolrgpt_core.cli.frame_files import FrameFiles, read_frame
 from smolrgpt_core.files import read_json
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.label_map import RegionLabels
 
 
 @pytest.fixture(scope="session")
@@ -52,4 +51,4 @@ def frame() -> RGBDFrame:
     files = [folder / name for name in ("rgb.jpg", "depth.png", "regions.json")]
     truth = read_json(folder / "truth.json")
     intrinsics = tuple(float(number) for number in truth["intrinsics"].split(","))
-    return read_frame(*files, intrinsics, None, RegionLabels())
+    return read_frame(FrameFiles(*files, intrinsics))
