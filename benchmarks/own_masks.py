@@ -28,14 +28,13 @@ from smolrgpt_core.evaluation.region_matching import RegionScores, as_found
 from smolrgpt_core.evaluation.region_scores import COLUMNS, score_rows
 from smolrgpt_core.perception.center_voting import CenterVotingSegmenter
 from smolrgpt_core.perception.stages import RegionFinder
-from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.report import compare_with_truth
 from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.sim import SimulatedFrame
 from smolrgpt_core.simulated_data.scenes import SimulationSettings, render_scene
 from smolrgpt_core.synthesis import ALL_WAREHOUSE_FORMS, Style, generate_questions
 
-GIVEN, OWN, OWN_FOUND = "given", "own", "own, about found objects only"
+GIVEN, OWN = "given", "own"
 REPEATS = 9
 
 
@@ -73,10 +72,7 @@ class Tally:
             truth, rng, style=Style.PLAIN, forms=ALL_WAREHOUSE_FORMS, per_form=1
         ):
             asked = AskedQuestion(question.text, None, question.region_ids)
-            masks: dict[str, RegionSet] = {GIVEN: scene.true, OWN: found}
-            if all(id in found for id in question.region_ids):
-                masks[OWN_FOUND] = found
-            for name, regions in masks.items():
+            for name, regions in ((GIVEN, scene.true), (OWN, found)):
                 answer = ask(replace(frame, regions=regions), asked, answerer)
                 _, _, is_right = compare_with_truth(question, answer, scene.named)
                 self.asked[name] += 1
@@ -86,7 +82,7 @@ class Tally:
     def rows(self) -> tuple[tuple[str, ...], ...]:
         """Masks, questions, right, refused, wrong."""
         rows = []
-        for name in (GIVEN, OWN, OWN_FOUND):
+        for name in (GIVEN, OWN):
             asked, right, refused = self.asked[name], self.right[name], self.refused[name]
             shares = (right, refused, asked - right - refused)
             rows.append((name, str(asked), *(f"{100 * n / max(asked, 1):.1f} %" for n in shares)))
