@@ -128,12 +128,15 @@ def simulate(
             varied,
             mixture,
         )
-    summary = _make(SimulationRun(settings, out), workers)
+    _report(_make(SimulationRun(settings, out), workers), out, mixture)
+    return None
+
+
+def _report(summary: Summary | None, out: Path, mixture: str | None) -> None:
     if summary is None:
         typer.echo(f"{out} is already complete.")
     else:
         Console().print(_table(summary, _names(mixture)))
-    return None
 
 
 @contextmanager

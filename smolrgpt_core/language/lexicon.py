@@ -133,11 +133,7 @@ def load_lexicon(language: str) -> Lexicon:
         indefinite=frozenset(words["indefinite"]),
         pronouns=frozenset(words.get("pronouns", [])),
         singular=frozenset(words.get("singular", [])),
-        agreement={
-            noun: frozenset(pronouns.split())
-            for pronouns, nouns in _entries(sections.get("agreement", ""))
-            for noun in nouns.split() or [""]
-        },
+        agreement=_agreement(sections.get("agreement", "")),
         ordinal_sign="".join(words.get("ordinal", [])),
         joins=frozenset(words["joins"]),
         afterthoughts=frozenset(words.get("afterthoughts", ())),
@@ -146,11 +142,7 @@ def load_lexicon(language: str) -> Lexicon:
         determiners=frozenset(words.get("determiners", ())),
         nouns=nouns,
         numbers=dict(_numbers(numbers)),
-        ordinals={
-            word: rank
-            for rank, line in enumerate(sections["ordinals"].split(), start=1)
-            for word in line.split("|")
-        },
+        ordinals=_ordinals(sections["ordinals"]),
         units=units,
         rewordings=tuple(read_rewordings(sections.get("rewordings", ""), classes)),
         spellings={**compounds, **dict(_entries(sections["spellings"]))},
@@ -159,11 +151,7 @@ def load_lexicon(language: str) -> Lexicon:
         frames=_any_of(sections["frames"], r"^(?:{})(?:(?<!\w)|(?!\w))[ ,:;.!-]*"),
         endings=_any_of(sections["endings"], "[ ,]*\\b(?:{})[ ,?.!]*$"),
         asides=_asides(sections["asides"], _written(units, forms)),
-        unanswerable={
-            word: reason
-            for key, reason in _entries(sections["unanswerable"])
-            for word in key.split()
-        },
+        unanswerable=_unanswerable(sections["unanswerable"]),
         references=tuple(
             (item.pattern, item.replacement)
             for item in read_rewordings(sections.get("references", ""), classes)
@@ -172,6 +160,27 @@ def load_lexicon(language: str) -> Lexicon:
         gists=load_gists(sections, {**OPERATORS, **BUILDERS}),
     )
     return _with_transcriptions(lexicon, [pair.split("=") for pair in words.get("letters", [])])
+
+
+def _agreement(section: str) -> dict[str, frozenset[str]]:
+    """The pronouns of each noun; of "", those of any."""
+    return {
+        noun: frozenset(pronouns.split())
+        for pronouns, nouns in _entries(section)
+        for noun in nouns.split() or [""]
+    }
+
+
+def _ordinals(section: str) -> dict[str, int]:
+    """The rank of each word, from one line of alternatives per rank."""
+    return {
+        word: rank for rank, line in enumerate(section.split(), start=1) for word in line.split("|")
+    }
+
+
+def _unanswerable(section: str) -> dict[str, str]:
+    """Why a question with a word has no answer."""
+    return {word: reason for key, reason in _entries(section) for word in key.split()}
 
 
 def _with_transcriptions(lexicon: Lexicon, letters: Sequence[Sequence[str]]) -> Lexicon:
