@@ -27,7 +27,7 @@ PYTHON = VENV / "bin" / "python"
 SUPPORTED = ((3, 10), (3, 13))
 BUILD_INPUTS = ("CMakeLists.txt", "package.xml", "msg", "srv")
 LINKED_INPUTS = ("smolrgpt_core", "smolrgpt_ros", "scripts", "launch", "config")
-EXTRAS = "sim,train"
+EXTRAS = "sim,train,perception"
 TEST_EXTRAS = "dev,ray"
 
 
