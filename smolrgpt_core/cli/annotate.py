@@ -231,6 +231,7 @@ def summary_table(summary: Summary) -> Table:
         table.add_row(f"questions: {family}", str(count), level)
     table.add_row("with references", str(summary.with_references), "")
     table.add_row("given up as misread", str(summary.misread), "")
+    table.add_row("given up as unsure", str(summary.unsure), "")
     return table
 
 
