@@ -16,6 +16,7 @@ from smolrgpt_core.messages.camera_info import intrinsics_from_camera_info
 from smolrgpt_core.messages.compressed import plain_image, transported
 from smolrgpt_core.messages.encodings import rgb_pixels
 from smolrgpt_core.messages.reading import depth_from_image
+from smolrgpt_core.messages.types import CAMERA_INFO, REGION_ARRAY
 from smolrgpt_core.perception.completion import FittedDepthCompleter
 from smolrgpt_core.perception.stages import DepthEstimator
 from smolrgpt_ros.conversions import (
@@ -32,7 +33,7 @@ from smolrgpt_ros.perception_parameters import COMPLETE, DepthParameters
 
 NODE_NAME = "depth_estimator"
 
-SENSOR_DEPTH = "sensor_depth"
+SENSOR_DEPTH, REGIONS = "sensor_depth", "regions"
 
 
 class DepthNode(ImageNode[DepthParameters]):
@@ -49,14 +50,16 @@ class DepthNode(ImageNode[DepthParameters]):
         values = self.parameters
         topics = {
             "rgb": transported("rgb", values.rgb_transport),
-            "camera_info": ("camera_info", "sensor_msgs/msg/CameraInfo"),
+            "camera_info": ("camera_info", CAMERA_INFO),
         }
         if values.mode == COMPLETE:
             topics[SENSOR_DEPTH] = transported(SENSOR_DEPTH, values.depth_transport)
+        if values.with_regions:
+            topics[REGIONS] = (REGIONS, REGION_ARRAY)
         return {name: (topic, message_class(kind)) for name, (topic, kind) in topics.items()}
 
     def _synchronized(self) -> Sequence[str]:
-        return ("rgb", SENSOR_DEPTH) if self.parameters.mode == COMPLETE else ("rgb",)
+        return [name for name in self._input_types() if name != "camera_info"]
 
     def _loader_of_model(self) -> tuple[str, Callable[[], DepthEstimator]]:
         checkpoint, device = self.parameters.checkpoint, self.parameters.device
@@ -72,6 +75,7 @@ class DepthNode(ImageNode[DepthParameters]):
         messages = {
             name: deserialized(sample.payload, types[name][1], name)
             for name, sample in images.items()
+            if name != REGIONS
         }
         header = messages["rgb"].header
         rgb = rgb_pixels(plain_image(messages["rgb"]))

@@ -1,8 +1,7 @@
 """Processes images on a thread of its own: always the newest ones, at a limited rate.
 
 Images that come while one is processed are skipped, never queued: what follows a robot must be
-about now. Which images are chosen depends on their stamps only, so that two nodes with the same
-rate process the same images, and their results belong together.
+about now.
 """
 
 from __future__ import annotations

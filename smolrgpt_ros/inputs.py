@@ -112,7 +112,9 @@ def input_topics(node: Node, types: InputTypes) -> dict[str, str]:
 
 def _resolved(node: Node, name: str, *transport: str) -> str:
     """As in image_transport: remapping `rgb` also remaps `rgb/compressed`."""
-    return node.resolve_topic_name("/".join([node.resolve_topic_name(name), *transport]))
+    base = node.resolve_topic_name(name)
+    # A name is resolved once: what it is remapped to may itself be the name of another rule.
+    return node.resolve_topic_name("/".join([base, *transport])) if transport else base
 
 
 class SensorInputs:

@@ -28,7 +28,7 @@ _DEVICE = parameter(
 _RATE = parameter(
     2.0,
     "Images per second that are processed at most: the first one of each period by the stamps; the "
-    "others are skipped. Give nodes whose results must belong together the same rate.",
+    "others are skipped.",
     limits=(0.01, 60.0),
 )
 
@@ -160,11 +160,17 @@ class DepthParameters:
         choices=(ESTIMATE, COMPLETE),
         effect=Effect.AT_ACTIVATE,
     )
+    with_regions: bool = parameter(
+        False,
+        "Process only images whose `regions` have come, so that there is depth for the same images "
+        "as regions however long both take.",
+        effect=Effect.AT_ACTIVATE,
+    )
     device: str = _DEVICE
     rate: float = _RATE
     sync_tolerance: float = parameter(
         DEFAULT_SYNC_TOLERANCE_S,
-        "Largest difference between the stamps of rgb and sensor_depth; seconds.",
+        "Largest difference between the stamps of rgb, sensor_depth and regions; seconds.",
         limits=(0.0, 10.0),
         effect=Effect.AT_ACTIVATE,
     )

@@ -16,6 +16,7 @@ from rich.text import Text
 from smolrgpt_core.cli.annotate import annotate
 from smolrgpt_core.cli.ask import ask
 from smolrgpt_core.cli.bag2data import bag2data
+from smolrgpt_core.cli.benchmark import benchmark_command
 from smolrgpt_core.cli.calibrate import calibrate_command
 from smolrgpt_core.cli.data import app as data
 from smolrgpt_core.cli.demo import demo
@@ -45,6 +46,7 @@ app.command()(train)
 app.command("export")(export_command)
 app.command()(score)
 app.command("evaluate")(evaluate_command)
+app.command("benchmark")(benchmark_command)
 app.command("calibrate")(calibrate_command)
 app.add_typer(data, name="data")
 

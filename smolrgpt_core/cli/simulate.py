@@ -23,6 +23,7 @@ from smolrgpt_core.sim.drive import SimulatedDrive
 from smolrgpt_core.simulated_data.randomization import Randomization, read_randomization
 from smolrgpt_core.simulated_data.run import SimulationRun, Summary
 from smolrgpt_core.simulated_data.scenes import SimulationSettings
+from smolrgpt_core.synthesis import MIXTURES
 
 DEFAULTS = SimulationSettings(scenes=1)
 """Source of the options' defaults."""
@@ -59,6 +60,14 @@ RandomizationFile = Annotated[
         dir_okay=False,
     ),
 ]
+MixtureName = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Ask the tasks of a mixture by its shares ({', '.join(MIXTURES)}), instead of the "
+        "four categories of the warehouse evenly.",
+        metavar="NAME",
+    ),
+]
 Folders = Annotated[bool, typer.Option("--folders/--no-folders", help="Write the public layout.")]
 Shards = Annotated[bool, typer.Option("--shards/--no-shards", help="Write WebDataset tar files.")]
 ShardImages = Annotated[int, typer.Option(help="Images per tar file.", min=1)]
@@ -83,6 +92,7 @@ def simulate(
     image_size: ImageSize = "",
     shares: Shares = DEFAULT_SHARES,
     randomization: RandomizationFile = None,
+    mixture: MixtureName = DEFAULTS.mixture,
     folders: Folders = DEFAULTS.folders,
     shards: Shards = DEFAULTS.shards,
     shard_images: ShardImages = DEFAULTS.shard_images,
@@ -107,13 +117,22 @@ def simulate(
     split_shares = parsed("--shares", parse_shares, shares)
     with _wrong_call():
         settings = SimulationSettings(
-            scenes, seed, views, questions, split_shares, folders, shards, shard_images, varied
+            scenes,
+            seed,
+            views,
+            questions,
+            split_shares,
+            folders,
+            shards,
+            shard_images,
+            varied,
+            mixture,
         )
     summary = _make(SimulationRun(settings, out), workers)
     if summary is None:
         typer.echo(f"{out} is already complete.")
     else:
-        Console().print(_table(summary))
+        Console().print(_table(summary, _names(mixture)))
     return None
 
 
@@ -177,8 +196,12 @@ def _make_with_progress(run: SimulationRun, workers: int) -> Summary:
         return run.finish()
 
 
-def _table(summary: Summary) -> Table:
-    names = [category.name.lower() for category in CATEGORIES.values()]
+def _names(mixture: str | None) -> list[str]:
+    """What questions are counted by."""
+    return list(CATEGORIES if mixture is None else MIXTURES[mixture].families)
+
+
+def _table(summary: Summary, names: list[str]) -> Table:
     table = Table("", "images", *names)
     for split in SPLITS:
         if split in summary.images:

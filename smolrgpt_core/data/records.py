@@ -41,7 +41,12 @@ class AnsweredQuestion(Protocol):
 
 
 def question_record(
-    id: str, image: str, question: AnsweredQuestion, rle: Mapping[int, Mapping[str, Any]]
+    id: str,
+    image: str,
+    question: AnsweredQuestion,
+    rle: Mapping[int, Mapping[str, Any]],
+    task: str = "",
+    reasoning: str = "",
 ) -> WarehouseRecord:
     """A record of the data set.
 
@@ -50,6 +55,8 @@ def question_record(
         image: file name.
         question: with one region id for each `<mask>` of its text.
         rle: COCO RLE by region id.
+        task: name of its family of tasks, which stands in the place of the category.
+        reasoning: its answer step by step.
     """
     return WarehouseRecord(
         id=id,
@@ -59,9 +66,10 @@ def question_record(
             Turn(MODEL, question.freeform_answer),
         ),
         rle=tuple(rle[region] for region in question.region_ids),
-        category=question.category.name.lower(),
+        category=task or question.category.name.lower(),
         normalized_answer=question.normalized_answer,
         freeform_answer=question.freeform_answer,
+        reasoning=reasoning,
     )
 
 

@@ -118,6 +118,7 @@ class Conversation:
         category: "left_right", "count", "distance", "mcq", or as the data set calls it; empty if
             it does not say.
         normalized_answer: the answer in a word or number; empty if unknown.
+        reasoning: the answer step by step; empty if there is none.
 
     Raises:
         SpatialError: BAD_INPUT when there is no turn, or the masks do not match the `<mask>`.
@@ -128,6 +129,7 @@ class Conversation:
     mask_indices: tuple[int, ...] = ()
     category: str = ""
     normalized_answer: str = ""
+    reasoning: str = ""
 
     def __post_init__(self) -> None:
         if not self.turns:
@@ -223,6 +225,7 @@ def sample_of(
         pool.indices(record.rle),
         record.category,
         record.normalized_answer,
+        record.reasoning,
     )
     return Sample(record.id, dataset, image, (conversation,), depth, pool.masks, camera)
 

@@ -81,10 +81,12 @@ class WarehouseRecord:
         conversations: question, and answer if there is one; in turns.
         rle: COCO RLE (`size`, compressed `counts`) for each `<mask>`, in order; not decoded, and
             whatever stands in the file in its place.
-        category: "left_right", "count", "distance" or "mcq", or one of `UNSCORED_CATEGORIES`; empty
-            if not stated.
+        category: "left_right", "count", "distance" or "mcq"; a family of tasks where the questions
+            are those of another mixture; one of `UNSCORED_CATEGORIES`; empty if not stated.
         normalized_answer: as text, see `smolrgpt_core.data.truths`; empty in a test split.
         freeform_answer: empty in a test split.
+        reasoning: the answer step by step, ending with the bare one; empty where there is none.
+            Ours; the public set comes without it.
     """
 
     id: str
@@ -94,6 +96,7 @@ class WarehouseRecord:
     category: str = ""
     normalized_answer: str = ""
     freeform_answer: str = ""
+    reasoning: str = ""
 
     @property
     def dialogue(self) -> tuple[Turn, ...]:
@@ -124,6 +127,8 @@ class WarehouseRecord:
         if self.normalized_answer or self.freeform_answer:
             record["normalized_answer"] = self.normalized_answer
             record["freeform_answer"] = self.freeform_answer
+        if self.reasoning:
+            record["reasoning"] = self.reasoning
         return record
 
     @classmethod
@@ -146,6 +151,7 @@ class WarehouseRecord:
             category=stored_text(entry.get("category")),
             normalized_answer=stored_text(entry.get("normalized_answer")),
             freeform_answer=stored_text(entry.get("freeform_answer")),
+            reasoning=stored_text(entry.get("reasoning")),
         )
 
 

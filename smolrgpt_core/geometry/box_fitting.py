@@ -160,14 +160,9 @@ def fit_box(
     sides = sides.less_sure(YAW_ARM * yaw_std, prior.side_std if prior is not None else 0.0)
     if cargo is not None:
         sides = sides.reaching_under(cargo, view.yaw)
-    if prior is not None and (
-        _is_too_small(sides, prior, config) or _may_go_on_below(sides, corner.top, prior, config)
-    ):
+    if prior is not None and _is_doubtful(sides, corner.top, prior, config):
         sides = doubt_sides(sides, view, plane, frame, config.sides)
-        # The camera looks through its openings; what lies flush with the floor has none.
-        if corner.top > config.flush_m and _is_too_small(sides, prior, config):
-            longest = max(max(pair) for pair in prior.footprints)
-            sides = sides.open_behind(corner.sign, longest)
+        sides = _through_openings(sides, corner, prior, config)
     size, size_std = _complete(sides, max(corner.top - sides.bottom, 0.0), prior, config)
     bounds = _place(sides, size)
     shift_std, side_std = _shared(sides, size_std)
@@ -184,6 +179,22 @@ def fit_box(
         bottom_std,
         top_std,
     )
+
+
+def _is_doubtful(sides: Sides, top: float, prior: SizePrior, config: BoxFitConfig) -> bool:
+    return _is_too_small(sides, prior, config) or _may_go_on_below(sides, top, prior, config)
+
+
+def _through_openings(
+    sides: Sides, corner: NearCorner, prior: SizePrior, config: BoxFitConfig
+) -> Sides:
+    """The sides, open behind where the camera looks through the openings of the object.
+
+    What lies flush with the floor has none.
+    """
+    if corner.top <= config.flush_m or not _is_too_small(sides, prior, config):
+        return sides
+    return sides.open_behind(corner.sign, max(max(pair) for pair in prior.footprints))
 
 
 def _find_bottom(

@@ -30,7 +30,7 @@ def load_engine(checkpoint: str | Path, config: EngineConfig | None = None) -> E
         ValueError: when it is of a kind that has no engine, or its weights do not fit its
             configuration.
     """
-    kind = _kind_of(checkpoint)
+    kind = model_type_of(checkpoint)
     if kind not in _ENGINES:
         raise ValueError(
             f"{checkpoint} is a checkpoint of type {kind!r}, expected one of "
@@ -40,8 +40,12 @@ def load_engine(checkpoint: str | Path, config: EngineConfig | None = None) -> E
     return _ENGINES[kind].from_pretrained(checkpoint, config)
 
 
-def _kind_of(checkpoint: str | Path) -> str:
-    """The `model_type` of a checkpoint; what names none is left to SmolRGPT, which says why."""
+def model_type_of(checkpoint: str | Path) -> str:
+    """The `model_type` of a checkpoint; what names none is left to SmolRGPT, which says why.
+
+    Raises:
+        OSError: when there is no such checkpoint.
+    """
     check_that_it_exists(checkpoint)
     if Path(checkpoint).is_file():
         return SmolRGPTConfig.model_type

@@ -13,7 +13,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
-_BREAK = re.compile(r"[,.;:!?]+(?:\s+|$)|\s+-+\s+")
+BREAK = re.compile(r"[,.;:!?]+(?:\s+|$)|\s+-+\s+")
 """Between clauses."""
 
 _WORD = re.compile(r"[^\W_]+(?:'[^\W_]+)*")
@@ -34,7 +34,10 @@ class Context:
         exclamations: clauses that mean nothing.
         times: times of the day, whose numbers mean nothing.
         restricting: words that may change what is asked.
+        choosing: words that may change which of several are meant.
         backward: what speaks of something that was named before.
+        inner: what holds such a word, and speaks of what stands right before it.
+        topics: how a clause begins that only says what is spoken of: "look at".
         harmless: words that may mean something to the reader, and nothing in a clause.
     """
 
@@ -45,8 +48,15 @@ class Context:
     exclamations: re.Pattern[str]
     times: re.Pattern[str]
     restricting: re.Pattern[str]
+    choosing: re.Pattern[str]
     backward: re.Pattern[str]
+    inner: re.Pattern[str]
+    topics: re.Pattern[str]
     harmless: frozenset[str]
+
+    def refers_back(self, question: str) -> bool:
+        """Whether a question speaks of something that may have been named before it."""
+        return self.backward.search(self.inner.sub("", question)) is not None
 
     def is_idle(self, text: str, meaningful: Collection[str], any_start: bool = False) -> bool:
         """Whether clauses say nothing about a question.
@@ -56,11 +66,13 @@ class Context:
             meaningful: words that mean something to the reader.
             any_start: whether the first clause need not begin like a statement.
         """
-        for clause in filter(None, map(str.strip, _BREAK.split(text))):
+        for clause in filter(None, map(str.strip, BREAK.split(text))):
             if self.exclamations.fullmatch(clause):
                 continue
             words = _WORD.findall(self.times.sub("", clause.lower()))
             if len(words) < SHORTEST_CLAUSE or self.restricting.search(clause):
+                return False
+            if self.choosing.search(clause):
                 return False
             if not (any_start or self.statement.match(clause)):
                 return False
@@ -94,7 +106,10 @@ def make_context(entries: Mapping[str, str]) -> Context | None:
         exclamations=_pattern(entries["exclamations"]),
         times=_pattern(rf"\b(?:{entries['times']})\b"),
         restricting=_pattern(rf"\b(?:{entries['restricting']})\b"),
+        choosing=_pattern(rf"\b(?:{entries['choosing']})\b"),
         backward=_pattern(rf"\b(?:{entries['backward']})\b"),
+        inner=_pattern(rf"\b(?:{entries['inner']})\b"),
+        topics=_pattern(rf"^\s*(?:{entries['topics']})\b"),
         harmless=frozenset(entries["harmless"].split()),
     )
 
@@ -115,7 +130,7 @@ def without_context(text: str, context: Context, meaningful: Collection[str]) ->
         question = text[match.end() :]
         consequence = context.consequence.search(match[0]) is not None
         if context.is_idle(text[: match.start()], meaningful, consequence):
-            if not context.backward.search(question):
+            if not context.refers_back(question):
                 text = question
             break
     for match in context.closing.finditer(text):

@@ -401,12 +401,14 @@ def _read(
 ) -> list[Asked]:
     found: dict[Asked, int] = {}
     for said in _sequences(table, keys, parse, split):
-        items = _with_antecedent(said)
+        items = _with_antecedent(_compared_once(said))
         if _refers_to_nothing(items, table) or _is_all_of_another(items):
             continue
         senses = [
             item.value for item in items if item.kind == "sense" and item.value != NOTHING
         ]  # fmt: skip
+        if any(senses.count(side) > 1 for side in BARE):
+            continue  # "My left is your right, is it left of pallet 3?"
         things = [
             replace(item, known=_class_of(item.value, regions))
             for item in items if item.kind not in ("sense", "UNIT", PRONOUN)
@@ -462,6 +464,13 @@ def _mirrored(asked: Asked) -> Asked | None:
     if place.type is not Type.REGION:
         return None
     return replace(asked, program=questions.Measure(place, attribute.operator(region)))
+
+
+def _compared_once(items: tuple[Item, ...]) -> tuple[Item, ...]:
+    """With one region compared to: in "right: pallet 3 relative to pallet 5" it is the second."""
+    if not any(item.after == "rel" for item in items):
+        return items
+    return tuple(replace(item, after="") if item.after in BARE else item for item in items)
 
 
 def _with_antecedent(items: tuple[Item, ...]) -> tuple[Item, ...]:

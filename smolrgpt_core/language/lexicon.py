@@ -13,13 +13,16 @@ from smolrgpt_core.language.context import Context, make_context
 from smolrgpt_core.language.gist import GistTable, load_gists
 from smolrgpt_core.language.grammar import Grammar, GrammarError
 from smolrgpt_core.language.operators import OPERATORS
-from smolrgpt_core.language.rewording import Rewording, read_rewordings
+from smolrgpt_core.language.rewording import Rewording, read_classes, read_rewordings
 
 LANGUAGES = ("english", "german")
 """Files in `lexicons/`; a question is read in the first in which it has a reading."""
 
 GISTS = "gists"
 """File in `lexicons/` of the gists, which all languages share."""
+
+OBJECT = "object"
+"""Name of the class of words for regions of no certain class."""
 
 TERMINALS = (
     "NOUN", "NAMED", "MASKED", "NAMED_LIST", "BARE_ID", "BARE_LIST", "NUM", "CARD", "ORD", "UNIT",
@@ -61,6 +64,8 @@ class Lexicon:
         asides: how the unit of the answer is named anywhere in a question, with the unit as its
             group `unit`.
         unanswerable: the reason by word.
+        references: patterns of words for a region that was named before them, and what is read in
+            their place.
         context: what may stand around a question; None where nothing may.
         gists: what is asked by words that fit no pattern.
     """
@@ -89,6 +94,7 @@ class Lexicon:
     endings: re.Pattern[str]
     asides: re.Pattern[str]
     unanswerable: Mapping[str, str]
+    references: Sequence[tuple[re.Pattern[str], str]]
     context: Context | None
     gists: GistTable
 
@@ -119,6 +125,8 @@ def load_lexicon(language: str) -> Lexicon:
         prefix + form: f"{prefix} {word}" for prefix in prefixes for form, word in forms.items()
     }
     units = dict(_units(sections["units"]))
+    nouns = {key: tuple(_forms(value)) for key, value in _entries(sections["nouns"])}
+    classes = read_classes(_entries(sections.get("classes", "")), _noun_classes(nouns))
     lexicon = Lexicon(
         grammar=Grammar(sections["rules"], {**OPERATORS, **BUILDERS}, TERMINALS),
         definite=frozenset(words["definite"]),
@@ -136,7 +144,7 @@ def load_lexicon(language: str) -> Lexicon:
         alternatives=frozenset(words.get("alternatives", ())),
         camera_nouns=frozenset(words["camera"]),
         determiners=frozenset(words.get("determiners", ())),
-        nouns={key: tuple(_forms(value)) for key, value in _entries(sections["nouns"])},
+        nouns=nouns,
         numbers=dict(_numbers(numbers)),
         ordinals={
             word: rank
@@ -144,7 +152,7 @@ def load_lexicon(language: str) -> Lexicon:
             for word in line.split("|")
         },
         units=units,
-        rewordings=tuple(read_rewordings(sections.get("rewordings", ""))),
+        rewordings=tuple(read_rewordings(sections.get("rewordings", ""), classes)),
         spellings={**compounds, **dict(_entries(sections["spellings"]))},
         forms=forms,
         fillers=frozenset(sections["fillers"].split()),
@@ -156,6 +164,10 @@ def load_lexicon(language: str) -> Lexicon:
             for key, reason in _entries(sections["unanswerable"])
             for word in key.split()
         },
+        references=tuple(
+            (item.pattern, item.replacement)
+            for item in read_rewordings(sections.get("references", ""), classes)
+        ),
         context=make_context(dict(_entries(sections.get("context", "")))),
         gists=load_gists(sections, {**OPERATORS, **BUILDERS}),
     )
@@ -238,6 +250,17 @@ def _forms(value: str) -> Iterator[tuple[Phrase, Phrase]]:
         if len(forms) != 2:
             raise GrammarError(f"expected singular and plural, got {pair!r}")
         yield tuple(forms[0].split()), tuple(forms[1].split())
+
+
+def _noun_classes(nouns: Mapping[str, Sequence[tuple[Phrase, Phrase]]]) -> dict[str, str]:
+    """Classes of words for one and for several of each class: "pallet" and "pallets"."""
+    classes: dict[str, str] = {}
+    for key, forms in nouns.items():
+        for ending, said in zip(("", "s"), zip(*forms, strict=True), strict=True):
+            # The longest first, as the first alternative that fits is taken.
+            phrases = sorted({" ".join(phrase) for phrase in said}, key=len, reverse=True)
+            classes[f"{key or OBJECT}{ending}"] = "|".join(map(re.escape, phrases))
+    return classes
 
 
 def _numbers(items: Sequence[str]) -> Iterator[tuple[str, int]]:

@@ -9,9 +9,10 @@ that has none is refused with the words that are in the way. Nothing is guessed.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language.builders import (
     HOW_LARGE,
     SAID,
@@ -27,6 +28,7 @@ from smolrgpt_core.language.grammar import NoReadingError, Parse, Reading, TooMa
 from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon
 from smolrgpt_core.language.meant import classes_of, placed, plain, without_other
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
+from smolrgpt_core.language.preface import questions_behind
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.rewording import reworded
 from smolrgpt_core.language.types import Type
@@ -98,7 +100,27 @@ def read_text(text: str, regions: RegionSet, region_ids: Sequence[int] = ()) -> 
         except SpatialError as error:
             problems.append((attempt.understood, error))
     # The language in which most was understood says best what is wrong.
-    raise max(problems, key=lambda item: item[0])[1]
+    problem = max(problems, key=lambda item: item[0])[1]
+    if problem.status is Status.BAD_QUESTION:
+        for language in LANGUAGES:
+            read = _read_behind(cleaned, language, regions, ids)
+            if read is not None:
+                return read
+    raise problem
+
+
+def _read_behind(
+    text: str, language: str, regions: RegionSet, mask_ids: Sequence[int]
+) -> Read | None:
+    """A question behind statements that do not change it; None where there is none."""
+    lexicon = load_lexicon(language)
+    nouns = noun_table(lexicon, tuple(regions.labels))
+    for told, question in questions_behind(text, lexicon, nouns):
+        with suppress(SpatialError):
+            read = _Attempt(question, language, regions, mask_ids).read()
+            if told.leaves(read.program):
+                return read
+    return None
 
 
 def check_placeholders(text: str, region_ids: Sequence[int]) -> None:
@@ -121,6 +143,7 @@ class _Attempt:
     def __init__(
         self, text: str, language: str, regions: RegionSet, mask_ids: Sequence[int]
     ) -> None:
+        self._written = text
         self._language = language
         self._lexicon = load_lexicon(language)
         self._regions = regions
@@ -262,18 +285,23 @@ class _Attempt:
         for word in unknown:
             reason = self._lexicon.unanswerable.get(word.key)
             if reason:
-                raise bad_question(f"{quote(word.text)}: {reason}")
+                raise bad_question(self._with_reason(word, reason))
         if unknown:
             raise bad_question(
                 f"the question cannot be read because of {quote_all(w.text for w in unknown)}"
                 f"{self._example()}"
             )
 
+    def _with_reason(self, word: Word, reason: str) -> str:
+        """Why a word cannot be answered; one that stands for several was never written."""
+        is_written = word.text.lower() in self._written.lower()
+        return f"{quote(word.text)}: {reason}" if is_written else reason
+
     def _unreadable(self, farthest: int) -> SpatialError:
         for word in self._words:
             reason = self._lexicon.unanswerable.get(word.key)
             if reason:
-                return bad_question(f"{quote(word.text)}: {reason}")
+                return bad_question(self._with_reason(word, reason))
         rest = " ".join(word.text for word in self._words[max(farthest, 0) :][:4])
         where = f"at {quote(rest)}" if rest else "at its end: something is missing"
         return bad_question(

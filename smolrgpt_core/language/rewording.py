@@ -1,15 +1,22 @@
-"""Other words for the same: patterns that are replaced before a question is read."""
+"""Other words for the same: patterns that are replaced before a question is read.
+
+A pattern may name a class of words, `{region}`: `[classes]` of a lexicon says once what is in it.
+Its nouns are classes too: `{pallet}` and `{pallets}` are all words for one, and for several.
+"""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from smolrgpt_core.language.grammar import GrammarError
 
 SHORTEST_NEEDED = 2
 """Letters that are worth looking for; of other characters one is enough."""
+
+_CLASS = re.compile(r"(?<!\\)\{([a-z]+)\}")
+"""Names a class of words in a pattern."""
 
 _PLAIN = " '\"_<>/=!#,:;&%-"
 """Characters that stand for themselves in a pattern, beside letters."""
@@ -22,13 +29,13 @@ class Rewording:
     Attributes:
         pattern: that is replaced, wherever it stands.
         replacement: as `re.sub` takes it.
-        needed: letters, in lower case, of which one at least is in every text that the pattern
-            fits; empty where that is not known.
+        needed: letters, in lower case, of each of which one at least is in every text that the
+            pattern fits; empty where that is not known.
     """
 
     pattern: re.Pattern[str]
     replacement: str
-    needed: tuple[str, ...]
+    needed: tuple[tuple[str, ...], ...]
 
     def applied(self, text: str, lowered: str) -> str:
         """A text with the pattern replaced.
@@ -38,22 +45,63 @@ class Rewording:
             lowered: the same in lower case.
         """
         # To look for some letters takes a tenth of the time that the pattern takes.
-        if self.needed and not any(letters in lowered for letters in self.needed):
-            return text
+        for options in self.needed:
+            for letters in options:
+                if letters in lowered:
+                    break
+            else:
+                return text
         return self.pattern.sub(self.replacement, text)
 
 
-def read_rewordings(body: str) -> Iterator[Rewording]:
-    """The rewordings of a lexicon: lines "pattern => replacement".
+def read_classes(entries: Iterable[tuple[str, str]], nouns: Mapping[str, str]) -> dict[str, str]:
+    """What may stand for each class of words: alternatives of a regular expression.
+
+    Args:
+        entries: name and alternatives of each, in which the classes before it may be named.
+        nouns: classes that are there before.
 
     Raises:
-        GrammarError: a line has no replacement.
+        GrammarError: a class has the name of another one, or names one that is not there.
+    """
+    classes = dict(nouns)
+    for name, alternatives in entries:
+        if name in classes:
+            raise GrammarError(f"the class {name!r} is there already; give it another name")
+        classes[name] = with_classes(alternatives, classes)
+    return classes
+
+
+def with_classes(pattern: str, classes: Mapping[str, str]) -> str:
+    """A pattern with what the classes that it names stand for.
+
+    Raises:
+        GrammarError: it names a class that is not there.
+    """
+
+    def alternatives(match: re.Match[str]) -> str:
+        if match[1] not in classes:
+            raise GrammarError(f"expected one of the classes {sorted(classes)}, got {match[0]!r}")
+        return f"(?:{classes[match[1]]})"
+
+    return _CLASS.sub(alternatives, pattern)
+
+
+def read_rewordings(body: str, classes: Mapping[str, str]) -> Iterator[Rewording]:
+    """The rewordings of a lexicon: lines "pattern => replacement".
+
+    Args:
+        body: the lines.
+        classes: of words, that patterns may name.
+
+    Raises:
+        GrammarError: a line has no replacement, or names a class that is not there.
     """
     for line in filter(str.strip, body.splitlines()):
         pattern, found, replacement = line.partition("=>")
         if not found:
             raise GrammarError(f"expected 'pattern => replacement', got {line!r}")
-        source = pattern.rstrip(" ")
+        source = with_classes(pattern.rstrip(" "), classes)
         yield Rewording(
             re.compile(source, re.IGNORECASE),
             replacement.strip().replace(r"\x20", " "),
@@ -71,11 +119,11 @@ def reworded(text: str, rewordings: Sequence[Rewording]) -> str:
     return text.strip()
 
 
-def needed_letters(source: str) -> tuple[str, ...]:
-    """Letters of which one at least is in every text that a pattern fits.
+def needed_letters(source: str) -> tuple[tuple[str, ...], ...]:
+    """Letters of each of which one at least is in every text that a pattern fits.
 
-    They stand outside of all groups, or are the options of one group that cannot be left out.
-    Empty where neither is found.
+    They stand outside of all groups, or are the options of a group that cannot be left out. Those
+    that fewest texts have come first.
     """
     parts = list(_parts(source))
     if any(kind == "|" for kind, _ in parts):
@@ -84,7 +132,7 @@ def needed_letters(source: str) -> tuple[str, ...]:
     options = [_options(text) for kind, text in parts if kind == "group"]
     found = [(run,) for run in runs] + [option for option in options if option]
     # Few long options tell most.
-    return max(found, key=lambda option: (min(map(len, option)), -len(option)), default=())
+    return tuple(sorted(found, key=lambda option: (-min(map(len, option)), len(option))))
 
 
 def _is_telling(text: str) -> bool:
@@ -148,6 +196,8 @@ def _part(source: str, at: int) -> tuple[str, str, int]:
         return "other" if escaped.isalnum() else "letter", escaped, at + 2
     if character == "[":
         return "other", "", source.index("]", at + 2) + 1
+    if character == "{":
+        return "other", "", source.index("}", at) + 1
     if character == "(":
         end = _group_end(source, at)
         inner = source[at + 1 : end - 1]

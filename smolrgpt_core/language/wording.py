@@ -277,6 +277,9 @@ class _Writer:
             region, predicate = program.arguments
             if predicate.operator is predicates.HasRoom:
                 return f"is there {self._room_in(region)}?"
+            if _is_in_one_of(predicate):
+                # "Is it in buffer 1 or in buffer 2?" may ask in which.
+                return f"is it true that {self.statement(program)}?"
             return f"is {self.phrase(region)} {self.predicate(predicate, last=True)}?"
         if program.operator is questions.Exists:
             return f"are there any {self.plural(program.parts[0], last=True)}?"
@@ -628,6 +631,13 @@ def _opposite(program: Program) -> tuple[Program, bool]:
     if predicate.operator in sides:
         return questions.Whether(region, sides[predicate.operator](*predicate.arguments)), True
     return program, False
+
+
+def _is_in_one_of(predicate: Program) -> bool:
+    held = (predicates.In, predicates.OnTopOf)
+    return predicate.operator is predicates.Or and all(
+        part.operator in held or _is_in_one_of(part) for part in predicate.parts
+    )
 
 
 def _is_not_itself(first: Program, second: Program) -> bool:

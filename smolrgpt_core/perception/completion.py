@@ -28,6 +28,15 @@ logger = logging.getLogger(__name__)
 _ROUNDS = 20
 """Repetitions of the robust fit, which settles within ten."""
 
+_CELLS_PER_HOLE = 2
+"""Cells within `max_hole_px`: as far as smoothing and interpolation carry a reading."""
+
+_MARGIN = 1
+"""Cells around those with readings, which smoothing reaches."""
+
+_BELIEVED_SHARE = 0.8
+"""Of the readings, must fit a model that is believed; the others may be noise at edges."""
+
 _MAD_TO_STD = 1.4826
 """Median absolute deviation to standard deviation of a normal distribution."""
 
@@ -38,12 +47,12 @@ class CompletionConfig:
 
     Attributes:
         max_hole_px: a pixel is filled only if a reading is at most this far away, pixels.
-        cell_px: side of the cells in which the readings near a hole are averaged, pixels.
-        cell_depth: depth of these cells, as a difference of natural logarithms: readings of another
-            surface are in other cells.
+        cell_depth: depth of the cells in which the readings near a hole are averaged, as a
+            difference of natural logarithms: readings of another surface are in other cells.
         min_readings: a cell and its neighbors need as many readings, or its pixels are left out.
-        max_error: standard deviation of the readings from the fit, as a difference of natural
-            logarithms of depth, from which the model is not believed: in a cell, or in the image.
+        max_error: of the readings from the fit, as a difference of natural logarithms of depth.
+            From a larger standard deviation in a cell, the model is not believed there; from a
+            larger error of many readings, it is not believed at all.
         fitted_readings: about so many take part in the fit of the whole image.
         limits: depth beyond these is not filled in.
 
@@ -51,8 +60,7 @@ class CompletionConfig:
         ValueError: when a value is not positive, naming the field.
     """
 
-    max_hole_px: float = 40.0
-    cell_px: int = 12
+    max_hole_px: float = 32.0
     cell_depth: float = 0.1
     min_readings: int = 12
     max_error: float = 0.1
@@ -118,17 +126,27 @@ def fill_holes(
     if fit is None:
         logger.warning("no hole is filled: the depth model disagrees with the readings")
         return filled
-    scale, shift = fit
-    inverse = scale / estimate.astype(np.float64) + shift
-    with np.errstate(divide="ignore", invalid="ignore"):
-        fitted = np.where(inverse > 0, np.log(1 / inverse), np.nan)
+    fitted = _fitted_log_depth(estimate, fit, config.limits)
+    known &= np.isfinite(fitted)
+    if not known.any():
+        return filled
     reachable = cv2.distanceTransform((~known).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     holes = np.isnan(depth) & np.isfinite(fitted) & (reachable <= config.max_hole_px)
-    known &= np.isfinite(fitted)
     values = np.exp(fitted[holes] + _local_error(depth, fitted, known, holes, config))
     inside = (values >= config.limits.min_depth) & (values <= config.limits.max_depth)
     filled[holes] = np.where(inside, values, np.nan).astype(np.float32)
     return filled
+
+
+def _fitted_log_depth(
+    estimate: NDArray[np.float32], fit: tuple[float, float], limits: DepthLimits
+) -> NDArray[np.float64]:
+    """Natural logarithm (H, W) of the fitted depth, NaN where it is far beyond the limits."""
+    scale, shift = fit
+    with np.errstate(divide="ignore", invalid="ignore"):
+        metres = 1 / (scale / estimate.astype(np.float64) + shift)
+        inside = (metres > limits.min_depth / 2) & (metres < limits.max_depth * 2)
+        return np.where(inside, np.log(metres), np.nan)
 
 
 def _fit_inverse_depth(
@@ -137,21 +155,36 @@ def _fit_inverse_depth(
     """Scale and shift with 1 / depth = scale / estimate + shift; None if there are none.
 
     Each equation is divided by its 1 / depth, so that errors count relative to the depth: near and
-    far readings weigh the same.
+    far readings weigh the same. A single flat surface does not tell the two apart; there the scale
+    alone is fitted.
     """
     step = max(1, len(depth) // config.fitted_readings)
     metres = depth[::step].astype(np.float64)
     equations = np.stack([metres / estimate[::step], metres], axis=1)
-    solution = np.array([1 / np.median(equations[:, 0]), 0.0])
+    scale, shift = _robust_solution(equations)
+    if scale <= 0:
+        scale, shift = _robust_solution(equations[:, :1])[0], 0.0
+    error = np.abs(equations @ [scale, shift] - 1)
+    if float(np.quantile(error, _BELIEVED_SHARE)) > config.max_error:
+        return None
+    return float(scale), float(shift)
+
+
+def _robust_solution(equations: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Unknowns (K,) with equations (N, K) @ unknowns = 1 for most of the equations."""
+    solution: NDArray[np.float64] = np.zeros(equations.shape[1])
+    solution[0] = 1 / np.median(equations[:, 0])
     for _ in range(_ROUNDS):
         error = equations @ solution - 1
-        spread = max(_MAD_TO_STD * float(np.median(np.abs(error))), 1e-6)
-        weights = np.clip(1 - (error / (4 * spread)) ** 2, 0, None)
-        solution = np.linalg.lstsq(equations * weights[:, None], weights, rcond=None)[0]
-    error = equations @ solution - 1
-    if solution[0] <= 0 or _MAD_TO_STD * float(np.median(np.abs(error))) > config.max_error:
-        return None
-    return float(solution[0]), float(solution[1])
+        weights = np.clip(1 - (error / (4 * max(_spread(error), 1e-6))) ** 2, 0, None)
+        found = np.linalg.lstsq(equations * weights[:, None], weights, rcond=None)[0]
+        solution = np.asarray(found, dtype=np.float64)
+    return solution
+
+
+def _spread(error: NDArray[np.float64]) -> float:
+    """Standard deviation, whatever the outliers are."""
+    return _MAD_TO_STD * float(np.median(np.abs(error)))
 
 
 def _local_error(
@@ -169,9 +202,10 @@ def _local_error(
     lowest = float(fitted[known].min())
     at_readings = _cell_coordinates(fitted, known, lowest, config)
     at_holes = _cell_coordinates(fitted, holes, lowest, config)
-    shape = np.floor(np.maximum(at_readings.max(axis=0), 0)).astype(int) + 2
+    cells = np.floor(at_readings + 0.5).astype(int) + _MARGIN
+    shape = cells.max(axis=0) + 1 + _MARGIN
     error = np.log(depth[known].astype(np.float64)) - fitted[known]
-    index = np.ravel_multi_index(tuple(np.floor(at_readings + 0.5).astype(int).T), tuple(shape))
+    index = np.ravel_multi_index(tuple(cells.T), tuple(shape))
     size = int(np.prod(shape))
     sums = [
         _smoothed(np.bincount(index, weights=values, minlength=size).reshape(shape))
@@ -194,7 +228,8 @@ def _cell_coordinates(
     """(N, 3) of the chosen pixels: row, column and log depth, in cells from the first center."""
     rows, columns = np.nonzero(chosen)
     levels = (fitted[chosen] - lowest) / config.cell_depth
-    return np.stack([rows / config.cell_px, columns / config.cell_px, levels], axis=1)
+    side = config.max_hole_px / _CELLS_PER_HOLE
+    return np.stack([rows / side, columns / side, levels], axis=1)
 
 
 def _smoothed(grid: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -212,10 +247,10 @@ def _smoothed(grid: NDArray[np.float64]) -> NDArray[np.float64]:
 def _between_cells(
     grid: NDArray[np.float64], coordinates: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Trilinear values (N,) at coordinates (N, 3) in cells; 0 beyond the grid."""
+    """Trilinear values (N,) at coordinates (N, 3) in cells; 0 beyond the grid and its margin."""
     padded = np.pad(grid, 1)
     limits = np.array(padded.shape) - 1.001
-    place = np.clip(coordinates + 1, 0, limits)
+    place = np.clip(coordinates + _MARGIN + 1, 0, limits)
     first = np.floor(place).astype(int)
     share = place - first
     values = np.zeros(len(place))

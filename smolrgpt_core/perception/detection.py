@@ -113,12 +113,10 @@ class GroundingDetector:
         image = self.processor(images=rgb, return_tensors="pt")
         output = self.model(**{k: v.to(self.model.device) for k, v in {**image, **text}.items()})
         scores = output.logits[0].sigmoid().float().cpu()
-        means = torch.stack([scores[:, tokens].mean(dim=1) for tokens in words], dim=1)
-        best = torch.stack([scores[:, tokens].amax(dim=1) for tokens in words], dim=1)
-        labels, is_clear = _clear_winners(means.numpy(), self.config.clear_share)
-        score = np.where(is_clear, best.numpy()[np.arange(len(labels)), labels], 0.0)
+        # The words of a name see each other, but not those of other names: the best one counts.
+        best = torch.stack([scores[:, tokens].amax(dim=1) for tokens in words], dim=1).numpy()
         boxes = _corners(output.pred_boxes[0], rgb.shape[1], rgb.shape[0])
-        return best_boxes(boxes, labels, score, names, rgb.shape[:2], self.config)
+        return best_boxes(boxes, best, names, rgb.shape[:2], self.config)
 
     def _read(self, names: Sequence[str]) -> tuple[dict[str, Tensor], list[list[int]]]:
         """The prompt as the model takes it, and the tokens of each class in it."""
@@ -166,11 +164,8 @@ class OwlDetector:
         inputs = {**self.processor(images=rgb, return_tensors="pt"), **self._read(names)}
         output = self.model(**{key: value.to(self.model.device) for key, value in inputs.items()})
         scores = output.logits[0].sigmoid().float().cpu().numpy()
-        labels, is_clear = _clear_winners(scores, self.config.clear_share)
-        score = np.where(is_clear, scores[np.arange(len(labels)), labels], 0.0)
-        height, width = rgb.shape[:2]
-        boxes = _corners(output.pred_boxes[0], *self._spanned(width, height))
-        return best_boxes(boxes, labels, score, names, (height, width), self.config)
+        boxes = _corners(output.pred_boxes[0], *self._spanned(rgb.shape[1], rgb.shape[0]))
+        return best_boxes(boxes, scores, names, rgb.shape[:2], self.config)
 
     def _read(self, names: Sequence[str]) -> dict[str, Tensor]:
         prompts = [_OWL_PROMPT.format(name) for name in names]
@@ -223,37 +218,32 @@ def grounding_prompt(names: Sequence[str]) -> tuple[str, list[tuple[int, int]]]:
 
 def best_boxes(
     boxes: NDArray[np.float32],
-    labels: NDArray[np.integer],
     scores: NDArray[np.floating],
     names: Sequence[str],
-    image_size: tuple[int, int],
+    image_size: tuple[int, ...],
     config: DetectionConfig,
 ) -> list[Detection]:
     """Detections above the score, without those that repeat a better one of their class.
 
     Args:
         boxes: (N, 4), left, top, right, bottom in pixels; cut to the image here.
-        labels: (N,), index into `names`.
-        scores: (N,), 0 to 1.
+        scores: (N, classes), 0 to 1.
         names: of the classes.
         image_size: (height, width).
         config: which boxes are objects.
     """
     height, width = image_size
     boxes = np.clip(boxes, 0, [width, height, width, height])
+    labels, best = scores.argmax(axis=1), scores.max(axis=1)
+    is_object = (best >= config.min_score) & _is_clear(scores, config.clear_share)
+    is_object &= np.all(boxes[:, 2:] - boxes[:, :2] >= 1, axis=1)
     found: list[Detection] = []
-    for index in np.argsort(-scores, kind="stable"):
+    for index in np.argsort(-best, kind="stable"):
         left, top, right, bottom = (float(value) for value in boxes[index])
-        label, score = names[labels[index]], float(scores[index])
-        if score < config.min_score:
-            break
-        if right - left < 1 or bottom - top < 1:
-            continue
-        box = (left, top, right, bottom)
-        if all(
-            box_iou(box, other.box) <= config.nms_iou for other in found if other.label == label
-        ):
-            found.append(Detection(label, box, score))
+        one = Detection(names[labels[index]], (left, top, right, bottom), float(best[index]))
+        same = (other.box for other in found if other.label == one.label)
+        if is_object[index] and all(box_iou(one.box, box) <= config.nms_iou for box in same):
+            found.append(one)
     return found
 
 
@@ -268,15 +258,12 @@ def box_iou(
     return common / (sum(areas) - common)
 
 
-def _clear_winners(
-    scores: NDArray[np.float32], clear_share: float
-) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
-    """The best class (N,) of scores (N, classes), and whether (N,) no other is about as good."""
-    best = scores.argmax(axis=1)
+def _is_clear(scores: NDArray[np.floating], clear_share: float) -> NDArray[np.bool_]:
+    """Whether (N,) no class is about as good as the best one by scores (N, classes)."""
     if scores.shape[1] == 1:
-        return best, np.ones(len(scores), dtype=bool)
+        return np.ones(len(scores), dtype=bool)
     second, first = np.sort(scores, axis=1)[:, -2:].T
-    return best, second < clear_share * first
+    return second < clear_share * first
 
 
 def _corners(boxes: Tensor, width: int, height: int) -> NDArray[np.float32]:

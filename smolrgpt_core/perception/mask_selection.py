@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.label_map import LabelMap
+from smolrgpt_core.object_classes import known_class
 from smolrgpt_core.regions import MAX_REGIONS, Region, RegionSet
 
 DEFAULT_MIN_SCORE = 0.3
@@ -29,7 +30,7 @@ class MaskRules:
         max_share: largest mask, as a fraction of the image; what covers more is the background.
         duplicate_iou: two masks that overlap by more are one object, named by the better one.
         min_left: fraction of a mask that must be left when better ones took their pixels.
-        classes: only these, by the names of the label map; empty: all.
+        classes: only these, by any name that the questions know them by; empty: all.
 
     Raises:
         ValueError: when a value is outside its range, naming the field.
@@ -93,8 +94,10 @@ def select_regions(
 
 
 def _is_wanted(label: str, classes: Collection[str]) -> bool:
+    """Whether a label is one of these classes, by any of its names: a forklift is a transporter."""
     names = LabelMap()
-    return not classes or names.class_of(label) in {names.class_of(name) for name in classes}
+    wanted = {known_class(names.class_of(name)) for name in classes}
+    return not classes or known_class(names.class_of(label)) in wanted
 
 
 def _common_pixels(masks: NDArray[np.bool_]) -> NDArray[np.float32]:

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
+from smolrgpt_core.extras import require
 from smolrgpt_core.messages.stamps import NANOSECONDS
 from smolrgpt_core.regions import Region, RegionSet
 
@@ -52,10 +52,14 @@ class RegionTracker:
 
     Args:
         settings: when two regions are one object.
+
+    Raises:
+        ImportError: SciPy is not installed; the message says how to install it.
     """
 
     def __init__(self, settings: TrackingSettings | None = None) -> None:
         self._settings = settings or TrackingSettings()
+        self._optimize = require("scipy.optimize", "perception", "ids that stay need SciPy")
         self._tracks: list[_Track] = []
         self._next_id = 1
         self._image: NDArray[np.float64] | None = None
@@ -95,7 +99,7 @@ class RegionTracker:
         overlaps = np.array(
             [[_overlap(track, region) for track in self._tracks] for region in regions]
         ).reshape(len(regions), len(self._tracks))
-        rows, columns = linear_sum_assignment(overlaps, maximize=True)
+        rows, columns = self._optimize.linear_sum_assignment(overlaps, maximize=True)
         return {
             int(row): self._tracks[column]
             for row, column in zip(rows, columns, strict=True)

@@ -29,6 +29,7 @@ from smolrgpt_core.files import METRES_PER_UNIT, read_bytes
 from smolrgpt_core.language import CATEGORIES, MASK, Category
 from smolrgpt_core.quality.problems import Problem, ProblemKind
 from smolrgpt_core.regions import rle_run_lengths
+from smolrgpt_core.synthesis.mixtures import TASKS
 
 ImageSize = tuple[int, int]
 """Height and width in pixels."""
@@ -233,8 +234,10 @@ def check_answer(record: WarehouseRecord, place: str, answer_expected: bool) -> 
     )
     given = bool(sentences or record.normalized_answer)
     category = CATEGORIES.get(record.category)
-    if record.category in UNSCORED_CATEGORIES:
-        yield from _check_missing(record, sentences, place)
+    if category is None and record.category in {*UNSCORED_CATEGORIES, *TASKS}:
+        # Their answers have no single form that could be checked.
+        if given or answer_expected:
+            yield from _check_missing(record, sentences, place)
     elif category is None:
         # The public test split states no category, and has no answer that needs one.
         if record.category or given or answer_expected:
@@ -243,19 +246,6 @@ def check_answer(record: WarehouseRecord, place: str, answer_expected: bool) -> 
             yield Problem(ProblemKind.CATEGORY, place, found)
     elif given or answer_expected:
         yield from _check_given(record, category, sentences, place)
-
-
-def _check_missing(record: WarehouseRecord, sentences: list[str], place: str) -> Iterator[Problem]:
-    missing = [
-        name
-        for name, given in (
-            ("normalized_answer", record.normalized_answer),
-            ("freeform_answer or a turn of gpt", sentences),
-        )
-        if not given
-    ]
-    if missing:
-        yield Problem(ProblemKind.ANSWER_MISSING, place, f"expected {' and '.join(missing)}")
 
 
 def _check_given(
@@ -282,6 +272,19 @@ def _check_given(
                 place,
                 f"normalised {record.normalized_answer!r}, free form {sentence!r}",
             )
+
+
+def _check_missing(record: WarehouseRecord, sentences: list[str], place: str) -> Iterator[Problem]:
+    missing = [
+        name
+        for name, given in (
+            ("normalized_answer", record.normalized_answer),
+            ("freeform_answer or a turn of gpt", sentences),
+        )
+        if not given
+    ]
+    if missing:
+        yield Problem(ProblemKind.ANSWER_MISSING, place, f"expected {' and '.join(missing)}")
 
 
 def _first_answer(record: WarehouseRecord) -> str:

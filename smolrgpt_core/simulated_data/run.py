@@ -17,7 +17,7 @@ import shutil
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import AbstractContextManager
@@ -158,18 +158,11 @@ class SimulationRun:
                 continue
             for entry in read_json(self._draft_path(index)):
                 draft = FrameDraft.from_json(entry)
-                chosen = balancer.choose(draft.candidates, self.settings.questions)
-                records = (
-                    question_record(
-                        f"{Path(draft.image).stem}_{number:02}",
-                        draft.image,
-                        draft.candidates[choice],
-                        draft.rle,
-                    )
-                    for number, choice in enumerate(chosen)
-                )
+                chosen: Sequence[int] = range(len(draft.candidates))
+                if self.settings.mixture is None:
+                    chosen = balancer.choose(draft.candidates, self.settings.questions)
                 if chosen:
-                    yield draft.image, draft.camera, tuple(records)
+                    yield draft.image, draft.camera, tuple(_records(draft, chosen))
 
     def _write_split(
         self,
@@ -200,6 +193,13 @@ class SimulationRun:
 
     def _draft_path(self, index: int) -> Path:
         return self._parts / f"{index:06}.json"
+
+
+def _records(draft: FrameDraft, chosen: Sequence[int]) -> Iterator[WarehouseRecord]:
+    for number, choice in enumerate(chosen):
+        item = draft.candidates[choice]
+        id = f"{Path(draft.image).stem}_{number:02}"
+        yield question_record(id, draft.image, item, draft.rle, item.task, item.reasoning)
 
 
 def _start_worker() -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from smolrgpt_core.data.records import encode_masks
 from smolrgpt_core.data.warehouse_format import SPLITS, CameraRecord, SplitFolder
@@ -29,7 +30,14 @@ from smolrgpt_core.sim import (
     build_scene,
 )
 from smolrgpt_core.simulated_data.randomization import Randomization
-from smolrgpt_core.synthesis import WAREHOUSE_FORMS, QuestionWithTruth, generate_questions
+from smolrgpt_core.synthesis import (
+    MIXTURES,
+    WAREHOUSE_FORMS,
+    QuestionWithTruth,
+    generate_mixture,
+    generate_questions,
+)
+from smolrgpt_core.synthesis.reasoning import steps_of
 
 DEPTH_SCALE = 0.001
 """Metres per unit of the depth images."""
@@ -55,6 +63,8 @@ class SimulationSettings:
         shards: write WebDataset tar files.
         shard_images: images in each tar file.
         randomization: what varies.
+        mixture: name in `synthesis.MIXTURES` whose families of tasks are asked by their shares;
+            None: the four categories of the warehouse, evenly.
 
     Raises:
         SpatialError: BAD_INPUT, naming the field that is wrong.
@@ -69,6 +79,7 @@ class SimulationSettings:
     shards: bool = False
     shard_images: int = 256
     randomization: Randomization = field(default_factory=Randomization)
+    mixture: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("scenes", "views", "questions", "shard_images"):
@@ -82,6 +93,8 @@ class SimulationSettings:
             )
         if not (self.folders or self.shards):
             raise bad_input("nothing to write: neither folders nor shards are wanted")
+        if self.mixture is not None and self.mixture not in MIXTURES:
+            raise bad_input(f"mixture must be one of {', '.join(MIXTURES)}, got {self.mixture!r}")
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -101,7 +114,12 @@ class SimulationSettings:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A question that may get into the data set; the fields are those of `QuestionWithTruth`."""
+    """A question that may get into the data set; the other fields are those of `QuestionWithTruth`.
+
+    Attributes:
+        task: its family in the mixture; empty without one.
+        reasoning: its answer step by step; empty without one.
+    """
 
     form: str
     category: Category
@@ -110,13 +128,15 @@ class Candidate:
     region_ids: tuple[int, ...]
     normalized_answer: str
     freeform_answer: str
+    task: str = ""
+    reasoning: str = ""
 
     @classmethod
-    def of(cls, item: QuestionWithTruth) -> Candidate:
+    def of(cls, item: QuestionWithTruth, task: str = "", reasoning: str = "") -> Candidate:
         """What is kept of a generated question."""
         return cls(
             item.form, item.category, item.wording, item.text, item.region_ids,
-            item.normalized_answer, item.freeform_answer,
+            item.normalized_answer, item.freeform_answer, task, reasoning,
         )  # fmt: skip
 
     @classmethod
@@ -170,8 +190,8 @@ def simulate_scene(
     The drafts are written last, and as a whole: where they are, the scene is complete.
     """
     drafts = []
-    for view, seen in enumerate(render_scene(settings, index)):
-        draft = draft_frame(settings, index, view, seen)
+    for view, (seen, true_depth) in enumerate(render_scene(settings, index)):
+        draft = draft_frame(settings, index, view, seen, true_depth)
         if draft.candidates:
             colour, depth = encode_frame(seen)
             write_file(folder.image_path(draft.image), colour)
@@ -180,8 +200,10 @@ def simulate_scene(
     write_drafts(draft_path, drafts)
 
 
-def render_scene(settings: SimulationSettings, index: int) -> Iterator[SimulatedFrame]:
-    """The views of one scene, disturbed as the randomization wants it."""
+def render_scene(
+    settings: SimulationSettings, index: int
+) -> Iterator[tuple[SimulatedFrame, NDArray[np.float32]]]:
+    """The views of one scene, disturbed as the randomization wants it, and their true depth."""
     varied = settings.randomization
     rng = np.random.default_rng([settings.seed, _SCENE_STREAM, index])
     scene = build_scene(int(rng.integers(2**31)), varied.warehouse)
@@ -189,29 +211,54 @@ def render_scene(settings: SimulationSettings, index: int) -> Iterator[Simulated
     with WarehouseRenderer(scene, intrinsics, varied.rendering) as renderer:
         for pose in scene.camera_poses(settings.views):
             seen = renderer.render(pose)
+            true_depth = seen.frame.depth
             noise = varied.draw_noise(rng)
             if noise is not None:
                 seen = SimulatedFrame(apply_sensor_noise(seen.frame, noise, rng), seen.truth)
-            yield seen
+            yield seen, true_depth
 
 
 def draft_frame(
-    settings: SimulationSettings, index: int, view: int, seen: SimulatedFrame
+    settings: SimulationSettings,
+    index: int,
+    view: int,
+    seen: SimulatedFrame,
+    true_depth: NDArray[np.float32],
 ) -> FrameDraft:
     """Candidates for one image, and the masks that they need."""
     rng = np.random.default_rng([settings.seed, _FRAME_STREAM, index, view])
     regions = seen.frame.regions
-    scene = TrueScene(seen.truth, regions, seen.frame.intrinsics)
+    scene = TrueScene(seen.truth, regions, seen.frame.intrinsics, true_depth)
+    make = _of_warehouse if settings.mixture is None else _of_mixture
+    candidates = make(settings, scene, rng)
+    return FrameDraft(
+        f"{index:06}_{view:02}.png",
+        CameraRecord(seen.frame.intrinsics, DEPTH_SCALE),
+        encode_masks(regions, {id for item in candidates for id in item.region_ids}),
+        candidates,
+    )
+
+
+def _of_warehouse(
+    settings: SimulationSettings, scene: TrueScene, rng: np.random.Generator
+) -> tuple[Candidate, ...]:
     generated = generate_questions(
         scene, rng, settings.randomization.margins,
         per_form=1 + CANDIDATES_PER_QUESTION * settings.questions // len(WAREHOUSE_FORMS),
     )  # fmt: skip
-    return FrameDraft(
-        f"{index:06}_{view:02}.png",
-        CameraRecord(seen.frame.intrinsics, DEPTH_SCALE),
-        encode_masks(regions, {id for item in generated for id in item.region_ids}),
-        tuple(Candidate.of(item) for item in generated),
+    return tuple(map(Candidate.of, generated))
+
+
+def _of_mixture(
+    settings: SimulationSettings, scene: TrueScene, rng: np.random.Generator
+) -> tuple[Candidate, ...]:
+    """As many as are wanted, each once: shares come from the draw, not from a choice behind it."""
+    assert settings.mixture is not None
+    drawn = generate_mixture(
+        scene, rng, settings.mixture, settings.questions, settings.randomization.margins
     )
+    once = {(item.text, item.region_ids): (task, item) for task, item in drawn}
+    return tuple(Candidate.of(item, task, steps_of(item, scene)) for task, item in once.values())
 
 
 def encode_frame(seen: SimulatedFrame) -> tuple[bytes, bytes]:

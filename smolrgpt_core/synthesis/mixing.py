@@ -14,7 +14,7 @@ from smolrgpt_core.synthesis.drafts import Style
 from smolrgpt_core.synthesis.formats import as_choice, as_statement
 from smolrgpt_core.synthesis.generator import MisreadError, QuestionGenerator, QuestionWithTruth
 from smolrgpt_core.synthesis.margins import AmbiguityMargins
-from smolrgpt_core.synthesis.mixtures import MIXTURES, Family, Format
+from smolrgpt_core.synthesis.mixtures import MIXTURES, Family, Format, Mixture
 
 _Key = TypeVar("_Key")
 
@@ -62,9 +62,7 @@ def generate_mixture(
         if item is None:
             del open_families[name]
             continue
-        wanted = _draw(dict(chosen.formats), rng)
-        in_format = partial(_in_format, item, wanted, style, scene, rng, chosen.conventions)
-        made.append((name, _unless_misread(in_format, misread) or item))
+        made.append((name, _in_a_format(item, chosen, style, scene, rng, misread)))
     return made
 
 
@@ -101,6 +99,26 @@ def _unless_misread(
         return None
 
 
+def _in_a_format(
+    item: QuestionWithTruth,
+    mixture: Mixture,
+    style: Style,
+    scene: SpatialScene,
+    rng: np.random.Generator,
+    misread: Callable[[str], None] | None,
+) -> QuestionWithTruth:
+    """The question in a format, drawn by the shares of those that it has."""
+    shares = dict(mixture.formats)
+    while shares:
+        wanted = _draw(shares, rng)
+        make = partial(_in_format, item, wanted, style, scene, rng, mixture.conventions)
+        changed = _unless_misread(make, misread)
+        if changed is not None:
+            return changed
+        del shares[wanted]
+    return item
+
+
 def _in_format(
     item: QuestionWithTruth,
     wanted: Format,
@@ -108,11 +126,10 @@ def _in_format(
     scene: SpatialScene,
     rng: np.random.Generator,
     conventions: Conventions,
-) -> QuestionWithTruth:
-    """The question in a format, or as it is where it has no such form."""
-    changed = None
+) -> QuestionWithTruth | None:
+    """The question in a format; None where it has no such form."""
     if wanted is Format.CHOICE:
-        changed = as_choice(item, scene.regions, rng, conventions)
-    elif wanted is Format.TRUE_FALSE:
-        changed = as_statement(item, style, scene.regions, rng)
-    return changed or item
+        return as_choice(item, scene.regions, rng, conventions)
+    if wanted is Format.TRUE_FALSE:
+        return as_statement(item, style, scene.regions, rng)
+    return item

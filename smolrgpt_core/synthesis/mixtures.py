@@ -37,10 +37,13 @@ class Family:
     Attributes:
         share: of the questions, relative to the other families.
         forms: names in `FORMS`, equally often.
+        level: of the task in HiSpatial's hierarchy: 0 = pixels, 1 = one object, 2 = two objects,
+            3 = what is derived from several; None in a mixture without levels.
     """
 
     share: float
     forms: tuple[str, ...]
+    level: int | None = None
 
 
 @dataclass(frozen=True)
@@ -83,39 +86,44 @@ _WAREHOUSE = Mixture(
 
 _HISPATIAL = Mixture(
     {
-        "pixel_to_point": Family(10.51, ("depth_at_pixel",)),
-        "depth_ordering": Family(2.69, ("nearer_pixel",)),
+        "pixel_to_point": Family(10.51, ("depth_at_pixel",), level=0),
+        "depth_ordering": Family(2.69, ("nearer_pixel",), level=0),
         # No operator says which way an object faces: 3.51 of "orientation" is left out.
         "size": Family(
-            11.56, ("width", "height", "length", "dimensions", "footprint", "volume", "top_height")
+            11.56, ("width", "height", "length", "dimensions", "footprint", "volume", "top_height"),
+            level=1,
         ),
-        "localisation": Family(8.31, ("position", "distance_to_camera", "bearing")),
+        "localisation": Family(8.31, ("position", "distance_to_camera", "bearing"), level=1),
         "relative_direction": Family(
             26.09,
             ("left_or_right", "is_on_side", "front_or_behind", "above_or_below", "direction",
              "clock_direction", "is_above", "is_below", "is_front", "is_behind"),
+            level=2,
         ),
         "relative_distance": Family(
             13.49,
             ("distance", "clearance", "horizontal_distance", "vertical_distance",
              "sideways_distance", "forward_distance", "difference_of_distances"),
+            level=2,
         ),
         "comparison": Family(
             11.53,
             ("tall_choice", "short_choice", "wide_choice", "thin_choice", "big_choice",
              "small_choice", "is_tall", "is_wide", "is_big", "is_nearer", "nearest", "ordered"),
+            level=2,
         ),
-        "perspective_taking": Family(4.22, ("observer_side",)),
-        "counting": Family(7.52, ("count_related", "count_class_inside", "count_inside")),
+        "perspective_taking": Family(4.22, ("observer_side",), level=3),
+        "counting": Family(7.52, ("count_related", "count_class_inside", "count_inside"), level=3),
         "problem_solving": Family(
-            0.57, ("composed", "fits_through", "room_in_buffer", "free_area", "is_empty", "pickup")
+            0.57, ("composed", "fits_through", "room_in_buffer", "free_area", "is_empty", "pickup"),
+            level=3,
         ),
     },
     {Format.FREE: 0.3, Format.CHOICE: 0.4, Format.TRUE_FALSE: 0.3},
     HISPATIAL,
 )  # fmt: skip
-"""The task families of HiSpatial (arXiv 2603.25411, table 7) with its shares, in percent, and the
-shares of formats of its data loader."""
+"""The task families of HiSpatial (arXiv 2603.25411, table 7) with its shares, in percent, its
+levels, and the shares of formats of its data loader."""
 
 _SPATIALRGPT = Mixture(
     _evenly(
@@ -140,3 +148,6 @@ MIXTURES: dict[str, Mixture] = {
     "spatialrgpt": _SPATIALRGPT,
 }
 """Every mixture by name."""
+
+TASKS = frozenset(name for mixture in MIXTURES.values() for name in mixture.families)
+"""Names of families that a record of a data set may have in the place of a category."""

@@ -13,6 +13,7 @@ from typing import Any
 
 from smolrgpt_core.answerer_settings import ANSWER_STYLES
 from smolrgpt_core.errors import bad_input
+from smolrgpt_core.synthesis.mixtures import MIXTURES
 
 PARTS = (
     "vision_encoder",
@@ -22,31 +23,48 @@ PARTS = (
     "depth_refiner",
     "point_fusion",
     "metric_branch",
+    "point_encoder",
+    "projector",
     "language_model",
 )
-"""Parts of the model that a stage can train; `training.parts` maps them to weights."""
+"""Parts of the model that a stage can train; `training.parts` maps them to weights.
+
+A point-map model has vision_encoder, point_encoder, projector and language_model.
+"""
 
 ADAMW, MUON = "adamw", "muon"
 OPTIMIZERS = (ADAMW, MUON)
+
+TOKEN_MEAN, ANSWER_MEAN = "token_mean", "answer_mean"
+LOSSES = (TOKEN_MEAN, ANSWER_MEAN)
+
+STEPS = "steps"
+STYLES = (*ANSWER_STYLES, STEPS)
+"""How an answer is trained: as it is asked for later, or step by step where the data set has it."""
 
 PRECISIONS = ("float32", "bfloat16", "float16")
 
 
 @dataclass(frozen=True)
 class StartConfig:
-    """Initial weights: exactly one of three sources.
+    """Initial weights, and so the kind of model: exactly one of four sources.
 
     Attributes:
-        checkpoint: folder or hub id of a SmolRGPT checkpoint, such as the one of the stage before;
-            brings its tokenizer.
-        preset: a name of `model.PRESETS`: all weights random.
+        checkpoint: folder or hub id of a checkpoint of SmolRGPT or of a point-map model, such as
+            the one of the stage before; brings its tokenizer.
+        preset: a name of `model.PRESETS` or of `model.point_map.nano.PRESETS`: all weights random.
+        vlm: folder or hub id of a vision-language model of transformers, which becomes a point-map
+            model; brings its tokenizer.
         vision_backbone, language_backbone: folders or hub ids of a vision encoder and a language
             model of transformers; connectors and refiners are random. The tokenizer is the
             language model's.
         vocabulary_size: of the tokenizer that is made from the training texts where `preset` is
             used; the checkpoint and the backbones bring theirs.
-        overrides: fields of `SmolRGPTConfig`, nested ones as dictionaries. With `checkpoint` only
-            those that change no weight.
+        point_code: with `vlm`, how points become numbers: a name of
+            `model.point_map.configuration.PRESETS`.
+        overrides: fields of `SmolRGPTConfig` or `PointMapConfig`, such as `points` = what the model
+            is given; nested ones as dictionaries. With `checkpoint` only those that change no
+            weight.
 
     Raises:
         SpatialError: BAD_INPUT; a field is invalid, the message names it.
@@ -54,8 +72,10 @@ class StartConfig:
 
     checkpoint: str = ""
     preset: str = ""
+    vlm: str = ""
     vision_backbone: str = ""
     language_backbone: str = ""
+    point_code: str = "warehouse"
     vocabulary_size: int = 2048
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
@@ -65,10 +85,15 @@ class StartConfig:
                 "start.vision_backbone and start.language_backbone must be set together, got "
                 f"{self.vision_backbone!r} and {self.language_backbone!r}"
             )
-        ways = [bool(self.checkpoint), bool(self.preset), bool(self.vision_backbone)]
+        ways = [
+            bool(self.checkpoint),
+            bool(self.preset),
+            bool(self.vlm),
+            bool(self.vision_backbone),
+        ]
         if sum(ways) != 1:
             raise bad_input(
-                "start must name exactly one of checkpoint, preset, or vision_backbone with "
+                "start must name exactly one of checkpoint, preset, vlm, or vision_backbone with "
                 f"language_backbone; got {sum(ways)} of them"
             )
         _check_at_least("start.vocabulary_size", self.vocabulary_size, 300)
@@ -83,9 +108,15 @@ class SourceConfig:
         categories: use only questions of these, such as left_right; empty: all.
         matching: only questions in which this regular expression is found, in any case, such as
             "leftmost|rightmost"; empty: all. Rare kinds of questions need more weight.
+        mixture: a name of `synthesis.MIXTURES`: the families of its tasks are drawn by their
+            shares, whatever the data set has of each; empty: the questions as they come. For a
+            data set whose records name their family, such as that of `smolrgpt simulate --mixture`.
+        depths: folder of the depth images in `root`, such as that of an estimator; empty: as the
+            layout has it.
         weight: fraction of the rows from this source, relative to the other weights.
         pictures: "rgbd"; "geometry" = masks and metric depth without pictures, which is far
-            cheaper and needs `depth_branch: metric`; "rgb" = no depth and no masks (captions).
+            cheaper and needs `depth_branch: metric`; "rgb" = no depth and no masks (captions). A
+            point-map model always has pictures, and takes "rgb" as an image without readings.
 
     Raises:
         SpatialError: BAD_INPUT; a field is invalid, the message names it.
@@ -96,6 +127,8 @@ class SourceConfig:
     split: str = "train"
     categories: tuple[str, ...] = ()
     matching: str = ""
+    mixture: str = ""
+    depths: str = ""
     weight: float = 1.0
     depth_scale: float = 0.001
     pictures: str = "rgbd"
@@ -103,6 +136,13 @@ class SourceConfig:
     def __post_init__(self) -> None:
         _check_choice("data.sources.pictures", self.pictures, ("rgbd", "geometry", "rgb"))
         _check_positive("data.sources.weight", self.weight)
+        if self.mixture:
+            _check_choice("data.sources.mixture", self.mixture, tuple(MIXTURES))
+        if self.mixture and self.categories:
+            raise bad_input(
+                "data.sources.categories and mixture exclude each other: a mixture says which "
+                "families are drawn, and how often"
+            )
         try:
             re.compile(self.matching)
         except re.error as error:
@@ -119,9 +159,12 @@ class DataConfig:
     Attributes:
         sources: the mixture.
         questions_per_row: conversations about one image that share a row; each sees the image and
-            itself only. 1 = one conversation in each row.
+            itself only. 1 = one conversation in each row, as a point-map model needs it.
         row_tokens: maximum length of a row; what does not fit goes into the next.
-        styles: fraction of the questions that are answered in each of `ANSWER_STYLES`.
+        styles: fraction of the questions that are answered in each of `STYLES`. What has no value
+            or no steps is answered with a sentence.
+        levels_left_out: levels of `synthesis.mixtures.Family` that are not trained: where one is
+            drawn, a row of the sources without a mixture takes its place.
         broken_share: a run stops if more than this fraction of the samples cannot be read.
         workers: processes that read and decode; 0 = the training process itself.
 
@@ -133,6 +176,7 @@ class DataConfig:
     questions_per_row: int = 1
     row_tokens: int = 2048
     styles: Mapping[str, float] = field(default_factory=lambda: {"sentence": 1.0})
+    levels_left_out: tuple[int, ...] = ()
     broken_share: float = 0.01
     workers: int = 2
 
@@ -144,10 +188,15 @@ class DataConfig:
         _check_at_least("data.workers", self.workers, 0)
         _check_fraction("data.broken_share", self.broken_share)
         for name, share in self.styles.items():
-            _check_choice("data.styles", name, ANSWER_STYLES)
+            _check_choice("data.styles", name, STYLES)
             _check_fraction(f"data.styles.{name}", share)
         if not sum(self.styles.values()) > 0:
             raise bad_input("data.styles must have a share above 0")
+        if self.levels_left_out and all(source.mixture for source in self.sources):
+            raise bad_input(
+                "data.levels_left_out needs a source without a mixture, whose rows take the place "
+                "of what is left out"
+            )
 
 
 @dataclass(frozen=True)
@@ -203,7 +252,7 @@ class ValidationConfig:
     """Validation during training.
 
     Attributes:
-        source: a data set that is not trained on; None: no validation.
+        source: a data set that is not trained on, without a mixture; None: no validation.
         every_steps: how often.
         rows: of the data set, the same ones each time.
         examples: number of answers written to the log each time.
@@ -218,6 +267,11 @@ class ValidationConfig:
     examples: int = 4
 
     def __post_init__(self) -> None:
+        if self.source and self.source.mixture:
+            raise bad_input(
+                "validation.source takes questions as they come: leave its mixture out, got "
+                f"{self.source.mixture!r}"
+            )
         _check_at_least("validation.every_steps", self.every_steps, 1)
         _check_at_least("validation.rows", self.rows, 1)
         _check_at_least("validation.examples", self.examples, 0)
@@ -271,6 +325,9 @@ class TrainConfig:
         start: initial weights.
         trainable: peak learning rate by name of a part, see `PARTS`; all others are frozen.
         data: what is read.
+        loss: "token_mean" = mean over the answer tokens of a step, in which long answers weigh
+            more (as the authors of both papers); "answer_mean" = mean over the answers, each the
+            mean of its tokens.
         reading_weight: of the loss of what the metric branch reads off the regions of a question,
             beside the loss of one answer token; other models have none.
         seed: of weights, order and packing.
@@ -291,6 +348,7 @@ class TrainConfig:
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
     logging: LoggingConfig = field(default_factory=LoggingConfig)
+    loss: str = TOKEN_MEAN
     reading_weight: float = 3.0
     seed: int = 0
     precision: str = "float32"
@@ -308,6 +366,7 @@ class TrainConfig:
         if not 0 <= self.reading_weight < float("inf"):
             raise bad_input(f"reading_weight must be 0 or more, got {self.reading_weight!r}")
         _check_at_least("seed", self.seed, 0)
+        _check_choice("loss", self.loss, LOSSES)
         _check_choice("precision", self.precision, PRECISIONS)
         if self.fsdp and self.optimizer.name == MUON:
             raise bad_input("optimizer.name muon needs whole matrices, fsdp cuts them; use adamw")

@@ -14,8 +14,11 @@ from typing import Any
 
 from smolrgpt_core.data.warehouse_format import SIMULATION_FILE
 from smolrgpt_core.files import file_error, new_folder
+from smolrgpt_core.inference.loading import model_type_of
+from smolrgpt_core.model import SmolRGPTConfig
+from smolrgpt_core.model.point_map import PointMapConfig
 from smolrgpt_core.training.checkpoints import CheckpointStore
-from smolrgpt_core.training.config import SourceConfig, TrainConfig
+from smolrgpt_core.training.config import SourceConfig, StartConfig, TrainConfig
 from smolrgpt_core.training.config_file import read_config
 from smolrgpt_core.training.run import CONFIG_FILE, MODEL_FOLDER
 
@@ -29,6 +32,22 @@ SCORES = {
     "mean": "Final_weighted_score",
 }
 """Names of the challenge's scores, as evaluations write them, by column of the card."""
+
+_KINDS = {
+    SmolRGPTConfig.model_type: "A SmolRGPT checkpoint (RGB-D image + regions + question -> answer)",
+    PointMapConfig.model_type: (
+        "A point-map checkpoint (image + metric points + question -> answer; regions are named by "
+        "the colors of boxes)"
+    ),
+}
+
+_POINT_MAP_LIMITS = """\
+## What it is for, and what it is not
+
+It answers questions in the words that it was trained on, about at most five regions of one image.
+What it says is neither calibrated nor measured: evaluate it on your own images before you rely on
+it.
+"""
 
 _LIMITS = """\
 ## What it is for, and what it is not
@@ -63,7 +82,8 @@ def export(run: Path, out: Path, name: str, evaluations: Sequence[Path] = ()) ->
         shutil.copytree(model, folder, dirs_exist_ok=True)
         for path in folder.iterdir():
             path.chmod(0o644)
-        (folder / CARD_FILE).write_text(model_card(name, stages, tables))
+        kind = model_type_of(model)
+        (folder / CARD_FILE).write_text(model_card(name, stages, tables, kind))
 
 
 def _stages(run: Path) -> Iterator[tuple[TrainConfig, Mapping[str, Any]]]:
@@ -88,6 +108,7 @@ def model_card(
     name: str,
     stages: Sequence[tuple[TrainConfig, Mapping[str, Any]]],
     evaluations: Sequence[Mapping[str, Any]],
+    kind: str = SmolRGPTConfig.model_type,
 ) -> str:
     """The model card as Markdown.
 
@@ -95,16 +116,17 @@ def model_card(
         name: title.
         stages: configuration and last checkpoint of each stage, first stage first.
         evaluations: contents of `smolrgpt evaluate --json` files.
+        kind: `model_type` of the model.
     """
     parts = [
         f"---\nlicense: apache-2.0\nlibrary_name: smolrgpt\n---\n\n# {name}\n",
-        "A SmolRGPT checkpoint (RGB-D image + regions + question -> answer), trained with "
-        "`smolrgpt train` from `smolrgpt_ros`.\n",
+        f"{_KINDS[kind]}, trained with `smolrgpt train` from `smolrgpt_ros`.\n",
         "## Training\n\n" + "\n".join(_stage_lines(stages)) + "\n",
     ]
     if evaluations:
         parts.append("## Scores\n\n" + "\n".join(_score_lines(evaluations)) + "\n")
-    return "\n".join([*parts, _LIMITS])
+    limits = _POINT_MAP_LIMITS if kind == PointMapConfig.model_type else _LIMITS
+    return "\n".join([*parts, limits])
 
 
 def _stage_lines(stages: Sequence[tuple[TrainConfig, Mapping[str, Any]]]) -> Iterator[str]:
@@ -113,7 +135,7 @@ def _stage_lines(stages: Sequence[tuple[TrainConfig, Mapping[str, Any]]]) -> Ite
     for number, (config, facts) in enumerate(stages, start=1):
         cells = [
             str(number),
-            config.start.preset or config.start.checkpoint or config.start.language_backbone,
+            _start(config.start),
             "; ".join(map(_data, config.data.sources)),
             ", ".join(config.trainable),
             str(facts.get("step", "not recorded")),
@@ -125,6 +147,10 @@ def _stage_lines(stages: Sequence[tuple[TrainConfig, Mapping[str, Any]]]) -> Ite
         yield f"| {' | '.join(cells)} |"
 
 
+def _start(start: StartConfig) -> str:
+    return start.preset or start.checkpoint or start.vlm or start.language_backbone
+
+
 def _data(source: SourceConfig) -> str:
     """The data set, and how to simulate it again."""
     about = f"{source.kind} {source.root} ({source.split}, {source.pictures})"
@@ -132,7 +158,9 @@ def _data(source: SourceConfig) -> str:
     if not path.is_file():
         return about
     made = _read_json(path)
-    return f"{about}: `smolrgpt simulate --scenes {made['scenes']} --seed {made['seed']}`"
+    command = f"smolrgpt simulate --scenes {made['scenes']} --seed {made['seed']}"
+    mixture = f" --mixture {made['mixture']}" if made.get("mixture") else ""
+    return f"{about}: `{command}{mixture}`"
 
 
 def _number(value: int | None) -> str:

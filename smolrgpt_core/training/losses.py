@@ -10,44 +10,63 @@ from torch import nn
 from torch.nn import functional
 
 from smolrgpt_core.model.processing_smolrgpt import IGNORED_LABEL
-from smolrgpt_core.training.stream import LOSS_CATEGORIES
+from smolrgpt_core.training.config import TOKEN_MEAN
+from smolrgpt_core.training.rows import LOSS_CATEGORIES
 
 
 class LossSums:
-    """Sums of token losses and numbers of tokens by category.
+    """Weighted sums of token losses, sums of weights, and numbers of tokens by category.
 
     Attributes:
-        values: float64 (2, C): sums, numbers.
+        values: float64 (3, C): sums, weights, numbers.
     """
 
     def __init__(self, device: torch.device) -> None:
         """Start at zero."""
-        self.values = torch.zeros(2, len(LOSS_CATEGORIES), dtype=torch.float64, device=device)
+        self.values = torch.zeros(3, len(LOSS_CATEGORIES), dtype=torch.float64, device=device)
 
-    def add(self, token_losses: torch.Tensor, categories: torch.Tensor) -> None:
-        """Add losses (N,) of answer tokens of these categories (N,)."""
-        losses = token_losses.to(self.values.dtype)
-        self.values[0].index_add_(0, categories, losses)
-        self.values[1].index_add_(0, categories, torch.ones_like(losses))
+    def add(
+        self, token_losses: torch.Tensor, categories: torch.Tensor, weights: torch.Tensor
+    ) -> None:
+        """Add losses (N,) of answer tokens of these categories (N,) with these weights (N,)."""
+        losses, weights = token_losses.to(self.values.dtype), weights.to(self.values.dtype)
+        self.values[0].index_add_(0, categories, losses * weights)
+        self.values[1].index_add_(0, categories, weights)
+        self.values[2].index_add_(0, categories, torch.ones_like(losses))
 
     @property
     def tokens(self) -> int:
         """Number of answer tokens."""
-        return int(self.values[1].sum())
+        return int(self.values[2].sum())
 
     @property
     def mean(self) -> float:
-        """Mean loss over all answer tokens."""
+        """Mean loss over all answer tokens, or over all answers."""
         return float(self.values[0].sum() / self.values[1].sum())
 
     def by_category(self) -> dict[str, float]:
-        """Mean loss over the answer tokens of each category with any."""
-        sums, numbers = self.values.tolist()
+        """Mean loss over the answer tokens, or the answers, of each category with any."""
+        sums, weights, _ = self.values.tolist()
         return {
-            name: total / number
-            for name, total, number in zip(LOSS_CATEGORIES, sums, numbers, strict=True)
-            if number
+            name: total / weight
+            for name, total, weight in zip(LOSS_CATEGORIES, sums, weights, strict=True)
+            if weight
         }
+
+
+def answer_weights(labels: torch.Tensor, mean: str) -> torch.Tensor:
+    """Weights (N,) of the answer tokens of labels (B, T), row by row.
+
+    With "token_mean" they are 1; with "answer_mean" those of an answer, which is a run of labels,
+    add up to 1.
+    """
+    is_answer = labels[:, 1:] != IGNORED_LABEL
+    if mean == TOKEN_MEAN:
+        return is_answer[is_answer].float()
+    before = functional.pad(is_answer, (1, 0))[:, :-1]
+    starts = is_answer & ~before
+    numbers = starts.flatten().cumsum(0)[is_answer.flatten()] - 1
+    return 1 / numbers.bincount().float()[numbers]
 
 
 def answer_losses(
@@ -55,24 +74,29 @@ def answer_losses(
     batch: Mapping[str, Any],
     items: torch.Tensor | int | None,
     reading_weight: float = 0.0,
-) -> tuple[torch.Tensor, torch.Tensor]:
-    """The training loss, and the losses (N,) of the answer tokens without gradient.
+    mean: str = TOKEN_MEAN,
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """The training loss; the losses (N,) of the answer tokens without gradient; their weights (N,).
 
     Args:
-        model: a `SmolRGPTForConditionalGeneration`, wrapped or not.
+        model: that `make_start` makes, wrapped or not.
         batch: of `TrainingStream`, without its facts.
-        items: what the sum is divided by; None: the number of answer tokens of the batch.
+        items: what the weighted sum is divided by: the weights of all batches of a step; None:
+            those of this batch.
         reading_weight: of the loss of what the metric branch reads off the regions of a question,
             beside the loss of a token.
+        mean: as `TrainConfig.loss`.
     """
     inputs = {name: value for name, value in batch.items() if name != "answer_categories"}
-    outputs = model(**inputs, only_answers=True, num_items_in_batch=items, use_cache=False)
-    loss, targets = outputs.loss, batch["labels"][:, 1:]
-    if reading_weight and outputs.region_losses is not None:
-        count = (targets != IGNORED_LABEL).sum() if items is None else items
-        loss = loss + reading_weight * outputs.region_losses.sum() / count
-    with torch.no_grad():
-        token_losses = functional.cross_entropy(
-            outputs.logits.detach().float(), targets[targets != IGNORED_LABEL], reduction="none"
-        )
-    return loss, token_losses
+    outputs = model(**inputs, only_answers=True, use_cache=False)
+    targets = batch["labels"][:, 1:]
+    token_losses = functional.cross_entropy(
+        outputs.logits.float(), targets[targets != IGNORED_LABEL], reduction="none"
+    )
+    weights = answer_weights(batch["labels"], mean)
+    items = weights.sum() if items is None else items
+    loss = (token_losses * weights).sum() / items
+    region_losses = getattr(outputs, "region_losses", None)
+    if reading_weight and region_losses is not None:
+        loss = loss + reading_weight * region_losses.sum() / items
+    return loss, token_losses.detach(), weights

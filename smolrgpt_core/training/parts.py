@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from torch import nn
 
 from smolrgpt_core.errors import bad_input
-from smolrgpt_core.model import SmolRGPTForConditionalGeneration
+from smolrgpt_core.model.point_map import PointMapForConditionalGeneration
 from smolrgpt_core.training.optimizer import MATRICES, is_matrix_of_layer
+from smolrgpt_core.training.start import Model
 
 MODULES = {
     "vision_encoder": "vision_model",
@@ -24,13 +25,15 @@ MODULES = {
 """Module of `SmolRGPTModel` by name of the part. The head is tied to the language model's."""
 
 
-def parts_of(model: SmolRGPTForConditionalGeneration) -> dict[str, nn.Module]:
-    """The parts that this model has."""
+def parts_of(model: Model) -> dict[str, nn.Module]:
+    """The parts that this model has, without the head. One may lie within another."""
+    if isinstance(model, PointMapForConditionalGeneration):
+        return model.parts
     modules = dict(model.model.named_modules())
     return {part: modules[path] for part, path in MODULES.items() if path in modules}
 
 
-def set_trainable(model: SmolRGPTForConditionalGeneration, trainable: Mapping[str, float]) -> None:
+def set_trainable(model: Model, trainable: Mapping[str, float]) -> None:
     """Train these parts and freeze all others.
 
     Raises:
@@ -44,13 +47,12 @@ def set_trainable(model: SmolRGPTForConditionalGeneration, trainable: Mapping[st
         )
     model.requires_grad_(False)
     for part in trainable:
-        parts[part].requires_grad_(True)
-    if "language_model" in trainable:
-        model.lm_head.requires_grad_(True)
+        for _, weight in _weights(model, part):
+            weight.requires_grad_(True)
 
 
 def parameter_groups(
-    model: SmolRGPTForConditionalGeneration, trainable: Mapping[str, float], weight_decay: float
+    model: Model, trainable: Mapping[str, float], weight_decay: float
 ) -> list[dict[str, Any]]:
     """Parameter groups: the peak learning rate of each part; no decay of biases and norms.
 
@@ -59,15 +61,14 @@ def parameter_groups(
         trainable: peak learning rate by part, see `training.config.PARTS`.
         weight_decay: of matrices.
     """
-    parts, groups, known = parts_of(model), [], set[int]()
+    groups, known, head = [], set[int](), model.get_output_embeddings()
     for part, rate in trainable.items():
-        modules = [parts[part], *([model.lm_head] if part == "language_model" else [])]
         kinds: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        for module, weight in _trained(modules):
+        for module, weight in _weights(model, part):
             # Where head and embedding are one matrix it is trained once, as an embedding.
-            if id(weight) not in known:
+            if weight.requires_grad and id(weight) not in known:
                 known.add(id(weight))
-                is_matrix = module is not model.lm_head and is_matrix_of_layer(module, weight)
+                is_matrix = module is not head and is_matrix_of_layer(module, weight)
                 kinds.setdefault((weight.ndim > 1, is_matrix), []).append(weight)
         groups += [
             {
@@ -81,10 +82,21 @@ def parameter_groups(
     return groups
 
 
-def _trained(modules: Sequence[nn.Module]) -> Iterator[tuple[nn.Module, nn.Parameter]]:
-    """Weights that are trained, each with the module that it belongs to."""
+def _weights(model: Model, part: str) -> Iterator[tuple[nn.Module, nn.Parameter]]:
+    """Weights of a part, each with the module that it belongs to; the head is the language model's.
+
+    What lies within is left out where it is a part of its own.
+    """
+    parts = parts_of(model)
+    within = {
+        id(module)
+        for other in parts
+        if other != part and parts[other] in set(parts[part].modules())
+        for module in parts[other].modules()
+    }
+    modules = [module for module in parts[part].modules() if id(module) not in within]
+    head = model.get_output_embeddings()
+    if part == "language_model" and head is not None:
+        modules.append(head)
     for module in modules:
-        for part in module.modules():
-            yield from (
-                (part, weight) for weight in part.parameters(recurse=False) if weight.requires_grad
-            )
+        yield from ((module, weight) for weight in module.parameters(recurse=False))

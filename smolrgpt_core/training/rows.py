@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
-from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
+import torch
 
 from smolrgpt_core.answer.scoring import NormalizedAnswer, write_normalized
 from smolrgpt_core.data.samples import Conversation, Sample
@@ -25,10 +24,15 @@ from smolrgpt_core.errors import bad_input
 from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
 from smolrgpt_core.language import CATEGORIES, MASK, Category
 from smolrgpt_core.model.packing import PackedImage, TypedAnswer
-from smolrgpt_core.model.processing_smolrgpt import Message, SmolRGPTProcessor
-from smolrgpt_core.training.config import DataConfig, SourceConfig
+from smolrgpt_core.model.processing_smolrgpt import Message
+from smolrgpt_core.synthesis.mixtures import MIXTURES
+from smolrgpt_core.synthesis.reasoning import REQUESTS
+from smolrgpt_core.training.config import STEPS, DataConfig, SourceConfig
 
-_ROLES = {HUMAN: "user", MODEL: "assistant"}
+ROLES = {HUMAN: "user", MODEL: "assistant"}
+
+LOSS_CATEGORIES = (*CATEGORIES, *MIXTURES["hispatial"].families, "other")
+"""Question categories and families of tasks for which losses are reported."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,29 +42,30 @@ class Row:
     Attributes:
         sample: pictures and masks, encoded.
         conversations: in the style in which each is answered.
+        pictures: as in `SourceConfig`.
+        draws: seed of what is drawn when the row is decoded.
     """
 
     sample: Sample
     conversations: tuple[Conversation, ...]
+    pictures: str = SourceConfig.pictures
+    draws: tuple[int, ...] = ()
 
-    def pack(self, pictures: str) -> PackedImage:
-        """Decode what the row needs.
-
-        Args:
-            pictures: as in `SourceConfig`.
+    def pack(self) -> PackedImage:
+        """Decode what the row of SmolRGPT needs.
 
         Raises:
             SpatialError: BAD_INPUT; a file or record cannot be used, the message names it.
         """
         kept: list[int] = []
-        if pictures != "rgb":
+        if self.pictures != "rgb":
             kept = sorted({i for item in self.conversations for i in item.mask_indices})
         camera = self.sample.camera
         return PackedImage(
             conversations=[_messages(item) for item in self.conversations],
             mask_indices=[self._places(item, kept) for item in self.conversations],
-            image=None if pictures == "geometry" else self.sample.image.read(),
-            depth=None if pictures == "rgb" else _depth(self.sample),
+            image=None if self.pictures == "geometry" else self.sample.image.read(),
+            depth=None if self.pictures == "rgb" else decoded_depth(self.sample),
             masks=[self.sample.mask(index) for index in kept],
             intrinsics=camera.intrinsics if camera else None,
             answers=[_typed_answer(item) for item in self.conversations] if kept else (),
@@ -76,27 +81,68 @@ class Row:
         return [kept.index(index) for index in conversation.mask_indices]
 
 
+class RowKind(Protocol):
+    """How rows of one kind of model are cut and computed.
+
+    Attributes:
+        mixes: whether the rows of a batch may come from several sources.
+    """
+
+    mixes: bool
+
+    def asked(self, conversation: Conversation) -> list[Conversation]:
+        """What of a conversation the model can be asked, each to stand in a row; maybe nothing."""
+        ...
+
+    def cut(self, conversations: Sequence[Conversation], pictures: str) -> list[list[Conversation]]:
+        """Conversations about one sample, row by row.
+
+        Raises:
+            SpatialError: BAD_INPUT for one that is longer than a row may be.
+        """
+        ...
+
+    def batch(self, rows: Sequence[Row]) -> dict[str, Any]:
+        """Decoded rows as the arguments of the model's `forward`, and `answer_categories` (N,).
+
+        Raises:
+            SpatialError: BAD_INPUT; a row cannot be used.
+        """
+        ...
+
+    def tokens(self, batch: Mapping[str, Any]) -> int:
+        """Tokens of a batch without padding."""
+        ...
+
+    def answer(self, model: Any, row: Row, device: torch.device, max_new_tokens: int) -> str:
+        """What the model answers to the last question of a row's first conversation."""
+        ...
+
+
 class RowCutter:
     """Packs samples into rows."""
 
-    def __init__(
-        self, processor: SmolRGPTProcessor, config: DataConfig, source: SourceConfig, seed: int
-    ) -> None:
+    def __init__(self, kind: RowKind, config: DataConfig, source: SourceConfig, seed: int) -> None:
         """Store what rows depend on.
 
         Args:
-            processor: of the model.
+            kind: of the model.
             config: questions per row, tokens per row, styles.
             source: of the samples.
             seed: of the run.
         """
-        self._processor = processor
+        self._kind = kind
         self._config = config
         self._seed = seed
         self._categories = source.categories
         self._matching = re.compile(source.matching, re.IGNORECASE) if source.matching else None
-        self._with_image = source.pictures != "geometry"
+        self._pictures = source.pictures
         self._short = EngineConfig().short
+
+    @property
+    def wanted(self) -> str:
+        """Which questions are wanted, for a message; "" where all are."""
+        return f" for questions of {', '.join(self._categories)}" if self._categories else ""
 
     def rows(self, sample: Sample, epoch: int) -> list[Row]:
         """All rows of a sample in one epoch, each conversation that is wanted once.
@@ -107,17 +153,24 @@ class RowCutter:
             SpatialError: BAD_INPUT for a conversation without an answer, or one that is longer
                 than a row may be.
         """
-        generator = np.random.default_rng([self._seed, epoch, _number_of(sample.id)])
+        seed = (self._seed, epoch, _number_of(sample.id))
+        generator = np.random.default_rng(seed)
         wanted = [
-            conversation for conversation in sample.conversations if self._is_wanted(conversation)
+            asked
+            for conversation in sample.conversations
+            if self._is_wanted(conversation)
+            for asked in self._kind.asked(conversation)
         ]
         styles = self._draw_styles(generator, len(wanted))
         conversations = [
-            _in_style(conversation, style, self._short)
+            _in_style(conversation, style, self._short, generator)
             for conversation, style in zip(wanted, styles, strict=True)
         ]
         shuffled = [conversations[i] for i in generator.permutation(len(conversations))]
-        return [Row(sample, tuple(part)) for part in self._cut(shuffled)]
+        return [
+            Row(sample, tuple(part), self._pictures, (*seed, number))
+            for number, part in enumerate(self._kind.cut(shuffled, self._pictures))
+        ]
 
     def _is_wanted(self, conversation: Conversation) -> bool:
         if self._categories and conversation.category not in self._categories:
@@ -132,68 +185,24 @@ class RowCutter:
         shares = np.array([self._config.styles[name] for name in names])
         return [str(name) for name in generator.choice(names, count, p=shares / shares.sum())]
 
-    def _cut(self, conversations: Sequence[Conversation]) -> list[list[Conversation]]:
-        parts: list[list[Conversation]] = []
-        room = 0
-        for conversation, tokens in zip(conversations, self._tokens(conversations), strict=True):
-            if self._head_tokens + tokens > self._config.row_tokens:
-                raise bad_input(
-                    f"conversation {conversation.id!r} makes {self._head_tokens + tokens} tokens "
-                    f"with its image, but data.row_tokens is {self._config.row_tokens}; raise it, "
-                    "or leave such conversations out"
-                )
-            if not parts or tokens > room or len(parts[-1]) == self._config.questions_per_row:
-                parts.append([])
-                room = self._config.row_tokens - self._head_tokens
-            parts[-1].append(conversation)
-            room -= tokens
-        return parts
 
-    def _tokens(self, conversations: Sequence[Conversation]) -> list[int]:
-        """Tokens of each conversation without the common head, or a bound where that suffices."""
-        bounds = [self._bound(conversation) for conversation in conversations]
-        longest = sum(sorted(bounds)[-self._config.questions_per_row :])
-        if self._head_tokens + longest <= self._config.row_tokens:
-            return bounds
-        texts = [self._written(turn) for item in conversations for turn in item.turns]
-        counts = [len(ids) for ids in self._processor.tokenizer(texts)["input_ids"]]
-        ends = np.cumsum([0, *(len(item.turns) for item in conversations)]).tolist()
-        return [
-            sum(counts[start:end]) + self._message_tokens * (end - start)
-            for start, end in pairwise(ends)
-        ]
-
-    def _bound(self, conversation: Conversation) -> int:
-        """No tokenizer that works on bytes makes more tokens than a text has bytes."""
-        texts = map(self._written, conversation.turns)
-        return sum(len(text.encode()) + self._message_tokens for text in texts)
-
-    def _written(self, turn: Turn) -> str:
-        return turn.text.replace(MASK, self._region_tokens)
-
-    @cached_property
-    def _region_tokens(self) -> str:
-        config = self._processor.config
-        return config.mask_rgb_token + config.mask_depth_token
-
-    @cached_property
-    def _head_tokens(self) -> int:
-        """Tokens in front of the first question: opening and image."""
-        return self._processor.head_length(self._example_ids)
-
-    @cached_property
-    def _message_tokens(self) -> int:
-        """Tokens that the chat template adds to a message, at most."""
-        return len(self._example_ids) - self._head_tokens
-
-    @cached_property
-    def _example_ids(self) -> list[int]:
-        example = [{"role": role, "content": "a"} for role in _ROLES.values()]
-        return self._processor.tokenize(example, self._with_image, 0, with_labels=True).ids
+def category_number(name: str) -> int:
+    """Place of a category in `LOSS_CATEGORIES`."""
+    return LOSS_CATEGORIES.index(name if name in LOSS_CATEGORIES else "other")
 
 
-def _in_style(conversation: Conversation, style: str, short: AnswerStyle) -> Conversation:
-    """A conversation, in the short style where that is wanted and there is a value to say."""
+def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
+    """The tensors of a batch, and lists of them, on a device."""
+    return {
+        name: [item.to(device) for item in value] if isinstance(value, list) else value.to(device)
+        for name, value in batch.items()
+    }
+
+
+def _in_style(
+    conversation: Conversation, style: str, short: AnswerStyle, generator: np.random.Generator
+) -> Conversation:
+    """A conversation, in the short style or step by step where it has a value or steps to say."""
     turns = conversation.turns
     speakers = [turn.speaker for turn in turns]
     if speakers != [HUMAN, MODEL] * (len(turns) // 2) or not all(turn.text for turn in turns):
@@ -207,12 +216,15 @@ def _in_style(conversation: Conversation, style: str, short: AnswerStyle) -> Con
         if truth is not None:
             value = write_normalized(truth)
         turns = (Turn(HUMAN, short.write(turns[0].text)), Turn(MODEL, value))
+    if style == STEPS and conversation.reasoning and len(turns) == 2:
+        request = REQUESTS[int(generator.integers(len(REQUESTS)))]
+        turns = (Turn(HUMAN, f"{turns[0].text} {request}"), Turn(MODEL, conversation.reasoning))
     placeholders = placeholders_in(turns)
     return replace(conversation, turns=turns, mask_indices=conversation.mask_indices[:placeholders])
 
 
 def _messages(conversation: Conversation) -> list[Message]:
-    return [{"role": _ROLES[turn.speaker], "content": turn.text} for turn in conversation.turns]
+    return [{"role": ROLES[turn.speaker], "content": turn.text} for turn in conversation.turns]
 
 
 def _truth(conversation: Conversation) -> NormalizedAnswer | None:
@@ -247,7 +259,7 @@ def _typed_answer(conversation: Conversation) -> TypedAnswer:
     return TypedAnswer(kind.value, float(number))
 
 
-def _depth(sample: Sample) -> Any:
+def decoded_depth(sample: Sample) -> Any:
     """Depth in meters if the file has a unit, otherwise gray levels."""
     if sample.depth is None:
         return None

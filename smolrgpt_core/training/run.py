@@ -32,7 +32,6 @@ from smolrgpt_core.data.warehouse_format import HUMAN
 from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import file_error, new_folder
 from smolrgpt_core.inference.config import EngineConfig
-from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.settings_file import to_entries
 from smolrgpt_core.training.checkpoints import (
     RUN_FILE,
@@ -45,7 +44,7 @@ from smolrgpt_core.training.config import StartConfig, TrainConfig
 from smolrgpt_core.training.config_file import read_config, write_config
 from smolrgpt_core.training.errors import RunStoppedError
 from smolrgpt_core.training.parts import set_trainable
-from smolrgpt_core.training.start import make_start
+from smolrgpt_core.training.start import Model, Start, make_start
 from smolrgpt_core.training.stream import TrainingStream, open_source
 from smolrgpt_core.training.trainer import RunTrainer
 
@@ -217,14 +216,12 @@ def _train_from(
         trainer.close()
 
 
-def _model_of(
-    config: TrainConfig, newest: Checkpoint | None
-) -> tuple[SmolRGPTForConditionalGeneration, SmolRGPTProcessor]:
+def _model_of(config: TrainConfig, newest: Checkpoint | None) -> Start:
     start = StartConfig(checkpoint=str(newest.folder)) if newest else config.start
     return make_start(start, config.seed, lambda: _texts(config))
 
 
-def _checkpoint_activations(model: SmolRGPTForConditionalGeneration) -> None:
+def _checkpoint_activations(model: Model) -> None:
     """Enable gradient checkpointing; the method has had two names."""
     enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
     enable({"use_reentrant": False})
@@ -259,6 +256,7 @@ def _texts_of(conversation: Conversation) -> Iterator[str]:
         if turn.speaker == HUMAN:
             yield f"user\n{EngineConfig().short.write(turn.text)}"
     yield f"assistant\n{conversation.normalized_answer}"
+    yield conversation.reasoning
 
 
 def _publish(checkpoint: Checkpoint, folder: Path) -> None:

@@ -15,6 +15,7 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
+    AutoModelForImageTextToText,
     AutoTokenizer,
     PreTrainedConfig,
     PreTrainedModel,
@@ -22,20 +23,34 @@ from transformers import (
 )
 
 from smolrgpt_core.errors import bad_input
+from smolrgpt_core.inference.loading import model_type_of
 from smolrgpt_core.model import (
     SmolRGPTConfig,
     SmolRGPTForConditionalGeneration,
     SmolRGPTProcessor,
 )
+from smolrgpt_core.model.configuration_smolrgpt import PRESETS
+from smolrgpt_core.model.point_map import (
+    FAMILIES,
+    PointMapConfig,
+    PointMapForConditionalGeneration,
+    nano,
+)
+from smolrgpt_core.model.point_map.processing import PointMapProcessor
+from smolrgpt_core.model.point_map.regions_in_words import with_box_colors
 from smolrgpt_core.training.config import StartConfig
 from smolrgpt_core.training.tokenizer import PLACEHOLDERS, train_tokenizer
 
-_FIELDS = SmolRGPTConfig.__annotations__.keys() - {"model_type", "sub_configs"}
+_FIXED = {"model_type", "sub_configs", "vlm_config"}
+_FIELDS = SmolRGPTConfig.__annotations__.keys() - _FIXED
+_POINT_MAP_FIELDS = PointMapConfig.__annotations__.keys() - _FIXED
 _NESTED = ("vision_config", "text_config")
 _POOLING_HEAD = "head."
 """Beginning of the names of weights that summarise an image in one vector."""
 
-Start = tuple[SmolRGPTForConditionalGeneration, SmolRGPTProcessor]
+Model = SmolRGPTForConditionalGeneration | PointMapForConditionalGeneration
+Processor = SmolRGPTProcessor | PointMapProcessor
+Start = tuple[Model, Processor]
 
 
 def make_start(start: StartConfig, seed: int, texts: Callable[[], Iterable[str]]) -> Start:
@@ -52,24 +67,84 @@ def make_start(start: StartConfig, seed: int, texts: Callable[[], Iterable[str]]
     """
     set_seed(seed)
     try:
-        _check_overrides(start.overrides)
+        is_point_map = _is_point_map(start)
+        _check_overrides(start, is_point_map)
         if start.checkpoint:
-            return _from_checkpoint(start)
+            load = _point_map_from_checkpoint if is_point_map else _from_checkpoint
+            return load(start)
+        if start.vlm:
+            return _from_vlm(start)
         if start.vision_backbone:
             return _from_backbones(start)
-        return _from_scratch(start, texts())
+        build = _point_map_from_scratch if is_point_map else _from_scratch
+        return build(start, texts())
     except (OSError, StrictDataclassError, TypeError, ValueError) as error:
         raise bad_input(f"start: {error}") from error
 
 
-def _check_overrides(overrides: Mapping[str, Any]) -> None:
+def _is_point_map(start: StartConfig) -> bool:
+    """Whether the model will be one with points.
+
+    Raises:
+        ValueError: for a plain vision-language model as a checkpoint, or the other way round; for
+            an unknown preset.
+    """
+    presets = (*PRESETS, *nano.PRESETS)
+    if start.preset and start.preset not in presets:
+        raise ValueError(f"preset must be one of {', '.join(presets)}, got {start.preset!r}")
+    if start.checkpoint:
+        kind = model_type_of(start.checkpoint)
+        if kind in FAMILIES:
+            raise ValueError(
+                f"{start.checkpoint} is a vision-language model without points ({kind}): name it "
+                "as vlm, not as checkpoint"
+            )
+        return kind == PointMapConfig.model_type
+    if start.vlm and model_type_of(start.vlm) == PointMapConfig.model_type:
+        raise ValueError(
+            f"{start.vlm} is a point-map model already: name it as checkpoint, not as vlm"
+        )
+    return bool(start.vlm) or start.preset in nano.PRESETS
+
+
+def _check_overrides(start: StartConfig, is_point_map: bool) -> None:
     """Refuse unknown fields, which transformers would store without any effect."""
-    unknown = sorted(set(overrides) - _FIELDS)
+    known = set(_POINT_MAP_FIELDS) if is_point_map else set(_FIELDS)
+    if start.preset in nano.PRESETS:
+        known |= set(_NESTED)
+    unknown = sorted(set(start.overrides) - known)
     if unknown:
         raise ValueError(
             f"unknown fields in overrides: {', '.join(unknown)}; known are "
-            f"{', '.join(sorted(_FIELDS))}"
+            f"{', '.join(sorted(known))}"
         )
+
+
+def _point_map_from_checkpoint(start: StartConfig) -> Start:
+    config = PointMapConfig.from_pretrained(start.checkpoint)
+    for name, value in start.overrides.items():
+        setattr(config, name, value)
+    model = PointMapForConditionalGeneration.from_pretrained(
+        start.checkpoint, config=config, dtype=torch.float32
+    )
+    return model, PointMapProcessor.from_pretrained(start.checkpoint, model.config)
+
+
+def _from_vlm(start: StartConfig) -> Start:
+    plain = _load_backbone(AutoModelForImageTextToText, start.vlm)
+    model = PointMapForConditionalGeneration.from_vlm(plain, start.point_code, **start.overrides)
+    return model, PointMapProcessor.from_pretrained(start.vlm, model.config)
+
+
+def _point_map_from_scratch(start: StartConfig, texts: Iterable[str]) -> Start:
+    added = nano.special_tokens()
+    size = start.vocabulary_size - len(added) + PLACEHOLDERS
+    tokenizer = train_tokenizer(map(with_box_colors, texts), size)
+    tokenizer.add_special_tokens({"additional_special_tokens": added})
+    model, processor = nano.build(start.preset, tokenizer, start.overrides)
+    model.generation_config.eos_token_id = tokenizer.eos_token_id
+    model.generation_config.pad_token_id = tokenizer.pad_token_id
+    return model, processor
 
 
 def _from_checkpoint(start: StartConfig) -> Start:

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from smolrgpt_core.training.losses import LossSums
-from smolrgpt_core.training.stream import LOSS_CATEGORIES, GroupFacts
+from smolrgpt_core.training.rows import LOSS_CATEGORIES
+from smolrgpt_core.training.stream import GroupFacts
 
 
 @dataclass(frozen=True)
@@ -20,17 +21,19 @@ class StepResult:
     """Sums over the global batch of a step.
 
     Attributes:
-        loss: mean over its answer tokens.
+        loss: mean over its answer tokens, or over its answers.
         gradient_norm: before clipping.
-        sums: of losses, by category.
-        answer_tokens: by category.
+        sums: of weighted losses, by category.
+        weights: of the answer tokens, by category: what the sums are divided by.
+        answer_tokens: how many.
         rows, questions, tokens: of the batch, without padding.
     """
 
     loss: float
     gradient_norm: float
     sums: Mapping[str, float]
-    answer_tokens: Mapping[str, int]
+    weights: Mapping[str, float]
+    answer_tokens: int
     rows: int
     questions: int
     tokens: int
@@ -44,8 +47,8 @@ class StepResult:
         return {
             "loss": self.loss,
             "gradient_norm": self.gradient_norm,
-            "answer_tokens": sum(self.answer_tokens.values()),
-            "by_category": {name: self.sums[name] / self.answer_tokens[name] for name in self.sums},
+            "answer_tokens": self.answer_tokens,
+            "by_category": {name: self.sums[name] / self.weights[name] for name in self.sums},
         }
 
 
@@ -58,9 +61,15 @@ class StepSums:
         self._batches: list[tuple[GroupFacts, torch.Tensor]] = []
         self._counts = [0, 0, 0]
 
-    def add(self, facts: GroupFacts, token_losses: torch.Tensor, categories: torch.Tensor) -> None:
+    def add(
+        self,
+        facts: GroupFacts,
+        token_losses: torch.Tensor,
+        categories: torch.Tensor,
+        weights: torch.Tensor,
+    ) -> None:
         """Add the answer tokens (N,) of a batch."""
-        self._losses.add(token_losses, categories)
+        self._losses.add(token_losses, categories, weights)
         self._batches.append((facts, token_losses.sum()))
         for place, count in enumerate((facts.rows, facts.questions, facts.tokens)):
             self._counts[place] += count
@@ -88,14 +97,15 @@ class StepSums:
         values = add_up(torch.cat([own, counts]))
         numbers = torch.cat([values, torch.as_tensor(norm).to(values)[None]]).tolist()
         kinds = len(LOSS_CATEGORIES)
-        sums, tokens = numbers[:kinds], numbers[kinds : 2 * kinds]
-        *counted, gradient_norm = (numbers[place] for place in range(2 * kinds, len(numbers)))
+        sums, weights, tokens = (numbers[kinds * part : kinds * (part + 1)] for part in range(3))
+        *counted, gradient_norm = numbers[3 * kinds :]
         present = [place for place in range(kinds) if tokens[place]]
         return StepResult(
-            sum(sums) / sum(tokens),
+            sum(sums) / sum(weights),
             gradient_norm,
             {LOSS_CATEGORIES[place]: sums[place] for place in present},
-            {LOSS_CATEGORIES[place]: int(tokens[place]) for place in present},
+            {LOSS_CATEGORIES[place]: weights[place] for place in present},
+            int(sum(tokens)),
             *(int(count) for count in counted),
         )
 
@@ -141,14 +151,14 @@ class Throughput:
         """The report, and reset the counters. Rates are over all processes."""
         seconds = max(time.perf_counter() - self._began, 1e-9)
         sums: dict[str, float] = defaultdict(float)
-        tokens: dict[str, int] = defaultdict(int)
+        weights: dict[str, float] = defaultdict(float)
         for result in self._results:
             for name in result.sums:
                 sums[name] += result.sums[name]
-                tokens[name] += result.answer_tokens[name]
+                weights[name] += result.weights[name]
         report = {
-            "loss": sum(sums.values()) / sum(tokens.values()),
-            **{f"loss_{name}": sums[name] / tokens[name] for name in sums},
+            "loss": sum(sums.values()) / sum(weights.values()),
+            **{f"loss_{name}": sums[name] / weights[name] for name in sums},
             "gradient_norm": self._results[-1].gradient_norm,
             "rows_per_second": sum(result.rows for result in self._results) / seconds,
             "questions_per_second": sum(result.questions for result in self._results) / seconds,

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,16 +28,15 @@ from smolrgpt_core.data.readers import (
     open_dataset,
 )
 from smolrgpt_core.errors import SpatialError, bad_input
-from smolrgpt_core.language import CATEGORIES
-from smolrgpt_core.model.packing import pack_batch
-from smolrgpt_core.model.processing_smolrgpt import IGNORED_LABEL, SmolRGPTProcessor
+from smolrgpt_core.model.point_map.processing import PointMapProcessor
+from smolrgpt_core.synthesis.mixtures import MIXTURES
 from smolrgpt_core.training.config import DataConfig, SourceConfig, TrainConfig
-from smolrgpt_core.training.rows import Row, RowCutter
+from smolrgpt_core.training.point_map_rows import PointMapRows
+from smolrgpt_core.training.rows import Row, RowCutter, RowKind
+from smolrgpt_core.training.smolrgpt_rows import SmolRGPTRows
+from smolrgpt_core.training.start import Processor
 
 logger = logging.getLogger(__name__)
-
-LOSS_CATEGORIES = (*CATEGORIES, "other")
-"""Question categories for which losses are reported."""
 
 ENOUGH_SAMPLES = 50
 """Minimum number of samples before the fraction of broken ones is checked."""
@@ -151,7 +150,10 @@ class SourceRows:
 
     def _next_epoch(self) -> None:
         if not self._rows_of_epoch:
-            raise bad_input(f"the data set {self._dataset.name!r} has no sample that can be used")
+            raise bad_input(
+                f"the data set {self._dataset.name!r} has no sample that can be used"
+                f"{self._cutter.wanted}"
+            )
         self._epoch += 1
         self._rows_of_epoch = 0
         self._samples = self._iterate(Position())
@@ -220,43 +222,113 @@ class BrokenSamples:
             )
 
 
+@dataclass(frozen=True)
+class Draw:
+    """What a row can be drawn from: a source, or one family of tasks in it.
+
+    Attributes:
+        source: with the family as its category.
+        place: of the source in the configuration.
+        weight: relative to the other draws.
+        is_left_out: whether a row of the sources without a mixture takes the place of each.
+        is_general: whether it may be that row.
+    """
+
+    source: SourceConfig
+    place: int
+    weight: float
+    is_left_out: bool = False
+    is_general: bool = False
+
+
+def draws_of(config: DataConfig) -> list[Draw]:
+    """All draws of the mixture, with the shares of its families of tasks."""
+    draws = []
+    for place, source in enumerate(config.sources):
+        if not source.mixture:
+            draws.append(Draw(source, place, source.weight, is_general=True))
+            continue
+        families = MIXTURES[source.mixture].families
+        whole = sum(family.share for family in families.values())
+        draws += [
+            Draw(
+                replace(source, categories=(name,), mixture=""),
+                place,
+                source.weight * family.share / whole,
+                is_left_out=family.level in config.levels_left_out,
+            )
+            for name, family in families.items()
+        ]
+    return draws
+
+
 class Mixture:
-    """All rows of a run, in groups."""
+    """All rows of a run, in groups.
+
+    Args:
+        sources: of each draw; None for one that is left out.
+        draws: of the configuration.
+        seed: of the run.
+        micro_rows: rows of a group.
+        mixes: whether each row of a group is drawn on its own, instead of all together.
+        number: of the group to start at; the sources must be at its position.
+    """
 
     def __init__(
         self,
-        sources: Sequence[SourceRows],
-        weights: Sequence[float],
+        sources: Sequence[SourceRows | None],
+        draws: Sequence[Draw],
         seed: int,
         micro_rows: int,
+        mixes: bool,
         number: int = 0,
     ) -> None:
-        """Start at a group; the sources must be at its position."""
         self._sources = list(sources)
-        self._shares = np.array(weights) / np.sum(weights)
+        weights = np.array([draw.weight for draw in draws])
+        self._shares = weights / weights.sum()
+        self._left_out = [draw.is_left_out for draw in draws]
+        general = weights * [draw.is_general for draw in draws]
+        self._general = general / max(general.sum(), np.finfo(float).tiny)
         self._seed = seed
         self._micro_rows = micro_rows
+        self._mixes = mixes
         self.number = number
 
     @property
     def state(self) -> State:
         """Position of the next group."""
-        return {"group": self.number, "sources": [source.state for source in self._sources]}
+        states = [source.state if source else None for source in self._sources]
+        return {"group": self.number, "sources": states}
 
-    def next_group(self, report: ReadReport) -> tuple[int, list[Row]]:
-        """The next group: its source and its rows.
+    def next_group(self, report: ReadReport) -> tuple[list[int], list[Row]]:
+        """The next group: its rows, and the draw of each.
 
         Raises:
             SpatialError: as `SourceRows.next_row`.
         """
-        generator = np.random.default_rng([self._seed, self.number])
-        source = int(generator.choice(len(self._shares), p=self._shares))
+        places = self._drawn()
         self.number += 1
-        return source, [self._sources[source].next_row(report) for _ in range(self._micro_rows)]
+        return places, [self._source(place).next_row(report) for place in places]
 
-    def reader_behind(self, source: int) -> SourceRows:
-        """A reader of its own for the rows of a source that come after those given."""
-        return self._sources[source].clone()
+    def reader_behind(self, place: int) -> SourceRows:
+        """A reader of its own for the rows of a draw that come after those given."""
+        return self._source(place).clone()
+
+    def _drawn(self) -> list[int]:
+        """Draws of the rows of a group."""
+        generator = np.random.default_rng([self._seed, self.number])
+        count = self._micro_rows if self._mixes else 1
+        # All first: what is left out must not change the others.
+        places = generator.choice(len(self._shares), count, p=self._shares).tolist()
+        for index, place in enumerate(places):
+            if self._left_out[place]:
+                places[index] = int(generator.choice(len(self._general), p=self._general))
+        return places if self._mixes else places * self._micro_rows
+
+    def _source(self, place: int) -> SourceRows:
+        source = self._sources[place]
+        assert source is not None
+        return source
 
 
 class TrainingStream(IterableDataset):
@@ -273,7 +345,7 @@ class TrainingStream(IterableDataset):
     def __init__(
         self,
         config: TrainConfig,
-        processor: SmolRGPTProcessor,
+        processor: Processor,
         rank: int = 0,
         world_size: int = 1,
         state: State | None = None,
@@ -293,15 +365,16 @@ class TrainingStream(IterableDataset):
             SpatialError: BAD_INPUT when a data set cannot be opened.
         """
         self._config = config
-        self._processor = processor
+        self._kind = row_kind(processor, config.data)
+        self._draws = draws_of(config.data)
         self._rank, self._world_size = rank, world_size
         self._state = state
         self._datasets = [open_source(source, config.data) for source in config.data.sources]
         self.counts_from = counts_from
 
     def rows_of_epoch(self) -> int:
-        """Rows of all sources together in the first epoch; reads every text once."""
-        return sum(source.rows_of_epoch() for source in self._sources(None))
+        """Rows of all sources together in the first epoch; reads every text once for each draw."""
+        return sum(source.rows_of_epoch() for source in self._sources(None) if source)
 
     def loader(self) -> DataLoader:
         """Batches read ahead by `data.workers` processes."""
@@ -329,56 +402,68 @@ class TrainingStream(IterableDataset):
             while True:
                 report = ReadReport()
                 number = mixture.number
-                source, rows = mixture.next_group(report)
+                places, rows = mixture.next_group(report)
                 place, rank = divmod(number - self.counts_from, self._world_size)
                 if place >= 0 and rank == self._rank and place % readers == reader:
-                    yield self._batch(number, source, rows, mixture, report)
+                    yield self._batch(number, places, rows, mixture, report)
         except SpatialError as error:
             yield {"error": error}
 
     def _mixture(self, number: int) -> Mixture:
-        weights = [source.weight for source in self._config.data.sources]
-        states = (self._state or {}).get("sources")
         return Mixture(
-            self._sources(states),
-            weights,
+            self._sources((self._state or {}).get("sources")),
+            self._draws,
             self._config.seed,
             self._config.optimizer.micro_rows,
+            self._kind.mixes,
             number,
         )
 
-    def _sources(self, states: Sequence[State] | None) -> list[SourceRows]:
+    def _sources(self, states: Sequence[State] | None) -> list[SourceRows | None]:
         config = self._config
         return [
             SourceRows(
-                dataset,
-                RowCutter(self._processor, config.data, source, config.seed),
-                config.seed + place,
-                states[place] if states else None,
+                self._datasets[draw.place],
+                RowCutter(self._kind, config.data, draw.source, config.seed),
+                config.seed + draw.place,
+                states[number] if states else None,
             )
-            for place, (dataset, source) in enumerate(
-                zip(self._datasets, config.data.sources, strict=True)
-            )
+            if not draw.is_left_out
+            else None
+            for number, draw in enumerate(self._draws)
         ]
 
     def _batch(
-        self, number: int, source: int, rows: list[Row], mixture: Mixture, report: ReadReport
+        self,
+        number: int,
+        places: Sequence[int],
+        rows: list[Row],
+        mixture: Mixture,
+        report: ReadReport,
     ) -> dict[str, Any]:
-        pictures = self._config.data.sources[source].pictures
-        used, batch = make_batch(
-            self._processor, rows, pictures, report, lambda: mixture.reader_behind(source)
-        )
+        used, batch = make_batch(self._kind, places, rows, report, mixture.reader_behind)
         batch["facts"] = GroupFacts(
             number=number,
             ids=tuple(item.id for row in used for item in row.conversations),
             rows=len(used),
             questions=sum(len(row.conversations) for row in used),
-            tokens=int((batch["segment_ids"] >= 0).sum()),
+            tokens=self._kind.tokens(batch),
             samples=report.samples,
             broken=tuple(report.broken),
             state=mixture.state,
         )
         return batch
+
+
+def row_kind(processor: Processor, config: DataConfig) -> RowKind:
+    """How rows of the model of this processor are cut and computed.
+
+    Raises:
+        SpatialError: BAD_INPUT when the model has no such rows.
+    """
+    if isinstance(processor, PointMapProcessor):
+        return PointMapRows(processor, config)
+    return SmolRGPTRows(processor, config)
 
 
 def open_source(source: SourceConfig, config: DataConfig) -> SampleDataset:
@@ -394,6 +479,7 @@ def open_source(source: SourceConfig, config: DataConfig) -> SampleDataset:
             source.kind,
             root,
             split=source.split,
+            depths=source.depths,
             depth_scale=source.depth_scale,
             group_by_image=grouped,
         )
@@ -401,20 +487,20 @@ def open_source(source: SourceConfig, config: DataConfig) -> SampleDataset:
 
 
 def make_batch(
-    processor: SmolRGPTProcessor,
+    kind: RowKind,
+    places: Sequence[int],
     rows: Sequence[Row],
-    pictures: str,
     report: ReadReport,
-    reader_behind: Callable[[], SourceRows],
+    reader_behind: Callable[[int], SourceRows],
 ) -> tuple[list[Row], dict[str, Any]]:
-    """A batch of rows; a row that cannot be used is replaced by a later one.
+    """A batch of rows; a row that cannot be used is replaced by a later one of its draw.
 
     Args:
-        processor: of the model.
-        rows: of one source.
-        pictures: as in `SourceConfig`.
+        kind: of the model.
+        places: the draw of each row.
+        rows: that may share a batch.
         report: where broken samples are noted.
-        reader_behind: creates a reader of the following rows.
+        reader_behind: creates a reader of the following rows of a draw.
 
     Returns:
         The rows that were used, and the arguments of the model's `forward` with
@@ -424,51 +510,32 @@ def make_batch(
         SpatialError: BAD_INPUT when too many are broken.
     """
     try:
-        return list(rows), _pack(processor, rows, pictures)
+        return list(rows), kind.batch(rows)
     except SpatialError:
         # Only after a failure is it worth the time to try each row alone.
-        used = _usable_rows(processor, rows, pictures, report, reader_behind)
-        return used, _pack(processor, used, pictures)
+        used = _usable_rows(kind, places, rows, report, reader_behind)
+        return used, kind.batch(used)
 
 
 def _usable_rows(
-    processor: SmolRGPTProcessor,
+    kind: RowKind,
+    places: Sequence[int],
     rows: Sequence[Row],
-    pictures: str,
     report: ReadReport,
-    reader_behind: Callable[[], SourceRows],
+    reader_behind: Callable[[int], SourceRows],
 ) -> list[Row]:
     used: list[Row] = []
-    waiting = deque(rows)
-    behind: SourceRows | None = None
-    while len(used) < len(rows):
-        if not waiting:
-            behind = behind or reader_behind()
-            waiting.append(behind.next_row(report))
-        row = waiting.popleft()
+    waiting = deque(zip(places, rows, strict=True))
+    behind: dict[int, SourceRows] = {}
+    while waiting:
+        place, row = waiting.popleft()
         try:
-            pack_batch(processor, [row.pack(pictures)])
+            kind.batch([row])
         except SpatialError as error:
             report.add_broken(f"{row.sample.id}: {error}")
+            if place not in behind:
+                behind[place] = reader_behind(place)
+            waiting.append((place, behind[place].next_row(report)))
         else:
             used.append(row)
     return used
-
-
-def _pack(processor: SmolRGPTProcessor, rows: Sequence[Row], pictures: str) -> dict[str, Any]:
-    batch = dict(pack_batch(processor, [row.pack(pictures) for row in rows]))
-    return _with_categories(batch, rows)
-
-
-def _with_categories(batch: dict[str, Any], rows: Sequence[Row]) -> dict[str, Any]:
-    """The batch with the category of each answer token."""
-    categories = torch.zeros_like(batch["segment_ids"])
-    for place, row in enumerate(rows):
-        of_segments = torch.tensor([0, *(_category(item.category) for item in row.conversations)])
-        categories[place] = of_segments[batch["segment_ids"][place].clamp(min=0)]
-    is_answer = batch["labels"][:, 1:] != IGNORED_LABEL
-    return {**batch, "answer_categories": categories[:, 1:][is_answer]}
-
-
-def _category(name: str) -> int:
-    return LOSS_CATEGORIES.index(name if name in LOSS_CATEGORIES else "other")

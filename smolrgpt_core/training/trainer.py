@@ -24,14 +24,14 @@ from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import write_file
-from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.training.checkpoints import CheckpointStore, storage_errors
 from smolrgpt_core.training.config import TrainConfig
 from smolrgpt_core.training.loss_log import LossLog
-from smolrgpt_core.training.losses import answer_losses
+from smolrgpt_core.training.losses import answer_losses, answer_weights
 from smolrgpt_core.training.optimizer import make_optimizer
 from smolrgpt_core.training.parts import parameter_groups
 from smolrgpt_core.training.progress import ProgressBar, add_tensorboard
+from smolrgpt_core.training.start import Model, Processor
 from smolrgpt_core.training.step import Spent, StepResult, StepSums, Throughput
 from smolrgpt_core.training.stream import BrokenSamples, GroupFacts, State, TrainingStream
 from smolrgpt_core.training.validation import Validation
@@ -48,8 +48,8 @@ class RunTrainer(Trainer):
         self,
         config: TrainConfig,
         arguments: TrainingArguments,
-        model: SmolRGPTForConditionalGeneration,
-        processor: SmolRGPTProcessor,
+        model: Model,
+        processor: Processor,
         stream: TrainingStream,
         store: CheckpointStore,
         resumed: Mapping[str, Any],
@@ -112,14 +112,14 @@ class RunTrainer(Trainer):
 
     def get_batch_samples(
         self, epoch_iterator: Iterator, num_batches: int, device: torch.device
-    ) -> tuple[list, torch.Tensor | int | None]:
-        """The batches of one optimizer step, and its number of answer tokens on all processes.
+    ) -> tuple[list, torch.Tensor]:
+        """The batches of one optimizer step, and the sum of its loss weights on all processes.
 
         Raises:
             SpatialError: BAD_INPUT when the data cannot be read, or too much of it is broken.
         """
         began = time.perf_counter()
-        batches, items = super().get_batch_samples(epoch_iterator, num_batches, device)
+        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         self._throughput.waited(time.perf_counter() - began)
         for batch in batches:
             if "error" in batch:
@@ -128,7 +128,8 @@ class RunTrainer(Trainer):
             self._broken.add(facts)
             self._facts["data"] = facts.state
         self._sums = StepSums(device)
-        return batches, items
+        weights = [answer_weights(batch["labels"], self._config.loss).sum() for batch in batches]
+        return batches, self.accelerator.reduce(torch.stack(weights).sum().to(device))
 
     def compute_loss(
         self,
@@ -137,13 +138,13 @@ class RunTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """The batch's part of the step loss: its sum over the answer tokens of all batches."""
+        """The batch's part of the step loss: its sum over the weights of all batches."""
         facts: GroupFacts = inputs["facts"]
         batch = {name: value for name, value in inputs.items() if name != "facts"}
-        loss, token_losses = answer_losses(
-            model, batch, num_items_in_batch, self._config.reading_weight
+        loss, token_losses, weights = answer_losses(
+            model, batch, num_items_in_batch, self._config.reading_weight, self._config.loss
         )
-        self._sums.add(facts, token_losses, batch["answer_categories"])
+        self._sums.add(facts, token_losses, batch["answer_categories"], weights)
         # Gradients are averaged over the processes, but their sum is needed.
         return loss * self.accelerator.num_processes
 

@@ -294,6 +294,24 @@ def _load(name: str) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def tiny_vlms() -> ModuleType:
+    """The module `tiny_vlms`: small models of every family, built on the spot."""
+    return _load("tiny_vlms")
+
+
+@pytest.fixture(scope="session")
+def make_vlm(tiny_vlms):
+    """Tiny vision-language models with random weights; the same for the same family."""
+    return tiny_vlms.make_vlm
+
+
+@pytest.fixture(scope="session")
+def make_processor(tiny_vlms):
+    """Processors of point-map models over `make_vlm`."""
+    return tiny_vlms.make_processor
+
+
+@pytest.fixture(scope="session")
 def brute_force() -> ModuleType:
     """The module `brute_force`: what a program means, without the interpreter."""
     return _load("brute_force")

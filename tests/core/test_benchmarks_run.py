@@ -22,6 +22,7 @@ SMALLEST = {
     "measured_answers": "--scenes 1",
     "model_memory": NANO,
     "point_encoding": "--sizes 28 --width 4 --repeats 1",
+    "point_map_ablations": "--scenes 8 --steps 2 --questions 4 --rows points",
     "question_reading": "--repeats 1",
     "simulate_dataset": "--scenes 1 --views 1 --questions 2 --workers 1",
     "sparse_refinement": "--coverage 0.2 --masks 2 --channels 8 --repeats 1",

@@ -12,6 +12,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 SMALLEST = {
     "lifecycle_memory": "--cycles 1 --questions 1",
+    "region_node": "--rates 2 --seconds 3 --camera-rate 5",
     "service_load": "--questions 4 --rounds 1 --clients 2 --answerer geometric --rate 5",
     "service_overhead": "--seconds 1 --questions 20 --rate 5",
     "soak": "--minutes 0.05 --parts 2 --rate 5",

@@ -6,6 +6,7 @@ then read with the `depth_scale` of the configuration.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from smolrgpt_core.data.readers.annotated import AnnotatedDataset, json_entries
@@ -32,6 +33,7 @@ class _WarehouseLayout:
         self._folder = folder
         self._dataset = config.dataset_name
         self._depth_scale = config.depth_scale
+        self._depths = config.folder / config.depths if config.depths else None
         self._cameras: dict[str, CameraRecord] = {}
         if folder.cameras_path.is_file():
             self._cameras = folder.read_cameras()
@@ -44,8 +46,12 @@ class _WarehouseLayout:
             self._dataset,
             ImageFile(self._folder.image_path(record.image)),
             DepthFile(
-                self._folder.depth_path(record.image),
+                self._depth_path(record.image),
                 metres_per_unit=camera.depth_scale if camera else self._depth_scale,
             ),
             camera,
         )
+
+    def _depth_path(self, image: str) -> Path:
+        path = self._folder.depth_path(image)
+        return self._depths / path.name if self._depths else path

@@ -23,7 +23,11 @@ class Family:
     """One family of vision-language models.
 
     Attributes:
-        projection: path of the projector's first linear layer, from the model with its head.
+        projection: path of the projector's first linear layer, from the model with its head, as
+            are the other paths.
+        projector: path of the projector.
+        vision_encoder: path of the vision encoder; the projector may lie within.
+        language_model: path of the language model without its head.
         patch_size: pixels of the side of a vision patch.
         block_size: patches of the side of the block that becomes one token.
         token_order: where the rows of the layer do not come row by row of the image: for grids
@@ -37,6 +41,9 @@ class Family:
     """
 
     projection: str
+    projector: str
+    vision_encoder: str
+    language_model: str
     patch_size: Callable[[PreTrainedConfig], int]
     block_size: Callable[[PreTrainedConfig], int]
     image_token: str
@@ -90,6 +97,9 @@ def _windows(config: PreTrainedConfig, grids: torch.Tensor) -> torch.Tensor:
 
 _IDEFICS = Family(
     projection="model.connector.modality_projection.proj",
+    projector="model.connector",
+    vision_encoder="model.vision_model",
+    language_model="model.text_model",
     patch_size=_vision_patch,
     block_size=lambda config: config.scale_factor,
     image_token="<image>",
@@ -98,6 +108,9 @@ _IDEFICS = Family(
 )
 _QWEN2 = Family(
     projection="model.visual.merger.mlp.0",
+    projector="model.visual.merger",
+    vision_encoder="model.visual",
+    language_model="model.language_model",
     patch_size=_vision_patch,
     block_size=lambda config: config.vision_config.spatial_merge_size,
     image_token="<|image_pad|>",
@@ -107,6 +120,9 @@ _QWEN2 = Family(
 FAMILIES: dict[str, Family] = {
     "paligemma": Family(
         projection="model.multi_modal_projector.linear",
+        projector="model.multi_modal_projector",
+        vision_encoder="model.vision_tower",
+        language_model="model.language_model",
         patch_size=_vision_patch,
         block_size=lambda _: 1,
         image_token="<image>",
@@ -119,6 +135,9 @@ FAMILIES: dict[str, Family] = {
     "smolvlm": _IDEFICS,
     "internvl": Family(
         projection="model.multi_modal_projector.linear_1",
+        projector="model.multi_modal_projector",
+        vision_encoder="model.vision_tower",
+        language_model="model.language_model",
         patch_size=_vision_patch,
         block_size=lambda config: round(1 / config.downsample_ratio),
         image_token="<IMG_CONTEXT>",

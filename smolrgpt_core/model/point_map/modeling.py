@@ -27,6 +27,9 @@ from smolrgpt_core.model.point_map.encoder import JoinedProjection, PointEncoder
 from smolrgpt_core.model.point_map.families import family_of
 from smolrgpt_core.model.strict_loading import load_strictly
 
+IGNORED_LABEL = -100
+"""Label of a token that has no loss, as everywhere in transformers."""
+
 GRIDS = "image_grid_thw"
 """Input of families whose images differ in size: frames, patch rows and patch columns, (N, 3)."""
 
@@ -144,6 +147,7 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self,
         input_ids: torch.Tensor | None = None,
         point_values: PointMaps | EncodedPoints | None = None,
+        only_answers: bool = False,
         **inputs: Any,
     ) -> Any:
         """What the vision-language model gives for its own inputs and the points of the images.
@@ -151,13 +155,40 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         Args:
             input_ids: (B, T).
             point_values: of the N images, in their order; None = the images alone.
+            only_answers: with `labels`, logits where a label is predicted and nowhere else, row by
+                row: (tokens with a label, vocabulary). There is no loss then.
             inputs: what the vision-language model takes.
 
         Raises:
             ValueError: when points do not fit the images, or the model takes none.
         """
         with self.joined(point_values, inputs.get(GRIDS)):
+            if only_answers:
+                return self._with_answer_logits(input_ids, **inputs)
             return self.vlm(input_ids=input_ids, **inputs)
+
+    def _with_answer_logits(
+        self, input_ids: torch.Tensor | None, labels: torch.Tensor, **inputs: Any
+    ) -> Any:
+        """Outputs with the logits of answers alone: those of all tokens would not fit in memory."""
+        is_answer = labels[:, 1:] != IGNORED_LABEL
+        first = int(is_answer.any(dim=0).nonzero()[0])
+        outputs = self.vlm(input_ids=input_ids, logits_to_keep=labels.shape[1] - first, **inputs)
+        outputs.logits = outputs.logits[:, :-1][is_answer[:, first:]]
+        return outputs
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """Modules by the names that training has for them; the projector may lie in the encoder."""
+        family = self._family
+        parts = {
+            "vision_encoder": self.vlm.get_submodule(family.vision_encoder),
+            "projector": self.vlm.get_submodule(family.projector),
+            "language_model": self.vlm.get_submodule(family.language_model),
+        }
+        if self.config.points != "none":
+            parts["point_encoder"] = self.point_encoder
+        return parts
 
     @torch.no_grad()
     def generate(  # type: ignore[override]

@@ -20,7 +20,7 @@ from smolrgpt_core.checkpoints import check_that_it_exists
 from smolrgpt_core.errors import bad_question
 from smolrgpt_core.model.point_map.configuration import PointMapConfig
 from smolrgpt_core.model.point_map.families import family_of
-from smolrgpt_core.model.point_map.modeling import GRIDS
+from smolrgpt_core.model.point_map.modeling import GRIDS, IGNORED_LABEL
 from smolrgpt_core.model.point_map.points import (
     PointMap,
     model_points,
@@ -28,8 +28,6 @@ from smolrgpt_core.model.point_map.points import (
     resized_point_map,
 )
 from smolrgpt_core.model.point_map.regions_in_words import BOX_COLORS, Box, draw_boxes, scaled_box
-
-IGNORED_LABEL = -100
 
 
 class PointMapProcessor:

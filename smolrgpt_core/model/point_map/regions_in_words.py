@@ -6,6 +6,8 @@ that is drawn into the image; a pixel or a box in numbers is written in PaliGemm
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Sequence
 
 import cv2
@@ -13,7 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.errors import bad_question
+from smolrgpt_core.language.english import pluralize
 from smolrgpt_core.language.placeholders import MASK
+from smolrgpt_core.object_classes import known_class
 
 BOX_COLORS: dict[str, tuple[int, int, int]] = {
     "red": (255, 0, 0),
@@ -30,6 +34,9 @@ GROWTH = (1.0, 1.2)
 
 LOCATIONS = 1024
 """Location tokens of a side. The authors' code can write one more, which is no token."""
+
+_ARTICLES = ("the", "a", "an", "of", "is", "are", "to", "from", "and", "or", "which")
+"""Words that name nothing before a `<mask>`."""
 
 Box = tuple[float, float, float, float]
 """(x1, y1, x2, y2) in pixels."""
@@ -75,9 +82,11 @@ def grown_box(box: Box, size: tuple[int, int], random: np.random.Generator) -> B
 def named_regions(text: str, names: Sequence[str]) -> str:
     """A question in which each `<mask>` is its region's class and the color of its box.
 
+    Where the class stands before a `<mask>` already, as in "the pallet <mask>", it is not repeated.
+
     Args:
         text: with one `<mask>` for each of `names`.
-        names: classes of the regions, such as "pallet".
+        names: classes of the regions, such as "pallet"; empty where there is none.
 
     Raises:
         SpatialError: BAD_QUESTION when there are more regions than colors, or other numbers of
@@ -92,11 +101,27 @@ def named_regions(text: str, names: Sequence[str]) -> str:
             f"colors, but the question is about {len(names)} regions; ask about fewer, or ask "
             "geometry"
         )
-    said = [
-        f"{name} (highlighted by the {color} box)"
-        for name, color in zip(names, BOX_COLORS, strict=False)
-    ]
-    return parts[0] + "".join(one + rest for one, rest in zip(said, parts[1:], strict=True))
+    written = parts[0]
+    for name, color, rest in zip(names, BOX_COLORS, parts[1:], strict=False):
+        said = "" if _ends_with(written, name) else f"{name or 'region'} "
+        written += f"{said}(highlighted by the {color} box){rest}"
+    return written
+
+
+def with_box_colors(text: str) -> str:
+    """A text in which every `<mask>` is the color of a box, however many there are."""
+    colors = itertools.cycle(BOX_COLORS)
+    return re.sub(MASK, lambda _: f"(highlighted by the {next(colors)} box)", text)
+
+
+def _ends_with(text: str, name: str) -> bool:
+    """Whether a text ends with a class, in the singular or plural; any noun will do for none."""
+    words = text.split()
+    last = words[-1].lower() if words else ""
+    if not name:
+        return last.isalpha() and last not in _ARTICLES
+    noun = name.split()[-1].lower()
+    return known_class(last) == known_class(name) or last in (noun, pluralize(noun))
 
 
 def location_tokens(places: Sequence[float], size: tuple[int, int]) -> str:

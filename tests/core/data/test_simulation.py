@@ -32,6 +32,7 @@ from smolrgpt_core.simulated_data import scenes as scene_maker
 from smolrgpt_core.simulated_data.randomization import Randomization, read_randomization
 from smolrgpt_core.simulated_data.run import SimulationRun
 from smolrgpt_core.simulated_data.scenes import SimulationSettings
+from smolrgpt_core.synthesis import MIXTURES
 
 SCENES = 6
 WIDTH, HEIGHT = 96, 72
@@ -368,3 +369,33 @@ def test_another_seed_gives_other_scenes(settings, made, tmp_path):
     make(replace(settings, scenes=1, seed=12, shards=False), tmp_path / "other")
     one = next(iter((tmp_path / "other").glob("*/images/000000_00.png")))
     assert one.read_bytes() != next(made.glob("*/images/000000_00.png")).read_bytes()
+
+
+def test_a_mixture_asks_its_families_and_keeps_their_steps(tmp_path, varied_file):
+    settings = SimulationSettings(
+        4, seed=3, views=2, questions=20, shares=(1, 0, 0),
+        randomization=read_randomization(varied_file), mixture="hispatial",
+    )  # fmt: skip
+    make(settings, tmp_path / "data")
+    make(settings, tmp_path / "again")
+    assert tree(tmp_path / "data") == tree(tmp_path / "again")
+    records = SplitFolder(tmp_path / "data", "train").read_records()
+    families = MIXTURES["hispatial"].families
+    assert {record.category for record in records} <= families.keys()
+    assert {families[record.category].level for record in records} == {0, 1, 2, 3}
+    asked = [(record.image, record.question, str(record.rle)) for record in records]
+    assert len(set(asked)) == len(asked)
+    steps = [record for record in records if record.reasoning]
+    assert len(steps) > len(records) / 3
+    for record in steps:
+        assert record.reasoning.endswith(f"Answer: {record.normalized_answer}")
+        assert WarehouseRecord.from_json(record.to_json()) == record
+    checked = CliRunner().invoke(app, ["data", "check", str(tmp_path / "data")])
+    assert checked.exit_code == 0, checked.output
+
+
+def test_an_unknown_mixture_is_refused(tmp_path):
+    words = ["simulate", "--scenes", "1", "--mixture", "imagenet", "--out", str(tmp_path / "data")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 2
+    assert "mixture must be one of warehouse, hispatial, spatialrgpt, got 'imagenet'" in done.output

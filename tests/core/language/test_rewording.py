@@ -6,7 +6,7 @@ import pytest
 
 from smolrgpt_core.language.grammar import GrammarError
 from smolrgpt_core.language.lexicon import LANGUAGES, load_lexicon
-from smolrgpt_core.language.rewording import needed_letters, read_rewordings, reworded
+from smolrgpt_core.language.rewording import needed_letters, read_classes, read_rewordings, reworded
 
 DATA = Path(__file__).parents[2] / "data" / "language"
 
@@ -14,16 +14,17 @@ DATA = Path(__file__).parents[2] / "data" / "language"
 @pytest.mark.parametrize(
     ("pattern", "needed"),
     [
-        (r"\bround about\b", ("round about",)),
-        (r"^pallets? ids?\b", ("pallet",)),
-        (r"\b(left|right) side\b", (" side",)),
-        (r"\b(?:nearest|closest)(?: one)?$", ("nearest", "closest")),
+        (r"\bround about\b", (("round about",),)),
+        (r"^pallets? ids?\b", (("pallet",), (" id",))),
+        (r"\b(left|right) side\b", ((" side",), ("left", "right"))),
+        (r"\b(?:nearest|closest)(?: one)?$", (("nearest", "closest"),)),
         (r"\b(?:nearest|closest)?\d", ()),
         (r"fast|slow", ()),
+        (r"where \w{2,9} lies", (("where ",), (" lies",))),
         (r"\b(?=(?:nearest|closest))\w+", ()),
-        (r"(?<=\d) ?< ?", ("<",)),
+        (r"(?<=\d) ?< ?", (("<",),)),
         (r"\bp-?(?=\d)", ()),
-        (r"\(pallet[s ]\)", ("(pallet",)),
+        (r"\(pallet[s ]\)", (("(pallet",), (")",))),
     ],
 )
 def test_needed_letters(pattern, needed):
@@ -47,4 +48,26 @@ def test_no_sentence_is_reworded_without_the_letters_that_are_needed(language):
 
 def test_a_line_without_a_replacement_is_refused():
     with pytest.raises(GrammarError, match="pattern => replacement"):
-        list(read_rewordings("near at hand"))
+        list(read_rewordings("near at hand", {}))
+
+
+def test_a_class_of_words_stands_for_all_of_them():
+    classes = read_classes([("named", r"{pallet} \d+")], {"pallet": "pallet|box pallet"})
+    (rewording,) = read_rewordings(r"^({named}) how tall => how tall is \1", classes)
+    assert reworded("Box pallet 3 how tall", [rewording]) == "how tall is Box pallet 3"
+    assert reworded("shelf 3 how tall", [rewording]) == "shelf 3 how tall"
+
+
+def test_what_is_no_class_stays_in_a_pattern():
+    (rewording,) = read_rewordings(r"^\{(a{2,3})\}$ => \1", {})
+    assert reworded("{aaa}", [rewording]) == "aaa"
+
+
+def test_a_class_that_is_not_there_is_refused():
+    with pytest.raises(GrammarError, match=r"got '\{shelves\}'"):
+        list(read_rewordings("{shelves} => x", {"pallets": "pallets"}))
+
+
+def test_two_classes_of_one_name_are_refused():
+    with pytest.raises(GrammarError, match="'pallet' is there already"):
+        read_classes([("pallet", "skid")], {"pallet": "pallet"})

@@ -148,9 +148,9 @@ def dpt(folder: Path) -> None:
     tf.DPTImageProcessorPil(size={"height": 32, "width": 32}).save_pretrained(folder)
 
 
-def grounding_dino(folder: Path) -> None:
+def grounding_dino(folder: Path, prefix: str = "GroundingDino") -> None:
     tokenizer = words_tokenizer("bert")
-    config = tf.GroundingDinoConfig(
+    config = getattr(tf, f"{prefix}Config")(
         backbone_config=tf.SwinConfig(**SWIN, out_indices=[2, 3, 4]),
         text_config=tf.BertConfig(
             vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
@@ -159,7 +159,7 @@ def grounding_dino(folder: Path) -> None:
         num_queries=12, encoder_layers=1, decoder_layers=2, encoder_ffn_dim=16, decoder_ffn_dim=16,
         encoder_attention_heads=2, decoder_attention_heads=2, d_model=32, max_text_len=48,
     )  # fmt: skip
-    tf.GroundingDinoForObjectDetection(config).save_pretrained(folder)
+    getattr(tf, f"{prefix}ForObjectDetection")(config).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     tf.GroundingDinoImageProcessorPil(
         size={"shortest_edge": 64, "longest_edge": 96}
@@ -294,12 +294,14 @@ def oneformer(folder: Path) -> None:
     path.write_text(json.dumps(settings))
 
 
-def eomt(folder: Path, is_semantic: bool = False) -> None:
-    config = tf.EomtConfig(
+def eomt(folder: Path, prefix: str = "Eomt", is_semantic: bool = False) -> None:
+    size = {"intermediate_size": 16} if prefix == "EomtDinov3" else {}
+    config = getattr(tf, f"{prefix}Config")(
         hidden_size=16, num_hidden_layers=2, num_attention_heads=2, image_size=64, patch_size=16,
         num_blocks=1, num_queries=6, num_register_tokens=1, id2label=CLASSES, num_upscale_blocks=1,
+        **size,
     )  # fmt: skip
-    tf.EomtForUniversalSegmentation(config).save_pretrained(folder)
+    getattr(tf, f"{prefix}ForUniversalSegmentation")(config).save_pretrained(folder)
     tf.EomtImageProcessorPil(
         size={"shortest_edge": 64, "longest_edge": 64},
         do_pad=not is_semantic, do_split_image=is_semantic,
@@ -323,6 +325,38 @@ def detr(folder: Path, has_masks: bool = True) -> None:
     tf.DetrImageProcessorPil(size={"shortest_edge": 64, "longest_edge": 96}).save_pretrained(folder)
 
 
+CHAT = (
+    "{% for message in messages %}{{ message.role }} : {% for part in message.content %}"
+    "{{ '<image>' if part.type == 'image' else ' ' + part.text }}{% endfor %}{% endfor %}"
+    "{% if add_generation_prompt %} assistant :{% endif %}"
+)
+
+
+def idefics3(folder: Path, has_chat: bool = True) -> None:
+    """The family of SmolVLM, whose own processor is for videos too."""
+    tokenizer = words_tokenizer("clip")
+    tokenizer.add_special_tokens(
+        {"additional_special_tokens": ["<image>", "<fake_token_around_image>", "<global-img>"]}
+    )
+    tokenizer.add_tokens(["user", "assistant", ":"])
+    llama = {"model_type": "llama", "hidden_size": 16, "intermediate_size": 16,
+             "num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 1,
+             "vocab_size": len(tokenizer), "pad_token_id": 0, "bos_token_id": 1,
+             "eos_token_id": tokenizer.sep_token_id}  # fmt: skip
+    vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
+              "num_attention_heads": 2, "image_size": 32, "patch_size": 8}  # fmt: skip
+    config = tf.Idefics3Config(
+        image_token_id=tokenizer.convert_tokens_to_ids("<image>"), scale_factor=2,
+        vision_config=vision, text_config=llama, pad_token_id=0,
+    )  # fmt: skip
+    tf.Idefics3ForConditionalGeneration(config).save_pretrained(folder)
+    images = tf.Idefics3ImageProcessorPil(
+        size={"longest_edge": 32}, max_image_size={"longest_edge": 32}, do_image_splitting=False
+    )
+    chat = {"chat_template": CHAT} if has_chat else {}
+    tf.Idefics3Processor(images, tokenizer, image_seq_len=4, **chat).save_pretrained(folder)
+
+
 BUILDERS: dict[str, Callable[[Path], None]] = {
     "depth_anything": depth_anything,
     "depth_anything_relative": lambda folder: depth_anything(folder, "relative"),
@@ -332,6 +366,7 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     "glpn": glpn,
     "dpt": dpt,
     "grounding-dino": grounding_dino,
+    "mm-grounding-dino": lambda folder: grounding_dino(folder, "MMGroundingDino"),
     "owlvit": lambda folder: owl(folder, "owlvit"),
     "owlv2": lambda folder: owl(folder, "owlv2"),
     "sam": sam,
@@ -341,7 +376,10 @@ BUILDERS: dict[str, Callable[[Path], None]] = {
     "maskformer": maskformer,
     "oneformer": oneformer,
     "eomt": eomt,
+    "eomt_dinov3": lambda folder: eomt(folder, "EomtDinov3"),
     "eomt_semantic": lambda folder: eomt(folder, is_semantic=True),
     "detr": detr,
+    "idefics3": idefics3,
+    "idefics3_without_chat": lambda folder: idefics3(folder, has_chat=False),
     "detr_of_boxes": lambda folder: detr(folder, has_masks=False),
 }

@@ -23,7 +23,7 @@ CAMERA = CameraIntrinsics(200, 150, 100.0, 100.0, 99.5, 74.5)
 
 @pytest.fixture
 def facing() -> tuple[Region, np.ndarray]:
-    """A square of 0.8 m at 2 m, straight ahead, whose mask reaches 4 pixels onto the wall at 6 m."""
+    """A square of 0.8 m at 2 m, straight ahead; its mask reaches 4 pixels onto the wall at 6 m."""
     depth = np.full((150, 200), 6.0, dtype=np.float32)
     depth[55:95, 80:120] = 2.0
     mask = np.zeros((150, 200), dtype=bool)
@@ -67,17 +67,22 @@ def test_level_axes_are_right_forward_and_up() -> None:
 @pytest.mark.parametrize(("gap", "count"), [(0.3, 60), (0.1, 110)])
 def test_what_is_farther_than_eps_is_another_cluster(gap: float, count: int) -> None:
     generator = np.random.default_rng(3)
-    large = generator.uniform(0, 0.2, (60, 3)) + [0, 0, 2]
-    small = generator.uniform(0, 0.2, (50, 3)) + [0.2 + gap, 0, 2]
+    large = generator.uniform(0, 0.2, (60, 3)) + np.array([0, 0, 2])
+    small = generator.uniform(0, 0.2, (50, 3)) + np.array([0.2 + gap, 0, 2])
     assert len(largest_cluster(np.concatenate([small, large]), CleaningConfig())) == count
 
 
 def test_of_two_equal_clusters_the_nearer_one_is_the_object() -> None:
     generator = np.random.default_rng(4)
-    near = generator.uniform(0, 0.2, (50, 3)) + [0, 0, 2]
-    far = near + [0, 0, 3]
+    near = generator.uniform(0, 0.2, (50, 3)) + np.array([0, 0, 2])
+    far = near + np.array([0, 0, 3])
     for points in (np.concatenate([far, near]), np.concatenate([near, far])):
         np.testing.assert_array_equal(largest_cluster(points, CleaningConfig()), near)
+
+
+def test_a_small_object_counts_by_its_points_and_not_by_its_cells() -> None:
+    ball = np.random.default_rng(6).uniform(0, 0.04, (60, 3)) + np.array([0, 0, 2])
+    assert len(largest_cluster(ball, CleaningConfig())) == 60
 
 
 def test_points_that_stand_alone_are_no_object(facing) -> None:

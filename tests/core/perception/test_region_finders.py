@@ -9,8 +9,10 @@ from smolrgpt_core.perception.regions import load_region_finder
 from smolrgpt_core.perception.segmentation import load_segmenter
 from smolrgpt_core.perception.settings import RegionFinderSettings
 
+FAMILIES = ["mask2former", "maskformer", "oneformer", "eomt", "eomt_dinov3", "detr"]
 
-@pytest.mark.parametrize("family", ["mask2former", "maskformer", "oneformer", "eomt", "detr"])
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_a_segmenter_finds_disjoint_regions_of_its_classes(checkpoint, picture, family) -> None:
     settings = RegionFinderSettings(str(checkpoint(family)), min_score=0.05, min_pixels=4)
     found = load_region_finder(settings).find(picture)
@@ -26,7 +28,7 @@ def test_a_segmenter_finds_disjoint_regions_of_its_classes(checkpoint, picture, 
     assert covered.max() == 1
 
 
-@pytest.mark.parametrize("detector", ["grounding-dino", "owlvit", "owlv2"])
+@pytest.mark.parametrize("detector", ["grounding-dino", "mm-grounding-dino", "owlvit", "owlv2"])
 def test_a_detector_and_sam_find_regions_of_the_classes_asked_for(
     checkpoint, picture, detector
 ) -> None:

@@ -1,5 +1,6 @@
 """Mixtures by name: their shares, their formats, and what is kept out of training data."""
 
+import re
 from collections import Counter
 from dataclasses import replace
 
@@ -9,8 +10,17 @@ import pytest
 from smolrgpt_core.language import read_question
 from smolrgpt_core.language.options import choose
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.synthesis import FORMS, MIXTURES, Style, generate_mixture, generate_questions
+from smolrgpt_core.synthesis import (
+    FORMS,
+    MIXTURES,
+    Format,
+    Style,
+    generate_mixture,
+    generate_questions,
+)
 from smolrgpt_core.synthesis.generator import is_held_out, shape
+from smolrgpt_core.synthesis.mixtures import Family
+from smolrgpt_core.synthesis.reasoning import steps_of
 
 
 @pytest.fixture(scope="module", params=Style)
@@ -91,3 +101,70 @@ def test_the_questions_of_a_seed_are_the_same(true_scene):
 def test_unknown_mixture_is_refused(true_scene):
     with pytest.raises(ValueError, match="spatialrgpt"):
         generate_mixture(true_scene(0), np.random.default_rng(0), "imagenet", 3)
+
+
+def test_levels_are_those_of_the_paper():
+    levels = {name: family.level for name, family in MIXTURES["hispatial"].families.items()}
+    assert {level: [name for name in levels if levels[name] == level] for level in range(4)} == {
+        0: ["pixel_to_point", "depth_ordering"],
+        1: ["size", "localisation"],
+        2: ["relative_direction", "relative_distance", "comparison"],
+        3: ["perspective_taking", "counting", "problem_solving"],
+    }
+
+
+def _format(item) -> Format:
+    if item.question.options:
+        return Format.CHOICE
+    return Format.TRUE_FALSE if item.text.startswith("True or false:") else Format.FREE
+
+
+@pytest.mark.parametrize(
+    ("form", "shares"),
+    [
+        ("clearance", (0.3, 0.4, 0.3)),
+        ("clock_direction", (3 / 7, 4 / 7, 0)),
+        ("position", (1, 0, 0)),
+    ],
+)
+def test_formats_have_their_shares_among_those_that_a_question_has(true_scene, form, shares):
+    mixture = replace(MIXTURES["hispatial"], families={"one": Family(1.0, (form,))})
+    found = Counter()
+    for seed in range(6):
+        rng = np.random.default_rng(seed)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(MIXTURES, "one", mixture)
+            items = generate_mixture(true_scene(seed), rng, "one", 80, style=Style.MASK)
+        found.update(_format(item) for _, item in items)
+    number = found.total()
+    assert number > 200
+    for kind, share in zip(Format, shares, strict=True):
+        error = np.sqrt(share * (1 - share) / number)
+        assert found[kind] / number == pytest.approx(share, abs=4 * error), kind
+
+
+def test_steps_name_true_places_and_end_with_the_answer(true_scene):
+    seen = Counter()
+    for seed in range(6):
+        scene = true_scene(seed)
+        made = generate_mixture(scene, np.random.default_rng(seed), "hispatial", 40)
+        for family, item in made:
+            steps = steps_of(item, scene)
+            seen[family, bool(steps)] += 1
+            if not steps:
+                continue
+            plan, facts, *_, answer = steps.splitlines()
+            assert plan.startswith("Plan: find ")
+            assert answer == f"Answer: {item.normalized_answer}"
+            for id in set(item.region_ids):
+                place = item.region_ids.index(id)
+                right, ahead, up = scene.place(id).center
+                said = (
+                    f"[Region {place}] is {right:.2f} m right, {ahead:.2f} m ahead, {up:.2f} m up"
+                )
+                assert said in facts
+            named = set(map(int, re.findall(r"\[Region (\d+)\]", steps)))
+            assert named <= set(range(len(item.region_ids)))
+    assert not seen["pixel_to_point", True]
+    assert seen["relative_distance", True] > 10
+    assert not seen["relative_distance", False]

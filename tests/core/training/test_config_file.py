@@ -87,7 +87,10 @@ def test_what_is_written_is_what_was_read(file, tmp_path):
         ("trainable={wheels: 0.1}", "trainable must be one of vision_encoder"),
         ("start.checkpoint=x", "exactly one of checkpoint, preset"),
         ("optimizer.batch_rows=7", "multiple of optimizer.micro_rows, got 7 and 8"),
-        ("data.styles={poem: 1.0}", "data.styles must be one of sentence, short, got 'poem'"),
+        (
+            "data.styles={poem: 1.0}",
+            "data.styles must be one of sentence, short, steps, got 'poem'",
+        ),
         ("precision=int8", "precision must be one of float32"),
         ("data={}", "missing key `data.sources`"),
         ("steps", "expected key=value"),

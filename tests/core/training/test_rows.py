@@ -16,6 +16,7 @@ from smolrgpt_core.language import CATEGORIES
 from smolrgpt_core.model.packing import pack_batch
 from smolrgpt_core.training.config import SourceConfig
 from smolrgpt_core.training.rows import RowCutter
+from smolrgpt_core.training.smolrgpt_rows import SmolRGPTRows
 
 
 @pytest.fixture
@@ -32,13 +33,13 @@ def cutter(processor, run_config):
         data = replace(run_config().data, **changes)
         chosen = {"pictures": pictures, "categories": categories, "matching": matching}
         source = replace(data.sources[0], **chosen)
-        return RowCutter(processor, data, source, 3)
+        return RowCutter(SmolRGPTRows(processor, data), data, source, 3)
 
     return make
 
 
-def _tokens(processor, row, pictures="rgbd"):
-    return pack_batch(processor, [row.pack(pictures)])["input_ids"].shape[1]
+def _tokens(processor, row):
+    return pack_batch(processor, [row.pack()])["input_ids"].shape[1]
 
 
 def test_every_question_is_in_one_row(cutter, sample):
@@ -103,7 +104,7 @@ def test_answers_in_other_spellings_are_learned_as_they_are_meant(
     (row,) = cutter(styles={"short": 1.0}).rows(other, 0)
     (conversation,) = row.conversations
     assert conversation.turns[-1].text == said
-    assert row.pack("rgbd").answers[0].value == pytest.approx(number)
+    assert row.pack().answers[0].value == pytest.approx(number)
 
 
 @pytest.mark.parametrize("stored", ["up", "-1", "3 or 4", "NaN", "False"])
@@ -154,7 +155,7 @@ def test_a_conversation_without_an_answer_is_refused_by_name(cutter, sample, tur
 def test_a_row_brings_what_its_questions_name_and_nothing_else(cutter, sample):
     rows = cutter(questions_per_row=1).rows(sample, 0)
     (count,) = (row for row in rows if row.conversations[0].category == "count")
-    packed = count.pack("rgbd")
+    packed = count.pack()
     assert len(packed.masks) == 1
     assert packed.mask_indices == [[0]]
     assert np.array_equal(packed.masks[0], sample.masks(sample.conversations[2])[0])
@@ -165,12 +166,12 @@ def test_a_row_brings_what_its_questions_name_and_nothing_else(cutter, sample):
 
 def test_sources_without_pictures_or_without_regions(cutter, sample):
     row = cutter("geometry", questions_per_row=1).rows(sample, 0)[0]
-    geometry = row.pack("geometry")
+    geometry = replace(row, pictures="geometry").pack()
     assert geometry.image is None
     assert geometry.depth is not None
     assert geometry.intrinsics == sample.camera.intrinsics
     with pytest.raises(SpatialError, match="pictures: rgb"):
-        row.pack("rgb")
+        replace(row, pictures="rgb").pack()
 
 
 def test_a_source_may_have_some_categories_only(cutter, sample):

@@ -17,12 +17,8 @@ from smolrgpt_core.data.shards import write_shards
 from smolrgpt_core.data.warehouse_format import SplitFolder
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.training.config import OptimizerConfig, SourceConfig
-from smolrgpt_core.training.stream import (
-    LOSS_CATEGORIES,
-    BrokenSamples,
-    GroupFacts,
-    TrainingStream,
-)
+from smolrgpt_core.training.rows import LOSS_CATEGORIES
+from smolrgpt_core.training.stream import BrokenSamples, GroupFacts, TrainingStream
 
 
 def _read(stream: TrainingStream, count: int) -> list[GroupFacts]:

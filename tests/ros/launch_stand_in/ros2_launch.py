@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from launch.actions import DeclareLaunchArgument
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch_ros.actions import Node
 
-from launch import LaunchContext, LaunchDescription
+from launch import LaunchContext
 
 GRACE_S = 5.0
 """As `ros2 launch`: SIGTERM after it, SIGKILL after twice the time."""
@@ -24,19 +23,21 @@ GRACE_S = 5.0
 LOOK_S = 0.05
 
 
-def description_of(path: Path) -> LaunchDescription:
-    spec = importlib.util.spec_from_file_location("the_launch_file", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module.generate_launch_description()
-
-
 def show_arguments(entities: list[Any], context: LaunchContext) -> None:
     for entity in entities:
-        if isinstance(entity, DeclareLaunchArgument):
+        if isinstance(entity, IncludeLaunchDescription):
+            show_arguments(entity.source.description().entities, context)
+        elif isinstance(entity, DeclareLaunchArgument):
             print(f"{entity.name}={context.perform_substitution(entity.default_value)}")
+
+
+def started(entities: list[Any], context: LaunchContext) -> list[Node]:
+    """Execute everything, each action with what it brings before the next; returns the nodes."""
+    nodes: list[Node] = []
+    for entity in entities:
+        nodes += [entity] if isinstance(entity, Node) else []
+        nodes += started(entity.execute(context) or [], context)
+    return nodes
 
 
 def run(entities: list[Any], context: LaunchContext) -> None:
@@ -44,9 +45,7 @@ def run(entities: list[Any], context: LaunchContext) -> None:
         context.is_shutdown = True
 
     signal.signal(signal.SIGINT, on_signal)
-    for entity in entities:
-        entities += entity.execute(context) or []
-    nodes = [entity for entity in entities if isinstance(entity, Node)]
+    nodes = started(entities, context)
     while not context.is_shutdown:
         for node in nodes:
             node.look_after(context)
@@ -75,7 +74,7 @@ def wait_for_an_end(nodes: list[Node]) -> None:
 def main(file: str, *arguments: str) -> None:
     given = dict(argument.split(":=") for argument in arguments if ":=" in argument)
     context = LaunchContext(given)
-    entities = description_of(Path(file)).entities
+    entities = PythonLaunchDescriptionSource(file).description().entities
     if "--show-args" in arguments:
         show_arguments(entities, context)
     else:

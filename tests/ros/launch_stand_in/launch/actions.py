@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from launch import LaunchContext
+from launch.launch_description_sources import PythonLaunchDescriptionSource
 
 
 class DeclareLaunchArgument:
@@ -24,6 +25,23 @@ class DeclareLaunchArgument:
                 f'Argument "{self.name}" provided value "{value}" is not valid. Valid options '
                 f"are: {self.choices}"
             )
+
+
+class IncludeLaunchDescription:
+    """As in launch, what the included file declares is known to the including one."""
+
+    def __init__(
+        self,
+        source: PythonLaunchDescriptionSource,
+        *,
+        launch_arguments: Iterable[tuple[str, Any]] = (),
+    ) -> None:
+        self.source, self._arguments = source, dict(launch_arguments)
+
+    def execute(self, context: LaunchContext) -> list[Any]:
+        for name, value in self._arguments.items():
+            context.launch_configurations[name] = context.perform_substitution(value)
+        return self.source.description().entities
 
 
 class SetEnvironmentVariable:

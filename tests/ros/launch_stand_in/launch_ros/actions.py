@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ament_index_python.packages import get_package_prefix
+from launch.actions import Shutdown
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration
 
@@ -32,9 +33,9 @@ class Node:
         namespace: Any,
         parameters: list[Any],
         remappings: list[tuple[str, Any]],
-        arguments: list[Any],
         output: str,
-        on_exit: Callable[[ProcessExited, LaunchContext], list[Any] | None],
+        on_exit: Callable[[ProcessExited, LaunchContext], list[Any] | None] | Shutdown,
+        arguments: Sequence[Any] = (),
         condition: IfCondition | None = None,
         respawn: LaunchConfiguration | bool = False,
         respawn_delay: float = 0.0,
@@ -72,7 +73,10 @@ class Node:
         status, self.process = self.process.returncode, None
         end = f"has died [exit code {status}]" if status else "has finished cleanly"
         print(f"[{self._path.name}]: process {end}", flush=True)
-        for action in self._on_exit(ProcessExited(status), context) or []:
+        actions = [self._on_exit] if isinstance(self._on_exit, Shutdown) else None
+        if actions is None:
+            actions = self._on_exit(ProcessExited(status), context) or []
+        for action in actions:
             action.execute(context)
         respawn = self._respawn and IfCondition(self._respawn).evaluate(context)
         if respawn and not context.is_shutdown:
@@ -83,4 +87,4 @@ def _told(value: Any, context: LaunchContext) -> str:
     """The value of a parameter as YAML."""
     if isinstance(value, ParameterValue):
         return json.dumps(value.evaluate(context))
-    return context.perform_substitution(value)
+    return json.dumps(value) if isinstance(value, bool) else context.perform_substitution(value)

@@ -1,0 +1,178 @@
+"""What every public benchmark has: its files, its questions, its scorers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, ClassVar
+
+from smolrgpt_core.public_benchmarks.predictions import Predictions
+from smolrgpt_core.public_benchmarks.published_files import (
+    PublishedRow,
+    find_files,
+    read_records,
+    read_rows,
+)
+from smolrgpt_core.public_benchmarks.records import BenchmarkData, BenchmarkRecord
+from smolrgpt_core.public_benchmarks.scoring import Answered, JudgedRecords, Outcome, Scorer
+
+NAMED = 5
+"""So many questions or rows are named in a message about several."""
+
+
+class Benchmark(ABC):
+    """A public benchmark.
+
+    Attributes:
+        name: on the command line.
+        title: as its authors write it.
+        hub: where its files are published.
+        files: names of its files, the preferred form first.
+        scorers: rules by name, the authors' own first if they published one.
+        id_fields: fields of a prediction that together name its question.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    hub: ClassVar[str]
+    files: ClassVar[tuple[str, ...]]
+    scorers: ClassVar[Mapping[str, Scorer]]
+    id_fields: ClassVar[tuple[str, ...]]
+
+    def read(self, path: Path) -> BenchmarkData:
+        """Read the published files.
+
+        Args:
+            path: one of them, or a folder with them.
+
+        Raises:
+            SpatialError: BAD_INPUT when they are not there or no row can be used.
+            ImportError: pyarrow is needed and not installed.
+        """
+        rows = chain.from_iterable(map(read_rows, find_files(path, self.files)))
+        return read_records(rows, self.parse)
+
+    @abstractmethod
+    def parse(self, row: PublishedRow) -> BenchmarkRecord:
+        """The record of a row.
+
+        Raises:
+            ValueError: the row cannot be used; says what was expected and what was found.
+        """
+
+    def question_id(self, row: Mapping[str, Any]) -> str:
+        """The id of the question that a row, or a prediction, is about; `id` also names it.
+
+        Raises:
+            KeyError: a field is missing.
+        """
+        if all(name in row for name in self.id_fields):
+            return "/".join(str(row[name]) for name in self.id_fields)
+        return str(row["id"])
+
+
+@dataclass(frozen=True)
+class Report:
+    """What `smolrgpt benchmark` prints and writes.
+
+    Attributes:
+        benchmark: whose questions.
+        data: that they were read from.
+        missing: ids of questions without a prediction.
+        unknown: ids of predictions without a question.
+        outcomes: by name of the scorer.
+    """
+
+    benchmark: Benchmark
+    data: BenchmarkData
+    missing: tuple[str, ...]
+    unknown: tuple[str, ...]
+    outcomes: Mapping[str, Outcome]
+
+    def notes(self) -> list[str]:
+        """All that a reader of the figures must know, one sentence each."""
+        notes = list(self.data.notes)
+        rejected = [f"{row.place} ({row.reason})" for row in self.data.rejected]
+        flawed = [f"{record.id} ({'; '.join(record.problems)})" for record in self.data.records
+                  if record.problems]  # fmt: skip
+        for found, what in (
+            (rejected, "rows that cannot be read, in no denominator"),
+            (flawed, "questions with a flaw, scored all the same"),
+            (self.missing, "questions without a prediction"),
+            (self.unknown, "predictions about no question of the data, not used"),
+        ):
+            if found:
+                notes.append(f"{what}: {len(found)}: {_named(found)}")
+        for name, outcome in self.outcomes.items():
+            notes += [f"{name}: {note}" for note in outcome.notes]
+        return notes
+
+    def to_json(self) -> dict[str, Any]:
+        """Figures, denominators, unreadable answers and every verdict."""
+        return {
+            "benchmark": self.benchmark.name,
+            "questions": len(self.data.records),
+            "rejected_rows": [{"place": r.place, "reason": r.reason} for r in self.data.rejected],
+            "missing": list(self.missing),
+            "unknown": list(self.unknown),
+            "notes": self.notes(),
+            "scorers": {name: _outcome_json(found) for name, found in self.outcomes.items()},
+        }
+
+
+def score(
+    benchmark: Benchmark,
+    data: BenchmarkData,
+    predictions: Predictions,
+    scorers: Iterable[str],
+    judged: JudgedRecords | None = None,
+) -> Report:
+    """Score answers by several rules.
+
+    Args:
+        benchmark: that the data belongs to.
+        data: its questions.
+        predictions: answers, and the judge's replies if they stand beside them.
+        scorers: names of rules, see `Benchmark.scorers`.
+        judged: replies of a judge from a file of their own.
+
+    Raises:
+        ValueError: no prediction is about a question of the data, or a rule needs a judge's
+            replies and there are none.
+    """
+    ids = {record.id for record in data.records}
+    if not ids & predictions.answers.keys():
+        raise ValueError(
+            f"no prediction is about a question of the data: expected ids such as "
+            f"{_named(sorted(ids))}, got {_named(list(predictions.answers))}"
+        )
+    answered = Answered(data.records, predictions.answers, judged or predictions.judged)
+    outcomes = {}
+    for name in scorers:
+        if benchmark.scorers[name].judged and not answered.judged.replies:
+            raise ValueError(f"the scorer {name} needs the replies of a judge: give --judgements")
+        outcomes[name] = benchmark.scorers[name].score(answered)
+    missing = tuple(r.id for r in data.records if r.id not in predictions.answers)
+    unknown = tuple(id for id in predictions.answers if id not in ids)
+    return Report(benchmark, data, missing, unknown, outcomes)
+
+
+def _named(names: Iterable[str]) -> str:
+    listed = list(names)
+    return ", ".join(listed[:NAMED]) + (", ..." if len(listed) > NAMED else "")
+
+
+def _outcome_json(outcome: Outcome) -> dict[str, Any]:
+    return {
+        "figures": {
+            name: {"value": figure.value, "unit": figure.unit, "of": figure.of}
+            for name, figure in outcome.figures.items()
+        },
+        "unreadable": outcome.unread,
+        "questions": len(outcome.verdicts),
+        "notes": list(outcome.notes),
+        "verdicts": [{"id": v.id, "hit": v.hit, "read": v.read} for v in outcome.verdicts],
+    }

@@ -1,0 +1,204 @@
+"""One question of a public benchmark, in the one form that all of them are read into."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.files import decode_image, read_bytes, read_rgb
+from smolrgpt_core.regions import Box, Region
+
+OPTION_LETTERS = "ABCDEFGHIJ"
+"""Letters of options, in order; no benchmark here has more than six."""
+
+Point = tuple[float, float]
+"""x and y as shares of the width and height of the picture."""
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """An image of a published file, decoded only when it is asked for.
+
+    Attributes:
+        name: where it stands, for messages: a path, or a file with a row.
+        content: the encoded image, when the published file holds it.
+    """
+
+    name: Path
+    content: bytes | None = field(default=None, repr=False)
+
+    def rgb(self) -> NDArray[np.uint8]:
+        """The picture, uint8 (H, W, 3) RGB.
+
+        Raises:
+            SpatialError: BAD_INPUT when there is no such file, or it is not an image.
+        """
+        return read_rgb(self.name, self._encoded())
+
+    def plane(self) -> NDArray:
+        """A mask or depth image as stored, its first channel if it has several, (H, W).
+
+        Raises:
+            SpatialError: BAD_INPUT when there is no such file, or it is not an image.
+        """
+        image = decode_image(self.name, cv2.IMREAD_UNCHANGED, "a mask or depth", self._encoded())
+        return image if image.ndim == 2 else image[:, :, 0]
+
+    def _encoded(self) -> bytes:
+        return read_bytes(self.name) if self.content is None else self.content
+
+
+@dataclass(frozen=True, eq=False)
+class BenchmarkRecord:
+    """One question with its truth.
+
+    Attributes:
+        id: unique within a benchmark; predictions refer to it.
+        question: as published.
+        prompt: what the benchmark's authors give to a model.
+        truth: a letter, a word, a sentence, or (Q-Spatial) centimeters, as the benchmark has it.
+        category: kind of question, as published.
+        image: what is asked about; None when the file has no picture.
+        regions: masks of the objects in question, in the order of their placeholders.
+        options: texts of a multiple choice, in the order of the letters.
+        group: rows of one group are one question with its options or its picture changed.
+        source: data set or split that the question comes from.
+        mask: where the points of an answer may lie.
+        depth: of the picture, as published.
+        problems: what is wrong with the row, though it can be scored.
+    """
+
+    id: str
+    question: str
+    prompt: str
+    truth: str | float
+    category: str = ""
+    image: Picture | None = None
+    regions: tuple[Region, ...] = ()
+    options: tuple[str, ...] = ()
+    group: str = ""
+    source: str = ""
+    mask: Picture | None = None
+    depth: Picture | None = None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def letters(self) -> str:
+        """The letters that an answer may have."""
+        return OPTION_LETTERS[: len(self.options)]
+
+
+@dataclass(frozen=True)
+class RejectedRow:
+    """A row of a published file that cannot be used at all.
+
+    Attributes:
+        place: file and row.
+        reason: what was expected and what was found.
+    """
+
+    place: str
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class BenchmarkData:
+    """The content of the published files.
+
+    Attributes:
+        records: in the order of the files.
+        rejected: rows that are in no denominator because they cannot be read; never silently.
+        notes: what is missing from the data as a whole.
+    """
+
+    records: tuple[BenchmarkRecord, ...]
+    rejected: tuple[RejectedRow, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def options_text(options: Sequence[str], mark: str = "{}. {}") -> str:
+    """Options one a line, such as "A. a desk"."""
+    return "\n".join(map(mark.format, OPTION_LETTERS, options))
+
+
+def published_regions(
+    rles: Sequence[Any], boxes: Sequence[Any], names: Sequence[str], size: tuple[int, int]
+) -> tuple[tuple[Region, ...], tuple[str, ...]]:
+    """Regions of SpatialRGPT-Bench, and what is wrong with them.
+
+    As its authors do, a mask that cannot be decoded is replaced by its box, clamped to the picture.
+
+    Args:
+        rles: COCO run-length encodings.
+        boxes: (x1, y1, x2, y2) in pixels, one for each mask.
+        names: class of each object.
+        size: (height, width) of the picture.
+
+    Raises:
+        SpatialError: BAD_INPUT when neither a mask nor its box can be used.
+    """
+    regions, problems = [], []
+    for id, (rle, box, name) in enumerate(zip(rles, boxes, names, strict=True)):
+        try:
+            regions.append(Region.from_rle(id, name, rle))
+        except SpatialError as error:
+            problems.append(f"mask {id} does not decode, its box stands for it: {error.message}")
+            regions.append(Region.from_box(id, name, _clamped(box, size)))
+    return tuple(regions), tuple(problems)
+
+
+def _clamped(corners: Sequence[float], size: tuple[int, int]) -> Box:
+    x1, x2 = (min(max(int(x), 0), size[1]) for x in corners[::2])
+    y1, y2 = (min(max(int(y), 0), size[0]) for y in corners[1::2])
+    return Box(x1, y1, x2 - x1, y2 - y1)
+
+
+def text_field(row: Mapping[str, Any], name: str) -> str:
+    """A text of a row.
+
+    Raises:
+        ValueError: there is none; says which fields there are.
+    """
+    value = row.get(name)
+    if not isinstance(value, (str, int, float)) or isinstance(value, bool) or is_missing(value):
+        raise ValueError(f"expected a text {name!r}, got {value!r:.60}; fields: {sorted(row)}")
+    return str(value)
+
+
+def is_missing(value: object) -> bool:
+    """Whether a field is empty: nothing, NaN, "nan" (as pandas writes it) or blanks."""
+    if value is None or (isinstance(value, float) and value != value):
+        return True
+    return isinstance(value, str) and value.strip().lower() in ("", "nan")
+
+
+def lettered_options(row: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
+    """Options from one field each, up to the first empty one.
+
+    Raises:
+        ValueError: fewer than two, or an option after an empty one, so that letters would move.
+    """
+    values = [row.get(name) for name in names]
+    count = next((i for i, value in enumerate(values) if is_missing(value)), len(values))
+    if count < 2 or not all(map(is_missing, values[count:])):
+        raise ValueError(f"expected at least two options and no gap, got {values!r:.120}")
+    return tuple(str(value) for value in values[:count])
+
+
+def letter_truth(value: object, options: Sequence[str]) -> str:
+    """The letter of the true option, also from "(A)".
+
+    Raises:
+        ValueError: it is not the letter of an option.
+    """
+    letter = str(value).strip().strip("()")
+    if len(letter) != 1 or letter not in OPTION_LETTERS[: len(options)]:
+        raise ValueError(f"expected the letter of one of {len(options)} options, got {value!r:.60}")
+    return letter

@@ -1,0 +1,223 @@
+"""Answers beside truths: what a scorer is, what it returns, and the means that scorers share.
+
+Figures are percentages unless their unit says otherwise. A question without a prediction, or whose
+prediction cannot be read, counts as wrong; a scorer that leaves one out because its authors do says
+so in a note.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from smolrgpt_core.public_benchmarks.letter_readers import LetterReader
+from smolrgpt_core.public_benchmarks.records import BenchmarkRecord
+
+PERCENT = "%"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What a scorer made of one answer.
+
+    Attributes:
+        id: of the question.
+        hit: 1 for right, 0 for wrong; between them for a share of points.
+        read: what was read from the answer, for people; empty when nothing could be.
+    """
+
+    id: str
+    hit: float
+    read: str
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One figure of a score sheet.
+
+    Attributes:
+        value: in `unit`.
+        of: denominator: questions, groups of rows, or readable answers.
+        unit: of the value.
+    """
+
+    value: float
+    of: int
+    unit: str = PERCENT
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a scoring rule returns.
+
+    Attributes:
+        figures: by name, the most important first.
+        verdicts: one for each question that the rule is about.
+        notes: where a known fault of the published script, which is not copied, or a question that
+            it leaves out changes a figure.
+    """
+
+    figures: Mapping[str, Figure]
+    verdicts: Sequence[Verdict]
+    notes: Sequence[str] = ()
+
+    @property
+    def unread(self) -> int:
+        """Number of questions whose answer is missing or cannot be read."""
+        return sum(not verdict.read for verdict in self.verdicts)
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedRecords:
+    """What a judge, a language model, replied for each question; computed elsewhere.
+
+    Attributes:
+        replies: by id of the question, as the judge gave them; None where it failed.
+    """
+
+    replies: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class Answered:
+    """Questions with the answers of a model.
+
+    Attributes:
+        records: of the benchmark, in its order.
+        answers: texts by id; a question that is not there has no answer.
+        judged: what a judge made of the answers.
+    """
+
+    records: Sequence[BenchmarkRecord]
+    answers: Mapping[str, str]
+    judged: JudgedRecords = field(default_factory=JudgedRecords)
+
+    def only(self, wanted: Callable[[BenchmarkRecord], bool]) -> Answered:
+        """The same answers to some of the questions."""
+        return Answered(tuple(filter(wanted, self.records)), self.answers, self.judged)
+
+    def verdicts(
+        self, decide: Callable[[BenchmarkRecord, str], tuple[float, str]]
+    ) -> list[Verdict]:
+        """Decide on every question.
+
+        Args:
+            decide: hit, and what was read, of a question and its answer; the answer is empty when
+                there is none.
+        """
+        return [
+            Verdict(record.id, *decide(record, self.answers.get(record.id, "")))
+            for record in self.records
+        ]
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A published rule: how answers are read, and how hits become figures.
+
+    Attributes:
+        about: both in a line, and whose rule it is.
+        score: the rule.
+        judged: whether it needs the replies of a judge.
+    """
+
+    about: str
+    score: Callable[[Answered], Outcome]
+    judged: bool = False
+
+
+def by_letters(reader: LetterReader) -> Callable[[BenchmarkRecord, str], tuple[float, str]]:
+    """Right when the true letter is what the reader finds, or among what it finds."""
+
+    def decide(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
+        letters = reader(answer, record.options)
+        return float(str(record.truth) in letters), letters
+
+    return decide
+
+
+def share(verdicts: Iterable[Verdict]) -> Figure:
+    """The mean hit, in percent of all of them.
+
+    Raises:
+        ValueError: there are none.
+    """
+    hits = [verdict.hit for verdict in verdicts]
+    if not hits:
+        raise ValueError("there is no question to take the mean of")
+    return Figure(100 * sum(hits) / len(hits), len(hits))
+
+
+def shares_by(
+    records: Sequence[BenchmarkRecord],
+    verdicts: Sequence[Verdict],
+    key: Callable[[BenchmarkRecord], str],
+) -> dict[str, Figure]:
+    """The mean hit for each value of `key`, in the order in which they occur."""
+    found: dict[str, list[Verdict]] = defaultdict(list)
+    for record, verdict in zip(records, verdicts, strict=True):
+        found[key(record)].append(verdict)
+    return {name: share(group) for name, group in found.items()}
+
+
+def mean_of(figures: Iterable[Figure]) -> Figure:
+    """The mean of figures with equal weight; its denominator is the sum of theirs."""
+    taken = list(figures)
+    value = sum(figure.value for figure in taken) / len(taken)
+    return Figure(value, sum(figure.of for figure in taken))
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows that count as one question, right only if all of them are.
+
+    Attributes:
+        first: its first row, which says of which category it is.
+        verdict: of all rows together.
+    """
+
+    first: BenchmarkRecord
+    verdict: Verdict
+
+
+def grouped(
+    records: Sequence[BenchmarkRecord],
+    verdicts: Sequence[Verdict],
+    key: Callable[[BenchmarkRecord], str],
+) -> list[Group]:
+    """Rows of equal `key` as one question each, in the order in which they occur."""
+    rows: dict[str, list[int]] = defaultdict(list)
+    for index, record in enumerate(records):
+        rows[key(record)].append(index)
+    return [
+        Group(
+            records[indices[0]],
+            Verdict(
+                name,
+                float(all(verdicts[index].hit == 1 for index in indices)),
+                " ".join(verdicts[index].read for index in indices),
+            ),
+        )
+        for name, indices in rows.items()
+    ]
+
+
+def group_shares(
+    groups: Sequence[Group], key: Callable[[BenchmarkRecord], str]
+) -> dict[str, Figure]:
+    """The share of right groups for each value of `key` of their first rows."""
+    first, verdicts = [group.first for group in groups], [group.verdict for group in groups]
+    return shares_by(first, verdicts, key)
+
+
+def rounded(figure: Figure, digits: int) -> Figure:
+    """The figure as a script prints it."""
+    return Figure(round(figure.value, digits), figure.of, figure.unit)
+
+
+def letters_outcome(answered: Answered, reader: LetterReader) -> Outcome:
+    """Accuracy over all questions together, letters read by `reader`."""
+    verdicts = answered.verdicts(by_letters(reader))
+    return Outcome({"overall": share(verdicts)}, verdicts)

@@ -1,0 +1,295 @@
+"""SpatialRGPT-Bench: sentences and lengths about masked regions, judged by a language model.
+
+The judge is not run here: its replies are read (`official`), or rules stand for it (`rules`).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, ClassVar
+
+from smolrgpt_core.public_benchmarks.benchmark import Benchmark
+from smolrgpt_core.public_benchmarks.published_files import PublishedRow, literal
+from smolrgpt_core.public_benchmarks.quantity_readers import (
+    hour_by_rules,
+    hours_apart,
+    length_by_rules,
+)
+from smolrgpt_core.public_benchmarks.records import BenchmarkRecord, published_regions, text_field
+from smolrgpt_core.public_benchmarks.scoring import (
+    Answered,
+    Figure,
+    Outcome,
+    Scorer,
+    Verdict,
+    share,
+    shares_by,
+)
+from smolrgpt_core.public_benchmarks.yes_no_readers import leading_word
+
+QUALITATIVE = ("below/above", "left/right", "big/small", "tall/short", "wide/thin", "behind/front")
+"""Groups of yes/no and either/or questions; a raw category belongs to that whose word it has."""
+
+QUANTITATIVE = {
+    "distance_data": "direct distance",
+    "horizontal_distance_data": "horizontal distance",
+    "vertical_distance_data": "vertical distance",
+    "width_data": "width",
+    "height_data": "height",
+    "direction": "direction",
+}
+"""Groups of quantities by their raw category."""
+
+TOLERANCE = 0.25
+"""Largest relative error of a right quantity."""
+
+EPSILON = 0.0001
+"""Meters; added to the true value in the error of a question."""
+
+DEGREES_PER_HOUR = 30
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a judge, or rules, read from a truth and an answer.
+
+    Attributes:
+        truth: meters or hour; 1 for a yes/no or either/or question.
+        response: meters, hour, or the mark of the judge; None when unreadable.
+        failed: whether the judge gave no reply at all.
+    """
+
+    truth: float
+    response: float | None
+    failed: bool = False
+
+
+def group_of(record: BenchmarkRecord) -> str:
+    """The group that a question counts in.
+
+    Raises:
+        ValueError: its category belongs to none.
+    """
+    if record.category in QUANTITATIVE:
+        return QUANTITATIVE[record.category]
+    for group in QUALITATIVE:
+        if record.category.split("_")[0] in group.split("/"):
+            return group
+    raise ValueError(f"expected a category of SpatialRGPT-Bench, got {record.category!r}")
+
+
+def is_quantity(record: BenchmarkRecord) -> bool:
+    """Whether a question asks for a length or a direction."""
+    return record.category in QUANTITATIVE
+
+
+def judgement_of_reply(record: BenchmarkRecord, reply: Any) -> Judgement:
+    """What a judge's reply, a JSON object, says; see `Judgement`.
+
+    A missing key, null and a word instead of a number make it unreadable, as does no reply.
+    """
+    failed = not isinstance(reply, Mapping)
+    if failed or not is_quantity(record):
+        mark = None if failed or reply.get("your_mark") is None else float(reply["your_mark"])
+        return Judgement(1.0, mark, failed)
+    direction = record.category == "direction"
+    names = ("answer_direction", "response_direction")
+    if not direction:
+        names = ("answer_in_meters", "response_in_meters")
+    try:
+        truth, response = (float(reply[name]) for name in names)
+    except (KeyError, TypeError, ValueError):
+        # Unreadable is a result here: wrong, and absent from the errors.
+        return Judgement(math.nan, None)
+    return Judgement(truth, response)
+
+
+def judgement_by_rules(record: BenchmarkRecord, answer: str) -> Judgement:
+    """What this project's rules read from the truth and from an answer."""
+    if record.category.endswith("_predicate"):
+        return _agreement(leading_word(str(record.truth)), leading_word(answer))
+    if record.category.endswith("_choice"):
+        return _agreement(_region_in(str(record.truth)), _region_in(answer))
+    reader: Callable[[str], float | None] = length_by_rules
+    if record.category == "direction":
+        reader = hour_by_rules
+    truth = reader(str(record.truth))
+    return Judgement(math.nan, None) if truth is None else Judgement(truth, reader(answer))
+
+
+def outcome(answered: Answered, judgements: Sequence[Judgement]) -> Outcome:
+    """Figures of the official script from judgements of all questions."""
+    records = answered.records
+    verdicts = [_verdict(r, j) for r, j in zip(records, judgements, strict=True)]
+    figures: dict[str, Figure] = {}
+    for name, quantity in (("qualitative", False), ("quantitative", True)):
+        found = [v for r, v in zip(records, verdicts, strict=True) if is_quantity(r) == quantity]
+        if found:
+            figures[name] = share(found)
+    figures |= shares_by(records, verdicts, group_of)
+    notes: list[str] = []
+    for group in QUANTITATIVE.values():
+        members = [j for r, j in zip(records, judgements, strict=True) if group_of(r) == group]
+        figures |= _errors(group, members, notes)
+    return Outcome(figures, verdicts, notes)
+
+
+def _official(answered: Answered) -> Outcome:
+    replies = [answered.judged.replies.get(record.id) for record in answered.records]
+    judgements = list(map(judgement_of_reply, answered.records, replies))
+    found = outcome(answered, judgements)
+    return Outcome(
+        found.figures, found.verdicts, [*found.notes, *_carried_marks(answered, judgements, found)]
+    )
+
+
+def _rules(answered: Answered) -> Outcome:
+    judgements = [
+        judgement_by_rules(record, answered.answers.get(record.id, ""))
+        for record in answered.records
+    ]
+    found = outcome(answered, judgements)
+    unread = [
+        record.id
+        for record in answered.records
+        if not judgement_by_rules(record, str(record.truth)).response
+    ]
+    note = f"truths that the rules do not read, counted as wrong: {len(unread)}"
+    return Outcome(found.figures, found.verdicts, [*found.notes, *([note] if unread else [])])
+
+
+def _verdict(record: BenchmarkRecord, judgement: Judgement) -> Verdict:
+    response, truth = judgement.response, judgement.truth
+    if response is None:
+        return Verdict(record.id, 0.0, "")
+    if not is_quantity(record):
+        return Verdict(record.id, float(response > 0), "agrees" if response > 0 else "differs")
+    if record.category == "direction":
+        return Verdict(record.id, float(hours_apart(truth, response) <= 1), f"{response:g} h")
+    right = (1 - TOLERANCE) * truth <= response <= (1 + TOLERANCE) * truth
+    return Verdict(record.id, float(right), f"{response:g} m")
+
+
+def _errors(group: str, members: Sequence[Judgement], notes: list[str]) -> dict[str, Figure]:
+    """Errors of a group over its readable answers; says where the script would print NaN."""
+    pairs = [(j.truth, j.response) for j in members if j.response is not None]
+    if not pairs:
+        return {}
+    if group == "direction":
+        degrees = fmean(hours_apart(t, r) * DEGREES_PER_HOUR for t, r in pairs)
+        return {"direction error": Figure(degrees, len(pairs), "deg")}
+    figures = {
+        f"{group} error": Figure(
+            100 * fmean(abs(r - t) / (t + EPSILON) for t, r in pairs), len(pairs)
+        )
+    }
+    defined = [(t, r) for t, r in pairs if t != 0]
+    if len(defined) < len(pairs):
+        notes.append(
+            f"true values of {group} that are 0, and not in its abs rel: "
+            f"{len(pairs) - len(defined)}; the official script prints NaN"
+        )
+    if defined:
+        relative = round(fmean(abs(r - t) / t for t, r in defined), 3)
+        figures[f"{group} abs rel"] = Figure(relative, len(defined), "")
+    return figures
+
+
+def _carried_marks(
+    answered: Answered, judgements: Sequence[Judgement], found: Outcome
+) -> list[str]:
+    """What the official script would print, which after a failure reuses the mark before it."""
+    carried: list[Judgement] = []
+    previous: Judgement | None = None
+    failures = 0
+    for record, judgement in zip(answered.records, judgements, strict=True):
+        if judgement.failed and not is_quantity(record):
+            failures += 1
+            if previous is None:
+                return [_failures(failures, "stops there: the question before has no mark")]
+            judgement = previous
+        previous = None if is_quantity(record) else judgement
+        carried.append(judgement)
+    if not failures:
+        return []
+    printed = outcome(answered, carried).figures
+    changed = [
+        f"{name} {figure.value:.2f} instead of {found.figures[name].value:.2f}"
+        for name, figure in printed.items()
+        if figure.value != found.figures[name].value
+    ]
+    prints = f"reuses the mark of the question before and prints {', '.join(changed) or 'the same'}"
+    return [_failures(failures, prints)]
+
+
+def _failures(number: int, what: str) -> str:
+    return (
+        f"yes/no and either/or questions without a reply of the judge, counted as wrong: {number}; "
+        f"the official script {what}"
+    )
+
+
+def _agreement(truth: str, answer: str) -> Judgement:
+    return Judgement(1.0, float(truth == answer) if truth and answer else None)
+
+
+def _region_in(sentence: str) -> str:
+    """The one region that a sentence names as "[1]"."""
+    named = set(re.findall(r"\[([0-9]+)\]", sentence))
+    return named.pop() if len(named) == 1 else ""
+
+
+class SpatialRGPTBench(Benchmark):
+    """1406 questions about regions of Omni3D pictures."""
+
+    name = "spatialrgpt"
+    title = "SpatialRGPT-Bench"
+    hub = "a8cheng/SpatialRGPT-Bench"
+    files = ("SpatialRGPT-Bench_v1.json", "val-*.parquet")
+    id_fields = ("question_id",)
+    scorers: ClassVar = {
+        "official": Scorer(
+            "authors' arithmetic on a judge's replies: 25 % of a length, one hour of a direction, "
+            "micro averages",
+            _official,
+            judged=True,
+        ),
+        "rules": Scorer(
+            "the same arithmetic; lengths, hours, yes/no and regions read by this project's rules",
+            _rules,
+        ),
+    }
+
+    def parse(self, row: PublishedRow) -> BenchmarkRecord:
+        """The record of a row; structured fields may be texts of Python literals."""
+        fields = {**row.fields, **{name: literal(row.fields.get(name)) for name in _STRUCTURED}}
+        asked, answer = (turn["value"] for turn in fields["conversations"])
+        info = fields["image_info"]
+        size = (int(info["height"]), int(info["width"]))
+        regions, problems = published_regions(
+            fields["rle"], fields["bbox"], fields["qa_info"]["class"], size
+        )
+        path = row.fields.get("file_path") or info["file_path"]
+        image, missing = PublishedRow(row.path, row.number, {"file_path": path, **fields}).picture(
+            "image", "file_path"
+        )
+        record = BenchmarkRecord(
+            id=text_field(fields, "id"),
+            question=text_field(fields, "text_q"),
+            prompt=asked.replace("<mask>", "<mask> <depth>"),
+            truth=answer,
+            category=fields["qa_info"]["category"],
+            image=image,
+            regions=regions,
+            source=info["dataset"],
+            problems=(*missing, *problems),
+        )
+        group_of(record)
+        return record
+
+
+_STRUCTURED = ("image_info", "qa_info", "conversations", "bbox", "rle")
