@@ -26,7 +26,7 @@ from rich.progress import track
 from smolrgpt_core.annotation.filters import SkippedError
 from smolrgpt_core.annotation.on_ray import LOCAL, OnRay
 from smolrgpt_core.annotation.pipeline import Annotator, KnownFrame
-from smolrgpt_core.annotation.questions import LEVELS, AnnotatedQuestion
+from smolrgpt_core.annotation.questions import AnnotatedQuestion
 from smolrgpt_core.annotation.references import KINDS
 from smolrgpt_core.annotation.run import Annotate, AnnotationRun, in_this_process
 from smolrgpt_core.annotation.settings import AnnotationSettings, Sources
@@ -44,6 +44,7 @@ from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.sim import RenderOptions, apply_sensor_noise
 from smolrgpt_core.simulated_data.randomization import Randomization
 from smolrgpt_core.simulated_data.scenes import SimulationSettings, render_scene
+from smolrgpt_core.synthesis import MIXTURES
 from smolrgpt_core.synthesis.margins import AmbiguityMargins
 
 CORNERS = np.array([[x, y, z] for x in (-0.5, 0.5) for y in (-0.5, 0.5) for z in (-0.5, 0.5)])
@@ -225,8 +226,8 @@ def accuracy_tables(found: Found) -> list[Table]:
             "Answers, by the truth",
             ("level", "family", "questions", "right"),
             tuple(
-                (str(level), family, str(len(held)), f"{np.mean(held):.1%}")
-                for family, level in LEVELS.items()
+                (str(task.level), family, str(len(held)), f"{np.mean(held):.1%}")
+                for family, task in MIXTURES["hispatial"].families.items()
                 if (held := found.answers[family])
             ),
             "Quantities and vectors are right within 10 %, angles within 10 degrees.",

@@ -29,7 +29,8 @@ from smolrgpt_core.language.interpreter import evaluate
 from smolrgpt_core.language.operators import attributes
 from smolrgpt_core.scene.copies import SceneCopies
 from smolrgpt_core.scene.measured_scene import MeasuredScene
-from smolrgpt_core.synthesis import MIXTURES, Style, generate_mixture
+from smolrgpt_core.synthesis import MIXTURES, QuestionWithTruth, Style, generate_mixture
+from smolrgpt_core.synthesis.reasoning import steps_of
 from smolrgpt_core.synthesis.view import NO_ANSWER, SceneView
 
 DEPTH_SCALE = 0.001
@@ -130,7 +131,7 @@ class Annotator:
         rle = encode_masks(regions, {id for item in known.questions for id in item.region_ids})
         ids = [f"{image.stem}_{number:02}" for number in range(len(known.questions))]
         records = [
-            item.record(id, image.name, regions, rle).to_json()
+            item.record(id, image.name, rle).to_json()
             for id, item in zip(ids, known.questions, strict=True)
         ]
         part: dict[str, Any] = {
@@ -193,8 +194,11 @@ class Annotator:
             misread=misread.append,
         )  # fmt: skip
         regions = known.frame.regions
-        plain = [AnnotatedQuestion.of(family, item) for family, item in _different(made)]
-        unread = [item.text for item in plain if not item.is_answer_read(regions)]
+        plain = [
+            AnnotatedQuestion.of(family, item, _steps(item, known))
+            for family, item in _different(made)
+        ]
+        unread = [item.text for item in plain if not item.is_answer_read]
         plain = [item for item in plain if item.text not in unread]
         copies = SceneCopies(known.scene)
         sure = [item for item in plain if _confidence(item, copies) >= settings.min_confidence]
@@ -233,6 +237,14 @@ def _confidence(question: AnnotatedQuestion, copies: SceneCopies) -> float:
         if error.status not in NO_ANSWER:
             raise
         return 0.0
+
+
+def _steps(item: QuestionWithTruth, known: KnownFrame) -> str:
+    """The answer step by step; "" where a step would say what is not known of a region."""
+    places = [known.scene.place(id) for id in item.region_ids]
+    if not known.floor_is_seen or any(placed.unsized for placed in places):
+        return ""
+    return steps_of(item, known.scene)
 
 
 def _is_of_heights(question: AnnotatedQuestion) -> bool:
