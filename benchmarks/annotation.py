@@ -41,7 +41,7 @@ from smolrgpt_core.region_files.own_form import write_regions
 from smolrgpt_core.scene import SceneCopies
 from smolrgpt_core.scene.spatial_scene import Placed, touches_border
 from smolrgpt_core.scene.true_scene import TrueScene
-from smolrgpt_core.sim import RenderOptions, apply_sensor_noise
+from smolrgpt_core.sim import RenderOptions
 from smolrgpt_core.simulated_data.randomization import Randomization
 from smolrgpt_core.simulated_data.scenes import SimulationSettings, render_scene
 from smolrgpt_core.synthesis import MIXTURES
@@ -80,24 +80,22 @@ class Found:
 
 def simulate(folder: Path, options: argparse.Namespace) -> Iterator[tuple[str, TrueScene]]:
     """Write photographs with depth, regions and calibrations; yields what is true of each."""
-    noisy = Randomization()
-    lens = replace(noisy.camera, width=options.size[0], height=options.size[1])
-    clean = replace(noisy, noise_share=0.0, camera=lens, rendering=GEOMETRY_ONLY)
-    settings = SimulationSettings(options.scenes, options.seed, options.views, randomization=clean)
+    usual = Randomization()
+    lens = replace(usual.camera, width=options.size[0], height=options.size[1])
+    varied = replace(usual, camera=lens, rendering=GEOMETRY_ONLY)
+    settings = SimulationSettings(options.scenes, options.seed, options.views, randomization=varied)
     cameras = {}
     for scene in range(options.scenes):
-        rng = np.random.default_rng([options.seed, scene])
-        for view, seen in enumerate(render_scene(settings, scene)):
-            noise = noisy.draw_noise(rng)
-            frame = seen.frame if noise is None else apply_sensor_noise(seen.frame, noise, rng)
+        for view, (seen, true_depth) in enumerate(render_scene(settings, scene)):
+            frame = seen.frame
             name = f"{scene:04}_{view:02}"
             write_image(folder / "images" / f"{name}.png", frame.rgb)
             write_depth(folder / "depth" / f"{name}.png", frame.depth)
             write_regions(folder / "regions" / f"{name}.json", frame.regions)
             cameras[f"{name}.png"] = CameraRecord(frame.intrinsics).to_json()
             write_file(folder / "cameras.json", json.dumps(cameras).encode())
-            regions, camera = seen.frame.regions, seen.frame.intrinsics
-            yield f"{name}.png", TrueScene(seen.truth, regions, camera, seen.frame.depth)
+            true = TrueScene(seen.truth, frame.regions, frame.intrinsics, true_depth)
+            yield f"{name}.png", true
 
 
 def settings_of(folder: Path, seed: int) -> AnnotationSettings:
