@@ -21,13 +21,17 @@ from smolrgpt_core.annotation.settings import AnnotationSettings
 from smolrgpt_core.data.records import encode_masks
 from smolrgpt_core.data.warehouse_format import CameraRecord
 from smolrgpt_core.depth import depth_to_units
+from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import encode_image, read_bytes
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language.conventions import WAREHOUSE
+from smolrgpt_core.language.interpreter import evaluate
 from smolrgpt_core.language.operators import attributes
+from smolrgpt_core.scene.copies import SceneCopies
 from smolrgpt_core.scene.measured_scene import MeasuredScene
-from smolrgpt_core.synthesis import MIXTURES, Style, generate_mixture
-from smolrgpt_core.synthesis.view import SceneView
+from smolrgpt_core.synthesis import MIXTURES, QuestionWithTruth, Style, generate_mixture
+from smolrgpt_core.synthesis.reasoning import steps_of
+from smolrgpt_core.synthesis.view import NO_ANSWER, SceneView
 
 DEPTH_SCALE = 0.001
 """Meters per unit of the depth images that are written."""
@@ -63,6 +67,7 @@ class KnownFrame:
         references: by region id, simplest first.
         questions: made about it.
         misread: texts that were given up, as they are not read as they were meant.
+        unsure: questions that were given up, as the measured answer is not sure enough.
         floor_is_seen: whether heights above the floor are known.
     """
 
@@ -72,6 +77,7 @@ class KnownFrame:
     references: References = field(default_factory=dict)
     questions: list[AnnotatedQuestion] = field(default_factory=list)
     misread: int = 0
+    unsure: int = 0
     floor_is_seen: bool = True
 
     def facts(self, image: str, ids: list[str]) -> dict[str, Any]:
@@ -125,7 +131,7 @@ class Annotator:
         rle = encode_masks(regions, {id for item in known.questions for id in item.region_ids})
         ids = [f"{image.stem}_{number:02}" for number in range(len(known.questions))]
         records = [
-            item.record(id, image.name, regions, rle).to_json()
+            item.record(id, image.name, rle).to_json()
             for id, item in zip(ids, known.questions, strict=True)
         ]
         part: dict[str, Any] = {
@@ -134,6 +140,7 @@ class Annotator:
             "records": records,
             "facts": known.facts(image.name, ids),
             "misread": known.misread,
+            "unsure": known.unsure,
         }
         depth = encode_image(depth_to_units(frame.depth, DEPTH_SCALE), ".png")
         return AnnotatedImage(image.name, _encoded(part), read_bytes(image), depth)
@@ -187,9 +194,15 @@ class Annotator:
             misread=misread.append,
         )  # fmt: skip
         regions = known.frame.regions
-        plain = [AnnotatedQuestion.of(family, item) for family, item in _different(made)]
-        unread = [item.text for item in plain if not item.is_answer_read(regions)]
+        plain = [
+            AnnotatedQuestion.of(family, item, _steps(item, known))
+            for family, item in _different(made)
+        ]
+        unread = [item.text for item in plain if not item.is_answer_read]
         plain = [item for item in plain if item.text not in unread]
+        copies = SceneCopies(known.scene)
+        sure = [item for item in plain if _confidence(item, copies) >= settings.min_confidence]
+        unsure, plain = len(plain) - len(sure), sure
         if not known.floor_is_seen:
             plain = [item for item in plain if not _is_of_heights(item)]
         simplest = {id: items[0] for id, items in known.references.items()}
@@ -202,12 +215,36 @@ class Annotator:
             rng,
             for_scores=settings.split != "train",
         )
-        return replace(known, questions=questions, misread=len(misread) + len(unread))
+        return replace(
+            known, questions=questions, misread=len(misread) + len(unread), unsure=unsure
+        )
 
 
 def _different(made: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
     """Without what is asked twice in the same words."""
     return list({(item.text, item.region_ids): (family, item) for family, item in made}.values())
+
+
+def _confidence(question: AnnotatedQuestion, copies: SceneCopies) -> float:
+    """How sure a measured answer is; 0 where there is none.
+
+    Margins keep an answer from turning into another one; a small distance is then still known
+    worse than by the tolerance of its score.
+    """
+    try:
+        return evaluate(question.made.program, copies).confidence
+    except SpatialError as error:
+        if error.status not in NO_ANSWER:
+            raise
+        return 0.0
+
+
+def _steps(item: QuestionWithTruth, known: KnownFrame) -> str:
+    """The answer step by step; "" where a step would say what is not known of a region."""
+    places = [known.scene.place(id) for id in item.region_ids]
+    if not known.floor_is_seen or any(placed.unsized for placed in places):
+        return ""
+    return steps_of(item, known.scene)
 
 
 def _is_of_heights(question: AnnotatedQuestion) -> bool:

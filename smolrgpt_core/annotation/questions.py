@@ -16,30 +16,15 @@ from smolrgpt_core.annotation.references import Reference
 from smolrgpt_core.answer import read_answer
 from smolrgpt_core.data.records import question_record
 from smolrgpt_core.data.truths import read_truth, says_the_same
-from smolrgpt_core.data.warehouse_format import CHOICE, WarehouseRecord
+from smolrgpt_core.data.warehouse_format import WarehouseRecord
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.language import CATEGORIES, MASK, Category, read_question
+from smolrgpt_core.language import CATEGORIES, MASK, read_question
 from smolrgpt_core.language.conventions import Conventions
 from smolrgpt_core.language.operators import selections
-from smolrgpt_core.language.options import split_options
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.synthesis import QuestionWithTruth
 from smolrgpt_core.synthesis.drafts import NOUNS
-
-LEVELS = {
-    "pixel_to_point": 0,
-    "depth_ordering": 0,
-    "size": 1,
-    "localisation": 1,
-    "relative_direction": 2,
-    "relative_distance": 2,
-    "comparison": 2,
-    "perspective_taking": 3,
-    "counting": 3,
-    "problem_solving": 3,
-}
-"""Levels of HiSpatial's families of tasks; other mixtures have none."""
 
 _OF_MASKS = (Type.REGION, Type.REGIONS)
 """What such a question is answered with counts the masks of its text, so they stay."""
@@ -56,6 +41,7 @@ class AnnotatedQuestion:
         region_ids: for the `<mask>` of the text.
         freeform_answer: a sentence.
         references: the reference of each region that has one in place of its mask.
+        reasoning: the answer step by step; empty where there is none.
     """
 
     family: str
@@ -64,31 +50,28 @@ class AnnotatedQuestion:
     region_ids: tuple[int, ...]
     freeform_answer: str
     references: Mapping[int, Reference] = field(default_factory=dict)
+    reasoning: str = ""
 
     @classmethod
-    def of(cls, family: str, made: QuestionWithTruth) -> AnnotatedQuestion:
+    def of(cls, family: str, made: QuestionWithTruth, reasoning: str = "") -> AnnotatedQuestion:
         """The question as it was generated, with masks."""
-        return cls(family, made, made.text, made.region_ids, made.freeform_answer)
+        text, ids = made.text, made.region_ids
+        return cls(family, made, text, ids, made.freeform_answer, reasoning=reasoning)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values of what the record itself does not hold."""
-        entry: dict[str, Any] = {"family": self.family, "form": self.made.form}
-        if self.family in LEVELS:
-            entry["level"] = LEVELS[self.family]
-        entry["regions"] = list(self.made.region_ids)
+        regions = list(self.made.region_ids)
+        entry: dict[str, Any] = {"family": self.family, "form": self.made.form, "regions": regions}
         if self.references:
             entry["references"] = {str(id): item.text for id, item in self.references.items()}
         return entry
 
-    def record(
-        self, id: str, image: str, regions: RegionSet, rle: Mapping[int, Mapping[str, Any]]
-    ) -> WarehouseRecord:
+    def record(self, id: str, image: str, rle: Mapping[int, Mapping[str, Any]]) -> WarehouseRecord:
         """The question in the layout of the data set.
 
         Args:
             id: of the record.
             image: file name.
-            regions: of the frame.
             rle: COCO RLE by region id.
         """
         asked = replace(
@@ -97,33 +80,23 @@ class AnnotatedQuestion:
             region_ids=self.region_ids,
             freeform_answer=self.freeform_answer,
         )
-        record = question_record(id, image, asked, rle)
-        return replace(record, category=self.category(regions))
+        return question_record(id, image, asked, rle, self.family, self.reasoning)
 
-    def category(self, regions: RegionSet) -> str:
-        """Category of the record: by what the answer is."""
-        _, options = split_options(self.made.text, regions)
-        if options:
-            return CHOICE
-        if self.made.normalized_answer in ("yes", "no"):
-            # "True or false: ... is left of ..." has a side, but is not answered with one.
-            return Category.TRUTH.name.lower()
-        return self.made.category.name.lower()
-
-    def is_answer_read(self, regions: RegionSet) -> bool:
+    @property
+    def is_answer_read(self) -> bool:
         """Whether a sentence that is scored says its bare answer.
 
         Labels such as "pack high" are words of an answer as well.
         """
-        category = self.category(regions)
-        if category not in CATEGORIES:
+        if self.family not in CATEGORIES:
             return True
+        category = CATEGORIES[self.family]
         try:
-            said = read_answer(self.freeform_answer, CATEGORIES[category])
-            value = read_truth(self.made.normalized_answer, category, len(self.region_ids))
+            said = read_answer(self.freeform_answer, category)
+            value = read_truth(self.made.normalized_answer, self.family, len(self.region_ids))
         except (SpatialError, ValueError):
             return False
-        return says_the_same(said, value, CATEGORIES[category])
+        return says_the_same(said, value, category)
 
 
 def with_references(
@@ -152,7 +125,7 @@ def with_references(
     if answer is None or not _means_the_same(text, kept, used, made, regions, conventions):
         return question
     referring = AnnotatedQuestion(question.family, made, text, kept, answer, used)
-    return referring if referring.is_answer_read(regions) else question
+    return referring if referring.is_answer_read else question
 
 
 def refer(
@@ -189,8 +162,8 @@ def refer(
         if all(held):
             return tried
         tried = [
-            item if fine else AnnotatedQuestion.of(item.family, item.made)
-            for item, fine in zip(tried, held, strict=True)
+            item if fine else plain
+            for item, plain, fine in zip(tried, questions, held, strict=True)
         ]
     return tried
 

@@ -98,21 +98,26 @@ def _candidates(label: str, view: SceneView) -> Iterator[tuple[str, Program]]:
         yield CATEGORY, selections.The(every)
         return
     yield from ((ORDER, program) for program in _in_line(label, number, view))
+    unsized = any(placed.unsized for id, placed in view.placed.items() if view.label(id) == label)
     for attribute, end in _POSITIONS:
+        if unsized and attribute == _HEIGHT:
+            # The middle of what is seen of a truck that is cut off is not that of the truck.
+            continue
         yield from ((POSITION, selections.Extreme(every, attribute, end, float(rank)))
                     for rank in range(1, MAX_RANK + 1))  # fmt: skip
     for attribute, end in _SIZES:
         yield SIZE, selections.Extreme(every, attribute, end, 1.0)
 
 
+_HEIGHT = attributes.CenterHeight()
 _NEARNESS = attributes.Distance(selections.Camera())
 _POSITIONS = (
     (attributes.Column(), "least"),
     (attributes.Column(), "most"),
     (_NEARNESS, "least"),
     (_NEARNESS, "most"),
-    (attributes.CenterHeight(), "most"),
-    (attributes.CenterHeight(), "least"),
+    (_HEIGHT, "most"),
+    (_HEIGHT, "least"),
 )
 _SIZES = (
     (attributes.Height(), "most"),

@@ -63,6 +63,7 @@ class Summary:
         questions: by family of tasks.
         with_references: number of questions that name objects by references.
         misread: texts that were given up, as they are not read as they were meant.
+        unsure: questions that were given up, as the measured answer is not sure enough.
     """
 
     images: Counter[str] = field(default_factory=Counter)
@@ -71,6 +72,7 @@ class Summary:
     questions: Counter[str] = field(default_factory=Counter)
     with_references: int = 0
     misread: int = 0
+    unsure: int = 0
 
     @property
     def reasons(self) -> Counter[str]:
@@ -86,6 +88,7 @@ class Summary:
             "questions": dict(self.questions),
             "with_references": self.with_references,
             "misread": self.misread,
+            "unsure": self.unsure,
             "reasons": dict(self.reasons),
             "left_out": [asdict(item) for item in self.left_out],
         }
@@ -98,6 +101,7 @@ class Summary:
             return
         self.images["with questions"] += 1
         self.misread += part["misread"]
+        self.unsure += part["unsure"]
         for item in part["facts"]["objects"]:
             self.objects["all"] += 1
             self.objects["asked about"] += not item["left_out"]

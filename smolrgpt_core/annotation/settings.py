@@ -104,6 +104,7 @@ class AnnotationSettings:
         photographs: which images are used.
         objects: which objects are asked about.
         margins: which questions are too close to call.
+        min_confidence: of the measured answer, see `interpreter.Finding`; others are not asked for.
 
     Raises:
         SpatialError: BAD_INPUT, naming the field that is wrong.
@@ -119,6 +120,7 @@ class AnnotationSettings:
     photographs: PhotographFilter = field(default_factory=PhotographFilter)
     objects: ObjectFilter = field(default_factory=ObjectFilter)
     margins: AmbiguityMargins = MEASURED_MARGINS
+    min_confidence: float = 0.9
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -127,8 +129,9 @@ class AnnotationSettings:
             raise bad_input(f"questions must be at least 1, got {self.questions}")
         if self.mixture not in MIXTURES:
             raise bad_input(f"mixture must be one of {sorted(MIXTURES)}, got {self.mixture!r}")
-        if not 0 <= self.reference_share <= 1:
-            raise bad_input(f"reference_share must be within 0 to 1, got {self.reference_share}")
+        for name in ("reference_share", "min_confidence"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise bad_input(f"{name} must be within 0 to 1, got {getattr(self, name)}")
         if self.split not in SPLITS:
             raise bad_input(f"split must be one of {', '.join(SPLITS)}, got {self.split!r}")
 
@@ -144,6 +147,7 @@ class AnnotationSettings:
             | {
                 "images": str(self.images),
                 "reference_share": self.reference_share,
+                "min_confidence": self.min_confidence,
                 "sources": self.sources.to_json(),
             }
         )

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 
 from smolrgpt_core.annotation.on_ray import LOCAL, OnRay
-from smolrgpt_core.annotation.questions import LEVELS
 from smolrgpt_core.annotation.references import KINDS
 from smolrgpt_core.annotation.run import Annotate, AnnotationRun, Summary, in_this_process
 from smolrgpt_core.annotation.settings import AnnotationSettings, Sources
@@ -202,13 +201,11 @@ def summary_table(summary: Summary) -> Table:
     for kind in KINDS:
         table.add_row(f"with a reference by {kind}", str(summary.objects[kind]), "")
     table.add_section()
-    for family, count in sorted(summary.questions.items(), key=_by_level):
-        level = f"level {LEVELS[family]}" if family in LEVELS else ""
+    levels = {name: item.level for mix in MIXTURES.values() for name, item in mix.families.items()}
+    for family, count in sorted(summary.questions.items(), key=lambda one: levels[one[0]] or 0):
+        level = "" if levels[family] is None else f"level {levels[family]}"
         table.add_row(f"questions: {family}", str(count), level)
     table.add_row("with references", str(summary.with_references), "")
     table.add_row("given up as misread", str(summary.misread), "")
+    table.add_row("given up as unsure", str(summary.unsure), "")
     return table
-
-
-def _by_level(item: tuple[str, int]) -> tuple[int, str]:
-    return LEVELS.get(item[0], 0), item[0]

@@ -20,22 +20,13 @@ from typing import Any
 from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import file_error, read_json, write_file
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.language import CATEGORIES, MASK, Category
+from smolrgpt_core.language import MASK
 from smolrgpt_core.language.placeholders import plain_placeholders
 
 SPLITS = ("train", "val", "test")
 
 SIMULATION_FILE = "simulation.json"
 """In the folder of a simulated data set, the settings that it follows from."""
-
-CHOICE = "choice"
-"""Category of a question with options: the answer is the letter of one. Ours."""
-
-UNSCORED_CATEGORIES = (
-    *(category.name.lower() for category in Category if category not in CATEGORIES.values()),
-    CHOICE,
-)
-"""Categories of questions for training that the public set does not have, and no score is for."""
 
 HUMAN, MODEL = "human", "gpt"
 """Speakers of a turn."""
@@ -82,7 +73,7 @@ class WarehouseRecord:
         rle: COCO RLE (`size`, compressed `counts`) for each `<mask>`, in order; not decoded, and
             whatever stands in the file in its place.
         category: "left_right", "count", "distance" or "mcq"; a family of tasks where the questions
-            are those of another mixture; one of `UNSCORED_CATEGORIES`; empty if not stated.
+            are those of another mixture; empty if not stated.
         normalized_answer: as text, see `smolrgpt_core.data.truths`; empty in a test split.
         freeform_answer: empty in a test split.
         reasoning: the answer step by step, ending with the bare one; empty where there is none.

@@ -18,17 +18,12 @@ from smolrgpt_core.answerer_settings import FusionSettings, ModelSettings
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import make_answerer
 from smolrgpt_core.data.record_frames import AskedRecord, read_image
-from smolrgpt_core.data.warehouse_format import (
-    UNSCORED_CATEGORIES,
-    CameraRecord,
-    SplitFolder,
-    WarehouseRecord,
-)
+from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import SpatialError, Status, bad_question
 from smolrgpt_core.evaluation.ablations import ABLATIONS
 from smolrgpt_core.files import file_error, read_rgb
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
-from smolrgpt_core.language import SpatialQuestion
+from smolrgpt_core.language import CATEGORIES, SpatialQuestion
 
 NO_ANSWER = ""
 """The prediction of a refusal."""
@@ -253,7 +248,7 @@ def _question_for(asked: AskedRecord, answerer: Answerer) -> SpatialQuestion:
         SpatialError: why it cannot be asked.
     """
     category = asked.record.category
-    if category in UNSCORED_CATEGORIES:
+    if category and category not in CATEGORIES:
         raise bad_question(f"answers of category {category} have no score; they are for training")
     if asked.question is not None:
         return asked.question

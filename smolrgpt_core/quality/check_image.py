@@ -17,7 +17,6 @@ from smolrgpt_core.data.truths import read_truth, says_the_same
 from smolrgpt_core.data.warehouse_format import (
     HUMAN,
     MODEL,
-    UNSCORED_CATEGORIES,
     CameraRecord,
     SplitFolder,
     WarehouseRecord,
@@ -234,14 +233,14 @@ def check_answer(record: WarehouseRecord, place: str, answer_expected: bool) -> 
     )
     given = bool(sentences or record.normalized_answer)
     category = CATEGORIES.get(record.category)
-    if category is None and record.category in {*UNSCORED_CATEGORIES, *TASKS}:
+    if category is None and record.category in TASKS:
         # Their answers have no single form that could be checked.
         if given or answer_expected:
             yield from _check_missing(record, sentences, place)
     elif category is None:
         # The public test split states no category, and has no answer that needs one.
         if record.category or given or answer_expected:
-            known = ", ".join((*CATEGORIES, *UNSCORED_CATEGORIES))
+            known = ", ".join((*CATEGORIES, *sorted(TASKS - {*CATEGORIES})))
             found = f"expected one of {known}, found {record.category!r}"
             yield Problem(ProblemKind.CATEGORY, place, found)
     elif given or answer_expected:

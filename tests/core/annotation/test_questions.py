@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from smolrgpt_core.annotation.pipeline import Annotator
 from smolrgpt_core.annotation.questions import AnnotatedQuestion, refer, with_references
 from smolrgpt_core.annotation.references import WORDS, Reference
-from smolrgpt_core.data.warehouse_format import CHOICE
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language import MASK, read_question
 from smolrgpt_core.language.conventions import WAREHOUSE
@@ -135,14 +133,10 @@ def test_for_scores_all_of_a_class_must_have_masks(made):
     )
 
 
-def test_a_record_says_when_its_answer_is_a_letter(photographs):
-    settings = replace(photographs.settings, questions=40)
-    known = Annotator(settings).know(photographs.root / "images" / "good_0.png")
-    regions = known.frame.regions
-    rle = {region.id: {"size": [1, 1], "counts": "1"} for region in regions}
-    records = [item.record("id", "a.png", regions, rle) for item in known.questions]
-    letters = [record for record in records if record.normalized_answer in "ABCD"]
-    assert letters
-    assert all(record.category == CHOICE for record in letters)
-    said = {record.category for record in records if record.normalized_answer in ("yes", "no")}
-    assert said == {"truth"}
+def test_a_record_is_of_its_family_of_tasks(photographs):
+    known = Annotator(photographs.settings).know(photographs.root / "images" / "good_0.png")
+    rle = {region.id: {"size": [1, 1], "counts": "1"} for region in known.frame.regions}
+    for item in known.questions:
+        record = item.record("id", "a.png", rle)
+        assert record.category == item.family
+        assert len(record.rle) == record.question.count(MASK)

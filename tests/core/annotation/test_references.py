@@ -31,7 +31,7 @@ from smolrgpt_core.truth import SceneTruth
 CONVENTIONS = (WAREHOUSE, HISPATIAL)
 
 
-def view_of(*objects, size=(480, 640)) -> SceneView:
+def view_of(*objects, size=(480, 640), kind=TrueScene) -> SceneView:
     """A view of true objects, each with a region around its projected middle."""
     regions = []
     for item in objects:
@@ -39,7 +39,7 @@ def view_of(*objects, size=(480, 640)) -> SceneView:
         box = Box(int(column) - 8, int(row) - 8, 16, 16)
         regions.append(Region.from_box(item.id, item.label, box))
     truth = SceneTruth(0, tuple(objects), np.array([0.0, -1.0, 0.0]), 1.5)
-    scene = TrueScene(truth, RegionSet(size, tuple(regions)))
+    scene = kind(truth, RegionSet(size, tuple(regions)))
     return SceneView(scene, AmbiguityMargins(), np.random.default_rng(0))
 
 
@@ -122,6 +122,32 @@ def test_sizes_that_clearly_differ_are_ranked(make_box):
         make_box(2, "pallet", (2.0, 7.0), (1.2, 0.8, 1.8)),
     )
     assert texts(view, SIZE)[2] == "the tallest pallet"
+
+
+class Cut(TrueScene):
+    """A scene that shows only a part of pallet 2."""
+
+    def place(self, id: int):
+        placed = super().place(id)
+        return replace(placed, unsized="is cut off") if id == 2 else placed
+
+
+@pytest.mark.parametrize("kind", [TrueScene, Cut])
+def test_heights_are_ranked_only_where_all_of_a_class_are_seen_whole(make_box, kind):
+    view = view_of(
+        make_box(1, "pallet", (-2.0, 7.0), (1.2, 0.8, 0.5)),
+        make_box(2, "pallet", (2.0, 7.0), (1.2, 0.8, 1.8), bottom=1.0),
+        kind=kind,
+    )
+    found = [
+        item.text
+        for items in spatial_references(view, CONVENTIONS).values()
+        for item in items
+        if item.kind in (POSITION, SIZE)
+    ]
+    assert any("leftmost" in text for text in found)
+    high = [text for text in found if "tallest" in text or "highest" in text]
+    assert bool(high) is (kind is TrueScene)
 
 
 def test_labels_with_a_meaning_of_their_own_make_no_reference():

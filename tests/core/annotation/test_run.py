@@ -14,12 +14,13 @@ from smolrgpt_core.annotation.pipeline import Annotator
 from smolrgpt_core.annotation.run import AnnotationRun, in_this_process
 from smolrgpt_core.annotation.settings import AnnotationSettings, Sources
 from smolrgpt_core.cli.application import app
-from smolrgpt_core.data.warehouse_format import UNSCORED_CATEGORIES, SplitFolder
+from smolrgpt_core.data.warehouse_format import SplitFolder
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.evaluation import evaluate
 from smolrgpt_core.evaluation.predictions import AnswererChoice
-from smolrgpt_core.language import CATEGORIES, MASK
+from smolrgpt_core.language import MASK
 from smolrgpt_core.quality.check import check_dataset
+from smolrgpt_core.synthesis import MIXTURES
 
 
 def test_every_image_that_is_left_out_is_named_with_its_reason(
@@ -38,21 +39,33 @@ def test_every_image_that_is_left_out_is_named_with_its_reason(
     assert "58%" in next(item.detail for item in summary.left_out if item.image == "holes.png")
 
 
-def test_other_commands_read_the_data_set(photographs, tmp_path, make_data_set):
+@pytest.mark.parametrize("mixture", ["warehouse", "hispatial"])
+def test_other_commands_read_the_data_set(photographs, tmp_path, make_data_set, mixture):
     root = tmp_path / "out"
-    make_data_set(replace(photographs.settings, split="test", questions=25), root)
+    settings = replace(photographs.settings, split="test", questions=25, mixture=mixture)
+    make_data_set(settings, root)
     report = check_dataset(root)
     assert report.clean, report.examples
     folder = SplitFolder(root, "test")
-    records = folder.read_records()
-    categories = {record.category for record in records}
-    assert categories & {*UNSCORED_CATEGORIES}
-    assert categories & {*CATEGORIES}
+    categories = {record.category for record in folder.read_records()}
+    assert categories <= {*MIXTURES[mixture].families}
     found = evaluate(folder, AnswererChoice("geometric"))
     scored = found.contestants[0].scored
-    assert scored
     assert all(item.right for item in scored)
-    assert len(found.unscored) == sum(item.category in UNSCORED_CATEGORIES for item in records)
+    assert bool(scored) is (mixture == "warehouse")
+    assert bool(found.unscored) is (mixture == "hispatial")
+
+
+def test_steps_to_an_answer_are_those_of_the_measured_scene(annotated):
+    records = SplitFolder(annotated, "train").read_records()
+    reasoned = [record for record in records if record.reasoning]
+    assert reasoned
+    for record in reasoned:
+        assert record.reasoning.endswith(f"Answer: {record.normalized_answer}")
+        assert record.question.count(MASK) == len(record.rle) > 0
+    lines = (annotated / "train" / "facts.jsonl").read_text().splitlines()
+    questions = {id: item for line in lines for id, item in json.loads(line)["questions"].items()}
+    assert not any("references" in questions[record.id] for record in reasoned)
 
 
 def test_labels_of_the_photographs_are_asked_about(annotated):
