@@ -16,7 +16,7 @@ from __future__ import annotations
 import argparse
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -34,6 +34,8 @@ from rich.progress import (
     TimeElapsedColumn,
     TimeRemainingColumn,
 )
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 from transformers import UperNetForSemanticSegmentation
 from transformers.utils.logging import disable_progress_bar
 
@@ -57,7 +59,7 @@ from smolrgpt_core.training.region_targets import (
 )
 
 CONFIG_FILE = "config.yaml"
-OPTIMIZER_FILE = "optimizer.pt"
+OPTIMIZER_FILE = "optimizer.safetensors"
 MODEL_FOLDER = "model"
 KEPT_CHECKPOINTS = 2
 
@@ -131,8 +133,8 @@ class RegionSegmenterConfig:
         if not self.learning_rate > 0:
             raise bad_input(f"learning_rate must be positive, got {self.learning_rate}")
 
-    def rate_share(self, step: int) -> float:
-        """Share of the highest learning rate that a step from 0 learns with."""
+    def rate_factor(self, step: int) -> float:
+        """Fraction of the highest learning rate that a step from 0 learns with."""
         if step < self.warmup_steps:
             return step / self.warmup_steps
         progress = (step - self.warmup_steps) / (self.decay_steps - self.warmup_steps)
@@ -200,6 +202,25 @@ def changed(
     return np.asarray(lit), np.ascontiguousarray(ids[part])
 
 
+def _moments(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """What the optimizer remembers of each parameter, by "number.name"."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"{number}.{name}": value.contiguous()
+        for number, values in state.items()
+        for name, value in values.items()
+    }
+
+
+def _restore(optimizer: torch.optim.Optimizer, moments: Mapping[str, Tensor]) -> None:
+    """Inverse of `_moments`."""
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in moments.items():
+        number, _, name = key.partition(".")
+        state.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
 class Run:
     """A network in training; it goes on from the newest checkpoint.
 
@@ -224,11 +245,8 @@ class Run:
         self._optimizer = torch.optim.AdamW(
             self._network.parameters(), config.learning_rate, weight_decay=config.weight_decay
         )
-        self._schedule = torch.optim.lr_scheduler.LambdaLR(self._optimizer, config.rate_share)
         if newest:
-            state = torch.load(newest.folder / OPTIMIZER_FILE, weights_only=True)
-            self._optimizer.load_state_dict(state["optimizer"])
-            self._schedule.load_state_dict(state["schedule"])
+            _restore(self._optimizer, load_file(newest.folder / OPTIMIZER_FILE))
 
     def advance(self, images: Sequence[TrainingImage]) -> float:
         """Make one step, with a checkpoint when it is time; returns the loss.
@@ -247,10 +265,11 @@ class Run:
             raise bad_input(
                 f"the loss of step {self.step} is {loss.item()}; choose a lower learning_rate"
             )
+        for group in self._optimizer.param_groups:
+            group["lr"] = self._config.learning_rate * self._config.rate_factor(self.step)
         self._optimizer.zero_grad()
         loss.backward()
         self._optimizer.step()
-        self._schedule.step()
         self.step += 1
         self._cpu_seconds += time.process_time() - began
         if self.step % self._config.checkpoint_every == 0 or self.step == self._config.steps:
@@ -260,11 +279,7 @@ class Run:
     def _save(self) -> None:
         folder = self._store.begin(self.step)
         self._network.save_pretrained(folder)
-        state = {
-            "optimizer": self._optimizer.state_dict(),
-            "schedule": self._schedule.state_dict(),
-        }
-        torch.save(state, folder / OPTIMIZER_FILE)
+        save_file(_moments(self._optimizer), folder / OPTIMIZER_FILE)
         facts = {
             "step": self.step,
             "cpu_seconds": round(self._cpu_seconds, 1),

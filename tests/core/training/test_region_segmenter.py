@@ -98,10 +98,10 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path, data:
 def test_the_rate_rises_falls_and_ends_at_zero(tmp_path: Path) -> None:
     plan = replace(config(tmp_path, tmp_path, 75), warmup_steps=20, decay_steps=100)
     plan = replace(plan, cooldown_steps=25)
-    assert [plan.rate_share(step) for step in (0, 10, 20)] == [0, 0.5, 1]
-    assert plan.rate_share(50) == pytest.approx(0.5 * (1 + np.cos(np.pi * 30 / 80)))
-    assert plan.rate_share(74) == pytest.approx(0.5 * (1 + np.cos(np.pi * 54 / 80)) / 25)
-    assert plan.rate_share(75) == 0
+    assert [plan.rate_factor(step) for step in (0, 10, 20)] == [0, 0.5, 1]
+    assert plan.rate_factor(50) == pytest.approx(0.5 * (1 + np.cos(np.pi * 30 / 80)))
+    assert plan.rate_factor(74) == pytest.approx(0.5 * (1 + np.cos(np.pi * 54 / 80)) / 25)
+    assert plan.rate_factor(75) == 0
     with pytest.raises(SpatialError, match="decay_steps must be at least"):
         replace(plan, decay_steps=74)
 
