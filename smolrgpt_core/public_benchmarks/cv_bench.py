@@ -24,10 +24,10 @@ from smolrgpt_core.public_benchmarks.scoring import (
     Scorer,
     Verdict,
     by_letters,
+    fraction,
+    fractions_by,
     mean_of,
     rounded,
-    share,
-    shares_by,
 )
 
 LETTER_REQUEST = "Answer with the option's letter from the given choices directly."
@@ -57,7 +57,7 @@ def source_means(
     def step(figure: Figure) -> Figure:
         return figure if digits is None else rounded(figure, digits)
 
-    sources = shares_by(records, verdicts, lambda record: record.source)
+    sources = fractions_by(records, verdicts, lambda record: record.source)
     found = {name: step(figure) for name, figure in sources.items()}
     halves: dict[str, Figure] = {}
     if all(name in found for name in SOURCES_2D):
@@ -78,14 +78,14 @@ def _official(answered: Answered) -> Outcome:
     notes = []
     if "overall" not in figures:
         notes.append("a source is missing: there is no overall figure of one half alone")
-    figures |= shares_by(records, verdicts, lambda record: f"{record.source} {record.category}")
+    figures |= fractions_by(records, verdicts, lambda record: f"{record.source} {record.category}")
     return Outcome(figures, verdicts, notes)
 
 
 def _lmms_eval(answered: Answered) -> Outcome:
     records, verdicts = answered.records, answered.verdicts(by_letters(first_letter))
-    figures = {"micro": share(verdicts)}
-    figures |= shares_by(records, verdicts, lambda record: "3D" if is_3d(record) else "2D")
+    figures = {"micro": fraction(verdicts)}
+    figures |= fractions_by(records, verdicts, lambda record: "3D" if is_3d(record) else "2D")
     if "overall" in (formula := source_means(records, verdicts)):
         figures["formula"] = formula["overall"]
     return Outcome(
@@ -116,7 +116,7 @@ def _vlmevalkit(answered: Answered) -> Outcome:
 def _vlmevalkit_figures(answered: Answered, verdicts: Sequence[Verdict]) -> dict[str, Figure]:
     figures = source_means(answered.records, verdicts)
     figures.pop("overall", None)
-    tasks = shares_by(answered.records, verdicts, lambda record: record.category)
+    tasks = fractions_by(answered.records, verdicts, lambda record: record.category)
     return figures | {task: tasks[task] for task in ("Depth", "Distance") if task in tasks}
 
 
@@ -142,7 +142,7 @@ def _flagevalmm(answered: Answered) -> Outcome:
 def _hispatial(answered: Answered) -> Outcome:
     part = answered.only(lambda record: is_3d(record) or record.category == "Relation")
     verdicts = part.verdicts(by_letters(contained_letters))
-    figures = shares_by(
+    figures = fractions_by(
         part.records, verdicts, lambda record: "3D" if is_3d(record) else "2D Relation"
     )
     return Outcome(figures, verdicts, ["2D Count is not scored by this rule"])
@@ -169,12 +169,12 @@ class CVBench(Benchmark):
     }
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
-        """The record of a row; only the parquet files have pictures."""
+        """The record of a row; only the parquet files have images."""
         options = tuple(map(str, row.fields["choices"]))
         source = text_field(row.fields, "source")
         if source not in (*SOURCES_2D, SOURCE_3D):
             raise ValueError(f"expected a source of {*SOURCES_2D, SOURCE_3D}, got {source!r}")
-        image, problems = row.picture("image", "filename")
+        image, problems = row.image("image", "filename")
         return BenchmarkRecord(
             id=self.question_id(row.fields),
             question=text_field(row.fields, "question"),

@@ -24,9 +24,9 @@ from smolrgpt_core.public_benchmarks.scoring import (
     Outcome,
     Scorer,
     by_letters,
+    fraction,
+    fractions_by,
     letters_outcome,
-    share,
-    shares_by,
 )
 
 DISTANCE_RELATIONS = ("close", "far")
@@ -34,14 +34,14 @@ DISTANCE_RELATIONS = ("close", "far")
 
 def _by_source(answered: Answered, reader: LetterReader) -> Outcome:
     verdicts = answered.verdicts(by_letters(reader))
-    sources = shares_by(answered.records, verdicts, lambda record: record.source)
-    return Outcome({"overall": share(verdicts), **sources}, verdicts)
+    sources = fractions_by(answered.records, verdicts, lambda record: record.source)
+    return Outcome({"overall": fraction(verdicts), **sources}, verdicts)
 
 
 def _flagevalmm(answered: Answered) -> Outcome:
     verdicts = answered.verdicts(by_letters(capital_left))
-    kinds = shares_by(answered.records, verdicts, _kind)
-    return Outcome({"overall": share(verdicts), **kinds}, verdicts)
+    kinds = fractions_by(answered.records, verdicts, _kind)
+    return Outcome({"overall": fraction(verdicts), **kinds}, verdicts)
 
 
 def _kind(record: BenchmarkRecord) -> str:
@@ -80,7 +80,7 @@ class EmbSpatial(Benchmark):
         if not isinstance(answer, int) or not 0 <= answer < len(options) <= len(OPTION_LETTERS):
             raise ValueError(f"expected the index of one of {len(options)} options, got {answer!r}")
         question = text_field(row.fields, "question")
-        image, problems = row.picture("image")
+        image, problems = row.image("image")
         if question.startswith("'") and question.count("'") == 1:
             problems = (*problems, "the question opens with a stray quote")
         return BenchmarkRecord(

@@ -25,9 +25,9 @@ from smolrgpt_core.public_benchmarks.scoring import (
     Outcome,
     Scorer,
     by_letters,
+    fraction,
+    fractions_by,
     letters_outcome,
-    share,
-    shares_by,
 )
 
 IMAGE = "image"
@@ -42,7 +42,7 @@ def _realworldqa_lmms_eval(answered: Answered) -> Outcome:
         return float(word == str(record.truth).strip().lower()), word
 
     verdicts = answered.verdicts(decide)
-    return Outcome({"overall": share(verdicts)}, verdicts)
+    return Outcome({"overall": fraction(verdicts)}, verdicts)
 
 
 def _realworldqa_vlmevalkit(answered: Answered) -> Outcome:
@@ -79,7 +79,7 @@ class RealWorldQA(Benchmark):
         question = text_field(row.fields, "question")
         options = tuple(re.findall(r"^[A-Z]\.\s+(.*?)\s*$", question, re.MULTILINE))
         answer = text_field(row.fields, "answer")
-        image, problems = row.picture("image")
+        image, problems = row.image("image")
         return BenchmarkRecord(
             id=self.question_id({"id": row.position, **row.fields}),
             question=question,
@@ -94,8 +94,8 @@ class RealWorldQA(Benchmark):
 
 def _seed_lmms_eval(answered: Answered) -> Outcome:
     verdicts = answered.verdicts(by_letters(bare_first_character))
-    parts = shares_by(answered.records, verdicts, lambda record: record.source)
-    return Outcome({**parts, "all": share(verdicts)}, verdicts)
+    parts = fractions_by(answered.records, verdicts, lambda record: record.source)
+    return Outcome({**parts, "all": fraction(verdicts)}, verdicts)
 
 
 def _seed_vlmevalkit(answered: Answered) -> Outcome:
@@ -104,12 +104,12 @@ def _seed_vlmevalkit(answered: Answered) -> Outcome:
     return Outcome(
         {IMAGE: found.figures["overall"]} if part.records else {},
         found.verdicts,
-        ["only questions about pictures are scored by this rule"],
+        ["only questions about images are scored by this rule"],
     )
 
 
 class SeedBench(Benchmark):
-    """Multiple choice about pictures and about videos."""
+    """Multiple choice about images and about videos."""
 
     name = "seed-bench"
     title = "SEED-Bench"
@@ -127,7 +127,7 @@ class SeedBench(Benchmark):
         """The record of a row; of a video, its first frame."""
         options = lettered_options(row.fields, [f"choice_{letter}" for letter in "abcd"])
         question = text_field(row.fields, "question")
-        image, problems = row.picture("image")
+        image, problems = row.image("image")
         return BenchmarkRecord(
             id=self.question_id(row.fields),
             question=question,

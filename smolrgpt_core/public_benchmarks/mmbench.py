@@ -25,9 +25,9 @@ from smolrgpt_core.public_benchmarks.scoring import (
     Outcome,
     Scorer,
     by_letters,
-    group_shares,
+    fraction,
+    group_fractions,
     grouped,
-    share,
 )
 
 ROTATION = 1_000_000
@@ -63,16 +63,16 @@ def _circular(answered: Answered, reader: LetterReader, names: dict[str, str]) -
     """
     records, verdicts = answered.records, answered.verdicts(by_letters(reader))
     groups = grouped(records, verdicts, lambda record: record.group)
-    figures = {"overall": share(group.verdict for group in groups)}
-    figures |= group_shares(groups, lambda record: names.get(record.source, record.source))
-    figures |= group_shares(groups, lambda record: record.category)
+    figures = {"overall": fraction(group.verdict for group in groups)}
+    figures |= group_fractions(groups, lambda record: names.get(record.source, record.source))
+    figures |= group_fractions(groups, lambda record: record.category)
     return Outcome(figures, verdicts)
 
 
 def _vlmevalkit(answered: Answered) -> Outcome:
     found = _circular(answered, standalone_letter, ABBREVIATIONS)
     first = [verdict for verdict in found.verdicts if int(verdict.id) < ROTATION]
-    figures = {**found.figures, "first rows only": share(first)} if first else found.figures
+    figures = {**found.figures, "first rows only": fraction(first)} if first else found.figures
     return Outcome(
         figures,
         found.verdicts,
@@ -104,7 +104,7 @@ class MMBench(Benchmark):
         question = text_field(row.fields, "question")
         hint = row.fields.get("hint")
         index = int(text_field(row.fields, "index"))
-        image, problems = row.picture("image")
+        image, problems = row.image("image")
         return BenchmarkRecord(
             id=str(index),
             question=question,

@@ -22,7 +22,7 @@ from smolrgpt_core.public_benchmarks.records import Point
 PER_MILLE = 1000.0
 
 NORMALIZED_UP_TO = 1.5
-"""VLMEvalKit takes numbers up to this for shares of the picture, larger ones for another scale."""
+"""VLMEvalKit takes numbers up to this for shares of the image, larger ones for another scale."""
 
 _UNSIGNED = r"[0-9]+(?:\.[0-9]*)?"
 _SIGNED = rf"[-+]?{_UNSIGNED}"
@@ -49,22 +49,22 @@ def fenced_points(answer: str, size: tuple[int, int]) -> list[tuple[int, int]]:
 
 
 def scaled_point(answer: str, size: tuple[int, int] | None) -> Point | None:
-    """VLMEvalKit: the first point as shares of the picture, its scale told by its magnitude.
+    """VLMEvalKit: the first point as shares of the image, its scale told by its magnitude.
 
     Up to 1.5: shares; up to 1000 in JSON: per mille; else pixels.
 
     Args:
         answer: of a model.
-        size: (height, width) of the picture; None: not known, pixels cannot be read.
+        size: (height, width) of the image; None: not known, pixels cannot be read.
     """
     text = re.sub(r"^```[^\n]*\n|```$", "", answer.strip()).strip()
     if points := _json_points(text):
         x, y = points[0]
         if NORMALIZED_UP_TO < max(abs(x), abs(y)) <= PER_MILLE:
             return x / PER_MILLE, y / PER_MILLE
-        return _shares(x, y, size)
+        return _fractions(x, y, size)
     found = re.search(rf"\(({_SIGNED}),\s*({_SIGNED})\)", answer)
-    return _shares(float(found[1]), float(found[2]), size) if found else None
+    return _fractions(float(found[1]), float(found[2]), size) if found else None
 
 
 def pixels_in_brackets(answer: str, size: tuple[int, int]) -> list[tuple[int, int]]:
@@ -125,8 +125,8 @@ def in_hull(point: Point, polygon: Sequence[Point]) -> bool:
     return bool(cv2.pointPolygonTest(hull, point, False) >= 0)
 
 
-def share_in_mask(pixels: Sequence[tuple[int, int]], mask: NDArray) -> float:
-    """Share of pixels (x, y) that lie in a mask (H, W), non-zero = inside; 0 without any."""
+def fraction_in_mask(pixels: Sequence[tuple[int, int]], mask: NDArray) -> float:
+    """Fraction of pixels (x, y) that lie in a mask (H, W), non-zero = inside; 0 without any."""
     height, width = mask.shape
     inside = [0 <= x < width and 0 <= y < height and bool(mask[y, x]) for x, y in pixels]
     return sum(inside) / len(inside) if inside else 0.0
@@ -142,7 +142,7 @@ def _edges(polygon: Sequence[Point]) -> list[tuple[Point, Point]]:
     return list(zip(polygon, [*polygon[1:], polygon[0]], strict=True))
 
 
-def _shares(x: float, y: float, size: tuple[int, int] | None) -> Point | None:
+def _fractions(x: float, y: float, size: tuple[int, int] | None) -> Point | None:
     if max(abs(x), abs(y)) <= NORMALIZED_UP_TO:
         return x, y
     return (x / size[1], y / size[0]) if size else None

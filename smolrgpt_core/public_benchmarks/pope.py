@@ -1,4 +1,4 @@
-"""POPE: whether an object is in the picture; accuracy, precision, recall and F1 of "yes"."""
+"""POPE: whether an object is in the image; accuracy, precision, recall and F1 of "yes"."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ class Pope(Benchmark):
                 f"expected yes or no, and a category of {CATEGORIES}, got {truth!r}, {category!r}"
             )
         question = text_field(row.fields, "question").strip()
-        image, problems = row.picture("image")
+        image, problems = row.image("image")
         return BenchmarkRecord(
             id=self.question_id(row.fields),
             question=question,

@@ -23,22 +23,22 @@ from smolrgpt_core.files import file_error, read_bytes, read_json
 from smolrgpt_core.public_benchmarks.records import (
     BenchmarkData,
     BenchmarkRecord,
-    Picture,
     RejectedRow,
+    StoredImage,
     is_missing,
 )
 
 MAX_LITERAL_LENGTH = 2**20
-"""Characters of a Python literal; masks of a picture have some thousands."""
+"""Characters of a Python literal; masks of a image have some thousands."""
 
 MAX_FIELD_LENGTH = 2**28
-"""Characters of a field of a TSV file; a picture in base64 has some millions."""
+"""Characters of a field of a TSV file; a image in base64 has some millions."""
 
 MAX_REFERENCE_LENGTH = 64
-"""An `image` of a TSV file that is not longer is the index of another row with the picture."""
+"""An `image` of a TSV file that is not longer is the index of another row with the image."""
 
 MAX_PATH_LENGTH = 1024
-"""Characters of a path to a picture; base64 has no dot in these."""
+"""Characters of a path to a image; base64 has no dot in these."""
 
 PARQUET_BATCH = 64
 """Rows that are decoded at once."""
@@ -67,15 +67,15 @@ class PublishedRow:
         """File and row, for messages."""
         return f"{self.path.name} row {self.number}"
 
-    def picture(self, *names: str) -> tuple[Picture | None, tuple[str, ...]]:
-        """The picture of the first field that has one, and what is wrong with it.
+    def image(self, *names: str) -> tuple[StoredImage | None, tuple[str, ...]]:
+        """The image of the first field that has one, and what is wrong with it.
 
         A field is {"bytes", "path"} as in parquet files, base64, or a path below the folder.
         """
         values = [self.fields[name] for name in names if not is_missing(self.fields.get(name))]
         if not values:
-            return None, ("no picture",)
-        return _picture(values[0], self)
+            return None, ("no image",)
+        return _image(values[0], self)
 
 
 def find_files(path: Path, patterns: Sequence[str]) -> list[Path]:
@@ -175,29 +175,29 @@ def literal(value: Any) -> Any:
         raise ValueError(f"expected a Python literal, got {value!r:.60}") from error
 
 
-def _picture(value: Any, row: PublishedRow) -> tuple[Picture | None, tuple[str, ...]]:
+def _image(value: Any, row: PublishedRow) -> tuple[StoredImage | None, tuple[str, ...]]:
     folder = row.path.parent
     if isinstance(value, Mapping):
         content, value = value.get("bytes"), value.get("path")
         if content:
-            return Picture(folder / f"{row.place}: {value}", bytes(content)), ()
+            return StoredImage(folder / f"{row.place}: {value}", bytes(content)), ()
     if isinstance(value, (list, tuple)) and value:
-        return _picture(value[0], row)
+        return _image(value[0], row)
     if not isinstance(value, str) or is_missing(value):
-        return None, ("no picture",)
+        return None, ("no image",)
     if Path(value[:MAX_PATH_LENGTH]).suffix:
-        return _picture_file(value, folder)
+        return _image_file(value, folder)
     try:
-        return Picture(folder / row.place, base64.b64decode(value, validate=True)), ()
+        return StoredImage(folder / row.place, base64.b64decode(value, validate=True)), ()
     except (binascii.Error, ValueError):
-        return None, (f"the picture is neither a path nor base64: {value!r:.40}",)
+        return None, (f"the image is neither a path nor base64: {value!r:.40}",)
 
 
-def _picture_file(value: str, folder: Path) -> tuple[Picture | None, tuple[str, ...]]:
+def _image_file(value: str, folder: Path) -> tuple[StoredImage | None, tuple[str, ...]]:
     path = folder / value
     if not path.resolve().is_relative_to(folder.resolve()):
-        return None, (f"the picture {value!r:.60} lies outside of the folder of the data",)
-    return (Picture(path), ()) if path.is_file() else (None, (f"no picture: {path} is missing",))
+        return None, (f"the image {value!r:.60} lies outside of the folder of the data",)
+    return (StoredImage(path), ()) if path.is_file() else (None, (f"no image: {path} is missing",))
 
 
 def _parquet_rows(path: Path) -> Iterator[Fields]:

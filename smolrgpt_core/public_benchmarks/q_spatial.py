@@ -22,9 +22,9 @@ from smolrgpt_core.public_benchmarks.scoring import (
     Figure,
     Outcome,
     Scorer,
+    fraction,
+    fractions_by,
     mean_of,
-    share,
-    shares_by,
 )
 
 SPLITS = ("QSpatial_plus", "QSpatial_scannet")
@@ -103,7 +103,7 @@ def _vlmevalkit(answered: Answered, read: Callable[[BenchmarkRecord], float | No
         verdicts = answered.verdicts(_padded(read, factor))
         for key in (_source, _source_and_type):
             end = "" if factor == FACTOR else f" < {factor:g}"
-            shares = shares_by(answered.records, verdicts, key)
+            shares = fractions_by(answered.records, verdicts, key)
             figures |= {f"{name}{end}": figure for name, figure in shares.items()}
     return Outcome(figures, answered.verdicts(_padded(read, FACTOR)))
 
@@ -137,8 +137,8 @@ def _hispatial(answered: Answered) -> Outcome:
         return float(right), "" if metres is None else f"{metres:g} m"
 
     verdicts = answered.verdicts(decide)
-    splits = shares_by(answered.records, verdicts, _source)
-    return Outcome({"micro": share(verdicts), **splits}, verdicts)
+    splits = fractions_by(answered.records, verdicts, _source)
+    return Outcome({"micro": fraction(verdicts), **splits}, verdicts)
 
 
 def _decided(given: float | None, truth: float, factor: float) -> tuple[float, str]:
@@ -152,8 +152,8 @@ def _by_split(
 ) -> Outcome:
     """The mean of both splits, each split, and each type of question in it."""
     records, verdicts = answered.records, answered.verdicts(decide)
-    splits = shares_by(records, verdicts, _source)
-    types = shares_by(records, verdicts, _source_and_type)
+    splits = fractions_by(records, verdicts, _source)
+    types = fractions_by(records, verdicts, _source_and_type)
     if len(splits) < len(SPLITS):
         note = f"no mean of both splits: the data has only {', '.join(splits)}"
         return Outcome(splits | types, verdicts, [note])
@@ -166,7 +166,7 @@ def _decimal(record: BenchmarkRecord) -> float:
 
 
 class QSpatial(Benchmark):
-    """101 questions with pictures and 170 whose pictures must be taken from ScanNet."""
+    """101 questions with images and 170 whose images must be taken from ScanNet."""
 
     name = "q-spatial"
     title = "Q-Spatial Bench"
@@ -199,7 +199,7 @@ class QSpatial(Benchmark):
         value, unit = float(row.fields["answer_value"]), text_field(row.fields, "answer_unit")
         if unit not in CENTIMETERS or not 0 < value < math.inf:
             raise ValueError(f"expected a length with its unit, got {value!r} {unit!r}")
-        image, problems = row.picture("image")
+        image, problems = row.image("image")
         question = text_field(row.fields, "question")
         return BenchmarkRecord(
             id=f"{split}/{row.number}",

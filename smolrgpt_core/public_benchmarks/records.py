@@ -19,11 +19,11 @@ OPTION_LETTERS = "ABCDEFGHIJ"
 """Letters of options, in order; no benchmark here has more than six."""
 
 Point = tuple[float, float]
-"""x and y as shares of the width and height of the picture."""
+"""x and y as shares of the width and height of the image."""
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class StoredImage:
     """An image of a published file, decoded only when it is asked for.
 
     Attributes:
@@ -35,7 +35,7 @@ class Picture:
     content: bytes | None = field(default=None, repr=False)
 
     def rgb(self) -> NDArray[np.uint8]:
-        """The picture, uint8 (H, W, 3) RGB.
+        """The image, uint8 (H, W, 3) RGB.
 
         Raises:
             SpatialError: BAD_INPUT when there is no such file, or it is not an image.
@@ -65,13 +65,13 @@ class BenchmarkRecord:
         prompt: what the benchmark's authors give to a model.
         truth: a letter, a word, a sentence, or (Q-Spatial) centimeters, as the benchmark has it.
         category: kind of question, as published.
-        image: what is asked about; None when the file has no picture.
+        image: what is asked about; None when the file has no image.
         regions: masks of the objects in question, in the order of their placeholders.
         options: texts of a multiple choice, in the order of the letters.
-        group: rows of one group are one question with its options or its picture changed.
+        group: rows of one group are one question with its options or its image changed.
         source: data set or split that the question comes from.
         mask: where the points of an answer may lie.
-        depth: of the picture, as published.
+        depth: of the image, as published.
         problems: what is wrong with the row, though it can be scored.
     """
 
@@ -80,13 +80,13 @@ class BenchmarkRecord:
     prompt: str
     truth: str | float
     category: str = ""
-    image: Picture | None = None
+    image: StoredImage | None = None
     regions: tuple[Region, ...] = ()
     options: tuple[str, ...] = ()
     group: str = ""
     source: str = ""
-    mask: Picture | None = None
-    depth: Picture | None = None
+    mask: StoredImage | None = None
+    depth: StoredImage | None = None
     problems: tuple[str, ...] = ()
 
     @property
@@ -133,13 +133,13 @@ def published_regions(
 ) -> tuple[tuple[Region, ...], tuple[str, ...]]:
     """Regions of SpatialRGPT-Bench, and what is wrong with them.
 
-    As its authors do, a mask that cannot be decoded is replaced by its box, clamped to the picture.
+    As its authors do, a mask that cannot be decoded is replaced by its box, clamped to the image.
 
     Args:
         rles: COCO run-length encodings.
         boxes: (x1, y1, x2, y2) in pixels, one for each mask.
         names: class of each object.
-        size: (height, width) of the picture.
+        size: (height, width) of the image.
 
     Raises:
         SpatialError: BAD_INPUT when neither a mask nor its box can be used.

@@ -14,13 +14,13 @@ from smolrgpt_core.public_benchmarks.letter_readers import after_answer
 from smolrgpt_core.public_benchmarks.point_readers import (
     fenced_points,
     first_point,
+    fraction_in_mask,
     in_hull,
     in_polygon,
     in_polygon_by_old_rule,
     pixels_in_brackets,
     polygon_of,
     scaled_point,
-    share_in_mask,
 )
 from smolrgpt_core.public_benchmarks.published_files import PublishedRow
 from smolrgpt_core.public_benchmarks.records import BenchmarkRecord, Point, text_field
@@ -30,10 +30,10 @@ from smolrgpt_core.public_benchmarks.scoring import (
     Outcome,
     Scorer,
     Verdict,
+    fraction,
+    fractions_by,
     mean_of,
     rounded,
-    share,
-    shares_by,
 )
 from smolrgpt_core.public_benchmarks.yes_no_readers import (
     YES,
@@ -63,7 +63,7 @@ def _decider(read: Callable[[str], str], point: PointTest) -> PointTest:
 
 
 def _by_split(answered: Answered, verdicts: list[Verdict]) -> dict[str, Figure]:
-    return shares_by(answered.records, verdicts, lambda record: record.category)
+    return fractions_by(answered.records, verdicts, lambda record: record.category)
 
 
 def _official(answered: Answered) -> Outcome:
@@ -77,7 +77,7 @@ def _official(answered: Answered) -> Outcome:
         figures["VQA average"] = mean_of(splits[name] for name in (CONFIGURATION, COMPATIBILITY))
     ill_formed = sum(_is_ill_formed(r, answered.answers[r.id]) for r in part.records)
     figures |= splits | {
-        "micro": share(verdicts),
+        "micro": fraction(verdicts),
         "ill-formed": Figure(ill_formed, len(verdicts), ANSWERS),
     }
     return Outcome(figures, verdicts, _official_notes(answered, part, splits, verdicts))
@@ -117,13 +117,13 @@ def _lmms_eval(answered: Answered) -> Outcome:
             f"context questions without a mask that decodes: {unmasked}; they count as wrong here "
             "and as -1 each in the published code"
         )
-    return Outcome({"micro": share(verdicts), **_by_split(answered, verdicts)}, verdicts, notes)
+    return Outcome({"micro": fraction(verdicts), **_by_split(answered, verdicts)}, verdicts, notes)
 
 
 def _vlmevalkit(answered: Answered) -> Outcome:
     verdicts = answered.verdicts(_decider(starts_with, _in_polygon_scaled))
     return Outcome(
-        {"micro": share(verdicts), **_by_split(answered, verdicts)},
+        {"micro": fraction(verdicts), **_by_split(answered, verdicts)},
         verdicts,
         ["as shipped at e8e78f05 its reader of points raises an error, and context is 0"],
     )
@@ -133,11 +133,11 @@ def _flagevalmm(answered: Answered) -> Outcome:
     def last_line(rule: PointTest) -> PointTest:
         return lambda record, answer: rule(record, _normalized_last_line(answer))
 
-    by_mask = answered.verdicts(last_line(_decider(starts_with, _share_in_mask)))
+    by_mask = answered.verdicts(last_line(_decider(starts_with, _fraction_in_mask)))
     by_polygon = answered.verdicts(last_line(_decider(starts_with, _in_old_polygon)))
-    figures = {"micro": rounded(share(by_mask), 4)}
+    figures = {"micro": rounded(fraction(by_mask), 4)}
     figures |= {k: rounded(v, 4) for k, v in _by_split(answered, by_mask).items()}
-    figures["polygon: micro"] = rounded(share(by_polygon), 4)
+    figures["polygon: micro"] = rounded(fraction(by_polygon), 4)
     for name, figure in _by_split(answered, by_polygon).items():
         of_split = [r for r in answered.records if r.category == name]
         texts = [_normalized_last_line(answered.answers.get(r.id, "")) for r in of_split]
@@ -156,7 +156,7 @@ def _hispatial(answered: Answered) -> Outcome:
         return float(any(word in read for word in words)), " ".join(read)
 
     verdicts = part.verdicts(decide)
-    figures = {CONFIGURATION: share(verdicts)} if verdicts else {}
+    figures = {CONFIGURATION: fraction(verdicts)} if verdicts else {}
     return Outcome(figures, verdicts, ["only configuration is scored by this rule"])
 
 
@@ -189,15 +189,15 @@ def _any_in_mask(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
     if mask is None:
         return 0.0, ""
     pixels = fenced_points(answer, mask.shape)
-    return float(share_in_mask(pixels, mask) > 0), " ".join(map(str, pixels))
+    return float(fraction_in_mask(pixels, mask) > 0), " ".join(map(str, pixels))
 
 
-def _share_in_mask(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
+def _fraction_in_mask(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
     mask = _mask(record)
     if mask is None:
         return 0.0, ""
     pixels = pixels_in_brackets(answer, mask.shape)
-    return share_in_mask(pixels, mask), " ".join(map(str, pixels))
+    return fraction_in_mask(pixels, mask), " ".join(map(str, pixels))
 
 
 def _mask(record: BenchmarkRecord) -> Any:
@@ -210,11 +210,11 @@ def _mask(record: BenchmarkRecord) -> Any:
 
 
 def _size(record: BenchmarkRecord) -> tuple[int, int] | None:
-    """(height, width) of the picture, or of the mask; None when neither decodes."""
-    for picture in (record.image, record.mask):
+    """(height, width) of the image, or of the mask; None when neither decodes."""
+    for image in (record.image, record.mask):
         try:
-            if picture is not None:
-                return picture.plane().shape
+            if image is not None:
+                return image.plane().shape
         except SpatialError:
             # Without a size, points in pixels are unreadable, and counted as such.
             continue
@@ -260,7 +260,7 @@ class RoboSpatialHome(Benchmark):
             _vlmevalkit,
         ),
         "flagevalmm": Scorer(
-            "FlagEvalMM: last line; share of points in the mask, and old polygon test; micro",
+            "FlagEvalMM: last line; fraction of points in the mask, and old polygon test; micro",
             _flagevalmm,
         ),
         "hispatial": Scorer("HiSpatial: true word anywhere; configuration only", _hispatial),
@@ -277,8 +277,8 @@ class RoboSpatialHome(Benchmark):
             polygon_of(truth)
         elif truth.strip().lower() not in ("yes", "no"):
             raise ValueError(f"expected yes or no, got {truth!r:.60}")
-        image, missing = row.picture("img")
-        mask, _ = row.picture("mask")
+        image, missing = row.image("img")
+        mask, _ = row.image("mask")
         record = BenchmarkRecord(
             id=self.question_id({**row.fields, "id": f"{split}_{row.number}"}),
             question=text_field(row.fields, "question"),
@@ -288,14 +288,14 @@ class RoboSpatialHome(Benchmark):
             image=image,
             source=split,
             mask=mask,
-            depth=row.picture("depth_image")[0],
+            depth=row.image("depth_image")[0],
         )
         if split == CONTEXT and _mask(record) is None:
             problems = ("no mask that decodes",)
         return replace(record, problems=(*missing, *problems))
 
     def question_id(self, row: Any) -> str:
-        """The split with the number in it, as in the names of the pictures."""
+        """The split with the number in it, as in the names of the images."""
         image = row.get("img")
         if isinstance(image, str):
             return Path(image).stem.removeprefix("img_")

@@ -24,7 +24,7 @@ class Verdict:
 
     Attributes:
         id: of the question.
-        hit: 1 for right, 0 for wrong; between them for a share of points.
+        hit: 1 for right, 0 for wrong; between them for a fraction of points.
         read: what was read from the answer, for people; empty when nothing could be.
     """
 
@@ -138,7 +138,7 @@ def by_letters(reader: LetterReader) -> Callable[[BenchmarkRecord, str], tuple[f
     return decide
 
 
-def share(verdicts: Iterable[Verdict]) -> Figure:
+def fraction(verdicts: Iterable[Verdict]) -> Figure:
     """The mean hit, in percent of all of them.
 
     Raises:
@@ -150,7 +150,7 @@ def share(verdicts: Iterable[Verdict]) -> Figure:
     return Figure(100 * sum(hits) / len(hits), len(hits))
 
 
-def shares_by(
+def fractions_by(
     records: Sequence[BenchmarkRecord],
     verdicts: Sequence[Verdict],
     key: Callable[[BenchmarkRecord], str],
@@ -159,7 +159,7 @@ def shares_by(
     found: dict[str, list[Verdict]] = defaultdict(list)
     for record, verdict in zip(records, verdicts, strict=True):
         found[key(record)].append(verdict)
-    return {name: share(group) for name, group in found.items()}
+    return {name: fraction(group) for name, group in found.items()}
 
 
 def mean_of(figures: Iterable[Figure]) -> Figure:
@@ -204,12 +204,12 @@ def grouped(
     ]
 
 
-def group_shares(
+def group_fractions(
     groups: Sequence[Group], key: Callable[[BenchmarkRecord], str]
 ) -> dict[str, Figure]:
-    """The share of right groups for each value of `key` of their first rows."""
+    """The fraction of right groups for each value of `key` of their first rows."""
     first, verdicts = [group.first for group in groups], [group.verdict for group in groups]
-    return shares_by(first, verdicts, key)
+    return fractions_by(first, verdicts, key)
 
 
 def rounded(figure: Figure, digits: int) -> Figure:
@@ -220,4 +220,4 @@ def rounded(figure: Figure, digits: int) -> Figure:
 def letters_outcome(answered: Answered, reader: LetterReader) -> Outcome:
     """Accuracy over all questions together, if there are any, letters read by `reader`."""
     verdicts = answered.verdicts(by_letters(reader))
-    return Outcome({"overall": share(verdicts)} if verdicts else {}, verdicts)
+    return Outcome({"overall": fraction(verdicts)} if verdicts else {}, verdicts)

@@ -26,8 +26,8 @@ from smolrgpt_core.public_benchmarks.scoring import (
     Outcome,
     Scorer,
     Verdict,
-    share,
-    shares_by,
+    fraction,
+    fractions_by,
 )
 from smolrgpt_core.public_benchmarks.yes_no_readers import leading_word
 
@@ -140,8 +140,8 @@ def outcome(answered: Answered, judgements: Sequence[Judgement]) -> Outcome:
     for name, quantity in (("qualitative", False), ("quantitative", True)):
         found = [v for r, v in zip(records, verdicts, strict=True) if is_quantity(r) == quantity]
         if found:
-            figures[name] = share(found)
-    figures |= shares_by(records, verdicts, group_of)
+            figures[name] = fraction(found)
+    figures |= fractions_by(records, verdicts, group_of)
     notes: list[str] = []
     for group in QUANTITATIVE.values():
         members = [j for r, j in zip(records, judgements, strict=True) if group_of(r) == group]
@@ -255,7 +255,7 @@ def _region_in(sentence: str) -> str:
 
 
 class SpatialRGPTBench(Benchmark):
-    """1406 questions about regions of Omni3D pictures."""
+    """1406 questions about regions of Omni3D images."""
 
     name = "spatialrgpt"
     title = "SpatialRGPT-Bench"
@@ -285,7 +285,7 @@ class SpatialRGPTBench(Benchmark):
             fields["rle"], fields["bbox"], fields["qa_info"]["class"], size
         )
         path = row.fields.get("file_path") or info["file_path"]
-        image, missing = PublishedRow(row.path, row.number, {"file_path": path, **fields}).picture(
+        image, missing = PublishedRow(row.path, row.number, {"file_path": path, **fields}).image(
             "image", "file_path"
         )
         record = BenchmarkRecord(

@@ -1,4 +1,4 @@
-"""3DSRBench: multiple choice whose options rotate, and whose pictures are mirrored.
+"""3DSRBench: multiple choice whose options rotate, and whose images are mirrored.
 
 A question is right only if all its rows are; scorers differ in which rows make a question.
 """
@@ -32,17 +32,17 @@ from smolrgpt_core.public_benchmarks.scoring import (
     Outcome,
     Scorer,
     by_letters,
-    group_shares,
+    fraction,
+    fractions_by,
+    group_fractions,
     grouped,
     rounded,
-    share,
-    shares_by,
 )
 
 TYPES = ("height", "location", "orientation", "multi_object")
 
 ID = re.compile(r"[^-]{8}(-flip)?(-[0-9])?")
-"""Eight characters; "-flip" for a mirrored picture, "-N" for rotation N of the options."""
+"""Eight characters; "-flip" for a mirrored image, "-N" for rotation N of the options."""
 
 
 def type_of(record: BenchmarkRecord) -> str:
@@ -73,14 +73,14 @@ def all_rows(record: BenchmarkRecord) -> str:
 
 
 GROUPINGS = {"flip": mirrored_pair, "circular": rotations, "flip circular": all_rows}
-"""What VLMEvalKit and lmms-eval report beside the share of single rows, "vanilla"."""
+"""What VLMEvalKit and lmms-eval report beside the fraction of single rows, "vanilla"."""
 
 
 def _official(answered: Answered) -> Outcome:
     verdicts = answered.verdicts(by_letters(standalone_letter))
     groups = grouped(answered.records, verdicts, rotations)
-    figures = {"overall": _overall(groups)} | group_shares(groups, type_of)
-    figures |= group_shares(groups, lambda record: record.category)
+    figures = {"overall": _overall(groups)} | group_fractions(groups, type_of)
+    figures |= group_fractions(groups, lambda record: record.category)
     return Outcome(
         {name: rounded(figure, 1) for name, figure in figures.items()},
         verdicts,
@@ -90,22 +90,22 @@ def _official(answered: Answered) -> Outcome:
 
 def _vlmevalkit(answered: Answered) -> Outcome:
     records, verdicts = answered.records, answered.verdicts(by_letters(standalone_letter))
-    figures = {"vanilla": share(verdicts)}
-    details = {f"vanilla {k}": v for k, v in shares_by(records, verdicts, _category).items()}
+    figures = {"vanilla": fraction(verdicts)}
+    details = {f"vanilla {k}": v for k, v in fractions_by(records, verdicts, _category).items()}
     for name, key in GROUPINGS.items():
         groups = grouped(records, verdicts, key)
         figures[name] = _overall(groups)
-        details |= {f"{name} {k}": v for k, v in group_shares(groups, _category).items()}
+        details |= {f"{name} {k}": v for k, v in group_fractions(groups, _category).items()}
     return Outcome(figures | details, verdicts)
 
 
 def _lmms_eval(answered: Answered) -> Outcome:
     records, verdicts = answered.records, answered.verdicts(by_letters(first_pattern))
-    figures = {"vanilla": share(verdicts)}
+    figures = {"vanilla": fraction(verdicts)}
     for name, key in GROUPINGS.items():
         figures[name] = _overall(grouped(records, verdicts, key))
     return Outcome(
-        figures | shares_by(records, verdicts, type_of),
+        figures | fractions_by(records, verdicts, type_of),
         verdicts,
         ["figures of the four types are means of rows, not circular"],
     )
@@ -114,7 +114,7 @@ def _lmms_eval(answered: Answered) -> Outcome:
 def _hispatial(answered: Answered, reader: LetterReader) -> Outcome:
     verdicts = answered.verdicts(by_letters(reader))
     groups = grouped(answered.records, verdicts, all_rows)
-    return Outcome({"overall": _overall(groups)} | group_shares(groups, type_of), verdicts)
+    return Outcome({"overall": _overall(groups)} | group_fractions(groups, type_of), verdicts)
 
 
 def _category(record: BenchmarkRecord) -> str:
@@ -122,7 +122,7 @@ def _category(record: BenchmarkRecord) -> str:
 
 
 def _overall(groups: list[Group]) -> Figure:
-    return share(group.verdict for group in groups)
+    return fraction(group.verdict for group in groups)
 
 
 class ThreeDSRBench(Benchmark):
@@ -152,15 +152,15 @@ class ThreeDSRBench(Benchmark):
     }
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
-        """The record of a row; pictures of mirrored rows are mirrored already."""
+        """The record of a row; images of mirrored rows are mirrored already."""
         id = text_field(row.fields, "qid")
         if not ID.fullmatch(id):
             raise ValueError(f"expected a qid such as AB12CD34-flip-1, got {id!r:.60}")
         options = lettered_options(row.fields, "ABCD")
         question = text_field(row.fields, "question")
-        image, problems = row.picture("image")
+        image, problems = row.image("image")
         if image is None and not is_missing(row.fields.get("image_url")):
-            problems = ("only the address of the picture, which is not mirrored there",)
+            problems = ("only the address of the image, which is not mirrored there",)
         record = BenchmarkRecord(
             id=id,
             question=question,

@@ -20,7 +20,7 @@ from smolrgpt_core.public_benchmarks.published_files import MAX_LITERAL_LENGTH, 
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 
 
-def picture(seed: int = 0) -> bytes:
+def encoded_image(seed: int = 0) -> bytes:
     pixels = np.random.default_rng(seed).integers(0, 255, (12, 16, 3), dtype=np.uint8)
     return cv2.imencode(".png", pixels)[1].tobytes()
 
@@ -34,7 +34,7 @@ def write_tsv(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 def mmbench_row(**changes: Any) -> dict[str, Any]:
-    image = base64.b64encode(picture()).decode()
+    image = base64.b64encode(encoded_image()).decode()
     return {
         "index": 7, "question": "What?", "hint": "nan", "A": "a", "B": "b", "C": "nan", "D": "",
         "answer": "A", "category": "x", "image": image, "l2-category": "logic_reasoning", **changes,
@@ -73,7 +73,7 @@ def test_a_short_image_is_the_index_of_another_row(tmp_path: Path) -> None:
     assert (first.group, second.group) == ("7", "7")
 
 
-def test_a_mirrored_picture_is_not_mirrored_again(folder: Path) -> None:
+def test_a_mirrored_image_is_not_mirrored_again(folder: Path) -> None:
     records = {r.id: r for r in BENCHMARKS["3dsrbench"].read(folder / "3dsrbench").records}
     plain, mirrored = records["TOYAAAA6"], records["TOYAAAA6-flip"]
     assert not (plain.image.rgb() == mirrored.image.rgb()).all()
@@ -82,7 +82,7 @@ def test_a_mirrored_picture_is_not_mirrored_again(folder: Path) -> None:
     assert records["TOYAAAA6-flip-1"].group == mirrored.group
 
 
-def test_a_row_with_only_the_address_of_its_picture_says_so(tmp_path: Path) -> None:
+def test_a_row_with_only_the_address_of_its_image_says_so(tmp_path: Path) -> None:
     row = {
         "index": 0, "qid": "AB12CD34-flip", "question": "Which?", "A": "x", "B": "y", "C": "",
         "D": "", "answer": "B", "category": "height_higher", "image": "",
@@ -93,9 +93,9 @@ def test_a_row_with_only_the_address_of_its_picture_says_so(tmp_path: Path) -> N
     assert "not mirrored there" in data.records[0].problems[0]
 
 
-def test_a_row_without_a_picture_is_scored(folder: Path) -> None:
+def test_a_row_without_a_image_is_scored(folder: Path) -> None:
     records = BENCHMARKS["q-spatial"].read(folder / "q_spatial").records
-    missing = [record.id for record in records if "no picture" in record.problems]
+    missing = [record.id for record in records if "no image" in record.problems]
     assert missing == [f"QSpatial_scannet/{i}" for i in range(10)]
 
 
@@ -147,8 +147,8 @@ def test_literals_of_files_are_not_trusted(text: str, told: str) -> None:
         literal(text)
 
 
-def test_a_picture_outside_of_the_folder_is_not_opened(tmp_path: Path, folder: Path) -> None:
-    (tmp_path / "secret.png").write_bytes(picture())
+def test_a_image_outside_of_the_folder_is_not_opened(tmp_path: Path, folder: Path) -> None:
+    (tmp_path / "secret.png").write_bytes(encoded_image())
     row = spatialrgpt_row(folder, file_path="../secret.png")
     path = tmp_path / "data" / "SpatialRGPT-Bench_v1.json"
     path.parent.mkdir()
@@ -227,7 +227,11 @@ def test_files_in_several_parts(tmp_path: Path) -> None:
     """Questions without an id are named by their place in all parts together."""
     for part, question in enumerate(("Is it wet?\nA. Yes\nB. No", "How many?")):
         answer = "A" if part == 0 else "3"
-        row = {"image": {"bytes": picture(), "path": None}, "question": question, "answer": answer}
+        row = {
+            "image": {"bytes": encoded_image(), "path": None},
+            "question": question,
+            "answer": answer,
+        }
         table = pyarrow.Table.from_pylist([row])
         parquet.write_table(table, tmp_path / f"test-0000{part}-of-00002.parquet")
     data = BENCHMARKS["realworldqa"].read(tmp_path)

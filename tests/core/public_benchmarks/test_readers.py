@@ -196,11 +196,11 @@ def test_points_in_several_scales() -> None:
     assert point_readers.pixels_in_brackets("(0.5, 0.25), (7, 8)", size) == [(50, 20), (7, 8)]
 
 
-def test_numbers_that_no_picture_has_are_outside() -> None:
+def test_numbers_that_no_image_has_are_outside() -> None:
     mask = np.ones((8, 10), dtype=np.uint8)
     huge = "9" * 400
     for answer in (f"({huge}, {huge})", f"({huge}.5, 0.5)"):
-        assert point_readers.share_in_mask(
+        assert point_readers.fraction_in_mask(
             point_readers.pixels_in_brackets(answer, mask.shape), mask
         ) == 0  # fmt: skip
     assert point_readers.fenced_points(f'```\n[{{"point_2d": [{huge}, 1]}}]\n```', (8, 10)) == []

@@ -19,7 +19,7 @@ from smolrgpt_core.public_benchmarks.scoring import (
     JudgedRecords,
     Outcome,
     Verdict,
-    group_shares,
+    group_fractions,
     grouped,
 )
 from smolrgpt_core.public_benchmarks.threedsrbench import all_rows, mirrored_pair, rotations
@@ -131,7 +131,7 @@ def test_what_makes_a_question_of_rows(key, groups: int, right: int) -> None:
     verdicts = [Verdict(r.id, float(r.id != "AB12CD34-1"), "A") for r in rows]
     found = grouped(rows, verdicts, key)
     assert len(found) == groups
-    figure = group_shares(found, lambda record: record.category)["height_higher"]
+    figure = group_fractions(found, lambda record: record.category)["height_higher"]
     assert (figure.value, figure.of) == (100 * right / groups, groups)
 
 
