@@ -60,7 +60,7 @@ class Found:
     """What annotation found, beside the truth.
 
     Attributes:
-        images: Counter of images: seen, and left out by reason.
+        images: Counter of images: seen, and skipped by reason.
         boxes: by kind of box and class: rows of distance of the middles, and of how much too long
             the box is to the right, forward and up; meters.
         fitted: by class: rows of distance of the middles, then length, width and height relative
@@ -125,7 +125,7 @@ def _compare_boxes(known: KnownFrame, true: TrueScene, found: Found) -> None:
     for id, item in known.objects.items():
         visible = true.place(id).visible_share >= AmbiguityMargins.min_visible_share
         cut = touches_border(item.region, frame.regions.image_size)
-        if is_zone(item.region) or cut or not visible or item.left_out or item.placed is None:
+        if is_zone(item.region) or cut or not visible or item.skipped or item.placed is None:
             continue
         target = _corners(true.place(id))
         assert item.cloud is not None
@@ -181,7 +181,7 @@ def _is_right(question: AnnotatedQuestion, copies: SceneCopies) -> bool:
 
 def accuracy_tables(found: Found) -> list[Table]:
     """What was found out, beside the truth."""
-    left_out = ", ".join(f"{count} left out: {name}" for name, count in found.images.items()
+    skipped = ", ".join(f"{count} skipped: {name}" for name, count in found.images.items()
                          if name != "seen")  # fmt: skip
     return [
         Table(
@@ -193,7 +193,7 @@ def accuracy_tables(found: Found) -> list[Table]:
                 for kind in CLOUDS
                 if (rows := found.boxes[kind, label])
             ),
-            f"{found.images['seen']} images{', ' + left_out if left_out else ''}. Distance of the "
+            f"{found.images['seen']} images{', ' + skipped if skipped else ''}. Distance of the "
             "middle from the true one, median and 90th percentile, and median of the absolute "
             "error of the extent along each axis of the floor frame; objects inside the image that "
             "are visible by 35 % at least. Cleaned: largest cluster of DBSCAN. Questions are made "

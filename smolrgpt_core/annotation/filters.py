@@ -22,7 +22,7 @@ REASONS = (
     UNREADABLE, PURE, NO_PHOTOGRAPH, NO_CALIBRATION, NO_DEPTH, TOO_LITTLE_DEPTH, NO_REGIONS,
     NO_FLOOR, NO_QUESTION,
 )  # fmt: skip
-"""Why an image is left out, in the order in which it is looked for."""
+"""Why an image is skipped, in the order in which it is looked for."""
 
 PROMPT = (
     "Is this a photograph of a real scene with several objects at different distances, and not a "
@@ -31,7 +31,7 @@ PROMPT = (
 
 
 class SkippedError(Exception):
-    """An image is left out; the run goes on.
+    """An image is skipped; the run goes on.
 
     Attributes:
         reason: one of `REASONS`.
@@ -46,7 +46,7 @@ class SkippedError(Exception):
 
 @dataclass(frozen=True)
 class PhotographFilter:
-    """Shares of the pixels above which an image is left out; HiSpatial's (arXiv 2603.25411).
+    """Shares of the pixels above which an image is skipped; HiSpatial's (arXiv 2603.25411).
 
     Attributes:
         max_pure_share: pixels that are pure white or pure black.
@@ -67,7 +67,7 @@ class PhotographFilter:
                 )
 
     def check_color(self, rgb: NDArray[np.uint8]) -> None:
-        """Leave out graphics and what is mostly over- or underexposed.
+        """Skip graphics and what is mostly over- or underexposed.
 
         Args:
             rgb: uint8 (H, W, 3).
@@ -82,7 +82,7 @@ class PhotographFilter:
             )
 
     def check_depth(self, depth: NDArray[np.float32]) -> None:
-        """Leave out what hardly has depth.
+        """Skip what hardly has depth.
 
         Args:
             depth: float32 (H, W), NaN = no reading.

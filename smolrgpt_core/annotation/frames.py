@@ -138,7 +138,7 @@ class FrameReader:
         """The frame of an image.
 
         Raises:
-            SkippedError: the image is left out, with the reason.
+            SkippedError: the image is skipped, with the reason.
         """
         with skipping(UNREADABLE):
             rgb = read_rgb(image)
@@ -229,7 +229,7 @@ def _beside(folder: Path | None, image: Path, suffixes: tuple[str, ...], tail: s
 
 @contextmanager
 def skipping(reason: str) -> Iterator[None]:
-    """Leave out the image for this reason where an input of it cannot be used."""
+    """Skip the image for this reason where an input of it cannot be used."""
     try:
         yield
     except SpatialError as error:

@@ -48,7 +48,7 @@ class ObjectFilter:
                 raise ValueError(f"{item.name} must be between 0 and {largest}, got {value}")
 
 
-def why_left_out(
+def why_skipped(
     region: Region,
     cloud: ObjectCloud | None,
     image_size: tuple[int, int],
@@ -88,13 +88,13 @@ class KnownObject:
         region: of the object.
         cloud: its cleaned points; None of a zone, and where too few hang together.
         placed: its fitted box; None where it cannot be measured.
-        left_out: why it is not asked about; empty if it is.
+        skipped: why it is not asked about; empty if it is.
     """
 
     region: Region
     cloud: ObjectCloud | None
     placed: Placed | None
-    left_out: str
+    skipped: str
 
     def to_json(self) -> dict[str, Any]:
         """Plain values, meters: `visible_box` in the optical frame, all else in the floor frame."""
@@ -102,7 +102,7 @@ class KnownObject:
             "id": self.region.id,
             "label": self.region.label,
             "score": round(self.region.score, 4),
-            "left_out": self.left_out,
+            "skipped": self.skipped,
         }
         if self.cloud is not None:
             box = self.cloud.camera_box
@@ -138,7 +138,7 @@ def know(frame: RGBDFrame, scene: MeasuredScene, rules: ObjectFilter) -> dict[in
         cloud = None
         if not is_zone(region):
             cloud = clean_object(region, frame.depth, frame.intrinsics, scene.axes[2])
-        why = why_left_out(region, cloud, frame.regions.image_size, rules)
+        why = why_skipped(region, cloud, frame.regions.image_size, rules)
         placed = None
         try:
             placed = scene.place(region.id)

@@ -45,8 +45,8 @@ class AnnotatedImage:
 
     Attributes:
         image: file name.
-        part: JSON of what the data set says of it; of an image that is left out, why.
-        color: content of the color image; empty where it is left out.
+        part: JSON of what the data set says of it; of an image that is skipped, why.
+        color: content of the color image; empty where it is skipped.
         depth: content of the depth image.
     """
 
@@ -149,15 +149,15 @@ class Annotator:
         """What is found out about an image.
 
         Raises:
-            SkippedError: the image is left out, with the reason.
+            SkippedError: the image is skipped, with the reason.
         """
         frame = self._reader.read(image)
         geometry, floor_is_guessed = measured_geometry(frame)
         objects = know(frame, MeasuredScene(geometry), self._settings.objects)
-        left_out = {id: item.left_out for id, item in objects.items()}
-        scene = AskedScene(geometry, left_out)
+        skipped = {id: item.skipped for id, item in objects.items()}
+        scene = AskedScene(geometry, skipped)
         rng = np.random.default_rng([self._settings.seed, crc32(image.name.encode())])
-        references = self._references(frame, scene, left_out, rng)
+        references = self._references(frame, scene, skipped, rng)
         known = KnownFrame(frame, scene, objects, references, floor_is_seen=not floor_is_guessed)
         known = self._ask(known, rng)
         if not known.questions:
@@ -168,7 +168,7 @@ class Annotator:
         self,
         frame: RGBDFrame,
         scene: AskedScene,
-        left_out: Mapping[int, str],
+        skipped: Mapping[int, str],
         rng: np.random.Generator,
     ) -> References:
         """Simplest first."""
@@ -176,7 +176,7 @@ class Annotator:
         view = SceneView(scene, self._settings.margins, rng)
         found = spatial_references(view, conventions)
         for region in frame.regions if self._writer else ():
-            if not left_out.get(region.id):
+            if not skipped.get(region.id):
                 assert self._writer is not None
                 written = self._writer.reference(frame.rgb, frame.regions, region.id)
                 if written:

@@ -4,7 +4,7 @@
     DIR/SPLIT/images, depths        written image by image
     DIR/.parts/IMAGE.json           records and facts; there is a file = image done
     DIR/SPLIT/facts.jsonl           objects, boxes and references, one image a line; written last,
-    DIR/SPLIT/summary.json          with what was left out and why,
+    DIR/SPLIT/summary.json          with what was skipped and why,
     DIR/SPLIT/cameras.json,         and these, when .parts goes
     DIR/SPLIT.json
 
@@ -44,7 +44,7 @@ Annotate = Callable[[AnnotationSettings, Sequence[Path]], Iterable[AnnotatedImag
 
 
 @dataclass(frozen=True)
-class LeftOut:
+class SkippedImage:
     """An image without questions: its file name, one of `filters.REASONS`, and the details."""
 
     image: str
@@ -58,7 +58,7 @@ class Summary:
 
     Attributes:
         images: numbers of images: all, and those with questions.
-        left_out: the other images.
+        skipped: the other images.
         objects: numbers of objects: all, asked about, and with each kind of reference.
         questions: by family of tasks.
         with_references: number of questions that name objects by references.
@@ -67,7 +67,7 @@ class Summary:
     """
 
     images: Counter[str] = field(default_factory=Counter)
-    left_out: list[LeftOut] = field(default_factory=list)
+    skipped: list[SkippedImage] = field(default_factory=list)
     objects: Counter[str] = field(default_factory=Counter)
     questions: Counter[str] = field(default_factory=Counter)
     with_references: int = 0
@@ -76,8 +76,8 @@ class Summary:
 
     @property
     def reasons(self) -> Counter[str]:
-        """Number of images that were left out, by reason."""
-        return Counter(item.reason for item in self.left_out)
+        """Number of images that were skipped, by reason."""
+        return Counter(item.reason for item in self.skipped)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -90,21 +90,21 @@ class Summary:
             "misread": self.misread,
             "unsure": self.unsure,
             "reasons": dict(self.reasons),
-            "left_out": [asdict(item) for item in self.left_out],
+            "skipped": [asdict(item) for item in self.skipped],
         }
 
     def add(self, part: dict[str, Any]) -> None:
         """Count one image."""
         self.images["all"] += 1
         if "reason" in part:
-            self.left_out.append(LeftOut(part["image"], part["reason"], part["detail"]))
+            self.skipped.append(SkippedImage(part["image"], part["reason"], part["detail"]))
             return
         self.images["with questions"] += 1
         self.misread += part["misread"]
         self.unsure += part["unsure"]
         for item in part["facts"]["objects"]:
             self.objects["all"] += 1
-            self.objects["asked about"] += not item["left_out"]
+            self.objects["asked about"] += not item["skipped"]
             self.objects.update({reference["kind"] for reference in item["references"]})
         for item in part["facts"]["questions"].values():
             self.questions[item["family"]] += 1

@@ -35,21 +35,21 @@ class AskedScene(MeasuredScene):
 
     Args:
         geometry: of the frame.
-        left_out: why, by region id.
+        skipped: why, by region id.
     """
 
-    def __init__(self, geometry: FrameGeometry, left_out: Mapping[int, str]) -> None:
+    def __init__(self, geometry: FrameGeometry, skipped: Mapping[int, str]) -> None:
         super().__init__(geometry)
-        self._left_out = left_out
+        self._skipped = skipped
 
     def place(self, id: int) -> Placed:
         """Where a region is; see `MeasuredScene`.
 
         Raises:
-            SpatialError: also CANNOT_TELL for what is left out.
+            SpatialError: also CANNOT_TELL for what is skipped.
         """
-        if self._left_out.get(id):
-            raise cannot_tell(f"{self.regions[id].name} is left out: {self._left_out[id]}")
+        if self._skipped.get(id):
+            raise cannot_tell(f"{self.regions[id].name} is skipped: {self._skipped[id]}")
         placed = super().place(id)
         if is_zone(self.regions[id]) or _is_size_known(placed):
             return placed

@@ -68,7 +68,7 @@ CaptionModel = Annotated[
     str,
     typer.Option(
         help="Image-text model, or the address of a server that speaks OpenAI's protocol: writes "
-        "references, which --detector and --box-segmenter check, and leaves out what is no "
+        "references, which --detector and --box-segmenter check, and skips what is no "
         "photograph.",
         metavar="DIR_OR_HUB_ID_OR_URL",
     ),
@@ -132,7 +132,7 @@ def annotate(
     """Make a data set of questions about plain photographs, in the public layout.
 
     Depth and regions come from files or from models; the answers are measured in them, and are not
-    ground truth. An image that cannot be used is left out and named with the reason.
+    ground truth. An image that cannot be used is skipped and named with the reason.
 
     The same options give the same bytes, regardless of the number of workers. After a kill the same
     command resumes. The exit status is 0 if the data set is complete, 1 if it is not, 2 for an
@@ -185,7 +185,7 @@ def _make(run: AnnotationRun, how: Annotate) -> Summary | None:
 
 
 def summary_table(summary: Summary) -> Table:
-    """What a data set holds, and what was left out and why."""
+    """What a data set holds, and what was skipped and why."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(justify="right")
@@ -193,8 +193,8 @@ def summary_table(summary: Summary) -> Table:
     table.add_row("images", str(summary.images["all"]), "")
     table.add_row("with questions", str(summary.images["with questions"]), "")
     for reason, count in summary.reasons.most_common():
-        first = next(item for item in summary.left_out if item.reason == reason)
-        table.add_row(f"left out: {reason}", str(count), f"{first.image}: {first.detail}")
+        first = next(item for item in summary.skipped if item.reason == reason)
+        table.add_row(f"skipped: {reason}", str(count), f"{first.image}: {first.detail}")
     table.add_section()
     table.add_row("objects", str(summary.objects["all"]), "")
     table.add_row("asked about", str(summary.objects["asked about"]), "")

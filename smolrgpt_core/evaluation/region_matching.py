@@ -193,7 +193,7 @@ class RegionScores:
         return matches
 
     @property
-    def found_share(self) -> float:
+    def found_fraction(self) -> float:
         """Share of the objects that were found, 0 to 1."""
         return sum(self.found.values()) / max(sum(self.objects.values()), 1)
 
@@ -222,7 +222,7 @@ class RegionScores:
                 self.false.get(label, 0) / max(self.images, 1),
             )
         total = sum(self.objects.values())
-        yield "all", total, self.found_share, self.mean_iou, self.false_per_image
+        yield "all", total, self.found_fraction, self.mean_iou, self.false_per_image
 
 
 def _area_name(area: int) -> str:

@@ -78,7 +78,7 @@ def scene_of(block, ray_caster):
 
 @pytest.fixture
 def photographs(scene_of, tmp_path: Path) -> Photographs:
-    """Three usable photographs, and four that are left out."""
+    """Three usable photographs, and four that are skipped."""
     folder = Photographs(tmp_path / "in")
     for seed in range(3):
         folder.add(f"good_{seed}", scene_of(seed))

@@ -20,7 +20,7 @@ def image_with(pure: int, value: int) -> np.ndarray:
 
 
 @pytest.mark.parametrize("value", [0, 255])
-def test_images_with_more_than_a_share_of_pure_pixels_are_left_out(value):
+def test_images_with_more_than_a_share_of_pure_pixels_are_skipped(value):
     PhotographFilter().check_color(image_with(35, value))
     with pytest.raises(SkippedError) as caught:
         PhotographFilter().check_color(image_with(36, value))
@@ -34,7 +34,7 @@ def test_a_saturated_color_is_not_white():
     PhotographFilter().check_color(rgb)
 
 
-def test_images_with_more_than_a_share_of_missing_depth_are_left_out():
+def test_images_with_more_than_a_share_of_missing_depth_are_skipped():
     depth = np.ones((10, 10), dtype=np.float32)
     depth.reshape(100)[:50] = np.nan
     PhotographFilter().check_depth(depth)
@@ -54,7 +54,7 @@ class Says:
         return self.answer
 
 
-def test_what_a_model_does_not_call_a_photograph_is_left_out():
+def test_what_a_model_does_not_call_a_photograph_is_skipped():
     rgb = image_with(0, 0)
     check_photograph(rgb, Says(" Yes."))
     for answer in ("No", "", "It is a drawing"):
@@ -71,8 +71,8 @@ def test_an_object_whose_readings_do_not_hang_together_is_not_asked_about(scene_
     depth[mask] = rng.uniform(1, 30, int(mask.sum()))
     scattered = FrameGeometry(type(frame)(frame.rgb, depth, frame.intrinsics, frame.regions))
     found = know(scattered.frame, MeasuredScene(scattered), ObjectFilter())
-    assert "readings" in found[12].left_out
-    assert found[20].left_out == ""
+    assert "readings" in found[12].skipped
+    assert found[20].skipped == ""
 
 
 def test_an_object_that_fills_the_image_is_not_asked_about(scene_of):
@@ -82,9 +82,9 @@ def test_an_object_that_fills_the_image_is_not_asked_about(scene_of):
     share = box.width * box.height / (160 * 120)
     rules = ObjectFilter(max_box_share=share - 0.001)
     found = know(frame, MeasuredScene(geometry), rules)
-    assert "of the image" in found[20].left_out
+    assert "of the image" in found[20].skipped
     enough = know(frame, MeasuredScene(geometry), ObjectFilter(max_box_share=share))
-    assert enough[20].left_out == ""
+    assert enough[20].skipped == ""
 
 
 @pytest.mark.parametrize("wrong", [{"max_pure_share": 1.1}, {"max_invalid_share": -0.1}])

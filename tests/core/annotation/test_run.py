@@ -23,11 +23,9 @@ from smolrgpt_core.quality.check import check_dataset
 from smolrgpt_core.synthesis import MIXTURES
 
 
-def test_every_image_that_is_left_out_is_named_with_its_reason(
-    photographs, tmp_path, make_data_set
-):
+def test_every_image_that_is_skipped_is_named_with_its_reason(photographs, tmp_path, make_data_set):
     summary = make_data_set(photographs.settings, tmp_path / "out")
-    assert {item.image: item.reason for item in summary.left_out} == {
+    assert {item.image: item.reason for item in summary.skipped} == {
         "white.png": filters.PURE,
         "holes.png": filters.TOO_LITTLE_DEPTH,
         "no_depth.png": filters.NO_DEPTH,
@@ -36,7 +34,7 @@ def test_every_image_that_is_left_out_is_named_with_its_reason(
     assert summary.images == {"all": 7, "with questions": 3}
     written = json.loads((tmp_path / "out" / "train" / "summary.json").read_bytes())
     assert written["reasons"] == dict.fromkeys(summary.reasons, 1)
-    assert "58%" in next(item.detail for item in summary.left_out if item.image == "holes.png")
+    assert "58%" in next(item.detail for item in summary.skipped if item.image == "holes.png")
 
 
 @pytest.mark.parametrize("mixture", ["warehouse", "hispatial"])
@@ -125,7 +123,7 @@ def test_the_facts_are_those_of_the_frame(scene_of, ray_caster, photographs, ann
     assert objects[20]["readings_kept"] <= objects[20]["readings"]
 
 
-def test_without_a_floor_and_up_the_image_is_left_out(scene_of, photographs):
+def test_without_a_floor_and_up_the_image_is_skipped(scene_of, photographs):
     frame = scene_of(0)
     ids = [10, 11, 12]
     mask = np.any([frame.regions.full_mask(id) for id in ids], axis=0)

@@ -34,7 +34,7 @@ def test_it_finds_objects_of_warehouses_that_it_has_not_seen() -> None:
         for seen, _ in render_scene(settings, index):
             scores.add(seen.frame.regions, finder.find(seen.frame.rgb))
     # On 120 images its card has 82.7 %, 0.79 and 4.05; eight images scatter around that.
-    assert scores.found_share > 0.72
+    assert scores.found_fraction > 0.72
     assert scores.mean_iou > 0.73
     assert scores.false_per_image < 7
 
