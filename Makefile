@@ -40,7 +40,7 @@ nano_regions: setup
 	@$(ENVIRONMENT) && export OMP_NUM_THREADS=1 && set -ex && \
 	python -m smolrgpt_core.simulated_data.region_images --scenes 300 --seed 20261129 --views 3 \
 	  --out data/nano_regions && \
-	python -m smolrgpt_core.training.region_segmenter config/train/nano_regions.yaml && \
+	python -m smolrgpt_core.training.region_segmenter config/train/region_segmenter/nano.yaml && \
 	python -m smolrgpt_core.simulated_data.region_images --scenes 60 --seed 20261206 --views 2 \
 	  --out data/nano_regions_held_out && \
 	python -m smolrgpt_core.evaluation.region_scores $(NANO_REGIONS)/model \

@@ -9,7 +9,7 @@ from pathlib import Path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 
-PAGES = ("*.md", "docs/*.md", "examples/*.md", "smolrgpt_core/checkpoints/nano/*.md")
+PAGES = ("*.md", "docs/*.md", "examples/*.md", "smolrgpt_core/checkpoints/*/*.md")
 LINK = re.compile(r"\]\(([^)#\s]+)")
 
 

@@ -24,6 +24,7 @@ from smolrgpt_core.evaluation.ablations import ABLATIONS
 from smolrgpt_core.files import file_error, read_rgb
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.language import CATEGORIES, SpatialQuestion
+from smolrgpt_core.synthesis.mixtures import TASKS
 
 NO_ANSWER = ""
 """The prediction of a refusal."""
@@ -248,7 +249,7 @@ def _question_for(asked: AskedRecord, answerer: Answerer) -> SpatialQuestion:
         SpatialError: why it cannot be asked.
     """
     category = asked.record.category
-    if category and category not in CATEGORIES:
+    if category in TASKS and category not in CATEGORIES:
         raise bad_question(f"answers of category {category} have no score; they are for training")
     if asked.question is not None:
         return asked.question

@@ -1,6 +1,6 @@
 """Trains a center-voting network: the same call starts, resumes and finishes a run.
 
-    python -m smolrgpt_core.training.region_segmenter config/train/nano_regions.yaml
+    python -m smolrgpt_core.training.region_segmenter config/train/region_segmenter/nano.yaml
 
     OUTPUT/config.yaml        configuration of the run
     OUTPUT/losses.jsonl       the loss of every step

@@ -144,4 +144,4 @@ def test_a_changed_image_keeps_masks_on_objects() -> None:
 
 
 def test_the_shipped_configuration_can_be_read() -> None:
-    assert read_config(ROOT / "config/train/nano_regions.yaml").steps > 0
+    assert read_config(ROOT / "config/train/region_segmenter/nano.yaml").steps > 0
