@@ -20,6 +20,10 @@ from smolrgpt_core.messages.stamps import NANOSECONDS, nearest
 MESSAGES_PER_INPUT = 30
 """Messages that wait for those that belong to them: one second at 30 Hz."""
 
+EARLY = 0.8
+"""An image may have its turn after this fraction of a period: one that came late must not make all
+that follow wait, as they would if the turns were a full period apart."""
+
 LATENCIES = 200
 """Number of images for the latency percentiles."""
 
@@ -122,7 +126,7 @@ class WorkerStatistics:
 
 
 class ImageWorker:
-    """Calls `process` with the newest images, at most `rate` times per second of real time.
+    """Calls `process` with the newest images, about `rate` times per second of real time at most.
 
     Args:
         process: called on the thread of the worker.
@@ -170,7 +174,7 @@ class ImageWorker:
         next_s = time.monotonic()
         while images := self._take(next_s):
             started_s = time.monotonic()
-            next_s = started_s + 1 / self.rate
+            next_s = started_s + EARLY / self.rate
             try:
                 self._process(images)
             except Exception as error:
