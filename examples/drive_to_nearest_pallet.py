@@ -183,13 +183,17 @@ def drive(node: Node, goal: PoseStamped) -> bool:
     if not navigation.wait_for_server(NAV2_TIMEOUT_S):
         raise NoAnswerError("Nav2 is not there: nobody offers the action navigate_to_pose")
     goal.header.stamp = node.get_clock().now().to_msg()
-    driving = wait_for(node, navigation.send_goal_async(NavigateToPose.Goal(pose=goal)))
-    if not driving.accepted:
-        raise NoAnswerError("Nav2 does not accept the goal")
+    sent = navigation.send_goal_async(NavigateToPose.Goal(pose=goal))
     try:
+        driving = wait_for(node, sent)
+        if not driving.accepted:
+            raise NoAnswerError("Nav2 does not accept the goal")
         ended = wait_for(node, driving.get_result_async())
     except KeyboardInterrupt:
-        wait_for(node, driving.cancel_goal_async(), NAV2_TIMEOUT_S)
+        # Nav2 may have been asked and not have accepted yet: it would drive nevertheless.
+        driving = wait_for(node, sent, NAV2_TIMEOUT_S)
+        if driving.accepted:
+            wait_for(node, driving.cancel_goal_async(), NAV2_TIMEOUT_S)
         raise
     return bool(ended.status == GoalStatus.STATUS_SUCCEEDED)
 

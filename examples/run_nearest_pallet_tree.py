@@ -54,7 +54,7 @@ class Actions:
         self._node = node
         self._client = client
         self._navigation = ActionClient(node, NavigateToPose, "navigate_to_pose")
-        self._driving: Any = None
+        self._sent: Future | None = None
 
     def register(self, factory: BehaviorTreeFactory) -> None:
         """Make the actions known, each as `CallNAME`."""
@@ -90,22 +90,25 @@ class Actions:
         if not self._navigation.wait_for_server(NAV2_TIMEOUT_S):
             raise NoAnswerError("Nav2 is not there: nobody offers the action navigate_to_pose")
         reached = Future()
-        sent = self._navigation.send_goal_async(NavigateToPose.Goal(pose=goal))
-        sent.add_done_callback(lambda sent: self._on_accepted(sent.result(), reached))
+        self._sent = self._navigation.send_goal_async(NavigateToPose.Goal(pose=goal))
+        self._sent.add_done_callback(lambda sent: self._on_accepted(sent.result(), reached))
         return reached
 
     def _on_accepted(self, driving: Any, reached: Future) -> None:
         if not driving.accepted:
             reached.set_result(False)
             return
-        self._driving = driving
         driving.get_result_async().add_done_callback(
             lambda ended: reached.set_result(ended.result().status == GoalStatus.STATUS_SUCCEEDED)
         )
 
     def _stop(self, _: TreeNode) -> None:
-        if self._driving is not None:
-            wait_for(self._node, self._driving.cancel_goal_async(), NAV2_TIMEOUT_S)
+        if self._sent is None:
+            return
+        # Nav2 may have been asked and not have accepted yet: it would drive nevertheless.
+        driving = wait_for(self._node, self._sent, NAV2_TIMEOUT_S)
+        if driving.accepted:
+            wait_for(self._node, driving.cancel_goal_async(), NAV2_TIMEOUT_S)
 
 
 def _put_answer(ports: Blackboard, answer: QueryAnswer) -> bool:
