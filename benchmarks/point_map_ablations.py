@@ -227,17 +227,17 @@ def _rows(columns: Mapping[str, Answers]) -> Iterator[tuple[str, ...]]:
     first = next(iter(columns.values()))
     for name, family in FAMILIES.items():
         if name in first:
-            cells = [_share(answers[name]) for answers in columns.values()]
+            cells = [_percent(answers[name]) for answers in columns.values()]
             yield f"{family.level}: {name}", str(len(first[name])), *cells
     whole: dict[str, Any] = {
         column: [item for some in answers.values() for item in some]
         for column, answers in columns.items()
     }
     number = len(next(iter(whole.values())))
-    yield "all", str(number), *(_share(items) for items in whole.values())
+    yield "all", str(number), *(_percent(items) for items in whole.values())
 
 
-def _share(items: Sequence[bool]) -> str:
+def _percent(items: Sequence[bool]) -> str:
     return f"{100 * statistics.mean(items):.1f} %"
 
 

@@ -6,6 +6,7 @@ A subclass implements `_configure` (load), `_activate` (start), and what undoes 
 from __future__ import annotations
 
 import traceback
+from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import fields, replace
 from typing import Any, Generic, TypeVar
@@ -99,17 +100,17 @@ class ManagedNode(LifecycleNodeMixin, Node, Generic[NodeParameters]):
 
     # For subclasses
 
+    @abstractmethod
     def _configure(self) -> None:
         """Load what the node needs; an exception fails the transition and is shown."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _activate(self) -> None:
         """Subscribe and work; an exception fails the transition and is shown."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _is_loaded(self) -> bool:
         """Whether `_configure` has succeeded and nothing has been released since."""
-        raise NotImplementedError
 
     def _parameters_changed(self) -> None:
         """Apply `parameters` to what is running."""

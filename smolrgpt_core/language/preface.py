@@ -39,7 +39,7 @@ MOST_PLACES = 4
 
 
 @dataclass(frozen=True)
-class Told:
+class Preface:
     """What statements before a question name.
 
     Attributes:
@@ -74,7 +74,9 @@ class Told:
         return not (here and self.classes) and "" not in sets and not self.classes & sets
 
 
-def questions_behind(text: str, lexicon: Lexicon, nouns: NounTable) -> Iterator[tuple[Told, str]]:
+def questions_behind(
+    text: str, lexicon: Lexicon, nouns: NounTable
+) -> Iterator[tuple[Preface, str]]:
     """What is told first, and the question behind it with names for its pronouns.
 
     Args:
@@ -86,18 +88,20 @@ def questions_behind(text: str, lexicon: Lexicon, nouns: NounTable) -> Iterator[
     if context is None:
         return
     for match in islice(context.opening.finditer(text), MOST_PLACES):
-        told = _told(text[: match.start()], lexicon, context, nouns)
+        preface = _read_preface(text[: match.start()], lexicon, context, nouns)
         question = text[match.end() :]
-        if told is None:
+        if preface is None:
             continue
         if not context.refers_back(question):
-            yield told, question
-        named = _with_names(question, tuple(told.names.values()), lexicon)
-        if named is not None and not told.classes and not told.has_another:
-            yield told, named
+            yield preface, question
+        named = _with_names(question, tuple(preface.names.values()), lexicon)
+        if named is not None and not preface.classes and not preface.has_another:
+            yield preface, named
 
 
-def _told(text: str, lexicon: Lexicon, context: Context, nouns: NounTable) -> Told | None:
+def _read_preface(
+    text: str, lexicon: Lexicon, context: Context, nouns: NounTable
+) -> Preface | None:
     """What statements name; None where they are none, or may change a question behind them."""
     # "Look at" and the like only say what is spoken of.
     if context.restricting.search(context.topics.sub("", text)):
@@ -118,14 +122,14 @@ def _told(text: str, lexicon: Lexicon, context: Context, nouns: NounTable) -> To
         chooses = chooses or found.has_number
         has_length = has_length or found.has_length
         has_another = has_another or found.has_another
-    return Told(names, frozenset(classes), chooses, has_length, has_another)
+    return Preface(names, frozenset(classes), chooses, has_length, has_another)
 
 
 def _is_statement(clause: str, found: _Names, context: Context) -> bool:
     if context.topics.match(clause):
         return found.number_of_others <= LONGEST_TOPIC
-    told = found.begins_with_name or context.statement.match(clause) is not None
-    return told and found.number_of_others >= SHORTEST_CLAUSE
+    is_statement = found.begins_with_name or context.statement.match(clause) is not None
+    return is_statement and found.number_of_others >= SHORTEST_CLAUSE
 
 
 class _Names:

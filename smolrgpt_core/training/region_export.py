@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from smolrgpt_core.data.region_images import RegionImages
 from smolrgpt_core.data.warehouse_format import SIMULATION_FILE
 from smolrgpt_core.evaluation.region_scores import COLUMNS, area_rows, score_rows, scores_from
@@ -113,7 +115,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scores", type=Path, required=True, help="of region_scores --json")
     options = parser.parse_args(arguments)
     export(options.run, options.out, options.scores)
-    print(f"wrote {options.out}")
+    Console(soft_wrap=True).print(f"wrote {options.out}", highlight=False)
 
 
 if __name__ == "__main__":

@@ -370,7 +370,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Train what the command line names."""
     parser = argparse.ArgumentParser(description="Train a center-voting network.")
     parser.add_argument("config", type=Path, help="YAML file of the run")
-    print(f"wrote {train(read_config(parser.parse_args(arguments).config))}")
+    written = train(read_config(parser.parse_args(arguments).config))
+    Console(soft_wrap=True).print(f"wrote {written}", highlight=False)
 
 
 if __name__ == "__main__":

@@ -115,7 +115,7 @@ def test_rate_is_a_limit_of_real_time(held: Held, wait_for: Any) -> None:
     assert held.begun == [1]
 
 
-def test_closing_does_not_wait_longer_than_it_is_told(held: Held, worker: ImageWorker) -> None:
+def test_closing_does_not_wait_longer_than_its_timeout(held: Held, worker: ImageWorker) -> None:
     worker.offer(image(1))
     assert held.has_begun.acquire(timeout=60)
     assert not worker.close(0.0)

@@ -115,7 +115,7 @@ def test_depth_of_the_images_of_a_camera_without_a_sensor(
     assert node.stop() == 0
 
 
-def test_holes_are_filled_and_readings_kept(
+def test_holes_are_filled_and_readings_stay(
     start_node: Any, camera: Any, graph: Any, depth_model: Path, wait_for: Any
 ) -> None:
     """The sensor says 2.5 m, the model 3 m: the model is fitted to the sensor."""
@@ -139,7 +139,7 @@ def test_holes_are_filled_and_readings_kept(
     assert node.stop() == 0
 
 
-def test_broken_image_is_told_and_the_next_one_processed(
+def test_broken_image_is_reported_and_the_next_one_processed(
     start_node: Any, camera: Any, graph: Any, depth_model: Path, watch: Any, wait_for: Any
 ) -> None:
     depth = graph.collect(Image, "after/depth", qos_profile_sensor_data)
@@ -185,7 +185,7 @@ def test_silent_camera_is_named(
     ("checkpoint", "reason"),
     [("", "checkpoint is empty; give"), ("/nowhere/at/all", "/nowhere/at/all")],
 )
-def test_missing_checkpoint_is_told_and_the_node_stays(
+def test_missing_checkpoint_is_reported_and_the_node_stays(
     start_node: Any, watch: Any, wait_for: Any, checkpoint: str, reason: str
 ) -> None:
     name = "without_path" if checkpoint else "without_name"

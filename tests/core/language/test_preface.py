@@ -88,7 +88,7 @@ def test_a_question_that_names_all_its_regions_stays_the_same():
         (told(chooses=True), False),
     ],
 )
-def test_a_set_may_be_one_of_what_was_told(before, leaves):
+def test_a_set_may_be_one_of_the_preface(before, leaves):
     program = questions.Count(selections.Where(PALLETS, predicates.In(REGION(1))))
     assert before.leaves(program) is leaves
 

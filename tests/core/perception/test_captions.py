@@ -124,7 +124,7 @@ def test_model_and_key_are_those_of_the_settings(server, picture) -> None:
 
 
 @pytest.mark.parametrize("models", [(), ("one", "two")])
-def test_a_server_with_several_models_wants_to_be_told_which(server, models) -> None:
+def test_a_server_with_several_models_needs_the_name_of_one(server, models) -> None:
     server.models = models
     listed = ", ".join(models) or "none"
     with pytest.raises(ValueError, match=f"model must name one of the models .* has: {listed}"):
@@ -148,7 +148,9 @@ def test_what_the_server_refuses_is_said(server, picture) -> None:
 
 
 @pytest.mark.parametrize("retries", [0, 1])
-def test_an_overloaded_server_is_asked_again_as_often_as_said(server, picture, retries) -> None:
+def test_an_overloaded_server_is_asked_again_as_often_as_configured(
+    server, picture, retries
+) -> None:
     server.overloaded = 1
     model = load_image_text_model(ServerSettings(server.url, model="vision", retries=retries))
     if retries:
@@ -159,7 +161,7 @@ def test_an_overloaded_server_is_asked_again_as_often_as_said(server, picture, r
     assert len(server.asked) == 1 + retries
 
 
-def test_a_server_that_takes_too_long_is_given_up(server, picture) -> None:
+def test_a_server_that_takes_too_long_is_a_timeout(server, picture) -> None:
     settings = ServerSettings(server.url, model="vision", timeout_s=0.2, retries=0)
     server.hold.clear()
     with pytest.raises(SpatialError, match="APITimeoutError"):
