@@ -5,7 +5,7 @@ import pytest
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language.lexicon import load_lexicon
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
-from smolrgpt_core.language.preface import Told, questions_behind
+from smolrgpt_core.language.preface import Preface, questions_behind
 from smolrgpt_core.language.reader import read_text
 from smolrgpt_core.language.words import noun_table
 from smolrgpt_core.regions import Box, Region, RegionSet
@@ -15,13 +15,13 @@ REGION = selections.Region
 PALLETS = selections.All("pallet")
 
 
-def behind(text: str, language: str = "english") -> list[tuple[Told, str]]:
+def behind(text: str, language: str = "english") -> list[tuple[Preface, str]]:
     lexicon = load_lexicon(language)
     return list(questions_behind(text, lexicon, noun_table(lexicon, LABELS)))
 
 
-def told(*ids: int, classes: tuple[str, ...] = (), chooses: bool = False) -> Told:
-    return Told(
+def told(*ids: int, classes: tuple[str, ...] = (), chooses: bool = False) -> Preface:
+    return Preface(
         {id: f"pallet {id}" for id in ids},
         frozenset(classes),
         chooses,
@@ -32,7 +32,7 @@ def told(*ids: int, classes: tuple[str, ...] = (), chooses: bool = False) -> Tol
 
 def test_what_is_told_names_regions_nouns_and_numbers():
     ((found, question),) = behind("We have 3 trucks for pallets 5 and 7, is pallet 5 empty?")
-    assert found == Told(
+    assert found == Preface(
         {5: "pallet 5", 7: "pallet 7"}, frozenset({"transporter"}), True, False, False
     )
     assert question == "is pallet 5 empty?"

@@ -148,9 +148,7 @@ def test_what_the_server_refuses_is_said(server, picture) -> None:
 
 
 @pytest.mark.parametrize("retries", [0, 1])
-def test_an_overloaded_server_is_asked_again_as_often_as_configured(
-    server, picture, retries
-) -> None:
+def test_an_overloaded_server_is_asked_again_as_configured(server, picture, retries) -> None:
     server.overloaded = 1
     model = load_image_text_model(ServerSettings(server.url, model="vision", retries=retries))
     if retries:
