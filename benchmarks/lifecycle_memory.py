@@ -27,7 +27,7 @@ from service_overhead import ROOT, Probe, child_running
 from smolrgpt_ros.srv import SpatialQuery
 from std_srvs.srv import Trigger
 
-from smolrgpt_ros.processes import ProcessGroup
+from smolrgpt_ros.runtime.processes import ProcessGroup
 
 QUESTION = "How many pallets do you see?"
 

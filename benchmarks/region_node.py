@@ -24,7 +24,7 @@ from service_overhead import ROOT, child_running
 from smolrgpt_ros.msg import RegionArray
 
 from smolrgpt_core.messages.stamps import time_to_ns
-from smolrgpt_ros.processes import ProcessGroup
+from smolrgpt_ros.runtime.processes import ProcessGroup
 
 IDLE_HZ = 0.01
 START_S = 120.0

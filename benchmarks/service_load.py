@@ -41,7 +41,7 @@ from std_srvs.srv import Trigger
 
 from smolrgpt_core.errors import Status
 from smolrgpt_core.files import write_file
-from smolrgpt_ros.processes import ProcessGroup
+from smolrgpt_ros.runtime.processes import ProcessGroup
 
 NODE = "spatial_query_node"
 CLIENT = Path(__file__).parent / "load_client.py"

@@ -32,7 +32,7 @@ from smolrgpt_ros.srv import SpatialQuery
 from smolrgpt_core.errors import Status
 from smolrgpt_core.files import write_file
 from smolrgpt_core.language import Category
-from smolrgpt_ros.processes import ProcessGroup
+from smolrgpt_ros.runtime.processes import ProcessGroup
 
 ROOT = Path(__file__).resolve().parent.parent
 PROFILE = ROOT / "config" / "fastdds.xml"

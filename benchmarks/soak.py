@@ -28,7 +28,7 @@ from service_overhead import ROOT, Probe, child_running
 from smolrgpt_ros.srv import SpatialQuery
 
 from smolrgpt_core.files import write_file
-from smolrgpt_ros.processes import ProcessGroup
+from smolrgpt_ros.runtime.processes import ProcessGroup
 
 NODE = "spatial_query_node"
 

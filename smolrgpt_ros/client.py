@@ -36,9 +36,9 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language import Category
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.messages.stamps import NANOSECONDS
-from smolrgpt_ros.listening import NodeThread, hidden_node
 from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
-from smolrgpt_ros.parameters import QueryParameters
+from smolrgpt_ros.parameters.query import QueryParameters
+from smolrgpt_ros.runtime.listening import NodeThread, hidden_node
 from smolrgpt_ros.service_quality import SERVICE_QUALITY
 from smolrgpt_ros.srv import SpatialQuery
 

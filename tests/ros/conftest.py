@@ -39,7 +39,7 @@ from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.language import Category
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.sim import SimulatedFrame, WarehouseRenderer, build_scene
-from smolrgpt_ros.conversions import (
+from smolrgpt_ros.messages.conversions import (
     image_to_message,
     intrinsics_to_camera_info,
     regions_to_array,

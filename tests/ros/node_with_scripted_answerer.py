@@ -74,6 +74,6 @@ if __name__ == "__main__":
         "endless": EndlessAnswerer,
     }
     # Imported late: parameters read the known answerers at import.
-    from smolrgpt_ros.spatial_query_node import main
+    from smolrgpt_ros.nodes.spatial_query_node import main
 
     main()

@@ -24,7 +24,7 @@ from smolrgpt_core.answer import Agreement, Side
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import Category
 from smolrgpt_ros.client import NoServiceError, QueryAnswer, SpatialQueryClient
-from smolrgpt_ros.spinning import spin
+from smolrgpt_ros.runtime.spinning import spin
 
 SCRIPTED = Path(__file__).with_name("node_with_scripted_answerer.py")
 

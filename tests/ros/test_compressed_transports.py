@@ -26,7 +26,7 @@ from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.options import ReplayOptions
 from smolrgpt_core.recordings.question_bag import read_recorded_questions
 from smolrgpt_core.recordings.replay import replay
-from smolrgpt_ros.inputs import input_topics, input_types
+from smolrgpt_ros.inputs.sensor_inputs import input_topics, input_types
 
 A, B = 10100.0, 1.0 - 1010.0
 """Parameters of image_transport: 100 as depth_quantization, 10 m as the farthest."""

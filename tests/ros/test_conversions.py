@@ -33,7 +33,7 @@ from smolrgpt_core.messages.reading import (
 )
 from smolrgpt_core.messages.stamps import read_stamp_ns, time_to_ns, without_stamp
 from smolrgpt_core.regions import Box, Region, RegionSet
-from smolrgpt_ros.conversions import (
+from smolrgpt_ros.messages.conversions import (
     answer_to_message,
     duration_to_ns,
     image_to_message,

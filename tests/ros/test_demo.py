@@ -24,16 +24,16 @@ from smolrgpt_core.language import CATEGORIES, Category
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.sim import SimulatedFrame
 from smolrgpt_core.truth import SceneTruth
-from smolrgpt_ros.demo import Conversation, mosaic, own_masks_summary
-from smolrgpt_ros.demo_graph import Snapshot
-from smolrgpt_ros.demo_questions import (
+from smolrgpt_ros.demo.graph import Snapshot
+from smolrgpt_ros.demo.main import Conversation, mosaic, own_masks_summary
+from smolrgpt_ros.demo.questions import (
     MORE_FORMS,
     judge,
     questions_about,
     questions_without_answer,
     wrong_answers,
 )
-from smolrgpt_ros.processes import ProcessGroup
+from smolrgpt_ros.runtime.processes import ProcessGroup
 
 DEMO = Path(__file__).resolve().parents[2] / "scripts" / "demo"
 REGIONS = RegionSet(

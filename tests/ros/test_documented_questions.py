@@ -10,7 +10,7 @@ import pytest
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import read_question
-from smolrgpt_ros.sim_camera_parameters import SimCameraParameters
+from smolrgpt_ros.parameters.sim_camera import SimCameraParameters
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [

@@ -37,7 +37,7 @@ from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.language import Category
 from smolrgpt_core.model.official import import_checkpoint
 from smolrgpt_core.regions import Box, Region, RegionSet
-from smolrgpt_ros.conversions import (
+from smolrgpt_ros.messages.conversions import (
     image_to_message,
     intrinsics_to_camera_info,
     regions_to_array,

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from smolrgpt_core.errors import Status
-from smolrgpt_ros.frame_buffer import (
+from smolrgpt_ros.inputs.frame_buffer import (
     SYNCHRONIZED,
     BufferClosedError,
     FrameBuffer,

@@ -48,14 +48,14 @@ from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.messages.stamps import read_stamp_ns, time_to_ns, without_stamp
 from smolrgpt_core.messages.synchronizer import Moment
 from smolrgpt_core.regions import Box, Region, RegionSet
-from smolrgpt_ros.conversions import (
+from smolrgpt_ros.inputs.frame_decoder import FrameDecoder
+from smolrgpt_ros.messages.conversions import (
     answer_to_message,
     image_to_message,
     intrinsics_to_camera_info,
     regions_to_array,
     time_from_ns,
 )
-from smolrgpt_ros.frame_decoder import FrameDecoder
 
 BAD_INPUT = {Status.BAD_INPUT}
 HEIGHT, WIDTH = 12, 16

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smolrgpt_ros.gravity import Gravity
+from smolrgpt_ros.inputs.gravity import Gravity
 
 STILL = np.zeros(3)
 TILTED = np.array([0.0, 9.81 * np.sin(0.3), 9.81 * np.cos(0.3)])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from smolrgpt_core.messages.input_stamps import Sample
-from smolrgpt_ros.image_worker import Images, ImageWorker, NewestImages
+from smolrgpt_ros.nodes.image_worker import Images, ImageWorker, NewestImages
 
 MS = 1_000_000
 

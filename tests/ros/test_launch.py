@@ -23,8 +23,8 @@ from smolrgpt_ros.srv import SpatialQuery
 from smolrgpt_core.errors import Status
 from smolrgpt_core.messages.region_sources import REGION_SOURCES
 from smolrgpt_core.messages.types import CAMERA_TOPICS, GROUND_TRUTH
-from smolrgpt_ros.mounting import IMU_TOPIC
-from smolrgpt_ros.parameters import QueryParameters
+from smolrgpt_ros.inputs.mounting import IMU_TOPIC
+from smolrgpt_ros.parameters.query import QueryParameters
 
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCH_FILE = ROOT / "launch" / "warehouse.launch.py"

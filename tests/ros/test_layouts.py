@@ -11,7 +11,7 @@ import pytest
 import yaml
 from smolrgpt_ros.srv import SpatialQuery
 
-from smolrgpt_ros.sim_camera_parameters import SimCameraParameters
+from smolrgpt_ros.parameters.sim_camera import SimCameraParameters
 
 CONFIG = Path(__file__).resolve().parents[2] / "config"
 FOXGLOVE = json.loads((CONFIG / "foxglove_layout.json").read_text())

@@ -17,7 +17,7 @@ from rcl_interfaces.srv import GetParameters
 from smolrgpt_ros.srv import SpatialQuery
 
 from smolrgpt_core.errors import Status
-from smolrgpt_ros.node_state import (
+from smolrgpt_ros.nodes.node_state import (
     ACTIVE,
     FIRST_LOADING_S,
     INACTIVE,

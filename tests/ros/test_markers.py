@@ -12,7 +12,7 @@ from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.language import Category
 from smolrgpt_core.language.marks import Mark, MarkKind
 from smolrgpt_core.regions import Box, Region, RegionSet
-from smolrgpt_ros.visualization import answer_markers
+from smolrgpt_ros.query.visualization import answer_markers
 
 POINTS = np.array([[1.0, 0.5, 4.0], [-1.0, 0.5, 6.0], [-1.0, 0.25, 5.0]])
 

@@ -29,7 +29,7 @@ GROWTH = 0.1
 
 FREE_IN_A_THREAD = """
 import ctypes, sys, threading
-from smolrgpt_ros.memory import release_memory, resident_bytes, share_one_arena
+from smolrgpt_ros.runtime.memory import release_memory, resident_bytes, share_one_arena
 if sys.argv[1] == "shared":
     share_one_arena()
 libc = ctypes.CDLL(None)

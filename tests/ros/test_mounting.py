@@ -24,7 +24,7 @@ from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.question_bag import read_mountings
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.sim import SimulatedFrame
-from smolrgpt_ros.conversions import time_from_ns
+from smolrgpt_ros.messages.conversions import time_from_ns
 
 STAND_IN = Path(__file__).parent / "tf2_stand_in"
 OPTICAL = "camera_optical_frame"

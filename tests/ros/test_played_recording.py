@@ -20,7 +20,7 @@ from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.sim import RenderOptions
 from smolrgpt_core.sim.drive import SimulatedDrive
 from smolrgpt_core.simulated_data.bag import FIRST_STAMP_NS, write_simulated_bag
-from smolrgpt_ros.conversions import message_class, time_from_ns
+from smolrgpt_ros.messages.conversions import message_class, time_from_ns
 
 DRIVE = SimulatedDrive(
     seed=3,

@@ -22,13 +22,13 @@ from smolrgpt_core.messages.synchronizer import Moment
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.question_bag import read_recorded_questions
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_ros.conversions import (
+from smolrgpt_ros.messages.conversions import (
     image_to_message,
     intrinsics_to_camera_info,
     regions_to_array,
     time_from_ns,
 )
-from smolrgpt_ros.recorder import QUEUE_LENGTH, QuestionRecorder
+from smolrgpt_ros.query.recorder import QUEUE_LENGTH, QuestionRecorder
 
 SIZE = (480, 640)
 PIXELS = np.zeros((*SIZE, 3), np.uint8)

@@ -37,11 +37,11 @@ from smolrgpt_core.sim import (
     build_scene,
 )
 from smolrgpt_core.simulated_data.camera_messages import encode_depth
-from smolrgpt_ros.conversions import time_from_ns
-from smolrgpt_ros.sim_camera_node import FrameRing
-from smolrgpt_ros.sim_camera_parameters import SimCameraParameters
-from smolrgpt_ros.sim_messages import frame_messages
-from smolrgpt_ros.truth_conversions import truth_from_message
+from smolrgpt_ros.messages.conversions import time_from_ns
+from smolrgpt_ros.messages.sim_messages import frame_messages
+from smolrgpt_ros.messages.truth_conversions import truth_from_message
+from smolrgpt_ros.nodes.sim_camera_node import FrameRing
+from smolrgpt_ros.parameters.sim_camera import SimCameraParameters
 
 ROOT = Path(__file__).resolve().parents[2]
 TOPICS = {

@@ -18,8 +18,8 @@ from smolrgpt_core.recordings.bag_types import known_types
 from smolrgpt_core.sim import RenderOptions, SensorNoise
 from smolrgpt_core.sim.drive import SimulatedDrive
 from smolrgpt_core.simulated_data.bag import FIRST_STAMP_NS, write_simulated_bag
-from smolrgpt_ros.conversions import message_class, time_from_ns
-from smolrgpt_ros.sim_messages import FrameMessages, frame_messages
+from smolrgpt_ros.messages.conversions import message_class, time_from_ns
+from smolrgpt_ros.messages.sim_messages import FrameMessages, frame_messages
 
 ROOT = Path(__file__).resolve().parents[2]
 

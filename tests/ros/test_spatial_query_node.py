@@ -25,7 +25,7 @@ from visualization_msgs.msg import Marker, MarkerArray
 from smolrgpt_core.errors import Status
 from smolrgpt_core.language import Category
 from smolrgpt_core.messages.stamps import time_to_ns
-from smolrgpt_ros.conversions import image_to_message, time_from_ns
+from smolrgpt_ros.messages.conversions import image_to_message, time_from_ns
 
 NODE = "/spatial_query"
 LONG = Duration(sec=55)

@@ -19,8 +19,8 @@ from smolrgpt_ros.srv import SpatialQuery
 
 from smolrgpt_core.errors import Status
 from smolrgpt_core.language import Category
-from smolrgpt_ros import parameter_pages
-from smolrgpt_ros.parameters import QueryParameters
+from smolrgpt_ros.parameters import pages as parameter_pages
+from smolrgpt_ros.parameters.query import QueryParameters
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config" / "warehouse.yaml"
@@ -55,7 +55,7 @@ def test_configuration_file_has_the_defaults() -> None:
 
 
 def test_pages_about_parameters_are_those_of_the_declarations() -> None:
-    """If not, run `python -m smolrgpt_ros.parameter_pages`."""
+    """If not, run `python -m smolrgpt_ros.parameters.pages`."""
     assert CONFIG.read_text() == parameter_pages.yaml_text()
     page = (ROOT / parameter_pages.PAGE).read_text()
     assert page == parameter_pages.with_tables(page)

@@ -10,7 +10,7 @@ from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
-from smolrgpt_ros.spinning import executor_with_threads, spin
+from smolrgpt_ros.runtime.spinning import executor_with_threads, spin
 
 
 def test_executor_goes_on_after_a_callback_that_raises(

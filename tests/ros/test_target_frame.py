@@ -32,7 +32,7 @@ from smolrgpt_core.errors import Status
 from smolrgpt_core.language import Category
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.sim import SimulatedFrame
-from smolrgpt_ros.parameters import QueryParameters
+from smolrgpt_ros.parameters.query import QueryParameters
 
 STAND_IN = Path(__file__).parent / "tf2_stand_in"
 OPTICAL = "camera_optical_frame"

@@ -1,0 +1,1 @@
+"""From topics to frames: subscriptions, synchronization, decoding, transforms, mounting."""

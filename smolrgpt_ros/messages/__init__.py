@@ -1,0 +1,1 @@
+"""Converts core types to messages and back: no node, no state."""

@@ -1,0 +1,75 @@
+"""Converts ground truth to messages and back, for the simulated camera and to check answers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from geometry_msgs.msg import Point, Quaternion, Vector3
+from numpy.typing import NDArray
+from std_msgs.msg import Header
+
+from smolrgpt_core.geometry.rigid_transform import rotation_matrix
+from smolrgpt_core.sim.footprints import Footprint
+from smolrgpt_core.simulated_data import camera_messages
+from smolrgpt_core.truth import ObjectTruth, SceneTruth
+from smolrgpt_ros.messages.conversions import make_message
+from smolrgpt_ros.msg import ObjectTruth as ObjectTruthMessage
+from smolrgpt_ros.msg import SceneTruth as SceneTruthMessage
+
+
+def truth_to_message(truth: SceneTruth, header: Header) -> SceneTruthMessage:
+    """A `SceneTruth` message with poses in the optical frame of the header."""
+    return camera_messages.truth_message(make_message, truth, header)
+
+
+def truth_from_message(message: SceneTruthMessage) -> SceneTruth:
+    """Inverse of `truth_to_message` for a frame with at least one object.
+
+    The margins to the buffers follow from the poses, so only buffers of this frame count.
+
+    Raises:
+        ValueError: the frame has no object.
+    """
+    if not message.objects:
+        raise ValueError("the ground truth of this frame has no object to tell where up is")
+    buffers = [item for item in message.objects if item.label == "buffer"]
+    objects = tuple(_object_from_message(item, buffers) for item in message.objects)
+    return SceneTruth(
+        seed=message.seed,
+        objects=objects,
+        up=objects[0].rotation[:, 2],
+        camera_height=message.camera_height,
+    )
+
+
+def _object_from_message(
+    message: ObjectTruthMessage, buffers: Sequence[ObjectTruthMessage]
+) -> ObjectTruth:
+    margins = [] if message.label in ("buffer", "shelf") else [_margin(message, b) for b in buffers]
+    return ObjectTruth(
+        id=message.id,
+        label=message.label,
+        centre=_vector(message.pose.position),
+        size=_vector(message.size),
+        rotation=_rotation(message.pose.orientation),
+        visible_share=message.visible_share,
+        buffer_ids=tuple(message.buffer_ids),
+        buffer_margin=max(margins, default=float("nan")),
+        cargo_id=message.cargo_id if message.loaded else None,
+    )
+
+
+def _margin(message: ObjectTruthMessage, buffer: ObjectTruthMessage) -> float:
+    """Meters from the middle of an object's footprint to the edge of a buffer, positive inside."""
+    offset = _vector(message.pose.position) - _vector(buffer.pose.position)
+    x, y, _ = _rotation(buffer.pose.orientation).T @ offset
+    return Footprint(0.0, 0.0, buffer.size.x, buffer.size.y, 0.0).signed_distance(x, y)
+
+
+def _rotation(orientation: Quaternion) -> NDArray[np.float64]:
+    return rotation_matrix(orientation.x, orientation.y, orientation.z, orientation.w)
+
+
+def _vector(message: Point | Vector3) -> NDArray[np.float64]:
+    return np.array([message.x, message.y, message.z])

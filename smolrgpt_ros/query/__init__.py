@@ -1,0 +1,1 @@
+"""What the query node is made of: session, worker, statistics, diagnostics, recordings."""

@@ -1,0 +1,1 @@
+"""Processes, threads, signals and memory: nothing here knows about questions."""
