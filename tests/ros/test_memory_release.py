@@ -38,15 +38,17 @@ libc.free.argtypes = [ctypes.c_void_p]
 # From now on blocks of this size come from the arenas, and free ends of arenas are kept.
 libc.free(libc.malloc(30_000_000))
 
+# A list that grew between the blocks would divide what is free behind them.
+blocks = [None] * 500
+
 def allocate() -> None:
-    blocks = [libc.malloc(100_000) for _ in range(500)]
+    for index in range(500):
+        blocks[index] = libc.malloc(100_000)
     for block in blocks:
         ctypes.memset(block, 1, 100_000)
     for block in blocks:
         libc.free(block)
 
-# What the imports left is not what this is about.
-release_memory()
 before = resident_bytes()
 thread = threading.Thread(target=allocate)
 thread.start()
