@@ -21,7 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 import torch
-from performance_page import Table, describe_machine, median_ms, publish
+from performance_page import Table, describe_machine, median_ms, publish, section_title
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
@@ -300,7 +300,8 @@ def main() -> None:
         bench = Bench(argparse.Namespace(**{**vars(arguments), "dtype": dtype}), device)
         bench.check()
         tables += [questions_table(bench), decoding_table(bench)]
-    publish("Inference engine", describe_machine(devices), tables, arguments.write_docs)
+    title = section_title("Inference engine", devices)
+    publish(title, describe_machine(devices), tables, arguments.write_docs)
 
 
 if __name__ == "__main__":

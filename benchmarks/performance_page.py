@@ -94,6 +94,11 @@ def describe_machine(devices: Iterable[torch.device]) -> str:
     return "; ".join(parts)
 
 
+def section_title(title: str, devices: Iterable[torch.device]) -> str:
+    """Sections of a GPU stand beside those of the processor."""
+    return f"{title}, on a GPU" if any(device.type == "cuda" for device in devices) else title
+
+
 def publish(title: str, machine: str, tables: list[Table], write_docs: bool) -> None:
     """Print the tables and, if asked, replace this script's section of the page.
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import torch
 from inference_engine import QUESTIONS, build, load_frame
-from performance_page import Table, describe_machine, publish
+from performance_page import Table, describe_machine, publish, section_title
 
 from smolrgpt_core.language import SpatialQuestion, read_question
 from smolrgpt_core.model.configuration_smolrgpt import PRESETS
@@ -212,9 +212,9 @@ def main() -> None:
     if arguments.case:
         print(json.dumps(measure_case(arguments)))
         return
-    machine = describe_machine([torch.device(arguments.device)])
-    title = f"Training, {arguments.preset}"
-    publish(title, machine, [training_table(arguments)], arguments.write_docs)
+    devices = [torch.device(arguments.device)]
+    title = section_title(f"Training, {arguments.preset}", devices)
+    publish(title, describe_machine(devices), [training_table(arguments)], arguments.write_docs)
 
 
 if __name__ == "__main__":

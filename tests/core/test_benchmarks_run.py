@@ -5,6 +5,7 @@ Those that need ROS are run by `tests/ros/test_benchmarks_run.py`.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -54,3 +55,44 @@ def test_it_runs(name: str, tmp_path: Path) -> None:
 def test_it_says_what_it_needs(name: str) -> None:
     command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
+def _run_on_gpu(folder: Path, mode: str, python: str) -> subprocess.CompletedProcess[str]:
+    """The prepared script with another interpreter, which is told what to run and notes it."""
+    interpreter = folder / "python"
+    interpreter.write_text(f'#!/bin/sh\necho "$@" >> {folder}/calls\n{python}\n')
+    interpreter.chmod(0o755)
+    return subprocess.run(
+        [BENCHMARKS / "on_gpu.sh", folder / "out", mode],
+        env={**os.environ, "PYTHON": str(interpreter)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("mode", ["gpu", "rehearsal"])
+def test_what_is_prepared_for_a_gpu_calls_what_there_is(mode: str, tmp_path: Path) -> None:
+    # The page is written by the scripts, which do not run here.
+    assert _run_on_gpu(tmp_path, mode, "exit 0").returncode == 0
+    calls = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
+    scripts = [words for words in calls if words[0].endswith(".py")]
+    assert len(scripts) == 4
+    for script, *words in scripts:
+        text = (BENCHMARKS.parent / script).read_text()
+        assert all(f'"{word}"' in text for word in words if word.startswith("--"))
+
+
+def test_a_step_that_fails_on_a_gpu_does_not_stop_the_others(tmp_path: Path) -> None:
+    done = _run_on_gpu(tmp_path, "rehearsal", 'case "$*" in *training*) exit 3;; esac')
+    assert done.returncode == 1
+    lines = [line.split() for line in (tmp_path / "out" / "summary.txt").read_text().splitlines()]
+    assert {name: int(status) for name, _, status, *_ in lines} == {
+        "tests": 0, "engine": 0, "training": 3, "pooling": 0, "refinement": 0
+    }  # fmt: skip
+
+
+def test_what_is_prepared_for_a_gpu_refuses_an_unknown_mode(tmp_path: Path) -> None:
+    done = _run_on_gpu(tmp_path, "fast", "exit 0")
+    assert done.returncode == 2
+    assert "'fast'" in done.stderr
