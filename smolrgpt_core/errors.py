@@ -68,6 +68,10 @@ class SpatialError(Exception):
         return type(self), (self.status, self.message)
 
 
+class UnansweredError(SpatialError):
+    """A model that works has no answer to this one question; it may have one to others."""
+
+
 def bad_input(message: str) -> SpatialError:
     """A BAD_INPUT error: an input cannot be used."""
     return SpatialError(Status.BAD_INPUT, message)

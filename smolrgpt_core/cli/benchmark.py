@@ -1,10 +1,13 @@
-"""`smolrgpt benchmark`: answers to a public benchmark, scored by its authors' rule and others."""
+"""`smolrgpt benchmark`: models asked the questions of a public benchmark, or a file of answers,
+scored by its authors' rule and others.
+"""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich import box
@@ -12,7 +15,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from smolrgpt_core.cli.options import writing
+from smolrgpt_core.cli.benchmark_run import Beside, RunPlan, run_plan
+from smolrgpt_core.cli.options import parsed, writing
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark, Report, score
@@ -22,7 +26,7 @@ from smolrgpt_core.public_benchmarks.predictions import (
     read_predictions,
 )
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
-from smolrgpt_core.public_benchmarks.scoring import PERCENT, Figure
+from smolrgpt_core.public_benchmarks.scoring import PERCENT, Figure, Outcome
 
 WRONG_CALL = 2
 """Exit status when a file cannot be used or a name is unknown."""
@@ -65,6 +69,48 @@ AnswerField = Annotated[
 JsonFile = Annotated[
     Path | None, typer.Option("--json", help="File for all figures and verdicts.", dir_okay=False)
 ]
+ModelName = Annotated[
+    str,
+    typer.Option(
+        help="Whom to ask: guess; geometric, nano or fused, answerers of this package; the URL of "
+        "a server of the OpenAI protocol; or a SmolRGPT, point-map or any image-text checkpoint.",
+        metavar="MODEL",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder for answers and result; by default one of the benchmark and the model below "
+        "benchmark-results. A killed run resumes there.",
+        file_okay=False,
+    ),
+]
+Limit = Annotated[int | None, typer.Option(help="Ask only the first N questions.", min=1)]
+BesideRows = Annotated[
+    list[Beside] | None,
+    typer.Option(
+        help="Also score guessing, the model without the image, or with the options in another "
+        "order; may be repeated."
+    ),
+]
+Regions = Annotated[
+    str, typer.Option(help="How models without region tokens see regions: marks or boxes.")
+]
+DepthModel = Annotated[
+    str,
+    typer.Option(
+        help="Metric depth estimator, for models that need depth where the data has none.",
+        metavar="DIR_OR_HUB_ID",
+    ),
+]
+Device = Annotated[str, typer.Option(help="auto, or a device of PyTorch.")]
+ServerModel = Annotated[
+    str, typer.Option(help="Name of the model on the server; not needed if it has only one.")
+]
+Timeout = Annotated[
+    float | None, typer.Option(help="Seconds that the server may take for an answer; 60.")
+]
+Seed = Annotated[int, typer.Option(help="Of guesses and of the order of options.", min=0)]
 List = Annotated[bool, typer.Option("--list", help="List benchmarks and their scorers.")]
 
 
@@ -75,20 +121,33 @@ def benchmark_command(
     scorer: Scorers = None,
     judgements: Judgements = None,
     answer_field: AnswerField = "",
+    model: ModelName = "",
+    output: Output = None,
+    limit: Limit = None,
+    beside: BesideRows = None,
+    regions: Regions = "marks",
+    depth_model: DepthModel = "",
+    device: Device = "auto",
+    server_model: ServerModel = "",
+    timeout: Timeout = None,
+    seed: Seed = 0,
     json_file: JsonFile = None,
     list_them: List = False,
 ) -> None:
-    """Score answers to a public benchmark by published rules, side by side.
+    """Ask a model the questions of a public benchmark, and score its answers by published rules.
 
-    The exit status is 0, or 2 when a file cannot be used or a name is unknown. A question without a
-    readable answer counts as wrong; what a rule leaves out is said below its figures.
+    With --predictions a file of answers is scored. The exit status is 0; 1 when a run was stopped,
+    with its answers kept; 2 when a file or a model cannot be used or a name is unknown. A question
+    without a readable answer counts as wrong; what a rule leaves out is said below its figures.
     """
     if list_them:
         Console().print(_list())
         return
     benchmark = _known(name)
-    if data is None or predictions is None:
-        raise typer.BadParameter("--data and --predictions are needed, or --list")
+    if data is None or (predictions is None) is (not model):
+        raise typer.BadParameter(
+            "--data and one of --model and --predictions are needed, or --list"
+        )
     unknown = [rule for rule in scorer or () if rule not in benchmark.scorers]
     if unknown:
         raise typer.BadParameter(
@@ -96,14 +155,42 @@ def benchmark_command(
             param_hint="--scorer",
         )
     try:
-        report = _score(benchmark, data, predictions, judgements, scorer or [], answer_field)
-    except (SpatialError, ValueError, ImportError) as error:
+        if predictions is not None:
+            scored = _score(benchmark, data, predictions, judgements, scorer or [], answer_field)
+            reports = {"": scored}
+        else:
+            options = model_keywords(regions, depth_model, device, server_model, timeout)
+            plan = RunPlan(
+                benchmark, data, model, options, output, beside or (), scorer or (), limit, seed,
+                judgements,
+            )  # fmt: skip
+            reports = run_plan(plan)
+    except (SpatialError, ValueError, ImportError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(WRONG_CALL) from error
+    report = next(iter(reports.values()))
     if json_file is not None:
         with writing("--json"):
             write_file(json_file, json.dumps(report.to_json(), indent=2).encode())
-    _print(report)
+    if len(reports) > 1:
+        _print_beside(reports)
+    else:
+        _print(report)
+
+
+def model_keywords(
+    regions: str, depth_model: str, device: str, server_model: str, timeout: float | None
+) -> dict[str, Any]:
+    """The options of a model, as keywords of `ModelOptions`; an invalid one is a usage error."""
+    from smolrgpt_core.public_benchmarks.questions import RegionForm
+
+    form = parsed("--regions", RegionForm, regions)
+    server = {"model": server_model} if server_model else {}
+    limits = {} if timeout is None else {"timeout_s": timeout}
+    return {
+        "region_form": form, "depth_model": depth_model, "device": device,
+        "server": {**server, **limits},
+    }  # fmt: skip
 
 
 def _known(name: str) -> Benchmark:
@@ -136,28 +223,45 @@ def _score(
 
 def _print(report: Report) -> None:
     console = Console()
-    console.print(_table(report))
+    console.print(_table(f"{report.benchmark.title}, %", report.outcomes))
     for name in report.outcomes:
         console.print(Text(f"{name}: {report.benchmark.scorers[name].about}", "dim"))
     for note in report.notes():
         console.print(Text(note, "yellow"))
 
 
-def _table(report: Report) -> Table:
-    """A row for each figure that a scorer has, with its denominator, and the unreadable answers."""
+def _print_beside(reports: Mapping[str, Report]) -> None:
+    """A table for each rule, with a column for each run; the first run has all rules."""
+    console = Console()
+    first = next(iter(reports.values()))
+    for name in first.outcomes:
+        found = {run: item.outcomes[name] for run, item in reports.items() if name in item.outcomes}
+        console.print(_table(f"{first.benchmark.title}, {name}, %", found))
+        console.print(Text(f"{name}: {first.benchmark.scorers[name].about}", "dim"))
+    told = set(first.notes())
+    for note in first.notes():
+        console.print(Text(note, "yellow"))
+    for run, report in reports.items():
+        for note in report.notes():
+            if note not in told:
+                console.print(Text(f"{run}: {note}", "yellow"))
+
+
+def _table(title: str, outcomes: Mapping[str, Outcome]) -> Table:
+    """A row for each figure with its denominator, a column for each outcome, and what is unread."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    table.add_column(f"{report.benchmark.title}, %", overflow="fold")
-    for name in report.outcomes:
+    table.add_column(title, overflow="fold")
+    for name in outcomes:
         table.add_column(name, justify="right", overflow="fold")
-    names = dict.fromkeys(name for found in report.outcomes.values() for name in found.figures)
+    names = dict.fromkeys(name for found in outcomes.values() for name in found.figures)
     for name in names:
-        table.add_row(name, *(_cell(found.figures.get(name)) for found in report.outcomes.values()))
+        table.add_row(name, *(_cell(found.figures.get(name)) for found in outcomes.values()))
     table.add_section()
     shares = (
         f"{100 * found.unread / len(found.verdicts):.2f} ({len(found.verdicts)})"
         if found.verdicts
         else ""
-        for found in report.outcomes.values()
+        for found in outcomes.values()
     )
     table.add_row("unreadable or missing", *shares)
     return table

@@ -76,6 +76,7 @@ def resumable(root: Path) -> Iterator[None]:
         typer.echo(f"{error.filename or root}: {reason}. {advice}{GO_ON}", err=True)
         raise typer.Exit(NOT_MADE) from error
     except (SpatialError, ImportError) as error:
-        typer.echo(str(error), err=True)
+        lost = isinstance(error, SpatialError) and error.status is Status.MODEL_ERROR
+        typer.echo(f"{error}. {GO_ON}" if lost else str(error), err=True)
         wrong_call = isinstance(error, SpatialError) and error.status is Status.BAD_INPUT
         raise typer.Exit(WRONG_CALL if wrong_call else NOT_MADE) from error

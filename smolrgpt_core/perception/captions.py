@@ -6,6 +6,7 @@ Both answer the same question in the same way: one image, one prompt, the most l
 from __future__ import annotations
 
 import base64
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
-from smolrgpt_core.errors import SpatialError, Status, bad_input
+from smolrgpt_core.errors import SpatialError, Status, UnansweredError, bad_input
 from smolrgpt_core.extras import require
 from smolrgpt_core.perception.images import check_rgb
 from smolrgpt_core.perception.loading import load_config, load_model, wrong_kind
@@ -114,18 +115,20 @@ class LocalImageTextModel:
         return cls(model, processor)
 
     @torch.inference_mode()
-    def ask(self, rgb: NDArray[np.uint8], prompt: str, max_new_tokens: int = 64) -> str:
+    def ask(self, rgb: NDArray[np.uint8] | None, prompt: str, max_new_tokens: int = 64) -> str:
         """The answer in words; see `ImageTextModel`.
 
         Raises:
             SpatialError: BAD_INPUT when the image is not uint8 (H, W, 3), or the prompt is empty.
         """
         _check(rgb, prompt)
-        content = [{"type": "image"}, {"type": "text", "text": prompt}]
+        image = [] if rgb is None else [{"type": "image"}]
+        content = [*image, {"type": "text", "text": prompt}]
         text = self.processor.apply_chat_template(
             [{"role": "user", "content": content}], add_generation_prompt=True
         )
-        inputs = self.processor(images=[rgb], text=[text], return_tensors="pt")
+        images = {} if rgb is None else {"images": [rgb]}
+        inputs = self.processor(**images, text=[text], return_tensors="pt")
         inputs = inputs.to(self.model.device)
         written = self.model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
         answer = written[0, inputs["input_ids"].shape[1] :]
@@ -158,20 +161,20 @@ class ImageTextServer:
         )
         return cls(client, settings.model or _only_model(client, settings.url), settings.url)
 
-    def ask(self, rgb: NDArray[np.uint8], prompt: str, max_new_tokens: int = 64) -> str:
+    def ask(self, rgb: NDArray[np.uint8] | None, prompt: str, max_new_tokens: int = 64) -> str:
         """The answer in words; see `ImageTextModel`.
 
         Raises:
             SpatialError: BAD_INPUT when the image is not uint8 (H, W, 3), or the prompt is empty;
-                MODEL_ERROR when the server does not answer, refuses, or writes nothing.
+                MODEL_ERROR when the server does not answer; as `UnansweredError` when it refuses
+                this request, or writes nothing.
         """
         import openai
 
         _check(rgb, prompt)
-        content: list[Any] = [
-            {"type": "image_url", "image_url": {"url": _data_url(rgb)}},
-            {"type": "text", "text": prompt},
-        ]
+        content: list[Any] = [{"type": "text", "text": prompt}]
+        if rgb is not None:
+            content.insert(0, {"type": "image_url", "image_url": {"url": _data_url(rgb)}})
         try:
             answer = self.client.chat.completions.create(
                 model=self.model,
@@ -180,11 +183,14 @@ class ImageTextServer:
                 temperature=0,
                 seed=_SEED,
             )
-        except openai.OpenAIError as error:
+        except openai.BadRequestError as error:
+            refusal = _server_error(self.url, error)
+            raise UnansweredError(refusal.status, refusal.message) from error
+        except (openai.OpenAIError, json.JSONDecodeError) as error:
             raise _server_error(self.url, error) from error
-        text = answer.choices[0].message.content if answer.choices else None
+        text = _text_of(answer, self.url)
         if not text or not text.strip():
-            raise SpatialError(
+            raise UnansweredError(
                 Status.MODEL_ERROR,
                 f"the server {self.url} answered with no text; does {self.model} take images?",
             )
@@ -205,6 +211,18 @@ def _only_model(client: openai.OpenAI, url: str) -> str:
     return names[0]
 
 
+def _text_of(answer: Any, url: str) -> str | None:
+    """What a completion says; the client does not check its form."""
+    choices = getattr(answer, "choices", None)
+    if not isinstance(choices, list):
+        raise SpatialError(
+            Status.MODEL_ERROR,
+            f"the server {url} must answer with a completion of the OpenAI protocol, got "
+            f"{answer!r:.120}; is the URL that of its API, such as http://HOST:PORT/v1?",
+        )
+    return choices[0].message.content if choices and choices[0].message else None
+
+
 def _server_error(url: str, error: Exception) -> SpatialError:
     reason = f"{type(error).__name__}: {error}"
     return SpatialError(
@@ -213,8 +231,9 @@ def _server_error(url: str, error: Exception) -> SpatialError:
     )
 
 
-def _check(rgb: NDArray[np.uint8], prompt: str) -> None:
-    check_rgb(rgb)
+def _check(rgb: NDArray[np.uint8] | None, prompt: str) -> None:
+    if rgb is not None:
+        check_rgb(rgb)
     if not prompt.strip():
         raise bad_input("the prompt must say what to write about the image, got an empty one")
 

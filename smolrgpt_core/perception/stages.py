@@ -115,11 +115,11 @@ class RegionFinder(Protocol):
 class ImageTextModel(Protocol):
     """Answers a prompt about an image in words."""
 
-    def ask(self, rgb: NDArray[np.uint8], prompt: str, max_new_tokens: int = 64) -> str:
+    def ask(self, rgb: NDArray[np.uint8] | None, prompt: str, max_new_tokens: int = 64) -> str:
         """The answer, without special tokens.
 
         Args:
-            rgb: uint8 (H, W, 3).
+            rgb: uint8 (H, W, 3); None: the prompt alone.
             prompt: what to write about the image.
             max_new_tokens: the answer ends after this many tokens.
         """

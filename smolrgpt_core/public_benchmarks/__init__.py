@@ -1,5 +1,5 @@
 """Public spatial benchmarks: read as published, scored as their authors and others score them.
 
-Knows no model: it puts answers that somebody else computed beside the truth. `registry` has the
-benchmarks by name.
+Scoring knows no model: it puts answers beside the truth. `running` has a model answer the questions
+first. `registry` has the benchmarks by name.
 """

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+import numpy as np
+
+from smolrgpt_core.language.conventions import WAREHOUSE, Conventions
 from smolrgpt_core.public_benchmarks.predictions import Predictions
 from smolrgpt_core.public_benchmarks.published_files import (
     PublishedRow,
@@ -17,6 +20,7 @@ from smolrgpt_core.public_benchmarks.published_files import (
 )
 from smolrgpt_core.public_benchmarks.records import BenchmarkData, BenchmarkRecord
 from smolrgpt_core.public_benchmarks.scoring import Answered, JudgedRecords, Outcome, Scorer
+from smolrgpt_core.public_benchmarks.yes_no_readers import NO, YES
 
 NAMED = 5
 """So many questions or rows are named in a message about several."""
@@ -32,6 +36,8 @@ class Benchmark(ABC):
         files: names of its files, the preferred form first.
         scorers: rules by name, the authors' own first if they published one.
         id_fields: fields of a prediction that together name its question.
+        max_new_tokens: of an answer.
+        conventions: what the words of its questions mean.
     """
 
     name: ClassVar[str]
@@ -40,6 +46,8 @@ class Benchmark(ABC):
     files: ClassVar[tuple[str, ...]]
     scorers: ClassVar[Mapping[str, Scorer]]
     id_fields: ClassVar[tuple[str, ...]]
+    max_new_tokens: ClassVar[int] = 128
+    conventions: ClassVar[Conventions] = WAREHOUSE
 
     def read(self, path: Path) -> BenchmarkData:
         """Read the published files.
@@ -60,6 +68,22 @@ class Benchmark(ABC):
         Raises:
             ValueError: the row cannot be used; says what was expected and what was found.
         """
+
+    def guess(
+        self, record: BenchmarkRecord, alike: Sequence[BenchmarkRecord], rng: np.random.Generator
+    ) -> str:
+        """An answer that has not looked: an option, yes or no, else the truth of a like question.
+
+        Args:
+            record: the question; of its truth only the kind is used.
+            alike: other questions of its category and source.
+            rng: draws.
+        """
+        if record.options:
+            return record.letters[int(rng.integers(len(record.options)))]
+        if record.truth in (YES, NO):
+            return (YES, NO)[int(rng.integers(2))]
+        return str(alike[int(rng.integers(len(alike)))].truth) if alike else ""
 
     def question_id(self, row: Mapping[str, Any]) -> str:
         """The id of the question that a row, or a prediction, is about; `id` also names it.

@@ -156,6 +156,7 @@ class CVBench(Benchmark):
     hub = "nyu-visionx/CV-Bench"
     files = ("test_[23]d.parquet", "test.jsonl")
     id_fields = ("idx",)
+    max_new_tokens = 512
     scorers: ClassVar = {
         "official": Scorer("Cambrian: first character; mean of sources, then of halves", _official),
         "lmms_eval": Scorer("lmms-eval: first letter; micro", _lmms_eval),

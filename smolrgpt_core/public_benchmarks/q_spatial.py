@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import ClassVar
+
+import numpy as np
 
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark
 from smolrgpt_core.public_benchmarks.published_files import PublishedRow
@@ -173,6 +175,7 @@ class QSpatial(Benchmark):
     hub = "andrewliao11/Q-Spatial-Bench"
     files = ("QSpatial_*.parquet",)
     id_fields = ("split", "index")
+    max_new_tokens = 512
     scorers: ClassVar = {
         "official": Scorer(
             "authors' notebook: tags; a unit that it does not know is cm; mean of splits", _official
@@ -211,3 +214,10 @@ class QSpatial(Benchmark):
             source=split,
             problems=problems,
         )
+
+    def guess(
+        self, record: BenchmarkRecord, alike: Sequence[BenchmarkRecord], rng: np.random.Generator
+    ) -> str:
+        """The truth of a like question in the tags; see `Benchmark.guess`."""
+        value = super().guess(record, alike, rng)
+        return f"\\scalar{{{value}}} \\distance_unit{{cm}}" if value else ""

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.data.warehouse_format import CameraRecord
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import decode_image, read_bytes, read_rgb
 from smolrgpt_core.regions import Box, Region
@@ -72,6 +73,7 @@ class BenchmarkRecord:
         source: data set or split that the question comes from.
         mask: where the points of an answer may lie.
         depth: of the image, as published.
+        camera: calibration of the image, and unit of `depth`; None where they are not published.
         problems: what is wrong with the row, though it can be scored.
     """
 
@@ -87,6 +89,7 @@ class BenchmarkRecord:
     source: str = ""
     mask: StoredImage | None = None
     depth: StoredImage | None = None
+    camera: CameraRecord | None = None
     problems: tuple[str, ...] = ()
 
     @property

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
+
+import numpy as np
 
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark
@@ -293,6 +295,15 @@ class RoboSpatialHome(Benchmark):
         if split == CONTEXT and _mask(record) is None:
             problems = ("no mask that decodes",)
         return replace(record, problems=(*missing, *problems))
+
+    def guess(
+        self, record: BenchmarkRecord, alike: Sequence[BenchmarkRecord], rng: np.random.Generator
+    ) -> str:
+        """Of a context question any point of the image; see `Benchmark.guess`."""
+        if record.category != CONTEXT:
+            return super().guess(record, alike, rng)
+        x, y = rng.random(2)
+        return f"[({x:.3f}, {y:.3f})]"
 
     def question_id(self, row: Any) -> str:
         """The split with the number in it, as in the names of the images."""

@@ -12,9 +12,13 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, ClassVar
 
+import numpy as np
+
+from smolrgpt_core.language.conventions import SPATIALRGPT
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark
 from smolrgpt_core.public_benchmarks.published_files import PublishedRow, literal
 from smolrgpt_core.public_benchmarks.quantity_readers import (
+    HOURS,
     hour_by_rules,
     hours_apart,
     length_by_rules,
@@ -262,6 +266,7 @@ class SpatialRGPTBench(Benchmark):
     hub = "a8cheng/SpatialRGPT-Bench"
     files = ("SpatialRGPT-Bench_v1.json", "val-*.parquet")
     id_fields = ("question_id",)
+    conventions = SPATIALRGPT
     scorers: ClassVar = {
         "official": Scorer(
             "authors' arithmetic on a judge's replies: 25 % of a length, one hour of a direction, "
@@ -301,6 +306,18 @@ class SpatialRGPTBench(Benchmark):
         )
         group_of(record)
         return record
+
+    def guess(
+        self, record: BenchmarkRecord, alike: Sequence[BenchmarkRecord], rng: np.random.Generator
+    ) -> str:
+        """Yes or no, a region, an hour, or a length of its category; see `Benchmark.guess`."""
+        if record.category.endswith("_predicate"):
+            return ("yes", "no")[int(rng.integers(2))]
+        if record.category.endswith("_choice"):
+            return f"Region [{rng.integers(len(record.regions))}]"
+        if record.category == "direction":
+            return f"{rng.integers(HOURS) + 1} o'clock"
+        return super().guess(record, alike, rng)
 
 
 _STRUCTURED = ("image_info", "qa_info", "conversations", "bbox", "rle")

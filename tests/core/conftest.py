@@ -300,6 +300,19 @@ def tiny_vlms() -> ModuleType:
 
 
 @pytest.fixture(scope="session")
+def chat_server_module() -> ModuleType:
+    """The module `chat_server`: a server of the OpenAI protocol."""
+    return _load("chat_server")
+
+
+@pytest.fixture
+def chat_server(chat_server_module):
+    """A real server of the OpenAI protocol on this machine."""
+    with chat_server_module.running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def make_vlm(tiny_vlms):
     """Tiny vision-language models with random weights; the same for the same family."""
     return tiny_vlms.make_vlm

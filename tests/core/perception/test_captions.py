@@ -3,86 +3,18 @@
 from __future__ import annotations
 
 import base64
-import json
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
-from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.errors import SpatialError, Status, UnansweredError
 from smolrgpt_core.perception.captions import ServerSettings, load_image_text_model
 
 
-class Server(ThreadingHTTPServer):
-    """Speaks the OpenAI protocol; what it answers may be set, and what it was asked is kept."""
-
-    models = ("vision",)
-    answer: Any = " A red pallet. "
-    status = 200
-    overloaded = 0
-    """Requests that it is too busy for."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.asked: list[dict[str, Any]] = []
-        self.hold = threading.Event()
-        self.hold.set()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/v1"
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: Server
-
-    def log_message(self, *_: Any) -> None:
-        pass
-
-    def do_GET(self) -> None:
-        assert self.path == "/v1/models"
-        found = [{"id": name, "object": "model"} for name in self.server.models]
-        self.reply(200, {"object": "list", "data": found})
-
-    def do_POST(self) -> None:
-        assert self.path == "/v1/chat/completions"
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.asked.append({"key": self.headers["Authorization"], **json.loads(body)})
-        self.server.hold.wait(30)
-        if len(self.server.asked) <= self.server.overloaded:
-            self.reply(503, {"error": {"message": "try again"}})
-            return
-        if self.server.status != 200:
-            self.reply(self.server.status, {"error": {"message": "no images here"}})
-            return
-        message = {"role": "assistant", "content": self.server.answer}
-        choice = {"index": 0, "message": message, "finish_reason": "stop"}
-        self.reply(200, {"id": "1", "object": "chat.completion", "created": 0, "model": "vision",
-                         "choices": [choice]})  # fmt: skip
-
-    def reply(self, status: int, content: dict[str, Any]) -> None:
-        data = json.dumps(content).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    one = Server()
-    thread = threading.Thread(target=one.serve_forever, daemon=True)
-    thread.start()
-    yield one
-    one.hold.set()
-    one.shutdown()
-    one.server_close()
-    thread.join()
+def server(chat_server):
+    return chat_server
 
 
 def test_a_model_answers_in_words_without_special_tokens(checkpoint, picture) -> None:
@@ -135,7 +67,7 @@ def test_a_server_with_several_models_needs_the_name_of_one(server, models) -> N
 def test_no_text_is_an_error_and_no_answer(server, picture, answer) -> None:
     server.answer = answer
     model = load_image_text_model(server.url)
-    with pytest.raises(SpatialError, match="answered with no text") as error:
+    with pytest.raises(UnansweredError, match="answered with no text") as error:
         model.ask(picture, "What?")
     assert error.value.status == Status.MODEL_ERROR
 
@@ -143,7 +75,7 @@ def test_no_text_is_an_error_and_no_answer(server, picture, answer) -> None:
 def test_what_the_server_refuses_is_said(server, picture) -> None:
     server.status = 400
     model = load_image_text_model(server.url)
-    with pytest.raises(SpatialError, match=r"BadRequestError: .*no images here"):
+    with pytest.raises(UnansweredError, match=r"BadRequestError: .*no images here"):
         model.ask(picture, "What?")
 
 
@@ -159,6 +91,23 @@ def test_an_overloaded_server_is_asked_again_as_configured(server, picture, retr
     assert len(server.asked) == 1 + retries
 
 
+@pytest.mark.parametrize("fault", ["broken JSON", "dropped", "no completion", "cut short"])
+def test_a_reply_that_is_none_is_an_error_of_the_server(server, picture, fault) -> None:
+    server.fault = fault
+    model = load_image_text_model(ServerSettings(server.url, model="vision", retries=0))
+    with pytest.raises(SpatialError, match=f"the server {server.url}") as error:
+        model.ask(picture, "What?")
+    assert error.value.status == Status.MODEL_ERROR
+    assert not isinstance(error.value, UnansweredError)
+
+
+def test_without_an_image_words_alone_are_asked(server, checkpoint) -> None:
+    load_image_text_model(server.url).ask(None, "What is it?")
+    assert server.asked[0]["messages"][0]["content"] == [{"type": "text", "text": "What is it?"}]
+    model = load_image_text_model(checkpoint("idefics3"))
+    assert model.ask(None, "what is this", max_new_tokens=12)
+
+
 def test_a_server_that_takes_too_long_is_a_timeout(server, picture) -> None:
     settings = ServerSettings(server.url, model="vision", timeout_s=0.2, retries=0)
     server.hold.clear()
@@ -166,8 +115,8 @@ def test_a_server_that_takes_too_long_is_a_timeout(server, picture) -> None:
         load_image_text_model(settings).ask(picture, "What?")
 
 
-def test_a_server_that_is_not_there_is_named(picture) -> None:
-    gone = Server()
+def test_a_server_that_is_not_there_is_named(picture, chat_server_module) -> None:
+    gone = chat_server_module.ChatServer()
     gone.server_close()
     with pytest.raises(SpatialError, match=f"the server {gone.url} gave no answer, is it running"):
         load_image_text_model(ServerSettings(gone.url, retries=0))

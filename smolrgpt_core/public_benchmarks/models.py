@@ -1,0 +1,137 @@
+"""Whatever can be asked the questions of a benchmark, behind one protocol: a question to a text.
+
+A model says what it is (`described`), so that a figure can be told from that of another revision,
+another server or another way of showing regions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.errors import SpatialError, Status, UnansweredError
+from smolrgpt_core.language.conventions import WAREHOUSE, Conventions
+from smolrgpt_core.model.point_map.regions_in_words import BOX_COLORS, draw_boxes, named_regions
+from smolrgpt_core.perception.stages import ImageTextModel
+from smolrgpt_core.public_benchmarks.questions import (
+    BenchmarkQuestion,
+    RegionForm,
+    draw_marks,
+    without_image,
+)
+
+RGB = "RGB"
+"""Input track of a model that sees the image alone."""
+
+
+class BenchmarkModel(Protocol):
+    """Answers the questions of a benchmark."""
+
+    @property
+    def described(self) -> Mapping[str, Any]:
+        """What the answers follow from: kind, revision, settings, input track; plain values."""
+        ...
+
+    def answer(self, question: BenchmarkQuestion) -> str:
+        """What the model says.
+
+        Raises:
+            UnansweredError: it has nothing to say to this question.
+            SpatialError: MODEL_ERROR when nothing can be asked any more, such as a lost server.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class ModelOptions:
+    """How a model is loaded and asked.
+
+    Attributes:
+        device: "auto", or a device of PyTorch.
+        region_form: for models without region tokens.
+        max_new_tokens: of an answer.
+        blind: ask without the image.
+        depth_model: folder or hub id of a metric depth estimator; empty: the depth of the data.
+        conventions: what words mean, for answerers that read them.
+        server: name of the model, key and limits of a server; its URL is the model's name.
+    """
+
+    device: str = "auto"
+    region_form: RegionForm = RegionForm.MARKS
+    max_new_tokens: int = 128
+    blind: bool = False
+    depth_model: str = ""
+    conventions: Conventions = WAREHOUSE
+    server: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, eq=False)
+class WordsModel:
+    """A model that takes an image and words.
+
+    Attributes:
+        words: the model.
+        options: how it is asked.
+        about: what it is.
+    """
+
+    words: ImageTextModel
+    options: ModelOptions
+    about: Mapping[str, Any]
+
+    @property
+    def described(self) -> Mapping[str, Any]:
+        """See `BenchmarkModel`."""
+        form = self.options.region_form.value
+        return {
+            **self.about, "track": RGB, "regions": form, "blind": self.options.blind,
+            "max_new_tokens": self.options.max_new_tokens,
+        }  # fmt: skip
+
+    def answer(self, question: BenchmarkQuestion) -> str:
+        """See `BenchmarkModel`."""
+        try:
+            rgb, prompt = self._shown(question)
+        except SpatialError as error:
+            raise unanswered(question, error) from error
+        try:
+            return self.words.ask(rgb, prompt, self.options.max_new_tokens)
+        except SpatialError as error:
+            if error.status is Status.MODEL_ERROR and not isinstance(error, UnansweredError):
+                raise
+            raise unanswered(question, error) from error
+
+    def _shown(self, question: BenchmarkQuestion) -> tuple[NDArray[np.uint8] | None, str]:
+        if self.options.blind:
+            return None, without_image(question).prompt
+        rgb = rgb_of(question)
+        if not question.regions:
+            return rgb, question.prompt
+        if self.options.region_form is RegionForm.MARKS:
+            return draw_marks(rgb, question.regions), question.prompt
+        prompt = named_regions(question.masked, question.labels)
+        boxes = [
+            (float(box.x), float(box.y), float(box.x + box.width), float(box.y + box.height))
+            for box in (region.box for region in question.regions)
+        ]
+        return draw_boxes(rgb, boxes, list(BOX_COLORS)[: len(boxes)]), prompt
+
+
+def rgb_of(question: BenchmarkQuestion) -> NDArray[np.uint8]:
+    """The image of a question (H, W, 3).
+
+    Raises:
+        SpatialError: NO_RGB when the data has none, BAD_INPUT when it does not decode.
+    """
+    if question.image is None:
+        raise SpatialError(Status.NO_RGB, "the data has no image for it")
+    return question.image.rgb()
+
+
+def unanswered(question: BenchmarkQuestion, error: SpatialError) -> UnansweredError:
+    """The error of a model about one question."""
+    return UnansweredError(error.status, f"{question.id} has no answer: {error.message}")

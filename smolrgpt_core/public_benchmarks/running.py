@@ -1,0 +1,196 @@
+"""A model asked all questions of a benchmark, in a folder that a killed run goes on from.
+
+    FOLDER/run.json            what the answers follow from
+    FOLDER/predictions.jsonl   a line for each answer, as they come; sorted when all are there
+    FOLDER/result.json         figures, verdicts, and the content of run.json
+
+A question without an answer is asked again by the next run, until all have been asked.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from smolrgpt_core.data.resumable import ResumableFolder
+from smolrgpt_core.errors import SpatialError, Status, UnansweredError
+from smolrgpt_core.files import file_error, read_bytes, write_file
+from smolrgpt_core.public_benchmarks.benchmark import Benchmark
+from smolrgpt_core.public_benchmarks.models import BenchmarkModel
+from smolrgpt_core.public_benchmarks.predictions import Predictions
+from smolrgpt_core.public_benchmarks.questions import question_of
+from smolrgpt_core.public_benchmarks.records import BenchmarkData, BenchmarkRecord
+from smolrgpt_core.public_benchmarks.scoring import JudgedRecords
+
+RUN_FILE, ANSWERS_FILE, RESULT_FILE = "run.json", "predictions.jsonl", "result.json"
+
+HOPELESS = 5
+"""So many questions without an answer, and none with one, end a run: something else is wrong."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came of one question.
+
+    Attributes:
+        text: the answer; None when there is none.
+        problem: why there is none.
+    """
+
+    text: str | None
+    problem: str = ""
+
+    def line(self, id: str) -> bytes:
+        """A line of the file of predictions."""
+        problem = {"problem": self.problem} if self.problem else {}
+        return json.dumps({"id": id, "prediction": self.text, **problem}).encode() + b"\n"
+
+
+class BenchmarkRun:
+    """The answers of one model to one benchmark; use it in `with run.locked():`.
+
+    Args:
+        root: folder, made if needed.
+        benchmark: that the data belongs to.
+        data: its questions, in the form in which they are asked.
+        described: of the model, see `BenchmarkModel.described`.
+        seed: of what is drawn, such as the order of options.
+        shuffled: whether options are in another order than published.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        benchmark: Benchmark,
+        data: BenchmarkData,
+        described: Mapping[str, Any],
+        seed: int,
+        shuffled: bool,
+    ) -> None:
+        self.benchmark, self.data = benchmark, data
+        self.settings = {
+            "benchmark": benchmark.name,
+            "model": dict(described),
+            "seed": seed,
+            "options": "shuffled" if shuffled else "as published",
+            "questions": len(data.records),
+            "questions_sha256": _fingerprint(data.records),
+            "example_prompt": question_of(data.records[0]).prompt,
+        }
+        self._folder = ResumableFolder(root, RUN_FILE, self.settings, "smolrgpt benchmark")
+        self._answers = root / ANSWERS_FILE
+        self.result_path = root / RESULT_FILE
+
+    def locked(self) -> AbstractContextManager[None]:
+        """Take the folder; errors as of `ResumableFolder.locked`."""
+        return self._folder.locked()
+
+    def replies(self) -> dict[str, Reply]:
+        """What came of the questions that have been asked, by id.
+
+        A last line that a kill cut off is left out.
+
+        Raises:
+            SpatialError: BAD_INPUT when a line is none of such a file.
+        """
+        if not self._answers.exists():
+            return {}
+        *lines, _ = read_bytes(self._answers).split(b"\n")
+        found = {}
+        for number, line in enumerate(lines, start=1):
+            try:
+                entry = json.loads(line)
+                found[str(entry["id"])] = Reply(entry["prediction"], entry.get("problem", ""))
+            except (ValueError, KeyError, TypeError) as error:
+                raise file_error(
+                    self._answers,
+                    f"line {number} is no answer of `smolrgpt benchmark`: {line!r:.60}; remove it, "
+                    "and the question is asked again",
+                ) from error
+        return found
+
+    def answer_all(
+        self, model: BenchmarkModel, limit: int | None, advance: Callable[[int, int], None]
+    ) -> dict[str, Reply]:
+        """Ask what has no answer yet.
+
+        Args:
+            model: that is asked.
+            limit: of the first questions; None: all.
+            advance: told after each question how many of how many are done.
+
+        Returns:
+            What came of the first `limit` questions, by id, in their order.
+
+        Raises:
+            SpatialError: when the model cannot be asked any more, with all answers kept; BAD_INPUT
+                when the folder cannot be used.
+        """
+        wanted = self.data.records[:limit]
+        replies = self.replies()
+        if not self._folder.is_complete:
+            replies = {id: reply for id, reply in replies.items() if reply.text is not None}
+            self._write(replies)
+            self._ask([item for item in wanted if item.id not in replies], model, replies, advance)
+            replies = {
+                item.id: replies[item.id] for item in self.data.records if item.id in replies
+            }
+            self._write(replies)
+            if len(replies) == len(self.data.records):
+                self._folder.close()
+        return {item.id: replies[item.id] for item in wanted}
+
+    def _ask(
+        self,
+        records: Sequence[BenchmarkRecord],
+        model: BenchmarkModel,
+        replies: dict[str, Reply],
+        advance: Callable[[int, int], None],
+    ) -> None:
+        total = len(replies) + len(records)
+        advance(len(replies), total)
+        with self._answers.open("ab") as file:
+            for record in records:
+                reply = _reply(model, record)
+                replies[record.id] = reply
+                file.write(reply.line(record.id))
+                file.flush()
+                advance(len(replies), total)
+                _refuse_hopeless(replies)
+
+    def _write(self, replies: Mapping[str, Reply]) -> None:
+        write_file(self._answers, b"".join(reply.line(id) for id, reply in replies.items()))
+
+
+def predictions_of(replies: Mapping[str, Reply]) -> Predictions:
+    """The answers, as a file of predictions holds them."""
+    texts = {id: reply.text for id, reply in replies.items() if reply.text is not None}
+    return Predictions(texts, JudgedRecords())
+
+
+def _reply(model: BenchmarkModel, record: BenchmarkRecord) -> Reply:
+    try:
+        return Reply(model.answer(question_of(record)))
+    except UnansweredError as error:
+        return Reply(None, error.message)
+
+
+def _refuse_hopeless(replies: Mapping[str, Reply]) -> None:
+    if len(replies) == HOPELESS and all(reply.text is None for reply in replies.values()):
+        problem = next(iter(replies.values())).problem
+        raise SpatialError(
+            Status.MODEL_ERROR,
+            f"none of the first {HOPELESS} questions has an answer, so that the others are not "
+            f"asked: {problem}",
+        )
+
+
+def _fingerprint(records: Sequence[BenchmarkRecord]) -> str:
+    """SHA-256 of what is asked and what is true; images are not read for it."""
+    told = [[record.id, record.prompt, record.question, record.truth] for record in records]
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
