@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from smolrgpt_core.cli.benchmark_run import Beside, RunPlan, run_plan
+from smolrgpt_core.cli.benchmark_table import print_published
 from smolrgpt_core.cli.options import parsed, writing
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
@@ -31,7 +32,10 @@ from smolrgpt_core.public_benchmarks.scoring import PERCENT, Figure, Outcome
 WRONG_CALL = 2
 """Exit status when a file cannot be used or a name is unknown."""
 
-Name = Annotated[str, typer.Argument(help=f"{', '.join(BENCHMARKS)}.", metavar="NAME")]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(help=f"{', '.join(BENCHMARKS)}; with --table, results.", metavar="NAME"),
+]
 Data = Annotated[
     Path | None,
     typer.Option(help="Published file of the benchmark, or a folder with it.", exists=True),
@@ -111,11 +115,17 @@ Timeout = Annotated[
     float | None, typer.Option(help="Seconds that the server may take for an answer; 60.")
 ]
 Seed = Annotated[int, typer.Option(help="Of guesses and of the order of options.", min=0)]
+TableOfResults = Annotated[
+    bool,
+    typer.Option(
+        "--table", help="Put the results that are named, files or folders, beside papers' figures."
+    ),
+]
 List = Annotated[bool, typer.Option("--list", help="List benchmarks and their scorers.")]
 
 
 def benchmark_command(
-    name: Name = "",
+    names: Names = None,
     data: Data = None,
     predictions: PredictionsFile = None,
     scorer: Scorers = None,
@@ -133,6 +143,7 @@ def benchmark_command(
     seed: Seed = 0,
     json_file: JsonFile = None,
     list_them: List = False,
+    table: TableOfResults = False,
 ) -> None:
     """Ask a model the questions of a public benchmark, and score its answers by published rules.
 
@@ -143,7 +154,10 @@ def benchmark_command(
     if list_them:
         Console().print(_list())
         return
-    benchmark = _known(name)
+    if table:
+        print_published(list(map(Path, names or ())), scorer or ())
+        return
+    benchmark = _known(" ".join(names or ()))
     if data is None or (predictions is None) is (not model):
         raise typer.BadParameter(
             "--data and one of --model and --predictions are needed, or --list"
