@@ -46,7 +46,7 @@ class ReportRow:
 
     Attributes:
         question: as asked, with regions by name.
-        category: kind of answer asked for.
+        category: kind of answer asked for; a text where it is none of ours.
         answer_text: the answer, or the reason for none.
         truth_text: the true answer.
         error_text: difference between answer and truth; empty if undefined.
@@ -63,7 +63,7 @@ class ReportRow:
     """
 
     question: str
-    category: Category
+    category: Category | str
     answer_text: str
     truth_text: str
     error_text: str
@@ -324,7 +324,9 @@ def _correct_of(rows: Sequence[ReportRow]) -> str:
     return f"{sum(row.within_tolerance for row in rows)} / {len(rows)}"
 
 
-def _category_name(category: Category) -> str:
+def _category_name(category: Category | str) -> str:
+    if isinstance(category, str):
+        return category
     names = {Category.LEFT_RIGHT: "left or right", Category.MCQ: "which one"}
     return names.get(category, category.name.lower())
 

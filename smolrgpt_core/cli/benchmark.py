@@ -73,11 +73,13 @@ AnswerField = Annotated[
 JsonFile = Annotated[
     Path | None, typer.Option("--json", help="File for all figures and verdicts.", dir_okay=False)
 ]
-ModelName = Annotated[
-    str,
+ModelNames = Annotated[
+    list[str] | None,
     typer.Option(
-        help="Whom to ask: guess; geometric, nano or fused, answerers of this package; the URL of "
-        "a server of the OpenAI protocol; or a SmolRGPT, point-map or any image-text checkpoint.",
+        "--model",
+        help="Whom to ask; may be repeated: guess; geometric, nano or fused, answerers of this "
+        "package; the URL of a server of the OpenAI protocol; or a SmolRGPT, point-map or any "
+        "image-text checkpoint.",
         metavar="MODEL",
     ),
 ]
@@ -131,7 +133,7 @@ def benchmark_command(
     scorer: Scorers = None,
     judgements: Judgements = None,
     answer_field: AnswerField = "",
-    model: ModelName = "",
+    model: ModelNames = None,
     output: Output = None,
     limit: Limit = None,
     beside: BesideRows = None,
@@ -175,8 +177,8 @@ def benchmark_command(
         else:
             options = model_keywords(regions, depth_model, device, server_model, timeout)
             plan = RunPlan(
-                benchmark, data, model, options, output, beside or (), scorer or (), limit, seed,
-                judgements,
+                benchmark, data, tuple(model or ()), options, output, beside or (), scorer or (),
+                limit, seed, judgements,
             )  # fmt: skip
             reports = run_plan(plan)
     except (SpatialError, ValueError, ImportError, OSError) as error:

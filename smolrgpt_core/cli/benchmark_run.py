@@ -11,10 +11,14 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import typer
+
 from smolrgpt_core.cli.progress import resumable, work_progress
 from smolrgpt_core.files import write_file
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark, Report, score
-from smolrgpt_core.public_benchmarks.guessing import GUESS, guessed
+from smolrgpt_core.public_benchmarks.failure_page import write_failures
+from smolrgpt_core.public_benchmarks.guessing import guessed
+from smolrgpt_core.public_benchmarks.model_names import GEOMETRIC, GUESS
 from smolrgpt_core.public_benchmarks.predictions import read_judgements
 from smolrgpt_core.public_benchmarks.records import BenchmarkData
 from smolrgpt_core.public_benchmarks.shuffling import shuffled
@@ -44,9 +48,10 @@ class RunPlan:
     Attributes:
         benchmark: whose questions.
         data: a published file, or a folder with it.
-        model: name, folder, hub id or URL.
+        models: names, folders, hub ids or URLs.
         options: of the model, as keywords of `ModelOptions`.
-        output: folder of the results; None: one below `RESULTS_FOLDER`.
+        output: folder of the results, with one for each of several models; None: those below
+            `RESULTS_FOLDER`.
         beside: rows to show beside the score.
         scorers: names of rules; empty: all that can run.
         limit: of the first questions; None: all.
@@ -56,7 +61,7 @@ class RunPlan:
 
     benchmark: Benchmark
     data: Path
-    model: str
+    models: tuple[str, ...]
     options: dict[str, Any] = field(default_factory=dict)
     output: Path | None = None
     beside: Sequence[Beside] = ()
@@ -65,44 +70,55 @@ class RunPlan:
     seed: int = 0
     judgements: Path | None = None
 
-    @property
-    def folder(self) -> Path:
-        """Of the results."""
-        if self.output is not None:
-            return self.output
-        name = re.sub(r"[^A-Za-z0-9.]+", "-", self.model).strip("-")
-        return RESULTS_FOLDER / self.benchmark.name / name
+    def folder(self, model: str) -> Path:
+        """Of the results of a model."""
+        name = re.sub(r"[^A-Za-z0-9.]+", "-", model).strip("-")
+        if self.output is None:
+            return RESULTS_FOLDER / self.benchmark.name / name
+        return self.output / name if len(self.models) > 1 else self.output
 
 
 def run_plan(plan: RunPlan) -> dict[str, Report]:
     """Ask, score and write results.
 
     Returns:
-        Reports by the name of their row, that of the model first.
+        Reports by the name of their row: the models, then what stands beside each.
 
     Raises:
         typer.Exit: a file, the model or the folder cannot be used; answers are kept.
         ImportError, OSError, ValueError: the model cannot be loaded.
     """
     data = plan.benchmark.read(plan.data)
-    if plan.model == GUESS:
-        return {GUESS: _guess(plan, data)}
-    model = _load(plan)
-    reports = {"model": _asked(plan, data, model, plan.folder, is_shuffled=False)}
-    for row in dict.fromkeys(plan.beside):
-        folder = plan.folder / row.value
-        if row is Beside.GUESS:
-            reports[row.value] = _guess(plan, data)
-        elif row is Beside.BLIND:
-            blind = replace(model, options=replace(model.options, blind=True))
-            reports[row.value] = _asked(plan, data, blind, folder, is_shuffled=False)
+    reports: dict[str, Report] = {}
+    for name in dict.fromkeys(plan.models):
+        if name == GUESS:
+            reports[GUESS] = _guess(plan, data, plan.folder(name))
         else:
-            changed = shuffled(data, plan.seed)
-            reports[row.value] = _asked(plan, changed, model, folder, is_shuffled=True)
+            reports |= _rows_of(plan, data, name)
     return reports
 
 
-def _load(plan: RunPlan) -> AnyModel:
+def _rows_of(plan: RunPlan, data: BenchmarkData, name: str) -> dict[str, Report]:
+    """The row of a model, and those beside it."""
+    model, folder = _load(plan, name), plan.folder(name)
+    several = len(plan.models) > 1
+    reports = {name if several else "model": _asked(plan, data, model, folder, is_shuffled=False)}
+    for row in dict.fromkeys(plan.beside):
+        title, place = f"{name} {row.value}" if several else row.value, folder / row.value
+        if row is Beside.GUESS:
+            reports[GUESS] = _guess(plan, data, place)
+        elif row is Beside.BLIND and name == GEOMETRIC:
+            typer.echo("geometry measures depth: it has no row without the image", err=True)
+        elif row is Beside.BLIND:
+            blind = replace(model, options=replace(model.options, blind=True))
+            reports[title] = _asked(plan, data, blind, place, is_shuffled=False)
+        else:
+            changed = shuffled(data, plan.seed)
+            reports[title] = _asked(plan, changed, model, place, is_shuffled=True)
+    return reports
+
+
+def _load(plan: RunPlan, name: str) -> AnyModel:
     # Imported here: scoring a file must not need PyTorch, which also takes seconds.
     from smolrgpt_core.public_benchmarks.model_loading import load_benchmark_model
     from smolrgpt_core.public_benchmarks.models import ModelOptions
@@ -112,16 +128,15 @@ def _load(plan: RunPlan) -> AnyModel:
         conventions=plan.benchmark.conventions,
         **plan.options,
     )
-    return load_benchmark_model(plan.model, options)
+    return load_benchmark_model(name, options)
 
 
-def _guess(plan: RunPlan, data: BenchmarkData) -> Report:
+def _guess(plan: RunPlan, data: BenchmarkData, folder: Path) -> Report:
     asked = replace(data, records=data.records[: plan.limit])
     rules = plan.benchmark.scorers
     names = [name for name in plan.scorers or rules if not rules[name].judged]
     report = guessed(plan.benchmark, asked, names, plan.seed)
     settings = {"benchmark": plan.benchmark.name, "model": {"kind": GUESS}, "seed": plan.seed}
-    folder = plan.folder if plan.model == GUESS else plan.folder / GUESS
     _write(folder / "result.json", report, settings, {})
     return report
 
@@ -137,9 +152,8 @@ def _asked(
     problems = {id: reply.problem for id, reply in replies.items() if reply.text is None}
     asked = replace(data, records=data.records[: plan.limit])
     if problems:
-        note = (
-            f"questions that the model has no answer to, such as: {next(iter(problems.values()))}"
-        )
+        first = next(iter(problems.values()))
+        note = f"questions that the model has no answer to: {len(problems)}, such as: {first}"
         asked = replace(asked, notes=(*asked.notes, note))
     judged = None
     if plan.judgements is not None:
@@ -148,6 +162,8 @@ def _asked(
     names = plan.scorers or [name for name, rule in rules.items() if judged or not rule.judged]
     report = score(plan.benchmark, asked, predictions_of(replies), names, judged)
     _write(run.result_path, report, run.settings, problems)
+    title = str(run.settings["model"].get("model") or run.settings["model"]["checkpoint"])
+    write_failures(folder / "report.html", report, replies, title)
     return report
 
 

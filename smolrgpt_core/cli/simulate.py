@@ -20,6 +20,7 @@ from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language import CATEGORIES
 from smolrgpt_core.sim.drive import SimulatedDrive
+from smolrgpt_core.simulated_data.benchmark_set import PUBLISHED_COUNTS, BenchmarkSet
 from smolrgpt_core.simulated_data.randomization import Randomization, read_randomization
 from smolrgpt_core.simulated_data.run import SimulationRun, Summary
 from smolrgpt_core.simulated_data.scenes import SimulationSettings
@@ -80,6 +81,16 @@ Bag = Annotated[
 ]
 BagFrames = Annotated[int, typer.Option(help="Number of images in the recording.", min=1)]
 BagStorage = Annotated[Storage, typer.Option(help="File format of the recording.")]
+BenchmarkQuestions = Annotated[
+    int | None,
+    typer.Option(
+        "--spatialrgpt-bench",
+        help="Write so many questions to --out in the layout of SpatialRGPT-Bench, instead of a "
+        "data set; uses only --seed, --image-size and --randomization.",
+        min=len(PUBLISHED_COUNTS),
+        metavar="QUESTIONS",
+    ),
+]
 
 
 def simulate(
@@ -99,6 +110,7 @@ def simulate(
     bag: Bag = None,
     bag_frames: BagFrames = SimulatedDrive.frame_count,
     bag_storage: BagStorage = Storage.SQLITE3,
+    spatialrgpt_bench: BenchmarkQuestions = None,
 ) -> None:
     """Generate a data set of questions about simulated warehouses, in the public layout.
 
@@ -112,8 +124,12 @@ def simulate(
         if out is not None or scenes is not None:
             raise typer.BadParameter("--bag cannot be combined with --out or --scenes")
         return record(bag, drive_through(varied, seed, bag_frames), bag_storage)
+    if spatialrgpt_bench is not None:
+        if out is None or scenes is not None:
+            raise typer.BadParameter("--spatialrgpt-bench needs --out, and takes no --scenes")
+        return _write_benchmark(BenchmarkSet(spatialrgpt_bench, seed, varied), out)
     if out is None or scenes is None:
-        raise typer.BadParameter("expected --out and --scenes, or --bag")
+        raise typer.BadParameter("expected --out and --scenes, --spatialrgpt-bench, or --bag")
     split_shares = parsed("--shares", parse_shares, shares)
     with _wrong_call():
         settings = SimulationSettings(
@@ -130,6 +146,12 @@ def simulate(
         )
     _report(_make(SimulationRun(settings, out), workers), out, mixture)
     return None
+
+
+def _write_benchmark(made: BenchmarkSet, out: Path) -> None:
+    with _wrong_call(), work_progress() as progress:
+        task = progress.add_task("questions", total=made.questions)
+        made.write(out, lambda done: progress.update(task, completed=done))
 
 
 def _report(summary: Summary | None, out: Path, mixture: str | None) -> None:

@@ -68,9 +68,18 @@ class DepthSource:
         camera = known or CameraIntrinsics.from_vertical_fov(width, height, DEFAULT_FOV_DEG)
         return RGBDFrame(rgb, depth, camera, RegionSet((height, width), question.regions))
 
-    def has_depth(self, question: BenchmarkQuestion) -> bool:
-        """Whether there is metric depth for a question."""
-        return self.estimator is not None or None not in (question.depth, question.camera)
+    def check(self, question: BenchmarkQuestion) -> None:
+        """Refuse to ask about depth that is not there: what comes would be no measurement.
+
+        Raises:
+            SpatialError: NO_DEPTH.
+        """
+        if self.estimator is None and None in (question.depth, question.camera):
+            raise SpatialError(
+                Status.NO_DEPTH,
+                "this model needs depth, and the data has none with a calibration; name an "
+                "estimator with --depth-model",
+            )
 
     @property
     def described(self) -> Mapping[str, Any]:
@@ -129,19 +138,10 @@ class EngineModel:
         return not isinstance(config, PointMapConfig) or config.points != "none"
 
     def _check_depth(self, question: BenchmarkQuestion) -> None:
-        """Refuse to ask about depth that is not there: what comes would be no measurement.
-
-        SmolRGPT sees depth under masks alone; a point-map model has it in every question.
-        """
+        """SmolRGPT sees depth under masks alone; a point-map model has it in every question."""
         by_regions = not isinstance(self.engine.model.config, PointMapConfig)
-        unused = not self._needs_depth or (by_regions and not question.regions)
-        if self.options.blind or unused or self.depth.has_depth(question):
-            return
-        raise SpatialError(
-            Status.NO_DEPTH,
-            "this checkpoint was trained with depth, and the data has none with a calibration; "
-            "name an estimator with --depth-model",
-        )
+        if self._needs_depth and (question.regions or not by_regions) and not self.options.blind:
+            self.depth.check(question)
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,6 +175,8 @@ class AnswererModel:
     def answer(self, question: BenchmarkQuestion) -> str:
         """See `BenchmarkModel`."""
         try:
+            if not self.options.blind:
+                self.depth.check(question)
             frame = self.depth.frame(question, self.options.blind)
             ids = tuple(region.id for region in question.regions)
             read = read_question(question.masked, frame.regions, None, ids)

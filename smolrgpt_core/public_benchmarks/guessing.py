@@ -13,9 +13,6 @@ from smolrgpt_core.public_benchmarks.predictions import Predictions
 from smolrgpt_core.public_benchmarks.records import BenchmarkData, BenchmarkRecord
 from smolrgpt_core.public_benchmarks.scoring import Figure, JudgedRecords, Outcome, Verdict
 
-GUESS = "guess"
-"""Name of guessing among the models."""
-
 DRAWS = 20
 """So many times all questions are guessed; the figures are means."""
 

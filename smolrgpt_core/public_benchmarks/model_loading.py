@@ -18,10 +18,9 @@ from smolrgpt_core.model.point_map import PointMapConfig
 from smolrgpt_core.perception.captions import ImageTextServer, ServerSettings
 from smolrgpt_core.perception.depth import load_depth_estimator
 from smolrgpt_core.public_benchmarks.frame_models import AnswererModel, DepthSource, EngineModel
+from smolrgpt_core.public_benchmarks.model_names import FUSED, GEOMETRIC, PACKAGED
 from smolrgpt_core.public_benchmarks.models import ModelOptions, WordsModel
 from smolrgpt_core.public_benchmarks.whole_image_model import WholeImageModel, load_zoo_model
-
-GEOMETRIC, FUSED, PACKAGED = "geometric", "fused", "nano"
 
 ANSWERERS = {GEOMETRIC: "geometric", FUSED: "fused", PACKAGED: "model"}
 """Answerers of this package, which read questions and need metric depth, by the name as a model."""

@@ -14,7 +14,7 @@ from smolrgpt_core.data.warehouse_format import CameraRecord
 from smolrgpt_core.public_benchmarks.records import BenchmarkRecord, StoredImage
 from smolrgpt_core.regions import Region
 
-MARK_TEXT, MARK_OUTLINE = 0.6, 2.0
+MARK_TEXT, MARK_OUTLINE = 0.36, 2.0
 """Font scale of a number, and width of an outline in pixels, in an image of the reference size."""
 
 MARK_FILL, MARK_INK = (0, 0, 0), (255, 255, 255)

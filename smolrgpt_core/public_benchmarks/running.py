@@ -30,7 +30,10 @@ from smolrgpt_core.public_benchmarks.scoring import JudgedRecords
 RUN_FILE, ANSWERS_FILE, RESULT_FILE = "run.json", "predictions.jsonl", "result.json"
 
 HOPELESS = 5
-"""So many questions without an answer, and none with one, end a run: something else is wrong."""
+"""So many questions that cannot be asked, and none that can, end a run: it is not the questions."""
+
+CANNOT_ASK = (Status.NO_RGB, Status.NO_DEPTH, Status.MODEL_ERROR)
+"""Why a question has no answer where model or data are at fault."""
 
 
 @dataclass(frozen=True)
@@ -40,15 +43,22 @@ class Reply:
     Attributes:
         text: the answer; None when there is none.
         problem: why there is none.
+        status: the same as a word, such as "NO_DEPTH".
     """
 
     text: str | None
     problem: str = ""
+    status: str = ""
 
     def line(self, id: str) -> bytes:
         """A line of the file of predictions."""
-        problem = {"problem": self.problem} if self.problem else {}
-        return json.dumps({"id": id, "prediction": self.text, **problem}).encode() + b"\n"
+        why = {"status": self.status, "problem": self.problem} if self.text is None else {}
+        return json.dumps({"id": id, "prediction": self.text, **why}).encode() + b"\n"
+
+    @property
+    def could_not_be_asked(self) -> bool:
+        """Whether model or data were at fault, not the question."""
+        return self.status in {status.name for status in CANNOT_ASK}
 
 
 class BenchmarkRun:
@@ -105,7 +115,9 @@ class BenchmarkRun:
         for number, line in enumerate(lines, start=1):
             try:
                 entry = json.loads(line)
-                found[str(entry["id"])] = Reply(entry["prediction"], entry.get("problem", ""))
+                found[str(entry["id"])] = Reply(
+                    entry["prediction"], entry.get("problem", ""), entry.get("status", "")
+                )
             except (ValueError, KeyError, TypeError) as error:
                 raise file_error(
                     self._answers,
@@ -143,6 +155,14 @@ class BenchmarkRun:
             self._write(replies)
             if len(replies) == len(self.data.records):
                 self._folder.close()
+        lost = [item.id for item in wanted if item.id not in replies]
+        if lost:
+            raise file_error(
+                self._answers,
+                f"expected the answers of a finished run, {len(lost)} are missing, such as that "
+                f"to {lost[0]}; remove the folder to ask again",
+            )
+        advance(len(wanted), len(wanted))
         return {item.id: replies[item.id] for item in wanted}
 
     def _ask(
@@ -168,8 +188,8 @@ class BenchmarkRun:
 
 
 def predictions_of(replies: Mapping[str, Reply]) -> Predictions:
-    """The answers, as a file of predictions holds them."""
-    texts = {id: reply.text for id, reply in replies.items() if reply.text is not None}
+    """The answers to score; no answer is an empty one, which no rule leaves out."""
+    texts = {id: reply.text or "" for id, reply in replies.items()}
     return Predictions(texts, JudgedRecords())
 
 
@@ -177,11 +197,11 @@ def _reply(model: BenchmarkModel, record: BenchmarkRecord) -> Reply:
     try:
         return Reply(model.answer(question_of(record)))
     except UnansweredError as error:
-        return Reply(None, error.message)
+        return Reply(None, error.message, error.status.name)
 
 
 def _refuse_hopeless(replies: Mapping[str, Reply]) -> None:
-    if len(replies) == HOPELESS and all(reply.text is None for reply in replies.values()):
+    if len(replies) == HOPELESS and all(item.could_not_be_asked for item in replies.values()):
         problem = next(iter(replies.values())).problem
         raise SpatialError(
             Status.MODEL_ERROR,

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from smolrgpt_core.data.warehouse_format import CameraRecord
 from smolrgpt_core.language.conventions import SPATIALRGPT
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark
 from smolrgpt_core.public_benchmarks.published_files import PublishedRow, literal
@@ -302,6 +303,8 @@ class SpatialRGPTBench(Benchmark):
             image=image,
             regions=regions,
             source=info["dataset"],
+            depth=row.image("depth_path")[0],
+            camera=CameraRecord.from_json(fields["camera"]) if "camera" in fields else None,
             problems=(*missing, *problems),
         )
         group_of(record)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,7 @@ from smolrgpt_core.public_benchmarks.models import ModelOptions
 from smolrgpt_core.public_benchmarks.questions import RegionForm, question_of, without_image
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 from smolrgpt_core.public_benchmarks.running import BenchmarkRun, predictions_of
+from smolrgpt_core.public_benchmarks.shuffling import shuffled
 
 DATA = {
     "spatialrgpt": "spatialrgpt_bench",
@@ -92,7 +94,7 @@ def test_every_family_answers_every_benchmark(family, vlm, folder, tmp_path) -> 
         assert silent == {item.id for item in records.records if item.image is None}, name
         rules = [rule for rule, scorer in benchmark.scorers.items() if not scorer.judged]
         report = score(benchmark, records, predictions_of(replies), rules)
-        assert set(report.missing) == silent
+        assert not report.missing
         assert all(outcome.figures for outcome in report.outcomes.values())
 
 
@@ -153,7 +155,7 @@ def test_smolrgpt_answers_in_its_own_words_and_needs_depth_for_regions(folder, t
     replies = answers("cv-bench", folder / "cv_bench", model, tmp_path / "cv", limit=3)
     assert len(replies) == 3
     assert all(reply.text is not None for reply in replies.values())
-    with pytest.raises(SpatialError, match=r"trained with depth.*--depth-model") as error:
+    with pytest.raises(SpatialError, match=r"needs depth.*--depth-model") as error:
         answers("spatialrgpt", folder / "spatialrgpt_bench", model, tmp_path / "regions")
     assert error.value.status is Status.MODEL_ERROR
 
@@ -305,13 +307,27 @@ def test_a_question_without_an_answer_is_wrong_and_asked_again(
     out = tmp_path / "run"
     first = benchmark(*cv_bench(folder, chat_server.url, out, "--limit", "10"))
     assert first.exit_code == 0
-    assert "no answer to, such as: 2 has no answer" in " ".join(first.output.split())
+    assert "no answer to: 1, such as: 2 has no answer" in " ".join(first.output.split())
     result = json.loads((out / "result.json").read_text())
     assert result["questions"] == 10
-    assert result["missing"] == ["2"]
+    assert list(result["problems"]) == ["2"]
     assert benchmark(*cv_bench(folder, chat_server.url, out, "--limit", "12")).exit_code == 0
     assert len(chat_server.asked) == 10 + 3
-    assert json.loads((out / "result.json").read_text())["missing"] == []
+    assert json.loads((out / "result.json").read_text())["problems"] == {}
+
+
+def test_the_page_shows_wrong_answers_and_why_there_is_none(chat_server, folder, tmp_path) -> None:
+    chat_server.answer = lambda body: "" if len(chat_server.asked) == 2 else "<b>Z</b>"
+    out = tmp_path / "run"
+    assert benchmark(*cv_bench(folder, chat_server.url, out)).exit_code == 0
+    page = (out / "report.html").read_text()
+    assert "vision on CV-Bench" in page
+    assert "20 of 20 wrong or missing answers" in page
+    assert "&lt;b&gt;Z&lt;/b&gt;" in page
+    assert "<b>Z" not in page
+    assert "1 has no answer: the server" in page
+    assert page.count("data:image/jpeg;base64,") == 20
+    assert all(f"<span>{task}</span>" in page for task in ("Count", "Relation", "Depth"))
 
 
 def test_a_folder_is_of_one_model_and_one_set_of_questions(chat_server, folder, tmp_path) -> None:
@@ -321,6 +337,20 @@ def test_a_folder_is_of_one_model_and_one_set_of_questions(chat_server, folder, 
     other = benchmark(*cv_bench(folder, chat_server.url, out, "--server-model", "large"))
     assert other.exit_code == 2
     assert "model.model: 'vision' there, 'large' now" in " ".join(other.output.split())
+
+
+def test_a_finished_run_that_lost_its_answers_is_refused(chat_server, folder, tmp_path) -> None:
+    chat_server.answer = by_prompt
+    out = tmp_path / "run"
+    call = cv_bench(folder, chat_server.url, out)
+    assert benchmark(*call).exit_code == 0
+    asked = len(chat_server.asked)
+    assert benchmark(*call).exit_code == 0
+    assert len(chat_server.asked) == asked, "all answers are there"
+    (out / "predictions.jsonl").unlink()
+    lost = benchmark(*call)
+    assert lost.exit_code == 2
+    assert "20 are missing" in " ".join(lost.output.split())
 
 
 def test_guess_blind_and_shuffled_stand_beside_the_score(chat_server, folder, tmp_path) -> None:
@@ -350,6 +380,27 @@ def test_guess_blind_and_shuffled_stand_beside_the_score(chat_server, folder, tm
     blind = [item for item in chat_server.asked if len(item["messages"][0]["content"]) == 1]
     assert len(blind) == 20
     assert results["shuffled"]["run"]["options"] == "shuffled"
+
+
+@pytest.mark.parametrize(
+    "name", ["cv-bench", "embspatial", "3dsrbench", "realworldqa", "mmbench", "seed-bench"]
+)
+def test_the_truth_moves_with_its_option(name, folder) -> None:
+    data = BENCHMARKS[name].read(folder / DATA[name])
+    changed = shuffled(data, seed=3)
+    assert any(a.truth != b.truth for a, b in zip(data.records, changed.records, strict=True))
+    for before, after in zip(data.records, changed.records, strict=True):
+        assert sorted(before.options) == sorted(after.options)
+        if not before.options:
+            assert after == before
+            continue
+        true = {record.options["ABCDEF".index(str(record.truth))] for record in (before, after)}
+        assert len(true) == 1
+        for letter, option in zip("ABCDEF", after.options, strict=False):
+            line = rf"^\(?{letter}[.)] {re.escape(option)}\s*$"
+            assert re.search(line, after.prompt, re.MULTILINE), after.prompt
+    letters = [record.truth for record in changed.records]
+    assert letters == [record.truth for record in shuffled(data, seed=3).records]
 
 
 def test_options_cannot_be_shuffled_where_there_are_none(chat_server, folder, tmp_path) -> None:
