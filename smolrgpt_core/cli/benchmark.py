@@ -5,7 +5,7 @@ scored by its authors' rule and others.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -164,16 +164,11 @@ def benchmark_command(
         raise typer.BadParameter(
             "--data and one of --model and --predictions are needed, or --list"
         )
-    unknown = [rule for rule in scorer or () if rule not in benchmark.scorers]
-    if unknown:
-        raise typer.BadParameter(
-            f"unknown: {', '.join(unknown)}; expected {', '.join(benchmark.scorers)}",
-            param_hint="--scorer",
-        )
+    _check_rules(benchmark, scorer or ())
     try:
         if predictions is not None:
             scored = _score(benchmark, data, predictions, judgements, scorer or [], answer_field)
-            reports = {"": scored}
+            reports = {"answers": scored}
         else:
             options = model_keywords(regions, depth_model, device, server_model, timeout)
             plan = RunPlan(
@@ -184,14 +179,30 @@ def benchmark_command(
     except (SpatialError, ValueError, ImportError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(WRONG_CALL) from error
-    report = next(iter(reports.values()))
+    _tell(reports, json_file)
+
+
+def _check_rules(benchmark: Benchmark, scorers: Sequence[str]) -> None:
+    unknown = [rule for rule in scorers if rule not in benchmark.scorers]
+    if unknown:
+        raise typer.BadParameter(
+            f"unknown: {', '.join(unknown)}; expected {', '.join(benchmark.scorers)}",
+            param_hint="--scorer",
+        )
+
+
+def _tell(reports: Mapping[str, Report], json_file: Path | None) -> None:
+    """Print the reports, and write them if wanted: one as it is, several by their rows."""
+    first = next(iter(reports.values()))
     if json_file is not None:
+        contents = {name: report.to_json() for name, report in reports.items()}
+        content = contents if len(reports) > 1 else first.to_json()
         with writing("--json"):
-            write_file(json_file, json.dumps(report.to_json(), indent=2).encode())
+            write_file(json_file, json.dumps(content, indent=2).encode())
     if len(reports) > 1:
         _print_beside(reports)
     else:
-        _print(report)
+        _print(first)
 
 
 def model_keywords(
@@ -230,11 +241,8 @@ def _score(
     judged = given.judged
     if judgements is not None:
         judged = read_judgements(judgements, benchmark.question_id)
-    if not scorers:
-        scorers = [
-            name for name, rule in benchmark.scorers.items() if judged.replies or not rule.judged
-        ]
-    return score(benchmark, benchmark.read(data), given, scorers, judged)
+    rules = benchmark.rules(scorers, bool(judged.replies))
+    return score(benchmark, benchmark.read(data), given, rules, judged)
 
 
 def _print(report: Report) -> None:

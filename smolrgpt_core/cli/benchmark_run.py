@@ -21,6 +21,7 @@ from smolrgpt_core.public_benchmarks.guessing import guessed
 from smolrgpt_core.public_benchmarks.model_names import GEOMETRIC, GUESS
 from smolrgpt_core.public_benchmarks.predictions import read_judgements
 from smolrgpt_core.public_benchmarks.records import BenchmarkData
+from smolrgpt_core.public_benchmarks.run_files import PAGE_FILE, RESULT_FILE
 from smolrgpt_core.public_benchmarks.shuffling import shuffled
 
 if TYPE_CHECKING:
@@ -134,10 +135,10 @@ def _load(plan: RunPlan, name: str) -> AnyModel:
 def _guess(plan: RunPlan, data: BenchmarkData, folder: Path) -> Report:
     asked = replace(data, records=data.records[: plan.limit])
     rules = plan.benchmark.scorers
-    names = [name for name in plan.scorers or rules if not rules[name].judged]
+    names = [name for name in plan.benchmark.rules(plan.scorers) if not rules[name].judged]
     report = guessed(plan.benchmark, asked, names, plan.seed)
     settings = {"benchmark": plan.benchmark.name, "model": {"kind": GUESS}, "seed": plan.seed}
-    _write(folder / "result.json", report, settings, {})
+    _write(folder / RESULT_FILE, report, settings, {})
     return report
 
 
@@ -158,12 +159,11 @@ def _asked(
     judged = None
     if plan.judgements is not None:
         judged = read_judgements(plan.judgements, plan.benchmark.question_id)
-    rules = plan.benchmark.scorers
-    names = plan.scorers or [name for name, rule in rules.items() if judged or not rule.judged]
+    names = plan.benchmark.rules(plan.scorers, judged is not None)
     report = score(plan.benchmark, asked, predictions_of(replies), names, judged)
-    _write(run.result_path, report, run.settings, problems)
+    _write(folder / RESULT_FILE, report, run.settings, problems)
     title = str(run.settings["model"].get("model") or run.settings["model"]["checkpoint"])
-    write_failures(folder / "report.html", report, replies, title)
+    write_failures(folder / PAGE_FILE, report, replies, title)
     return report
 
 

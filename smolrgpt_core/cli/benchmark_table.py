@@ -17,8 +17,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error, read_json
 from smolrgpt_core.public_benchmarks.published_figures import COLUMNS, PUBLISHED
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
-
-RESULT_FILE = "result.json"
+from smolrgpt_core.public_benchmarks.run_files import RESULT_FILE
 
 WRONG_CALL = 2
 

@@ -133,17 +133,9 @@ def simulate(
     split_shares = parsed("--shares", parse_shares, shares)
     with _wrong_call():
         settings = SimulationSettings(
-            scenes,
-            seed,
-            views,
-            questions,
-            split_shares,
-            folders,
-            shards,
-            shard_images,
-            varied,
+            scenes, seed, views, questions, split_shares, folders, shards, shard_images, varied,
             mixture,
-        )
+        )  # fmt: skip
     _report(_make(SimulationRun(settings, out), workers), out, mixture)
     return None
 

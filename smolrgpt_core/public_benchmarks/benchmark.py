@@ -69,6 +69,17 @@ class Benchmark(ABC):
             ValueError: the row cannot be used; says what was expected and what was found.
         """
 
+    def rules(self, wanted: Sequence[str] = (), judged: bool = False) -> list[str]:
+        """Names of the scorers to use.
+
+        Args:
+            wanted: names; empty: all that can be used.
+            judged: whether there are replies of a judge.
+        """
+        return list(wanted) or [
+            name for name, rule in self.scorers.items() if judged or not rule.judged
+        ]
+
     def guess(
         self, record: BenchmarkRecord, alike: Sequence[BenchmarkRecord], rng: np.random.Generator
     ) -> str:

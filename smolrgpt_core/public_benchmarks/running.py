@@ -1,8 +1,7 @@
 """A model asked all questions of a benchmark, in a folder that a killed run goes on from.
 
     FOLDER/run.json            what the answers follow from
-    FOLDER/predictions.jsonl   a line for each answer, as they come; sorted when all are there
-    FOLDER/result.json         figures, verdicts, and the content of run.json
+    FOLDER/predictions.jsonl   a line for each answer, as they come; at the end in their order
 
 A question without an answer is asked again by the next run, until all have been asked.
 """
@@ -25,9 +24,8 @@ from smolrgpt_core.public_benchmarks.models import BenchmarkModel
 from smolrgpt_core.public_benchmarks.predictions import Predictions
 from smolrgpt_core.public_benchmarks.questions import question_of
 from smolrgpt_core.public_benchmarks.records import BenchmarkData, BenchmarkRecord
+from smolrgpt_core.public_benchmarks.run_files import ANSWERS_FILE, RUN_FILE
 from smolrgpt_core.public_benchmarks.scoring import JudgedRecords
-
-RUN_FILE, ANSWERS_FILE, RESULT_FILE = "run.json", "predictions.jsonl", "result.json"
 
 HOPELESS = 5
 """So many questions that cannot be asked, and none that can, end a run: it is not the questions."""
@@ -83,7 +81,7 @@ class BenchmarkRun:
         shuffled: bool,
     ) -> None:
         self.benchmark, self.data = benchmark, data
-        self.settings = {
+        self.settings: dict[str, Any] = {
             "benchmark": benchmark.name,
             "model": dict(described),
             "seed": seed,
@@ -94,7 +92,6 @@ class BenchmarkRun:
         }
         self._folder = ResumableFolder(root, RUN_FILE, self.settings, "smolrgpt benchmark")
         self._answers = root / ANSWERS_FILE
-        self.result_path = root / RESULT_FILE
 
     def locked(self) -> AbstractContextManager[None]:
         """Take the folder; errors as of `ResumableFolder.locked`."""

@@ -357,8 +357,10 @@ def test_guess_blind_and_shuffled_stand_beside_the_score(chat_server, folder, tm
     chat_server.answer = "A"
     out = tmp_path / "run"
     rows = [word for row in ("guess", "blind", "shuffled") for word in ("--beside", row)]
-    done = benchmark(*cv_bench(folder, chat_server.url, out, *rows))
+    told = tmp_path / "all.json"
+    done = benchmark(*cv_bench(folder, chat_server.url, out, *rows, "--json", str(told)))
     assert done.exit_code == 0, done.output
+    assert list(json.loads(told.read_text())) == ["model", "guess", "blind", "shuffled"]
     head = next(line for line in done.output.splitlines() if "CV-Bench, official" in line)
     assert head.split()[-4:] == ["model", "guess", "blind", "shuffled"]
     results = {
