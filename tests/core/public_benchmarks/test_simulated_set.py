@@ -10,11 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
+from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.depth import depth_to_units
-from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.errors import SpatialError, UnansweredError
+from smolrgpt_core.model.point_map import PointMapConfig, PointMapForConditionalGeneration
 from smolrgpt_core.public_benchmarks.model_loading import load_benchmark_model
 from smolrgpt_core.public_benchmarks.models import ModelOptions
 from smolrgpt_core.public_benchmarks.quantity_readers import length_by_rules
@@ -138,6 +141,27 @@ def test_geometry_is_asked_by_the_definitions_of_the_benchmark(made) -> None:
     answers = [(geometry.answer(question_of(r)), ours.answer(question_of(r))) for r in widths]
     assert all(text.endswith(" m") for pair in answers for text in pair)
     assert any(first != second for first, second in answers), "extent across, or shorter side"
+
+
+def test_engines_get_the_depth_of_the_data(made, tiny_vlms, tmp_path) -> None:
+    records = [r for r in BENCHMARK.read(made).records if r.category == "distance_data"][:3]
+    options = ModelOptions(device="cpu", max_new_tokens=3)
+    smolrgpt = load_benchmark_model(str(NANO), options)
+    assert smolrgpt.described["track"] == "metric depth"
+    # In its own words: meters, without a unit; 0 of what stands in a buffer that is asked about.
+    said = [float(smolrgpt.answer(question_of(record))) for record in records]
+    without = [replace(question_of(record), depth=None) for record in records]
+    assert len(set(said)) == 3
+    for question in without:
+        with pytest.raises(UnansweredError, match="--depth-model"):
+            smolrgpt.answer(question)
+    torch.manual_seed(0)
+    config = PointMapConfig.preset("warehouse", tiny_vlms.make_config("smolvlm"))
+    PointMapForConditionalGeneration(config).save_pretrained(tmp_path)
+    tiny_vlms.make_processor("smolvlm").save_pretrained(tmp_path)
+    points = load_benchmark_model(str(tmp_path), options)
+    assert points.described["kind"] == "point_map_vlm"
+    assert isinstance(points.answer(question_of(records[0])), str)
 
 
 def test_one_command_scores_geometry_models_and_baselines(made, tmp_path) -> None:
