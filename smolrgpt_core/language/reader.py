@@ -27,6 +27,7 @@ from smolrgpt_core.language.gist import read_gist
 from smolrgpt_core.language.grammar import NoReadingError, Parse, Reading, TooManyReadingsError
 from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon
 from smolrgpt_core.language.meant import classes_of, placed, plain, without_other
+from smolrgpt_core.language.normal_form import normal_form
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.preface import questions_behind
 from smolrgpt_core.language.program import Program
@@ -454,6 +455,7 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
     program = _side_asked(program)
     if program.operator is HOW_LARGE:
         program = _size_of(program.parts[0], regions)
+    program = normal_form(program, regions)
     # A unit is checked again, for only now it is known what is asked.
     unit = asked.unit
     was_open = asked.program.operator is HOW_LARGE and program.type is Type.QUANTITY

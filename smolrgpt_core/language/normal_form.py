@@ -1,0 +1,87 @@
+"""One program for what can be asked in several: "Does buffer 1 hold pallet 3?", "Is 3 in 1?"."""
+
+from __future__ import annotations
+
+from smolrgpt_core.language.meant import classes_of
+from smolrgpt_core.language.operators import attributes, predicates, questions, selections
+from smolrgpt_core.language.program import Program
+from smolrgpt_core.object_classes import CARRIER, ZONE
+from smolrgpt_core.regions import RegionSet
+
+
+def normal_form(program: Program, regions: RegionSet) -> Program:
+    """A yes-or-no question in the one form that all questions of its meaning have.
+
+    Args:
+        program: a question.
+        regions: of the frame.
+    """
+    if program.operator is questions.Whether:
+        return _of_one(program, *program.parts, regions)
+    if program.operator is questions.Compare:
+        return _of_two(program, *program.arguments)
+    if program.operator is questions.Exists:
+        holder = _holder_of_objects(program, regions)
+        return program if holder is None else questions.Whether(holder, _loaded())
+    if program.operator is questions.Negation:
+        holder = _holder_of_objects(program.parts[0], regions)
+        return program if holder is None else questions.Whether(holder, predicates.Empty())
+    return program
+
+
+def _of_one(program: Program, region: Program, said: Program, regions: RegionSet) -> Program:
+    """What is said of one region: held things are in what holds them, sizes are compared."""
+    if said.operator is predicates.Holds and region.operator is selections.Region:
+        (held,) = said.parts
+        if held.operator is selections.Region and ZONE not in classes_of(held, regions):
+            return questions.Whether(held, predicates.In(region))
+    if said.operator is not predicates.Measures:
+        return program
+    attribute, how, limit = said.arguments
+    own = _counted(region, attribute)
+    if own is not None:
+        other = limit
+        if limit.operator is questions.Measure:
+            other = _counted(*limit.parts) if limit.parts[1] == attribute else None
+        return program if other is None else questions.Compare(own, how, other)
+    if limit.operator is questions.Amount and not attribute.parts:
+        return questions.Compare(questions.Measure(region, attribute), how, limit)
+    return program
+
+
+def _of_two(program: Program, first: Program, how: str, second: Program) -> Program:
+    """The same attribute of two regions: the first one has more of it than the second."""
+    if not first.operator is second.operator is questions.Measure:
+        return program
+    (region, attribute), (_, other) = first.parts, second.parts
+    if attribute != other or attribute.operator is attributes.Holding or region in attribute.parts:
+        return program
+    return questions.Whether(region, predicates.Measures(attribute, how, second))
+
+
+def _counted(region: Program, attribute: Program) -> Program | None:
+    """How many of a class a region holds; None for another attribute."""
+    if attribute.operator is not attributes.Holding:
+        return None
+    (chosen,) = attribute.parts
+    if chosen.operator is not selections.All or region.operator is not selections.Region:
+        return None
+    return questions.Count(selections.Where(chosen, predicates.In(region)))
+
+
+def _holder_of_objects(program: Program, regions: RegionSet) -> Program | None:
+    """The zone or transporter that is asked whether anything is in or on it."""
+    if program.operator is not questions.Exists:
+        return None
+    (chosen,) = program.parts
+    if chosen.operator is not selections.Where or chosen.parts[0] != selections.All(""):
+        return None
+    said = chosen.parts[1]
+    if said.operator is not predicates.In or said.parts[0].operator is not selections.Region:
+        return None
+    is_holder = classes_of(said.parts[0], regions) & {ZONE, CARRIER}
+    return said.parts[0] if is_holder else None
+
+
+def _loaded() -> Program:
+    return predicates.Not(predicates.Empty())
