@@ -32,6 +32,9 @@ TERMINALS = (
 
 Phrase = tuple[str, ...]
 
+_CAPTURING = re.compile(r"(?<!\\)\((?!\?)")
+"""Opens a group without a name."""
+
 
 @dataclass(frozen=True, eq=False)
 class Lexicon:
@@ -306,5 +309,9 @@ def _asides(body: str, units: Iterable[Phrase]) -> re.Pattern[str]:
 
 
 def _any_of(body: str, frame: str) -> re.Pattern[str]:
+    """A pattern for any of some lines, in lower case.
+
+    Its groups are not kept: to remember them takes most of the time that such a pattern takes.
+    """
     alternatives = [line.strip() for line in body.splitlines() if line.strip()]
-    return re.compile(frame.format("|".join(alternatives)), re.IGNORECASE)
+    return re.compile(_CAPTURING.sub("(?:", frame.format("|".join(alternatives))))

@@ -79,6 +79,8 @@ class Program:
     Attributes:
         operator: what it does.
         arguments: expressions and literals, one for each parameter of the operator.
+        parts: the expressions among the arguments.
+        depth: of the nesting.
 
     Raises:
         ProgramError: an argument does not fit its parameter, or the nesting is too deep.
@@ -86,6 +88,7 @@ class Program:
 
     operator: Operator
     arguments: tuple[Any, ...]
+    parts: tuple[Program, ...] = field(init=False, compare=False, repr=False)
     depth: int = field(init=False, compare=False, repr=False)
     _hash: int = field(init=False, compare=False, repr=False)
 
@@ -101,7 +104,9 @@ class Program:
             )
         for parameter, argument in zip(parameters, self.arguments, strict=True):
             _check(self.operator, parameter, argument)
-        depth = 1 + max((part.depth for part in self.parts), default=0)
+        parts = tuple([item for item in self.arguments if isinstance(item, Program)])
+        object.__setattr__(self, "parts", parts)
+        depth = 1 + max([part.depth for part in parts], default=0)
         if depth > MAX_DEPTH:
             raise ProgramError(f"an expression may be nested {MAX_DEPTH} deep, got {depth}")
         object.__setattr__(self, "depth", depth)
@@ -117,11 +122,6 @@ class Program:
         """Of a quantity or an attribute."""
         unit = self.operator.unit
         return unit if isinstance(unit, str) else unit(*self.arguments)
-
-    @property
-    def parts(self) -> tuple[Program, ...]:
-        """The expressions among the arguments."""
-        return tuple(item for item in self.arguments if isinstance(item, Program))
 
     def walk(self) -> Iterator[Program]:
         """The expression and all within, the outermost first, in the order of the text."""

@@ -31,7 +31,7 @@ from smolrgpt_core.language.normal_form import normal_form
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.preface import questions_behind
 from smolrgpt_core.language.program import Program
-from smolrgpt_core.language.rewording import reworded
+from smolrgpt_core.language.rewording import in_lower_case, replaced, reworded, without
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.wording import say, say_phrase
 from smolrgpt_core.language.words import (
@@ -398,7 +398,7 @@ def _is_ordinal(key: str) -> bool:
 def without_frames(text: str, lexicon: Lexicon) -> str:
     """The text without what only wraps the question: "could you please tell me ..."."""
     while True:
-        stripped = lexicon.endings.sub("", lexicon.frames.sub("", text.strip(" ?.!,")))
+        stripped = without(lexicon.endings, without(lexicon.frames, text.strip(" ?.!,")))
         if stripped == text or not stripped:
             return text
         text = stripped
@@ -410,14 +410,16 @@ def _without_unit(text: str, lexicon: Lexicon) -> tuple[str, UnitAsked | None]:
     Raises:
         SpatialError: BAD_QUESTION for two units.
     """
-    written = [match["unit"].lower() for match in lexicon.asides.finditer(text)]
+    lowered = in_lower_case(text)
+    written = [match["unit"] for match in lexicon.asides.finditer(lowered)]
     found = {lexicon.forms.get(unit, unit) for unit in written}
     if not found:
         return text, None
     if len(found) > 1:
         raise bad_question(f"the answer is asked for in {' and in '.join(sorted(found))}; name one")
     word = found.pop()
-    return lexicon.asides.sub(" ", text), (*lexicon.units[tuple(word.split())], word)
+    left = replaced(lexicon.asides, " ", text, lowered)
+    return left, (*lexicon.units[tuple(word.split())], word)
 
 
 def _in_unit(value: Asked | OnTopic, unit: UnitAsked | None) -> Asked | OnTopic:

