@@ -17,7 +17,7 @@ from itertools import chain, islice
 
 from smolrgpt_core.language.context import BREAK, SHORTEST_CLAUSE, Context
 from smolrgpt_core.language.lexicon import Lexicon
-from smolrgpt_core.language.operators import attributes, selections
+from smolrgpt_core.language.operators import attributes, questions, selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.words import NounTable, Word, split_words
@@ -58,9 +58,10 @@ class Preface:
 
     def leaves(self, program: Program) -> bool:
         """Whether a question that was read by itself asks the same behind what was told."""
-        if self.has_length and program.type is not Type.QUANTITY:
-            return False  # "The limit is 2 m, is it in buffer 1?"
         parts = list(program.walk())
+        has_limit = any(part.operator is questions.Amount for part in parts)
+        if self.has_length and program.type is not Type.QUANTITY and not has_limit:
+            return False  # "The limit is 2 m, is it in buffer 1?"
         sets = {known_class(part.arguments[0]) for part in parts if part.operator is selections.All}
         here = any(part.operator is selections.Camera for part in parts)
         if not sets and not here:
@@ -199,8 +200,8 @@ class _Names:
     def _number(self, words: Sequence[Word], at: int) -> int | None:
         if words[at].kind != "number" and words[at].key not in self._lexicon.numbers:
             return None
-        self.has_number |= not self._is_strange(words[at + 1 : at + 2])
         if not self._is_unit(words[at + 1 : at + 2], behind_number=True):
+            self.has_number |= not self._is_strange(words[at + 1 : at + 2])
             return at + 1
         self.has_length = True
         return at + 2
