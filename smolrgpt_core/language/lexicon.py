@@ -67,7 +67,7 @@ class Lexicon:
         asides: how the unit of the answer is named anywhere in a question, with the unit as its
             group `unit`.
         unanswerable: the reason by word.
-        references: patterns of words for a region that was named before them, and what is read in
+        references: patterns, in lower case, of words for a region named before, and what is read in
             their place.
         context: what may stand around a question; None where nothing may.
         gists: what is asked by words that fit no pattern.
@@ -122,6 +122,7 @@ def load_lexicon(language: str) -> Lexicon:
     sections = {**_file(GISTS), **_file(language)}
     words = {key: value.split() for key, value in _entries(sections["words"])}
     numbers = sections["numbers"].split()
+    number_words = dict(_numbers(numbers))
     forms = dict(_inflected(sections.get("forms", "")))
     prefixes = words.get("prefixes", [])
     compounds = {
@@ -144,10 +145,10 @@ def load_lexicon(language: str) -> Lexicon:
         camera_nouns=frozenset(words["camera"]),
         determiners=frozenset(words.get("determiners", ())),
         nouns=nouns,
-        numbers=dict(_numbers(numbers)),
+        numbers=number_words,
         ordinals=_ordinals(sections["ordinals"]),
         units=units,
-        rewordings=tuple(read_rewordings(sections.get("rewordings", ""), classes)),
+        rewordings=tuple(read_rewordings(sections.get("rewordings", ""), classes, number_words)),
         spellings={**compounds, **dict(_entries(sections["spellings"]))},
         forms=forms,
         fillers=frozenset(sections["fillers"].split()),
@@ -157,7 +158,7 @@ def load_lexicon(language: str) -> Lexicon:
         unanswerable=_unanswerable(sections["unanswerable"]),
         references=tuple(
             (item.pattern, item.replacement)
-            for item in read_rewordings(sections.get("references", ""), classes)
+            for item in read_rewordings(sections.get("references", ""), classes, number_words)
         ),
         context=make_context(dict(_entries(sections.get("context", "")))),
         gists=load_gists(sections, {**OPERATORS, **BUILDERS}),

@@ -17,7 +17,8 @@ def normal_form(program: Program, regions: RegionSet) -> Program:
         regions: of the frame.
     """
     if program.operator is questions.Whether:
-        return _of_one(program, *program.parts, regions)
+        region, said = program.parts
+        return _of_one(program, region, said, regions)
     if program.operator is questions.Compare:
         return _of_two(program, *program.arguments)
     if program.operator is questions.Exists:

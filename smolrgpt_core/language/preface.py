@@ -19,6 +19,7 @@ from smolrgpt_core.language.context import BREAK, SHORTEST_CLAUSE, Context
 from smolrgpt_core.language.lexicon import Lexicon
 from smolrgpt_core.language.operators import attributes, questions, selections
 from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.rewording import in_lower_case, replaced
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.words import NounTable, Word, split_words
 from smolrgpt_core.object_classes import known_class
@@ -228,12 +229,12 @@ def _with_names(question: str, names: Sequence[str], lexicon: Lexicon) -> str | 
     # "I put pallet 3 into buffer 1, is it in buffer 1?"
     others = [name for name in names if not re.search(rf"\b{name}\b", question, re.IGNORECASE)]
     names = others or names
+    lowered = in_lower_case(question)
     found = [
         (pattern, replacement) for pattern, replacement in lexicon.references
-        if (ONE in replacement) == (len(names) == 1) and pattern.search(question)
+        if (ONE in replacement) == (len(names) == 1) and pattern.search(lowered)
     ]  # fmt: skip
-    if not names or len(found) != 1 or len(found[0][0].findall(question)) != 1:
+    if not names or len(found) != 1 or len(found[0][0].findall(lowered)) != 1:
         return None
     pattern, replacement = found[0]
-    said = _NAMED.sub(", ".join(names), replacement)
-    return pattern.sub(lambda _: said, question)
+    return replaced(pattern, _NAMED.sub(", ".join(names), replacement), question, lowered)
