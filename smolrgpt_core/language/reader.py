@@ -164,8 +164,8 @@ class _Attempt:
             word for phrase in noun_table(self._lexicon, tuple(regions.labels)) for word in phrase
         }
         text = self._without_context(text)
-        # Patterns for the end of a question do not look for what ends a statement.
-        text = reworded(text.rstrip(" .!"), self._lexicon.rewordings)
+        # Patterns for the end of a question do not look for a full stop; "!" may be a command's.
+        text = reworded(text.rstrip(" ."), self._lexicon.rewordings)
         text, self._unit = _without_unit(text, self._lexicon)
         self._corrections = self._known_words(without_frames(text, self._lexicon))
         self._words = self._corrections[0]
