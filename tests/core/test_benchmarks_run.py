@@ -22,6 +22,7 @@ SMALLEST = {
     "mask_pooling": "--size 64 64 --masks 1 --channels 8 --repeats 1",
     "measured_answers": "--scenes 1",
     "model_memory": NANO,
+    "nano_path": "--scenes 1 --views 1 --rounds 1",
     "own_masks": "--scenes 1 --views 1",
     "point_encoding": "--sizes 28 --width 4 --repeats 1",
     "point_map_ablations": "--scenes 8 --steps 2 --questions 4 --rows points",
@@ -34,7 +35,7 @@ SMALLEST = {
 IN_ROS = {"lifecycle_memory", "region_node", "service_load", "service_overhead", "soak"}
 WITH_DATA = {"question_guessing", "real_frames", "trips"}
 """Their first argument is a data set that the tests do not have."""
-PARTS = {"disturbances", "load_client", "performance_page"}
+PARTS = {"disturbances", "load_client", "nano_path_worker", "performance_page"}
 """Of the scripts: they are run with them."""
 
 
