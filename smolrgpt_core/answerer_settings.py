@@ -36,15 +36,18 @@ class ModelSettings:
             checkpoint was made for, as its `config.json` says.
         raw_confidence: give the engine's own confidence, which is no probability of being right,
             instead of the calibrated one. For fitting a calibration.
+        threads: that PyTorch computes the model with, on a CPU; 0 = one for a small model such as
+            nano, otherwise as many as PyTorch is set to.
 
     Raises:
-        ValueError: naming the field that is none of its choices.
+        ValueError: naming the field that is none of its choices, or out of range.
     """
 
     device: str = "auto"
     dtype: str = "float32"
     answer_style: str = AUTO
     raw_confidence: bool = False
+    threads: int = 0
 
     def __post_init__(self) -> None:
         if not DEVICE.fullmatch(self.device):
@@ -56,6 +59,13 @@ class ModelSettings:
                 raise ValueError(
                     f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
                 )
+        check_threads(self.threads)
+
+
+def check_threads(threads: int) -> None:
+    """Raise ValueError for a number of threads that cannot be."""
+    if threads < 0:
+        raise ValueError(f"threads must be 0 (by the size of the model) or more, got {threads}")
 
 
 @dataclass(frozen=True)

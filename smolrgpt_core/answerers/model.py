@@ -109,7 +109,9 @@ class ModelAnswerer:
             SpatialError: BAD_INPUT when one of these cannot be used.
         """
         settings = settings or ModelSettings()
-        config = EngineConfig(device=settings.device, dtype=settings.dtype)
+        config = EngineConfig(
+            device=settings.device, dtype=settings.dtype, threads=settings.threads
+        )
         with _without_progress_bars():
             engine = load_engine(checkpoint, config)
         calibration, likeness = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from smolrgpt_core.answerer_settings import DTYPES, ModelSettings
+from smolrgpt_core.answerer_settings import DTYPES, ModelSettings, check_threads
 from smolrgpt_core.language import MASK
 from smolrgpt_core.torch_device import torch_device
 
@@ -51,6 +51,8 @@ class EngineConfig:
         pack_weights: on a CPU that gains from it, rewrite the linear layers of the engine's model
             in place in an order that is read faster. The model can then generate, but be neither
             trained nor saved.
+        threads: that PyTorch computes with on a CPU, during the calls of the engine alone; 0 = one
+            for a small model such as nano, otherwise as many as PyTorch is set to.
         short: the value only. The released checkpoints were not trained on the instruction.
         sentence: as the model was trained to answer, with the length limit of the released code.
 
@@ -64,6 +66,7 @@ class EngineConfig:
     cache_frames: int = 8
     max_batch: int = 16
     pack_weights: bool = True
+    threads: int = ModelSettings.threads
     short: AnswerStyle = field(
         default_factory=lambda: AnswerStyle("Answer with the value only.", max_new_tokens=16)
     )
@@ -77,6 +80,7 @@ class EngineConfig:
         for name in ("cache_frames", "max_batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        check_threads(self.threads)
         self.torch_device()
 
     def torch_device(self) -> torch.device:

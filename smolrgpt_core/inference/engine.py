@@ -33,6 +33,7 @@ from smolrgpt_core.inference.greedy import (
 from smolrgpt_core.inference.key_values import continued_cache, prefix_keys_values, split_cache
 from smolrgpt_core.inference.packed_linear import can_pack, pack_linears
 from smolrgpt_core.inference.stage_clock import StageClock
+from smolrgpt_core.inference.torch_threads import threads_of, torch_threads
 from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.model import (
     RGB,
@@ -121,6 +122,7 @@ class InferenceEngine:
         self._device = self.config.torch_device()
         self.model = model.eval()
         self.model.to(self._device, self.config.torch_dtype())
+        self._threads = threads_of(self.model, self.config.threads)
         if self.config.pack_weights and can_pack(self._device, self.config.torch_dtype()):
             pack_linears(self.model)
         self._is_metric = model.config.depth_branch == "metric"
@@ -162,7 +164,7 @@ class InferenceEngine:
             SpatialError: BAD_INPUT or NO_VALID_DEPTH as the processor says, TIMEOUT.
         """
         clock = StageClock(self._device, deadline_s)
-        with clock.turn(self._lock), torch.inference_mode():
+        with clock.turn(self._lock), torch_threads(self._threads), torch.inference_mode():
             self._frame = None
             self._encoded(frame, clock)
             self._frame = frame
@@ -182,7 +184,7 @@ class InferenceEngine:
             SpatialError: as `set_frame`.
         """
         clock = StageClock(self._device, deadline_s)
-        with clock.turn(self._lock), torch.inference_mode():
+        with clock.turn(self._lock), torch_threads(self._threads), torch.inference_mode():
             self._encoded(frame, clock)
         return clock.latency_s
 
@@ -287,7 +289,7 @@ class InferenceEngine:
     ) -> list[EngineAnswer | SpatialError]:
         """An answer or an error for each question; `all_or_nothing` raises the first error."""
         chosen = self.config.style(style)
-        with clock.turn(self._lock), torch.inference_mode():
+        with clock.turn(self._lock), torch_threads(self._threads), torch.inference_mode():
             frame = self._frame if frame is None else frame
             if frame is None:
                 raise RuntimeError("A frame must be set with .set_frame(frame) before .ask(...)")

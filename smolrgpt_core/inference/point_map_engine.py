@@ -20,6 +20,7 @@ from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
 from smolrgpt_core.inference.engine import EngineAnswer, EngineQuestion, text_and_regions
 from smolrgpt_core.inference.greedy import DECODE, Decoded, cut_at_end, end_tokens
 from smolrgpt_core.inference.stage_clock import StageClock
+from smolrgpt_core.inference.torch_threads import threads_of, torch_threads
 from smolrgpt_core.model.point_map.modeling import (
     GRIDS,
     EncodedPoints,
@@ -54,6 +55,7 @@ class PointMapEngine:
         self._device = self.config.torch_device()
         self.model = model.eval()
         torch.nn.Module.to(self.model, self._device, self.config.torch_dtype())
+        self._threads = threads_of(self.model, self.config.threads)
         self._kept: tuple[RGBDFrame, EncodedPoints | None] | None = None
         self._lock = Lock()
 
@@ -87,7 +89,7 @@ class PointMapEngine:
             SpatialError: TIMEOUT.
         """
         clock = StageClock(self._device, deadline_s)
-        with clock.turn(self._lock), torch.inference_mode():
+        with clock.turn(self._lock), torch_threads(self._threads), torch.inference_mode():
             self._points_of(frame, clock)
         return clock.latency_s
 
@@ -115,7 +117,7 @@ class PointMapEngine:
         """
         clock = StageClock(self._device, deadline_s, deadlines)
         chosen = self.config.style(style)
-        with clock.turn(self._lock), torch.inference_mode():
+        with clock.turn(self._lock), torch_threads(self._threads), torch.inference_mode():
             with clock.stage("text"):
                 asked = [
                     self._prompt_or_error(question, frame, chosen, deadline)

@@ -70,6 +70,14 @@ class QueryParameters:
         choices=DTYPES,
         effect=Effect.AT_CONFIGURE,
     )
+    threads: int = parameter(
+        ModelSettings.threads,
+        "Threads that compute the model on a CPU; 0 = one for a small model such as nano, "
+        "otherwise one per core. A thread whose core is busy delays the others.",
+        limits=(0, 1024),
+        effect=Effect.AT_CONFIGURE,
+        more="inference.md#threads",
+    )
     answer_style: str = parameter(
         ModelSettings.answer_style,
         "What the model is asked to generate: a sentence, the short value only, or auto: what the "
@@ -307,8 +315,8 @@ class QueryParameters:
         return self.up_source != UP_BY_DEPTH or bool(self.floor_frame)
 
     def model_settings(self) -> ModelSettings:
-        """Device, data type and answer style of the model."""
-        return ModelSettings(self.device, self.dtype, self.answer_style)
+        """Device, data type, threads and answer style of the model."""
+        return ModelSettings(self.device, self.dtype, self.answer_style, threads=self.threads)
 
     def sensor_settings(self) -> SensorSettings:
         """Depth scale, depth limits and rectification of the camera images."""

@@ -105,10 +105,12 @@ def test_regions_are_placed_as_geometry_places_them(answerer, frames, lessons):
 
 def test_settings_reach_the_engine_and_its_defaults_are_theirs(taught):
     assert (EngineConfig().device, EngineConfig().dtype) == astuple(ModelSettings())[:2]
+    assert EngineConfig().threads == ModelSettings().threads
     styles = [EngineConfig().style(name) for name in ANSWER_STYLES]
     assert len(set(styles)) == len(ANSWER_STYLES)
-    settings = ModelSettings("cpu", "bfloat16", "short")
+    settings = ModelSettings("cpu", "bfloat16", "short", threads=2)
     answerer = make_answerer("model", str(taught), settings)
+    assert answerer._engine.config.threads == 2
     assert answerer._engine.model.dtype is torch.bfloat16
     assert answerer.style == "short"
     wrong = [("dtype", "int7"), ("answer_style", "haiku"), ("device", "tpu"), ("device", "cpu:x")]
