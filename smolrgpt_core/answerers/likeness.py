@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -27,7 +28,6 @@ from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.surface import valid_depth_share
 from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.object_classes import known_class
-from smolrgpt_core.regions import Region
 from smolrgpt_core.settings_file import from_entries, to_entries
 
 LIKENESS_FILE = "likeness.json"
@@ -84,14 +84,17 @@ def features_of(geometry: FrameGeometry, question: SpatialQuestion) -> dict[str,
     Returns:
         Values by the names of `FEATURES`.
     """
+    return {**features_of_frame(geometry), **_region_features(geometry.frame, question)}
+
+
+def features_of_frame(geometry: FrameGeometry) -> dict[str, float]:
+    """Those of the values of `features_of` that are the same for all questions."""
     frame = geometry.frame
-    regions = [frame.regions[id] for id in question.region_ids]
     return {
         "view_deg": frame.intrinsics.view_deg[0],
         "aspect": frame.intrinsics.width / frame.intrinsics.height,
         **_floor_features(geometry.plane),
         **_depth_features(frame),
-        **_region_features(frame, regions),
     }
 
 
@@ -121,7 +124,8 @@ def _depth_features(frame: RGBDFrame) -> dict[str, float]:
     return found
 
 
-def _region_features(frame: RGBDFrame, regions: Sequence[Region]) -> dict[str, float]:
+def _region_features(frame: RGBDFrame, question: SpatialQuestion) -> dict[str, float]:
+    regions = [frame.regions[id] for id in question.region_ids]
     found = {"regions": float(len(regions))}
     if not regions:
         return found
@@ -178,15 +182,23 @@ class Likeness:
             if not -math.inf < low <= high < math.inf:
                 raise ValueError(f"ranges.{name} must be [low, high], got [{low}, {high}]")
 
-    def differences(self, geometry: FrameGeometry, question: SpatialQuestion) -> list[str]:
+    def differences(
+        self,
+        geometry: FrameGeometry,
+        question: SpatialQuestion,
+        of_frame: Mapping[str, float] | None = None,
+    ) -> list[str]:
         """How a question differs from those of the training; empty when it does not.
 
         Args:
             geometry: of the frame.
             question: about regions of the frame.
+            of_frame: `features_of_frame`, where they are known.
         """
-        strange = classes_of(geometry.frame, question) - set(self.classes)
-        found = list(self._outside(features_of(geometry, question)))
+        frame = geometry.frame
+        strange = classes_of(frame, question) - set(self.classes)
+        of_frame = features_of_frame(geometry) if of_frame is None else of_frame
+        found = list(self._outside({**of_frame, **_region_features(frame, question)}))
         if strange:
             names = ", ".join(sorted(name or "without a label" for name in strange))
             found.insert(0, f"class: {names} (trained on {', '.join(self.classes)})")
@@ -210,6 +222,7 @@ class LikenessTest:
     def __init__(self, likeness: Likeness | None, kept: KeptGeometry) -> None:
         self._likeness = likeness
         self._kept = kept
+        self._of_frames: WeakKeyDictionary[FrameGeometry, dict[str, float]] = WeakKeyDictionary()
 
     def doubt(self, frame: RGBDFrame, question: SpatialQuestion) -> str:
         """Why not; empty when the question is like those of the training.
@@ -229,7 +242,11 @@ class LikenessTest:
                 f"the checkpoint has no {LIKENESS_FILE}, so nobody knows whether this is like what "
                 "the model was trained on; run `smolrgpt calibrate`"
             )
-        found = self._likeness.differences(self._kept.of(frame), question)
+        geometry = self._kept.of(frame)
+        of_frame = self._of_frames.get(geometry)
+        if of_frame is None:
+            of_frame = self._of_frames[geometry] = features_of_frame(geometry)
+        found = self._likeness.differences(geometry, question, of_frame)
         return f"unlike what the model was trained on: {'; '.join(found)}" if found else ""
 
 

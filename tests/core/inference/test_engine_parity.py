@@ -116,11 +116,17 @@ def linear_layers(model):
     return [module for module in model.modules() if isinstance(module, nn.Linear | PackedLinear)]
 
 
-def test_layers_are_packed_where_that_is_faster(make_engine, generate, model, frames):
-    before = len(linear_layers(model))
+@pytest.mark.parametrize("least", [0, 3000, packed_linear.LEAST_FLOAT32])
+def test_layers_are_packed_where_that_is_faster(
+    make_engine, generate, model, frames, monkeypatch, least
+):
+    monkeypatch.setattr(packed_linear, "LEAST_FLOAT32", least)
+    sizes = [layer.weight.numel() for layer in linear_layers(model)]
+    assert min(sizes) < 3000 < max(sizes)
     engine = make_engine()
-    kind = PackedLinear if can_pack(model.device, model.dtype) else nn.Linear
-    assert [type(layer) for layer in linear_layers(engine.model)] == [kind] * before
+    works = can_pack(model.device, model.dtype)
+    kinds = [PackedLinear if works and size >= least else nn.Linear for size in sizes]
+    assert [type(layer) for layer in linear_layers(engine.model)] == kinds
     check(engine.ask(QUESTIONS, "sentence", frame=frames[0]), frames[0], generate)
 
 
