@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -115,10 +116,11 @@ def mask_doubt(frame: RGBDFrame) -> MaskDoubt:
     long as depth jumps more often at their edges than at the same edges anywhere beside; then only
     their borders are doubted.
     """
-    fit, count = edge_fit(frame)
+    edges = _Edges(frame)
+    fit, count = edge_fit(edges)
     if count < MIN_EDGE_PX:
         return MaskDoubt()
-    shares = shifted_edge_fits(frame)
+    shares = shifted_edge_fits(edges)
     across = shares[SHIFT_ROWS_PX == 0]
     if np.max(across) > ELSEWHERE * _unshifted(shares):
         shift = int(SHIFT_PX[np.argmax(across)])
@@ -127,7 +129,7 @@ def mask_doubt(frame: RGBDFrame) -> MaskDoubt:
             f"shifted by {shift} pixels to the right; is depth registered to RGB, and of the same "
             "moment?"
         )
-    offsets = edge_offsets(frame)
+    offsets = _edge_offsets(edges)
     enough = len(offsets) >= MIN_EDGE_PX
     if enough and np.mean(np.abs(offsets) <= OFF_EDGE_PX) < MIN_AT_EDGE:
         return MaskDoubt(_off_edge(float(np.median(offsets))))
@@ -150,27 +152,71 @@ def _off_edge(off: float) -> str:
     )
 
 
-def shifted_edge_fits(frame: RGBDFrame) -> NDArray[np.float64]:
+class _Edges:
+    """The edges of the masks of a frame's objects, for all that is asked of them.
+
+    Boxes say by themselves that they are no masks, and zones end where depth goes on.
+
+    Args:
+        frame: with its regions.
+
+    Attributes:
+        depth: of the frame.
+        numbers: int32 (H, W), which object is seen, from 1; 0 for none.
+        pixels: int (N,) each, rows and columns of the edge pixels that should be at a jump.
+        profiles: int (P, 2 `PROFILE_PX` + 1), places in the flattened image across those edges that
+            are not too near the border of the image, from inside outwards.
+        owners: int (P,), the number of the object that each profile belongs to.
+    """
+
+    def __init__(self, frame: RGBDFrame) -> None:
+        self.depth = frame.depth
+        objects = [item for item in frame.regions if not is_zone(item) and not is_box(item)]
+        self.numbers = np.zeros(frame.depth.shape, dtype=np.int32)
+        for number, region in enumerate(objects, 1):
+            self.numbers[region.box.slices][region.mask] = number
+        upper = [_upper_edge(region, frame.depth.shape) for region in objects]
+        nothing = np.zeros(0, dtype=np.intp)
+        rows, columns = (np.concatenate([nothing, *(edge[i] for edge in upper)]) for i in (0, 1))
+        self.pixels = (rows, columns)
+        normals = [
+            _outward(region, edge, frame) for region, edge in zip(objects, upper, strict=True)
+        ]
+        outward = np.concatenate([np.zeros((2, 0), dtype=np.float32), *normals], axis=1)
+        self.profiles, inside = _profiles(rows, columns, outward, frame.depth.shape)
+        self.owners = np.repeat(np.arange(len(objects)) + 1, [len(edge[0]) for edge in upper])
+        self.owners = self.owners[inside]
+
+    @cached_property
+    def jumps(self) -> NDArray[np.bool_]:
+        """Pixels (H, W) around which depth jumps."""
+        return _jumps(self.depth)
+
+    @cached_property
+    def judged(self) -> NDArray[np.bool_]:
+        """Pixels (H, W) at which it can be told whether depth jumps."""
+        return np.asarray(self.jumps | (_known_share(self.depth) > MIN_KNOWN))
+
+
+def shifted_edge_fits(edges: _Edges) -> NDArray[np.float64]:
     """Share of the masks' edge pixels at which depth jumps, were the masks shifted.
 
-    By `SHIFT_ROWS_PX`, then `SHIFT_PX`.
+    By `SHIFT_ROWS_PX`, then `SHIFT_PX`; 0 where too few of them can be judged.
     """
-    edges = [
-        _upper_edge(region, frame.depth.shape)
-        for region in frame.regions
-        if not is_zone(region) and not is_box(region)
-    ]
-    rows, columns = (np.concatenate([edge[i] for edge in edges]) for i in (0, 1))
+    rows, columns = edges.pixels
     every = len(rows) // SHIFTED_EDGES + 1
     rows, columns = rows[::every], columns[::every]
-    jumps = _jumps(frame.depth)
-    judged = jumps | (_known_share(frame.depth) > MIN_KNOWN)
-    return np.array(
-        [
-            [_fraction_at_jumps(jumps, judged, rows + down, columns + right) for right in SHIFT_PX]
-            for down in SHIFT_ROWS_PX
-        ]
-    )
+    # 2 where depth jumps, 1 where it does not, 0 where nothing is known and outside of the image.
+    down, right = int(np.max(np.abs(SHIFT_ROWS_PX))), int(np.max(np.abs(SHIFT_PX)))
+    found = edges.judged.astype(np.uint8) + edges.jumps
+    found = cv2.copyMakeBorder(found, down, down, right, right, cv2.BORDER_CONSTANT)
+    width = found.shape[1]
+    places = (rows + down) * width + columns + right
+    shifts = SHIFT_ROWS_PX[:, None] * width + SHIFT_PX
+    shifted = found.ravel()[shifts[..., None] + places]
+    counted, hits = (np.count_nonzero(shifted >= least, axis=-1) for least in (1, 2))
+    enough = counted >= max(len(rows) / 4, 1)
+    return np.asarray(np.where(enough, hits / np.maximum(counted, 1), 0.0))
 
 
 def _is_elsewhere() -> NDArray[np.bool_]:
@@ -183,43 +229,21 @@ def _unshifted(shares: NDArray[np.float64]) -> float:
     return float(np.max(shares[np.hypot(SHIFT_ROWS_PX[:, None], SHIFT_PX) <= IN_PLACE_PX]))
 
 
-def _fraction_at_jumps(
-    jumps: NDArray[np.bool_],
-    judged: NDArray[np.bool_],
-    rows: NDArray[np.int_],
-    columns: NDArray[np.int_],
-) -> float:
-    """Share of pixels (N,) at which depth jumps, of those that can be judged; 0 for too few."""
-    height, width = jumps.shape
-    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
-    counted = judged[rows[inside], columns[inside]]
-    hits = jumps[rows[inside], columns[inside]]
-    enough = np.count_nonzero(counted) >= max(len(rows) / 4, 1)
-    return float(np.mean(hits[counted])) if enough else 0.0
-
-
-def edge_fit(frame: RGBDFrame) -> tuple[float, int]:
+def edge_fit(edges: _Edges) -> tuple[float, int]:
     """Share of the edges of the masks of objects at which depth jumps, and the edge pixels.
 
     The foot of an object and what touches another mask or is near the border of the image do not
     count, nor do edges beside which little is known, as where a camera's range ends, and those
     across which depth jumps nowhere near, as of a label on a wall or of cartons side by side: depth
-    does not show where such objects end. Boxes say by themselves that they are no masks.
+    does not show where such objects end.
     """
-    objects = [region for region in frame.regions if not is_zone(region) and not is_box(region)]
-    numbers = np.zeros(frame.depth.shape, dtype=np.float32)
-    for number, region in enumerate(objects, 1):
-        numbers[region.box.slices][region.mask] = number
-    jumps, joined = _jumps(frame.depth), _spread(numbers, numbers > 0) > 0
-    judged = (jumps | (_known_share(frame.depth) > MIN_KNOWN)) & ~joined
-    hits = count = 0
-    for region in objects:
-        rows, columns = _profiles(frame, region)
-        edge = (rows[:, PROFILE_PX], columns[:, PROFILE_PX])
-        counted = judged[edge] & jumps[rows, columns].any(axis=1)
-        hits += int(np.count_nonzero(jumps[edge][counted]))
-        count += int(np.count_nonzero(counted))
-    return hits / max(count, 1), count
+    numbers = edges.numbers.astype(np.float32)
+    joined = _spread(numbers, numbers > 0) > 0
+    edge = edges.profiles[:, PROFILE_PX]
+    across = edges.jumps.ravel()[edges.profiles].any(axis=1)
+    counted = (edges.judged & ~joined).ravel()[edge] & across
+    count = int(np.count_nonzero(counted))
+    return int(np.count_nonzero(edges.jumps.ravel()[edge[counted]])) / max(count, 1), count
 
 
 def edge_offsets(frame: RGBDFrame) -> NDArray[np.int_]:
@@ -227,43 +251,57 @@ def edge_offsets(frame: RGBDFrame) -> NDArray[np.int_]:
 
     One (N,) for each edge pixel around which it does, and no other object is near.
     """
-    objects = [region for region in frame.regions if not is_zone(region) and not is_box(region)]
-    numbers = np.zeros(frame.depth.shape, dtype=np.int32)
-    for number, region in enumerate(objects, 1):
-        numbers[region.box.slices][region.mask] = number
-    found = [_offsets(frame, region, numbers, number) for number, region in enumerate(objects, 1)]
-    return np.concatenate([np.zeros(0, dtype=np.int_), *found])
+    return _edge_offsets(_Edges(frame))
 
 
-def _offsets(
-    frame: RGBDFrame, region: Region, numbers: NDArray[np.int32], number: int
-) -> NDArray[np.int_]:
-    """Those of one region; `numbers` (H, W) are those of the objects, 0 for none."""
-    rows, columns = _profiles(frame, region)
-    around = numbers[rows, columns]
-    depth = frame.depth[rows, columns]
-    kept = ((around == 0) | (around == number)).all(axis=1)
+def _edge_offsets(edges: _Edges) -> NDArray[np.int_]:
+    around = edges.numbers.ravel()[edges.profiles]
+    depth = edges.depth.ravel()[edges.profiles]
+    kept = ((around == 0) | (around == edges.owners[:, None])).all(axis=1)
     kept &= np.isfinite(depth).mean(axis=1) > MIN_KNOWN
     depth = _without_gaps(depth[kept])
     steps = (depth[:, 2:] - depth[:, :-2]) / depth[:, 1:-1]
     return np.argmax(steps, axis=1)[steps.max(axis=1, initial=0.0) > PROFILE_STEP] - PROFILE_PX + 1
 
 
-def _profiles(frame: RGBDFrame, region: Region) -> tuple[NDArray[np.int_], NDArray[np.int_]]:
-    """Rows and columns (N, 2 `PROFILE_PX` + 1) across the edge of a mask, from inside outwards."""
-    rows, columns = _upper_edge(region, frame.depth.shape)
+def _outward(
+    region: Region, edge: tuple[NDArray[np.intp], NDArray[np.intp]], frame: RGBDFrame
+) -> NDArray[np.float32]:
+    """Unit vectors (2, N), rows and columns, out of a mask at pixels of its edge.
+
+    The pixels must not be at the border of the image.
+    """
     window = grown_window(region.box, frame.regions.image_size, PROFILE_PX)
     mask = cut_out(region, window).astype(np.float32)
-    down, right = np.gradient(cv2.GaussianBlur(mask, (0, 0), 3))
-    here = (rows - window.y, columns - window.x)
-    outward = -np.stack([down[here], right[here]])
-    outward /= np.maximum(np.linalg.norm(outward, axis=0), 1e-6)
+    blurred = cv2.GaussianBlur(mask, (0, 0), 3)
+    rows, columns = edge[0] - window.y, edge[1] - window.x
+    down = (blurred[rows + 1, columns] - blurred[rows - 1, columns]) / 2
+    right = (blurred[rows, columns + 1] - blurred[rows, columns - 1]) / 2
+    outward = -np.stack([down, right])
+    return np.asarray(outward / np.maximum(np.linalg.norm(outward, axis=0), 1e-6))
+
+
+def _profiles(
+    rows: NDArray[np.intp],
+    columns: NDArray[np.intp],
+    outward: NDArray[np.float32],
+    image_size: tuple[int, ...],
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Places across edge pixels (N,), and of which of them all are inside the image.
+
+    Returns:
+        (P, 2 `PROFILE_PX` + 1) in the flattened image, from inside outwards; (N,).
+    """
     steps = np.arange(-PROFILE_PX, PROFILE_PX + 1)
-    rows = np.rint(rows[:, None] + steps * outward[0][:, None]).astype(int)
-    columns = np.rint(columns[:, None] + steps * outward[1][:, None]).astype(int)
-    height, width = frame.depth.shape
-    inside = ((rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)).all(axis=1)
-    return rows[inside], columns[inside]
+    rows = np.rint(rows[:, None] + steps * outward[0][:, None]).astype(np.intp)
+    columns = np.rint(columns[:, None] + steps * outward[1][:, None]).astype(np.intp)
+    height, width = image_size
+    # A profile is straight: its ends are its extremes.
+    inside = np.ones(len(rows), dtype=bool)
+    for end in (0, -1):
+        inside &= (rows[:, end] >= 0) & (rows[:, end] < height)
+        inside &= (columns[:, end] >= 0) & (columns[:, end] < width)
+    return rows[inside] * width + columns[inside], inside
 
 
 def _without_gaps(profiles: NDArray[np.float32]) -> NDArray[np.float32]:
