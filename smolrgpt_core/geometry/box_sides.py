@@ -20,6 +20,7 @@ from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, turn
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.hidden_space import is_seen_through
 from smolrgpt_core.geometry.near_corner import NearCorner, outermost
+from smolrgpt_core.geometry.order_statistics import median, quantile, quantiles
 from smolrgpt_core.geometry.turned_view import TurnedView, turn_level
 
 OUTWARD = np.array([-1.0, 1.0])
@@ -246,7 +247,7 @@ def _heights(
 
 def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch, config: SideConfig) -> Sides:
     """Sides that face the camera, and sides at which the outline ends the object."""
-    bounds = np.quantile(view.points[:, :2], (0.02, 0.98), axis=0).T
+    bounds = quantiles(view.points[:, :2], (0.02, 0.98)).T
     facing = corner.sign[:, None] == -OUTWARD
     bounds = np.where(facing, corner.position[:, None], bounds)
     seen, rough = facing.copy(), config.rough_m
@@ -275,9 +276,9 @@ def _bottom(touch: _Touch) -> tuple[float, float, bool]:
     ends = touch.height[touch.ends]
     if not len(ends):
         return 0.0, 0.0, False
-    bottom = float(np.quantile(ends, 0.03))
-    std = float(np.median(touch.height_std[touch.ends][ends <= bottom + LOWEST_M]))
-    lowest = touch.height < min(bottom, np.quantile(touch.height, 0.03)) + LOWEST_M
+    bottom = quantile(ends, 0.03)
+    std = median(touch.height_std[touch.ends][ends <= bottom + LOWEST_M])
+    lowest = touch.height < min(bottom, quantile(touch.height, 0.03)) + LOWEST_M
     return bottom, std, bool(np.mean(touch.cut[lowest]) > 0.5)
 
 
@@ -302,7 +303,7 @@ def _with_protrusions(sides: Sides, view: TurnedView, config: SideConfig) -> Sid
     for axis in (0, 1):
         for end in (0, 1):
             reached = OUTWARD[end] * view.points[:, axis] - 2.5 * view.std[:, axis]
-            farthest = float(np.quantile(reached, 1 - config.protrusion_share))
+            farthest = quantile(reached, 1 - config.protrusion_share)
             if farthest > OUTWARD[end] * bounds[axis, end] + config.protrusion_m:
                 bounds[axis, end] = OUTWARD[end] * farthest
                 std[axis, end] = config.protrusion_m / 2

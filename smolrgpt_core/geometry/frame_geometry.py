@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from threading import RLock
 
 import numpy as np
@@ -42,6 +43,7 @@ from smolrgpt_core.geometry.object_pixels import (
     find_object_pixels,
     is_box,
 )
+from smolrgpt_core.geometry.order_statistics import median, quantile
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import Edge, Surface, SurfaceConfig, measure_surface
 from smolrgpt_core.geometry.visible_surface import VisibleExtent, visible_extent
@@ -162,6 +164,7 @@ class FrameGeometry:
         self._config = config or GeometryConfig()
         self._lock = RLock()
         self._located: dict[int, Located] = {}
+        self._seen: dict[int, tuple[ObjectPixels, Surface]] = {}
         self._plane: GroundPlane | None = None
         self._plane_searched = False
         self._free: NDArray[np.bool_] | None = None
@@ -285,11 +288,7 @@ class FrameGeometry:
     def _measure(self, region: Region) -> Located:
         """An object by the readings under its mask."""
         plane = self.plane
-        noise = plane.noise if plane else 0.0
-        pixels = find_object_pixels(
-            self.frame, region, plane, self._object_mask(), self._config.pixels
-        )
-        surface = measure_surface(self.frame, region, self._config.surface, noise, pixels)
+        pixels, surface = self._see(region)
         support = None if is_zone(region) else self._support(surface)
         located = self._locate_object(region, surface, support)
         notes = _notes_of(surface, pixels) + located.notes
@@ -300,6 +299,36 @@ class FrameGeometry:
         doubt = BOX_DOUBT * float(located.size.max()) if pixels.from_box else 0.0
         doubt = float(np.hypot(doubt, pixels.ambiguity_m))
         return replace(_less_sure(located, doubt, doubt), notes=notes, cut=_is_cut(surface))
+
+    def _see(self, region: Region) -> tuple[ObjectPixels, Surface]:
+        """The pixels of an object, and its visible surface.
+
+        Raises:
+            SpatialError: NO_VALID_DEPTH.
+        """
+        # By identity: the same region with its border moved is another one.
+        is_sized = any(region is pallet for pallet in self._sized_pallets)
+        kept = self._seen.pop(region.id, None) if is_sized else None
+        if kept is not None:
+            return kept
+        noise = self.plane.noise if self.plane else 0.0
+        pixels = find_object_pixels(
+            self.frame, region, self.plane, self._object_mask(), self._config.pixels
+        )
+        surface = measure_surface(self.frame, region, self._config.surface, noise, pixels)
+        if is_sized:  # looked at twice: for its place, and for the doubt about sizes
+            self._seen[region.id] = pixels, surface
+        return pixels, surface
+
+    @cached_property
+    def _sized_pallets(self) -> list[Region]:
+        """The pallets whose sizes tell whether those of the frame are standard, largest first."""
+        pallets = [
+            region
+            for region in self.frame.regions
+            if is_cargo(region) and not is_box(region, self._config.pixels.min_box_px)
+        ]
+        return sorted(pallets, key=lambda region: -region.area)[:SIZED_PALLETS]
 
     def _mounting_doubt(self) -> str:
         """Why what the frame says of its camera may be wrong; empty where depth agrees."""
@@ -328,22 +357,13 @@ class FrameGeometry:
         prior = self._config.size_priors.get(CARGO)
         if self.plane is None or prior is None:
             return ""
-        pallets = [
-            region
-            for region in self.frame.regions
-            if is_cargo(region) and not is_box(region, self._config.pixels.min_box_px)
-        ]
-        pallets.sort(key=lambda region: -region.area)
-        boxes = (self._unbiased_box(pallet, self.plane) for pallet in pallets[:SIZED_PALLETS])
+        boxes = (self._unbiased_box(pallet, self.plane) for pallet in self._sized_pallets)
         return scale_doubt([box for box in boxes if box is not None], prior)
 
     def _unbiased_box(self, region: Region, plane: GroundPlane) -> OrientedBox | None:
         """A box that owes nothing to standard sizes; None where too little of it is seen."""
-        pixels = find_object_pixels(
-            self.frame, region, plane, self._object_mask(), self._config.pixels
-        )
         try:
-            surface = measure_surface(self.frame, region, self._config.surface, plane.noise, pixels)
+            _, surface = self._see(region)
         except SpatialError as error:
             if error.status is not Status.NO_VALID_DEPTH:
                 raise
@@ -428,11 +448,11 @@ class FrameGeometry:
         if plane is None:
             if up is None:
                 return None
-            lowest = float(np.quantile(-(points @ up), LOWEST_SHARE))
+            lowest = quantile(-(points @ up), LOWEST_SHARE)
             return GroundPlane(up, lowest, share=0.0)
         heights = points @ plane.up + plane.camera_height
-        sunk = -float(np.quantile(heights, 1 - LOWEST_SHARE))
-        away = float(np.median(surface.depth))
+        sunk = -quantile(heights, 1 - LOWEST_SHARE)
+        away = median(surface.depth)
         blur = 2 * (plane.noise * plane.camera_height * away + plane.level_std(away))
         if sunk < SUNK_M + blur:
             return plane
@@ -560,9 +580,9 @@ def _notes_of(surface: Surface, pixels: ObjectPixels) -> tuple[str, ...]:
 def _is_flat(surface: Surface, plane: GroundPlane) -> bool:
     points = surface.some_points(200)
     heights = points @ plane.up + plane.camera_height
-    if abs(np.median(heights)) > FLAT_M / 2:
+    if abs(median(heights)) > FLAT_M / 2:
         return False
-    blur = 2 * plane.noise * plane.camera_height * float(np.median(surface.depth))
+    blur = 2 * plane.noise * plane.camera_height * median(surface.depth)
     return bool(np.mean(np.abs(heights) < FLAT_M + blur) > FLAT_SHARE)
 
 

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.object_classes import is_zone
+from smolrgpt_core.geometry.order_statistics import median, quantiles
 
 
 @dataclass(frozen=True)
@@ -284,8 +285,8 @@ def _carries(
     """
     under = touching = 0
     for points in objects:
-        low, middle = np.quantile(points @ plane.up, (0.05, 0.5)) + plane.camera_height
-        blur = 2 * plane.noise * plane.camera_height * float(np.median(points[:, 2]))
+        low, middle = quantiles(points @ plane.up, (0.05, 0.5)) + plane.camera_height
+        blur = 2 * plane.noise * plane.camera_height * median(points[:, 2])
         under += middle < -config.contact_m / 3 - blur
         touching += abs(low) < config.contact_m + blur
     if under > config.max_under * len(objects):
@@ -376,8 +377,10 @@ def _best_hypothesis(
     scored = generator.permutation(len(rays))[: config.scored_points]
     residual = inverse_depth[scored] - planes @ rays[scored].T
     tolerance = _tolerance(inverse_depth[scored], config)
-    votes = (np.abs(residual) < tolerance).astype(np.float64) - (residual < -tolerance)
-    return planes[np.argmax(prior * (votes @ weights[scored]))]
+    votes = (np.abs(residual) < tolerance).view(np.int8) - (residual < -tolerance).view(np.int8)
+    # Weights are small: their sums are exact.
+    total = votes.astype(np.float32) @ weights[scored].astype(np.float32)
+    return planes[np.argmax(prior * total)]
 
 
 def _level_planes(

@@ -16,6 +16,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.geometry.order_statistics import median, quantile, quantiles
 from smolrgpt_core.geometry.turned_view import TurnedView
 
 TOP = 2
@@ -88,7 +89,7 @@ class NearCorner:
     def first_guess(cls, view: TurnedView, top: float) -> NearCorner:
         """The corner around the visible points, with its deck at the height `top`, metres."""
         points = view.points
-        low, high = np.quantile(points[:, :2], (0.05, 0.95), axis=0)
+        low, high = quantiles(points[:, :2], (0.05, 0.95))
         sign = np.where(low > 0, 1, np.where(high < 0, -1, 0))
         return cls(sign, np.where(sign > 0, low, high), top, view.camera_height)
 
@@ -186,8 +187,8 @@ def find_top(view: TurnedView) -> tuple[float, float]:
     above = top >= view.camera_height
     depth = depth if above else depth + DECK_M
     heights = view.at(rays, depth)[:, 2]
-    edge = float(np.quantile(heights, 0.98))
-    slope = float(np.median(np.abs(rays[heights >= edge, 2])))
+    edge = quantile(heights, 0.98)
+    slope = median(np.abs(rays[heights >= edge, 2]))
     edge_std = float(np.hypot(slope * np.hypot(DECK_M, view.depth_std / 2), _pixel_height(view)))
     if above:
         top = max(top, edge)
@@ -200,13 +201,13 @@ def _is_cut_above(view: TurnedView) -> bool:
     """Whether much of the upper end of the outline is hidden, or outside of the image."""
     known = np.isfinite(view.outline_depth)
     heights = view.at(view.outline[known], view.outline_depth[known])[:, 2]
-    return bool(np.mean(view.cut[known][heights >= np.quantile(heights, 0.9)]) > 0.2)
+    return bool(np.mean(view.cut[known][heights >= quantile(heights, 0.9)]) > 0.2)
 
 
 def _pixel_height(view: TurnedView) -> float:
     """Height of a pixel at the object, metres."""
     half = np.abs(view.outline - view.inner_outline)[:, 2].max()
-    return float(2 * half * np.median(view.depth))
+    return float(2 * half * median(view.depth))
 
 
 def _highest_points(view: TurnedView) -> tuple[float, float]:
@@ -215,11 +216,11 @@ def _highest_points(view: TurnedView) -> tuple[float, float]:
     The more points lie on top, the farther the largest error of so many lifts the highest of them.
     """
     heights, std = view.points[:, 2], view.std[:, 2]
-    noisy_top = float(np.quantile(heights, 1 - ABOVE_TOP))
+    noisy_top = quantile(heights, 1 - ABOVE_TOP)
     top, blur = noisy_top, 0.0
     for _ in range(3):
         on_top = np.abs(heights - top) < 2 * std + ROUGHNESS_M
-        blur = float(np.median(std[on_top])) if on_top.any() else blur
+        blur = median(std[on_top]) if on_top.any() else blur
         share = float(np.clip(np.mean(on_top), 2 * ABOVE_TOP, 1.0))
         top = noisy_top + blur * NORMAL.inv_cdf(ABOVE_TOP / share)
     return top, float(np.linalg.norm([BLUR_ERROR * blur, _pixel_height(view), ROUGHNESS_M / 2]))
@@ -237,8 +238,8 @@ def outermost(behind: NDArray[np.float64], std: NDArray[np.float64]) -> tuple[fl
         std: (N,), standard deviation of each by noise, metres.
     """
     weights = 1 / (std**2 + 0.01**2)
-    middle = _median(behind)
-    spread = 1.4826 * _median(np.abs(behind - middle))
+    middle = median(behind)
+    spread = 1.4826 * median(np.abs(behind - middle))
     kept = np.abs(behind - middle) <= 3 * max(spread, 0.01)
     weights, behind, std = weights[kept], behind[kept], std[kept]
     weights = weights / weights.sum()
@@ -265,13 +266,6 @@ def _roughness(scatter: float, noise: float, independent: int) -> tuple[float, f
     off *= np.sqrt(told)
     off = np.sqrt(square + off) - np.sqrt(square)
     return float(np.sqrt(square)), float(np.hypot(off, ROUGH_SHARE * np.sqrt(square)))
-
-
-def _median(values: NDArray[np.float64]) -> float:
-    """Median of (N,), N > 0; NumPy's own takes several times as long for so few values."""
-    half = len(values) // 2
-    ordered = np.partition(values, (max(half - 1, 0), half))
-    return float(ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2)
 
 
 def likeliest_yaw(view: TurnedView, top: float, step_deg: float = 3.0) -> float:
@@ -313,7 +307,7 @@ def _misfits(
     cosine, sine = np.cos(yaws)[:, None], np.sin(yaws)[:, None]
     x, y, z = view.rays.T
     rays = np.stack([cosine * x + sine * y, cosine * y - sine * x], axis=1)
-    low, high = np.quantile(rays * view.depth, (0.1, 0.9), axis=2)
+    low, high = quantiles(rays * view.depth, (0.1, 0.9), axis=2)
     sign = np.where(low > 0, 1, np.where(high < 0, -1, 0))[..., None]
     position = np.where(sign > 0, low[..., None], high[..., None])
     facing = rays * sign > 1e-6

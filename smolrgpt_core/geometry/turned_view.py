@@ -7,12 +7,14 @@ camera stands at (0, 0, camera_height).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.geometry.floor_rectangle import turn
 from smolrgpt_core.geometry.ground_plane import GroundPlane
+from smolrgpt_core.geometry.order_statistics import median
 from smolrgpt_core.geometry.surface import Edge, Surface
 
 
@@ -82,20 +84,20 @@ class TurnedView:
             self.cut,
         )
 
-    @property
+    @cached_property
     def points(self) -> NDArray[np.float64]:
         """Points (N, 3) of the surface, metres."""
         return self.at(self.rays, self.depth)
 
-    @property
+    @cached_property
     def std(self) -> NDArray[np.float64]:
         """Standard deviation (N, 3) of the points along each axis by depth noise, metres."""
         return np.abs(self.rays) * (self.noise * self.depth**2)[:, None]
 
-    @property
+    @cached_property
     def depth_std(self) -> float:
         """Typical standard deviation of a reading, metres."""
-        return self.noise * float(np.median(self.depth)) ** 2
+        return self.noise * median(self.depth) ** 2
 
     def at(self, rays: NDArray[np.float64], depth: NDArray[np.float64]) -> NDArray[np.float64]:
         """Points (N, 3) on rays (N, 3) at depths (N,)."""
