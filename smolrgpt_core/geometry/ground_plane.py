@@ -264,7 +264,7 @@ def _scatter(
 ) -> float:
     """Median distance of a plane's pixels from it, relative to the tolerance; 0.5 is noise."""
     residual = np.abs(inverse_depth - rays @ plane)
-    return float(np.median(residual / _tolerance(inverse_depth, config)))
+    return median(residual / _tolerance(inverse_depth, config))
 
 
 def _carries(
@@ -330,14 +330,16 @@ def _candidates(
     frame: RGBDFrame, config: GroundPlaneConfig
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Rays (N, 3), inverse depths (N,) in 1/m and weights (N,) of grid pixels off the objects."""
-    weights = np.ones(frame.depth.shape, dtype=np.float32)
+    step = config.grid_step
+    depth = frame.depth[::step, ::step]
+    weights = np.ones(depth.shape, dtype=np.float32)
     for region in frame.regions:
         value = config.zone_weight if is_zone(region) else 0.0
-        weights[region.box.slices][region.mask] = value
-    step = slice(None, None, config.grid_step)
-    weights, depth = weights[step, step], frame.depth[step, step]
+        mask = region.mask[-region.box.y % step :: step, -region.box.x % step :: step]
+        top, left = -(-region.box.y // step), -(-region.box.x // step)
+        weights[top : top + mask.shape[0], left : left + mask.shape[1]][mask] = value
     rows, columns = np.nonzero(np.isfinite(depth) & (weights > 0))
-    rays = pixel_rays(rows * config.grid_step, columns * config.grid_step, frame.intrinsics)
+    rays = pixel_rays(rows * step, columns * step, frame.intrinsics)
     return rays, 1.0 / depth[rows, columns].astype(np.float64), weights[rows, columns].astype(float)
 
 
@@ -437,7 +439,7 @@ def _refine(
         inliers = residual < tolerance
         if inliers.sum() < 3:
             break
-        scale = 1.4826 * float(np.median(residual[inliers]))
+        scale = 1.4826 * median(residual[inliers])
         close = inliers & (residual <= 2.5 * scale + 1e-9)
         root = np.sqrt(weights[close])
         solution = np.linalg.lstsq(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,8 +26,8 @@ def resize_bilinear(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[
     Returns:
         uint8 (height, width, C).
     """
-    narrow = _filter_axis0(np.ascontiguousarray(image.transpose(1, 0, 2)), size[1])
-    return _filter_axis0(np.ascontiguousarray(narrow.transpose(1, 0, 2)), size[0])
+    narrow = _filter_axis0(_transposed(image), size[1])
+    return _filter_axis0(_transposed(narrow), size[0])
 
 
 def resize_nearest(image: NDArray, size: tuple[int, int]) -> NDArray:
@@ -46,16 +47,23 @@ def resize_nearest(image: NDArray, size: tuple[int, int]) -> NDArray:
     return image[rows[:, None], columns]
 
 
+def _transposed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """(W, H, C) of (H, W, C); OpenCV needs a fraction of NumPy's time to copy it so."""
+    return cv2.transpose(image).reshape(image.shape[1], image.shape[0], image.shape[2])
+
+
 def _filter_axis0(image: NDArray[np.uint8], length: int) -> NDArray[np.uint8]:
     """Resize the first axis of (L, K, C) to `length`."""
     if image.shape[0] == length:
         return image
     starts, weights = _triangle_weights(image.shape[0], length)
     total = np.full((length, *image.shape[1:]), 1 << (_WEIGHT_BITS - 1), dtype=np.int32)
+    part = np.empty_like(total)
     for tap in range(weights.shape[1]):
         source = np.minimum(starts + tap, image.shape[0] - 1)
-        total += image[source] * weights[:, tap, None, None]
-    return np.clip(total >> _WEIGHT_BITS, 0, 255).astype(np.uint8)
+        total += np.multiply(image[source], weights[:, tap, None, None], out=part)
+    total >>= _WEIGHT_BITS
+    return np.clip(total, 0, 255, out=total).astype(np.uint8)
 
 
 @lru_cache(maxsize=32)
