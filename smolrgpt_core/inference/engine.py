@@ -16,7 +16,9 @@ from pathlib import Path
 from threading import Lock
 from typing import cast
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from transformers import DynamicCache
 
 from smolrgpt_core.errors import SpatialError, bad_question
@@ -27,11 +29,17 @@ from smolrgpt_core.inference.greedy import (
     DECODE,
     Decoded,
     decode_greedily,
+    end_tokens,
     first_logits,
     left_padded_mask,
 )
 from smolrgpt_core.inference.key_values import continued_cache, prefix_keys_values, split_cache
 from smolrgpt_core.inference.packed_linear import can_pack, pack_linears
+from smolrgpt_core.inference.plain_llama import (
+    LanguageModel,
+    PlainLlama,
+    TransformersLanguageModel,
+)
 from smolrgpt_core.inference.stage_clock import StageClock
 from smolrgpt_core.inference.torch_threads import threads_of, torch_threads
 from smolrgpt_core.language import SpatialQuestion
@@ -41,6 +49,7 @@ from smolrgpt_core.model import (
     SmolRGPTProcessor,
 )
 from smolrgpt_core.model.processing_smolrgpt import TokenRow
+from smolrgpt_core.model.region_samples import region_samples
 
 PROMPT = "prompt"
 
@@ -125,6 +134,11 @@ class InferenceEngine:
         self._threads = threads_of(self.model, self.config.threads)
         if self.config.pack_weights and can_pack(self._device, self.config.torch_dtype()):
             pack_linears(self.model)
+        self._language: LanguageModel = (
+            PlainLlama(self.model)
+            if PlainLlama.fits(self.model)
+            else TransformersLanguageModel(self.model)
+        )
         self._is_metric = model.config.depth_branch == "metric"
         self._head = self._tokens_of_head()
         self._cache = FrameCache(self.config.cache_bytes, self.config.cache_frames)
@@ -361,11 +375,16 @@ class InferenceEngine:
                 modality: steps.connect(self._encode_picture(frame, modality), modality)
                 for modality in self.model.config.image_modalities
             }
+            metres = self._metres(frame) if self._is_metric else None
         with clock.stage("prefix"):
             cache = DynamicCache(config=self.model.config.text_config)
             ids = torch.tensor([self._head], device=self._device)
-            steps(inputs_embeds=steps.embed(ids, tokens[RGB]), cache=cache, use_cache=True)
-        return EncodedFrame(frame, tokens, prefix_keys_values(cache))
+            # For its keys and values: no logits of it are wanted.
+            self._language.logits(steps.embed(ids, tokens[RGB]), cache, keep=ids.new_empty(0))
+        return EncodedFrame(frame, tokens, prefix_keys_values(cache), metres)
+
+    def _metres(self, frame: RGBDFrame) -> NDArray[np.float32]:
+        return self.processor.metric_view(frame.depth, frame.intrinsics)[0]
 
     def _encode_picture(self, frame: RGBDFrame, modality: str) -> torch.Tensor:
         """Vision features (1, P, Dv) of one modality."""
@@ -404,11 +423,14 @@ class InferenceEngine:
         deadlines = [prompt.deadline for prompt in prompts]
         with clock.stage(PROMPT):
             cache = continued_cache(encoded.prefix, sum(lengths))
-            logits = first_logits(self.model, self._embed(encoded, prompts), lengths, cache)
+            logits = first_logits(self._language, self._embed(encoded, prompts), lengths, cache)
             rows = split_cache(cache, lengths, max_new_tokens)
         with clock.stage(DECODE):
             mask = left_padded_mask(len(self._head), lengths, self._device)
-            return decode_greedily(self.model, logits, mask, rows, max_new_tokens, clock, deadlines)
+            ends = end_tokens(self.model, self._device)
+            return decode_greedily(
+                self._language, ends, logits, mask, rows, max_new_tokens, clock, deadlines
+            )
 
     def _with_regions(
         self, encoded: EncodedFrame, asked: Sequence[_Prompt | SpatialError]
@@ -446,10 +468,9 @@ class InferenceEngine:
             )
             for modality in self.model.config.image_modalities
         }
-        if self._is_metric:
-            features[SAMPLES] = self.processor.prepare_samples(
-                masks, encoded.frame.depth, encoded.frame.intrinsics
-            )
+        if encoded.metres is not None:
+            camera, count = encoded.frame.intrinsics, self.model.config.samples_per_region
+            features[SAMPLES] = region_samples(masks, encoded.metres, camera, count)
         for place, id in enumerate(new):
             encoded.region_features[id] = {name: rows[place] for name, rows in features.items()}
         self._cache.trim()

@@ -6,7 +6,9 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference.key_values import KeysValues
@@ -20,6 +22,7 @@ class EncodedFrame:
         frame: what was encoded.
         image_tokens: (1, N, D) for each modality.
         prefix: keys and values of the prompt up to and with the image tokens, for each layer.
+        metres: float32 (H, W), depth as the metric depth branch takes it; None without one.
         region_features: of the regions asked about so far, by region id: (D,) for each modality
             that is an image, and (K, 3) samples for the metric depth branch.
     """
@@ -27,6 +30,7 @@ class EncodedFrame:
     frame: RGBDFrame
     image_tokens: dict[str, torch.Tensor]
     prefix: tuple[KeysValues, ...]
+    metres: NDArray[np.float32] | None = None
     region_features: dict[int, dict[str, torch.Tensor]] = field(default_factory=dict)
 
     @property
@@ -34,7 +38,8 @@ class EncodedFrame:
         """Memory of the tensors, and of the frame that they keep alive."""
         masks = sum(region.mask.nbytes for region in self.frame.regions)
         pictures = self.frame.rgb.nbytes + self.frame.depth.nbytes
-        return pictures + masks + sum(tensor.nbytes for tensor in self._tensors())
+        metres = 0 if self.metres is None else self.metres.nbytes
+        return pictures + masks + metres + sum(tensor.nbytes for tensor in self._tensors())
 
     def _tensors(self) -> Iterator[torch.Tensor]:
         yield from self.image_tokens.values()

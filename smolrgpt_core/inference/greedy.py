@@ -9,6 +9,7 @@ import torch
 from transformers import Cache
 
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.inference.plain_llama import LanguageModel
 from smolrgpt_core.inference.stage_clock import StageClock
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration
 
@@ -31,7 +32,7 @@ class Decoded:
 
 
 def first_logits(
-    model: SmolRGPTForConditionalGeneration,
+    language: LanguageModel,
     embeds: torch.Tensor,
     lengths: Sequence[int],
     cache: Cache,
@@ -42,7 +43,7 @@ def first_logits(
     each attends to the prefix and to itself alone.
 
     Args:
-        model: the model.
+        language: the language model.
         embeds: (1, T, D) of what follows the prefix, T the sum of lengths.
         lengths: tokens of each prompt.
         cache: of one row, holds the prefix of P tokens.
@@ -55,15 +56,8 @@ def first_logits(
     is_seen = (owner[:, None] == owner) & (order[:, None] >= order)
     mask = torch.zeros(1, 1, len(owner), head + len(owner), dtype=embeds.dtype, device=device)
     mask[0, 0, :, head:].masked_fill_(~is_seen, torch.finfo(embeds.dtype).min)
-    outputs = model(
-        inputs_embeds=embeds,
-        attention_mask=mask,
-        position_ids=(head + order - (ends - counts)[owner])[None],
-        cache=cache,
-        use_cache=True,
-        logits_to_keep=ends - 1,
-    )
-    return outputs.logits[0]
+    positions = (head + order - (ends - counts)[owner])[None]
+    return language.logits(embeds, cache, positions, mask, keep=ends - 1)[0]
 
 
 def left_padded_mask(head: int, lengths: Sequence[int], device: torch.device) -> torch.Tensor:
@@ -74,7 +68,8 @@ def left_padded_mask(head: int, lengths: Sequence[int], device: torch.device) ->
 
 
 def decode_greedily(
-    model: SmolRGPTForConditionalGeneration,
+    language: LanguageModel,
+    ends: torch.Tensor,
     logits: torch.Tensor,
     attention_mask: torch.Tensor,
     cache: Cache,
@@ -85,7 +80,8 @@ def decode_greedily(
     """The most likely token again and again, until every answer has its end or is late.
 
     Args:
-        model: its generation configuration names the end tokens.
+        language: the language model.
+        ends: from `end_tokens`.
         logits: (B, V) of the first token, from `first_logits`.
         attention_mask: (B, P + T), 0 for padding.
         cache: with the prompts.
@@ -96,7 +92,6 @@ def decode_greedily(
     Returns:
         For each prompt its answer, or TIMEOUT if its deadline passed first.
     """
-    ends = end_tokens(model, logits.device)
     positions = attention_mask.sum(dim=1, keepdim=True)
     has_padding = bool((attention_mask == 0).any())
     tokens, probabilities = [], []
@@ -112,14 +107,8 @@ def decode_greedily(
             break
         if has_padding:
             attention_mask = torch.nn.functional.pad(attention_mask, (0, 1), value=1)
-        logits = model(
-            input_ids=token,
-            attention_mask=attention_mask if has_padding else None,
-            position_ids=positions,
-            cache=cache,
-            use_cache=True,
-            logits_to_keep=1,
-        ).logits[:, -1]
+        mask = attention_mask if has_padding else None
+        logits = language.logits(language.embed(token), cache, positions, mask)[:, -1]
         positions = positions + 1
     decoded = cut_at_end(torch.cat(tokens, dim=1), torch.cat(probabilities, dim=1), ends.tolist())
     return [late.get(row, answer) for row, answer in enumerate(decoded)]

@@ -24,8 +24,12 @@ def threads_of(model: nn.Module, asked: int) -> int:
         model: what is computed.
         asked: `EngineConfig.threads`.
     """
-    is_small = sum(weight.numel() for weight in model.parameters()) < SMALL_PARAMETERS
-    return asked or int(is_small)
+    return asked or int(is_small(model))
+
+
+def is_small(model: nn.Module) -> bool:
+    """Whether a model's operators are so short that what is done around them counts."""
+    return sum(weight.numel() for weight in model.parameters()) < SMALL_PARAMETERS
 
 
 @contextmanager

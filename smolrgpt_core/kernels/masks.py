@@ -253,7 +253,14 @@ def _pixel_values(pixels: NDArray) -> NDArray:
 
 def _down_columns(bitmap: NDArray, places: NDArray[np.int64]) -> NDArray[np.int64]:
     """Rows and columns (K, 2) of set pixels, counted down the columns."""
-    return np.argwhere(bitmap.T)[places][:, ::-1]
+    is_set = bitmap != 0
+    counts = np.count_nonzero(is_set, axis=0)
+    ends = np.cumsum(counts)
+    columns = np.searchsorted(ends, places, side="right")
+    # Only the columns that were hit are looked through.
+    within = places - (ends - counts)[columns]
+    rows = np.argmax(np.cumsum(is_set[:, columns], axis=0) > within, axis=0)
+    return np.stack([rows, columns], axis=1)
 
 
 def _edges(flat: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -260,7 +260,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         masks = _as_masks(masks)
         if not len(masks):
             return torch.zeros(0, self.config.samples_per_region + AROUND, 3)
-        metres, camera = self._metric_view(depth, intrinsics)
+        metres, camera = self.metric_view(depth, intrinsics)
         return region_samples(masks, metres, camera, self.config.samples_per_region)
 
     def prepare_points(self, depth: Any, intrinsics: CameraIntrinsics | None) -> torch.Tensor:
@@ -271,14 +271,18 @@ class SmolRGPTProcessor(ProcessorMixin):
         Raises:
             SpatialError: as `prepare_samples`.
         """
-        points = depth_point_map(*self._metric_view(depth, intrinsics))
+        points = depth_point_map(*self.metric_view(depth, intrinsics))
         size = self.config.image_size
         return model_points(resized_point_map(points, size, size), WAREHOUSE)
 
-    def _metric_view(
+    def metric_view(
         self, depth: Any, intrinsics: CameraIntrinsics | None
     ) -> tuple[NDArray[np.float32], CameraIntrinsics]:
-        """Depth (H, W) in metres, NaN = no reading, and its calibration."""
+        """Depth (H, W) in metres, NaN = no reading, and its calibration.
+
+        Raises:
+            SpatialError: as `prepare_samples`.
+        """
         if depth is None:
             raise SpatialError(Status.NO_DEPTH, "the metric depth branch needs a depth image")
         if intrinsics is None:

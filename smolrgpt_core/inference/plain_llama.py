@@ -1,0 +1,201 @@
+"""A small Llama in as few tensor operations as it takes.
+
+The operators of a model of a few million weights take microseconds each, and what transformers does
+around them takes several times as long: modules that call modules, masks that are built anew for
+each token, settings that are read in each layer. Here is the same arithmetic without that, for
+inference alone. Where a model is another one, or large, it computes itself.
+
+B rows of T tokens of width D; H heads and G key/value heads of width d.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import nn
+from torch.nn import functional
+from transformers import Cache, LlamaModel
+
+from smolrgpt_core.inference.torch_threads import is_small
+from smolrgpt_core.model import SmolRGPTForConditionalGeneration
+
+
+class LanguageModel(Protocol):
+    """What the engine asks of a language model."""
+
+    def logits(
+        self,
+        embeds: torch.Tensor,
+        cache: Cache,
+        positions: torch.Tensor | None = None,
+        mask: torch.Tensor | None = None,
+        keep: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """Logits (B, K, V) after some of the tokens; keys and values go into the cache.
+
+        Args:
+            embeds: (B, T, D).
+            cache: of earlier tokens.
+            positions: int64 (B, T); None: they follow the cache.
+            mask: float (B, 1, T, P + T), added to the scores; or int64 (B, P + T), 0 for padding.
+                None: each token attends to all before it.
+            keep: int64 (K,), the tokens; None: the last one.
+        """
+        ...
+
+    def embed(self, tokens: torch.Tensor) -> torch.Tensor:
+        """Embeddings (B, T, D) of tokens (B, T)."""
+        ...
+
+
+class TransformersLanguageModel:
+    """The language model of a model as transformers computes it: any kind, of any size."""
+
+    def __init__(self, model: SmolRGPTForConditionalGeneration) -> None:
+        self._model = model
+
+    def logits(
+        self,
+        embeds: torch.Tensor,
+        cache: Cache,
+        positions: torch.Tensor | None = None,
+        mask: torch.Tensor | None = None,
+        keep: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """As `LanguageModel`."""
+        return self._model(
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            position_ids=positions,
+            cache=cache,
+            use_cache=True,
+            logits_to_keep=1 if keep is None else keep,
+        ).logits
+
+    def embed(self, tokens: torch.Tensor) -> torch.Tensor:
+        """As `LanguageModel`."""
+        return self._model.get_input_embeddings()(tokens)
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """Weights of a layer: (out, in) of matrices, (D,) of norms."""
+
+    norm: torch.Tensor
+    query_key_value: torch.Tensor
+    out: torch.Tensor
+    mlp_norm: torch.Tensor
+    gate_up: torch.Tensor
+    down: torch.Tensor
+
+
+class PlainLlama:
+    """Implements `LanguageModel` with the weights of a model, some of them copied to be joined.
+
+    Args:
+        model: whose language model `fits`.
+    """
+
+    def __init__(self, model: SmolRGPTForConditionalGeneration) -> None:
+        llama, text = model.model.language_model, model.config.text_config
+        self._head_width = llama.layers[0].self_attn.head_dim
+        self._key_value_heads = text.num_key_value_heads
+        self._heads = text.num_attention_heads
+        self._eps = text.rms_norm_eps
+        self._embedding = llama.embed_tokens.weight.detach()
+        self._frequencies = llama.rotary_emb.inv_freq.repeat(2)
+        self._layers = [_layer_of(layer) for layer in llama.layers]
+        self._norm = llama.norm.weight.detach()
+        self._head = model.lm_head
+
+    @staticmethod
+    def fits(model: SmolRGPTForConditionalGeneration) -> bool:
+        """Whether a model is a small Llama in float32 on the CPU, without anything unusual."""
+        llama, text = model.model.language_model, model.config.text_config
+        linears = [item for item in llama.modules() if isinstance(item, nn.Linear)]
+        usual = type(llama) is LlamaModel and text.hidden_act == "silu"
+        return bool(
+            usual
+            and is_small(model)
+            and model.device.type == "cpu"
+            and model.dtype == torch.float32
+            and llama.rotary_emb.rope_type == "default"
+            and len(linears) == 7 * len(llama.layers)
+            and all(linear.bias is None for linear in linears)
+        )
+
+    def embed(self, tokens: torch.Tensor) -> torch.Tensor:
+        """As `LanguageModel`."""
+        return functional.embedding(tokens, self._embedding)
+
+    def logits(
+        self,
+        embeds: torch.Tensor,
+        cache: Cache,
+        positions: torch.Tensor | None = None,
+        mask: torch.Tensor | None = None,
+        keep: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """As `LanguageModel`."""
+        if positions is None:
+            positions = (torch.arange(embeds.shape[1]) + cache.get_seq_length())[None]
+        if mask is not None and mask.ndim == 2:
+            mask = mask.bool()[:, None, None]
+        angles = positions[:, None, :, None].float() * self._frequencies
+        turn = (angles.cos(), angles.sin())
+        states = embeds
+        for number, layer in enumerate(self._layers):
+            states = self._layer(number, layer, states, turn, cache, mask)
+        states = states[:, -1:] if keep is None else states[:, keep]
+        return self._head(self._normed(states, self._norm))
+
+    def _layer(
+        self,
+        number: int,
+        layer: _Layer,
+        states: torch.Tensor,
+        turn: tuple[torch.Tensor, torch.Tensor],
+        cache: Cache,
+        mask: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """States (B, T, D) after a layer."""
+        rows, length, _ = states.shape
+        joined = functional.linear(self._normed(states, layer.norm), layer.query_key_value)
+        joined = joined.view(rows, length, -1, self._head_width).transpose(1, 2)
+        turned = _turned(joined[:, : self._heads + self._key_value_heads], *turn)
+        query, key = turned[:, : self._heads], turned[:, self._heads :]
+        keys, values = cache.update(key, joined[:, -self._key_value_heads :], number)
+        read = functional.scaled_dot_product_attention(
+            query, keys, values, mask,
+            is_causal=mask is None and length > 1,
+            enable_gqa=self._heads != self._key_value_heads,
+        )  # fmt: skip
+        read = read.transpose(1, 2).reshape(rows, length, -1)
+        states = states + functional.linear(read, layer.out)
+        joined = functional.linear(self._normed(states, layer.mlp_norm), layer.gate_up)
+        gate, up = joined.chunk(2, dim=-1)
+        return states + functional.linear(functional.silu(gate) * up, layer.down)
+
+    def _normed(self, states: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+        return functional.rms_norm(states, weight.shape, weight, self._eps)
+
+
+def _turned(states: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> torch.Tensor:
+    """States (B, H, T, d) turned by the angles of their positions, each half with the other."""
+    first, second = states.chunk(2, dim=-1)
+    return states * cosine + torch.cat([-second, first], dim=-1) * sine
+
+
+def _layer_of(layer: nn.Module) -> _Layer:
+    attention, mlp = layer.self_attn, layer.mlp
+    in_attention = [attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight]
+    return _Layer(
+        norm=layer.input_layernorm.weight.detach(),
+        query_key_value=torch.cat(in_attention).detach(),
+        out=attention.o_proj.weight.detach(),
+        mlp_norm=layer.post_attention_layernorm.weight.detach(),
+        gate_up=torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]).detach(),
+        down=mlp.down_proj.weight.detach(),
+    )
