@@ -315,13 +315,16 @@ def _misfits(
     below = top - view.camera_height
     deck = np.where((z < -1e-9) & (below < 0), below / np.minimum(z, -1e-9), -np.inf)
     std = np.hypot(view.noise * view.depth**2, ROUGHNESS_M)
-    weights = 1 / (std * np.where(facing, np.abs(rays), np.inf)) ** 2
+    slant = np.abs(rays)
+    weights = 1 / (std * np.where(facing, slant, np.inf)) ** 2
+    beyond = np.where(facing, 0.0, -np.inf)
     for _ in range(iterations):
-        scales = np.where(facing, position * per_metre, -np.inf)
+        scales = position * per_metre + beyond
         own = facing & (scales >= scales[:, ::-1]) & (scales >= deck)
-        behind = np.where(own, np.clip((view.depth - scales) * np.abs(rays), -0.5, 0.5), 0.0)
-        total = np.maximum(np.sum(weights * own, axis=2, keepdims=True), 1e-9)
-        position = position + sign * np.sum(weights * behind, axis=2, keepdims=True) / total
-    entered = np.maximum(np.where(facing, position * per_metre, -np.inf).max(axis=1), deck)
+        weighted = np.where(own, weights, 0.0)
+        behind = np.minimum(np.maximum((view.depth - scales) * slant, -0.5), 0.5)
+        total = np.maximum(np.sum(weighted, axis=2, keepdims=True), 1e-9)
+        position = position + sign * np.sum(weighted * behind, axis=2, keepdims=True) / total
+    entered = np.maximum((position * per_metre + beyond).max(axis=1), deck)
     deviation = np.where(np.isfinite(entered), (view.depth - entered) / std, 3.0)
     return np.minimum(deviation**2, 9.0).mean(axis=1)

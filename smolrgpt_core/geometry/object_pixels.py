@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.masks import cut_out, grown_window
+from smolrgpt_core.geometry.order_statistics import median
 from smolrgpt_core.regions import Box, Region
 
 MIN_SURFACE_PX = 9
@@ -149,9 +150,10 @@ def _has_floor(
     total = max(int(readings.sum()), 1)
     if plane is None or on_floor.sum() > total / 2 or not readings.any():
         return False
-    if plane.noise * plane.camera_height * float(np.nanmedian(depth)) > config.floor_m:
+    if plane.noise * plane.camera_height * median(depth[readings]) > config.floor_m:
         return False
-    middle = int(np.median(np.nonzero(readings)[0]))
+    rows = np.nonzero(readings)[0]
+    middle = int((rows[(len(rows) - 1) // 2] + rows[len(rows) // 2]) / 2)
     upper = on_floor[:middle] if plane.up[1] < 0 else on_floor[middle:]
     return bool(on_floor.sum() > config.min_floor * total or upper.sum() > MAX_UPPER * total)
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def median(values: NDArray[np.float64]) -> float:
+def median(values: NDArray[np.floating]) -> float:
     """Median of (N,), N > 0 and no NaN."""
     half = len(values) // 2
     if len(values) % 2:

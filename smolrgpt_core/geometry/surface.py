@@ -26,6 +26,7 @@ from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.masks import border_pixels, cut_out, grown_window, overlap, paint
 from smolrgpt_core.geometry.object_classes import is_cargo
 from smolrgpt_core.geometry.object_pixels import ObjectPixels
+from smolrgpt_core.geometry.order_statistics import median
 from smolrgpt_core.regions import Box, Region
 
 FLUSH_M = 0.02
@@ -399,9 +400,11 @@ def _drop_other_clusters(
     if not len(rows):
         return 0.0
     values = depth[rows, columns]
-    middle = float(np.median(values))
+    middle = median(values)
     size = extent * middle
     gap = np.clip(size / 2, 0.1, config.cluster_gap_m) + 2 * noise * middle**2
+    if not (np.diff(np.sort(values)) > gap).any():
+        return 0.0
     order = np.argsort(values)
     group = np.zeros(len(values), dtype=np.int64)
     group[order[1:]] = np.cumsum(np.diff(values[order]) > gap)

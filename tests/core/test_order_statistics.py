@@ -24,6 +24,7 @@ def test_of_a_row(count: int) -> None:
     assert median(values) == np.median(values)
     assert quantiles(values, SHARES).tolist() == np.quantile(values, SHARES).tolist()
     assert [quantile(values, share) for share in SHARES] == np.quantile(values, SHARES).tolist()
+    assert median(values.astype(np.float32)) == np.median(values.astype(np.float32))
     assert np.array_equal(values, before)
 
 
