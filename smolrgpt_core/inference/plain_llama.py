@@ -17,6 +17,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 from transformers import Cache, LlamaModel
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 from smolrgpt_core.inference.torch_threads import is_small
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration
@@ -188,7 +189,7 @@ def _turned(states: torch.Tensor, cosine: torch.Tensor, sine: torch.Tensor) -> t
     return states * cosine + torch.cat([-second, first], dim=-1) * sine
 
 
-def _layer_of(layer: nn.Module) -> _Layer:
+def _layer_of(layer: LlamaDecoderLayer) -> _Layer:
     attention, mlp = layer.self_attn, layer.mlp
     in_attention = [attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight]
     return _Layer(
