@@ -50,13 +50,14 @@ OTHER_FORMS = 8
 
 KINDS = ("Processor time of all threads", "Time")
 
-BASELINE, THIS = "baseline", "this"
+ONE_THREAD, THIS = "one thread", "this"
 PROCESSES = {
-    BASELINE: {},
-    "one thread": {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
+    "baseline": {},
+    ONE_THREAD: {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
     THIS: {},
 }
-"""What is compared, with variables of the environment: this tree comes last."""
+"""What is compared, with variables of the environment: the earlier commit as it is and with one
+thread, and this tree."""
 
 Times = dict[str, tuple[float, float]]
 """Milliseconds of each of `KINDS`, by case."""
@@ -245,13 +246,13 @@ def measure(arguments: argparse.Namespace, folder: Path) -> list[Table]:
             name: stack.enter_context(Tree(roots[name], folder, variables))
             for name, variables in PROCESSES.items()
         }
-        same = sameness(*(trees[name].do("answers") for name in (BASELINE, THIS)))
+        same = sameness(*(trees[name].do("answers") for name in (ONE_THREAD, THIS)))
         rounds: list[dict[str, Times]] = [
             {name: tree.do("times") for name, tree in trees.items()}
             for _ in track(range(arguments.rounds), "Measuring")
         ]
     note = (
-        f"Baseline: {arguments.baseline}. {frames} frames of 640x480; medians of "
+        f"Baseline: {arguments.baseline}, as it is and with one thread. {frames} frames of 640x480; medians of "
         f"{arguments.rounds} rounds, each the mean over the frames; ratio and spread: median, "
         "lowest and highest of the ratios of the rounds. The questions ask for the distance "
         "between two objects."
