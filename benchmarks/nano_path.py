@@ -252,10 +252,10 @@ def measure(arguments: argparse.Namespace, folder: Path) -> list[Table]:
             for _ in track(range(arguments.rounds), "Measuring")
         ]
     note = (
-        f"Baseline: {arguments.baseline}, as it is and with one thread. {frames} frames of 640x480; medians of "
-        f"{arguments.rounds} rounds, each the mean over the frames; ratio and spread: median, "
-        "lowest and highest of the ratios of the rounds. The questions ask for the distance "
-        "between two objects."
+        f"Baseline: {arguments.baseline}, as it is and with one thread. {frames} frames of "
+        f"640x480; medians of {arguments.rounds} rounds, each the mean over the frames; ratio and "
+        "spread: median, lowest and highest of the ratios of the rounds. The questions ask for the "
+        "distance between two objects."
     )
     tables = [times_table(kind, rounds, note) for kind in KINDS]
     return [*tables, replace(same, title=f"{same.title}, {questions} questions")]
