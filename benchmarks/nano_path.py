@@ -255,7 +255,8 @@ def measure(arguments: argparse.Namespace, folder: Path) -> list[Table]:
         f"Baseline: {arguments.baseline}, as it is and with one thread. {frames} frames of "
         f"640x480; medians of {arguments.rounds} rounds, each the mean over the frames; ratio and "
         "spread: median, lowest and highest of the ratios of the rounds. The questions ask for the "
-        "distance between two objects."
+        "distance between two objects. Mean load of the machine in the last minutes, this script "
+        f"included: {os.getloadavg()[1]:.0f}."
     )
     tables = [times_table(kind, rounds, note) for kind in KINDS]
     return [*tables, replace(same, title=f"{same.title}, {questions} questions")]

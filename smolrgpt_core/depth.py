@@ -277,11 +277,11 @@ def _plateau(
     if not known.size:
         return nowhere
     largest = known.max()
-    plateau = readings & (metres == largest)
-    count = int(np.count_nonzero(plateau))
-    rest = known[known < largest]
-    if not rest.size or count < max(_PLATEAU_SHARE * metres.size, _PLATEAU_PIXELS):
+    count = int(np.count_nonzero(known == largest))
+    if count == known.size or count < max(_PLATEAU_SHARE * metres.size, _PLATEAU_PIXELS):
         return nowhere
+    plateau = readings & (metres == largest)
+    rest = known[known < largest]
     in_gap = np.count_nonzero(rest > largest / _GAP)
     is_isolated = in_gap <= _GAP_FILLED * count
     if largest > PLAUSIBLE_DEPTH_M[1]:
