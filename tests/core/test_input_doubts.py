@@ -14,12 +14,15 @@ import pytest
 
 from smolrgpt_core.answerers.geometric import DOUBTED, GeometricAnswerer
 from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.geometry import frame_geometry
 from smolrgpt_core.geometry.frame_geometry import FLAT, FrameGeometry
 from smolrgpt_core.geometry.input_doubts import MaskDoubt, edge_offsets
 from smolrgpt_core.language import read_question
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 ROOT = Path(__file__).parents[2]
+
+PALLETS = [10, 11, 12, 13, 14]
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +51,35 @@ def doubts(frame) -> str:
 
 def answer(frame, text):
     return GeometricAnswerer().answer(frame, read_question(text, frame.regions))
+
+
+@pytest.fixture
+def looked_at(monkeypatch):
+    """Ids of the regions whose surface was measured, in order."""
+    ids = []
+    measure = frame_geometry.measure_surface
+
+    def measured(frame, region, *rest):
+        ids.append(region.id)
+        return measure(frame, region, *rest)
+
+    monkeypatch.setattr(frame_geometry, "measure_surface", measured)
+    return ids
+
+
+@pytest.mark.parametrize("doubts_first", [True, False])
+def test_a_pallet_is_looked_at_once_for_its_place_and_for_doubts(frame, looked_at, doubts_first):
+    expected = {region.id: FrameGeometry(frame).locate(region.id) for region in frame.regions}
+    looked_at.clear()
+    geometry = FrameGeometry(frame)
+    told = geometry.doubts if doubts_first else ()
+    for region in frame.regions:
+        located = geometry.locate(region.id)
+        assert np.array_equal(located.centre, expected[region.id].centre)
+        assert np.array_equal(located.size, expected[region.id].size)
+    told = told or geometry.doubts
+    assert sorted(id for id in looked_at if id in PALLETS) == PALLETS
+    assert told == FrameGeometry(frame).doubts
 
 
 def with_masks(frame, change):
