@@ -15,7 +15,13 @@ from smolrgpt_core.language.options import choose
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.question import asked_side
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.language.wording import answer_sentence, say, steps_in_words
+from smolrgpt_core.language.wording import (
+    Unit,
+    answer_sentence,
+    quantity,
+    say,
+    steps_in_words,
+)
 from smolrgpt_core.regions import RegionSet
 
 _TIES = frozenset({Type.REGION, Type.REGIONS, Type.TRUTH, Type.RELATION})
@@ -43,6 +49,31 @@ def check_certainty(finding: Finding, regions: RegionSet, certainty: float) -> N
         f"uncertainty the answer holds in {finding.confidence:.0%} of the cases, {certainty:.0%} "
         "are required; ask from another viewpoint",
     )
+
+
+def spread_note(finding: Finding, shown: Unit | None, certainty: float) -> str:
+    """Between which values an unsure quantity or size likely is; empty for what is sure enough.
+
+    Args:
+        finding: result of the interpreter.
+        shown: the unit that was asked for.
+        certainty: fraction of the copies below which it is told, and that the range holds, 0 to 1.
+    """
+    program = finding.program
+    is_number = program.type is Type.QUANTITY and program.unit != "objects"
+    if finding.confidence >= certainty or not (is_number or program.type is Type.SIZE):
+        return ""
+    values = np.asarray(finding.found[program], dtype=np.float64)
+    if program.unit == "h":
+        hours, counts = np.unique(values[values != values[0]], return_counts=True)
+        return f"may also be {quantity(hours[np.argmax(counts)], program.unit)}"
+    if program.unit == "deg":  # no jump from 180 to -180 degrees
+        values = values[0] + (values - values[0] + 180) % 360 - 180
+    ends = ((1 - certainty) / 2, (1 + certainty) / 2)
+    ranges = np.nanquantile(values.reshape(len(values), -1), ends, axis=0).T
+    unit = program.unit if is_number else "m"
+    told = [" to ".join(quantity(end, unit, shown) for end in pair) for pair in ranges]
+    return f"{certainty:.0%} likely {' x '.join(told)}"
 
 
 def answer_of(finding: Finding, question: SpatialQuestion, regions: RegionSet) -> SpatialAnswer:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.answer import SpatialAnswer
-from smolrgpt_core.answer.from_finding import answer_of, check_certainty
+from smolrgpt_core.answer.from_finding import answer_of, check_certainty, spread_note
 from smolrgpt_core.answerers.base import answer_or_error, each_deadline
 from smolrgpt_core.answerers.kept_geometry import (
     KEPT_FRAMES,
@@ -51,7 +51,8 @@ class GeometricAnswererConfig:
 
     Attributes:
         certainty: share of the disturbed copies of the scene that must have the same answer; what
-            fewer share is CANNOT_TELL. Quantities are answered with their confidence instead.
+            fewer share is CANNOT_TELL. Quantities are answered with their confidence instead, and
+            the message tells between which values they likely are.
         geometry: how a frame is measured.
         kept_frames: number of frames whose geometry is kept for further questions.
 
@@ -124,7 +125,8 @@ class GeometricAnswerer:
             answer = replace(answer, vector=point)
         centers, shares = region_places(measured.geometry, answer.region_ids)
         placed = replace(answer, centers=centers, valid_depth=shares, marks=marks)
-        return _told(placed, measured.geometry, used, is_measured)
+        spread = spread_note(finding, question.unit, self._config.certainty)
+        return _told(placed, measured.geometry, used, is_measured, spread)
 
     def answer_together(
         self,
@@ -153,11 +155,23 @@ def _point_at_pixel(finding: Finding, copies: SceneCopies) -> NDArray[np.float64
 
 
 def _told(
-    answer: SpatialAnswer, geometry: FrameGeometry, used: Sequence[int], is_measured: bool
+    answer: SpatialAnswer,
+    geometry: FrameGeometry,
+    used: Sequence[int],
+    is_measured: bool,
+    spread: str,
 ) -> SpatialAnswer:
-    """An answer with what was assumed of the regions it rests on, and what is doubtful."""
+    """An answer with what was assumed of the regions it rests on, and what is doubtful.
+
+    Args:
+        answer: without it.
+        geometry: of the frame.
+        used: ids of the regions whose measurement it rests on.
+        is_measured: whether it rests on any measurement.
+        spread: between which values it likely is, where that is much; else empty.
+    """
     assumed = region_notes(geometry, used)
-    notes = [assumed]
+    notes = [spread, assumed]
     if answer.unit == "objects":
         notes.append(unlabelled_note(geometry.frame.regions))
     doubts = geometry.doubts if is_measured else ()

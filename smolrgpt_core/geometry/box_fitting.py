@@ -40,6 +40,28 @@ size."""
 
 
 @dataclass(frozen=True, eq=False)
+class SizeChoices:
+    """The boxes that an object may have, where it has one of a few and none between them.
+
+    Those are the standard footprints, and where its foot is hidden, on the floor or on what hides
+    it.
+
+    Attributes:
+        weights: (S,), how likely each is; the sum is 1.
+        outward: (S, 3, 2), how far each face lies farther out than that of the box then, by axis,
+            then low and high side, metres.
+        shift_std, side_std, bottom_std: as those of `OrientedBox`, of an object of one of these
+            boxes.
+    """
+
+    weights: NDArray[np.float64]
+    outward: NDArray[np.float64]
+    shift_std: NDArray[np.float64]
+    side_std: NDArray[np.float64]
+    bottom_std: float
+
+
+@dataclass(frozen=True, eq=False)
 class OrientedBox:
     """An upright cuboid in floor coordinates.
 
@@ -53,6 +75,8 @@ class OrientedBox:
         in_part: whether what was seen is shorter than any standard size.
         bottom_std: standard deviation of `bottom`, 0 on the floor, metres.
         top_std: standard deviation of `top`, metres.
+        choices: what the standard deviations of the footprint are made up of where the object has
+            one of several standard sizes; None: nothing is known of it but these.
     """
 
     footprint: FloorRectangle
@@ -63,6 +87,7 @@ class OrientedBox:
     in_part: bool = False
     bottom_std: float = 0.0
     top_std: float = 0.0
+    choices: SizeChoices | None = None
 
     @property
     def centre(self) -> NDArray[np.float64]:
@@ -163,22 +188,42 @@ def fit_box(
     if prior is not None and _is_doubtful(sides, corner.top, prior, config):
         sides = doubt_sides(sides, view, plane, frame, config.sides)
         sides = _through_openings(sides, corner, prior, config)
-    size, size_std = _complete(sides, max(corner.top - sides.bottom, 0.0), prior, config)
+    done = _complete(sides, max(corner.top - sides.bottom, 0.0), prior, config)
+    size = done.size
     bounds = _place(sides, size)
-    shift_std, side_std = _shared(sides, size_std)
     # Turned about its face that is seen, a box swings out to both sides by half of its size.
-    shift_std = np.hypot(shift_std, YAW_ARM * yaw_std * size[::-1])
-    bottom, bottom_std = _find_bottom(sides, corner, float(size.min()), prior, config)
+    swing = YAW_ARM * yaw_std * size[::-1]
+    shift_std, side_std = _shared(sides, done.std)
+    shift_std = np.hypot(shift_std, swing)
+    bottom = _find_bottom(sides, corner, float(size.min()), prior, config)
     return OrientedBox(
         FloorRectangle.from_bounds(view.yaw, bounds[:, 0], bounds[:, 1]),
-        bottom,
+        bottom.height,
         corner.top,
         shift_std,
         side_std,
         prior is not None and _is_in_part(sides, prior),
-        bottom_std,
+        bottom.std,
         top_std,
+        _choices(sides, done, swing, bottom),
     )
+
+
+def _choices(
+    sides: Sides, done: _Completed, swing: NDArray[np.float64], bottom: _Bottom
+) -> SizeChoices | None:
+    if not len(done.weights):
+        return None
+    outward = np.zeros((len(done.weights), 3, 2))
+    outward[:, :2] = _room(sides) * (done.standard - done.size)[:, :, None]
+    weights, bottom_std = done.weights, bottom.std
+    if bottom.raised > bottom.height:
+        raised = outward.copy()
+        raised[:, 2, 0] = bottom.height - bottom.raised
+        outward, weights = np.concatenate([outward, raised]), np.tile(weights / 2, 2)
+        bottom_std = sides.bottom_std
+    shift_std, side_std = _shared(sides, done.own_std)
+    return SizeChoices(weights, outward, np.hypot(shift_std, swing), side_std, bottom_std)
 
 
 def _is_doubtful(sides: Sides, top: float, prior: SizePrior, config: BoxFitConfig) -> bool:
@@ -197,23 +242,38 @@ def _through_openings(
     return sides.open_behind(corner.sign, max(max(pair) for pair in prior.footprints))
 
 
+@dataclass(frozen=True)
+class _Bottom:
+    """The lower face of an object.
+
+    Attributes:
+        height, std: above the floor, metres; the standard deviation is 0 on the floor.
+        raised: height at which it lies if the object stands on what hides its foot, metres.
+    """
+
+    height: float
+    std: float
+    raised: float = 0.0
+
+
 def _find_bottom(
     sides: Sides, corner: NearCorner, small: float, prior: SizePrior | None, config: BoxFitConfig
-) -> tuple[float, float]:
-    """Height of the lower face, metres, and its standard deviation, 0 on the floor.
+) -> _Bottom:
+    """The lower face of an object, `small` metres along its smaller side.
 
     Of what is seen from straight above, no face tells how far down it reaches. What has standard
     sizes is taken to reach the floor there, and where its lower part is hidden; anything else to be
     about as high as it is wide.
     """
     if sides.bottom < config.ground_contact_m or (prior is not None and prior.on_floor):
-        return 0.0, 0.0
+        return _Bottom(0.0, 0.0)
     if prior is not None and sides.bottom_cut:
-        return 0.0, min(sides.bottom, corner.top) / np.sqrt(3)
+        seen = min(sides.bottom, corner.top)
+        return _Bottom(0.0, seen / np.sqrt(3), seen)
     if corner.sign.any() or corner.top < config.ground_contact_m:
-        return min(sides.bottom, corner.top), sides.bottom_std
+        return _Bottom(min(sides.bottom, corner.top), sides.bottom_std)
     bottom = 0.0 if prior is not None else max(corner.top - USUAL_DEPTH * small, 0.0)
-    return bottom, (corner.top - bottom) / np.sqrt(3)
+    return _Bottom(bottom, (corner.top - bottom) / np.sqrt(3))
 
 
 def _along_sides(view: TurnedView, top: float, config: BoxFitConfig) -> tuple[TurnedView, float]:
@@ -255,13 +315,31 @@ def _may_go_on_below(sides: Sides, top: float, prior: SizePrior, config: BoxFitC
     return bool(top > prior.flat_m and extent[axis] + config.free_size_std * std < longest)
 
 
+@dataclass(frozen=True, eq=False)
+class _Completed:
+    """The footprint of an object, with what of it is hidden.
+
+    Attributes:
+        size, std: (2,), metres.
+        weights: (S,), how likely the object has each of the standard footprints; of none: S = 0.
+        standard: (S, 2), its size then, metres.
+        own_std: (2,), standard deviation of that, metres.
+    """
+
+    size: NDArray[np.float64]
+    std: NDArray[np.float64]
+    weights: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    standard: NDArray[np.float64] = field(default_factory=lambda: np.zeros((0, 2)))
+    own_std: NDArray[np.float64] = field(default_factory=lambda: np.zeros(2))
+
+
 def _complete(
     sides: Sides, height: float, prior: SizePrior | None, config: BoxFitConfig
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Size (2,) of the footprint and its standard deviation (2,), metres.
+) -> _Completed:
+    """The size of the footprint: as measured, plus what may be hidden.
 
-    A size is as measured, plus what may be hidden; the standard size that fits best weighs in, and
-    the others make it unsure: no object has the mean of two standard sizes.
+    The standard size that fits best weighs in, and the others make it unsure: no object has the
+    mean of two standard sizes.
     """
     measured = np.maximum(sides.bounds[:, 1] - sides.bounds[:, 0], 0.0)
     measured_std = np.linalg.norm(sides.std, axis=1)
@@ -272,25 +350,41 @@ def _complete(
     # What is hidden is seldom deeper than the object is large, and may be nothing.
     guess_std = np.hypot(measured_std, np.minimum(largest - measured, extent) / np.sqrt(12))
     if prior is None:
-        return guess, guess_std
+        return _Completed(guess, guess_std)
     standard = np.array([pair for a, b in prior.footprints for pair in ((a, b), (b, a))])
     misfit = standard - np.clip(standard, measured, largest)
     allowed = measured_std**2 + prior.tolerance**2
     cost = np.sum(misfit**2 / allowed, axis=1) / 2
     doubt = MISFIT_SHARE * np.sqrt(np.maximum(misfit[np.argmin(cost)] ** 2 - allowed, 0.0))
     if cost.min() > config.free_size_std**2:
-        return guess, np.hypot(guess_std, doubt)
+        return _Completed(guess, np.hypot(guess_std, doubt))
     weights = np.exp(cost.min() - cost)
     weights /= weights.sum()
+    # One seen in part may go on along either side; else the errors are those of the copies.
+    in_part = _is_in_part(sides, prior)
+    scale = TAIL if in_part else TAIL - 2
+    tails = np.prod((1 + misfit**2 / (scale * allowed)) ** (-(TAIL + 1) / 2), axis=1)
+    tails /= tails.sum()
     likeliest = standard[np.argmax(weights)]
     spread = np.sqrt(weights @ (standard - likeliest) ** 2 + prior.tolerance**2)
+    size, size_std = _between(likeliest, spread, measured, largest, measured_std)
+    if in_part:
+        size_std = np.maximum(size_std, np.sqrt(tails @ (standard - size) ** 2))
+    own, own_std = _between(standard, prior.tolerance, measured, largest, measured_std)
+    return _Completed(size, np.hypot(size_std, doubt), tails, own, np.hypot(own_std, doubt))
+
+
+def _between(
+    standard: NDArray[np.float64],
+    spread: NDArray[np.float64] | float,
+    measured: NDArray[np.float64],
+    largest: NDArray[np.float64],
+    measured_std: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Size (..., 2) of what is about a standard size (..., 2), and its standard deviation (2,)."""
     gain = spread**2 / (spread**2 + measured_std**2)
-    size = likeliest + gain * (np.clip(likeliest, measured, largest) - likeliest)
-    size_std = np.where(largest > measured, spread, np.sqrt(gain) * measured_std)
-    if _is_in_part(sides, prior):  # it may go on along either side
-        tails = np.prod((1 + misfit**2 / (TAIL * allowed)) ** (-(TAIL + 1) / 2), axis=1)
-        size_std = np.maximum(size_std, np.sqrt(tails @ (standard - size) ** 2 / tails.sum()))
-    return size, np.hypot(size_std, doubt)
+    size = standard + gain * (np.clip(standard, measured, largest) - standard)
+    return size, np.where(largest > measured, spread, np.sqrt(gain) * measured_std)
 
 
 def _shared(
@@ -309,6 +403,10 @@ def _shared(
 def _place(sides: Sides, size: NDArray[np.float64]) -> NDArray[np.float64]:
     """Bounds (2, 2) of a footprint of this size: what is added goes where there is room for it."""
     measured = sides.bounds[:, 1] - sides.bounds[:, 0]
+    return sides.bounds + OUTWARD * _room(sides) * (size - measured)[:, None]
+
+
+def _room(sides: Sides) -> NDArray[np.float64]:
+    """Share (2, 2) of each side in where what is added to a size may be."""
     room = sides.hidden + sides.std**2
-    share = room / room.sum(axis=1, keepdims=True)
-    return sides.bounds + OUTWARD * share * (size - measured)[:, None]
+    return np.asarray(room / room.sum(axis=1, keepdims=True))

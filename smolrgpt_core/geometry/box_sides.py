@@ -39,6 +39,10 @@ INSIDE_M = 0.1
 """Standard deviation of the height of the outline from that of the readings just inside of it:
 there may be the openings of a pallet between them."""
 
+ALONG = 0.3
+"""The outline runs along a side where its points move out there by more than this share of all
+that they move."""
+
 NEAR_FLOOR_M = np.array([0.06, 0.12])
 """Heights between the floor and the lowest parts of things that stand on it."""
 
@@ -155,6 +159,7 @@ class _Touch:
         height, height_std: (M,), of the points, or as depth shows it where a ray grazes its face,
             metres.
         face: (M,), the face of the near corner that each ray enters.
+        way: (M, 3), direction in which the points move where the outline is one pixel farther out.
         ends: (M,), whether the object ends there.
         cut: (M,), whether it is hidden what goes on there.
     """
@@ -164,6 +169,7 @@ class _Touch:
     height: NDArray[np.float64]
     height_std: NDArray[np.float64]
     face: NDArray[np.int_]
+    way: NDArray[np.float64]
     ends: NDArray[np.bool_]
     cut: NDArray[np.bool_]
 
@@ -178,6 +184,7 @@ def find_sides(
     """The sides of an object whose near corner is known."""
     touch = _touch(view, corner, config.rough_m)
     sides = _seen_sides(view, corner, touch, config)
+    sides = replace(sides, seen=_without_cuts(sides, corner, touch, config))
     sides = _with_protrusions(sides, view, config)
     hidden = np.zeros((2, 2))
     for axis, end in np.argwhere(~sides.seen):
@@ -223,9 +230,11 @@ def _touch(view: TurnedView, corner: NearCorner, rough_m: float) -> _Touch:
     known = np.isfinite(points).all(axis=1) & np.isfinite(inner).all(axis=1)
     ends = (view.ends & plausible)[known]
     height, height_std = _heights(view, points, std)
+    moved = points - inner
+    way = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-9)
     return _Touch(
-        points[known], std[known], height[known], height_std[known], face[known], ends,
-        view.cut[known],
+        points[known], std[known], height[known], height_std[known], face[known], way[known],
+        ends, view.cut[known],
     )  # fmt: skip
 
 
@@ -259,8 +268,10 @@ def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch, config: Sid
             at_side = side_of == 2 * axis + end
             own = at_side & touch.ends
             needed = max(config.min_points, config.min_share * np.count_nonzero(at_side))
-            seen[axis, end] = np.count_nonzero(own) >= needed
-            if seen[axis, end]:
+            is_placed = np.count_nonzero(own) >= needed
+            along = at_side & _runs_along(touch, axis, end)
+            seen[axis, end] = is_placed and _is_end(along, touch, config)
+            if is_placed:
                 inward = -OUTWARD[end] * touch.points[own, axis]
                 own_std = touch.std[own, axis]
                 behind, behind_std = outermost(inward, own_std)
@@ -269,6 +280,40 @@ def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch, config: Sid
                 ray_std = 1 / np.sqrt(np.mean(1 / (own_std**2 + 1e-4)))
                 std[axis, end] = np.linalg.norm([rough, behind_std, ray_std])
     return Sides(bounds, std, seen, np.zeros((2, 2)), *_bottom(touch))
+
+
+def _runs_along(touch: _Touch, axis: int, end: int) -> NDArray[np.bool_]:
+    """Rays (M,) at which the outline runs along a side.
+
+    Where something nearer cuts an object off, its foot and its upper edge go on until there, and
+    end it below and above, not at that side.
+    """
+    return OUTWARD[end] * touch.way[:, axis] > ALONG
+
+
+def _is_end(along: NDArray[np.bool_], touch: _Touch, config: SideConfig) -> bool:
+    """Whether rays (M,) of the outline along a side end the object there, or something nearer."""
+    ends, cut = int((along & touch.ends).sum()), int((along & touch.cut).sum())
+    return ends >= max(config.min_points, config.min_share * int(along.sum()), cut)
+
+
+def _without_cuts(
+    sides: Sides, corner: NearCorner, touch: _Touch, config: SideConfig
+) -> NDArray[np.bool_]:
+    """`seen` (2, 2) of the sides, without the faces that are the cut of something nearer.
+
+    The outline does not run along a face that the camera looks at, but for where it is cut.
+    """
+    seen = sides.seen.copy()
+    for axis in (0, 1):
+        if corner.sign[axis] == 0:
+            continue
+        end = 0 if corner.sign[axis] > 0 else 1
+        near = np.abs(touch.points[:, axis] - sides.bounds[axis, end]) < config.reach_m
+        along = near & _runs_along(touch, axis, end)
+        ends, cut = int((along & touch.ends).sum()), int((along & touch.cut).sum())
+        seen[axis, end] &= cut < max(config.min_points, ends)
+    return seen
 
 
 def _bottom(touch: _Touch) -> tuple[float, float, bool]:

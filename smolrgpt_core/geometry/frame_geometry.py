@@ -54,9 +54,17 @@ from smolrgpt_core.regions import Region
 CARGO_MISFIT_M = 0.5
 """A pallet that fits this well to the end of a truck is on its forks."""
 
+SURE_MISFIT_M = 0.3
+"""One that fits worse than this is said to be taken for its load: others may stand so by chance."""
+
 MAY_CARRY_M, MAY_CARRY_MISFIT_M = 0.6, 1.0
 """A pallet whose middle is this close to what is seen of a truck, and that fits this well to its
-end, may be on its forks: noise turns what little is seen of it."""
+end, each within its standard deviation, may be on its forks: noise turns what little is seen of
+it."""
+
+RAISED_M, LEVEL_M = 0.1, 0.15
+"""So may a pallet whose lower face is this far above the floor, and this close to the height at
+which a carrier ends."""
 
 BOX_DOUBT = 0.15
 """Standard deviation that is added when a region came as a box, relative to its longest side."""
@@ -493,12 +501,28 @@ class FrameGeometry:
             misfit = seen.footprint.misfit_at_end(other)
             if not beside or (seen.in_part and misfit < CARGO_MISFIT_M):
                 fits.append((beside, misfit, region.id))
-            if in_part and away < MAY_CARRY_M and misfit < MAY_CARRY_MISFIT_M:
+            std = float(np.linalg.norm(self.locate(region.id).center_std))
+            near = away < MAY_CARRY_M + std and misfit < MAY_CARRY_MISFIT_M + std
+            if near and (in_part or self._is_raised(region.id, seen.top)):
                 doubtful.append((misfit, region))
-        if fits or not doubtful:
-            return (min(fits)[2] if fits else None), ()
+        if fits:
+            beside, misfit, cargo = min(fits)
+            return cargo, self._taken_for_cargo(carrier, cargo, misfit if beside else 0.0)
+        if not doubtful:
+            return None, ()
         nearest = min(doubtful, key=lambda item: item[0])[1]
         return None, (f"{carrier.name} is seen in part and may carry {nearest.name}",)
+
+    def _taken_for_cargo(self, carrier: Region, cargo: int, misfit: float) -> tuple[str, ...]:
+        if misfit < SURE_MISFIT_M:
+            return ()
+        name = self.frame.regions[cargo].name
+        return (f"{name}, which stands at an end of {carrier.name}, is taken for its load",)
+
+    def _is_raised(self, id: int, level: float) -> bool:
+        """Whether an object seems to stand at a level above the floor, metres."""
+        box = self.locate(id).box
+        return box is not None and box.bottom > RAISED_M and abs(box.bottom - level) < LEVEL_M
 
     def _footprint_if_measured(self, id: int) -> FloorRectangle | None:
         try:

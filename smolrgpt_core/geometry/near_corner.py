@@ -44,6 +44,9 @@ by: readings that noise puts far off are left out, so that they scatter less tha
 CUT_TOP_SHARE = 0.25
 """Standard deviation of the height of what is cut off above, relative to what is seen of it."""
 
+LEVEL_SLOPE = 0.1
+"""A ray that falls by less than this, in metres per metre, is about level."""
+
 DECK_M = 0.5
 """Half of the usual depth of a deck."""
 
@@ -183,18 +186,46 @@ def find_top(view: TurnedView) -> tuple[float, float]:
     known = np.isfinite(view.outline_depth)
     if not known.any():
         return top, std
-    rays, depth = view.outline[known], view.outline_depth[known]
     above = top >= view.camera_height
-    depth = depth if above else depth + DECK_M
-    heights = view.at(rays, depth)[:, 2]
-    edge = quantile(heights, 0.98)
-    slope = median(np.abs(rays[heights >= edge, 2]))
+    depth = view.outline_depth if above else view.outline_depth + DECK_M
+    rays = view.outline[known]
+    heights = view.at(rays, depth[known])[:, 2]
+    edge = float(np.quantile(heights, 0.98))
+    slope = float(np.median(np.abs(rays[heights >= edge, 2])))
     edge_std = float(np.hypot(slope * np.hypot(DECK_M, view.depth_std / 2), _pixel_height(view)))
     if above:
         top = max(top, edge)
     elif edge_std < std:
         top, std = edge, edge_std
+    top, std = _with_thin_parts(view, depth, top, std)
     return top, float(np.hypot(std, CUT_TOP_SHARE * top * _is_cut_above(view)))
+
+
+def _with_thin_parts(
+    view: TurnedView, depth: NDArray[np.float64], top: float, std: float
+) -> tuple[float, float]:
+    """The height and its standard deviation, metres, with what ends higher and has no readings.
+
+    Thin parts, as the uprights of a rack, are as far away as the rest is, within its extent. That
+    tells the height of what is above the camera, or about level with it.
+
+    Args:
+        view: the outline.
+        depth: (M,), where the outline ends, metres; NaN without a reading.
+        top: of what has readings, metres.
+        std: standard deviation of that, metres.
+    """
+    known = np.isfinite(depth)
+    middle, spread = float(np.median(depth[known])), float(np.std(depth[known]))
+    heights = view.at(view.outline, np.where(known, depth, middle))[:, 2]
+    edge = float(np.quantile(heights, 0.98))
+    slope = (edge - view.camera_height) / middle
+    off = float(np.hypot(std, slope * spread))
+    if slope < -LEVEL_SLOPE or edge <= top:
+        return top, std
+    if edge < top + 2 * off:
+        return (edge if slope > 0 else top), std
+    return edge, off
 
 
 def _is_cut_above(view: TurnedView) -> bool:

@@ -19,7 +19,7 @@ from smolrgpt_core.object_classes import (
     known_class,
     label_noun,
 )
-from smolrgpt_core.scene.spatial_scene import SpatialScene, cannot_tell, mask_column
+from smolrgpt_core.scene.spatial_scene import Placed, SpatialScene, cannot_tell, mask_column
 
 Mask = NDArray[np.bool_]
 Values = NDArray[np.float64]
@@ -32,6 +32,9 @@ ANY_REGION = "region"
 
 PIXEL_STREAM = 3
 """Number of the disturbances of pixels, beside those of regions."""
+
+CHOICE_STREAM = 4
+"""The same of the sizes that regions have."""
 
 COPIES = 128
 """Enough for a confidence that is good to a few percent."""
@@ -225,8 +228,9 @@ class SceneCopies:
     def _measure(self, index: int) -> None:
         placed = self.scene.place(self.ids[index])
         noise = self._draws(index, stream=0, width=9)
-        outward = noise[:, 3:].reshape(-1, 3, 2) * placed.face_std
-        offset = noise[:, :3] * placed.shift_std + (outward[..., 1] - outward[..., 0]) / 2
+        chosen, shift_std, face_std = self._choose(index, placed)
+        outward = noise[:, 3:].reshape(-1, 3, 2) * face_std + chosen
+        offset = noise[:, :3] * shift_std + (outward[..., 1] - outward[..., 0]) / 2
         cosine, sine = np.cos(placed.yaw), np.sin(placed.yaw)
         turned = offset.copy()
         turned[:, 0] = cosine * offset[:, 0] - sine * offset[:, 1]
@@ -237,6 +241,21 @@ class SceneCopies:
         cargo = placed.cargo
         self.cargo[index] = NOTHING if cargo is None else self._index.get(cargo, UNSEEN)
         self._measured[index] = True
+
+    def _choose(self, index: int, placed: Placed) -> tuple[Values, Values, Values]:
+        """How far out the faces (K, 3, 2) of a region lie by the sizes that it has in each copy.
+
+        Also the standard deviations of its place and faces beside that. At limits, those of the
+        sizes are in these.
+        """
+        choices = placed.choices
+        if choices is None or self._at_limits:
+            return np.zeros((self.count, 3, 2)), placed.shift_std, placed.face_std
+        generator = np.random.default_rng((self._seed, self.ids[index], CHOICE_STREAM))
+        size = generator.choice(len(choices.weights), self.count, p=choices.weights)
+        outward = choices.outward[size]
+        outward[0] = 0.0
+        return outward, choices.shift_std, choices.face_std
 
     def _nominal_column(self, index: int) -> float:
         return mask_column(self.regions.regions[index])

@@ -8,20 +8,20 @@ from numpy.typing import NDArray
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.frame_geometry import SURFACE_ONLY, FrameGeometry, Located
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.scene.spatial_scene import Placed, touches_border
+from smolrgpt_core.scene.spatial_scene import Choices, Placed, touches_border
 
 MASK_EDGE_STD_PX = 2.0
 """Standard deviation of the column of a mask's center."""
 
-HEIGHT_STD_M = 0.03
-"""Least standard deviation of the upper end of an object."""
+HEIGHT_STD_M = 0.02
+"""Standard deviation of the upper end of an object beside what its fit knows of."""
 
 MIN_TALL_M = 0.005
 """What measures less from its bottom to its top is no object, but a sign of wrong inputs."""
 
 ASK_ELSEWHERE = "so its size cannot be told; ask from a place from which all of it is seen"
 
-SIZE_STD_SHARE = np.array([0.02, 0.02, 0.05])
+SIZE_STD_SHARE = np.array([0.02, 0.02, 0.03])
 """Standard deviation of sizes beside what their fits know of, as a share of them."""
 
 HIDDEN_STD_SHARE = np.array([0.05, 0.05, 0.15])
@@ -90,25 +90,62 @@ class MeasuredScene:
         box = located.box
         if box is None:
             return _surface_only(located, self.axes, self.camera_height)
-        doubt = located.std / box.std if box.std > 0 else 1.0
         size = np.append(box.footprint.size, box.top - box.bottom)
-        level_std = self._level_std(located)
-        bottom_std, top_std = np.hypot([box.bottom_std, max(HEIGHT_STD_M, box.top_std)], level_std)
-        face_std = doubt * np.vstack([box.side_std, [bottom_std, top_std]])
-        if not self._geometry.is_zone(id):
-            face_std = _of_uneven(
-                face_std, (HIDDEN_STD_SHARE if located.cut else SIZE_STD_SHARE) * size
-            )
+        stds = box.shift_std, box.side_std, box.bottom_std
+        shift_std, face_std = self._stds(id, located, size, *stds)
         return Placed(
             center=located.centre @ self.axes.T + [0.0, 0.0, self.camera_height],
             yaw=box.footprint.yaw,
             size=size,
-            shift_std=np.hypot(doubt * np.append(box.shift_std, 0.0), CENTER_STD_M),
+            shift_std=shift_std,
             face_std=face_std,
             cargo=located.cargo,
             unsized=self._why_unsized(id, located),
             notes=located.notes,
+            choices=self._choices(id, located, size),
         )
+
+    def _choices(self, id: int, located: Located, size: NDArray[np.float64]) -> Choices | None:
+        assert located.box is not None
+        choices = located.box.choices
+        if choices is None:
+            return None
+        stds = choices.shift_std, choices.side_std, choices.bottom_std
+        return Choices(choices.weights, choices.outward, *self._stds(id, located, size, *stds))
+
+    def _stds(
+        self,
+        id: int,
+        located: Located,
+        size: NDArray[np.float64],
+        shift_std: NDArray[np.float64],
+        side_std: NDArray[np.float64],
+        bottom_std: float,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Of the place (3,) and the faces (3, 2), with what is doubted beside the fit, metres.
+
+        Args:
+            id: of the region.
+            located: where it is.
+            size: (3,), of its box, metres.
+            shift_std: (2,), of the place of the footprint, metres.
+            side_std: (2, 2), of the sides of the footprint, metres.
+            bottom_std: of the lower face, metres.
+        """
+        box = located.box
+        assert box is not None
+        level_std = self._level_std(located)
+        heights_std = np.hypot([bottom_std, np.hypot(HEIGHT_STD_M, box.top_std)], level_std)
+        # What makes the box less sure than its fit widens all that the fit is unsure of.
+        more = np.sqrt(max((located.std / box.std) ** 2 - 1, 0.0)) if box.std > 0 else 0.0
+        sides = np.hypot(side_std, more * box.side_std)
+        face_std = np.vstack([sides, np.hypot(1, more) * heights_std])
+        if not self._geometry.is_zone(id):
+            face_std = _of_uneven(
+                face_std, (HIDDEN_STD_SHARE if located.cut else SIZE_STD_SHARE) * size
+            )
+        shift = np.append(np.hypot(shift_std, more * box.shift_std), 0.0)
+        return np.hypot(shift, CENTER_STD_M), face_std
 
     def _level_std(self, located: Located) -> float:
         plane = self._geometry.plane
@@ -134,12 +171,15 @@ class MeasuredScene:
         return pixel_rays(row, column, frame.intrinsics) * frame.depth[row, column]
 
     def depth_std(self, column: int, row: int) -> float:
-        """Scatter of the readings around a pixel with a reading, metres."""
+        """Scatter of the readings around a pixel about its own, metres.
+
+        A reading that its neighbors contradict hangs between two surfaces, or is none.
+        """
         top, left = max(row - READING_REACH_PX, 0), max(column - READING_REACH_PX, 0)
         window = self._geometry.frame.depth[
             top : row + READING_REACH_PX + 1, left : column + READING_REACH_PX + 1
         ]
-        off = np.abs(window - np.nanmedian(window))
+        off = np.abs(window - self._geometry.frame.depth[row, column])
         return max(READING_STD_M, float(NORMAL_MAD * np.nanmedian(off)))
 
 

@@ -20,6 +20,22 @@ from smolrgpt_core.regions import Region, RegionSet
 
 
 @dataclass(frozen=True, eq=False)
+class Choices:
+    """The sizes that a region may have, where it has one of several.
+
+    Attributes:
+        weights: (S,) how likely each is; the sum is 1.
+        outward: (S, 3, 2) how far each face lies farther out then, low and high by axis, metres.
+        shift_std, face_std: as those of `Placed`, of a region of one of these sizes, metres.
+    """
+
+    weights: NDArray[np.float64]
+    outward: NDArray[np.float64]
+    shift_std: NDArray[np.float64]
+    face_std: NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
 class Placed:
     """The own box of one region: upright, on the floor frame.
 
@@ -37,6 +53,7 @@ class Placed:
             can.
         notes: what was assumed, such as "from a box, not a mask".
         visible_share: visible share of the object, 0 to 1; 1 where it is not known.
+        choices: what the standard deviations are made up of; None: nothing but them is known.
     """
 
     center: NDArray[np.float64]
@@ -49,6 +66,7 @@ class Placed:
     unsized: str = ""
     notes: tuple[str, ...] = ()
     visible_share: float = 1.0
+    choices: Choices | None = None
 
     @property
     def size_std(self) -> NDArray[np.float64]:

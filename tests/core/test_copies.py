@@ -59,3 +59,24 @@ def test_at_its_limits_a_copy_is_off_by_one_standard_deviation_in_each_part(copi
     off = np.abs(limits.size[1:, copies.index(10)] - placed.size)
     assert np.all(off <= placed.face_std.sum(axis=1) + 1e-9)
     np.testing.assert_allclose(off.max(axis=0), placed.face_std.sum(axis=1))
+
+
+def test_a_size_is_one_of_the_standard_ones_in_each_copy(ray_caster, block):
+    # Only its long side is seen: it is 0.8 or 1.0 m deep, and nothing between.
+    frame = ray_caster((block(10, "pallet", 0.0, 5.0, 0.0, 1.2, 0.8, top=1.8),)).render()
+    many = SceneCopies(MeasuredScene(FrameGeometry(frame)), copies=2000)
+    many.measure(np.ones(1, dtype=bool))
+    width = many.size[1:, 0, :2].min(axis=1)
+    near = [np.mean(np.abs(width - standard) < 0.05) for standard in (0.8, 1.0)]
+    assert min(near) > 0.2
+    assert sum(near) > 0.8
+
+
+def test_the_sizes_of_the_copies_scatter_as_the_weights_say(copies):
+    placed = copies.scene.place(10)
+    assert placed.choices is not None
+    many = SceneCopies(copies.scene, copies=4000)
+    many.measure(np.ones(2, dtype=bool))
+    sizes = placed.size + placed.choices.outward.sum(axis=2)
+    mean = placed.choices.weights @ sizes
+    np.testing.assert_allclose(many.size[1:, copies.index(10)].mean(axis=0), mean, atol=0.02)

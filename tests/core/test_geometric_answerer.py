@@ -259,6 +259,39 @@ def test_less_sure_answers_have_less_confidence(frame, stereo_noise):
     assert ask(noisy, text).confidence < ask(frame, text).confidence
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("How wide is pallet 10?", "80% likely 0."),
+        ("What are the dimensions of pallet 10?", " x 0."),
+        ("What is the bearing of pallet 10?", ""),
+    ],
+)
+def test_what_is_not_sure_says_between_which_values_it_is(ray_caster, block, text, told):
+    # Only the long side of the pallet is seen: 0.8 or 1.0 m deep.
+    pallet = block(10, "pallet", 0.0, 5.0, 0.0, **PALLET, top=1.1)
+    frame = ray_caster((pallet,), height=1.0, pitch_deg=5).render()
+    answer = ask(frame, text)
+    assert (answer.confidence < 0.8) == bool(told)
+    assert told in answer.message
+    assert bool(answer.message) == bool(told)
+
+
+def test_an_unsure_hour_names_the_other_one(ray_caster, block):
+    frame = ray_caster((block(10, "pallet", 1.6, 6.0, 0.0, **PALLET, top=0.8),)).render()
+    answer = ask(frame, "At what hour of the clock is pallet 10?")
+    assert answer.confidence < 0.8
+    assert answer.message == f"may also be {({12: 1, 1: 12})[int(answer.value)]} o'clock"
+
+
+def test_a_reading_that_its_neighbors_contradict_is_not_sure(frame):
+    depth = frame.depth.copy()
+    depth[300, 300] += 1.0
+    answer = ask(replace(frame, depth=depth), "What is the depth at pixel (300, 300)?")
+    assert answer.confidence < 0.8
+    assert answer.message.startswith("80% likely")
+
+
 def test_further_questions_about_a_frame_measure_nothing_again(frame):
     answerer = GeometricAnswerer(GeometricAnswererConfig(kept_frames=1))
     first = answerer._kept.of(frame)

@@ -326,6 +326,54 @@ def test_a_pallet_that_may_be_on_hidden_forks_is_told(ray_caster, block, away, t
     assert any("may carry pallet 10" in note for note in located.notes) == told
 
 
+@pytest.mark.parametrize(("beyond", "told"), [(0.4, False), (0.05, True)])
+def test_a_pallet_that_hardly_fits_is_said_to_be_taken_for_the_load(
+    ray_caster, block, beyond, told
+):
+    # The middle of what is hidden of the truck lies about 0.35 m behind the middle of its body.
+    body = block(60, "transporter", 0.0, 5.0, 0.0, length=0.6, width=0.86, top=2.0)
+    pallet = block(10, "pallet", 1.0, 5.0 + beyond, 0.0, *EUR, top=0.8)
+    frame = ray_caster((body, pallet), height=3.0, pitch_deg=25).render()
+    located = FrameGeometry(frame).locate(60)
+    assert located.cargo == 10
+    assert any("is taken for its load" in note for note in located.notes) == told
+
+
+def test_a_raised_pallet_beside_a_flat_transporter_may_be_on_it(ray_caster, block):
+    flat = block(60, "transporter", 0.0, 5.0, 0.0, length=1.35, width=0.9, top=0.3)
+    pallet = block(10, "pallet", 0.95, 5.0, 0.0, *EUR, bottom=0.3, top=0.9)
+    frame = ray_caster((flat, pallet), height=2.0, pitch_deg=18).render()
+    located = FrameGeometry(frame).locate(60)
+    assert located.cargo is None
+    assert any("may carry pallet 10" in note for note in located.notes)
+
+
+@pytest.mark.parametrize("yaw", [0.3, 0.8, 1.2])
+def test_an_end_that_something_nearer_cuts_off_is_none(ray_caster, block, yaw):
+    flat = block(60, "transporter", 0.6, 7.0, yaw, length=2.0, width=1.0, top=0.38)
+    screen = block(10, "pallet", 1.3, 4.5, 0.0, length=1.2, width=0.2, top=1.6)
+    box = fitted(ray_caster((flat, screen), height=1.8), 60, SIZE_PRIORS["transporter"])
+    off = np.sort(box.footprint.size) - [1.0, 2.0]
+    assert np.all(np.abs(off) < 0.1 + 2 * np.sort(box.size_std))
+
+
+@pytest.mark.parametrize("top", [2.4, 4.5])
+def test_thin_uprights_without_readings_end_a_rack(ray_caster, block, top):
+    beam = block(80, "shelf", 0.0, 9.0, 0.0, length=2.8, width=1.2, bottom=1.8, top=2.0)
+    ends = [block(80, "shelf", x, 9.0, 0.0, length=0.06, width=1.2, top=top) for x in (-1.37, 1.37)]
+    frame = ray_caster((beam, *ends), height=1.6, pitch_deg=0, wall_m=14.0).render()
+    depth = frame.depth.copy()
+    uprights = frame.regions.full_mask(80)
+    uprights[: np.nonzero(uprights)[0].max()] &= depth[: np.nonzero(uprights)[0].max()] < 14
+    above = np.zeros_like(uprights)
+    above[: int(240 - 0.45 / 8.4 * frame.intrinsics.fy)] = True
+    depth[uprights & above] = np.nan
+    plane = find_ground_plane(frame)
+    frame = replace(frame, depth=depth)
+    box = fit_box(measure_surface(frame, frame.regions[80]), plane, frame, SIZE_PRIORS["shelf"])
+    assert box.top == pytest.approx(top, rel=0.05)
+
+
 def test_a_face_that_rays_graze_does_not_tell_how_far_down_it_reaches(
     ray_caster, block, stereo_noise
 ):
@@ -509,10 +557,10 @@ def test_a_transporter_that_is_seen_in_part_may_be_long_along_either_side():
     std = np.array([[0.07, 0.09], [0.08, 0.21]])
     sides = Sides(bounds, std, np.ones((2, 2), dtype=bool), np.zeros((2, 2)), bottom=0.0)
     prior = SIZE_PRIORS["transporter"]
-    _, size_std = _complete(sides, 0.36, prior, BoxFitConfig())
+    size_std = _complete(sides, 0.36, prior, BoxFitConfig()).std
     assert (size_std > prior.tolerance).all()
     # What is seen well is not doubted for that.
     whole = replace(sides, bounds=np.array([[1.0, 2.35], [6.9, 7.8]]), std=np.full((2, 2), 0.02))
-    size, size_std = _complete(whole, 0.36, prior, BoxFitConfig())
-    assert size == pytest.approx([1.35, 0.9], abs=0.01)
-    assert (size_std < 0.05).all()
+    done = _complete(whole, 0.36, prior, BoxFitConfig())
+    assert done.size == pytest.approx([1.35, 0.9], abs=0.01)
+    assert (done.std < 0.05).all()
