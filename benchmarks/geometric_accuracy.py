@@ -1,8 +1,9 @@
 """How often the geometric answerer is right in simulated warehouses it has never seen.
 
 Prints, without and with sensor noise, the share of right answers by category beside a naive
-baseline in the same run, the refusals (which count as wrong), the bias of distances, and a row for
-each question form with the errors of quantities; the same where a detector's boxes take the place
+baseline in the same run, the refusals (which count as wrong), the bias of distances, a row for
+each question form with the errors of quantities, and one with how sure its answers were beside how
+many of them are right; the same where a detector's boxes take the place
 of the objects' masks (`boxes`). The questions are those of `smolrgpt_core.synthesis` with its
 stated margins, read from their text; the answerers see RGB, depth, calibration, masks and labels,
 never the truth.
@@ -30,6 +31,7 @@ from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.answerers.kept_geometry import KeptGeometry
 from smolrgpt_core.asking import AskedQuestion, ask
+from smolrgpt_core.evaluation.reliability import reliability
 from smolrgpt_core.files import write_file
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
@@ -62,6 +64,9 @@ GEOMETRY_ONLY = RenderOptions(shadows=False, reflections=False, supersampling=1)
 BIAS_PERCENTILES = (5, 25, 50, 75, 95)
 
 ERROR_PERCENTILES = (50, 90)
+
+SURE = 0.5
+"""A wrong answer with this confidence and no message is wrong in silence."""
 
 
 class NaiveGeometry(FrameGeometry):
@@ -114,6 +119,8 @@ class Tally:
         by_form: whether each answer was right, by question form.
         errors: |answered - true| / true of quantities by form; degrees and hours as they are.
         form_refused: number of refusals, by form.
+        given: confidence of each answer that is no refusal, whether it is right, and whether it has
+            a message, by form.
     """
 
     right: defaultdict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
@@ -122,6 +129,9 @@ class Tally:
     by_form: defaultdict[str, list[bool]] = field(default_factory=lambda: defaultdict(list))
     errors: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     form_refused: Counter[str] = field(default_factory=Counter)
+    given: defaultdict[str, list[tuple[float, bool, bool]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
 
     def ask(self, answerer: Answerer, frame: RGBDFrame, item: QuestionWithTruth) -> None:
         """Ask one question and keep how it went."""
@@ -130,6 +140,8 @@ class Tally:
         *_, right = compare_with_truth(item, answer)
         self.by_form[item.form].append(right)
         self.form_refused[item.form] += not answer.ok
+        if answer.ok:
+            self.given[item.form].append((answer.confidence, right, bool(answer.message)))
         if answer.ok and item.value is not None and answer.value is not None:
             self._add_error(item, answer.value)
         if item.form not in ALL_WAREHOUSE_FORMS:
@@ -150,7 +162,7 @@ class Tally:
 
     def add(self, other: Tally) -> None:
         """Take over the results of another tally."""
-        for name in ("right", "by_form", "errors"):
+        for name in ("right", "by_form", "errors", "given"):
             mine = getattr(self, name)
             for key, values in getattr(other, name).items():
                 mine[key] += values
@@ -217,6 +229,9 @@ def print_results(results: Results, console: Console) -> None:
     for name, tally in results.items():
         console.print(f"{name}, refused: {dict(tally.refused) or 'none'}")
     console.print(forms_in_markdown(results), highlight=False, soft_wrap=True)
+    for name, tally in results.items():
+        if name.endswith("geometric"):
+            console.print(f"{name}:\n{confidences_in_markdown(tally)}", soft_wrap=True)
 
 
 def forms_in_markdown(results: Results) -> str:
@@ -233,6 +248,29 @@ def forms_in_markdown(results: Results) -> str:
         if tallies[0].by_form[form]:
             cells = [cell for tally in tallies for cell in form_cells(form, tally)]
             lines.append(f"| {form} | {len(tallies[0].by_form[form])} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def confidences_in_markdown(tally: Tally) -> str:
+    """How sure the answers of each form were, and how many are right, told and silently wrong."""
+    heads = "form | answers | confidence | right | error of confidence | right, sure | with a note"
+    lines = [f"| {heads} | wrong in silence |", f"| {'--- | ' * 8}"]
+    rows = [(form, tally.given[form]) for form in FORMS if tally.given[form]]
+    for form, given in [*rows, ("all", [item for _, items in rows for item in items])]:
+        confidences, right, noted = (list(column) for column in zip(*given, strict=True))
+        found = reliability(confidences, right)
+        assert found is not None
+        sure = [item[0] >= SURE and not item[2] for item in given]
+        silent = sum(
+            is_sure and not is_right for is_sure, is_right in zip(sure, right, strict=True)
+        )
+        cells = [
+            form, str(len(given)),
+            *(f"{100 * x:.1f} %" for x in (found.confidence, found.right)),
+            f"{100 * found.expected_calibration_error:.1f} %",
+            str(sum(sure) - silent), str(sum(noted)), str(silent),
+        ]  # fmt: skip
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 
