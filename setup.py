@@ -13,6 +13,7 @@ setup(
         MESSAGE_DEFINITIONS: ["*.msg"],
         "smolrgpt_core.checkpoints": ["nano/*", "nano_regions/*"],
         "smolrgpt_core.language": ["lexicons/*.txt"],
+        "smolrgpt_core.page": ["*.css"],
         "smolrgpt_core.synthesis": ["*.txt"],
     },
 )

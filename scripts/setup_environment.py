@@ -28,7 +28,7 @@ SUPPORTED = ((3, 10), (3, 13))
 BUILD_INPUTS = ("CMakeLists.txt", "package.xml", "msg", "srv")
 LINKED_INPUTS = ("smolrgpt_core", "smolrgpt_ros", "scripts", "launch", "config")
 EXTRAS = "sim,train,perception"
-TEST_EXTRAS = "dev,ray"
+TEST_EXTRAS = "dev,ray,page"
 
 
 def main() -> int:
@@ -38,7 +38,7 @@ def main() -> int:
     for_tests = parser.parse_args().tests
     try:
         check_python()
-        install_system_packages()
+        install_system_packages(for_tests)
         use_installed_ros = ros_is_sourced()
         install_python_packages(use_installed_ros)
         if for_tests:
@@ -72,7 +72,7 @@ def check_python() -> None:
         )
 
 
-def missing_system_packages() -> list[str]:
+def missing_system_packages(for_tests: bool) -> list[str]:
     """Debian packages whose job nothing on this machine does."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     header = Path(sysconfig.get_paths()["include"]) / "Python.h"
@@ -83,12 +83,15 @@ def missing_system_packages() -> list[str]:
         f"python{version}-venv": importlib.util.find_spec("ensurepip") is not None,
         "libosmesa6": ctypes.util.find_library("OSMesa") is not None,
     }
+    if for_tests:
+        present["chromium"] = shutil.which("chromium") is not None
+        present["chromium-driver"] = shutil.which("chromedriver") is not None
     return [package for package, found in present.items() if not found]
 
 
-def install_system_packages() -> None:
+def install_system_packages(for_tests: bool) -> None:
     """Install what is missing as root or with sudo, or say exactly what to install."""
-    missing = missing_system_packages()
+    missing = missing_system_packages(for_tests)
     if not missing:
         return
     command = ["apt-get", "install", "-y", "--no-install-recommends", *missing]

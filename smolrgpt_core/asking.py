@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -125,6 +126,20 @@ def ask(frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer) -> SpatialAn
         answerer: answers it.
     """
     return ask_together(frame, [asked], answerer)[0]
+
+
+def timed_answer(frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer) -> SpatialAnswer:
+    """The answer, with its computation time as the latency stage `answer`.
+
+    Args:
+        frame: the question is about it.
+        asked: the question.
+        answerer: answers it.
+    """
+    start = time.perf_counter()
+    answer = ask(frame, asked, answerer)
+    total = time.perf_counter() - start
+    return replace(answer, latency_s={**answer.latency_s, "answer": total})
 
 
 def ask_together(

@@ -38,6 +38,7 @@ PACKAGES = {
         "yaml": "pyyaml",
     },
     "model": {"safetensors": "safetensors", "torch": "torch", "transformers": "transformers"},
+    "page": {"nicegui": "nicegui"},
     "train": {"accelerate": "accelerate", "tensorboard": "tensorboard"},
 }
 """Modules and their distributions for each extra of this package; "" = core."""
@@ -90,6 +91,7 @@ def examine() -> list[Check]:
         *_packages("model", "model", Verdict.OPTIONAL),
         *_graphics_card(),
         *_packages("training", "train", Verdict.OPTIONAL),
+        *_packages("page", "page", Verdict.OPTIONAL),
         *_ros(),
         *_machine(),
     ]

@@ -26,7 +26,6 @@ from smolrgpt_core.canvas import (
     Colour,
     Lettering,
     Point,
-    centre_of_area,
     label_colour,
     roomiest_point,
     text_size,
@@ -35,7 +34,12 @@ from smolrgpt_core.canvas import (
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import MASK, Category
 from smolrgpt_core.language.marks import Mark, MarkKind
-from smolrgpt_core.marks_in_image import outline_in_image, point_in_image, segments_in_image
+from smolrgpt_core.marks_in_image import (
+    outline_in_image,
+    point_in_image,
+    segments_in_image,
+    side_arrow,
+)
 from smolrgpt_core.regions import Region, RegionSet
 
 CAPTION_TEXT = 0.52
@@ -230,11 +234,9 @@ def _label_of_area(canvas: Canvas, points: Sequence[Point], frame: RGBDFrame) ->
 
 def _draw_side(canvas: Canvas, pair: tuple[Region, Region], side: Side) -> None:
     """An arrow between two regions that points to the side that was answered."""
-    (x1, y1), (x2, y2) = (centre_of_area(region) for region in pair)
-    left, right = ((x, (y1 + y2) / 2) for x in sorted((x1, x2)))
-    start, end = (right, left) if side is Side.LEFT else (left, right)
+    start, end = side_arrow(pair, side)
     canvas.arrow(start, end)
-    middle = ((x1 + x2) / 2, (y1 + y2) / 2 - canvas.pixels(20))
+    middle = ((start[0] + end[0]) / 2, start[1] - canvas.pixels(20))
     canvas.sign(side.name.lower(), middle, SIGN)
 
 

@@ -10,10 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.answer import Side
 from smolrgpt_core.canvas import Point, centre_of_area
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import project
 from smolrgpt_core.language.marks import Mark
+from smolrgpt_core.regions import Region
 
 NEAREST_M = 0.1
 """Depth at which lines that go on behind the camera are cut off."""
@@ -50,6 +52,13 @@ def outline_in_image(mark: Mark, frame: RGBDFrame) -> list[Point]:
     """
     points = _in_front(mark.points)
     return [] if len(points) < 3 else _projected(points, frame)
+
+
+def side_arrow(pair: tuple[Region, Region], side: Side) -> tuple[Point, Point]:
+    """The ends of an arrow between two regions that points to the side that was answered."""
+    (x1, y1), (x2, y2) = (centre_of_area(region) for region in pair)
+    left, right = ((x, (y1 + y2) / 2) for x in sorted((x1, x2)))
+    return (right, left) if side is Side.LEFT else (left, right)
 
 
 def _known_place(mark: Mark, index: int, frame: RGBDFrame) -> Point | None:

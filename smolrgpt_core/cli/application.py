@@ -23,6 +23,7 @@ from smolrgpt_core.cli.demo import demo
 from smolrgpt_core.cli.evaluate import evaluate_command
 from smolrgpt_core.cli.export import export_command
 from smolrgpt_core.cli.import_checkpoint import import_checkpoint
+from smolrgpt_core.cli.page import page
 from smolrgpt_core.cli.replay import replay_command
 from smolrgpt_core.cli.score import score
 from smolrgpt_core.cli.simulate import simulate
@@ -41,6 +42,7 @@ app.command()(import_checkpoint)
 app.command()(simulate)
 app.command()(annotate)
 app.command()(bag2data)
+app.command()(page)
 app.command("replay")(replay_command)
 app.command()(train)
 app.command("export")(export_command)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,8 +15,7 @@ import typer
 from smolrgpt_core.answer import Side, SpatialAnswer
 from smolrgpt_core.answerer_settings import FusionSettings
 from smolrgpt_core.answerers.base import Answerer
-from smolrgpt_core.asking import AskedQuestion, read_questions, refusal
-from smolrgpt_core.asking import ask as ask_one
+from smolrgpt_core.asking import AskedQuestion, read_questions, refusal, timed_answer
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.frame_files import FrameFiles, FrameModels, check_sources, read_frame
 from smolrgpt_core.cli.options import parsed
@@ -162,20 +160,6 @@ def write_answers(
         for answer, asked in zip(answers, questions, strict=True)
     ]
     write_file(path, "".join(f"{line}\n" for line in lines).encode())
-
-
-def timed_answer(frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer) -> SpatialAnswer:
-    """The answer, with its computation time as the latency stage `answer`.
-
-    Args:
-        frame: the question is about it.
-        asked: the question.
-        answerer: answers it.
-    """
-    start = time.perf_counter()
-    answer = ask_one(frame, asked, answerer)
-    total = time.perf_counter() - start
-    return replace(answer, latency_s={**answer.latency_s, "answer": total})
 
 
 def print_answer(answer: SpatialAnswer, question: str, as_json: bool) -> None:

@@ -17,8 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from smolrgpt_core.errors import SpatialError, bad_input
-from smolrgpt_core.files import file_error, read_json, write_file
+from smolrgpt_core.files import file_error, read_json, write_depth, write_file, write_image
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.language import MASK
 from smolrgpt_core.language.placeholders import plain_placeholders
@@ -240,6 +243,20 @@ class SplitFolder:
             SpatialError: BAD_INPUT for a name that leads out of the folder.
         """
         return self._inside("depths", f"{Path(image).stem}_depth.png")
+
+    def write_frame(
+        self, image: str, rgb: NDArray[np.uint8], depth: NDArray[np.float32], depth_scale: float
+    ) -> None:
+        """Write color and depth of a record.
+
+        Args:
+            image: file name.
+            rgb: uint8 (H, W, 3).
+            depth: float32 (H, W), meters, NaN where there is no reading.
+            depth_scale: meters per unit of the depth image.
+        """
+        write_image(self.image_path(image), rgb)
+        write_depth(self.depth_path(image), depth, depth_scale)
 
     def read_records(self) -> list[WarehouseRecord]:
         """Every question of the split.

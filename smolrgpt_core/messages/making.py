@@ -6,11 +6,15 @@ everything else as plain Python values.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.messages import types
+from smolrgpt_core.messages.answers import LATENCY_STAGES
 from smolrgpt_core.messages.stamps import NANOSECONDS
 from smolrgpt_core.messages.types import Message, MessageFactory
 from smolrgpt_core.regions import Region, RegionSet
@@ -121,3 +125,66 @@ def _region_message(make: MessageFactory, region: Region, header: Message) -> Me
         ),
         mask=image_message(make, mask, "mono8", header),
     )
+
+
+def answer_message(
+    make: MessageFactory,
+    answer: SpatialAnswer,
+    question: str,
+    header: Message,
+    latency_s: Mapping[str, float],
+) -> Message:
+    """A `SpatialAnswer`.
+
+    Args:
+        make: creates the messages.
+        answer: an answer or a refusal.
+        question: as the client asked it.
+        header: stamp and optical frame of the images that the answer is about; empty if none.
+        latency_s: seconds by stage: any of `messages.answers.LATENCY_STAGES`; others are 0.
+    """
+    frame_id = answer.centers_frame or header.frame_id
+    return make(
+        types.SPATIAL_ANSWER,
+        header=header,
+        status=int(answer.status),
+        message=answer.message,
+        category=int(answer.category or 0),
+        question=question,
+        text=answer.text,
+        has_value=answer.value is not None,
+        value=_number(answer.value),
+        unit=answer.unit,
+        has_region=answer.region_id is not None,
+        region_id=answer.region_id or 0,
+        side=int(answer.side),
+        confidence=float(answer.confidence),
+        geometric_value=_number(answer.geometric_value),
+        model_value=_number(answer.model_value),
+        agreement=int(answer.agreement),
+        region_ids=np.array(answer.region_ids, np.uint32),
+        centers=[_xyz_message(make, types.POINT, center) for center in answer.centers],
+        centers_frame=frame_id if len(answer.centers) else "",
+        valid_depth=np.array(answer.valid_depth, np.float32),
+        has_truth=answer.truth is not None,
+        truth=bool(answer.truth),
+        answer_ids=np.array(answer.answer_ids, np.uint32),
+        relation=answer.relation,
+        has_vector=answer.vector is not None,
+        vector=_xyz_message(make, types.VECTOR, answer.vector),
+        option=answer.option,
+        understood=answer.understood,
+        steps=list(answer.steps),
+        **{f"latency_{stage}": float(latency_s.get(stage, 0.0)) for stage in LATENCY_STAGES},
+    )
+
+
+def _xyz_message(
+    make: MessageFactory, type_name: str, vector: NDArray[np.float64] | None
+) -> Message:
+    x, y, z = [float("nan")] * 3 if vector is None else vector.tolist()
+    return make(type_name, x=x, y=y, z=z)
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)

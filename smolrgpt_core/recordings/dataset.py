@@ -19,7 +19,7 @@ from smolrgpt_core.data.records import AnsweredQuestion, encode_masks, question_
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
 from smolrgpt_core.depth import DepthUnitError
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.files import new_folder, write_depth, write_file, write_image
+from smolrgpt_core.files import new_folder, write_file
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
 from smolrgpt_core.messages.synchronizer import Moment
@@ -186,8 +186,7 @@ class _SplitWriter:
         if not questions:
             return []
         image = f"{self.name}_{len(self.cameras):06}.png"
-        write_image(self.folder.image_path(image), frame.rgb)
-        write_depth(self.folder.depth_path(image), frame.depth, recorded.metres_per_unit)
+        self.folder.write_frame(image, frame.rgb, frame.depth, recorded.metres_per_unit)
         self.cameras[image] = CameraRecord(frame.intrinsics, recorded.metres_per_unit)
         self.origins[image] = {"stamp_ns": moment.stamp_ns, "frame_id": frame.frame_id}
         rle = encode_masks(frame.regions, {id for item in questions for id in item.region_ids})

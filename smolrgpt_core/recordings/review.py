@@ -17,6 +17,7 @@ from typing import Any
 
 from smolrgpt_core.answer import Side, SpatialAnswer
 from smolrgpt_core.answer.scoring import normalized_answer
+from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.drawing import draw_answer
 from smolrgpt_core.errors import SpatialError, Status, bad_input
 from smolrgpt_core.files import file_error, read_bytes, write_file, write_image
@@ -136,7 +137,7 @@ class Review:
             write_file(self._folder / FILE, "".join(f"{line}\n" for line in self._lines).encode())
 
     def _propose(self, id: str, recorded: RecordedQuestion, frame: RGBDFrame) -> None:
-        question = _question(recorded, frame.regions)
+        question = data_set_question(recorded.asked, frame.regions)
         if question is None:
             return  # a question that cannot be parsed has no correct answer
         text, answer = recorded.asked.text or question.text, recorded.answer
@@ -182,7 +183,7 @@ def reviewed_question(
     Raises:
         SpatialError: BAD_INPUT when the answer does not match the question; names the id.
     """
-    question = _question(recorded, regions)
+    question = data_set_question(recorded.asked, regions)
     if question is None:
         raise _bad(id, "the question cannot be read, it has no answer", answer)
     typed = _typed(id, question, recorded.answer, answer)
@@ -207,9 +208,8 @@ def _program_value(program: Program, answer: SpatialAnswer) -> float | int | boo
     return answer.region_id if answer.region_id is not None else answer.value
 
 
-def _question(recorded: RecordedQuestion, regions: RegionSet) -> SpatialQuestion | None:
+def data_set_question(asked: AskedQuestion, regions: RegionSet) -> SpatialQuestion | None:
     """The parsed question; None if it cannot be parsed, or does not fit into a data set."""
-    asked = recorded.asked
     try:
         question = read_question(asked.text, regions, asked.category, asked.region_ids)
     except SpatialError:

@@ -13,7 +13,6 @@ from typing import Any, cast
 
 import numpy as np
 from builtin_interfaces.msg import Duration, Time
-from geometry_msgs.msg import Point, Vector3
 from numpy.typing import NDArray
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import CameraInfo, Image
@@ -90,40 +89,7 @@ def answer_to_message(
         header: stamp and optical frame of the images that the answer is about; empty if none.
         latency_s: seconds by stage: any of `messages.answers.LATENCY_STAGES`.
     """
-    message = SpatialAnswerMessage(
-        header=header,
-        status=int(answer.status),
-        message=answer.message,
-        category=int(answer.category or 0),
-        question=question,
-        text=answer.text,
-        has_value=answer.value is not None,
-        value=_number(answer.value),
-        unit=answer.unit,
-        has_region=answer.region_id is not None,
-        region_id=answer.region_id or 0,
-        side=int(answer.side),
-        confidence=float(answer.confidence),
-        geometric_value=_number(answer.geometric_value),
-        model_value=_number(answer.model_value),
-        agreement=int(answer.agreement),
-        region_ids=list(answer.region_ids),
-        centers=[Point(x=x, y=y, z=z) for x, y, z in answer.centers.tolist()],
-        centers_frame=(answer.centers_frame or header.frame_id) if len(answer.centers) else "",
-        valid_depth=answer.valid_depth.tolist(),
-        has_truth=answer.truth is not None,
-        truth=bool(answer.truth),
-        answer_ids=list(answer.answer_ids),
-        relation=answer.relation,
-        has_vector=answer.vector is not None,
-        vector=_vector(answer.vector),
-        option=answer.option,
-        understood=answer.understood,
-        steps=list(answer.steps),
-    )
-    for stage, seconds in latency_s.items():
-        setattr(message, f"latency_{stage}", float(seconds))
-    return message
+    return making.answer_message(make_message, answer, question, header, latency_s)
 
 
 def frame_header(frame: RGBDFrame | None) -> Header:
@@ -152,12 +118,3 @@ def intrinsics_to_camera_info(intrinsics: CameraIntrinsics, header: Header) -> C
 def regions_to_array(regions: RegionSet, header: Header) -> RegionArray:
     """Inverse of `smolrgpt_core.messages.reading.regions_from_array`."""
     return making.region_array_message(make_message, regions, header)
-
-
-def _vector(vector: NDArray[np.float64] | None) -> Vector3:
-    x, y, z = [float("nan")] * 3 if vector is None else vector.tolist()
-    return Vector3(x=x, y=y, z=z)
-
-
-def _number(value: float | None) -> float:
-    return float("nan") if value is None else float(value)

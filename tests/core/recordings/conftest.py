@@ -14,20 +14,20 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StoragePlugin, Writer
 from rosbags.typesys.store import Typestore
 
-from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.asking import AskedQuestion, ask_together
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.label_map import LabelMap, RegionLabels
 from smolrgpt_core.language import Category
 from smolrgpt_core.messages.making import (
+    answer_message,
     camera_info_message,
     header_message,
     image_message,
     region_array_message,
 )
 from smolrgpt_core.messages.sensor_settings import SensorSettings
-from smolrgpt_core.messages.types import POINT, SPATIAL_ANSWER
+from smolrgpt_core.messages.types import SPATIAL_ANSWER
 from smolrgpt_core.recordings.bag_reader import BagReader
 from smolrgpt_core.recordings.bag_types import known_types
 from smolrgpt_core.recordings.frame_source import FrameSource
@@ -203,52 +203,6 @@ def changed(recording: Path, tmp_path: Path) -> Callable[..., Path]:
     return make
 
 
-def answer_message(types: Any, answer: SpatialAnswer, question: str, stamp_ns: int) -> Any:
-    """What the node sends, made without ROS."""
-
-    def make(type_name: str, /, **fields: Any) -> Any:
-        return types.types[type_name](**fields)
-
-    x, y, z = [float("nan")] * 3 if answer.vector is None else answer.vector.tolist()
-    return make(
-        SPATIAL_ANSWER,
-        header=header_message(make, stamp_ns, "eye"),
-        status=int(answer.status),
-        message=answer.message,
-        category=int(answer.category or 0),
-        question=question,
-        text=answer.text,
-        has_value=answer.value is not None,
-        value=float("nan") if answer.value is None else float(answer.value),
-        unit=answer.unit,
-        has_region=answer.region_id is not None,
-        region_id=answer.region_id or 0,
-        side=int(answer.side),
-        confidence=float(answer.confidence),
-        geometric_value=float("nan"),
-        model_value=float("nan"),
-        agreement=int(answer.agreement),
-        region_ids=np.array(answer.region_ids, np.uint32),
-        centers=[make(POINT, x=x, y=y, z=z) for x, y, z in answer.centers.tolist()],
-        centers_frame="eye" if len(answer.centers) else "",
-        valid_depth=np.array(answer.valid_depth, np.float32),
-        has_truth=answer.truth is not None,
-        truth=bool(answer.truth),
-        answer_ids=np.array(answer.answer_ids, np.uint32),
-        relation=answer.relation,
-        has_vector=answer.vector is not None,
-        vector=make("geometry_msgs/msg/Vector3", x=x, y=y, z=z),
-        option=answer.option,
-        understood=answer.understood,
-        steps=list(answer.steps),
-        latency_wait=0.0,
-        latency_convert=0.0,
-        latency_answer=0.0,
-        latency_transform=0.0,
-        latency_total=0.0,
-    )
-
-
 ASKED = (
     AskedQuestion("How many pallets are visible?"),
     AskedQuestion("Which pallet is nearest to the camera?"),
@@ -270,12 +224,17 @@ def question_recording(recording: Path) -> Path:
         source = FrameSource(bag, choice, RegionLabels(), SensorSettings())
         frame = source.decode(first).frame
     pair = tuple(region.id for region in frame.regions.with_label("pallet")[:2])
+
+    def make(type_name: str, /, **fields: Any) -> Any:
+        return types.types[type_name](**fields)
+
     writer = QuestionBagWriter(path)
     for item in ASKED:
         ids = pair if item.category else ()
         asked = replace(item, region_ids=ids, stamp_ns=frame.stamp_ns)
         (answer,) = ask_together(frame, [asked], GeometricAnswerer())
-        message = answer_message(types, answer, asked.text, frame.stamp_ns)
+        header = header_message(make, frame.stamp_ns, "eye")
+        message = answer_message(make, answer, asked.text, header, {})
         writer.write(asked, bytes(types.serialize_cdr(message, SPATIAL_ANSWER)), first)
         first = {}
     writer.close()

@@ -1,0 +1,191 @@
+"""What one visitor of the page sees and has asked; independent of the browser.
+
+A region that is clicked while a question is being written becomes a `<mask>` of it. The text and
+the regions of its placeholders stay together however either is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import takewhile
+from threading import Lock
+
+from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.answerers.base import Answerer
+from smolrgpt_core.asking import AskedQuestion, timed_answer
+from smolrgpt_core.drawing import name_regions
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.language import MASK
+from smolrgpt_core.page.suggestions import completions, remedies, suggestions
+
+MAX_HISTORY = 50
+"""Questions that are kept; each keeps its frame."""
+
+
+@dataclass(frozen=True, eq=False)
+class Exchange:
+    """A question and its answer.
+
+    Attributes:
+        number: of the question among those of this visitor, from 1.
+        asked: the question.
+        answer: or the refusal.
+        frame: that it is about.
+        remedies: what to ask instead of a question that was refused.
+    """
+
+    number: int
+    asked: AskedQuestion
+    answer: SpatialAnswer
+    frame: RGBDFrame
+    remedies: tuple[AskedQuestion, ...]
+
+    @property
+    def question(self) -> str:
+        """The question with the names of its regions."""
+        asked = name_regions(self.asked.text, self.asked.region_ids, self.frame.regions)
+        return asked or self.answer.understood
+
+
+class AnswerDesk:
+    """An answerer that many visitors share, one question at a time.
+
+    Args:
+        answerer: answers.
+    """
+
+    def __init__(self, answerer: Answerer) -> None:
+        self._answerer = answerer
+        self._lock = Lock()
+
+    def answer(self, frame: RGBDFrame, asked: AskedQuestion) -> SpatialAnswer:
+        """The answer with its time of computation, or a refusal; waits for questions before it."""
+        with self._lock:
+            return timed_answer(frame, asked, self._answerer)
+
+
+class Conversation:
+    """State of one visitor. Used by one thread, except `ask`.
+
+    Args:
+        desk: answers.
+
+    Attributes:
+        frame: that is shown; None before the first one.
+        text: of the question that is being written.
+        selected: ids of the regions in the order in which they were selected.
+        history: questions and answers, the latest last.
+    """
+
+    def __init__(self, desk: AnswerDesk) -> None:
+        self.frame: RGBDFrame | None = None
+        self.text = ""
+        self.selected: list[int] = []
+        self.history: list[Exchange] = []
+        self._desk = desk
+        self._mask_ids: list[int] = []
+        self._asked = 0
+        self._is_asked = False
+
+    def show(self, frame: RGBDFrame) -> None:
+        """Go to another frame; ids of another frame mean nothing there."""
+        self.frame = frame
+        self.clear()
+
+    def clear(self) -> None:
+        """Begin a new question."""
+        self.text, self.selected, self._mask_ids, self._is_asked = "", [], [], False
+
+    def toggle(self, id: int) -> None:
+        """Select a region or no longer; in a question, its placeholder comes or goes with it.
+
+        After a question was asked, a new one begins.
+        """
+        if self.frame is None or id not in self.frame.regions:
+            return
+        if self._is_asked:
+            selected = self.selected
+            self.clear()
+            self.selected = [id] if selected == [id] else []
+        if id not in self.selected:
+            self.selected.append(id)
+            if self.text.strip():
+                self._append_mask(id)
+            return
+        self.selected.remove(id)
+        while id in self._mask_ids:
+            place = self._mask_ids.index(id)
+            self.text = _without_mask(self.text, place)
+            del self._mask_ids[place]
+
+    def edit(self, text: str) -> None:
+        """Take over what was typed; a region whose placeholder is gone is not selected anymore."""
+        kept = _kept_masks(self.text, text)
+        gone = [id for place, id in enumerate(self._mask_ids) if place not in kept]
+        self._mask_ids = [id for place, id in enumerate(self._mask_ids) if place in kept]
+        self.selected = [id for id in self.selected if id not in gone or id in self._mask_ids]
+        self.text, self._is_asked = text, False
+
+    def write(self, asked: AskedQuestion) -> None:
+        """Take over a question as a whole, to ask it; what is selected next begins a new one."""
+        self._is_asked = True
+        self.text = asked.text
+        self._mask_ids = list(asked.region_ids)
+        self.selected = list(dict.fromkeys((*self.selected, *asked.region_ids)))
+
+    @property
+    def asked(self) -> AskedQuestion:
+        """The question as it is written now."""
+        return AskedQuestion(self.text.strip(), None, tuple(self._mask_ids))
+
+    @property
+    def offered(self) -> list[AskedQuestion]:
+        """What can be asked about what is selected and has the words that were typed."""
+        if self.frame is None:
+            return []
+        offered = suggestions(self.frame.regions, self.selected)
+        typed = "" if self._is_asked else self.text.replace(MASK, " ")
+        return [item for item in completions(offered, typed) if item.text != self.text.strip()]
+
+    def ask(self, frame: RGBDFrame, asked: AskedQuestion) -> Exchange:
+        """Ask and wait for the answer; may be called from another thread.
+
+        Args:
+            frame: that is asked about.
+            asked: the question.
+        """
+        answer = self._desk.answer(frame, asked)
+        found = remedies(asked, answer, frame.regions)
+        self._asked += 1
+        exchange = Exchange(self._asked, asked, answer, frame, tuple(found))
+        self.history = [*self.history, exchange][-MAX_HISTORY:]
+        return exchange
+
+    def _append_mask(self, id: int) -> None:
+        body = self.text.rstrip()
+        ending = "?" if body.endswith("?") else ""
+        self.text = f"{body.removesuffix('?').rstrip()} {MASK}{ending}"
+        self._mask_ids.append(id)
+
+
+def _without_mask(text: str, place: int) -> str:
+    parts = text.split(MASK)
+    before, after = MASK.join(parts[: place + 1]), MASK.join(parts[place + 1 :])
+    return f"{before.rstrip()} {after.lstrip()}".strip() if after.strip(" ?") else before + after
+
+
+def _kept_masks(before: str, after: str) -> Sequence[int]:
+    """Numbers of the placeholders of a text that are still there after a change in one place."""
+    total = before.count(MASK)
+    start = _alike(before, after)
+    end = _alike(before[start:][::-1], after[start:][::-1])
+    first = before[:start].count(MASK)
+    last = before[len(before) - end :].count(MASK) if end else 0
+    return [*range(first), *range(total - last, total)]
+
+
+def _alike(first: str, second: str) -> int:
+    """Number of characters with which both begin."""
+    pairs = zip(first, second, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))

@@ -1,0 +1,170 @@
+"""Dialogs of the page: opening other frames, and correcting an answer."""
+
+from __future__ import annotations
+
+from asyncio import to_thread
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from nicegui import events, ui
+
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.page.conversation import Exchange
+from smolrgpt_core.page.corrections import Corrections, expected
+from smolrgpt_core.page.frames import FrameSource
+from smolrgpt_core.page.library import (
+    KINDS,
+    MAX_HALL_SEED,
+    MAX_UPLOAD_BYTES,
+    Library,
+    UploadedFile,
+    uploaded_frame,
+)
+
+USABLE = (SpatialError, ImportError, OSError)
+"""What is told to the visitor as it is; anything else is an error of the page."""
+
+PINHOLE = ("fx", "fy", "cx", "cy")
+
+Show = Callable[[FrameSource], Awaitable[None]]
+
+
+def tell(error: Exception) -> None:
+    """Tell the visitor what went wrong, until it is closed."""
+    ui.notify(str(error), type="negative", multi_line=True, timeout=0, close_button="Close")
+
+
+class OpenDialog:
+    """Opens a simulated hall, a recording or files that are sent.
+
+    Args:
+        library: of what may be opened.
+        show: shows what was opened.
+    """
+
+    def __init__(self, library: Library, show: Show) -> None:
+        self._library = library
+        self._show = show
+        self._files: dict[str, UploadedFile] = {}
+        with ui.dialog() as self._dialog, ui.card().classes("card").style("max-width: 34rem"):
+            ui.label("Open frames").classes("text-h6")
+            self._add_hall()
+            if library.roots:
+                self._add_recordings()
+            self._add_upload()
+            ui.button("Cancel", on_click=self._dialog.close).props("flat no-caps")
+
+    def open(self) -> None:
+        """Show the dialog."""
+        self._dialog.open()
+
+    def _add_hall(self) -> None:
+        ui.label("A simulated hall").classes("heading")
+        with ui.element("div").classes("bar"):
+            seed = ui.number("Seed", value=0, min=0, max=MAX_HALL_SEED, precision=0)
+            ui.button(
+                "Open hall",
+                on_click=lambda: self._open(lambda: self._library.hall(int(seed.value or 0))),
+            ).props("no-caps unelevated")
+
+    def _add_recordings(self) -> None:
+        ui.label("A recording").classes("heading")
+        roots = self._library.roots
+        found = {str(path): _short(path, roots) for path in self._library.recordings()}
+        if not found:
+            ui.label("There is none under the folders of --root.").classes("soft")
+            return
+        chosen = ui.select(found, label="Recording").classes("w-full")
+
+        async def open_recording() -> None:
+            if chosen.value:
+                await self._open(lambda: self._library.recording(Path(chosen.value)))
+
+        ui.button("Open recording", on_click=open_recording).props("no-caps unelevated")
+
+    def _add_upload(self) -> None:
+        ui.label("Your own files").classes("heading")
+        for kind, suffixes in KINDS.items():
+            upload = ui.upload(
+                label=f"{kind} ({', '.join(suffixes)})",
+                auto_upload=True,
+                max_files=1,
+                max_file_size=MAX_UPLOAD_BYTES,
+                on_upload=lambda event, kind=kind: self._take(kind, event),
+                on_rejected=lambda kind=kind: ui.notify(f"the {kind} file is too large"),
+            )
+            upload.props(f"accept={','.join(suffixes)} flat bordered").classes("w-full")
+        with ui.element("div").classes("bar"):
+            numbers = [ui.number(name).style("width: 5.5rem") for name in PINHOLE]
+        ui.button(
+            "Open files",
+            on_click=lambda: self._open(
+                lambda: uploaded_frame(self._files, [float(item.value or 0) for item in numbers])
+            ),
+        ).props("no-caps unelevated")
+
+    async def _take(self, kind: str, event: events.UploadEventArguments) -> None:
+        self._files[kind] = UploadedFile(event.file.name, await event.file.read())
+
+    async def _open(self, make: Callable[[], FrameSource]) -> None:
+        try:
+            source = await to_thread(make)
+            await self._show(source)
+        except USABLE as error:
+            tell(error)
+        else:
+            self._dialog.close()
+
+
+def _short(path: Path, roots: tuple[Path, ...]) -> str:
+    """The path within the folder that it was found under."""
+    inside = [path.relative_to(root) for root in roots if path.is_relative_to(root)]
+    return str(min(inside, key=lambda item: len(str(item)), default=path))
+
+
+class CorrectionDialog:
+    """Asks what would have been right, and stores it.
+
+    Args:
+        corrections: stores it.
+    """
+
+    def __init__(self, corrections: Corrections) -> None:
+        self._corrections = corrections
+        self._exchange: Exchange | None = None
+        with ui.dialog() as self._dialog, ui.card().classes("card").style("max-width: 30rem"):
+            ui.label("What is right?").classes("text-h6")
+            self._question = ui.label().classes("question")
+            self._given = ui.label().classes("soft")
+            self._right = ui.input("Right answer").classes("w-full").mark("right")
+            self._right.on("keydown.enter", self._store)
+            with ui.element("div").classes("bar"):
+                ui.button("Store", on_click=self._store).props("no-caps unelevated")
+                ui.button("Cancel", on_click=self._dialog.close).props("flat no-caps")
+
+    def open(self, exchange: Exchange) -> None:
+        """Ask about an answer, or tell why a correction cannot be stored."""
+        try:
+            wanted = expected(exchange)
+        except SpatialError as error:
+            tell(error)
+            return
+        self._exchange = exchange
+        self._question.text = exchange.question
+        self._given.text = f"Answered: {exchange.answer.text or exchange.answer.message}"
+        self._right.value = ""
+        self._right.props["hint"] = f"Expected: {wanted}"
+        self._dialog.open()
+
+    async def _store(self) -> None:
+        if self._exchange is None:
+            return
+        try:
+            stored = await to_thread(
+                self._corrections.store, self._exchange, self._right.value or ""
+            )
+        except USABLE as error:
+            tell(error)
+            return
+        self._dialog.close()
+        ui.notify(f"Stored in {stored.path}: {stored.answer}", type="positive")

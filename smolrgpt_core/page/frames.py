@@ -1,0 +1,168 @@
+"""Where the frames of the page come from: a simulated hall, files, a recording.
+
+A source is asked for a frame by its number and may take time for it; a live camera fits as a source
+of one frame that changes.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from pathlib import Path
+from threading import Lock
+from typing import Protocol
+
+from smolrgpt_core.errors import bad_input
+from smolrgpt_core.frame import RGBDFrame
+
+HALL_VIEWS = 8
+"""Places from which a simulated hall is seen, along the path of its camera."""
+
+KEPT_FRAMES = 8
+"""The frames of a source that are kept, so that the geometry of each is measured once."""
+
+
+class FrameSource(Protocol):
+    """Frames by number. Implementations are thread-safe."""
+
+    @property
+    def name(self) -> str:
+        """What a person sees of it."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """Number of frames, at least 1."""
+        ...
+
+    def frame(self, index: int) -> RGBDFrame:
+        """The frame with this number, from 0.
+
+        Raises:
+            SpatialError: it cannot be used.
+            ImportError: a package that makes it is missing; the message says how to install it.
+        """
+        ...
+
+
+class OneFrame:
+    """A frame that is there already.
+
+    Args:
+        name: of the source.
+        frame: all that there is.
+    """
+
+    def __init__(self, name: str, frame: RGBDFrame) -> None:
+        self.name = name
+        self.count = 1
+        self._frame = frame
+
+    def frame(self, index: int) -> RGBDFrame:
+        """The frame."""
+        _check_index(index, self.count)
+        return self._frame
+
+
+class SimulatedHall:
+    """Views of a simulated warehouse; the first is that of `smolrgpt demo`.
+
+    Args:
+        seed: of the warehouse.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.name = f"Simulated hall {seed}"
+        self.count = HALL_VIEWS
+        self._seed = seed
+        self._lock = Lock()
+
+    def frame(self, index: int) -> RGBDFrame:
+        """Render a view."""
+        _check_index(index, self.count)
+        from smolrgpt_core.sim import WarehouseRenderer, build_scene
+
+        # A renderer belongs to the thread that made it, so that none is kept for other threads.
+        with self._lock:
+            scene = build_scene(self._seed)
+            with WarehouseRenderer(scene) as renderer:
+                return renderer.render(scene.camera_poses(self.count)[index]).frame
+
+
+class RecordedFrames:
+    """The complete frames of a recording, as the query node would see them.
+
+    Args:
+        recording: a ROS 2 bag: a folder, or a `.db3` or `.mcap` file.
+
+    Raises:
+        SpatialError: BAD_INPUT when it cannot be read, its topics are ambiguous, or it has no
+            complete frame.
+        ImportError: rosbags is missing.
+    """
+
+    def __init__(self, recording: Path) -> None:
+        from smolrgpt_core.extras import require
+
+        require("rosbags", "data", "recordings need rosbags")
+        from smolrgpt_core.recordings.bag_reader import BagReader
+        from smolrgpt_core.recordings.options import ReplayOptions
+        from smolrgpt_core.recordings.synchronization import moment_at, synchronize
+        from smolrgpt_core.recordings.topics import choose_topics
+
+        self._recording = recording
+        self._options = ReplayOptions()
+        tolerance_s = self._options.sync_tolerance_s
+        with BagReader(recording) as bag:
+            self._choice = choose_topics(bag, self._options.topics)
+            found = synchronize(bag, self._choice.by_input, tolerance_s)
+        moment_at(found, 0, tolerance_s)  # says why where there is none
+        self._moments = found.moments
+        self.name = f"Recording {recording.name}"
+        self.count = len(self._moments)
+
+    def frame(self, index: int) -> RGBDFrame:
+        """Read up to the messages of a frame and decode them."""
+        from smolrgpt_core.recordings.bag_reader import BagReader
+        from smolrgpt_core.recordings.frame_source import FrameSource as Decoder
+        from smolrgpt_core.recordings.synchronization import read_moments
+
+        _check_index(index, self.count)
+        # The files of a recording are open for one thread, and only as long as they are read.
+        with BagReader(self._recording) as bag:
+            decoder = Decoder(bag, self._choice, self._options.labels, self._options.sensor)
+            read = read_moments(bag, self._choice.by_input, [self._moments[index]])
+            for _, serialized in read:
+                return decoder.decode(serialized).frame
+        raise bad_input(f"{self._recording} ends before its frame {index}; was it changed?")
+
+
+class KeptFrames:
+    """The latest frames of a source, each the same object for everybody who asks for it.
+
+    Args:
+        source: asked for what is not kept.
+        size: number of frames that are kept.
+    """
+
+    def __init__(self, source: FrameSource, size: int = KEPT_FRAMES) -> None:
+        self.name = source.name
+        self.count = source.count
+        self._source = source
+        self._size = size
+        self._kept: OrderedDict[int, RGBDFrame] = OrderedDict()
+        self._lock = Lock()
+
+    def frame(self, index: int) -> RGBDFrame:
+        """A kept frame; else one of the source, in the place of that which was used longest ago."""
+        with self._lock:
+            if index not in self._kept:
+                self._kept[index] = self._source.frame(index)
+                if len(self._kept) > self._size:
+                    self._kept.popitem(last=False)
+            self._kept.move_to_end(index)
+            return self._kept[index]
+
+
+def _check_index(index: int, count: int) -> None:
+    if not 0 <= index < count:
+        raise bad_input(f"frames of this source are 0 to {count - 1}, got {index}")

@@ -1,0 +1,182 @@
+"""What lies over the picture: outlines of regions, what was measured, and depth in colors.
+
+Plain data in pixels of the image; `picture` makes elements of it, so that no label ever becomes
+part of a document as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.answer import Side, SpatialAnswer
+from smolrgpt_core.canvas import Colour, Point, label_colour, roomiest_point
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.language import Category
+from smolrgpt_core.language.marks import Mark, MarkKind
+from smolrgpt_core.marks_in_image import (
+    outline_in_image,
+    point_in_image,
+    segments_in_image,
+    side_arrow,
+)
+from smolrgpt_core.regions import Region, RegionSet
+
+OUTLINE_TOLERANCE_PX = 1.0
+"""How far a drawn outline may be off the mask; fewer corners are sent to the browser."""
+
+DEPTH_PERCENTILES = (2, 98)
+"""The depth between these has the whole range of colors."""
+
+NO_READING: Colour = (40, 40, 40)
+
+
+@dataclass(frozen=True)
+class RegionShape:
+    """A region as it is drawn and clicked.
+
+    Attributes:
+        id: of the region.
+        name: such as "pallet 7", with the label as it is.
+        path: SVG path data of its outline, pixels.
+        colour: of its class.
+        anchor: where its name stands: the widest place of the mask.
+    """
+
+    id: int
+    name: str
+    path: str
+    colour: Colour
+    anchor: Point
+
+
+@dataclass(frozen=True)
+class MarkShape:
+    """Something that was measured, in the image.
+
+    Attributes:
+        kind: how it is drawn.
+        points: the line, the outline of an area, the ends of an arrow (from, to), or the place.
+        label: what stands beside it; may be empty.
+        anchor: where that stands.
+    """
+
+    kind: MarkKind
+    points: tuple[Point, ...]
+    label: str
+    anchor: Point
+
+
+@dataclass(frozen=True, eq=False)
+class DepthPicture:
+    """Depth in colors.
+
+    Attributes:
+        image: uint8 (H, W, 3) RGB; gray where there is no reading.
+        nearest: depth of one end of the colors, meters; NaN without any reading.
+        farthest: of the other end.
+    """
+
+    image: NDArray[np.uint8]
+    nearest: float
+    farthest: float
+
+
+def region_shapes(regions: RegionSet) -> list[RegionShape]:
+    """The regions of a frame, large ones first, so that those on top of them can be clicked."""
+    return [_region_shape(region) for region in sorted(regions, key=lambda item: -item.area)]
+
+
+def _region_shape(region: Region) -> RegionShape:
+    return RegionShape(
+        region.id,
+        region.name,
+        outline_path(region),
+        label_colour(region.label),
+        roomiest_point(region)[0],
+    )
+
+
+def outline_path(region: Region) -> str:
+    """SVG path data along the border of a mask, holes included (rule "evenodd")."""
+    padded = np.pad(region.mask.astype(np.uint8), 1)
+    found, _ = cv2.findContours(padded, cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    rings = []
+    for contour in found:
+        corners = cv2.approxPolyDP(contour, OUTLINE_TOLERANCE_PX, True)[:, 0]
+        # Of a thin line nothing would be left to click on.
+        corners = contour[:, 0] if len(corners) < 3 else corners
+        moved = corners + np.array([region.box.x - 0.5, region.box.y - 0.5])
+        rings.append("M" + "L".join(f"{x:g} {y:g}" for x, y in moved) + "Z")
+    return "".join(rings)
+
+
+def mark_shapes(frame: RGBDFrame, answer: SpatialAnswer) -> list[MarkShape]:
+    """What was measured for an answer, as far as it is seen in the image.
+
+    Args:
+        frame: that was asked about.
+        answer: with its marks.
+    """
+    marks = answer.shown_marks
+    found = [shape for mark in marks for shape in _shapes_of(mark, frame)]
+    ids = answer.region_ids
+    shows_side = answer.ok and answer.category is Category.LEFT_RIGHT and len(ids) == 2
+    if shows_side and not marks and answer.side is not Side.NONE:
+        ends = side_arrow((frame.regions[ids[0]], frame.regions[ids[1]]), answer.side)
+        label = answer.side.name.lower()
+        found.append(MarkShape(MarkKind.ARROW, ends, label, _middle(ends)))
+    return found
+
+
+def _shapes_of(mark: Mark, frame: RGBDFrame) -> list[MarkShape]:
+    if mark.kind is MarkKind.AREA:
+        outline = outline_in_image(mark, frame)
+        return [_shape(mark, outline, _clipped(outline, frame))] if len(outline) > 2 else []
+    if mark.kind is MarkKind.NUMBER:
+        places = [roomiest_point(frame.regions[id])[0] for id in mark.region_ids if id is not None]
+        return [_shape(mark, [place], [place]) for place in places]
+    if mark.kind is MarkKind.POINT:
+        point = point_in_image(mark, frame)
+        return [] if point is None else [_shape(mark, [point], [point])]
+    segments = segments_in_image(mark, frame)
+    return [
+        MarkShape(mark.kind, ends, "" if index else mark.label, _middle(ends))
+        for index, ends in enumerate(segments)
+    ]
+
+
+def _shape(mark: Mark, points: Sequence[Point], around: Sequence[Point]) -> MarkShape:
+    return MarkShape(mark.kind, tuple(points), mark.label, _middle(around))
+
+
+def _middle(points: Sequence[Point]) -> Point:
+    x, y = np.mean(points, axis=0)
+    return float(x), float(y)
+
+
+def _clipped(points: Sequence[Point], frame: RGBDFrame) -> list[Point]:
+    height, width = frame.depth.shape
+    return [(min(max(x, 0), width - 1), min(max(y, 0), height - 1)) for x, y in points]
+
+
+def depth_picture(depth: NDArray[np.float32]) -> DepthPicture:
+    """Depth in colors, near ones warm.
+
+    Args:
+        depth: float32 (H, W), meters, NaN where there is no reading.
+    """
+    known = np.isfinite(depth)
+    if not known.any():
+        return DepthPicture(np.full((*depth.shape, 3), NO_READING, np.uint8), np.nan, np.nan)
+    nearest, farthest = np.percentile(depth[known], DEPTH_PERCENTILES)
+    span = max(float(farthest - nearest), 1e-6)
+    share = np.clip((farthest - np.nan_to_num(depth)) / span, 0, 1)
+    colours = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
+    image = cv2.cvtColor(colours, cv2.COLOR_BGR2RGB)
+    image[~known] = NO_READING
+    return DepthPicture(np.asarray(image, np.uint8), float(nearest), float(farthest))

@@ -1,0 +1,219 @@
+"""The picture of a frame with its regions to click, its depth in colors, and what was measured.
+
+Everything is an element with attributes and text that the browser gets as data: no label is ever
+parsed as a document.
+"""
+
+from __future__ import annotations
+
+import base64
+from asyncio import to_thread
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from nicegui import ui
+from nicegui.events import GenericEventArguments
+
+from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.canvas import Point
+from smolrgpt_core.files import encode_image
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.language.marks import MarkKind
+from smolrgpt_core.page.overlay import (
+    DepthPicture,
+    MarkShape,
+    RegionShape,
+    depth_picture,
+    mark_shapes,
+    region_shapes,
+)
+
+LETTERS = 45
+"""Letters of a name in the width of the picture, roughly; sets their size."""
+
+PICKED = "(e) => { const r = e.target.closest('[data-region]'); if (r) emit(r.dataset.region); }"
+PICKED_BY_KEY = (
+    "(e) => { const r = e.target.closest('[data-region]'); "
+    "if (r && ['Enter', ' '].includes(e.key)) { e.preventDefault(); emit(r.dataset.region); } }"
+)
+
+
+@dataclass(frozen=True, eq=False)
+class DrawnFrame:
+    """What the browser gets of a frame."""
+
+    frame: RGBDFrame
+    colour: str
+    depth: str
+    scale: DepthPicture
+    shapes: list[RegionShape]
+
+
+def drawn_frame(frame: RGBDFrame) -> DrawnFrame:
+    """Encode a frame for the browser; takes some ten milliseconds."""
+    scale = depth_picture(frame.depth)
+    return DrawnFrame(
+        frame, _as_address(frame.rgb), _as_address(scale.image), scale, region_shapes(frame.regions)
+    )
+
+
+def _as_address(image: object) -> str:
+    encoded = encode_image(image, ".jpg")  # type: ignore[arg-type]
+    return f"data:image/jpeg;base64,{base64.b64encode(encoded).decode('ascii')}"
+
+
+class Picture:
+    """The picture; made where elements are added now.
+
+    Args:
+        on_pick: called with the id of a region that was clicked, or chosen by the keyboard.
+    """
+
+    def __init__(self, on_pick: Callable[[int], None]) -> None:
+        self._on_pick = on_pick
+        self._paths: dict[int, ui.element] = {}
+        self._drawn: DrawnFrame | None = None
+        self._svg = ui.element("svg").classes("picture")
+        self._svg.on("click", self._picked, js_handler=PICKED)
+        self._svg.on("keydown", self._picked, js_handler=PICKED_BY_KEY)
+        self._svg.props["role"] = "group"
+        self._legend = ui.element("div").classes("legend")
+        self.show_depth(False)
+
+    async def show(self, frame: RGBDFrame) -> None:
+        """Show another frame."""
+        drawn = await to_thread(drawn_frame, frame)
+        self._drawn = drawn
+        self._svg.clear()
+        height, width = frame.depth.shape
+        self._svg.props["viewBox"] = f"0 0 {width} {height}"
+        self._svg.props["aria-label"] = f"Picture with {len(frame.regions)} regions to select"
+        with self._svg:
+            self._image = _svg("image", width=width, height=height, href=drawn.colour)
+            self._paths = {shape.id: self._region(shape) for shape in drawn.shapes}
+            self._marks = ui.element("g")
+        self._write_legend(drawn.scale)
+        self._svg.update()
+        self.show_depth(self._shows_depth)
+
+    def set_visibility(self, shown: bool) -> None:
+        """Show or hide it."""
+        self._svg.set_visibility(shown)
+        self._legend.set_visibility(shown and self._shows_depth)
+
+    def show_depth(self, shown: bool) -> None:
+        """Show depth in colors below the regions, or the color image."""
+        self._shows_depth = shown
+        self._legend.set_visibility(shown)
+        if self._drawn is not None:
+            self._image.props["href"] = self._drawn.depth if shown else self._drawn.colour
+            self._image.update()
+
+    def select(self, ids: Iterable[int]) -> None:
+        """Mark the regions that are selected, and no others."""
+        selected = set(ids)
+        for id, path in self._paths.items():
+            path.props["aria-pressed"] = "true" if id in selected else "false"
+            _set_class(path, "picked", id in selected)
+            path.update()
+
+    def draw(self, answer: SpatialAnswer | None) -> None:
+        """Show what an answer is about and what was measured; nothing for None."""
+        chosen = () if answer is None else (answer.region_id, *answer.answer_ids)
+        asked = () if answer is None else answer.region_ids
+        for id, path in self._paths.items():
+            _set_class(path, "asked", id in asked)
+            _set_class(path, "chosen", id in chosen)
+            path.update()
+        if self._drawn is None:
+            return
+        self._marks.clear()
+        shapes = [] if answer is None else mark_shapes(self._drawn.frame, answer)
+        with self._marks:
+            for shape in shapes:
+                self._mark(shape)
+        self._marks.update()
+
+    @property
+    def _letter(self) -> float:
+        return float(self._drawn.frame.depth.shape[1] / LETTERS) if self._drawn else 1.0
+
+    def _picked(self, event: GenericEventArguments) -> None:
+        # What a browser sends may be anything.
+        if isinstance(event.args, str) and event.args.isascii() and event.args.isdigit():
+            self._on_pick(int(event.args))
+
+    def _region(self, shape: RegionShape) -> ui.element:
+        path = _svg("path", d=shape.path).classes("region")
+        red, green, blue = shape.colour
+        path.style(f"--tone: rgb({red}, {green}, {blue})")
+        attributes = {
+            "data-region": str(shape.id),
+            "tabindex": "0",
+            "role": "button",
+            "aria-label": shape.name,
+            "aria-pressed": "false",
+        }
+        path.props.update(attributes)
+        self._text(shape.name, shape.anchor, "name")
+        return path
+
+    def _text(self, text: str, place: Point, kind: str) -> None:
+        words = _Words(text).classes(kind)
+        x, y = place
+        words.props.update({"x": x, "y": y, "font-size": self._letter, "aria-hidden": "true"})
+
+    def _mark(self, shape: MarkShape) -> None:
+        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in shape.points)
+        if shape.kind is MarkKind.AREA:
+            _svg("polygon", points=points).classes("mark area")
+        elif shape.kind in (MarkKind.POINT, MarkKind.NUMBER):
+            (x, y), *_ = shape.points
+            _svg("circle", cx=x, cy=y, r=self._letter * 0.45).classes("mark place")
+        else:
+            _svg("polyline", points=points).classes("mark")
+        if shape.kind is MarkKind.ARROW:
+            head = arrow_head(shape.points[-2], shape.points[-1], self._letter)
+            _svg("polyline", points=head).classes("mark")
+        if shape.label:
+            x, y = shape.anchor
+            self._text(shape.label, (x, y - self._letter), "label")
+
+    def _write_legend(self, scale: DepthPicture) -> None:
+        self._legend.clear()
+        with self._legend:
+            ui.label(f"{scale.nearest:.1f} m")
+            ui.element("div").classes("colors")
+            ui.label(f"{scale.farthest:.1f} m")
+            ui.label("gray: no reading")
+
+
+class _Words(ui.element):
+    """Text in a drawing."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__("text")
+        self._text = text
+
+
+def arrow_head(start: Point, end: Point, size: float) -> str:
+    """Points of the head of an arrow, as an SVG polyline has them."""
+    (x1, y1), (x2, y2) = start, end
+    length = max(((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5, 1e-6)
+    along = ((x2 - x1) / length * size, (y2 - y1) / length * size)
+    sides = [
+        (x2 - along[0] + turn * along[1] / 2, y2 - along[1] - turn * along[0] / 2)
+        for turn in (1, -1)
+    ]
+    points = (sides[0], end, sides[1])
+    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+
+
+def _svg(tag: str, **attributes: float | str) -> ui.element:
+    made = ui.element(tag)
+    made.props.update(attributes)
+    return made
+
+
+def _set_class(element: ui.element, name: str, wanted: bool) -> None:
+    element.classes(add=name) if wanted else element.classes(remove=name)

@@ -1,0 +1,83 @@
+"""The 3-D view of the page."""
+
+from __future__ import annotations
+
+from asyncio import to_thread
+
+from nicegui import ui
+
+from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.canvas import Colour
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.page.scene_view import SceneView
+
+POINT_SIZE_M = 0.03
+MEASURED = "#84cc16"
+
+
+class Space:
+    """The view, made when it is first looked at; added where elements are added now."""
+
+    def __init__(self) -> None:
+        self._place = ui.element("div").classes("space")
+        self._place.props('role=img aria-label="Points and boxes in space; drag to turn"')
+        self._view: SceneView | None = None
+        self._frame: RGBDFrame | None = None
+        self._lines: list[ui.scene.line] = []
+        self.set_visibility(False)
+
+    def set_visibility(self, shown: bool) -> None:
+        """Show or hide it."""
+        self._place.set_visibility(shown)
+
+    def forget(self) -> None:
+        """Let go of the frame."""
+        self._place.clear()
+        self._view = self._frame = None
+
+    async def show(self, frame: RGBDFrame, answer: SpatialAnswer | None) -> None:
+        """Show a frame, and what was measured for an answer.
+
+        Args:
+            frame: to show.
+            answer: None: nothing was asked.
+        """
+        if frame is not self._frame:
+            self._frame = frame
+            view = await to_thread(SceneView, frame)
+            if frame is not self._frame:
+                return
+            self._view = view
+            self._build(view)
+        if self._view is not None:
+            self._draw(self._view, answer)
+
+    def _build(self, view: SceneView) -> None:
+        self._place.clear()
+        self._lines = []
+        with self._place:
+            self._scene = ui.scene(grid=False, background_color="#20242e").classes("w-full")
+            with self._scene as scene:
+                points, colours = view.points.round(3).tolist(), view.colours.round(2).tolist()
+                scene.point_cloud(points, colours, POINT_SIZE_M)
+                for item in view.objects:
+                    for start, end in item.edges:
+                        scene.line(list(start), list(end)).material(_hex(item.colour))
+            middle = view.points.mean(axis=0).tolist() if len(view.points) else [0.0, 5.0, 0.0]
+            scene.move_camera(
+                x=0.0, y=-2.0, z=3.0,
+                look_at_x=middle[0], look_at_y=middle[1], look_at_z=middle[2], duration=0,
+            )  # fmt: skip
+
+    def _draw(self, view: SceneView, answer: SpatialAnswer | None) -> None:
+        for line in self._lines:
+            line.delete()
+        measured = [] if answer is None else view.measured(answer)
+        with self._scene as scene:
+            self._lines = [
+                scene.line(list(start), list(end)).material(MEASURED) for start, end in measured
+            ]
+
+
+def _hex(colour: Colour) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*colour)

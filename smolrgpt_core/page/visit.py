@@ -1,0 +1,263 @@
+"""The page of one visitor: a picture to select regions in, a question box, and the answers."""
+
+from __future__ import annotations
+
+import time
+from asyncio import to_thread
+from dataclasses import dataclass
+
+from nicegui import ui
+
+from smolrgpt_core.asking import AskedQuestion
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.language import MAX_QUESTION_LENGTH
+from smolrgpt_core.page.answer_card import CardActions, show_answer
+from smolrgpt_core.page.bug_report import NAME, question_zip
+from smolrgpt_core.page.conversation import AnswerDesk, Conversation, Exchange
+from smolrgpt_core.page.corrections import Corrections
+from smolrgpt_core.page.dialogs import USABLE, CorrectionDialog, OpenDialog, tell
+from smolrgpt_core.page.frames import FrameSource
+from smolrgpt_core.page.library import Library
+from smolrgpt_core.page.picture import Picture
+from smolrgpt_core.page.space import Space
+
+COLOUR, DEPTH, SPACE = "Color", "Depth", "3-D"
+
+
+@dataclass(frozen=True)
+class Shared:
+    """What all visitors share.
+
+    Attributes:
+        start: frames that a visitor sees first.
+        desk: answers.
+        library: of what else may be opened.
+        corrections: stores corrections; None: none are stored.
+    """
+
+    start: FrameSource
+    desk: AnswerDesk
+    library: Library
+    corrections: Corrections | None
+
+
+class Visit:
+    """Builds the page where elements are added now, and keeps what it shows.
+
+    Args:
+        shared: with the other visitors.
+    """
+
+    def __init__(self, shared: Shared) -> None:
+        self._shared = shared
+        self._source = shared.start
+        self._conversation = Conversation(shared.desk)
+        self._wanted = 0
+        self._shown: Exchange | None = None
+        self._correcting = None
+        if shared.corrections is not None:
+            self._correcting = CorrectionDialog(shared.corrections)
+        self._opening = OpenDialog(shared.library, self._open)
+        self._add_top()
+        with ui.element("main").classes("desk"):
+            with ui.element("section").classes("column").props("aria-label=Picture"):
+                self._add_picture()
+            with ui.element("section").classes("column").props("aria-label=Questions"):
+                self._add_questions()
+
+    async def start(self) -> None:
+        """Show the first frame."""
+        try:
+            await self._open(self._shared.start)
+        except USABLE as error:
+            tell(error)
+
+    def _add_top(self) -> None:
+        with ui.element("header").classes("top"):
+            with ui.element("h1"):
+                ui.label("SmolRGPT")
+            self._name = ui.label().classes("source")
+            ui.button("Open ...", icon="folder_open", on_click=self._opening.open).props(
+                "flat no-caps"
+            )
+            dark = ui.dark_mode(None)
+            ui.button(icon="contrast", on_click=lambda: _switch(dark)).props(
+                'flat round aria-label="Dark or light"'
+            )
+
+    def _add_picture(self) -> None:
+        with ui.element("div").classes("card column"):
+            with ui.element("div").classes("bar"):
+                self._view = ui.toggle([COLOUR, DEPTH, SPACE], value=COLOUR).props("no-caps")
+                self._view.on_value_change(self._change_view)
+                self._busy = ui.spinner(size="1.5em")
+                self._busy.set_visibility(False)
+            self._picture = Picture(self._pick)
+            self._space = Space()
+            self._frames = ui.element("div").classes("bar")
+            with self._frames:
+                self._number = ui.label().style("min-width: 7rem")
+                self._slider = ui.slider(min=1, max=1, step=1, value=1).style("flex: 1")
+                self._slider.props('aria-label="Number of the frame"')
+                self._slider.on_value_change(self._slide)
+
+    def _add_questions(self) -> None:
+        with ui.element("div").classes("card column"):
+            with ui.element("div").classes("bar").style("flex-wrap: nowrap"):
+                self._box = ui.input(
+                    "Question", placeholder="Type, or select regions in the picture"
+                ).style("flex: 1")
+                self._box.props(f"outlined maxlength={MAX_QUESTION_LENGTH}").mark("question")
+                self._box.on_value_change(self._edit)
+                self._box.on("keydown.enter", self._ask_box)
+                ui.button("Ask", on_click=self._ask_box).props("no-caps unelevated")
+            self._selected = ui.label().classes("soft").props("aria-live=polite")
+            self._offers = ui.element("div").classes("offers")
+        self._card = ui.element("div").classes("card").props("aria-live=polite")
+        with self._card:
+            ui.label("Ask a question: what is measured is drawn in the picture.").classes("soft")
+        self._past = ui.element("div").classes("card")
+        self._past.set_visibility(False)
+
+    async def _open(self, source: FrameSource) -> None:
+        frame = await to_thread(source.frame, 0)
+        self._source = source
+        self._name.text = source.name
+        self._slider.props["max"] = source.count
+        self._slider.value = 1
+        self._frames.set_visibility(source.count > 1)
+        await self._show(frame, 0)
+
+    async def _slide(self) -> None:
+        """Go to the frame of the slider; of many that were passed, only the last is shown."""
+        index = self._wanted = int(self._slider.value) - 1
+        self._number.text = f"Frame {index + 1} of {self._source.count}"
+        self._busy.set_visibility(True)
+        try:
+            frame = await to_thread(self._source.frame, index)
+            if index == self._wanted and frame is not self._conversation.frame:
+                await self._show(frame, index)
+        except USABLE as error:
+            tell(error)
+        finally:
+            self._busy.set_visibility(False)
+
+    async def _show(self, frame: RGBDFrame, index: int) -> None:
+        self._wanted = index
+        self._number.text = f"Frame {index + 1} of {self._source.count}"
+        self._conversation.show(frame)
+        self._shown = None
+        await self._picture.show(frame)
+        self._space.forget()
+        await self._change_view()
+        self._refresh()
+
+    async def _change_view(self) -> None:
+        in_space = self._view.value == SPACE
+        self._picture.set_visibility(not in_space)
+        self._picture.show_depth(self._view.value == DEPTH)
+        self._space.set_visibility(in_space)
+        if in_space and self._conversation.frame is not None:
+            answer = self._shown.answer if self._shown else None
+            await self._space.show(self._conversation.frame, answer)
+
+    def _pick(self, id: int) -> None:
+        self._conversation.toggle(id)
+        if self._shown is not None:
+            self._shown = None
+            self._picture.draw(None)
+        self._refresh()
+
+    def _edit(self) -> None:
+        text = self._box.value or ""
+        if text != self._conversation.text:
+            self._conversation.edit(text)
+            self._refresh()
+
+    def _refresh(self) -> None:
+        """Show the state of the conversation."""
+        conversation, frame = self._conversation, self._conversation.frame
+        if self._box.value != conversation.text:
+            self._box.value = conversation.text
+        self._picture.select(conversation.selected)
+        names = [frame.regions[id].name for id in conversation.selected] if frame else []
+        self._selected.text = f"Selected: {', '.join(names)}" if names else "Nothing is selected."
+        offered = conversation.offered
+        self._box.set_autocomplete([item.text for item in offered])
+        self._offers.clear()
+        with self._offers:
+            for item in offered:
+                ui.button(item.text, on_click=lambda item=item: self._ask(item)).props(
+                    "flat no-caps"
+                ).classes("offer")
+
+    async def _ask_box(self) -> None:
+        if self._conversation.text.strip():
+            await self._ask(self._conversation.asked)
+
+    async def _ask(self, asked: AskedQuestion) -> None:
+        frame = self._conversation.frame
+        if frame is None:
+            return
+        self._conversation.write(asked)
+        self._refresh()
+        self._busy.set_visibility(True)
+        try:
+            exchange = await to_thread(self._conversation.ask, frame, asked)
+        finally:
+            self._busy.set_visibility(False)
+        await self._present(exchange)
+
+    async def _present(self, exchange: Exchange) -> None:
+        """Show an answer, and draw it if its frame is still there."""
+        self._shown = exchange
+        self._card.clear()
+        with self._card:
+            show_answer(exchange, self._actions)
+        if exchange.frame is self._conversation.frame:
+            self._picture.draw(exchange.answer)
+            if self._view.value == SPACE:
+                await self._space.show(exchange.frame, exchange.answer)
+        self._list_past()
+
+    @property
+    def _actions(self) -> CardActions:
+        correcting = self._correcting
+        return CardActions(
+            ask=self._ask,
+            export=self._export,
+            correct=None if correcting is None else correcting.open,
+        )
+
+    def _list_past(self) -> None:
+        self._past.set_visibility(True)
+        self._past.clear()
+        with self._past:
+            ui.label("Asked before").classes("heading")
+            for exchange in reversed(self._conversation.history):
+                self._past_question(exchange)
+
+    def _past_question(self, exchange: Exchange) -> None:
+        answer = exchange.answer
+        said = answer.text if answer.ok else answer.status.name.lower().replace("_", " ")
+        with (
+            ui.button(on_click=lambda: self._present(exchange))
+            .props("flat no-caps dense")
+            .classes("past")
+        ):
+            ui.label(exchange.question)
+            ui.label(said).classes("said")
+
+    async def _export(self, exchange: Exchange) -> None:
+        try:
+            content = await to_thread(question_zip, exchange)
+        except USABLE as error:
+            tell(error)
+            return
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        ui.download(content, f"{NAME}_{stamp}.zip", "application/zip")
+
+
+def _switch(dark: ui.dark_mode) -> None:
+    """From the setting of the system to dark, to light, and back."""
+    dark.value = {None: True, True: False, False: None}[dark.value]

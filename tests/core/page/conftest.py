@@ -1,0 +1,224 @@
+"""A page that is served by a real process, and real browsers that look at it."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.remote.webelement import WebElement
+
+PATIENCE_S = 60.0
+"""Deadline of every wait: a busy machine takes long for what a quiet one does at once."""
+
+POLL_S = 0.05
+
+CHROMIUM = [
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--enable-unsafe-swiftshader",
+    "--window-size=1280,900",
+    "--force-device-scale-factor=1",
+]
+
+Found = TypeVar("Found")
+
+
+def wait_for(find: Callable[[], Found | None], told: Callable[[], object] = lambda: "") -> Found:
+    """What is found in the end; tells what there was instead."""
+    deadline = time.monotonic() + PATIENCE_S
+    while time.monotonic() < deadline:
+        found = find()
+        if found:
+            return found
+        time.sleep(POLL_S)
+    pytest.fail(f"not within {PATIENCE_S:.0f} s: {told()}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """`smolrgpt page` as a process."""
+
+    def __init__(self, log: Path, *words: object, host: str = "127.0.0.1") -> None:
+        self.port = free_port()
+        self._log = log
+        self._words = [*map(str, words), "--no-open", "--port", str(self.port), "--host", host]
+        self.start()
+
+    def start(self) -> None:
+        # By this NiceGUI would take the process for a test of its own.
+        environment = {k: v for k, v in os.environ.items() if k != "PYTEST_CURRENT_TEST"}
+        command = [sys.executable, "-m", "smolrgpt_core.cli", "page", *self._words]
+        with self._log.open("w") as out:
+            self.process = subprocess.Popen(
+                command, stdout=out, stderr=subprocess.STDOUT, env=environment
+            )
+        self.url = wait_for(self._announced, self.output)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def output(self) -> str:
+        return self._log.read_text()
+
+    def _announced(self) -> str | None:
+        if self.process.poll() is not None:
+            pytest.fail(f"the page ended with {self.process.returncode}: {self.output()}")
+        found = re.search(r"Page: (\S+)", self.output())
+        return found[1] if found else None
+
+
+class Browser:
+    """A window of Chromium, and what a visitor does with it."""
+
+    def __init__(self, downloads: Path) -> None:
+        options = webdriver.ChromeOptions()
+        for argument in CHROMIUM:
+            options.add_argument(argument)
+        options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        driver = shutil.which("chromedriver")
+        assert driver, "tests of the page need chromium-driver: run make setup-tests"
+        self.downloads = downloads
+        self.driver = webdriver.Chrome(options, webdriver.ChromeService(driver))
+
+    def open(self, url: str) -> None:
+        self.driver.get(url)
+        self.wait(lambda: self.all(".region"))
+
+    def wait(self, find: Callable[[], Found | None]) -> Found:
+        """What is found in the end; elements may come and go meanwhile."""
+
+        def found() -> Found | None:
+            try:
+                return find()
+            except StaleElementReferenceException:
+                return None
+
+        return wait_for(found, self.text)
+
+    def all(self, selector: str) -> list[WebElement]:
+        return self.driver.find_elements(By.CSS_SELECTOR, selector)
+
+    def text(self) -> str:
+        return str(self.driver.find_element(By.TAG_NAME, "body").text)
+
+    def script(self, code: str, *arguments: object) -> object:
+        return self.driver.execute_script(code, *arguments)
+
+    def region(self, id: int) -> WebElement:
+        return self.wait(lambda: self.all(f'[data-region="{id}"]'))[0]
+
+    def pick(self, id: int) -> None:
+        """Click where the name of a region would stand: in the widest place of its mask."""
+        before = self.region(id).get_attribute("aria-pressed")
+        place = self.script(
+            "const p = arguments[0], t = p.nextSibling.getBoundingClientRect();"
+            "return [t.x + t.width / 2, t.y + t.height / 2]",
+            self.region(id),
+        )
+        actions = webdriver.ActionChains(self.driver)
+        actions.w3c_actions.pointer_action.move_to_location(*map(round, place))  # type: ignore[arg-type]
+        actions.w3c_actions.pointer_action.click()
+        actions.perform()
+        self.wait(lambda: self.region(id).get_attribute("aria-pressed") != before)
+
+    @property
+    def box(self) -> WebElement:
+        return self.driver.find_element(By.CSS_SELECTOR, 'input[aria-label="Question"]')
+
+    def ask(self, question: str) -> str:
+        """Type a question, and wait for its answer."""
+        self.box.send_keys(Keys.CONTROL, "a")
+        self.box.send_keys(Keys.DELETE)
+        self.box.send_keys(question)
+        before = len(self.all(".past"))
+        self.box.send_keys(Keys.ENTER)
+        return self.next_answer(before)
+
+    def next_answer(self, before: int) -> str:
+        self.wait(lambda: len(self.all(".past")) > before)
+        return self.wait(lambda: self.read(".answer"))
+
+    def read(self, selector: str) -> str:
+        """The text of the first such element; empty while there is none."""
+        return next((str(item.text) for item in self.all(selector)), "")
+
+    def buttons(self) -> dict[str, WebElement]:
+        """The buttons that are seen, by their text without the name of an icon."""
+        shown = [item for item in self.all("button") if item.is_displayed()]
+        return {item.text.split("\n")[-1].strip(): item for item in shown}
+
+    def press(self, label: str) -> None:
+        """Press the button with this text."""
+
+        def pressed() -> bool:
+            button = self.buttons().get(label)
+            if button is not None:
+                button.click()
+            return button is not None
+
+        self.wait(pressed)
+
+
+@pytest.fixture(scope="session")
+def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
+    """Starts a page: serve("--seed", 3)."""
+    started: list[Server] = []
+
+    def start(*words: object, host: str = "127.0.0.1") -> Server:
+        log = tmp_path_factory.mktemp("page") / "log.txt"
+        server = Server(log, "--answerer", "geometric", *words, host=host)
+        started.append(server)
+        return server
+
+    yield start
+    for server in started:
+        server.kill()
+
+
+@pytest.fixture(scope="session")
+def hall(serve: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Server:
+    """A page about a simulated hall that stores corrections."""
+    return serve("--seed", 0, "--corrections", tmp_path_factory.mktemp("corrections") / "data")
+
+
+@pytest.fixture(scope="session")
+def browsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Browser]]:
+    """Starts browsers, each a visitor of its own."""
+    started: list[Browser] = []
+
+    def start() -> Browser:
+        browser = Browser(tmp_path_factory.mktemp("downloads"))
+        started.append(browser)
+        return browser
+
+    yield start
+    for browser in started:
+        browser.driver.quit()
+
+
+@pytest.fixture(scope="session")
+def browser(browsers: Callable[[], Browser]) -> Browser:
+    """A browser that tests use one after the other."""
+    return browsers()
