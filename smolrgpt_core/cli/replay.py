@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,7 +18,6 @@ from smolrgpt_core.asking import AskedQuestion, read_questions, stamp_to_json
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.ask import answer_as_json
 from smolrgpt_core.cli.bag2data import (
-    Bag,
     InstancesTopic,
     SyncTolerance,
     Topic,
@@ -38,6 +39,14 @@ NOT_READ = 1
 NamedQuestions = list[tuple[dict[str, Any], AskedQuestion]]
 """Questions, each with what its line of output begins with."""
 
+BagOrZip = Annotated[
+    Path,
+    typer.Argument(
+        help="ROS 2 recording: a folder, a .db3 or .mcap file, or a .zip that smolrgpt page "
+        "exported.",
+        show_default=False,
+    ),
+]
 Questions = Annotated[
     Path | None,
     typer.Option(
@@ -63,7 +72,7 @@ Out = Annotated[
 
 
 def replay_command(
-    bag: Bag,
+    bag: BagOrZip,
     questions: Questions = None,
     out: Out = None,
     every_frame: EveryFrame = False,
@@ -102,11 +111,26 @@ def replay_command(
         replay_options = ReplayOptions(topics, region_labels, sensor, sync_tolerance, every_frame)
     settings = options.model_settings(device, dtype, answer_style)
     chosen = options.chosen_answerer(answerer, checkpoint, fusion, settings)
-    found, asked = _replay(bag, named, chosen, replay_options)
+    with _opened(bag) as recording:
+        found, asked = _replay(recording, named, chosen, replay_options)
     options.tell_label_changes(found.label_changes)
     _print([_line(item, *asked[item.index]) for item in found.answers], out)
     _print_skipped(found)
     exit_if_damaged(bag, found.damage)
+
+
+@contextmanager
+def _opened(bag: Path) -> Iterator[Path]:
+    """The recording, unpacked if it is a zip; what cannot be unpacked ends the command."""
+    options.require_rosbags(NOT_READ)
+    from smolrgpt_core.recordings.zipped import unzipped
+
+    try:
+        with unzipped(bag) as recording:
+            yield recording
+    except SpatialError as error:
+        typer.echo(error.message, err=True)
+        raise typer.Exit(NOT_READ) from error
 
 
 def _named_questions(path: Path) -> NamedQuestions:
@@ -114,29 +138,28 @@ def _named_questions(path: Path) -> NamedQuestions:
 
 
 def _replay(
-    bag: Path, named: NamedQuestions | None, answerer: Answerer, replay_options: ReplayOptions
+    recording: Path, named: NamedQuestions | None, answerer: Answerer, replay_options: ReplayOptions
 ) -> tuple[Replay, NamedQuestions]:
-    """Replay with a progress bar; every error ends the command."""
-    options.require_rosbags(NOT_READ)
+    """Replay with a progress bar.
+
+    Raises:
+        SpatialError: BAD_INPUT when the recording cannot be read.
+    """
     # rosbags is an extra, and takes a second to import.
     from smolrgpt_core.recordings.replay import replay
 
     columns = (TextColumn("frames"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    try:
-        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-            task = bar.add_task("frames", total=None)
-            asked = _recorded_questions(bag) if named is None else named
-            found = replay(
-                bag,
-                [question for _, question in asked],
-                answerer,
-                replay_options,
-                lambda done, total: bar.update(task, completed=done, total=total),
-            )
-            return found, asked
-    except SpatialError as error:
-        typer.echo(error.message, err=True)
-        raise typer.Exit(NOT_READ) from error
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task("frames", total=None)
+        asked = _recorded_questions(recording) if named is None else named
+        found = replay(
+            recording,
+            [question for _, question in asked],
+            answerer,
+            replay_options,
+            lambda done, total: bar.update(task, completed=done, total=total),
+        )
+        return found, asked
 
 
 def _recorded_questions(bag: Path) -> NamedQuestions:

@@ -93,14 +93,15 @@ class SceneView:
     def _object(self, geometry: FrameGeometry, id: int) -> SceneObject | None:
         region = geometry.frame.regions[id]
         try:
-            edges = _edges(geometry.locate(id))
+            located = geometry.locate(id)
         except SpatialError:
             return None  # what depth does not tell is not drawn, as in the picture of an answer
+        edges = _edges(located, is_flat=geometry.is_zone(id))
         return SceneObject(region.name, label_colour(region.label), edges) if edges else None
 
 
-def _edges(located: Located) -> tuple[Line, ...]:
-    if located.box is not None:
+def _edges(located: Located, is_flat: bool) -> tuple[Line, ...]:
+    if located.box is not None and not is_flat:
         box = located.box
         low, high = (_level(box.footprint.corners, height) for height in (box.bottom, box.top))
         faces = [_line(face[a], face[b]) for face in (low, high) for a, b in BOTTOM]

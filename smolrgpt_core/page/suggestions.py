@@ -56,9 +56,17 @@ def remedies(
     if answer.ok:
         return []
     quoted = (AskedQuestion(text) for text in re.findall(r'"([^"]+)"', answer.message))
-    about = [id for id in dict.fromkeys((*answer.region_ids, *asked.region_ids)) if id in regions]
+    ids = (*answer.region_ids, *asked.region_ids, *_named(asked.text, regions))
+    about = [id for id in dict.fromkeys(ids) if id in regions]
     found = [*_read_for(quoted, regions), *suggestions(regions, about)]
     return _first(MAX_REMEDIES, (item for item in found if item.text != asked.text))
+
+
+def _named(text: str, regions: RegionSet) -> list[int]:
+    """The regions whose names stand in a text, in their order there."""
+    words = " ".join(["", *re.findall(r"\w+", text.lower()), ""])
+    places = {region.id: words.find(f" {region.name.lower()} ") for region in regions}
+    return sorted((id for id, place in places.items() if place >= 0), key=lambda id: places[id])
 
 
 def _first(limit: int, found: Iterable[AskedQuestion | None]) -> list[AskedQuestion]:

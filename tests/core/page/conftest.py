@@ -20,6 +20,12 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
+from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
+from smolrgpt_core.page.frames import SimulatedHall
+from smolrgpt_core.sim import RenderOptions
+from smolrgpt_core.sim.drive import SimulatedDrive
+from smolrgpt_core.simulated_data.bag import write_simulated_bag
+
 PATIENCE_S = 60.0
 """Deadline of every wait: a busy machine takes long for what a quiet one does at once."""
 
@@ -222,3 +228,23 @@ def browsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], 
 def browser(browsers: Callable[[], Browser]) -> Browser:
     """A browser that tests use one after the other."""
     return browsers()
+
+
+@pytest.fixture(scope="session")
+def frame() -> RGBDFrame:
+    """What the page shows first."""
+    return SimulatedHall(0).frame(0)
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of three frames."""
+    path = tmp_path_factory.mktemp("recordings") / "drive"
+    drive = SimulatedDrive(
+        seed=3,
+        frame_count=3,
+        intrinsics=CameraIntrinsics.from_vertical_fov(320, 240, 60.0),
+        options=RenderOptions(shadows=False, supersampling=1),
+    )
+    write_simulated_bag(path, drive)
+    return path
