@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -91,14 +90,17 @@ class Corrections:
 
     def _write_provenance(self, id: str, exchange: Exchange) -> None:
         path = self._split.root / self._split.split / "provenance.json"
-        told: dict[str, Any] = read_json(path) if path.exists() else {"questions": {}}
+        questions: dict[str, Any] = read_json(path)["questions"] if path.exists() else {}
         given = exchange.answer
-        told["questions"][id] = {
+        questions[id] = {
             "asked": exchange.asked.to_json(),
             "answered": given.text if given.ok else f"{given.status.name}: {given.message}",
         }
-        ids = list(told["questions"])
-        content: Mapping[str, Any] = {"answers": NOTE, "answered_by_a_person": ids, **told}
+        content = {
+            "answers": NOTE,
+            "answered_by_a_person": list(questions),
+            "questions": questions,
+        }
         write_file(path, json.dumps(content, indent=1).encode())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from selenium import webdriver
@@ -55,7 +56,7 @@ def wait_for(find: Callable[[], Found | None], told: Callable[[], object] = lamb
     pytest.fail(f"not within {PATIENCE_S:.0f} s: {told()}")
 
 
-def free_port() -> int:
+def unused_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -65,7 +66,7 @@ class Server:
     """`smolrgpt page` as a process."""
 
     def __init__(self, log: Path, *words: object, host: str = "127.0.0.1") -> None:
-        self.port = free_port()
+        self.port = unused_port()
         self._log = log
         self._words = [*map(str, words), "--no-open", "--port", str(self.port), "--host", host]
         self.start()
@@ -129,7 +130,7 @@ class Browser:
     def text(self) -> str:
         return str(self.driver.find_element(By.TAG_NAME, "body").text)
 
-    def script(self, code: str, *arguments: object) -> object:
+    def script(self, code: str, *arguments: object) -> Any:
         return self.driver.execute_script(code, *arguments)
 
     def region(self, id: int) -> WebElement:
@@ -138,16 +139,33 @@ class Browser:
     def pick(self, id: int) -> None:
         """Click where the name of a region would stand: in the widest place of its mask."""
         before = self.region(id).get_attribute("aria-pressed")
-        place = self.script(
-            "const p = arguments[0], t = p.nextSibling.getBoundingClientRect();"
+        self.point_at(id).click().perform()
+        self.wait(lambda: self.region(id).get_attribute("aria-pressed") != before)
+
+    def point_at(self, id: int) -> webdriver.ActionChains:
+        """Move the mouse to where the name of a region would stand."""
+        x, y = self.script(
+            "const t = arguments[0].nextSibling.getBoundingClientRect();"
             "return [t.x + t.width / 2, t.y + t.height / 2]",
             self.region(id),
         )
         actions = webdriver.ActionChains(self.driver)
-        actions.w3c_actions.pointer_action.move_to_location(*map(round, place))  # type: ignore[arg-type]
-        actions.w3c_actions.pointer_action.click()
+        actions.w3c_actions.pointer_action.move_to_location(round(x), round(y))
         actions.perform()
-        self.wait(lambda: self.region(id).get_attribute("aria-pressed") != before)
+        return actions
+
+    def picture(self) -> str:
+        """Address of the image that is shown, which holds all of it."""
+        return str(self.all("svg image")[0].get_attribute("href"))
+
+    def requests(self) -> list[str]:
+        """The addresses that the browser has asked for since this was asked last."""
+        entries = [json.loads(item["message"]) for item in self.driver.get_log("performance")]
+        return [
+            item["message"]["params"]["request"]["url"]
+            for item in entries
+            if item["message"]["method"] == "Network.requestWillBeSent"
+        ]
 
     @property
     def box(self) -> WebElement:
@@ -204,9 +222,15 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
 
 
 @pytest.fixture(scope="session")
-def hall(serve: Callable[..., Server], tmp_path_factory: pytest.TempPathFactory) -> Server:
+def corrected(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where corrections are stored."""
+    return tmp_path_factory.mktemp("corrections") / "data"
+
+
+@pytest.fixture(scope="session")
+def hall(serve: Callable[..., Server], corrected: Path) -> Server:
     """A page about a simulated hall that stores corrections."""
-    return serve("--seed", 0, "--corrections", tmp_path_factory.mktemp("corrections") / "data")
+    return serve("--seed", 0, "--corrections", corrected)
 
 
 @pytest.fixture(scope="session")
@@ -228,6 +252,12 @@ def browsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], 
 def browser(browsers: Callable[[], Browser]) -> Browser:
     """A browser that tests use one after the other."""
     return browsers()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A port at which nothing is served."""
+    return unused_port()
 
 
 @pytest.fixture(scope="session")
