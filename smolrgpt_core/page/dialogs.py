@@ -77,8 +77,10 @@ class OpenDialog:
         chosen = ui.select(found, label="Recording").classes("w-full")
 
         async def open_recording() -> None:
-            if chosen.value:
-                await self._open(lambda: self._library.recording(Path(chosen.value)))
+            if chosen.value is None:
+                ui.notify("Choose a recording first.")
+                return
+            await self._open(lambda: self._library.recording(Path(chosen.value)))
 
         ui.button("Open recording", on_click=open_recording).props("no-caps unelevated")
 

@@ -122,7 +122,12 @@ class Browser:
             except StaleElementReferenceException:
                 return None
 
-        return wait_for(found, self.text)
+        return wait_for(found, self.told)
+
+    def told(self) -> str:
+        """What is seen, and what the browser reports."""
+        reported = [entry["message"] for entry in self.driver.get_log("browser")]
+        return "\n".join([self.text(), *reported])
 
     def all(self, selector: str) -> list[WebElement]:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)

@@ -62,7 +62,7 @@ def test_regions_are_clicked_into_the_question(page: Any) -> None:
         ("Is pallet 10 left or right of pallet 13?", "left of pallet 13"),
         ("Which of pallets 10, 11 and 13 is nearest to the camera?", "is nearest"),
         ("Is pallet 10 in buffer 1?", "Yes"),
-        ("Which pallets are in buffer 1?", "pallets"),
+        ("Which pallets are in buffer 1?", "are in buffer 1."),
         ("What are the dimensions of pallet 10?", "m"),
         ("Where is pallet 10?", "m"),
     ],
@@ -345,9 +345,10 @@ def test_frames_of_a_recording_and_of_the_library(
     browser.press("Open hall")
     browser.wait(lambda: "Simulated hall 5" in browser.text())
     browser.press("Open ...")
-    browser.wait(lambda: browser.all('input[aria-label="Recording"]')[0].is_displayed())
-    browser.all('input[aria-label="Recording"]')[0].click()
+    browser.wait(lambda: browser.all(".q-select")[0].is_displayed())
+    browser.all(".q-select")[0].click()
     browser.wait(lambda: browser.all(".q-menu .q-item"))[0].click()
+    browser.wait(lambda: "drive" in browser.read(".q-select"))
     browser.press("Open recording")
     browser.wait(lambda: "Recording drive" in browser.text() and "Frame 1 of 3" in browser.text())
 
