@@ -11,6 +11,7 @@ from nicegui import ui
 from smolrgpt_core.answer import Agreement, SpatialAnswer
 from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.language.wording import quantity
+from smolrgpt_core.page.controls import link
 from smolrgpt_core.page.conversation import Exchange
 
 AGREEMENTS = {Agreement.AGREE: "agree", Agreement.DISAGREE: "disagree"}
@@ -48,14 +49,11 @@ def show_answer(exchange: Exchange, actions: CardActions) -> None:
                 with ui.element("li"):
                     ui.label(step)
     with ui.element("div").classes("bar"):
-        ui.button("Export", icon="download", on_click=lambda: actions.export(exchange)).props(
-            "flat dense no-caps"
-        ).tooltip("The question with its frame as a file for smolrgpt replay")
+        export = link("Export", lambda: actions.export(exchange), "download")
+        export.tooltip("The question with its frame as a file for smolrgpt replay")
         correct = actions.correct
         if correct is not None:
-            ui.button("This is wrong", icon="edit", on_click=lambda: correct(exchange)).props(
-                "flat dense no-caps"
-            )
+            link("This is wrong", lambda: correct(exchange), "edit")
 
 
 def _remedies(exchange: Exchange, actions: CardActions) -> None:
@@ -64,9 +62,8 @@ def _remedies(exchange: Exchange, actions: CardActions) -> None:
     ui.label("Ask instead").classes("heading q-mt-sm")
     with ui.element("div").classes("offers"):
         for remedy in exchange.remedies:
-            ui.button(remedy.text, on_click=lambda remedy=remedy: actions.ask(remedy)).props(
-                "flat no-caps"
-            ).classes("offer remedy")
+            made = link(remedy.text, lambda remedy=remedy: actions.ask(remedy))
+            made.classes("offer remedy")
 
 
 def _facts(facts: Mapping[str, str]) -> None:

@@ -129,6 +129,9 @@ class Conversation:
 
     def write(self, asked: AskedQuestion) -> None:
         """Take over a question as a whole, to ask it; what is selected next begins a new one."""
+        if self.frame is None or asked not in suggestions(self.frame.regions, self.selected):
+            # A question about something else: what is selected has nothing to do with it.
+            self.selected = [id for id in self.selected if id in asked.region_ids]
         self._is_asked = True
         self.text = asked.text
         self._mask_ids = list(asked.region_ids)

@@ -9,6 +9,7 @@ from pathlib import Path
 from nicegui import events, ui
 
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.page.controls import link, main_button
 from smolrgpt_core.page.conversation import Exchange
 from smolrgpt_core.page.corrections import Corrections, expected
 from smolrgpt_core.page.frames import FrameSource
@@ -52,7 +53,7 @@ class OpenDialog:
             if library.roots:
                 self._add_recordings()
             self._add_upload()
-            ui.button("Cancel", on_click=self._dialog.close).props("flat no-caps")
+            link("Cancel", self._dialog.close)
 
     def open(self) -> None:
         """Show the dialog."""
@@ -62,10 +63,10 @@ class OpenDialog:
         ui.label("A simulated hall").classes("heading")
         with ui.element("div").classes("bar"):
             seed = ui.number("Seed", value=0, min=0, max=MAX_HALL_SEED, precision=0)
-            ui.button(
+            main_button(
                 "Open hall",
-                on_click=lambda: self._open(lambda: self._library.hall(int(seed.value or 0))),
-            ).props("no-caps unelevated")
+                lambda: self._open(lambda: self._library.hall(int(seed.value or 0))),
+            )
 
     def _add_recordings(self) -> None:
         ui.label("A recording").classes("heading")
@@ -82,31 +83,43 @@ class OpenDialog:
                 return
             await self._open(lambda: self._library.recording(Path(chosen.value)))
 
-        ui.button("Open recording", on_click=open_recording).props("no-caps unelevated")
+        main_button("Open recording", open_recording)
 
     def _add_upload(self) -> None:
         ui.label("Your own files").classes("heading")
-        for kind, suffixes in KINDS.items():
-            upload = ui.upload(
-                label=f"{kind} ({', '.join(suffixes)})",
-                auto_upload=True,
-                max_files=1,
-                max_file_size=MAX_UPLOAD_BYTES,
-                on_upload=lambda event, kind=kind: self._take(kind, event),
-                on_rejected=lambda kind=kind: ui.notify(f"the {kind} file is too large"),
-            )
-            upload.props(f"accept={','.join(suffixes)} flat bordered").classes("w-full")
+        for kind in KINDS:
+            self._add_file(kind)
         with ui.element("div").classes("bar"):
             numbers = [ui.number(name).style("width: 5.5rem") for name in PINHOLE]
-        ui.button(
+        main_button(
             "Open files",
-            on_click=lambda: self._open(
+            lambda: self._open(
                 lambda: uploaded_frame(self._files, [float(item.value or 0) for item in numbers])
             ),
-        ).props("no-caps unelevated")
+        )
 
-    async def _take(self, kind: str, event: events.UploadEventArguments) -> None:
-        self._files[kind] = UploadedFile(event.file.name, await event.file.read())
+    def _add_file(self, kind: str) -> None:
+        suffixes = ", ".join(KINDS[kind])
+
+        async def take(event: events.UploadEventArguments) -> None:
+            self._files[kind] = UploadedFile(event.file.name, await event.file.read())
+            chosen.text = f"{kind}: {event.file.name}"
+            upload.reset()  # so that another file can take its place
+
+        def reject() -> None:
+            ui.notify(f"the {kind} file must be {suffixes}, and at most {MAX_UPLOAD_BYTES} bytes")
+
+        with ui.element("div").classes("bar"):
+            chosen = ui.label(f"{kind} ({suffixes})").style("flex: 1; overflow-wrap: anywhere")
+            upload = ui.upload(
+                auto_upload=True,
+                max_file_size=MAX_UPLOAD_BYTES,
+                on_upload=take,
+                on_rejected=reject,
+            )
+            upload.props(f"accept={suffixes.replace(' ', '')}").classes("hidden")
+            choose = link("Choose", lambda: upload.run_method("pickFiles"))
+            choose.props["aria-label"] = f"Choose the {kind} file"
 
     async def _open(self, make: Callable[[], FrameSource]) -> None:
         try:
@@ -141,8 +154,8 @@ class CorrectionDialog:
             self._right = ui.input("Right answer").classes("w-full").mark("right")
             self._right.on("keydown.enter", self._store)
             with ui.element("div").classes("bar"):
-                ui.button("Store", on_click=self._store).props("no-caps unelevated")
-                ui.button("Cancel", on_click=self._dialog.close).props("flat no-caps")
+                main_button("Store", self._store)
+                link("Cancel", self._dialog.close)
 
     def open(self, exchange: Exchange) -> None:
         """Ask about an answer, or tell why a correction cannot be stored."""

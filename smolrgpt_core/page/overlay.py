@@ -32,6 +32,9 @@ OUTLINE_TOLERANCE_PX = 1.0
 DEPTH_PERCENTILES = (2, 98)
 """The depth between these has the whole range of colors."""
 
+SHORT_LINE_PX, NAME_PX = 110, 14
+"""A line of less than this has its label above the names of its ends, this much higher."""
+
 NO_READING: Colour = (40, 40, 40)
 
 
@@ -60,13 +63,14 @@ class MarkShape:
 
     Attributes:
         kind: how it is drawn.
-        points: the line, the outline of an area, the ends of an arrow (from, to), or the place.
+        lines: a line, the ends of an arrow (from, to), a place, or the outlines of an area: what
+            lies inside of an odd number of them belongs to it.
         label: what stands beside it; may be empty.
-        anchor: where that stands.
+        anchor: of what the label stands above.
     """
 
     kind: MarkKind
-    points: tuple[Point, ...]
+    lines: tuple[tuple[Point, ...], ...]
     label: str
     anchor: Point
 
@@ -123,35 +127,51 @@ def mark_shapes(frame: RGBDFrame, answer: SpatialAnswer) -> list[MarkShape]:
         answer: with its marks.
     """
     marks = answer.shown_marks
-    found = [shape for mark in marks for shape in _shapes_of(mark, frame)]
+    found = _area([mark for mark in marks if mark.kind is MarkKind.AREA], frame)
+    for mark in marks:
+        found += _shapes_of(mark, frame)
     ids = answer.region_ids
     shows_side = answer.ok and answer.category is Category.LEFT_RIGHT and len(ids) == 2
     if shows_side and not marks and answer.side is not Side.NONE:
         ends = side_arrow((frame.regions[ids[0]], frame.regions[ids[1]]), answer.side)
-        label = answer.side.name.lower()
-        found.append(MarkShape(MarkKind.ARROW, ends, label, _middle(ends)))
+        found.append(MarkShape(MarkKind.ARROW, (ends,), answer.side.name.lower(), _above(ends)))
     return found
 
 
+def _area(marks: Sequence[Mark], frame: RGBDFrame) -> list[MarkShape]:
+    """All areas of an answer together, as some are holes of others."""
+    outlines = {mark: outline_in_image(mark, frame) for mark in marks}
+    seen = {mark: tuple(outline) for mark, outline in outlines.items() if len(outline) > 2}
+    labelled = [_clipped(outline, frame) for mark, outline in seen.items() if mark.label]
+    if not seen:
+        return []
+    label = next((mark.label for mark in seen if mark.label), "")
+    place = _middle(labelled[0]) if labelled else (0.0, 0.0)
+    return [MarkShape(MarkKind.AREA, tuple(seen.values()), label, place)]
+
+
 def _shapes_of(mark: Mark, frame: RGBDFrame) -> list[MarkShape]:
+    """What is drawn of a mark that is no area."""
     if mark.kind is MarkKind.AREA:
-        outline = outline_in_image(mark, frame)
-        return [_shape(mark, outline, _clipped(outline, frame))] if len(outline) > 2 else []
+        return []
     if mark.kind is MarkKind.NUMBER:
         places = [roomiest_point(frame.regions[id])[0] for id in mark.region_ids if id is not None]
-        return [_shape(mark, [place], [place]) for place in places]
+        return [MarkShape(mark.kind, ((place,),), mark.label, place) for place in places]
     if mark.kind is MarkKind.POINT:
         point = point_in_image(mark, frame)
-        return [] if point is None else [_shape(mark, [point], [point])]
+        return [] if point is None else [MarkShape(mark.kind, ((point,),), mark.label, point)]
     segments = segments_in_image(mark, frame)
     return [
-        MarkShape(mark.kind, ends, "" if index else mark.label, _middle(ends))
+        MarkShape(mark.kind, (ends,), "" if index else mark.label, _above(ends))
         for index, ends in enumerate(segments)
     ]
 
 
-def _shape(mark: Mark, points: Sequence[Point], around: Sequence[Point]) -> MarkShape:
-    return MarkShape(mark.kind, tuple(points), mark.label, _middle(around))
+def _above(ends: tuple[Point, Point]) -> Point:
+    """The middle of a line; of a short one, above which the names of regions stand, its top."""
+    (x1, y1), (x2, y2) = ends
+    is_short = np.hypot(x2 - x1, y2 - y1) < SHORT_LINE_PX
+    return (x1 + x2) / 2, min(y1, y2) - NAME_PX if is_short else (y1 + y2) / 2
 
 
 def _middle(points: Sequence[Point]) -> Point:

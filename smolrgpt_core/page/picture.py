@@ -161,20 +161,25 @@ class Picture:
     def _text(self, text: str, place: Point, kind: str) -> None:
         words = _Words(text).classes(kind)
         x, y = place
+        # Half of its width, roughly, so that it is not cut off at the border.
+        half, width = len(text) * self._letter * 0.28, self._letter * LETTERS
+        x = min(max(x, half), max(width - half, half))
         words.props.update({"x": x, "y": y, "font-size": self._letter, "aria-hidden": "true"})
 
     def _mark(self, shape: MarkShape) -> None:
-        points = " ".join(f"{x:.1f},{y:.1f}" for x, y in shape.points)
-        if shape.kind is MarkKind.AREA:
-            _svg("polygon", points=points).classes("mark area")
-        elif shape.kind in (MarkKind.POINT, MarkKind.NUMBER):
-            (x, y), *_ = shape.points
+        if shape.kind in (MarkKind.POINT, MarkKind.NUMBER):
+            ((x, y),) = shape.lines[0]
             _svg("circle", cx=x, cy=y, r=self._letter * 0.45).classes("mark place")
+        elif shape.kind is MarkKind.AREA:
+            _svg("path", d="".join(f"{line_path(line)}Z" for line in shape.lines)).classes(
+                "mark area"
+            )
         else:
-            _svg("polyline", points=points).classes("mark")
-        if shape.kind is MarkKind.ARROW:
-            head = arrow_head(shape.points[-2], shape.points[-1], self._letter)
-            _svg("polyline", points=head).classes("mark")
+            (line,) = shape.lines
+            _svg("path", d=line_path(line)).classes("mark")
+            if shape.kind is MarkKind.ARROW:
+                head = arrow_head(line[-2], line[-1], self._letter)
+                _svg("path", d=line_path(head)).classes("mark")
         if shape.label:
             x, y = shape.anchor
             self._text(shape.label, (x, y - self._letter), "label")
@@ -196,8 +201,13 @@ class _Words(ui.element):
         self._text = text
 
 
-def arrow_head(start: Point, end: Point, size: float) -> str:
-    """Points of the head of an arrow, as an SVG polyline has them."""
+def line_path(points: Iterable[Point]) -> str:
+    """SVG path data of a line."""
+    return "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in points)
+
+
+def arrow_head(start: Point, end: Point, size: float) -> list[Point]:
+    """The line of the head of an arrow."""
     (x1, y1), (x2, y2) = start, end
     length = max(((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5, 1e-6)
     along = ((x2 - x1) / length * size, (y2 - y1) / length * size)
@@ -205,8 +215,7 @@ def arrow_head(start: Point, end: Point, size: float) -> str:
         (x2 - along[0] + turn * along[1] / 2, y2 - along[1] - turn * along[0] / 2)
         for turn in (1, -1)
     ]
-    points = (sides[0], end, sides[1])
-    return " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return [sides[0], end, sides[1]]
 
 
 def _svg(tag: str, **attributes: float | str) -> ui.element:

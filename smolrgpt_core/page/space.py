@@ -11,7 +11,8 @@ from smolrgpt_core.canvas import Colour
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.page.scene_view import SceneView
 
-POINT_SIZE_M = 0.03
+POINT_SIZE_M = 0.05
+WIDTH_PX, HEIGHT_PX = 640, 480
 MEASURED = "#84cc16"
 
 
@@ -56,7 +57,9 @@ class Space:
         self._place.clear()
         self._lines = []
         with self._place:
-            self._scene = ui.scene(grid=False, background_color="#20242e").classes("w-full")
+            self._scene = ui.scene(
+                WIDTH_PX, HEIGHT_PX, grid=False, background_color="#20242e"
+            ).classes("w-full")
             with self._scene as scene:
                 points, colours = view.points.round(3).tolist(), view.colours.round(2).tolist()
                 scene.point_cloud(points, colours, POINT_SIZE_M)
@@ -65,7 +68,7 @@ class Space:
                         scene.line(list(start), list(end)).material(_hex(item.colour))
             middle = view.points.mean(axis=0).tolist() if len(view.points) else [0.0, 5.0, 0.0]
             scene.move_camera(
-                x=0.0, y=-2.0, z=3.0,
+                x=0.0, y=-0.5, z=2.5,
                 look_at_x=middle[0], look_at_y=middle[1], look_at_z=middle[2], duration=0,
             )  # fmt: skip
 

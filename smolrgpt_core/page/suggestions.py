@@ -19,7 +19,7 @@ from smolrgpt_core.language.wording import say
 from smolrgpt_core.object_classes import CARGO, CARRIER, ZONE, known_class
 from smolrgpt_core.regions import RegionSet
 
-MAX_SUGGESTIONS = 8
+MAX_SUGGESTIONS = 6
 MAX_REMEDIES = 4
 
 

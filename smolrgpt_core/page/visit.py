@@ -13,6 +13,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import MAX_QUESTION_LENGTH
 from smolrgpt_core.page.answer_card import CardActions, show_answer
 from smolrgpt_core.page.bug_report import NAME, question_zip
+from smolrgpt_core.page.controls import link, main_button
 from smolrgpt_core.page.conversation import AnswerDesk, Conversation, Exchange
 from smolrgpt_core.page.corrections import Corrections
 from smolrgpt_core.page.dialogs import USABLE, CorrectionDialog, OpenDialog, tell
@@ -77,13 +78,10 @@ class Visit:
             with ui.element("h1"):
                 ui.label("SmolRGPT")
             self._name = ui.label().classes("source")
-            ui.button("Open ...", icon="folder_open", on_click=self._opening.open).props(
-                "flat no-caps"
-            )
+            link("Open ...", self._opening.open, "folder_open")
             dark = ui.dark_mode(None)
-            ui.button(icon="contrast", on_click=lambda: _switch(dark)).props(
-                'flat round aria-label="Dark or light"'
-            )
+            switch = link("", lambda: _switch(dark), "contrast")
+            switch.props["aria-label"] = "Dark or light"
 
     def _add_picture(self) -> None:
         with ui.element("div").classes("card column"):
@@ -110,7 +108,7 @@ class Visit:
                 self._box.props(f"outlined maxlength={MAX_QUESTION_LENGTH}").mark("question")
                 self._box.on_value_change(self._edit)
                 self._box.on("keydown.enter", self._ask_box)
-                ui.button("Ask", on_click=self._ask_box).props("no-caps unelevated")
+                main_button("Ask", self._ask_box)
             self._selected = ui.label().classes("soft").props("aria-live=polite")
             self._offers = ui.element("div").classes("offers")
         self._card = ui.element("div").classes("card").props("aria-live=polite")
@@ -187,9 +185,7 @@ class Visit:
         self._offers.clear()
         with self._offers:
             for item in offered:
-                ui.button(item.text, on_click=lambda item=item: self._ask(item)).props(
-                    "flat no-caps"
-                ).classes("offer")
+                link(item.text, lambda item=item: self._ask(item)).classes("offer")
 
     async def _ask_box(self) -> None:
         if self._conversation.text.strip():
@@ -240,11 +236,7 @@ class Visit:
     def _past_question(self, exchange: Exchange) -> None:
         answer = exchange.answer
         said = answer.text if answer.ok else answer.status.name.lower().replace("_", " ")
-        with (
-            ui.button(on_click=lambda: self._present(exchange))
-            .props("flat no-caps dense")
-            .classes("past")
-        ):
+        with link("", lambda: self._present(exchange)).classes("past"):
             ui.label(exchange.question)
             ui.label(said).classes("said")
 

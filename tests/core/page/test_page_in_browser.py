@@ -354,27 +354,26 @@ def test_frames_of_a_recording_and_of_the_library(
 
 
 def test_own_files_are_sent(page: Any, frame: RGBDFrame, tmp_path: Path) -> None:
-    write_image(tmp_path / "mine.png", frame.rgb[:, ::-1].copy())
-    write_depth(tmp_path / "depth.png", frame.depth[:, ::-1].copy())
+    write_image(tmp_path / "mine.png", frame.rgb)
+    write_depth(tmp_path / "depth.png", frame.depth)
     (tmp_path / "bad.json").write_text("[{]")
-    mirrored = [
-        replace(region, box=replace(region.box, x=frame.rgb.shape[1] - region.box.x - region.box.width),
-                mask=region.mask[:, ::-1].copy())
-        for region in frame.regions
-    ]  # fmt: skip
-    write_regions(tmp_path / "regions.json", RegionSet(frame.regions.image_size, tuple(mirrored)))
+    write_regions(tmp_path / "good.json", frame.regions)
     page.press("Open ...")
-    sends = page.wait(
-        lambda: len(page.all("input[type=file]")) == 3 and page.all("input[type=file]")
-    )
-    for field, name in zip(sends, ("mine.png", "depth.png", "bad.json"), strict=True):
+    fields = page.wait(lambda: page.all("input[type=file]")[:3])
+    for field, name in zip(fields, ("mine.png", "depth.png", "bad.json"), strict=True):
         field.send_keys(str(tmp_path / name))
-        page.wait(lambda name=name: name in page.text())
-    camera = frame.intrinsics
+        page.wait(lambda name=name: f": {name}" in page.text())
     for name in ("fx", "fy", "cx", "cy"):
-        page.all(f'input[aria-label="{name}"]')[0].send_keys(f"{getattr(camera, name):.3f}")
+        value = f"{getattr(frame.intrinsics, name):.3f}"
+        page.all(f'input[aria-label="{name}"]')[0].send_keys(value)
     page.press("Open files")
     page.wait(lambda: "expected JSON" in page.text())
+    page.press("Close")
+    page.all("input[type=file]")[2].send_keys(str(tmp_path / "good.json"))
+    page.wait(lambda: ": good.json" in page.text())
+    page.press("Open files")
+    page.wait(lambda: page.read(".source") == "mine.png")
+    assert page.ask("How far is pallet 10 from the camera?").startswith("Pallet 10 is 5.3")
 
 
 def test_beyond_loopback_the_token_is_needed(
