@@ -87,6 +87,8 @@ class Conversation:
         self._mask_ids: list[int] = []
         self._asked = 0
         self._is_asked = False
+        self._kept_for: tuple[RGBDFrame, tuple[int, ...]] | None = None
+        self._kept: list[AskedQuestion] = []
 
     def show(self, frame: RGBDFrame) -> None:
         """Go to another frame; ids of another frame mean nothing there."""
@@ -129,7 +131,7 @@ class Conversation:
 
     def write(self, asked: AskedQuestion) -> None:
         """Take over a question as a whole, to ask it; what is selected next begins a new one."""
-        if self.frame is None or asked not in suggestions(self.frame.regions, self.selected):
+        if asked not in self._suggested():
             # A question about something else: what is selected has nothing to do with it.
             self.selected = [id for id in self.selected if id in asked.region_ids]
         self._is_asked = True
@@ -145,9 +147,7 @@ class Conversation:
     @property
     def offered(self) -> list[AskedQuestion]:
         """What can be asked about what is selected and has the words that were typed."""
-        if self.frame is None:
-            return []
-        offered = suggestions(self.frame.regions, self.selected)
+        offered = self._suggested()
         typed = "" if self._is_asked else self.text.replace(MASK, " ")
         return [item for item in completions(offered, typed) if item.text != self.text.strip()]
 
@@ -164,6 +164,16 @@ class Conversation:
         exchange = Exchange(self._asked, asked, answer, frame, tuple(found))
         self.history = [*self.history, exchange][-MAX_HISTORY:]
         return exchange
+
+    def _suggested(self) -> list[AskedQuestion]:
+        """Suggestions for what is selected; kept, as each of them is read to check it."""
+        if self.frame is None:
+            return []
+        wanted = (self.frame, tuple(self.selected))
+        if self._kept_for != wanted:
+            self._kept_for = wanted
+            self._kept = suggestions(self.frame.regions, self.selected)
+        return self._kept
 
     def _append_mask(self, id: int) -> None:
         body = self.text.rstrip()

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from threading import Lock
 
 from smolrgpt_core.depth import DepthLimits
-from smolrgpt_core.errors import bad_input
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import read_depth_readings, read_rgb
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.label_map import RegionLabels
@@ -124,14 +124,22 @@ def uploaded_frame(files: Mapping[str, UploadedFile], pinhole: Sequence[float]) 
     """
     with TemporaryDirectory(prefix="smolrgpt_page_") as folder:
         paths = {kind: _written(Path(folder), kind, files.get(kind)) for kind in KINDS}
-        rgb = read_rgb(paths["rgb"])
-        depth = read_depth_readings(paths["depth"], None, DepthLimits())
-        height, width = rgb.shape[:2]
         name = Path(files["rgb"].name).name
-        regions = read_regions(paths["regions"], (height, width), RegionLabels(), name)
+        try:
+            return OneFrame(name, _read_frame(paths, name, pinhole))
+        except SpatialError as error:
+            # A visitor knows the file by its kind, not by where it was put.
+            told = error.message.replace(f"{folder}/", "")
+            raise SpatialError(error.status, told) from error
+
+
+def _read_frame(paths: Mapping[str, Path], name: str, pinhole: Sequence[float]) -> RGBDFrame:
+    rgb = read_rgb(paths["rgb"])
+    depth = read_depth_readings(paths["depth"], None, DepthLimits())
+    height, width = rgb.shape[:2]
+    regions = read_regions(paths["regions"], (height, width), RegionLabels(), name)
     camera = CameraIntrinsics(width, height, *pinhole)
-    frame = RGBDFrame(rgb, depth.metres, camera, regions, depth_loss=depth.loss)
-    return OneFrame(name, frame)
+    return RGBDFrame(rgb, depth.metres, camera, regions, depth_loss=depth.loss)
 
 
 def _written(folder: Path, kind: str, file: UploadedFile | None) -> Path:

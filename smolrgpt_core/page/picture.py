@@ -73,6 +73,7 @@ class Picture:
         self._on_pick = on_pick
         self._paths: dict[int, ui.element] = {}
         self._drawn: DrawnFrame | None = None
+        self._forget()
         self._svg = ui.element("svg").classes("picture")
         self._svg.on("click", self._picked, js_handler=PICKED)
         self._svg.on("keydown", self._picked, js_handler=PICKED_BY_KEY)
@@ -85,6 +86,7 @@ class Picture:
         drawn = await to_thread(drawn_frame, frame)
         self._drawn = drawn
         self._svg.clear()
+        self._forget()
         height, width = frame.depth.shape
         self._svg.props["viewBox"] = f"0 0 {width} {height}"
         self._svg.props["aria-label"] = f"Picture with {len(frame.regions)} regions to select"
@@ -93,8 +95,12 @@ class Picture:
             self._paths = {shape.id: self._region(shape) for shape in drawn.shapes}
             self._marks = ui.element("g")
         self._write_legend(drawn.scale)
-        self._svg.update()
         self.show_depth(self._shows_depth)
+
+    def _forget(self) -> None:
+        """Nothing is marked in a new picture."""
+        self._selected: set[int] = set()
+        self._classed: dict[str, set[int]] = {"asked": set(), "chosen": set()}
 
     def set_visibility(self, shown: bool) -> None:
         """Show or hide it."""
@@ -107,24 +113,28 @@ class Picture:
         self._legend.set_visibility(shown)
         if self._drawn is not None:
             self._image.props["href"] = self._drawn.depth if shown else self._drawn.colour
-            self._image.update()
 
     def select(self, ids: Iterable[int]) -> None:
         """Mark the regions that are selected, and no others."""
         selected = set(ids)
-        for id, path in self._paths.items():
+        for id in selected ^ self._selected:
+            path = self._paths[id]
             path.props["aria-pressed"] = "true" if id in selected else "false"
             _set_class(path, "picked", id in selected)
-            path.update()
+        self._selected = selected
 
     def draw(self, answer: SpatialAnswer | None) -> None:
         """Show what an answer is about and what was measured; nothing for None."""
         chosen = () if answer is None else (answer.region_id, *answer.answer_ids)
-        asked = () if answer is None else answer.region_ids
-        for id, path in self._paths.items():
-            _set_class(path, "asked", id in asked)
-            _set_class(path, "chosen", id in chosen)
-            path.update()
+        about = {
+            "asked": () if answer is None else answer.region_ids,
+            "chosen": tuple(id for id in chosen if id is not None),
+        }
+        for name, ids in about.items():
+            known = set(ids) & self._paths.keys()
+            for id in known ^ self._classed[name]:
+                _set_class(self._paths[id], name, id in known)
+            self._classed[name] = known
         if self._drawn is None:
             return
         self._marks.clear()
@@ -132,7 +142,6 @@ class Picture:
         with self._marks:
             for shape in shapes:
                 self._mark(shape)
-        self._marks.update()
 
     @property
     def _letter(self) -> float:

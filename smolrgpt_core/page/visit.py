@@ -14,7 +14,7 @@ from smolrgpt_core.language import MAX_QUESTION_LENGTH
 from smolrgpt_core.page.answer_card import CardActions, show_answer
 from smolrgpt_core.page.bug_report import NAME, question_zip
 from smolrgpt_core.page.controls import link, main_button
-from smolrgpt_core.page.conversation import AnswerDesk, Conversation, Exchange
+from smolrgpt_core.page.conversation import MAX_HISTORY, AnswerDesk, Conversation, Exchange
 from smolrgpt_core.page.corrections import Corrections
 from smolrgpt_core.page.dialogs import USABLE, CorrectionDialog, OpenDialog, tell
 from smolrgpt_core.page.frames import FrameSource
@@ -55,6 +55,7 @@ class Visit:
         self._conversation = Conversation(shared.desk)
         self._wanted = 0
         self._shown: Exchange | None = None
+        self._offered: list[AskedQuestion] = []
         self._correcting = None
         if shared.corrections is not None:
             self._correcting = CorrectionDialog(shared.corrections)
@@ -115,6 +116,9 @@ class Visit:
         with self._card:
             ui.label("Ask a question: what is measured is drawn in the picture.").classes("soft")
         self._past = ui.element("div").classes("card")
+        with self._past:
+            ui.label("Asked before").classes("heading")
+            self._past_list = ui.element("div")
         self._past.set_visibility(False)
 
     async def _open(self, source: FrameSource) -> None:
@@ -181,6 +185,9 @@ class Visit:
         names = [frame.regions[id].name for id in conversation.selected] if frame else []
         self._selected.text = f"Selected: {', '.join(names)}" if names else "Nothing is selected."
         offered = conversation.offered
+        if offered == self._offered:
+            return
+        self._offered = offered
         self._box.set_autocomplete([item.text for item in offered])
         self._offers.clear()
         with self._offers:
@@ -202,6 +209,7 @@ class Visit:
             exchange = await to_thread(self._conversation.ask, frame, asked)
         finally:
             self._busy.set_visibility(False)
+        self._add_past(exchange)
         await self._present(exchange)
 
     async def _present(self, exchange: Exchange) -> None:
@@ -214,7 +222,6 @@ class Visit:
             self._picture.draw(exchange.answer)
             if self._view.value == SPACE:
                 await self._space.show(exchange.frame, exchange.answer)
-        self._list_past()
 
     @property
     def _actions(self) -> CardActions:
@@ -225,20 +232,19 @@ class Visit:
             correct=None if correcting is None else correcting.open,
         )
 
-    def _list_past(self) -> None:
-        self._past.set_visibility(True)
-        self._past.clear()
-        with self._past:
-            ui.label("Asked before").classes("heading")
-            for exchange in reversed(self._conversation.history):
-                self._past_question(exchange)
-
-    def _past_question(self, exchange: Exchange) -> None:
+    def _add_past(self, exchange: Exchange) -> None:
+        """List a question that was asked above the earlier ones."""
         answer = exchange.answer
         said = answer.text if answer.ok else answer.status.name.lower().replace("_", " ")
-        with link("", lambda: self._present(exchange)).classes("past"):
+        self._past.set_visibility(True)
+        with self._past_list:
+            button = link("", lambda: self._present(exchange)).classes("past")
+        button.move(target_index=0)
+        with button:
             ui.label(exchange.question)
             ui.label(said).classes("said")
+        for forgotten in self._past_list.default_slot.children[MAX_HISTORY:]:
+            forgotten.delete()
 
     async def _export(self, exchange: Exchange) -> None:
         try:

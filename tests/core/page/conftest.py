@@ -132,6 +132,12 @@ class Browser:
     def all(self, selector: str) -> list[WebElement]:
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
+    def shown(self, selector: str) -> WebElement:
+        """The first such element that is seen, in the end."""
+        return self.wait(
+            lambda: next((item for item in self.all(selector) if item.is_displayed()), None)
+        )
+
     def text(self) -> str:
         return str(self.driver.find_element(By.TAG_NAME, "body").text)
 

@@ -136,8 +136,9 @@ def test_uploads_that_cannot_be_used_are_refused(
     content: bytes,
     told: str,
 ) -> None:
-    with pytest.raises(SpatialError, match=told):
+    with pytest.raises(SpatialError, match=told) as refused:
         uploaded_frame({**sent, kind: UploadedFile(name, content)}, pinhole(frame))
+    assert "smolrgpt_page_" not in refused.value.message, "no place on this machine is told"
 
 
 def test_a_missing_file_and_a_wrong_calibration_are_refused(

@@ -155,8 +155,7 @@ def test_space_shows_points_and_boxes(page: Any) -> None:
 def test_a_corrected_answer_is_a_training_example(page: Any, corrected: Path) -> None:
     page.ask("How far is pallet 10 from pallet 13?")
     page.press("This is wrong")
-    field = page.wait(lambda: page.all('input[aria-label="Right answer"]'))[0]
-    page.wait(field.is_displayed)
+    field = page.shown('input[aria-label="Right answer"]')
     field.send_keys("far")
     page.press("Store")
     page.wait(lambda: "expected meters" in page.text())
@@ -194,7 +193,7 @@ def test_two_visitors_have_their_own_state(
     other.open(hall.url)
     page.pick(10)
     other.pick(13)
-    page.ask("How many pallets are there?")
+    page.ask("How far is pallet 10 from the camera?")
     assert "Selected: pallet 10" in page.text()
     assert "Selected: pallet 13" in other.text()
     assert page.region(13).get_attribute("aria-pressed") == "false"
@@ -338,16 +337,14 @@ def test_frames_of_a_recording_and_of_the_library(
     browser.wait(lambda: "Frame 2 of 3" in browser.text() and browser.picture() != before)
     assert not browser.ask("How many pallets are there?").startswith("No answer")
     browser.press("Open ...")
-    seed = browser.wait(lambda: browser.all('input[aria-label="Seed"]'))[0]
-    browser.wait(seed.is_displayed)
+    seed = browser.shown('input[aria-label="Seed"]')
     seed.send_keys(Keys.CONTROL, "a")
     seed.send_keys("5")
     browser.press("Open hall")
     browser.wait(lambda: "Simulated hall 5" in browser.text())
     browser.press("Open ...")
-    browser.wait(lambda: browser.all(".q-select")[0].is_displayed())
-    browser.all(".q-select")[0].click()
-    browser.wait(lambda: browser.all(".q-menu .q-item"))[0].click()
+    browser.shown(".q-select").click()
+    browser.shown(".q-menu .q-item").click()
     browser.wait(lambda: "drive" in browser.read(".q-select"))
     browser.press("Open recording")
     browser.wait(lambda: "Recording drive" in browser.text() and "Frame 1 of 3" in browser.text())
@@ -368,11 +365,11 @@ def test_own_files_are_sent(page: Any, frame: RGBDFrame, tmp_path: Path) -> None
         page.all(f'input[aria-label="{name}"]')[0].send_keys(value)
     page.press("Open files")
     page.wait(lambda: "expected JSON" in page.text())
-    page.press("Close")
+    page.shown(".q-notification button").click()
     page.all("input[type=file]")[2].send_keys(str(tmp_path / "good.json"))
     page.wait(lambda: ": good.json" in page.text())
     page.press("Open files")
-    page.wait(lambda: page.read(".source") == "mine.png")
+    page.wait(lambda: page.read(".source") == "mine.png" and not page.all(".q-dialog__inner"))
     assert page.ask("How far is pallet 10 from the camera?").startswith("Pallet 10 is 5.3")
 
 
