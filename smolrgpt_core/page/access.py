@@ -128,7 +128,10 @@ class AccessControl:
             return
         if scope["type"] == "http":
             receive = self._limited(receive)
-        await self._application(scope, receive, send)
+        try:
+            await self._application(scope, receive, send)
+        except TooLargeError as error:
+            await _refuse(scope, receive, send, 413, str(error))
 
     def _limited(self, receive: Receive) -> Receive:
         """The body of a request as far as it may be long, whatever its header declares."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,6 +35,9 @@ MAX_UPLOAD_PIXELS = 2**25
 
 MAX_LISTED = 500
 """Recordings that are offered."""
+
+MAX_KEPT_SOURCES = 8
+"""Sources that are kept for other visitors, each with its frames; the one used longest ago goes."""
 
 RECORDING_SUFFIXES = (".mcap", ".db3")
 
@@ -67,7 +71,7 @@ class Library:
 
     def __init__(self, roots: Sequence[Path] = ()) -> None:
         self.roots = tuple(roots)
-        self._open: dict[object, FrameSource] = {}
+        self._open: OrderedDict[object, FrameSource] = OrderedDict()
         self._lock = Lock()
 
     def hall(self, seed: int) -> FrameSource:
@@ -104,6 +108,9 @@ class Library:
         with self._lock:
             if key not in self._open:
                 self._open[key] = KeptFrames(make())
+                if len(self._open) > MAX_KEPT_SOURCES:
+                    self._open.popitem(last=False)
+            self._open.move_to_end(key)
             return self._open[key]
 
 

@@ -85,6 +85,18 @@ def test_a_new_question_begins_after_one_was_asked(conversation: Conversation) -
     assert (conversation.text, conversation.selected) == ("", [11])
 
 
+def test_a_suggestion_keeps_the_selection_and_another_question_does_not(
+    conversation: Conversation,
+) -> None:
+    for id in (10, 13):
+        conversation.toggle(id)
+    for item in conversation.offered:
+        conversation.write(item)
+        assert conversation.selected == [10, 13], item
+    conversation.write(AskedQuestion("How many shelves are there?"))
+    assert conversation.selected == []
+
+
 def test_another_frame_begins_anew(conversation: Conversation, frame: RGBDFrame) -> None:
     conversation.write(AskedQuestion("Where is <mask>?", None, (10,)))
     conversation.show(frame)

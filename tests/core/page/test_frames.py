@@ -13,7 +13,13 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import encode_image, write_depth, write_image
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.page.frames import KeptFrames, OneFrame, RecordedFrames, SimulatedHall
-from smolrgpt_core.page.library import Library, UploadedFile, image_size, uploaded_frame
+from smolrgpt_core.page.library import (
+    MAX_KEPT_SOURCES,
+    Library,
+    UploadedFile,
+    image_size,
+    uploaded_frame,
+)
 from smolrgpt_core.region_files import write_regions
 
 
@@ -61,7 +67,11 @@ def test_the_latest_frames_are_kept(frame: RGBDFrame) -> None:
 
 def test_visitors_share_a_hall(recording: Path) -> None:
     library = Library([recording.parent])
-    assert library.hall(3) is library.hall(3)
+    first = library.hall(3)
+    assert library.hall(3) is first
+    for seed in range(10, 10 + MAX_KEPT_SOURCES):
+        library.hall(seed)
+    assert library.hall(3) is not first, "not all are kept"
     with pytest.raises(SpatialError, match="seed"):
         library.hall(-1)
 
