@@ -29,6 +29,7 @@ BUILD_INPUTS = ("CMakeLists.txt", "package.xml", "msg", "srv")
 LINKED_INPUTS = ("smolrgpt_core", "smolrgpt_ros", "scripts", "launch", "config")
 EXTRAS = "sim,train,perception"
 TEST_EXTRAS = "dev,ray,page"
+BROWSERS = ("chromium", "google-chrome")
 
 
 def main() -> int:
@@ -84,7 +85,7 @@ def missing_system_packages(for_tests: bool) -> list[str]:
         "libosmesa6": ctypes.util.find_library("OSMesa") is not None,
     }
     if for_tests:
-        present["chromium"] = shutil.which("chromium") is not None
+        present["chromium"] = any(map(shutil.which, BROWSERS))
         present["chromium-driver"] = shutil.which("chromedriver") is not None
     return [package for package, found in present.items() if not found]
 

@@ -105,7 +105,10 @@ class Browser:
         options.add_experimental_option("prefs", {"download.default_directory": str(downloads)})
         options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
         driver = shutil.which("chromedriver")
-        assert driver, "tests of the page need chromium-driver: run make setup-tests"
+        chromium = shutil.which("chromium") or shutil.which("google-chrome")
+        assert driver, "tests of the page need chromedriver: run make setup-tests"
+        assert chromium, "tests of the page need chromium: run make setup-tests"
+        options.binary_location = chromium
         self.downloads = downloads
         self.driver = webdriver.Chrome(options, webdriver.ChromeService(driver))
 
