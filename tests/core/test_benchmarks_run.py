@@ -24,6 +24,7 @@ SMALLEST = {
     "model_memory": NANO,
     "nano_path": "--scenes 1 --views 1 --rounds 1",
     "own_masks": "--scenes 1 --views 1",
+    "page_latency": "--repeats 1 --answerers geometric",
     "point_encoding": "--sizes 28 --width 4 --repeats 1",
     "point_map_ablations": "--scenes 8 --steps 2 --questions 4 --rows points",
     "question_reading": "--repeats 1",
