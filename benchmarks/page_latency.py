@@ -9,6 +9,7 @@ browser draws after that; of both the time of the answer, as the page tells it, 
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import shutil
 import socket
@@ -64,7 +65,9 @@ def measure(answerer: str, repeats: int) -> list[Asked]:
         port = probe.getsockname()[1]
     words = ["--seed", str(SEED), "--answerer", answerer, "--port", str(port), "--no-open"]
     command = [sys.executable, "-m", "smolrgpt_core.cli", "page", *words]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+    # By this NiceGUI would take the process for a test of its own.
+    environment = {name: os.environ[name] for name in os.environ.keys() - {"PYTEST_CURRENT_TEST"}}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as server:
         try:
             assert server.stdout is not None
             server.stdout.readline()
