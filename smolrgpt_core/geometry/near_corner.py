@@ -216,9 +216,9 @@ def _with_thin_parts(
         std: standard deviation of that, metres.
     """
     known = np.isfinite(depth)
-    middle, spread = float(np.median(depth[known])), float(np.std(depth[known]))
+    middle, spread = median(depth[known]), float(np.std(depth[known]))
     heights = view.at(view.outline, np.where(known, depth, middle))[:, 2]
-    edge = float(np.quantile(heights, 0.98))
+    edge = quantile(heights, 0.98)
     slope = (edge - view.camera_height) / middle
     off = float(np.hypot(std, slope * spread))
     if slope < -LEVEL_SLOPE or edge <= top:
