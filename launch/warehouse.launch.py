@@ -46,6 +46,7 @@ from launch_ros.substitutions import FindPackageShare
 
 PACKAGE = "smolrgpt_ros"
 PARAMETERS_FILE = "warehouse.yaml"
+QUERY, PAGE = "spatial_query", "page"
 PROFILES_VARIABLE = "FASTRTPS_DEFAULT_PROFILES_FILE"
 TOPICS = (
     "rgb",
@@ -92,21 +93,22 @@ def end_of_launch(executable: str, remedy: str, unless: str = ""):
     return on_exit
 
 
-def query_parameters() -> dict[str, Any]:
-    """Names and defaults of the query node's parameters, from config/warehouse.yaml."""
+def parameters_of(node_name: str) -> dict[str, Any]:
+    """Names and defaults of a node's parameters, from config/warehouse.yaml."""
     nodes = yaml.safe_load((Path(__file__).parents[1] / "config" / PARAMETERS_FILE).read_text())
-    return nodes["/**"]["spatial_query"]["ros__parameters"]
+    return nodes["/**"][node_name]["ros__parameters"]
 
 
-def given_parameters(context) -> dict[str, ParameterValue]:
-    """Parameters set by launch arguments, with the types of their defaults."""
+def given_parameters(context, node_name: str = QUERY) -> dict[str, ParameterValue]:
+    """Parameters of a node that are set by launch arguments, with the types of their defaults."""
+    known = parameters_of(node_name)
     return {
         name: ParameterValue(
             LaunchConfiguration(name),
             value_type=list[str] if isinstance(default, list) else type(default),
         )
-        for name, default in query_parameters().items()
-        if LaunchConfiguration(name).perform(context)
+        for name, default in parameters_of(QUERY).items()
+        if name in known and LaunchConfiguration(name).perform(context)
     }
 
 
@@ -150,6 +152,13 @@ def query_node(context) -> list[Node]:
     ]
 
 
+def page_node(context) -> list[Node]:
+    """The page; it reads frames as the query node does, and may die without anybody else."""
+    if not IfCondition(LaunchConfiguration("page")).evaluate(context):
+        return []
+    return [node("page_node", given_parameters(context, PAGE))]
+
+
 def declared_arguments() -> list[DeclareLaunchArgument]:
     """All arguments with their defaults."""
     texts = {
@@ -157,12 +166,14 @@ def declared_arguments() -> list[DeclareLaunchArgument]:
         "params_file": (config_file(PARAMETERS_FILE), "Parameter file of the nodes."),
         **{f"{topic}_topic": (topic, f"Topic for {topic}.") for topic in TOPICS},
         **dict.fromkeys(
-            query_parameters(), ("", "Parameter of the query node; empty: value from params_file.")
+            parameters_of(QUERY),
+            ("", "Parameter of the query node; empty: value from params_file."),
         ),
     }
     flags = {
         "use_sim": ("true", "Start the simulated camera."),
         "use_sim_time": ("false", "Use the time from /clock, as when a bag is played."),
+        "page": ("false", "Serve a web page about the query node; its address is logged."),
         "respawn": ("false", "Restart the query node when it dies, otherwise end the launch."),
     }
     return [
@@ -201,5 +212,6 @@ def generate_launch_description() -> LaunchDescription:
                 ),
             ),
             OpaqueFunction(function=query_node),
+            OpaqueFunction(function=page_node),
         ]
     )

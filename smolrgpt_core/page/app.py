@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import uvicorn
+from fastapi import FastAPI
 from nicegui import app, ui
 
-from smolrgpt_core.page.access import TOKEN_FIELD, AccessControl
+from smolrgpt_core.page.access import TOKEN_FIELD, AccessControl, is_loopback, new_token
 from smolrgpt_core.page.visit import Shared, Visit
 
 PRIMARY = "#2457c5"
@@ -18,6 +22,10 @@ STYLE = Path(__file__).with_name("style.css")
 
 RECONNECT_TIMEOUT_S = 15.0
 """How long the state of a visitor whose connection was lost is kept."""
+
+
+STOP_S = 3.0
+"""Time for connections to end with the server."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +51,11 @@ class Address:
         return f"http://{name}:{self.port}{path}"
 
 
+def address_of(host: str, port: int) -> Address:
+    """An address to serve at, with a new token where other machines reach it."""
+    return Address(host, port, "" if is_loopback(host) else new_token())
+
+
 def serve(shared: Shared, address: Address, is_opened: bool, on_start: Callable[[], None]) -> None:
     """Serve the page until the process is stopped.
 
@@ -52,16 +65,7 @@ def serve(shared: Shared, address: Address, is_opened: bool, on_start: Callable[
         is_opened: open it in a browser of this machine.
         on_start: called when it can be opened.
     """
-    style = STYLE.read_text(encoding="utf-8")
-
-    @ui.page("/", title="SmolRGPT")
-    async def page() -> None:
-        ui.add_css(style)
-        ui.colors(primary=PRIMARY)
-        visit = Visit(shared)
-        await ui.context.client.connected()
-        await visit.start()
-
+    _add_page(shared)
     app.add_middleware(AccessControl, token=address.token)
     app.on_startup(on_start)
     ui.run(
@@ -73,3 +77,77 @@ def serve(shared: Shared, address: Address, is_opened: bool, on_start: Callable[
         show_welcome_message=False,
         reconnect_timeout=RECONNECT_TIMEOUT_S,
     )
+
+
+def _add_page(shared: Shared) -> None:
+    style = STYLE.read_text(encoding="utf-8")
+
+    @ui.page("/", title="SmolRGPT")
+    async def page() -> None:
+        ui.add_css(style)
+        ui.colors(primary=PRIMARY)
+        visit = Visit(shared)
+        await ui.context.client.connected()
+        await visit.start()
+
+
+class PageServer:
+    """Serves the page on a thread, for a program that has other things to do.
+
+    Args:
+        shared: what visitors see and ask.
+        address: where it is served.
+    """
+
+    def __init__(self, shared: Shared, address: Address) -> None:
+        self.address = address
+        _add_page(shared)
+        application = FastAPI()
+        application.add_middleware(AccessControl, token=address.token)
+        ui.run_with(application, dark=None, reconnect_timeout=RECONNECT_TIMEOUT_S)
+        self._server = uvicorn.Server(
+            uvicorn.Config(application, address.host, address.port, log_level="warning")
+        )
+        self._socket: socket.socket | None = None
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Serve from now on.
+
+        Raises:
+            OSError: the port is taken, or the address is not of this machine.
+        """
+        self._socket = _bound(self.address)
+        self._thread = threading.Thread(
+            target=self._server.run, args=([self._socket],), name="page", daemon=True
+        )
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End all connections and the thread."""
+        self._server.should_exit = self._server.force_exit = True
+        if self._thread:
+            self._thread.join(STOP_S)
+        if self._socket:
+            self._socket.close()
+
+
+def _bound(address: Address) -> socket.socket:
+    """A socket that other processes cannot take anymore.
+
+    Raises:
+        OSError: as `PageServer.start`.
+    """
+    family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
+    bound = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((address.host, address.port))
+    except OSError as error:
+        bound.close()
+        raise OSError(
+            error.errno,
+            f"the page cannot be served at {address.host}:{address.port}: {error.strerror}; choose "
+            "another port",
+        ) from error
+    return bound

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from threading import Lock
+from typing import Protocol
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
@@ -48,8 +49,21 @@ class Exchange:
         return asked or self.answer.understood
 
 
+class Desk(Protocol):
+    """Answers questions of many visitors. Implementations are thread-safe."""
+
+    def answer(self, frame: RGBDFrame, asked: AskedQuestion) -> tuple[RGBDFrame, SpatialAnswer]:
+        """The answer or a refusal, and the frame that it is about.
+
+        Args:
+            frame: that the visitor sees.
+            asked: the question.
+        """
+        ...
+
+
 class AnswerDesk:
-    """An answerer that many visitors share, one question at a time.
+    """An answerer that is asked one question at a time, about the frame that is seen.
 
     Args:
         answerer: answers.
@@ -59,10 +73,10 @@ class AnswerDesk:
         self._answerer = answerer
         self._lock = Lock()
 
-    def answer(self, frame: RGBDFrame, asked: AskedQuestion) -> SpatialAnswer:
+    def answer(self, frame: RGBDFrame, asked: AskedQuestion) -> tuple[RGBDFrame, SpatialAnswer]:
         """The answer with its time of computation, or a refusal; waits for questions before it."""
         with self._lock:
-            return timed_answer(frame, asked, self._answerer)
+            return frame, timed_answer(frame, asked, self._answerer)
 
 
 class Conversation:
@@ -78,7 +92,7 @@ class Conversation:
         history: questions and answers, the latest last.
     """
 
-    def __init__(self, desk: AnswerDesk) -> None:
+    def __init__(self, desk: Desk) -> None:
         self.frame: RGBDFrame | None = None
         self.text = ""
         self.selected: list[int] = []
@@ -94,6 +108,12 @@ class Conversation:
         """Go to another frame; ids of another frame mean nothing there."""
         self.frame = frame
         self.clear()
+
+    def follow(self, frame: RGBDFrame) -> None:
+        """Go to a later frame of the same camera, in which an object has the id that it had."""
+        self.frame = frame
+        for id in [id for id in self.selected if id not in frame.regions]:
+            self._deselect(id)
 
     def clear(self) -> None:
         """Begin a new question."""
@@ -115,6 +135,9 @@ class Conversation:
             if self.text.strip():
                 self._append_mask(id)
             return
+        self._deselect(id)
+
+    def _deselect(self, id: int) -> None:
         self.selected.remove(id)
         while id in self._mask_ids:
             place = self._mask_ids.index(id)
@@ -155,10 +178,10 @@ class Conversation:
         """Ask and wait for the answer; may be called from another thread.
 
         Args:
-            frame: that is asked about.
+            frame: that is seen.
             asked: the question.
         """
-        answer = self._desk.answer(frame, asked)
+        frame, answer = self._desk.answer(frame, asked)
         found = remedies(asked, answer, frame.regions)
         self._asked += 1
         exchange = Exchange(self._asked, asked, answer, frame, tuple(found))

@@ -1,7 +1,7 @@
 """Where the frames of the page come from: a simulated hall, files, a recording.
 
-A source is asked for a frame by its number and may take time for it; a live camera fits as a source
-of one frame that changes.
+A source is asked for a frame by its number and may take time for it. A live camera is a source of
+one frame that changes.
 """
 
 from __future__ import annotations
@@ -34,6 +34,11 @@ class FrameSource(Protocol):
         """Number of frames, at least 1."""
         ...
 
+    @property
+    def is_live(self) -> bool:
+        """Whether the frame changes from time to time."""
+        ...
+
     def frame(self, index: int) -> RGBDFrame:
         """The frame with this number, from 0.
 
@@ -52,9 +57,11 @@ class OneFrame:
         frame: all that there is.
     """
 
+    count = 1
+    is_live = False
+
     def __init__(self, name: str, frame: RGBDFrame) -> None:
         self.name = name
-        self.count = 1
         self._frame = frame
 
     def frame(self, index: int) -> RGBDFrame:
@@ -70,9 +77,11 @@ class SimulatedHall:
         seed: of the warehouse.
     """
 
+    count = HALL_VIEWS
+    is_live = False
+
     def __init__(self, seed: int) -> None:
         self.name = f"Simulated hall {seed}"
-        self.count = HALL_VIEWS
         self._seed = seed
         self._lock = Lock()
 
@@ -99,6 +108,8 @@ class RecordedFrames:
             complete frame.
         ImportError: rosbags is missing.
     """
+
+    is_live = False
 
     def __init__(self, recording: Path) -> None:
         from smolrgpt_core.extras import require
@@ -143,6 +154,8 @@ class KeptFrames:
         source: asked for what is not kept.
         size: number of frames that are kept.
     """
+
+    is_live = False
 
     def __init__(self, source: FrameSource, size: int = KEPT_FRAMES) -> None:
         self.name = source.name

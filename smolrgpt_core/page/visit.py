@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from asyncio import to_thread
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from nicegui import ui
@@ -14,15 +15,19 @@ from smolrgpt_core.language import MAX_QUESTION_LENGTH
 from smolrgpt_core.page.answer_card import CardActions, show_answer
 from smolrgpt_core.page.bug_report import NAME, question_zip
 from smolrgpt_core.page.controls import link, main_button
-from smolrgpt_core.page.conversation import MAX_HISTORY, AnswerDesk, Conversation, Exchange
+from smolrgpt_core.page.conversation import MAX_HISTORY, Conversation, Desk, Exchange
 from smolrgpt_core.page.corrections import Corrections
 from smolrgpt_core.page.dialogs import USABLE, CorrectionDialog, OpenDialog, tell
+from smolrgpt_core.page.feed import Feed
 from smolrgpt_core.page.frames import FrameSource
+from smolrgpt_core.page.heard_list import HeardList, outcome
 from smolrgpt_core.page.library import Library
 from smolrgpt_core.page.picture import Picture
 from smolrgpt_core.page.space import Space
 
 COLOUR, DEPTH, SPACE = "Color", "Depth", "3-D"
+
+LIVE_RATE_HZ = 2.0
 
 
 @dataclass(frozen=True)
@@ -34,12 +39,16 @@ class Shared:
         desk: answers.
         library: of what else may be opened.
         corrections: stores corrections; None: none are stored.
+        feed: answers to others; None: there are no others.
+        rate: frames per second of a live source that are shown at most.
     """
 
     start: FrameSource
-    desk: AnswerDesk
+    desk: Desk
     library: Library
     corrections: Corrections | None
+    feed: Feed | None = None
+    rate: Callable[[], float] = lambda: LIVE_RATE_HZ
 
 
 class Visit:
@@ -69,6 +78,7 @@ class Visit:
 
     async def start(self) -> None:
         """Show the first frame."""
+        self._timer = ui.timer(1.0 / self._shared.rate(), self._follow)
         try:
             await self._open(self._shared.start)
         except USABLE as error:
@@ -91,9 +101,12 @@ class Visit:
                 self._view.on_value_change(self._change_view)
                 self._busy = ui.spinner(size="1.5em")
                 self._busy.set_visibility(False)
+                self._live = ui.switch("Live", value=True)
+                self._live.set_visibility(self._source.is_live)
             self._picture = Picture(self._pick)
             self._space = Space()
             self._frames = ui.element("div").classes("bar")
+            self._frames.set_visibility(self._source.count > 1)
             with self._frames:
                 self._number = ui.label().style("min-width: 7rem")
                 self._slider = ui.slider(min=1, max=1, step=1, value=1).style("flex: 1")
@@ -120,6 +133,7 @@ class Visit:
             ui.label("Asked before").classes("heading")
             self._past_list = ui.element("div")
         self._past.set_visibility(False)
+        self._heard = HeardList(self._shared.feed) if self._shared.feed else None
 
     async def _open(self, source: FrameSource) -> None:
         frame = await to_thread(source.frame, 0)
@@ -128,7 +142,35 @@ class Visit:
         self._slider.props["max"] = source.count
         self._slider.value = 1
         self._frames.set_visibility(source.count > 1)
+        self._live.set_visibility(source.is_live)
+        self._live.value = source.is_live
         await self._show(frame, 0)
+
+    async def _follow(self) -> None:
+        """Show what is new, of a camera and of the answers to others."""
+        self._timer.interval = 1.0 / self._shared.rate()
+        if self._heard:
+            self._heard.update()
+        if not (self._source.is_live and self._live.value):
+            return
+        try:
+            frame = await to_thread(self._source.frame, 0)
+        except USABLE as error:
+            self._name.text = f"{self._source.name}: {error}"
+            return
+        self._name.text = self._source.name
+        if self._live.value and frame is not self._conversation.frame:
+            await self._go_on(frame)
+
+    async def _go_on(self, frame: RGBDFrame) -> None:
+        """Show a later frame of a camera, for the question that is being written."""
+        before, self._shown = self._conversation.frame, None
+        self._conversation.follow(frame)
+        await self._show_picture(frame)
+        if before is not None and _names(before) == _names(frame):
+            self._picture.select(self._conversation.selected)
+        else:
+            self._refresh()
 
     async def _slide(self) -> None:
         """Go to the frame of the slider; of many that were passed, only the last is shown."""
@@ -149,10 +191,13 @@ class Visit:
         self._number.text = f"Frame {index + 1} of {self._source.count}"
         self._conversation.show(frame)
         self._shown = None
+        await self._show_picture(frame)
+        self._refresh()
+
+    async def _show_picture(self, frame: RGBDFrame) -> None:
         await self._picture.show(frame)
         self._space.forget()
         await self._change_view()
-        self._refresh()
 
     async def _change_view(self) -> None:
         in_space = self._view.value == SPACE
@@ -210,6 +255,9 @@ class Visit:
         finally:
             self._busy.set_visibility(False)
         self._add_past(exchange)
+        if self._source.is_live:
+            self._live.value = False  # until the visitor goes on
+            await self._go_on(exchange.frame)
         await self._present(exchange)
 
     async def _present(self, exchange: Exchange) -> None:
@@ -234,15 +282,13 @@ class Visit:
 
     def _add_past(self, exchange: Exchange) -> None:
         """List a question that was asked above the earlier ones."""
-        answer = exchange.answer
-        said = answer.text if answer.ok else answer.status.name.lower().replace("_", " ")
         self._past.set_visibility(True)
         with self._past_list:
             button = link("", lambda: self._present(exchange)).classes("past")
         button.move(target_index=0)
         with button:
             ui.label(exchange.question)
-            ui.label(said).classes("said")
+            ui.label(outcome(exchange.answer)).classes("said")
         for forgotten in self._past_list.default_slot.children[MAX_HISTORY:]:
             forgotten.delete()
 
@@ -254,6 +300,10 @@ class Visit:
             return
         stamp = time.strftime("%Y%m%d-%H%M%S")
         ui.download(content, f"{NAME}_{stamp}.zip", "application/zip")
+
+
+def _names(frame: RGBDFrame) -> dict[int, str]:
+    return {region.id: region.label for region in frame.regions}
 
 
 def _switch(dark: ui.dark_mode) -> None:

@@ -13,8 +13,9 @@ from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.messages.input_stamps import Sample
-from smolrgpt_ros.inputs.sensor_inputs import InputStatistics, InputTypes, SensorInputs
+from smolrgpt_ros.inputs.sensor_inputs import InputTypes, SensorInputs
 from smolrgpt_ros.nodes.image_worker import Images, ImageWorker, NewestImages
+from smolrgpt_ros.nodes.input_watch import InputWatch
 from smolrgpt_ros.nodes.managed_node import ManagedNode
 from smolrgpt_ros.nodes.node_state import FINALIZED, INACTIVE, SHUTTING_DOWN, UNCONFIGURED
 from smolrgpt_ros.runtime.diagnostic_status import diagnostic
@@ -59,7 +60,7 @@ class ImageNode(ManagedNode[NodeParameters]):
         self._model: Any = None
         self._inputs: SensorInputs | None = None
         self._worker: ImageWorker | None = None
-        self._received_before: dict[str, int] = {}
+        self._watch: InputWatch | None = None
         self.start(self.parameters.autostart)
 
     # For subclasses
@@ -105,8 +106,8 @@ class ImageNode(ManagedNode[NodeParameters]):
                 worker.offer(found)
 
         self._newest, self._worker = newest, worker
-        self._received_before = {}
         self._inputs = SensorInputs(self, add, types, values.input_reliability)
+        self._watch = InputWatch(self.get_name(), self._inputs, images)
         if self._state.is_ending:
             self._stop(SHUTTING_DOWN)
 
@@ -135,7 +136,7 @@ class ImageNode(ManagedNode[NodeParameters]):
 
     def _stop(self, state: str) -> None:
         self._state.set(state)
-        inputs, self._inputs = self._inputs, None
+        inputs, self._inputs, self._watch = self._inputs, None, None
         worker, self._worker = self._worker, None
         if inputs:
             inputs.close()
@@ -155,34 +156,16 @@ class ImageNode(ManagedNode[NodeParameters]):
             self._newest.rate = self._worker.rate = self.parameters.rate
 
     def _diagnostic_parts(self) -> list[DiagnosticStatus]:
-        inputs, worker = self._inputs, self._worker
-        if not inputs or not worker:
+        watch, worker = self._watch, self._worker
+        if not watch or not worker:
             return []
         name, statistics = self.get_name(), worker.statistics
         level = DiagnosticStatus.ERROR if statistics.last_error else DiagnosticStatus.OK
         values = {"rate_limit_hz": f"{self.parameters.rate:g}", **statistics.values()}
         return [
-            *(self._input_diagnostic(inputs, item) for item in inputs.topics),
+            *watch.diagnostics(),
             diagnostic(f"{name}: images", level, statistics.last_error, values),
         ]
-
-    def _input_diagnostic(self, inputs: SensorInputs, name: str) -> DiagnosticStatus:
-        """ERROR if nothing has come since the last report; a calibration may come once."""
-        counts: InputStatistics = inputs.statistics[name]
-        before = self._received_before.get(name, 0)
-        self._received_before[name] = counts.received
-        is_silent = counts.received == (before if name in self._synchronized() else 0)
-        return diagnostic(
-            f"{self.get_name()}: {name}",
-            DiagnosticStatus.ERROR if is_silent else DiagnosticStatus.OK,
-            inputs.cause_of_silence(name).advice if is_silent else "",
-            {
-                "topic": inputs.topics[name],
-                "publishers": inputs.publisher_count(name),
-                "received": counts.received,
-                "lost": counts.lost,
-            },
-        )
 
 
 def serve(node: ImageNode[Any], signals: EndingSignals) -> int:

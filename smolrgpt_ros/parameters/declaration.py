@@ -62,6 +62,17 @@ def parameter(
     return field(default=default, metadata=metadata)
 
 
+def same_parameter(kind: type, name: str) -> Any:
+    """A field with the default, limits and description of another node's parameter.
+
+    Args:
+        kind: parameters of that node.
+        name: of the parameter.
+    """
+    item = next(item for item in fields(kind) if item.name == name)
+    return field(default=item.default, metadata=item.metadata)
+
+
 def check_parameters(parameters: Any) -> None:
     """Check limits and choices.
 

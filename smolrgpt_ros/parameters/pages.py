@@ -16,6 +16,7 @@ from typing import Any
 
 from smolrgpt_core.files import write_file
 from smolrgpt_ros.parameters.declaration import Effect
+from smolrgpt_ros.parameters.page import PageParameters
 from smolrgpt_ros.parameters.perception import DepthParameters, RegionParameters
 from smolrgpt_ros.parameters.query import QueryParameters
 from smolrgpt_ros.parameters.sim_camera import SimCameraParameters
@@ -25,6 +26,7 @@ NODES = {
     "sim_camera": SimCameraParameters,
     "region_finder": RegionParameters,
     "depth_estimator": DepthParameters,
+    "page": PageParameters,
 }
 
 YAML, PAGE = "config/warehouse.yaml", "docs/ros_interfaces.md"
@@ -46,7 +48,7 @@ EFFECTS = {
     Effect.AT_START: " (fixed at start)",
 }
 
-TABLES = ("spatial_query", "region_finder", "depth_estimator")
+TABLES = ("spatial_query", "region_finder", "depth_estimator", "page")
 """Nodes with a table; `docs/demo.md` describes the simulated camera in its own words."""
 
 BEGIN = "<!-- parameters of {}: written by `python -m smolrgpt_ros.parameters.pages` -->"

@@ -106,7 +106,7 @@ def test_no_parameter_default_is_repeated(tree: ast.Module) -> None:
 
 def test_files_and_executables_exist(tree: ast.Module) -> None:
     used = constants(tree)
-    for name in ("sim_camera_node", "spatial_query_node"):
+    for name in ("sim_camera_node", "spatial_query_node", "page_node"):
         assert name in used
         assert (ROOT / "scripts" / name).stat().st_mode & 0o111
     for name in ("warehouse.yaml", "fastdds.xml"):
@@ -132,6 +132,19 @@ def test_question_to_the_launched_system(
     system.stop(signal.SIGINT, timeout=30.0)
     assert system.output.count("finished cleanly") == 2, system.output
     assert "has ended" not in system.output
+
+
+def test_the_page_reads_frames_as_the_query_node_does(launch: Any, graph: Any) -> None:
+    system = launch(
+        "use_sim:=false", "namespace:=watched", "page:=true", "autostart:=false", "max_depth:=12",
+        "label_map:=0:pallet", "max_batch:=4",
+    )  # fmt: skip
+    names = ["max_depth", "label_map", "autostart"]
+    for node in ("page", "spatial_query"):
+        service = f"/watched/{node}/get_parameters"
+        values = graph.call(GetParameters, service, GetParameters.Request(names=names)).values
+        assert [parameter_value_to_python(v) for v in values] == [12.0, "0:pallet", False]
+    system.stop(signal.SIGINT, timeout=30.0)
 
 
 def test_topics_and_log_level_reach_the_node(launch: Any, graph: Any, wait_for: Any) -> None:

@@ -1,0 +1,49 @@
+"""Answers that a running query node gave to others, for those who watch it."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from threading import Lock
+
+from smolrgpt_core.answer import SpatialAnswer
+
+LATEST = 30
+"""Answers that are kept."""
+
+
+@dataclass(frozen=True, eq=False)
+class HeardAnswer:
+    """A question of anybody with the node's answer, or its refusal."""
+
+    question: str
+    answer: SpatialAnswer
+
+
+class Feed:
+    """The latest answers of a node. Thread-safe.
+
+    Attributes:
+        total: number of answers so far.
+    """
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._answers: deque[HeardAnswer] = deque(maxlen=LATEST)
+        self._lock = Lock()
+
+    def add(self, question: str, answer: SpatialAnswer) -> None:
+        """Note an answer.
+
+        Args:
+            question: as asked; may be empty where ids say it all.
+            answer: to it.
+        """
+        with self._lock:
+            self.total += 1
+            self._answers.append(HeardAnswer(question, answer))
+
+    def latest(self) -> list[HeardAnswer]:
+        """The latest first."""
+        with self._lock:
+            return list(reversed(self._answers))
