@@ -33,7 +33,14 @@ SMALLEST = {
     "training": f"{NANO} --questions 2 --repeats 1",
     "wrong_inputs": "--cases 4 --scenes 1 --views 1 --workers 1",
 }
-IN_ROS = {"lifecycle_memory", "region_node", "service_load", "service_overhead", "soak"}
+IN_ROS = {
+    "lifecycle_memory",
+    "page_node",
+    "region_node",
+    "service_load",
+    "service_overhead",
+    "soak",
+}
 WITH_DATA = {"question_guessing", "real_frames", "trips"}
 """Their first argument is a data set that the tests do not have."""
 PARTS = {"disturbances", "load_client", "nano_path_worker", "performance_page"}

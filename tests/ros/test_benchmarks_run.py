@@ -12,6 +12,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 
 SMALLEST = {
     "lifecycle_memory": "--cycles 1 --questions 1",
+    "page_node": "--seconds 2 --warm-up 0 --camera-rate 5",
     "region_node": "--rates 2 --seconds 3 --camera-rate 5",
     "service_load": "--questions 4 --rounds 1 --clients 2 --answerer geometric --rate 5",
     "service_overhead": "--seconds 1 --questions 20 --rate 5",
