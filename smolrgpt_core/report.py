@@ -441,7 +441,9 @@ header p { margin: 0.3rem 0 1.4rem; color: var(--soft); }
   flex: 1 1 8rem; padding: 0.8rem 1rem; border: 1px solid var(--line); border-radius: 12px;
   background: var(--card);
 }
-.tile b { display: block; font-size: 1.5rem; white-space: nowrap; font-variant-numeric: tabular-nums; }
+.tile b {
+  display: block; font-size: 1.5rem; white-space: nowrap; font-variant-numeric: tabular-nums;
+}
 .tile span { color: var(--soft); font-size: 0.85rem; }
 .overview, main {
   display: grid; gap: 1.25rem; margin-top: 1.5rem;
