@@ -37,7 +37,8 @@ class Shared:
     Attributes:
         start: frames that a visitor sees first.
         desk: answers.
-        library: of what else may be opened.
+        library: of what else may be opened; None: nothing, as where a running node is asked, which
+            sees its own camera only.
         corrections: stores corrections; None: none are stored.
         feed: answers to others; None: there are no others.
         rate: frames per second of a live source that are shown at most.
@@ -45,7 +46,7 @@ class Shared:
 
     start: FrameSource
     desk: Desk
-    library: Library
+    library: Library | None
     corrections: Corrections | None
     feed: Feed | None = None
     rate: Callable[[], float] = lambda: LIVE_RATE_HZ
@@ -68,7 +69,7 @@ class Visit:
         self._correcting = None
         if shared.corrections is not None:
             self._correcting = CorrectionDialog(shared.corrections)
-        self._opening = OpenDialog(shared.library, self._open)
+        self._opening = OpenDialog(shared.library, self._open) if shared.library else None
         self._add_top()
         with ui.element("main").classes("desk"):
             with ui.element("section").classes("column").props("aria-label=Picture"):
@@ -89,7 +90,8 @@ class Visit:
             with ui.element("h1"):
                 ui.label("SmolRGPT")
             self._name = ui.label().classes("source")
-            link("Open ...", self._opening.open, "folder_open")
+            if self._opening:
+                link("Open ...", self._opening.open, "folder_open")
             dark = ui.dark_mode(None)
             switch = link("", lambda: _switch(dark), "contrast")
             switch.props["aria-label"] = "Dark or light"

@@ -125,13 +125,12 @@ class PageNode(ManagedNode[PageParameters]):
         return server
 
     def _shared(self) -> Shared:
-        from smolrgpt_core.page.library import Library
         from smolrgpt_core.page.visit import Shared
 
         return Shared(
             start=self._frames,
             desk=self._desk,
-            library=Library(),
+            library=None,
             corrections=None,
             feed=self._feed,
             rate=lambda: self.parameters.rate,

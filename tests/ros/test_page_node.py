@@ -109,6 +109,7 @@ def test_a_visitor_sees_the_camera_and_asks_the_node(
     window = look(url_of(node, wait_for))
     window.until(lambda: window.regions() == 3, "the regions of the camera")
     assert window.live()
+    assert "Open" not in window.text(), "the node sees its own camera only"
     window.ask("How many pallets are there?")
     window.until(lambda: "2 pallets" in window.text(), "the answer of the node")
     assert not window.live()
