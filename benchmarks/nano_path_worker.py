@@ -7,20 +7,21 @@ the result of one, as JSON. It ends with its input.
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-if importlib.util.find_spec("smolrgpt_ros.blas_threads"):
-    # As the node begins, in trees that have it; before NumPy is imported.
-    from smolrgpt_ros.blas_threads import use_one_blas_thread
+if __name__ == "__main__":
+    # As the node begins, before NumPy is imported; earlier trees have no such module.
+    with suppress(ModuleNotFoundError):
+        from smolrgpt_ros.runtime.blas_threads import use_one_blas_thread
 
-    use_one_blas_thread()
+        use_one_blas_thread()
 
 import numpy as np
 

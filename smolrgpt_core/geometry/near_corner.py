@@ -190,8 +190,8 @@ def find_top(view: TurnedView) -> tuple[float, float]:
     depth = view.outline_depth if above else view.outline_depth + DECK_M
     rays = view.outline[known]
     heights = view.at(rays, depth[known])[:, 2]
-    edge = float(np.quantile(heights, 0.98))
-    slope = float(np.median(np.abs(rays[heights >= edge, 2])))
+    edge = quantile(heights, 0.98)
+    slope = median(np.abs(rays[heights >= edge, 2]))
     edge_std = float(np.hypot(slope * np.hypot(DECK_M, view.depth_std / 2), _pixel_height(view)))
     if above:
         top = max(top, edge)
