@@ -154,7 +154,7 @@ class Conversation:
 
     def write(self, asked: AskedQuestion) -> None:
         """Take over a question as a whole, to ask it; what is selected next begins a new one."""
-        if asked not in self._suggested():
+        if asked not in self.suggested:
             # A question about something else: what is selected has nothing to do with it.
             self.selected = [id for id in self.selected if id in asked.region_ids]
         self._is_asked = True
@@ -170,7 +170,7 @@ class Conversation:
     @property
     def offered(self) -> list[AskedQuestion]:
         """What can be asked about what is selected and has the words that were typed."""
-        offered = self._suggested()
+        offered = self.suggested
         typed = "" if self._is_asked else self.text.replace(MASK, " ")
         return [item for item in completions(offered, typed) if item.text != self.text.strip()]
 
@@ -188,8 +188,12 @@ class Conversation:
         self.history = [*self.history, exchange][-MAX_HISTORY:]
         return exchange
 
-    def _suggested(self) -> list[AskedQuestion]:
-        """Suggestions for what is selected; kept, as each of them is read to check it."""
+    @property
+    def suggested(self) -> list[AskedQuestion]:
+        """What can be asked about what is selected, whatever was typed.
+
+        Kept, as each question is read to check it.
+        """
         if self.frame is None:
             return []
         wanted = (self.frame, tuple(self.selected))

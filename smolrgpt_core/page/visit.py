@@ -66,6 +66,7 @@ class Visit:
         self._wanted = 0
         self._shown: Exchange | None = None
         self._offered: list[AskedQuestion] = []
+        self._completions: list[str] = []
         self._correcting = None
         if shared.corrections is not None:
             self._correcting = CorrectionDialog(shared.corrections)
@@ -103,8 +104,7 @@ class Visit:
                 self._view.on_value_change(self._change_view)
                 self._busy = ui.spinner(size="1.5em")
                 self._busy.set_visibility(False)
-                self._live = ui.switch("Live", value=True)
-                self._live.set_visibility(self._source.is_live)
+                self._live = ui.switch("Live", value=True) if self._source.is_live else None
             self._picture = Picture(self._pick)
             self._space = Space()
             self._frames = ui.element("div").classes("bar")
@@ -144,8 +144,6 @@ class Visit:
         self._slider.props["max"] = source.count
         self._slider.value = 1
         self._frames.set_visibility(source.count > 1)
-        self._live.set_visibility(source.is_live)
-        self._live.value = source.is_live
         await self._show(frame, 0)
 
     async def _follow(self) -> None:
@@ -153,7 +151,7 @@ class Visit:
         self._timer.interval = 1.0 / self._shared.rate()
         if self._heard:
             self._heard.update()
-        if not (self._source.is_live and self._live.value):
+        if not self._is_following:
             return
         try:
             frame = await to_thread(self._source.frame, 0)
@@ -161,8 +159,12 @@ class Visit:
             self._name.text = f"{self._source.name}: {error}"
             return
         self._name.text = self._source.name
-        if self._live.value and frame is not self._conversation.frame:
+        if self._is_following and frame is not self._conversation.frame:
             await self._go_on(frame)
+
+    @property
+    def _is_following(self) -> bool:
+        return self._live is not None and self._live.value
 
     async def _go_on(self, frame: RGBDFrame) -> None:
         """Show a later frame of a camera, for the question that is being written."""
@@ -231,15 +233,25 @@ class Visit:
         self._picture.select(conversation.selected)
         names = [frame.regions[id].name for id in conversation.selected] if frame else []
         self._selected.text = f"Selected: {', '.join(names)}" if names else "Nothing is selected."
+        self._complete([item.text for item in conversation.suggested])
         offered = conversation.offered
         if offered == self._offered:
             return
         self._offered = offered
-        self._box.set_autocomplete([item.text for item in offered])
         self._offers.clear()
         with self._offers:
             for item in offered:
                 link(item.text, lambda item=item: self._ask(item)).classes("offer")
+
+    def _complete(self, texts: list[str]) -> None:
+        """What Tab completes; the browser takes the first that begins with what is typed.
+
+        It changes with the selection alone: each change sends the text that the server knows, and
+        would take back letters that are typed meanwhile.
+        """
+        if texts != self._completions:
+            self._completions = texts
+            self._box.set_autocomplete(texts)
 
     async def _ask_box(self) -> None:
         if self._conversation.text.strip():
@@ -257,7 +269,7 @@ class Visit:
         finally:
             self._busy.set_visibility(False)
         self._add_past(exchange)
-        if self._source.is_live:
+        if self._live:
             self._live.value = False  # until the visitor goes on
             await self._go_on(exchange.frame)
         await self._present(exchange)

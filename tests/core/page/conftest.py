@@ -219,7 +219,7 @@ class Browser:
         self.wait(pressed)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Server]]:
     """Starts a page: serve("--seed", 3)."""
     started: list[Server] = []
@@ -235,37 +235,38 @@ def serve(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Se
         server.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def corrected(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where corrections are stored."""
     return tmp_path_factory.mktemp("corrections") / "data"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def hall(serve: Callable[..., Server], corrected: Path) -> Server:
     """A page about a simulated hall that stores corrections."""
     return serve("--seed", 0, "--corrections", corrected)
 
 
-@pytest.fixture(scope="session")
-def browsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[], Browser]]:
-    """Starts browsers, each a visitor of its own."""
+@pytest.fixture
+def browsers(tmp_path: Path) -> Iterator[Callable[[], Browser]]:
+    """Starts browsers, each a visitor of its own; a test closes its own."""
     started: list[Browser] = []
 
     def start() -> Browser:
-        browser = Browser(tmp_path_factory.mktemp("downloads"))
-        started.append(browser)
-        return browser
+        started.append(Browser(tmp_path / f"downloads_{len(started)}"))
+        return started[-1]
 
     yield start
     for browser in started:
         browser.driver.quit()
 
 
-@pytest.fixture(scope="session")
-def browser(browsers: Callable[[], Browser]) -> Browser:
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     """A browser that tests use one after the other."""
-    return browsers()
+    browser = Browser(tmp_path_factory.mktemp("downloads"))
+    yield browser
+    browser.driver.quit()
 
 
 @pytest.fixture
