@@ -73,13 +73,14 @@ def log_level() -> PythonExpression:
     return PythonExpression(["'warn' if '", level, "' == 'warning' else '", level, "'"])
 
 
-def end_of_launch(executable: str, remedy: str, unless: str = ""):
+def end_of_launch(executable: str, remedy: str, unless: str = "", ends_all: bool = True):
     """Handler for a node that has exited on its own: log the reason and shut the launch down.
 
     Args:
         executable: name of the node's executable.
         remedy: what the operator can do.
         unless: launch argument that, if true, has the node restarted instead.
+        ends_all: whether the launch ends; false: the reason is logged and the others go on.
     """
 
     def on_exit(event, context):
@@ -88,7 +89,7 @@ def end_of_launch(executable: str, remedy: str, unless: str = ""):
         ):
             return None
         reason = f"{executable} has ended with exit status {event.returncode}, see above; {remedy}"
-        return [LogInfo(msg=reason), Shutdown(reason=reason)]
+        return [LogInfo(msg=reason), *([Shutdown(reason=reason)] if ends_all else [])]
 
     return on_exit
 
@@ -156,7 +157,8 @@ def page_node(context) -> list[Node]:
     """The page; it reads frames as the query node does, and may die without anybody else."""
     if not IfCondition(LaunchConfiguration("page")).evaluate(context):
         return []
-    return [node("page_node", given_parameters(context, PAGE))]
+    handler = end_of_launch("page_node", "the other nodes go on without it", ends_all=False)
+    return [node("page_node", given_parameters(context, PAGE), on_exit=handler)]
 
 
 def declared_arguments() -> list[DeclareLaunchArgument]:
