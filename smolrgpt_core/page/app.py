@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import socket
 import threading
+from asyncio import sleep, to_thread
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import uvicorn
 from fastapi import FastAPI
@@ -23,6 +25,8 @@ STYLE = Path(__file__).with_name("style.css")
 RECONNECT_TIMEOUT_S = 15.0
 """How long the state of a visitor whose connection was lost is kept."""
 
+
+POLL_S, CONNECT_S = 0.05, 1.0
 
 STOP_S = 3.0
 """Time for connections to end with the server."""
@@ -67,7 +71,14 @@ def serve(shared: Shared, address: Address, is_opened: bool, on_start: Callable[
     """
     _add_page(shared)
     app.add_middleware(AccessControl, token=address.token)
-    app.on_startup(on_start)
+
+    async def announce() -> None:
+        # Handlers of the start are called before the port is bound.
+        while not await to_thread(_is_served, address):
+            await sleep(POLL_S)
+        on_start()
+
+    app.on_startup(announce)
     ui.run(
         host=address.host,
         port=address.port,
@@ -77,6 +88,15 @@ def serve(shared: Shared, address: Address, is_opened: bool, on_start: Callable[
         show_welcome_message=False,
         reconnect_timeout=RECONNECT_TIMEOUT_S,
     )
+
+
+def _is_served(address: Address) -> bool:
+    parts = urlsplit(address.url)
+    try:
+        with socket.create_connection((parts.hostname, parts.port), CONNECT_S):
+            return True
+    except OSError:
+        return False
 
 
 def _add_page(shared: Shared) -> None:
