@@ -318,8 +318,11 @@ def test_the_page_comes_back_with_its_server(
     server, browser = serve("--seed", 1), browsers()
     browser.open(server.url)
     browser.ask("How many pallets are there?")
+    browser.script("window.isOld = true")
     server.kill()
     server.start()
+    # The page is loaded anew, and connected to the server that is there now.
+    browser.wait(lambda: browser.script("return !window.isOld && window.did_handshake"))
     browser.wait(lambda: browser.all(".region") and not browser.all(".past"))
     assert not browser.ask("How many pallets are there?").startswith("No answer")
 
