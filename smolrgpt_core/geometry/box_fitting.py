@@ -189,18 +189,16 @@ def fit_box(
         sides = doubt_sides(sides, view, plane, frame, config.sides)
         sides = _through_openings(sides, corner, prior, config)
     done = _complete(sides, max(corner.top - sides.bottom, 0.0), prior, config)
-    size = done.size
-    bounds = _place(sides, size)
+    bounds = _place(sides, done.size)
     # Turned about its face that is seen, a box swings out to both sides by half of its size.
-    swing = YAW_ARM * yaw_std * size[::-1]
+    swing = YAW_ARM * yaw_std * done.size[::-1]
     shift_std, side_std = _shared(sides, done.std)
-    shift_std = np.hypot(shift_std, swing)
-    bottom = _find_bottom(sides, corner, float(size.min()), prior, config)
+    bottom = _find_bottom(sides, corner, float(done.size.min()), prior, config)
     return OrientedBox(
         FloorRectangle.from_bounds(view.yaw, bounds[:, 0], bounds[:, 1]),
         bottom.height,
         corner.top,
-        shift_std,
+        np.hypot(shift_std, swing),
         side_std,
         prior is not None and _is_in_part(sides, prior),
         bottom.std,

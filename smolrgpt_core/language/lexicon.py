@@ -121,8 +121,7 @@ def load_lexicon(language: str) -> Lexicon:
     """
     sections = {**_file(GISTS), **_file(language)}
     words = {key: value.split() for key, value in _entries(sections["words"])}
-    numbers = sections["numbers"].split()
-    number_words = dict(_numbers(numbers))
+    number_words = dict(_numbers(sections["numbers"].split()))
     forms = dict(_inflected(sections.get("forms", "")))
     prefixes = words.get("prefixes", [])
     compounds = {

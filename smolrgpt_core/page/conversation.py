@@ -146,7 +146,7 @@ class Conversation:
 
     def edit(self, text: str) -> None:
         """Take over what was typed; a region whose placeholder is gone is not selected anymore."""
-        kept = _kept_masks(self.text, text)
+        kept = _remaining_masks(self.text, text)
         gone = [id for place, id in enumerate(self._mask_ids) if place not in kept]
         self._mask_ids = [id for place, id in enumerate(self._mask_ids) if place in kept]
         self.selected = [id for id in self.selected if id not in gone or id in self._mask_ids]
@@ -215,7 +215,7 @@ def _without_mask(text: str, place: int) -> str:
     return f"{before.rstrip()} {after.lstrip()}".strip() if after.strip(" ?") else before + after
 
 
-def _kept_masks(before: str, after: str) -> Sequence[int]:
+def _remaining_masks(before: str, after: str) -> Sequence[int]:
     """Numbers of the placeholders of a text that are still there after a change in one place."""
     total = before.count(MASK)
     start = _alike(before, after)

@@ -82,7 +82,7 @@ class Library:
         """
         if not 0 <= seed <= MAX_HALL_SEED:
             raise bad_input(f"the seed of a hall must be 0 to {MAX_HALL_SEED}, got {seed}")
-        return self._kept(seed, lambda: SimulatedHall(seed))
+        return self._opened(seed, lambda: SimulatedHall(seed))
 
     def recordings(self) -> list[Path]:
         """The recordings under the chosen folders."""
@@ -102,9 +102,9 @@ class Library:
             ImportError: rosbags is missing.
         """
         real = under_roots(path, self.roots)
-        return self._kept(real, lambda: RecordedFrames(real))
+        return self._opened(real, lambda: RecordedFrames(real))
 
-    def _kept(self, key: object, make: Callable[[], FrameSource]) -> FrameSource:
+    def _opened(self, key: object, make: Callable[[], FrameSource]) -> FrameSource:
         with self._lock:
             if key not in self._open:
                 self._open[key] = KeptFrames(make())

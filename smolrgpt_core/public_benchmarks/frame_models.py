@@ -182,12 +182,12 @@ class AnswererModel:
             read = read_question(question.masked, frame.regions, None, ids)
             if read.program is not None and (self.measures_sides or not asked_side(read.program)):
                 read = replace(read, program=self.options.conventions.meant(read.program))
-            return said_as_text(self.answerer.answer(frame, read), ids)
+            return answer_as_text(self.answerer.answer(frame, read), ids)
         except SpatialError as error:
             raise unanswered(question, error) from error
 
 
-def said_as_text(answer: SpatialAnswer, region_ids: tuple[int, ...]) -> str:
+def answer_as_text(answer: SpatialAnswer, region_ids: tuple[int, ...]) -> str:
     """A typed answer in the words of a benchmark: "B", "yes", "Region [1]", "0.82 m", "3 o'clock".
 
     Args:
