@@ -1,5 +1,6 @@
 """A language for space: questions as typed programs, read from words, said in words, answered."""
 
+from smolrgpt_core.language.lexicon import load_languages
 from smolrgpt_core.language.placeholders import MASK
 from smolrgpt_core.language.question import (
     CATEGORIES,
@@ -18,6 +19,7 @@ __all__ = [
     "Category",
     "SpatialQuestion",
     "check_placeholders",
+    "load_languages",
     "question_of",
     "read_question",
 ]

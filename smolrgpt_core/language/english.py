@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from smolrgpt_core.language.lexicon import load_lexicon
+from smolrgpt_core.language.lexicon import read_numbers, read_ordinals
 from smolrgpt_core.language.words import plural_of
 
-NUMBER_WORDS = dict(load_lexicon("english").numbers)
+NUMBER_WORDS = read_numbers("english")
 """Numbers by their words."""
 
-ORDINALS = dict(load_lexicon("english").ordinals)
+ORDINALS = read_ordinals("english")
 """Ranks by their words."""
 
 

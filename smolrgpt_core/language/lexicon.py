@@ -121,13 +121,13 @@ def load_lexicon(language: str) -> Lexicon:
     """
     sections = {**_file(GISTS), **_file(language)}
     words = {key: value.split() for key, value in _entries(sections["words"])}
-    number_words = dict(_numbers(sections["numbers"].split()))
+    number_words = read_numbers(language)
     forms = dict(_inflected(sections.get("forms", "")))
     prefixes = words.get("prefixes", [])
     compounds = {
         prefix + form: f"{prefix} {word}" for prefix in prefixes for form, word in forms.items()
     }
-    units = dict(_units(sections["units"]))
+    units = read_units(language)
     nouns = {key: tuple(_forms(value)) for key, value in _entries(sections["nouns"])}
     classes = read_classes(_entries(sections.get("classes", "")), _noun_classes(nouns))
     lexicon = Lexicon(
@@ -145,7 +145,7 @@ def load_lexicon(language: str) -> Lexicon:
         determiners=frozenset(words.get("determiners", ())),
         nouns=nouns,
         numbers=number_words,
-        ordinals=_ordinals(sections["ordinals"]),
+        ordinals=read_ordinals(language),
         units=units,
         rewordings=tuple(read_rewordings(sections.get("rewordings", ""), classes, number_words)),
         spellings={**compounds, **dict(_entries(sections["spellings"]))},
@@ -165,19 +165,35 @@ def load_lexicon(language: str) -> Lexicon:
     return _with_transcriptions(lexicon, [pair.split("=") for pair in words.get("letters", [])])
 
 
+def load_languages() -> None:
+    """Read all lexicons and compile all patterns, for which the first question waits otherwise."""
+    for language in LANGUAGES:
+        for rewording in load_lexicon(language).rewordings:
+            _ = rewording.pattern
+
+
+def read_numbers(language: str) -> dict[str, int]:
+    """Numbers by their words."""
+    return dict(_numbers(_file(language)["numbers"].split()))
+
+
+def read_ordinals(language: str) -> dict[str, int]:
+    """Ranks by their words, from one line of alternatives per rank."""
+    lines = _file(language)["ordinals"].split()
+    return {word: rank for rank, line in enumerate(lines, start=1) for word in line.split("|")}
+
+
+def read_units(language: str) -> dict[Phrase, tuple[str, float]]:
+    """SI unit and factor of each unit by its words."""
+    return dict(_units(_file(language)["units"]))
+
+
 def _agreement(section: str) -> dict[str, frozenset[str]]:
     """The pronouns of each noun; of "", those of any."""
     return {
         noun: frozenset(pronouns.split())
         for pronouns, nouns in _entries(section)
         for noun in nouns.split() or [""]
-    }
-
-
-def _ordinals(section: str) -> dict[str, int]:
-    """The rank of each word, from one line of alternatives per rank."""
-    return {
-        word: rank for rank, line in enumerate(section.split(), start=1) for word in line.split("|")
     }
 
 
@@ -219,6 +235,7 @@ def _meaningful(lexicon: Lexicon) -> frozenset[str]:
     return frozenset([*nouns, *senses, *units, *lexicon.numbers, *lexicon.ordinals])
 
 
+@cache
 def _file(name: str) -> dict[str, str]:
     """The sections of a file in `lexicons/`."""
     text = (files(__package__) / "lexicons" / f"{name}.txt").read_text(encoding="utf-8")

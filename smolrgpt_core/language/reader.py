@@ -25,7 +25,7 @@ from smolrgpt_core.language.builders import (
 from smolrgpt_core.language.context import without_context
 from smolrgpt_core.language.gist import read_gist
 from smolrgpt_core.language.grammar import NoReadingError, Parse, Reading, TooManyReadingsError
-from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon
+from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon, read_units
 from smolrgpt_core.language.meant import classes_of, placed, plain, without_other
 from smolrgpt_core.language.normal_form import normal_form
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
@@ -544,7 +544,7 @@ def _check_holders(program: Program, regions: RegionSet) -> None:
 UNITS_OF_LENGTH = {
     " ".join(phrase)
     for language in LANGUAGES
-    for phrase, (unit, _) in load_lexicon(language).units.items()
+    for phrase, (unit, _) in read_units(language).items()
     if unit == "m"
 }
 

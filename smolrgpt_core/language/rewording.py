@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from types import MappingProxyType
 
 from smolrgpt_core.language.grammar import GrammarError
@@ -28,17 +29,22 @@ class Rewording:
     """A pattern, and what is read in its place.
 
     Attributes:
-        pattern: that is replaced, wherever it stands; in lower case.
+        source: of the pattern that is replaced, wherever it stands; in lower case.
         replacement: as `re.sub` takes it.
         needed: letters, in lower case, of each of which one at least is in every text that the
             pattern fits; empty where that is not known.
         numbers: by their words.
     """
 
-    pattern: re.Pattern[str]
+    source: str
     replacement: str
     needed: tuple[tuple[str, ...], ...]
     numbers: Mapping[str, int] = field(compare=False, repr=False)
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Compiled when it is first needed: all of a language take a second."""
+        return re.compile(self.source)
 
     def applied(self, text: str, lowered: str) -> str:
         """A text with the pattern replaced.
@@ -160,7 +166,7 @@ def read_rewordings(
             raise GrammarError(f"expected 'pattern => replacement', got {line!r}")
         source = with_classes(pattern.rstrip(" "), classes)
         yield Rewording(
-            re.compile(source),
+            source,
             replacement.strip().replace(r"\x20", " "),
             needed_letters(source),
             numbers,

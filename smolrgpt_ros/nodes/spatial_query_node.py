@@ -23,7 +23,7 @@ from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import WITH_CHECKPOINT, make_answerer
 from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.errors import SpatialError, Status, bad_question
-from smolrgpt_core.language import Category
+from smolrgpt_core.language import Category, load_languages
 from smolrgpt_core.messages.stamps import time_to_ns
 from smolrgpt_core.recordings.question_bag import RecordedMounting
 from smolrgpt_ros.inputs.frame_buffer import FrameRequest
@@ -134,11 +134,7 @@ class SpatialQueryNode(ManagedNode[QueryParameters]):
         name = f"{values.answerer} with {checkpoint}" if checkpoint else values.answerer
         self.get_logger().info(f"loading {name} ...")
         started = time.monotonic()
-        self._answerer = self._loader.load(
-            lambda: make_answerer(
-                values.answerer, checkpoint, values.model_settings(), values.fusion_settings()
-            )
-        )
+        self._answerer = self._loader.load(lambda: _load_answerer(values, checkpoint))
         self._description = described_answerer(values)
         self.get_logger().info(f"loaded {name} in {time.monotonic() - started:.1f} s")
 
@@ -374,6 +370,14 @@ def _recorder_kind() -> type[QuestionRecorder]:
             "record to false"
         ) from error
     return QuestionRecorder
+
+
+def _load_answerer(values: QueryParameters, checkpoint: str) -> Answerer:
+    """Everything that the first question would have to wait for."""
+    load_languages()
+    return make_answerer(
+        values.answerer, checkpoint, values.model_settings(), values.fusion_settings()
+    )
 
 
 def _category(value: int) -> Category | None:
