@@ -14,6 +14,7 @@ setup(
         "smolrgpt_core.checkpoints": ["nano/*", "nano_regions/*"],
         "smolrgpt_core.language": ["lexicons/*.txt"],
         "smolrgpt_core.page": ["*.css"],
+        "smolrgpt_core.report": ["templates/*"],
         "smolrgpt_core.synthesis": ["*.txt"],
     },
 )

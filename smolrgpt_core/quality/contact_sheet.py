@@ -5,15 +5,12 @@ Shows what the files say. A question whose files are broken gets a tile that say
 
 from __future__ import annotations
 
-import base64
 import itertools
 import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
-from string import Template
 
 import cv2
 import numpy as np
@@ -37,10 +34,10 @@ from smolrgpt_core.data.readers.warehouse import open_layout
 from smolrgpt_core.data.samples import Conversation, Sample
 from smolrgpt_core.data.warehouse_format import MODEL, find_splits
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.files import encode_image, file_error, write_file, write_image
+from smolrgpt_core.files import file_error, write_image
 from smolrgpt_core.language import MASK
 from smolrgpt_core.regions import Region
-from smolrgpt_core.report import PAGE, STYLE
+from smolrgpt_core.report import write_page
 
 MASK_COLOURS: tuple[Colour, ...] = (
     (251, 160, 38), (64, 190, 255), (244, 96, 160), (163, 230, 53),
@@ -131,15 +128,16 @@ def write_index(tiles: Sequence[Tile], path: Path, root: Path) -> None:
         path: where to write.
         root: folder of the data set, for the title.
     """
-    page = PAGE.substitute(
-        title=escape(f"Data set {root.name}"),
-        subtitle=escape(f"{len(tiles)} questions drawn by chance from {root}"),
-        style=STYLE + INDEX_STYLE,
-        tiles="",
-        overview="",
-        cards="".join(_card(tile) for tile in tiles),
+    write_page(
+        path,
+        "contact_sheet.html",
+        title=f"Data set {root.name}",
+        subtitle=f"{len(tiles)} questions drawn by chance from {root}",
+        cards=[
+            {"tile": tile, "question": _parts(tile.question), "answer": _parts(tile.answer)}
+            for tile in tiles
+        ],
     )
-    write_file(path, page.encode())
 
 
 def _tile(drawn: Sample | SpatialError) -> Tile:
@@ -271,43 +269,7 @@ def _blank(height: int, width: int) -> NDArray[np.uint8]:
     return np.full((height, width, 3), BACKGROUND, np.uint8)
 
 
-def _card(tile: Tile) -> str:
-    picture = ""
-    if tile.picture is not None:
-        data = base64.b64encode(encode_image(tile.picture, ".jpg")).decode("ascii")
-        picture = f'<img src="data:image/jpeg;base64,{data}" alt="{escape(tile.question)}">'
-    answer = f"<dt>Answer</dt><dd>{_coloured(tile.answer)}</dd>" if tile.answer else ""
-    problem = f"<dt>Broken</dt><dd>{escape(tile.problem)}</dd>" if tile.problem else ""
-    labels = "".join(f"<span>{escape(label)}</span>" for label in tile.title.split(" · "))
-    return CARD.substitute(
-        picture=picture, labels=labels, question=_coloured(tile.question), facts=answer + problem
-    )
-
-
-def _coloured(text: str) -> str:
-    """HTML of a text, each region in the colour of its mask."""
-
-    def chip(found: re.Match[str]) -> str:
-        red, green, blue = _colour(int(found[1]))
-        return f'<mark style="background: rgb({red} {green} {blue})">{found[0]}</mark>'
-
-    return re.sub(r"\[Region (\d+)\]", chip, escape(text))
-
-
-CARD = Template("""
-<article>
-$picture
-<div class="body">
-<p class="labels">$labels</p>
-<h2>$question</h2>
-<dl>$facts</dl>
-</div>
-</article>
-""")
-
-INDEX_STYLE = """
-body { max-width: 1900px; }
-main { grid-template-columns: repeat(auto-fill, minmax(min(100%, 720px), 1fr)); }
-.tiles:empty, .overview:empty { display: none; }
-mark { padding: 0 0.25rem; border-radius: 4px; color: #181a20; }
-"""
+def _parts(text: str) -> list[tuple[str, Colour | None]]:
+    """The parts of a text, those that name a region with the colour of its mask."""
+    found = re.finditer(r"\[Region (\d+)\]|(?:(?!\[Region \d+\]).)+", text, re.DOTALL)
+    return [(part[0], _colour(int(part[1])) if part[1] else None) for part in found]

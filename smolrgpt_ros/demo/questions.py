@@ -13,7 +13,7 @@ from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import CATEGORIES, Category, SpatialQuestion, read_question
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.report import ReportRow, answer_text, both_values_text, compare_with_truth
+from smolrgpt_core.report import ReportRow, compare_with_truth, compared_row
 from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.synthesis import (
     ALL_WAREHOUSE_FORMS,
@@ -164,28 +164,13 @@ def judge(
         regions: of the frame.
         picture: the annotated image.
     """
-    truth_text, error_text, is_right = "no answer", "", answer.status is question.status
+    compared = "no answer", "", answer.status is question.status
     if question.truth is not None:
-        truth_text, error_text, is_right = compare_with_truth(question.truth, answer, regions)
+        compared = compare_with_truth(question.truth, answer, regions)
     if answer.status is not question.status:
-        error_text = f"expected {question.status.name}"
-    return ReportRow(
-        question=question.shown,
-        category=question.category,
-        answer_text=answer_text(answer, regions),
-        truth_text=truth_text,
-        error_text=error_text,
-        within_tolerance=is_right,
-        latency=answer.latency_s,
-        status=answer.status,
-        image=picture,
-        agreement=answer.agreement,
-        confidence=answer.confidence,
-        both_values=both_values_text(answer),
-        note=answer.message if answer.ok else "",
-        understood=answer.understood,
-        steps=answer.steps,
-    )
+        truth_text, _, is_correct = compared
+        compared = truth_text, f"expected {question.status.name}", is_correct
+    return compared_row(question.shown, question.category, answer, regions, compared, picture)
 
 
 def wrong_answers(rows: Sequence[ReportRow]) -> list[str]:
