@@ -16,7 +16,7 @@ from functools import cached_property
 
 from smolrgpt_core.instance_labels import BACKGROUND, InstanceLabels
 from smolrgpt_core.label_rules import class_in, index_in, number_in, says_nothing, words_of
-from smolrgpt_core.object_classes import is_known, known_class, label_words
+from smolrgpt_core.object_classes import LABEL_SYNONYMS, is_known, known_class, label_words
 from smolrgpt_core.regions import Region, RegionSet
 
 _SHOWN = 10
@@ -185,6 +185,19 @@ def unlabelled_note(regions: RegionSet) -> str:
     if count in (0, len(regions)):
         return ""
     return f"{count} of the {len(regions)} regions have no label and are not counted as any class"
+
+
+def synonyms_note(ids: Iterable[int], regions: RegionSet) -> str:
+    """Note that regions of several labels are counted as one class; empty where none are."""
+    labels = dict.fromkeys(regions[id].label for id in ids)
+    by_class: dict[str, list[str]] = {}
+    for label in labels:
+        by_class.setdefault(known_class(label), []).append(label)
+    return "; ".join(
+        f"{' and '.join(same)} are counted as one class, {name}"
+        for name, same in by_class.items()
+        if name in LABEL_SYNONYMS and len(same) > 1
+    )
 
 
 def _silent_labels(mine: Sequence[Region], regions: RegionSet) -> list[str]:

@@ -6,6 +6,8 @@ A label of a frame is a class of its own ("rack") and belongs to a known class i
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 LABEL_SYNONYMS: dict[str, tuple[str, ...]] = {
     "pallet": ("pallet", "box pallet", "skid"),
     "buffer": ("buffer", "buffer zone", "buffer area", "zone", "area"),
@@ -39,3 +41,21 @@ def known_class(label: str) -> str:
 def is_known(label: str) -> bool:
     """Whether a label belongs to a known class."""
     return known_class(label) in LABEL_SYNONYMS
+
+
+def named_labels(noun: str, labels: Iterable[str]) -> frozenset[str]:
+    """The labels that a noun means.
+
+    The name of a known class means all of the class: a "skid" is a pallet too. Any other noun means
+    the label that is spelled so, for a detector that has "racks" knows them from its "shelves";
+    without such a label, all of its class.
+
+    Args:
+        noun: in the singular.
+        labels: of a frame.
+    """
+    labels = frozenset(labels)
+    spelled = frozenset(label for label in labels if label_noun(label) == noun)
+    if spelled and noun not in LABEL_SYNONYMS:
+        return spelled
+    return frozenset(label for label in labels if known_class(label) == known_class(noun))

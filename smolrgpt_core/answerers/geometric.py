@@ -25,11 +25,12 @@ from smolrgpt_core.answerers.kept_geometry import (
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FROM_BOX, FrameGeometry, GeometryConfig
-from smolrgpt_core.label_map import unlabelled_note
+from smolrgpt_core.label_map import synonyms_note, unlabelled_note
 from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.language.interpreter import Finding, evaluate
 from smolrgpt_core.language.marks import marks_of
 from smolrgpt_core.language.operators.questions import DepthAt
+from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene import SceneCopies
 
 CERTAINTY = 0.8
@@ -126,7 +127,8 @@ class GeometricAnswerer:
         centers, shares = region_places(measured.geometry, answer.region_ids)
         placed = replace(answer, centers=centers, valid_depth=shares, marks=marks)
         spread = spread_note(finding, question.unit, self._config.certainty)
-        return _told(placed, measured.geometry, used, is_measured, spread)
+        counted = _count_notes(finding, frame.regions) if answer.unit == "objects" else ()
+        return _told(placed, measured.geometry, used, is_measured, (spread, *counted))
 
     def answer_together(
         self,
@@ -154,12 +156,17 @@ def _point_at_pixel(finding: Finding, copies: SceneCopies) -> NDArray[np.float64
     return copies.scene.point_at(*pixel)
 
 
+def _count_notes(finding: Finding, regions: RegionSet) -> tuple[str, str]:
+    """What is to be known of labels where regions were counted."""
+    return unlabelled_note(regions), synonyms_note(finding.counted, regions)
+
+
 def _told(
     answer: SpatialAnswer,
     geometry: FrameGeometry,
     used: Sequence[int],
     is_measured: bool,
-    spread: str,
+    notes: Sequence[str],
 ) -> SpatialAnswer:
     """An answer with what was assumed of the regions it rests on, and what is doubtful.
 
@@ -168,15 +175,12 @@ def _told(
         geometry: of the frame.
         used: ids of the regions whose measurement it rests on.
         is_measured: whether it rests on any measurement.
-        spread: between which values it likely is, where that is much; else empty.
+        notes: what else is to be said of it.
     """
     assumed = region_notes(geometry, used)
-    notes = [spread, assumed]
-    if answer.unit == "objects":
-        notes.append(unlabelled_note(geometry.frame.regions))
     doubts = geometry.doubts if is_measured else ()
     limit = min(BOXED, answer.confidence_limit) if FROM_BOX in assumed else answer.confidence_limit
     limit = DOUBTED if is_measured and geometry.is_distrusted else limit
-    message = "; ".join(note for note in (*notes, *doubts) if note)
+    message = "; ".join(note for note in (*notes, assumed, *doubts) if note)
     confidence = min(answer.confidence, limit)
     return replace(answer, message=message, confidence=confidence, confidence_limit=limit)

@@ -13,7 +13,7 @@ from smolrgpt_core.language.operators import attributes, predicates, questions, 
 from smolrgpt_core.language.placeholders import MASK
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.words import plural_of
-from smolrgpt_core.object_classes import CARRIER, ZONE, known_class, label_noun
+from smolrgpt_core.object_classes import CARRIER, ZONE, known_class, label_noun, named_labels
 from smolrgpt_core.regions import RegionSet
 
 _COLUMN_WORDS = {"least": ("leftmost", "left"), "most": ("rightmost", "right")}
@@ -236,9 +236,8 @@ class _Writer:
         if program.operator is selections.Listed:
             return list(program.arguments[0])
         if program.operator is selections.All and program.arguments[0]:
-            name = program.arguments[0]
-            labeled = [r.id for r in self._regions if label_noun(r.label) == name]
-            return labeled or [r.id for r in self._regions if known_class(r.label) == name]
+            labels = named_labels(program.arguments[0], self._regions.labels)
+            return [region.id for region in self._regions if region.label in labels]
         raise _UnsayableError
 
     def _all_of(self, program: Program, name: str) -> bool:

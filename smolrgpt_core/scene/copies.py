@@ -17,7 +17,7 @@ from smolrgpt_core.object_classes import (
     LABEL_SYNONYMS,
     ZONE,
     known_class,
-    label_noun,
+    named_labels,
 )
 from smolrgpt_core.scene.spatial_scene import Placed, SpatialScene, cannot_tell, mask_column
 
@@ -74,7 +74,7 @@ class SceneCopies:
         self.ids = [region.id for region in scene.regions]
         self.count, self.number = copies, len(self.ids)
         self._index = {id: index for index, id in enumerate(self.ids)}
-        self._nouns = np.array([label_noun(region.label) for region in scene.regions])
+        self._labels = np.array([region.label for region in scene.regions])
         self._known = np.array([known_class(region.label) for region in scene.regions])
         self._seed, self._at_limits = seed, at_limits
         shape = (copies, self.number)
@@ -100,7 +100,7 @@ class SceneCopies:
         return self._index[self.regions[id].id]
 
     def of_class(self, name: str) -> Mask:
-        """(N,) regions of a class: those labeled so, else those of the known class that it names.
+        """(N,) regions of a class, as `named_labels` has it.
 
         "" = whatever is no zone; `ANY_REGION` = all.
         """
@@ -108,8 +108,7 @@ class SceneCopies:
             return ~self.zones
         if name == ANY_REGION:
             return np.ones(self.number, dtype=bool)
-        labeled = self._nouns == name
-        return labeled if labeled.any() else self._known == known_class(name)
+        return np.isin(self._labels, list(named_labels(name, self.regions.labels)))
 
     @property
     def known(self) -> Mask:

@@ -211,6 +211,15 @@ class TestAbsence:
     def test_a_class_that_is_absent_is_counted_as_none(self, labels: tuple[str, ...]) -> None:
         assert value(LabelMap().apply(regions_with(*labels))) == 0
 
+    def test_the_name_of_a_class_means_all_its_synonyms(self) -> None:
+        given = LabelMap().apply(regions_with("pallet", "skid", "skid", "rack", "shelf", "crate"))
+        assert value(given) == 3
+        assert value(given, "How many skids are visible?") == 2
+        assert value(given, "How many shelves are visible?") == 2
+        assert value(given, "How many racks are visible?") == 1
+        without = LabelMap().apply(regions_with("pallet", "shelf"))
+        assert value(without, "How many racks are visible?") == 1
+
     def test_declared_classes_are_known(self) -> None:
         given = regions_with("crate_1", "buffer")
         assert value(LabelMap.parse("crate:crate").apply(given)) == 0
@@ -231,6 +240,15 @@ def test_a_number_that_names_two_regions_is_refused() -> None:
     assert read_question("How far is region 1 from pallet 3?", regions).region_ids == (1, 3)
     masked = read_question("How far is the pallet <mask> from <mask>?", regions, None, (1, 3))
     assert masked.region_ids == (1, 3)
+
+
+def test_it_is_told_which_labels_count_as_one_class(tmp_path: Path) -> None:
+    mixed = answer(ask(region_file(tmp_path, "pallet", "skid", "buffer")))
+    assert (mixed["value"], mixed["message"]) == (
+        2, "pallet and skid are counted as one class, pallet",
+    )  # fmt: skip
+    alike = answer(ask(region_file(tmp_path, "pallet", "pallet", "buffer")))
+    assert (alike["value"], alike["message"]) == (2, "")
 
 
 class TestRegionFiles:

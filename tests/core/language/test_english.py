@@ -265,7 +265,7 @@ def test_regions_without_labels(text, ids, meaning):
         ("how many people do you see", "How many persons are there?"),
         ("how many boxes are in dock 7", "How many boxes are in dock 7?"),
         ("nearest person to the traffic cone", "Which person is nearest to the traffic cone?"),
-        # A label of the frame means itself; its synonyms mean all of the class.
+        # A label of the frame is said as it is spelled.
         ("how many racks do you see", "How many racks are there?"),
         ("how many shelves do you see", "How many shelves are there?"),
     ],
