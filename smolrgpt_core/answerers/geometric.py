@@ -25,6 +25,7 @@ from smolrgpt_core.answerers.kept_geometry import (
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FROM_BOX, FrameGeometry, GeometryConfig
+from smolrgpt_core.geometry.input_doubts import stretch_note
 from smolrgpt_core.label_map import synonyms_note, unlabelled_note
 from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.language.interpreter import Finding, evaluate
@@ -178,7 +179,8 @@ def _told(
         notes: what else is to be said of it.
     """
     assumed = region_notes(geometry, used)
-    doubts = geometry.doubts if is_measured else ()
+    stretched = stretch_note(geometry.frame.intrinsics)
+    doubts = (*geometry.doubts, stretched) if is_measured else ()
     limit = min(BOXED, answer.confidence_limit) if FROM_BOX in assumed else answer.confidence_limit
     limit = DOUBTED if is_measured and geometry.is_distrusted else limit
     message = "; ".join(note for note in (*notes, assumed, *doubts) if note)

@@ -30,8 +30,10 @@ from smolrgpt_core.geometry.ground_plane import (
     find_ground_plane,
 )
 from smolrgpt_core.geometry.input_doubts import (
+    MIN_SIZED,
     MaskDoubt,
     calibration_doubt,
+    extent_doubt,
     mask_doubt,
     scale_doubt,
 )
@@ -363,22 +365,31 @@ class FrameGeometry:
 
     def _scale_doubt(self) -> str:
         prior = self._config.size_priors.get(CARGO)
-        if self.plane is None or prior is None:
+        if prior is None:
             return ""
-        boxes = (self._unbiased_box(pallet, self.plane) for pallet in self._sized_pallets)
-        return scale_doubt([box for box in boxes if box is not None], prior)
+        fitted = () if self.plane is None else map(self._unbiased_box, self._sized_pallets)
+        boxes = [box for box in fitted if box is not None]
+        if len(boxes) >= MIN_SIZED:
+            return scale_doubt(boxes, prior)
+        surfaces = map(self._surface, self._sized_pallets)
+        return extent_doubt([_extent(surface) for surface in surfaces if surface], prior)
 
-    def _unbiased_box(self, region: Region, plane: GroundPlane) -> OrientedBox | None:
+    def _unbiased_box(self, region: Region) -> OrientedBox | None:
         """A box that owes nothing to standard sizes; None where too little of it is seen."""
+        assert self.plane is not None
+        surface = self._surface(region)
+        if surface is None or surface.sparse or surface.outline.cut_share > MAX_CUT:
+            return None
+        return fit_box(surface, self.plane, self.frame, None, self._config.box)
+
+    def _surface(self, region: Region) -> Surface | None:
+        """What is seen of a region; None where depth tells nothing of it."""
         try:
-            _, surface = self._see(region)
+            return self._see(region)[1]
         except SpatialError as error:
             if error.status is not Status.NO_VALID_DEPTH:
                 raise
             return None
-        if surface.sparse or surface.outline.cut_share > MAX_CUT:
-            return None
-        return fit_box(surface, plane, self.frame, None, self._config.box)
 
     def _locate_zone(self, region: Region, plane: GroundPlane) -> Located:
         zone, side_std = fit_zone(
@@ -531,6 +542,12 @@ class FrameGeometry:
             if error.status is not Status.NO_VALID_DEPTH:
                 raise
             return None
+
+
+def _extent(surface: Surface) -> tuple[float, float]:
+    """How far a surface reaches along the rows and the columns of the image, metres."""
+    low, high = np.quantile(surface.points[:, :2], (0.02, 0.98), axis=0)
+    return float(high[0] - low[0]), float(high[1] - low[1])
 
 
 def _less_sure(located: Located, centre_std: float, size_std: float) -> Located:

@@ -9,6 +9,7 @@ Limits: sizes need some pallets that are seen well, and say nothing about cargo 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -81,6 +82,15 @@ MIN_SIZED = 3
 
 MAX_SCALE_ERROR = 0.07
 """Sizes may be off by this share together before it is told."""
+
+SQUARE_PIXELS = 1.1
+"""Ratio of the focal lengths up to which pixels count as square; cameras stay within 2 %."""
+
+MAX_LOAD_OVERHANG = 1.3
+"""What stands on pallets may be so many times as wide as the largest of them seen from a corner."""
+
+MIN_IN_SIGHT = 0.5
+"""One pallet of several shows at least this share of its shortest side."""
 
 SCALE_EVIDENCE = 6.0
 """By how much a factor must be likelier than none, as a difference of log likelihoods."""
@@ -363,6 +373,20 @@ def calibration_doubt(camera: CameraIntrinsics) -> str:
     )
 
 
+def stretch_note(camera: CameraIntrinsics) -> str:
+    """Note that pixels are not square; empty where they are.
+
+    Right for an image that was stretched along with its calibration, so no doubt by itself.
+    """
+    ratio = camera.fx / camera.fy
+    if max(ratio, 1 / ratio) <= SQUARE_PIXELS:
+        return ""
+    return (
+        f"fx is {ratio:.2f} times fy: right only for an image that was stretched by that, else "
+        "sizes and heights are wrong"
+    )
+
+
 def scale_doubt(boxes: Sequence[OrientedBox], prior: SizePrior) -> str:
     """Why the focal length or the unit of depth may be wrong; empty where sizes are standard.
 
@@ -376,6 +400,33 @@ def scale_doubt(boxes: Sequence[OrientedBox], prior: SizePrior) -> str:
     return (
         f"pallets measure {factor:.2f} times the standard sizes: is the focal length, or the unit "
         "of depth, wrong by that?"
+    )
+
+
+def extent_doubt(extents: Sequence[tuple[float, float]], prior: SizePrior) -> str:
+    """Why the unit of depth may be wrong where too few pallets can be fitted by boxes.
+
+    Whatever the view, a pallet is seen no wider than its diagonal. What stands before it makes it
+    narrower, but hardly each one.
+
+    Args:
+        extents: of what is seen of pallets, along the rows and the columns of the image, metres.
+        prior: their standard sizes.
+    """
+    if len(extents) < MIN_SIZED:
+        return ""
+    widest = MAX_LOAD_OVERHANG * max(math.hypot(*pair) for pair in prior.footprints)
+    narrowest = MIN_IN_SIGHT * min(min(pair) for pair in prior.footprints)
+    wide = float(np.median([min(pair) for pair in extents]))
+    narrow = max(max(pair) for pair in extents)
+    if narrowest <= narrow and wide <= widest:
+        return ""
+    seen, bound = (wide, f"at most {widest:.1f}") if wide > widest else (
+        narrow, f"at least {narrowest:.1f}"
+    )  # fmt: skip
+    return (
+        f"pallets look {seen:.2g} m wide where {bound} m are expected: is the unit of depth wrong, "
+        "or the focal length?"
     )
 
 

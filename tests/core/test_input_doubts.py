@@ -224,6 +224,25 @@ def test_a_wrong_unit_of_depth_shows_in_the_pallets(frame, scale):
     assert factor == pytest.approx(scale, rel=0.06)
 
 
+@pytest.mark.parametrize("scale", [0.1, 10.0])
+def test_a_wrong_unit_shows_where_too_few_pallets_are_fitted(frame, scale):
+    depth = frame.depth * np.float32(scale)
+    depth[depth > 60.0] = np.nan
+    without_floor = np.full_like(depth, np.nan)
+    for id in PALLETS[:3]:
+        region = frame.regions[id]
+        without_floor[region.box.slices][region.mask] = depth[region.box.slices][region.mask]
+    assert "is the unit of depth wrong" in doubts(replace(frame, depth=without_floor))
+    right = np.where(np.isfinite(without_floor), frame.depth, np.nan).astype(np.float32)
+    assert "unit of depth" not in doubts(replace(frame, depth=right))
+
+
+def test_pixels_that_are_not_square_are_told(frame):
+    for across, down, is_told in ((1.0, 0.75, True), (0.97, 1.0, False)):
+        told = answer(with_focal(frame, across, down), "How tall is pallet 12?").message
+        assert ("times fy" in told) is is_told
+
+
 @pytest.mark.parametrize("degrees", [30, 90])
 def test_an_up_that_the_floor_contradicts_is_told(hall, frame, degrees):
     turn = cv2.Rodrigues(np.radians([degrees, 0.0, 0.0]))[0]
