@@ -34,7 +34,13 @@ _PLATEAU_SHARE, _PLATEAU_PIXELS = 0.01, 50
 """Fraction and number of pixels that must have the maximum for it to be suspicious."""
 
 _CLIPPED_SHARE, _CLIPPED_M = 0.05, 5.0
-"""The fraction for a maximum without a gap below it, and the smallest such maximum in meters."""
+"""The fraction for a maximum without a gap below it, and the smallest such maximum in meters where
+nothing tells that the camera has noise."""
+
+_NOISE_REACH_PX, _NOISE_UNITS, _NOISE_M = 4, 3.0, 0.003
+"""Depth three pixels in a row, so far apart, is off a straight line by more than this in a scene
+with noise: units of whole numbers, or meters. Rounding alone makes less, and a surface that
+scatters so much never has a single value."""
 
 _GAP = 1.25
 """A real scene has some depths between its maximum and the maximum divided by this."""
@@ -292,6 +298,7 @@ def _plateau(
         is_mark = is_isolated or _is_spread(rest, count)
     else:
         is_clipped = count >= _CLIPPED_SHARE * metres.size and largest >= _CLIPPED_M
+        is_clipped = is_clipped or _is_noisy(metres, readings & ~plateau, values)
         is_mark = (is_isolated or is_clipped) and _is_spread(rest, count)
     return plateau if is_mark else nowhere
 
@@ -299,9 +306,10 @@ def _plateau(
 def _peak(
     metres: NDArray[np.float32], readings: NDArray[np.bool_], values: NDArray
 ) -> NDArray[np.bool_]:
-    """Mask of a value between the others that is scattered over a measured scene; otherwise empty.
+    """Mask of a value between the others that no surface of a measured scene has; otherwise empty.
 
-    No surface has exactly the same depth at scattered pixels, and no similar depth around them.
+    No surface has exactly the same depth at scattered pixels, or with noise at any pixels, and no
+    similar depth around them.
     """
     nowhere = np.zeros(metres.shape, dtype=bool)
     known = metres[readings]
@@ -316,8 +324,10 @@ def _peak(
     close = np.count_nonzero(np.abs(known - value) <= _CLOSE * value) - count
     is_mark = (
         close <= _SPREAD_PEAK * count
-        and _is_scattered(peak, count / metres.size)
         and _is_spread(known[known != value], count)
+        and (
+            _is_scattered(peak, count / metres.size) or _is_noisy(metres, readings & ~peak, values)
+        )
     )
     return peak if is_mark else nowhere
 
@@ -334,6 +344,23 @@ def _is_scattered(plateau: NDArray[np.bool_], fraction: float) -> bool:
     below = np.count_nonzero(plateau[1:] & plateau[:-1])
     pairs = np.count_nonzero(plateau[:, :-1]) + np.count_nonzero(plateau[:-1])
     return bool(pairs and (beside + below) / pairs < (1 + fraction) / 2)
+
+
+def _is_noisy(metres: NDArray[np.float32], readings: NDArray[np.bool_], values: NDArray) -> bool:
+    """Whether most readings scatter by so much that no surface can have a single value.
+
+    The inverse depth of a plane is straight along a row, however the plane is turned.
+    """
+    inverse = np.where(readings, 1 / np.where(readings, metres, 1), np.nan)
+    left, right = inverse[:, : -2 * _NOISE_REACH_PX], inverse[:, 2 * _NOISE_REACH_PX :]
+    middle = metres[:, _NOISE_REACH_PX:-_NOISE_REACH_PX]
+    bend = np.abs(left + right - 2 / np.where(middle > 0, middle, np.nan)) * np.square(middle)
+    bend = bend[np.isfinite(bend) & readings[:, _NOISE_REACH_PX:-_NOISE_REACH_PX]]
+    if not bend.size:
+        return False
+    unit = float(metres[readings][0] / values[readings][0])
+    least = _NOISE_UNITS * unit if values.dtype.kind in "ui" else _NOISE_M
+    return bool(np.median(bend) > least)
 
 
 def _is_spread(readings: NDArray[np.float32], plateau_count: int) -> bool:

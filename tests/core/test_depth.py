@@ -101,13 +101,22 @@ def test_a_plateau_of_one_largest_value_is_no_reading(where, mark: float) -> Non
     assert f"{mark:g} m (no reading)" in str(found.loss)
 
 
+@pytest.mark.parametrize("where", [SCATTERED, PART], ids=["scattered", "part"])
 @pytest.mark.parametrize("mark", [4.0, 9.9995])
-def test_one_value_that_is_scattered_over_a_scene_is_no_reading(mark: float) -> None:
+def test_one_value_between_the_others_is_no_reading(where, mark: float) -> None:
+    """A surface of a scene with noise has many values, so one that is connected is no surface."""
     depth = measured()
-    depth[SCATTERED] = mark
+    depth[where] = mark
     found = depth_readings(depth)
-    assert np.isnan(found.metres[SCATTERED]).all()
-    assert np.isfinite(found.metres[~SCATTERED]).mean() > 0.99
+    assert np.isnan(found.metres[where]).all()
+    assert np.isfinite(found.metres[~where]).mean() > 0.99
+
+
+@pytest.mark.parametrize("mark", [4000, 9999])
+def test_one_value_between_whole_numbers_is_no_reading(mark: int) -> None:
+    values = np.round(1000 * measured()).astype(np.uint16)
+    values[PART] = mark
+    assert np.isnan(clean_depth(values, 0.001)[PART]).all()
 
 
 def test_a_wall_with_noise_of_a_millimetre_is_a_reading() -> None:
@@ -118,9 +127,19 @@ def test_a_wall_with_noise_of_a_millimetre_is_a_reading() -> None:
     assert np.array_equal(clean_depth(depth), depth)
 
 
-def test_depth_that_is_clipped_at_the_far_plane_is_no_reading() -> None:
-    depth = np.minimum(measured(), np.float32(10.0))
-    assert np.array_equal(np.isnan(clean_depth(depth)), depth == 10.0)
+@pytest.mark.parametrize("end", [3.0, 5.0, 10.0])
+def test_depth_that_is_clipped_at_the_end_of_its_range_is_no_reading(end: float) -> None:
+    depth = np.minimum(measured(), np.float32(end))
+    assert np.array_equal(np.isnan(clean_depth(depth)), depth == np.float32(end))
+
+
+def test_without_noise_a_wall_at_the_end_of_a_floor_is_a_reading() -> None:
+    """As a camera without tilt sees it in a simulation: the floor ends at the wall's distance."""
+    rows = np.maximum(np.arange(HEIGHT, dtype=np.float32)[:, None] - HEIGHT / 2, 1e-3)
+    depth = np.tile(np.minimum(1.2 * HEIGHT / 2 / rows, np.float32(4.5)), (1, WIDTH))
+    assert np.array_equal(clean_depth(depth.astype(np.float32)), depth.astype(np.float32))
+    values = np.round(1000 * depth).astype(np.uint16)
+    assert np.isfinite(clean_depth(values, 0.001)).all()
 
 
 def test_scattered_marks_before_a_bare_wall() -> None:
