@@ -10,7 +10,7 @@ put into the middle of the space in which it may be hidden, at most `max_guess_m
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,14 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.box_sides import OUTWARD, SideConfig, Sides, doubt_sides, find_sides
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, best_yaw
 from smolrgpt_core.geometry.ground_plane import GroundPlane
-from smolrgpt_core.geometry.near_corner import NearCorner, find_top, likeliest_yaw, yaw_spread
-from smolrgpt_core.geometry.size_priors import SizePrior
+from smolrgpt_core.geometry.near_corner import (
+    NearCorner,
+    find_top,
+    likeliest_yaw,
+    raised_by_outline,
+    yaw_spread,
+)
+from smolrgpt_core.geometry.size_priors import DECK_M, SizePrior
 from smolrgpt_core.geometry.surface import Surface
 from smolrgpt_core.geometry.turned_view import TurnedView
 from smolrgpt_core.geometry.visible_surface import USUAL_DEPTH
@@ -177,6 +183,8 @@ def fit_box(
     view = TurnedView.of(surface, plane, config.max_points)
     top, top_std = find_top(view)
     prior = prior.of_height(top) if prior is not None else None
+    if prior is not None and prior.deck_m != DECK_M:
+        top, top_std = find_top(view, prior.deck_m)
     view, yaw_std = _along_sides(view, top, config)
     corner = NearCorner.first_guess(view, top).fit(view)
     if prior is None or top <= prior.flat_m:  # the body of a truck ends below its mast
@@ -193,6 +201,10 @@ def fit_box(
     # Turned about its face that is seen, a box swings out to both sides by half of its size.
     swing = YAW_ARM * yaw_std * done.size[::-1]
     shift_std, side_std = _shared(sides, done.std)
+    top, top_std = raised_by_outline(
+        view, bounds, np.hypot(shift_std[:, None], side_std), corner.top, top_std
+    )
+    corner = replace(corner, top=top)
     bottom = _find_bottom(sides, corner, float(done.size.min()), prior, config)
     return OrientedBox(
         FloorRectangle.from_bounds(view.yaw, bounds[:, 0], bounds[:, 1]),

@@ -35,6 +35,13 @@ CARGO_STD_M = 0.1
 LOWEST_M = 0.1
 """Height of the lowest part of an outline, by which it is judged whether more is hidden below."""
 
+STACKED_STD_M = 0.1
+"""Standard deviation of that height where another object begins below: no background shows it."""
+
+CUT_BELOW_SHARE, IN_FRONT_M = 0.03, 0.5
+"""Share of the lowest parts at the border of the image, and how much nearer than these lies what is
+seen beside them, from which an object may go on below."""
+
 INSIDE_M = 0.1
 """Standard deviation of the height of the outline from that of the readings just inside of it:
 there may be the openings of a pallet between them."""
@@ -162,6 +169,7 @@ class _Touch:
         way: (M, 3), direction in which the points move where the outline is one pixel farther out.
         ends: (M,), whether the object ends there.
         cut: (M,), whether it is hidden what goes on there.
+        step: (M,), as that of the view.
     """
 
     points: NDArray[np.float64]
@@ -172,6 +180,7 @@ class _Touch:
     way: NDArray[np.float64]
     ends: NDArray[np.bool_]
     cut: NDArray[np.bool_]
+    step: NDArray[np.float64]
 
 
 def find_sides(
@@ -234,7 +243,7 @@ def _touch(view: TurnedView, corner: NearCorner, rough_m: float) -> _Touch:
     way = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-9)
     return _Touch(
         points[known], std[known], height[known], height_std[known], face[known], way[known],
-        ends, view.cut[known],
+        ends, view.cut[known], view.step[known],
     )  # fmt: skip
 
 
@@ -324,7 +333,21 @@ def _bottom(touch: _Touch) -> tuple[float, float, bool]:
     bottom = quantile(ends, 0.03)
     std = median(touch.height_std[touch.ends][ends <= bottom + LOWEST_M])
     lowest = touch.height < min(bottom, quantile(touch.height, 0.03)) + LOWEST_M
-    return bottom, std, bool(np.mean(touch.cut[lowest]) > 0.5)
+    if np.mean(touch.ends[lowest]) < 0.5:
+        std = float(np.hypot(std, STACKED_STD_M))
+    return bottom, std, _is_cut_below(touch.cut[lowest], touch.step[lowest])
+
+
+def _is_cut_below(cut: NDArray[np.bool_], step: NDArray[np.float64]) -> bool:
+    """Whether an object may go on below its lowest parts (N,), by their `cut` and `step`.
+
+    With noise no single reading tells an object in front of it from what it stands on, which is as
+    far away; all together do.
+    """
+    seen = step[~np.isnan(step)]
+    if np.mean(cut) > 0.5 or not len(seen):
+        return bool(np.mean(cut) > 0.5)
+    return bool(np.mean(np.isneginf(seen)) > CUT_BELOW_SHARE or median(seen) < -IN_FRONT_M)
 
 
 def _assign(

@@ -68,6 +68,10 @@ RAISED_M, LEVEL_M = 0.1, 0.15
 """So may a pallet whose lower face is this far above the floor, and this close to the height at
 which a carrier ends."""
 
+LIFTED_STD_M = 0.05
+"""Standard deviation of the lower face of a pallet that seems to stand on the floor, but beside a
+carrier: forks lift it by some centimetres."""
+
 BOX_DOUBT = 0.15
 """Standard deviation that is added when a region came as a box, relative to its longest side."""
 
@@ -436,6 +440,8 @@ class FrameGeometry:
         if cargo is not None:
             footprint = self.footprint(cargo)
             box = fit_box(surface, plane, self.frame, prior, self._config.box, footprint)
+        if is_cargo(region) and self._is_beside_carrier(region):
+            box = _may_be_lifted(box)
         located = _in_optical_frame(box, plane)
         if prior is None:
             return self._surer(located, surface, plane)
@@ -524,6 +530,10 @@ class FrameGeometry:
         nearest = min(doubtful, key=lambda item: item[0])[1]
         return None, (f"{carrier.name} is seen in part and may carry {nearest.name}",)
 
+    def _is_beside_carrier(self, region: Region) -> bool:
+        regions = self.frame.regions
+        return any(is_carrier(other) and boxes_touch(region, other) for other in regions)
+
     def _taken_for_cargo(self, carrier: Region, cargo: int, misfit: float) -> tuple[str, ...]:
         if misfit < SURE_MISFIT_M:
             return ()
@@ -548,6 +558,16 @@ def _extent(surface: Surface) -> tuple[float, float]:
     """How far a surface reaches along the rows and the columns of the image, metres."""
     low, high = np.quantile(surface.points[:, :2], (0.02, 0.98), axis=0)
     return float(high[0] - low[0]), float(high[1] - low[1])
+
+
+def _may_be_lifted(box: OrientedBox) -> OrientedBox:
+    """A box whose lower face may be a little above the floor, where it seemed to be on it."""
+    if box.bottom_std > 0:
+        return box
+    choices = box.choices
+    if choices is not None:
+        choices = replace(choices, bottom_std=LIFTED_STD_M)
+    return replace(box, bottom_std=LIFTED_STD_M, choices=choices)
 
 
 def _less_sure(located: Located, centre_std: float, size_std: float) -> Located:

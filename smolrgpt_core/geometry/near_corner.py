@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.geometry.order_statistics import median, quantile, quantiles
+from smolrgpt_core.geometry.size_priors import DECK_M
 from smolrgpt_core.geometry.turned_view import TurnedView
 
 TOP = 2
@@ -28,8 +29,9 @@ ROUGHNESS_M = 0.03
 ROUGHNESS_SPREAD_M = 0.07
 """Root of the standard deviation of the square of that: what noise hides is about as usual."""
 
-INDEPENDENT_READINGS = 16
-"""As many readings of a face as err independently; neighbours of a stereo camera err alike."""
+INDEPENDENT_READINGS, ALIKE_PX = 16, 25
+"""As many readings of a face as err independently at most, and of a deck one in so many pixels:
+neighbours of a stereo camera err alike."""
 
 YAW_READINGS, YAW_STEP_DEG = 40, 1.5
 """As many readings of an object as tell independently how it is turned; the steps of the search."""
@@ -41,14 +43,15 @@ BLUR_ERROR = 0.7
 """Standard deviation of the height that the highest points tell, relative to what noise blurs it
 by: readings that noise puts far off are left out, so that they scatter less than it."""
 
-CUT_TOP_SHARE = 0.25
-"""Standard deviation of the height of what is cut off above, relative to what is seen of it."""
+CUT_TOP_SHARE, TOUCHED_TOP_SHARE = 0.25, 0.1
+"""Standard deviation of the height of what is cut off above, and of what something else begins
+beside its upper end, relative to what is seen of it."""
+
+UNSEEN_TOP = 0.2
+"""From this share of the upper end of the outline on."""
 
 LEVEL_SLOPE = 0.1
 """A ray that falls by less than this, in metres per metre, is about level."""
-
-DECK_M = 0.5
-"""Half of the usual depth of a deck."""
 
 NORMAL = NormalDist()
 
@@ -143,7 +146,7 @@ class NearCorner:
         if np.count_nonzero(own) < MIN_FACE_POINTS:
             return self, top_std
         below = self.top - view.points[own, 2]
-        shift, shift_std = outermost(below, view.std[own, 2])
+        shift, shift_std = outermost(below, view.std[own, 2], view.pixels_per_reading)
         told = top_std**2 / (top_std**2 + shift_std**2)
         std = float(np.sqrt(told) * shift_std)
         return replace(self, top=max(self.top - told * shift, 0.0)), std
@@ -175,30 +178,73 @@ class NearCorner:
         return (rays[:, 2] < -1e-9) & (self._below < 0)
 
 
-def find_top(view: TurnedView) -> tuple[float, float]:
+def find_top(view: TurnedView, deck_m: float = DECK_M) -> tuple[float, float]:
     """Height of the deck, metres, and its standard deviation: of points, or of the outline.
 
     The highest points are below the edge of the mask, which their surface leaves out. The outline
     is more exact, as long as it tells a height: above the camera, and far away. Below the camera it
-    ends at the far side of the deck, which is about `DECK_M` behind the readings at the edge.
+    ends at the far side of the deck, which is about `deck_m` behind the readings at the edge.
     """
     top, std = _highest_points(view)
     known = np.isfinite(view.outline_depth)
     if not known.any():
         return top, std
     above = top >= view.camera_height
-    depth = view.outline_depth if above else view.outline_depth + DECK_M
+    depth = view.outline_depth if above else view.outline_depth + deck_m
     rays = view.outline[known]
     heights = view.at(rays, depth[known])[:, 2]
     edge = quantile(heights, 0.98)
     slope = median(np.abs(rays[heights >= edge, 2]))
-    edge_std = float(np.hypot(slope * np.hypot(DECK_M, view.depth_std / 2), _pixel_height(view)))
+    edge_std = float(np.hypot(slope * np.hypot(deck_m, view.depth_std / 2), _pixel_height(view)))
     if above:
         top = max(top, edge)
     elif edge_std < std:
         top, std = edge, edge_std
     top, std = _with_thin_parts(view, depth, top, std)
-    return top, float(np.hypot(std, CUT_TOP_SHARE * top * _is_cut_above(view)))
+    return top, float(np.hypot(std, _unseen_above(view) * top))
+
+
+def raised_by_outline(
+    view: TurnedView,
+    bounds: NDArray[np.float64],
+    bounds_std: NDArray[np.float64],
+    top: float,
+    std: float,
+) -> tuple[float, float]:
+    """The height of an object seen from above, with what its outline tells as its sides are known.
+
+    What a ray of the outline touches is inside the footprint, and so no lower than where the ray
+    leaves it. A load of which a part is higher than the rest reaches higher than most of its deck.
+
+    Args:
+        view: the outline.
+        bounds: (2, 2), of the footprint, by axis, then low and high side, metres.
+        bounds_std: (2, 2), standard deviation of these, metres.
+        top: height by other means, metres.
+        std: standard deviation of that, metres.
+
+    Returns:
+        The height and its standard deviation, metres.
+    """
+    level = np.where(view.outline[:, :2] == 0, 1e-9, view.outline[:, :2])
+    scales = bounds / level[:, :, None]
+    leaves = scales.max(axis=2)
+    over = view.ends & (leaves.min(axis=1) > scales.min(axis=2).max(axis=1))
+    heights = view.camera_height + view.outline[:, 2] * leaves.min(axis=1)
+    edge = quantile(heights[over], 0.98) if over.any() else 0.0
+    if not top < edge < view.camera_height:
+        return top, std
+    upper = np.flatnonzero(over & (heights >= quantile(heights[over], 0.9)))
+    axis = leaves[upper].argmin(axis=1)
+    slope = np.abs(view.outline[upper, 2] / level[upper, axis])
+    far_std = bounds_std[axis, scales[upper, axis].argmax(axis=1)]
+    edge_std = float(np.hypot(median(slope * far_std), _pixel_height(view)))
+    std = float(np.hypot(std, ROUGHNESS_M))  # by how much a part of it may be higher
+    told = std**2 / (std**2 + edge_std**2)
+    moved = told * (edge - top)
+    # Two measurements that disagree are less sure than each of them says.
+    disagreement = min(told, 1 - told) * (edge - top)
+    return top + moved, float(np.hypot(np.sqrt(told) * edge_std, disagreement))
 
 
 def _with_thin_parts(
@@ -228,11 +274,14 @@ def _with_thin_parts(
     return edge, off
 
 
-def _is_cut_above(view: TurnedView) -> bool:
-    """Whether much of the upper end of the outline is hidden, or outside of the image."""
+def _unseen_above(view: TurnedView) -> float:
+    """Standard deviation of the height as the upper end is not seen, relative to the height."""
     known = np.isfinite(view.outline_depth)
     heights = view.at(view.outline[known], view.outline_depth[known])[:, 2]
-    return bool(np.mean(view.cut[known][heights >= quantile(heights, 0.9)]) > 0.2)
+    upper = np.flatnonzero(known)[heights >= quantile(heights, 0.9)]
+    if np.mean(view.cut[upper]) > UNSEEN_TOP:
+        return CUT_TOP_SHARE
+    return TOUCHED_TOP_SHARE if np.mean(~view.ends[upper]) > UNSEEN_TOP else 0.0
 
 
 def _pixel_height(view: TurnedView) -> float:
@@ -257,7 +306,9 @@ def _highest_points(view: TurnedView) -> tuple[float, float]:
     return top, float(np.linalg.norm([BLUR_ERROR * blur, _pixel_height(view), ROUGHNESS_M / 2]))
 
 
-def outermost(behind: NDArray[np.float64], std: NDArray[np.float64]) -> tuple[float, float]:
+def outermost(
+    behind: NDArray[np.float64], std: NDArray[np.float64], pixels: int = ALIKE_PX
+) -> tuple[float, float]:
     """Where the outermost part of a rough surface lies, metres, on the scale of `behind`.
 
     A load stays behind its foremost point by distances with some mean, which for the usual
@@ -267,6 +318,7 @@ def outermost(behind: NDArray[np.float64], std: NDArray[np.float64]) -> tuple[fl
     Args:
         behind: (N,), measured distance behind an assumed face, metres.
         std: (N,), standard deviation of each by noise, metres.
+        pixels: of the surface for each of them; by default, all err independently.
     """
     weights = 1 / (std**2 + 0.01**2)
     middle = median(behind)
@@ -275,14 +327,14 @@ def outermost(behind: NDArray[np.float64], std: NDArray[np.float64]) -> tuple[fl
     weights, behind, std = weights[kept], behind[kept], std[kept]
     weights = weights / weights.sum()
     mean = weights @ behind
-    independent = min(len(std), INDEPENDENT_READINGS)
+    independent = float(np.clip(len(std) * pixels / ALIKE_PX, 1.0, INDEPENDENT_READINGS))
     noise = float(weights @ std**2)
     roughness, off = _roughness(float(weights @ (behind - mean) ** 2), noise, independent)
     mean_std = np.sqrt((noise + roughness**2) / independent)
     return float(mean - roughness), float(np.hypot(mean_std, off))
 
 
-def _roughness(scatter: float, noise: float, independent: int) -> tuple[float, float]:
+def _roughness(scatter: float, noise: float, independent: float) -> tuple[float, float]:
     """Roughness of a surface and its standard deviation, metres.
 
     Args:

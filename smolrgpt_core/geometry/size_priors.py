@@ -10,6 +10,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+DECK_M = 0.5
+"""Half of the usual depth of a deck, metres."""
+
 
 @dataclass(frozen=True)
 class SizePrior:
@@ -23,6 +26,7 @@ class SizePrior:
             the camera sees through a rack, and the mast of a truck stands behind its forks.
         flat_m: what is higher has low parts that may go on behind what ends it higher up, as the
             forks of a truck behind its body, metres.
+        deck_m: half of the usual depth of what ends it above, metres.
         tall: of what is higher than `tall_m`, as of a truck with a mast; None: the same.
         tall_m: height above the floor, metres.
 
@@ -35,6 +39,7 @@ class SizePrior:
     on_floor: bool
     side_std: float = 0.0
     flat_m: float = math.inf
+    deck_m: float = DECK_M
     tall: SizePrior | None = None
     tall_m: float = math.inf
 
@@ -64,7 +69,9 @@ SIZE_PRIORS: Mapping[str, SizePrior] = {
         on_floor=True,
         side_std=0.06,
         flat_m=0.6,
-        tall=SizePrior(((2.0, 0.9),), tolerance=0.15, on_floor=True, side_std=0.06, flat_m=0.6),
+        tall=SizePrior(
+            ((2.0, 0.9),), tolerance=0.15, on_floor=True, side_std=0.06, flat_m=0.6, deck_m=0.1
+        ),
         tall_m=1.5,
     ),
     # One bay of pallet racking for three (two) EUR pallets side by side: 2.7 (1.8) m between the

@@ -34,6 +34,9 @@ class TurnedView:
         ends: bool (M,), whether the object ends at that part of its outline.
         cut: bool (M,), whether something nearer or the border of the image hides what goes on
             there.
+        step: float64 (M,), how far behind the surface lies what is seen beside it, metres; NaN
+            without a reading, -inf at the border of the image.
+        pixels_per_reading: of the object, as not all of its readings are among the N.
     """
 
     yaw: float
@@ -46,6 +49,8 @@ class TurnedView:
     outline_depth: NDArray[np.float64]
     ends: NDArray[np.bool_]
     cut: NDArray[np.bool_]
+    step: NDArray[np.float64]
+    pixels_per_reading: int
 
     @classmethod
     def of(cls, surface: Surface, plane: GroundPlane, max_points: int) -> TurnedView:
@@ -66,6 +71,8 @@ class TurnedView:
             outline_depth=outline.depth[::outline_step],
             ends=edges == Edge.OBJECT,
             cut=(edges == Edge.OCCLUDED) | (edges == Edge.IMAGE),
+            step=np.where(edges == Edge.IMAGE, -np.inf, outline.step[::outline_step]),
+            pixels_per_reading=step,
         )
 
     def turned(self, yaw: float) -> TurnedView:
@@ -82,6 +89,8 @@ class TurnedView:
             self.outline_depth,
             self.ends,
             self.cut,
+            self.step,
+            self.pixels_per_reading,
         )
 
     @cached_property
