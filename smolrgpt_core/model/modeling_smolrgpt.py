@@ -372,6 +372,8 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
             raise ValueError("give exactly one of input_ids and inputs_embeds")
         inputs = RegionInputs.taken_from(kwargs)
         region_losses = None
+        if inputs_embeds is not None:
+            inputs.check_that_none_is_ignored()
         if input_ids is not None:
             continues = cache is not None and cache.get_seq_length() > 0
             if continues and inputs.pixel_values is None and inputs.region_samples is None:
@@ -447,7 +449,8 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
             regions if there are answers.
 
         Raises:
-            ValueError: when numbers of placeholders, masks and images do not agree.
+            ValueError: when numbers of placeholders, masks and images do not agree; for images or
+                regions beside inputs_embeds.
             SpatialError: BAD_INPUT when a mask cannot be used.
         """
         # `generate` of an older transformers calls it so.
@@ -531,6 +534,9 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
         Returns:
             The prompt's ids and the new ones (B, T + new), or what `return_dict_in_generate` asks
             for.
+
+        Raises:
+            ValueError, SpatialError: as `forward`.
         """
         regions = RegionInputs.taken_from(kwargs)
         input_ids = kwargs.pop("input_ids", None) if inputs is None else inputs
@@ -539,6 +545,8 @@ class SmolRGPTForConditionalGeneration(SmolRGPTPreTrainedModel, GenerationMixin)
             # Padding must not be guessed from the ids: its id also ends every turn.
             if kwargs.get("attention_mask") is None:
                 kwargs["attention_mask"] = torch.ones_like(input_ids)
+        else:
+            regions.check_that_none_is_ignored()
         return super().generate(input_ids, *args, **kwargs)  # type: ignore[misc]
 
 

@@ -46,6 +46,20 @@ class RegionInputs:
         """Those of keyword arguments, which are removed from them."""
         return cls(**{name: arguments.pop(name, None) for name in REGION_INPUT_NAMES})
 
+    def check_that_none_is_ignored(self) -> None:
+        """Refuse images and regions beside embeddings, which have them inside already.
+
+        Raises:
+            ValueError: when any of them is given.
+        """
+        given = [name for name in REGION_INPUT_NAMES if getattr(self, name) is not None]
+        if given:
+            raise ValueError(
+                f"inputs_embeds came with {', '.join(given)}, which would be ignored: embeddings "
+                "have images and regions inside already; give input_ids, or embed them first with "
+                "SmolRGPTModel.embed_inputs"
+            )
+
     def check_rows(self, rows: int) -> None:
         """Refuse images, masks and samples that are not as many as the rows of input_ids.
 

@@ -76,6 +76,15 @@ def test_neither_or_both_of_ids_and_embeddings(model, inputs):
         model(ids, inputs_embeds=torch.zeros(1, ids.shape[1], 64))
 
 
+@pytest.mark.parametrize("name", ["pixel_values", "region_masks"])
+def test_pictures_and_regions_beside_embeddings_are_not_ignored(model, inputs, name):
+    embeds = model.get_input_embeddings()(torch.tensor([[1, 20, 30, 2]]))
+    given = {name: inputs[0][name]}
+    for call in (model, model.generate):
+        with pytest.raises(ValueError, match=f"inputs_embeds came with {name}"):
+            call(inputs_embeds=embeds, **given)
+
+
 def test_an_empty_mask_is_an_error_or_zeros_by_choice(model, inputs):
     empty = {**inputs[0], "region_masks": [torch.zeros(2, 72, 128, dtype=torch.bool)]}
     with pytest.raises(SpatialError, match="mask 0 of image 0 has no weight") as caught:
