@@ -38,6 +38,7 @@ class ModelSettings:
             instead of the calibrated one. For fitting a calibration.
         threads: that PyTorch computes the model with, on a CPU; 0 = one for a small model such as
             nano, otherwise as many as PyTorch is set to.
+        adapter: folder of an adapter of the checkpoint; empty: none.
 
     Raises:
         ValueError: naming the field that is none of its choices, or out of range.
@@ -48,6 +49,7 @@ class ModelSettings:
     answer_style: str = AUTO
     raw_confidence: bool = False
     threads: int = 0
+    adapter: str = ""
 
     def __post_init__(self) -> None:
         if not DEVICE.fullmatch(self.device):

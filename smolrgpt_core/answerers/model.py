@@ -10,11 +10,8 @@ import logging
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
-from pathlib import Path
 
 import torch
-from transformers.utils import cached_file
 from transformers.utils import logging as transformers_logging
 
 from smolrgpt_core.answer import UNITS, ParsedAnswer, Side, SpatialAnswer, read_answer
@@ -35,18 +32,14 @@ from smolrgpt_core.answerers.likeness import (
     at_most,
     read_likeness,
 )
-from smolrgpt_core.checkpoints.weights import (
-    WEIGHTS_FILE,
-    check_weights,
-    weights_files,
-    weights_fingerprint,
-)
+from smolrgpt_core.checkpoints.weights import check_weights
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference import Engine, EngineAnswer, EngineConfig, load_engine
 from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.language.question import asked_side
 from smolrgpt_core.language.wording import answer_sentence, say
+from smolrgpt_core.model.checkpoint_files import file_of, fingerprint_of
 from smolrgpt_core.regions import RegionSet
 
 logger = logging.getLogger(__name__)
@@ -113,9 +106,11 @@ class ModelAnswerer:
             device=settings.device, dtype=settings.dtype, threads=settings.threads
         )
         with _without_progress_bars():
-            engine = load_engine(checkpoint, config)
+            engine = load_engine(checkpoint, config, settings.adapter)
         calibration, likeness = (
-            (None, None) if settings.raw_confidence else load_reliability(checkpoint)
+            (None, None)
+            if settings.raw_confidence
+            else load_reliability(checkpoint, settings.adapter)
         )
         return cls(
             engine,
@@ -289,19 +284,27 @@ class ModelAnswerer:
         return (at_most(UNLIKE_CONFIDENCE, calibrated) if doubt else calibrated), doubt
 
 
-def load_reliability(checkpoint: str) -> tuple[Calibration | None, Likeness | None]:
+def load_reliability(
+    checkpoint: str, adapter: str = ""
+) -> tuple[Calibration | None, Likeness | None]:
     """Calibration and likeness beside the weights of a checkpoint; None where there is none.
 
     Args:
         checkpoint: folder or hub id.
+        adapter: with one they hold no longer, and are None.
 
     Raises:
         OSError: when the hub cannot be asked, or there are no weights.
         SpatialError: BAD_INPUT when a file cannot be used, or was made for other weights.
     """
-    calibrated, measured = (
-        _file_of(checkpoint, name) for name in (CALIBRATION_FILE, LIKENESS_FILE)
-    )
+    if adapter:
+        logger.warning(
+            "confidences are unknown: those of %s do not hold for it with the adapter %s; run "
+            "`smolrgpt calibrate` for the folder `model` beside the adapter, and use that as the "
+            "checkpoint", checkpoint, adapter,
+        )  # fmt: skip
+        return None, None
+    calibrated, measured = (file_of(checkpoint, name) for name in (CALIBRATION_FILE, LIKENESS_FILE))
     calibration = None if calibrated is None else read_calibration(calibrated)
     likeness = None if measured is None else read_likeness(measured)
     made_for = {
@@ -311,24 +314,10 @@ def load_reliability(checkpoint: str) -> tuple[Calibration | None, Likeness | No
     }
     # The weights may be many gigabytes: they are read once, and only where something is bound to
     # them.
-    found = _fingerprint_of(checkpoint) if made_for else ""
+    found = fingerprint_of(checkpoint) if made_for else ""
     for path, weights_sha256 in made_for.items():
         check_weights(path, weights_sha256, found)
     return calibration, likeness
-
-
-def _fingerprint_of(checkpoint: str) -> str:
-    weights = weights_files(partial(_file_of, checkpoint))
-    if not weights:
-        # Says which file is missing, and where.
-        cached_file(checkpoint, WEIGHTS_FILE)
-    return weights_fingerprint(weights)
-
-
-def _file_of(checkpoint: str, name: str) -> Path | None:
-    """A file of a checkpoint, in a folder or on the hub; None where it has no such file."""
-    found = cached_file(checkpoint, name, _raise_exceptions_for_missing_entries=False)
-    return None if found is None else Path(found)
 
 
 def fitting_calibration(calibration: Calibration | None, style: str) -> Calibration | None:

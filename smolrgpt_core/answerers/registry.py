@@ -32,7 +32,7 @@ def _load_fused(checkpoint: str, settings: ModelSettings, fusion: FusionSettings
     # What is calibrated depends on what geometry says.
     raw = replace(settings, raw_confidence=True)
     model = ModelAnswerer.from_pretrained(checkpoint, raw, kept)
-    calibration, likeness = load_reliability(checkpoint)
+    calibration, likeness = load_reliability(checkpoint, settings.adapter)
     return FusedAnswerer(
         model,
         GeometricAnswerer(kept=kept),
@@ -64,7 +64,8 @@ def make_answerer(
     """Build an answerer.
 
     Args:
-        name: a key of `ANSWERERS`; empty: "model" where there is a checkpoint, else the default.
+        name: a key of `ANSWERERS`; empty: "model" where there is a checkpoint or an adapter, else
+            the default.
         checkpoint: folder or hub id of a checkpoint; empty: the nano model of this package, where
             the answerer has a model.
         settings: how a model computes and answers; the others have none.
@@ -75,25 +76,27 @@ def make_answerer(
             does not need or cannot load; for a device that is not there; for a checkpoint without
             the calibration that `fusion` needs.
     """
-    name = name or ("model" if checkpoint else DEFAULT_ANSWERER)
+    settings = settings or ModelSettings()
+    name = name or ("model" if checkpoint or settings.adapter else DEFAULT_ANSWERER)
     if name not in ANSWERERS:
         raise ValueError(f"answerer must be one of {sorted(ANSWERERS)}, got {name!r}")
     if name in WITH_CHECKPOINT:
-        return _load(
-            name, checkpoint or str(NANO), settings or ModelSettings(), fusion or FusionSettings()
-        )
-    if checkpoint:
-        raise ValueError(
-            f"answerer {name!r} takes no checkpoint, got {checkpoint!r}; leave it out, or "
-            f"choose one of {sorted(WITH_CHECKPOINT)}"
-        )
+        # From a parameter file or a launch argument no shell has expanded a path.
+        settings = replace(settings, adapter=os.path.expanduser(settings.adapter))
+        checkpoint = os.path.expanduser(checkpoint) or str(NANO)
+        return _load(name, checkpoint, settings, fusion or FusionSettings())
+    for kind, given in (("checkpoint", checkpoint), ("adapter", settings.adapter)):
+        if given:
+            raise ValueError(
+                f"answerer {name!r} takes no {kind}, got {given!r}; leave it out, or choose one "
+                f"of {sorted(WITH_CHECKPOINT)}"
+            )
     return ANSWERERS[name]()
 
 
 def _load(name: str, checkpoint: str, settings: ModelSettings, fusion: FusionSettings) -> Answerer:
     try:
-        # From a parameter file or a launch argument no shell has expanded it.
-        return ANSWERERS[name](os.path.expanduser(checkpoint), settings, fusion)
+        return ANSWERERS[name](checkpoint, settings, fusion)
     except ImportError as error:
         raise ValueError(
             f"answerer {name!r} needs PyTorch and transformers ({error}); install them with: "

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from smolrgpt_core.answer import Side, SpatialAnswer
-from smolrgpt_core.answerer_settings import FusionSettings
+from smolrgpt_core.answerer_settings import FusionSettings, ModelSettings
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.asking import AskedQuestion, read_questions, refusal, timed_answer
 from smolrgpt_core.cli import options
@@ -55,6 +55,7 @@ def ask(
     out: options.AnswersFile = None,
     answerer: options.AnswererName = "",
     checkpoint: options.Checkpoint = "",
+    adapter: options.Adapter = ModelSettings.adapter,
     prefer: options.Prefer = FusionSettings.prefer,
     abstain_below: options.AbstainBelow = FusionSettings.abstain_below,
     as_json: options.AsJson = False,
@@ -87,7 +88,8 @@ def ask(
         check_sources(files, models)
     one = _asked(question, category, region_ids)
     fusion = options.fusion_settings(prefer, abstain_below)
-    chosen = options.chosen_answerer(answerer, checkpoint, fusion)
+    settings = ModelSettings(adapter=adapter)
+    chosen = options.chosen_answerer(answerer, checkpoint, fusion, settings)
     if picture is not None:
         parsed("--picture", check_image_suffix, picture.suffix)
     with _refused(one, as_json):

@@ -81,6 +81,7 @@ def evaluate_command(
     data: Data,
     answerer: options.AnswererName = "",
     checkpoint: options.Checkpoint = "",
+    adapter: options.Adapter = ModelSettings.adapter,
     split: SplitName = "test",
     limit: Limit = None,
     workers: Workers = 1,
@@ -100,9 +101,9 @@ def evaluate_command(
     """
     camera = camera_option(intrinsics, depth_scale)
     fusion = options.fusion_settings(prefer, abstain_below)
-    name = answerer or ("model" if checkpoint else DEFAULT_ANSWERER)
+    name = answerer or ("model" if checkpoint or adapter else DEFAULT_ANSWERER)
     try:
-        settings = ModelSettings(answer_style=answer_style)
+        settings = ModelSettings(answer_style=answer_style, adapter=adapter)
         with progress_bar() as progress:
             found = evaluate(
                 SplitFolder(data, split),

@@ -153,6 +153,14 @@ Checkpoint = Annotated[
         metavar="DIR_OR_HUB_ID",
     ),
 ]
+Adapter = Annotated[
+    str,
+    typer.Option(
+        help="Folder of an adapter of the checkpoint, from `smolrgpt train` with a section peft; "
+        "--answerer is then model by default.",
+        metavar="DIR",
+    ),
+]
 AnswerStyle = Annotated[
     str, typer.Option(help=f"Style of the model's answers: {', '.join(STYLE_CHOICES)}.")
 ]
@@ -249,6 +257,7 @@ def chosen_answerer(
         typer.BadParameter: it cannot be built.
     """
     source = "--checkpoint" if checkpoint else "--answerer"
+    source = "--adapter" if settings and settings.adapter else source
     return parsed(source, lambda text: make_answerer(text, checkpoint, settings, fusion), name)
 
 

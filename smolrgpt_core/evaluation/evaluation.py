@@ -204,7 +204,7 @@ def evaluate(
         report = partial(progress, name, len(records))
         asked[name] = predict(folder, records, item, camera, workers, report)
     contestants = [
-        Contestant(name, choices[name].checkpoint, found, _scored(truth, records, found))
+        Contestant(name, choices[name].model, found, _scored(truth, records, found))
         for name, found in asked.items()
     ]
     guessers = _guessers(folder, records, truth) if truth else []

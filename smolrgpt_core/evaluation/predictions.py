@@ -57,6 +57,12 @@ class AnswererChoice:
                 f"ablation must be one of {', '.join(ABLATIONS)}, got {self.ablation!r}"
             )
 
+    @property
+    def model(self) -> str:
+        """Checkpoint and adapter, for a report; empty for an answerer without."""
+        adapter = self.settings.adapter
+        return f"{self.checkpoint} with {adapter}" if adapter else self.checkpoint
+
     def make(self) -> Answerer:
         """The answerer; errors as `make_answerer`."""
         return make_answerer(self.name, self.checkpoint, self.settings, self.fusion)

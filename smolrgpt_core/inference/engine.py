@@ -31,6 +31,7 @@ from smolrgpt_core.inference.greedy import (
     decode_greedily,
     end_tokens,
     first_logits,
+    forbidden_tokens,
     left_padded_mask,
 )
 from smolrgpt_core.inference.key_values import continued_cache, prefix_keys_values, split_cache
@@ -428,9 +429,11 @@ class InferenceEngine:
         with clock.stage(DECODE):
             mask = left_padded_mask(len(self._head), lengths, self._device)
             ends = end_tokens(self.model, self._device)
+            forbidden = forbidden_tokens(self.model, self._device)
             return decode_greedily(
-                self._language, ends, logits, mask, rows, max_new_tokens, clock, deadlines
-            )
+                self._language, ends, forbidden, logits, mask, rows, max_new_tokens, clock,
+                deadlines,
+            )  # fmt: skip
 
     def _with_regions(
         self, encoded: EncodedFrame, asked: Sequence[_Prompt | SpatialError]

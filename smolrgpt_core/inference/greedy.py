@@ -70,6 +70,7 @@ def left_padded_mask(head: int, lengths: Sequence[int], device: torch.device) ->
 def decode_greedily(
     language: LanguageModel,
     ends: torch.Tensor,
+    forbidden: torch.Tensor,
     logits: torch.Tensor,
     attention_mask: torch.Tensor,
     cache: Cache,
@@ -82,6 +83,7 @@ def decode_greedily(
     Args:
         language: the language model.
         ends: from `end_tokens`.
+        forbidden: from `forbidden_tokens`.
         logits: (B, V) of the first token, from `first_logits`.
         attention_mask: (B, P + T), 0 for padding.
         cache: with the prompts.
@@ -98,6 +100,8 @@ def decode_greedily(
     late: dict[int, SpatialError] = {}
     running = torch.ones(len(logits), dtype=torch.bool, device=logits.device)
     while True:
+        if len(forbidden):
+            logits = logits.index_fill(1, forbidden, -torch.inf)
         token = logits.argmax(dim=-1, keepdim=True)
         tokens.append(token)
         probabilities.append(logits.float().softmax(dim=-1).gather(1, token))
@@ -131,6 +135,12 @@ def end_tokens(model: SmolRGPTForConditionalGeneration, device: torch.device) ->
     """Ids (E,) that end an answer; none if the generation configuration names none."""
     ids = model.generation_config.eos_token_id
     ids = [] if ids is None else [ids] if isinstance(ids, int) else list(ids)
+    return torch.tensor(ids, dtype=torch.long, device=device)
+
+
+def forbidden_tokens(model: SmolRGPTForConditionalGeneration, device: torch.device) -> torch.Tensor:
+    """Ids (F,) that no answer holds, such as those of a trained prompt."""
+    ids = model.generation_config.suppress_tokens or []
     return torch.tensor(ids, dtype=torch.long, device=device)
 
 

@@ -17,6 +17,8 @@ from functools import lru_cache
 import torch
 from torch import nn
 
+from smolrgpt_core.model.adapters import is_tuner_layer
+
 logger = logging.getLogger(__name__)
 
 LEAST_FLOAT32 = 512 * 512
@@ -102,7 +104,8 @@ def _problem_of_operators(dtype: torch.dtype) -> str:
 def pack_linears(model: nn.Module) -> None:
     """Put packed layers in place of the linear layers of a model that are faster so.
 
-    A weight that is tied to another module stays there as well.
+    A weight that is tied to another module stays there as well. Layers within one of an adapter
+    that is not merged stay, since it reads their weights.
     """
     _replace_linears(model)
     # What is left would keep the whole file of a loaded checkpoint mapped.
@@ -114,6 +117,8 @@ def _replace_linears(module: nn.Module) -> None:
     # One after the other, holding none of them, so that no two copies are there for long.
     for name in [name for name, _ in module.named_children()]:
         child = module.get_submodule(name)
+        if is_tuner_layer(child):
+            continue
         # A derived class may compute something else.
         if type(child) is nn.Linear:
             if _gains(child.weight):

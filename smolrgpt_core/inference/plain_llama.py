@@ -21,6 +21,7 @@ from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 from smolrgpt_core.inference.torch_threads import is_small
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration
+from smolrgpt_core.model.adapters import is_tuner_layer
 
 
 class LanguageModel(Protocol):
@@ -116,7 +117,9 @@ class PlainLlama:
         """Whether a model is a small Llama in float32 on the CPU, without anything unusual."""
         llama, text = model.model.language_model, model.config.text_config
         linears = [item for item in llama.modules() if isinstance(item, nn.Linear)]
-        usual = type(llama) is LlamaModel and text.hidden_act == "silu"
+        # The weight of a layer of an adapter is that of the layer without it.
+        adapted = any(map(is_tuner_layer, model.modules()))
+        usual = type(llama) is LlamaModel and text.hidden_act == "silu" and not adapted
         return bool(
             usual
             and is_small(model)

@@ -18,7 +18,13 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
 from smolrgpt_core.inference.engine import EngineAnswer, EngineQuestion, text_and_regions
-from smolrgpt_core.inference.greedy import DECODE, Decoded, cut_at_end, end_tokens
+from smolrgpt_core.inference.greedy import (
+    DECODE,
+    Decoded,
+    cut_at_end,
+    end_tokens,
+    forbidden_tokens,
+)
 from smolrgpt_core.inference.stage_clock import StageClock
 from smolrgpt_core.inference.torch_threads import threads_of, torch_threads
 from smolrgpt_core.model.point_map.modeling import (
@@ -206,6 +212,8 @@ class PointMapEngine:
             )
         tokens = written.sequences[:, inputs["input_ids"].shape[1] :]
         logits = torch.stack(written.logits, dim=1).float()  # (B, new, V)
+        forbidden = forbidden_tokens(self.model, self._device)
+        logits = logits.index_fill(2, forbidden, -torch.inf)
         probabilities = logits.softmax(dim=-1).gather(2, tokens[..., None])[..., 0]
         decoded = cut_at_end(tokens, probabilities, ends.tolist())
         return [late.errors.get(row, item) for row, item in enumerate(decoded)]

@@ -126,6 +126,8 @@ class SmolRGPTConfig(PreTrainedConfig):
         image_token_id, mask_rgb_token_id, mask_depth_token_id: their ids; -1 = the last three of
             the vocabulary.
         chat_template: Jinja template of the prompt.
+        prompt_tokens: trained tokens that are written before those of the image.
+        bottlenecks: which layers are followed by a detour, see `model.bottleneck`.
         initializer_range: standard deviation of new weights.
         tie_word_embeddings: whether head and token embedding are one matrix.
 
@@ -166,6 +168,8 @@ class SmolRGPTConfig(PreTrainedConfig):
     mask_rgb_token_id: int = -1
     mask_depth_token_id: int = -1
     chat_template: str = RELEASED_CHAT_TEMPLATE
+    prompt_tokens: int = 0
+    bottlenecks: dict[str, Any] | None = None
     initializer_range: Number = 0.02
     tie_word_embeddings: bool = True
 

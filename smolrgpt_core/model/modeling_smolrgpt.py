@@ -28,6 +28,7 @@ from transformers.utils.generic import can_return_tuple
 
 from smolrgpt_core import kernels
 from smolrgpt_core.kernels.masks import MasksOfImage
+from smolrgpt_core.model.bottleneck import add_bottlenecks
 from smolrgpt_core.model.cache_name import CACHE, OLD_NAME
 from smolrgpt_core.model.configuration_smolrgpt import DEPTH, RGB, SmolRGPTConfig
 from smolrgpt_core.model.connector import Connector
@@ -137,6 +138,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         if config.point_fusion:
             patch_size = config.vision_config.patch_size
             self.point_encoder = PointEncoder(WAREHOUSE, patch_size, vision_width)
+        add_bottlenecks(self, config.bottlenecks)
         self.post_init()
         self.freeze_vision_encoder()
 

@@ -27,6 +27,7 @@ from smolrgpt_core.model.configuration_smolrgpt import SmolRGPTConfig
 from smolrgpt_core.model.modeling_smolrgpt import IGNORED_LABEL
 from smolrgpt_core.model.point_map.code import WAREHOUSE
 from smolrgpt_core.model.point_map.points import depth_point_map, model_points, resized_point_map
+from smolrgpt_core.model.prompt_tokens import add_prompt_tokens, prompt_texts
 from smolrgpt_core.model.region_samples import AROUND, region_samples
 from smolrgpt_core.model.region_weights import region_weights
 from smolrgpt_core.model.resampling import resize_bilinear, resize_nearest
@@ -80,6 +81,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         config.check_fields()
         self.config = config
         _add_placeholders(tokenizer, config)
+        add_prompt_tokens(tokenizer, config.prompt_tokens)
         tokenizer.padding_side = "left"
         tokenizer.chat_template = config.chat_template
         if tokenizer.pad_token_id is None:
@@ -360,8 +362,9 @@ class SmolRGPTProcessor(ProcessorMixin):
         ]
         if with_image:
             asked = next(message for message in messages if message["role"] == "user")
+            prompt = "".join(prompt_texts(self.config.prompt_tokens))
             image_tokens = self.config.image_token * self.config.num_image_tokens
-            asked["content"] = image_tokens + asked["content"]
+            asked["content"] = prompt + image_tokens + asked["content"]
         return messages
 
     def _depth_levels(self, depth: NDArray) -> NDArray[np.uint8]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from smolrgpt_core.adapter_settings import PROMPT, AdapterSettings
 from smolrgpt_core.answerer_settings import ANSWER_STYLES
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.synthesis.mixtures import MIXTURES
@@ -323,8 +324,11 @@ class TrainConfig:
         output: folder of checkpoints, logs and the final model; the same folder goes on where it
             stopped.
         start: initial weights.
-        trainable: peak learning rate by name of a part, see `PARTS`; all others are frozen.
+        trainable: peak learning rate by name of a part, see `PARTS`; all others are frozen. Of the
+            parts that `peft` names only the adapter is trained.
         data: what is read.
+        peft: an adapter for `start.checkpoint`, whose other weights stay as they are; None: the
+            weights of the parts themselves are trained.
         loss: "token_mean" = mean over the answer tokens of a step, in which long answers weigh
             more (as the authors of both papers); "answer_mean" = mean over the answers, each the
             mean of its tokens.
@@ -344,6 +348,7 @@ class TrainConfig:
     start: StartConfig
     trainable: Mapping[str, float]
     data: DataConfig
+    peft: AdapterSettings | None = None
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
@@ -370,6 +375,35 @@ class TrainConfig:
         _check_choice("precision", self.precision, PRECISIONS)
         if self.fsdp and self.optimizer.name == MUON:
             raise bad_input("optimizer.name muon needs whole matrices, fsdp cuts them; use adamw")
+        if self.peft:
+            self._check_adapter(self.peft)
+
+    @property
+    def adapted(self) -> tuple[str, ...]:
+        """Parts of which only the adapter is trained."""
+        return self.peft.parts if self.peft else ()
+
+    def _check_adapter(self, peft: AdapterSettings) -> None:
+        if not self.start.checkpoint or self.start.overrides:
+            raise bad_input(
+                "peft adapts the weights of a checkpoint as they are: name it as start.checkpoint, "
+                "without start.overrides"
+            )
+        if self.fsdp:
+            raise bad_input("peft trains few weights, and fsdp is not tested with it; set it false")
+        missing = [part for part in peft.parts if part not in self.trainable]
+        if missing:
+            raise bad_input(
+                f"peft changes {', '.join(missing)}, which trainable gives no learning rate; its "
+                f"parts are {', '.join(self.trainable)}"
+            )
+        if peft.method == PROMPT and any(
+            source.pictures == "geometry" for source in self.data.sources
+        ):
+            raise bad_input(
+                "peft.method prompt writes its tokens before those of the image, and rows of "
+                'data.sources with pictures "geometry" have none; use "rgbd" or "rgb"'
+            )
 
 
 def _check_at_least(name: str, value: int, least: int) -> None:

@@ -2,39 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from torch import nn
 
 from smolrgpt_core.errors import bad_input
-from smolrgpt_core.model.point_map import PointMapForConditionalGeneration
+from smolrgpt_core.model.adapters import adapter_weights
+from smolrgpt_core.model.parts import Model, parts_of, weights_of_part
 from smolrgpt_core.training.optimizer import MATRICES, is_matrix_of_layer
-from smolrgpt_core.training.start import Model
-
-MODULES = {
-    "vision_encoder": "vision_model",
-    "rgb_connector": "connectors.rgb",
-    "depth_connector": "connectors.depth",
-    "rgb_refiner": "refiners.rgb",
-    "depth_refiner": "refiners.depth",
-    "point_fusion": "point_encoder",
-    "metric_branch": "metric_branch",
-    "language_model": "language_model",
-}
-"""Module of `SmolRGPTModel` by name of the part. The head is tied to the language model's."""
 
 
-def parts_of(model: Model) -> dict[str, nn.Module]:
-    """The parts that this model has, without the head. One may lie within another."""
-    if isinstance(model, PointMapForConditionalGeneration):
-        return model.parts
-    modules = dict(model.model.named_modules())
-    return {part: modules[path] for part, path in MODULES.items() if path in modules}
-
-
-def set_trainable(model: Model, trainable: Mapping[str, float]) -> None:
+def set_trainable(
+    model: Model, trainable: Mapping[str, float], adapted: Collection[str] = ()
+) -> None:
     """Train these parts and freeze all others.
+
+    Args:
+        model: to train, with its adapter attached.
+        trainable: peak learning rate by part, see `training.config.PARTS`.
+        adapted: those of them of which the adapter's weights are trained, and no others.
 
     Raises:
         SpatialError: BAD_INPUT for a part that the model does not have.
@@ -45,10 +32,11 @@ def set_trainable(model: Model, trainable: Mapping[str, float]) -> None:
         raise bad_input(
             f"the model has no {', '.join(missing)} to train; its parts are {', '.join(parts)}",
         )
+    of_adapter = _ids_of_adapter(model)
     model.requires_grad_(False)
     for part in trainable:
-        for _, weight in _weights(model, part):
-            weight.requires_grad_(True)
+        for _, weight in weights_of_part(model, part):
+            weight.requires_grad_(part not in adapted or id(weight) in of_adapter)
 
 
 def parameter_groups(
@@ -62,14 +50,17 @@ def parameter_groups(
         weight_decay: of matrices.
     """
     groups, known, head = [], set[int](), model.get_output_embeddings()
+    of_adapter = _ids_of_adapter(model)
     for part, rate in trainable.items():
         kinds: dict[tuple[bool, bool], list[nn.Parameter]] = {}
-        for module, weight in _weights(model, part):
+        for module, weight in weights_of_part(model, part):
             # Where head and embedding are one matrix it is trained once, as an embedding.
             if weight.requires_grad and id(weight) not in known:
                 known.add(id(weight))
                 is_matrix = module is not head and is_matrix_of_layer(module, weight)
-                kinds.setdefault((weight.ndim > 1, is_matrix), []).append(weight)
+                is_of_adapter = id(weight) in of_adapter
+                kind = _kind_of_adapter(weight) if is_of_adapter else (weight.ndim > 1, is_matrix)
+                kinds.setdefault(kind, []).append(weight)
         groups += [
             {
                 "params": weights,
@@ -82,21 +73,14 @@ def parameter_groups(
     return groups
 
 
-def _weights(model: Model, part: str) -> Iterator[tuple[nn.Module, nn.Parameter]]:
-    """Weights of a part, each with the module that it belongs to; the head is the language model's.
+def _kind_of_adapter(weight: nn.Parameter) -> tuple[bool, bool]:
+    """Whether a weight of an adapter decays, and whether Muon takes it.
 
-    What lies within is left out where it is a part of its own.
+    It takes none: orthogonalized, the steps of a factor would all be of its full rank. Factors of
+    ia3 are matrices with one row or column: decay would pull them from 1 to 0.
     """
-    parts = parts_of(model)
-    within = {
-        id(module)
-        for other in parts
-        if other != part and parts[other] in set(parts[part].modules())
-        for module in parts[other].modules()
-    }
-    modules = [module for module in parts[part].modules() if id(module) not in within]
-    head = model.get_output_embeddings()
-    if part == "language_model" and head is not None:
-        modules.append(head)
-    for module in modules:
-        yield from ((module, weight) for weight in module.parameters(recurse=False))
+    return weight.ndim > 1 and min(weight.shape) > 1, False
+
+
+def _ids_of_adapter(model: Model) -> set[int]:
+    return {id(weight) for weight in adapter_weights(model).values()}

@@ -4,7 +4,8 @@
     OUTPUT/losses.jsonl       the loss of every step
     OUTPUT/checkpoints/       points from which it can resume
     OUTPUT/examples.jsonl     answers at every validation
-    OUTPUT/model/             the model after the last step
+    OUTPUT/adapter/           with `peft`, the adapter after the last step
+    OUTPUT/model/             the model after the last step, the adapter merged
 
 With several processes (`torchrun`), each of them makes this call.
 """
@@ -26,12 +27,20 @@ import torch
 from transformers import TrainingArguments, set_seed
 from transformers.utils.logging import disable_progress_bar
 
+from smolrgpt_core.adapter_settings import AdapterSettings
 from smolrgpt_core.data.readers import Order, SampleIterator
 from smolrgpt_core.data.samples import Conversation
 from smolrgpt_core.data.warehouse_format import HUMAN
 from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import file_error, new_folder
 from smolrgpt_core.inference.config import EngineConfig
+from smolrgpt_core.inference.loading import load_adapted
+from smolrgpt_core.model.adapter_files import (
+    AdapterCard,
+    card_of,
+    fill_adapter,
+)
+from smolrgpt_core.model.adapters import attach_adapter
 from smolrgpt_core.settings_file import to_entries
 from smolrgpt_core.training.checkpoints import (
     RUN_FILE,
@@ -44,7 +53,7 @@ from smolrgpt_core.training.config import StartConfig, TrainConfig
 from smolrgpt_core.training.config_file import read_config, write_config
 from smolrgpt_core.training.errors import RunStoppedError
 from smolrgpt_core.training.parts import set_trainable
-from smolrgpt_core.training.start import Model, Start, make_start
+from smolrgpt_core.training.start import Model, Processor, make_start
 from smolrgpt_core.training.stream import TrainingStream, open_source
 from smolrgpt_core.training.trainer import RunTrainer
 
@@ -52,6 +61,7 @@ logger = logging.getLogger(__name__)
 
 CONFIG_FILE = "config.yaml"
 MODEL_FOLDER = "model"
+ADAPTER_FOLDER = "adapter"
 LOCK_FILE = ".lock"
 
 TOKENIZER_SAMPLES = 20_000
@@ -96,7 +106,7 @@ def train(config: TrainConfig) -> Path:
         _train_from(config, arguments, store, newest)
         last = store.newest()
         if is_main and last:
-            _publish(last, output / MODEL_FOLDER)
+            _publish(config, last, output)
         with arguments.main_process_first():
             return output / MODEL_FOLDER
 
@@ -182,8 +192,8 @@ def _train_from(
     """The steps that are missing, if any."""
     facts: dict[str, Any] = newest.facts() if newest else {}
     step = facts.get("step", 0)
-    model, processor = _model_of(config, newest)
-    set_trainable(model, config.trainable)
+    model, processor, card = _model_of(config, newest)
+    set_trainable(model, config.trainable, config.adapted)
     if arguments.device.type == "cpu" and config.precision == "bfloat16":
         # There, the backward pass of fused attention is several times slower than plain products.
         model.set_attn_implementation("eager")
@@ -207,7 +217,7 @@ def _train_from(
     if newest:
         logger.info("%s: going on after step %d", config.output, step)
     set_seed(config.seed)
-    trainer = RunTrainer(config, arguments, model, processor, stream, store, facts)
+    trainer = RunTrainer(config, arguments, model, processor, stream, store, facts, card)
     try:
         trainer.train(resume_from_checkpoint=str(newest.folder) if newest else None)
     except SpatialError as error:
@@ -216,9 +226,33 @@ def _train_from(
         trainer.close()
 
 
-def _model_of(config: TrainConfig, newest: Checkpoint | None) -> Start:
+def _model_of(
+    config: TrainConfig, newest: Checkpoint | None
+) -> tuple[Model, Processor, AdapterCard | None]:
+    if config.peft:
+        return _adapted_model_of(config, config.peft, newest)
     start = StartConfig(checkpoint=str(newest.folder)) if newest else config.start
-    return make_start(start, config.seed, lambda: _texts(config))
+    return *make_start(start, config.seed, lambda: _texts(config)), None
+
+
+def _adapted_model_of(
+    config: TrainConfig, peft: AdapterSettings, newest: Checkpoint | None
+) -> tuple[Model, Processor, AdapterCard]:
+    """The base with an adapter, new or that of a checkpoint; and the adapter's card.
+
+    Raises:
+        SpatialError: BAD_INPUT when base and adapter cannot be used.
+    """
+    model, processor = make_start(config.start, config.seed, lambda: ())
+    whole = tuple(part for part in config.trainable if part not in config.adapted)
+    try:
+        card = card_of(config.start.checkpoint, peft, whole)
+        processor = attach_adapter(model, processor, peft)
+        if newest:
+            fill_adapter(model, card, newest.folder)
+    except (OSError, ValueError) as error:
+        raise bad_input(f"peft: {error}") from error
+    return model, processor, card
 
 
 def _checkpoint_activations(model: Model) -> None:
@@ -259,16 +293,35 @@ def _texts_of(conversation: Conversation) -> Iterator[str]:
     yield conversation.reasoning
 
 
-def _publish(checkpoint: Checkpoint, folder: Path) -> None:
-    """Copy the model of a checkpoint to its own folder, replacing an earlier one."""
+def _publish(config: TrainConfig, checkpoint: Checkpoint, output: Path) -> None:
+    """Write the model of a checkpoint to its own folder, and its adapter to another."""
+    if not config.peft:
+        with _replaced(output / MODEL_FOLDER) as new:
+            _copy_published(checkpoint, new)
+        return
+    with _replaced(output / ADAPTER_FOLDER) as new:
+        _copy_published(checkpoint, new)
+    model, processor = load_adapted(config.start.checkpoint, output / ADAPTER_FOLDER)
+    with _replaced(output / MODEL_FOLDER) as new:
+        model.save_pretrained(new)
+        processor.save_pretrained(new)
+
+
+def _copy_published(checkpoint: Checkpoint, folder: Path) -> None:
+    for path in checkpoint.folder.iterdir():
+        if not path.name.startswith(_OF_TRAINING):
+            shutil.copy2(path, folder)
+
+
+@contextmanager
+def _replaced(folder: Path) -> Iterator[Path]:
+    """An empty folder to fill, which replaces another one when it is complete."""
     earlier = folder.with_name(f".{folder.name}.earlier")
     shutil.rmtree(earlier, ignore_errors=True)
     staged = folder.with_name(f".{folder.name}.new")
     shutil.rmtree(staged, ignore_errors=True)
     with new_folder(staged) as new:
-        for path in checkpoint.folder.iterdir():
-            if not path.name.startswith(_OF_TRAINING):
-                shutil.copy2(path, new)
+        yield new
         flush_to_disk(new)
     if folder.exists():
         folder.rename(earlier)

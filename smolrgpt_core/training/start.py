@@ -30,6 +30,7 @@ from smolrgpt_core.model import (
     SmolRGPTProcessor,
 )
 from smolrgpt_core.model.configuration_smolrgpt import PRESETS
+from smolrgpt_core.model.parts import Model
 from smolrgpt_core.model.point_map import (
     FAMILIES,
     PointMapConfig,
@@ -48,7 +49,6 @@ _NESTED = ("vision_config", "text_config")
 _POOLING_HEAD = "head."
 """Beginning of the names of weights that summarise an image in one vector."""
 
-Model = SmolRGPTForConditionalGeneration | PointMapForConditionalGeneration
 Processor = SmolRGPTProcessor | PointMapProcessor
 Start = tuple[Model, Processor]
 

@@ -24,6 +24,7 @@ from transformers.trainer import TRAINER_STATE_NAME, TRAINING_ARGS_NAME
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import write_file
+from smolrgpt_core.model.adapter_files import AdapterCard, save_adapter
 from smolrgpt_core.training.checkpoints import CheckpointStore, storage_errors
 from smolrgpt_core.training.config import TrainConfig
 from smolrgpt_core.training.loss_log import LossLog
@@ -53,6 +54,7 @@ class RunTrainer(Trainer):
         stream: TrainingStream,
         store: CheckpointStore,
         resumed: Mapping[str, Any],
+        card: AdapterCard | None = None,
     ) -> None:
         """Prepare the run without computing anything.
 
@@ -64,6 +66,7 @@ class RunTrainer(Trainer):
             stream: batches of this process.
             store: of the run's checkpoints.
             resumed: data saved with the checkpoint to resume from; empty at the start.
+            card: of the adapter, which alone is saved then.
         """
         super().__init__(model=model, args=arguments, train_dataset=stream)
         self.remove_callback(PrinterCallback)
@@ -76,6 +79,7 @@ class RunTrainer(Trainer):
             if config.logging.tensorboard:
                 add_tensorboard(self, self._output, step)
         self._processor = processor
+        self._card = card
         self._stream = stream
         self._store = store
         self._facts = dict(resumed)
@@ -98,6 +102,9 @@ class RunTrainer(Trainer):
     def get_train_dataloader(self) -> DataLoader:
         """Batches of this process."""
         return self._stream.loader()
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        """Nothing: the run began with these weights, and transformers wants those of all parts."""
 
     def create_optimizer(self, model: Any = None) -> torch.optim.Optimizer:
         """The optimizer of the trainable parts, each with its learning rate."""
@@ -223,12 +230,11 @@ class RunTrainer(Trainer):
         with storage_errors(self._store):
             folder = self._store.begin(step)
             self.accelerator.wait_for_everyone()
-            self.save_model(str(folder), _internal_call=True)
+            self._save_weights(folder)
             self._save_optimizer_and_scheduler(str(folder))
             self._save_scaler(str(folder))
             self._save_rng_state(str(folder))
             if self._losses is not None:
-                self._processor.save_pretrained(folder)
                 self.state.save_to_json(str(folder / TRAINER_STATE_NAME))
                 (folder / TRAINING_ARGS_NAME).unlink(missing_ok=True)
                 self._losses.flush_to_disk()
@@ -237,6 +243,17 @@ class RunTrainer(Trainer):
                 self._store.commit(step, self._saved_facts(step))
         self.accelerator.wait_for_everyone()
         logger.info("step %d: checkpoint written", step)
+
+    def _save_weights(self, folder: Path) -> None:
+        """The whole model with its processor, or the adapter alone."""
+        if self._card is None:
+            self.save_model(str(folder), _internal_call=True)
+        if not self.is_world_process_zero():
+            return
+        if self._card is None:
+            self._processor.save_pretrained(folder)
+        else:
+            save_adapter(self.accelerator.unwrap_model(self.model), self._card, folder)
 
     def _hardware(self) -> str:
         count, device = self.accelerator.num_processes, self.args.device

@@ -15,7 +15,7 @@ from smolrgpt_core.answerer_settings import (
     FusionSettings,
     ModelSettings,
 )
-from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER
+from smolrgpt_core.answerers.registry import ANSWERERS, DEFAULT_ANSWERER, WITH_CHECKPOINT
 from smolrgpt_core.depth import PLAUSIBLE_DEPTH_M, DepthLimits
 from smolrgpt_core.instance_labels import InstanceLabels
 from smolrgpt_core.label_map import LabelMap, RegionLabels
@@ -58,6 +58,13 @@ class QueryParameters:
         "Folder or hub id of the checkpoint for `answerer: model` and `fused`; empty: the nano "
         "model that comes with the package.",
         effect=Effect.AT_CONFIGURE,
+    )
+    adapter: str = parameter(
+        ModelSettings.adapter,
+        "Folder of an adapter of the checkpoint, from `smolrgpt train` with a section `peft`; "
+        "confidences are unknown with one. Empty: none.",
+        effect=Effect.AT_CONFIGURE,
+        more="training.md#adapters",
     )
     device: str = parameter(
         ModelSettings.device,
@@ -315,8 +322,15 @@ class QueryParameters:
         return self.up_source != UP_BY_DEPTH or bool(self.floor_frame)
 
     def model_settings(self) -> ModelSettings:
-        """Device, data type, threads and answer style of the model."""
-        return ModelSettings(self.device, self.dtype, self.answer_style, threads=self.threads)
+        """Device, data type, threads, answer style and adapter of the model."""
+        return ModelSettings(
+            self.device,
+            self.dtype,
+            self.answer_style,
+            threads=self.threads,
+            # Otherwise an adapter may be set for a later change to `answerer: model`.
+            adapter=self.adapter if self.answerer in WITH_CHECKPOINT else "",
+        )
 
     def sensor_settings(self) -> SensorSettings:
         """Depth scale, depth limits and rectification of the camera images."""

@@ -75,9 +75,11 @@ def described_answerer(parameters: QueryParameters) -> dict[str, str]:
     # Needs PyTorch, which only answerers with a checkpoint have loaded.
     from smolrgpt_core.inference.config import EngineConfig
 
+    adapter = parameters.model_settings().adapter
     return {
         "answerer": parameters.answerer,
         "checkpoint": parameters.checkpoint or str(NANO),
+        **({"adapter": adapter} if adapter else {}),
         "device": str(EngineConfig(device=parameters.device).torch_device()),
         "dtype": parameters.dtype,
     }

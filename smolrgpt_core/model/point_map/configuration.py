@@ -44,6 +44,8 @@ class PointMapConfig(PreTrainedConfig):
             "short" = the value only.
         answers: categories of questions that the model was trained on, and "free_text" where it may
             be asked in words that nothing else understands.
+        prompt_tokens: trained tokens that are written before those of the image.
+        bottlenecks: which layers are followed by a detour, see `model.bottleneck`.
 
     Raises:
         ValueError: when a value cannot work; the message names the field.
@@ -63,6 +65,8 @@ class PointMapConfig(PreTrainedConfig):
     initializer_range: Number = 0.02
     answer_style: Literal["sentence", "short"] = "sentence"
     answers: tuple[str, ...] | list[str] = ("distance", "count", "left_right", "mcq")
+    prompt_tokens: int = 0
+    bottlenecks: dict[str, Any] | None = None
     tie_word_embeddings: bool = False
 
     def __post_init__(self, **kwargs: Any) -> None:

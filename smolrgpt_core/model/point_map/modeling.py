@@ -22,6 +22,7 @@ from transformers import (
     PreTrainedModel,
 )
 
+from smolrgpt_core.model.bottleneck import add_bottlenecks
 from smolrgpt_core.model.point_map.configuration import PointMapConfig
 from smolrgpt_core.model.point_map.encoder import JoinedProjection, PointEncoder, token_blocks
 from smolrgpt_core.model.point_map.families import family_of
@@ -83,6 +84,7 @@ class PointMapForConditionalGeneration(PreTrainedModel, GenerationMixin):
         self._joining: torch.Tensor | None = None
         if config.points != "none":
             self._widen_projection()
+        add_bottlenecks(self, config.bottlenecks)
         self.post_init()
 
     def _widen_projection(self) -> None:

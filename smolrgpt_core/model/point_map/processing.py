@@ -28,6 +28,7 @@ from smolrgpt_core.model.point_map.points import (
     resized_point_map,
 )
 from smolrgpt_core.model.point_map.regions_in_words import BOX_COLORS, Box, draw_boxes, scaled_box
+from smolrgpt_core.model.prompt_tokens import add_prompt_tokens, prompt_texts
 
 
 class PointMapProcessor:
@@ -47,6 +48,7 @@ class PointMapProcessor:
         self.config = config
         self.image_processor = image_processor
         self.tokenizer = tokenizer
+        add_prompt_tokens(tokenizer, config.prompt_tokens)
         self._family = family_of(config.vlm_config)
         self._patch = self._family.patch_size(config.vlm_config)
         self._block = self._family.block_size(config.vlm_config)
@@ -155,7 +157,11 @@ class PointMapProcessor:
         Raises:
             SpatialError: BAD_QUESTION when the text holds a special token.
         """
-        tokens = [*self.tokenizer.all_special_tokens, self._family.image_token]
+        tokens = [
+            *self.tokenizer.all_special_tokens,
+            *prompt_texts(self.config.prompt_tokens),
+            self._family.image_token,
+        ]
         found = next((token for token in tokens if token in text), None)
         if found is not None:
             raise bad_question(
@@ -177,6 +183,7 @@ class PointMapProcessor:
         self.check_text(text)
         tokens = size[0] * size[1] // (self._patch * self._block) ** 2
         image = self._family.image_text.format(tokens=self._family.image_token * tokens)
+        image = "".join(prompt_texts(self.config.prompt_tokens)) + image
         if not self._family.chat:
             return f"{image}{text}\n"
         content = [{"type": "image"}, {"type": "text", "text": text}]

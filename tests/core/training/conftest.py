@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 
+from smolrgpt_core.adapter_settings import AdapterSettings
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, Turn, WarehouseRecord
 from smolrgpt_core.files import write_image
 from smolrgpt_core.frame import CameraIntrinsics
@@ -172,3 +173,37 @@ def processor():
         preset="smolrgpt-nano", vocabulary_size=380, overrides=TINY | {"depth_branch": "image"}
     )
     return make_start(start, 0, lambda: texts)[1]
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory) -> Path:
+    """A checkpoint with every part but those of the depth image. Not to be changed."""
+    texts = [turn.text for record in _records("a.png", "a", True) for turn in record.conversations]
+    start = StartConfig(
+        preset="smolrgpt-nano", vocabulary_size=380, overrides=TINY | {"depth_branch": "metric"}
+    )
+    model, processor = make_start(start, 0, lambda: [f"user\n{text}" for text in texts])
+    folder = tmp_path_factory.mktemp("base") / "tiny"
+    model.save_pretrained(folder)
+    processor.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def adapter_run(base, run_config) -> Callable[..., TrainConfig]:
+    """adapter_run(method, targets, whole, **settings): a run that trains an adapter of `base`."""
+
+    def make(
+        method: str, targets: dict[str, str], whole: tuple[str, ...] = (), **settings: Any
+    ) -> TrainConfig:
+        peft = AdapterSettings(method, targets, **settings)
+        return run_config(
+            "metric",
+            start=StartConfig(checkpoint=str(base)),
+            trainable=dict.fromkeys((*peft.parts, *whole), 1e-2),
+            peft=peft,
+            optimizer=OptimizerConfig(batch_rows=4, micro_rows=2, steps=6),
+            checkpoints=CheckpointConfig(every_steps=3, keep=2),
+        )
+
+    return make

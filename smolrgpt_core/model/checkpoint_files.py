@@ -1,0 +1,33 @@
+"""Files of a checkpoint by name, in a folder or on the hub."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+from transformers.utils import cached_file
+
+from smolrgpt_core.checkpoints.weights import WEIGHTS_FILE, weights_files, weights_fingerprint
+
+
+def fingerprint_of(checkpoint: str | Path) -> str:
+    """Fingerprint of the weights of a checkpoint.
+
+    Args:
+        checkpoint: folder or hub id.
+
+    Raises:
+        OSError: when there are no weights, or the hub cannot be asked.
+        SpatialError: BAD_INPUT when the weights cannot be read.
+    """
+    weights = weights_files(partial(file_of, checkpoint))
+    if not weights:
+        # Says which file is missing, and where.
+        cached_file(checkpoint, WEIGHTS_FILE)
+    return weights_fingerprint(weights)
+
+
+def file_of(checkpoint: str | Path, name: str) -> Path | None:
+    """A file of a checkpoint, in a folder or on the hub; None where it has no such file."""
+    found = cached_file(checkpoint, name, _raise_exceptions_for_missing_entries=False)
+    return None if found is None else Path(found)
