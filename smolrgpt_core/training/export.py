@@ -137,7 +137,7 @@ def _stage_lines(stages: Sequence[tuple[TrainConfig, Mapping[str, Any]]]) -> Ite
             str(number),
             _start(config.start),
             "; ".join(map(_data, config.data.sources)),
-            ", ".join(config.trainable),
+            _trained(config),
             str(facts.get("step", "not recorded")),
             _number(facts.get("questions")),
             str(config.seed),
@@ -149,6 +149,14 @@ def _stage_lines(stages: Sequence[tuple[TrainConfig, Mapping[str, Any]]]) -> Ite
 
 def _start(start: StartConfig) -> str:
     return start.preset or start.checkpoint or start.vlm or start.language_backbone
+
+
+def _trained(config: TrainConfig) -> str:
+    """The parts that were trained; of some of them an adapter."""
+    adapter = f" ({config.peft.described()})" if config.peft else ""
+    return ", ".join(
+        part + (adapter if part in config.adapted else "") for part in config.trainable
+    )
 
 
 def _data(source: SourceConfig) -> str:

@@ -31,10 +31,13 @@ from smolrgpt_core.model.adapter_files import (
 )
 from smolrgpt_core.model.adapters import adapter_weights, attach_adapter, target_layers
 from smolrgpt_core.regions import Region, RegionSet
+from smolrgpt_core.training.config_file import read_config
 from smolrgpt_core.training.optimizer import MATRICES
 from smolrgpt_core.training.parts import parameter_groups, set_trainable
 from smolrgpt_core.training.run import train
 
+ROOT = Path(__file__).parents[3]
+SHIPPED = sorted((ROOT / "config" / "train" / "peft").glob("*.yaml"))
 LANGUAGE = {"language_model": "q_proj|o_proj|down_proj"}
 QUESTION = ("How far is <mask> from <mask>?", (1, 2))
 
@@ -320,6 +323,19 @@ def test_confidences_of_the_base_are_not_given_for_an_adapter(base, saved, tmp_p
     assert isinstance(answerer, ModelAnswerer)
     with pytest.raises(ValueError, match="takes no adapter"):
         make_answerer("geometric", "", ModelSettings(adapter=str(folder)))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_files_fit_the_shipped_model(path):
+    config = read_config(path)
+    model, processor = from_disk(ROOT / config.start.checkpoint)
+    attach_adapter(model, processor, config.peft)
+    set_trainable(model, config.trainable, config.adapted)
+    trained = {name for name, weight in model.named_parameters() if weight.requires_grad}
+    assert trained == set(adapter_weights(model))
+    assert path.stem == config.peft.method
+    share = sum(weight.numel() for weight in adapter_weights(model).values()) / 3e6
+    assert 0 < share < 0.1
 
 
 def test_a_second_adapter_is_refused(base):

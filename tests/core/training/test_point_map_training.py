@@ -19,6 +19,7 @@ import torch
 from transformers.modeling_outputs import ModelOutput
 from typer.testing import CliRunner
 
+from smolrgpt_core.adapter_settings import AdapterSettings
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.data.record_frames import read_image
 from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, Turn, WarehouseRecord
@@ -26,6 +27,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_image
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.inference import PointMapEngine, load_engine
+from smolrgpt_core.model.adapter_files import load_adapter
 from smolrgpt_core.model.point_map import PointMapForConditionalGeneration
 from smolrgpt_core.regions import Region, RegionSet, encode_rle
 from smolrgpt_core.synthesis.mixtures import MIXTURES
@@ -195,6 +197,61 @@ def test_the_command_trains_what_is_named_and_the_result_answers(config, tmp_pat
     (answer,) = engine.ask_each([("How far is the pallet <mask>?", (1,))], frame=frame())
     assert not isinstance(answer, SpatialError)
     assert answer.token_ids
+
+
+@pytest.mark.parametrize(
+    ("family", "peft"),
+    [
+        ("paligemma", AdapterSettings("dora", {"language_model": "q_proj|mlp.*"})),
+        ("smolvlm", AdapterSettings("prompt", tokens=3)),
+        ("qwen3_vl", AdapterSettings("bottleneck", {"language_model": "o_proj"})),
+    ],
+)
+def test_an_adapter_is_trained_alone_and_published_merged(config, tmp_path, family, peft):
+    made = config(family)
+    base, processor = make_start(made.start, 0, list)
+    base.save_pretrained(tmp_path / "base")
+    processor.save_pretrained(tmp_path / "base")
+    run = replace(
+        made,
+        start=StartConfig(checkpoint=str(tmp_path / "base")),
+        trainable={"language_model": 1e-2, "projector": 1e-2},
+        peft=peft,
+        optimizer=OptimizerConfig(batch_rows=2, micro_rows=2, steps=2),
+    )
+    published = train(run)
+    before = base.state_dict()
+    model = PointMapForConditionalGeneration.from_pretrained(published)
+    after = model.state_dict()
+    # Rows that no token had before: there are more than this tokenizer needs.
+    new_rows = set(model.generation_config.suppress_tokens or ())
+    in_projector = {id(weight) for weight in base.parts["projector"].parameters()}
+    known = dict(base.named_parameters())
+    for name in before.keys() - after.keys():
+        assert family == "qwen3_vl", name
+        layer, _, last = name.rpartition(".")
+        assert torch.equal(after[f"{layer}.layer.{last}"], before[name])
+    for name in before.keys() & after.keys():
+        if peft.method != "dora" and id(known.get(name)) not in in_projector:
+            of_vocabulary = "embed" in name or "lm_head" in name
+            left_out = new_rows if of_vocabulary else set()
+            rows = [row for row in range(len(before[name])) if row not in left_out]
+            assert torch.equal(after[name][rows], before[name][rows]), name
+    unmerged, its_processor = make_start(run.start, 0, list)
+    adapter = Path(run.output, "adapter")
+    its_processor = load_adapter(unmerged, its_processor, tmp_path / "base", adapter)
+    engines = (
+        PointMapEngine(unmerged, its_processor),
+        load_engine(tmp_path / "base", adapter=adapter),
+        load_engine(published),
+    )
+    answers = [
+        engine.ask_each([("How far is the pallet <mask>?", (1,))], "short", frame=frame())[0]
+        for engine in engines
+    ]
+    for answer in answers[1:]:
+        assert answer.token_ids == answers[0].token_ids
+        assert answer.probabilities == pytest.approx(answers[0].probabilities, abs=1e-5)
 
 
 def test_two_depths_are_learned_by_heart(data, config):
