@@ -47,8 +47,21 @@ def check_certainty(finding: Finding, regions: RegionSet, certainty: float) -> N
         Status.CANNOT_TELL,
         f"too close to call: {_shown(finding.value, regions)}{other}; within the measurement "
         f"uncertainty the answer holds in {finding.confidence:.0%} of the cases, {certainty:.0%} "
-        "are required; ask from another viewpoint",
+        f"are required{_likely_numbers(finding, certainty)}; ask from another viewpoint",
     )
+
+
+def _likely_numbers(finding: Finding, certainty: float) -> str:
+    """Between which numbers of objects an unsure one likely is; empty for what is no number."""
+    if finding.program.type is not Type.QUANTITY:
+        return ""
+    values = np.asarray(finding.found[finding.program], dtype=np.float64)
+    low, high = np.nanquantile(values, _ends(certainty), method="closest_observation")
+    return f"; {certainty:.0%} likely {low:.0f} to {high:.0f}"
+
+
+def _ends(certainty: float) -> tuple[float, float]:
+    return (1 - certainty) / 2, (1 + certainty) / 2
 
 
 def spread_note(finding: Finding, shown: Unit | None, certainty: float) -> str:
@@ -69,8 +82,7 @@ def spread_note(finding: Finding, shown: Unit | None, certainty: float) -> str:
         return f"may also be {quantity(hours[np.argmax(counts)], program.unit)}"
     if program.unit == "deg":  # no jump from 180 to -180 degrees
         values = values[0] + (values - values[0] + 180) % 360 - 180
-    ends = ((1 - certainty) / 2, (1 + certainty) / 2)
-    ranges = np.nanquantile(values.reshape(len(values), -1), ends, axis=0).T
+    ranges = np.nanquantile(values.reshape(len(values), -1), _ends(certainty), axis=0).T
     unit = program.unit if is_number else "m"
     told = [" to ".join(quantity(end, unit, shown) for end in pair) for pair in ranges]
     return f"{certainty:.0%} likely {' x '.join(told)}"

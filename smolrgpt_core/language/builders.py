@@ -1622,6 +1622,16 @@ def standard_room(length: float, width: float) -> Program:
 
 
 @builder
+def room_for_more(number: int, how: str | None = None) -> Program:
+    """Room for so many more pallets, or for more than so many."""
+    if how not in (None, "at_least", "more"):
+        raise NoReadingError("is there room for at least so many, or for more than so many?")
+    if number == 1 and how != "more":
+        return predicates.HasRoom()
+    return predicates.Measures(attributes.Capacity(), how or "at_least", count_number(number))
+
+
+@builder
 def attributes_of_pair(attribute: Program, chosen: Program, how: str) -> Program:
     """Sum or difference of an attribute of two regions."""
     first, second = pair(chosen)

@@ -25,7 +25,13 @@ from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.wording import Unit, quantity
 from smolrgpt_core.scene.copies import SceneCopies, Values
 from smolrgpt_core.scene.footprints import corners, nearest_points
-from smolrgpt_core.scene.free_space import FOOTPRINT_M, MARGIN_M, free_floor, free_rectangle
+from smolrgpt_core.scene.free_space import (
+    FOOTPRINT_M,
+    MARGIN_M,
+    free_floor,
+    free_rectangle,
+    packed_rectangles,
+)
 
 CIRCLE_POINTS = 65
 """Of a circle, the first again at its end."""
@@ -307,11 +313,22 @@ def _room(view: _View, program: Program, subjects: tuple[int, ...]) -> Iterator[
     """The place that fits, or what is free where none fits."""
     for index in subjects:
         place = free_rectangle(view.copies, index)
-        if place is None:
-            yield from _outlined(view, free_floor(view.copies, index, MARGIN_M)[0], "")
-        else:
-            label = "{} x {} m".format(*FOOTPRINT_M)
-            yield view.mark(MarkKind.AREA, np.pad(place, ((0, 0), (0, 1))), label)
+        yield from _fitted(view, index, [] if place is None else [place])
+
+
+def _capacity(view: _View, program: Program, subjects: tuple[int, ...]) -> Iterator[Mark]:
+    for index in subjects:
+        yield from _fitted(view, index, packed_rectangles(view.copies, index))
+
+
+def _fitted(view: _View, index: int, places: Sequence[Values]) -> Iterator[Mark]:
+    """The places (4, 2) for pallets in a zone; without one, what is free."""
+    if not places:
+        yield from _outlined(view, free_floor(view.copies, index, MARGIN_M)[0], "")
+    label = "{} x {} m".format(*FOOTPRINT_M)
+    for number, place in enumerate(places):
+        shape = np.pad(place, ((0, 0), (0, 1)))
+        yield view.mark(MarkKind.AREA, shape, "" if number else label)
 
 
 def _outlined(view: _View, outlines: Sequence[Values], label: str) -> Iterator[Mark]:
@@ -393,6 +410,7 @@ MARKS: Mapping[Operator, Callable[[_View, Program, tuple[int, ...]], Iterator[Ma
     attributes.Bigness: _volume,
     attributes.FreeArea: _free_part,
     attributes.FreeShare: _free_part,
+    attributes.Capacity: _capacity,
     attributes.Bearing: _bearing,
     attributes.ClockHour: _bearing,
     predicates.Between: _between,

@@ -345,7 +345,9 @@ def example(words: set[str], regions: RegionSet) -> Program | None:
     first = selections.Region(members[0])
     others = [id for id in (*zones, *ids) if id != members[0]]
     place = selections.Region(others[0]) if others else selections.Camera()
-    if {"fit", "fits", "room", "space"} & words and zones:
+    if {"fit", "fits", "room", "space", "take", "hold", "capacity"} & words and zones:
+        if {"many", "most", "capacity"} & words:
+            return questions.Measure(selections.Region(zones[0]), attributes.Capacity())
         return questions.Whether(selections.Region(zones[0]), predicates.HasRoom())
     if {"many", "number", "count"} & words and zones and name != ZONE and name:
         return questions.Count(selections.Where(selections.All(name), predicates.In(place)))

@@ -25,6 +25,7 @@ from smolrgpt_core.language.words import plural_of
 from smolrgpt_core.object_classes import ZONE, known_class, label_noun
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import in_words
+from smolrgpt_core.scene.free_space import FOOTPRINT_M
 
 Unit = tuple[str, float]
 """The word for a unit, and its size in SI units."""
@@ -89,6 +90,7 @@ ATTRIBUTES: dict[Any, str] = {
     attributes.Bigness: "size in space",
     attributes.FreeArea: "free area",
     attributes.FreeShare: "free share",
+    attributes.Capacity: "capacity for more pallets",
     attributes.Bearing: "bearing from {}",
     attributes.ClockHour: "clock hour from {}",
     attributes.Holding: "number of {} held",
@@ -262,6 +264,8 @@ class _Writer:
             if attribute.operator is attributes.Distance:
                 place = self.phrase(attribute.arguments[0], last=True)
                 return f"how far is {self.phrase(region)} from {place}?"
+            if attribute.operator is attributes.Capacity:
+                return f"how many more pallets fit into {self.phrase(region, last=True)}?"
         return f"what is {self.phrase(program, last=True)}?"
 
     def _how_many(self, chosen: Program) -> str:
@@ -286,11 +290,18 @@ class _Writer:
         if program.operator is questions.Every:
             return "are {} {}?".format(*self._claim(program))
         if program.operator is questions.Compare:
+            if _is_room_for_several(program):
+                return f"is there {self._room_for_several_in(program)}?"
             return "is {} {}?".format(*self._claim(program))
         return f"is it false that {self.statement(program.parts[0])}?"
 
     def _room_in(self, zone: Program) -> str:
         return f"room for another pallet in {self.phrase(zone, last=True)}"
+
+    def _room_for_several_in(self, program: Program) -> str:
+        measured, how, amount = program.arguments
+        zone = self.phrase(measured.parts[0], last=True)
+        return f"{_room_for_several(how, amount)} in {zone}"
 
     def _claim(self, program: Program) -> tuple[str, str]:
         """The subject of `Every` or `Compare`, and what is said of it."""
@@ -313,6 +324,8 @@ class _Writer:
         if program.operator is questions.Exists:
             some = "no" if negative else "some"
             return f"there are {some} {self.plural(program.parts[0], last=True)}"
+        if _is_room_for_several(program):
+            return f"there is {'no ' if negative else ''}{self._room_for_several_in(program)}"
         if program.operator in (questions.Every, questions.Compare):
             subject, words = self._claim(program)
             every = program.operator is questions.Every
@@ -454,6 +467,8 @@ class _Writer:
             return f"{self._or_operand(arguments[0])} or {second}"
         if operator is predicates.Measures:
             attribute, how, limit = arguments
+            if _counts_room(attribute, how, limit):
+                return f"with {_room_for_several(how, limit)}"
             is_amount = limit.operator is questions.Amount
             if attribute.operator is attributes.Distance and is_amount and how in REACHES:
                 place = self.phrase(attribute.parts[0], last)
@@ -574,6 +589,8 @@ class _Answer:
                 return self._distance(name, attribute.arguments[0], value, amount)
             if attribute.operator is attributes.Top:
                 return f"the top of {name} is {amount} above the floor."
+            if attribute.operator is attributes.Capacity:
+                return _more_fit(round(value), name)
             return f"the {self._writer.attribute(attribute)} of {name} is {amount}."
         return f"{self._writer.phrase(program, last=True)} is {amount}."
 
@@ -622,6 +639,28 @@ class _Answer:
         length, width, height = (quantity(number, "m", self._unit) for number in value)
         name = self._writer.phrase(program.parts[0], last=True)
         return f"{name} is {length} long, {width} wide and {height} high."
+
+
+def _more_fit(number: int, zone: str) -> str:
+    pallets = f"{number or 'no'} more {'pallet fits' if number == 1 else 'pallets fit'}"
+    return f"{pallets} into {zone}, of {{}} x {{}} m.".format(*FOOTPRINT_M)
+
+
+def _room_for_several(how: str, amount: Program) -> str:
+    return f"room for {HOW_WORDS[how]} {round(amount.arguments[0])} more pallets"
+
+
+def _is_room_for_several(program: Program) -> bool:
+    """Whether it is compared how many more pallets fit into a zone."""
+    if program.operator is not questions.Compare:
+        return False
+    measured, how, amount = program.arguments
+    return measured.operator is questions.Measure and _counts_room(measured.parts[1], how, amount)
+
+
+def _counts_room(attribute: Program, how: str, limit: Program) -> bool:
+    capacity = attribute.operator is attributes.Capacity
+    return capacity and limit.operator is questions.Amount and how in ("at_least", "more")
 
 
 def _opposite(program: Program) -> tuple[Program, bool]:

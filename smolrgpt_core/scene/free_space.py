@@ -1,4 +1,4 @@
-"""Free floor in a zone: its area, and whether one more pallet fits.
+"""Free floor in a zone: its area, whether one more pallet fits, and how many do.
 
 Both are counted on a grid, in fewer copies than other things, for they cost more.
 """
@@ -11,11 +11,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.geometry.packing import pack
 from smolrgpt_core.scene.copies import SceneCopies, Values
 from smolrgpt_core.scene.footprints import corners
 
-CELL_M = 0.02
-"""Side of a cell of the grid on which a rectangle is fitted."""
+CELL_M = 0.025
+"""Side of a cell of the grid on which rectangles are fitted; it divides their sides and margin."""
 
 SAMPLES = 100
 """Points along each side of a zone by which its free area is counted."""
@@ -24,13 +25,19 @@ FOOTPRINT_M = (1.2, 0.8)
 """The standard pallet (EN 13698-1) for which there is room or not."""
 
 MARGIN_M = 0.05
-"""Kept free around whatever stands in the zone."""
+"""Kept free around whatever stands in the zone, or is put there."""
 
-ORIENTATIONS = 18
-"""Yaws that are tried, 10 degrees apart."""
+YAWS = 9
+"""Directions that are tried, 10 degrees apart, each with either side along it."""
 
 DISTURBED = 16
 """Copies that are computed; the others repeat them."""
+
+ROUNDING_M = 1e-6
+"""What a cell may reach out of a zone."""
+
+_WINDOW = (round(FOOTPRINT_M[0] / CELL_M), round(FOOTPRINT_M[1] / CELL_M))
+"""The standard footprint in cells."""
 
 _SHIFT = 4
 """Fractional bits of polygon corners."""
@@ -50,6 +57,28 @@ def room_for(copies: SceneCopies, zone: int) -> Values:
     shapes = _others(copies, zone, MARGIN_M)
     fits = np.array([_fits(copies, zone, shapes, copy) for copy in range(few)], dtype=np.float64)
     return _repeated(fits, copies.count)
+
+
+def capacities(copies: SceneCopies, zone: int) -> Values:
+    """(K,) how many standard footprints fit into the free part of a zone together.
+
+    Along its sides; where none fits so but one fits turned, as `room_for` has it, that one.
+    """
+    few = min(DISTURBED, copies.count)
+    shapes = _others(copies, zone, MARGIN_M)
+    found = np.array([_capacity(copies, zone, shapes, copy) for copy in range(few)])
+    return _repeated(found, copies.count)
+
+
+def packed_rectangles(copies: SceneCopies, zone: int) -> list[Values]:
+    """Corners (4, 2) of the places that `capacities` counts in the undisturbed copy."""
+    own = corners(copies, np.full(copies.count, zone))[0]
+    turn, low = _axes(own, float(copies.yaw[zone]))
+    packed = _packed(copies, zone, _others(copies, zone, MARGIN_M), 0)
+    if not len(packed):
+        single = free_rectangle(copies, zone)
+        return [] if single is None else [single]
+    return [_on_floor(place, turn, low) for place in packed]
 
 
 def free_floor(copies: SceneCopies, zone: int, margin: float = 0.0) -> tuple[list[Values], float]:
@@ -81,18 +110,24 @@ def free_rectangle(copies: SceneCopies, zone: int) -> Values | None:
     Of all places of the first yaw for which there is one, that with the most space around it.
     """
     shapes = _others(copies, zone, MARGIN_M)
-    kernel = _window()
-    for yaw, fits in _places(copies, zone, shapes, 0):
+    for yaw, window, fits in _places(copies, zone, shapes, 0):
         if not fits.any():
             continue
         distances = cv2.distanceTransform(np.pad(fits, 1), cv2.DIST_L2, cv2.DIST_MASK_3)
         row, column = np.unravel_index(int(np.argmax(distances)), distances.shape)
         turn, low = _axes(corners(copies, np.full(copies.count, zone))[0], yaw)
-        height, width = kernel.shape
-        first = np.array([column - 1 - width // 2, row - 1 - height // 2]) - 1
-        cells = first + np.array([[0, 0], [width, 0], [width, height], [0, height]])
-        return np.asarray((low + cells * CELL_M) @ turn.T)
+        height, width = window
+        # Both the grid and the distances have a border of one cell.
+        at = [int(row) - 2 - height // 2, int(column) - 2 - width // 2, *window]
+        return _on_floor(np.array(at), turn, low)
     return None
+
+
+def _on_floor(place: NDArray[np.intp], turn: Values, low: Values) -> Values:
+    """Corners (4, 2) of first row, first column, rows and columns on a grid."""
+    row, column, height, width = place
+    cells = np.array([[0, 0], [width, 0], [width, height], [0, height]]) + [column, row]
+    return np.asarray((low + cells * CELL_M) @ turn.T)
 
 
 def _others(copies: SceneCopies, zone: int, grown: float) -> list[Values]:
@@ -140,21 +175,31 @@ def _within(own: Values, steps: Values, rectangle: Values) -> NDArray[np.bool_]:
 
 
 def _fits(copies: SceneCopies, zone: int, shapes: list[Values], copy: int) -> bool:
-    return any(fits.any() for _, fits in _places(copies, zone, shapes, copy))
+    return any(fits.any() for _, _, fits in _places(copies, zone, shapes, copy))
 
 
-def _window() -> NDArray[np.uint8]:
-    return np.ones([round(side / CELL_M) for side in FOOTPRINT_M], dtype=np.uint8)
+def _capacity(copies: SceneCopies, zone: int, shapes: list[Values], copy: int) -> float:
+    packed = len(_packed(copies, zone, shapes, copy))
+    return float(packed or _fits(copies, zone, shapes, copy))
+
+
+def _packed(copies: SceneCopies, zone: int, shapes: list[Values], copy: int) -> NDArray[np.intp]:
+    """(P, 4) first row, first column, rows and columns of footprints along the sides of a zone."""
+    grid = _grid(copies, zone, shapes, copy, float(copies.yaw[zone]))
+    return pack(grid[1:-1, 1:-1].astype(bool), _WINDOW, round(MARGIN_M / CELL_M))
 
 
 def _places(
     copies: SceneCopies, zone: int, shapes: list[Values], copy: int
-) -> Iterator[tuple[float, NDArray[np.uint8]]]:
-    """Each yaw, and the cells around which the standard footprint, turned so, is all free."""
-    for step in range(ORIENTATIONS):
-        yaw = float(copies.yaw[zone]) + np.pi * step / ORIENTATIONS
+) -> Iterator[tuple[float, tuple[int, int], NDArray[np.uint8]]]:
+    """Each yaw and size (rows, columns), and the cells around which all of that size is free."""
+    for step in range(YAWS):
+        yaw = float(copies.yaw[zone]) + np.pi / 2 * step / YAWS
         grid = _grid(copies, zone, shapes, copy, yaw)
-        yield yaw, cv2.erode(grid, _window(), borderType=cv2.BORDER_CONSTANT, borderValue=0)
+        for window in (_WINDOW, _WINDOW[::-1]):
+            kernel = np.ones(window, dtype=np.uint8)
+            fits = cv2.erode(grid, kernel, borderType=cv2.BORDER_CONSTANT, borderValue=0)
+            yield yaw, window, fits
 
 
 def _axes(own: Values, yaw: float) -> tuple[Values, Values]:
@@ -170,13 +215,29 @@ def _grid(
     """Cells of a zone, 1 = free, along axes turned by `yaw`, with a border of one cell."""
     own = corners(copies, np.full(copies.count, zone))[copy]
     turn, low = _axes(own, yaw)
-    size = np.ceil(((own @ turn).max(axis=0) - low) / CELL_M).astype(int) + 2
-    grid = np.zeros((size[1], size[0]), dtype=np.uint8)
-    for shape, value in [(own, 1), *((shape[copy], 0) for shape in shapes)]:
-        cells = (shape @ turn - low) / CELL_M + 0.5
+    columns, rows = np.ceil(((own @ turn).max(axis=0) - low) / CELL_M).astype(int) + 2
+    grid = _whole_cells(own @ turn - low, rows, columns).astype(np.uint8)
+    for shape in shapes:
+        cells = (shape[copy] @ turn - low) / CELL_M + 0.5
         points = np.round(cells * (1 << _SHIFT)).astype(np.int32)
-        cv2.fillConvexPoly(grid, points, value, shift=_SHIFT)
+        cv2.fillConvexPoly(grid, points, 0, shift=_SHIFT)
     return grid
+
+
+def _whole_cells(own: Values, rows: int, columns: int) -> NDArray[np.bool_]:
+    """(rows, columns) which cells lie in a rectangle (4, 2) with all of their area.
+
+    The cell (1, 1) begins at the origin.
+    """
+    inside = np.ones((rows, columns), dtype=bool)
+    for side in (own[1] - own[0], own[3] - own[0]):
+        length = np.linalg.norm(side)
+        across, down = side / length
+        x, y = ((np.arange(number) - 0.5) * CELL_M for number in (columns, rows))
+        along = (x - own[0, 0]) * across + ((y - own[0, 1]) * down)[:, None]
+        reach = (abs(across) + abs(down)) * CELL_M / 2 - ROUNDING_M
+        inside &= (along >= reach) & (along <= length - reach)
+    return inside
 
 
 def _repeated(values: Values, count: int) -> Values:

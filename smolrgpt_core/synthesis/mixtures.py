@@ -115,7 +115,9 @@ _HISPATIAL = Mixture(
         "perspective_taking": Family(4.22, ("observer_side",), level=3),
         "counting": Family(7.52, ("count_related", "count_class_inside", "count_inside"), level=3),
         "problem_solving": Family(
-            0.57, ("composed", "fits_through", "room_in_buffer", "free_area", "is_empty", "pickup"),
+            0.57,
+            ("composed", "fits_through", "room_in_buffer", "room_for_several", "capacity",
+             "free_area", "is_empty", "pickup"),
             level=3,
         ),
     },

@@ -32,7 +32,10 @@ NEAR_M = 1.5
 NO_ANSWER = (Status.CANNOT_TELL, Status.NO_VALID_DEPTH, Status.BAD_QUESTION)
 """Why a program has no answer on a scene."""
 
-_BY_ALL_OBJECTS = (attributes.FreeArea, attributes.FreeShare, predicates.HasRoom, predicates.Empty)
+_BY_ALL_OBJECTS = (
+    attributes.FreeArea, attributes.FreeShare, attributes.Capacity, predicates.HasRoom,
+    predicates.Empty,
+)  # fmt: skip
 _T = TypeVar("_T")
 
 

@@ -549,6 +549,65 @@ class BruteForce:
                 return True
         return False
 
+    def do_Capacity(self):
+        return self.only_zones(lambda id: self.most_in_rows(id, 1.2, 0.8))
+
+    def most_in_rows(self, zone, length, width, step=0.05):
+        """The most rectangles in rows along one side of a zone or the other, 5 cm apart."""
+        return max(self.rows_along(zone, first, length, width, step) for first in (0, 1)) or float(
+            self.fits(zone, length, width)
+        )
+
+    def rows_along(self, zone, first, length, width, step):
+        sides = self.size(zone)[first], self.size(zone)[1 - first]
+        free = {
+            size: self.free_places(zone, first, size, step)
+            for size in ((length, width), (width, length))
+        }
+        gap = round(0.05 / step)
+
+        def in_row(row, depth):
+            number, column = 0, 0
+            while column * step < sides[0]:
+                fitting = [
+                    size[0]
+                    for size, places in free.items()
+                    for loose in range(round((depth - size[1]) / step) + 1)
+                    if size[1] <= depth and (column, row + loose) in places
+                ]
+                number += bool(fitting)
+                column += round(min(fitting) / step) + gap if fitting else 1
+            return number
+
+        rows = int(sides[1] / step) + 1
+        most = [0] * (rows + 100)
+        for row in reversed(range(rows)):
+            most[row] = most[row + 1]
+            for depth in (length, width):
+                taken = round(depth / step) + gap
+                most[row] = max(most[row], in_row(row, depth) + most[row + taken])
+        return float(most[0])
+
+    def free_places(self, zone, first, size, step):
+        """Columns and rows where a rectangle may begin."""
+        x, y, _ = self.at(zone)
+        axes = np.array(self.axes(zone))[[first, 1 - first]]
+        sides = np.array(self.size(zone)[:2])[[first, 1 - first]]
+        ends = np.maximum(np.floor((sides - size) / step + 1e-9).astype(int), -1)
+        places = np.array(
+            [(column, row) for column in range(ends[0] + 1) for row in range(ends[1] + 1)]
+        ).reshape(-1, 2)
+        corners = np.array([(0, 0), (1, 0), (1, 1), (0, 1)]) * size
+        own = (places[:, None] * step + corners - sides / 2) @ axes + (x, y)
+        free = np.ones(len(own), dtype=bool)
+        for other in self.ids:
+            if len(own) and not self.zone(other) and math.dist(self.at(other)[:2], (x, y)) < 6.0:
+                free &= ~_touch(own, np.array(self.corners(other, 0.05)))
+        return {tuple(place) for place in places[free].tolist()}
+
+    def touching(self, one, other):
+        return bool(_touch(np.array([one]), np.array(other))[0])
+
     def do_Is(self, other):
         return lambda id: id == self(other)
 

@@ -20,7 +20,7 @@ from smolrgpt_core.language.operators.registry import (
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.scene.copies import Mask, SceneCopies, Values, bad_question
 from smolrgpt_core.scene.footprints import clearances, depth_inside, footprints_overlap
-from smolrgpt_core.scene.free_space import free_areas
+from smolrgpt_core.scene.free_space import capacities, free_areas
 
 STACKING_TOLERANCE_M = 0.05
 """What stands on something may seem to reach into it by this much."""
@@ -278,6 +278,23 @@ def _free(copies: SceneCopies, subjects: Mask) -> tuple[Values, Values]:
         free[:, index] = free_areas(copies, int(index))
     area = copies.size[..., 0] * copies.size[..., 1]
     return np.where(subjects, free, np.nan), np.where(subjects, area, np.nan)
+
+
+@operator(
+    "Capacity", [], Type.ATTRIBUTE,
+    "How many standard footprints of 1.2 x 0.8 m fit into the free part of a zone together, side "
+    "by side on the floor in rows along its sides, lengthwise or crosswise, with 5 cm between them "
+    "and to whatever stands there; 1 where one fits only turned otherwise.",
+    unit="objects",
+)  # fmt: skip
+def Capacity(copies: SceneCopies, subjects: Mask) -> Values:
+    _refuse_objects(copies, subjects, "room in it")
+    copies.measure_sizes(subjects)
+    copies.measure_footprints(np.ones(copies.number, dtype=bool))
+    found = np.full((copies.count, copies.number), np.nan)
+    for index in np.flatnonzero(subjects.any(axis=0)):
+        found[:, index] = capacities(copies, int(index))
+    return np.where(subjects, found, np.nan)
 
 
 @operator(

@@ -22,6 +22,9 @@ from smolrgpt_core.synthesis.forms.draws import (
 from smolrgpt_core.synthesis.forms.registry import form, named_form
 from smolrgpt_core.synthesis.view import SceneView
 
+MOST_PALLETS = 9
+"""So many at most are asked for at once."""
+
 Classes = Callable[[SceneView], tuple[str, ...]]
 """The classes of a frame that a form asks about, such as `draws.solid`."""
 
@@ -33,6 +36,7 @@ OF_ONE: dict[str, tuple[Operator, Classes]] = {
     "footprint": (attributes.FootprintArea, classes),
     "volume": (attributes.Volume, solid),
     "free_area": (attributes.FreeArea, lambda view: ("buffer",)),
+    "capacity": (attributes.Capacity, lambda view: ("buffer",)),
 }
 """Attributes of one region, and the classes of which they are asked."""
 
@@ -167,6 +171,19 @@ def room_in_buffer(view: SceneView, rng: np.random.Generator) -> Draft | None:
         return None
     program = questions.Whether(region(ids[0]), predicates.HasRoom())
     return Draft(program, {"place": named(*ids)})
+
+
+@form
+def room_for_several(view: SceneView, rng: np.random.Generator) -> Draft | None:
+    """Whether there is room for two or more pallets in a buffer."""
+    ids = some(view.whole("buffer"), 1, rng)
+    if not ids:
+        return None
+    number = int(rng.integers(2, MOST_PALLETS + 1))
+    capacity = questions.Measure(region(ids[0]), attributes.Capacity())
+    limit = questions.Amount(float(number), "objects")
+    program = questions.Compare(capacity, "at_least", limit)
+    return Draft(program, {"place": named(*ids)}, {"number": str(number)})
 
 
 @form

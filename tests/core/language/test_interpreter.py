@@ -18,6 +18,7 @@ from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.scene import SceneCopies
+from smolrgpt_core.scene.free_space import CELL_M, FOOTPRINT_M, MARGIN_M, packed_rectangles
 from smolrgpt_core.scene.true_scene import TrueScene
 from smolrgpt_core.synthesis.margins import AmbiguityMargins, WithMargins
 from smolrgpt_core.truth import SceneTruth
@@ -110,7 +111,7 @@ class Draw:
 
     def using_attribute(self, name: str, operator) -> Program:
         solid = name in ("Height", "Volume", "Bigness", "Clearance", "SurfaceDistance")
-        zones = name in ("FreeArea", "FreeShare")
+        zones = name in ("FreeArea", "FreeShare", "Capacity")
         region = self.one("buffer") if zones else self.thing() if solid else self.one()
         taken = {
             "Clearance": self.thing, "SurfaceDistance": self.thing, "Holding": self.some,
@@ -192,10 +193,10 @@ def test_every_operator_means_what_a_plain_evaluation_says(name, random_scene, b
         camera = CameraIntrinsics(width, height, 500, 500, (width - 1) / 2, (height - 1) / 2)
         copies = SceneCopies(TrueScene(truth, regions, camera, depth), copies=1)
         plain = brute_force.BruteForce(truth, regions, depth)
-        for _ in range(PER_SCENE if name != "HasRoom" else 1):
+        for _ in range(PER_SCENE if name not in SEARCHED else 1):
             program = Draw(regions, rng).using(name)
-            if name == "HasRoom":
-                answered += check_room(program, copies, plain)
+            if name in SEARCHED:
+                answered += SEARCHED[name](program, copies, plain)
                 continue
             try:
                 expected = plain(program)
@@ -221,6 +222,44 @@ def check_room(program: Program, copies: SceneCopies, plain) -> int:
         if not plain.fits(zone, 1.12, 0.72):
             assert zone not in found
     return 1
+
+
+def check_capacity(program: Program, copies: SceneCopies, plain) -> int:
+    """Counted on a grid as well; what it counts are places that are there."""
+    zone = program.parts[0].arguments[0]
+    found = evaluate(program, copies).value
+    assert plain.most_in_rows(zone, 1.25, 0.85) <= found <= plain.most_in_rows(zone, 1.15, 0.75)
+    index = copies.index(zone)
+    places = packed_rectangles(copies, index)
+    assert len(places) == found
+    assert (found >= 1) == evaluate(
+        questions.Whether(s.Region(zone), predicates.HasRoom()), copies
+    ).value
+    standing = [
+        plain.corners(other, MARGIN_M - CELL_M / 2) for other in plain.ids if not plain.zone(other)
+    ]
+    (x, y, _), axes = plain.at(zone), np.array(plain.axes(zone))
+    for number, place in enumerate(places):
+        sides = sorted(np.linalg.norm(place[[1, 3]] - place[0], axis=1))
+        assert sides == pytest.approx(sorted(FOOTPRINT_M))
+        beyond = np.abs((place - (x, y)) @ axes.T) - np.array(plain.size(zone)[:2]) / 2
+        assert beyond.max() < CELL_M / 2
+        assert not any(plain.touching(place, other) for other in standing)
+        for other in places[:number]:
+            assert clear_of(place, other) >= MARGIN_M - 1e-6
+    return 1
+
+
+def clear_of(one: np.ndarray, other: np.ndarray) -> float:
+    """How far apart two parallel rectangles (4, 2) are along their sides, metres."""
+    axes = (one[[1, 3]] - one[0]) / np.linalg.norm(one[[1, 3]] - one[0], axis=1)[:, None]
+    mine, theirs = one @ axes.T, other @ axes.T
+    after, before = mine.min(axis=0) - theirs.max(axis=0), theirs.min(axis=0) - mine.max(axis=0)
+    return float(np.maximum(after, before).max())
+
+
+SEARCHED = {"HasRoom": check_room, "Capacity": check_capacity}
+"""Operators that search on a grid."""
 
 
 @pytest.mark.parametrize("name", ["Distance", "In", "Between", "Clearance", "Extreme", "Side"])
@@ -355,6 +394,29 @@ def test_room_is_found_when_it_is_turned(by_hand):
     program = questions.Whether(s.Region(1), predicates.HasRoom())
     assert value(program, by_hand((1, "buffer", (0, 6), (0.9, 1.4, 0)))) is True
     assert value(program, by_hand((1, "buffer", (0, 6), (0.7, 1.4, 0)))) is False
+
+
+@pytest.mark.parametrize(
+    ("size", "number"),
+    [((1.2, 0.8), 1), ((1.2, 1.64), 1), ((1.2, 1.65), 2), ((2.45, 1.65), 4), ((0.79, 3.0), 0)],
+)
+def test_more_pallets_fit_side_by_side_with_five_centimetres(by_hand, size, number):
+    copies = by_hand((1, "buffer", (0, 6), (*size, 0), 0.4))
+    assert value(measured(1, attributes.Capacity()), copies) == number
+
+
+def test_a_pallet_fits_wherever_there_is_room_for_one(by_hand):
+    """Two blocks leave a strip that only a turned pallet fits into."""
+    yaw = np.deg2rad(40)
+    beside = np.array([-np.sin(yaw), np.cos(yaw)])
+    blocks = [
+        (id, "pallet", tuple((0, 6) + side * beside), (3.0, 1.0, 1.0), yaw)
+        for id, side in ((5, 1.0), (6, -1.0))
+    ]
+    copies = by_hand((1, "buffer", (0, 6), (1.5, 1.5, 0)), *blocks)
+    room = value(questions.Whether(s.Region(1), predicates.HasRoom()), copies)
+    assert room is True
+    assert value(measured(1, attributes.Capacity()), copies) == 1
 
 
 def test_free_area_leaves_out_what_is_covered_once(by_hand):

@@ -257,6 +257,22 @@ def test_the_only_place_is_found_in_a_zone_that_is_hardly_larger(yaw_deg: float)
     assert np.abs(across).max() <= 0.45 + 0.02
 
 
+def test_all_places_that_are_counted_are_shown() -> None:
+    found = marks(measure(1, attributes.Capacity()))
+    assert [mark.label for mark in found] == ["1.2 x 0.8 m"] + [""] * 8
+    for mark in found:
+        corners = on_floor(mark)
+        assert shoelace(corners) == pytest.approx(0.96)
+        assert np.all(np.abs(corners[:, :2] - [0, 9]) <= [2.02, 1.52])
+
+
+def test_a_zone_into_which_none_fits_shows_what_is_free() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BOXES, 1, ("buffer", (0.5, 9.0, 0.0), (2.0, 1.6, 0.0), 0.0))
+        found = marks(measure(1, attributes.Capacity()))
+    assert [mark.label for mark in found] == ["", ""]
+
+
 def test_a_zone_without_room_shows_what_is_free() -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(BOXES, 1, ("buffer", (0.5, 9.0, 0.0), (2.0, 1.6, 0.0), 0.0))
@@ -334,7 +350,7 @@ def test_the_rest_is_shown_by_its_regions(program: Program) -> None:
 
 
 def test_every_attribute_of_an_object_can_be_shown() -> None:
-    zones_only = {"FreeArea", "FreeShare"}
+    zones_only = {"FreeArea", "FreeShare", "Capacity"}
     of_place = {"Holding"}
     for name, operator in OPERATORS.items():
         if operator.returns is not attributes.Height.returns or name in of_place:

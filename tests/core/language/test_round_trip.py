@@ -48,7 +48,7 @@ PLAIN = (
     attributes.Column, attributes.Forward, attributes.CenterHeight, attributes.Top,
     attributes.Length, attributes.Width, attributes.Height, attributes.Span,
     attributes.FootprintArea, attributes.Volume, attributes.Bigness, attributes.FreeArea,
-    attributes.FreeShare, benchmarks.Rightward, benchmarks.NearestForward,
+    attributes.FreeShare, attributes.Capacity, benchmarks.Rightward, benchmarks.NearestForward,
     benchmarks.AlignedVolume,
 )  # fmt: skip
 OF_PLACES = (
