@@ -25,17 +25,21 @@ METRES_PER_UNIT = {"uint16": 0.001, "float32": 1.0, "float64": 1.0}
 """Default depth scale by data type: 16 bit images are in millimeters, float images in meters."""
 
 
-def read_rgb(path: Path, content: bytes | None = None) -> NDArray[np.uint8]:
+def read_rgb(
+    path: Path, content: bytes | None = None, is_turned: bool = False
+) -> NDArray[np.uint8]:
     """A color image, uint8 (H, W, 3) RGB, as stored: a rotation flag in the file is ignored.
 
     Args:
         path: an image in a format that OpenCV reads.
         content: of the file, if already in memory, such as from an archive.
+        is_turned: turn the image as a rotation flag says; what is aligned to the pixels as stored
+            no longer fits then.
 
     Raises:
         SpatialError: BAD_INPUT when the file is not an image.
     """
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
+    flags = cv2.IMREAD_COLOR | (0 if is_turned else cv2.IMREAD_IGNORE_ORIENTATION)
     bgr = decode_image(path, flags, "a color image", content)
     return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 

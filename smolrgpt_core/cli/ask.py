@@ -17,13 +17,13 @@ from smolrgpt_core.answerer_settings import FusionSettings, ModelSettings
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.asking import AskedQuestion, read_questions, refusal, timed_answer
 from smolrgpt_core.cli import options
-from smolrgpt_core.cli.frame_files import FrameFiles, FrameModels, check_sources, read_frame
 from smolrgpt_core.cli.options import parsed
 from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.drawing import draw_answer
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import check_image_suffix, write_file, write_image
 from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.frame_files import FrameFiles, FrameModels, check_sources, read_frame
 from smolrgpt_core.label_map import label_changes
 from smolrgpt_core.regions import names_of
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,12 +11,14 @@ import typer
 
 from smolrgpt_core.answerer_settings import FusionSettings
 from smolrgpt_core.cli import options
-from smolrgpt_core.cli.frame_files import FrameFiles, FrameModels, check_sources, read_frame
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.extras import require
+from smolrgpt_core.frame_files import FrameFiles, FrameModels, check_sources, read_frame
 from smolrgpt_core.page.access import is_loopback, new_token
+from smolrgpt_core.page.frames import TOLD_ERRORS
 
 if TYPE_CHECKING:
+    from smolrgpt_core.frame import RGBDFrame
     from smolrgpt_core.page.frames import FrameSource
     from smolrgpt_core.page.library import Library
 
@@ -75,6 +78,10 @@ def page(
     intrinsics: options.Intrinsics = None,
     regions: options.RegionsFile = None,
     depth_model: options.DepthModel = "",
+    segmenter: options.Segmenter = "",
+    detector: options.Detector = "",
+    box_segmenter: options.BoxSegmenter = "",
+    classes: options.Classes = "",
     recording: Recording = None,
     answerer: options.AnswererName = "",
     checkpoint: options.Checkpoint = "",
@@ -99,16 +106,21 @@ def page(
     from smolrgpt_core.page.library import Library
     from smolrgpt_core.page.visit import Shared
 
-    library = Library(root or [])
+    names = options.parse_classes(classes)
+    models = FrameModels(depth_model, segmenter, detector, box_segmenter, names)
+    with options.wrong_call():
+        models.finder_settings()
+    library = Library(root or [], models)
     files = FrameFiles(rgb, depth, regions, options.pinhole(intrinsics)) if rgb else None
     shared = Shared(
-        start=_start(library, seed, files, FrameModels(depth_model), recording),
+        start=_start(library, seed, files, models, recording),
         desk=AnswerDesk(chosen),
         library=library,
         corrections=Corrections(corrections) if corrections else None,
     )
     address = Address(host, port, "" if is_loopback(host) else new_token())
     serve(shared, address, is_opened, lambda: _tell(address.url, host))
+    library.close()
 
 
 def _require_nicegui() -> None:
@@ -154,13 +166,24 @@ def _start(
     try:
         if recording is not None:
             return KeptFrames(RecordedFrames(recording))
-        if files is not None:
-            check_sources(files, models)
-            return OneFrame(files.rgb.name, read_frame(files, models))
-        return library.hall(seed)
+        if files is None:
+            return library.hall(seed)
+        check_sources(files, models)
+        if files.depth is not None and files.regions is not None:
+            return OneFrame(files.rgb.name, read_frame(files))
+        photograph = library.started_with(files)
+        photograph.future.add_done_callback(_tell_failure)
+        return photograph
     except (SpatialError, ImportError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(WRONG_CALL) from error
+
+
+def _tell_failure(made: Future[RGBDFrame]) -> None:
+    """Tell in the terminal, too, why there is no frame."""
+    error = None if made.cancelled() else made.exception()
+    if isinstance(error, TOLD_ERRORS):
+        typer.echo(str(error), err=True)
 
 
 def _tell(url: str, host: str) -> None:

@@ -12,20 +12,19 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.page.controls import link, main_button
 from smolrgpt_core.page.conversation import Exchange
 from smolrgpt_core.page.corrections import Corrections, expected
-from smolrgpt_core.page.frames import FrameSource
-from smolrgpt_core.page.library import (
-    KINDS,
-    MAX_HALL_SEED,
-    MAX_UPLOAD_BYTES,
-    Library,
-    UploadedFile,
-    uploaded_frame,
-)
-
-USABLE = (SpatialError, ImportError, OSError)
-"""What is told to the visitor as it is; anything else is an error of the page."""
+from smolrgpt_core.page.frames import TOLD_ERRORS, FrameSource
+from smolrgpt_core.page.library import MAX_HALL_SEED, Library
+from smolrgpt_core.page.stage_list import StageList
+from smolrgpt_core.page.uploads import KINDS, MAX_UPLOAD_BYTES, UploadedFile
 
 PINHOLE = ("fx", "fy", "cx", "cy")
+
+WITH_MODEL = "A photograph alone is enough: models find depth and objects."
+
+WITHOUT_MODEL = (
+    "An image with its depth and the calibration of its camera; without regions, a model finds the "
+    "objects. For color alone, start the page with --depth-model."
+)
 
 Show = Callable[[FrameSource], Awaitable[None]]
 
@@ -54,6 +53,9 @@ class OpenDialog:
                 self._add_recordings()
             self._add_upload()
             link("Cancel", self._dialog.close)
+        # Also by Escape, by a click beside it, and when the visitor is gone.
+        self._dialog.on("hide", self._stages.cancel)
+        ui.context.client.on_delete(self._stages.cancel)
 
     def open(self) -> None:
         """Show the dialog."""
@@ -87,15 +89,14 @@ class OpenDialog:
 
     def _add_upload(self) -> None:
         ui.label("Your own files").classes("heading")
+        ui.label(WITH_MODEL if self._library.estimates_depth else WITHOUT_MODEL).classes("soft")
         for kind in KINDS:
             self._add_file(kind)
         with ui.element("div").classes("bar"):
             numbers = [ui.number(name).style("width: 5.5rem") for name in PINHOLE]
-        main_button(
-            "Open files",
-            lambda: self._open(
-                lambda: uploaded_frame(self._files, [float(item.value or 0) for item in numbers])
-            ),
+        self._stages = StageList()
+        self._send = main_button(
+            "Open files", lambda: self._open_files([item.value for item in numbers])
         )
 
     def _add_file(self, kind: str) -> None:
@@ -125,10 +126,26 @@ class OpenDialog:
         try:
             source = await to_thread(make)
             await self._show(source)
-        except USABLE as error:
+        except TOLD_ERRORS as error:
             tell(error)
         else:
             self._dialog.close()
+
+    async def _open_files(self, pinhole: list[float | None]) -> None:
+        """Make a frame of the files; cancelled where the dialog is closed before."""
+        self._send.disable()
+        try:
+            photograph = await to_thread(self._library.photograph, dict(self._files), pinhole)
+            if await self._stages.follow(photograph) is None:
+                return
+            await self._show(photograph)
+        except TOLD_ERRORS as error:
+            tell(error)
+        else:
+            self._stages.clear()
+            self._dialog.close()
+        finally:
+            self._send.enable()
 
 
 def _short(path: Path, roots: tuple[Path, ...]) -> str:
@@ -178,7 +195,7 @@ class CorrectionDialog:
             stored = await to_thread(
                 self._corrections.store, self._exchange, self._right.value or ""
             )
-        except USABLE as error:
+        except TOLD_ERRORS as error:
             tell(error)
             return
         self._dialog.close()

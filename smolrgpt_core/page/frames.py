@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Lock
 from typing import Protocol
 
-from smolrgpt_core.errors import bad_input
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.frame import RGBDFrame
 
 HALL_VIEWS = 8
@@ -19,6 +19,10 @@ HALL_VIEWS = 8
 
 KEPT_FRAMES = 8
 """The frames of a source that are kept, so that the geometry of each is measured once."""
+
+
+TOLD_ERRORS = (SpatialError, ImportError, OSError)
+"""What is told to the visitor as it is; anything else is an error of the page."""
 
 
 class FrameSource(Protocol):

@@ -2,36 +2,44 @@
 
 from __future__ import annotations
 
-import struct
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
 
-from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError, bad_input
-from smolrgpt_core.files import read_depth_readings, read_rgb
-from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
-from smolrgpt_core.label_map import RegionLabels
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.frame_files import (
+    ESTIMATE_DEPTH,
+    FIND_OBJECTS,
+    FrameFiles,
+    FrameModels,
+    Tell,
+    read_frame,
+    stages_of,
+)
 from smolrgpt_core.page.access import under_roots
 from smolrgpt_core.page.frames import (
     FrameSource,
     KeptFrames,
-    OneFrame,
     RecordedFrames,
     SimulatedHall,
 )
-from smolrgpt_core.region_files import read_regions
+from smolrgpt_core.page.photograph import Photograph, PhotographQueue
+from smolrgpt_core.page.uploads import KINDS, UploadedFile, check_upload, pinhole_of, suffix_of
 
 MAX_HALL_SEED = 2**31 - 1
 
-MAX_UPLOAD_BYTES = 32 * 2**20
-"""Of one file."""
+MAX_SIDE = 1600
+"""Pixels of the longer side that a photograph is reduced to: models see less, and the browser gets
+all of it."""
 
-MAX_UPLOAD_PIXELS = 2**25
-"""Of one image: a file of some kilobytes may hold an image that fills the memory."""
+NO_DEPTH_MODEL = (
+    ", with fx, fy, cx and cy of its camera. Color alone is enough once the page is started with a "
+    "model that estimates depth, such as smolrgpt page --depth-model apple/DepthPro-hf"
+)
 
 MAX_LISTED = 500
 """Recordings that are offered."""
@@ -41,36 +49,19 @@ MAX_KEPT_SOURCES = 8
 
 RECORDING_SUFFIXES = (".mcap", ".db3")
 
-KINDS = {
-    "rgb": (".png", ".jpg", ".jpeg"),
-    "depth": (".png", ".npy"),
-    "regions": (".json", ".png"),
-}
-"""The files of a frame that are taken, and their suffixes."""
-
-PNG_HEAD = struct.Struct(">8s4x4sII")
-PNG_MAGIC, JPEG_MAGIC = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
-JPEG_SIZES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-"""Markers of JPEG segments that tell the size of the image."""
-
-
-@dataclass(frozen=True)
-class UploadedFile:
-    """A file as a browser sent it."""
-
-    name: str
-    content: bytes
-
 
 class Library:
     """Opens sources of frames and keeps those that others may open, too.
 
     Args:
         roots: folders whose recordings may be opened.
+        models: for photographs without depth or regions.
     """
 
-    def __init__(self, roots: Sequence[Path] = ()) -> None:
+    def __init__(self, roots: Sequence[Path] = (), models: FrameModels | None = None) -> None:
         self.roots = tuple(roots)
+        self._models = models or FrameModels()
+        self._queue = PhotographQueue()
         self._open: OrderedDict[object, FrameSource] = OrderedDict()
         self._lock = Lock()
 
@@ -104,6 +95,84 @@ class Library:
         real = under_roots(path, self.roots)
         return self._opened(real, lambda: RecordedFrames(real))
 
+    def photograph(
+        self, files: Mapping[str, UploadedFile], pinhole: Sequence[float | None]
+    ) -> Photograph:
+        """A frame of files that a visitor sent, read as `smolrgpt ask` reads them.
+
+        Args:
+            files: by their kind of `KINDS`; models take the place of missing depth and regions.
+            pinhole: fx, fy, cx, cy in pixels; None where nothing was given.
+
+        Raises:
+            SpatialError: BAD_INPUT when a file is missing, too large, or of a kind that is not
+                taken; BUSY when too many images wait.
+        """
+        camera = pinhole_of(pinhole)
+        self._check_complete(files, camera)
+        for kind, file in files.items():
+            check_upload(kind, file)
+        names = {kind: f"{kind}{suffix_of(file)}" for kind, file in files.items()}
+
+        def make(tell: Tell) -> RGBDFrame:
+            with TemporaryDirectory(prefix="smolrgpt_page_") as folder:
+                for kind, file in files.items():
+                    (Path(folder) / names[kind]).write_bytes(file.content)
+                try:
+                    return read_frame(_frame_files(Path(folder), names, camera), self._models, tell)
+                except SpatialError as error:
+                    # A visitor knows the file by its kind, not by where it was put.
+                    told = error.message.replace(f"{folder}/", "")
+                    raise SpatialError(error.status, told) from error
+
+        stages = stages_of(_frame_files(Path(), names, camera))
+        name = self._described(Path(files["rgb"].name).name, stages)
+        return self._queue.add(Photograph(name, stages, make))
+
+    def started_with(self, files: FrameFiles) -> Photograph:
+        """The frame of files on this machine that the page is started with.
+
+        Args:
+            files: models take the place of missing depth and regions.
+        """
+        reduced = replace(files, max_side=MAX_SIDE)
+        stages = stages_of(reduced)
+
+        def make(tell: Tell) -> RGBDFrame:
+            return read_frame(reduced, self._models, tell)
+
+        return self._queue.add(Photograph(self._described(files.rgb.name, stages), stages, make))
+
+    @property
+    def estimates_depth(self) -> bool:
+        """Whether a photograph alone is enough."""
+        return bool(self._models.depth)
+
+    def close(self) -> None:
+        """Make no more frames of photographs."""
+        self._queue.close()
+
+    def _check_complete(
+        self, files: Mapping[str, UploadedFile], camera: tuple[float, ...] | None
+    ) -> None:
+        needed = ("rgb",) if self.estimates_depth else ("rgb", "depth")
+        for kind in needed:
+            if kind not in files:
+                told = f"the {kind} file is missing; choose one ({' or '.join(KINDS[kind])})"
+                raise bad_input(told + (NO_DEPTH_MODEL if kind == "depth" else ""))
+        if "depth" in files and camera is None:
+            raise bad_input("a depth file needs the calibration of its camera: give fx, fy, cx, cy")
+
+    def _described(self, name: str, stages: Sequence[str]) -> str:
+        """The name of a photograph, with the models that what is seen of it comes from."""
+        parts = [name]
+        if ESTIMATE_DEPTH in stages:
+            parts.append(f"depth estimated by {Path(self._models.depth).name}")
+        if FIND_OBJECTS in stages:
+            model = self._models.segmenter or self._models.detector
+            parts.append(f"objects found by {Path(model).name or 'the segmenter of the package'}")
+        return "; ".join(parts)
+
     def _opened(self, key: object, make: Callable[[], FrameSource]) -> FrameSource:
         with self._lock:
             if key not in self._open:
@@ -114,83 +183,15 @@ class Library:
             return self._open[key]
 
 
+def _frame_files(
+    folder: Path, names: Mapping[str, str], camera: tuple[float, ...] | None
+) -> FrameFiles:
+    paths = {kind: folder / name for kind, name in names.items()}
+    return FrameFiles(
+        paths["rgb"], paths.get("depth"), paths.get("regions"), camera, max_side=MAX_SIDE
+    )
+
+
 def _recording_of(file: Path) -> Path:
     """The folder of a file with messages if that is a recording, else the file."""
     return file.parent if (file.parent / "metadata.yaml").is_file() else file
-
-
-def uploaded_frame(files: Mapping[str, UploadedFile], pinhole: Sequence[float]) -> FrameSource:
-    """A frame of files that a visitor sent, read as `smolrgpt ask` reads them.
-
-    Args:
-        files: one for each of `KINDS`.
-        pinhole: fx, fy, cx, cy in pixels.
-
-    Raises:
-        SpatialError: BAD_INPUT when one is missing, too large, or cannot be used.
-    """
-    with TemporaryDirectory(prefix="smolrgpt_page_") as folder:
-        paths = {kind: _written(Path(folder), kind, files.get(kind)) for kind in KINDS}
-        name = Path(files["rgb"].name).name
-        try:
-            return OneFrame(name, _read_frame(paths, name, pinhole))
-        except SpatialError as error:
-            # A visitor knows the file by its kind, not by where it was put.
-            told = error.message.replace(f"{folder}/", "")
-            raise SpatialError(error.status, told) from error
-
-
-def _read_frame(paths: Mapping[str, Path], name: str, pinhole: Sequence[float]) -> RGBDFrame:
-    rgb = read_rgb(paths["rgb"])
-    depth = read_depth_readings(paths["depth"], None, DepthLimits())
-    height, width = rgb.shape[:2]
-    regions = read_regions(paths["regions"], (height, width), RegionLabels(), name)
-    camera = CameraIntrinsics(width, height, *pinhole)
-    return RGBDFrame(rgb, depth.metres, camera, regions, depth_loss=depth.loss)
-
-
-def _written(folder: Path, kind: str, file: UploadedFile | None) -> Path:
-    """The file under a name of our own; of the sent name only a known suffix is used.
-
-    Raises:
-        SpatialError: BAD_INPUT when it is missing or too large, or its kind is not taken.
-    """
-    expected = " or ".join(KINDS[kind])
-    if file is None:
-        raise bad_input(f"the {kind} file is missing; choose one ({expected})")
-    suffix = Path(file.name).suffix.lower()
-    if suffix not in KINDS[kind]:
-        raise bad_input(f"the {kind} file must be {expected}, got {file.name[-40:]!r}")
-    if len(file.content) > MAX_UPLOAD_BYTES:
-        size = len(file.content)
-        raise bad_input(f"the {kind} file has {size} bytes, at most {MAX_UPLOAD_BYTES} are read")
-    if suffix in (".png", ".jpg", ".jpeg"):
-        width, height = image_size(file.content)
-        if width * height > MAX_UPLOAD_PIXELS:
-            raise bad_input(
-                f"the {kind} image has {width}x{height} pixels, at most {MAX_UPLOAD_PIXELS} in all"
-            )
-    path = folder / f"{kind}{suffix}"
-    path.write_bytes(file.content)
-    return path
-
-
-def image_size(content: bytes) -> tuple[int, int]:
-    """(width, height) that a PNG or JPEG file declares, without decoding it.
-
-    Raises:
-        SpatialError: BAD_INPUT when it is neither.
-    """
-    if content.startswith(PNG_MAGIC) and len(content) >= PNG_HEAD.size:
-        _, chunk, width, height = PNG_HEAD.unpack_from(content)
-        if chunk == b"IHDR":
-            return width, height
-    if content.startswith(JPEG_MAGIC):
-        place = len(JPEG_MAGIC)
-        while place + 9 <= len(content) and content[place] == 0xFF:
-            marker, (length,) = content[place + 1], struct.unpack_from(">H", content, place + 2)
-            if marker in JPEG_SIZES:
-                height, width = struct.unpack_from(">HH", content, place + 5)
-                return width, height
-            place += 2 + length
-    raise bad_input("expected a PNG or JPEG image; is the file damaged, or of another format?")

@@ -6,6 +6,7 @@ import time
 from asyncio import to_thread
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 from nicegui import ui
 
@@ -17,13 +18,18 @@ from smolrgpt_core.page.bug_report import NAME, question_zip
 from smolrgpt_core.page.controls import link, main_button
 from smolrgpt_core.page.conversation import MAX_HISTORY, Conversation, Desk, Exchange
 from smolrgpt_core.page.corrections import Corrections
-from smolrgpt_core.page.dialogs import USABLE, CorrectionDialog, OpenDialog, tell
+from smolrgpt_core.page.dialogs import CorrectionDialog, OpenDialog, tell
 from smolrgpt_core.page.feed import Feed
-from smolrgpt_core.page.frames import FrameSource
+from smolrgpt_core.page.frames import TOLD_ERRORS, FrameSource
+from smolrgpt_core.page.health import HealthBoard
+from smolrgpt_core.page.health_card import HealthCard
 from smolrgpt_core.page.heard_list import HeardList, outcome
+from smolrgpt_core.page.latency_card import LatencyCard
 from smolrgpt_core.page.library import Library
+from smolrgpt_core.page.photograph import Photograph
 from smolrgpt_core.page.picture import Picture
 from smolrgpt_core.page.space import Space
+from smolrgpt_core.page.stage_list import StageList
 
 COLOUR, DEPTH, SPACE = "Color", "Depth", "3-D"
 
@@ -41,6 +47,7 @@ class Shared:
             sees its own camera only.
         corrections: stores corrections; None: none are stored.
         feed: answers to others; None: there are no others.
+        health: states of nodes that are watched; None: there are none.
         rate: frames per second of a live source that are shown at most.
     """
 
@@ -49,7 +56,16 @@ class Shared:
     library: Library | None
     corrections: Corrections | None
     feed: Feed | None = None
+    health: HealthBoard | None = None
     rate: Callable[[], float] = lambda: LIVE_RATE_HZ
+
+
+class Watched(Protocol):
+    """A card about something that changes."""
+
+    def update(self) -> None:
+        """Show what is new."""
+        ...
 
 
 class Visit:
@@ -83,7 +99,7 @@ class Visit:
         self._timer = ui.timer(1.0 / self._shared.rate(), self._follow)
         try:
             await self._open(self._shared.start)
-        except USABLE as error:
+        except TOLD_ERRORS as error:
             tell(error)
 
     def _add_top(self) -> None:
@@ -105,6 +121,7 @@ class Visit:
                 self._busy = ui.spinner(size="1.5em")
                 self._busy.set_visibility(False)
                 self._live = ui.switch("Live", value=True) if self._source.is_live else None
+            self._stages = StageList()
             self._picture = Picture(self._pick)
             self._space = Space()
             self._frames = ui.element("div").classes("bar")
@@ -135,10 +152,14 @@ class Visit:
             ui.label("Asked before").classes("heading")
             self._past_list = ui.element("div")
         self._past.set_visibility(False)
-        self._heard = HeardList(self._shared.feed) if self._shared.feed else None
+        self._watched: list[Watched] = []
+        if self._shared.feed:
+            self._watched += [HeardList(self._shared.feed), LatencyCard(self._shared.feed)]
+        if self._shared.health:
+            self._watched.append(HealthCard(self._shared.health))
 
     async def _open(self, source: FrameSource) -> None:
-        frame = await to_thread(source.frame, 0)
+        frame = await self._first_frame(source)
         self._source = source
         self._name.text = source.name
         self._slider.props["max"] = source.count
@@ -146,16 +167,24 @@ class Visit:
         self._frames.set_visibility(source.count > 1)
         await self._show(frame, 0)
 
+    async def _first_frame(self, source: FrameSource) -> RGBDFrame:
+        if not isinstance(source, Photograph) or source.future.done():
+            return await to_thread(source.frame, 0)
+        self._name.text = source.name
+        frame = await self._stages.follow(source)
+        self._stages.clear()
+        return frame
+
     async def _follow(self) -> None:
-        """Show what is new, of a camera and of the answers to others."""
+        """Show what is new, of a camera and of what is watched."""
         self._timer.interval = 1.0 / self._shared.rate()
-        if self._heard:
-            self._heard.update()
+        for card in self._watched:
+            card.update()
         if not self._is_following:
             return
         try:
             frame = await to_thread(self._source.frame, 0)
-        except USABLE as error:
+        except TOLD_ERRORS as error:
             self._name.text = f"{self._source.name}: {error}"
             return
         self._name.text = self._source.name
@@ -185,7 +214,7 @@ class Visit:
             frame = await to_thread(self._source.frame, index)
             if index == self._wanted and frame is not self._conversation.frame:
                 await self._show(frame, index)
-        except USABLE as error:
+        except TOLD_ERRORS as error:
             tell(error)
         finally:
             self._busy.set_visibility(False)
@@ -309,7 +338,7 @@ class Visit:
     async def _export(self, exchange: Exchange) -> None:
         try:
             content = await to_thread(question_zip, exchange)
-        except USABLE as error:
+        except TOLD_ERRORS as error:
             tell(error)
             return
         stamp = time.strftime("%Y%m%d-%H%M%S")

@@ -197,5 +197,8 @@ class ManagedNode(LifecycleNodeMixin, Node, Generic[NodeParameters]):
                 *parts,
             ]
         message = DiagnosticArray(status=[overall(name, self._state.name, parts), *parts])
+        for status in message.status:
+            # Names alone are the same for several robots, which share the topic.
+            status.hardware_id = self.get_fully_qualified_name()
         message.header.stamp = self.get_clock().now().to_msg()
         self._diagnostics.publish(message)

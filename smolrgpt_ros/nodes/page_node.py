@@ -5,11 +5,12 @@ Visitors see the newest frame, ask the query node, and read its answers to every
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from diagnostic_msgs.msg import DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.lifecycle import LifecycleState, TransitionCallbackReturn
 from rclpy.node import Node
 
@@ -20,6 +21,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.messages.stamps import SYNCHRONIZED, time_to_ns
 from smolrgpt_core.page.feed import Feed
+from smolrgpt_core.page.health import HealthBoard, Level, Report
 from smolrgpt_ros.client import SERVICE, SpatialQueryClient
 from smolrgpt_ros.inputs.live_frames import NOT_ACTIVE, LiveFrames
 from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
@@ -97,6 +99,13 @@ class DeskOfTheNode:
         return desk.answer(frame, asked) if desk else (frame, refusal(NOT_ACTIVE, asked))
 
 
+def report_of(status: DiagnosticStatus) -> Report:
+    """A status of `/diagnostics` for those who watch the page."""
+    part = status.name.partition(": ")[2]
+    level = Level(int.from_bytes(status.level, "little"))
+    return Report(part, level, status.message, {item.key: item.value for item in status.values})
+
+
 class PageNode(ManagedNode[PageParameters]):
     """See `docs/page.md`."""
 
@@ -106,6 +115,7 @@ class PageNode(ManagedNode[PageParameters]):
         self._frames = LiveFrames(name, lambda: self.get_clock().now().nanoseconds)
         self._desk = DeskOfTheNode()
         self._feed = Feed()
+        self._health = HealthBoard(time.monotonic)
         self._answers: Listener | None = None
         self._watch: InputWatch | None = None
         self._server: PageServer | None = None
@@ -133,6 +143,7 @@ class PageNode(ManagedNode[PageParameters]):
             library=None,
             corrections=None,
             feed=self._feed,
+            health=self._health,
             rate=lambda: self.parameters.rate,
         )
 
@@ -150,12 +161,22 @@ class PageNode(ManagedNode[PageParameters]):
         self._answers.node.create_subscription(
             SpatialAnswerMessage, self.resolve_topic_name(ANSWERS), self._hear, 10
         )
+        self._answers.node.create_subscription(
+            DiagnosticArray, "/diagnostics", self._hear_reports, 10
+        )
         self._answers.start()
         if self._state.is_ending:
             self._stop(SHUTTING_DOWN)
 
     def _hear(self, message: SpatialAnswerMessage) -> None:
         self._feed.add(message.question, answer_from_message(message))
+
+    def _hear_reports(self, message: DiagnosticArray) -> None:
+        """Note what a node of the same robot reports; there are nodes of others on the topic."""
+        node = message.status[0].hardware_id if message.status else ""
+        namespace, _, name = node.rpartition("/")
+        if namespace == self.get_namespace().rstrip("/") and message.status[0].name == name:
+            self._health.put(node, [report_of(status) for status in message.status])
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Receive and ask nothing more; the page stays and says so."""
@@ -189,6 +210,7 @@ class PageNode(ManagedNode[PageParameters]):
         closing += [part.close for part in (desk, answers) if part]
         for close in closing:
             close()
+        self._health.clear()
 
     def _close_page(self) -> None:
         server, self._server = self._server, None

@@ -25,9 +25,9 @@ from smolrgpt_core.answerers.likeness import (
 )
 from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.checkpoints.weights import WEIGHTS_FILE, check_weights, weights_fingerprint
-from smolrgpt_core.cli.frame_files import FrameFiles, read_frame
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
+from smolrgpt_core.frame_files import FrameFiles, read_frame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
 from smolrgpt_core.language import read_question
 from smolrgpt_core.regions import Box, Region, RegionSet

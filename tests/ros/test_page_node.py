@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from lifecycle_msgs.msg import Transition
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
@@ -118,6 +119,20 @@ def test_a_visitor_sees_the_camera_and_asks_the_node(
     assert not window.live()
     operator.ask("How far is pallet 1?")
     window.until(lambda: "How far is pallet 1?" in window.text(), "the answer to another client")
+    window.until(lambda: "The last " in window.text(), "the times of the answers")
+    bars = ".latency svg path"
+    window.until(lambda: window.driver.find_elements(By.CSS_SELECTOR, bars), "their plot")
+    state = "return document.querySelector('[aria-label=\"State of the nodes\"]').textContent"
+    others = operator.graph.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+    foreign = DiagnosticStatus(name="spatial_query", hardware_id="/other/spatial_query")
+
+    def is_told() -> bool:
+        others.publish(DiagnosticArray(status=[foreign]))
+        told = window.driver.execute_script(state)
+        return all(text in told for text in ("/spatial_query", "answered", "messages a second"))
+
+    window.until(is_told, "the state of the nodes")
+    assert "/other" not in window.driver.execute_script(state)
     assert node.stop() == 0
 
 

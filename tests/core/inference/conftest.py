@@ -9,8 +9,8 @@ import torch
 
 from smolrgpt_core.answerers import base
 from smolrgpt_core.answerers.likeness import FEATURES, FORMAT, Likeness
-from smolrgpt_core.cli.frame_files import FrameFiles, read_frame
 from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.frame_files import FrameFiles, read_frame
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine, stage_clock
 from smolrgpt_core.language import read_question
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor

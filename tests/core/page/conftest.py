@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,6 +22,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.remote.webelement import WebElement
 
+from smolrgpt_core.files import write_image
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.page.frames import SimulatedHall
 from smolrgpt_core.sim import RenderOptions
@@ -279,6 +281,38 @@ def free_port() -> int:
 def frame() -> RGBDFrame:
     """What the page shows first."""
     return SimulatedHall(0).frame(0)
+
+
+@pytest.fixture(scope="session")
+def depth_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny DepthPro that sees everything at some meters, with a view of about 60 degrees."""
+    import torch
+    from transformers import DepthProForDepthEstimation
+
+    folder = tmp_path_factory.mktemp("depth_model")
+    place = Path(__file__).parents[1] / "perception" / "conftest.py"
+    spec = spec_from_file_location("tiny_perception_models", place)
+    assert spec is not None
+    assert spec.loader is not None
+    tiny = module_from_spec(spec)
+    spec.loader.exec_module(tiny)
+    torch.manual_seed(0)
+    tiny.depth_pro(folder)
+    model = DepthProForDepthEstimation.from_pretrained(folder)
+    last = [layer for layer in model.head.layers if isinstance(layer, torch.nn.Conv2d)][-1]
+    with torch.no_grad():
+        last.weight.mul_(1e-3)
+        last.bias.fill_(0.1)
+    model.save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photograph(tmp_path_factory: pytest.TempPathFactory, frame: RGBDFrame) -> Path:
+    """Color alone."""
+    path = tmp_path_factory.mktemp("photograph") / "mine.png"
+    write_image(path, frame.rgb)
+    return path
 
 
 @pytest.fixture(scope="session")

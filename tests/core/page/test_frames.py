@@ -12,14 +12,9 @@ import pytest
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import encode_image, write_depth, write_image
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.page.frames import KeptFrames, OneFrame, RecordedFrames, SimulatedHall
-from smolrgpt_core.page.library import (
-    MAX_KEPT_SOURCES,
-    Library,
-    UploadedFile,
-    image_size,
-    uploaded_frame,
-)
+from smolrgpt_core.page.frames import KeptFrames, RecordedFrames, SimulatedHall
+from smolrgpt_core.page.library import MAX_KEPT_SOURCES, Library
+from smolrgpt_core.page.uploads import UploadedFile, image_size
 from smolrgpt_core.region_files import write_regions
 
 
@@ -105,9 +100,7 @@ def pinhole(frame: RGBDFrame) -> tuple[float, ...]:
 
 
 def test_uploaded_files_are_a_frame(sent: dict[str, UploadedFile], frame: RGBDFrame) -> None:
-    source = uploaded_frame(sent, pinhole(frame))
-    found = source.frame(0)
-    assert isinstance(source, OneFrame)
+    found = Library().photograph(sent, pinhole(frame)).frame(0)
     assert np.array_equal(found.rgb, frame.rgb)
     assert np.nanmax(np.abs(found.depth - frame.depth)) < 0.001
     assert [region.name for region in found.regions] == [item.name for item in frame.regions]
@@ -147,7 +140,7 @@ def test_uploads_that_cannot_be_used_are_refused(
     told: str,
 ) -> None:
     with pytest.raises(SpatialError, match=told) as refused:
-        uploaded_frame({**sent, kind: UploadedFile(name, content)}, pinhole(frame))
+        Library().photograph({**sent, kind: UploadedFile(name, content)}, pinhole(frame)).frame(0)
     assert "smolrgpt_page_" not in refused.value.message, "no place on this machine is told"
 
 
@@ -155,10 +148,14 @@ def test_a_missing_file_and_a_wrong_calibration_are_refused(
     sent: dict[str, UploadedFile], frame: RGBDFrame
 ) -> None:
     with pytest.raises(SpatialError, match="focal lengths"):
-        uploaded_frame(sent, (0.0, 0.0, 0.0, 0.0))
+        Library().photograph(sent, (0.0, 0.0, 0.0, 0.0)).frame(0)
+    with pytest.raises(SpatialError, match="all of fx, fy, cx and cy"):
+        Library().photograph(sent, (300.0, None, None, None))
+    with pytest.raises(SpatialError, match="needs the calibration"):
+        Library().photograph(sent, (None,) * 4)
     del sent["depth"]
-    with pytest.raises(SpatialError, match="depth file is missing"):
-        uploaded_frame(sent, pinhole(frame))
+    with pytest.raises(SpatialError, match=r"depth file is missing.*--depth-model"):
+        Library().photograph(sent, pinhole(frame))
 
 
 def test_the_size_of_an_image_is_read_without_decoding_it() -> None:

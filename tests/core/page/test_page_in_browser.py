@@ -376,6 +376,69 @@ def test_own_files_are_sent(page: Any, frame: RGBDFrame, tmp_path: Path) -> None
     assert page.ask("How far is pallet 10 from the camera?").startswith("Pallet 10 is 5.3")
 
 
+@pytest.fixture(scope="module")
+def with_models(serve: Callable[..., Any], depth_model: Path) -> Any:
+    """A page that takes photographs."""
+    return serve("--seed", 0, "--depth-model", depth_model)
+
+
+def send_photograph(browser: Any, path: Path) -> None:
+    browser.press("Open ...")
+    browser.wait(lambda: browser.all("input[type=file]"))[0].send_keys(str(path))
+    browser.wait(lambda: f": {path.name}" in browser.text())
+    browser.press("Open files")
+
+
+CANCEL_AT_ONCE = """
+new MutationObserver((_, observer) => {
+  const stage = document.querySelector('.stage.running');
+  if (!stage) return;
+  observer.disconnect();
+  window.cancelled = stage.innerText.split('\\n')[0];
+  [...document.querySelectorAll('.q-dialog button')].find(b => b.innerText === 'Cancel').click();
+}).observe(document.body, {childList: true, subtree: true, attributes: true});
+"""
+"""Cancels with the first stage that is seen: the models take a second to load."""
+
+
+def test_a_photograph_is_cancelled_and_then_made(
+    with_models: Any, browsers: Callable[[], Any], photograph: Path, tmp_path: Path
+) -> None:
+    browser = browsers()
+    browser.open(with_models.url)
+    before = browser.picture()
+    browser.script(CANCEL_AT_ONCE)
+    send_photograph(browser, photograph)
+    browser.wait(lambda: browser.script("return window.cancelled"))
+    browser.wait(lambda: not browser.all(".q-dialog__inner"))
+    assert (browser.read(".source"), browser.picture()) == ("Simulated hall 0", before)
+    assert not browser.ask("How many pallets are there?").startswith("No answer")
+
+    browser.driver.refresh()
+    browser.wait(lambda: browser.all(".region"))
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(photograph.read_bytes()[:200])
+    send_photograph(browser, broken)
+    assert browser.shown(".stage.failed").text.startswith("Read the image")
+    browser.wait(lambda: "it is damaged" in browser.text())
+    browser.shown(".q-notification button").click()
+    browser.all("input[type=file]")[0].send_keys(str(photograph))
+    browser.wait(lambda: ": mine.png" in browser.text())
+    browser.press("Open files")
+    browser.wait(lambda: browser.read(".source").startswith("mine.png; depth estimated by"))
+    browser.wait(lambda: not browser.all(".q-dialog__inner"))
+    assert not browser.ask("How many pallets are there?").startswith("No answer")
+
+
+def test_a_page_that_is_started_with_a_photograph(
+    serve: Callable[..., Any], browsers: Callable[[], Any], photograph: Path, depth_model: Path
+) -> None:
+    server, browser = serve("--rgb", photograph, "--depth-model", depth_model), browsers()
+    browser.open(server.url)
+    assert "objects found by the segmenter of the package" in browser.read(".source")
+    assert not browser.ask("How many pallets are there?").startswith("No answer")
+
+
 def test_beyond_loopback_the_token_is_needed(
     serve: Callable[..., Any], browsers: Callable[[], Any]
 ) -> None:

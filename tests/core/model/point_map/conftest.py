@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
-from smolrgpt_core.cli.frame_files import FrameFiles, read_frame
 from smolrgpt_core.files import read_json
 from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.frame_files import FrameFiles, read_frame
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,162 @@
+"""Frames that are made of sent images, stage by stage, where models take the place of files.
+
+One image at a time, on a thread of its own: what other visitors ask is answered meanwhile, and
+models and memory are needed once.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from threading import Lock
+
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.frame_files import Tell
+from smolrgpt_core.page.frames import TOLD_ERRORS
+
+MAX_WAITING = 8
+"""Images that may wait for those before them."""
+
+Make = Callable[[Tell], RGBDFrame]
+
+
+class PhotographCancelledError(Exception):
+    """Nobody wants the frame anymore."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One of the stages in which a frame is made.
+
+    Attributes:
+        name: of the stage.
+        seconds: that it has taken so far; None: it has not begun.
+        is_running: whether it has begun and has not ended.
+    """
+
+    name: str
+    seconds: float | None
+    is_running: bool
+
+
+class Photograph:
+    """A frame that is being made; a `FrameSource`.
+
+    Args:
+        name: that visitors see.
+        stages: their names, in their order.
+        make: makes the frame, and tells each stage before it begins.
+
+    Attributes:
+        future: of the frame; set by the queue.
+    """
+
+    count = 1
+    is_live = False
+    future: Future[RGBDFrame]
+
+    def __init__(self, name: str, stages: Sequence[str], make: Make) -> None:
+        self.name = name
+        self._names = tuple(stages)
+        self._make: Make | None = make
+        self._lock = Lock()
+        self._begun: list[float] = []
+        self._ended: float | None = None
+        self._is_cancelled = False
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether nobody wants it anymore."""
+        return self._is_cancelled
+
+    def cancel(self) -> None:
+        """Make it no more; a stage that is running ends first."""
+        self._is_cancelled = True
+        self.future.cancel()
+
+    def stages(self) -> list[Stage]:
+        """All stages as they are now."""
+        with self._lock:
+            begun, ended = list(self._begun), self._ended
+        now = time.perf_counter() if ended is None else ended
+        ends = [*begun[1:], now]
+        return [
+            Stage(name, ends[place] - begun[place], place == len(begun) - 1 and ended is None)
+            if place < len(begun)
+            else Stage(name, None, False)
+            for place, name in enumerate(self._names)
+        ]
+
+    def frame(self, index: int) -> RGBDFrame:
+        """The frame; waits for it. Raises what `future` raises."""
+        return self.future.result()
+
+    def run(self) -> RGBDFrame:
+        """Make the frame; called by the queue.
+
+        Raises:
+            PhotographCancelledError: nobody wants it anymore.
+            SpatialError: the image or a model cannot be used; MODEL_ERROR: a stage failed.
+            ImportError: a package that a model needs is missing.
+            OSError: a file cannot be written or read.
+        """
+        assert self._make is not None
+        try:
+            return self._make(self._begin)
+        except (PhotographCancelledError, *TOLD_ERRORS):
+            raise
+        except Exception as error:
+            stage = self._names[max(len(self._begun) - 1, 0)]
+            logging.getLogger(__name__).exception("%s: %s failed", self.name, stage)
+            reason = (str(error).splitlines() or [""])[0]
+            raise SpatialError(
+                Status.MODEL_ERROR,
+                f"{stage} failed ({type(error).__name__}: {reason}); the log of the page has more",
+            ) from error
+        finally:
+            self._make = None  # with the files that were sent
+            with self._lock:
+                self._ended = time.perf_counter()
+
+    def _begin(self, stage: str) -> None:
+        if self._is_cancelled:
+            raise PhotographCancelledError
+        with self._lock:
+            self._begun.append(time.perf_counter())
+
+
+class PhotographQueue:
+    """Makes the frames of all visitors, one after the other. Thread-safe."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(1, "photographs")
+        self._lock = Lock()
+        self._waiting: list[Photograph] = []
+
+    def add(self, photograph: Photograph) -> Photograph:
+        """Make a frame when those before it are done.
+
+        Raises:
+            SpatialError: BUSY when too many wait.
+        """
+        with self._lock:
+            self._waiting = [item for item in self._waiting if not item.future.done()]
+            if len(self._waiting) > MAX_WAITING:
+                raise SpatialError(
+                    Status.BUSY,
+                    f"{len(self._waiting)} images of visitors wait already; try again later",
+                )
+            photograph.future = self._thread.submit(photograph.run)
+            self._waiting.append(photograph)
+        return photograph
+
+    def close(self) -> None:
+        """Make no more; a stage that is running ends first."""
+        with self._lock:
+            for photograph in self._waiting:
+                photograph.cancel()
+        self._thread.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,102 @@
+"""Files that visitors send: which are taken, and how large they may be."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from smolrgpt_core.errors import bad_input
+
+MAX_UPLOAD_BYTES = 32 * 2**20
+"""Of one file."""
+
+MAX_UPLOAD_PIXELS = 2**25
+"""Of one image: a file of some kilobytes may hold an image that fills the memory."""
+
+KINDS = {
+    "rgb": (".png", ".jpg", ".jpeg"),
+    "depth": (".png", ".npy"),
+    "regions": (".json", ".png"),
+}
+"""The files of a frame that are taken, and their suffixes."""
+
+PNG_HEAD = struct.Struct(">8s4x4sII")
+PNG_MAGIC, JPEG_MAGIC = b"\x89PNG\r\n\x1a\n", b"\xff\xd8"
+JPEG_SIZES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
+"""Markers of JPEG segments that tell the size of the image."""
+
+
+@dataclass(frozen=True)
+class UploadedFile:
+    """A file as a browser sent it."""
+
+    name: str
+    content: bytes
+
+
+def check_upload(kind: str, file: UploadedFile) -> None:
+    """Check a sent file before it is written anywhere.
+
+    Args:
+        kind: of `KINDS`.
+        file: that was sent.
+
+    Raises:
+        SpatialError: BAD_INPUT when it is too large, or its kind is not taken.
+    """
+    expected = " or ".join(KINDS[kind])
+    suffix = suffix_of(file)
+    if suffix not in KINDS[kind]:
+        raise bad_input(f"the {kind} file must be {expected}, got {file.name[-40:]!r}")
+    if len(file.content) > MAX_UPLOAD_BYTES:
+        size = len(file.content)
+        raise bad_input(f"the {kind} file has {size} bytes, at most {MAX_UPLOAD_BYTES} are read")
+    if suffix in (".png", ".jpg", ".jpeg"):
+        width, height = image_size(file.content)
+        if width * height > MAX_UPLOAD_PIXELS:
+            raise bad_input(
+                f"the {kind} image has {width}x{height} pixels, at most {MAX_UPLOAD_PIXELS} in all"
+            )
+
+
+def suffix_of(file: UploadedFile) -> str:
+    """The end of its name in lower case, the only part of it that is used."""
+    return Path(file.name).suffix.lower()
+
+
+def pinhole_of(values: Sequence[float | None]) -> tuple[float, ...] | None:
+    """The calibration; None: none was given.
+
+    Args:
+        values: fx, fy, cx, cy in pixels; None where nothing was given.
+
+    Raises:
+        SpatialError: BAD_INPUT when only some are given.
+    """
+    given = [value for value in values if value is not None]
+    if given and len(given) < len(values):
+        raise bad_input("the calibration needs all of fx, fy, cx and cy, or none of them")
+    return tuple(given) or None
+
+
+def image_size(content: bytes) -> tuple[int, int]:
+    """(width, height) that a PNG or JPEG file declares, without decoding it.
+
+    Raises:
+        SpatialError: BAD_INPUT when it is neither.
+    """
+    if content.startswith(PNG_MAGIC) and len(content) >= PNG_HEAD.size:
+        _, chunk, width, height = PNG_HEAD.unpack_from(content)
+        if chunk == b"IHDR":
+            return width, height
+    if content.startswith(JPEG_MAGIC):
+        place = len(JPEG_MAGIC)
+        while place + 9 <= len(content) and content[place] == 0xFF:
+            marker, (length,) = content[place + 1], struct.unpack_from(">H", content, place + 2)
+            if marker in JPEG_SIZES:
+                height, width = struct.unpack_from(">HH", content, place + 5)
+                return width, height
+            place += 2 + length
+    raise bad_input("expected a PNG or JPEG image; is the file damaged, or of another format?")
