@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 from asyncio import sleep, to_thread
@@ -76,6 +77,7 @@ def serve(shared: Shared, address: Address, is_opened: bool, on_start: Callable[
         # Handlers of the start are called before the port is bound.
         while not await to_thread(_is_served, address):
             await sleep(POLL_S)
+        _settle()
         on_start()
 
     app.on_startup(announce)
@@ -88,6 +90,15 @@ def serve(shared: Shared, address: Address, is_opened: bool, on_start: Callable[
         show_welcome_message=False,
         reconnect_timeout=RECONNECT_TIMEOUT_S,
     )
+
+
+def _settle() -> None:
+    """Leave what has been loaded so far out of all later garbage collections.
+
+    A full collection of it stops everything for tenths of a second, now and then beside an answer.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def _is_served(address: Address) -> bool:
@@ -142,6 +153,7 @@ class PageServer:
             target=self._server.run, args=([self._socket],), name="page", daemon=True
         )
         self._thread.start()
+        _settle()
 
     def stop(self) -> None:
         """End all connections and the thread."""

@@ -109,8 +109,8 @@ def _health(node: str, age_s: float, reports: tuple[Report, ...]) -> NodeHealth:
         return NodeHealth(node, Level.SILENT, age_s, summary, parts)
     level = max((report.level for report in reports), default=Level.OK)
     state = whole.values.get("state", "") if whole else ""
-    troubled = [part.part for part in parts if part.level > Level.OK]
-    summary = "; ".join(filter(None, (state, troubled and f"look at {', '.join(troubled)}")))
+    troubled = ", ".join(part.part for part in parts if part.level > Level.OK)
+    summary = "; ".join(filter(None, (state, f"look at {troubled}" if troubled else "")))
     return NodeHealth(node, level, age_s, summary, parts)
 
 

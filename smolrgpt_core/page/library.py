@@ -27,7 +27,7 @@ from smolrgpt_core.page.frames import (
     RecordedFrames,
     SimulatedHall,
 )
-from smolrgpt_core.page.photograph import Photograph, PhotographQueue
+from smolrgpt_core.page.photograph import Make, Photograph, PhotographQueue
 from smolrgpt_core.page.uploads import KINDS, UploadedFile, check_upload, pinhole_of, suffix_of
 
 MAX_HALL_SEED = 2**31 - 1
@@ -39,6 +39,11 @@ all of it."""
 NO_DEPTH_MODEL = (
     ", with fx, fy, cx and cy of its camera. Color alone is enough once the page is started with a "
     "model that estimates depth, such as smolrgpt page --depth-model apple/DepthPro-hf"
+)
+
+ESTIMATED = (
+    "Depth is estimated by a model, not measured: distances may be farther off than their "
+    "confidence says."
 )
 
 MAX_LISTED = 500
@@ -126,8 +131,7 @@ class Library:
                     raise SpatialError(error.status, told) from error
 
         stages = stages_of(_frame_files(Path(), names, camera))
-        name = self._described(Path(files["rgb"].name).name, stages)
-        return self._queue.add(Photograph(name, stages, make))
+        return self._added(Path(files["rgb"].name).name, stages, make)
 
     def started_with(self, files: FrameFiles) -> Photograph:
         """The frame of files on this machine that the page is started with.
@@ -141,7 +145,7 @@ class Library:
         def make(tell: Tell) -> RGBDFrame:
             return read_frame(reduced, self._models, tell)
 
-        return self._queue.add(Photograph(self._described(files.rgb.name, stages), stages, make))
+        return self._added(files.rgb.name, stages, make)
 
     @property
     def estimates_depth(self) -> bool:
@@ -163,15 +167,16 @@ class Library:
         if "depth" in files and camera is None:
             raise bad_input("a depth file needs the calibration of its camera: give fx, fy, cx, cy")
 
-    def _described(self, name: str, stages: Sequence[str]) -> str:
-        """The name of a photograph, with the models that what is seen of it comes from."""
-        parts = [name]
+    def _added(self, file: str, stages: Sequence[str], make: Make) -> Photograph:
+        """A photograph in the queue, with the models that what is seen of it comes from."""
+        name, note = file, ""
         if ESTIMATE_DEPTH in stages:
-            parts.append(f"depth estimated by {Path(self._models.depth).name}")
+            name += f"; depth estimated by {Path(self._models.depth).name}"
+            note = ESTIMATED
         if FIND_OBJECTS in stages:
-            model = self._models.segmenter or self._models.detector
-            parts.append(f"objects found by {Path(model).name or 'the segmenter of the package'}")
-        return "; ".join(parts)
+            model = Path(self._models.segmenter or self._models.detector).name
+            name += f"; objects found by {model or 'the segmenter of the package'}"
+        return self._queue.add(Photograph(name, stages, make, note))
 
     def _opened(self, key: object, make: Callable[[], FrameSource]) -> FrameSource:
         with self._lock:

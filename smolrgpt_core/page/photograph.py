@@ -50,6 +50,7 @@ class Photograph:
         name: that visitors see.
         stages: their names, in their order.
         make: makes the frame, and tells each stage before it begins.
+        note: what visitors should know of it.
 
     Attributes:
         future: of the frame; set by the queue.
@@ -59,8 +60,9 @@ class Photograph:
     is_live = False
     future: Future[RGBDFrame]
 
-    def __init__(self, name: str, stages: Sequence[str], make: Make) -> None:
+    def __init__(self, name: str, stages: Sequence[str], make: Make, note: str = "") -> None:
         self.name = name
+        self.note = note
         self._names = tuple(stages)
         self._make: Make | None = make
         self._lock = Lock()

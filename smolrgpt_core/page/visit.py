@@ -35,6 +35,8 @@ COLOUR, DEPTH, SPACE = "Color", "Depth", "3-D"
 
 LIVE_RATE_HZ = 2.0
 
+NO_OBJECTS = "No objects were found in this frame: there is nothing to select."
+
 
 @dataclass(frozen=True)
 class Shared:
@@ -91,8 +93,11 @@ class Visit:
         with ui.element("main").classes("desk"):
             with ui.element("section").classes("column").props("aria-label=Picture"):
                 self._add_picture()
-            with ui.element("section").classes("column").props("aria-label=Questions"):
+            with ui.element("section").classes("column") as questions:
+                questions.props("aria-label=Questions")
                 self._add_questions()
+        # By Tab alone there may be dozens of regions before them.
+        ui.skip_link("Skip to the questions", target=questions)
 
     async def start(self) -> None:
         """Show the first frame."""
@@ -124,6 +129,7 @@ class Visit:
             self._stages = StageList()
             self._picture = Picture(self._pick)
             self._space = Space()
+            self._note = ui.label().classes("soft").props("role=status")
             self._frames = ui.element("div").classes("bar")
             self._frames.set_visibility(self._source.count > 1)
             with self._frames:
@@ -160,6 +166,8 @@ class Visit:
 
     async def _open(self, source: FrameSource) -> None:
         frame = await self._first_frame(source)
+        if frame is None:
+            return
         self._source = source
         self._name.text = source.name
         self._slider.props["max"] = source.count
@@ -167,7 +175,8 @@ class Visit:
         self._frames.set_visibility(source.count > 1)
         await self._show(frame, 0)
 
-    async def _first_frame(self, source: FrameSource) -> RGBDFrame:
+    async def _first_frame(self, source: FrameSource) -> RGBDFrame | None:
+        """The first frame of a source; None if nobody makes it anymore."""
         if not isinstance(source, Photograph) or source.future.done():
             return await to_thread(source.frame, 0)
         self._name.text = source.name
@@ -230,6 +239,10 @@ class Visit:
     async def _show_picture(self, frame: RGBDFrame) -> None:
         await self._picture.show(frame)
         self._space.forget()
+        notes = [] if len(frame.regions) else [NO_OBJECTS]
+        if isinstance(self._source, Photograph):
+            notes.append(self._source.note)
+        self._note.text = " ".join(notes)
         await self._change_view()
 
     async def _change_view(self) -> None:

@@ -133,6 +133,12 @@ def test_a_visitor_sees_the_camera_and_asks_the_node(
 
     window.until(is_told, "the state of the nodes")
     assert "/other" not in window.driver.execute_script(state)
+    loaded = window.driver.execute_script(
+        "return performance.getEntriesByType('resource').map(entry => entry.name)"
+    )
+    assert any("echart" in address for address in loaded)
+    own = re.compile(r"(http|ws)://127\.0\.0\.1:\d+/|data:|blob:")
+    assert [address for address in loaded if not own.match(address)] == []
     assert node.stop() == 0
 
 

@@ -158,13 +158,19 @@ class Browser:
         self.point_at(id).click().perform()
         self.wait(lambda: self.region(id).get_attribute("aria-pressed") != before)
 
+    def middle(self, element: WebElement, of: str = "") -> tuple[float, float]:
+        """The middle of an element in the window, or `of` its nextSibling."""
+        x, y = self.script(
+            "const e = arguments[1] ? arguments[0][arguments[1]] : arguments[0];"
+            "const r = e.getBoundingClientRect(); return [r.x + r.width / 2, r.y + r.height / 2]",
+            element,
+            of,
+        )
+        return x, y
+
     def point_at(self, id: int) -> webdriver.ActionChains:
         """Move the mouse to where the name of a region would stand."""
-        x, y = self.script(
-            "const t = arguments[0].nextSibling.getBoundingClientRect();"
-            "return [t.x + t.width / 2, t.y + t.height / 2]",
-            self.region(id),
-        )
+        x, y = self.middle(self.region(id), "nextSibling")
         actions = webdriver.ActionChains(self.driver)
         actions.w3c_actions.pointer_action.move_to_location(round(x), round(y))
         actions.perform()

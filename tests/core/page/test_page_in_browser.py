@@ -86,6 +86,23 @@ def test_the_keyboard_does_what_the_mouse_does(page: Any) -> None:
     page.wait(lambda: page.region(11).get_attribute("aria-pressed") == "false")
 
 
+def test_a_question_is_asked_by_the_keyboard_alone(page: Any) -> None:
+    def press(*keys: str) -> None:
+        page.driver.switch_to.active_element.send_keys(*keys)
+
+    press(Keys.TAB)
+    assert page.driver.switch_to.active_element.text == "Skip to the questions"
+    press(Keys.ENTER)
+    page.wait(lambda: page.script("return document.activeElement.ariaLabel") == "Questions")
+    press(Keys.TAB)
+    press("How many sh")
+    page.wait(lambda: page.box.get_attribute("value") == "How many sh")
+    press(Keys.TAB)
+    page.wait(lambda: page.box.get_attribute("value") == "How many shelves are there?")
+    press(Keys.ENTER)
+    assert "shelves" in page.next_answer(0)
+
+
 def test_a_region_lights_up_under_the_mouse(page: Any) -> None:
     def strength() -> float:
         return float(page.region(10).value_of_css_property("fill-opacity"))
@@ -202,6 +219,20 @@ def test_two_visitors_have_their_own_state(
     assert len(page.all(".past")) == len(other.all(".past")) == 1
 
 
+def test_two_visitors_ask_at_once(page: Any, hall: Any, browsers: Callable[[], Any]) -> None:
+    other = browsers()
+    other.open(hall.url)
+    for browser, question in (
+        (page, "How many pallets are there?"),
+        (other, "Where is pallet 10?"),
+    ):
+        browser.box.send_keys(question)
+    for browser in (page, other):
+        browser.box.send_keys(Keys.ENTER)
+    assert "pallets" in page.next_answer(0)
+    assert "Pallet 10 is" in other.next_answer(0)
+
+
 def test_nothing_leaves_the_machine(page: Any, hall: Any) -> None:
     page.driver.get_log("performance")
     page.open(hall.url)
@@ -240,12 +271,45 @@ def test_it_fits_a_desk_and_a_tablet(page: Any, width: int, columns: int) -> Non
         page.driver.set_window_size(1280, 900)
 
 
+def test_a_region_is_tapped_on_a_tablet(page: Any) -> None:
+    """A tablet held upright, without a mouse."""
+    command = page.driver.execute_cdp_cmd
+    size = {"width": 820, "height": 1180, "deviceScaleFactor": 2, "mobile": True}
+    command("Emulation.setDeviceMetricsOverride", size)
+    command("Emulation.setTouchEmulationEnabled", {"enabled": True, "maxTouchPoints": 5})
+
+    def tap(x: float, y: float) -> None:
+        command(
+            "Input.dispatchTouchEvent", {"type": "touchStart", "touchPoints": [{"x": x, "y": y}]}
+        )
+        command("Input.dispatchTouchEvent", {"type": "touchEnd", "touchPoints": []})
+
+    try:
+        page.driver.refresh()
+        page.wait(lambda: page.all(".region"))
+        assert page.script("return matchMedia('(any-hover: hover)').matches") is False
+        tap(*page.middle(page.region(10), "nextSibling"))
+        page.wait(lambda: "Selected: pallet 10" in page.text())
+        offer = page.wait(lambda: page.buttons().get("How far is pallet 10 from the camera?"))
+        page.script("arguments[0].scrollIntoView({block: 'center'})", offer)
+        tap(*page.middle(offer))
+        assert page.next_answer(0).startswith("Pallet 10 is 5.3")
+    finally:
+        command("Emulation.clearDeviceMetricsOverride", {})
+        command("Emulation.setTouchEmulationEnabled", {"enabled": False})
+
+
 def test_dark_and_light(page: Any) -> None:
     def background() -> str:
         return str(
             page.driver.find_element(By.TAG_NAME, "body").value_of_css_property("background-color")
         )
 
+    scheme = {"name": "prefers-color-scheme", "value": "dark"}
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [scheme]})
+    page.wait(lambda: background() == "rgba(18, 20, 26, 1)")
+    page.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": []})
+    page.wait(lambda: background() == "rgba(244, 245, 248, 1)")
     button = page.driver.find_element(By.CSS_SELECTOR, '[aria-label="Dark or light"]')
     button.click()
     page.wait(lambda: background() == "rgba(18, 20, 26, 1)")
@@ -416,11 +480,13 @@ def test_a_photograph_is_cancelled_and_then_made(
 
     browser.driver.refresh()
     browser.wait(lambda: browser.all(".region"))
-    broken = tmp_path / "broken.png"
+    broken = tmp_path / "<img src=x onerror=document.title='executed'>.png"
     broken.write_bytes(photograph.read_bytes()[:200])
     send_photograph(browser, broken)
     assert browser.shown(".stage.failed").text.startswith("Read the image")
     browser.wait(lambda: "it is damaged" in browser.text())
+    assert browser.driver.title == "SmolRGPT"
+    assert not browser.all("img[src=x]")
     browser.shown(".q-notification button").click()
     browser.all("input[type=file]")[0].send_keys(str(photograph))
     browser.wait(lambda: ": mine.png" in browser.text())
@@ -436,6 +502,7 @@ def test_a_page_that_is_started_with_a_photograph(
     server, browser = serve("--rgb", photograph, "--depth-model", depth_model), browsers()
     browser.open(server.url)
     assert "objects found by the segmenter of the package" in browser.read(".source")
+    assert "Depth is estimated by a model, not measured" in browser.text()
     assert not browser.ask("How many pallets are there?").startswith("No answer")
 
 
