@@ -27,7 +27,7 @@ from transformers import PreTrainedTokenizerFast
 
 from smolrgpt_core.files import read_depth, read_rgb
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
-from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine
+from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine, TorchSteps
 from smolrgpt_core.language import SpatialQuestion, read_question
 from smolrgpt_core.model import (
     SmolRGPTConfig,
@@ -133,7 +133,9 @@ class Bench:
         # transformers types `to` as if it were no method.
         copied: Any = deepcopy(model)
         self.plain = copied.to(device, getattr(torch, arguments.dtype)).eval()
-        self.engine = InferenceEngine(model, self.processor, self.engine_config(LENGTHS))
+        self.engine = InferenceEngine(
+            TorchSteps(model, self.processor, self.engine_config(LENGTHS))
+        )
 
     def engine_config(self, lengths: dict[str, int]) -> EngineConfig:
         """Of an engine whose answers have these numbers of tokens, by style."""
@@ -251,7 +253,7 @@ def decoding_table(bench: Bench) -> Table:
     """Tokens per second against the bound that the memory sets."""
     arguments = bench.arguments
     config = bench.engine_config({"short": DECODED_TOKENS})
-    engine = InferenceEngine(bench.engine.model, bench.processor, config)
+    engine = InferenceEngine(TorchSteps(bench.engine.steps.model, bench.processor, config))
     bandwidth = measure_bandwidth(bench)
     read = sum(weight.nbytes for weight in bench.plain.model.language_model.parameters())
     bound = bandwidth / read

@@ -6,6 +6,8 @@ answers them, in turns, as the node does by default (`answerer: fused`) but with
 commit is unpacked into a temporary folder. Also tells whether both trees give the same answers.
 
     python benchmarks/nano_path.py --baseline 964a399 --write-docs
+    smolrgpt export-onnx smolrgpt_core/checkpoints/nano nano-onnx
+    python benchmarks/nano_path.py --baseline 964a399 --exported nano-onnx --write-docs
 """
 
 from __future__ import annotations
@@ -50,14 +52,9 @@ OTHER_FORMS = 8
 
 KINDS = ("Processor time of all threads", "Time")
 
-ONE_THREAD, THIS = "one thread", "this"
-PROCESSES = {
-    "baseline": {},
-    ONE_THREAD: {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-    THIS: {},
-}
-"""What is compared, with variables of the environment: the earlier commit as it is and with one
-thread, and this tree."""
+BASELINE, ONE_THREAD, THIS, EXPORTED = "baseline", "one thread", "this", "ONNX Runtime"
+VARIABLES = {ONE_THREAD: {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}}
+"""Added to the environment of a process."""
 
 Times = dict[str, tuple[float, float]]
 """Milliseconds of each of `KINDS`, by case."""
@@ -127,11 +124,14 @@ class Tree:
         root: of the code.
         folder: of frames and questions.
         variables: added to the environment.
+        checkpoint: of the model; empty: the nano model of the code.
     """
 
-    def __init__(self, root: Path, folder: Path, variables: Mapping[str, str]) -> None:
+    def __init__(
+        self, root: Path, folder: Path, variables: Mapping[str, str], checkpoint: str
+    ) -> None:
         self._process = subprocess.Popen(
-            [sys.executable, str(WORKER), str(folder), str(root)],
+            [sys.executable, str(WORKER), str(folder), str(root), checkpoint],
             env={**os.environ, "PYTHONPATH": str(root), **variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -171,26 +171,28 @@ def unpack(commit: str, folder: Path) -> Path:
 
 
 def times_table(kind: str, rounds: Sequence[Mapping[str, Times]], note: str) -> Table:
-    """All processes, and by how much that of this tree is faster.
+    """All processes, and by how much the last one is faster.
 
     Args:
         kind: one of `KINDS`.
-        rounds: times of each process, by the names of `PROCESSES`.
+        rounds: times of each process, by its name.
         note: below the table.
     """
-    columns = ["what", *(f"{name}, ms" for name in PROCESSES)]
-    for name in list(PROCESSES)[:-1]:
+    *others, last = rounds[0]
+    columns = ["what", *(f"{name}, ms" for name in rounds[0])]
+    for name in others:
         columns += [f"ratio to {name}", "spread"]
-    rows = [row_of(case, KINDS.index(kind), rounds) for case in rounds[0][THIS]]
+    rows = [row_of(case, KINDS.index(kind), rounds) for case in rounds[0][last]]
     return Table(kind, tuple(columns), tuple(rows), note)
 
 
 def row_of(case: str, kind: int, rounds: Sequence[Mapping[str, Times]]) -> tuple[str, ...]:
     """The cells of one case."""
-    taken = {name: [times[name][case][kind] for times in rounds] for name in PROCESSES}
+    *others, last = rounds[0]
+    taken = {name: [times[name][case][kind] for times in rounds] for name in rounds[0]}
     cells = [case, *(f"{statistics.median(values):.1f}" for values in taken.values())]
-    for name in list(PROCESSES)[:-1]:
-        ratios = [old / new for old, new in zip(taken[name], taken[THIS], strict=True)]
+    for name in others:
+        ratios = [old / new for old, new in zip(taken[name], taken[last], strict=True)]
         cells += [f"{statistics.median(ratios):.2f}x", f"{min(ratios):.2f}-{max(ratios):.2f}"]
     return tuple(cells)
 
@@ -204,7 +206,7 @@ def sameness(baseline: list[dict[str, Any]], this: list[dict[str, Any]]) -> Tabl
     numbers = [pair for old, new in pairs for pair in numbers_of(old, new)]
     apart = [abs(old - new) for old, new in numbers if not (math.isnan(old) and math.isnan(new))]
     return Table(
-        "Answers of both trees",
+        "Answers of the baseline and of the last column",
         ("answers", "the same", "numbers", "the same", "largest difference"),
         (
             (
@@ -238,15 +240,18 @@ def measure(arguments: argparse.Namespace, folder: Path) -> list[Table]:
     """Store the frames, have both trees answer, and compare."""
     questions = store_frames(arguments, folder)
     frames = len(list(folder.glob("*.npz")))
-    roots = dict.fromkeys(PROCESSES, ROOT) | {
-        name: unpack(arguments.baseline, folder / name) for name in list(PROCESSES)[:-1]
-    }
+    before = unpack(arguments.baseline, folder / "before")
+    roots = {BASELINE: before, ONE_THREAD: before, THIS: ROOT}
+    roots |= {EXPORTED: ROOT} if arguments.exported else {}
+    checkpoints = {EXPORTED: arguments.exported}
     with ExitStack() as stack:
         trees = {
-            name: stack.enter_context(Tree(roots[name], folder, variables))
-            for name, variables in PROCESSES.items()
+            name: stack.enter_context(
+                Tree(root, folder, VARIABLES.get(name, {}), checkpoints.get(name, ""))
+            )
+            for name, root in roots.items()
         }
-        same = sameness(*(trees[name].do("answers") for name in (ONE_THREAD, THIS)))
+        same = sameness(*(trees[name].do("answers") for name in (ONE_THREAD, list(roots)[-1])))
         rounds: list[dict[str, Times]] = [
             {name: tree.do("times") for name, tree in trees.items()}
             for _ in track(range(arguments.rounds), "Measuring")
@@ -257,6 +262,7 @@ def measure(arguments: argparse.Namespace, folder: Path) -> list[Table]:
         "spread: median, lowest and highest of the ratios of the rounds. The questions ask for the "
         "distance between two objects. Mean load of the machine in the last minutes, this script "
         f"included: {os.getloadavg()[1]:.0f}."
+        + (f" {EXPORTED}: this tree with the exported model." if arguments.exported else "")
     )
     tables = [times_table(kind, rounds, note) for kind in KINDS]
     return [*tables, replace(same, title=f"{same.title}, {questions} questions")]
@@ -270,6 +276,9 @@ def main() -> None:
     parser.add_argument("--views", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seed", type=int, default=9_000_000, help="of the first scene")
+    parser.add_argument(
+        "--exported", default="", help="folder of `smolrgpt export-onnx` to measure beside"
+    )
     parser.add_argument("--write-docs", action="store_true", help="update docs/performance.md")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

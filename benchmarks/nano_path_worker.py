@@ -77,12 +77,18 @@ def locate_all(frame: RGBDFrame) -> None:
 
 
 class Worker:
-    """The frames of a folder, and the answerers that are asked about them."""
+    """The frames of a folder, and the answerers that are asked about them.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: of frames and questions.
+        checkpoint: of the model; empty: the nano model of the tree.
+    """
+
+    def __init__(self, folder: Path, checkpoint: str) -> None:
         self._folder = folder
         self._frames = [read_frame(path) for path in sorted(folder.glob("*.npz"))]
-        self._fused, self._geometric = make_answerer("fused"), make_answerer("geometric")
+        self._fused = make_answerer("fused", checkpoint=checkpoint)
+        self._geometric = make_answerer("geometric")
 
     def times(self) -> dict[str, tuple[float, float]]:
         """Mean over the frames of the times of each case, milliseconds."""
@@ -147,10 +153,10 @@ def _comparable(answer: SpatialAnswer) -> dict[str, Any]:
 
 def main() -> None:
     """Do jobs until the input ends."""
-    folder, root = map(Path, sys.argv[1:])
+    folder, root, checkpoint = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
     if not Path(smolrgpt_core.__file__).is_relative_to(root):
         raise SystemExit(f"expected the code of {root}, got that of {smolrgpt_core.__file__}")
-    worker = Worker(folder)
+    worker = Worker(folder, checkpoint)
     jobs = {"times": worker.times, "answers": worker.answers}
     for line in sys.stdin:
         print(json.dumps(jobs[line.strip()]()), flush=True)

@@ -25,7 +25,7 @@ from performance_page import Table, describe_machine, publish, section_title
 from smolrgpt_core.language import SpatialQuestion, read_question
 from smolrgpt_core.model.configuration_smolrgpt import PRESETS
 from smolrgpt_core.model.packing import PackedImage, pack_batch
-from smolrgpt_core.model.processing_smolrgpt import IGNORED_LABEL
+from smolrgpt_core.model_inputs.prompts import IGNORED_LABEL
 
 PADDED_LENGTH = 512
 ANSWER = "5.49"

@@ -16,6 +16,9 @@ DTYPES = ("float32", "bfloat16", "float16")
 ANSWER_STYLES = ("sentence", "short")
 AUTO = "auto"
 DEVICE = re.compile(r"auto|cpu|mps|(cuda|xpu)(:\d+)?")
+TORCH = "torch"
+ONNX = "onnx"
+RUNTIMES = (AUTO, TORCH, ONNX)
 STYLE_CHOICES = (AUTO, *ANSWER_STYLES)
 
 MODEL = "model"
@@ -36,8 +39,10 @@ class ModelSettings:
             checkpoint was made for, as its `config.json` says.
         raw_confidence: give the engine's own confidence, which is no probability of being right,
             instead of the calibrated one. For fitting a calibration.
-        threads: that PyTorch computes the model with, on a CPU; 0 = one for a small model such as
-            nano, otherwise as many as PyTorch is set to.
+        threads: that the model is computed with, on a CPU; 0 = one for a small model such as nano,
+            otherwise as many as PyTorch is set to.
+        runtime: what computes: "torch", "onnx" = ONNX Runtime, with a folder that `smolrgpt
+            export-onnx` wrote, or "auto" = the one that the checkpoint is for.
         adapter: folder of an adapter of the checkpoint; empty: none.
 
     Raises:
@@ -49,19 +54,24 @@ class ModelSettings:
     answer_style: str = AUTO
     raw_confidence: bool = False
     threads: int = 0
+    runtime: str = AUTO
     adapter: str = ""
 
     def __post_init__(self) -> None:
-        if not DEVICE.fullmatch(self.device):
-            raise ValueError(
-                f"device must be auto, cpu, cuda, cuda:1, xpu or mps, got {self.device!r}"
-            )
-        for name, choices in (("dtype", DTYPES), ("answer_style", STYLE_CHOICES)):
+        check_device(self.device)
+        choices_of = {"dtype": DTYPES, "answer_style": STYLE_CHOICES, "runtime": RUNTIMES}
+        for name, choices in choices_of.items():
             if getattr(self, name) not in choices:
                 raise ValueError(
                     f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}"
                 )
         check_threads(self.threads)
+
+
+def check_device(device: str) -> None:
+    """Raise ValueError for what is no name of a device; whether it exists shows in use."""
+    if not DEVICE.fullmatch(device):
+        raise ValueError(f"device must be auto, cpu, cuda, cuda:1, xpu or mps, got {device!r}")
 
 
 def check_threads(threads: int) -> None:

@@ -23,3 +23,9 @@ def torch_device(name: str) -> torch.device:
             f"{str(error).splitlines()[0]}"
         ) from error
     return device
+
+
+def finish(device: torch.device) -> None:
+    """Wait until a device has done what it was told."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)

@@ -8,11 +8,9 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-
-import torch
-from transformers.utils import logging as transformers_logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 from smolrgpt_core.answer import UNITS, ParsedAnswer, Side, SpatialAnswer, read_answer
 from smolrgpt_core.answerer_settings import AUTO, ModelSettings
@@ -32,14 +30,15 @@ from smolrgpt_core.answerers.likeness import (
     at_most,
     read_likeness,
 )
+from smolrgpt_core.checkpoints.files import file_of, fingerprint_of
 from smolrgpt_core.checkpoints.weights import check_weights
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference import Engine, EngineAnswer, EngineConfig, load_engine
+from smolrgpt_core.inference.onnx_folder import is_exported, read_manifest
 from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.language.question import asked_side
 from smolrgpt_core.language.wording import answer_sentence, say
-from smolrgpt_core.model.checkpoint_files import file_of, fingerprint_of
 from smolrgpt_core.regions import RegionSet
 
 logger = logging.getLogger(__name__)
@@ -80,7 +79,7 @@ class ModelAnswerer:
         kept: KeptGeometry | None = None,
     ) -> None:
         self._engine = engine
-        self.style = engine.model.config.answer_style if style == AUTO else style
+        self.style = engine.model_config.answer_style if style == AUTO else style
         engine.config.style(self.style)
         self._deadline_s = deadline_s
         self._raw_confidence = raw_confidence
@@ -103,10 +102,12 @@ class ModelAnswerer:
         """
         settings = settings or ModelSettings()
         config = EngineConfig(
-            device=settings.device, dtype=settings.dtype, threads=settings.threads
+            device=settings.device,
+            dtype=settings.dtype,
+            threads=settings.threads,
+            runtime=settings.runtime,
         )
-        with _without_progress_bars():
-            engine = load_engine(checkpoint, config, settings.adapter)
+        engine = load_engine(checkpoint, config, settings.adapter)
         calibration, likeness = (
             (None, None)
             if settings.raw_confidence
@@ -124,11 +125,11 @@ class ModelAnswerer:
     @property
     def free_text(self) -> bool:
         """Whether the checkpoint was trained to answer words that nothing else understands."""
-        return FREE_TEXT in self._engine.model.config.answers
+        return FREE_TEXT in self._engine.model_config.answers
 
     def can_be_asked(self, question: SpatialQuestion) -> bool:
         """Whether the checkpoint was trained on such questions."""
-        answers = self._engine.model.config.answers
+        answers = self._engine.model_config.answers
         known = question.category.name.lower() in answers
         return known and (question.for_model or FREE_TEXT in answers)
 
@@ -142,7 +143,7 @@ class ModelAnswerer:
         try:
             self._engine.prepare(frame, self._deadline_s)
             return
-        except torch.OutOfMemoryError as error:
+        except _memory_errors() as error:
             refusal = _out_of_memory(error)
         self._engine.clear()
         raise refusal
@@ -202,7 +203,7 @@ class ModelAnswerer:
         return [item if isinstance(item, SpatialError) else item[0] for item in alone]
 
     def _untrained(self, question: SpatialQuestion) -> SpatialError:
-        answers = ", ".join(self._engine.model.config.answers)
+        answers = ", ".join(self._engine.model_config.answers)
         return UntrainedQuestionError(
             Status.BAD_QUESTION,
             f"the checkpoint was trained on {answers}, and not on such questions "
@@ -219,7 +220,7 @@ class ModelAnswerer:
             )
         except SpatialError as error:
             return [SpatialError(error.status, error.message) for _ in questions]
-        except torch.OutOfMemoryError as error:
+        except _memory_errors() as error:
             refusal = _out_of_memory(error)
         # After the error, whose trace keeps what was computed.
         self._engine.clear()
@@ -308,16 +309,22 @@ def load_reliability(
     calibration = None if calibrated is None else read_calibration(calibrated)
     likeness = None if measured is None else read_likeness(measured)
     made_for = {
-        path: item.weights_sha256
-        for path, item in ((calibrated, calibration), (measured, likeness))
-        if path is not None and item is not None
+        path: made.weights_sha256
+        for path, made in ((calibrated, calibration), (measured, likeness))
+        if path is not None and made is not None
     }
     # The weights may be many gigabytes: they are read once, and only where something is bound to
     # them.
-    found = fingerprint_of(checkpoint) if made_for else ""
+    found = _fingerprint_of(checkpoint) if made_for else ""
     for path, weights_sha256 in made_for.items():
         check_weights(path, weights_sha256, found)
     return calibration, likeness
+
+
+def _fingerprint_of(checkpoint: str) -> str:
+    if is_exported(checkpoint):
+        return read_manifest(Path(checkpoint)).weights_sha256
+    return fingerprint_of(checkpoint)
 
 
 def fitting_calibration(calibration: Calibration | None, style: str) -> Calibration | None:
@@ -330,18 +337,6 @@ def fitting_calibration(calibration: Calibration | None, style: str) -> Calibrat
         calibration.answer_style, style, style,
     )  # fmt: skip
     return None
-
-
-@contextmanager
-def _without_progress_bars() -> Iterator[None]:
-    """Without the bars of transformers, which would stand among answers and logs."""
-    were_shown = transformers_logging.is_progress_bar_enabled()
-    transformers_logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        if were_shown:
-            transformers_logging.enable_progress_bar()
 
 
 def _sentence(
@@ -384,7 +379,13 @@ def _chosen_region(index: int | None, question: SpatialQuestion, said: str) -> i
     return question.region_ids[index]
 
 
-def _out_of_memory(error: torch.OutOfMemoryError) -> SpatialError:
+def _memory_errors() -> tuple[type[Exception], ...]:
+    """What says that the memory of a device does not suffice; nothing where PyTorch is not used."""
+    torch = sys.modules.get("torch")
+    return () if torch is None else (torch.OutOfMemoryError,)
+
+
+def _out_of_memory(error: Exception) -> SpatialError:
     reason = (str(error).splitlines() or ["no details"])[0]
     return SpatialError(
         Status.MODEL_ERROR,

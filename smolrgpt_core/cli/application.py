@@ -22,6 +22,7 @@ from smolrgpt_core.cli.data import app as data
 from smolrgpt_core.cli.demo import demo
 from smolrgpt_core.cli.evaluate import evaluate_command
 from smolrgpt_core.cli.export import export_command
+from smolrgpt_core.cli.export_onnx import export_onnx_command
 from smolrgpt_core.cli.import_checkpoint import import_checkpoint
 from smolrgpt_core.cli.page import page
 from smolrgpt_core.cli.replay import replay_command
@@ -46,6 +47,7 @@ app.command()(page)
 app.command("replay")(replay_command)
 app.command()(train)
 app.command("export")(export_command)
+app.command("export-onnx")(export_onnx_command)
 app.command()(score)
 app.command("evaluate")(evaluate_command)
 app.command("benchmark")(benchmark_command)

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-import torch
-
-from smolrgpt_core.answerer_settings import DTYPES, ModelSettings, check_threads
+from smolrgpt_core.answerer_settings import (
+    DTYPES,
+    RUNTIMES,
+    ModelSettings,
+    check_device,
+    check_threads,
+)
 from smolrgpt_core.language import MASK
-from smolrgpt_core.torch_device import torch_device
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -51,8 +58,10 @@ class EngineConfig:
         pack_weights: on a CPU that gains from it, rewrite the linear layers of the engine's model
             in place in an order that is read faster. The model can then generate, but be neither
             trained nor saved.
-        threads: that PyTorch computes with on a CPU, during the calls of the engine alone; 0 = one
-            for a small model such as nano, otherwise as many as PyTorch is set to.
+        threads: that the model is computed with on a CPU, during the calls of the engine alone; 0 =
+            one for a small model such as nano, otherwise as many as PyTorch is set to.
+        runtime: what computes, one of `RUNTIMES`: "auto" takes ONNX Runtime for a folder that
+            `smolrgpt export-onnx` wrote, and PyTorch for every other checkpoint.
         short: the value only. The released checkpoints were not trained on the instruction.
         sentence: as the model was trained to answer, with the length limit of the released code.
 
@@ -67,6 +76,7 @@ class EngineConfig:
     max_batch: int = 16
     pack_weights: bool = True
     threads: int = ModelSettings.threads
+    runtime: str = ModelSettings.runtime
     short: AnswerStyle = field(
         default_factory=lambda: AnswerStyle("Answer with the value only.", max_new_tokens=16)
     )
@@ -80,8 +90,10 @@ class EngineConfig:
         for name in ("cache_frames", "max_batch"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.runtime not in RUNTIMES:
+            raise ValueError(f"runtime must be one of {', '.join(RUNTIMES)}, got {self.runtime!r}")
         check_threads(self.threads)
-        self.torch_device()
+        check_device(self.device)
 
     def torch_device(self) -> torch.device:
         """The device that `device` names.
@@ -89,10 +101,15 @@ class EngineConfig:
         Raises:
             ValueError: when there is no such device.
         """
+        # PyTorch may not be there where ONNX Runtime computes.
+        from smolrgpt_core.torch_device import torch_device
+
         return torch_device(self.device)
 
     def torch_dtype(self) -> torch.dtype:
         """The type that `dtype` names."""
+        import torch
+
         return getattr(torch, self.dtype)
 
     def style(self, name: str) -> AnswerStyle:

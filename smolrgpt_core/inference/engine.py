@@ -14,48 +14,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
-from typing import cast
-
-import numpy as np
-import torch
-from numpy.typing import NDArray
-from transformers import DynamicCache
+from typing import Any, cast
 
 from smolrgpt_core.errors import SpatialError, bad_question
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
 from smolrgpt_core.inference.frame_cache import EncodedFrame, FrameCache
-from smolrgpt_core.inference.greedy import (
-    DECODE,
-    Decoded,
-    decode_greedily,
-    end_tokens,
-    first_logits,
-    forbidden_tokens,
-    left_padded_mask,
-)
-from smolrgpt_core.inference.key_values import continued_cache, prefix_keys_values, split_cache
-from smolrgpt_core.inference.packed_linear import can_pack, pack_linears
-from smolrgpt_core.inference.plain_llama import (
-    LanguageModel,
-    PlainLlama,
-    TransformersLanguageModel,
-)
+from smolrgpt_core.inference.greedy import DECODE, Decoded, decode_greedily
+from smolrgpt_core.inference.loading import load_steps
 from smolrgpt_core.inference.stage_clock import StageClock
-from smolrgpt_core.inference.torch_threads import threads_of, torch_threads
+from smolrgpt_core.inference.steps import Prompt, Steps
 from smolrgpt_core.language import SpatialQuestion
-from smolrgpt_core.model import (
-    RGB,
-    SmolRGPTForConditionalGeneration,
-    SmolRGPTProcessor,
-)
-from smolrgpt_core.model.processing_smolrgpt import TokenRow
-from smolrgpt_core.model.region_samples import region_samples
 
 PROMPT = "prompt"
-
-SAMPLES = "samples"
-"""What the metric depth branch takes of a region, beside the features of the modalities."""
 
 EngineQuestion = SpatialQuestion | tuple[str, Sequence[int]] | str
 """A question, or its text with the region ids of its `<mask>`, or a text without regions."""
@@ -92,16 +63,6 @@ class EngineAnswer:
         return math.exp(sum(logarithms) / len(logarithms))
 
 
-@dataclass(frozen=True)
-class _Prompt:
-    """A question behind the head: its tokens, which of them ask, its regions in order, its end."""
-
-    token_ids: list[int]
-    is_question: list[int]
-    region_ids: tuple[int, ...]
-    deadline: float
-
-
 class InferenceEngine:
     """Answers questions about frames; safe to use from several threads, which take turns.
 
@@ -111,37 +72,17 @@ class InferenceEngine:
         >>> engine.ask([("How far is <mask> from <mask>?", (7, 2)), ("What is <mask>?", (7,))])
 
     Args:
-        model: is taken over: moved to the device and type of the configuration, out of training
-            mode, and on the CPU changed as `EngineConfig.pack_weights` says.
-        processor: of the same checkpoint.
-        config: how to compute, and what to keep.
+        steps: what computes, with the model.
 
     Raises:
         ValueError: when the chat template writes questions before the image tokens, or the
             language model does not attend to all earlier tokens.
     """
 
-    def __init__(
-        self,
-        model: SmolRGPTForConditionalGeneration,
-        processor: SmolRGPTProcessor,
-        config: EngineConfig | None = None,
-    ) -> None:
-        self.config = config or EngineConfig()
-        self.processor = processor
-        self._device = self.config.torch_device()
-        self.model = model.eval()
-        self.model.to(self._device, self.config.torch_dtype())
-        self._threads = threads_of(self.model, self.config.threads)
-        if self.config.pack_weights and can_pack(self._device, self.config.torch_dtype()):
-            pack_linears(self.model)
-        self._language: LanguageModel = (
-            PlainLlama(self.model)
-            if PlainLlama.fits(self.model)
-            else TransformersLanguageModel(self.model)
-        )
-        self._is_metric = model.config.depth_branch == "metric"
-        self._head = self._tokens_of_head()
+    def __init__(self, steps: Steps) -> None:
+        self.steps = steps
+        self.config = steps.config
+        self.head = self._tokens_of_head()
         self._cache = FrameCache(self.config.cache_bytes, self.config.cache_frames)
         self._frame: RGBDFrame | None = None
         self._lock = Lock()
@@ -154,13 +95,17 @@ class InferenceEngine:
 
         Raises:
             OSError: when there is no such checkpoint, or a file of it cannot be read.
-            ValueError: when its weights do not fit its configuration.
+            ValueError: when its weights do not fit its configuration; for a runtime that cannot
+                compute it.
+            ImportError: when the runtime is not installed.
+            SpatialError: BAD_INPUT when a file of an exported folder cannot be used.
         """
-        config = config or EngineConfig()
-        model = SmolRGPTForConditionalGeneration.from_pretrained(
-            checkpoint, dtype=config.torch_dtype()
-        )
-        return cls(model, SmolRGPTProcessor.from_pretrained(checkpoint), config)
+        return cls(load_steps(checkpoint, config or EngineConfig()))
+
+    @property
+    def model_config(self) -> Any:
+        """What the checkpoint says of itself: at least `answers` and `answer_style`."""
+        return self.steps.model_config
 
     def set_frame(self, frame: RGBDFrame, deadline_s: float | None = None) -> dict[str, float]:
         """Encode a frame; questions are about it until another one is set.
@@ -178,8 +123,8 @@ class InferenceEngine:
         Raises:
             SpatialError: BAD_INPUT or NO_VALID_DEPTH as the processor says, TIMEOUT.
         """
-        clock = StageClock(self._device, deadline_s)
-        with clock.turn(self._lock), torch_threads(self._threads), torch.inference_mode():
+        clock = StageClock(self.steps.finish, deadline_s)
+        with clock.turn(self._lock), self.steps.computing():
             self._frame = None
             self._encoded(frame, clock)
             self._frame = frame
@@ -198,8 +143,8 @@ class InferenceEngine:
         Raises:
             SpatialError: as `set_frame`.
         """
-        clock = StageClock(self._device, deadline_s)
-        with clock.turn(self._lock), torch_threads(self._threads), torch.inference_mode():
+        clock = StageClock(self.steps.finish, deadline_s)
+        with clock.turn(self._lock), self.steps.computing():
             self._encoded(frame, clock)
         return clock.latency_s
 
@@ -231,7 +176,7 @@ class InferenceEngine:
             SpatialError: BAD_QUESTION, UNKNOWN_REGION or BAD_INPUT for a question or a region that
                 cannot be asked about; TIMEOUT, naming the stage; with `frame` also as `set_frame`.
         """
-        clock = StageClock(self._device, deadline_s)
+        clock = StageClock(self.steps.finish, deadline_s)
         answers = self._ask(questions, style, clock, frame, all_or_nothing=True)
         return cast(list[EngineAnswer], answers)
 
@@ -263,7 +208,7 @@ class InferenceEngine:
             SpatialError: TIMEOUT when all are late, or as `set_frame`: what is not the fault of one
                 question.
         """
-        clock = StageClock(self._device, deadline_s, deadlines)
+        clock = StageClock(self.steps.finish, deadline_s, deadlines)
         return self._ask(questions, style, clock, frame, all_or_nothing=False)
 
     def clear(self) -> None:
@@ -271,8 +216,7 @@ class InferenceEngine:
         with self._lock:
             self._frame = None
             self._cache.clear()
-        if self._device.type == "cuda":
-            torch.cuda.empty_cache()
+        self.steps.release()
 
     @property
     def cached_frames(self) -> int:
@@ -287,12 +231,8 @@ class InferenceEngine:
 
     def _tokens_of_head(self) -> list[int]:
         """Ids of the prompt's part that no question changes: all up to the last image token."""
-        ids = self._tokenize("?", 0).ids
-        return ids[: self.processor.head_length(ids)]
-
-    def _tokenize(self, text: str, regions: int) -> TokenRow:
-        conversation = [{"role": "user", "content": text}]
-        return self.processor.tokenize(conversation, True, regions, with_labels=False)
+        ids = self.steps.tokenize("?", 0).ids
+        return ids[: self.steps.head_length(ids)]
 
     def _ask(
         self,
@@ -304,7 +244,7 @@ class InferenceEngine:
     ) -> list[EngineAnswer | SpatialError]:
         """An answer or an error for each question; `all_or_nothing` raises the first error."""
         chosen = self.config.style(style)
-        with clock.turn(self._lock), torch_threads(self._threads), torch.inference_mode():
+        with clock.turn(self._lock), self.steps.computing():
             frame = self._frame if frame is None else frame
             if frame is None:
                 raise RuntimeError("A frame must be set with .set_frame(frame) before .ask(...)")
@@ -332,7 +272,7 @@ class InferenceEngine:
 
     def _prompt_or_error(
         self, question: EngineQuestion, frame: RGBDFrame, style: AnswerStyle, deadline: float
-    ) -> _Prompt | SpatialError:
+    ) -> Prompt | SpatialError:
         try:
             return self._prompt(question, frame, style, deadline)
         except SpatialError as error:
@@ -340,66 +280,39 @@ class InferenceEngine:
 
     def _prompt(
         self, question: EngineQuestion, frame: RGBDFrame, style: AnswerStyle, deadline: float
-    ) -> _Prompt:
+    ) -> Prompt:
         text, region_ids = text_and_regions(question)
         for id in region_ids:
             # Asked for its error: an unknown region.
             frame.regions[id]
-        row = self._tokenize(style.write(text), len(region_ids))
-        ids, head = row.ids, len(self._head)
-        if ids[:head] != self._head:
+        row = self.steps.tokenize(style.write(text), len(region_ids))
+        ids, head = row.ids, len(self.head)
+        if ids[:head] != self.head:
             raise ValueError(
                 "chat_template must write the image tokens before the question; set "
                 "config.chat_template to one that does"
             )
-        limit = getattr(self.model.config.text_config, "max_position_embeddings", math.inf)
+        limit = self.model_config.max_tokens
         if len(ids) + style.max_new_tokens > limit:
             raise bad_question(
                 f"image, text and regions make {len(ids)} tokens, with an answer of "
                 f"{style.max_new_tokens} more than the {limit} that the language model takes; ask "
                 "a shorter question or about fewer regions",
             )
-        return _Prompt(ids[head:], row.question_ids[head:], region_ids, deadline)
+        return Prompt(ids[head:], row.question_ids[head:], region_ids, deadline)
 
     def _encoded(self, frame: RGBDFrame, clock: StageClock) -> EncodedFrame:
         """What is kept of a frame, or a new encoding."""
         encoded = self._cache.get(frame)
         if encoded is None:
-            encoded = self._encode(frame, clock)
+            encoded = self.steps.encode(frame, self.head, clock)
             self._cache.put(encoded)
         return encoded
-
-    def _encode(self, frame: RGBDFrame, clock: StageClock) -> EncodedFrame:
-        steps = self.model.model
-        with clock.stage("encode"):
-            tokens = {
-                modality: steps.connect(self._encode_picture(frame, modality), modality)
-                for modality in self.model.config.image_modalities
-            }
-            metres = self._metres(frame) if self._is_metric else None
-        with clock.stage("prefix"):
-            cache = DynamicCache(config=self.model.config.text_config)
-            ids = torch.tensor([self._head], device=self._device)
-            # For its keys and values: no logits of it are wanted.
-            self._language.logits(steps.embed(ids, tokens[RGB]), cache, keep=ids.new_empty(0))
-        return EncodedFrame(frame, tokens, prefix_keys_values(cache), metres)
-
-    def _metres(self, frame: RGBDFrame) -> NDArray[np.float32]:
-        return self.processor.metric_view(frame.depth, frame.intrinsics)[0]
-
-    def _encode_picture(self, frame: RGBDFrame, modality: str) -> torch.Tensor:
-        """Vision features (1, P, Dv) of one modality."""
-        processor, points = self.processor, None
-        prepare = processor.prepare_image if modality == RGB else processor.prepare_depth
-        pixels = prepare(frame.rgb if modality == RGB else frame.depth)
-        if self.model.config.point_fusion:
-            points = processor.prepare_points(frame.depth, frame.intrinsics)[None].to(self._device)
-        return self.model.model.encode_images(pixels[None].to(self._device), modality, points)
 
     def _decode(
         self,
         encoded: EncodedFrame,
-        prompts: Sequence[_Prompt],
+        prompts: Sequence[Prompt],
         max_new_tokens: int,
         clock: StageClock,
     ) -> list[Decoded | SpatialError]:
@@ -416,28 +329,19 @@ class InferenceEngine:
     def _decode_batch(
         self,
         encoded: EncodedFrame,
-        prompts: Sequence[_Prompt],
+        prompts: Sequence[Prompt],
         max_new_tokens: int,
         clock: StageClock,
     ) -> list[Decoded | SpatialError]:
-        lengths = [len(prompt.token_ids) for prompt in prompts]
         deadlines = [prompt.deadline for prompt in prompts]
         with clock.stage(PROMPT):
-            cache = continued_cache(encoded.prefix, sum(lengths))
-            logits = first_logits(self._language, self._embed(encoded, prompts), lengths, cache)
-            rows = split_cache(cache, lengths, max_new_tokens)
+            writing = self.steps.begin(encoded, prompts, max_new_tokens)
         with clock.stage(DECODE):
-            mask = left_padded_mask(len(self._head), lengths, self._device)
-            ends = end_tokens(self.model, self._device)
-            forbidden = forbidden_tokens(self.model, self._device)
-            return decode_greedily(
-                self._language, ends, forbidden, logits, mask, rows, max_new_tokens, clock,
-                deadlines,
-            )  # fmt: skip
+            return decode_greedily(writing, self.steps.end_ids, max_new_tokens, clock, deadlines)
 
     def _with_regions(
-        self, encoded: EncodedFrame, asked: Sequence[_Prompt | SpatialError]
-    ) -> list[_Prompt | SpatialError]:
+        self, encoded: EncodedFrame, asked: Sequence[Prompt | SpatialError]
+    ) -> list[Prompt | SpatialError]:
         """The same with the features of all regions there, or the error of a question's regions."""
         try:
             self._pool_regions(encoded, _prompts(asked))
@@ -449,81 +353,38 @@ class InferenceEngine:
             ]
         return list(asked)
 
-    def _pooled_or_error(self, encoded: EncodedFrame, prompt: _Prompt) -> _Prompt | SpatialError:
+    def _pooled_or_error(self, encoded: EncodedFrame, prompt: Prompt) -> Prompt | SpatialError:
         try:
             self._pool_regions(encoded, [prompt])
         except SpatialError as error:
             return error
         return prompt
 
-    def _pool_regions(self, encoded: EncodedFrame, prompts: Sequence[_Prompt]) -> None:
+    def _pool_regions(self, encoded: EncodedFrame, prompts: Sequence[Prompt]) -> None:
         """Add the features of the regions that no one has asked about yet."""
-        regions = encoded.frame.regions
         asked = dict.fromkeys(id for prompt in prompts for id in prompt.region_ids)
         new = [id for id in asked if id not in encoded.region_features]
-        if not new:
-            return
-        masks = [regions[id] for id in new]
-        weights = self.processor.prepare_masks([masks], [regions.image_size])
-        features = {
-            modality: self.model.model.pool_regions(
-                encoded.image_tokens[modality], weights, modality
-            )
-            for modality in self.model.config.image_modalities
-        }
-        if encoded.metres is not None:
-            camera, count = encoded.frame.intrinsics, self.model.config.samples_per_region
-            features[SAMPLES] = region_samples(masks, encoded.metres, camera, count)
-        for place, id in enumerate(new):
-            encoded.region_features[id] = {name: rows[place] for name, rows in features.items()}
-        self._cache.trim()
-
-    def _embed(self, encoded: EncodedFrame, prompts: Sequence[_Prompt]) -> torch.Tensor:
-        """Embeddings (1, T, D) of the prompts behind the head, one after the other."""
-        ids = [id for prompt in prompts for id in prompt.token_ids]
-        region_ids = [id for prompt in prompts for id in prompt.region_ids]
-        names = [*self.model.config.image_modalities, *[SAMPLES] * self._is_metric]
-        features = {
-            name: torch.stack([encoded.region_features[id][name] for id in region_ids])
-            for name in names
-            if region_ids
-        }
-        samples = features.pop(SAMPLES, None)
-        row = torch.tensor([ids], device=self._device)
-        embeds = self.model.model.embed(row, None, features, [len(region_ids)])
-        if samples is None:
-            return embeds
-        related, _ = self.model.model.relate_regions(
-            embeds, row, self._question_ids(prompts), [samples], [torch.arange(len(region_ids))]
-        )
-        return related
-
-    def _question_ids(self, prompts: Sequence[_Prompt]) -> torch.Tensor:
-        """(1, T): which prompt each token asks for, from 1; 0 where it does not ask."""
-        numbered = [
-            number * asks
-            for number, prompt in enumerate(prompts, start=1)
-            for asks in prompt.is_question
-        ]
-        return torch.tensor([numbered], device=self._device)
+        if new:
+            self.steps.add_regions(encoded, new)
+            self._cache.trim()
 
     def _written(
         self, decoded: Decoded | SpatialError, clock: StageClock
     ) -> EngineAnswer | SpatialError:
         if isinstance(decoded, SpatialError):
             return decoded
-        text = self.processor.tokenizer.decode(decoded.token_ids, skip_special_tokens=True).strip()
+        text = self.steps.text_of(decoded.token_ids)
         return EngineAnswer(
             text, decoded.token_ids, decoded.probabilities, decoded.complete, dict(clock.latency_s)
         )
 
 
-def _prompts(asked: Sequence[_Prompt | SpatialError]) -> list[_Prompt]:
+def _prompts(asked: Sequence[Prompt | SpatialError]) -> list[Prompt]:
     """Those that can be asked."""
-    return [item for item in asked if isinstance(item, _Prompt)]
+    return [item for item in asked if isinstance(item, Prompt)]
 
 
-def _raise_first_error(asked: Sequence[_Prompt | Decoded | SpatialError]) -> None:
+def _raise_first_error(asked: Sequence[Prompt | Decoded | SpatialError]) -> None:
     """Raise the first error, naming its question where there are several."""
     for number, item in enumerate(asked, start=1):
         if isinstance(item, SpatialError):

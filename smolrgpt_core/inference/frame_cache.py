@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Any, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.inference.key_values import KeysValues
+
+Array: TypeAlias = Any
+"""A tensor of PyTorch, or a NumPy array, by what computes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,18 +22,20 @@ class EncodedFrame:
 
     Attributes:
         frame: what was encoded.
-        image_tokens: (1, N, D) for each modality.
-        prefix: keys and values of the prompt up to and with the image tokens, for each layer.
+        image_tokens: what regions are pooled from, for each modality: tokens (1, N, D), or what
+            they refine to.
+        prefix: keys and values of the prompt up to and with the image tokens, for each layer or of
+            all layers together.
         metres: float32 (H, W), depth as the metric depth branch takes it; None without one.
         region_features: of the regions asked about so far, by region id: (D,) for each modality
-            that is an image, and (K, 3) samples for the metric depth branch.
+            that is an image, and what the metric depth branch takes.
     """
 
     frame: RGBDFrame
-    image_tokens: dict[str, torch.Tensor]
-    prefix: tuple[KeysValues, ...]
+    image_tokens: dict[str, Array]
+    prefix: tuple[tuple[Array, ...], ...]
     metres: NDArray[np.float32] | None = None
-    region_features: dict[int, dict[str, torch.Tensor]] = field(default_factory=dict)
+    region_features: dict[int, dict[str, Array]] = field(default_factory=dict)
 
     @property
     def nbytes(self) -> int:
@@ -41,7 +45,7 @@ class EncodedFrame:
         metres = 0 if self.metres is None else self.metres.nbytes
         return pictures + masks + metres + sum(tensor.nbytes for tensor in self._tensors())
 
-    def _tensors(self) -> Iterator[torch.Tensor]:
+    def _tensors(self) -> Iterator[Array]:
         yield from self.image_tokens.values()
         for keys_values in self.prefix:
             yield from keys_values

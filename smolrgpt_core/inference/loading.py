@@ -1,50 +1,39 @@
-"""Checkpoints by kind: each kind has its model and its engine, and all engines are asked alike."""
+"""Checkpoints by kind: each kind has its model and its engine, and all engines are asked alike.
+
+PyTorch and transformers are imported only for a checkpoint that they compute: they take seconds,
+and a robot with an exported folder has neither.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-import torch
-from transformers import PreTrainedConfig
-
+from smolrgpt_core.answerer_settings import AUTO, ONNX, TORCH
 from smolrgpt_core.checkpoints import check_that_it_exists
 from smolrgpt_core.inference.config import EngineConfig
-from smolrgpt_core.inference.engine import InferenceEngine
-from smolrgpt_core.inference.point_map_engine import PointMapEngine
-from smolrgpt_core.model import (
-    SmolRGPTConfig,
-    SmolRGPTForConditionalGeneration,
-    SmolRGPTProcessor,
-)
-from smolrgpt_core.model.adapter_files import CARD_FILE, load_adapter
-from smolrgpt_core.model.adapters import Processor, merge_adapter
-from smolrgpt_core.model.parts import Model
-from smolrgpt_core.model.point_map import PointMapConfig, PointMapForConditionalGeneration
-from smolrgpt_core.model.point_map.processing import PointMapProcessor
+from smolrgpt_core.inference.onnx_folder import is_exported
 
-Engine = InferenceEngine | PointMapEngine
+if TYPE_CHECKING:
+    from smolrgpt_core.inference.engine import InferenceEngine
+    from smolrgpt_core.inference.point_map_engine import PointMapEngine
+    from smolrgpt_core.inference.steps import Steps
+    from smolrgpt_core.model.adapters import Processor
+    from smolrgpt_core.model.parts import Model
+
+Engine: TypeAlias = "InferenceEngine | PointMapEngine"
 
 
 @dataclass(frozen=True)
 class _Kind:
     """Classes of one kind of checkpoint."""
 
-    engine: Any
     model: Any
     processor: Any
-
-
-_KINDS = {
-    SmolRGPTConfig.model_type: _Kind(
-        InferenceEngine, SmolRGPTForConditionalGeneration, SmolRGPTProcessor
-    ),
-    PointMapConfig.model_type: _Kind(
-        PointMapEngine, PointMapForConditionalGeneration, PointMapProcessor
-    ),
-}
-"""By `model_type` of a checkpoint."""
+    engine: Callable[[Any, Any, EngineConfig], Engine]
 
 
 def load_engine(
@@ -61,15 +50,33 @@ def load_engine(
     Raises:
         OSError: when there is no such checkpoint or adapter, or a file of it cannot be read.
         ValueError: when it is of a kind that has no engine, its weights do not fit its
-            configuration, or the adapter cannot be used with it.
+            configuration, the runtime cannot compute it, or the adapter cannot be used with it.
+        ImportError: when the runtime is not installed.
+        SpatialError: BAD_INPUT when a file of an exported folder cannot be used.
     """
+    config = config or EngineConfig()
+    check_that_it_exists(checkpoint)
+    if _runtime(checkpoint, config) == ONNX:
+        return _exported_engine(checkpoint, config, adapter)
     kind = _kind_of(checkpoint)
+    with _without_progress_bars():
+        if adapter:
+            return kind.engine(*load_adapted(checkpoint, adapter), config)
+        model = kind.model.from_pretrained(checkpoint, dtype=config.torch_dtype())
+        return kind.engine(model, kind.processor.from_pretrained(checkpoint), config)
+
+
+def _exported_engine(
+    checkpoint: str | Path, config: EngineConfig, adapter: str | Path
+) -> InferenceEngine:
+    from smolrgpt_core.inference.engine import InferenceEngine
+
     if adapter:
-        model, processor = load_adapted(checkpoint, adapter)
-        engine: Engine = kind.engine(model, processor, config)
-        return engine
-    plain: Engine = kind.engine.from_pretrained(checkpoint, config)
-    return plain
+        raise ValueError(
+            f"{checkpoint} is a folder that `smolrgpt export-onnx` wrote, which takes no adapter; "
+            "export the folder `model` beside the adapter instead"
+        )
+    return InferenceEngine.from_pretrained(checkpoint, config)
 
 
 def load_adapted(checkpoint: str | Path, adapter: str | Path) -> tuple[Model, Processor]:
@@ -88,11 +95,50 @@ def load_adapted(checkpoint: str | Path, adapter: str | Path) -> tuple[Model, Pr
     Raises:
         OSError, ValueError: as `load_engine`.
     """
+    import torch
+
+    from smolrgpt_core.model.adapter_files import load_adapter
+    from smolrgpt_core.model.adapters import merge_adapter
+
     kind = _kind_of(checkpoint)
     model = kind.model.from_pretrained(checkpoint, dtype=torch.float32)
     processor = load_adapter(model, kind.processor.from_pretrained(checkpoint), checkpoint, adapter)
     merge_adapter(model)
     return model.eval(), processor
+
+
+def load_steps(checkpoint: str | Path, config: EngineConfig) -> Steps:
+    """What computes a checkpoint of SmolRGPT, by `config.runtime`; raises as `load_engine`."""
+    if _runtime(checkpoint, config) == ONNX:
+        from smolrgpt_core.inference.onnx_steps import OnnxSteps
+
+        return OnnxSteps(Path(checkpoint), config)
+    from smolrgpt_core.inference.torch_steps import TorchSteps
+    from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
+
+    model = SmolRGPTForConditionalGeneration.from_pretrained(checkpoint, dtype=config.torch_dtype())
+    return TorchSteps(model, SmolRGPTProcessor.from_pretrained(checkpoint), config)
+
+
+def _runtime(checkpoint: str | Path, config: EngineConfig) -> str:
+    """What computes a checkpoint.
+
+    Raises:
+        ValueError: when that cannot be what the configuration wants.
+    """
+    found = ONNX if is_exported(checkpoint) else TORCH
+    if config.runtime not in (AUTO, found):
+        remedy = (
+            "give the checkpoint that it was made from, or set runtime to auto"
+            if found == ONNX
+            else "write one with `smolrgpt export-onnx`, or set runtime to auto"
+        )
+        kind = "a folder" if found == ONNX else "no folder"
+        raise ValueError(
+            f"runtime is {config.runtime!r}, but {checkpoint} is {kind} that `smolrgpt "
+            f"export-onnx` wrote; {remedy}"
+        )
+    return found
 
 
 def model_type_of(checkpoint: str | Path) -> str:
@@ -101,6 +147,11 @@ def model_type_of(checkpoint: str | Path) -> str:
     Raises:
         OSError: when there is no such checkpoint, or it is an adapter.
     """
+    from transformers import PreTrainedConfig
+
+    from smolrgpt_core.model import SmolRGPTConfig
+    from smolrgpt_core.model.adapter_files import CARD_FILE
+
     check_that_it_exists(checkpoint)
     if Path(checkpoint).is_file():
         return SmolRGPTConfig.model_type
@@ -114,11 +165,46 @@ def model_type_of(checkpoint: str | Path) -> str:
 
 
 def _kind_of(checkpoint: str | Path) -> _Kind:
+    from smolrgpt_core.inference.engine import InferenceEngine
+    from smolrgpt_core.inference.point_map_engine import PointMapEngine
+    from smolrgpt_core.inference.torch_steps import TorchSteps
+    from smolrgpt_core.model import (
+        SmolRGPTConfig,
+        SmolRGPTForConditionalGeneration,
+        SmolRGPTProcessor,
+    )
+    from smolrgpt_core.model.point_map import PointMapConfig, PointMapForConditionalGeneration
+    from smolrgpt_core.model.point_map.processing import PointMapProcessor
+
+    kinds = {
+        SmolRGPTConfig.model_type: _Kind(
+            SmolRGPTForConditionalGeneration,
+            SmolRGPTProcessor,
+            lambda model, processor, config: InferenceEngine(TorchSteps(model, processor, config)),
+        ),
+        PointMapConfig.model_type: _Kind(
+            PointMapForConditionalGeneration, PointMapProcessor, PointMapEngine
+        ),
+    }
     name = model_type_of(checkpoint)
-    if name not in _KINDS:
+    if name not in kinds:
         raise ValueError(
             f"{checkpoint} is a checkpoint of type {name!r}, expected one of "
-            f"{', '.join(_KINDS)}; a plain vision-language model becomes one with "
+            f"{', '.join(kinds)}; a plain vision-language model becomes one with "
             "PointMapForConditionalGeneration.from_vlm"
         )
-    return _KINDS[name]
+    return kinds[name]
+
+
+@contextmanager
+def _without_progress_bars() -> Iterator[None]:
+    """Without the bars of transformers, which would stand among answers and logs."""
+    from transformers.utils import logging as transformers_logging
+
+    were_shown = transformers_logging.is_progress_bar_enabled()
+    transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if were_shown:
+            transformers_logging.enable_progress_bar()

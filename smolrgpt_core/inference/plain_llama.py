@@ -24,6 +24,16 @@ from smolrgpt_core.model import SmolRGPTForConditionalGeneration
 from smolrgpt_core.model.adapters import is_tuner_layer
 
 
+class KeysValuesOfLayers(Protocol):
+    """What a layer asks of a cache, such as `transformers.Cache`."""
+
+    def update(
+        self, keys: torch.Tensor, values: torch.Tensor, layer: int, /
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append keys and values (B, G, T, d) of a layer; all of it so far (B, G, P + T, d)."""
+        ...
+
+
 class LanguageModel(Protocol):
     """What the engine asks of a language model."""
 
@@ -147,12 +157,33 @@ class PlainLlama:
             positions = (torch.arange(embeds.shape[1]) + cache.get_seq_length())[None]
         if mask is not None and mask.ndim == 2:
             mask = mask.bool()[:, None, None]
+        states = self.states(embeds, cache, positions, mask)
+        return self.head(states[:, -1:] if keep is None else states[:, keep])
+
+    def states(
+        self,
+        embeds: torch.Tensor,
+        cache: KeysValuesOfLayers,
+        positions: torch.Tensor,
+        mask: torch.Tensor | None = None,
+    ) -> torch.Tensor:
+        """States (B, T, D) behind the last layer; keys and values go into the cache.
+
+        Args:
+            embeds: (B, T, D).
+            cache: of earlier tokens.
+            positions: int64 (B, T).
+            mask: (B, 1, T or 1, P + T), bool or float; None: each token attends to all before it.
+        """
         angles = positions[:, None, :, None].float() * self._frequencies
         turn = (angles.cos(), angles.sin())
         states = embeds
         for number, layer in enumerate(self._layers):
             states = self._layer(number, layer, states, turn, cache, mask)
-        states = states[:, -1:] if keep is None else states[:, keep]
+        return states
+
+    def head(self, states: torch.Tensor) -> torch.Tensor:
+        """Logits (..., V) of states (..., D)."""
         return self._head(self._normed(states, self._norm))
 
     def _layer(
@@ -161,7 +192,7 @@ class PlainLlama:
         layer: _Layer,
         states: torch.Tensor,
         turn: tuple[torch.Tensor, torch.Tensor],
-        cache: Cache,
+        cache: KeysValuesOfLayers,
         mask: torch.Tensor | None,
     ) -> torch.Tensor:
         """States (B, T, D) after a layer."""

@@ -7,6 +7,7 @@ so each question has an image of its own; what is computed once for a frame is i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -18,15 +19,11 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference.config import AnswerStyle, EngineConfig
 from smolrgpt_core.inference.engine import EngineAnswer, EngineQuestion, text_and_regions
-from smolrgpt_core.inference.greedy import (
-    DECODE,
-    Decoded,
-    cut_at_end,
-    end_tokens,
-    forbidden_tokens,
-)
+from smolrgpt_core.inference.greedy import DECODE, Decoded, cut_at_end
 from smolrgpt_core.inference.stage_clock import StageClock
+from smolrgpt_core.inference.torch_steps import end_ids, forbidden_ids, without_tokens
 from smolrgpt_core.inference.torch_threads import threads_of, torch_threads
+from smolrgpt_core.model.point_map import PointMapConfig
 from smolrgpt_core.model.point_map.modeling import (
     GRIDS,
     EncodedPoints,
@@ -36,6 +33,7 @@ from smolrgpt_core.model.point_map.points import frame_point_map
 from smolrgpt_core.model.point_map.processing import PointMapProcessor
 from smolrgpt_core.model.point_map.regions_in_words import Box, named_regions
 from smolrgpt_core.object_classes import label_noun
+from smolrgpt_core.torch_device import finish
 
 Prompt = tuple[str, list[Box], float]
 """A question in words, the boxes of its regions in pixels, and its deadline."""
@@ -62,6 +60,7 @@ class PointMapEngine:
         self.model = model.eval()
         torch.nn.Module.to(self.model, self._device, self.config.torch_dtype())
         self._threads = threads_of(self.model, self.config.threads)
+        self._finish = partial(finish, self._device)
         self._kept: tuple[RGBDFrame, EncodedPoints | None] | None = None
         self._lock = Lock()
 
@@ -81,6 +80,11 @@ class PointMapEngine:
         )
         return cls(model, PointMapProcessor.from_pretrained(checkpoint), config)
 
+    @property
+    def model_config(self) -> PointMapConfig:
+        """What the checkpoint says of itself: `answers`, `answer_style` and more."""
+        return self.model.config
+
     def prepare(self, frame: RGBDFrame, deadline_s: float | None = None) -> dict[str, float]:
         """Encode the points of a frame ahead of its questions.
 
@@ -94,7 +98,7 @@ class PointMapEngine:
         Raises:
             SpatialError: TIMEOUT.
         """
-        clock = StageClock(self._device, deadline_s)
+        clock = StageClock(self._finish, deadline_s)
         with clock.turn(self._lock), torch_threads(self._threads), torch.inference_mode():
             self._points_of(frame, clock)
         return clock.latency_s
@@ -121,7 +125,7 @@ class PointMapEngine:
             ValueError: for an unknown style, or a deadline that is not positive.
             SpatialError: TIMEOUT when all are late.
         """
-        clock = StageClock(self._device, deadline_s, deadlines)
+        clock = StageClock(self._finish, deadline_s, deadlines)
         chosen = self.config.style(style)
         with clock.turn(self._lock), torch_threads(self._threads), torch.inference_mode():
             with clock.stage("text"):
@@ -199,7 +203,7 @@ class PointMapEngine:
                 )
                 for name, value in batch.items()
             }
-            ends = end_tokens(self.model, self._device)
+            ends = torch.tensor(end_ids(self.model), dtype=torch.long, device=self._device)
             late = _EndLate(clock, [deadline for _, _, deadline in prompts], ends, max_new_tokens)
             written = self.model.generate(
                 **inputs,
@@ -212,8 +216,7 @@ class PointMapEngine:
             )
         tokens = written.sequences[:, inputs["input_ids"].shape[1] :]
         logits = torch.stack(written.logits, dim=1).float()  # (B, new, V)
-        forbidden = forbidden_tokens(self.model, self._device)
-        logits = logits.index_fill(2, forbidden, -torch.inf)
+        logits = without_tokens(logits, forbidden_ids(self.model))
         probabilities = logits.softmax(dim=-1).gather(2, tokens[..., None])[..., 0]
         decoded = cut_at_end(tokens, probabilities, ends.tolist())
         return [late.errors.get(row, item) for row, item in enumerate(decoded)]

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import TIMEOUT_MAX, Lock
-
-import torch
 
 from smolrgpt_core.errors import SpatialError, Status
 
@@ -20,7 +18,7 @@ class StageClock:
     tokens.
 
     Args:
-        device: whose work a stage includes.
+        finish: waits for the work that a stage began.
         deadline_s: seconds from now for the whole call; None for no limit.
         deadlines: of each question, by `time.monotonic()`, in seconds; None: that of the call.
 
@@ -30,7 +28,7 @@ class StageClock:
 
     def __init__(
         self,
-        device: torch.device,
+        finish: Callable[[], None],
         deadline_s: float | None = None,
         deadlines: Sequence[float] | None = None,
     ) -> None:
@@ -39,7 +37,7 @@ class StageClock:
         if any(math.isnan(item) for item in deadlines or ()):
             raise ValueError(f"deadlines must be numbers, got {deadlines}")
         self.latency_s: dict[str, float] = {}
-        self._device = device
+        self._finish = finish
         self._started = time.monotonic()
         self._end = math.inf if deadline_s is None else self._started + deadline_s
         self._deadlines = None
@@ -105,8 +103,7 @@ class StageClock:
         try:
             yield
         finally:
-            if self._device.type == "cuda":
-                torch.cuda.synchronize(self._device)
+            self._finish()
             spent = time.monotonic() - started
             self.latency_s[name] = self.latency_s.get(name, 0.0) + spent
 

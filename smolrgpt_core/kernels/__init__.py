@@ -19,16 +19,23 @@ Masks come as a sequence with one entry for each image (ragged: M_i masks each, 
 This package knows tensors and masks, no model, tokenizer or file.
 """
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from smolrgpt_core.kernels.masks import LabelImage, MasksOfImage
-from smolrgpt_core.kernels.pooling import PooledMasks, pool_masks
-from smolrgpt_core.kernels.refinement import (
-    Refinement,
-    RefinerLevel,
-    RefinerWeights,
-    refine,
-    refine_and_pool,
-)
-from smolrgpt_core.kernels.weights import EmptyMask, Mode, mask_weights
+
+if TYPE_CHECKING:
+    from smolrgpt_core.kernels.pooling import PooledMasks, pool_masks
+    from smolrgpt_core.kernels.refinement import (
+        Refinement,
+        RefinerLevel,
+        RefinerWeights,
+        refine,
+        refine_and_pool,
+    )
+    from smolrgpt_core.kernels.weights import EmptyMask, Mode, mask_weights
 
 __all__ = [
     "EmptyMask",
@@ -44,3 +51,17 @@ __all__ = [
     "refine",
     "refine_and_pool",
 ]
+
+_WITH_TORCH = {
+    "pooling": ("PooledMasks", "pool_masks"),
+    "refinement": ("Refinement", "RefinerLevel", "RefinerWeights", "refine", "refine_and_pool"),
+    "weights": ("EmptyMask", "Mode", "mask_weights"),
+}
+"""Names that need PyTorch, which masks alone do without, by their modules."""
+
+
+def __getattr__(name: str) -> Any:
+    for module, names in _WITH_TORCH.items():
+        if name in names:
+            return getattr(import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,10 +1,10 @@
 """Pixels laid onto the cells of a feature grid: bilinearly, or by the exact share that is covered.
 
 Both resizings are separable, so each axis is described on its own. From full-size masks they are
-plain products of PyTorch on any device; from spans of pixels, on the CPU, their cost depends on the
-number of spans. A span is a stretch of pixels along one line of the image (a column for COCO run
-lengths, a row for bitmaps). Sums of spans are integers below 2^53, so that a cell without any
-coverage is exactly 0 and a full one exactly 1.
+plain products of PyTorch on any device (`dense_grid`); from spans of pixels, on the CPU and without
+PyTorch, their cost depends on the number of spans. A span is a stretch of pixels along one line of
+the image (a column for COCO run lengths, a row for bitmaps). Sums of spans are integers below 2^53,
+so that a cell without any coverage is exactly 0 and a full one exactly 1.
 """
 
 from __future__ import annotations
@@ -14,10 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,30 +159,3 @@ def _sum_at(
     size = shape[0] * shape[1] * shape[2]
     sums = np.bincount(index, weights=values, minlength=size)
     return sums.astype(np.float64, copy=False).reshape(shape)
-
-
-def bilinear_weights(masks: Tensor, grid_size: tuple[int, int]) -> Tensor:
-    """Masks (M, h, w) resized to (M, H, W) bilinearly, without antialiasing; float32."""
-    return functional.interpolate(
-        _pixel_weights(masks)[:, None], grid_size, mode="bilinear", align_corners=False
-    )[:, 0]
-
-
-def area_weights(masks: Tensor, grid_size: tuple[int, int]) -> Tensor:
-    """Share of each cell (M, H, W) that masks (M, h, w) cover; float32."""
-    rows = _overlap_matrix(masks.shape[1], grid_size[0], masks.device)
-    columns = _overlap_matrix(masks.shape[2], grid_size[1], masks.device)
-    return rows @ _pixel_weights(masks) @ columns.T
-
-
-def _pixel_weights(masks: Tensor) -> Tensor:
-    return masks.float() if masks.is_floating_point() else (masks != 0).float()
-
-
-def _overlap_matrix(size: int, cells: int, device: torch.device) -> Tensor:
-    """Shares (cells, size) of each pixel in the length of each cell."""
-    overlaps = area_overlaps(size, cells)
-    matrix = torch.zeros(cells, size, dtype=torch.float64)
-    for cell, length in zip(overlaps.cells.T.copy(), overlaps.lengths.T.copy(), strict=True):
-        matrix[torch.from_numpy(cell), torch.arange(size)] += torch.from_numpy(length) / size
-    return matrix.float().to(device)

@@ -7,24 +7,32 @@ resizing reads, and what share of each cell is covered.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.kernels.grid import (
     BilinearTaps,
     Spans,
-    area_weights,
     coverage_of_spans,
     split_at_lines,
 )
 from smolrgpt_core.regions import Region, RegionSet, rle_run_lengths
+
+if TYPE_CHECKING:
+    from torch import Tensor
+    from typing_extensions import TypeIs
+
+
+def is_tensor(value: Any) -> TypeIs[Tensor]:
+    """Whether this is a tensor of PyTorch, which is not imported to find out."""
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(value, torch.Tensor)
 
 
 class MaskForm(Protocol):
@@ -96,6 +104,11 @@ class BitmapMasks:
         """See `MaskForm`."""
         pixels = _pixel_values(self.bitmaps)
         if pixels.dtype != np.bool_:
+            # Weights of pixels are rare, and a robot with ONNX Runtime alone has no PyTorch.
+            import torch
+
+            from smolrgpt_core.kernels.dense_grid import area_weights
+
             # NumPy knows no bfloat16, which autocast would make of this.
             with torch.autocast("cpu", enabled=False):
                 return area_weights(torch.from_numpy(pixels), grid_size).numpy()
@@ -179,7 +192,7 @@ class LabelImage:
     ids: Sequence[int]
 
     def __post_init__(self) -> None:
-        if isinstance(self.image, Tensor):
+        if is_tensor(self.image):
             object.__setattr__(self, "image", self.image.cpu().numpy())
         if self._pixels.ndim != 2 or self._pixels.dtype.kind not in "ui":
             raise bad_mask(
@@ -273,10 +286,10 @@ def _edges(flat: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.concatenate([begin, change, end]).astype(np.int64)
 
 
-Mask: TypeAlias = Tensor | NDArray | Mapping | Region
+Mask: TypeAlias = "Tensor | NDArray | Mapping | Region"
 """One mask: (h, w), a COCO run-length encoding, or a region."""
 
-MasksOfImage: TypeAlias = Tensor | NDArray | LabelImage | RegionSet | Sequence[Mask]
+MasksOfImage: TypeAlias = "Tensor | NDArray | LabelImage | RegionSet | Sequence[Mask]"
 """The masks of one image: (M, h, w), an instance image, or single masks."""
 
 EXPECTED = (
@@ -314,7 +327,6 @@ class ImageMasks:
         return f"mask {mask}{name} of image {self.index}"
 
 
-@torch.compiler.disable  # each call would be traced anew: masks decide its shapes
 def read_batch(
     masks: Sequence[MasksOfImage], image_sizes: Sequence[tuple[int, int]] | None = None
 ) -> list[ImageMasks]:
@@ -329,7 +341,7 @@ def read_batch(
         SpatialError: BAD_INPUT when a mask has an unknown form or another size than the others of
             its image, naming mask and image.
     """
-    if isinstance(masks, (Tensor, np.ndarray, Mapping, RegionSet, LabelImage)):
+    if is_tensor(masks) or isinstance(masks, (np.ndarray, Mapping, RegionSet, LabelImage)):
         raise bad_mask(f"expected a list with the masks of each image, got {_describe(masks)}")
     if image_sizes is not None and len(image_sizes) != len(masks):
         raise bad_mask(f"expected masks of {len(image_sizes)} images, got {len(masks)}")
@@ -342,7 +354,7 @@ def read_batch(
 
 def count_masks(form: MaskForm | Tensor) -> int:
     """Number of masks in one form."""
-    return len(form) if isinstance(form, Tensor) else len(form.names)
+    return len(form) if is_tensor(form) else len(form.names)
 
 
 def _read_image(index: int, masks: MasksOfImage, size: tuple[int, int] | None) -> ImageMasks:
@@ -366,7 +378,7 @@ def _read_image(index: int, masks: MasksOfImage, size: tuple[int, int] | None) -
 def _read_forms(masks: MasksOfImage, size: tuple[int, int] | None) -> list[MaskForm | Tensor]:
     if isinstance(masks, LabelImage):
         return [masks]
-    if isinstance(masks, (Tensor, np.ndarray)):
+    if is_tensor(masks) or isinstance(masks, np.ndarray):
         if masks.ndim != 3:
             raise bad_mask(
                 f"{EXPECTED}, got {_describe(masks)}; write a single mask as mask[None], an "
@@ -390,7 +402,7 @@ def _read_single(number: int, mask: Mask, size: tuple[int, int] | None) -> MaskF
                 "a region does not know the size of its image; give image_sizes or a RegionSet"
             )
         return _region(mask, size)
-    if isinstance(mask, (Tensor, np.ndarray)) and mask.ndim == 2:
+    if (is_tensor(mask) or isinstance(mask, np.ndarray)) and mask.ndim == 2:
         return _bitmaps(mask[None])
     raise bad_mask(f"{EXPECTED}, got {_describe(mask)} as mask {number}")
 
@@ -406,7 +418,7 @@ def _region(region: Region, image_size: tuple[int, int]) -> BitmapMasks:
 
 
 def _bitmaps(stack: Tensor | NDArray) -> MaskForm | Tensor:
-    if isinstance(stack, Tensor):
+    if is_tensor(stack):
         stack = stack.detach()
         if stack.is_complex() or min(stack.shape[1:]) < 1:
             raise bad_mask(f"bitmaps must be real numbers with pixels, got {_describe(stack)}")
@@ -419,26 +431,26 @@ def _bitmaps(stack: Tensor | NDArray) -> MaskForm | Tensor:
 
 
 def _bitmaps_on_cpu(stack: Tensor) -> MaskForm:
-    values = (stack.float() if stack.dtype == torch.bfloat16 else stack).numpy(force=True)
+    values = (stack.float() if stack.is_floating_point() else stack).numpy(force=True)
     return BitmapMasks(values, (stack.shape[1], stack.shape[2]), ("",) * len(stack))
 
 
 def _on_cpu(form: MaskForm | Tensor) -> MaskForm:
-    return _bitmaps_on_cpu(form) if isinstance(form, Tensor) else form
+    return _bitmaps_on_cpu(form) if is_tensor(form) else form
 
 
 def _image_size(form: MaskForm | Tensor) -> tuple[int, int]:
-    if isinstance(form, Tensor):
+    if is_tensor(form):
         return form.shape[1], form.shape[2]
     return form.image_size
 
 
 def _names(form: MaskForm | Tensor) -> Sequence[str]:
-    return ("",) * len(form) if isinstance(form, Tensor) else form.names
+    return ("",) * len(form) if is_tensor(form) else form.names
 
 
 def _describe(value: object) -> str:
     """Type, dtype and shape of what came instead."""
-    if isinstance(value, (Tensor, np.ndarray)):
+    if is_tensor(value) or isinstance(value, np.ndarray):
         return f"{type(value).__name__} {value.dtype} {tuple(value.shape)}"
     return type(value).__name__

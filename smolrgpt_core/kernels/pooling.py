@@ -84,6 +84,7 @@ def pool_masks(
     return PooledMasks(pooled.to(features.dtype), [len(image) for image in images])
 
 
+@torch.compiler.disable  # each call would be traced anew: masks decide its shapes
 def read_for(batch: Tensor, masks: Sequence[MasksOfImage]) -> list[ImageMasks]:
     """The masks of each image of a batch (B, ...), B >= 1.
 

@@ -1,32 +1,19 @@
-"""Weights of grid cells under masks: resizing masks to the feature grid.
-
-`bilinear` is what the released model does. It reads four pixels for each cell, however many pixels
-the cell spans, so it can lose a small or thin mask completely: of a 1920x1080 image, 64x64 cells of
-30x17 pixels, it reads 2 of 30 columns and 2 of 17 rows, and a pole 20 pixels wide may stand between
-them. `area` gives each cell the exact share that the mask covers: no mask with a pixel set is ever
-lost.
-"""
+"""Weights of grid cells under masks, as tensors, wherever the masks were given."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, TypeAlias, get_args
+from typing import get_args
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from smolrgpt_core.kernels.grid import BilinearTaps, area_weights, bilinear_taps, bilinear_weights
-from smolrgpt_core.kernels.masks import ImageMasks, MaskForm, MasksOfImage, bad_mask, read_batch
-
-Mode: TypeAlias = Literal["bilinear", "area"]
-"""How masks are resized to the grid."""
-
-EmptyMask: TypeAlias = Literal["error", "zero"]
-"""What a mask without any weight gives: an error, or zeros."""
+from smolrgpt_core.kernels.dense_grid import area_weights, bilinear_weights
+from smolrgpt_core.kernels.form_weights import EmptyMask, Mode, empty_mask, form_weights
+from smolrgpt_core.kernels.masks import ImageMasks, MaskForm, MasksOfImage, read_batch
 
 
+@torch.compiler.disable  # each call would be traced anew: masks decide its shapes
 def mask_weights(
     masks: Sequence[MasksOfImage],
     grid_size: tuple[int, int] = (64, 64),
@@ -69,7 +56,7 @@ def mask_weights(
 @torch.compiler.disable  # each call would be traced anew: masks decide its shapes
 def image_weights(image: ImageMasks, grid_size: tuple[int, int], mode: Mode) -> Tensor:
     """Weights float32 (M, H, W) of the masks of one image, where they were given."""
-    parts = [_form_weights(form, grid_size, mode) for form in image.forms]
+    parts = [_weights_of(form, grid_size, mode) for form in image.forms]
     return torch.cat(parts) if parts else torch.zeros(0, *grid_size)
 
 
@@ -86,7 +73,7 @@ def refuse_empty(totals: Tensor, images: Sequence[ImageMasks], mode: Mode) -> No
     """
     without = torch.nonzero(~(totals > 0)).flatten().tolist()
     if without:
-        raise bad_mask(_explain_empty(without[0], images, mode))
+        raise empty_mask(without[0], images, mode)
 
 
 def check_mode(mode: str) -> None:
@@ -109,44 +96,13 @@ def check_empty(empty: str) -> None:
         raise ValueError(f"empty must be one of {get_args(EmptyMask)}, got {empty!r}")
 
 
-def _form_weights(form: MaskForm | Tensor, grid_size: tuple[int, int], mode: Mode) -> Tensor:
+def _weights_of(form: MaskForm | Tensor, grid_size: tuple[int, int], mode: Mode) -> Tensor:
     if isinstance(form, Tensor):
         return _tensor_weights(form, grid_size, mode)
-    if mode == "area":
-        return torch.from_numpy(np.ascontiguousarray(form.coverage(grid_size)))
-    (height, width), (grid_height, grid_width) = form.image_size, grid_size
-    rows, columns = bilinear_taps(height, grid_height), bilinear_taps(width, grid_width)
-    pixels = form.sampled(rows, columns)
-    return torch.from_numpy(_blend(_blend(pixels, columns, axis=2), rows, axis=1))
+    return torch.from_numpy(form_weights(form, grid_size, mode))
 
 
 def _tensor_weights(stack: Tensor, grid_size: tuple[int, int], mode: Mode) -> Tensor:
     if mode == "area":
         return area_weights(stack, grid_size)
     return bilinear_weights(stack, grid_size)
-
-
-def _blend(pixels: NDArray, taps: BilinearTaps, axis: int) -> NDArray[np.float32]:
-    """Pixels (M, U, ...) or (M, ..., U) that taps read, blended to cells along that axis."""
-    share = taps.fraction if axis == 2 else taps.fraction[:, None]
-    low, high = np.take(pixels, taps.low, axis), np.take(pixels, taps.high, axis)
-    return (low * (1 - share) + high * share).astype(np.float32, copy=False)
-
-
-def _explain_empty(number: int, images: Sequence[ImageMasks], mode: Mode) -> str:
-    """Why mask `number` of the batch has no weight, and what to do."""
-    for image in images:
-        if number < len(image):
-            break
-        number -= len(image)
-    name = image.describe(number)
-    choice = 'choose "zero" for empty masks (a model\'s empty_masks) to accept it'
-    area = float(image_weights(image, (1, 1), "area")[number].sum())
-    if not area < float("inf"):
-        return f"{name} holds weights that are not finite numbers"
-    if area == 0 or mode == "area":
-        return f"{name} has no weight in any pixel; leave it out, or {choice}"
-    return (
-        f'{name} is so small or thin that bilinear resizing to the grid lost it; mode="area" keeps '
-        f"it (a model's mask_pooling), or {choice}"
-    )

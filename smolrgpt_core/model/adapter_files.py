@@ -20,10 +20,10 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from smolrgpt_core.adapter_settings import AdapterSettings
+from smolrgpt_core.checkpoints.files import fingerprint_of
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import read_json
 from smolrgpt_core.model.adapters import Processor, adapter_weights, attach_adapter
-from smolrgpt_core.model.checkpoint_files import fingerprint_of
 from smolrgpt_core.model.parts import Model, parts_of, weights_of_part
 from smolrgpt_core.settings_file import from_entries, to_entries
 

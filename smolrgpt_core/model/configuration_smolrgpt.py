@@ -5,6 +5,7 @@ processor reads the same file. It knows nothing of weights.
 """
 
 import copy
+import math
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,8 +13,8 @@ from huggingface_hub.dataclasses import strict
 from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 
 from smolrgpt_core.checkpoints import check_that_it_exists
+from smolrgpt_core.kernels.form_weights import Mode
 from smolrgpt_core.kernels.refinement import Refinement
-from smolrgpt_core.kernels.weights import Mode
 
 RGB = "rgb"
 DEPTH = "depth"
@@ -237,6 +238,11 @@ class SmolRGPTConfig(PreTrainedConfig):
     def refined_grid(self) -> int:
         """Side of the grid that region features are pooled from."""
         return self.token_grid * 2**self.refiner_levels
+
+    @property
+    def max_tokens(self) -> float:
+        """The most that the language model takes."""
+        return getattr(self.text_config, "max_position_embeddings", math.inf)
 
     def region_token(self, modality: str) -> tuple[str, int]:
         """Placeholder that takes a region's feature of one modality, and its id."""

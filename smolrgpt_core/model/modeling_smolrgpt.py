@@ -42,9 +42,7 @@ from smolrgpt_core.model.region_inputs import RegionInputs
 from smolrgpt_core.model.region_readings import RegionAnswers
 from smolrgpt_core.model.region_weights import region_weights
 from smolrgpt_core.model.strict_loading import load_strictly
-
-IGNORED_LABEL = -100
-"""Label of a token without loss."""
+from smolrgpt_core.model_inputs.prompts import IGNORED_LABEL
 
 
 @dataclass

@@ -16,14 +16,9 @@ from transformers import BatchFeature
 
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.model.modeling_smolrgpt import IGNORED_LABEL
-from smolrgpt_core.model.processing_smolrgpt import (
-    Message,
-    SmolRGPTProcessor,
-    TokenRow,
-    stack_rows,
-)
+from smolrgpt_core.model.processing_smolrgpt import SmolRGPTProcessor, stack_rows
 from smolrgpt_core.model.region_readings import NO_ANSWER
+from smolrgpt_core.model_inputs.prompts import IGNORED_LABEL, Message, TokenRow
 
 PADDING = -1
 """Segment of tokens that belong to nothing."""

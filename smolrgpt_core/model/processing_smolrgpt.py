@@ -7,7 +7,6 @@ model's `config.json`, which is why the processor reads and writes that file.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,19 +17,19 @@ from transformers import AutoTokenizer, BatchFeature, ProcessorMixin
 from transformers.utils import CONFIG_NAME
 
 from smolrgpt_core import kernels
-from smolrgpt_core.depth import clean_depth
 from smolrgpt_core.errors import SpatialError, Status, bad_input, bad_question
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.kernels.masks import MasksOfImage
 from smolrgpt_core.language import MASK
 from smolrgpt_core.model.configuration_smolrgpt import SmolRGPTConfig
-from smolrgpt_core.model.modeling_smolrgpt import IGNORED_LABEL
 from smolrgpt_core.model.point_map.code import WAREHOUSE
 from smolrgpt_core.model.point_map.points import depth_point_map, model_points, resized_point_map
-from smolrgpt_core.model.prompt_tokens import add_prompt_tokens, prompt_texts
-from smolrgpt_core.model.region_samples import AROUND, region_samples
 from smolrgpt_core.model.region_weights import region_weights
-from smolrgpt_core.model.resampling import resize_bilinear, resize_nearest
+from smolrgpt_core.model_inputs.depth_images import as_array, as_depth, in_metres, metric_view
+from smolrgpt_core.model_inputs.prompt_tokens import add_prompt_tokens
+from smolrgpt_core.model_inputs.prompts import IGNORED_LABEL, Message, Prompts, TokenRow
+from smolrgpt_core.model_inputs.region_samples import AROUND, region_samples
+from smolrgpt_core.model_inputs.resampling import resize_bilinear, resize_nearest, scaled
 
 _ROLES = ("system", "user", "assistant")
 _HUB_ARGUMENTS = ("cache_dir", "force_download", "local_files_only", "revision", "token")
@@ -38,25 +37,6 @@ _CHECKED_FIELDS = (
     "image_size",
     *SmolRGPTConfig.__annotations__.keys() - {"vision_config", "text_config"},
 )
-
-Message = Mapping[str, str]
-"""{"role": "system", "user" or "assistant", "content": text}."""
-
-
-@dataclass(frozen=True)
-class TokenRow:
-    """One conversation as tokens.
-
-    Attributes:
-        ids: of the tokens.
-        labels: the id where the assistant says it, -100 elsewhere.
-        question_ids: 1 for the tokens of the first message to the assistant, 2 for those of the
-            second, and so on; 0 for answers, and for the image tokens and what stands before them.
-    """
-
-    ids: list[int]
-    labels: list[int]
-    question_ids: list[int]
 
 
 class SmolRGPTProcessor(ProcessorMixin):
@@ -217,7 +197,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         """Pixels float32 (3, S, S) in `config.rgb_range` of one RGB image (H, W, 3)."""
         pixels = _as_rgb(image)
         resized = resize_bilinear(pixels, (self.config.image_size,) * 2)
-        return _scale(resized.transpose(2, 0, 1), self.config.rgb_range)
+        return torch.from_numpy(scaled(resized.transpose(2, 0, 1), self.config.rgb_range))
 
     def prepare_depth(self, depth: Any) -> torch.Tensor:
         """Pixels float32 (3, S, S) in `config.depth_range` of one depth image (H, W).
@@ -226,13 +206,14 @@ class SmolRGPTProcessor(ProcessorMixin):
             SpatialError: BAD_INPUT for an array that is no depth image or has a wrong unit,
                 NO_VALID_DEPTH for metric depth without a single reading.
         """
-        levels = self._depth_levels(_as_depth(depth))
+        levels = self._depth_levels(as_depth(depth))
         size = (self.config.image_size,) * 2
         if self.config.depth_resampling == "nearest":
             resized = resize_nearest(levels, size)
         else:
             resized = resize_bilinear(levels[..., None], size)[..., 0]
-        return _scale(np.broadcast_to(resized, (3, *size)), self.config.depth_range)
+        levels = np.broadcast_to(resized, (3, *size))
+        return torch.from_numpy(scaled(levels, self.config.depth_range))
 
     def prepare_masks(
         self, masks: Sequence[Any], image_sizes: Sequence[tuple[int, int]]
@@ -263,7 +244,8 @@ class SmolRGPTProcessor(ProcessorMixin):
         if not len(masks):
             return torch.zeros(0, self.config.samples_per_region + AROUND, 3)
         metres, camera = self.metric_view(depth, intrinsics)
-        return region_samples(masks, metres, camera, self.config.samples_per_region)
+        count = self.config.samples_per_region
+        return torch.from_numpy(region_samples(masks, metres, camera, count))
 
     def prepare_points(self, depth: Any, intrinsics: CameraIntrinsics | None) -> torch.Tensor:
         """The point map float32 (4, S, S) of one image for `config.point_fusion`.
@@ -285,24 +267,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         Raises:
             SpatialError: as `prepare_samples`.
         """
-        if depth is None:
-            raise SpatialError(Status.NO_DEPTH, "the metric depth branch needs a depth image")
-        if intrinsics is None:
-            raise bad_input(
-                "the metric depth branch needs the calibration of the image; give intrinsics"
-            )
-        levels = _as_depth(depth)
-        if levels.dtype == np.uint8:
-            raise bad_input(
-                "the metric depth branch needs depth in metres or 16 bit, got an 8 bit picture of "
-                "depth, which has no unit"
-            )
-        return self._in_metres(levels), intrinsics
-
-    def _in_metres(self, depth: NDArray) -> NDArray[np.float32]:
-        """Metres (H, W) of floats or of whole numbers, NaN = no reading; the unit is checked."""
-        unit = 1.0 if np.issubdtype(depth.dtype, np.floating) else self.config.depth_unit_m
-        return clean_depth(depth, unit)
+        return metric_view(depth, intrinsics, self.config.depth_unit_m)
 
     def prompt(self, conversation: Sequence[Message], with_image: bool, regions: int) -> str:
         """The text that the model reads, placeholders written out.
@@ -319,59 +284,29 @@ class SmolRGPTProcessor(ProcessorMixin):
             SpatialError: BAD_QUESTION when a message is empty, holds a special token, or the
                 number of `<mask>` is not the number of regions.
         """
-        return "".join(text for text, _ in self._segments(conversation, with_image, regions))
+        return self._prompts.prompt(conversation, with_image, regions)
 
-    def _segments(
-        self, conversation: Sequence[Message], with_image: bool, regions: int
-    ) -> list[tuple[str, bool]]:
-        """The prompt in pieces, each with whether the assistant says it."""
-        self._check_messages(conversation, regions)
-        messages = self._write_placeholders(conversation, with_image)
-        segments: list[tuple[str, bool]] = []
-        done = ""
-        for count, message in enumerate(messages, start=1):
-            if message["role"] == "assistant":
-                opened = self._render(messages[: count - 1], opens_answer=True)
-                segments.append((opened[len(done) :], False))
-                done = opened
-            rendered = self._render(messages[:count], opens_answer=False)
-            if not rendered.startswith(done):
-                raise ValueError(
-                    "chat_template must write messages one after the other, this one changes what "
-                    "it wrote before; set config.chat_template to one that does not"
-                )
-            segments.append((rendered[len(done) :], message["role"] == "assistant"))
-            done = rendered
-        if messages[-1]["role"] != "assistant":
-            segments.append((self._render(messages, opens_answer=True)[len(done) :], False))
-        return segments
+    def turn(self) -> tuple[str, str, str]:
+        """What stands before a user's only message, behind it, and opens the answer."""
+        tokenizer = _ChatTokenizer(self.tokenizer)
+        message = [{"role": "user", "content": MASK}]
+        turn, opened = (tokenizer.render(message, opens_answer=opens) for opens in (False, True))
+        before, _, behind = turn.partition(MASK)
+        return before, behind, opened.removeprefix(turn)
 
-    def _render(self, messages: Sequence[Message], opens_answer: bool) -> str:
-        return self.tokenizer.apply_chat_template(
-            list(messages), tokenize=False, add_generation_prompt=opens_answer
-        )
+    def special_tokens(self) -> set[str]:
+        """Every text that becomes a token with a meaning of its own."""
+        return _ChatTokenizer(self.tokenizer).special_tokens()
 
-    def _write_placeholders(
-        self, conversation: Sequence[Message], with_image: bool
-    ) -> list[dict[str, str]]:
-        """The messages with the tokens of regions, and those of the image before the question."""
-        region_tokens = self.config.mask_rgb_token + self.config.mask_depth_token
-        messages = [
-            {"role": message["role"], "content": message["content"].replace(MASK, region_tokens)}
-            for message in conversation
-        ]
-        if with_image:
-            asked = next(message for message in messages if message["role"] == "user")
-            prompt = "".join(prompt_texts(self.config.prompt_tokens))
-            image_tokens = self.config.image_token * self.config.num_image_tokens
-            asked["content"] = prompt + image_tokens + asked["content"]
-        return messages
+    @property
+    def _prompts(self) -> Prompts:
+        return Prompts(_ChatTokenizer(self.tokenizer), self.config)
 
     def _depth_levels(self, depth: NDArray) -> NDArray[np.uint8]:
         """Grey levels (H, W) of a depth image: 8-bit as it is, others from metres."""
         if depth.dtype == np.uint8:
             return depth
-        metres = self._in_metres(depth)
+        metres = in_metres(depth, self.config.depth_unit_m)
         valid = np.isfinite(metres)
         if not valid.any():
             raise SpatialError(
@@ -431,46 +366,16 @@ class SmolRGPTProcessor(ProcessorMixin):
     def tokenize(
         self, conversation: Sequence[Message], with_image: bool, regions: int, with_labels: bool
     ) -> TokenRow:
-        """Tokens of one conversation.
-
-        Args:
-            conversation: messages with `<mask>` for regions.
-            with_image: whether the first user's turn opens with the image tokens.
-            regions: number of `<mask>`.
-            with_labels: refuse a conversation that there is nothing to learn from.
+        """Tokens of one conversation, see `Prompts.tokenize`.
 
         Raises:
-            SpatialError: BAD_QUESTION as `prompt`, for more tokens than the language model takes,
-                and with labels for a conversation without an answer at its end.
+            SpatialError: BAD_QUESTION.
         """
-        row = TokenRow([], [], [])
-        question, was_answer = 0, True
-        for text, is_answer in self._segments(conversation, with_image, regions):
-            new = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-            question += was_answer
-            was_answer = is_answer
-            row.ids.extend(new)
-            row.labels.extend(new if is_answer else [IGNORED_LABEL] * len(new))
-            row.question_ids.extend([0 if is_answer else question] * len(new))
-        head = self.head_length(row.ids)
-        row.question_ids[:head] = [0] * head
-        limit = getattr(self.config.text_config, "max_position_embeddings", len(row.ids))
-        if len(row.ids) > limit:
-            raise bad_question(
-                f"image, text and regions make {len(row.ids)} tokens, the language model takes "
-                f"{limit}; ask a shorter question or about fewer regions"
-            )
-        if with_labels and conversation[-1]["role"] != "assistant":
-            raise bad_question(
-                "a conversation to train on must end with the assistant's answer, this one ends "
-                f"with the {conversation[-1]['role']}'s message"
-            )
-        return row
+        return self._prompts.tokenize(conversation, with_image, regions, with_labels)
 
     def head_length(self, ids: Sequence[int]) -> int:
         """Number of tokens up to the last image token, which no question changes."""
-        images = [place for place, id in enumerate(ids) if id == self.config.image_token_id]
-        return images[-1] + 1 if images else 0
+        return self._prompts.head_length(ids)
 
     def _pad(
         self, rows: Sequence[TokenRow], side: str, with_labels: bool
@@ -489,36 +394,6 @@ class SmolRGPTProcessor(ProcessorMixin):
             batch["question_ids"] = stack_rows([row.question_ids for row in rows], 0, side)
         return batch
 
-    def _check_messages(self, conversation: Sequence[Message], regions: int) -> None:
-        if not any(message["role"] == "user" for message in conversation):
-            raise bad_question("a conversation needs a user's message, got none")
-        for message in conversation:
-            role, text = message["role"], message["content"]
-            if not text.replace(MASK, "").strip():
-                raise bad_question(f"the {role}'s message is empty; write a question")
-            found = sorted(token for token in self._special_tokens() if token in text)
-            if found:
-                raise bad_question(
-                    f"the {role}'s message holds {', '.join(found)}, which steers the model; leave "
-                    f"it out, and write {MASK} for a region"
-                )
-            if role == "assistant" and MASK in text and self.config.depth_branch == "metric":
-                raise bad_question(
-                    f"the assistant's message holds {MASK}, which the metric depth branch cannot "
-                    "say; name regions in questions, and as [Region k] in answers"
-                )
-        placeholders = sum(message["content"].count(MASK) for message in conversation)
-        if placeholders != regions:
-            raise bad_question(
-                f"the text has {placeholders} {MASK} but there are {regions} masks; give one mask "
-                f"for each {MASK}, in order"
-            )
-
-    def _special_tokens(self) -> set[str]:
-        """Every text that the tokenizer turns into a token with a meaning of its own."""
-        added = self.tokenizer.added_tokens_decoder.values()
-        return {*self.tokenizer.all_special_tokens, *(str(token) for token in added)}
-
 
 def stack_rows(rows: Sequence[Sequence[float]], filler: float, side: str = "right") -> torch.Tensor:
     """(B, T) of rows of different lengths, filled up on one side; int64 for whole numbers."""
@@ -530,10 +405,10 @@ def stack_rows(rows: Sequence[Sequence[float]], filler: float, side: str = "righ
 
 def _check_aligned(depth: Any, size: tuple[int, int]) -> None:
     """Refuse depth that is not of its image's (height, width)."""
-    if depth is not None and _as_depth(depth).shape != size:
+    if depth is not None and as_depth(depth).shape != size:
         raise bad_input(
             f"depth must be aligned to its image of (height, width) {size}, got "
-            f"{_as_depth(depth).shape}"
+            f"{as_depth(depth).shape}"
         )
 
 
@@ -542,9 +417,31 @@ def _as_masks(masks: Any) -> MasksOfImage:
     if masks is None:
         return []
     if isinstance(masks, (np.ndarray, torch.Tensor)) and masks.ndim == 2:
-        labels = _as_array(masks)
+        labels = as_array(masks)
         return kernels.LabelImage(labels, [int(id) for id in np.unique(labels) if id != 0])
     return masks
+
+
+class _ChatTokenizer:
+    """Implements `ChatTokenizer` with a tokenizer of transformers."""
+
+    def __init__(self, tokenizer: Any) -> None:
+        self._tokenizer = tokenizer
+
+    def encode(self, text: str) -> list[int]:
+        """As `ChatTokenizer`."""
+        return self._tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def render(self, messages: Sequence[Message], opens_answer: bool) -> str:
+        """As `ChatTokenizer`."""
+        return self._tokenizer.apply_chat_template(
+            list(messages), tokenize=False, add_generation_prompt=opens_answer
+        )
+
+    def special_tokens(self) -> set[str]:
+        """As `ChatTokenizer`."""
+        added = self._tokenizer.added_tokens_decoder.values()
+        return {*self._tokenizer.all_special_tokens, *(str(token) for token in added)}
 
 
 def _is_one_conversation(text: Any) -> bool:
@@ -568,40 +465,17 @@ def _as_conversation(text: Any) -> Sequence[Message]:
     return messages
 
 
-def _as_array(values: Any) -> NDArray:
-    return values.numpy(force=True) if isinstance(values, torch.Tensor) else np.asarray(values)
-
-
 def _as_rgb(image: Any) -> NDArray[np.uint8]:
     """uint8 (H, W, 3) of an array, tensor or PIL image."""
     if hasattr(image, "convert"):
         image = image.convert("RGB")
-    pixels = _as_array(image)
+    pixels = as_array(image)
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise bad_input(
             f"an image must be uint8 (height, width, 3) in RGB order, got {pixels.dtype} "
             f"{pixels.shape}"
         )
     return pixels
-
-
-def _as_depth(depth: Any) -> NDArray:
-    """(H, W) of an array, tensor or PIL image; a grey image may come with equal channels."""
-    values = _as_array(depth)
-    if values.ndim == 3 and values.shape[2] in (1, 3) and np.all(values == values[..., :1]):
-        values = values[..., 0]
-    if values.ndim != 2 or values.dtype.kind not in "uif" or not values.size:
-        raise bad_input(
-            "a depth image must be (height, width) of integers or floats, not a colour map, got "
-            f"{values.dtype} {values.shape}"
-        )
-    return values
-
-
-def _scale(levels: NDArray[np.uint8], value_range: Sequence[float]) -> torch.Tensor:
-    """Levels 0 to 255 as float32 in (low, high)."""
-    low, high = value_range
-    return torch.from_numpy((levels / np.float32(255) * (high - low) + low).astype(np.float32))
 
 
 def _of_length(name: str, values: Any, length: int) -> Sequence[Any]:

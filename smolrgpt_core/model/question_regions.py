@@ -12,7 +12,7 @@ import torch
 
 from smolrgpt_core.model.metric_branch import QuestionRegions
 from smolrgpt_core.model.region_geometry import RegionGeometry
-from smolrgpt_core.model.region_samples import check_samples
+from smolrgpt_core.model_inputs.region_samples import check_samples
 
 
 @dataclass(frozen=True)

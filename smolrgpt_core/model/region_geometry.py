@@ -14,8 +14,8 @@ from dataclasses import dataclass
 
 import torch
 
-from smolrgpt_core.model.region_samples import AROUND
 from smolrgpt_core.model.sinusoids import sinusoidal_code
+from smolrgpt_core.model_inputs.region_samples import AROUND
 
 AXIS_CHANNELS = 64
 POINT_CHANNELS = 3 * AXIS_CHANNELS + 1
@@ -37,6 +37,45 @@ _FAR_MARGIN_M = 0.05
 
 _LEAST_M = 0.02
 """Sizes and distances below this are taken as this, where they are divided by or logarithms."""
+
+
+@dataclass(frozen=True)
+class SeenRegions:
+    """What is known of regions before the directions of their spread.
+
+    Attributes:
+        rays, points, counts, centres, valid, around: as in `RegionGeometry`.
+        covariance: (R, 3, 3) of the points that count, and a little, so that a region without
+            points, or a flat one, has directions too, if arbitrary ones.
+    """
+
+    rays: torch.Tensor
+    points: torch.Tensor
+    counts: torch.Tensor
+    centres: torch.Tensor
+    covariance: torch.Tensor
+    valid: torch.Tensor
+    around: torch.Tensor
+
+    @classmethod
+    def of(cls, samples: torch.Tensor) -> SeenRegions:
+        """From samples (R, K + A, 3) as `region_samples` gives them; computed in float32."""
+        samples, around = samples.float().split([samples.shape[1] - AROUND, AROUND], dim=1)
+        rays, depth = samples[..., :2], samples[..., 2]
+        has_reading = depth.isfinite() & (depth > 0)
+        depth = torch.where(has_reading, depth, torch.zeros_like(depth))
+        points = torch.cat([rays, torch.ones_like(depth)[..., None]], dim=-1) * depth[..., None]
+        counts = _without_outliers(points, has_reading)
+        points = points * counts[..., None]
+        number = counts.sum(dim=-1, keepdim=True).clamp_min(1)
+        centres = points.sum(dim=-2) / number
+        offsets = (points - centres[:, None]) * counts[..., None]
+        covariance = offsets.transpose(-1, -2) @ offsets / number[..., None]
+        jitter = 1e-6 * torch.diag(torch.tensor([1.0, 2.0, 3.0], device=samples.device))
+        return cls(
+            rays, points, counts, centres, covariance + jitter, has_reading.float().mean(dim=-1),
+            around[..., 2] - centres[:, None, 2],
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -68,23 +107,17 @@ class RegionGeometry:
     @torch.no_grad()
     def measure(cls, samples: torch.Tensor) -> RegionGeometry:
         """From samples (R, K + A, 3) as `region_samples` gives them; computed in float32."""
-        samples, around = samples.float().split([samples.shape[1] - AROUND, AROUND], dim=1)
-        rays, depth = samples[..., :2], samples[..., 2]
-        has_reading = depth.isfinite() & (depth > 0)
-        depth = torch.where(has_reading, depth, torch.zeros_like(depth))
-        points = torch.cat([rays, torch.ones_like(depth)[..., None]], dim=-1) * depth[..., None]
-        counts = _without_outliers(points, has_reading)
-        points = points * counts[..., None]
-        number = counts.sum(dim=-1, keepdim=True).clamp_min(1)
-        centres = points.sum(dim=-2) / number
-        offsets = (points - centres[:, None]) * counts[..., None]
-        covariance = offsets.transpose(-1, -2) @ offsets / number[..., None]
-        # A region without points, or a flat one, has directions too, if arbitrary ones.
-        jitter = 1e-6 * torch.diag(torch.tensor([1.0, 2.0, 3.0], device=samples.device))
-        variances, axes = torch.linalg.eigh(covariance + jitter)
+        seen = SeenRegions.of(samples)
+        return cls.along_axes(seen, *torch.linalg.eigh(seen.covariance))
+
+    @classmethod
+    def along_axes(
+        cls, seen: SeenRegions, variances: torch.Tensor, axes: torch.Tensor
+    ) -> RegionGeometry:
+        """With the eigenvalues (R, 3), ascending, and eigenvectors (R, 3, 3) of the covariances."""
         return cls(
-            rays, points, counts, centres, axes, variances.clamp_min(0).sqrt(),
-            has_reading.float().mean(dim=-1), around[..., 2] - centres[:, None, 2],
+            seen.rays, seen.points, seen.counts, seen.centres, axes, variances.clamp_min(0).sqrt(),
+            seen.valid, seen.around,
         )  # fmt: skip
 
     @torch.no_grad()
@@ -189,12 +222,21 @@ class RegionGeometry:
 
 def _without_outliers(points: torch.Tensor, has_reading: torch.Tensor) -> torch.Tensor:
     """Which readings (R, K) lie near the middle of their region."""
-    missing = ~has_reading[..., None]
-    middle = points.masked_fill(missing, torch.nan).nanmedian(dim=1, keepdim=True).values
+    middle = _lower_median(points, has_reading[..., None])
     distances = (points - middle).norm(dim=-1)
-    limit = distances.masked_fill(~has_reading, torch.nan).nanmedian(dim=1, keepdim=True).values
-    # A region without readings has NaN as its limit, which no distance is below.
+    limit = _lower_median(distances, has_reading)
+    # A region without readings has an infinite limit, and nothing that could be below it.
     return has_reading & (distances <= _FAR_RATIO * limit + _FAR_MARGIN_M)
+
+
+def _lower_median(values: torch.Tensor, counts: torch.Tensor) -> torch.Tensor:
+    """(R, 1, ...) of values (R, K, ...) that count, the lower of two; infinite without any.
+
+    As `torch.nanmedian`, which ONNX has not.
+    """
+    ascending = values.masked_fill(~counts, torch.inf).sort(dim=1).values
+    place = (counts.sum(dim=1, keepdim=True) - 1).clamp_min(0) // 2
+    return ascending.gather(1, place.expand_as(ascending[:, :1]))
 
 
 def _length_code(lengths: torch.Tensor) -> torch.Tensor:

@@ -108,7 +108,7 @@ class EngineModel:
     @property
     def described(self) -> Mapping[str, Any]:
         """See `BenchmarkModel`."""
-        config = self.engine.model.config
+        config = self.engine.model_config
         sees = self.depth.described if self._needs_depth else {"track": RGB}
         if isinstance(config, PointMapConfig) and config.points == "relative":
             sees = {**sees, "track": RELATIVE}
@@ -124,7 +124,7 @@ class EngineModel:
             frame = self.depth.frame(question, self.options.blind)
             ids = [region.id for region in question.regions]
             asked = (question.masked, ids)
-            style = self.engine.model.config.answer_style
+            style = self.engine.model_config.answer_style
             said = self.engine.ask_each([asked], style, frame=frame)[0]
         except SpatialError as error:
             raise unanswered(question, error) from error
@@ -134,12 +134,12 @@ class EngineModel:
 
     @property
     def _needs_depth(self) -> bool:
-        config = self.engine.model.config
+        config = self.engine.model_config
         return not isinstance(config, PointMapConfig) or config.points != "none"
 
     def _check_depth(self, question: BenchmarkQuestion) -> None:
         """SmolRGPT sees depth under masks alone; a point-map model has it in every question."""
-        by_regions = not isinstance(self.engine.model.config, PointMapConfig)
+        by_regions = not isinstance(self.engine.model_config, PointMapConfig)
         if self._needs_depth and (question.regions or not by_regions) and not self.options.blind:
             self.depth.check(question)
 

@@ -66,7 +66,7 @@ def load_benchmark_model(name: str, options: ModelOptions) -> AnyModel:
 def _with_engine(checkpoint: str, options: ModelOptions, depth: DepthSource) -> EngineModel:
     style = AnswerStyle(max_new_tokens=options.max_new_tokens)
     engine = load_engine(checkpoint, EngineConfig(device=options.device, sentence=style))
-    config = engine.model.config
+    config = engine.model_config
     about = {"kind": str(config.model_type), **revision_of(checkpoint)}
     return EngineModel(engine, depth, options, {**about, "style": config.answer_style})
 

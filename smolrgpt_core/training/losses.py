@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from smolrgpt_core.model.processing_smolrgpt import IGNORED_LABEL
+from smolrgpt_core.model_inputs.prompts import IGNORED_LABEL
 from smolrgpt_core.training.config import TOKEN_MEAN
 from smolrgpt_core.training.rows import LOSS_CATEGORIES
 

@@ -16,8 +16,9 @@ from smolrgpt_core.data.warehouse_format import Turn
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.language import MASK
 from smolrgpt_core.model.packing import pack_batch
-from smolrgpt_core.model.processing_smolrgpt import IGNORED_LABEL, Message, SmolRGPTProcessor
+from smolrgpt_core.model.processing_smolrgpt import SmolRGPTProcessor
 from smolrgpt_core.model.region_inputs import REGION_INPUT_NAMES
+from smolrgpt_core.model_inputs.prompts import IGNORED_LABEL, Message
 from smolrgpt_core.training.config import DataConfig
 from smolrgpt_core.training.rows import ROLES, Row, category_number, to_device
 

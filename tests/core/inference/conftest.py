@@ -11,7 +11,13 @@ from smolrgpt_core.answerers import base
 from smolrgpt_core.answerers.likeness import FEATURES, FORMAT, Likeness
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.frame_files import FrameFiles, read_frame
-from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine, stage_clock
+from smolrgpt_core.inference import (
+    AnswerStyle,
+    EngineConfig,
+    InferenceEngine,
+    TorchSteps,
+    stage_clock,
+)
 from smolrgpt_core.language import read_question
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.official import import_checkpoint
@@ -121,7 +127,7 @@ def make_engine(model, processor):
             "sentence": AnswerStyle("", NEW_TOKENS),
             **changes,
         }
-        return InferenceEngine(model, processor, EngineConfig(**values))
+        return InferenceEngine(TorchSteps(model, processor, EngineConfig(**values)))
 
     return make
 

@@ -132,7 +132,7 @@ def test_an_answer_that_is_complete_before_its_deadline_stands(engine, frames, q
     lengths = [len(answer.token_ids) for answer in said]
     assert len(set(lengths)) > 1, texts
     shortest, longest = lengths.index(min(lengths)), lengths.index(max(lengths))
-    slow = late_at(engine.model, step=min(lengths) + 1)
+    slow = late_at(engine.steps.model, step=min(lengths) + 1)
     limits = [slow.deadline] * len(questions)
     outcomes = answerer.answer_together(frames[0], questions, limits)
     assert value_of(outcomes[shortest]) == value_of(alone[shortest])
@@ -165,7 +165,7 @@ def test_both_together_give_up_what_the_model_is_late_for(
     answerer = FusedAnswerer(ModelAnswerer(engine), geometry, believed)
     alone = answerer.answer(frames[0], questions[1])
     geometry.asked.clear()
-    slow = late_at(engine.model)
+    slow = late_at(engine.steps.model)
     limits = [slow.deadline, NO_DEADLINE, slow.deadline]
     late, answer, also = answerer.answer_together(frames[0], questions, limits)
     assert is_late(late, "'decode'")

@@ -92,7 +92,7 @@ def test_regions_count_as_memory(make_engine, frames):
     before = engine.cached_bytes
     assert before > frames[0].rgb.nbytes + frames[0].depth.nbytes
     engine.ask([QUESTION])
-    width = engine.model.config.text_config.hidden_size
+    width = engine.steps.model.config.text_config.hidden_size
     assert engine.cached_bytes == before + 2 * 2 * width * 4
 
 

@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 import torch
 
-from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine
+from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine, TorchSteps
 from smolrgpt_core.training.config import StartConfig
 from smolrgpt_core.training.start import make_start
 
@@ -60,9 +60,8 @@ def test_questions_together_and_one_by_one(metric, frames):
     plain = deepcopy(model)
     plain.generation_config = model.generation_config
     style = AnswerStyle("", NEW_TOKENS)
-    engine = InferenceEngine(
-        model, processor, EngineConfig(device="cpu", short=style, sentence=style)
-    )
+    config = EngineConfig(device="cpu", short=style, sentence=style)
+    engine = InferenceEngine(TorchSteps(model, processor, config))
     found = []
     for frame in (frames[0], frames[1], frames[0]):
         expected = [probabilities(plain, processor, frame, *question) for question in QUESTIONS]

@@ -126,7 +126,7 @@ def test_layers_are_packed_where_that_is_faster(
     engine = make_engine()
     works = can_pack(model.device, model.dtype)
     kinds = [PackedLinear if works and size >= least else nn.Linear for size in sizes]
-    assert [type(layer) for layer in linear_layers(engine.model)] == kinds
+    assert [type(layer) for layer in linear_layers(engine.steps.model)] == kinds
     check(engine.ask(QUESTIONS, "sentence", frame=frames[0]), frames[0], generate)
 
 
@@ -134,7 +134,7 @@ def test_layers_stay_as_they_are_if_asked_for(make_engine, generate, model, fram
     weights = {name: weight.clone() for name, weight in model.state_dict().items()}
     engine = make_engine(pack_weights=False)
     check(engine.ask(QUESTIONS, "sentence", frame=frames[0]), frames[0], generate)
-    after = engine.model.state_dict()
+    after = engine.steps.model.state_dict()
     assert after.keys() == weights.keys()
     assert all(torch.equal(after[name], weight) for name, weight in weights.items())
 
@@ -169,7 +169,7 @@ def test_layers_stay_as_they_are_where_pytorch_has_other_operators(
     monkeypatch.setattr(torch.ops, "mkldnn", operators)
     try:
         engine = make_engine()
-        assert {type(layer) for layer in linear_layers(engine.model)} == {nn.Linear}
+        assert {type(layer) for layer in linear_layers(engine.steps.model)} == {nn.Linear}
         check(engine.ask(QUESTIONS, "sentence", frame=frames[0]), frames[0], generate)
     finally:
         packed_linear._operators_work.cache_clear()

@@ -8,7 +8,7 @@ import torch
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine
+from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine, TorchSteps
 from smolrgpt_core.model import SmolRGPTConfig, SmolRGPTForConditionalGeneration
 from smolrgpt_core.regions import Box, Region, RegionSet
 
@@ -172,7 +172,7 @@ def test_half_precision(checkpoint, frames):
     engine = InferenceEngine.from_pretrained(
         checkpoint, EngineConfig(device="cpu", dtype="bfloat16", sentence=AnswerStyle("", 4))
     )
-    assert engine.model.dtype == torch.bfloat16
+    assert engine.steps.model.dtype == torch.bfloat16
     (answer,) = engine.ask([QUESTION], "sentence", frame=frames[0])
     assert 0 < answer.confidence <= 1
 
@@ -180,7 +180,7 @@ def test_half_precision(checkpoint, frames):
 def test_a_template_with_the_question_first_is_refused(checkpoint, frames):
     engine = InferenceEngine.from_pretrained(checkpoint, EngineConfig(device="cpu"))
     template = "{% for m in messages %}{{m['content'][-9:] + m['content']}}{% endfor %}"
-    engine.processor.tokenizer.chat_template = template
+    engine.steps.processor.tokenizer.chat_template = template
     with pytest.raises(ValueError, match="image tokens before the question"):
         engine.ask([QUESTION], frame=frames[0])
 
@@ -206,6 +206,6 @@ def test_a_language_model_that_forgets_is_refused(processor, frames):
         },
     )
     model = SmolRGPTForConditionalGeneration(config)
-    engine = InferenceEngine(model, processor, EngineConfig(device="cpu"))
+    engine = InferenceEngine(TorchSteps(model, processor, EngineConfig(device="cpu")))
     with pytest.raises(ValueError, match="attend to all earlier tokens"):
         engine.set_frame(frames[0])

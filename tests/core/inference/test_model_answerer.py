@@ -111,7 +111,7 @@ def test_settings_reach_the_engine_and_its_defaults_are_theirs(taught):
     settings = ModelSettings("cpu", "bfloat16", "short", threads=2)
     answerer = make_answerer("model", str(taught), settings)
     assert answerer._engine.config.threads == 2
-    assert answerer._engine.model.dtype is torch.bfloat16
+    assert answerer._engine.steps.model.dtype is torch.bfloat16
     assert answerer.style == "short"
     wrong = [("dtype", "int7"), ("answer_style", "haiku"), ("device", "tpu"), ("device", "cpu:x")]
     for name, value in wrong:

@@ -10,10 +10,10 @@ from torch import nn
 from transformers import DynamicCache
 
 from smolrgpt_core.checkpoints import NANO
-from smolrgpt_core.inference import InferenceEngine, torch_threads
-from smolrgpt_core.inference.greedy import first_logits, left_padded_mask
+from smolrgpt_core.inference import EngineConfig, TorchSteps, torch_threads
 from smolrgpt_core.inference.key_values import continued_cache, prefix_keys_values, split_cache
 from smolrgpt_core.inference.plain_llama import PlainLlama, TransformersLanguageModel
+from smolrgpt_core.inference.torch_steps import first_logits, left_padded_mask
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration
 
 PREFIX, LENGTHS = 9, (5, 8, 2)
@@ -99,4 +99,6 @@ def test_other_models_compute_themselves(model, processor, change):
 
 def test_large_models_compute_themselves(model, processor, monkeypatch):
     monkeypatch.setattr(torch_threads, "SMALL_PARAMETERS", 1000)
-    assert isinstance(InferenceEngine(model, processor)._language, TransformersLanguageModel)
+    assert isinstance(
+        TorchSteps(model, processor, EngineConfig()).language, TransformersLanguageModel
+    )

@@ -111,7 +111,7 @@ def test_out_of_memory_is_a_refusal_and_lets_go_of_the_frames(
         with pytest.raises(SpatialError, match=r"Tried to allocate 2 GiB; .*max_batch") as caught:
             answerer.answer(frame, question)
         assert engine.cached_frames == 0
-        patch.setattr(engine, "_encode", need_too_much)
+        patch.setattr(engine.steps, "encode", need_too_much)
         with pytest.raises(SpatialError, match="memory"):
             answerer.prepare(frame)
     assert caught.value.status is Status.MODEL_ERROR
@@ -129,7 +129,7 @@ def memory_ends(engine):
             if condition(logits):
                 need_too_much()
 
-        hooks.append(engine.model.lm_head.register_forward_hook(after_step))
+        hooks.append(engine.steps.model.lm_head.register_forward_hook(after_step))
 
     yield make
     for hook in hooks:
@@ -155,14 +155,14 @@ def test_one_that_needs_too_much_memory_alone_spoils_no_other(
 ):
     questions = [read_question(text, frame.regions) for text in lessons[:3]]
     alone = [answerer.answer(frame, question) for question in questions]
-    decode = engine._decode_batch
+    decode = engine.steps.begin
 
     def decode_small(encoded, prompts, *rest):
         if any(prompt.region_ids == questions[1].region_ids for prompt in prompts):
             need_too_much()
         return decode(encoded, prompts, *rest)
 
-    monkeypatch.setattr(engine, "_decode_batch", decode_small)
+    monkeypatch.setattr(engine.steps, "begin", decode_small)
     first, large, last = answerer.answer_together(frame, questions)
     assert large.status is Status.MODEL_ERROR
     assert [content(first), content(last)] == [content(alone[0]), content(alone[2])]

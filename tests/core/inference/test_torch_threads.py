@@ -25,7 +25,9 @@ def three_threads_outside():
 def test_threads_inside_and_outside_of_a_call(make_engine, frames, asked, used):
     engine = make_engine(threads=asked)
     seen = []
-    engine.model.lm_head.register_forward_pre_hook(lambda *_: seen.append(torch.get_num_threads()))
+    engine.steps.model.lm_head.register_forward_pre_hook(
+        lambda *_: seen.append(torch.get_num_threads())
+    )
     engine.ask([QUESTION], frame=frames[0])
     assert set(seen) == {used}
     assert torch.get_num_threads() == 3

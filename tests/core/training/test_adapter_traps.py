@@ -18,7 +18,13 @@ from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.answerers.model import ModelAnswerer, load_reliability
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
-from smolrgpt_core.inference import EngineConfig, InferenceEngine, load_engine, packed_linear
+from smolrgpt_core.inference import (
+    EngineConfig,
+    InferenceEngine,
+    TorchSteps,
+    load_engine,
+    packed_linear,
+)
 from smolrgpt_core.inference.config import AnswerStyle
 from smolrgpt_core.inference.loading import load_adapted
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
@@ -125,7 +131,9 @@ def test_the_tokens_of_a_prompt_are_never_said(base, frame):
         ahead = model(**batch).logits[0, -1].argmax()
     said = model.generate(**batch, max_new_tokens=4)[0, batch["input_ids"].shape[1] :]
     config = EngineConfig(device="cpu", short=AnswerStyle("", 4))
-    (answer,) = InferenceEngine(model, processor, config).ask(["What is it?"], frame=frame)
+    (answer,) = InferenceEngine(TorchSteps(model, processor, config)).ask(
+        ["What is it?"], frame=frame
+    )
     assert ahead >= first
     assert max(*said.tolist(), *answer.token_ids) < first
     assert list(answer.token_ids) == said.tolist()
@@ -142,7 +150,7 @@ def test_an_engine_with_an_adapter_that_is_not_merged_does_not_lose_it(
     model, processor = from_disk(base)
     processor = load_adapter(model, processor, base, folder)
     engines = (
-        InferenceEngine(model, processor, config),
+        InferenceEngine(TorchSteps(model, processor, config)),
         load_engine(base, config, folder),
         load_engine(base, config),
     )

@@ -17,7 +17,13 @@ from safetensors.torch import load_file
 
 from smolrgpt_core.adapter_settings import METHODS
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
-from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine, load_engine
+from smolrgpt_core.inference import (
+    AnswerStyle,
+    EngineConfig,
+    InferenceEngine,
+    TorchSteps,
+    load_engine,
+)
 from smolrgpt_core.inference.loading import load_adapted
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.adapter_files import (
@@ -143,7 +149,7 @@ def test_an_adapter_changes_what_it_names_and_is_the_same_saved_merged_and_serve
     merged_ids, merged_logits = generated(merged, merged_processor, frame)
     assert merged_ids == ids
     torch.testing.assert_close(merged_logits, logits, atol=1e-5, rtol=1e-5)
-    unmerged = asked(InferenceEngine(deepcopy(again), its_processor, ENGINE), frame)
+    unmerged = asked(InferenceEngine(TorchSteps(deepcopy(again), its_processor, ENGINE)), frame)
     served = asked(load_engine(base, ENGINE, tmp_path), frame)
     assert served.token_ids == unmerged.token_ids == tuple(ids[-6:])
     assert served.probabilities == pytest.approx(unmerged.probabilities, abs=1e-5)

@@ -9,15 +9,18 @@ surroundings, which shows what stands on a region or before it and has no mask o
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.kernels.masks import MasksOfImage, read_batch
+
+if TYPE_CHECKING:
+    import torch
 
 AROUND_SIDE = 8
 AROUND = AROUND_SIDE**2
@@ -33,7 +36,7 @@ def region_samples(
     depth: NDArray[np.float32],
     intrinsics: CameraIntrinsics,
     count: int,
-) -> torch.Tensor:
+) -> NDArray[np.float32]:
     """Rays and depths of pixels of each mask; the same masks always give the same pixels.
 
     Args:
@@ -69,7 +72,7 @@ def region_samples(
         pixels = np.concatenate([np.stack([rows, columns], axis=1), _around(rows, columns)])
         samples[mask] = pixel_rays(pixels[:, 0], pixels[:, 1], intrinsics)
         samples[mask, :, 2] = _read(depth, pixels)
-    return torch.from_numpy(samples)
+    return samples
 
 
 def _around(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.int64]:

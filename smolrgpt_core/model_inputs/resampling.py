@@ -7,6 +7,7 @@ rows first, rounds to 8 bits, then columns, with weights of 22 bits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 
 import cv2
@@ -45,6 +46,12 @@ def resize_nearest(image: NDArray, size: tuple[int, int]) -> NDArray:
         for new, old in zip(size, image.shape, strict=True)
     )
     return image[rows[:, None], columns]
+
+
+def scaled(levels: NDArray[np.uint8], value_range: Sequence[float]) -> NDArray[np.float32]:
+    """Levels 0 to 255 as numbers in (low, high)."""
+    low, high = value_range
+    return (levels / np.float32(255) * (high - low) + low).astype(np.float32)
 
 
 def _transposed(image: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from transformers.utils import cached_file
-
 from smolrgpt_core.checkpoints.weights import WEIGHTS_FILE, weights_files, weights_fingerprint
 
 
@@ -22,6 +20,8 @@ def fingerprint_of(checkpoint: str | Path) -> str:
     """
     weights = weights_files(partial(file_of, checkpoint))
     if not weights:
+        from transformers.utils import cached_file
+
         # Says which file is missing, and where.
         cached_file(checkpoint, WEIGHTS_FILE)
     return weights_fingerprint(weights)
@@ -29,5 +29,11 @@ def fingerprint_of(checkpoint: str | Path) -> str:
 
 def file_of(checkpoint: str | Path, name: str) -> Path | None:
     """A file of a checkpoint, in a folder or on the hub; None where it has no such file."""
+    if Path(checkpoint).is_dir():
+        path = Path(checkpoint) / name
+        return path if path.is_file() else None
+    # Seconds to import, and not there where ONNX Runtime computes.
+    from transformers.utils import cached_file
+
     found = cached_file(checkpoint, name, _raise_exceptions_for_missing_entries=False)
     return None if found is None else Path(found)

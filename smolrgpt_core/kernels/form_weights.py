@@ -1,0 +1,63 @@
+"""Weights of grid cells under masks on the CPU: resizing masks to the feature grid.
+
+`bilinear` is what the released model does. It reads four pixels for each cell, however many pixels
+the cell spans, so it can lose a small or thin mask completely: of a 1920x1080 image, 64x64 cells of
+30x17 pixels, it reads 2 of 30 columns and 2 of 17 rows, and a pole 20 pixels wide may stand between
+them. `area` gives each cell the exact share that the mask covers: no mask with a pixel set is ever
+lost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.kernels.grid import BilinearTaps, bilinear_taps
+from smolrgpt_core.kernels.masks import ImageMasks, MaskForm, bad_mask
+
+Mode: TypeAlias = Literal["bilinear", "area"]
+"""How masks are resized to the grid."""
+
+EmptyMask: TypeAlias = Literal["error", "zero"]
+"""What a mask without any weight gives: an error, or zeros."""
+
+
+def form_weights(form: MaskForm, grid_size: tuple[int, int], mode: Mode) -> NDArray[np.float32]:
+    """Weights (M, H, W) of the masks of a form."""
+    if mode == "area":
+        return np.ascontiguousarray(form.coverage(grid_size))
+    (height, width), (grid_height, grid_width) = form.image_size, grid_size
+    rows, columns = bilinear_taps(height, grid_height), bilinear_taps(width, grid_width)
+    pixels = form.sampled(rows, columns)
+    return _blend(_blend(pixels, columns, axis=2), rows, axis=1)
+
+
+def empty_mask(number: int, images: Sequence[ImageMasks], mode: Mode) -> SpatialError:
+    """The error that mask `number` of the batch has no weight, which says why and what to do."""
+    for image in images:
+        if number < len(image):
+            break
+        number -= len(image)
+    name = image.describe(number)
+    choice = 'choose "zero" for empty masks (a model\'s empty_masks) to accept it'
+    form, place = image.single()[number]
+    area = float(form.coverage((1, 1))[place].sum())
+    if not area < float("inf"):
+        return bad_mask(f"{name} holds weights that are not finite numbers")
+    if area == 0 or mode == "area":
+        return bad_mask(f"{name} has no weight in any pixel; leave it out, or {choice}")
+    return bad_mask(
+        f'{name} is so small or thin that bilinear resizing to the grid lost it; mode="area" keeps '
+        f"it (a model's mask_pooling), or {choice}"
+    )
+
+
+def _blend(pixels: NDArray, taps: BilinearTaps, axis: int) -> NDArray[np.float32]:
+    """Pixels (M, U, ...) or (M, ..., U) that taps read, blended to cells along that axis."""
+    share = taps.fraction if axis == 2 else taps.fraction[:, None]
+    low, high = np.take(pixels, taps.low, axis), np.take(pixels, taps.high, axis)
+    return (low * (1 - share) + high * share).astype(np.float32, copy=False)

@@ -1,0 +1,1 @@
+"""What a frame and a question are made into for a model, without PyTorch."""
