@@ -108,7 +108,7 @@ class Missing:
 sys.meta_path.insert(0, Missing())
 from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.asking import AskedQuestion, ask
-from smolrgpt_core.cli.frame_files import FrameFiles, read_frame
+from smolrgpt_core.frame_files import FrameFiles, read_frame
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, load_engine
 
 exported, folder = sys.argv[1], Path(sys.argv[2])

@@ -239,7 +239,7 @@ def test_a_bfloat16_engine_merges_in_float32(base, saved):
     folder = saved("lora", LANGUAGE)
     merged, _ = load_adapted(base, folder)
     config = EngineConfig(device="cpu", dtype="bfloat16", pack_weights=False)
-    served = load_engine(base, config, folder).model.state_dict()
+    served = load_engine(base, config, folder).steps.model.state_dict()
     for name, weight in merged.state_dict().items():
         assert torch.equal(served[name], weight.to(torch.bfloat16)), name
 

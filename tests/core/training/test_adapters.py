@@ -109,7 +109,7 @@ def generated(model, processor, frame) -> tuple[list[int], torch.Tensor]:
 
 
 def asked(engine: InferenceEngine, frame):
-    engine.model.generation_config.eos_token_id = None
+    engine.steps.model.generation_config.eos_token_id = None
     (answer,) = engine.ask([(QUESTION, (1, 2))], frame=frame)
     return answer
 
