@@ -6,10 +6,9 @@ Both answer the same question in the same way: one image, one prompt, the most l
 from __future__ import annotations
 
 import base64
-import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cv2
 import numpy as np
@@ -18,49 +17,13 @@ from numpy.typing import NDArray
 from transformers import AutoModelForImageTextToText, AutoProcessor
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES
 
-from smolrgpt_core.errors import SpatialError, Status, UnansweredError, bad_input
-from smolrgpt_core.extras import require
+from smolrgpt_core.chat_server import ChatServer, ServerSettings
+from smolrgpt_core.errors import Status, UnansweredError, bad_input
 from smolrgpt_core.perception.images import check_rgb
 from smolrgpt_core.perception.loading import load_config, load_model, wrong_kind
 from smolrgpt_core.perception.stages import ImageTextModel
 
-if TYPE_CHECKING:
-    import openai
-
 _WHAT = "an image-text model"
-
-_SEED = 0
-"""Of the server's sampling, which at temperature 0 only breaks ties."""
-
-
-@dataclass(frozen=True)
-class ServerSettings:
-    """A server that speaks the OpenAI chat protocol, such as vLLM, llama.cpp or Ollama.
-
-    Attributes:
-        url: of its API, such as "http://localhost:8000/v1".
-        model: name of the model there; empty: the only one that it has.
-        api_key: if it wants one.
-        timeout_s: for one answer, seconds.
-        retries: after a lost connection or an overloaded server.
-
-    Raises:
-        ValueError: when a value is outside its range, naming the field.
-    """
-
-    url: str
-    model: str = ""
-    api_key: str = "none"
-    timeout_s: float = 60.0
-    retries: int = 2
-
-    def __post_init__(self) -> None:
-        if not self.url.startswith(("http://", "https://")):
-            raise ValueError(f"url must begin with http:// or https://, got {self.url!r}")
-        if not self.timeout_s > 0:
-            raise ValueError(f"timeout_s must be positive, got {self.timeout_s}")
-        if self.retries < 0:
-            raise ValueError(f"retries must not be negative, got {self.retries}")
 
 
 def load_image_text_model(
@@ -140,26 +103,15 @@ class ImageTextServer:
     """An image-text model behind the OpenAI chat protocol.
 
     Attributes:
-        client: of the server.
-        model: name of the model there.
-        url: of its API, for messages.
+        server: with the model.
     """
 
-    client: openai.OpenAI
-    model: str
-    url: str
+    server: ChatServer
 
     @classmethod
     def connect(cls, settings: ServerSettings) -> ImageTextServer:
         """The server of these settings; see `load_image_text_model`."""
-        package = require("openai", "server", "a server that writes about images needs openai")
-        client = package.OpenAI(
-            base_url=settings.url,
-            api_key=settings.api_key,
-            timeout=settings.timeout_s,
-            max_retries=settings.retries,
-        )
-        return cls(client, settings.model or _only_model(client, settings.url), settings.url)
+        return cls(ChatServer.connect(settings))
 
     def ask(self, rgb: NDArray[np.uint8] | None, prompt: str, max_new_tokens: int = 64) -> str:
         """The answer in words; see `ImageTextModel`.
@@ -169,66 +121,18 @@ class ImageTextServer:
                 MODEL_ERROR when the server does not answer; as `UnansweredError` when it refuses
                 this request, or writes nothing.
         """
-        import openai
-
         _check(rgb, prompt)
         content: list[Any] = [{"type": "text", "text": prompt}]
         if rgb is not None:
             content.insert(0, {"type": "image_url", "image_url": {"url": _data_url(rgb)}})
-        try:
-            answer = self.client.chat.completions.create(
-                model=self.model,
-                messages=[{"role": "user", "content": content}],
-                max_tokens=max_new_tokens,
-                temperature=0,
-                seed=_SEED,
-            )
-        except openai.BadRequestError as error:
-            refusal = _server_error(self.url, error)
-            raise UnansweredError(refusal.status, refusal.message) from error
-        except (openai.OpenAIError, json.JSONDecodeError) as error:
-            raise _server_error(self.url, error) from error
-        text = _text_of(answer, self.url)
-        if not text or not text.strip():
+        text = self.server.complete([{"role": "user", "content": content}], max_new_tokens)
+        if not text:
             raise UnansweredError(
                 Status.MODEL_ERROR,
-                f"the server {self.url} answered with no text; does {self.model} take images?",
+                f"the server {self.server.settings.url} answered with no text; does "
+                f"{self.server.model} take images?",
             )
-        return text.strip()
-
-
-def _only_model(client: openai.OpenAI, url: str) -> str:
-    """The name of the only model that a server has."""
-    import openai
-
-    try:
-        names = [model.id for model in client.models.list()]
-    except openai.OpenAIError as error:
-        raise _server_error(url, error) from error
-    if len(names) != 1:
-        listed = ", ".join(names) or "none"
-        raise ValueError(f"model must name one of the models of {url}, which has: {listed}")
-    return names[0]
-
-
-def _text_of(answer: Any, url: str) -> str | None:
-    """What a completion says; the client does not check its form."""
-    choices = getattr(answer, "choices", None)
-    if not isinstance(choices, list):
-        raise SpatialError(
-            Status.MODEL_ERROR,
-            f"the server {url} must answer with a completion of the OpenAI protocol, got "
-            f"{answer!r:.120}; is the URL that of its API, such as http://HOST:PORT/v1?",
-        )
-    return choices[0].message.content if choices and choices[0].message else None
-
-
-def _server_error(url: str, error: Exception) -> SpatialError:
-    reason = f"{type(error).__name__}: {error}"
-    return SpatialError(
-        Status.MODEL_ERROR,
-        f"the server {url} gave no answer, is it running and reachable? {reason}",
-    )
+        return text
 
 
 def _check(rgb: NDArray[np.uint8] | None, prompt: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from transformers.utils import cached_file
 
 from smolrgpt_core.answerers.registry import make_answerer
+from smolrgpt_core.chat_server import ServerSettings
 from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.checkpoints.weights import in_folder, weights_files, weights_fingerprint
 from smolrgpt_core.inference import EngineConfig, load_engine
@@ -15,7 +16,7 @@ from smolrgpt_core.inference.config import AnswerStyle
 from smolrgpt_core.inference.loading import model_type_of
 from smolrgpt_core.model import SmolRGPTConfig
 from smolrgpt_core.model.point_map import PointMapConfig
-from smolrgpt_core.perception.captions import ImageTextServer, ServerSettings
+from smolrgpt_core.perception.captions import ImageTextServer
 from smolrgpt_core.perception.depth import load_depth_estimator
 from smolrgpt_core.public_benchmarks.frame_models import AnswererModel, DepthSource, EngineModel
 from smolrgpt_core.public_benchmarks.model_names import FUSED, GEOMETRIC, PACKAGED
@@ -47,7 +48,8 @@ def load_benchmark_model(name: str, options: ModelOptions) -> AnyModel:
     """
     if name.startswith(("http://", "https://")):
         server = ImageTextServer.connect(ServerSettings(name, **options.server))
-        about = {"kind": "server", "model": server.model, "url": name}
+        said = server.server.identity()
+        about = {"kind": "server", "model": server.server.model, "url": name, **said}
         return WordsModel(server, options, about)
     if options.server:
         raise ValueError(f"the options of a server need its URL as the model, got {name!r}")

@@ -55,7 +55,9 @@ class Handler(BaseHTTPRequestHandler):
         pass
 
     def do_GET(self) -> None:
-        assert self.path == "/v1/models"
+        if self.path != "/v1/models":
+            self.send_error(404)
+            return
         found = [{"id": name, "object": "model"} for name in self.server.models]
         self.reply(200, json.dumps({"object": "list", "data": found}))
 

@@ -8,8 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from smolrgpt_core.chat_server import ServerSettings
 from smolrgpt_core.errors import SpatialError, Status, UnansweredError
-from smolrgpt_core.perception.captions import ServerSettings, load_image_text_model
+from smolrgpt_core.perception.captions import load_image_text_model
 
 
 @pytest.fixture
