@@ -1,0 +1,110 @@
+"""Whether the words that a language model quotes say what it claims to have read there."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from smolrgpt_core.public_benchmarks.model_readers.asked import (
+    LEFT,
+    RIGHT,
+    AnswerKind,
+    Asked,
+    said_hour,
+    said_region,
+)
+from smolrgpt_core.public_benchmarks.model_readers.numbers_in_words import (
+    Length,
+    lengths_in,
+    numbers_in,
+    tokens_of,
+)
+from smolrgpt_core.public_benchmarks.yes_no_readers import AFFIRMING, DENYING, NO, YES
+
+_NEGATIONS = frozenset(
+    {"not", "t", "no", "never", "neither", "nor", "cannot", "without", "unable", "unclear",
+     "unknown", "unless", "except", "if", "whether", "sorry", "hardly"}
+)  # fmt: skip
+_YES = (AFFIRMING | {"certainly", "definitely", "absolutely", "sure", "affirmative"}) - {"right"}
+_NO = (DENYING | {"not", "t", "never", "negative", "neither", "nor", "isn"}) - {"actually"}
+
+
+def is_quoted(quote: str, text: str) -> bool:
+    """Whether words stand in a text, whole and in this order; case and blanks do not matter."""
+    wanted, within = _plain(quote), _plain(text)
+    if not wanted:
+        return False
+    return bool(re.search(rf"(?<![\w.,]){re.escape(wanted)}(?!\w|[.,][0-9])", within))
+
+
+def is_negated(quote: str, text: str) -> bool:
+    """Whether a word that negates or makes a condition stands in the sentence of a quotation."""
+    within, wanted = _plain(text), _plain(quote)
+    start = within.find(wanted)
+    before = re.split(r"[.;!?](?:\s|$)", within[:start])[-1]
+    after = re.split(r"[.;!?](?:\s|$)", within[start + len(wanted) :])[0]
+    return bool(_NEGATIONS & set(tokens_of(f"{before} {wanted} {after}")))
+
+
+def the_length(quote: str) -> Length | None:
+    """The only length of a quotation; None when it has none or several."""
+    found = lengths_in(quote) or []
+    return found[0] if len(found) == 1 else None
+
+
+def the_option(asked: Asked, quote: str) -> str:
+    """The only one of the options that a quotation says; empty when it says none or several."""
+    found = _SHOWN[asked.kind](asked, quote)
+    return found.pop() if len(found) == 1 else ""
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
+def _yes_no(asked: Asked, quote: str) -> set[str]:
+    words = set(re.findall(r"[a-z]+", quote.lower()))
+    return {answer for answer, known in ((YES, _YES), (NO, _NO)) if words & known}
+
+
+def _hours(asked: Asked, quote: str) -> set[str]:
+    return {said_hour(number) for number in numbers_in(quote) if float(number).is_integer()}
+
+
+def _regions(asked: Asked, quote: str) -> set[str]:
+    numbers = re.findall(r"\[([0-9]+)\]|\bregion[ _#]*([0-9]+)", quote.lower())
+    found = {said_region(int(first or second)) for first, second in numbers}
+    if found or len(set(asked.names)) < len(asked.names):
+        return found
+    return {said_region(place) for place, name in enumerate(asked.names) if _has(quote, name)}
+
+
+def _letters(asked: Asked, quote: str) -> set[str]:
+    letters = set(re.findall(r"(?<![A-Za-z'])([A-J])(?![A-Za-z'])", quote)) & set(asked.options)
+    if letters:
+        return letters
+    named = [place for place, name in enumerate(asked.names) if _has(quote, name)]
+    return {asked.options[place] for place in named}
+
+
+def _sides(asked: Asked, quote: str) -> set[str]:
+    return {LEFT, RIGHT} & set(re.findall(r"[a-z]+", quote.lower().replace("hand", " hand")))
+
+
+def _counts(asked: Asked, quote: str) -> set[str]:
+    found = {f"{number:.0f}" for number in numbers_in(quote) if float(number).is_integer()}
+    return found or ({"0"} if {"none", "no"} & set(tokens_of(quote)) else set())
+
+
+def _has(text: str, name: str) -> bool:
+    return bool(name) and bool(re.search(rf"\b{re.escape(name.lower())}\b", text.lower()))
+
+
+_SHOWN: Mapping[AnswerKind, Callable[[Asked, str], set[str]]] = {
+    AnswerKind.YES_NO: _yes_no,
+    AnswerKind.HOUR: _hours,
+    AnswerKind.REGION: _regions,
+    AnswerKind.LETTER: _letters,
+    AnswerKind.SIDE: _sides,
+    AnswerKind.COUNT: _counts,
+}

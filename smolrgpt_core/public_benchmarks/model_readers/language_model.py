@@ -1,0 +1,148 @@
+"""A language model that reads what the rules refuse.
+
+It replies with the answer and the words that say it. The reply is accepted only if these words
+stand in the text, in a sentence that nothing negates, and this project's own parser finds the same
+value and unit, or the same option, in them. All else stays unread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from smolrgpt_core.answer.reading import METRES_PER_UNIT, SAME_DISTANCE
+from smolrgpt_core.public_benchmarks.model_readers.asked import (
+    AnswerKind,
+    Asked,
+    said_length,
+)
+from smolrgpt_core.public_benchmarks.model_readers.asking import JsonModel
+from smolrgpt_core.public_benchmarks.model_readers.evidence import (
+    is_negated,
+    is_quoted,
+    the_length,
+    the_option,
+)
+
+UNCLEAR = "unclear"
+"""What a model is to reply when the text does not say."""
+
+_UNITS = ("m", "cm", "mm", "ft", "inch", "yd")
+
+_LENGTH = (
+    "You get a question about a length and an answer to it. Extract the length that the answer "
+    'finally gives. Reply in JSON: "quote" is the exact words of the answer that state it, with '
+    'the unit; "value" is its number in digits; "unit" is one of '
+    f"{', '.join(_UNITS)}, or {UNCLEAR} when the answer gives no length or several. Do not convert "
+    "units. Do not measure or guess anything yourself."
+)
+
+_OPTION = (
+    "You get a question and an answer to it. Say which of these the answer finally claims: "
+    '{options}. Reply in JSON: "quote" is the exact words of the answer that claim it; "answer" '
+    f"is one of these, or {UNCLEAR} when the answer claims none or several. Do not answer the "
+    "question yourself."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class LanguageModelReader:
+    """Reads answers to questions of which it is known what they ask for.
+
+    Attributes:
+        model: that replies in JSON.
+    """
+
+    model: JsonModel
+
+    def read(self, asked: Asked, question: str, answer: str) -> str:
+        """The answer in the form of `Asked.by_rules`; empty when it stays unread.
+
+        Raises:
+            SpatialError: as of `JsonModel.reply`.
+        """
+        reply = self.claimed(asked, question, answer)
+        return "" if reply is None else accepted(asked, reply, answer)
+
+    def claimed(self, asked: Asked, question: str, answer: str) -> Mapping[str, Any] | None:
+        """What the model claims to have read, unchecked; None when it does not reply properly."""
+        if asked.kind is AnswerKind.LENGTH:
+            instructions, schema = _LENGTH, _length_schema()
+        else:
+            instructions = _OPTION.format(options=", ".join(map(_with_name(asked), asked.options)))
+            schema = _option_schema(asked)
+        return self.model.reply(instructions, f"Question: {question}\nAnswer: {answer}", schema)
+
+
+def accepted(asked: Asked, reply: Mapping[str, Any], answer: str) -> str:
+    """The answer of a reply whose quotation bears it out; empty otherwise.
+
+    Args:
+        asked: what the question asks for.
+        reply: of a model.
+        answer: the text that was read.
+    """
+    quote = reply["quote"]
+    if not isinstance(quote, str) or not is_quoted(quote, answer):
+        return ""
+    if asked.kind is not AnswerKind.YES_NO and is_negated(quote, answer):
+        return ""
+    if asked.kind is AnswerKind.LENGTH:
+        return _accepted_length(reply, quote)
+    claimed = reply["answer"]
+    return claimed if claimed in asked.options and the_option(asked, quote) == claimed else ""
+
+
+def believed(asked: Asked, reply: Mapping[str, Any]) -> str:
+    """The answer of a reply as it is, as SmolRGPT's authors take it; empty for "unclear"."""
+    if asked.kind is AnswerKind.LENGTH:
+        metres = _claimed_metres(reply)
+        return "" if metres is None else said_length(metres)
+    return reply["answer"] if reply["answer"] in asked.options else ""
+
+
+def _accepted_length(reply: Mapping[str, Any], quote: str) -> str:
+    found, metres = the_length(quote), _claimed_metres(reply)
+    if found is None or metres is None or found.unit != METRES_PER_UNIT[reply["unit"]]:
+        return ""
+    agrees = abs(found.metres - metres) <= SAME_DISTANCE * found.metres
+    return said_length(found.metres) if agrees else ""
+
+
+def _claimed_metres(reply: Mapping[str, Any]) -> float | None:
+    value, unit = reply["value"], METRES_PER_UNIT.get(str(reply["unit"]))
+    known = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return float(value) * unit if known and unit is not None else None
+
+
+def _length_schema() -> dict[str, Any]:
+    fields = {
+        "quote": {"type": "string", "maxLength": 200},
+        "value": {"type": "number"},
+        "unit": {"type": "string", "enum": [*_UNITS, UNCLEAR]},
+    }
+    return _object_schema(fields)
+
+
+def _option_schema(asked: Asked) -> dict[str, Any]:
+    fields = {
+        "quote": {"type": "string", "maxLength": 200},
+        "answer": {"type": "string", "enum": [*asked.options, UNCLEAR]},
+    }
+    return _object_schema(fields)
+
+
+def _object_schema(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "type": "object", "properties": dict(fields), "required": list(fields),
+        "additionalProperties": False,
+    }  # fmt: skip
+
+
+def _with_name(asked: Asked) -> Callable[[str], str]:
+    """An option with its name: "B (a green box)"."""
+    if len(asked.names) != len(asked.options):
+        return str
+    named = dict(zip(asked.options, asked.names, strict=True))
+    return lambda option: f"{option} ({named[option]})" if named[option] else option
