@@ -304,7 +304,8 @@ _NO_COUNTS = (
 )  # fmt: skip
 
 _LETTERS = (
-    "{l}", "({l})", "{l}.", "({l}) {x}", "{l}. {x}", "{l}) {x}", "Answer: {l}", "The answer is {l}.",
+    "{l}", "({l})", "{l}.", "({l}) {x}", "{l}. {x}", "{l}) {x}", "Answer: {l}",
+    "The answer is {l}.",
     "The answer is ({l}).", "**{l}**", "**({l})** {x}", "Option {l}", "The correct option is {l}.",
     "I choose {l}.", "{x}", "{x}.", "The {x} one.", "It is the {x}.", "The answer is {x}.",
     "I think the answer is {l}, because it is closer.", "Based on the image, the answer is ({l}).",

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -15,19 +16,27 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from smolrgpt_core.cli.benchmark_run import Beside, RunPlan, run_plan
+from smolrgpt_core.cli.benchmark_run import (
+    RESULTS_FOLDER,
+    Beside,
+    RunPlan,
+    part_progress,
+    run_plan,
+)
 from smolrgpt_core.cli.benchmark_table import print_published
 from smolrgpt_core.cli.options import parsed, writing
+from smolrgpt_core.cli.progress import resumable
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark, Report, score
+from smolrgpt_core.public_benchmarks.model_readers.of_run import LanguageModels
 from smolrgpt_core.public_benchmarks.predictions import (
     ANSWER_FIELDS,
     read_judgements,
     read_predictions,
 )
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
-from smolrgpt_core.public_benchmarks.scoring import PERCENT, Figure, Outcome
+from smolrgpt_core.public_benchmarks.scoring import PERCENT, Figure, Needs, Outcome
 
 WRONG_CALL = 2
 """Exit status when a file cannot be used or a name is unknown."""
@@ -116,6 +125,26 @@ ServerModel = Annotated[
 Timeout = Annotated[
     float | None, typer.Option(help="Seconds that the server may take for an answer; 60.")
 ]
+Reader = Annotated[
+    str,
+    typer.Option(
+        help="Server of a language model that reads the answers which the rules refuse; figures "
+        "of the rules alone stand beside its.",
+        metavar="URL",
+    ),
+]
+Judge = Annotated[
+    str,
+    typer.Option(
+        help="Server of a language model that judges answers to SpatialRGPT-Bench.", metavar="URL"
+    ),
+]
+ReaderModel = Annotated[
+    str,
+    typer.Option(
+        help="Name of the reader's and judge's model; not needed if its server has only one."
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of guesses and of the order of options.", min=0)]
 TableOfResults = Annotated[
     bool,
@@ -142,6 +171,9 @@ def benchmark_command(
     device: Device = "auto",
     server_model: ServerModel = "",
     timeout: Timeout = None,
+    reader: Reader = "",
+    judge: Judge = "",
+    reader_model: ReaderModel = "",
     seed: Seed = 0,
     json_file: JsonFile = None,
     list_them: List = False,
@@ -165,21 +197,32 @@ def benchmark_command(
             "--data and one of --model and --predictions are needed, or --list"
         )
     _check_rules(benchmark, scorer or ())
+    asked = LanguageModels(reader, judge, reader_model, timeout)
     try:
+        asked.check(benchmark)
         if predictions is not None:
-            scored = _score(benchmark, data, predictions, judgements, scorer or [], answer_field)
-            reports = {"answers": scored}
+            files = AnswerFiles(data, predictions, judgements, answer_field, output)
+            reports = {"answers": _score(benchmark, files, scorer or [], asked)}
         else:
-            options = model_keywords(regions, depth_model, device, server_model, timeout)
+            limit_s = timeout if _is_of_model(timeout, model or (), asked) else None
+            options = model_keywords(regions, depth_model, device, server_model, limit_s)
             plan = RunPlan(
                 benchmark, data, tuple(model or ()), options, output, beside or (), scorer or (),
-                limit, seed, judgements,
+                limit, seed, judgements, asked,
             )  # fmt: skip
             reports = run_plan(plan)
     except (SpatialError, ValueError, ImportError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(WRONG_CALL) from error
     _tell(reports, json_file)
+
+
+def _is_of_model(timeout: float | None, models: Sequence[str], asked: LanguageModels) -> bool:
+    """Whether a timeout is meant for the models, not for the readers of their answers alone."""
+    of_readers_alone = bool(asked.reader or asked.judge) and not any(
+        name.startswith(("http://", "https://")) for name in models
+    )
+    return timeout is not None and not of_readers_alone
 
 
 def _check_rules(benchmark: Benchmark, scorers: Sequence[str]) -> None:
@@ -229,20 +272,37 @@ def _known(name: str) -> Benchmark:
     return benchmark
 
 
+@dataclass(frozen=True)
+class AnswerFiles:
+    """Files of answers that are there already.
+
+    Attributes:
+        data: published file of the benchmark, or a folder with it.
+        predictions: the answers.
+        judgements: replies of a judge.
+        answer_field: name of the answer in the predictions; empty: one of the known ones.
+        output: folder for the replies of language models; None: one below `RESULTS_FOLDER`.
+    """
+
+    data: Path
+    predictions: Path
+    judgements: Path | None
+    answer_field: str
+    output: Path | None
+
+
 def _score(
-    benchmark: Benchmark,
-    data: Path,
-    predictions: Path,
-    judgements: Path | None,
-    scorers: list[str],
-    answer_field: str,
+    benchmark: Benchmark, files: AnswerFiles, scorers: list[str], asked: LanguageModels
 ) -> Report:
-    given = read_predictions(predictions, benchmark.question_id, answer_field)
+    given = read_predictions(files.predictions, benchmark.question_id, files.answer_field)
     judged = given.judged
-    if judgements is not None:
-        judged = read_judgements(judgements, benchmark.question_id)
-    rules = benchmark.rules(scorers, bool(judged.replies))
-    return score(benchmark, benchmark.read(data), given, rules, judged)
+    if files.judgements is not None:
+        judged = read_judgements(files.judgements, benchmark.question_id)
+    data = benchmark.read(files.data)
+    folder = files.output or RESULTS_FOLDER / benchmark.name / files.predictions.stem
+    with resumable(folder):
+        made, _ = asked.of_answers(benchmark, data, given, folder, part_progress)
+    return score(benchmark, data, given, scorers, judged, made)
 
 
 def _print(report: Report) -> None:
@@ -299,6 +359,10 @@ def _cell(figure: Figure | None) -> str:
     return f"{figure.value:.{digits}f}{unit} ({figure.of})"
 
 
+def _needed(needs: Needs) -> str:
+    return "" if needs is Needs.NOTHING else f" (needs {needs.value})"
+
+
 def _list() -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
     table.add_column("benchmark", no_wrap=True)
@@ -308,6 +372,6 @@ def _list() -> Table:
         files = ", ".join(benchmark.files)
         table.add_row(benchmark.name, "", Text(f"{benchmark.hub}: {files}", "bold"))
         for name, rule in benchmark.scorers.items():
-            table.add_row("", name, rule.about + (" (judged)" if rule.judged else ""))
+            table.add_row("", name, rule.about + _needed(rule.needs))
         table.add_section()
     return table

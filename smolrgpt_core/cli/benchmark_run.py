@@ -19,9 +19,11 @@ from smolrgpt_core.public_benchmarks.benchmark import Benchmark, Report, score
 from smolrgpt_core.public_benchmarks.failure_page import write_failures
 from smolrgpt_core.public_benchmarks.guessing import guessed
 from smolrgpt_core.public_benchmarks.model_names import GEOMETRIC, GUESS
+from smolrgpt_core.public_benchmarks.model_readers.of_run import LanguageModels
 from smolrgpt_core.public_benchmarks.predictions import read_judgements
 from smolrgpt_core.public_benchmarks.records import BenchmarkData
 from smolrgpt_core.public_benchmarks.run_files import PAGE_FILE, RESULT_FILE
+from smolrgpt_core.public_benchmarks.scoring import Needs
 from smolrgpt_core.public_benchmarks.shuffling import shuffled
 
 if TYPE_CHECKING:
@@ -58,6 +60,7 @@ class RunPlan:
         limit: of the first questions; None: all.
         seed: of guesses and orders.
         judgements: file with the replies of a judge.
+        language_models: that read and judge the answers.
     """
 
     benchmark: Benchmark
@@ -70,6 +73,7 @@ class RunPlan:
     limit: int | None = None
     seed: int = 0
     judgements: Path | None = None
+    language_models: LanguageModels = field(default_factory=LanguageModels)
 
     def folder(self, model: str) -> Path:
         """Of the results of a model."""
@@ -135,7 +139,11 @@ def _load(plan: RunPlan, name: str) -> AnyModel:
 def _guess(plan: RunPlan, data: BenchmarkData, folder: Path) -> Report:
     asked = replace(data, records=data.records[: plan.limit])
     rules = plan.benchmark.scorers
-    names = [name for name in plan.benchmark.rules(plan.scorers) if not rules[name].judged]
+    names = [
+        name
+        for name in plan.benchmark.rules(plan.scorers, {Needs.NOTHING})
+        if rules[name].needs is Needs.NOTHING
+    ]
     report = guessed(plan.benchmark, asked, names, plan.seed)
     settings = {"benchmark": plan.benchmark.name, "model": {"kind": GUESS}, "seed": plan.seed}
     _write(folder / RESULT_FILE, report, settings, {})
@@ -148,7 +156,7 @@ def _asked(
     from smolrgpt_core.public_benchmarks.running import BenchmarkRun, predictions_of
 
     run = BenchmarkRun(folder, plan.benchmark, data, model.described, plan.seed, is_shuffled)
-    with resumable(folder), run.locked(), _progress(folder.name) as advance:
+    with resumable(folder), run.locked(), part_progress(folder.name) as advance:
         replies = run.answer_all(model, plan.limit, advance)
     problems = {id: reply.problem for id, reply in replies.items() if reply.text is None}
     asked = replace(data, records=data.records[: plan.limit])
@@ -159,16 +167,20 @@ def _asked(
     judged = None
     if plan.judgements is not None:
         judged = read_judgements(plan.judgements, plan.benchmark.question_id)
-    names = plan.benchmark.rules(plan.scorers, judged is not None)
-    report = score(plan.benchmark, asked, predictions_of(replies), names, judged)
-    _write(folder / RESULT_FILE, report, run.settings, problems)
+    answers = predictions_of(replies)
+    with resumable(folder):
+        made, about = plan.language_models.of_answers(
+            plan.benchmark, asked, answers, folder, part_progress
+        )
+    report = score(plan.benchmark, asked, answers, plan.scorers, judged, made)
+    _write(folder / RESULT_FILE, report, {**run.settings, **about}, problems)
     title = str(run.settings["model"].get("model") or run.settings["model"]["checkpoint"])
     write_failures(folder / PAGE_FILE, report, replies, title)
     return report
 
 
 @contextmanager
-def _progress(name: str) -> Iterator[Callable[[int, int], None]]:
+def part_progress(name: str) -> Iterator[Callable[[int, int], None]]:
     """Progress with the time left; yields what is told how many questions of how many are done."""
     with work_progress() as progress:
         task = progress.add_task(name, total=None)

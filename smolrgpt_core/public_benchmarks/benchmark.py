@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from smolrgpt_core.language.conventions import WAREHOUSE, Conventions
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
 from smolrgpt_core.public_benchmarks.predictions import Predictions
 from smolrgpt_core.public_benchmarks.published_files import (
     PublishedRow,
@@ -19,7 +20,14 @@ from smolrgpt_core.public_benchmarks.published_files import (
     read_records,
 )
 from smolrgpt_core.public_benchmarks.records import BenchmarkData, BenchmarkRecord
-from smolrgpt_core.public_benchmarks.scoring import Answered, JudgedRecords, Outcome, Scorer
+from smolrgpt_core.public_benchmarks.scoring import (
+    Answered,
+    ByModels,
+    JudgedRecords,
+    Needs,
+    Outcome,
+    Scorer,
+)
 from smolrgpt_core.public_benchmarks.yes_no_readers import NO, YES
 
 NAMED = 5
@@ -35,6 +43,7 @@ class Benchmark(ABC):
         hub: where its files are published.
         files: names of its files, the preferred form first.
         scorers: rules by name, the authors' own first if they published one.
+        refusing: name of the scorer whose refused answers a language model may read.
         id_fields: fields of a prediction that together name its question.
         max_new_tokens: of an answer.
         conventions: what the words of its questions mean.
@@ -45,6 +54,7 @@ class Benchmark(ABC):
     hub: ClassVar[str]
     files: ClassVar[tuple[str, ...]]
     scorers: ClassVar[Mapping[str, Scorer]]
+    refusing: ClassVar[str]
     id_fields: ClassVar[tuple[str, ...]]
     max_new_tokens: ClassVar[int] = 128
     conventions: ClassVar[Conventions] = WAREHOUSE
@@ -69,16 +79,22 @@ class Benchmark(ABC):
             ValueError: the row cannot be used; says what was expected and what was found.
         """
 
-    def rules(self, wanted: Sequence[str] = (), judged: bool = False) -> list[str]:
+    def rules(self, wanted: Sequence[str], at_hand: Collection[Needs]) -> list[str]:
         """Names of the scorers to use.
 
         Args:
             wanted: names; empty: all that can be used.
-            judged: whether there are replies of a judge.
+            at_hand: of what they need.
         """
         return list(wanted) or [
-            name for name, rule in self.scorers.items() if judged or not rule.judged
+            name for name, rule in self.scorers.items() if rule.needs in at_hand
         ]
+
+    def asked(self, record: BenchmarkRecord) -> Asked | None:
+        """What a question asks for; None when its answer is nothing that a model may read here."""
+        if record.options:
+            return Asked(AnswerKind.LETTER, record.options)
+        return Asked(AnswerKind.YES_NO) if record.truth in (YES, NO) else None
 
     def guess(
         self, record: BenchmarkRecord, alike: Sequence[BenchmarkRecord], rng: np.random.Generator
@@ -163,8 +179,9 @@ def score(
     benchmark: Benchmark,
     data: BenchmarkData,
     predictions: Predictions,
-    scorers: Iterable[str],
+    scorers: Sequence[str],
     judged: JudgedRecords | None = None,
+    by_models: ByModels | None = None,
 ) -> Report:
     """Score answers by several rules.
 
@@ -172,12 +189,13 @@ def score(
         benchmark: that the data belongs to.
         data: its questions.
         predictions: answers, and the judge's replies if they stand beside them.
-        scorers: names of rules, see `Benchmark.scorers`.
+        scorers: names of rules, see `Benchmark.scorers`; none: all that can be used.
         judged: replies of a judge from a file of their own.
+        by_models: what language models made of the answers.
 
     Raises:
-        ValueError: no prediction is about a question of the data, or a rule needs a judge's
-            replies and there are none.
+        ValueError: no prediction is about a question of the data, or a rule needs of a language
+            model what there is not.
     """
     ids = {record.id for record in data.records}
     if not ids & predictions.answers.keys():
@@ -185,11 +203,14 @@ def score(
             f"no prediction is about a question of the data: expected ids such as "
             f"{_named(sorted(ids))}, got {_named(list(predictions.answers))}"
         )
-    answered = Answered(data.records, predictions.answers, judged or predictions.judged)
+    answered = Answered(
+        data.records, predictions.answers, judged or predictions.judged, by_models or ByModels()
+    )
     outcomes = {}
-    for name in scorers:
-        if benchmark.scorers[name].judged and not answered.judged.replies:
-            raise ValueError(f"the scorer {name} needs the replies of a judge: give --judgements")
+    for name in benchmark.rules(scorers, answered.at_hand):
+        needed = benchmark.scorers[name].needs
+        if needed not in answered.at_hand:
+            raise ValueError(f"the scorer {name} needs {needed.value}")
         outcomes[name] = benchmark.scorers[name].score(answered)
     missing = tuple(r.id for r in data.records if r.id not in predictions.answers)
     unknown = tuple(id for id in predictions.answers if id not in ids)

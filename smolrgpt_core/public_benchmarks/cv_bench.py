@@ -28,6 +28,7 @@ from smolrgpt_core.public_benchmarks.scoring import (
     fractions_by,
     mean_of,
     rounded,
+    with_reader,
 )
 
 LETTER_REQUEST = "Answer with the option's letter from the given choices directly."
@@ -157,17 +158,26 @@ class CVBench(Benchmark):
     files = ("test_[23]d.parquet", "test.jsonl")
     id_fields = ("idx",)
     max_new_tokens = 512
-    scorers: ClassVar = {
-        "official": Scorer("Cambrian: first character; mean of sources, then of halves", _official),
-        "lmms_eval": Scorer("lmms-eval: first letter; micro", _lmms_eval),
-        "vlmevalkit": Scorer("VLMEvalKit: letter alone or option's text; 2D and 3D", _vlmevalkit),
-        "flagevalmm": Scorer(
-            "FlagEvalMM: first capital left; the paper's formula, each step rounded", _flagevalmm
-        ),
-        "hispatial": Scorer(
-            "HiSpatial: true letter anywhere; 3D and the relations of 2D", _hispatial
-        ),
-    }
+    refusing = "vlmevalkit"
+    scorers: ClassVar = with_reader(
+        refusing,
+        {
+            "official": Scorer(
+                "Cambrian: first character; mean of sources, then of halves", _official
+            ),
+            "lmms_eval": Scorer("lmms-eval: first letter; micro", _lmms_eval),
+            "vlmevalkit": Scorer(
+                "VLMEvalKit: letter alone or option's text; 2D and 3D", _vlmevalkit
+            ),
+            "flagevalmm": Scorer(
+                "FlagEvalMM: first capital left; the paper's formula, each step rounded",
+                _flagevalmm,
+            ),
+            "hispatial": Scorer(
+                "HiSpatial: true letter anywhere; 3D and the relations of 2D", _hispatial
+            ),
+        },
+    )
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
         """The record of a row; only the parquet files have images."""

@@ -27,6 +27,7 @@ from smolrgpt_core.public_benchmarks.scoring import (
     fraction,
     fractions_by,
     letters_outcome,
+    with_reader,
 )
 
 DISTANCE_RELATIONS = ("close", "far")
@@ -56,22 +57,26 @@ class EmbSpatial(Benchmark):
     hub = "Phineas476/EmbSpatial-Bench"
     files = ("embspatial_bench.json",)
     id_fields = ("question_id",)
-    scorers: ClassVar = {
-        "lmms_eval": Scorer(
-            "lmms-eval: first letter; micro, by source", lambda a: _by_source(a, first_letter)
-        ),
-        "vlmevalkit_rules": Scorer(
-            "VLMEvalKit: cascade of tags, last lines, phrases; micro, by source",
-            lambda a: _by_source(a, cascade),
-        ),
-        "flagevalmm": Scorer(
-            "FlagEvalMM: first capital left; micro, direction and distance", _flagevalmm
-        ),
-        "hispatial": Scorer(
-            "HiSpatial: true letter in the first two characters; micro",
-            lambda a: letters_outcome(a, letters_of_two_characters),
-        ),
-    }
+    refusing = "vlmevalkit_rules"
+    scorers: ClassVar = with_reader(
+        refusing,
+        {
+            "lmms_eval": Scorer(
+                "lmms-eval: first letter; micro, by source", lambda a: _by_source(a, first_letter)
+            ),
+            "vlmevalkit_rules": Scorer(
+                "VLMEvalKit: cascade of tags, last lines, phrases; micro, by source",
+                lambda a: _by_source(a, cascade),
+            ),
+            "flagevalmm": Scorer(
+                "FlagEvalMM: first capital left; micro, direction and distance", _flagevalmm
+            ),
+            "hispatial": Scorer(
+                "HiSpatial: true letter in the first two characters; micro",
+                lambda a: letters_outcome(a, letters_of_two_characters),
+            ),
+        },
+    )
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
         """The record of a row; the prompt keeps a stray quote, as what others report has it."""

@@ -28,6 +28,7 @@ from smolrgpt_core.public_benchmarks.scoring import (
     fraction,
     fractions_by,
     letters_outcome,
+    with_reader,
 )
 
 IMAGE = "image"
@@ -64,15 +65,19 @@ class RealWorldQA(Benchmark):
     hub = "lmms-lab-encoder/RealWorldQA, xai-org/RealworldQA"
     files = ("test-*.parquet", "realworldqa.jsonl")
     id_fields = ("index",)
-    scorers: ClassVar = {
-        "lmms_eval": Scorer(
-            "lmms-eval: ranked letter; without options the exact word", _realworldqa_lmms_eval
-        ),
-        "vlmevalkit": Scorer(
-            "VLMEvalKit: letter alone or option's text; multiple choice only",
-            _realworldqa_vlmevalkit,
-        ),
-    }
+    refusing = "vlmevalkit"
+    scorers: ClassVar = with_reader(
+        refusing,
+        {
+            "lmms_eval": Scorer(
+                "lmms-eval: ranked letter; without options the exact word", _realworldqa_lmms_eval
+            ),
+            "vlmevalkit": Scorer(
+                "VLMEvalKit: letter alone or option's text; multiple choice only",
+                _realworldqa_vlmevalkit,
+            ),
+        },
+    )
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
         """The record of a row; its place in all files is its id where it has no index."""
@@ -116,12 +121,18 @@ class SeedBench(Benchmark):
     hub = "lmms-lab-encoder/SEED-Bench"
     files = ("test-*.parquet", "seedbench.jsonl")
     id_fields = ("question_id",)
-    scorers: ClassVar = {
-        "lmms_eval": Scorer("lmms-eval: first character; image, video and all", _seed_lmms_eval),
-        "vlmevalkit": Scorer(
-            "VLMEvalKit: letter alone or option's text; image part only", _seed_vlmevalkit
-        ),
-    }
+    refusing = "vlmevalkit"
+    scorers: ClassVar = with_reader(
+        refusing,
+        {
+            "lmms_eval": Scorer(
+                "lmms-eval: first character; image, video and all", _seed_lmms_eval
+            ),
+            "vlmevalkit": Scorer(
+                "VLMEvalKit: letter alone or option's text; image part only", _seed_vlmevalkit
+            ),
+        },
+    )
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
         """The record of a row; of a video, its first frame."""

@@ -28,6 +28,7 @@ from smolrgpt_core.public_benchmarks.scoring import (
     fraction,
     group_fractions,
     grouped,
+    with_reader,
 )
 
 ROTATION = 1_000_000
@@ -88,15 +89,19 @@ class MMBench(Benchmark):
     hub = "lmms-lab-encoder/MMBench (en), VLMEvalKit's MMBench_DEV_EN.tsv"
     files = ("MMBench*.tsv", "mmbench*.tsv", "dev-*.parquet")
     id_fields = ("index",)
-    scorers: ClassVar = {
-        "official": Scorer(
-            "OpenCompass, in VLMEvalKit: letter alone or option's text; circular", _vlmevalkit
-        ),
-        "lmms_eval": Scorer(
-            "lmms-eval, static: marked letter or option's text; circular",
-            lambda answered: _circular(answered, marked_letter, {}),
-        ),
-    }
+    refusing = "official"
+    scorers: ClassVar = with_reader(
+        refusing,
+        {
+            "official": Scorer(
+                "OpenCompass, in VLMEvalKit: letter alone or option's text; circular", _vlmevalkit
+            ),
+            "lmms_eval": Scorer(
+                "lmms-eval, static: marked letter or option's text; circular",
+                lambda answered: _circular(answered, marked_letter, {}),
+            ),
+        },
+    )
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
         """The record of a row; empty or "nan" options and hints are none."""

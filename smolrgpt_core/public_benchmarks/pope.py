@@ -22,6 +22,7 @@ from smolrgpt_core.public_benchmarks.scoring import (
     Scorer,
     Verdict,
     mean_of,
+    with_reader,
 )
 from smolrgpt_core.public_benchmarks.yes_no_readers import (
     NO,
@@ -125,13 +126,18 @@ class Pope(Benchmark):
     hub = "lmms-lab-encoder/POPE"
     files = ("test-*.parquet", "pope.jsonl")
     id_fields = ("question_id",)
-    scorers: ClassVar = {
-        "llava": Scorer(
-            "LLaVA: no or not in the first sentence is no, all else yes; mean of categories", _llava
-        ),
-        "vlmevalkit": Scorer("VLMEvalKit: the word yes or no; all rows together", _vlmevalkit),
-        "lmms_eval": Scorer("lmms-eval: exactly yes or no; all rows together", _lmms_eval),
-    }
+    refusing = "vlmevalkit"
+    scorers: ClassVar = with_reader(
+        refusing,
+        {
+            "llava": Scorer(
+                "LLaVA: no or not in the first sentence is no, all else yes; mean of categories",
+                _llava,
+            ),
+            "vlmevalkit": Scorer("VLMEvalKit: the word yes or no; all rows together", _vlmevalkit),
+            "lmms_eval": Scorer("lmms-eval: exactly yes or no; all rows together", _lmms_eval),
+        },
+    )
 
     def read(self, path: Path) -> BenchmarkData:
         """Read the published files; see `Benchmark.read`.

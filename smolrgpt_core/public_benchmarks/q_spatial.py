@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
 from smolrgpt_core.public_benchmarks.published_files import PublishedRow
 from smolrgpt_core.public_benchmarks.quantity_readers import (
     CENTIMETERS,
@@ -22,11 +23,13 @@ from smolrgpt_core.public_benchmarks.records import BenchmarkRecord, text_field
 from smolrgpt_core.public_benchmarks.scoring import (
     Answered,
     Figure,
+    Needs,
     Outcome,
     Scorer,
     fraction,
     fractions_by,
     mean_of,
+    with_reader,
 )
 
 SPLITS = ("QSpatial_plus", "QSpatial_scannet")
@@ -176,23 +179,29 @@ class QSpatial(Benchmark):
     files = ("QSpatial_*.parquet",)
     id_fields = ("split", "index")
     max_new_tokens = 512
-    scorers: ClassVar = {
-        "official": Scorer(
-            "authors' notebook: tags; a unit that it does not know is cm; mean of splits", _official
-        ),
-        "vlmevalkit_regex": Scorer(
-            "VLMEvalKit without a judge: tags, an unknown unit is 0; by split", _vlmevalkit_regex
-        ),
-        "vlmevalkit_judge": Scorer(
-            "VLMEvalKit: a judge's tuple of number and unit; by split",
-            _vlmevalkit_judge,
-            judged=True,
-        ),
-        "hispatial": Scorer("HiSpatial: first number, taken as meters; micro", _hispatial),
-        "rules": Scorer(
-            "this project's reader of lengths, truths as decimals; mean of splits", _rules
-        ),
-    }
+    refusing = "rules"
+    scorers: ClassVar = with_reader(
+        refusing,
+        {
+            "official": Scorer(
+                "authors' notebook: tags; a unit that it does not know is cm; mean of splits",
+                _official,
+            ),
+            "vlmevalkit_regex": Scorer(
+                "VLMEvalKit without a judge: tags, an unknown unit is 0; by split",
+                _vlmevalkit_regex,
+            ),
+            "vlmevalkit_judge": Scorer(
+                "VLMEvalKit: a judge's tuple of number and unit; by split",
+                _vlmevalkit_judge,
+                needs=Needs.JUDGEMENTS,
+            ),
+            "hispatial": Scorer("HiSpatial: first number, taken as meters; micro", _hispatial),
+            "rules": Scorer(
+                "this project's reader of lengths, truths as decimals; mean of splits", _rules
+            ),
+        },
+    )
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
         """The record of a row; the file's name says which split it is."""
@@ -214,6 +223,10 @@ class QSpatial(Benchmark):
             source=split,
             problems=problems,
         )
+
+    def asked(self, record: BenchmarkRecord) -> Asked:
+        """A length, always."""
+        return Asked(AnswerKind.LENGTH)
 
     def guess(
         self, record: BenchmarkRecord, alike: Sequence[BenchmarkRecord], rng: np.random.Generator

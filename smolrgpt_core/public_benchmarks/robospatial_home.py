@@ -36,6 +36,7 @@ from smolrgpt_core.public_benchmarks.scoring import (
     fractions_by,
     mean_of,
     rounded,
+    with_reader,
 )
 from smolrgpt_core.public_benchmarks.yes_no_readers import (
     YES,
@@ -249,24 +250,31 @@ class RoboSpatialHome(Benchmark):
     hub = "chanhee-luke/RoboSpatial-Home"
     files = ("annotations.json", "co*-*.parquet")
     id_fields = ("img",)
-    scorers: ClassVar = {
-        "official": Scorer(
-            "authors: starts with yes or no, first point in the polygon; mean of splits", _official
-        ),
-        "lmms_eval": Scorer(
-            "lmms-eval: yes or no in the last line, any point of a fenced block in the mask; micro",
-            _lmms_eval,
-        ),
-        "vlmevalkit": Scorer(
-            "VLMEvalKit: starts with, first point in any scale, old polygon test; micro",
-            _vlmevalkit,
-        ),
-        "flagevalmm": Scorer(
-            "FlagEvalMM: last line; fraction of points in the mask, and old polygon test; micro",
-            _flagevalmm,
-        ),
-        "hispatial": Scorer("HiSpatial: true word anywhere; configuration only", _hispatial),
-    }
+    refusing = "lmms_eval"
+    scorers: ClassVar = with_reader(
+        refusing,
+        {
+            "official": Scorer(
+                "authors: starts with yes or no, first point in the polygon; mean of splits",
+                _official,
+            ),
+            "lmms_eval": Scorer(
+                "lmms-eval: yes or no in the last line, any point of a fenced block in the mask; "
+                "micro",
+                _lmms_eval,
+            ),
+            "vlmevalkit": Scorer(
+                "VLMEvalKit: starts with, first point in any scale, old polygon test; micro",
+                _vlmevalkit,
+            ),
+            "flagevalmm": Scorer(
+                "FlagEvalMM: last line; fraction of points in the mask, and old polygon test; "
+                "micro",
+                _flagevalmm,
+            ),
+            "hispatial": Scorer("HiSpatial: true word anywhere; configuration only", _hispatial),
+        },
+    )
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
         """The record of a row of either form; both name the same questions alike."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import Enum
 from typing import Any
 
 from smolrgpt_core.public_benchmarks.letter_readers import LetterReader
@@ -80,6 +81,29 @@ class JudgedRecords:
     replies: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Needs(Enum):
+    """What of a language model a scorer needs."""
+
+    NOTHING = "nothing"
+    JUDGEMENTS = "a file with the replies of a judge: give --judgements"
+    JUDGE = "a judge that is asked here: give --judge"
+    READER = "a language model that reads what the rules refuse: give --reader"
+
+
+@dataclass(frozen=True, eq=False)
+class ByModels:
+    """What language models that were asked here made of answers.
+
+    Attributes:
+        judged: replies of the judge, in the form of the official one; None: it was not asked.
+        readings: by id of the question, answers that the rules refuse, in a form that they read;
+            None: none was asked for.
+    """
+
+    judged: Mapping[str, Any] | None = None
+    readings: Mapping[str, str] | None = None
+
+
 @dataclass(frozen=True, eq=False)
 class Answered:
     """Questions with the answers of a model.
@@ -87,16 +111,33 @@ class Answered:
     Attributes:
         records: of the benchmark, in its order.
         answers: texts by id; a question that is not there has no answer.
-        judged: what a judge made of the answers.
+        judged: what a judge made of the answers, from a file.
+        by_models: what language models made of them here.
     """
 
     records: Sequence[BenchmarkRecord]
     answers: Mapping[str, str]
     judged: JudgedRecords = field(default_factory=JudgedRecords)
+    by_models: ByModels = field(default_factory=ByModels)
+
+    @property
+    def at_hand(self) -> set[Needs]:
+        """Which needs of scorers are met."""
+        met = {
+            Needs.NOTHING: True,
+            Needs.JUDGEMENTS: bool(self.judged.replies),
+            Needs.JUDGE: self.by_models.judged is not None,
+            Needs.READER: self.by_models.readings is not None,
+        }
+        return {need for need, is_met in met.items() if is_met}
 
     def only(self, wanted: Callable[[BenchmarkRecord], bool]) -> Answered:
         """The same answers to some of the questions."""
-        return Answered(tuple(filter(wanted, self.records)), self.answers, self.judged)
+        return replace(self, records=tuple(filter(wanted, self.records)))
+
+    def as_read(self) -> Answered:
+        """The same with what a language model has read in the place of what the rules refuse."""
+        return replace(self, answers={**self.answers, **(self.by_models.readings or {})})
 
     def verdicts(
         self, decide: Callable[[BenchmarkRecord, str], tuple[float, str]]
@@ -120,12 +161,32 @@ class Scorer:
     Attributes:
         about: both in a line, and whose rule it is.
         score: the rule.
-        judged: whether it needs the replies of a judge.
+        needs: of a language model.
     """
 
     about: str
     score: Callable[[Answered], Outcome]
-    judged: bool = False
+    needs: Needs = Needs.NOTHING
+
+
+def with_reader(rule: str, scorers: Mapping[str, Scorer]) -> dict[str, Scorer]:
+    """Scorers, and one more: what a rule refuses is read by a language model.
+
+    Args:
+        rule: name of one of the scorers, which refuses rather than guesses.
+        scorers: of a benchmark.
+    """
+    score = scorers[rule].score
+    further = Scorer(
+        f"{rule}; what it refuses is read by a language model, whose quotation must say the same",
+        lambda answered: score(answered.as_read()),
+        Needs.READER,
+    )
+    return {**scorers, f"{rule}{FURTHER}": further}
+
+
+FURTHER = "+model"
+"""End of the name of a scorer whose rule a language model helps."""
 
 
 def by_letters(reader: LetterReader) -> Callable[[BenchmarkRecord, str], tuple[float, str]]:

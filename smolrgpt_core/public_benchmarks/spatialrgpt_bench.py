@@ -6,7 +6,6 @@ The judge is not run here: its replies are read (`official`), or rules stand for
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
@@ -17,6 +16,11 @@ import numpy as np
 from smolrgpt_core.data.warehouse_format import CameraRecord
 from smolrgpt_core.language.conventions import SPATIALRGPT
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark
+from smolrgpt_core.public_benchmarks.model_readers.asked import (
+    AnswerKind,
+    Asked,
+    region_by_rules,
+)
 from smolrgpt_core.public_benchmarks.published_files import PublishedRow, literal
 from smolrgpt_core.public_benchmarks.quantity_readers import (
     HOURS,
@@ -28,11 +32,13 @@ from smolrgpt_core.public_benchmarks.records import BenchmarkRecord, published_r
 from smolrgpt_core.public_benchmarks.scoring import (
     Answered,
     Figure,
+    Needs,
     Outcome,
     Scorer,
     Verdict,
     fraction,
     fractions_by,
+    with_reader,
 )
 from smolrgpt_core.public_benchmarks.yes_no_readers import leading_word
 
@@ -129,7 +135,7 @@ def judgement_by_rules(record: BenchmarkRecord, answer: str) -> Judgement:
     if record.category.endswith("_predicate"):
         return _agreement(leading_word(str(record.truth)), leading_word(answer))
     if record.category.endswith("_choice"):
-        return _agreement(_region_in(str(record.truth)), _region_in(answer))
+        return _agreement(region_by_rules(str(record.truth)), region_by_rules(answer))
     reader: Callable[[str], float | None] = length_by_rules
     if record.category == "direction":
         reader = hour_by_rules
@@ -154,9 +160,16 @@ def outcome(answered: Answered, judgements: Sequence[Judgement]) -> Outcome:
     return Outcome(figures, verdicts, notes)
 
 
+def _by_replies(answered: Answered, replies: Mapping[str, Any]) -> list[Judgement]:
+    return [judgement_of_reply(record, replies.get(record.id)) for record in answered.records]
+
+
+def _judge(answered: Answered) -> Outcome:
+    return outcome(answered, _by_replies(answered, answered.by_models.judged or {}))
+
+
 def _official(answered: Answered) -> Outcome:
-    replies = [answered.judged.replies.get(record.id) for record in answered.records]
-    judgements = list(map(judgement_of_reply, answered.records, replies))
+    judgements = _by_replies(answered, answered.judged.replies)
     found = outcome(answered, judgements)
     return Outcome(
         found.figures, found.verdicts, [*found.notes, *_carried_marks(answered, judgements, found)]
@@ -253,12 +266,6 @@ def _agreement(truth: str, answer: str) -> Judgement:
     return Judgement(1.0, float(truth == answer) if truth and answer else None)
 
 
-def _region_in(sentence: str) -> str:
-    """The one region that a sentence names as "[1]"."""
-    named = set(re.findall(r"\[([0-9]+)\]", sentence))
-    return named.pop() if len(named) == 1 else ""
-
-
 class SpatialRGPTBench(Benchmark):
     """1406 questions about regions of Omni3D images."""
 
@@ -268,18 +275,29 @@ class SpatialRGPTBench(Benchmark):
     files = ("SpatialRGPT-Bench_v1.json", "val-*.parquet")
     id_fields = ("question_id",)
     conventions = SPATIALRGPT
-    scorers: ClassVar = {
-        "official": Scorer(
-            "authors' arithmetic on a judge's replies: 25 % of a length, one hour of a direction, "
-            "micro averages",
-            _official,
-            judged=True,
-        ),
-        "rules": Scorer(
-            "the same arithmetic; lengths, hours, yes/no and regions read by this project's rules",
-            _rules,
-        ),
-    }
+    refusing = "rules"
+    scorers: ClassVar = with_reader(
+        refusing,
+        {
+            "official": Scorer(
+                "authors' arithmetic on a judge's replies: 25 % of a length, one hour of a "
+                "direction, micro averages",
+                _official,
+                needs=Needs.JUDGEMENTS,
+            ),
+            "judge": Scorer(
+                "the same arithmetic on the replies of the model that --judge names, by this "
+                "project's instructions",
+                _judge,
+                needs=Needs.JUDGE,
+            ),
+            "rules": Scorer(
+                "the same arithmetic; lengths, hours, yes/no and regions read by this project's "
+                "rules",
+                _rules,
+            ),
+        },
+    )
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
         """The record of a row; structured fields may be texts of Python literals."""
@@ -309,6 +327,18 @@ class SpatialRGPTBench(Benchmark):
         )
         group_of(record)
         return record
+
+    def asked(self, record: BenchmarkRecord) -> Asked:
+        """What a question asks for, by its category."""
+        if record.category == "direction":
+            return Asked(AnswerKind.HOUR)
+        if is_quantity(record):
+            return Asked(AnswerKind.LENGTH)
+        names = tuple(region.label for region in record.regions)
+        return Asked(
+            AnswerKind.REGION if record.category.endswith("_choice") else AnswerKind.YES_NO,
+            names if record.category.endswith("_choice") else (),
+        )
 
     def guess(
         self, record: BenchmarkRecord, alike: Sequence[BenchmarkRecord], rng: np.random.Generator

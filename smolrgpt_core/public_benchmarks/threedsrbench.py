@@ -37,6 +37,7 @@ from smolrgpt_core.public_benchmarks.scoring import (
     group_fractions,
     grouped,
     rounded,
+    with_reader,
 )
 
 TYPES = ("height", "location", "orientation", "multi_object")
@@ -133,23 +134,29 @@ class ThreeDSRBench(Benchmark):
     hub = "ccvl/3DSRBench"
     files = ("3dsrbench*circular*.tsv", "3dsrbench*.tsv")
     id_fields = ("qid",)
-    scorers: ClassVar = {
-        "official": Scorer(
-            "authors: all rotations right, mirrored questions apart; mean of groups", _official
-        ),
-        "vlmevalkit": Scorer(
-            "VLMEvalKit: rows, mirrored pairs, rotations, and all together", _vlmevalkit
-        ),
-        "lmms_eval": Scorer("lmms-eval: first of eight patterns; the same four means", _lmms_eval),
-        "hispatial_truncate": Scorer(
-            "HiSpatial: first two characters; rotations and mirrored together",
-            lambda answered: _hispatial(answered, letters_of_two_characters),
-        ),
-        "hispatial_regex": Scorer(
-            "HiSpatial: letter in any case, else text; rotations and mirrored together",
-            lambda answered: _hispatial(answered, letter_in_any_case),
-        ),
-    }
+    refusing = "vlmevalkit"
+    scorers: ClassVar = with_reader(
+        refusing,
+        {
+            "official": Scorer(
+                "authors: all rotations right, mirrored questions apart; mean of groups", _official
+            ),
+            "vlmevalkit": Scorer(
+                "VLMEvalKit: rows, mirrored pairs, rotations, and all together", _vlmevalkit
+            ),
+            "lmms_eval": Scorer(
+                "lmms-eval: first of eight patterns; the same four means", _lmms_eval
+            ),
+            "hispatial_truncate": Scorer(
+                "HiSpatial: first two characters; rotations and mirrored together",
+                lambda answered: _hispatial(answered, letters_of_two_characters),
+            ),
+            "hispatial_regex": Scorer(
+                "HiSpatial: letter in any case, else text; rotations and mirrored together",
+                lambda answered: _hispatial(answered, letter_in_any_case),
+            ),
+        },
+    )
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
         """The record of a row; images of mirrored rows are mirrored already."""

@@ -33,6 +33,7 @@ class JsonModel:
         self.described: Mapping[str, str] = {
             "model": server.model, "url": server.settings.url, **server.identity(),
         }  # fmt: skip
+        self._about = {name: value for name, value in self.described.items() if name != "url"}
         self._kept = kept
         self._replies = _read_replies(kept)
 
@@ -55,7 +56,7 @@ class JsonModel:
             {"role": "system", "content": instructions},
             {"role": "user", "content": text[:LONGEST_ANSWER]},
         ]
-        about = json.dumps([dict(self.described), messages, schema], sort_keys=True)
+        about = json.dumps([self._about, messages, schema], sort_keys=True)
         key = hashlib.sha256(about.encode()).hexdigest()
         if key not in self._replies:
             try:

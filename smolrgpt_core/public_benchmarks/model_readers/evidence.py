@@ -25,6 +25,9 @@ _NEGATIONS = frozenset(
     {"not", "t", "no", "never", "neither", "nor", "cannot", "without", "unable", "unclear",
      "unknown", "unless", "except", "if", "whether", "sorry", "hardly"}
 )  # fmt: skip
+_JOINING = frozenset({"and", "or", "nor", "to", "/", "-", "\u2013"})
+"""Words that make one of several out of a quotation: "2 or 4 o'clock", "both A and B"."""
+
 _YES = (AFFIRMING | {"certainly", "definitely", "absolutely", "sure", "affirmative"}) - {"right"}
 _NO = (DENYING | {"not", "t", "never", "negative", "neither", "nor", "isn"}) - {"actually"}
 
@@ -44,6 +47,13 @@ def is_negated(quote: str, text: str) -> bool:
     before = re.split(r"[.;!?](?:\s|$)", within[:start])[-1]
     after = re.split(r"[.;!?](?:\s|$)", within[start + len(wanted) :])[0]
     return bool(_NEGATIONS & set(tokens_of(f"{before} {wanted} {after}")))
+
+
+def has_rival(quote: str, text: str) -> bool:
+    """Whether something else stands beside a quotation, joined by "and", "or" and the like."""
+    before, _, after = _plain(text).partition(_plain(quote))
+    beside = {*tokens_of(before)[-1:], *tokens_of(after)[:1]}
+    return bool(beside & _JOINING)
 
 
 def the_length(quote: str) -> Length | None:

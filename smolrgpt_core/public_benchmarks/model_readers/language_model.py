@@ -1,8 +1,9 @@
 """A language model that reads what the rules refuse.
 
 It replies with the answer and the words that say it. The reply is accepted only if these words
-stand in the text, in a sentence that nothing negates, and this project's own parser finds the same
-value and unit, or the same option, in them. All else stays unread.
+stand in the text, nothing negates them, they are not one of several joined by "and" or "or", and
+this project's own parser finds the same value and unit, or the same option, in them. All else
+stays unread.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from smolrgpt_core.public_benchmarks.model_readers.asked import (
 )
 from smolrgpt_core.public_benchmarks.model_readers.asking import JsonModel
 from smolrgpt_core.public_benchmarks.model_readers.evidence import (
+    has_rival,
     is_negated,
     is_quoted,
     the_length,
@@ -35,14 +37,17 @@ _LENGTH = (
     'finally gives. Reply in JSON: "quote" is the exact words of the answer that state it, with '
     'the unit; "value" is its number in digits; "unit" is one of '
     f"{', '.join(_UNITS)}, or {UNCLEAR} when the answer gives no length or several. Do not convert "
-    "units. Do not measure or guess anything yourself."
+    "units. Do not measure or guess anything yourself. "
+    'Example: the answer "I think the sofa is 7 feet long." gives '
+    '{"quote": "7 feet", "value": 7, "unit": "ft"}.'
 )
 
 _OPTION = (
     "You get a question and an answer to it. Say which of these the answer finally claims: "
     '{options}. Reply in JSON: "quote" is the exact words of the answer that claim it; "answer" '
     f"is one of these, or {UNCLEAR} when the answer claims none or several. Do not answer the "
-    "question yourself."
+    "question yourself. Example with other choices, red and blue: the answer "
+    '"I would call it blue." gives {{"quote": "blue", "answer": "blue"}}.'
 )
 
 
@@ -84,7 +89,7 @@ def accepted(asked: Asked, reply: Mapping[str, Any], answer: str) -> str:
         answer: the text that was read.
     """
     quote = reply["quote"]
-    if not isinstance(quote, str) or not is_quoted(quote, answer):
+    if not isinstance(quote, str) or not is_quoted(quote, answer) or has_rival(quote, answer):
         return ""
     if asked.kind is not AnswerKind.YES_NO and is_negated(quote, answer):
         return ""

@@ -157,7 +157,7 @@ def _of_digits(token: str) -> float:
 
 
 def _part(tokens: Sequence[str], place: int, before_unit: bool) -> tuple[float, int]:
-    """ "half a", "a quarter of a", "a dozen", "a hundred"; "a" alone is 1 before a unit."""
+    """Such as "half a", "a quarter of a", "a dozen", "a hundred"; "a" alone is 1 before a unit."""
     start = place + (tokens[place] in _ARTICLES)
     word = tokens[start] if start < len(tokens) else ""
     if word in _PARTS:

