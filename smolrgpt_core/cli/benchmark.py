@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich import box
@@ -37,6 +37,9 @@ from smolrgpt_core.public_benchmarks.predictions import (
 )
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 from smolrgpt_core.public_benchmarks.scoring import PERCENT, Figure, Needs, Outcome
+
+if TYPE_CHECKING:
+    from smolrgpt_core.public_benchmarks.questions import AnswerForm
 
 WRONG_CALL = 2
 """Exit status when a file cannot be used or a name is unknown."""
@@ -108,6 +111,14 @@ BesideRows = Annotated[
         "order; may be repeated."
     ),
 ]
+AnswerForms = Annotated[
+    str,
+    typer.Option(
+        "--answers",
+        help="words: what the model writes is read. likelihood: of the answers that a question "
+        "can have, the most likely, with its confidence; image-text models of transformers.",
+    ),
+]
 Regions = Annotated[
     str, typer.Option(help="How models without region tokens see regions: marks or boxes.")
 ]
@@ -145,6 +156,12 @@ ReaderModel = Annotated[
         help="Name of the reader's and judge's model; not needed if its server has only one."
     ),
 ]
+WorkerCount = Annotated[
+    int,
+    typer.Option(
+        "--workers", help="Processes with the model, each with a part of the questions.", min=1
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of guesses and of the order of options.", min=0)]
 TableOfResults = Annotated[
     bool,
@@ -166,6 +183,7 @@ def benchmark_command(
     output: Output = None,
     limit: Limit = None,
     beside: BesideRows = None,
+    answers: AnswerForms = "words",
     regions: Regions = "marks",
     depth_model: DepthModel = "",
     device: Device = "auto",
@@ -174,6 +192,7 @@ def benchmark_command(
     reader: Reader = "",
     judge: Judge = "",
     reader_model: ReaderModel = "",
+    workers: WorkerCount = 1,
     seed: Seed = 0,
     json_file: JsonFile = None,
     list_them: List = False,
@@ -206,9 +225,10 @@ def benchmark_command(
         else:
             limit_s = timeout if _is_of_model(timeout, model or (), asked) else None
             options = model_keywords(regions, depth_model, device, server_model, limit_s)
+            options["answer_form"] = _answer_form(answers)
             plan = RunPlan(
                 benchmark, data, tuple(model or ()), options, output, beside or (), scorer or (),
-                limit, seed, judgements, asked,
+                limit, seed, judgements, asked, workers,
             )  # fmt: skip
             reports = run_plan(plan)
     except (SpatialError, ValueError, ImportError, OSError) as error:
@@ -261,6 +281,12 @@ def model_keywords(
         "region_form": form, "depth_model": depth_model, "device": device,
         "server": {**server, **limits},
     }  # fmt: skip
+
+
+def _answer_form(answers: str) -> AnswerForm:
+    from smolrgpt_core.public_benchmarks.questions import AnswerForm
+
+    return parsed("--answers", AnswerForm, answers)
 
 
 def _known(name: str) -> Benchmark:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from pathlib import Path
+from statistics import fmean
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -28,6 +29,8 @@ from smolrgpt_core.public_benchmarks.shuffling import shuffled
 
 if TYPE_CHECKING:
     from smolrgpt_core.public_benchmarks.model_loading import AnyModel
+    from smolrgpt_core.public_benchmarks.replies import Reply
+    from smolrgpt_core.public_benchmarks.workers import Workers
 
 RESULTS_FOLDER = Path("benchmark-results")
 """Where results go that no folder is named for."""
@@ -61,6 +64,7 @@ class RunPlan:
         seed: of guesses and orders.
         judgements: file with the replies of a judge.
         language_models: that read and judge the answers.
+        workers: processes with each model.
     """
 
     benchmark: Benchmark
@@ -74,6 +78,7 @@ class RunPlan:
     seed: int = 0
     judgements: Path | None = None
     language_models: LanguageModels = field(default_factory=LanguageModels)
+    workers: int = 1
 
     def folder(self, model: str) -> Path:
         """Of the results of a model."""
@@ -123,16 +128,19 @@ def _rows_of(plan: RunPlan, data: BenchmarkData, name: str) -> dict[str, Report]
     return reports
 
 
-def _load(plan: RunPlan, name: str) -> AnyModel:
+def _load(plan: RunPlan, name: str) -> AnyModel | Workers:
     # Imported here: scoring a file must not need PyTorch, which also takes seconds.
     from smolrgpt_core.public_benchmarks.model_loading import load_benchmark_model
     from smolrgpt_core.public_benchmarks.models import ModelOptions
+    from smolrgpt_core.public_benchmarks.workers import Workers
 
     options = ModelOptions(
         max_new_tokens=plan.benchmark.max_new_tokens,
         conventions=plan.benchmark.conventions,
         **plan.options,
     )
+    if plan.workers > 1:
+        return Workers(name, options, plan.workers)
     return load_benchmark_model(name, options)
 
 
@@ -151,7 +159,7 @@ def _guess(plan: RunPlan, data: BenchmarkData, folder: Path) -> Report:
 
 
 def _asked(
-    plan: RunPlan, data: BenchmarkData, model: AnyModel, folder: Path, is_shuffled: bool
+    plan: RunPlan, data: BenchmarkData, model: AnyModel | Workers, folder: Path, is_shuffled: bool
 ) -> Report:
     from smolrgpt_core.public_benchmarks.running import BenchmarkRun, predictions_of
 
@@ -164,6 +172,7 @@ def _asked(
         first = next(iter(problems.values()))
         note = f"questions that the model has no answer to: {len(problems)}, such as: {first}"
         asked = replace(asked, notes=(*asked.notes, note))
+    asked = replace(asked, notes=(*asked.notes, *_confidences(replies)))
     judged = None
     if plan.judgements is not None:
         judged = read_judgements(plan.judgements, plan.benchmark.question_id)
@@ -177,6 +186,17 @@ def _asked(
     title = str(run.settings["model"].get("model") or run.settings["model"]["checkpoint"])
     write_failures(folder / PAGE_FILE, report, replies, title)
     return report
+
+
+def _confidences(replies: Mapping[str, Reply]) -> list[str]:
+    """A note on the answers that were found by their likelihood."""
+    sure = [reply.confidence for reply in replies.values() if reply.confidence is not None]
+    if not sure:
+        return []
+    return [
+        f"answers found by their likelihood: {len(sure)} of {len(replies)}, mean confidence "
+        f"{100 * fmean(sure):.1f} %"
+    ]
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Both answer the same question in the same way: one image, one prompt, the most l
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_
 
 from smolrgpt_core.chat_server import ChatServer, ServerSettings
 from smolrgpt_core.errors import Status, UnansweredError, bad_input
+from smolrgpt_core.perception.candidates import log_likelihoods
 from smolrgpt_core.perception.images import check_rgb
 from smolrgpt_core.perception.loading import load_config, load_model, wrong_kind
 from smolrgpt_core.perception.stages import ImageTextModel
@@ -84,6 +86,23 @@ class LocalImageTextModel:
         Raises:
             SpatialError: BAD_INPUT when the image is not uint8 (H, W, 3), or the prompt is empty.
         """
+        inputs = self._inputs(rgb, prompt)
+        written = self.model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
+        answer = written[0, inputs["input_ids"].shape[1] :]
+        return self.processor.tokenizer.decode(answer, skip_special_tokens=True).strip()
+
+    def log_likelihoods(
+        self, rgb: NDArray[np.uint8] | None, prompt: str, answers: Sequence[str]
+    ) -> list[float]:
+        """How likely each answer is; see `perception.candidates.log_likelihoods`.
+
+        Raises:
+            SpatialError: as of `ask`.
+        """
+        inputs = self._inputs(rgb, prompt)
+        return log_likelihoods(self.model, self.processor.tokenizer, inputs, answers)
+
+    def _inputs(self, rgb: NDArray[np.uint8] | None, prompt: str) -> Any:
         _check(rgb, prompt)
         image = [] if rgb is None else [{"type": "image"}]
         content = [*image, {"type": "text", "text": prompt}]
@@ -92,10 +111,7 @@ class LocalImageTextModel:
         )
         images = {} if rgb is None else {"images": [rgb]}
         inputs = self.processor(**images, text=[text], return_tensors="pt")
-        inputs = inputs.to(self.model.device)
-        written = self.model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
-        answer = written[0, inputs["input_ids"].shape[1] :]
-        return self.processor.tokenizer.decode(answer, skip_special_tokens=True).strip()
+        return inputs.to(self.model.device)
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,7 +19,7 @@ from smolrgpt_core.public_benchmarks.scoring import PERCENT, Verdict
 from smolrgpt_core.report import ReportRow, write_html_report
 
 if TYPE_CHECKING:
-    from smolrgpt_core.public_benchmarks.running import Reply
+    from smolrgpt_core.public_benchmarks.replies import Reply
 
 SHOWN_FAILURES = 24
 """So many wrong or missing answers are shown, evenly over the categories."""

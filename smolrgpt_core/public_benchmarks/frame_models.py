@@ -18,7 +18,13 @@ from smolrgpt_core.language import read_question
 from smolrgpt_core.language.question import asked_side
 from smolrgpt_core.model.point_map import PointMapConfig
 from smolrgpt_core.perception.stages import DepthEstimator
-from smolrgpt_core.public_benchmarks.models import RGB, ModelOptions, rgb_of, unanswered
+from smolrgpt_core.public_benchmarks.models import (
+    RGB,
+    ModelOptions,
+    Said,
+    rgb_of,
+    unanswered,
+)
 from smolrgpt_core.public_benchmarks.questions import BenchmarkQuestion
 from smolrgpt_core.regions import RegionSet
 
@@ -117,7 +123,7 @@ class EngineModel:
             "max_new_tokens": self.options.max_new_tokens,
         }  # fmt: skip
 
-    def answer(self, question: BenchmarkQuestion) -> str:
+    def answer(self, question: BenchmarkQuestion) -> Said:
         """See `BenchmarkModel`."""
         try:
             self._check_depth(question)
@@ -130,7 +136,7 @@ class EngineModel:
             raise unanswered(question, error) from error
         if isinstance(said, SpatialError):
             raise unanswered(question, said) from said
-        return said.text
+        return Said(said.text)
 
     @property
     def _needs_depth(self) -> bool:
@@ -172,7 +178,7 @@ class AnswererModel:
             "conventions": conventions,
         }  # fmt: skip
 
-    def answer(self, question: BenchmarkQuestion) -> str:
+    def answer(self, question: BenchmarkQuestion) -> Said:
         """See `BenchmarkModel`."""
         try:
             if not self.options.blind:
@@ -182,7 +188,7 @@ class AnswererModel:
             read = read_question(question.masked, frame.regions, None, ids)
             if read.program is not None and (self.measures_sides or not asked_side(read.program)):
                 read = replace(read, program=self.options.conventions.meant(read.program))
-            return answer_as_text(self.answerer.answer(frame, read), ids)
+            return Said(answer_as_text(self.answerer.answer(frame, read), ids))
         except SpatialError as error:
             raise unanswered(question, error) from error
 

@@ -21,6 +21,7 @@ from smolrgpt_core.perception.depth import load_depth_estimator
 from smolrgpt_core.public_benchmarks.frame_models import AnswererModel, DepthSource, EngineModel
 from smolrgpt_core.public_benchmarks.model_names import FUSED, GEOMETRIC, PACKAGED
 from smolrgpt_core.public_benchmarks.models import ModelOptions, WordsModel
+from smolrgpt_core.public_benchmarks.questions import AnswerForm
 from smolrgpt_core.public_benchmarks.whole_image_model import WholeImageModel, load_zoo_model
 
 ANSWERERS = {GEOMETRIC: "geometric", FUSED: "fused", PACKAGED: "model"}
@@ -46,7 +47,15 @@ def load_benchmark_model(name: str, options: ModelOptions) -> AnyModel:
         ImportError: when a package is needed and missing.
         SpatialError: MODEL_ERROR when the server cannot be asked for its models.
     """
-    if name.startswith(("http://", "https://")):
+    is_server = name.startswith(("http://", "https://"))
+    if options.answer_form is AnswerForm.LIKELIHOOD and (
+        is_server or name in ANSWERERS or model_type_of(name) in WITH_ENGINE
+    ):
+        raise ValueError(
+            f"likelihoods are had from image-text models of transformers alone, got {name!r}; let "
+            "it answer in words"
+        )
+    if is_server:
         server = ImageTextServer.connect(ServerSettings(name, **options.server))
         said = server.server.identity()
         about = {"kind": "server", "model": server.server.model, "url": name, **said}

@@ -6,8 +6,9 @@ another server or another way of showing regions.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -17,7 +18,9 @@ from smolrgpt_core.errors import SpatialError, Status, UnansweredError
 from smolrgpt_core.language.conventions import WAREHOUSE, Conventions
 from smolrgpt_core.model.point_map.regions_in_words import BOX_COLORS, draw_boxes, named_regions
 from smolrgpt_core.perception.stages import ImageTextModel
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
 from smolrgpt_core.public_benchmarks.questions import (
+    AnswerForm,
     BenchmarkQuestion,
     RegionForm,
     draw_marks,
@@ -28,6 +31,19 @@ RGB = "RGB"
 """Input track of a model that sees the image alone."""
 
 
+@dataclass(frozen=True)
+class Said:
+    """What a model says.
+
+    Attributes:
+        text: the answer.
+        confidence: share of the answer among those that were compared; None for words.
+    """
+
+    text: str
+    confidence: float | None = None
+
+
 class BenchmarkModel(Protocol):
     """Answers the questions of a benchmark."""
 
@@ -36,7 +52,7 @@ class BenchmarkModel(Protocol):
         """What the answers follow from: kind, revision, settings, input track; plain values."""
         ...
 
-    def answer(self, question: BenchmarkQuestion) -> str:
+    def answer(self, question: BenchmarkQuestion) -> Said:
         """What the model says.
 
         Raises:
@@ -57,6 +73,7 @@ class ModelOptions:
         blind: ask without the image.
         depth_model: folder or hub id of a metric depth estimator; empty: the depth of the data.
         conventions: what words mean, for answerers that read them.
+        answer_form: how the answer is found.
         server: name of the model, key and limits of a server; its URL is the model's name.
     """
 
@@ -66,7 +83,18 @@ class ModelOptions:
     blind: bool = False
     depth_model: str = ""
     conventions: Conventions = WAREHOUSE
+    answer_form: AnswerForm = AnswerForm.WORDS
     server: Mapping[str, Any] = field(default_factory=dict)
+
+
+class LikelihoodModel(Protocol):
+    """Says how likely its answers are."""
+
+    def log_likelihoods(
+        self, rgb: NDArray[np.uint8] | None, prompt: str, answers: Sequence[str]
+    ) -> list[float]:
+        """Natural logarithms; see `perception.candidates.log_likelihoods`."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,20 +118,34 @@ class WordsModel:
         return {
             **self.about, "track": RGB, "regions": form, "blind": self.options.blind,
             "max_new_tokens": self.options.max_new_tokens,
+            "answers": self.options.answer_form.value,
         }  # fmt: skip
 
-    def answer(self, question: BenchmarkQuestion) -> str:
+    def answer(self, question: BenchmarkQuestion) -> Said:
         """See `BenchmarkModel`."""
         try:
             rgb, prompt = self._shown(question)
         except SpatialError as error:
             raise unanswered(question, error) from error
         try:
-            return self.words.ask(rgb, prompt, self.options.max_new_tokens)
+            asked = question.asked
+            if self._compares(asked) and asked is not None:
+                return most_likely(self.words, rgb, prompt, asked)
+            return Said(self.words.ask(rgb, prompt, self.options.max_new_tokens))
         except SpatialError as error:
             if error.status is Status.MODEL_ERROR and not isinstance(error, UnansweredError):
                 raise
             raise unanswered(question, error) from error
+
+    def _compares(self, asked: Asked | None) -> bool:
+        """Whether the answers that a question can have are compared.
+
+        Boxes give regions other names than those by which scorers know them.
+        """
+        if asked is None or self.options.answer_form is AnswerForm.WORDS:
+            return False
+        is_boxed = self.options.region_form is RegionForm.BOXES and not self.options.blind
+        return bool(asked.options) and not (is_boxed and asked.kind is AnswerKind.REGION)
 
     def _shown(self, question: BenchmarkQuestion) -> tuple[NDArray[np.uint8] | None, str]:
         if self.options.blind:
@@ -119,6 +161,26 @@ class WordsModel:
             for box in (region.box for region in question.regions)
         ]
         return draw_boxes(rgb, boxes, list(BOX_COLORS)[: len(boxes)]), prompt
+
+
+def most_likely(
+    words: LikelihoodModel, rgb: NDArray[np.uint8] | None, prompt: str, asked: Asked
+) -> Said:
+    """The most likely of the answers that a question can have, with its share among them.
+
+    Args:
+        words: the model.
+        rgb: uint8 (H, W, 3); None: the prompt alone.
+        prompt: the question.
+        asked: what it asks for; with options.
+    """
+    spoken = [asked.spoken(option) for option in asked.options]
+    found = words.log_likelihoods(rgb, prompt, list(chain.from_iterable(spoken)))
+    rest = iter(found)
+    logs = np.array([np.logaddexp.reduce([next(rest) for _ in forms]) for forms in spoken])
+    shares = np.exp(logs - np.logaddexp.reduce(logs))
+    best = int(shares.argmax())
+    return Said(asked.options[best], float(shares[best]))
 
 
 def rgb_of(question: BenchmarkQuestion) -> NDArray[np.uint8]:

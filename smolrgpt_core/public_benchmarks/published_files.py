@@ -6,10 +6,6 @@ What stands in them is not trusted: literals have a length limit, paths stay wit
 from __future__ import annotations
 
 import ast
-import base64
-import binascii
-import csv
-import json
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,32 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.extras import require
-from smolrgpt_core.files import file_error, read_bytes, read_json
+from smolrgpt_core.files import file_error
 from smolrgpt_core.public_benchmarks.records import (
     BenchmarkData,
     BenchmarkRecord,
     RejectedRow,
     StoredImage,
+    image_content,
+    image_path,
     is_missing,
 )
+from smolrgpt_core.public_benchmarks.row_places import Fields, RowField, RowPlace, placed_rows
 
 MAX_LITERAL_LENGTH = 2**20
 """Characters of a Python literal; masks of a image have some thousands."""
-
-MAX_FIELD_LENGTH = 2**28
-"""Characters of a field of a TSV file; a image in base64 has some millions."""
-
-MAX_REFERENCE_LENGTH = 64
-"""An `image` of a TSV file that is not longer is the index of another row with the image."""
-
-MAX_PATH_LENGTH = 1024
-"""Characters of a path to a image; base64 has no dot in these."""
-
-PARQUET_BATCH = 64
-"""Rows that are decoded at once."""
-
-Fields = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -54,12 +38,14 @@ class PublishedRow:
         path: the file; paths in the row are relative to its folder.
         number: of the row in the file, from 0.
         fields: as published.
+        stands: where it can be read again.
         position: of the row in all files together, from 0.
     """
 
     path: Path
     number: int
     fields: Fields
+    stands: RowPlace
     position: int = 0
 
     @property
@@ -72,10 +58,10 @@ class PublishedRow:
 
         A field is {"bytes", "path"} as in parquet files, base64, or a path below the folder.
         """
-        values = [self.fields[name] for name in names if not is_missing(self.fields.get(name))]
-        if not values:
-            return None, ("no image",)
-        return _image(values[0], self)
+        for name in names:
+            if not is_missing(self.fields.get(name)):
+                return _image(self, name)
+        return None, ("no image",)
 
 
 def find_files(path: Path, patterns: Sequence[str]) -> list[Path]:
@@ -103,19 +89,10 @@ def read_rows(path: Path) -> Iterator[PublishedRow]:
         SpatialError: BAD_INPUT when it cannot be read.
         ImportError: pyarrow is needed and not installed.
     """
-    readers: dict[str, Callable[[Path], Iterator[Fields]]] = {
-        ".parquet": _parquet_rows,
-        ".tsv": _tsv_rows,
-        ".json": _json_rows,
-        ".jsonl": _json_lines,
-    }
-    reader = readers.get(path.suffix.lower())
-    if reader is None:
-        raise file_error(path, f"expected a file that ends with one of {', '.join(readers)}")
-    for number, row in enumerate(reader(path)):
+    for number, (row, stands) in enumerate(placed_rows(path)):
         if not isinstance(row, Mapping):
             raise file_error(path, f"row {number}: expected an object, got {row!r:.60}")
-        yield PublishedRow(path, number, row)
+        yield PublishedRow(path, number, row, stands)
 
 
 def read_all_rows(paths: Iterable[Path]) -> Iterator[PublishedRow]:
@@ -175,22 +152,23 @@ def literal(value: Any) -> Any:
         raise ValueError(f"expected a Python literal, got {value!r:.60}") from error
 
 
-def _image(value: Any, row: PublishedRow) -> tuple[StoredImage | None, tuple[str, ...]]:
-    folder = row.path.parent
-    if isinstance(value, Mapping):
-        content, value = value.get("bytes"), value.get("path")
-        if content:
-            return StoredImage(folder / f"{row.place}: {value}", bytes(content)), ()
-    if isinstance(value, (list, tuple)) and value:
-        return _image(value[0], row)
-    if not isinstance(value, str) or is_missing(value):
-        return None, ("no image",)
-    if Path(value[:MAX_PATH_LENGTH]).suffix:
-        return _image_file(value, folder)
+def _image(row: PublishedRow, name: str) -> tuple[StoredImage | None, tuple[str, ...]]:
+    """The image of a field that is there; its content is looked at, and not kept."""
+    folder, value = row.path.parent, row.fields[name]
+    field = RowField(row.stands, name)
+    if isinstance(value, RowField):
+        field, value = value, value.value()
+    path = image_path(value)
+    if path:
+        return _image_file(path, folder)
     try:
-        return StoredImage(folder / row.place, base64.b64decode(value, validate=True)), ()
-    except (binascii.Error, ValueError):
-        return None, (f"the image is neither a path nor base64: {value!r:.40}",)
+        content = image_content(value)
+    except ValueError as error:
+        return None, (str(error),)
+    if not content:
+        return None, ("no image",)
+    named = f": {value.get('path')}" if isinstance(value, Mapping) else ""
+    return StoredImage(folder / f"{row.place}{named}", field), ()
 
 
 def _image_file(value: str, folder: Path) -> tuple[StoredImage | None, tuple[str, ...]]:
@@ -198,44 +176,3 @@ def _image_file(value: str, folder: Path) -> tuple[StoredImage | None, tuple[str
     if not path.resolve().is_relative_to(folder.resolve()):
         return None, (f"the image {value!r:.60} lies outside of the folder of the data",)
     return (StoredImage(path), ()) if path.is_file() else (None, (f"no image: {path} is missing",))
-
-
-def _parquet_rows(path: Path) -> Iterator[Fields]:
-    parquet = require("pyarrow.parquet", "data", "parquet files need pyarrow")
-    arrow_error = require("pyarrow", "data", "parquet files need pyarrow").ArrowException
-    try:
-        for batch in parquet.ParquetFile(path).iter_batches(batch_size=PARQUET_BATCH):
-            yield from batch.to_pylist()
-    except (OSError, arrow_error) as error:
-        raise file_error(path, f"expected a parquet file: {error}") from error
-
-
-def _tsv_rows(path: Path) -> Iterator[Fields]:
-    """Rows of a TSV file; a short `image` is replaced by that of the row that it names."""
-    csv.field_size_limit(MAX_FIELD_LENGTH)
-    images: dict[str, str] = {}
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            for row in csv.DictReader(file, delimiter="\t"):
-                image = row.get("image") or ""
-                if len(image) > MAX_REFERENCE_LENGTH:
-                    images[str(row.get("index"))] = image
-                yield {**row, "image": images.get(image, image)} if "image" in row else row
-    except (OSError, csv.Error, UnicodeDecodeError) as error:
-        raise file_error(path, f"expected a TSV file: {error}") from error
-
-
-def _json_rows(path: Path) -> Iterator[Fields]:
-    rows = read_json(path)
-    if not isinstance(rows, list):
-        raise file_error(path, f"expected a list, got {type(rows).__name__}")
-    yield from rows
-
-
-def _json_lines(path: Path) -> Iterator[Fields]:
-    for number, line in enumerate(read_bytes(path).splitlines(), start=1):
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except (ValueError, RecursionError) as error:
-                raise file_error(path, f"line {number}: expected JSON: {error}") from error

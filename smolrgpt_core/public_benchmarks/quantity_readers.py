@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-from fractions import Fraction
 from statistics import fmean
 
-from smolrgpt_core.answer.reading import METRES_PER_UNIT, SAME_DISTANCE
+from smolrgpt_core.answer.reading import SAME_DISTANCE
 from smolrgpt_core.language.english import NUMBER_WORDS
+from smolrgpt_core.public_benchmarks.numbers_in_words import lengths_in
 
 MAX_LENGTH = 2000
 """Characters of an answer that the rules of this project read."""
@@ -26,6 +26,9 @@ CENTIMETERS = {
 """Units that Q-Spatial's notebook knows; it has no other word for millimeters."""
 
 HOURS = 12
+
+MAX_DIGITS = 9
+"""Of an hour in an answer; more are no number that anything has."""
 
 _NUMBER = r"[0-9]+(?:\.[0-9]*)?"
 
@@ -80,19 +83,18 @@ def first_number(answer: str) -> float | None:
 def length_by_rules(answer: str) -> float | None:
     """The one length in an answer, in meters, by this project's rule; None when it is not clear.
 
-    "40 cm", "1/2 m", "four feet", "1 ft 2 in", 5'2", "1 meter (3.28 feet)" and Q-Spatial's tags are
-    read; of a range ("40-60 cm", "between 1 and 2 meters") its middle. A number without a unit,
-    a negative one, or two lengths that differ are not.
+    "40 cm", "1/2 m", "four and a half feet", "1 ft 2 in", 5'2", "1 meter (3.28 feet)" and
+    Q-Spatial's tags are read; of a range ("40-60 cm", "between 1 and 2 meters") its middle. A number
+    without a unit, a negative one, or two lengths that differ are not.
     """
     if len(answer) > MAX_LENGTH:
         return None
-    text = re.sub(r"\\?(?:scalar|distance_unit){([^}]*)}", r" \1 ", answer.lower())
-    text = re.sub(r"[0-9]+(?:,[0-9]{3})+(?![0-9])", lambda found: found[0].replace(",", ""), text)
-    lengths = [_length(found) for found in _LENGTH.finditer(text)]
-    if not lengths or None in lengths:
+    text = re.sub(r"\\?(?:scalar|distance_unit){([^}]*)}", r" \1 ", answer)
+    lengths = lengths_in(text)
+    if not lengths or not all(math.isfinite(length.metres) for length in lengths):
         return None
-    known = [length for length in lengths if length is not None]
-    return known[0] if max(known) - min(known) <= SAME_DISTANCE * max(known) else None
+    metres = [length.metres for length in lengths]
+    return metres[0] if max(metres) - min(metres) <= SAME_DISTANCE * max(metres) else None
 
 
 def hour_by_rules(answer: str) -> int | None:
@@ -113,40 +115,10 @@ def hours_apart(first: float, second: float) -> float:
 
 
 _WORD = "|".join(NUMBER_WORDS)
-_WHOLE = r"[0-9]{1,9}"
-_AMOUNT = (
-    rf"(?:(?<![0-9.])(?:{_WHOLE}\s{{1,3}}{_WHOLE}/{_WHOLE}|{_WHOLE}/{_WHOLE}|"
-    rf"(?:{_WHOLE})?\.{_WHOLE}|{_WHOLE})(?![0-9.]*[0-9])|\b(?:{_WORD})\b)"
-)
-_UNITS = {**METRES_PER_UNIT, "in": METRES_PER_UNIT["inch"], '"': METRES_PER_UNIT["inch"],
-          "'": METRES_PER_UNIT["foot"]}  # fmt: skip
-_WORDY_UNITS = "|".join(sorted(METRES_PER_UNIT, key=len, reverse=True))
-# "in" is a unit only where no word follows: "the one in front" is no inch.
-_UNIT = rf"(?:(?:{_WORDY_UNITS})\b|in(?!\s*\w)|['\"])"
-_RANGE = rf"(?:between\s+(?P<least>{_AMOUNT})\s+and\s+|(?P<low>{_AMOUNT})\s*(?:-|to|\u2013)\s*)?"
-_LENGTH = re.compile(
-    rf"(?P<minus>(?<![\w)])-\s*)?{_RANGE}(?P<high>{_AMOUNT})\s*-?(?P<unit>{_UNIT})"
-    rf"(?:\s*(?:and\s+)?(?P<inches>{_AMOUNT})\s*(?:in|inch|inches|\")(?!\w))?"
-)
-
-
-def _length(found: re.Match[str]) -> float | None:
-    unit = _UNITS[found["unit"]]
-    numbers = [_number(found[part]) for part in ("least", "low", "high") if found[part]]
-    if found["minus"] or None in numbers:
-        return None
-    metres = fmean(number for number in numbers if number is not None) * unit
-    if not found["inches"] or unit != METRES_PER_UNIT["foot"]:
-        return metres
-    inches = _number(found["inches"])
-    return None if inches is None else metres + inches * METRES_PER_UNIT["inch"]
 
 
 def _number(text: str) -> float | None:
+    """A number word, or digits that some measurement may have."""
     if text in NUMBER_WORDS:
         return float(NUMBER_WORDS[text])
-    try:
-        return float(sum(Fraction(part) for part in text.split()))
-    except (ValueError, ZeroDivisionError, OverflowError):
-        # No number, or one that no measurement has: unreadable.
-        return None
+    return float(text) if text.isdecimal() and len(text) <= MAX_DIGITS else None

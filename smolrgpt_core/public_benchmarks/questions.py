@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.canvas import Canvas, Lettering, label_colour, roomiest_point
 from smolrgpt_core.data.warehouse_format import CameraRecord
+from smolrgpt_core.public_benchmarks.model_readers.asked import Asked
 from smolrgpt_core.public_benchmarks.records import BenchmarkRecord, StoredImage
 from smolrgpt_core.regions import Region
 
@@ -33,6 +34,15 @@ class RegionForm(str, Enum):
     box)"."""
 
 
+class AnswerForm(str, Enum):
+    """How the answer of a model is found."""
+
+    WORDS = "words"
+    """The model writes, and scorers read."""
+    LIKELIHOOD = "likelihood"
+    """Of the answers that a question can have, the most likely one; words where it may be any."""
+
+
 @dataclass(frozen=True, eq=False)
 class BenchmarkQuestion:
     """A question as a model gets it.
@@ -46,6 +56,7 @@ class BenchmarkQuestion:
         regions: in the order of their numbers.
         depth: as published; None where there is none.
         camera: calibration, and unit of the depth.
+        asked: what it asks for; None where that is not known.
     """
 
     id: str
@@ -55,6 +66,7 @@ class BenchmarkQuestion:
     regions: tuple[Region, ...] = ()
     depth: StoredImage | None = None
     camera: CameraRecord | None = None
+    asked: Asked | None = None
 
     @property
     def labels(self) -> list[str]:
@@ -62,17 +74,18 @@ class BenchmarkQuestion:
         return [region.label for region in self.regions]
 
 
-def question_of(record: BenchmarkRecord) -> BenchmarkQuestion:
-    """The question of a record, without its truth."""
+def question_of(record: BenchmarkRecord, asked: Asked | None = None) -> BenchmarkQuestion:
+    """The question of a record, without its truth; what it asks for is known to its benchmark."""
     words = record.prompt.replace(f" {_DEPTH}", "").replace(_IMAGE, "").strip()
     return BenchmarkQuestion(
         id=record.id,
-        prompt=record.question if record.regions else record.prompt,
-        masked=words if record.regions else record.prompt,
+        prompt=record.question if record.stored_regions else record.prompt,
+        masked=words if record.stored_regions else record.prompt,
         image=record.image,
         regions=record.regions,
         depth=record.depth,
         camera=record.camera,
+        asked=asked,
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,14 @@ from numpy.typing import NDArray
 from smolrgpt_core.data.warehouse_format import CameraRecord
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import decode_image, read_bytes, read_rgb
+from smolrgpt_core.public_benchmarks.row_places import RowField
 from smolrgpt_core.regions import Box, Region
 
 OPTION_LETTERS = "ABCDEFGHIJ"
 """Letters of options, in order; no benchmark here has more than six."""
+
+MAX_PATH_LENGTH = 1024
+"""Characters of a path to an image; base64 has no dot in these."""
 
 Point = tuple[float, float]
 """x and y as shares of the width and height of the image."""
@@ -25,15 +30,15 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class StoredImage:
-    """An image of a published file, decoded only when it is asked for.
+    """An image of a published file, read and decoded only when it is asked for.
 
     Attributes:
         name: where it stands, for messages: a path, or a file with a row.
-        content: the encoded image, when the published file holds it.
+        field: of the row that holds it; None: it is a file of its own.
     """
 
     name: Path
-    content: bytes | None = field(default=None, repr=False)
+    field: RowField | None = None
 
     def rgb(self) -> NDArray[np.uint8]:
         """The image, uint8 (H, W, 3) RGB.
@@ -53,7 +58,68 @@ class StoredImage:
         return image if image.ndim == 2 else image[:, :, 0]
 
     def _encoded(self) -> bytes:
-        return read_bytes(self.name) if self.content is None else self.content
+        return read_bytes(self.name) if self.field is None else image_content(self.field.value())
+
+
+def image_path(value: Any) -> str:
+    """The path in a field of an image; empty where the field holds the image, or nothing."""
+    found = _only(value)
+    if isinstance(found, Mapping):
+        found = "" if found.get("bytes") else found.get("path")
+    is_path = isinstance(found, str) and not is_missing(found)
+    return str(found) if is_path and Path(str(found)[:MAX_PATH_LENGTH]).suffix else ""
+
+
+def image_content(value: Any) -> bytes:
+    """The encoded image in a field: {"bytes", "path"} as in parquet files, or base64.
+
+    Returns:
+        Empty where there is none.
+
+    Raises:
+        ValueError: it is a text, and neither a path nor base64.
+    """
+    found = _only(value)
+    if isinstance(found, Mapping):
+        if found.get("bytes"):
+            return bytes(found["bytes"])
+        found = found.get("path")
+    if not isinstance(found, str) or is_missing(found):
+        return b""
+    try:
+        return base64.b64decode(found, validate=True)
+    except ValueError as error:
+        raise ValueError(f"the image is neither a path nor base64: {found!r:.40}") from error
+
+
+def _only(value: Any) -> Any:
+    """The first of several images in a field, such as the frames of a video."""
+    return value[0] if isinstance(value, (list, tuple)) and value else value
+
+
+@dataclass(frozen=True, eq=False)
+class StoredRegion:
+    """A region of a published file, decoded only when it is asked for.
+
+    Attributes:
+        id: of the region.
+        label: its class.
+        mask: COCO run-length encoding, or the box that stands for it.
+    """
+
+    id: int
+    label: str
+    mask: Any
+
+    def region(self) -> Region:
+        """The region with its mask.
+
+        Raises:
+            SpatialError: BAD_INPUT when the mask cannot be used.
+        """
+        if isinstance(self.mask, Box):
+            return Region.from_box(self.id, self.label, self.mask)
+        return Region.from_rle(self.id, self.label, self.mask)
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +133,7 @@ class BenchmarkRecord:
         truth: a letter, a word, a sentence, or (Q-Spatial) centimeters, as the benchmark has it.
         category: kind of question, as published.
         image: what is asked about; None when the file has no image.
-        regions: masks of the objects in question, in the order of their placeholders.
+        stored_regions: of the objects in question, in the order of their placeholders.
         options: texts of a multiple choice, in the order of the letters.
         group: rows of one group are one question with its options or its image changed.
         source: data set or split that the question comes from.
@@ -83,7 +149,7 @@ class BenchmarkRecord:
     truth: str | float
     category: str = ""
     image: StoredImage | None = None
-    regions: tuple[Region, ...] = ()
+    stored_regions: tuple[StoredRegion, ...] = ()
     options: tuple[str, ...] = ()
     group: str = ""
     source: str = ""
@@ -91,6 +157,11 @@ class BenchmarkRecord:
     depth: StoredImage | None = None
     camera: CameraRecord | None = None
     problems: tuple[str, ...] = ()
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """The regions with their masks, decoded at each call."""
+        return tuple(stored.region() for stored in self.stored_regions)
 
     @property
     def letters(self) -> str:
@@ -133,7 +204,7 @@ def options_text(options: Sequence[str]) -> str:
 
 def published_regions(
     rles: Sequence[Any], boxes: Sequence[Any], names: Sequence[str], size: tuple[int, int]
-) -> tuple[tuple[Region, ...], tuple[str, ...]]:
+) -> tuple[tuple[StoredRegion, ...], tuple[str, ...]]:
     """Regions of SpatialRGPT-Bench, and what is wrong with them.
 
     As its authors do, a mask that cannot be decoded is replaced by its box, clamped to the image.
@@ -149,11 +220,14 @@ def published_regions(
     """
     regions, problems = [], []
     for id, (rle, box, name) in enumerate(zip(rles, boxes, names, strict=True)):
+        stored = StoredRegion(id, name, rle)
         try:
-            regions.append(Region.from_rle(id, name, rle))
+            stored.region()
         except SpatialError as error:
             problems.append(f"mask {id} does not decode, its box stands for it: {error.message}")
-            regions.append(Region.from_box(id, name, _clamped(box, size)))
+            stored = StoredRegion(id, name, _clamped(box, size))
+            stored.region()
+        regions.append(stored)
     return tuple(regions), tuple(problems)
 
 

@@ -12,51 +12,25 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from smolrgpt_core.data.resumable import ResumableFolder
-from smolrgpt_core.errors import SpatialError, Status, UnansweredError
+from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import file_error, read_bytes, write_file
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark
 from smolrgpt_core.public_benchmarks.models import BenchmarkModel
 from smolrgpt_core.public_benchmarks.predictions import Predictions
 from smolrgpt_core.public_benchmarks.questions import question_of
 from smolrgpt_core.public_benchmarks.records import BenchmarkData, BenchmarkRecord
+from smolrgpt_core.public_benchmarks.replies import Reply, one_by_one
 from smolrgpt_core.public_benchmarks.run_files import ANSWERS_FILE, RUN_FILE
 from smolrgpt_core.public_benchmarks.scoring import JudgedRecords
+from smolrgpt_core.public_benchmarks.workers import Workers
 
 HOPELESS = 5
 """So many questions that cannot be asked, and none that can, end a run: it is not the questions."""
-
-CANNOT_ASK = (Status.NO_RGB, Status.NO_DEPTH, Status.MODEL_ERROR)
-"""Why a question has no answer where model or data are at fault."""
-
-
-@dataclass(frozen=True)
-class Reply:
-    """What came of one question.
-
-    Attributes:
-        text: the answer; None when there is none.
-        problem: why there is none.
-        status: the same as a word, such as "NO_DEPTH".
-    """
-
-    text: str | None
-    problem: str = ""
-    status: str = ""
-
-    def line(self, id: str) -> bytes:
-        """A line of the file of predictions."""
-        why = {"status": self.status, "problem": self.problem} if self.text is None else {}
-        return json.dumps({"id": id, "prediction": self.text, **why}).encode() + b"\n"
-
-    @property
-    def could_not_be_asked(self) -> bool:
-        """Whether model or data were at fault, not the question."""
-        return self.status in {status.name for status in CANNOT_ASK}
 
 
 class BenchmarkRun:
@@ -113,8 +87,9 @@ class BenchmarkRun:
             try:
                 entry = json.loads(line)
                 found[str(entry["id"])] = Reply(
-                    entry["prediction"], entry.get("problem", ""), entry.get("status", "")
-                )
+                    entry["prediction"], entry.get("problem", ""), entry.get("status", ""),
+                    entry.get("confidence"),
+                )  # fmt: skip
             except (ValueError, KeyError, TypeError) as error:
                 raise file_error(
                     self._answers,
@@ -124,12 +99,15 @@ class BenchmarkRun:
         return found
 
     def answer_all(
-        self, model: BenchmarkModel, limit: int | None, advance: Callable[[int, int], None]
+        self,
+        model: BenchmarkModel | Workers,
+        limit: int | None,
+        advance: Callable[[int, int], None],
     ) -> dict[str, Reply]:
         """Ask what has no answer yet.
 
         Args:
-            model: that is asked.
+            model: that is asked; or several processes with it.
             limit: of the first questions; None: all.
             advance: told after each question how many of how many are done.
 
@@ -165,15 +143,16 @@ class BenchmarkRun:
     def _ask(
         self,
         records: Sequence[BenchmarkRecord],
-        model: BenchmarkModel,
+        model: BenchmarkModel | Workers,
         replies: dict[str, Reply],
         advance: Callable[[int, int], None],
     ) -> None:
         total = len(replies) + len(records)
         advance(len(replies), total)
         with self._answers.open("ab") as file:
-            for record in records:
-                reply = _reply(model, record)
+            items = [(record, self.benchmark.asked(record)) for record in records]
+            ask = model.replies if isinstance(model, Workers) else partial(one_by_one, model)
+            for record, reply in zip(records, ask(items), strict=True):
                 replies[record.id] = reply
                 file.write(reply.line(record.id))
                 file.flush()
@@ -188,13 +167,6 @@ def predictions_of(replies: Mapping[str, Reply]) -> Predictions:
     """The answers to score; no answer is an empty one, which no rule leaves out."""
     texts = {id: reply.text or "" for id, reply in replies.items()}
     return Predictions(texts, JudgedRecords())
-
-
-def _reply(model: BenchmarkModel, record: BenchmarkRecord) -> Reply:
-    try:
-        return Reply(model.answer(question_of(record)))
-    except UnansweredError as error:
-        return Reply(None, error.message, error.status.name)
 
 
 def _refuse_hopeless(replies: Mapping[str, Reply]) -> None:

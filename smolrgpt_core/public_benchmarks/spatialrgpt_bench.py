@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, ClassVar
 
@@ -309,7 +309,7 @@ class SpatialRGPTBench(Benchmark):
             fields["rle"], fields["bbox"], fields["qa_info"]["class"], size
         )
         path = row.fields.get("file_path") or info["file_path"]
-        image, missing = PublishedRow(row.path, row.number, {"file_path": path, **fields}).image(
+        image, missing = replace(row, fields={**fields, "file_path": path}).image(
             "image", "file_path"
         )
         record = BenchmarkRecord(
@@ -319,7 +319,7 @@ class SpatialRGPTBench(Benchmark):
             truth=answer,
             category=fields["qa_info"]["category"],
             image=image,
-            regions=regions,
+            stored_regions=regions,
             source=info["dataset"],
             depth=row.image("depth_path")[0],
             camera=CameraRecord.from_json(fields["camera"]) if "camera" in fields else None,
@@ -334,7 +334,7 @@ class SpatialRGPTBench(Benchmark):
             return Asked(AnswerKind.HOUR)
         if is_quantity(record):
             return Asked(AnswerKind.LENGTH)
-        names = tuple(region.label for region in record.regions)
+        names = tuple(region.label for region in record.stored_regions)
         return Asked(
             AnswerKind.REGION if record.category.endswith("_choice") else AnswerKind.YES_NO,
             names if record.category.endswith("_choice") else (),
@@ -347,7 +347,7 @@ class SpatialRGPTBench(Benchmark):
         if record.category.endswith("_predicate"):
             return ("yes", "no")[int(rng.integers(2))]
         if record.category.endswith("_choice"):
-            return f"Region [{rng.integers(len(record.regions))}]"
+            return f"Region [{rng.integers(len(record.stored_regions))}]"
         if record.category == "direction":
             return f"{rng.integers(HOURS) + 1} o'clock"
         return super().guess(record, alike, rng)

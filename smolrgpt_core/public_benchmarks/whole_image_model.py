@@ -7,7 +7,7 @@ for a point-map model of the same family.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +22,7 @@ from smolrgpt_core.errors import bad_input
 from smolrgpt_core.model.point_map import PointMapConfig
 from smolrgpt_core.model.point_map.families import FAMILIES, Family
 from smolrgpt_core.model.point_map.processing import PointMapProcessor
+from smolrgpt_core.perception.candidates import log_likelihoods
 from smolrgpt_core.perception.captions import LocalImageTextModel
 from smolrgpt_core.perception.images import check_rgb
 from smolrgpt_core.perception.loading import load_config, load_model
@@ -67,14 +68,28 @@ class WholeImageModel:
             SpatialError: BAD_INPUT when the image is not uint8 (H, W, 3), or the prompt is empty;
                 BAD_QUESTION when it holds a control token.
         """
+        inputs = self._inputs(rgb, prompt)
+        written = self.model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
+        return self.processor.decode(written[0, inputs["input_ids"].shape[1] :])
+
+    def log_likelihoods(
+        self, rgb: NDArray[np.uint8] | None, prompt: str, answers: Sequence[str]
+    ) -> list[float]:
+        """How likely each answer is; see `perception.candidates.log_likelihoods`.
+
+        Raises:
+            SpatialError: as of `ask`.
+        """
+        inputs = self._inputs(rgb, prompt)
+        return log_likelihoods(self.model, self.processor.tokenizer, inputs, answers)
+
+    def _inputs(self, rgb: NDArray[np.uint8] | None, prompt: str) -> dict[str, torch.Tensor]:
         if not prompt.strip():
             raise bad_input("the prompt must say what to write about the image, got an empty one")
         if rgb is not None:
             check_rgb(rgb)
         inputs = self._of_words(prompt) if rgb is None else self.processor([rgb], [prompt])
-        moved = {name: value.to(self.model.device) for name, value in inputs.items()}
-        written = self.model.generate(**moved, max_new_tokens=max_new_tokens, do_sample=False)
-        return self.processor.decode(written[0, moved["input_ids"].shape[1] :])
+        return {name: value.to(self.model.device) for name, value in inputs.items()}
 
     def _of_words(self, prompt: str) -> Mapping[str, torch.Tensor]:
         """Inputs (1, T) of a prompt without an image."""

@@ -23,6 +23,7 @@ class ChatServer(ThreadingHTTPServer):
         fault: what goes wrong with a reply; "" for nothing.
         asked: bodies of the requests, each with its `key`.
         hold: replies wait while this is not set.
+        trickle_s: seconds between the bytes of a reply, which comes as a whole at 0.
         hold_at: request, from 1, that clears `hold` and sets `reached`; 0: none.
     """
 
@@ -31,6 +32,7 @@ class ChatServer(ThreadingHTTPServer):
     status = 200
     overloaded = 0
     fault = ""
+    trickle_s = 0.0
     hold_at = 0
 
     def __init__(self) -> None:
@@ -97,8 +99,17 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
-        self.wfile.write(data[: len(data) // 2] if cut else data)
+        if self.server.trickle_s and self.command == "POST":
+            self.trickle(data)
+        else:
+            self.wfile.write(data[: len(data) // 2] if cut else data)
         self.close_connection = True
+
+    def trickle(self, data: bytes) -> None:
+        for place in range(len(data)):
+            self.wfile.write(data[place : place + 1])
+            self.wfile.flush()
+            threading.Event().wait(self.server.trickle_s)
 
 
 @contextmanager

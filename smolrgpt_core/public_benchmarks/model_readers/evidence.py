@@ -13,7 +13,7 @@ from smolrgpt_core.public_benchmarks.model_readers.asked import (
     said_hour,
     said_region,
 )
-from smolrgpt_core.public_benchmarks.model_readers.numbers_in_words import (
+from smolrgpt_core.public_benchmarks.numbers_in_words import (
     Length,
     lengths_in,
     numbers_in,

@@ -174,7 +174,7 @@ def test_a_point_map_model_is_given_estimated_depth(folder, tiny_vlms, tmp_path)
     options = ModelOptions(device="cpu", max_new_tokens=3, depth_model=depth)
     model = load_benchmark_model(str(tmp_path / "model"), options)
     assert model.described["track"] == "metric depth, estimated"
-    assert isinstance(model.answer(question_of(record)), str)
+    assert isinstance(model.answer(question_of(record)).text, str)
 
 
 def save_depth_model(folder: Path) -> str:

@@ -1,7 +1,7 @@
 """Numbers and lengths in English as people write them: "one and a half meters", "25 cm", "5 ft 2".
 
-Wider than the rules that read answers alone: it finds every length in a text, also several, and
-serves to check what a language model claims to have read.
+All lengths of a text are found, so that a reader can tell whether there is one. It serves the rules
+of this project, and to check what a language model claims to have read.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SIGNS = {"\u00bd": 0.5, "\u00bc": 0.25, "\u00be": 0.75}
 _POWERS = {"hundred": 100.0, "thousand": 1000.0}
 _DOZEN = 12.0
 _TOKEN = re.compile(
-    r"[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9])|[0-9]+/[0-9]+|[0-9]*\.[0-9]+|[0-9]+"
+    r"[0-9]*(?:\.[0-9]+){2,}|[0-9]{1,3}(?:,[0-9]{3})+(?:\.[0-9]+)?(?![0-9])|[0-9]+/[0-9]+|[0-9]*\.[0-9]+|[0-9]+"
     r"|[a-z]+|\S"
 )
 _ARTICLES = frozenset({"a", "an"})
@@ -127,7 +127,7 @@ def _number(tokens: Sequence[str], place: int, before_unit: bool = False) -> tup
     if place >= len(tokens):
         return 0.0, place
     token = tokens[place]
-    if token[-1].isdigit():
+    if token[-1].isdigit() and token.count(".") < 2:
         return _digits(tokens, place)
     if token in _SIGNS:
         return _SIGNS[token], place + 1
