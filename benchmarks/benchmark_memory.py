@@ -21,6 +21,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from smolrgpt_core.extras import require
 from smolrgpt_core.public_benchmarks.benchmark import score
 from smolrgpt_core.public_benchmarks.models import Said
 from smolrgpt_core.public_benchmarks.questions import BenchmarkQuestion
@@ -103,9 +104,8 @@ def images() -> Iterator[bytes]:
 
 def write_parquet(folder: Path, rows: int) -> Path:
     """In the layout of POPE, a hundred rows in each group as the hub writes them."""
-    import pyarrow
-    from pyarrow import parquet
-
+    parquet = require("pyarrow.parquet", "data", "parquet files need pyarrow")
+    pyarrow = require("pyarrow", "data", "parquet files need pyarrow")
     path, pictures = folder / "test-0.parquet", images()
     writer = None
     for start in range(0, rows, 100):

@@ -154,7 +154,9 @@ class ChatServer:
         host = self.settings.url.rstrip("/").removesuffix("/v1")
         listed = {item.get("name"): item for item in _page(f"{host}/api/tags").get("models", [])}
         entries = _page(f"{host}/v1/models").get("data", [])
-        served = next((item for item in entries if item.get("id") == self.model), {})
+        served: dict[str, Any] = next(
+            (item for item in entries if item.get("id") == self.model), {}
+        )
         found = {
             "version": _page(f"{host}/api/version").get("version")
             or _page(f"{host}/version").get("version")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,6 +87,7 @@ class ModelOptions:
     server: Mapping[str, Any] = field(default_factory=dict)
 
 
+@runtime_checkable
 class LikelihoodModel(Protocol):
     """Says how likely its answers are."""
 
@@ -129,7 +130,7 @@ class WordsModel:
             raise unanswered(question, error) from error
         try:
             asked = question.asked
-            if self._compares(asked) and asked is not None:
+            if asked and self._compares(asked) and isinstance(self.words, LikelihoodModel):
                 return most_likely(self.words, rgb, prompt, asked)
             return Said(self.words.ask(rgb, prompt, self.options.max_new_tokens))
         except SpatialError as error:
@@ -137,12 +138,12 @@ class WordsModel:
                 raise
             raise unanswered(question, error) from error
 
-    def _compares(self, asked: Asked | None) -> bool:
+    def _compares(self, asked: Asked) -> bool:
         """Whether the answers that a question can have are compared.
 
         Boxes give regions other names than those by which scorers know them.
         """
-        if asked is None or self.options.answer_form is AnswerForm.WORDS:
+        if self.options.answer_form is AnswerForm.WORDS:
             return False
         is_boxed = self.options.region_form is RegionForm.BOXES and not self.options.blind
         return bool(asked.options) and not (is_boxed and asked.kind is AnswerKind.REGION)

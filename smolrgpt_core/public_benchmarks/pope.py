@@ -145,14 +145,16 @@ class Pope(Benchmark):
         Copies number the questions of every category from 1 on, or all of them: where a number is
         there several times, a question is named by its category, too, such as "random/12".
         """
-        rows = list(read_all_rows(find_files(path, self.files)))
-        numbers = [row.fields.get("question_id") for row in rows]
+        files = find_files(path, self.files)
+        numbers = [row.fields.get("question_id") for row in read_all_rows(files)]
+        # Read twice, so that no row is kept with its image.
+        rows = read_all_rows(files)
         if len(set(numbers)) == len(numbers):
             return read_records(rows, self.parse)
-        named = [
+        named = (
             replace(row, fields={**row.fields, "question_id": f"{row.fields.get('category')}/{n}"})
             for row, n in zip(rows, numbers, strict=True)
-        ]
+        )
         note = "question_id repeats: predictions name a question by an `id` such as random/12"
         return replace(read_records(named, self.parse), notes=(note,))
 

@@ -84,8 +84,8 @@ def length_by_rules(answer: str) -> float | None:
     """The one length in an answer, in meters, by this project's rule; None when it is not clear.
 
     "40 cm", "1/2 m", "four and a half feet", "1 ft 2 in", 5'2", "1 meter (3.28 feet)" and
-    Q-Spatial's tags are read; of a range ("40-60 cm", "between 1 and 2 meters") its middle. A number
-    without a unit, a negative one, or two lengths that differ are not.
+    Q-Spatial's tags are read; of a range ("40-60 cm", "between 1 and 2 meters") its middle. A
+    number without a unit, a negative one, or two lengths that differ are not.
     """
     if len(answer) > MAX_LENGTH:
         return None
@@ -98,10 +98,15 @@ def length_by_rules(answer: str) -> float | None:
 
 
 def hour_by_rules(answer: str) -> int | None:
-    """The one hour of the clock in an answer, 1 to 12, by this project's rule."""
-    if len(answer) > MAX_LENGTH or re.search(r"[0-9][:.][0-9]", answer):
-        return None
+    """The one hour of the clock in an answer, 1 to 12, by this project's rule.
+
+    Two hours, as in "between 2 and 4 o'clock", and parts of one ("half past two") are not read.
+    """
     text = answer.lower()
+    if len(answer) > MAX_LENGTH or re.search(r"[0-9][:.][0-9]|\b(half|quarter)\b", text):
+        return None
+    if re.search(rf"\b({_WORD}|[0-9]+)\s*(or|and|to|-|\u2013)\s*({_WORD}|[0-9]+)\b", text):
+        return None
     stated = re.findall(rf"\b({_WORD}|[0-9]+)\s*o\W?\s*clock", text)
     found = {_number(word) for word in stated or re.findall(rf"\b(?:{_WORD}|[0-9]+)\b", text)}
     hour = found.pop() if len(found) == 1 else None

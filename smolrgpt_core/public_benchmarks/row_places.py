@@ -115,12 +115,15 @@ class _ParquetColumn:
 
     def __init__(self, path: Path, name: str) -> None:
         self._path, self._name = path, name
-        self._restart()
+        self._first = 0
+        self._batch: list[Any] = []
+        self._batches = _batches(path, [name])
 
     def value(self, row: int) -> Any:
         """The value of a row."""
         if row < self._first:
-            self._restart()
+            self._first, self._batch = 0, []
+            self._batches = _batches(self._path, [self._name])
         try:
             while row >= self._first + len(self._batch):
                 self._first += len(self._batch)
@@ -128,10 +131,6 @@ class _ParquetColumn:
         except StopIteration as error:
             raise file_error(self._path, f"row {row} is gone; it changed while used") from error
         return self._batch[row - self._first]
-
-    def _restart(self) -> None:
-        self._first, self._batch = 0, []
-        self._batches = _batches(self._path, [self._name])
 
 
 @lru_cache(OPEN_COLUMNS)

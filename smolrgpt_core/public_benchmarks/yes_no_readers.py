@@ -13,6 +13,9 @@ NEGATIONS = frozenset({"No", "no", "not"})
 """Words that mean no to LLaVA's script for POPE."""
 
 AFFIRMING = frozenset({"yes", "yeah", "yep", "correct", "true", "indeed", "right"})
+NOT_KNOWN = frozenset({"idea", "clue", "way", "information"})
+"""What follows a "no" that answers nothing."""
+
 DENYING = frozenset({"no", "nope", "incorrect", "false", "wrong", "actually"})
 
 
@@ -51,9 +54,14 @@ def leading_word(answer: str) -> str:
 
     Only the first two words are looked at, so that "I cannot say yes" is not read.
     """
-    for word in _words(answer)[:2]:
-        if word in AFFIRMING | DENYING:
-            return YES if word in AFFIRMING else NO
+    words = _words(answer)[:2]
+    if words[:1] == [NO] and words[1:] and words[1] in NOT_KNOWN:
+        return ""
+    for word in words:
+        if word in AFFIRMING:
+            return YES
+        if word in DENYING and words[1:] != [YES]:
+            return NO
     return ""
 
 

@@ -17,6 +17,7 @@ BENCHMARKS = Path(__file__).resolve().parents[2] / "benchmarks"
 NANO = "--preset smolrgpt-nano --scale 1"
 SMALLEST = {
     "annotation": "--scenes 1 --views 1 --size 320 240 --timed 1 --workers",
+    "benchmark_memory": "--rows 3 --forms parquet masks",
     "geometric_accuracy": "--scenes 1 --views 1 --noise off",
     "inference_engine": f"{NANO} --dtype float32 --released-tokens 4 --repeats 1",
     "mask_pooling": "--size 64 64 --masks 1 --channels 8 --repeats 1",
@@ -28,6 +29,7 @@ SMALLEST = {
     "point_encoding": "--sizes 28 --width 4 --repeats 1",
     "point_map_ablations": "--scenes 8 --steps 2 --questions 4 --rows points",
     "question_reading": "--repeats 1",
+    "reading_answers": "--each 2 --kinds side --rules-only",
     "simulate_dataset": "--scenes 1 --views 1 --questions 2 --workers 1",
     "sparse_refinement": "--coverage 0.2 --masks 2 --channels 8 --repeats 1",
     "training": f"{NANO} --questions 2 --repeats 1",
@@ -43,7 +45,14 @@ IN_ROS = {
 }
 WITH_DATA = {"question_guessing", "real_frames", "trips"}
 """Their first argument is a data set that the tests do not have."""
-PARTS = {"disturbances", "load_client", "nano_path_worker", "performance_page"}
+PARTS = {
+    "answer_sentences",
+    "disturbances",
+    "load_client",
+    "nano_path_worker",
+    "performance_page",
+    "small_language_model",
+}
 """Of the scripts: they are run with them."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -90,6 +90,7 @@ class LanguageModels:
         return made, about
 
     def _model(self, url: str, folder: Path) -> JsonModel:
-        limits = {} if self.timeout_s is None else {"timeout_s": self.timeout_s}
-        server = ChatServer.connect(ServerSettings(url, self.model, **limits))
-        return JsonModel(server, folder / KEPT)
+        settings = ServerSettings(url, self.model)
+        if self.timeout_s is not None:
+            settings = replace(settings, timeout_s=self.timeout_s)
+        return JsonModel(ChatServer.connect(settings), folder / KEPT)
