@@ -68,9 +68,9 @@ RAISED_M, LEVEL_M = 0.1, 0.15
 """So may a pallet whose lower face is this far above the floor, and this close to the height at
 which a carrier ends."""
 
-LIFTED_STD_M = 0.05
-"""Standard deviation of the lower face of a pallet that seems to stand on the floor, but beside a
-carrier: forks lift it by some centimetres."""
+LIFTED_STD_M, CARRIED_M = 0.05, 1.5
+"""Standard deviation of the lower face of a pallet that seems to stand on the floor, but is about
+as far away as a carrier that it overlaps in the image: forks lift it by some centimetres."""
 
 BOX_DOUBT = 0.15
 """Standard deviation that is added when a region came as a box, relative to its longest side."""
@@ -440,7 +440,7 @@ class FrameGeometry:
         if cargo is not None:
             footprint = self.footprint(cargo)
             box = fit_box(surface, plane, self.frame, prior, self._config.box, footprint)
-        if is_cargo(region) and self._is_beside_carrier(region):
+        if is_cargo(region) and self._is_at_carrier(region, median(surface.depth)):
             box = _may_be_lifted(box)
         located = _in_optical_frame(box, plane)
         if prior is None:
@@ -530,9 +530,15 @@ class FrameGeometry:
         nearest = min(doubtful, key=lambda item: item[0])[1]
         return None, (f"{carrier.name} is seen in part and may carry {nearest.name}",)
 
-    def _is_beside_carrier(self, region: Region) -> bool:
-        regions = self.frame.regions
-        return any(is_carrier(other) and boxes_touch(region, other) for other in regions)
+    def _is_at_carrier(self, region: Region, away: float) -> bool:
+        """Whether a region `away` metres from the camera may be on a carrier."""
+        for other in self.frame.regions:
+            if is_carrier(other) and boxes_touch(region, other, margin_px=0):
+                readings = self.frame.depth[other.box.slices][other.mask]
+                readings = readings[np.isfinite(readings)]
+                if len(readings) and abs(median(readings) - away) < CARRIED_M:
+                    return True
+        return False
 
     def _taken_for_cargo(self, carrier: Region, cargo: int, misfit: float) -> tuple[str, ...]:
         if misfit < SURE_MISFIT_M:

@@ -239,12 +239,13 @@ def raised_by_outline(
     slope = np.abs(view.outline[upper, 2] / level[upper, axis])
     far_std = bounds_std[axis, scales[upper, axis].argmax(axis=1)]
     edge_std = float(np.hypot(median(slope * far_std), _pixel_height(view)))
-    std = float(np.hypot(std, ROUGHNESS_M))  # by how much a part of it may be higher
-    told = std**2 / (std**2 + edge_std**2)
+    # Where noise hides how rough a deck is, a part of it may be higher.
+    deck_std = np.hypot(std, min(std, ROUGHNESS_M))
+    told = deck_std**2 / (deck_std**2 + edge_std**2)
     moved = told * (edge - top)
     # Two measurements that disagree are less sure than each of them says.
     disagreement = min(told, 1 - told) * (edge - top)
-    return top + moved, float(np.hypot(np.sqrt(told) * edge_std, disagreement))
+    return top + moved, float(np.hypot(min(np.sqrt(told) * edge_std, std), disagreement))
 
 
 def _with_thin_parts(

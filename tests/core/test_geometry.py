@@ -295,7 +295,7 @@ def test_the_highest_part_of_an_uneven_load_counts(ray_caster, block, stereo_noi
 
 def test_a_pallet_beside_a_truck_may_be_lifted(ray_caster, block):
     pallet = block(1, "pallet", 0.0, 5.0, 0.3, *EUR, top=0.4)
-    truck = block(60, "transporter", 1.25, 5.4, 0.3, 0.6, 0.85, top=1.9)
+    truck = block(60, "transporter", 0.9, 5.6, 0.3, 0.6, 0.85, top=1.9)
     alone = FrameGeometry(ray_caster((pallet,)).render()).locate(1)
     beside = FrameGeometry(ray_caster((pallet, truck)).render()).locate(1)
     assert (alone.box.bottom, alone.box.bottom_std) == (0, 0)

@@ -64,7 +64,7 @@ def test_questions_from_measurements_have_the_answers_of_the_truth(seen):
         measured = MeasuredScene(FrameGeometry(item.frame))
         true = TrueScene(item.truth, item.frame.regions, item.frame.intrinsics)
         copies = SceneCopies(true, copies=1)
-        made = generate_questions(measured, np.random.default_rng(5), MEASURED_MARGINS, per_form=2)
+        made = generate_questions(measured, np.random.default_rng(5), MEASURED_MARGINS, per_form=3)
         for question in made:
             if question.category in right:
                 truth = evaluate(question.program, copies).value
