@@ -75,9 +75,10 @@ def attach_adapter(model: Model, processor: Processor, settings: AdapterSettings
         _attach_bottlenecks(model, settings, layers)
     else:
         _add(model, _peft_config(settings, layers))
+    config: Any = model.config
     if isinstance(processor, PointMapProcessor):
-        return PointMapProcessor(model.config, processor.image_processor, processor.tokenizer)
-    return SmolRGPTProcessor(processor.tokenizer, model.config)
+        return PointMapProcessor(config, processor.image_processor, processor.tokenizer)
+    return SmolRGPTProcessor(processor.tokenizer, config)
 
 
 def adapter_weights(model: Model) -> dict[str, nn.Parameter]:
@@ -210,9 +211,9 @@ def _add(model: Model, config: Any) -> None:
 def _make_rows(model: Model, ids: Sequence[int]) -> None:
     """Rows of new tokens in the embedding: those of random known ones, which have its scale."""
     inner: Any = model.vlm if isinstance(model, PointMapForConditionalGeneration) else model
-    if max(ids) >= len(model.get_input_embeddings().weight):
+    if max(ids) >= len(inner.get_input_embeddings().weight):
         inner.resize_token_embeddings(max(ids) + 1, mean_resizing=False)
-    embedding, head = model.get_input_embeddings(), model.get_output_embeddings()
+    embedding, head = inner.get_input_embeddings(), inner.get_output_embeddings()
     known = torch.randint(0, min(ids), (len(ids),))
     embedding.weight[list(ids)] = embedding.weight[known]
     if head is not None and head.weight is not embedding.weight:

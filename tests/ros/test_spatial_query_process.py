@@ -21,6 +21,7 @@ from smolrgpt_core.errors import Status
 from smolrgpt_core.language import Category
 from smolrgpt_ros.parameters import pages as parameter_pages
 from smolrgpt_ros.parameters.query import QueryParameters
+from smolrgpt_ros.query.report import described_answerer
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config" / "warehouse.yaml"
@@ -61,6 +62,14 @@ def test_pages_about_parameters_are_those_of_the_declarations() -> None:
     assert page == parameter_pages.with_tables(page)
     for name in asdict(QueryParameters()):
         assert f"| `{name}` | `" in page
+
+
+def test_an_adapter_is_for_answerers_with_a_checkpoint() -> None:
+    values = QueryParameters(answerer="model", adapter="hall")
+    assert values.model_settings().adapter == described_answerer(values)["adapter"] == "hall"
+    others = QueryParameters(answerer="geometric", adapter="hall")
+    assert others.model_settings().adapter == ""
+    assert "adapter" not in described_answerer(others)
 
 
 def test_documentation_has_every_status() -> None:
