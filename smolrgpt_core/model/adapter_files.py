@@ -107,18 +107,14 @@ def load_adapter(
         processor = attach_adapter(model, processor, card.settings)
     except ValueError as error:
         raise ValueError(f"{folder / CARD_FILE}: {error}") from error
-    fill_adapter(model, card, folder)
+    _fill(model, card, folder)
     model.requires_grad_(False)
     return processor
 
 
 @torch.no_grad()
-def fill_adapter(model: Model, card: AdapterCard, folder: Path) -> None:
-    """Read the weights of an adapter into a model that it is attached to.
-
-    Raises:
-        OSError, ValueError: as `load_adapter`.
-    """
+def _fill(model: Model, card: AdapterCard, folder: Path) -> None:
+    """Read the weights of an adapter into a model that it is attached to."""
     path = folder / ADAPTER_WEIGHTS_FILE
     if not path.is_file():
         raise FileNotFoundError(

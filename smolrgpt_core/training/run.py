@@ -38,7 +38,8 @@ from smolrgpt_core.inference.loading import load_adapted
 from smolrgpt_core.model.adapter_files import (
     AdapterCard,
     card_of,
-    fill_adapter,
+    load_adapter,
+    read_card,
 )
 from smolrgpt_core.model.adapters import attach_adapter
 from smolrgpt_core.settings_file import to_entries
@@ -244,15 +245,16 @@ def _adapted_model_of(
         SpatialError: BAD_INPUT when base and adapter cannot be used.
     """
     model, processor = make_start(config.start, config.seed, lambda: ())
+    checkpoint = config.start.checkpoint
     whole = tuple(part for part in config.trainable if part not in config.adapted)
     try:
-        card = card_of(config.start.checkpoint, peft, whole)
-        processor = attach_adapter(model, processor, peft)
         if newest:
-            fill_adapter(model, card, newest.folder)
+            processor = load_adapter(model, processor, checkpoint, newest.folder)
+            return model, processor, read_card(newest.folder)
+        processor = attach_adapter(model, processor, peft)
+        return model, processor, card_of(checkpoint, peft, whole)
     except (OSError, ValueError) as error:
         raise bad_input(f"peft: {error}") from error
-    return model, processor, card
 
 
 def _checkpoint_activations(model: Model) -> None:

@@ -35,7 +35,12 @@ from smolrgpt_core.model.adapter_files import (
     load_adapter,
     save_adapter,
 )
-from smolrgpt_core.model.adapters import adapter_weights, attach_adapter, target_layers
+from smolrgpt_core.model.adapters import (
+    adapter_weights,
+    attach_adapter,
+    merge_adapter,
+    target_layers,
+)
 from smolrgpt_core.regions import Region, RegionSet
 from smolrgpt_core.training.config_file import read_config
 from smolrgpt_core.training.optimizer import MATRICES
@@ -139,14 +144,17 @@ def test_the_tokens_of_a_prompt_are_never_said(base, frame):
     assert list(answer.token_ids) == said.tolist()
 
 
-@pytest.mark.parametrize("method", ["lora", "ia3", "ln_tuning"])
+@pytest.mark.parametrize(
+    ("method", "packs"),
+    [("lora", True), ("ia3", True), ("ia3", False), ("ln_tuning", False)],
+)
 def test_an_engine_with_an_adapter_that_is_not_merged_does_not_lose_it(
-    base, frame, saved, monkeypatch, method
+    base, frame, saved, monkeypatch, method, packs
 ):
     """The weight of a layer of peft is that of the layer without the adapter."""
     monkeypatch.setattr(packed_linear, "LEAST_FLOAT32", 0)
     folder = saved(method, {"language_model": ".*"})
-    config = EngineConfig(device="cpu", short=AnswerStyle("", 6))
+    config = EngineConfig(device="cpu", short=AnswerStyle("", 6), pack_weights=packs)
     model, processor = from_disk(base)
     processor = load_adapter(model, processor, base, folder)
     engines = (
@@ -237,7 +245,10 @@ def test_another_base_is_refused_and_no_path_of_a_machine_is_written(
 
 def test_a_bfloat16_engine_merges_in_float32(base, saved):
     folder = saved("lora", LANGUAGE)
-    merged, _ = load_adapted(base, folder)
+    merged, processor = from_disk(base)
+    load_adapter(merged, processor, base, folder)
+    assert merged.dtype == torch.float32
+    merge_adapter(merged)
     config = EngineConfig(device="cpu", dtype="bfloat16", pack_weights=False)
     served = load_engine(base, config, folder).steps.model.state_dict()
     for name, weight in merged.state_dict().items():

@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import load_file
 
 from smolrgpt_core.adapter_settings import METHODS
+from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.inference import (
     AnswerStyle,
@@ -28,6 +29,7 @@ from smolrgpt_core.inference.loading import load_adapted
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.adapter_files import (
     ADAPTER_WEIGHTS_FILE,
+    CARD_FILE,
     card_of,
     load_adapter,
     save_adapter,
@@ -200,10 +202,26 @@ def test_a_resumed_adapter_has_the_losses_of_one_that_was_not_stopped(adapter_ru
     whole, path = losses(config), Path(config.output, "adapter", ADAPTER_WEIGHTS_FILE)
     weights = load_file(path)
     shutil.rmtree(CheckpointStore(Path(config.output), keep=2).newest().folder)
+    card = CheckpointStore(Path(config.output), keep=2).newest().folder / CARD_FILE
+    text = card.read_text()
+    entries = json.loads(text)
+    card.write_text(json.dumps(entries | {"base_sha256": "0" * 64}))
+    with pytest.raises(SpatialError, match=r"peft: .* is an adapter of 'tiny'"):
+        train(config)
+    card.write_text(text)
     train(config)
     assert losses(config) == whole
     again = load_file(path)
     assert all(torch.equal(weights[name], again[name]) for name in weights)
+
+
+def test_activations_that_are_computed_again_give_the_same_losses(adapter_run):
+    config = adapter_run("lora", TARGETS["lora"])
+    saving = replace(config, output=f"{config.output}-saving", gradient_checkpointing=True)
+    train(config)
+    train(saving)
+    for one, two in zip(losses(config), losses(saving), strict=True):
+        assert two["loss"] == pytest.approx(one["loss"], abs=1e-6)
 
 
 def test_two_processes_give_the_losses_of_one(adapter_run, tmp_path):
