@@ -39,7 +39,7 @@ PACKAGES = {
     },
     "model": {"safetensors": "safetensors", "torch": "torch", "transformers": "transformers"},
     "page": {"nicegui": "nicegui"},
-    "train": {"accelerate": "accelerate", "tensorboard": "tensorboard"},
+    "train": {"accelerate": "accelerate", "peft": "peft", "tensorboard": "tensorboard"},
 }
 """Modules and their distributions for each extra of this package; "" = core."""
 
