@@ -131,6 +131,8 @@ def test_an_adapter_changes_what_it_names_and_is_the_same_saved_merged_and_serve
     assert {name for name, weight in model.named_parameters() if weight.requires_grad} == set(
         adapted
     )
+    # Where a model reads the weight of a layer itself, an adapter around it has no effect.
+    assert all(weight.grad is not None for weight in adapted.values())
     # Rows of a prompt are added to those of the embedding.
     assert all(torch.equal(weight[: len(was)], was) for weight, was in known)
 
