@@ -119,8 +119,10 @@ def page(
         corrections=Corrections(corrections) if corrections else None,
     )
     address = Address(host, port, "" if is_loopback(host) else new_token())
-    serve(shared, address, is_opened, lambda: _tell(address.url, host))
-    library.close()
+    try:
+        serve(shared, address, is_opened, lambda: _tell(address.url, host))
+    finally:
+        library.close()
 
 
 def _require_nicegui() -> None:

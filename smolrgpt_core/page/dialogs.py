@@ -15,7 +15,7 @@ from smolrgpt_core.page.corrections import Corrections, expected
 from smolrgpt_core.page.frames import TOLD_ERRORS, FrameSource
 from smolrgpt_core.page.library import MAX_HALL_SEED, Library
 from smolrgpt_core.page.stage_list import StageList
-from smolrgpt_core.page.uploads import KINDS, MAX_UPLOAD_BYTES, UploadedFile
+from smolrgpt_core.page.uploads import KINDS, MAX_UPLOAD_BYTES, MEBIBYTE, UploadedFile
 
 PINHOLE = ("fx", "fy", "cx", "cy")
 
@@ -108,7 +108,8 @@ class OpenDialog:
             upload.reset()  # so that another file can take its place
 
         def reject() -> None:
-            ui.notify(f"the {kind} file must be {suffixes}, and at most {MAX_UPLOAD_BYTES} bytes")
+            size = MAX_UPLOAD_BYTES // MEBIBYTE
+            ui.notify(f"the {kind} file must be {suffixes}, and have at most {size} MiB")
 
         with ui.element("div").classes("bar"):
             chosen = ui.label(f"{kind} ({suffixes})").style("flex: 1; overflow-wrap: anywhere")

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import IntEnum
 from threading import Lock
 
+from smolrgpt_core.page.uploads import MEBIBYTE
+
 SILENT_S = 5.0
 """Nodes report once a second; one that has not for this long does not anymore."""
-
-MEBIBYTE = 2**20
 
 
 class Level(IntEnum):

@@ -23,7 +23,12 @@ class HealthCard:
 
     def __init__(self, board: HealthBoard) -> None:
         self._board = board
-        self._card = ui.element("section").classes("card").props('aria-label="State of the nodes"')
+        self._card = (
+            ui.element("div")
+            .classes("card")
+            .props("role=group")
+            .props('aria-label="State of the nodes"')
+        )
         self._card.set_visibility(False)
         with self._card:
             ui.label("State of the nodes").classes("heading")

@@ -12,6 +12,8 @@ from smolrgpt_core.page.latency import StageTimes, stage_times
 COLORS = ("#3b82f6", "#f59e0b", "#22c55e", "#a855f7", "#ef4444")
 """Of the stages; readable on light and on dark."""
 
+LINES = "rgba(128, 128, 128, 0.3)"
+
 
 class LatencyCard:
     """A card with the plot; made where elements are added now, hidden until there is an answer.
@@ -23,7 +25,12 @@ class LatencyCard:
     def __init__(self, feed: Feed) -> None:
         self._feed = feed
         self._shown = 0
-        self._card = ui.element("section").classes("card").props('aria-label="Time of the answers"')
+        self._card = (
+            ui.element("div")
+            .classes("card")
+            .props("role=group")
+            .props('aria-label="Time of the answers"')
+        )
         self._card.set_visibility(False)
         with self._card:
             ui.label("Time of the answers").classes("heading")
@@ -56,14 +63,19 @@ def chart_of(times: StageTimes, total: int) -> dict[str, Any]:
     return {
         "animation": False,
         "color": list(COLORS),
-        "grid": {"left": 8, "right": 8, "top": 36, "bottom": 8, "containLabel": True},
+        "grid": {"left": 8, "right": 8, "top": 48, "bottom": 8, "containLabel": True},
         "legend": {"top": 0, "left": 0, "itemWidth": 12, "itemHeight": 12},
         "tooltip": {"trigger": "axis"},
         "xAxis": {
             "type": "category",
             "data": list(numbers),
         },
-        "yAxis": {"type": "value", "name": "ms", "nameGap": 8},
+        "yAxis": {
+            "type": "value",
+            "name": "ms",
+            "nameGap": 8,
+            "splitLine": {"lineStyle": {"color": LINES}},
+        },
         "series": [
             {"name": name, "type": "bar", "stack": "time", "data": values}
             for name, values in times.stages.items()

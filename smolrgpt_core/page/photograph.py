@@ -112,6 +112,8 @@ class Photograph:
         except (PhotographCancelledError, *TOLD_ERRORS):
             raise
         except Exception as error:
+            if self._is_cancelled:
+                raise PhotographCancelledError from error  # as at the end of the process
             stage = self._names[max(len(self._begun) - 1, 0)]
             logging.getLogger(__name__).exception("%s: %s failed", self.name, stage)
             reason = (str(error).splitlines() or [""])[0]

@@ -75,7 +75,7 @@ class SceneView:
             points = self._placed(mark.points)
             ring = [*points, points[0]] if mark.kind is MarkKind.AREA else points
             lines += [_line(*ends) for ends in pairwise(ring) if np.isfinite(ends).all()]
-        return lines
+        return [(start, end) for start, end in lines if start != end]
 
     def _placed(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """Points (N, 3) of the optical frame."""
@@ -98,6 +98,19 @@ class SceneView:
             return None  # what depth does not tell is not drawn, as in the picture of an answer
         edges = _edges(located, is_flat=geometry.is_zone(id))
         return SceneObject(region.name, label_colour(region.label), edges) if edges else None
+
+
+def turned_along(line: Line) -> NDArray[np.float64]:
+    """A rotation (3, 3) that turns the y axis into the direction of a line of some length.
+
+    Args:
+        line: two ends, meters.
+    """
+    start, end = np.asarray(line)
+    along = (end - start) / np.linalg.norm(end - start)
+    across = np.cross(np.eye(3)[np.argmin(np.abs(along))], along)
+    across /= np.linalg.norm(across)
+    return np.column_stack([across, along, np.cross(across, along)])
 
 
 def _edges(located: Located, is_flat: bool) -> tuple[Line, ...]:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from asyncio import to_thread
 
+import numpy as np
 from nicegui import ui
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.canvas import Colour
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.page.scene_view import SceneView
+from smolrgpt_core.page.scene_view import Line, SceneView, turned_along
 
 POINT_SIZE_M = 0.05
 WIDTH_PX, HEIGHT_PX = 640, 480
 MEASURED = "#84cc16"
+
+BAR_M = 0.04
+"""Radius of what was measured."""
 
 
 class Space:
@@ -24,7 +28,7 @@ class Space:
         self._place.props('role=img aria-label="Points and boxes in space; drag to turn"')
         self._view: SceneView | None = None
         self._frame: RGBDFrame | None = None
-        self._lines: list[ui.scene.line] = []
+        self._measured: list[ui.scene.cylinder] = []
         self.set_visibility(False)
 
     def set_visibility(self, shown: bool) -> None:
@@ -55,7 +59,7 @@ class Space:
 
     def _build(self, view: SceneView) -> None:
         self._place.clear()
-        self._lines = []
+        self._measured = []
         with self._place:
             self._scene = ui.scene(
                 WIDTH_PX, HEIGHT_PX, grid=False, background_color="#20242e"
@@ -73,13 +77,19 @@ class Space:
             )  # fmt: skip
 
     def _draw(self, view: SceneView, answer: SpatialAnswer | None) -> None:
-        for line in self._lines:
-            line.delete()
+        for bar in self._measured:
+            bar.delete()
         measured = [] if answer is None else view.measured(answer)
         with self._scene as scene:
-            self._lines = [
-                scene.line(list(start), list(end)).material(MEASURED) for start, end in measured
-            ]
+            self._measured = [_bar(scene, line) for line in measured]
+
+
+def _bar(scene: ui.scene, line: Line) -> ui.scene.cylinder:
+    """A line between points is one pixel wide, and lost among them."""
+    start, end = np.asarray(line)
+    bar = scene.cylinder(BAR_M, BAR_M, float(np.linalg.norm(end - start)))
+    bar.move(*((start + end) / 2).tolist()).rotate_R(turned_along(line).tolist())
+    return bar.material(MEASURED)
 
 
 def _hex(colour: Colour) -> str:

@@ -47,6 +47,7 @@ class StageList:
         while not made.done() and not photograph.is_cancelled:
             self._show(photograph.stages())
             await asyncio.wait({made}, timeout=PERIOD_S)
+        self._photograph = None
         if photograph.is_cancelled:
             made.add_done_callback(lambda done: done.cancelled() or done.exception())
             self.clear()

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from smolrgpt_core.errors import bad_input
 
-MAX_UPLOAD_BYTES = 32 * 2**20
+MEBIBYTE = 2**20
+
+MAX_UPLOAD_BYTES = 32 * MEBIBYTE
 """Of one file."""
 
 MAX_UPLOAD_PIXELS = 2**25

@@ -35,6 +35,8 @@ COLOUR, DEPTH, SPACE = "Color", "Depth", "3-D"
 
 LIVE_RATE_HZ = 2.0
 
+ELSEWHERE = "This is about another image than the one that is shown."
+
 NO_OBJECTS = "No objects were found in this frame: there is nothing to select."
 
 
@@ -83,6 +85,7 @@ class Visit:
         self._conversation = Conversation(shared.desk)
         self._wanted = 0
         self._shown: Exchange | None = None
+        self._answered: Exchange | None = None
         self._offered: list[AskedQuestion] = []
         self._completions: list[str] = []
         self._correcting = None
@@ -91,11 +94,19 @@ class Visit:
         self._opening = OpenDialog(shared.library, self._open) if shared.library else None
         self._add_top()
         with ui.element("main").classes("desk"):
-            with ui.element("section").classes("column").props("aria-label=Picture"):
+            with ui.element("section").classes("column seen").props("aria-label=Picture"):
                 self._add_picture()
-            with ui.element("section").classes("column") as questions:
+            with ui.element("section").classes("column asked-here") as questions:
                 questions.props("aria-label=Questions")
                 self._add_questions()
+            self._watched: list[Watched] = []
+            if shared.feed and shared.health:
+                with ui.element("section").classes("column watched").props("aria-label=Watching"):
+                    self._watched = [
+                        HeardList(shared.feed),
+                        LatencyCard(shared.feed),
+                        HealthCard(shared.health),
+                    ]
         # By Tab alone there may be dozens of regions before them.
         ui.skip_link("Skip to the questions", target=questions)
 
@@ -105,7 +116,10 @@ class Visit:
         try:
             await self._open(self._shared.start)
         except TOLD_ERRORS as error:
-            tell(error)
+            if self._live is None:
+                tell(error)
+            else:
+                self._say_why(error)
 
     def _add_top(self) -> None:
         with ui.element("header").classes("top"):
@@ -158,16 +172,12 @@ class Visit:
             ui.label("Asked before").classes("heading")
             self._past_list = ui.element("div")
         self._past.set_visibility(False)
-        self._watched: list[Watched] = []
-        if self._shared.feed:
-            self._watched += [HeardList(self._shared.feed), LatencyCard(self._shared.feed)]
-        if self._shared.health:
-            self._watched.append(HealthCard(self._shared.health))
 
     async def _open(self, source: FrameSource) -> None:
         frame = await self._first_frame(source)
         if frame is None:
             return
+        self._stages.clear()
         self._source = source
         self._name.text = source.name
         self._slider.props["max"] = source.count
@@ -180,9 +190,7 @@ class Visit:
         if not isinstance(source, Photograph) or source.future.done():
             return await to_thread(source.frame, 0)
         self._name.text = source.name
-        frame = await self._stages.follow(source)
-        self._stages.clear()
-        return frame
+        return await self._stages.follow(source)
 
     async def _follow(self) -> None:
         """Show what is new, of a camera and of what is watched."""
@@ -194,11 +202,15 @@ class Visit:
         try:
             frame = await to_thread(self._source.frame, 0)
         except TOLD_ERRORS as error:
-            self._name.text = f"{self._source.name}: {error}"
+            self._say_why(error)
             return
         self._name.text = self._source.name
         if self._is_following and frame is not self._conversation.frame:
             await self._go_on(frame)
+
+    def _say_why(self, error: Exception) -> None:
+        """Why there is no image of a camera, until one comes."""
+        self._name.text = f"{self._source.name}: {error}"
 
     @property
     def _is_following(self) -> bool:
@@ -239,6 +251,7 @@ class Visit:
     async def _show_picture(self, frame: RGBDFrame) -> None:
         await self._picture.show(frame)
         self._space.forget()
+        self._compare()
         notes = [] if len(frame.regions) else [NO_OBJECTS]
         if isinstance(self._source, Photograph):
             notes.append(self._source.note)
@@ -319,13 +332,22 @@ class Visit:
     async def _present(self, exchange: Exchange) -> None:
         """Show an answer, and draw it if its frame is still there."""
         self._shown = exchange
+        self._answered = exchange
         self._card.clear()
         with self._card:
+            self._elsewhere = ui.label(ELSEWHERE).classes("elsewhere")
             show_answer(exchange, self._actions)
+        self._compare()
         if exchange.frame is self._conversation.frame:
             self._picture.draw(exchange.answer)
             if self._view.value == SPACE:
                 await self._space.show(exchange.frame, exchange.answer)
+
+    def _compare(self) -> None:
+        """Say so where the answer that is read is about another image than the one that is seen."""
+        if self._answered is not None:
+            is_same = self._answered.frame is self._conversation.frame
+            self._elsewhere.set_visibility(not is_same)
 
     @property
     def _actions(self) -> CardActions:

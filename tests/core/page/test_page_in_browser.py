@@ -24,6 +24,8 @@ from smolrgpt_core.quality.check import check_dataset
 from smolrgpt_core.region_files import write_regions
 from smolrgpt_core.regions import RegionSet
 
+ELSEWHERE = "This is about another image than the one that is shown."
+
 
 @pytest.fixture
 def page(hall: Any, browser: Any) -> Any:
@@ -139,13 +141,17 @@ def test_an_earlier_answer_is_shown_again(page: Any) -> None:
 
 def test_frames_are_switched(page: Any) -> None:
     before = page.picture()
+    page.ask("How many pallets are there?")
+    assert ELSEWHERE not in page.text()
     page.pick(10)
     assert "Frame 1 of 8" in page.text()
     page.driver.find_element(By.CSS_SELECTOR, ".q-slider").click()
     page.wait(lambda: page.picture() != before)
     page.wait(lambda: "Nothing is selected." in page.text())
     assert "Frame 1 of 8" not in page.text()
+    assert ELSEWHERE in page.text(), "the answer was about the frame before"
     assert not page.ask("How many pallets are there?").startswith("No answer")
+    page.wait(lambda: ELSEWHERE not in page.text())
 
 
 def test_depth_is_a_second_layer_under_the_same_regions(page: Any) -> None:

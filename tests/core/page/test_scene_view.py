@@ -10,7 +10,7 @@ import pytest
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
 from smolrgpt_core.asking import AskedQuestion, ask
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.page.scene_view import MAX_POINTS, SceneView
+from smolrgpt_core.page.scene_view import MAX_POINTS, SceneView, turned_along
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,13 @@ def test_the_measured_line_is_as_long_as_the_answer(view: SceneView, frame: RGBD
     answer = ask(frame, asked, GeometricAnswerer())
     ((start, end),) = view.measured(answer)
     assert np.linalg.norm(np.subtract(end, start)) == pytest.approx(answer.value, abs=0.01)
+
+
+@pytest.mark.parametrize("along", [(0.0, 2.0, 0.0), (0.0, 0.0, -1.0), (1.0, -2.0, 0.5)])
+def test_what_is_drawn_along_y_is_turned_along_a_line(along: tuple[float, float, float]) -> None:
+    turn = turned_along(((1.0, 1.0, 1.0), tuple(np.add(along, 1.0))))
+    assert turn @ [0, 1, 0] == pytest.approx(np.array(along) / np.linalg.norm(along))
+    assert np.linalg.det(turn) == pytest.approx(1.0)
 
 
 def test_a_frame_without_depth_has_neither_points_nor_objects(frame: RGBDFrame) -> None:
