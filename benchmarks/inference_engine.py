@@ -133,9 +133,8 @@ class Bench:
         # transformers types `to` as if it were no method.
         copied: Any = deepcopy(model)
         self.plain = copied.to(device, getattr(torch, arguments.dtype)).eval()
-        self.engine = InferenceEngine(
-            TorchSteps(model, self.processor, self.engine_config(LENGTHS))
-        )
+        self.steps = TorchSteps(model, self.processor, self.engine_config(LENGTHS))
+        self.engine = InferenceEngine(self.steps)
 
     def engine_config(self, lengths: dict[str, int]) -> EngineConfig:
         """Of an engine whose answers have these numbers of tokens, by style."""
@@ -253,7 +252,7 @@ def decoding_table(bench: Bench) -> Table:
     """Tokens per second against the bound that the memory sets."""
     arguments = bench.arguments
     config = bench.engine_config({"short": DECODED_TOKENS})
-    engine = InferenceEngine(TorchSteps(bench.engine.steps.model, bench.processor, config))
+    engine = InferenceEngine(TorchSteps(bench.steps.model, bench.processor, config))
     bandwidth = measure_bandwidth(bench)
     read = sum(weight.nbytes for weight in bench.plain.model.language_model.parameters())
     bound = bandwidth / read

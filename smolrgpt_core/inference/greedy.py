@@ -56,7 +56,7 @@ def decode_greedily(
     while True:
         tokens.append(writing.tokens)
         probabilities.append(writing.probabilities)
-        running &= ~np.isin(writing.tokens, ends)
+        running &= [token not in ends for token in writing.tokens]
         late |= _end_late(running, deadlines, clock, f"{len(tokens)} of at most {max_new_tokens}")
         if len(tokens) == max_new_tokens or not running.any():
             break

@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ from smolrgpt_core.extras import require
 from smolrgpt_core.files import new_folder
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.inference.config import EngineConfig
-from smolrgpt_core.inference.engine import InferenceEngine
+from smolrgpt_core.inference.engine import EngineQuestion, InferenceEngine
 from smolrgpt_core.inference.onnx_folder import (
     CODE,
     ENCODE,
@@ -42,6 +41,7 @@ from smolrgpt_core.inference.onnx_folder import (
 from smolrgpt_core.inference.onnx_graphs import (
     CodeRegions,
     EncodeFrame,
+    Graph,
     ReadPrompts,
     SeeRegions,
     WriteToken,
@@ -148,7 +148,7 @@ def write_steps(model: SmolRGPTForConditionalGeneration, head: Sequence[int], fo
         head: tokens of the prompt's part that no question changes.
         folder: for the files.
     """
-    modules = {
+    modules: dict[str, Graph] = {
         ENCODE: EncodeFrame(model, list(head)),
         SEE: SeeRegions(),
         CODE: CodeRegions(),
@@ -224,7 +224,7 @@ _PAST_AXES = (1, 3)
 """Those of `past`: questions, and places for keys and values."""
 
 
-def _write_step(module: Any, inputs: Sequence[torch.Tensor], path: Path) -> None:
+def _write_step(module: Graph, inputs: Sequence[torch.Tensor], path: Path) -> None:
     dynamic = torch.export.Dim.DYNAMIC
     shapes = [
         dict.fromkeys(_PAST_AXES if name == "past" else range(len(_AXES.get(name, ""))), dynamic)
@@ -286,7 +286,8 @@ def compare(torch_engine: InferenceEngine, onnx_engine: InferenceEngine) -> tupl
             `PROBABILITY_TOLERANCE`.
     """
     frame = example_frame()
-    asked = [list(QUESTIONS), *([question] for question in QUESTIONS)]
+    alone: list[list[EngineQuestion]] = [[question] for question in QUESTIONS]
+    asked: list[list[EngineQuestion]] = [[*QUESTIONS], *alone]
     both = [
         [answer for part in asked for answer in engine.ask(part, frame=frame)]
         for engine in (torch_engine, onnx_engine)

@@ -44,7 +44,19 @@ class _Appended:
         return torch.stack(self._new)
 
 
-class EncodeFrame(nn.Module):
+class Graph(nn.Module):
+    """A step.
+
+    Attributes:
+        inputs: names of the arguments of `forward`.
+        outputs: names of what it gives.
+    """
+
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+
+
+class EncodeFrame(Graph):
     """A picture to what is kept of a frame.
 
     Args:
@@ -54,6 +66,7 @@ class EncodeFrame(nn.Module):
 
     inputs = ("pixels",)
     outputs = ("cells", "prefix")
+    ids: torch.Tensor
 
     def __init__(self, model: SmolRGPTForConditionalGeneration, head: list[int]) -> None:
         super().__init__()
@@ -78,7 +91,7 @@ class EncodeFrame(nn.Module):
         return self.steps.refine(tokens, RGB)[0], cache.new
 
 
-class SeeRegions(nn.Module):
+class SeeRegions(Graph):
     """Regions of a frame before the directions of their spread are known."""
 
     inputs = ("samples", "weights", "cells")
@@ -98,7 +111,7 @@ class SeeRegions(nn.Module):
         return weighted_mean(cells, weights), *vars(seen).values()
 
 
-class CodeRegions(nn.Module):
+class CodeRegions(Graph):
     """What the metric branch takes of a region."""
 
     inputs = (*SeeRegions.outputs[1:5], *SeeRegions.outputs[6:], "variances", "axes")
@@ -121,7 +134,7 @@ class CodeRegions(nn.Module):
         return geometry.region_codes(), geometry.spread
 
 
-class ReadPrompts(nn.Module):
+class ReadPrompts(Graph):
     """Questions to the first token of each answer.
 
     Args:
@@ -196,7 +209,7 @@ class ReadPrompts(nn.Module):
         return *_chosen(self.language.head(states.gather(1, last)[:, 0])), cache.new
 
 
-class WriteToken(nn.Module):
+class WriteToken(Graph):
     """The token behind those that were chosen."""
 
     inputs = ("tokens", "positions", "seen", "past")

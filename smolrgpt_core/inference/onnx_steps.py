@@ -266,6 +266,8 @@ class _Step:
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
+        # Errors alone: at load it warns of every constant that it leaves as it is.
+        options.log_severity_level = 3
         # A thread that waits for the next operator would keep a core busy.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = runtime.InferenceSession(

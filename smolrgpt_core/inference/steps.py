@@ -18,6 +18,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference.config import EngineConfig
 from smolrgpt_core.inference.frame_cache import EncodedFrame
 from smolrgpt_core.inference.stage_clock import StageClock
+from smolrgpt_core.model_inputs.prompts import TokenRow
 
 
 @dataclass(frozen=True)
@@ -44,13 +45,6 @@ class Writing(Protocol):
     def go_on(self) -> None:
         """Append `tokens`, and choose the next ones."""
         ...
-
-
-class TokenRow(Protocol):
-    """A conversation as tokens, and which of them belong to a question."""
-
-    ids: list[int]
-    question_ids: list[int]
 
 
 class Steps(Protocol):

@@ -55,12 +55,35 @@ class ChatTokenizer(Protocol):
 class PromptConfig(Protocol):
     """What is asked of a model's configuration; see `SmolRGPTConfig`."""
 
-    prompt_tokens: int
-    image_token: str
-    image_token_id: int
-    mask_rgb_token: str
-    mask_depth_token: str
-    depth_branch: str
+    @property
+    def prompt_tokens(self) -> int:
+        """Number of trained tokens before those of the image."""
+        ...
+
+    @property
+    def image_token(self) -> str:
+        """Placeholder of a piece of the image."""
+        ...
+
+    @property
+    def image_token_id(self) -> int:
+        """Its id."""
+        ...
+
+    @property
+    def mask_rgb_token(self) -> str:
+        """Placeholder of what a region looks like."""
+        ...
+
+    @property
+    def mask_depth_token(self) -> str:
+        """Placeholder of what depth says of a region."""
+        ...
+
+    @property
+    def depth_branch(self) -> str:
+        """How depth enters: image or metric."""
+        ...
 
     @property
     def num_image_tokens(self) -> int:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from smolrgpt_core.answerer_settings import (
     DTYPES,
     PREFER_CHOICES,
+    RUNTIMES,
     STYLE_CHOICES,
     FusionSettings,
     ModelSettings,
@@ -84,6 +85,14 @@ class QueryParameters:
         limits=(0, 1024),
         effect=Effect.AT_CONFIGURE,
         more="inference.md#threads",
+    )
+    runtime: str = parameter(
+        ModelSettings.runtime,
+        "What computes the model: torch, onnx (ONNX Runtime, for a folder that smolrgpt "
+        "export-onnx wrote), or auto: the one that the checkpoint is for.",
+        choices=RUNTIMES,
+        effect=Effect.AT_CONFIGURE,
+        more="inference.md#without-pytorch",
     )
     answer_style: str = parameter(
         ModelSettings.answer_style,
@@ -322,12 +331,13 @@ class QueryParameters:
         return self.up_source != UP_BY_DEPTH or bool(self.floor_frame)
 
     def model_settings(self) -> ModelSettings:
-        """Device, data type, threads, answer style and adapter of the model."""
+        """Device, data type, threads, runtime, answer style and adapter of the model."""
         return ModelSettings(
             self.device,
             self.dtype,
             self.answer_style,
             threads=self.threads,
+            runtime=self.runtime,
             # Otherwise an adapter may be set for a later change to `answerer: model`.
             adapter=self.adapter if self.answerer in WITH_CHECKPOINT else "",
         )
