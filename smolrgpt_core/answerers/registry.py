@@ -97,11 +97,14 @@ def make_answerer(
 def _load(name: str, checkpoint: str, settings: ModelSettings, fusion: FusionSettings) -> Answerer:
     try:
         return ANSWERERS[name](checkpoint, settings, fusion)
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise ValueError(
             f"answerer {name!r} needs PyTorch and transformers ({error}); install them with: "
             f"{install_command('model')}; the answerer 'geometric' needs neither"
         ) from error
+    except ImportError as error:
+        # Says itself what is missing and how to install it.
+        raise ValueError(f"answerer {name!r} cannot be loaded: {error}") from error
     except SpatialError as error:
         raise ValueError(
             f"checkpoint {checkpoint!r} cannot be used: {error}; run `smolrgpt calibrate` again, "

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.inference import AnswerStyle, EngineConfig, InferenceEngine, load_engine
@@ -160,6 +161,15 @@ def test_a_changed_file_is_refused(exported, tmp_path):
 def test_what_onnx_runtime_does_not_do_is_refused(exported, changes, words):
     with pytest.raises(ValueError, match=words):
         load_engine(exported, EngineConfig(**changes))
+
+
+@pytest.mark.parametrize("package", ["onnxruntime", "tokenizers"])
+def test_a_missing_package_is_named_with_its_remedy(exported, monkeypatch, package):
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(
+        ValueError, match=rf"needs {package}, which is not .*pip install .*\[onnx\]"
+    ):
+        make_answerer("model", str(exported))
 
 
 def test_onnx_runtime_needs_an_exported_folder(metric):
