@@ -50,7 +50,7 @@ class BruteForce:
     def zone(self, id):
         return self.label(id) == "buffer"
 
-    def at(self, id):
+    def at(self, id: int) -> tuple[float, float, float]:
         x, y, z = self.items[id].centre
         return float(x), float(z), float(self.camera_height - y)
 

@@ -205,9 +205,11 @@ def make_random_scene(seed: int) -> tuple[SceneTruth, RegionSet]:
     made = [
         replace(item, visible_share=float(share)) for item, share in zip(made, shares, strict=True)
     ]
-    boxes = {item.id: projected_box(item.centre) for item in made}
-    seen = tuple(item for item in made if boxes[item.id] is not None)
-    regions = tuple(Region.from_box(item.id, item.label, boxes[item.id]) for item in seen)
+    boxes = [(item, projected_box(item.centre)) for item in made]
+    seen = tuple(item for item, box in boxes if box is not None)
+    regions = tuple(
+        Region.from_box(item.id, item.label, box) for item, box in boxes if box is not None
+    )
     truth = SceneTruth(seed, seen, np.array([0.0, -1.0, 0.0]), CAMERA_M)
     return truth, RegionSet((HEIGHT, WIDTH), regions)
 

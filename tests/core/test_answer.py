@@ -72,6 +72,7 @@ REGIONS = RegionSet(
 )  # fmt: skip
 def test_sentence(text, value, sentence):
     question = read_question(text, REGIONS)
+    assert question.program is not None
     assert answer_sentence(question.program, value, REGIONS, question.unit) == sentence
 
 
@@ -96,7 +97,8 @@ def test_sentence(text, value, sentence):
 )  # fmt: skip
 def test_reads_distances(text, metres):
     answer = read_answer(text, DISTANCE)
-    assert answer == ParsedAnswer(pytest.approx(metres), "m")
+    assert answer == ParsedAnswer(answer.value, "m")
+    assert answer.value == pytest.approx(metres)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,8 @@ is clear; a wrong value would be worse than no value.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from smolrgpt_core.answer import Side, read_answer
@@ -354,11 +356,8 @@ def refused(text: str, category: Category) -> bool:
 
 
 def test_there_are_enough_sentences() -> None:
-    sentences = [
-        (category, text)
-        for category, cases in enumerate((DISTANCES, COUNTS, SIDES, CHOICES))
-        for text, _ in cases
-    ]
+    tables: list[list[tuple[str, Any]]] = [DISTANCES, COUNTS, SIDES, CHOICES]
+    sentences = [(category, text) for category, cases in enumerate(tables) for text, _ in cases]
     assert len(set(sentences)) == len(sentences) >= 200
 
 

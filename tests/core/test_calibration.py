@@ -249,7 +249,8 @@ def test_the_files_of_a_checkpoint(tmp_path: Path) -> None:
         weights_files(find)
     parts[1].touch()
     assert weights_files(find) == parts
-    for broken in ({}, [], {"weight_map": {}}, {"weight_map": {"a": "../part-1"}}):
+    unreadable: list[Any] = [{}, [], {"weight_map": {}}, {"weight_map": {"a": "../part-1"}}]
+    for broken in unreadable:
         index.write_text(json.dumps(broken))
         with pytest.raises(SpatialError, match=r"index\.json"):
             weights_files(find)

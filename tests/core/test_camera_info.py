@@ -162,12 +162,15 @@ def test_what_a_rectified_image_is_calibrated_by() -> None:
     wider = projection(90, 90, 80, 60)
     turned = [0.8, -0.6, 0, 0.6, 0.8, 0, 0, 0, 1]
     unturned = rectification(camera_info(d=BARREL, p=wider), SIZE, "auto", "").lens
+    assert unturned is not None
     assert (unturned.source.fx, unturned.target.fx) == (F, 90)
     # Depth is along the axis of the camera as it stands, not as P would turn it.
     kept = rectification(camera_info(d=BARREL, p=wider, r=turned), SIZE, "auto", "").lens
+    assert kept is not None
     assert kept.target == kept.source
     half = camera_info(d=BARREL, p=wider, binning_x=2, binning_y=2)
     binned = rectification(half, (60, 80), "auto", "").lens
+    assert binned is not None
     assert (binned.source.fx, binned.target.fx) == (F / 2, 45)
 
 

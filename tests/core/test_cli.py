@@ -74,7 +74,9 @@ class TestAsk:
         asked = TRUTH["distance"]
         done = run("ask", asked["question"], *options(), "--picture", picture)
         assert done.returncode == 0, done.stderr
-        value = float(re.search(r"(\d+\.\d+) m", done.stdout)[1])
+        metres = re.search(r"(\d+\.\d+) m", done.stdout)
+        assert metres is not None
+        value = float(metres[1])
         assert value == pytest.approx(asked["value"], rel=0.1)
         assert done.stderr == ""
         height, width = read_rgb(FRAME / "rgb.jpg").shape[:2]
@@ -137,6 +139,7 @@ class TestAsk:
 
     def test_depth_scale(self, tmp_path: Path) -> None:
         raw = cv2.imread(str(FRAME / "depth.png"), cv2.IMREAD_UNCHANGED)
+        assert raw is not None
         expected = json.loads(ask(TRUTH["distance"]["question"], "--json").stdout)["value"]
         cv2.imwrite(str(tmp_path / "tenths.png"), raw // 10)
         wrong = ask(TRUTH["distance"]["question"], depth=tmp_path / "tenths.png", depth_scale=1)
@@ -266,7 +269,8 @@ class TestDoctor:
             assert check["remedy"] or check["verdict"] == "ok"
 
     def test_table_shows_what_to_do(self) -> None:
-        console = Console(file=io.StringIO(), width=80)
+        output = io.StringIO()
+        console = Console(file=output, width=80)
         console.print(
             doctor_table(
                 [
@@ -276,7 +280,7 @@ class TestDoctor:
                 ]
             )
         )
-        text = console.file.getvalue()
+        text = output.getvalue()
         for words in ("2.4.6", "not installed [gone]", "-> pip install x", "-> run make setup"):
             assert words in text
         assert [mark for mark in text if mark in "✓✗"] == ["✓", "✗"]
@@ -357,7 +361,9 @@ def test_page_lists_every_option_with_its_default(name: str) -> None:
         for row in (line.strip("| ").split("|") for line in section.splitlines())
         if row[0].startswith("`--")
     }
-    command = typer.main.get_command(app).commands[name]
+    commands = typer.main.get_command(app)
+    assert isinstance(commands, typer.core.TyperGroup)
+    command = commands.commands[name]
     options = {option.opts[0]: option for option in command.params if option.opts[0][0] == "-"}
     assert set(rows) == set(options)
     for text, option in options.items():

@@ -29,10 +29,10 @@ def shadow(folder: Path, module: str, content: str) -> str:
 def test_packages_are_those_that_the_project_declares() -> None:
     declared: dict[str, set[str]] = {}
     for line in importlib.metadata.requires("smolrgpt") or []:
-        extra = re.search(r'extra == "(\w+)"', line)
+        marker = re.search(r'extra == "(\w+)"', line)
         name = re.match(r"[\w.-]+", line)
         assert name
-        declared.setdefault(extra[1] if extra else "", set()).add(name[0])
+        declared.setdefault(marker[1] if marker else "", set()).add(name[0])
     for extra, packages in PACKAGES.items():
         assert set(packages.values()) == declared[extra] - {"smolrgpt"}
 

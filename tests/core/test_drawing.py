@@ -71,7 +71,7 @@ def share_of(image: np.ndarray, colour: tuple[int, int, int], box: Box) -> float
     return float(np.mean(np.all(image[box.slices] == colour, axis=-1)))
 
 
-def corner(box: Box) -> np.ndarray:
+def corner(box: Box) -> tuple[slice, slice]:
     """A few pixels inside a region, away from its outline, middle and name."""
     return np.s_[box.y + box.height - 12 : box.y + box.height - 8, box.x + 8 : box.x + 12]
 
@@ -208,7 +208,7 @@ def test_a_place_is_a_cross_and_an_order_a_number() -> None:
     ]
     box = BOXES[12][1]
     assert share_of(badges[0], WHITE, Box(box.x + 20, box.y + 15, 30, 30)) > 0.3
-    assert not np.array_equal(*badges)
+    assert not np.array_equal(badges[0], badges[1])
 
 
 def test_what_goes_behind_the_camera_is_cut_off_there() -> None:
@@ -292,7 +292,7 @@ def test_chosen_and_counted_regions_are_ticked_and_rimmed(
 
 def test_refusal_stands_in_red_with_its_status() -> None:
     frame = make_frame()
-    question = SpatialQuestion(Category.DISTANCE, "<mask> <mask>", (12, 99), (12,), (99,))
+    question = SpatialQuestion(Category.DISTANCE, "<mask> <mask>", (12, 99))
     error = SpatialError(Status.UNKNOWN_REGION, "region 99 is not in this frame")
     image = draw_answer(frame, question.text, SpatialAnswer.refusal(error, question))
     answered = draw_answer(frame, "?", make_answer(frame, Category.COUNT, (10, 2), value=1.0))

@@ -50,10 +50,10 @@ def write_text(path: Path, content: object) -> Path:
     return path
 
 
-def refusal(path: Path, *args: object) -> str:
+def refusal(path: Path, labels: RegionLabels | None = None) -> str:
     """The message with which `read_regions` refuses a file."""
     with pytest.raises(SpatialError) as caught:
-        read_regions(path, SIZE, *args)
+        read_regions(path, SIZE, labels)
     assert caught.value.status is Status.BAD_INPUT
     assert caught.value.message.startswith(str(path.parent))
     return caught.value.message
@@ -64,7 +64,9 @@ class TestImages:
         image = random_image(np.uint8, 3)
         write_image(tmp_path / "a.png", image)
         assert np.array_equal(read_rgb(tmp_path / "a.png"), image)
-        assert np.array_equal(cv2.imread(str(tmp_path / "a.png"))[..., ::-1], image)
+        stored = cv2.imread(str(tmp_path / "a.png"))
+        assert stored is not None
+        assert np.array_equal(stored[..., ::-1], image)
 
     def test_grey_and_transparent_images_become_rgb(self, tmp_path: Path) -> None:
         grey = random_image(np.uint8)
@@ -80,7 +82,9 @@ class TestImages:
         (tmp_path / "a.jpg").write_bytes(
             jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:]
         )
-        assert cv2.imread(str(tmp_path / "a.jpg")).shape == (SIZE[1], SIZE[0], 3)
+        turned = cv2.imread(str(tmp_path / "a.jpg"))
+        assert turned is not None
+        assert turned.shape == (SIZE[1], SIZE[0], 3)
         assert read_rgb(tmp_path / "a.jpg").shape == (*SIZE, 3)
 
     @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -39,7 +40,7 @@ def make_frame(depth: np.ndarray | None = None) -> RGBDFrame:
         ("regions", RegionSet((WIDTH, HEIGHT)), r"segmented on an image .*\(16, 12\)"),
     ],
 )
-def test_arrays_that_do_not_match_are_refused(field: str, value: object, expected: str) -> None:
+def test_arrays_that_do_not_match_are_refused(field: str, value: Any, expected: str) -> None:
     with pytest.raises(SpatialError, match=expected) as caught:
         replace(make_frame(), **{field: value})
     assert caught.value.status is Status.BAD_INPUT
@@ -67,7 +68,7 @@ def test_missing_depth_must_be_nan(missing: float) -> None:
         ({"cy": -np.inf}, "cy=-inf"),
     ],
 )
-def test_unusable_calibration_is_refused(changes: dict[str, float], expected: str) -> None:
+def test_unusable_calibration_is_refused(changes: dict[str, Any], expected: str) -> None:
     with pytest.raises(SpatialError, match=expected) as caught:
         replace(INTRINSICS, **changes)
     assert caught.value.status is Status.BAD_INPUT

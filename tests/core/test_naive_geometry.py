@@ -16,6 +16,8 @@ BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "geometric_accuracy.py"
 @pytest.fixture(scope="module")
 def benchmark():
     spec = spec_from_file_location("geometric_accuracy", BENCHMARK)
+    assert spec is not None
+    assert spec.loader is not None
     module = module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -31,6 +33,8 @@ def test_naive_and_fitted_geometry_differ_as_the_visible_surface_from_the_object
     asked = AskedQuestion("How far is pallet 5 from the camera?")
     naive = ask(frame, asked, GeometricAnswerer(kept=benchmark.KeptNaiveGeometry())).value
     fitted = ask(frame, asked, GeometricAnswerer()).value
+    assert naive is not None
+    assert fitted is not None
     true = float(np.linalg.norm(scene.centre(5)))
     mask = frame.regions.full_mask(5)
     camera = frame.intrinsics

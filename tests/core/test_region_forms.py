@@ -10,7 +10,7 @@ import random
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -46,7 +46,7 @@ def flat(box: list[int]) -> list[float]:
     return [number for corner in corners(box) for number in corner]
 
 
-def runs_of(mask: np.ndarray, order: str = "F") -> list[int]:
+def runs_of(mask: np.ndarray, order: Literal["C", "F"] = "F") -> list[int]:
     """Run lengths, background first."""
     pixels = mask.ravel(order=order)
     borders = np.flatnonzero(np.diff(pixels.astype(int))) + 1
@@ -99,7 +99,7 @@ def labelme(*shapes: dict[str, Any]) -> dict[str, Any]:
 
 def labelme_mask(box: list[int]) -> dict[str, Any]:
     picture = encode_image(np.full((box[3], box[2]), 1, np.uint8), ".png")
-    ends = [corners(box)[0], [box[0] + box[2] - 1, box[1] + box[3] - 1]]
+    ends: list[list[float]] = [corners(box)[0], [box[0] + box[2] - 1, box[1] + box[3] - 1]]
     return shape("mask", "pallet", ends, mask=base64.b64encode(picture).decode())
 
 
@@ -345,7 +345,7 @@ def test_instance_pictures(tmp_path: Path, suffix: str, channels: int) -> None:
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.float32])
 @pytest.mark.parametrize("channel", [False, True])
 def test_stacks_of_masks(tmp_path: Path, dtype: type, channel: bool) -> None:
-    stack = np.stack([mask_of(box) for box in BOXES]).astype(dtype)
+    stack: np.ndarray = np.stack([mask_of(box) for box in BOXES]).astype(dtype)
     np.save(tmp_path / "masks.npy", stack[:, None] if channel else stack)
     labels = RegionLabels(InstanceLabels.parse(["1-2:pallet", "3:buffer"]))
     check(read(tmp_path / "masks.npy", labels))
@@ -442,7 +442,9 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path, seed: int) -> None:
         masks(uncompressed),
         labelme(labelme_mask(BOXES[0]), shape("circle", "pallet", [[80, 60], [80, 70]])),
     )
-    values = (None, True, -1, 1.5, float("nan"), float("inf"), 2**70, "", "a", [], {}, [[]], [1])
+    values: tuple[Any, ...] = (
+        None, True, -1, 1.5, float("nan"), float("inf"), 2**70, "", "a", [], {}, [[]], [1],
+    )  # fmt: skip
     texts = (yolo_boxes(" 0.3"), yolo_polygons(), all_cvat(cvat_mask), all_cvat(cvat_box), VOC)
     for _ in range(10):
         content = copy.deepcopy(rng.choice(contents))

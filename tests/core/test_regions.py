@@ -128,7 +128,7 @@ def test_broken_sizes_are_refused(rle: dict) -> None:
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int16, np.uint16, np.int32, np.int64])
 def test_bitmap_is_cut_to_its_box(dtype: type) -> None:
-    bitmap = np.zeros(SIZE, dtype=dtype)
+    bitmap: np.ndarray = np.zeros(SIZE, dtype=dtype)
     bitmap[5:9, 10:20] = 1
     bitmap[6, 12] = 0
     region = Region.from_bitmap(3, " Pallet ", bitmap)
@@ -180,7 +180,7 @@ def test_label_image_without_objects() -> None:
 def test_label_image_that_is_no_label_image() -> None:
     for image in (np.zeros((*SIZE, 3), np.uint8), np.zeros(SIZE), np.zeros(SIZE, bool)):
         with pytest.raises(SpatialError, match=r"integer \(H, W\)"):
-            RegionSet.from_label_image(image, {})
+            RegionSet.from_label_image(image, {})  # type: ignore[arg-type]
     negative = np.full(SIZE, -1, np.int32)
     with pytest.raises(SpatialError, match="got -1"):
         RegionSet.from_label_image(negative, {})
@@ -212,7 +212,7 @@ def test_mask_must_be_boolean_and_fit_its_box() -> None:
     box = Box(0, 0, 4, 3)
     for mask in (np.ones((4, 3), bool), np.ones((3, 4), np.uint8), np.ones((3, 5), bool)):
         with pytest.raises(SpatialError, match="like its box"):
-            Region(1, "pallet", box, mask)
+            Region(1, "pallet", box, mask)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import re
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -68,7 +69,7 @@ ROWS = [
 REGIONS = RegionSet((48, 64), (Region.from_box(12, "pallet", Box(1, 1, 9, 9)),))
 
 
-def asked(category: Category, **truth: object) -> QuestionWithTruth:
+def asked(category: Category, **truth: Any) -> QuestionWithTruth:
     region = selections.Region(12)
     program = {
         Category.DISTANCE: questions.Measure(region, attributes.Distance(selections.Camera())),
@@ -88,7 +89,7 @@ def asked(category: Category, **truth: object) -> QuestionWithTruth:
     )
 
 
-def answered(category: Category, **fields: object) -> SpatialAnswer:
+def answered(category: Category, **fields: Any) -> SpatialAnswer:
     return SpatialAnswer(Status.OK, category, **fields)
 
 
@@ -122,8 +123,8 @@ def test_sides_and_regions_must_be_equal() -> None:
     ):
         assert compare_with_truth(side, answered(Category.LEFT_RIGHT, side=given)) == expected
     choice = asked(Category.MCQ, region_id=12)
-    for given, expected in ((12, ("pallet 12", "", True)), (7, ("pallet 12", "differs", False))):
-        answer = answered(Category.MCQ, region_id=given)
+    for id, expected in ((12, ("pallet 12", "", True)), (7, ("pallet 12", "differs", False))):
+        answer = answered(Category.MCQ, region_id=id)
         assert compare_with_truth(choice, answer, REGIONS) == expected
     assert compare_with_truth(choice, answered(Category.MCQ, region_id=12))[0] == "region 12"
 
@@ -184,12 +185,12 @@ class Page(HTMLParser):
 
 
 def printed(rows: list[ReportRow], width: int) -> str:
-    console = Console(file=io.StringIO(), width=width)
-    print_report(rows, console)
-    return console.file.getvalue()
+    output = io.StringIO()
+    print_report(rows, Console(file=output, width=width))
+    return output.getvalue()
 
 
-def written(tmp_path: Path, **options: object) -> Page:
+def written(tmp_path: Path, **options: Any) -> Page:
     path = tmp_path / "new" / "report.html"
     write_html_report(ROWS, path, "Demo <1>", "seed 3 & noise", **options)
     return Page(path.read_text(encoding="utf-8"))
@@ -239,9 +240,12 @@ def test_pictures_are_inside_the_page(tmp_path: Path) -> None:
     assert page.descriptions == ["The <camera>", ROWS[0].question, ROWS[2].question]
     colours = [(10, 200, 40), (200, 30, 60), (20, 30, 160)]
     for source, colour in zip(page.sources, colours, strict=True):
-        prefix, data = re.fullmatch(r"(data:image/jpeg;base64,)(.*)", source).groups()
+        address = re.fullmatch(r"(data:image/jpeg;base64,)(.*)", source)
+        assert address is not None
+        prefix, data = address.groups()
         image = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
         assert prefix
+        assert image is not None
         assert image[..., ::-1].reshape(-1, 3).mean(axis=0) == pytest.approx(colour, abs=4)
 
 

@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ from smolrgpt_core.sim.hall import Hall
 from smolrgpt_core.sim.parts import Part, Shape
 from smolrgpt_core.sim.truth import full_silhouette_area
 
-FAST_FIELDS = {"shadows": False, "reflections": False, "supersampling": 1}
+FAST_FIELDS: dict[str, Any] = {"shadows": False, "reflections": False, "supersampling": 1}
 FAST = RenderOptions(**FAST_FIELDS)
 SMALL = CameraIntrinsics.from_vertical_fov(192, 144, 60.0)
 ODD = CameraIntrinsics(width=320, height=200, fx=300.0, fy=280.0, cx=140.3, cy=110.8)
@@ -125,15 +126,15 @@ def test_depth_of_the_floor_is_the_plane_everywhere():
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_masks_lie_inside_the_true_boxes(seed):
     scene = build_scene(seed)
-    outside = []
+    distances = []
     with WarehouseRenderer(scene, SMALL, FAST) as renderer:
         for pose in scene.camera_poses(3):
             simulated = renderer.render(pose)
             assert len(simulated.truth.objects) >= 6
             for truth in simulated.truth.objects:
                 local = (back_project(simulated.frame, truth.id) - truth.centre) @ truth.rotation
-                outside.append((np.abs(local) - truth.size / 2).max(axis=1, initial=-1.0))
-    outside = np.concatenate(outside)
+                distances.append((np.abs(local) - truth.size / 2).max(axis=1, initial=-1.0))
+    outside = np.concatenate(distances)
     # On a face seen edge-on the rasteriser may miss the depth of a single pixel by more.
     assert np.mean(outside > 0.01) < 2e-4
     assert outside.max() < 0.05
@@ -144,7 +145,7 @@ def test_truth_is_in_the_optical_frame():
     pose = CameraPose(np.array([1.0, 0.0, 2.0]), yaw_rad=0.1, pitch_rad=-0.3)
     truth = render(scene, pose).truth
     assert truth.up @ pose.to_optical(pose.position + np.array([0, 0, 1.0])) == pytest.approx(1.0)
-    assert truth[10].centre == pytest.approx(pose.to_optical([4.0, 0.5, 0.3]))
+    assert truth[10].centre == pytest.approx(pose.to_optical(np.array([4.0, 0.5, 0.3])))
     assert truth[10].size == pytest.approx([1.2, 0.8, 0.6])
     assert truth[10].rotation[:, 2] == pytest.approx(truth.up)
     ahead = pose.world_from_optical @ truth[10].rotation[:, 0]
@@ -189,7 +190,7 @@ def test_full_silhouettes_agree_with_objects_rendered_alone():
     scene = build_scene(2, WarehouseConfig(camera_view="ceiling"))
     pose = scene.camera_poses(1)[0]
     seen = render(scene, pose, options=FAST).frame.regions
-    errors = []
+    errors: list[float] = []
     for item in (scene[region.id] for region in seen if region.label != "buffer"):
         box_seen = seen[item.id].box
         corners = np.array([box_seen.x, box_seen.y, box_seen.width, box_seen.height])
@@ -293,8 +294,9 @@ def test_a_camera_in_the_floor_is_refused():
 
 @pytest.mark.parametrize("field", ["shadow_pixels", "supersampling", "max_range_m"])
 def test_option_errors_name_the_field(field):
+    fields: dict[str, Any] = {field: -1}
     with pytest.raises(SpatialError, match=f"RenderOptions.{field}"):
-        RenderOptions(**{field: -1})
+        RenderOptions(**fields)
 
 
 @pytest.mark.parametrize(

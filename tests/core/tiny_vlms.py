@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
@@ -92,6 +93,7 @@ def make_tokenizer(family: str) -> PreTrainedTokenizerFast:
 def make_config(family: str):
     """Configuration of a tiny model."""
     image_id = make_tokenizer(family).convert_tokens_to_ids(SPECIAL_TOKENS[family][0])
+    assert isinstance(image_id, int)
     if family == "paligemma":
         return PaliGemmaConfig(
             vision_config=_VISION
@@ -109,12 +111,12 @@ def make_config(family: str):
         )
     if family in ("idefics3", "smolvlm"):
         kind = Idefics3Config if family == "idefics3" else SmolVLMConfig
+        tokens: dict[str, Any] = {"image_token_id": image_id, "pad_token_id": 0}
         return kind(
             vision_config=_VISION | {"image_size": 64, "patch_size": 8},
             text_config=_TEXT | {"model_type": "llama"},
             scale_factor=2,
-            image_token_id=image_id,
-            pad_token_id=0,
+            **tokens,
         )
     if family == "internvl":
         return InternVLConfig(
@@ -128,7 +130,7 @@ def make_config(family: str):
 
 def _qwen_config(family: str, image_id: int):
     text = _TEXT | {"rope_parameters": _ROPE}
-    ids = {
+    ids: dict[str, Any] = {
         "image_token_id": image_id,
         "vision_start_token_id": image_id + 1,
         "vision_end_token_id": image_id + 2,

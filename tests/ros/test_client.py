@@ -70,7 +70,8 @@ any_executor = pytest.mark.parametrize(
 
 def in_callback(node: Node, function: Any) -> Any:
     """What a function returns, or raises, in a callback of a node that spins."""
-    done, results = threading.Event(), []
+    done = threading.Event()
+    results: list[Any] = []
 
     def call() -> None:
         timer.cancel()
@@ -159,7 +160,8 @@ def test_asked_in_a_callback(query_node: Any, spinning: Node) -> None:
 
 @one_thread
 def test_awaited_in_a_callback(query_node: Any, spinning: Node) -> None:
-    done, answers = threading.Event(), []
+    done = threading.Event()
+    answers: list[QueryAnswer] = []
     with SpatialQueryClient(spinning) as client:
 
         async def call() -> None:

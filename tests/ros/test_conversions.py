@@ -105,7 +105,7 @@ def test_depth_in_millimetres(encoding: str, big_endian: bool) -> None:
 def test_depth_in_metres_without_readings(big_endian: bool) -> None:
     metres = np.array([[2.5, 0.0, -1.0], [np.nan, np.inf, 7.25]], dtype=np.float32)
     depth = depth_from_image(image("32FC1", metres, 0, big_endian))
-    assert_array_equal(depth, np.float32([[2.5, np.nan, np.nan], [np.nan, np.nan, 7.25]]))
+    assert_array_equal(depth, np.array([[2.5, np.nan, np.nan], [np.nan, np.nan, 7.25]], np.float32))
 
 
 def test_depth_scale_overrides_the_encoding() -> None:

@@ -28,6 +28,7 @@ from smolrgpt_ros.demo.graph import Snapshot
 from smolrgpt_ros.demo.main import Conversation, mosaic, own_masks_summary
 from smolrgpt_ros.demo.questions import (
     MORE_FORMS,
+    DemoQuestion,
     judge,
     questions_about,
     questions_without_answer,
@@ -87,6 +88,7 @@ def test_short_demo(run_demo: Callable[..., Run], tmp_path: Path) -> None:
     assert page.count("<article") == 9
     assert page.count("<img") == 7
     picture = cv2.imread(str(folder / "annotated.png"))
+    assert picture is not None
     assert picture.shape[1] == 2 * 640
     assert picture.shape[0] > 2 * 480
 
@@ -184,13 +186,18 @@ def test_stubborn_process_is_killed(wait_for: Any) -> None:
     assert process.exit_status == -signal.SIGKILL
 
 
+def form_of(question: DemoQuestion) -> str:
+    assert question.truth is not None
+    return question.truth.form
+
+
 def test_questions_cover_categories_and_forms(hall: SimulatedFrame) -> None:
     used: set[str] = set()
     turns = [questions_about(hall.frame.regions, hall.truth, turn, 0, used) for turn in range(3)]
     for questions in turns:
         asked = [question.category for question in questions]
         assert asked[:4] == list(CATEGORIES.values())
-        beside = [question.truth.form for question in questions[4:]]
+        beside = [form_of(question) for question in questions[4:]]
         groups = [[form in forms for forms in MORE_FORMS].index(True) for form in beside]
         assert len(groups) >= 2
         assert groups == sorted(set(groups))
@@ -201,7 +208,7 @@ def test_questions_cover_categories_and_forms(hall: SimulatedFrame) -> None:
     typed = [q.request for turn in turns for q in turn if q.request.category]
     assert typed
     assert all(request.region_ids and not request.question for request in typed)
-    kinds = [q.truth.form for turn in turns for q in turn]
+    kinds = [form_of(q) for turn in turns for q in turn]
     assert len(set(kinds)) > len(kinds) / 2
     again = questions_about(hall.frame.regions, hall.truth, 0, 0, set())
     assert [q.shown for q in again] == [q.shown for q in turns[0]]

@@ -14,8 +14,9 @@ from smolrgpt_ros.nodes.image_worker import Images, ImageWorker, NewestImages
 MS = 1_000_000
 
 
-def stamps(images: Images | None) -> dict[str, int] | None:
-    return images and {name: sample.stamp_ns // MS for name, sample in images.items()}
+def stamps(images: Images | None) -> dict[str, int]:
+    assert images is not None
+    return {name: sample.stamp_ns // MS for name, sample in images.items()}
 
 
 def test_first_image_of_each_period_is_chosen() -> None:

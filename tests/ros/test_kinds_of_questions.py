@@ -72,8 +72,8 @@ def true(hall: SimulatedFrame) -> Callable[[int], ObjectTruth]:
 
 def filled(answer: SpatialAnswer) -> set[str]:
     """The fields with an answer in them."""
-    empty = {"value": None, "unit": "", "region_id": None, "side": Side.NONE, "truth": None}
-    empty |= {"relation": "", "vector": None, "option": "", "answer_ids": ()}
+    empty: dict[str, Any] = {"value": None, "unit": "", "region_id": None, "side": Side.NONE}
+    empty |= {"truth": None, "relation": "", "vector": None, "option": "", "answer_ids": ()}
     return {name for name, nothing in empty.items() if str(getattr(answer, name)) != str(nothing)}
 
 
@@ -141,6 +141,7 @@ def test_the_value_is_in_si_whatever_the_sentence_is_in(ask: Ask, true: Any) -> 
     answer = ask("What is the height of pallet 24 in cm?")
     assert answer.unit == "m"
     assert answer.value == pytest.approx(true(24).size[2], abs=0.05)
+    assert answer.value is not None
     assert f"{100 * answer.value:.2f} cm" in answer.text
 
 
@@ -149,6 +150,7 @@ def test_where_something_is(ask: Ask, true: Any, is_typed: bool) -> None:
     typed = {"category": Category.POSITION, "region_ids": [16]}
     answer = ask(**typed) if is_typed else ask("Where is pallet 16?")
     assert (answer.category, filled(answer)) == (Category.POSITION, {"vector"})
+    assert answer.vector is not None
     np.testing.assert_allclose(answer.vector, true(16).centre, atol=0.1)
     np.testing.assert_allclose(answer.vector, answer.centers[0], atol=1e-6)
     assert answer.region_ids == (16,)
@@ -159,12 +161,14 @@ def test_how_large_something_is(ask: Ask, true: Any, is_typed: bool) -> None:
     typed = {"category": Category.SIZE, "region_ids": [16]}
     answer = ask(**typed) if is_typed else ask("What are the dimensions of pallet 16?")
     assert (answer.category, filled(answer)) == (Category.SIZE, {"vector"})
+    assert answer.vector is not None
     np.testing.assert_allclose(answer.vector, true(16).size, atol=0.05)
 
 
 def test_a_direction_is_a_unit_vector(ask: Ask, true: Any) -> None:
     answer = ask("In which direction is pallet 24 from pallet 16?")
     assert (answer.category, filled(answer)) == (Category.DIRECTION, {"vector"})
+    assert answer.vector is not None
     assert np.linalg.norm(answer.vector) == pytest.approx(1.0)
     offset = true(24).centre - true(16).centre
     np.testing.assert_allclose(answer.vector, offset / np.linalg.norm(offset), atol=0.05)

@@ -57,7 +57,7 @@ def constant(tree: ast.Module, name: str) -> Any:
 def arguments() -> dict[str, str]:
     """The arguments that the file declares, with their defaults; known to the stand-in only."""
     environment = {**os.environ, "PYTHONPATH": python_path()}
-    command = [sys.executable, STAND_IN / "ros2_launch.py", LAUNCH_FILE, "--show-args"]
+    command = [sys.executable, str(STAND_IN / "ros2_launch.py"), str(LAUNCH_FILE), "--show-args"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     return dict(line.split("=") for line in done.stdout.splitlines())
 
@@ -124,10 +124,12 @@ def test_question_to_the_launched_system(
     wait_for(client.service_is_ready, "the service", 60.0)
     question = "How many pallets are in buffer 1?"
     answers: list[Any] = []
-    wait_for(
-        lambda: answers.append(operator.ask(question)) or answers[-1].status == Status.OK,
-        "an answer",
-    )
+
+    def is_answered() -> bool:
+        answers.append(operator.ask(question))
+        return answers[-1].status == Status.OK
+
+    wait_for(is_answered, "an answer")
     assert answers[-1].value == 5.0
     system.stop(signal.SIGINT, timeout=30.0)
     assert system.output.count("finished cleanly") == 2, system.output

@@ -81,10 +81,12 @@ def test_camera_that_froze(
     frozen = stands_still(Header(stamp=graph.node.get_clock().now().to_msg()))
     with camera.fault(changes=dict.fromkeys(inputs, frozen)):
         answers: list[SpatialAnswer] = []
-        wait_for(
-            lambda: answers.append(operator.ask_distance()) or "repeat" in answers[-1].message,
-            "the refusal",
-        )
+
+        def is_refused() -> bool:
+            answers.append(operator.ask_distance())
+            return "repeat" in answers[-1].message
+
+        wait_for(is_refused, "the refusal")
         # What is answered until then is about the frames before: 3 m.
         values = [answer.value for answer in answers if answer.status == Status.OK]
         assert values == pytest.approx([3.0] * len(values), abs=0.3)
@@ -104,10 +106,12 @@ def test_stamps_that_are_zero(
 
     with camera.fault(changes={name: zero}):
         answers: list[SpatialAnswer] = []
-        wait_for(
-            lambda: answers.append(operator.ask_distance()) or "are 0" in answers[-1].message,
-            "the refusal",
-        )
+
+        def is_refused() -> bool:
+            answers.append(operator.ask_distance())
+            return "are 0" in answers[-1].message
+
+        wait_for(is_refused, "the refusal")
         assert answers[-1].status == Status.STALE
         wait_for(lambda: "stamps are 0" in reports.status(name).message, "the diagnostics")
         operator.restart()

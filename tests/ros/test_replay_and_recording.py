@@ -259,10 +259,13 @@ def test_a_disk_that_fails_ends_the_recording_not_the_service(
         return next((part for part in parts if part.name == "spatial_query: recording"), None)
 
     def has_ended() -> bool:
-        return report() is not None and report().level == DiagnosticStatus.ERROR
+        told = report()
+        return told is not None and told.level == DiagnosticStatus.ERROR
 
     wait_for(has_ended, "a report that the recording has ended")
-    assert "Not a directory" in report().message
+    ended = report()
+    assert ended is not None
+    assert "Not a directory" in ended.message
     assert "Not a directory" in process.output
     assert operator.ask_distance().status == Status.OK
     assert process.stop() == 0

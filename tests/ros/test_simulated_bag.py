@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from rclpy.serialization import deserialize_message, serialize_message
+from rosbags.interfaces import ConnectionExtRosbag2
 from rosbags.rosbag2 import Reader
 
 from smolrgpt_core.frame import CameraIntrinsics
@@ -88,7 +89,12 @@ def test_offered_quality_is_that_of_the_node(recording: Path, start_node: Any, g
     publishers = graph.node.get_publishers_info_by_topic
     wait_for(lambda: all(publishers(name) for name in names), "publishers", timeout=30)
     with Reader(recording) as reader:
-        recorded = {c.topic: c.ext.offered_qos_profiles[0] for c in reader.connections}
+        extensions = {c.topic: c.ext for c in reader.connections}
+        recorded = {
+            topic: extension.offered_qos_profiles[0]
+            for topic, extension in extensions.items()
+            if isinstance(extension, ConnectionExtRosbag2)
+        }
     for name in CAMERA_TOPICS:
         (publisher,) = publishers(f"/offering/{name}")
         quality = publisher.qos_profile

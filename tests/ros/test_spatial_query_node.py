@@ -77,10 +77,12 @@ def operator(
     wait_for(lambda: operator.ask_distance().status == Status.OK, "an answer before the test")
     yield operator
     answers: list[SpatialAnswer] = []
-    wait_for(
-        lambda: answers.append(operator.ask_distance()) or answers[-1].status == Status.OK,
-        "an answer after the test",
-    )
+
+    def is_answered() -> bool:
+        answers.append(operator.ask_distance())
+        return answers[-1].status == Status.OK
+
+    wait_for(is_answered, "an answer after the test")
     assert node.process.poll() is None
     assert answers[-1].value == pytest.approx(3.0, abs=0.3)
 

@@ -142,6 +142,7 @@ def test_vectors_are_told_in_the_target_frame(
     wait_for(lambda: in_map.ask(where).status == Status.OK, "an answer")
     true = {item.id: item for item in hall.truth.objects}
     position = answer_from_message(in_map.ask(where))
+    assert position.vector is not None
     np.testing.assert_allclose(position.vector, to_map(true[16].centre) + SHIFT, atol=0.1)
     np.testing.assert_allclose(position.vector, position.centers[0], atol=1e-6)
     assert position.centers_frame == "map"
@@ -149,10 +150,12 @@ def test_vectors_are_told_in_the_target_frame(
     assert position.text == f"Pallet 16 is at ({numbers}) m."
     direction = answer_from_message(in_map.ask("In which direction is pallet 24 from pallet 16?"))
     offset = to_map(true[24].centre - true[16].centre)
+    assert direction.vector is not None
     np.testing.assert_allclose(direction.vector, offset / np.linalg.norm(offset), atol=0.05)
     numbers = ", ".join(f"{number:.2f}" for number in direction.vector)
     assert f"({numbers})" in direction.text
     size = answer_from_message(in_map.ask(category=Category.SIZE, region_ids=[16]))
+    assert size.vector is not None
     np.testing.assert_allclose(size.vector, true[16].size, atol=0.05)
     assert size.centers_frame == "map"
     assert process.stop() == 0
@@ -283,11 +286,15 @@ def test_diagnostics_tell_of_the_transform(
 
     operator.ask(DISTANCE)
     wait_for(lambda: level_is(DiagnosticStatus.WARN), "a warning")
-    assert "not connected" in newest().message
+    warning = newest()
+    assert warning is not None
+    assert "not connected" in warning.message
     give(to_ns=2 * 10**9)
     assert in_the_map(operator.ask(DISTANCE))
     wait_for(lambda: level_is(DiagnosticStatus.OK), "a good status")
-    values = {item.key: item.value for item in newest().values}
+    good = newest()
+    assert good is not None
+    values = {item.key: item.value for item in good.values}
     assert (values["target_frame"], values["source_frame"]) == ("map", OPTICAL)
     assert -2.0 < float(values["newest_age_s"]) < 30.0
 

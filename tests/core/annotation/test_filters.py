@@ -50,7 +50,7 @@ class Says:
     def __init__(self, answer: str) -> None:
         self.answer = answer
 
-    def ask(self, rgb: np.ndarray, prompt: str, max_new_tokens: int = 64) -> str:
+    def ask(self, rgb: np.ndarray | None, prompt: str, max_new_tokens: int = 64) -> str:
         return self.answer
 
 

@@ -34,7 +34,7 @@ def test_workers_give_the_same_bytes_and_a_killed_one_costs_nothing(
 ):
     make_data_set(photographs.settings, tmp_path / "one", in_this_process)
     run = AnnotationRun(photographs.settings, tmp_path / "ray")
-    killed = []
+    killed: list[int] = []
     with run.locked():
         assert len(run.missing()) > 3 * IMAGES_AT_ONCE
         for _ in run.annotate(OnRay(LOCAL, 2)):

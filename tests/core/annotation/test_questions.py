@@ -44,7 +44,7 @@ def true_scenes(random_scene):
 def references_of(scene) -> dict[int, Reference]:
     """The leftmost and the rightmost of each class, and the nearest shelf."""
     copies = SceneCopies(scene, copies=1)
-    found = {}
+    found: dict[int, Reference] = {}
     for label in ("pallet", "transporter", "shelf"):
         for end, word in (("least", "leftmost"), ("most", "rightmost")):
             if len(scene.regions.with_label(label)) > 1:
@@ -68,6 +68,7 @@ def test_the_answer_stays_the_same_when_it_is_read_again(made):
         assert item.text.count(MASK) == len(item.region_ids)
         assert len(item.region_ids) < len(question.region_ids)
         read = read_question(item.text, regions, None, item.region_ids)
+        assert read.program is not None
         value = evaluate(read.program, SceneCopies(scene, copies=1)).value
         assert value == question.made.truth
         for reference in item.references.values():

@@ -56,6 +56,7 @@ def test_a_reference_selects_its_object_and_no_other(random_scene, seed):
     view = SceneView(scene, AmbiguityMargins(), np.random.default_rng(seed))
     for id, references in spatial_references(view, CONVENTIONS).items():
         for item in references:
+            assert item.program is not None
             assert evaluate(item.program, copies).value == id
             assert is_read_as(item.text, item.program, regions)
 
@@ -172,8 +173,9 @@ class SeesColors:
         for color in named:
             rows, columns = np.nonzero((rgb == color).all(axis=2))
             if len(rows):
-                corners = (columns.min(), rows.min(), columns.max() + 1, rows.max() + 1)
-                found.append(Detection(text, tuple(map(float, corners)), 0.9))
+                left, top = float(columns.min()), float(rows.min())
+                right, bottom = float(columns.max() + 1), float(rows.max() + 1)
+                found.append(Detection(text, (left, top, right, bottom), 0.9))
         return found
 
 
@@ -192,9 +194,9 @@ class Writes:
 
     def __init__(self, *texts: str) -> None:
         self.texts = list(texts)
-        self.shown: list[np.ndarray] = []
+        self.shown: list[np.ndarray | None] = []
 
-    def ask(self, rgb: np.ndarray, prompt: str, max_new_tokens: int = 64) -> str:
+    def ask(self, rgb: np.ndarray | None, prompt: str, max_new_tokens: int = 64) -> str:
         self.shown.append(rgb)
         return self.texts.pop(0)
 
@@ -221,6 +223,7 @@ def test_the_simplest_words_that_are_found_again_are_used(two_boxes):
     rgb, regions = two_boxes
     words = Writes("The green carton.", "never asked")
     found = writer(words).reference(rgb, regions, 2)
+    assert found is not None
     assert (found.kind, found.level, found.text) == (WORDS, 2, "The green carton")
     assert len(words.shown) == 1
     assert (words.shown[0] != rgb).any()
@@ -230,6 +233,7 @@ def test_the_class_is_enough_where_it_is_the_only_one(two_boxes):
     rgb, regions = two_boxes
     rgb[20:50, 50:80] = 128
     found = writer(Writes()).reference(rgb, regions, 1)
+    assert found is not None
     assert (found.level, found.text) == (1, "the carton")
 
 
@@ -245,6 +249,7 @@ def test_a_mask_that_only_overlaps_is_another_object(two_boxes):
     shifted = RegionSet((60, 90), (Region.from_box(1, "carton", Box(10, 10, 20, 30)),))
     assert writer(Writes(*["the red carton"] * 3)).reference(rgb, shifted, 1) is None
     exact = writer(Writes("the red carton")).reference(rgb, regions, 1)
+    assert exact is not None
     assert exact.text == "the red carton"
 
 

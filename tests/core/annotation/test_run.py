@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
 from dataclasses import replace
 
 import numpy as np
@@ -79,6 +80,7 @@ def test_a_run_that_is_stopped_goes_on_with_the_same_bytes(photographs, annotate
     run = AnnotationRun(photographs.settings, root)
     with run.locked():
         making = run.annotate(in_this_process)
+        assert isinstance(making, Generator)
         next(making), next(making)
         making.close()
     (root / "train" / "images" / ".good_2.png.99.part").write_bytes(b"half")

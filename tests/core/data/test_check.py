@@ -155,6 +155,7 @@ def test_depth_that_is_a_picture_is_said_and_no_problem(warehouse: Path) -> None
 def test_depth_with_marks_of_no_reading(warehouse: Path) -> None:
     path = next((warehouse / "train" / "depths").iterdir())
     depth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
+    assert depth is not None
     depth[::2, ::2] = 65535
     write_image(path, depth)
     report = check_dataset(warehouse)

@@ -24,6 +24,7 @@ from smolrgpt_core.data.readers import (
     SampleIterator,
     open_dataset,
 )
+from smolrgpt_core.data.readers.annotated import AnnotatedDataset
 from smolrgpt_core.data.samples import Sample
 from smolrgpt_core.data.shards import write_shards
 from smolrgpt_core.data.warehouse_format import SplitFolder
@@ -61,6 +62,13 @@ def make_shards(root: Path, split: str, images: int) -> list[Path]:
     ]
     write_shards(folder, content, images)
     return sorted((root / "shards").glob(f"{split}-*.tar"))
+
+
+def open_folder(config: DatasetConfig) -> AnnotatedDataset:
+    """A data set whose samples have numbers."""
+    dataset = open_dataset(config)
+    assert isinstance(dataset, AnnotatedDataset)
+    return dataset
 
 
 @pytest.fixture
@@ -133,7 +141,7 @@ class TestWarehouse:
     def test_sample_holds_what_the_files_hold(self, warehouse: Path) -> None:
         folder = SplitFolder(warehouse, "train")
         records = folder.read_records()
-        dataset = open_dataset(DatasetConfig("warehouse", warehouse, name="sim"))
+        dataset = open_folder(DatasetConfig("warehouse", warehouse, name="sim"))
         assert len(dataset) == len(records)
         for index in (0, 2, len(records) - 1):
             sample, record = dataset[index], records[index]
@@ -148,15 +156,18 @@ class TestWarehouse:
                 (mask == decode_rle(rle)).all() for mask, rle in zip(masks, record.rle, strict=True)
             )
             assert (sample.image.read() == read_rgb(folder.image_path(record.image))).all()
+            assert sample.depth is not None
             assert sample.depth.read().dtype == np.uint16
             assert 2 <= sample.depth.read_metres().min() <= sample.depth.read_metres().max() <= 9
             assert sample.camera == folder.read_cameras()[record.image]
 
     def test_questions_about_one_image_are_grouped(self, warehouse: Path) -> None:
-        single = open_dataset(DatasetConfig("warehouse", warehouse))
-        grouped = open_dataset(DatasetConfig("warehouse", warehouse, group_by_image=True))
+        single = open_folder(DatasetConfig("warehouse", warehouse))
+        grouped = open_folder(DatasetConfig("warehouse", warehouse, group_by_image=True))
         assert len(grouped) == 6
-        seen = [conversation.id for sample in grouped for conversation in sample.conversations]
+        seen = [
+            conversation.id for sample in iter(grouped) for conversation in sample.conversations
+        ]
         assert sorted(seen) == sorted(ids(single))
         sample = grouped[0]
         assert len(sample.rle) == 3, "masks that questions share are kept once"
@@ -173,16 +184,18 @@ class TestWarehouse:
     def test_scale_without_cameras_is_that_of_the_configuration(self, warehouse: Path) -> None:
         SplitFolder(warehouse, "train").cameras_path.unlink()
         config = DatasetConfig("warehouse", warehouse, depth_scale=0.005)
-        sample = open_dataset(config)[0]
+        sample = open_folder(config)[0]
         assert sample.camera is None
+        assert sample.depth is not None
         assert sample.depth.read_metres().min() >= 10
 
     def test_pictures_are_read_when_they_are_asked_for(self, warehouse: Path) -> None:
         for path in (warehouse / "train").glob("*/*.png"):
             path.unlink()
-        sample = open_dataset(DatasetConfig("warehouse", warehouse))[0]
+        sample = open_folder(DatasetConfig("warehouse", warehouse))[0]
         with pytest.raises(SpatialError, match=r"train/images/000000_00\.png: cannot be opened"):
             sample.image.read()
+        assert sample.depth is not None
         with pytest.raises(SpatialError, match=r"train/depths/000000_00_depth\.png"):
             sample.depth.read()
 
@@ -209,7 +222,7 @@ class TestWarehouse:
     ) -> None:
         path = warehouse / "train.json"
         path.write_bytes(path.read_bytes()[:-400])
-        dataset = open_dataset(DatasetConfig("warehouse", warehouse))
+        dataset = open_folder(DatasetConfig("warehouse", warehouse))
         assert len(dataset) == 23
         assert str(path) in caplog.text
         assert len(ids(dataset)) == 23
@@ -217,8 +230,8 @@ class TestWarehouse:
 
 class TestOtherLayouts:
     def test_captions(self, captions: Path) -> None:
-        dataset = open_dataset(DatasetConfig("llava", captions))
-        texts = [[turn.text for turn in sample.conversations[0].turns] for sample in dataset]
+        dataset = open_folder(DatasetConfig("llava", captions))
+        texts = [[turn.text for turn in sample.conversations[0].turns] for sample in iter(dataset)]
         assert texts == [["Describe it.", "a cat ."], ["What is this?", "a cat ."]]
         assert dataset[0].depth is None
         assert dataset[1].image.read().shape == (8, 10, 3)
@@ -228,7 +241,7 @@ class TestOtherLayouts:
         if lines:
             path = open_spatial / "result_10_depth_convs.json"
             path.write_text(json.dumps(json.loads(path.read_text())[0]) + "\n")
-        sample = open_dataset(DatasetConfig("open_spatial", open_spatial))[0]
+        sample = open_folder(DatasetConfig("open_spatial", open_spatial))[0]
         conversation = sample.conversations[0]
         assert sample.id == "da0f50"
         assert [turn.text for turn in conversation.turns][::2] == [
@@ -237,6 +250,7 @@ class TestOtherLayouts:
         ]
         assert conversation.mask_indices == (0, 1, 0)
         assert (sample.masks(conversation)[1] == np.eye(6, 9, 1, dtype=bool)).all()
+        assert sample.depth is not None
         assert sample.depth.read().tolist() == np.arange(54).reshape(6, 9).tolist()
         with pytest.raises(SpatialError, match="picture"):
             sample.depth.read_metres()
@@ -245,9 +259,9 @@ class TestOtherLayouts:
         self, official: Path, tmp_path: Path
     ) -> None:
         for split in ("train", "val"):
-            public = open_dataset(DatasetConfig("warehouse", official, split))
+            public = open_folder(DatasetConfig("warehouse", official, split))
             config = DatasetConfig("official", official, split, index_folder=tmp_path / "cache")
-            rows = open_dataset(config)
+            rows = open_folder(config)
             assert len(rows) == len(public)
             for index in range(len(rows)):
                 row, expected = rows[index], public[index]
@@ -259,11 +273,13 @@ class TestOtherLayouts:
                 )
                 assert all((mask == other).all() for mask, other in masks)
                 assert (row.image.read() == expected.image.read()).all()
+                assert row.depth is not None
+                assert expected.depth is not None
                 assert (row.depth.read() == expected.depth.read()).all()
         grouped = DatasetConfig(
             "official", official, group_by_image=True, index_folder=tmp_path / "cache"
         )
-        assert len(open_dataset(grouped)) == 6
+        assert len(open_folder(grouped)) == 6
 
     @pytest.mark.parametrize(
         ("values", "texts"),
@@ -340,6 +356,8 @@ class TestShards:
             assert streamed.conversations == stored.conversations
             assert streamed.camera == stored.camera
             assert (streamed.image.read() == stored.image.read()).all()
+            assert streamed.depth is not None
+            assert stored.depth is not None
             assert (streamed.depth.read_metres() == stored.depth.read_metres()).all()
         grouped = open_dataset(DatasetConfig("shards", warehouse, group_by_image=True))
         assert len(ids(grouped)) == 6

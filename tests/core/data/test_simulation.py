@@ -181,6 +181,7 @@ def test_shards_stream_with_the_same_content(made, records):
         assert item["json"]["camera"] == folder.read_cameras()[image].to_json()
         assert np.array_equal(np.asarray(item["png"]), read_rgb(folder.image_path(image)))
         stored = cv2.imread(str(folder.depth_path(image)), cv2.IMREAD_UNCHANGED)
+        assert stored is not None
         assert np.array_equal(np.asarray(item["depth.png"]), stored)
 
 

@@ -77,6 +77,7 @@ def test_nothing_can_be_told_from_what_is_left(frame, asked):
         assert region.box != frame.regions[region.id].box
     assert {region.box for region in shuffled.regions} == {r.box for r in frame.regions}
     _, wordless = ABLATIONS["no_words"](frame, asked)
+    assert wordless[0].question is not None
     assert wordless[0].question.text == "<mask> <mask>?"
     assert wordless[0].question.region_ids == (1, 5)
 

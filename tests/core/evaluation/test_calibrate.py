@@ -11,8 +11,7 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from smolrgpt_core.answerer_settings import FusionSettings
 from smolrgpt_core.answerers.calibration import (

@@ -7,11 +7,11 @@ import shutil
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from smolrgpt_core.answer import Side, SpatialAnswer
 from smolrgpt_core.answer.scoring import normalized_answer
@@ -250,7 +250,8 @@ def test_words_that_only_a_model_can_read_reach_a_model_only(data_set: Path) -> 
     text = "Peering at <mask>, would its companion <mask> dwell leftward of it, or contrariwise?"
     strange = replace(record, conversations=(Turn("human", f"<image>\n{text}"),))
     camera = folder.read_cameras()[record.image]
-    job, reader = ImageJob(folder, [strange], camera, None), Reader()
+    job = ImageJob(folder, [strange], camera, None)
+    reader: Any = Reader()
     (prediction,) = job.answers(reader, AnswererChoice("model"))
     assert prediction.answer == "left"
     assert [question.text for question in reader.asked] == [text]

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import Result
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.data.readers import DatasetConfig, open_dataset
+from smolrgpt_core.data.readers.annotated import AnnotatedDataset
 from smolrgpt_core.data.truths import true_answer
 from smolrgpt_core.data.warehouse_format import HUMAN, MODEL, SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import SpatialError
@@ -126,7 +126,9 @@ def test_every_reader_reads_every_layout_of_a_prompt(write: Write, turns: list[A
     assert answers == {"q0": THREE_METRES}
     assert figures["answerers"]["geometric"]["scores"]["Total_correct"] == 1
     assert check_dataset(root).clean
-    sample = open_dataset(DatasetConfig("warehouse", root, split="test"))[0]
+    data = open_dataset(DatasetConfig("warehouse", root, split="test"))
+    assert isinstance(data, AnnotatedDataset)
+    sample = data[0]
     first, *_ = sample.conversations[0].turns
     assert (first.speaker, first.text) == (HUMAN, HOW_FAR)
     assert {item.speaker for item in sample.conversations[0].turns} <= {HUMAN, MODEL}
@@ -182,6 +184,7 @@ def test_a_mask_that_is_none_refuses_its_question_only(write: Write, mask: Any) 
     assert len(problems) == 1
     assert {kind.value for kind in problems} <= {"mask_broken", "mask_size"}
     data = open_dataset(DatasetConfig("warehouse", root, split="test"))
+    assert isinstance(data, AnnotatedDataset)
     assert len(data[0].masks(data[0].conversations[0])) == 2
     if not isinstance(mask, dict):
         with pytest.raises(SpatialError, match=r"record 1: a COCO mask must be"):
@@ -230,7 +233,7 @@ def test_truths_in_other_spellings_are_read(
                        if ask is entry else ask("q0", truth))) == value  # fmt: skip
 
 
-UNREADABLE = [
+UNREADABLE: list[tuple[Callable[..., dict[str, Any]], Any]] = [
     *((entry, truth) for truth in ("-3.0", "far", "3,0 m", "3 kg", True, "NaN", "inf", [3, 4])),
     *((which_side, truth) for truth in ("up", "both", 1, False, "neither left nor right")),
     *((which_one, truth) for truth in ("-1", -1, "2", "1.5", "none", "Region [7]", "pallet_1")),

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import NO_DEADLINE
 from smolrgpt_core.answerers.fused import FusedAnswerer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
@@ -171,6 +172,7 @@ def test_both_together_give_up_what_the_model_is_late_for(
     assert is_late(late, "'decode'")
     assert is_late(also, "'decode'")
     assert value_of(answer) == value_of(alone)
+    assert isinstance(answer, SpatialAnswer)
     assert answer.agreement is alone.agreement
     assert geometry.asked == [questions[1]]
 
@@ -182,6 +184,7 @@ def test_when_geometry_is_late_the_answer_is(engine, frames, questions, clock, b
     limits = [clock.monotonic() + 1.5, NO_DEADLINE]
     late, answer = answerer.answer_together(frames[0], questions[:2], limits)
     assert is_late(late, "deadline passed")
+    assert isinstance(answer, SpatialAnswer)
     assert answer.ok
 
 
@@ -192,7 +195,9 @@ def test_geometry_begins_no_question_after_its_deadline(frames, questions):
         frames[0], questions, [NO_DEADLINE, now, now + 3600]
     )
     assert is_late(late, "allow more time")
+    assert isinstance(early, SpatialAnswer)
     assert early.ok
+    assert isinstance(last, SpatialAnswer)
     assert last.ok
     with pytest.raises(ValueError, match="one for each of 3 questions, got 1"):
         answerer.answer_together(frames[0], questions, [now])

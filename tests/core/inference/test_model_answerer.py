@@ -6,6 +6,7 @@ import subprocess
 import sys
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -110,13 +111,15 @@ def test_settings_reach_the_engine_and_its_defaults_are_theirs(taught):
     assert len(set(styles)) == len(ANSWER_STYLES)
     settings = ModelSettings("cpu", "bfloat16", "short", threads=2)
     answerer = make_answerer("model", str(taught), settings)
+    assert isinstance(answerer, ModelAnswerer)
     assert answerer._engine.config.threads == 2
     assert answerer._engine.steps.model.dtype is torch.bfloat16
     assert answerer.style == "short"
     wrong = [("dtype", "int7"), ("answer_style", "haiku"), ("device", "tpu"), ("device", "cpu:x")]
     for name, value in wrong:
+        chosen: dict[str, Any] = {name: value}
         with pytest.raises(ValueError, match=name):
-            ModelSettings(**{name: value})
+            ModelSettings(**chosen)
     with pytest.raises(ValueError, match="device"):
         make_answerer("model", str(taught), ModelSettings(device="cuda:99"))
 

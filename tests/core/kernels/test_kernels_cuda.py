@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -50,11 +52,12 @@ def test_pooling_and_its_gradient(masks, mode, dtype) -> None:
     pooled, counts = pool_masks(features, on_gpu(masks), mode, grid_size=(9, 8))
     assert (counts, pooled.dtype) == ([2, 1], dtype)
     tolerance = {torch.float64: 1e-6, torch.float32: 1e-5, torch.float16: 2e-3}.get(dtype, 2e-2)
-    close = {"atol": tolerance, "rtol": tolerance}
+    close: dict[str, Any] = {"atol": tolerance, "rtol": tolerance}
     torch.testing.assert_close(pooled.cpu().double(), expected, **close)
     slope = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
     pooled.backward(slope.to(DEVICE, dtype))
     expected.backward(slope)
+    assert features.grad is not None
     torch.testing.assert_close(features.grad.cpu().double(), wide.grad, **close)
 
 

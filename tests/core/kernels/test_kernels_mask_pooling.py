@@ -8,7 +8,8 @@ import torch
 from torch.nn import functional
 
 from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.kernels import LabelImage, mask_weights, pool_masks
+from smolrgpt_core.kernels import LabelImage, Mode, mask_weights, pool_masks
+from smolrgpt_core.kernels.masks import MasksOfImage
 from smolrgpt_core.regions import Region, RegionSet, encode_rle
 
 GRID = (16, 16)
@@ -100,8 +101,9 @@ def test_gradients(mode, layout, small) -> None:
 def test_empty_mask_is_an_error_that_names_it() -> None:
     features = torch.randn(2, 4, *GRID)
     full, empty = np.ones((30, 30), bool), np.zeros((30, 30), bool)
-    masks = [[full], [encode_rle(full), encode_rle(empty)]]
-    for mode in ("bilinear", "area"):
+    masks: list[MasksOfImage] = [[full], [encode_rle(full), encode_rle(empty)]]
+    modes: tuple[Mode, ...] = ("bilinear", "area")
+    for mode in modes:
         with pytest.raises(SpatialError, match="mask 1 of image 1 has no weight in any pixel"):
             pool_masks(features, masks, mode)
     with pytest.raises(SpatialError, match=r"mask 0 \(id 9\) of image 1 has no weight"):
@@ -145,6 +147,6 @@ def test_wrong_arguments(batch) -> None:
     with pytest.raises(ValueError, match="differs from features"):
         pool_masks(features, masks, grid_size=(4, 64))
     with pytest.raises(ValueError, match=r"empty must be one of \('error', 'zero'\), got 'skip'"):
-        pool_masks(features, masks, empty="skip")
+        pool_masks(features, masks, empty="skip")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="mode must be one of"):
-        pool_masks(features, masks, "nearest")
+        pool_masks(features, masks, "nearest")  # type: ignore[arg-type]

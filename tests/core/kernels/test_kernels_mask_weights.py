@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
 from torch.nn import functional
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.kernels import LabelImage, mask_weights, pool_masks
+from smolrgpt_core.kernels import LabelImage, Mode, mask_weights, pool_masks
 from smolrgpt_core.kernels.dense_grid import area_weights, bilinear_weights
+from smolrgpt_core.kernels.masks import MasksOfImage
 from smolrgpt_core.regions import Box, Region, RegionSet, encode_rle
 
 SIZES = [((72, 128), (32, 32)), ((37, 53), (8, 8)), ((5, 3), (8, 16)), ((100, 7), (9, 13))]
@@ -29,7 +32,10 @@ def counted(masks: np.ndarray, grid: tuple[int, int]) -> torch.Tensor:
     return torch.from_numpy(cells.mean(axis=(2, 4)).astype(np.float32))
 
 
-EXPECTED = {"bilinear": released, "area": counted}
+EXPECTED: dict[Mode, Callable[[np.ndarray, tuple[int, int]], torch.Tensor]] = {
+    "bilinear": released,
+    "area": counted,
+}
 
 
 @pytest.mark.parametrize("mode", EXPECTED)
@@ -58,7 +64,8 @@ def test_label_image_gives_the_weights_of_its_masks(size, grid, mode) -> None:
 @pytest.mark.parametrize(("size", "grid"), SIZES)
 def test_soft_masks_and_the_reference(size, grid) -> None:
     masks = torch.rand(2, *size, generator=torch.Generator().manual_seed(0))
-    for mode, plain in (("bilinear", bilinear_weights), ("area", area_weights)):
+    plain_weights: dict[Mode, Callable] = {"bilinear": bilinear_weights, "area": area_weights}
+    for mode, plain in plain_weights.items():
         expected = EXPECTED[mode](masks.numpy(), grid)
         torch.testing.assert_close(mask_weights([masks], grid, mode)[0], expected)
         torch.testing.assert_close(plain(masks, grid), expected)
@@ -110,7 +117,9 @@ def test_weights_may_stand_for_masks(make_masks) -> None:
 
 
 def test_images_without_masks() -> None:
-    none = [[], np.zeros((0, 5, 6), bool), RegionSet((5, 6)), LabelImage(np.ones((5, 6), int), [])]
+    none: list[MasksOfImage] = [
+        [], np.zeros((0, 5, 6), bool), RegionSet((5, 6)), LabelImage(np.ones((5, 6), int), []),
+    ]  # fmt: skip
     for mode in EXPECTED:
         assert [w.shape for w in mask_weights(none, (4, 8), mode)] == [(0, 4, 8)] * 4
 
@@ -165,11 +174,11 @@ def test_masks_must_have_the_size_of_their_image() -> None:
 
 def test_label_images_are_checked() -> None:
     with pytest.raises(SpatialError, match="integer"):
-        LabelImage(np.ones((4, 6)), [1])
+        LabelImage(np.ones((4, 6)), [1])  # type: ignore[arg-type]
     with pytest.raises(SpatialError, match="background"):
         LabelImage(np.ones((4, 6), int), [1, 0])
 
 
 def test_unknown_mode() -> None:
     with pytest.raises(ValueError, match=r"mode must be one of .* got 'nearest'"):
-        mask_weights([[ONE]], (4, 4), "nearest")
+        mask_weights([[ONE]], (4, 4), "nearest")  # type: ignore[arg-type]

@@ -33,10 +33,12 @@ def as_modules(refiner: RefinerWeights) -> nn.Sequential:
     modules: list[nn.Module] = []
     for level in refiner.levels:
         convolution = nn.ConvTranspose2d(CHANNELS, CHANNELS, kernel_size=2, stride=2)
+        assert level.bias is not None
         convolution.weight, convolution.bias = nn.Parameter(level.weight), nn.Parameter(level.bias)
         modules.append(convolution)
         if level.norm_weight is not None:
             norm = ChannelNorm(CHANNELS, eps=level.norm_epsilon)
+            assert level.norm_bias is not None
             norm.weight, norm.bias = nn.Parameter(level.norm_weight), nn.Parameter(level.norm_bias)
             modules.append(norm)
         modules.append(nn.GELU())
@@ -128,7 +130,8 @@ def test_gradients_reach_tokens_and_every_weight(make_refiner, refinement) -> No
     parameters = [getattr(level, name) for level in refiner.levels for name in names]
 
     def pooled(tokens: torch.Tensor, *parameters: torch.Tensor) -> torch.Tensor:
-        levels = [RefinerLevel(*parameters[i : i + 4]) for i in range(0, 12, 4)]
+        of_levels = [parameters[i : i + 4] for i in range(0, 12, 4)]
+        levels = [RefinerLevel(w, b, norm_w, norm_b) for w, b, norm_w, norm_b in of_levels]
         weights = RefinerWeights(tuple(levels))
         return refine_and_pool(weights, tokens, masks, refinement=refinement).features
 
@@ -202,7 +205,7 @@ def test_wrong_arguments(make_refiner, tokens) -> None:
     with pytest.raises(ValueError, match="15 tokens do not fill a square grid"):
         refine(refiner, tokens[:, :15])
     with pytest.raises(ValueError, match=r"refinement must be one of .* got 'some'"):
-        refine_and_pool(refiner, tokens, masks, refinement="some")
+        refine_and_pool(refiner, tokens, masks, refinement="some")  # type: ignore[arg-type]
     with pytest.raises(SpatialError, match="expected masks of 2 images"):
         refine_and_pool(refiner, tokens, masks[:1])
 

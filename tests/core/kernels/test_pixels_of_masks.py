@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from smolrgpt_core.kernels.masks import BitmapMasks, LabelImage, RunLengthMask
+from smolrgpt_core.kernels.masks import BitmapMasks, LabelImage, MaskForm, RunLengthMask
 
 
 def run_lengths(bitmap: np.ndarray) -> np.ndarray:
@@ -22,7 +22,7 @@ def test_pixels_are_counted_down_the_columns(shape: tuple[int, int], share: floa
     bitmap = rng.random(shape) < share
     bitmap[-1, -1] = True
     expected = np.argwhere(bitmap.T)[:, ::-1]
-    forms = [
+    forms: list[MaskForm] = [
         BitmapMasks(bitmap[None], shape, [""]),
         BitmapMasks(bitmap[None] * 0.5, shape, [""]),
         LabelImage(bitmap * 7, [7]),

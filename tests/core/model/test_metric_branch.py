@@ -12,6 +12,7 @@ from transformers import PreTrainedTokenizerFast
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.kernels import LabelImage
+from smolrgpt_core.kernels.masks import MasksOfImage
 from smolrgpt_core.language import Category
 from smolrgpt_core.model import SmolRGPTConfig, SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.connector import pixel_shuffle
@@ -147,7 +148,7 @@ def test_what_is_outside_of_the_image_has_no_reading():
 
 def test_every_form_of_a_mask_gives_the_same_samples(masks, depth):
     labels = sum(mask.astype(np.int32) * id for id, mask in enumerate(masks, start=1))
-    forms = [
+    forms: list[MasksOfImage] = [
         np.stack(masks),
         torch.from_numpy(np.stack(masks)),
         LabelImage(labels, [1, 2, 3, 4]),

@@ -54,6 +54,7 @@ def test_the_pair_that_explains_a_distance_is_the_one_that_is_learned():
     answers = RegionAnswers(torch.tensor([1]), torch.tensor([6.1]))
     shares = scores.softmax(dim=1).view(1, 3, 3)
     readings(shares=shares, metres=metres).losses(answers).sum().backward()
+    assert scores.grad is not None
     assert (scores.grad < 0).nonzero()[:, 1].tolist() == [5, 7]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,16 +16,19 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 CLASSES = {0: "pallet", 1: "buffer zone", 2: "forklift"}
 WORDS = ("pallet", "buffer", "zone", "fork", "##lift", "truck", "a", "photo", "of", ".", "the",
          "task", "is", "instance", "crate")  # fmt: skip
-SWIN = {
+STAGES: dict[str, Any] = {"out_features": ["stage1", "stage2", "stage3", "stage4"]}
+SWIN: dict[str, Any] = {
     "image_size": 64, "patch_size": 4, "embed_dim": 8, "depths": [1, 1, 1, 1],
     "num_heads": [1, 1, 1, 1], "window_size": 2,
 }  # fmt: skip
-DINO = {
+DINO: dict[str, Any] = {
     "hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 16,
     "mlp_ratio": 1, "image_size": 28, "patch_size": 14,
 }  # fmt: skip
-RESNET = {"embedding_size": 8, "hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1],
-          "layer_type": "basic"}  # fmt: skip
+RESNET: dict[str, Any] = {
+    "embedding_size": 8, "hidden_sizes": [8, 8, 8, 8], "depths": [1, 1, 1, 1],
+    "layer_type": "basic",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -79,7 +83,8 @@ def words_tokenizer(kind: str) -> tf.PreTrainedTokenizerFast:
 
 
 def dinov2() -> tf.PreTrainedConfig:
-    return tf.Dinov2Config(**DINO, out_indices=[1, 2, 3, 4], reshape_hidden_states=False)
+    blocks: dict[str, Any] = {"out_indices": [1, 2, 3, 4]}
+    return tf.Dinov2Config(**DINO, **blocks, reshape_hidden_states=False)
 
 
 def depth_anything(folder: Path, kind: str = "metric") -> None:
@@ -107,8 +112,9 @@ def depth_pro(folder: Path, has_fov: bool = True) -> None:
     with torch.no_grad():
         for parameter in model.head.parameters():
             parameter.abs_()
-        if has_fov:
-            model.fov_model.head.layers[-1].bias.fill_(60.0)
+        if model.fov_model is not None:
+            last: Any = model.fov_model.head.layers[-1]
+            last.bias.fill_(60.0)
     model.save_pretrained(folder)
     write_processor(folder, "DepthProImageProcessor", 32, 0.5, 0.5)
 
@@ -117,7 +123,7 @@ def zoedepth(folder: Path) -> None:
     beit = tf.BeitConfig(
         hidden_size=16, num_hidden_layers=4, num_attention_heads=2, intermediate_size=16,
         image_size=32, patch_size=8, use_relative_position_bias=True, reshape_hidden_states=False,
-        out_features=["stage1", "stage2", "stage3", "stage4"],
+        **STAGES,
     )  # fmt: skip
     config = tf.ZoeDepthConfig(
         backbone_config=beit, neck_hidden_sizes=[8, 8, 8, 8], fusion_hidden_size=8,
@@ -150,8 +156,9 @@ def dpt(folder: Path) -> None:
 
 def grounding_dino(folder: Path, prefix: str = "GroundingDino") -> None:
     tokenizer = words_tokenizer("bert")
+    stages: dict[str, Any] = {"out_indices": [2, 3, 4]}
     config = getattr(tf, f"{prefix}Config")(
-        backbone_config=tf.SwinConfig(**SWIN, out_indices=[2, 3, 4]),
+        backbone_config=tf.SwinConfig(**SWIN, **stages),
         text_config=tf.BertConfig(
             vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2,
             intermediate_size=16, max_position_embeddings=48,
@@ -241,25 +248,22 @@ def write_processor(folder: Path, kind: str, side: int, mean: float, std: float)
 
 def mask2former(folder: Path) -> None:
     config = tf.Mask2FormerConfig(
-        backbone_config=tf.SwinConfig(
-            **SWIN, out_features=["stage1", "stage2", "stage3", "stage4"]
-        ),
+        backbone_config=tf.SwinConfig(**SWIN, **STAGES),
         feature_size=32, mask_feature_size=32, hidden_dim=32, encoder_feedforward_dim=16,
         encoder_layers=1, decoder_layers=2, num_attention_heads=2, dim_feedforward=16,
         num_queries=6, id2label=CLASSES,
     )  # fmt: skip
     tf.Mask2FormerForUniversalSegmentation(config).save_pretrained(folder)
-    tf.Mask2FormerImageProcessorPil(
-        size={"shortest_edge": 64, "longest_edge": 96}, pad_size={"height": 96, "width": 128}
-    ).save_pretrained(folder)
+    sizes: dict[str, Any] = {
+        "size": {"shortest_edge": 64, "longest_edge": 96}, "pad_size": {"height": 96, "width": 128},
+    }  # fmt: skip
+    tf.Mask2FormerImageProcessorPil(**sizes).save_pretrained(folder)
 
 
 def maskformer(folder: Path) -> None:
     config = tf.MaskFormerConfig(
         fpn_feature_size=32, mask_feature_size=32, id2label=CLASSES,
-        backbone_config=tf.SwinConfig(
-            **SWIN, out_features=["stage1", "stage2", "stage3", "stage4"]
-        ),
+        backbone_config=tf.SwinConfig(**SWIN, **STAGES),
         decoder_config=tf.DetrConfig(
             d_model=16, encoder_layers=1, decoder_layers=1, encoder_attention_heads=2,
             decoder_attention_heads=2, encoder_ffn_dim=16, decoder_ffn_dim=16, num_queries=6,
@@ -275,9 +279,7 @@ def maskformer(folder: Path) -> None:
 def oneformer(folder: Path) -> None:
     tokenizer = words_tokenizer("clip")
     config = tf.OneFormerConfig(
-        backbone_config=tf.SwinConfig(
-            **SWIN, out_features=["stage1", "stage2", "stage3", "stage4"]
-        ),
+        backbone_config=tf.SwinConfig(**SWIN, **STAGES),
         num_queries=6, task_seq_len=12, text_encoder_width=32, text_encoder_context_length=12,
         text_encoder_num_layers=1, text_encoder_vocab_size=len(tokenizer), text_encoder_n_ctx=2,
         conv_dim=32, mask_dim=32, hidden_dim=32, encoder_feedforward_dim=16, encoder_layers=1,
@@ -310,9 +312,7 @@ def eomt(folder: Path, prefix: str = "Eomt", is_semantic: bool = False) -> None:
 
 def detr_config() -> tf.DetrConfig:
     return tf.DetrConfig(
-        backbone_config=tf.ResNetConfig(
-            **RESNET, out_features=["stage1", "stage2", "stage3", "stage4"]
-        ),
+        backbone_config=tf.ResNetConfig(**RESNET, **STAGES),
         d_model=64, encoder_layers=1, decoder_layers=1, encoder_attention_heads=8,
         decoder_attention_heads=8, encoder_ffn_dim=16, decoder_ffn_dim=16, num_queries=6,
         id2label=CLASSES,
@@ -345,10 +345,10 @@ def idefics3(folder: Path, has_chat: bool = True) -> None:
              "eos_token_id": tokenizer.sep_token_id}  # fmt: skip
     vision = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1,
               "num_attention_heads": 2, "image_size": 32, "patch_size": 8}  # fmt: skip
-    config = tf.Idefics3Config(
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"), scale_factor=2,
-        vision_config=vision, text_config=llama, pad_token_id=0,
-    )  # fmt: skip
+    tokens: dict[str, Any] = {
+        "image_token_id": tokenizer.convert_tokens_to_ids("<image>"), "pad_token_id": 0,
+    }  # fmt: skip
+    config = tf.Idefics3Config(scale_factor=2, vision_config=vision, text_config=llama, **tokens)
     tf.Idefics3ForConditionalGeneration(config).save_pretrained(folder)
     images = tf.Idefics3ImageProcessorPil(
         size={"longest_edge": 32}, max_image_size={"longest_edge": 32}, do_image_splitting=False

@@ -10,7 +10,7 @@ import pytest
 
 from smolrgpt_core.chat_server import ServerSettings
 from smolrgpt_core.errors import SpatialError, Status, UnansweredError
-from smolrgpt_core.perception.captions import load_image_text_model
+from smolrgpt_core.perception.captions import LocalImageTextModel, load_image_text_model
 
 
 @pytest.fixture
@@ -20,6 +20,7 @@ def server(chat_server):
 
 def test_a_model_answers_in_words_without_special_tokens(checkpoint, picture) -> None:
     model = load_image_text_model(checkpoint("idefics3"))
+    assert isinstance(model, LocalImageTextModel)
     answer = model.ask(picture, "what is this", max_new_tokens=12)
     assert answer == model.ask(picture, "what is this", max_new_tokens=12)
     assert answer
@@ -44,6 +45,7 @@ def test_a_server_gets_the_very_image_and_prompt(server, picture) -> None:
     kind, _, data = image["image_url"]["url"].partition(",")
     assert kind == "data:image/png;base64"
     sent = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
+    assert sent is not None
     np.testing.assert_array_equal(sent[..., ::-1], picture)
     settings = {name: asked[name] for name in ("model", "max_tokens", "temperature", "seed")}
     assert settings == {"model": "vision", "max_tokens": 9, "temperature": 0, "seed": 0}

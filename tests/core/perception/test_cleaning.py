@@ -34,6 +34,7 @@ def facing() -> tuple[Region, np.ndarray]:
 def test_the_box_is_that_of_the_object_without_the_wall(facing) -> None:
     region, depth = facing
     cloud = clean_object(region, depth, CAMERA)
+    assert cloud is not None
     assert cloud.raw_count == 48 * 48
     assert len(cloud.points) == 40 * 40
     # The outer pixel centers are 19.5 pixels off the axis: 19.5 / 100 * 2 m.
@@ -49,6 +50,8 @@ def test_a_camera_that_looks_down_has_a_level_box_of_its_own(facing) -> None:
     down = np.deg2rad(30)
     up = np.array([0.0, -np.cos(down), -np.sin(down)])
     cloud = clean_object(region, depth, CAMERA, up=up)
+    assert cloud is not None
+    assert cloud.level_box is not None
     # The center is 2 m along the view: forward 2 cos 30, down 2 sin 30.
     np.testing.assert_allclose(
         cloud.level_box.center, [0, 2 * np.cos(down), -2 * np.sin(down)], atol=1e-6

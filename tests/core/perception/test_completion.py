@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import numpy as np
 import pytest
@@ -143,5 +144,6 @@ def test_holes_are_filled_by_a_checkpoint(checkpoint, picture) -> None:
 
 @pytest.mark.parametrize("name", ["max_hole_px", "cell_depth", "min_readings", "max_error"])
 def test_settings_must_be_positive(name) -> None:
+    settings: dict[str, Any] = {name: 0}
     with pytest.raises(ValueError, match=f"{name} must be positive"):
-        CompletionConfig(**{name: 0})
+        CompletionConfig(**settings)

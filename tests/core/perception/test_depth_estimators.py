@@ -11,7 +11,7 @@ from transformers import AutoImageProcessor, AutoModelForDepthEstimation
 
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.frame import CameraIntrinsics
-from smolrgpt_core.perception.depth import load_depth_estimator
+from smolrgpt_core.perception.depth import DepthProEstimator, load_depth_estimator
 from smolrgpt_core.perception.images import StretchProcessor, resize_maps
 
 CAMERA = CameraIntrinsics(52, 36, 40.0, 40.0, 25.5, 17.5)
@@ -67,6 +67,7 @@ def test_depth_pro_uses_the_calibration_or_estimates_one(checkpoint, picture) ->
         output = model(pixel_values=processor(picture))
     degrees = float(output.field_of_view)
     focal = 52 / 2 / math.tan(math.radians(degrees) / 2)
+    assert seen.intrinsics is not None
     assert seen.intrinsics.fx == seen.intrinsics.fy == pytest.approx(focal, rel=1e-5)
     assert (seen.intrinsics.cx, seen.intrinsics.cy) == (25.5, 17.5)
     inverse = resize_maps(output.predicted_depth, (36, 52))[0].numpy()
@@ -90,6 +91,7 @@ def test_depth_pro_without_a_field_of_view_needs_the_calibration(checkpoint, pic
 @pytest.mark.parametrize("degrees", [0.0, 178.0, -60.0])
 def test_a_field_of_view_that_no_camera_has_is_refused(checkpoint, picture, degrees) -> None:
     estimator = load_depth_estimator(checkpoint("depth_pro"))
+    assert isinstance(estimator, DepthProEstimator)
     head = estimator.model.fov_model.head.layers[-1]
     with torch.no_grad():
         head.weight.zero_()

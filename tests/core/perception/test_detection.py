@@ -14,6 +14,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.perception.detection import (
     DetectionConfig,
     GroundingDetector,
+    OwlDetector,
     best_boxes,
     box_iou,
     checked_classes,
@@ -121,6 +122,7 @@ def test_owlv2_boxes_are_of_the_padded_square(checkpoint, picture) -> None:
 
 def test_owl_prompts_are_those_of_its_training(checkpoint) -> None:
     detector = load_box_detector(checkpoint("owlvit"))
+    assert isinstance(detector, OwlDetector)
     text = detector._read(["pallet"])
     assert detector.tokenizer.decode(text["input_ids"][0], skip_special_tokens=True) == (
         "a photo of a pallet"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -109,5 +111,6 @@ def test_nothing_found_is_no_region() -> None:
 
 @pytest.mark.parametrize("name", ["min_score", "max_share", "duplicate_iou", "min_left"])
 def test_rules_are_fractions(name) -> None:
+    settings: dict[str, Any] = {name: 1.01}
     with pytest.raises(ValueError, match=f"{name} must be within 0 to 1"):
-        MaskRules(**{name: 1.01})
+        MaskRules(**settings)

@@ -17,7 +17,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_image
 from smolrgpt_core.perception.depth import load_depth_estimator
 from smolrgpt_core.perception.mask_selection import MaskRules
-from smolrgpt_core.perception.segmentation import load_segmenter
+from smolrgpt_core.perception.segmentation import QuerySegmenter, load_segmenter
 
 EVERYTHING = MaskRules(min_score=0.0, min_pixels=1)
 LENIENT = PhotographFilter(max_invalid_share=1.0)
@@ -36,6 +36,7 @@ def test_depth_and_regions_are_those_of_the_models(checkpoint, picture, image):
     focal = (40.0, 40.0, (width - 1) / 2, (height - 1) / 2)
     sources = Sources(depth_model=str(depth), segmenter=str(segmenter), focal=focal)
     models = load_models(sources)
+    assert isinstance(models.regions, QuerySegmenter)
     found = replace(models.regions, rules=EVERYTHING)
     frame = FrameReader(sources, LENIENT, replace(models, regions=found)).read(image)
     expected = load_depth_estimator(depth).estimate(picture)

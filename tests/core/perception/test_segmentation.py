@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -71,6 +72,7 @@ def test_the_part_that_the_image_fills_is_that_of_the_processor(checkpoint, fami
     """A white image on black padding: what is not black is the image."""
     for height, width in ((36, 52), (52, 36), (33, 70)):
         segmenter = load_segmenter(checkpoint(family))
+        assert isinstance(segmenter, QuerySegmenter)
         inputs = segmenter.prepare(np.full((height, width, 3), 255, dtype=np.uint8))
         down, across = segmenter.used(inputs, (height, width))
         pixels = inputs["pixel_values"][0, 0]
@@ -97,7 +99,7 @@ def test_scores_and_masks_are_those_of_transformers(checkpoint) -> None:
         zip(expected["segments_info"], expected["segmentation"], strict=True),
         key=lambda pair: -pair[0]["score"],
     )
-    given = torch.nn.Module()
+    given: Any = torch.nn.Module()
     given.device, given.config = torch.device("cpu"), model.config
     given.forward = lambda: output
     segmenter = QuerySegmenter(

@@ -60,7 +60,8 @@ def rewrite(
     storage: str = "sqlite3",
 ) -> Path:
     """Copy a recording; change(topic, message, n-th of it) gives the new message, or None."""
-    types, connections, counts = known_types(), {}, Counter()
+    types, connections = known_types(), {}
+    counts: Counter[str] = Counter()
     plugin = StoragePlugin[storage.upper()]
     with Reader(source) as reader, Writer(path, version=9, storage_plugin=plugin) as writer:
         for old, time_ns, raw in reader.messages():

@@ -107,7 +107,7 @@ def test_input_that_never_came() -> None:
 
 def test_types_without_definitions_are_those_of_jazzy_and_ours() -> None:
     types = known_types()
-    image = types.types[IMAGE](
+    image: Any = types.types[IMAGE](
         header=types.types["std_msgs/msg/Header"](
             stamp=types.types["builtin_interfaces/msg/Time"](sec=1, nanosec=2), frame_id="eye"
         ),

@@ -149,6 +149,8 @@ def test_question_about_a_stamp_of_two_passes(wall: Any, tmp_path: Path) -> None
     both, only, newest = (item.answer for item in found.answers)
     assert both.status is Status.OUT_OF_SYNC
     assert "several frames of the recording have the requested stamp" in both.message
+    assert only.value is not None
+    assert newest.value is not None
     assert round(only.value) == round(newest.value) == 6
 
 

@@ -114,6 +114,7 @@ def test_the_records_are_what_training_reads(
     (talk,) = [item for item in sample.conversations if "2.00 m" in item.turns[-1].text]
     assert talk.normalized_answer == records[DISTANCE].normalized_answer == "2.00"
     assert len(sample.masks(talk)) == len(recorded.region_ids)
+    assert sample.depth is not None
     assert np.isfinite(sample.depth.read_metres()).any()
     assert check_dataset(tmp_path / "data").clean
 

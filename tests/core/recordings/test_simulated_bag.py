@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from rosbags.rosbag2 import Reader
@@ -21,7 +22,7 @@ def contents(path: Path) -> list[tuple[str, int, bytes]]:
 
 @pytest.mark.parametrize("storage", ["sqlite3", "mcap"])
 def test_same_drive_gives_the_same_messages(
-    storage: str, recording: Path, drive: SimulatedDrive, tmp_path: Path
+    storage: Literal["sqlite3", "mcap"], recording: Path, drive: SimulatedDrive, tmp_path: Path
 ) -> None:
     seen: list[tuple[int, int]] = []
     short = replace(drive, frame_count=2)

@@ -101,8 +101,8 @@ def test_a_damaged_zip_is_refused(tmp_path: Path, damage: str) -> None:
     content = bytearray(path.read_bytes())
     if damage == "changed":
         content[60:80] = bytes(20)
-    kept = {"empty": b"", "cut": content[:100], "no zip": b"hello"}.get(damage, content)
-    path.write_bytes(kept)
+    kept = {"empty": b"", "cut": bytes(content[:100]), "no zip": b"hello"}
+    path.write_bytes(kept.get(damage, bytes(content)))
     with pytest.raises(SpatialError, match="cannot be read"), unzipped(path):
         pass
 

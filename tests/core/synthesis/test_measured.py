@@ -59,7 +59,7 @@ def test_what_is_measured_is_true(seen):
 
 
 def test_questions_from_measurements_have_the_answers_of_the_truth(seen):
-    right = {Category.DISTANCE: [], Category.COUNT: []}
+    right: dict[Category, list[bool]] = {Category.DISTANCE: [], Category.COUNT: []}
     for item in seen:
         measured = MeasuredScene(FrameGeometry(item.frame))
         true = TrueScene(item.truth, item.frame.regions, item.frame.intrinsics)

@@ -52,7 +52,8 @@ def test_families_have_their_shares(asked):
 
 
 def test_options_have_one_right_letter_and_statements_are_true_or_false(asked, brute_force):
-    letters, truths = Counter(), Counter()
+    letters: Counter[str] = Counter()
+    truths: Counter[bool] = Counter()
     for scene, _, item in asked:
         if item.question.options:
             letter = choose(item.program, item.truth, item.question.options, scene.regions)
@@ -60,6 +61,7 @@ def test_options_have_one_right_letter_and_statements_are_true_or_false(asked, b
             assert f"({letter})" in item.text
             letters[letter] += 1
             read = read_question(item.text, scene.regions, None, item.region_ids)
+            assert read.program is not None
             meant = MIXTURES["hispatial"].conventions.meant(read.program)
             assert replace(read, program=meant) == item.question
         elif item.text.startswith("True or false:"):
@@ -129,7 +131,7 @@ def _format(item) -> Format:
 )
 def test_formats_have_their_shares_among_those_that_a_question_has(true_scene, form, shares):
     mixture = replace(MIXTURES["hispatial"], families={"one": Family(1.0, (form,))})
-    found = Counter()
+    found: Counter[Format] = Counter()
     for seed in range(6):
         rng = np.random.default_rng(seed)
         with pytest.MonkeyPatch.context() as patch:
@@ -144,7 +146,7 @@ def test_formats_have_their_shares_among_those_that_a_question_has(true_scene, f
 
 
 def test_steps_name_true_places_and_end_with_the_answer(true_scene):
-    seen = Counter()
+    seen: Counter[tuple[str, bool]] = Counter()
     for seed in range(6):
         scene = true_scene(seed)
         made = generate_mixture(scene, np.random.default_rng(seed), "hispatial", 40)

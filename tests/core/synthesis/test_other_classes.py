@@ -66,6 +66,7 @@ def test_questions_about_other_classes_are_read_as_meant(random_scene, seed):
     assert len(families) >= 5
     for _, item in made:
         read = read_question(item.text, scene.regions, None, item.region_ids)
+        assert read.program is not None
         assert HISPATIAL.meant(read.program) == item.program
     assert any("office chair" in item.text for _, item in made)
 

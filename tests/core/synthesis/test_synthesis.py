@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,7 +39,7 @@ ONLY_PLAIN = {"count_visible", "count_class_inside"}
 
 @pytest.mark.parametrize("style", Style)
 def test_every_text_reads_back_to_its_program(style, of_every_form):
-    forms = Counter()
+    forms: Counter[str] = Counter()
     for item in of_every_form(style):
         asked = item.question
         read = read_question(asked.text, item.regions, asked.category, asked.region_ids)
@@ -108,7 +109,7 @@ def test_answers_are_true(style, of_every_form, brute_force):
 
 
 def test_room_for_a_pallet_is_true(made, brute_force):
-    answers = Counter()
+    answers: Counter[bool] = Counter()
     for item in made(Style.PLAIN, ("room_in_buffer",), 6):
         plain = brute_force.BruteForce(item.truth, item.regions)
         zone = item.question.program.arguments[0].arguments[0]
@@ -125,7 +126,7 @@ def whole_in_image(regions: RegionSet, id: int) -> bool:
 
 def test_margins_leave_out_what_is_too_close(made, brute_force):
     """The limits of always: 10 % and 0.25 m, 2 % of the width, 0.25 m from an edge."""
-    checked = Counter()
+    checked: Counter[str] = Counter()
     forms = (*WAREHOUSE_FORMS, "observer_side", "count_related", "composed")
     for item in made(Style.MASK, forms, 6):
         asked, truth = item.question, item.truth
@@ -211,7 +212,7 @@ def test_wider_margins_ask_fewer_questions(true_scene):
     wide = AmbiguityMargins(min_visible_share=1.0, min_buffer_visible_share=1.0)
     assert not generate_questions(true_scene(0), np.random.default_rng(0), wide)
 
-    def number(**changed: float) -> int:
+    def number(**changed: Any) -> int:
         margins = AmbiguityMargins(**changed)
         return sum(
             len(generate_questions(true_scene(seed), np.random.default_rng(seed), margins))
@@ -266,7 +267,7 @@ def test_same_seed_same_questions_and_another_seed_others(true_scene):
 
 
 def test_left_and_right_are_balanced_and_yes_and_no_too(made):
-    answers = Counter()
+    answers: Counter[str] = Counter()
     for item in made(Style.MASK, ("is_on_side",), 30):
         answers[item.question.freeform_answer.split(",")[0]] += 1
         answers[item.question.normalized_answer] += 1
@@ -315,7 +316,7 @@ def many(true_scene) -> list[Answered]:
             for _ in range(0 if form.startswith("distance") else 4):
                 draft = FORMS[form](view, rng)
                 truth = view.truth(draft.program) if draft else None
-                if truth is not None:
+                if draft is not None and truth is not None:
                     ids = [id for item in draft.mentions.values() for id in item.ids]
                     labels = tuple(map(view.label, ids))
                     program = draft.program_in(Style.MASK, scene.regions)
@@ -332,7 +333,7 @@ def listed_in(program: Program) -> tuple[int, ...]:
 
 
 def test_every_count_is_equally_likely_for_each_number_of_listed_regions(many):
-    answers = {}
+    answers: dict[int, Counter] = {}
     for item in many:
         if category_of(item.program) is Category.COUNT:
             listed = len(listed_in(item.program))
@@ -343,7 +344,7 @@ def test_every_count_is_equally_likely_for_each_number_of_listed_regions(many):
 
 
 def test_every_place_among_the_choices_is_equally_likely(many):
-    places = {}
+    places: dict[tuple[str, int], Counter] = {}
     for item in many:
         if category_of(item.program) is Category.MCQ:
             targets = listed_in(item.program)
@@ -356,7 +357,7 @@ def test_every_place_among_the_choices_is_equally_likely(many):
 
 
 def test_left_and_right_are_equally_likely_for_each_pair_of_classes(many):
-    sides = {}
+    sides: dict[tuple[str, ...], Counter] = {}
     for item in many:
         if item.form == "left_or_right":
             sides.setdefault(item.labels, Counter())[item.truth] += 1

@@ -48,7 +48,7 @@ def points() -> np.ndarray:
 def frame() -> RGBDFrame:
     """A view of the simulated warehouse."""
     folder = Path(__file__).parents[3] / "data" / "warehouse"
-    files = [folder / name for name in ("rgb.jpg", "depth.png", "regions.json")]
+    rgb, depth, regions = (folder / name for name in ("rgb.jpg", "depth.png", "regions.json"))
     truth = read_json(folder / "truth.json")
     intrinsics = tuple(float(number) for number in truth["intrinsics"].split(","))
-    return read_frame(FrameFiles(*files, intrinsics))
+    return read_frame(FrameFiles(rgb, depth, regions, intrinsics))

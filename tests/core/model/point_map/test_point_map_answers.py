@@ -29,9 +29,9 @@ def checkpoint(tmp_path_factory, make_vlm, make_processor, frame) -> Path:
     texts, boxes = [], []
     for words in LESSONS:
         question = read_question(words, frame.regions)
-        text, corners, _ = engine._prompt_or_error(
-            question, frame, engine.config.sentence, float("inf")
-        )
+        prompt = engine._prompt_or_error(question, frame, engine.config.sentence, float("inf"))
+        assert not isinstance(prompt, SpatialError), prompt
+        text, corners, _ = prompt
         texts.append(text)
         boxes.append(corners)
     batch = processor([frame.rgb] * 2, texts, answers=list(LESSONS.values()), boxes=boxes)

@@ -91,12 +91,12 @@ def test_what_was_not_measured_or_is_out_of_range_is_not_valid():
 
 def test_relative_depth_knows_no_scale():
     points = np.ones((2, 3, 4), np.float32)
-    points[..., 2] = [[1, 2, 3], [1, 2, np.nan]]
+    points[..., 2] = np.array([[1, 2, 3], [1, 2, np.nan]])
     points[1, 2, 3] = 0
     levels = relative_points(points)
     assert levels[0].tolist() == [[0, 128, 255], [0, 128, 0]]
     assert levels[3].tolist() == [[1, 1, 1], [1, 1, 0]]
-    assert torch.equal(levels, relative_points(points * np.float32([1, 1, 7, 1])))
+    assert torch.equal(levels, relative_points(points * np.array([1, 1, 7, 1], np.float32)))
 
 
 def test_shapes_that_do_not_belong_together_are_refused():

@@ -37,7 +37,7 @@ class Node:
         on_exit: Callable[[ProcessExited, LaunchContext], list[Any] | None] | Shutdown,
         arguments: Sequence[Any] = (),
         condition: IfCondition | None = None,
-        respawn: LaunchConfiguration | bool = False,
+        respawn: LaunchConfiguration | None = None,
         respawn_delay: float = 0.0,
     ) -> None:
         assert output == "screen"
@@ -73,8 +73,9 @@ class Node:
         status, self.process = self.process.returncode, None
         end = f"has died [exit code {status}]" if status else "has finished cleanly"
         print(f"[{self._path.name}]: process {end}", flush=True)
-        actions = [self._on_exit] if isinstance(self._on_exit, Shutdown) else None
-        if actions is None:
+        if isinstance(self._on_exit, Shutdown):
+            actions: list[Any] = [self._on_exit]
+        else:
             actions = self._on_exit(ProcessExited(status), context) or []
         for action in actions:
             action.execute(context)
