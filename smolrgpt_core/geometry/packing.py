@@ -139,7 +139,8 @@ def _best_rows(kinds: list[_Row], rows: int, gap: int) -> list[tuple[int, _Row]]
             first = end - kind.depth - gap
             if 0 <= first < len(held) and most[first] + held[first] > most[end]:
                 most[end], chosen[end] = most[first] + held[first], (first, kind)
-    found, end = [], rows + gap
+    found: list[tuple[int, _Row]] = []
+    end = rows + gap
     while end > 0:
         first, kind = chosen[end]
         found += [(first, kind)] if first >= 0 else []

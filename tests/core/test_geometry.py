@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.frame import CameraIntrinsics
+from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry import (
     SIZE_PRIORS,
     BoxFitConfig,
     FloorRectangle,
     FrameGeometry,
+    GroundPlane,
     GroundPlaneConfig,
+    OrientedBox,
     SizePrior,
     SurfaceConfig,
     ZoneFitConfig,
@@ -47,6 +49,18 @@ def test_back_projection_and_projection_are_inverse():
     np.testing.assert_allclose(pixel_rays(14.0, 18.5, camera), [0, 0, 1])
 
 
+def floor_of(frame: RGBDFrame) -> GroundPlane:
+    plane = find_ground_plane(frame)
+    assert plane is not None
+    return plane
+
+
+def box_of(frame: RGBDFrame, id: int) -> OrientedBox:
+    box = FrameGeometry(frame).locate(id).box
+    assert box is not None
+    return box
+
+
 @pytest.mark.parametrize(
     ("height", "pitch", "roll"),
     [(1.6, 12, 0), (0.4, 3, 0), (1.2, 20, 8), (5, 45, -5), (6, 70, 0), (2, -5, 0)],
@@ -54,7 +68,7 @@ def test_back_projection_and_projection_are_inverse():
 def test_the_floor_is_found_from_any_usual_mounting(ray_caster, block, height, pitch, roll):
     blocks = (block(1, "pallet", 0.5, 4.0, 0.4), block(2, "pallet", -1.2, 5.0, top=0.144))
     scene = ray_caster(blocks, height, pitch, roll, wall_m=12.0)
-    plane = find_ground_plane(scene.render())
+    plane = floor_of(scene.render())
     assert np.rad2deg(np.arccos(min(1.0, plane.up @ scene.up))) < 0.05
     assert plane.camera_height == pytest.approx(height, abs=0.005)
     assert plane.noise < 1e-4
@@ -62,7 +76,7 @@ def test_the_floor_is_found_from_any_usual_mounting(ray_caster, block, height, p
 
 def test_noise_is_measured_and_hardly_moves_the_floor(ray_caster, stereo_noise):
     scene = ray_caster(pitch_deg=15)
-    plane = find_ground_plane(stereo_noise(scene.render(), std_per_m=0.002))
+    plane = floor_of(stereo_noise(scene.render(), std_per_m=0.002))
     assert np.rad2deg(np.arccos(plane.up @ scene.up)) < 0.3
     assert plane.camera_height == pytest.approx(1.6, abs=0.01)
     assert plane.noise == pytest.approx(0.002, rel=0.2)
@@ -70,7 +84,7 @@ def test_noise_is_measured_and_hardly_moves_the_floor(ray_caster, stereo_noise):
 
 def test_a_wall_that_fills_most_of_the_view_is_not_the_floor(ray_caster):
     scene = ray_caster(wall_m=4.0, pitch_deg=8)
-    plane = find_ground_plane(scene.render())
+    plane = floor_of(scene.render())
     np.testing.assert_allclose(plane.up, scene.up, atol=1e-3)
 
 
@@ -79,7 +93,7 @@ def test_a_painted_zone_gives_the_floor_away(ray_caster, block):
     scene = ray_caster((zone,), pitch_deg=2)
     frame = scene.render()
     only_zone = np.where(frame.regions.full_mask(1), frame.depth, np.nan).astype(np.float32)
-    plane = find_ground_plane(replace(frame, depth=only_zone))
+    plane = floor_of(replace(frame, depth=only_zone))
     np.testing.assert_allclose(plane.up, scene.up, atol=2e-3)
 
 
@@ -87,7 +101,7 @@ def test_a_camera_that_looks_straight_down_needs_a_zone(ray_caster, block):
     assert find_ground_plane(ray_caster(height=6, pitch_deg=88).render()) is None
     zone = block(1, "buffer", 0.2, 0.5, length=2, width=1, top=0.0)
     scene = ray_caster((zone,), height=6, pitch_deg=88)
-    plane = find_ground_plane(scene.render())
+    plane = floor_of(scene.render())
     np.testing.assert_allclose(plane.up, scene.up, atol=1e-3)
 
 
@@ -100,7 +114,7 @@ def test_no_floor_is_found_where_none_is_seen(ray_caster):
 
 def test_floor_coordinates(ray_caster):
     scene = ray_caster(height=2.0, pitch_deg=30)
-    plane = find_ground_plane(scene.render())
+    plane = floor_of(scene.render())
     world = np.array([[0.0, 3.0, 0.0], [1.0, 4.0, 0.5]])
     points = scene.to_optical(world)
     np.testing.assert_allclose(plane.to_floor(points), world, atol=1e-3)
@@ -172,7 +186,7 @@ def test_missing_depth_is_refused_with_the_region_and_the_numbers(ray_caster, bl
 
 def fitted(scene, id, prior=None, noise=None):
     frame = scene.render() if noise is None else noise(scene.render())
-    plane = find_ground_plane(frame)
+    plane = floor_of(frame)
     surface = measure_surface(frame, frame.regions[id], noise=plane.noise)
     return fit_box(surface, plane, frame, prior)
 
@@ -231,7 +245,7 @@ def test_what_an_occluder_hides_is_completed_as_far_as_it_can_be_known(ray_caste
     assert seen < 0.75 * ray_caster((truth,)).render().regions[1].area
     box = fitted(scene, 1, SIZE_PRIORS["pallet"])
     surface = measure_surface(frame, frame.regions[1])
-    visible = find_ground_plane(frame).to_floor(surface.rays * surface.depth[:, None])
+    visible = floor_of(frame).to_floor(surface.rays * surface.depth[:, None])
     error = np.linalg.norm(box.centre[:2] - truth.centre[:2])
     assert error < np.linalg.norm(visible.mean(axis=0)[:2] - truth.centre[:2]) / 2
     assert error < box.size_std.max(), "a centre is off by half of what the size is off"
@@ -273,7 +287,7 @@ def test_noise_does_not_make_things_lower(ray_caster, block, stereo_noise, forwa
     frame = ray_caster((truth,), height=height, pitch_deg=10).render()
     errors, stds = [], []
     for seed in range(8):
-        box = FrameGeometry(stereo_noise(frame, std_per_m=0.003, seed=seed)).locate(1).box
+        box = box_of(stereo_noise(frame, std_per_m=0.003, seed=seed), 1)
         errors.append(box.top - 1.0)
         stds.append(box.top_std)
     edge_m = SurfaceConfig().edge_px * forward / frame.intrinsics.fy
@@ -419,7 +433,7 @@ def test_thin_uprights_without_readings_end_a_rack(ray_caster, block, top):
     above = np.zeros_like(uprights)
     above[: int(240 - 0.45 / 8.4 * frame.intrinsics.fy)] = True
     depth[uprights & above] = np.nan
-    plane = find_ground_plane(frame)
+    plane = floor_of(frame)
     frame = replace(frame, depth=depth)
     box = fit_box(measure_surface(frame, frame.regions[80]), plane, frame, SIZE_PRIORS["shelf"])
     assert box.top == pytest.approx(top, rel=0.05)
@@ -433,16 +447,14 @@ def test_a_face_that_rays_graze_does_not_tell_how_far_down_it_reaches(
     load = block(10, "pallet", 0.42, 6.4, 1.59, *EUR, bottom=0.32, top=1.57)
     frame = ray_caster((deck, load), height=5.7, pitch_deg=40).render()
     for seed in range(3):
-        box = FrameGeometry(stereo_noise(frame, 0.0018, seed=seed)).locate(10).box
+        box = box_of(stereo_noise(frame, 0.0018, seed=seed), 10)
         assert box.bottom == pytest.approx(0.32, abs=0.05)
 
 
 def test_all_readings_of_a_deck_tell_its_height(ray_caster, block, stereo_noise):
     deck = block(1, "transporter", 0.3, 9.0, 0.3, length=1.35, width=0.9, top=0.35)
     frame = ray_caster((deck,), height=5.0, pitch_deg=30).render()
-    boxes = [
-        FrameGeometry(stereo_noise(frame, 0.002, seed=seed)).locate(1).box for seed in range(8)
-    ]
+    boxes = [box_of(stereo_noise(frame, 0.002, seed=seed), 1) for seed in range(8)]
     off = np.array([box.top - 0.35 for box in boxes])
     assert np.sqrt(np.mean(off**2)) < 0.05
     assert np.abs(off / [box.top_std for box in boxes]).max() < 3
@@ -455,7 +467,7 @@ def test_sides_are_as_sure_as_they_are_right(ray_caster, block, stereo_noise, st
     frame = ray_caster((truth, zone), height=3.0, pitch_deg=20).render()
     off = []
     for seed in range(12):
-        box = FrameGeometry(stereo_noise(frame, std_per_m, seed=seed)).locate(1).box
+        box = box_of(stereo_noise(frame, std_per_m, seed=seed), 1)
         away = turn(truth.centre[:2] - box.centre[:2], box.footprint.yaw)
         off.append(away / box.centre_std)
     assert 0.1 < np.sqrt(np.mean(np.square(off))) < 1.3
@@ -493,7 +505,7 @@ def test_no_floor_leaves_what_the_visible_surface_tells(ray_caster, block):
 
 def zone_of(scene, id, noise=None):
     frame = scene.render() if noise is None else noise(scene.render())
-    plane = find_ground_plane(frame)
+    plane = floor_of(frame)
     objects = np.any(
         [frame.regions.full_mask(r.id) for r in frame.regions if r.label != "buffer"]
         or np.zeros((1, *frame.depth.shape), bool),

@@ -207,9 +207,11 @@ def test_what_stands_lower_than_the_plane_in_view_stands_on_its_own_level(ray_ca
     frame = replace(frame, depth=np.where(below, np.float32(np.nan), frame.depth))
     geometry = FrameGeometry(frame)
     place = geometry.locate(3)
+    assert geometry.plane is not None
     assert geometry.plane.camera_height == pytest.approx(0.7, abs=0.02)
     visible = scene.centre(3)
     assert np.linalg.norm(place.centre - visible) < 0.3
+    assert place.box is not None
     assert place.box.bottom < 0.05
 
 
@@ -237,6 +239,7 @@ def test_what_is_up_may_come_from_outside(ray_caster, block):
     frame = upside_down(scene.render())
     assert FrameGeometry(frame).plane is None, "a camera that hangs from the floor"
     geometry = FrameGeometry(replace(frame, up=turn * scene.up))
+    assert geometry.plane is not None
     np.testing.assert_allclose(geometry.plane.up, turn * scene.up, atol=2e-3)
     np.testing.assert_allclose(geometry.locate(1).centre, turn * scene.centre(1), atol=0.05)
 
@@ -244,6 +247,7 @@ def test_what_is_up_may_come_from_outside(ray_caster, block):
 def test_up_tells_the_floor_from_a_wall_for_a_camera_that_looks_straight_down(ray_caster, block):
     scene = ray_caster((block(1, "pallet", 0.2, 0.3, 0.4, top=1.0),), height=5.0, pitch_deg=88)
     geometry = FrameGeometry(replace(scene.render(), up=scene.up))
+    assert geometry.plane is not None
     assert geometry.plane.camera_height == pytest.approx(5.0, abs=0.02)
     np.testing.assert_allclose(geometry.locate(1).centre, scene.centre(1), atol=0.08)
 
@@ -326,9 +330,12 @@ def test_a_table_top_is_no_floor_where_the_mounting_of_the_camera_is_known(ray_c
     frame = scene.render()
     regions = tuple(region for region in frame.regions if region.id == 1)
     frame = replace(frame, regions=RegionSet(frame.regions.image_size, regions))
-    assert FrameGeometry(frame).plane.camera_height == pytest.approx(0.85, abs=0.02)
+    plane = FrameGeometry(frame).plane
+    assert plane is not None
+    assert plane.camera_height == pytest.approx(0.85, abs=0.02)
     for known in (mounted(frame, scene, 1.6), replace(frame, camera_height=1.6)):
         geometry = FrameGeometry(known)
+        assert geometry.plane is not None
         assert geometry.plane.camera_height == pytest.approx(1.6, abs=0.02)
         assert geometry.doubts == ()
 

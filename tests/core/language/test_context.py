@@ -10,6 +10,7 @@ QUESTION = "how far is pallet 3 from buffer 1"
 
 def bare(text: str) -> str:
     lexicon = load_lexicon("english")
+    assert lexicon.context is not None
     return without_context(text, lexicon.context, lexicon.meaningful).strip(" ?")
 
 

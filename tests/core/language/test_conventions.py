@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,8 +47,8 @@ def exactly(center: np.ndarray, yaw: float, size: np.ndarray) -> Placed:
     return Placed(center, yaw, size, np.zeros(3), np.zeros((3, 2)))
 
 
-def told(question: str, name: str, boxes: dict[int, tuple] = BOXES) -> object:
-    scene = Hall(boxes)
+def told(question: str, name: str, boxes: dict[int, tuple] = BOXES) -> Any:
+    scene: Any = Hall(boxes)
     program = CONVENTIONS[name].meant(read_text(question, scene.regions).program)
     return evaluate(program, SceneCopies(scene, copies=1)).value
 

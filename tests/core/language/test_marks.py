@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pytest
@@ -136,7 +137,7 @@ def outline(id: int, count: int = 400) -> np.ndarray:
     """(4 * count, 2) points along the sides of a footprint."""
     _, (x, y, _), (length, width, _), yaw = BOXES[id]
     shares = np.linspace(-0.5, 0.5, count)
-    sides = []
+    sides: list[tuple[Any, Any]] = []
     for end in (-0.5, 0.5):
         sides += [(shares * length, end * width), (end * length, shares * width)]
     flat = np.concatenate([np.stack(np.broadcast_arrays(*side), axis=1) for side in sides])

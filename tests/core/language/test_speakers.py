@@ -54,7 +54,9 @@ def groups(files: tuple[str, ...] = FILES) -> list[tuple[str, str, list[str]]]:
 
 def understood(line: str) -> str:
     """What a line of a file is read as."""
-    ids, text, unit = re.fullmatch(r"((?:\d+ )+\| )?(.*?)( \[[a-z0-9 %']+\])?", line).groups()
+    parts = re.fullmatch(r"((?:\d+ )+\| )?(.*?)( \[[a-z0-9 %']+\])?", line)
+    assert parts is not None
+    ids, text, unit = parts.groups()
     numbers = tuple(map(int, ids.rstrip("| ").split())) if ids else ()
     try:
         read = read_text(text, HALL, numbers)

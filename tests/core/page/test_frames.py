@@ -41,7 +41,7 @@ def test_a_recording_without_frames_says_why(tmp_path: Path) -> None:
 class Counting:
     """A source that counts how often it is asked."""
 
-    name, count = "counting", 4
+    name, count, is_live = "counting", 4, False
 
     def __init__(self, frame: RGBDFrame) -> None:
         self._frame = frame

@@ -47,6 +47,7 @@ def test_nan_options_and_hints_are_none(tmp_path: Path) -> None:
     assert record.options == ("a", "b")
     assert "nan" not in record.prompt
     assert "Hint" not in record.prompt
+    assert record.image is not None
     assert record.image.rgb().shape == (12, 16, 3)
 
 
@@ -69,6 +70,8 @@ def test_rows_that_cannot_be_read_are_named(tmp_path: Path) -> None:
 def test_a_short_image_is_the_index_of_another_row(tmp_path: Path) -> None:
     rows = [mmbench_row(), mmbench_row(index=1_000_007, A="b", B="a", answer="B", image="7")]
     first, second = BENCHMARKS["mmbench"].read(write_tsv(tmp_path / "MMBench.tsv", rows)).records
+    assert first.image is not None
+    assert second.image is not None
     assert (first.image.rgb() == second.image.rgb()).all()
     assert (first.group, second.group) == ("7", "7")
 
@@ -76,6 +79,8 @@ def test_a_short_image_is_the_index_of_another_row(tmp_path: Path) -> None:
 def test_a_mirrored_image_is_not_mirrored_again(folder: Path) -> None:
     records = {r.id: r for r in BENCHMARKS["3dsrbench"].read(folder / "3dsrbench").records}
     plain, mirrored = records["TOYAAAA6"], records["TOYAAAA6-flip"]
+    assert plain.image is not None
+    assert mirrored.image is not None
     assert not (plain.image.rgb() == mirrored.image.rgb()).all()
     assert (plain.image.rgb()[:, ::-1] == mirrored.image.rgb()).all()
     assert (plain.group, mirrored.group) == ("TOYAAAA6", "TOYAAAA6-flip")
@@ -167,7 +172,9 @@ def test_masks_of_robospatial_home(tmp_path: Path, folder: Path) -> None:
     parquet.write_table(table, tmp_path / "context-00000-of-00001.parquet")
     good, bad = BENCHMARKS["robospatial-home"].read(tmp_path).records
     assert good.problems == ()
+    assert good.mask is not None
     assert good.mask.plane().shape == (80, 100)
+    assert good.depth is not None
     assert good.depth.plane().dtype == np.uint16
     assert bad.problems == ("no mask that decodes",)
 
@@ -175,6 +182,7 @@ def test_masks_of_robospatial_home(tmp_path: Path, folder: Path) -> None:
 def test_the_stray_quote_of_embspatial_is_named(folder: Path) -> None:
     records = BENCHMARKS["embspatial"].read(folder / "embspatial_bench").records
     assert [r.id for r in records if "stray quote" in "".join(r.problems)] == ["ai2thor_1"]
+    assert records[0].image is not None
     assert records[0].image.rgb().shape == (48, 64, 3)
 
 

@@ -173,7 +173,9 @@ def test_tags_of_q_spatial() -> None:
     assert tagged_centimeters("scalar{3} distance_unit{yards}", 1.0) == 3
     assert tagged_centimeters("scalar{3} distance_unit{yards}", 0.0) == 0
     assert tagged_centimeters("scalar{3}", 1.0) is None
-    assert math.isnan(tagged_centimeters("scalar{} distance_unit{cm}", 1.0))
+    empty = tagged_centimeters("scalar{} distance_unit{cm}", 1.0)
+    assert empty is not None
+    assert math.isnan(empty)
     assert centimeters_of_tuple("(40-60, cm)") == 50
     assert centimeters_of_tuple("(-1, cm)") is None
 
@@ -213,4 +215,6 @@ def test_numbers_that_no_image_has_are_outside() -> None:
             point_readers.pixels_in_brackets(answer, mask.shape), mask
         ) == 0  # fmt: skip
     assert point_readers.fenced_points(f'```\n[{{"point_2d": [{huge}, 1]}}]\n```', (8, 10)) == []
-    assert not point_readers.in_polygon(point_readers.first_point(f"({huge}, 0.3)"), SQUARE)
+    outside = point_readers.first_point(f"({huge}, 0.3)")
+    assert outside is not None
+    assert not point_readers.in_polygon(outside, SQUARE)

@@ -181,9 +181,10 @@ def save_depth_model(folder: Path) -> str:
     """A tiny depth model that gives meters."""
     import transformers as tf
 
+    blocks: dict[str, Any] = {"out_indices": [1, 2, 3, 4]}
     beit = tf.Dinov2Config(
         hidden_size=16, num_hidden_layers=4, num_attention_heads=2, mlp_ratio=1, image_size=28,
-        patch_size=14, out_indices=[1, 2, 3, 4], reshape_hidden_states=False,
+        patch_size=14, reshape_hidden_states=False, **blocks,
     )  # fmt: skip
     config = tf.DepthAnythingConfig(
         backbone_config=beit, reassemble_hidden_size=16, neck_hidden_sizes=[8, 8, 8, 8],

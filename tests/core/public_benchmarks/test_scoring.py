@@ -104,8 +104,8 @@ def test_a_failed_judge_after_a_quantity_stops_the_script_only(folder: Path, exp
 
 
 def test_replies_that_hold_no_number_are_unreadable(folder: Path) -> None:
-    odd = ("far", None, [1], {}, 10**400, "inf", "nan")
-    replies = [("height_data", metres(2, value)) for value in odd]
+    odd: tuple[Any, ...] = ("far", None, [1], {}, 10**400, "inf", "nan")
+    replies: list[tuple[str, dict[str, Any]]] = [("height_data", metres(2, value)) for value in odd]
     replies.append(("left_predicate", {"your_mark": "agrees"}))
     outcome = spatialrgpt(folder, *replies)
     assert [verdict.read for verdict in outcome.verdicts[-len(replies) :]] == [""] * len(replies)

@@ -54,6 +54,7 @@ def test_matrices_take_orthogonal_steps_and_the_rest_those_of_adamw(layers):
 
 def test_schedules_reach_both(layers):
     optimizer = make_optimizer(groups(layers), OptimizerConfig(name="muon"))
+    assert isinstance(optimizer, MuonAndAdamW)
     train(layers, optimizer, 3)
     assert [group["lr"] for group in optimizer.param_groups] == [0.01 / 4, 0.02 / 4]
     assert [group["lr"] for part in optimizer._inner for group in part.param_groups] == [

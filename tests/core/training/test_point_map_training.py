@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.inference import PointMapEngine, load_engine
 from smolrgpt_core.model.adapter_files import load_adapter
 from smolrgpt_core.model.point_map import PointMapForConditionalGeneration
+from smolrgpt_core.model.point_map.processing import PointMapProcessor
 from smolrgpt_core.regions import Region, RegionSet, encode_rle
 from smolrgpt_core.synthesis.mixtures import MIXTURES
 from smolrgpt_core.synthesis.reasoning import REQUESTS
@@ -396,6 +398,7 @@ def batch_of(config: TrainConfig) -> tuple[PointMapForConditionalGeneration, dic
     model, processor = make_start(config.start, 0, list)
     batch = next(iter(TrainingStream(config, processor)))
     assert "error" not in batch, batch
+    assert isinstance(model, PointMapForConditionalGeneration)
     return model, batch
 
 
@@ -408,8 +411,9 @@ def logits(model, batch) -> torch.Tensor:
 @pytest.mark.parametrize("family", ["paligemma", "idefics3"])
 def test_points_reach_the_model(config, family):
     model, batch = batch_of(config(family))
-    torch.nn.init.normal_(model.parts["projector"].get_submodule(
-        "linear" if family == "paligemma" else "modality_projection.proj").weight)  # fmt: skip
+    last = "linear" if family == "paligemma" else "modality_projection.proj"
+    projection: Any = model.parts["projector"].get_submodule(last)
+    torch.nn.init.normal_(projection.weight)
     farther = batch | {"point_values": batch["point_values"] * torch.tensor([1, 1, 2, 1])[
         :, None, None]}  # fmt: skip
     assert not torch.allclose(logits(model, batch), logits(model, farther))
@@ -467,9 +471,13 @@ def test_regions_are_written_as_the_engine_writes_them(config):
     folder = SplitFolder(Path(run.data.sources[0].root), "train")
     (record,) = (item for item in folder.read_records() if item.id == batch["facts"].ids[0])
     seen, (asked,) = read_image(folder, [record], CAMERA)
+    assert isinstance(model, PointMapForConditionalGeneration)
+    assert isinstance(processor, PointMapProcessor)
     engine = PointMapEngine(model, processor)
     question = (record.question, asked.region_ids)
-    written, _, _ = engine._prompt_or_error(question, seen, engine.config.sentence, math.inf)
+    prompt = engine._prompt_or_error(question, seen, engine.config.sentence, math.inf)
+    assert not isinstance(prompt, SpatialError), prompt
+    written, _, _ = prompt
     assert "far is the pallet (highlighted by the red box) from" in written
     assert f"{written}\n{record.freeform_answer or record.dialogue[1].text}" in text
 

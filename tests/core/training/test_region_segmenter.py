@@ -87,7 +87,9 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path: Path, data:
     for step in range(5):
         run.advance(images.batch(step))
     store.begin(6)  # as after a kill in the middle of writing
-    assert store.newest().step == 4
+    newest = store.newest()
+    assert newest is not None
+    assert newest.step == 4
     train(stopped)
     one, other = (load_file(Path(c.output) / "model/model.safetensors") for c in (whole, stopped))
     assert one.keys() == other.keys()

@@ -9,6 +9,7 @@ import pytest
 
 from smolrgpt_core.answer import read_answer
 from smolrgpt_core.data.readers import DatasetConfig, open_dataset
+from smolrgpt_core.data.readers.annotated import AnnotatedDataset
 from smolrgpt_core.data.warehouse_format import Turn
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.inference.config import EngineConfig
@@ -22,7 +23,9 @@ from smolrgpt_core.training.smolrgpt_rows import SmolRGPTRows
 @pytest.fixture
 def sample(warehouse):
     """Four questions about one image."""
-    return open_dataset(DatasetConfig("warehouse", warehouse, group_by_image=True))[0]
+    dataset = open_dataset(DatasetConfig("warehouse", warehouse, group_by_image=True))
+    assert isinstance(dataset, AnnotatedDataset)
+    return dataset[0]
 
 
 @pytest.fixture

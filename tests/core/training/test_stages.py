@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from smolrgpt_core.files import write_image
 from smolrgpt_core.training.tokenizer import train_tokenizer
 
 STAGES = Path(__file__).parents[3] / "config" / "train"
-HEADS = {"num_hidden_layers": 1, "num_attention_heads": 2}
+HEADS: dict[str, Any] = {"num_hidden_layers": 1, "num_attention_heads": 2}
 SMALL_RUN = (
     "optimizer.steps=3", "optimizer.batch_rows=4", "optimizer.micro_rows=2", "data.workers=0",
     "precision=float32", "logging.tensorboard=false", "checkpoints.every_steps=2",

@@ -1,6 +1,7 @@
 """Models to begin with: from nothing, from backbones, from checkpoints."""
 
 import shutil
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from transformers import (
     LlamaForCausalLM,
     SiglipConfig,
     SiglipModel,
+    SiglipVisionConfig,
     SiglipVisionModel,
 )
 
@@ -22,8 +24,10 @@ from smolrgpt_core.training.tokenizer import train_tokenizer
 TEXTS = [f"How far is the pallet {MASK} from the buffer {MASK}?", "assistant\n3.42", "user\nno"]
 VISION = {"hidden_size": 16, "intermediate_size": 24, "num_hidden_layers": 1,
           "num_attention_heads": 2, "image_size": 32, "patch_size": 8}  # fmt: skip
-TEXT = {"hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 1,
-        "num_attention_heads": 2, "num_key_value_heads": 2}  # fmt: skip
+TEXT: dict[str, Any] = {
+    "hidden_size": 24, "intermediate_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+}  # fmt: skip
 SMALL = {"vision_config": VISION, "text_config": TEXT, "metric_width": 16, "metric_heads": 2}
 PLACEHOLDERS = ["<|image|>", "<mask_rgb>", "<mask_depth>"]
 UNUSED_ROWS = 5
@@ -63,6 +67,7 @@ def backbones(tmp_path_factory):
                      "bos_token_id": 1, "eos_token_id": 2},
     )  # fmt: skip
     SiglipModel(both).save_pretrained(folder / "dual")
+    assert isinstance(both.vision_config, SiglipVisionConfig)
     SiglipVisionModel(both.vision_config).save_pretrained(folder / "vision")
     tokenizer = train_tokenizer(TEXTS, 300)
     for name, is_tied in (("tied", True), ("untied", False)):
@@ -154,9 +159,8 @@ def test_a_head_of_its_own_is_kept(backbones):
     expected = LlamaForCausalLM.from_pretrained(backbones / "untied")
     rows = len(expected.lm_head.weight)
     assert torch.equal(model.lm_head.weight[:rows], expected.lm_head.weight)
-    assert torch.equal(
-        model.get_input_embeddings().weight[:rows], expected.get_input_embeddings().weight
-    )
+    embeddings: Any = expected.get_input_embeddings()
+    assert torch.equal(model.get_input_embeddings().weight[:rows], embeddings.weight)
     assert not torch.equal(model.lm_head.weight, model.get_input_embeddings().weight)
 
 

@@ -102,7 +102,9 @@ def test_a_run_that_cannot_begin_is_a_wrong_call_and_says_why(file, change, mess
 
 def test_a_run_that_stops_is_no_wrong_call(file, tmp_path):
     assert train(file, *ONE_STEP).exit_code == 0
-    path = CheckpointStore(tmp_path / "output", 1).newest().folder / "model.safetensors"
+    newest = CheckpointStore(tmp_path / "output", 1).newest()
+    assert newest is not None
+    path = newest.folder / "model.safetensors"
     weights = load_file(path)
     weights["model.connectors.rgb.projection.weight"][0, 0] = float("nan")
     save_file(weights, path, metadata={"format": "pt"})

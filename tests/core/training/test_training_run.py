@@ -132,7 +132,11 @@ def test_killed_at_any_moment_a_run_gives_the_losses_of_one_that_was_not(run_con
     for kill in range(KILLS):
         at_least = 30 * kill // KILLS + moments.randint(1, 30 // KILLS - 2)
         process = _start(killed)
-        _wait_for(lambda at_least=at_least: len(_losses(killed)) >= at_least)
+
+        def has_so_many(steps: int = at_least) -> bool:
+            return len(_losses(killed)) >= steps
+
+        _wait_for(has_so_many)
         time.sleep(moments.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
         process.communicate()
@@ -152,7 +156,9 @@ def test_going_on_is_exact_with_either_optimizer(run_config, name):
     )
     train(config)
     whole, model = _losses(config), _weights(Path(config.output, "model"))
-    shutil.rmtree(CheckpointStore(Path(config.output), keep=2).newest().folder)
+    newest = CheckpointStore(Path(config.output), keep=2).newest()
+    assert newest is not None
+    shutil.rmtree(newest.folder)
     train(config)
     assert _losses(config) == whole
     again = _weights(Path(config.output, "model"))
@@ -232,10 +238,13 @@ def test_the_newest_and_the_best_checkpoints_are_kept(tmp_path):
     store = CheckpointStore(tmp_path, keep=2)
     for step, loss in ((1, 3.0), (2, 1.0), (3, None), (4, 2.0), (5, math.nan)):
         (store.begin(step) / "weights").write_text(str(step))
-        assert store.newest() is None or store.newest().step == step - 1
+        newest = store.newest()
+        assert newest is None or newest.step == step - 1
         store.commit(step, {"validation_loss": loss})
     assert [item.step for item in store.all()] == [2, 4, 5]
-    assert store.best().step == 2
+    best = store.best()
+    assert best is not None
+    assert best.step == 2
     store.begin(6)
     store.remove_unfinished()
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == [
@@ -260,7 +269,9 @@ def test_sources_with_and_without_pictures_are_trained_together(run_config, ware
         for pictures in ("geometry", "rgbd")
     )
     train(replace(config, data=replace(config.data, sources=sources)))
-    state = CheckpointStore(Path(config.output), 1).newest().facts()["data"]
+    newest = CheckpointStore(Path(config.output), 1).newest()
+    assert newest is not None
+    state = newest.facts()["data"]
     assert all(source["rows"] for source in state["sources"])
 
 
@@ -283,7 +294,9 @@ def test_numbers_that_are_none_stop_the_run_and_name_the_batch(run_config):
     config = run_config(optimizer=OptimizerConfig(batch_rows=4, micro_rows=2, steps=6))
     config = replace(config, checkpoints=CheckpointConfig(every_steps=2))
     train(replace(config, optimizer=replace(config.optimizer, steps=2)))
-    path = CheckpointStore(Path(config.output), 1).newest().folder / "model.safetensors"
+    newest = CheckpointStore(Path(config.output), 1).newest()
+    assert newest is not None
+    path = newest.folder / "model.safetensors"
     weights = load_file(path)
     weights["model.connectors.rgb.projection.weight"][0, 0] = float("nan")
     save_file(weights, path, metadata={"format": "pt"})
