@@ -56,8 +56,9 @@ from smolrgpt_core.regions import Region
 CARGO_MISFIT_M = 0.5
 """A pallet that fits this well to the end of a truck is on its forks."""
 
-SURE_MISFIT_M = 0.3
-"""One that fits worse than this is said to be taken for its load: others may stand so by chance."""
+SURE_MISFIT_M = 0.2
+"""One that fits worse than this is said to be taken for its load: others may stand so by chance. So
+is one at an end of a truck where another one may be on its forks too."""
 
 MAY_CARRY_M, MAY_CARRY_MISFIT_M = 0.6, 1.0
 """A pallet whose middle is this close to what is seen of a truck, and that fits this well to its
@@ -524,7 +525,9 @@ class FrameGeometry:
                 doubtful.append((misfit, region))
         if fits:
             beside, misfit, cargo = min(fits)
-            return cargo, self._taken_for_cargo(carrier, cargo, misfit if beside else 0.0)
+            others = {id for _, _, id in fits} | {region.id for _, region in doubtful}
+            is_sure = not beside or (misfit < SURE_MISFIT_M and others <= {cargo})
+            return cargo, () if is_sure else (self._taken_for_cargo(carrier, cargo),)
         if not doubtful:
             return None, ()
         nearest = min(doubtful, key=lambda item: item[0])[1]
@@ -540,11 +543,9 @@ class FrameGeometry:
                     return True
         return False
 
-    def _taken_for_cargo(self, carrier: Region, cargo: int, misfit: float) -> tuple[str, ...]:
-        if misfit < SURE_MISFIT_M:
-            return ()
+    def _taken_for_cargo(self, carrier: Region, cargo: int) -> str:
         name = self.frame.regions[cargo].name
-        return (f"{name}, which stands at an end of {carrier.name}, is taken for its load",)
+        return f"{name}, which stands at an end of {carrier.name}, is taken for its load"
 
     def _is_raised(self, id: int, level: float) -> bool:
         """Whether an object seems to stand at a level above the floor, metres."""

@@ -404,6 +404,16 @@ def test_a_pallet_that_hardly_fits_is_said_to_be_taken_for_the_load(
     assert any("is taken for its load" in note for note in located.notes) == told
 
 
+def test_a_load_is_not_sure_where_another_pallet_stands_at_the_other_end(ray_caster, block):
+    body = block(60, "transporter", 0.0, 5.0, 0.0, length=0.6, width=0.86, top=2.0)
+    fits = block(10, "pallet", 1.0, 5.4, 0.0, *EUR, top=0.8)
+    other = block(11, "pallet", -1.0, 5.4, 0.0, *EUR, top=0.8)
+    frame = ray_caster((body, fits, other), height=3.0, pitch_deg=25).render()
+    located = FrameGeometry(frame).locate(60)
+    assert located.cargo in (10, 11)
+    assert any("is taken for its load" in note for note in located.notes)
+
+
 def test_a_raised_pallet_beside_a_flat_transporter_may_be_on_it(ray_caster, block):
     flat = block(60, "transporter", 0.0, 5.0, 0.0, length=1.35, width=0.9, top=0.3)
     pallet = block(10, "pallet", 0.95, 5.0, 0.0, *EUR, bottom=0.3, top=0.9)
