@@ -202,9 +202,9 @@ def _json_rows(path: Path) -> Iterator[tuple[Fields, RowPlace]]:
     while sign != "]":
         yield text.item()
         sign = text.next_sign()
-        if sign == ",":
-            sign = text.skip(1)
-        elif sign != "]":
+        if sign == "]":
+            break
+        if sign != "," or text.skip(1) == "]":
             raise text.broken()
     text.skip(1)
     if text.next_sign():
