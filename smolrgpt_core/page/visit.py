@@ -99,14 +99,7 @@ class Visit:
             with ui.element("section").classes("column asked-here") as questions:
                 questions.props("aria-label=Questions")
                 self._add_questions()
-            self._watched: list[Watched] = []
-            if shared.feed and shared.health:
-                with ui.element("section").classes("column watched").props("aria-label=Watching"):
-                    self._watched = [
-                        HeardList(shared.feed),
-                        LatencyCard(shared.feed),
-                        HealthCard(shared.health),
-                    ]
+            self._watched = _watching(shared)
         # By Tab alone there may be dozens of regions before them.
         ui.skip_link("Skip to the questions", target=questions)
 
@@ -378,6 +371,14 @@ class Visit:
             return
         stamp = time.strftime("%Y%m%d-%H%M%S")
         ui.download(content, f"{NAME}_{stamp}.zip", "application/zip")
+
+
+def _watching(shared: Shared) -> list[Watched]:
+    """Cards about a running node; none where there is none."""
+    if not (shared.feed and shared.health):
+        return []
+    with ui.element("section").classes("column watched").props("aria-label=Watching"):
+        return [HeardList(shared.feed), LatencyCard(shared.feed), HealthCard(shared.health)]
 
 
 def _names(frame: RGBDFrame) -> dict[int, str]:

@@ -123,16 +123,20 @@ def test_a_visitor_sees_the_camera_and_asks_the_node(
     bars = ".latency svg path"
     window.until(lambda: window.driver.find_elements(By.CSS_SELECTOR, bars), "their plot")
     state = "return document.querySelector('[aria-label=\"State of the nodes\"]').textContent"
-    others = operator.graph.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
-    foreign = DiagnosticStatus(name="spatial_query", hardware_id="/other/spatial_query")
 
-    def is_told() -> bool:
-        others.publish(DiagnosticArray(status=[foreign]))
-        told = window.driver.execute_script(state)
-        return all(text in told for text in ("/spatial_query", "answered", "messages a second"))
+    def is_told(*texts: str) -> bool:
+        return all(text in window.driver.execute_script(state) for text in texts)
 
-    window.until(is_told, "the state of the nodes")
-    assert "/other" not in window.driver.execute_script(state)
+    shown = ("/spatial_query", "answered", "messages a second")
+    window.until(lambda: is_told(*shown), "the state of the nodes")
+    reports = operator.graph.node.create_publisher(DiagnosticArray, "/diagnostics", 10)
+    window.until(lambda: reports.get_subscription_count(), "the page to listen")
+    for full_name in ("/other/spatial_query", "/neighbor"):
+        name = full_name.rpartition("/")[2]
+        status = DiagnosticStatus(name=name, hardware_id=full_name)
+        reports.publish(DiagnosticArray(status=[status]))
+    window.until(lambda: is_told("/neighbor"), "what was reported last")
+    assert not is_told("/other"), "a robot in another namespace"
     loaded = window.driver.execute_script(
         "return performance.getEntriesByType('resource').map(entry => entry.name)"
     )
