@@ -5,10 +5,11 @@ scored by its authors' rule and others.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from rich import box
@@ -37,9 +38,6 @@ from smolrgpt_core.public_benchmarks.predictions import (
 )
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 from smolrgpt_core.public_benchmarks.scoring import PERCENT, Figure, Needs, Outcome
-
-if TYPE_CHECKING:
-    from smolrgpt_core.public_benchmarks.questions import AnswerForm
 
 WRONG_CALL = 2
 """Exit status when a file cannot be used or a name is unknown."""
@@ -217,32 +215,36 @@ def benchmark_command(
         )
     _check_rules(benchmark, scorer or ())
     asked = LanguageModels(reader, judge, reader_model, timeout)
-    try:
+    with _told():
         asked.check(benchmark)
         if predictions is not None:
             files = AnswerFiles(data, predictions, judgements, answer_field, output)
             reports = {"answers": _score(benchmark, files, scorer or [], asked)}
         else:
-            limit_s = timeout if _is_of_model(timeout, model or (), asked) else None
-            options = model_keywords(regions, depth_model, device, server_model, limit_s)
-            options["answer_form"] = _answer_form(answers)
+            limit_s = timeout if _is_of_model(model or (), asked) else None
+            options = model_keywords(answers, regions, depth_model, device, server_model, limit_s)
             plan = RunPlan(
                 benchmark, data, tuple(model or ()), options, output, beside or (), scorer or (),
                 limit, seed, judgements, asked, workers,
             )  # fmt: skip
             reports = run_plan(plan)
-    except (SpatialError, ValueError, ImportError, OSError) as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(WRONG_CALL) from error
     _tell(reports, json_file)
 
 
-def _is_of_model(timeout: float | None, models: Sequence[str], asked: LanguageModels) -> bool:
+@contextmanager
+def _told() -> Iterator[None]:
+    """End the command with the reason when a file or a model cannot be used."""
+    try:
+        yield
+    except (SpatialError, ValueError, ImportError, OSError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(WRONG_CALL) from error
+
+
+def _is_of_model(models: Sequence[str], asked: LanguageModels) -> bool:
     """Whether a timeout is meant for the models, not for the readers of their answers alone."""
-    of_readers_alone = bool(asked.reader or asked.judge) and not any(
-        name.startswith(("http://", "https://")) for name in models
-    )
-    return timeout is not None and not of_readers_alone
+    by_server = any(name.startswith(("http://", "https://")) for name in models)
+    return by_server or not (asked.reader or asked.judge)
 
 
 def _check_rules(benchmark: Benchmark, scorers: Sequence[str]) -> None:
@@ -269,24 +271,23 @@ def _tell(reports: Mapping[str, Report], json_file: Path | None) -> None:
 
 
 def model_keywords(
-    regions: str, depth_model: str, device: str, server_model: str, timeout: float | None
+    answers: str,
+    regions: str,
+    depth_model: str,
+    device: str,
+    server_model: str,
+    timeout: float | None,
 ) -> dict[str, Any]:
     """The options of a model, as keywords of `ModelOptions`; an invalid one is a usage error."""
-    from smolrgpt_core.public_benchmarks.questions import RegionForm
+    from smolrgpt_core.public_benchmarks.questions import AnswerForm, RegionForm
 
-    form = parsed("--regions", RegionForm, regions)
     server = {"model": server_model} if server_model else {}
     limits = {} if timeout is None else {"timeout_s": timeout}
     return {
-        "region_form": form, "depth_model": depth_model, "device": device,
-        "server": {**server, **limits},
+        "answer_form": parsed("--answers", AnswerForm, answers),
+        "region_form": parsed("--regions", RegionForm, regions),
+        "depth_model": depth_model, "device": device, "server": {**server, **limits},
     }  # fmt: skip
-
-
-def _answer_form(answers: str) -> AnswerForm:
-    from smolrgpt_core.public_benchmarks.questions import AnswerForm
-
-    return parsed("--answers", AnswerForm, answers)
 
 
 def _known(name: str) -> Benchmark:
