@@ -64,6 +64,23 @@ class PublishedRow:
         return None, ("no image",)
 
 
+@dataclass(frozen=True)
+class MaskInRow:
+    """One of the masks in a field of a row.
+
+    Attributes:
+        field: with the run-length encodings of all.
+        number: of the mask.
+    """
+
+    field: RowField
+    number: int
+
+    def rle(self) -> Any:
+        """See `StoredMask`."""
+        return literal(self.field.value())[self.number]
+
+
 def find_files(path: Path, patterns: Sequence[str]) -> list[Path]:
     """The published files of a benchmark.
 

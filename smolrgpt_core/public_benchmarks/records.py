@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -97,6 +97,18 @@ def _only(value: Any) -> Any:
     return value[0] if isinstance(value, (list, tuple)) and value else value
 
 
+class StoredMask(Protocol):
+    """A mask of a published file."""
+
+    def rle(self) -> Any:
+        """Its COCO run-length encoding, read again.
+
+        Raises:
+            SpatialError: BAD_INPUT when the file changed meanwhile.
+        """
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class StoredRegion:
     """A region of a published file, decoded only when it is asked for.
@@ -104,12 +116,12 @@ class StoredRegion:
     Attributes:
         id: of the region.
         label: its class.
-        mask: COCO run-length encoding, or the box that stands for it.
+        mask: where it stands, or the box that stands for it.
     """
 
     id: int
     label: str
-    mask: Any
+    mask: StoredMask | Box
 
     def region(self) -> Region:
         """The region with its mask.
@@ -119,7 +131,7 @@ class StoredRegion:
         """
         if isinstance(self.mask, Box):
             return Region.from_box(self.id, self.label, self.mask)
-        return Region.from_rle(self.id, self.label, self.mask)
+        return Region.from_rle(self.id, self.label, self.mask.rle())
 
 
 @dataclass(frozen=True, eq=False)
@@ -203,14 +215,19 @@ def options_text(options: Sequence[str]) -> str:
 
 
 def published_regions(
-    rles: Sequence[Any], boxes: Sequence[Any], names: Sequence[str], size: tuple[int, int]
+    rles: Sequence[Any],
+    masks: Iterable[StoredMask],
+    boxes: Sequence[Any],
+    names: Sequence[str],
+    size: tuple[int, int],
 ) -> tuple[tuple[StoredRegion, ...], tuple[str, ...]]:
     """Regions of SpatialRGPT-Bench, and what is wrong with them.
 
     As its authors do, a mask that cannot be decoded is replaced by its box, clamped to the image.
 
     Args:
-        rles: COCO run-length encodings.
+        rles: COCO run-length encodings, which are looked at and not kept.
+        masks: where they stand.
         boxes: (x1, y1, x2, y2) in pixels, one for each mask.
         names: class of each object.
         size: (height, width) of the image.
@@ -219,10 +236,11 @@ def published_regions(
         SpatialError: BAD_INPUT when neither a mask nor its box can be used.
     """
     regions, problems = [], []
-    for id, (rle, box, name) in enumerate(zip(rles, boxes, names, strict=True)):
-        stored = StoredRegion(id, name, rle)
+    found = zip(rles, boxes, names, strict=True)
+    for id, (mask, (rle, box, name)) in enumerate(zip(masks, found, strict=False)):
+        stored = StoredRegion(id, name, mask)
         try:
-            stored.region()
+            Region.from_rle(id, name, rle)
         except SpatialError as error:
             problems.append(f"mask {id} does not decode, its box stands for it: {error.message}")
             stored = StoredRegion(id, name, _clamped(box, size))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from statistics import fmean
 from typing import Any, ClassVar
 
@@ -21,7 +22,7 @@ from smolrgpt_core.public_benchmarks.model_readers.asked import (
     Asked,
     region_by_rules,
 )
-from smolrgpt_core.public_benchmarks.published_files import PublishedRow, literal
+from smolrgpt_core.public_benchmarks.published_files import MaskInRow, PublishedRow, literal
 from smolrgpt_core.public_benchmarks.quantity_readers import (
     HOURS,
     hour_by_rules,
@@ -29,6 +30,7 @@ from smolrgpt_core.public_benchmarks.quantity_readers import (
     length_by_rules,
 )
 from smolrgpt_core.public_benchmarks.records import BenchmarkRecord, published_regions, text_field
+from smolrgpt_core.public_benchmarks.row_places import RowField
 from smolrgpt_core.public_benchmarks.scoring import (
     Answered,
     Figure,
@@ -305,8 +307,9 @@ class SpatialRGPTBench(Benchmark):
         asked, answer = (turn["value"] for turn in fields["conversations"])
         info = fields["image_info"]
         size = (int(info["height"]), int(info["width"]))
+        masks = (MaskInRow(RowField(row.stands, "rle"), number) for number in count())
         regions, problems = published_regions(
-            fields["rle"], fields["bbox"], fields["qa_info"]["class"], size
+            fields["rle"], masks, fields["bbox"], fields["qa_info"]["class"], size
         )
         path = row.fields.get("file_path") or info["file_path"]
         image, missing = replace(row, fields={**fields, "file_path": path}).image(
