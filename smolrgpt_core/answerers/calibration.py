@@ -22,8 +22,6 @@ from smolrgpt_core.files import file_error, read_json, write_file
 from smolrgpt_core.language import CATEGORIES, Category
 from smolrgpt_core.settings_file import from_entries, to_entries
 
-CALIBRATION_FILE = "calibration.json"
-
 FORMAT = 1
 """Version of the file; others are refused."""
 

@@ -19,6 +19,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from smolrgpt_core.answerers.kept_geometry import KeptGeometry
+from smolrgpt_core.checkpoints.files import LIKENESS_FILE
 from smolrgpt_core.checkpoints.weights import check_fingerprint
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error, read_json, write_file
@@ -29,8 +30,6 @@ from smolrgpt_core.geometry.surface import valid_depth_share
 from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.object_classes import known_class
 from smolrgpt_core.settings_file import from_entries, to_entries
-
-LIKENESS_FILE = "likeness.json"
 
 FORMAT = 1
 """Version of the file; others are refused."""

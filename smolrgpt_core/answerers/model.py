@@ -15,22 +15,16 @@ from pathlib import Path
 from smolrgpt_core.answer import UNITS, ParsedAnswer, Side, SpatialAnswer, read_answer
 from smolrgpt_core.answerer_settings import AUTO, ModelSettings
 from smolrgpt_core.answerers.base import UntrainedQuestionError, each_deadline
-from smolrgpt_core.answerers.calibration import (
-    CALIBRATION_FILE,
-    Calibration,
-    Evidence,
-    read_calibration,
-)
+from smolrgpt_core.answerers.calibration import Calibration, Evidence, read_calibration
 from smolrgpt_core.answerers.kept_geometry import KeptGeometry, region_places
 from smolrgpt_core.answerers.likeness import (
-    LIKENESS_FILE,
     UNLIKE_CONFIDENCE,
     Likeness,
     LikenessTest,
     at_most,
     read_likeness,
 )
-from smolrgpt_core.checkpoints.files import file_of, fingerprint_of
+from smolrgpt_core.checkpoints.files import CALIBRATION_FILE, LIKENESS_FILE, file_of, fingerprint_of
 from smolrgpt_core.checkpoints.weights import check_weights
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame

@@ -7,6 +7,12 @@ from pathlib import Path
 
 from smolrgpt_core.checkpoints.weights import WEIGHTS_FILE, weights_files, weights_fingerprint
 
+CALIBRATION_FILE = "calibration.json"
+"""Confidences of the weights beside it."""
+
+LIKENESS_FILE = "likeness.json"
+"""What the weights beside it were trained on."""
+
 
 def fingerprint_of(checkpoint: str | Path) -> str:
     """Fingerprint of the weights of a checkpoint.

@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 
 from smolrgpt_core.answerer_settings import ModelSettings
-from smolrgpt_core.answerers.calibration import CALIBRATION_FILE, write_calibration
-from smolrgpt_core.answerers.likeness import LIKENESS_FILE, write_likeness
+from smolrgpt_core.answerers.calibration import write_calibration
+from smolrgpt_core.answerers.likeness import write_likeness
+from smolrgpt_core.checkpoints.files import CALIBRATION_FILE, LIKENESS_FILE
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.evaluate import (
     WRONG_CALL,

@@ -149,7 +149,8 @@ def _best_rows(kinds: list[_Row], rows: int, gap: int) -> list[tuple[int, _Row]]
 
 
 def _places(kind: _Row, row: int, columns: int, gap: int) -> list[tuple[int, int, int, int]]:
-    found, at = [], 0
+    found: list[tuple[int, int, int, int]] = []
+    at = 0
     while True:
         ends = [int(one.following[row, at]) + one.size[1] for one in kind.rectangles]
         end = min(ends)

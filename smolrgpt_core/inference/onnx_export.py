@@ -17,9 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from smolrgpt_core.answerers.calibration import CALIBRATION_FILE
-from smolrgpt_core.answerers.likeness import LIKENESS_FILE
-from smolrgpt_core.checkpoints.files import fingerprint_of
+from smolrgpt_core.checkpoints.files import CALIBRATION_FILE, LIKENESS_FILE, fingerprint_of
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.extras import require
 from smolrgpt_core.files import new_folder

@@ -14,7 +14,6 @@ from safetensors.numpy import save_file
 
 from smolrgpt_core.answerer_settings import AgreementTolerances
 from smolrgpt_core.answerers.calibration import (
-    CALIBRATION_FILE,
     Calibration,
     ConfidenceCurve,
     Evidence,
@@ -22,6 +21,7 @@ from smolrgpt_core.answerers.calibration import (
     write_calibration,
 )
 from smolrgpt_core.checkpoints import NANO
+from smolrgpt_core.checkpoints.files import CALIBRATION_FILE
 from smolrgpt_core.checkpoints.weights import (
     INDEX_FILE,
     WEIGHTS_FILE,

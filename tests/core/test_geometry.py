@@ -302,7 +302,7 @@ def test_the_highest_part_of_an_uneven_load_counts(ray_caster, block, stereo_noi
         block(1, "pallet", 0.3, 12.0, 0.3, 0.6, 0.8, bottom=0.9, top=1.2),
     )
     frame = ray_caster(load, height=5.0, pitch_deg=20).render()
-    boxes = [FrameGeometry(stereo_noise(frame, seed=seed)).locate(1).box for seed in range(6)]
+    boxes = [box_of(stereo_noise(frame, seed=seed), 1) for seed in range(6)]
     off = np.array([box.top - 1.2 for box in boxes])
     assert np.sqrt(np.mean(np.square(off))) < np.mean([box.top_std for box in boxes])
 
@@ -310,11 +310,11 @@ def test_the_highest_part_of_an_uneven_load_counts(ray_caster, block, stereo_noi
 def test_a_pallet_beside_a_truck_may_be_lifted(ray_caster, block):
     pallet = block(1, "pallet", 0.0, 5.0, 0.3, *EUR, top=0.4)
     truck = block(60, "transporter", 0.9, 5.6, 0.3, 0.6, 0.85, top=1.9)
-    alone = FrameGeometry(ray_caster((pallet,)).render()).locate(1)
-    beside = FrameGeometry(ray_caster((pallet, truck)).render()).locate(1)
-    assert (alone.box.bottom, alone.box.bottom_std) == (0, 0)
-    assert beside.box.bottom == 0
-    assert beside.box.bottom_std >= 0.05, "forks lift it by some centimetres"
+    alone = box_of(ray_caster((pallet,)).render(), 1)
+    beside = box_of(ray_caster((pallet, truck)).render(), 1)
+    assert (alone.bottom, alone.bottom_std) == (0, 0)
+    assert beside.bottom == 0
+    assert beside.bottom_std >= 0.05, "forks lift it by some centimetres"
 
 
 def test_the_foot_of_a_pallet_may_be_behind_what_noise_puts_beside_it(
@@ -330,7 +330,7 @@ def test_the_foot_of_a_pallet_may_be_behind_what_noise_puts_beside_it(
         pitch_deg=5,
     ).render()
     for seed in range(3):
-        box = FrameGeometry(stereo_noise(scene, seed=seed)).locate(1).box
+        box = box_of(stereo_noise(scene, seed=seed), 1)
         assert box.bottom == 0
         assert box.bottom_std > 0.1
 
@@ -342,7 +342,7 @@ def test_the_mast_of_a_truck_is_as_high_as_it_is(ray_caster, block, stereo_noise
         block(1, "transporter", -0.9, 12.7, 0.3, 1.3, 0.55, bottom=0.05, top=0.15),
     )
     frame = ray_caster(truck, height=5.0, pitch_deg=20).render()
-    boxes = [FrameGeometry(stereo_noise(frame, seed=seed)).locate(1).box for seed in range(4)]
+    boxes = [box_of(stereo_noise(frame, seed=seed), 1) for seed in range(4)]
     assert np.mean([box.top for box in boxes]) == pytest.approx(2.0, abs=0.1)
 
 

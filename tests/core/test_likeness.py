@@ -15,7 +15,6 @@ import pytest
 from smolrgpt_core.answerers.likeness import (
     FEATURES,
     FORMAT,
-    LIKENESS_FILE,
     Likeness,
     classes_of,
     features_of,
@@ -24,6 +23,7 @@ from smolrgpt_core.answerers.likeness import (
     write_likeness,
 )
 from smolrgpt_core.checkpoints import NANO
+from smolrgpt_core.checkpoints.files import LIKENESS_FILE
 from smolrgpt_core.checkpoints.weights import WEIGHTS_FILE, check_weights, weights_fingerprint
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame

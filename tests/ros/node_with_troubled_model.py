@@ -17,6 +17,7 @@ from smolrgpt_core.answerers.model import ModelAnswerer
 from smolrgpt_core.answerers.registry import ANSWERERS
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.inference import InferenceEngine, TorchSteps
 from smolrgpt_core.language import Category, SpatialQuestion
 
 SLOW_STEP_S = 0.25
@@ -25,7 +26,9 @@ SLOW_STEP_S = 0.25
 class TroubledAnswerer(ModelAnswerer):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        model = self._engine.steps.model
+        assert isinstance(self._engine, InferenceEngine)
+        assert isinstance(self._engine.steps, TorchSteps)
+        self._model = model = self._engine.steps.model
         self._ends = model.generation_config.eos_token_id
         self._is_slow = self._is_large = False
         model.lm_head.register_forward_hook(self._after_step)
@@ -39,7 +42,7 @@ class TroubledAnswerer(ModelAnswerer):
         categories = {question.category for question in questions}
         self._is_slow = Category.LEFT_RIGHT in categories
         self._is_large = Category.MCQ in categories
-        configuration = self._engine.steps.model.generation_config
+        configuration = self._model.generation_config
         configuration.eos_token_id = None if self._is_slow else self._ends
         return super().answer_together(frame, questions, deadlines)
 

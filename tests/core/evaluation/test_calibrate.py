@@ -14,12 +14,9 @@ import torch
 from typer.testing import CliRunner, Result
 
 from smolrgpt_core.answerer_settings import FusionSettings
-from smolrgpt_core.answerers.calibration import (
-    CALIBRATION_FILE,
-    Evidence,
-    read_calibration,
-)
-from smolrgpt_core.answerers.likeness import FEATURES, LIKENESS_FILE, read_likeness
+from smolrgpt_core.answerers.calibration import Evidence, read_calibration
+from smolrgpt_core.answerers.likeness import FEATURES, read_likeness
+from smolrgpt_core.checkpoints.files import CALIBRATION_FILE, LIKENESS_FILE
 from smolrgpt_core.checkpoints.weights import WEIGHTS_FILE, weights_fingerprint
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.data.record_frames import read_image

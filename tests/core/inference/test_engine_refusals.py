@@ -172,6 +172,7 @@ def test_half_precision(checkpoint, frames):
     engine = InferenceEngine.from_pretrained(
         checkpoint, EngineConfig(device="cpu", dtype="bfloat16", sentence=AnswerStyle("", 4))
     )
+    assert isinstance(engine.steps, TorchSteps)
     assert engine.steps.model.dtype == torch.bfloat16
     (answer,) = engine.ask([QUESTION], "sentence", frame=frames[0])
     assert 0 < answer.confidence <= 1
@@ -180,6 +181,7 @@ def test_half_precision(checkpoint, frames):
 def test_a_template_with_the_question_first_is_refused(checkpoint, frames):
     engine = InferenceEngine.from_pretrained(checkpoint, EngineConfig(device="cpu"))
     template = "{% for m in messages %}{{m['content'][-9:] + m['content']}}{% endfor %}"
+    assert isinstance(engine.steps, TorchSteps)
     engine.steps.processor.tokenizer.chat_template = template
     with pytest.raises(ValueError, match="image tokens before the question"):
         engine.ask([QUESTION], frame=frames[0])

@@ -13,14 +13,14 @@ from smolrgpt_core.answer import Agreement
 from smolrgpt_core.answerer_settings import AgreementTolerances, FusionSettings, ModelSettings
 from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.answerers.calibration import (
-    CALIBRATION_FILE,
     Calibration,
     ConfidenceCurve,
     Evidence,
     write_calibration,
 )
 from smolrgpt_core.answerers.geometric import DOUBTED
-from smolrgpt_core.answerers.likeness import LIKENESS_FILE, UNLIKE_CONFIDENCE, write_likeness
+from smolrgpt_core.answerers.likeness import UNLIKE_CONFIDENCE, write_likeness
+from smolrgpt_core.checkpoints.files import CALIBRATION_FILE, LIKENESS_FILE
 from smolrgpt_core.checkpoints.weights import WEIGHTS_FILE, weights_fingerprint
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import read_question

@@ -113,7 +113,8 @@ def test_settings_reach_the_engine_and_its_defaults_are_theirs(taught):
     answerer = make_answerer("model", str(taught), settings)
     assert isinstance(answerer, ModelAnswerer)
     assert answerer._engine.config.threads == 2
-    assert answerer._engine.steps.model.dtype is torch.bfloat16
+    engine: Any = answerer._engine
+    assert engine.steps.model.dtype is torch.bfloat16
     assert answerer.style == "short"
     wrong = [("dtype", "int7"), ("answer_style", "haiku"), ("device", "tpu"), ("device", "cpu:x")]
     for name, value in wrong:

@@ -181,4 +181,4 @@ def test_label_images_are_checked() -> None:
 
 def test_unknown_mode() -> None:
     with pytest.raises(ValueError, match=r"mode must be one of .* got 'nearest'"):
-        mask_weights([[ONE]], (4, 4), "nearest")  # type: ignore[arg-type]
+        mask_weights([[ONE]], (4, 4), "nearest")

@@ -314,6 +314,7 @@ def depth_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     tiny.depth_pro(folder)
     model = DepthProForDepthEstimation.from_pretrained(folder)
     last = [layer for layer in model.head.layers if isinstance(layer, torch.nn.Conv2d)][-1]
+    assert last.bias is not None
     with torch.no_grad():
         last.weight.mul_(1e-3)
         last.bias.fill_(0.1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ def scored() -> Scored:
         name: str,
         data: str,
         predictions: str,
-        scorers: Iterable[str],
+        scorers: Sequence[str],
         answer_field: str = "",
         judgements: str = "",
     ) -> Report:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -49,7 +49,7 @@ def options(**changes) -> ModelOptions:
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("blind", [False, True])
 def test_a_likelihood_is_that_of_generating_the_answer(family, blind, vlm, folder) -> None:
-    model = load_benchmark_model(vlm(family), options(blind=blind))
+    model: Any = load_benchmark_model(vlm(family), options(blind=blind))
     record = BENCHMARKS["cv-bench"].read(folder / "cv_bench").records[0]
     rgb, prompt = model._shown(question_of(record))
     inputs = model.words._inputs(rgb, prompt)
@@ -104,6 +104,7 @@ def test_likely_answers_are_always_readable_and_come_with_a_confidence(
         benchmark = BENCHMARKS[name]
         for record in benchmark.read(folder / data).records:
             asked = benchmark.asked(record)
+            assert asked is not None
             if record.id in told and asked.options:
                 assert asked.by_rules(told[record.id]["prediction"]) in asked.options
                 assert 1 / len(asked.options) <= told[record.id]["confidence"] <= 1

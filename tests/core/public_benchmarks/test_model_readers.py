@@ -213,6 +213,8 @@ def small_model():
     """SmolLM2-135M behind llama.cpp's server."""
     path = Path(__file__).parents[3] / "benchmarks" / "small_language_model.py"
     spec = importlib.util.spec_from_file_location("small_language_model", path)
+    assert spec is not None
+    assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
@@ -227,9 +229,11 @@ def test_a_real_model_on_a_real_server_reads(small_model, tmp_path) -> None:
     assert "n_params" in model.described["weights"]
     reader = LanguageModelReader(model)
     claimed = reader.claimed(SIDE, "Is it left or right?", "It is on the left side of it.")
+    assert claimed is not None
     assert set(claimed) == {"quote", "answer"}
     assert claimed["answer"] in ("left", "right", "unclear")
     claimed = reader.claimed(LENGTH, "How wide is it?", "It is 3 m.")
+    assert claimed is not None
     assert set(claimed) == {"quote", "value", "unit"}
     # What it claims may be wrong; what is accepted is in the text.
     assert reader.read(LENGTH, "How wide is it?", "It is 3 m.") in ("", "3 m")

@@ -142,7 +142,7 @@ def test_geometry_is_asked_by_the_definitions_of_the_benchmark(made) -> None:
     ours = load_benchmark_model("geometric", ModelOptions())
     widths = [r for r in BENCHMARK.read(made).records if r.category == "width_data"]
     answers = [(geometry.answer(question_of(r)), ours.answer(question_of(r))) for r in widths]
-    assert all(text.endswith(" m") for pair in answers for text in pair)
+    assert all(said.text.endswith(" m") for pair in answers for said in pair)
     assert any(first != second for first, second in answers), "extent across, or shorter side"
 
 
@@ -152,7 +152,7 @@ def test_engines_get_the_depth_of_the_data(made, tiny_vlms, tmp_path) -> None:
     smolrgpt = load_benchmark_model(str(NANO), options)
     assert smolrgpt.described["track"] == "metric depth"
     # In its own words: meters, without a unit; 0 of what stands in a buffer that is asked about.
-    said = [float(smolrgpt.answer(question_of(record))) for record in records]
+    said = [float(smolrgpt.answer(question_of(record)).text) for record in records]
     without = [replace(question_of(record), depth=None) for record in records]
     assert len(set(said)) == 3
     for question in without:

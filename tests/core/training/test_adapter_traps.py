@@ -6,6 +6,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -65,7 +66,7 @@ def with_adapter(folder: Path, method: str, targets=None, **settings):
     processor = attach_adapter(model, processor, AdapterSettings(method, targets or {}, **settings))
     with torch.no_grad():
         for weight in adapter_weights(model).values():
-            weight += 0.1 * torch.randn_like(weight)
+            weight.add_(torch.randn_like(weight), alpha=0.1)
     return model, processor
 
 
@@ -157,7 +158,8 @@ def test_an_engine_with_an_adapter_that_is_not_merged_does_not_lose_it(
     config = EngineConfig(device="cpu", short=AnswerStyle("", 6), pack_weights=packs)
     model, processor = from_disk(base)
     processor = load_adapter(model, processor, base, folder)
-    engines = (
+    assert isinstance(processor, SmolRGPTProcessor)
+    engines: tuple[Any, ...] = (
         InferenceEngine(TorchSteps(model, processor, config)),
         load_engine(base, config, folder),
         load_engine(base, config),
@@ -250,7 +252,8 @@ def test_a_bfloat16_engine_merges_in_float32(base, saved):
     assert merged.dtype == torch.float32
     merge_adapter(merged)
     config = EngineConfig(device="cpu", dtype="bfloat16", pack_weights=False)
-    served = load_engine(base, config, folder).steps.model.state_dict()
+    engine: Any = load_engine(base, config, folder)
+    served = engine.steps.model.state_dict()
     for name, weight in merged.state_dict().items():
         assert torch.equal(served[name], weight.to(torch.bfloat16)), name
 
@@ -348,6 +351,7 @@ def test_confidences_of_the_base_are_not_given_for_an_adapter(base, saved, tmp_p
 def test_shipped_files_fit_the_shipped_model(path):
     config = read_config(path)
     model, processor = from_disk(ROOT / config.start.checkpoint)
+    assert config.peft is not None
     attach_adapter(model, processor, config.peft)
     set_trainable(model, config.trainable, config.adapted)
     trained = {name for name, weight in model.named_parameters() if weight.requires_grad}

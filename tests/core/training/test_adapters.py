@@ -20,6 +20,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.inference import (
     AnswerStyle,
+    Engine,
     EngineConfig,
     InferenceEngine,
     TorchSteps,
@@ -37,7 +38,7 @@ from smolrgpt_core.model.adapter_files import (
 from smolrgpt_core.model.adapters import adapter_weights, attach_adapter
 from smolrgpt_core.regions import Region, RegionSet
 from smolrgpt_core.training.checkpoints import CheckpointStore
-from smolrgpt_core.training.config import OptimizerConfig
+from smolrgpt_core.training.config import OptimizerConfig, TrainConfig
 from smolrgpt_core.training.config_file import write_config
 from smolrgpt_core.training.losses import answer_losses
 from smolrgpt_core.training.optimizer import make_optimizer
@@ -110,10 +111,18 @@ def generated(model, processor, frame) -> tuple[list[int], torch.Tensor]:
     return out.sequences[0].tolist(), torch.stack(out.logits)
 
 
-def asked(engine: InferenceEngine, frame):
+def asked(engine: Engine, frame):
+    assert isinstance(engine, InferenceEngine)
+    assert isinstance(engine.steps, TorchSteps)
     engine.steps.model.generation_config.eos_token_id = None
     (answer,) = engine.ask([(QUESTION, (1, 2))], frame=frame)
     return answer
+
+
+def newest_folder(config: TrainConfig) -> Path:
+    newest = CheckpointStore(Path(config.output), keep=2).newest()
+    assert newest is not None
+    return newest.folder
 
 
 ENGINE = EngineConfig(device="cpu", short=AnswerStyle("", 6))
@@ -140,6 +149,7 @@ def test_an_adapter_changes_what_it_names_and_is_the_same_saved_merged_and_serve
     again, its_processor = from_disk(base)
     its_processor = load_adapter(again, its_processor, base, tmp_path)
     again.eval()
+    assert isinstance(its_processor, SmolRGPTProcessor)
     inputs = {key: value for key, value in batch.items() if key != "answer_categories"}
     with torch.no_grad():
         wanted = model(**inputs).logits
@@ -203,8 +213,8 @@ def test_a_resumed_adapter_has_the_losses_of_one_that_was_not_stopped(adapter_ru
     train(config)
     whole, path = losses(config), Path(config.output, "adapter", ADAPTER_WEIGHTS_FILE)
     weights = load_file(path)
-    shutil.rmtree(CheckpointStore(Path(config.output), keep=2).newest().folder)
-    card = CheckpointStore(Path(config.output), keep=2).newest().folder / CARD_FILE
+    shutil.rmtree(newest_folder(config))
+    card = newest_folder(config) / CARD_FILE
     text = card.read_text()
     entries = json.loads(text)
     card.write_text(json.dumps(entries | {"base_sha256": "0" * 64}))

@@ -227,7 +227,8 @@ def test_an_adapter_is_trained_alone_and_published_merged(config, tmp_path, fami
     after = model.state_dict()
     # Rows that no token had before: there are more than this tokenizer needs.
     new_rows = set(model.generation_config.suppress_tokens or ())
-    in_projector = {id(weight) for weight in base.parts["projector"].parameters()}
+    parts: Any = base.parts
+    in_projector = {id(weight) for weight in parts["projector"].parameters()}
     known = dict(base.named_parameters())
     for name in before.keys() - after.keys():
         assert family == "qwen3_vl", name
@@ -242,7 +243,9 @@ def test_an_adapter_is_trained_alone_and_published_merged(config, tmp_path, fami
     unmerged, its_processor = make_start(run.start, 0, list)
     adapter = Path(run.output, "adapter")
     its_processor = load_adapter(unmerged, its_processor, tmp_path / "base", adapter)
-    engines = (
+    assert isinstance(unmerged, PointMapForConditionalGeneration)
+    assert isinstance(its_processor, PointMapProcessor)
+    engines: tuple[Any, ...] = (
         PointMapEngine(unmerged, its_processor),
         load_engine(tmp_path / "base", adapter=adapter),
         load_engine(published),
