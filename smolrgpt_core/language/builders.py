@@ -162,6 +162,11 @@ TOP_OF_LOAD = Operator(
 )
 """Stands for the top of a load, which is a region of its own on a transporter alone."""
 
+PASSING_WIDTH = Operator(
+    "PassingWidth", (), Type.ATTRIBUTE, _said, "How wide what passes is; only while reading.", "m"
+)
+"""Stands for the width of what drives through a gap until the reader knows that it drives."""
+
 OTHER = Operator(
     "Other", (), Type.PREDICATE, _said, "Not the one that is spoken of; only while reading."
 )
@@ -931,16 +936,24 @@ def ask(program: Program, unit: Any = None) -> Asked:
     si_unit, size, word = unit
     if si_unit == "deg" and program.operator is questions.Direction:
         return ask(questions.Measure(program.parts[0], attributes.Bearing(program.parts[1])), unit)
-    measures_area = program.operator is questions.Measure and (
-        program.arguments[1] == attributes.FreeArea()
-    )
-    if si_unit == "share" and measures_area:
-        return ask(questions.Measure(program.arguments[0], attributes.FreeShare()), unit)
+    if si_unit == "share":
+        program = _as_share(program)
     if program.type is Type.POINT and si_unit == "m" and size == 1:
         return Asked(program)
     if program.unit != si_unit and program.type is not Type.SIZE:
         raise NoReadingError(f"the answer is no quantity in {word}")
     return Asked(program, (word, size))
+
+
+def _as_share(program: Program) -> Program:
+    """What is free or taken of a zone, as a share of its area."""
+    if program.operator is questions.Measure and program.parts[1] == attributes.FreeArea():
+        return measure(program.parts[0], attributes.FreeShare())
+    if program.operator is not questions.Difference:
+        return program
+    whole = program.parts[0]
+    is_taken = whole.operator is questions.Measure and program == taken_area(whole.parts[0])
+    return taken_share(whole.parts[0]) if is_taken else program
 
 
 def _in_one_unit(given: Asked, wanted: Asked) -> Asked:
@@ -1604,6 +1617,12 @@ def beyond_all_more(comparative: tuple[Program, str]) -> Superlative:
 def same_as_extreme(region: Program, chosen: Program, found: Superlative) -> Program:
     """Whether a region is the tallest, nearest, ... of a set."""
     return same(region, extreme(chosen, found))
+
+
+@builder
+def passing(region: Program, chosen: Program) -> Program:
+    """Whether a region gets through between two others."""
+    return fits_between(measure(region, PASSING_WIDTH()), chosen)
 
 
 @builder

@@ -9,6 +9,7 @@ from smolrgpt_core.language.builders import (
     FULL,
     INSIDE,
     OTHER,
+    PASSING_WIDTH,
     RELATIONS_TO_ONE,
     TIED,
     UNDER,
@@ -16,7 +17,7 @@ from smolrgpt_core.language.builders import (
     both,
 )
 from smolrgpt_core.language.grammar import NoReadingError
-from smolrgpt_core.language.operators import predicates, questions, selections
+from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Operator, Program
 from smolrgpt_core.object_classes import CARGO, CARRIER, ZONE, known_class
 from smolrgpt_core.regions import RegionSet
@@ -68,6 +69,8 @@ def placed(program: Program, regions: RegionSet) -> Program:
             raise NoReadingError(
                 "what is right under this cannot be told; below it is what is lower"
             )
+        if part.operator is questions.Measure and part.parts[1].operator is PASSING_WIDTH:
+            _check_driving(part.parts[0], regions)
         if part.operator not in (questions.Whether, selections.Where):
             continue
         subject, predicate = part.parts
@@ -80,6 +83,7 @@ def placed(program: Program, regions: RegionSet) -> Program:
         WITH: predicates.Holds,
         FULL: _no_room,
         UNDER: predicates.Holds,
+        PASSING_WIDTH: attributes.Width,
     }
 
     def said(part: Program) -> Program:
@@ -91,6 +95,14 @@ def placed(program: Program, regions: RegionSet) -> Program:
         return meant[part.operator](*part.arguments) if part.operator in meant else part
 
     return program.replaced(lambda part: _of_carriers(part, regions)).replaced(said)
+
+
+def _check_driving(region: Program, regions: RegionSet) -> None:
+    if CARRIER not in classes_of(region, regions):
+        raise NoReadingError(
+            "whether this can stand between others is not told; ask how large the gap is, or "
+            "whether a transporter fits through it"
+        )
 
 
 def _no_room() -> Program:

@@ -126,7 +126,7 @@ def free_rectangle(copies: SceneCopies, zone: int) -> Values | None:
 def _on_floor(place: NDArray[np.intp], turn: Values, low: Values) -> Values:
     """Corners (4, 2) of first row, first column, rows and columns on a grid."""
     row, column, height, width = place
-    cells = np.add([[0, 0], [width, 0], [width, height], [0, height]], (column, row))
+    cells = np.array([[0, 0], [width, 0], [width, height], [0, height]]) + np.array([column, row])
     return np.asarray((low + cells * CELL_M) @ turn.T)
 
 
