@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 from nicegui import app, ui
 
+from smolrgpt_core.language import load_languages
 from smolrgpt_core.page.access import TOKEN_FIELD, AccessControl, is_loopback, new_token
 from smolrgpt_core.page.visit import Shared, Visit
 
@@ -112,6 +113,8 @@ def _is_served(address: Address) -> bool:
 
 def _add_page(shared: Shared) -> None:
     style = STYLE.read_text(encoding="utf-8")
+    # The first question of a visitor would wait for it.
+    load_languages()
 
     @ui.page("/", title="SmolRGPT")
     async def page() -> None:
