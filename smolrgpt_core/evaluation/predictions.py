@@ -60,8 +60,8 @@ class AnswererChoice:
     @property
     def model(self) -> str:
         """Checkpoint and adapter, for a report; empty for an answerer without."""
-        adapter = self.settings.adapter
-        return f"{self.checkpoint} with {adapter}" if adapter else self.checkpoint
+        adapter = f"the adapter {self.settings.adapter}" if self.settings.adapter else ""
+        return " with ".join(filter(None, (self.checkpoint, adapter)))
 
     def make(self) -> Answerer:
         """The answerer; errors as `make_answerer`."""

@@ -18,6 +18,7 @@ from smolrgpt_core.answerer_settings import ModelSettings
 from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.answerers.model import ModelAnswerer, load_reliability
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.evaluation.predictions import AnswererChoice
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.inference import (
     EngineConfig,
@@ -343,6 +344,9 @@ def test_confidences_of_the_base_are_not_given_for_an_adapter(base, saved, tmp_p
     assert "run `smolrgpt calibrate` for the folder `model`" in caplog.text
     answerer = make_answerer("", str(base), ModelSettings("cpu", adapter=str(folder)))
     assert isinstance(answerer, ModelAnswerer)
+    settings = ModelSettings(adapter="hall")
+    assert AnswererChoice("model", "", settings).model == "the adapter hall"
+    assert AnswererChoice("model", "nano", settings).model == "nano with the adapter hall"
     with pytest.raises(ValueError, match="takes no adapter"):
         make_answerer("geometric", "", ModelSettings(adapter=str(folder)))
 
