@@ -1,0 +1,69 @@
+"""What grammars of all languages build programs from: nominal phrases, superlatives, lists.
+
+A builder raises `NoReadingError` for words that fit a rule and make no sense, and `SpatialError`
+for what nobody can have meant otherwise.
+"""
+
+from smolrgpt_core.language.builders import (
+    choices,
+    conditions,
+    quantities,
+    sets,
+    whole_questions,
+)
+from smolrgpt_core.language.builders.conditions import negated
+from smolrgpt_core.language.builders.parts import (
+    AT,
+    BUILDERS,
+    FULL,
+    HOW_LARGE,
+    INSIDE,
+    OTHER,
+    PASSING_WIDTH,
+    RELATIONS_TO_ONE,
+    SAID,
+    SAME_NOUN,
+    TIED,
+    TOP_OF_LOAD,
+    UNDER,
+    WITH,
+    Alternatives,
+    Asked,
+    Noun,
+    OnTopic,
+    both,
+    either,
+)
+from smolrgpt_core.language.builders.quantities import ask
+from smolrgpt_core.language.builders.sets import nominal
+
+__all__ = [
+    "AT",
+    "BUILDERS",
+    "FULL",
+    "HOW_LARGE",
+    "INSIDE",
+    "OTHER",
+    "PASSING_WIDTH",
+    "RELATIONS_TO_ONE",
+    "SAID",
+    "SAME_NOUN",
+    "TIED",
+    "TOP_OF_LOAD",
+    "UNDER",
+    "WITH",
+    "Alternatives",
+    "Asked",
+    "Noun",
+    "OnTopic",
+    "ask",
+    "both",
+    "choices",
+    "conditions",
+    "either",
+    "negated",
+    "nominal",
+    "quantities",
+    "sets",
+    "whole_questions",
+]
