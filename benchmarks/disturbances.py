@@ -42,14 +42,14 @@ class Inputs:
     """What is sent for one moment.
 
     Attributes:
-        frame: colour, calibration and regions as they are.
+        frame: color, calibration and regions as they are.
         depth: uint16 (H, W), millimetres.
         other_depth: by name, depth of other moments: "0.05", ... metres driven, "view", "scene".
         focal: factors of fx and fy.
         principal: the same of cx and cy.
         regions: that are sent.
         region_size: (height, width) that the regions say they are of.
-        depth_late_s: how far the stamp of depth is behind that of colour.
+        depth_late_s: how far the stamp of depth is behind that of color.
         up: that the robot's tf says, or None.
         camera_height: above the floor, metres; the same.
     """
@@ -163,7 +163,7 @@ def _clipped(inputs: Inputs, metres: float, rng: np.random.Generator) -> Inputs:
 
 
 def _depth_moved(inputs: Inputs, pixels: int, rng: np.random.Generator) -> Inputs:
-    """Depth that is not registered to colour."""
+    """Depth that is not registered to color."""
     return replace(inputs, depth=np.roll(inputs.depth, int(rng.choice([-1, 1])) * pixels, axis=1))
 
 
@@ -239,7 +239,7 @@ def _boxes(inputs: Inputs, pixels: int, rng: np.random.Generator) -> Inputs:
     return _with_regions(grown, boxed)
 
 
-def _labelled(inputs: Inputs, label_of: Callable[[Region], str]) -> Inputs:
+def _labeled(inputs: Inputs, label_of: Callable[[Region], str]) -> Inputs:
     def changed(region: Region) -> Region:
         return Region(region.id, label_of(region), region.box, region.mask, region.score)
 
@@ -257,7 +257,7 @@ def _label_form(inputs: Inputs, form: str, rng: np.random.Generator) -> Inputs:
         "capitals": lambda region: region.label.upper(),
         "none": lambda region: "",
     }
-    return _labelled(inputs, forms[form])
+    return _labeled(inputs, forms[form])
 
 
 def _some_labels(inputs: Inputs, strength: tuple[str, float], rng: np.random.Generator) -> Inputs:
@@ -271,13 +271,13 @@ def _some_labels(inputs: Inputs, strength: tuple[str, float], rng: np.random.Gen
             return str(rng.choice([role for role in ROLES if role != region.label]))
         return {"none": "", "index": "7", "object": f"object_{region.id}"}[form]
 
-    return _labelled(inputs, label)
+    return _labeled(inputs, label)
 
 
 def _swapped_labels(inputs: Inputs, pair: str, rng: np.random.Generator) -> Inputs:
     first, second = pair.split()
     names = {first: second, second: first}
-    return _labelled(inputs, lambda region: names.get(region.label, region.label))
+    return _labeled(inputs, lambda region: names.get(region.label, region.label))
 
 
 def _lost_regions(inputs: Inputs, share: float, rng: np.random.Generator) -> Inputs:

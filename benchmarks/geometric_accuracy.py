@@ -59,7 +59,7 @@ from smolrgpt_core.synthesis import (
 )
 
 GEOMETRY_ONLY = RenderOptions(shadows=False, reflections=False, supersampling=1)
-"""No answerer here looks at colours."""
+"""No answerer here looks at colors."""
 
 BIAS_PERCENTILES = (5, 25, 50, 75, 95)
 

@@ -202,7 +202,7 @@ class Bench:
 
 
 def questions_table(bench: Bench) -> Table:
-    """First, second and eight questions, against plain generation and the released behaviour."""
+    """First, second and eight questions, against plain generation and the released behavior."""
     arguments, asked = bench.arguments, len(QUESTIONS)
     times = median_ms(bench.cases(), arguments.repeats, bench.device)
     kinds = {

@@ -81,13 +81,13 @@ def make_masks(share: float, count: int, seed: int) -> NDArray[np.bool_]:
     generator = np.random.default_rng(seed)
     size = (GRID[0] * SCALE, GRID[1] * SCALE)
     rows, columns = np.mgrid[: size[0], : size[1]]
-    centres = generator.uniform(0, 1, (count, 2)) * size
+    centers = generator.uniform(0, 1, (count, 2)) * size
     radii = generator.uniform(0.5, 1.5, (count, 2))
 
     def draw(radius: float) -> NDArray[np.bool_]:
         distances = [
             ((rows - y) / height) ** 2 + ((columns - x) / width) ** 2
-            for (y, x), (height, width) in zip(centres, radii, strict=True)
+            for (y, x), (height, width) in zip(centers, radii, strict=True)
         ]
         return np.stack(distances) < radius**2
 

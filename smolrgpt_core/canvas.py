@@ -19,25 +19,25 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.regions import Box, Region
 
-Colour = tuple[int, int, int]
+Color = tuple[int, int, int]
 """Red, green, blue, 0 to 255."""
 
 Point = tuple[float, float]
 """Column and row in an image."""
 
-LABEL_COLOURS: dict[str, Colour] = {
+LABEL_COLORS: dict[str, Color] = {
     "pallet": (251, 160, 38),
     "buffer": (64, 190, 255),
     "transporter": (244, 96, 160),
     "shelf": (172, 140, 250),
 }
-"""Colours of the warehouse's classes; other labels get one from their name."""
+"""Colors of the warehouse's classes; other labels get one from their name."""
 
-WHITE: Colour = (255, 255, 255)
-DARK: Colour = (24, 26, 32)
-GREEN: Colour = (163, 230, 53)
-RED: Colour = (252, 129, 110)
-GREY: Colour = (203, 208, 218)
+WHITE: Color = (255, 255, 255)
+DARK: Color = (24, 26, 32)
+GREEN: Color = (163, 230, 53)
+RED: Color = (252, 129, 110)
+GRAY: Color = (203, 208, 218)
 
 REFERENCE_SIDE = 640
 
@@ -45,17 +45,17 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 """OpenCV 5 draws a TrueType font under this name, OpenCV 4 plain strokes."""
 
 
-def label_colour(label: str) -> Colour:
-    """The colour of a class, the same in every picture."""
-    if label in LABEL_COLOURS:
-        return LABEL_COLOURS[label]
+def label_color(label: str) -> Color:
+    """The color of a class, the same in every picture."""
+    if label in LABEL_COLORS:
+        return LABEL_COLORS[label]
     hue = zlib.crc32(label.encode()) / 2**32
     red, green, blue = colorsys.hsv_to_rgb(hue, 0.55, 0.95)
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def centre_of_area(region: Region) -> Point:
-    """(column, row) of the mask's centre of area in the image."""
+def center_of_area(region: Region) -> Point:
+    """(column, row) of the mask's center of area in the image."""
     rows, columns = np.nonzero(region.mask)
     return float(columns.mean()) + region.box.x, float(rows.mean()) + region.box.y
 
@@ -98,15 +98,15 @@ class Lettering:
 
     Attributes:
         size: OpenCV font scale in an image of `REFERENCE_SIDE`.
-        fill: colour of the plate.
-        ink: colour of the text.
+        fill: color of the plate.
+        ink: color of the text.
         opacity: of the plate, 0 to 1.
         ticked: with a tick before the text.
     """
 
     size: float
-    fill: Colour
-    ink: Colour
+    fill: Color
+    ink: Color
     opacity: float = 1.0
     ticked: bool = False
 
@@ -134,13 +134,13 @@ class Canvas:
         """Darken the whole image to this share of its brightness."""
         self.image = cv2.convertScaleAbs(self.image, alpha=brightness)
 
-    def tint(self, region: Region, share: float, colour: Colour | None = None) -> None:
-        """Mix a share (0 to 1) of a colour, by default the label's, into the pixels of a region."""
+    def tint(self, region: Region, share: float, color: Color | None = None) -> None:
+        """Mix a share (0 to 1) of a color, by default the label's, into the pixels of a region."""
         patch = self.image[region.box.slices]
-        mixed = np.array(colour or label_colour(region.label), dtype=np.float32) * share
+        mixed = np.array(color or label_color(region.label), dtype=np.float32) * share
         patch[region.mask] = (patch[region.mask] * (1 - share) + mixed).astype(np.uint8)
 
-    def outline(self, region: Region, width: float, colour: Colour) -> None:
+    def outline(self, region: Region, width: float, color: Color) -> None:
         """Draw the outer border of a region."""
         contours, _ = cv2.findContours(
             region.mask.astype(np.uint8),
@@ -148,32 +148,32 @@ class Canvas:
             cv2.CHAIN_APPROX_NONE,
             offset=(region.box.x, region.box.y),
         )
-        cv2.drawContours(self.image, contours, -1, colour, self.pixels(width), cv2.LINE_AA)
+        cv2.drawContours(self.image, contours, -1, color, self.pixels(width), cv2.LINE_AA)
 
     def line(self, start: Point, end: Point) -> None:
         """A white line with dark edges and a dot at each end."""
         self.edge(start, end)
-        for colour, edge in ((DARK, 2), (WHITE, 0)):
+        for color, edge in ((DARK, 2), (WHITE, 0)):
             for point in map(_whole, (start, end)):
                 radius = self.pixels(4 + edge / 2)
-                cv2.circle(self.image, point, radius, colour, cv2.FILLED, cv2.LINE_AA)
+                cv2.circle(self.image, point, radius, color, cv2.FILLED, cv2.LINE_AA)
 
     def edge(self, start: Point, end: Point) -> None:
         """As `line`, without the dots."""
         ends = _whole(start), _whole(end)
-        for colour, width in ((DARK, 4), (WHITE, 2)):
-            cv2.line(self.image, *ends, colour, self.pixels(width), cv2.LINE_AA)
+        for color, width in ((DARK, 4), (WHITE, 2)):
+            cv2.line(self.image, *ends, color, self.pixels(width), cv2.LINE_AA)
         self._keep_free(start, end)
 
-    def areas(self, outlines: Sequence[Sequence[Point]], colour: Colour, share: float) -> None:
-        """Mix a colour into what lies inside of an odd number of closed outlines, and draw them."""
+    def areas(self, outlines: Sequence[Sequence[Point]], color: Color, share: float) -> None:
+        """Mix a color into what lies inside of an odd number of closed outlines, and draw them."""
         rings = [np.array([_whole(point) for point in ring], dtype=np.int32) for ring in outlines]
         inside = np.zeros(self.image.shape[:2], dtype=np.uint8)
         cv2.fillPoly(inside, rings, 1)
         patch = self.image[inside > 0]
-        mixed = np.array(colour, dtype=np.float32) * share
+        mixed = np.array(color, dtype=np.float32) * share
         self.image[inside > 0] = (patch * (1 - share) + mixed).astype(np.uint8)
-        for ink, width in ((DARK, 4), (colour, 2)):
+        for ink, width in ((DARK, 4), (color, 2)):
             cv2.polylines(self.image, rings, True, ink, self.pixels(width), cv2.LINE_AA)
         for ring in outlines:
             for start, end in pairwise([*ring, ring[0]]):
@@ -183,11 +183,11 @@ class Canvas:
         """A white cross with dark edges."""
         x, y = point
         reach = self.pixels(8)
-        for colour, width in ((DARK, 6), (WHITE, 3)):
+        for color, width in ((DARK, 6), (WHITE, 3)):
             for slope in (-1, 1):
                 ends = (x - reach, y - slope * reach), (x + reach, y + slope * reach)
                 start, end = map(_whole, ends)
-                cv2.line(self.image, start, end, colour, self.pixels(width), cv2.LINE_AA)
+                cv2.line(self.image, start, end, color, self.pixels(width), cv2.LINE_AA)
         self._keep_free(point, point)
 
     def badge(self, text: str, middle: Point, lettering: Lettering) -> None:
@@ -200,8 +200,8 @@ class Canvas:
         )
         self.occupied.append(box)
         x, y = box.x + radius, box.y + radius
-        for colour, edge in ((lettering.ink, self.pixels(1.5)), (lettering.fill, 0)):
-            cv2.circle(self.image, (x, y), radius + edge, colour, cv2.FILLED, cv2.LINE_AA)
+        for color, edge in ((lettering.ink, self.pixels(1.5)), (lettering.fill, 0)):
+            cv2.circle(self.image, (x, y), radius + edge, color, cv2.FILLED, cv2.LINE_AA)
         place = (x - width // 2, y + (height + 1) // 2)
         cv2.putText(self.image, text, place, FONT, scale, lettering.ink, 1, cv2.LINE_AA)
 
@@ -209,15 +209,15 @@ class Canvas:
         """A white arrow with dark edges."""
         length = max(1.0, float(np.hypot(end[0] - start[0], end[1] - start[1])))
         tip = min(0.5, self.pixels(14) / length)
-        for colour, width in ((DARK, 6), (WHITE, 3)):
+        for color, width in ((DARK, 6), (WHITE, 3)):
             cv2.arrowedLine(
-                self.image, _whole(start), _whole(end), colour, self.pixels(width), cv2.LINE_AA,
+                self.image, _whole(start), _whole(end), color, self.pixels(width), cv2.LINE_AA,
                 tipLength=tip,
             )  # fmt: skip
         self._keep_free(start, end)
 
     def sign(self, text: str, middle: Point, lettering: Lettering) -> None:
-        """Text on a plate, centred at a point as far as the image and other signs allow.
+        """Text on a plate, centerd at a point as far as the image and other signs allow.
 
         `write_signs` writes it; until then its place is taken.
         """
@@ -254,8 +254,8 @@ class Canvas:
         place = place or self._inside(plate)
         if required and not _overlap(place, _grown(region.box, self.pixels(2))):
             start = (place.x + place.width / 2, place.y + place.height / 2)
-            colour = lettering.fill
-            cv2.line(self.image, _whole(start), _whole(point), colour, self.pixels(1), cv2.LINE_AA)
+            color = lettering.fill
+            cv2.line(self.image, _whole(start), _whole(point), color, self.pixels(1), cv2.LINE_AA)
         self._write(region.name, place, lettering)
 
     def _keep_free(self, start: Point, end: Point) -> None:
@@ -268,7 +268,7 @@ class Canvas:
             self.occupied.append(Box(x - reach, y - reach, 2 * reach, 2 * reach))
 
     def _plate(self, text: str, middle: Point, lettering: Lettering) -> Box:
-        """The place that a text takes with its margins, centred at a point."""
+        """The place that a text takes with its margins, centerd at a point."""
         width, height = text_size(text, lettering.size * self.unit)
         width += round(height * (1.2 + 1.5 * lettering.ticked))
         height += round(height * 1.1)

@@ -18,15 +18,15 @@ from smolrgpt_core.answer import Side, SpatialAnswer
 from smolrgpt_core.canvas import (
     DARK,
     FONT,
+    GRAY,
     GREEN,
-    GREY,
     RED,
     WHITE,
     Canvas,
-    Colour,
+    Color,
     Lettering,
     Point,
-    label_colour,
+    label_color,
     roomiest_point,
     text_size,
     wrap,
@@ -60,7 +60,7 @@ class Style:
     """How strongly a region is drawn; sizes for an image of the reference size.
 
     Attributes:
-        tint: share of the label's colour in the region's pixels, 0 to 1.
+        tint: share of the label's color in the region's pixels, 0 to 1.
         outline: width of the outline in pixels.
         text: OpenCV font scale of the name.
         brightness: of the outline and of the name, 0 to 1.
@@ -152,25 +152,25 @@ def _draw_masks(canvas: Canvas, regions: RegionSet, styles: Mapping[int, Style])
     for id, style in styles.items():
         if style.chosen:
             canvas.outline(regions[id], style.outline + 4, GREEN)
-        colour = _dimmed(label_colour(regions[id].label), style.brightness)
-        canvas.outline(regions[id], style.outline, colour)
+        color = _dimmed(label_color(regions[id].label), style.brightness)
+        canvas.outline(regions[id], style.outline, color)
 
 
 def _draw_names(canvas: Canvas, regions: RegionSet, styles: Mapping[int, Style]) -> None:
     """The strongest first, so that they find the best places."""
     for id, style in reversed(list(styles.items())):
-        colour = label_colour(regions[id].label)
+        color = label_color(regions[id].label)
         if style.asked:
-            fill = GREEN if style.chosen else colour
+            fill = GREEN if style.chosen else color
             lettering = Lettering(style.text, fill, DARK, ticked=style.chosen)
         else:
-            ink = _dimmed(colour, style.brightness)
+            ink = _dimmed(color, style.brightness)
             lettering = Lettering(style.text, DARK, ink, opacity=style.brightness)
         canvas.name(regions[id], lettering, required=style.asked)
 
 
-def _dimmed(colour: Colour, brightness: float) -> Colour:
-    red, green, blue = (round(part * brightness) for part in colour)
+def _dimmed(color: Color, brightness: float) -> Color:
+    red, green, blue = (round(part * brightness) for part in color)
     return red, green, blue
 
 
@@ -246,14 +246,14 @@ def _caption(canvas: Canvas, question: str, answer: SpatialAnswer) -> NDArray[np
     reply = answer.text if answer.ok else f"No answer ({status}): {answer.message}"
     scale, margin, width = CAPTION_TEXT * canvas.unit, canvas.pixels(10), canvas.image.shape[1]
     lines = [
-        (line, colour)
-        for text, colour in ((question, GREY), (reply, GREEN if answer.ok else RED))
+        (line, color)
+        for text, color in ((question, GRAY), (reply, GREEN if answer.ok else RED))
         for line in wrap(text, scale, width - 2 * margin, MAX_CAPTION_LINES)
     ]
     capitals = text_size("H", scale)[1]
     pitch = round(capitals * 1.9)
     strip = np.full((len(lines) * pitch + margin, width, 3), DARK, np.uint8)
-    for index, (line, colour) in enumerate(lines):
+    for index, (line, color) in enumerate(lines):
         baseline = margin // 2 + index * pitch + round(capitals * 1.45)
-        cv2.putText(strip, line, (margin, baseline), FONT, scale, colour, 1, cv2.LINE_AA)
+        cv2.putText(strip, line, (margin, baseline), FONT, scale, color, 1, cv2.LINE_AA)
     return strip

@@ -179,7 +179,7 @@ def doubt_of_load(regions: RegionSet) -> str:
     return _doubt(_silent_labels(cargo, regions))
 
 
-def unlabelled_note(regions: RegionSet) -> str:
+def unlabeled_note(regions: RegionSet) -> str:
     """Note that a count ignores regions without a label; empty if all or none have one."""
     count = sum(not region.label for region in regions)
     if count in (0, len(regions)):

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.answer import Side
-from smolrgpt_core.canvas import Point, centre_of_area
+from smolrgpt_core.canvas import Point, center_of_area
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import project
 from smolrgpt_core.language.marks import Mark
@@ -56,7 +56,7 @@ def outline_in_image(mark: Mark, frame: RGBDFrame) -> list[Point]:
 
 def side_arrow(pair: tuple[Region, Region], side: Side) -> tuple[Point, Point]:
     """The ends of an arrow between two regions that points to the side that was answered."""
-    (x1, y1), (x2, y2) = (centre_of_area(region) for region in pair)
+    (x1, y1), (x2, y2) = (center_of_area(region) for region in pair)
     left, right = ((x, (y1 + y2) / 2) for x in sorted((x1, x2)))
     return (right, left) if side is Side.LEFT else (left, right)
 
@@ -70,7 +70,7 @@ def _known_place(mark: Mark, index: int, frame: RGBDFrame) -> Point | None:
     if np.isfinite(point).all() or not mark.region_ids:
         return None
     id = mark.region_ids[index]
-    return None if id is None else centre_of_area(frame.regions[id])
+    return None if id is None else center_of_area(frame.regions[id])
 
 
 def _ends(mark: Mark, index: int, frame: RGBDFrame) -> tuple[Point, Point] | None:

@@ -14,7 +14,7 @@ class ObjectTruth:
 
     Attributes:
         id, label: as in the frame's regions.
-        centre: (3,) middle of the bounding box, metres, optical frame.
+        center: (3,) middle of the bounding box, metres, optical frame.
         size: (3,) bounding box along the object's own axes, metres; a buffer has no height.
         rotation: (3, 3) object axes to the optical frame; the object's z axis points up.
         visible_share: visible pixels / pixels that the object would have if nothing stood in front
@@ -29,7 +29,7 @@ class ObjectTruth:
 
     id: int
     label: str
-    centre: NDArray[np.float64]
+    center: NDArray[np.float64]
     size: NDArray[np.float64]
     rotation: NDArray[np.float64]
     visible_share: float

@@ -26,7 +26,7 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FROM_BOX, FrameGeometry, GeometryConfig
 from smolrgpt_core.geometry.input_doubts import stretch_note
-from smolrgpt_core.label_map import synonyms_note, unlabelled_note
+from smolrgpt_core.label_map import synonyms_note, unlabeled_note
 from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.language.interpreter import Finding, evaluate
 from smolrgpt_core.language.marks import marks_of
@@ -159,7 +159,7 @@ def _point_at_pixel(finding: Finding, copies: SceneCopies) -> NDArray[np.float64
 
 def _count_notes(finding: Finding, regions: RegionSet) -> tuple[str, str]:
     """What is to be known of labels where regions were counted."""
-    return unlabelled_note(regions), synonyms_note(finding.counted, regions)
+    return unlabeled_note(regions), synonyms_note(finding.counted, regions)
 
 
 def _told(

@@ -79,7 +79,7 @@ def region_places(
     Raises:
         SpatialError: UNKNOWN_REGION.
     """
-    centers = np.array([_centre(id, geometry) for id in ids]).reshape(-1, 3)
+    centers = np.array([_center(id, geometry) for id in ids]).reshape(-1, 3)
     regions = geometry.frame.regions
     shares = np.array([valid_depth_share(geometry.frame, regions[id]) for id in ids])
     return centers, shares
@@ -103,9 +103,9 @@ def region_notes(geometry: FrameGeometry, ids: Sequence[int]) -> str:
     return "; ".join(told)
 
 
-def _centre(id: int, geometry: FrameGeometry) -> NDArray[np.float64]:
+def _center(id: int, geometry: FrameGeometry) -> NDArray[np.float64]:
     try:
-        return geometry.locate(id).centre
+        return geometry.locate(id).center
     except SpatialError as error:
         if error.status in (Status.NO_VALID_DEPTH, Status.CANNOT_TELL):
             return np.full(3, np.nan)

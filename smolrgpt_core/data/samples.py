@@ -31,7 +31,7 @@ from smolrgpt_core.regions import check_rle_form, decode_rle
 
 @dataclass(frozen=True)
 class ImageFile:
-    """A colour image that is not decoded yet.
+    """A color image that is not decoded yet.
 
     Attributes:
         path: of the file; of a member of an archive, for error messages.
@@ -149,7 +149,7 @@ class Sample:
     Attributes:
         id: of its first conversation.
         dataset: name of the data set.
-        image: colour, not decoded.
+        image: color, not decoded.
         conversations: one, or several where questions about one image were grouped.
         depth: aligned to the image, not decoded; None in a data set without depth.
         rle: the masks as COCO RLE, each once; not decoded.

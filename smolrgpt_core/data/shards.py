@@ -1,7 +1,7 @@
 """Writes a split as WebDataset tar shards, for training from network storage.
 
     DIR/shards/SPLIT-000000.tar
-        000012_03.png           colour
+        000012_03.png           color
         000012_03.depth.png     16 bit depth
         000012_03.json          {"image", "camera", "records"}
 

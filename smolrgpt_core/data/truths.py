@@ -53,7 +53,7 @@ def read_truth(normalized_answer: str, category: str, regions: int) -> Normalize
 
 
 def says_the_same(said: ParsedAnswer, value: NormalizedAnswer, category: Category) -> bool:
-    """Whether a sentence and a normalised answer have the same value, but for rounding."""
+    """Whether a sentence and a normalized answer have the same value, but for rounding."""
     if category is Category.LEFT_RIGHT:
         return said.side.name.lower() == value
     if category is Category.MCQ:

@@ -1,7 +1,7 @@
 """The layout of PhysicalAI-Spatial-Intelligence-Warehouse: records, cameras, folders.
 
     DIR/train.json                          one record for each question
-    DIR/train/images/NAME.png               colour, 8 bit
+    DIR/train/images/NAME.png               color, 8 bit
     DIR/train/depths/NAME_depth.png         16 bit, 0 = no reading
     DIR/train/cameras.json                  calibration and depth scale of each image; ours
 
@@ -229,7 +229,7 @@ class SplitFolder:
         return self.root / self.split / "cameras.json"
 
     def image_path(self, image: str) -> Path:
-        """The colour image of a record.
+        """The color image of a record.
 
         Raises:
             SpatialError: BAD_INPUT for a name that leads out of the folder.

@@ -19,14 +19,14 @@ from smolrgpt_core.regions import Box, Region, RegionSet
 FLAT_DEPTH_M = 5.0
 """Where everything stands for an answerer without depth."""
 
-GREY = 128
+GRAY = 128
 
 Asked = tuple[RGBDFrame, list[AskedRecord]]
 
 
 def without_image(frame: RGBDFrame, asked: list[AskedRecord]) -> Asked:
-    """A grey picture."""
-    return replace(frame, rgb=np.full_like(frame.rgb, GREY)), asked
+    """A gray picture."""
+    return replace(frame, rgb=np.full_like(frame.rgb, GRAY)), asked
 
 
 def without_depth(frame: RGBDFrame, asked: list[AskedRecord]) -> Asked:

@@ -75,7 +75,7 @@ def _draw_bars(axes: Axes, evaluation: Evaluation) -> None:
 
 def _draw_reliability(axes: Axes, reliabilities: Mapping[str, Reliability]) -> None:
     """A line for each category, with a dot for each bin, larger where there are more answers."""
-    axes.plot([0, 1], [0, 1], linestyle="--", linewidth=0.8, color="grey")
+    axes.plot([0, 1], [0, 1], linestyle="--", linewidth=0.8, color="gray")
     for name, found in reliabilities.items():
         confidence = [item.confidence for item in found.bins]
         right = [item.right for item in found.bins]
@@ -95,7 +95,7 @@ def _draw_reliability(axes: Axes, reliabilities: Mapping[str, Reliability]) -> N
 
 
 def _draw_distances(axes: Axes, answers: Sequence[ScoredAnswer]) -> None:
-    """Relative error of each distance over the true distance, right ones in another colour."""
+    """Relative error of each distance over the true distance, right ones in another color."""
     pairs = [(float(item.truth), float(item.given or 0), item.right) for item in answers]
     truth, given, right = map(np.array, zip(*pairs, strict=True))
     shown = truth > 0
@@ -108,7 +108,7 @@ def _draw_distances(axes: Axes, answers: Sequence[ScoredAnswer]) -> None:
             label=f"{name} ({np.count_nonzero(mask)})",
         )  # fmt: skip
     for bound in (-100 * DISTANCE_TOLERANCE, 100 * DISTANCE_TOLERANCE):
-        axes.axhline(bound, linestyle="--", linewidth=0.8, color="grey")
+        axes.axhline(bound, linestyle="--", linewidth=0.8, color="gray")
     axes.set_xlabel("true distance, m")
     axes.set_ylabel("error, %")
     axes.legend(fontsize=8)

@@ -41,7 +41,7 @@ as where a side is taken for another. So a standard size that fits badly what is
 in part is not ruled out."""
 
 YAW_ARM = 0.5
-"""How far sides and the centre of a box are from what its yaw turns them about, relative to its
+"""How far sides and the center of a box are from what its yaw turns them about, relative to its
 size."""
 
 
@@ -96,14 +96,14 @@ class OrientedBox:
     choices: SizeChoices | None = None
 
     @property
-    def centre(self) -> NDArray[np.float64]:
+    def center(self) -> NDArray[np.float64]:
         """Right, forward, height (3,) in metres."""
-        return np.append(self.footprint.centre, (self.bottom + self.top) / 2)
+        return np.append(self.footprint.center, (self.bottom + self.top) / 2)
 
     @property
     def std(self) -> float:
-        """Standard deviation of the centre, metres."""
-        return float(np.linalg.norm([*self.centre_std, self.bottom_std / 2]))
+        """Standard deviation of the center, metres."""
+        return float(np.linalg.norm([*self.center_std, self.bottom_std / 2]))
 
     @property
     def size_std(self) -> NDArray[np.float64]:
@@ -111,8 +111,8 @@ class OrientedBox:
         return np.asarray(np.linalg.norm(self.side_std, axis=1))
 
     @property
-    def centre_std(self) -> NDArray[np.float64]:
-        """Standard deviation (2,) of the footprint's centre along its sides, metres."""
+    def center_std(self) -> NDArray[np.float64]:
+        """Standard deviation (2,) of the footprint's center along its sides, metres."""
         return np.hypot(self.shift_std, self.size_std / 2)
 
 

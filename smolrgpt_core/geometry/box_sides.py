@@ -143,12 +143,12 @@ class Sides:
 
         Cargo in the middle of a deck leaves room behind it, at the end of forks it does not.
         """
-        middle = turn(cargo.centre, yaw)
+        middle = turn(cargo.center, yaw)
         out = OUTWARD * (middle[:, None] - self.bounds)
         axis, end = np.unravel_index(np.argmax(out), out.shape)
         if out[axis, end] < 0:
             return self
-        half = np.max(np.abs(turn(cargo.corners - cargo.centre, yaw)[:, axis]))
+        half = np.max(np.abs(turn(cargo.corners - cargo.center, yaw)[:, axis]))
         bounds, std, hidden = self.bounds.copy(), self.std.copy(), self.hidden.copy()
         bounds[axis, end] = middle[axis] + OUTWARD[end] * half
         before = OUTWARD[end] * (middle[axis] - bounds[axis, 1 - end])
@@ -285,7 +285,7 @@ def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch, config: Sid
                 own_std = touch.std[own, axis]
                 behind, behind_std = outermost(inward, own_std)
                 bounds[axis, end] = -OUTWARD[end] * behind
-                # Neighbouring rays graze a face alike, so their number does not make it surer.
+                # Neighboring rays graze a face alike, so their number does not make it surer.
                 ray_std = 1 / np.sqrt(np.mean(1 / (own_std**2 + 1e-4)))
                 std[axis, end] = np.linalg.norm([rough, behind_std, ray_std])
     return Sides(bounds, std, seen, np.zeros((2, 2)), *_bottom(touch))

@@ -16,12 +16,12 @@ class FloorRectangle:
     """An oriented rectangle on the floor.
 
     Attributes:
-        centre: (2,), metres.
+        center: (2,), metres.
         yaw: angle of the first side from the right axis towards forward, radians.
         size: (2,), extent along the first side and across it, metres.
     """
 
-    centre: NDArray[np.float64]
+    center: NDArray[np.float64]
     yaw: float
     size: NDArray[np.float64]
 
@@ -36,12 +36,12 @@ class FloorRectangle:
     def corners(self) -> NDArray[np.float64]:
         """Corners (4, 2) in order around the rectangle."""
         signs = np.array([[-1, -1], [1, -1], [1, 1], [-1, 1]]) / 2
-        return self.centre + turn(signs * self.size, -self.yaw)
+        return self.center + turn(signs * self.size, -self.yaw)
 
     @property
     def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Lowest and highest coordinate (2,) along the turned axes."""
-        middle = turn(self.centre, self.yaw)
+        middle = turn(self.center, self.yaw)
         return middle - self.size / 2, middle + self.size / 2
 
     def misfit_at_end(self, other: FloorRectangle) -> float:
@@ -50,15 +50,15 @@ class FloorRectangle:
         The gap between the two, how far its middle is from a middle axis, and how far it is
         turned (half a metre away from its middle).
         """
-        away = np.abs(turn(other.centre - self.centre, self.yaw))
-        half = np.abs(turn(other.corners - other.centre, self.yaw)).max(axis=0)
+        away = np.abs(turn(other.center - self.center, self.yaw))
+        half = np.abs(turn(other.corners - other.center, self.yaw)).max(axis=0)
         gap = max(float(np.max(away - self.size / 2 - half)), 0.0)
         turned = abs((other.yaw - self.yaw + np.pi / 4) % (np.pi / 2) - np.pi / 4)
         return gap + float(away.min()) + 0.5 * float(turned)
 
     def depth_inside(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """How far points (..., 2) are inside, metres: distance to the border, negative outside."""
-        beyond = np.abs(turn(np.asarray(points) - self.centre, self.yaw)) - self.size / 2
+        beyond = np.abs(turn(np.asarray(points) - self.center, self.yaw)) - self.size / 2
         outside = np.linalg.norm(np.maximum(beyond, 0), axis=-1)
         return -np.minimum(beyond.max(axis=-1), 0) - outside
 

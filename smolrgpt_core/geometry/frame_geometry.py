@@ -80,7 +80,7 @@ ZONE_BOX_DOUBT = 0.25
 """Standard deviation of the sides of a zone that came as a box, relative to its longer side."""
 
 DISAGREEMENT = 0.3
-"""Standard deviation that is added to a box of no known class, relative to how far its centre is
+"""Standard deviation that is added to a box of no known class, relative to how far its center is
 from what the visible surface tells."""
 
 CUT_SHARE, OCCLUDED_SHARE = 0.03, 0.25
@@ -90,7 +90,7 @@ SPARSE_BELOW = 0.05
 """Share of a mask's pixels with readings below which an answer says so."""
 
 VERTICAL_STD_M = 0.03
-"""Standard deviation of the height of a fitted box's centre."""
+"""Standard deviation of the height of a fitted box's center."""
 
 UNIT_CORNERS = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
 """Corners (8, 3) of a cube with sides of 2."""
@@ -139,21 +139,21 @@ class Located:
     """Where one region is.
 
     Attributes:
-        centre: (3,), metres, optical frame.
-        std: standard deviation of the centre, metres.
+        center: (3,), metres, optical frame.
+        std: standard deviation of the center, metres.
         footprint: on the floor; None where the frame shows too little floor.
         cargo: id of the region that a transporter carries, None without one.
         box: in floor coordinates; None where the frame shows too little floor.
         size: (3,), metres along `axes`: length, width, height of a box; across, along and up as
             the camera looks at it where only the visible surface is told. NaN where unknown.
         axes: (3, 3), rows are unit vectors in the optical frame.
-        center_std: (3,), standard deviation of the centre along the optical axes, metres.
+        center_std: (3,), standard deviation of the center along the optical axes, metres.
         size_std: (3,), standard deviation of the size, metres.
         notes: what was assumed, such as "from a box, not a mask".
         cut: whether the border of the image or something nearer hides much of it.
     """
 
-    centre: NDArray[np.float64]
+    center: NDArray[np.float64]
     std: float
     footprint: FloorRectangle | None
     cargo: int | None = None
@@ -266,7 +266,7 @@ class FrameGeometry:
         Raises:
             SpatialError: as `footprint`.
         """
-        return float(self.footprint(zone_id).depth_inside(self.footprint(id).centre))
+        return float(self.footprint(zone_id).depth_inside(self.footprint(id).center))
 
     def _locate(self, id: int) -> Located:
         region, plane = self.frame.regions[id], self.plane
@@ -281,11 +281,11 @@ class FrameGeometry:
     def _with_unsure_border(self, located: Located, region: Region, border_px: float) -> Located:
         """A place whose standard deviation covers a border of the mask that is off.
 
-        One side of the mask that is off moves the centre by half of that; a border that is off all
+        One side of the mask that is off moves the center by half of that; a border that is off all
         around shows other readings, by which the object may be elsewhere.
         """
         camera = self.frame.intrinsics
-        distance = float(np.linalg.norm(located.centre))
+        distance = float(np.linalg.norm(located.center))
         side = border_px * distance / min(camera.fx, camera.fy)
         away, resized = [side / 2], [side]
         others = self._object_mask()
@@ -296,7 +296,7 @@ class FrameGeometry:
                 if error.status is not Status.NO_VALID_DEPTH:
                     raise
                 continue  # too thin to be shrunk: `side` is most of it
-            away.append(float(np.linalg.norm(other.centre - located.centre)))
+            away.append(float(np.linalg.norm(other.center - located.center)))
             resized.append(float(np.abs(np.sort(other.size) - np.sort(located.size)).max()))
         return _less_sure(located, max(away), max(resized))
 
@@ -453,7 +453,7 @@ class FrameGeometry:
     def _surer(self, fit: Located, surface: Surface, plane: GroundPlane) -> Located:
         """A box of no known class, or the visible surface where that tells more."""
         seen = visible_extent(surface, plane.noise, plane.up)
-        away = float(np.linalg.norm(fit.centre - seen.centre))
+        away = float(np.linalg.norm(fit.center - seen.center))
         if fit.std > seen.std or away > 2 * np.hypot(fit.std, seen.std):
             return self._as_seen(surface, plane, None)
         std = float(np.hypot(fit.std, DISAGREEMENT * away))
@@ -514,7 +514,7 @@ class FrameGeometry:
             other = self._footprint_if_measured(region.id)
             if other is None:
                 continue
-            away = -float(seen.footprint.depth_inside(other.centre))
+            away = -float(seen.footprint.depth_inside(other.center))
             beside = away >= 0
             misfit = seen.footprint.misfit_at_end(other)
             if not beside or (seen.in_part and misfit < CARGO_MISFIT_M):
@@ -577,12 +577,12 @@ def _may_be_lifted(box: OrientedBox) -> OrientedBox:
     return replace(box, bottom_std=LIFTED_STD_M, choices=choices)
 
 
-def _less_sure(located: Located, centre_std: float, size_std: float) -> Located:
+def _less_sure(located: Located, center_std: float, size_std: float) -> Located:
     """A place that may be off by this much more, metres."""
     return replace(
         located,
-        std=float(np.hypot(located.std, centre_std)),
-        center_std=np.hypot(located.center_std, centre_std / np.sqrt(3)),
+        std=float(np.hypot(located.std, center_std)),
+        center_std=np.hypot(located.center_std, center_std / np.sqrt(3)),
         size_std=np.hypot(located.size_std, size_std),
     )
 
@@ -591,7 +591,7 @@ def _is_elsewhere(fit: Located, surface: Surface, prior: SizePrior) -> bool:
     """Whether a box is farther from what is visible than such an object is long."""
     middle = np.mean(surface.some_points(100), axis=0)
     longest = max(max(pair) for pair in prior.footprints)
-    return bool(np.linalg.norm(fit.centre - middle) > longest)
+    return bool(np.linalg.norm(fit.center - middle) > longest)
 
 
 def _in_optical_frame(box: OrientedBox, plane: GroundPlane) -> Located:
@@ -600,11 +600,11 @@ def _in_optical_frame(box: OrientedBox, plane: GroundPlane) -> Located:
     axes = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]]) @ plane.axes
     size = np.append(box.footprint.size, box.top - box.bottom)
     size_std = np.append(box.size_std, max(box.bottom_std, VERTICAL_STD_M))
-    along = np.append(box.centre_std, max(box.bottom_std / 2, VERTICAL_STD_M))
+    along = np.append(box.center_std, max(box.bottom_std / 2, VERTICAL_STD_M))
     center_std = np.sqrt(along**2 @ axes**2)
     order = [1, 0, 2] if size[1] > size[0] else [0, 1, 2]
     return Located(
-        plane.from_floor(box.centre),
+        plane.from_floor(box.center),
         box.std,
         box.footprint,
         box=box,
@@ -619,20 +619,20 @@ def _as_seen(seen: VisibleExtent, plane: GroundPlane | None, notes: tuple[str, .
     """What the visible surface tells; on the floor where there is one."""
     box = None
     if plane is not None:
-        corners = seen.centre + (UNIT_CORNERS * seen.size / 2) @ seen.axes
+        corners = seen.center + (UNIT_CORNERS * seen.size / 2) @ seen.axes
         floor = plane.to_floor(corners)
         low, high = floor.min(axis=0), floor.max(axis=0)
         footprint = FloorRectangle.from_bounds(0.0, low[:2], high[:2])
         side_std = np.full((2, 2), seen.std)
         box = OrientedBox(footprint, float(low[2]), float(high[2]), np.zeros(2), side_std)
     return Located(
-        seen.centre,
+        seen.center,
         seen.std,
         box.footprint if box is not None else None,
         box=box,
         size=seen.size,
         axes=seen.axes,
-        center_std=np.sqrt(seen.centre_std**2 @ seen.axes**2),
+        center_std=np.sqrt(seen.center_std**2 @ seen.axes**2),
         size_std=seen.size_std,
         notes=notes,
     )

@@ -119,7 +119,7 @@ class GroundPlane:
 
     Attributes:
         up: unit vector (3,) in the optical frame, from the floor towards the camera.
-        camera_height: of the optical centre above the floor, metres.
+        camera_height: of the optical center above the floor, metres.
         share: part of the scored pixels that lie in the plane, 0 to 1; 0 where it is not seen.
         noise: standard deviation of the inverse depth of floor pixels, 1/m.
         tilt_std: standard deviation of its tilt, radians.

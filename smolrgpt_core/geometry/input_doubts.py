@@ -1,6 +1,6 @@
 """Why the inputs of a frame may not belong together, as what they show of its objects tells.
 
-Nothing in a single input says that depth is of another moment than colour, that masks are shifted,
+Nothing in a single input says that depth is of another moment than color, that masks are shifted,
 or that a focal length or a unit is wrong by some percent. Together they contradict each other:
 objects end where depth jumps, and pallets have standard sizes.
 
@@ -53,7 +53,7 @@ MIN_KNOWN = 0.75
 """Share of readings around an edge pixel from which on depth without a jump counts."""
 
 SHIFT_PX = np.arange(-40, 41, 2)
-"""Shifts along a row by which depth may be beside colour, pixels."""
+"""Shifts along a row by which depth may be beside color, pixels."""
 
 SHIFT_ROWS_PX = np.arange(-8, 9, 4)
 """The same along a column. Above its objects a floor that is seen from the side seems to jump, so
@@ -65,7 +65,7 @@ IN_PLACE_PX, ELSEWHERE_PX = 2, 6
 IN_PLACE, ELSEWHERE = 1.1, 1.05
 """By how many times more edges depth must jump at masks where they are than at shifted ones to say
 that they are in place, and at shifted ones to say that they are not. In simulation the former has
-1.11 and more, and depth that is 8 to 32 pixels beside colour has 1.09 and more of the latter."""
+1.11 and more, and depth that is 8 to 32 pixels beside color has 1.09 and more of the latter."""
 
 SHIFTED_EDGES = 2000
 """Edge pixels that take part in the search for a shift."""
@@ -73,7 +73,7 @@ SHIFTED_EDGES = 2000
 FOOT_SHARE = 0.4
 """Lower part of a region, where it joins the floor without a jump."""
 
-USUAL_OFF_CENTRE = 0.1
+USUAL_OFF_CENTER = 0.1
 """How far from the middle of the image the principal point of a rectified camera lies at most, as a
 share of its size; those of RGB-D cameras that we have images of are within 0.04."""
 
@@ -365,7 +365,7 @@ def calibration_doubt(camera: CameraIntrinsics) -> str:
     """
     right = (camera.cx - (camera.width - 1) / 2) / camera.width
     below = (camera.cy - (camera.height - 1) / 2) / camera.height
-    if camera.is_cut or max(abs(right), abs(below)) <= USUAL_OFF_CENTRE:
+    if camera.is_cut or max(abs(right), abs(below)) <= USUAL_OFF_CENTER:
         return ""
     return (
         f"the principal point is off the middle of the image by {right:+.0%} of the width and "

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from smolrgpt_core.regions import Box, Region
 
 STEPS = ((-1, 0), (1, 0), (0, -1), (0, 1))
-"""The four neighbours of a pixel, as (row, column)."""
+"""The four neighbors of a pixel, as (row, column)."""
 
 
 def grown_window(box: Box, image_size: tuple[int, int], margin: int = 3) -> Box:
@@ -75,14 +75,14 @@ def with_border_moved(region: Region, pixels: float, others: NDArray[np.bool_]) 
 def border_pixels(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pixels (M, 2) of a mask (H, W) beside which it ends, and the step (M, 2) that leaves it.
 
-    A pixel with several such neighbours occurs once for each.
+    A pixel with several such neighbors occurs once for each.
     """
     padded = np.pad(mask, 1)
     height, width = mask.shape
     pixels, steps = [], []
     for row, column in STEPS:
-        neighbour = padded[1 + row : 1 + row + height, 1 + column : 1 + column + width]
-        found = np.argwhere(mask & ~neighbour)
+        neighbor = padded[1 + row : 1 + row + height, 1 + column : 1 + column + width]
+        found = np.argwhere(mask & ~neighbor)
         pixels.append(found)
         steps.append(np.broadcast_to(np.array([row, column]), found.shape))
     return np.concatenate(pixels), np.concatenate(steps)

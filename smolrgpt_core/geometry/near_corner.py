@@ -31,7 +31,7 @@ ROUGHNESS_SPREAD_M = 0.07
 
 INDEPENDENT_READINGS, ALIKE_PX = 16, 25
 """As many readings of a face as err independently at most, and of a deck one in so many pixels:
-neighbours of a stereo camera err alike."""
+neighbors of a stereo camera err alike."""
 
 YAW_READINGS, YAW_STEP_DEG = 40, 1.5
 """As many readings of an object as tell independently how it is turned; the steps of the search."""

@@ -23,7 +23,7 @@ from smolrgpt_core.geometry.order_statistics import median
 from smolrgpt_core.regions import Box, Region
 
 MIN_SURFACE_PX = 9
-"""Readings without as many neighbours on one surface are those of a laser scanner."""
+"""Readings without as many neighbors on one surface are those of a laser scanner."""
 
 
 MAX_UPPER = 0.02
@@ -36,7 +36,7 @@ class ObjectPixelConfig:
 
     Attributes:
         margin_px: how far around a mask to look where its surfaces go on.
-        jump_m, jump_share: neighbours on one surface differ in depth by less than `jump_m` plus
+        jump_m, jump_share: neighbors on one surface differ in depth by less than `jump_m` plus
             `jump_share` times their depth, metres.
         floor_m: height up to which a surface counts as floor, without noise, metres.
         min_inside: share of a surface that must lie within the mask to be the object's.

@@ -2,10 +2,10 @@
 
 The edges of a mask are where depth lies: flying pixels hang between object and background, and a
 segmenter is off by a pixel or two. So points come from the inside of the mask (as far as a thin
-mask allows) and must be backed by their neighbours, while the outline keeps the edge pixels as
+mask allows) and must be backed by their neighbors, while the outline keeps the edge pixels as
 rays, each marked with whether the object really ends there.
 
-Where readings are sparse, as those of a laser scanner, none has neighbours: then the cluster in
+Where readings are sparse, as those of a laser scanner, none has neighbors: then the cluster in
 depth that most of them are in is the surface.
 
 Limits: a mask that covers two objects as near as each other yields the surface of both.
@@ -53,18 +53,18 @@ class SurfaceConfig:
     Attributes:
         edge_px: width of the mask's edge that is left out, in pixels; thinner masks lose at most
             half of their half-width.
-        jump_m, jump_share: neighbours on one surface differ in depth by less than `jump_m` plus
+        jump_m, jump_share: neighbors on one surface differ in depth by less than `jump_m` plus
             `jump_share` times their depth, metres.
         cluster_gap_m: groups of points are separate when a gap in depth of half the object's
             extent in the image, at most of this, lies between them, metres.
         min_cluster_share: groups smaller than this share are background seen through the mask.
         cluster_reach: so are groups farther from the largest one than so many extents;
             `sparse_reach` of them where readings are sparse.
-        sparse_share: below this share of readings, most of them without neighbours, they are
+        sparse_share: below this share of readings, most of them without neighbors, they are
             taken for those of a laser scanner.
         noise_valid_share, noise_near_share, noise_jump_share: where fewer pixels have a reading,
             a smaller share of these lies within the object's extent of their median, and more of
-            them contradict a neighbour, it is noise.
+            them contradict a neighbor, it is noise.
         min_valid_share: share of mask pixels that must have a depth reading.
         min_points: number of points that must remain.
 
@@ -139,7 +139,7 @@ class Surface:
         depth: float64 (N,), metres along the optical axis.
         outline: the edge of the mask.
         valid_share: share of mask pixels with a depth reading.
-        sparse: whether the readings are those of a laser scanner: few, and without neighbours.
+        sparse: whether the readings are those of a laser scanner: few, and without neighbors.
         stray_share: share of the readings that were left out as too far from the rest.
     """
 
@@ -255,7 +255,7 @@ def _middle(box: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _jump_share(depth: NDArray[np.float32], config: SurfaceConfig) -> float:
-    """Share of neighbouring readings of (H, W) that are not on one surface."""
+    """Share of neighboring readings of (H, W) that are not on one surface."""
     jumps = pairs = 0
     tolerance = config.jump_m + config.jump_share * float(np.nanmedian(depth))
     for axis in (0, 1):
@@ -311,25 +311,25 @@ def _trace_outline(
     # The window ends beyond the mask everywhere but at the border of the image.
     in_image = np.all((beside >= 0) & (beside < mask.shape), axis=1)
     outer_depth = _local_depth(np.where(mask, np.nan, frame.depth[window.slices]), 5)
-    neighbour = np.full(len(inside), np.nan)
-    neighbour[in_image] = outer_depth[tuple(beside[in_image].T)]
+    neighbor = np.full(len(inside), np.nan)
+    neighbor[in_image] = outer_depth[tuple(beside[in_image].T)]
     density = np.isfinite(depth).sum() / max(int(mask.sum()), 1)
-    own = _local_depth(depth, _neighbourhood(density))[tuple(inside.T)]
+    own = _local_depth(depth, _neighborhood(density))[tuple(inside.T)]
     tolerance = config.jump_m + config.jump_share * own + 2 * noise * own**2
     touched = np.zeros(len(inside), dtype=bool)
     touched[in_image] = cargo[tuple(beside[in_image].T)] & (
-        neighbour[in_image] < own[in_image] + tolerance[in_image]
+        neighbor[in_image] < own[in_image] + tolerance[in_image]
     )
     edges = np.where(touched, Edge.TOUCHED, Edge.OBJECT)
-    edges = np.where(neighbour < own - tolerance, Edge.OCCLUDED, edges)
+    edges = np.where(neighbor < own - tolerance, Edge.OCCLUDED, edges)
     rows, columns = inside[:, 0] + window.y, inside[:, 1] + window.x
     inner_rays = pixel_rays(rows, columns, frame.intrinsics)
     rays = pixel_rays(rows + step[:, 0] / 2, columns + step[:, 1] / 2, frame.intrinsics)
     edges = np.where(in_image, edges, Edge.IMAGE)
-    return Outline(rays, inner_rays, own, edges, neighbour - own)
+    return Outline(rays, inner_rays, own, edges, neighbor - own)
 
 
-def _neighbourhood(density: float) -> int:
+def _neighborhood(density: float) -> int:
     """Side, in pixels, of a square with about ten readings of this density; 7 to 31."""
     return int(np.clip(np.sqrt(10 / max(density, 1e-3)), 7, 31)) | 1
 
@@ -337,7 +337,7 @@ def _neighbourhood(density: float) -> int:
 def _local_depth(depth: NDArray[np.floating], size: int) -> NDArray[np.float64]:
     """Mean depth (H, W) of the readings in the square around; NaN without any.
 
-    One pixel at an edge may be a flying one, so a neighbourhood speaks for it.
+    One pixel at an edge may be a flying one, so a neighborhood speaks for it.
     """
     valid = np.isfinite(depth)
     kernel = (size, size)
@@ -350,9 +350,9 @@ def _local_depth(depth: NDArray[np.floating], size: int) -> NDArray[np.float64]:
 def _trusted(
     depth: NDArray[np.float32], mask: NDArray[np.bool_], config: SurfaceConfig
 ) -> NDArray[np.bool_]:
-    """Mask pixels away from the edge whose depth at least three neighbours share.
+    """Mask pixels away from the edge whose depth at least three neighbors share.
 
-    Where dropouts leave few neighbours, half of them must agree.
+    Where dropouts leave few neighbors, half of them must agree.
     """
     inside = _eroded(mask, config.edge_px)
     surface = np.where(mask, depth, np.nan)
@@ -365,9 +365,9 @@ def _trusted(
         for column in range(3):
             if row == column == 1:
                 continue
-            neighbour = padded[row : row + height, column : column + width]
-            agreeing += np.abs(neighbour - surface) < tolerance
-            present += np.isfinite(neighbour)
+            neighbor = padded[row : row + height, column : column + width]
+            agreeing += np.abs(neighbor - surface) < tolerance
+            present += np.isfinite(neighbor)
     backed = (agreeing >= 3) | ((agreeing >= 1) & (2 * agreeing >= present))
     return inside & np.isfinite(surface) & backed
 

@@ -46,23 +46,23 @@ class VisibleExtent:
     """An object as its visible surface shows it.
 
     Attributes:
-        centre: (3,), metres, optical frame.
+        center: (3,), metres, optical frame.
         axes: (3, 3), rows: right, away from the camera, up as unit vectors in the optical frame.
         size: (3,) along the axes, metres; the second one is a guess.
-        centre_std: (3,), standard deviation of the centre along the axes, metres.
+        center_std: (3,), standard deviation of the center along the axes, metres.
         size_std: (3,), of the size, metres.
     """
 
-    centre: NDArray[np.float64]
+    center: NDArray[np.float64]
     axes: NDArray[np.float64]
     size: NDArray[np.float64]
-    centre_std: NDArray[np.float64]
+    center_std: NDArray[np.float64]
     size_std: NDArray[np.float64]
 
     @property
     def std(self) -> float:
-        """Standard deviation of the centre, metres."""
-        return float(np.linalg.norm(self.centre_std))
+        """Standard deviation of the center, metres."""
+        return float(np.linalg.norm(self.center_std))
 
 
 def visible_extent(
@@ -90,16 +90,16 @@ def visible_extent(
     if surface.outline.flush_share > FLUSH_SHARE:
         deep *= FLUSH_DEPTH
     hidden = max(deep - seen, 0.0)
-    centre = (low + high) / 2
-    centre[1] = (front + back) / 2 + hidden / 2
+    center = (low + high) / 2
+    center[1] = (front + back) / 2 + hidden / 2
     blur = noise * float(np.median(surface.depth)) ** 2 / np.sqrt(min(len(points), 16))
     # Readings that are not the object's pull at all that is measured.
     strays = surface.stray_share * float(across.max())
     depth_std = np.hypot(deep_std / 2 + SIDE_STD * seen, blur) + strays
     sides_std = (SIDE_STD + CUT_STD * surface.outline.cut_share) * across + strays
-    centre_std = np.maximum([sides_std[0], depth_std, sides_std[1]], MIN_STD_M)
+    center_std = np.maximum([sides_std[0], depth_std, sides_std[1]], MIN_STD_M)
     size = np.array([across[0], seen + hidden, across[1]])
-    return VisibleExtent(centre @ axes, axes, size, centre_std, 2 * centre_std)
+    return VisibleExtent(center @ axes, axes, size, center_std, 2 * center_std)
 
 
 def _viewing_axes(points: NDArray[np.float64], up: NDArray[np.float64]) -> NDArray[np.float64]:

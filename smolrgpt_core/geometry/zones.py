@@ -8,7 +8,7 @@ near the former: the farther a zone would go on, the more of it would be seen be
 put at a third of the way. Where depth has holes beside the last paint, nothing is seen to hide more
 of it, and the side is put there; it stays as unsure.
 
-Limits: zones are rectangles. Paint of the floor's own colour under a thing that has no region of
+Limits: zones are rectangles. Paint of the floor's own color under a thing that has no region of
 its own looks like free floor.
 """
 
@@ -56,7 +56,7 @@ class ZoneFitConfig:
         max_points: number of outline points that take part.
         side_window_m: points of a visible side lie within this of it.
         min_side_points, min_side_share: points of the outline that show a side, off its
-            neighbours, and the share of its length along which they lie at least.
+            neighbors, and the share of its length along which they lie at least.
         min_seen_share: share of the outline that must be seen; else it is not known how the zone is
             turned, and each side is as little known as the worst.
         max_hidden_m: how far a side may lie behind the last visible paint.
@@ -248,8 +248,8 @@ def _side_bounds(
             if near.sum() >= 3:
                 bounds[axis, end] = np.median(sides[near, axis])
             along = sides[near, 1 - axis]
-            to_neighbours = np.abs(along[:, None] - outermost[1 - axis])
-            along = along[to_neighbours.min(axis=1, initial=np.inf) > 2 * config.side_window_m]
+            to_neighbors = np.abs(along[:, None] - outermost[1 - axis])
+            along = along[to_neighbors.min(axis=1, initial=np.inf) > 2 * config.side_window_m]
             seen[axis, end] = len(along) >= config.min_side_points and np.ptp(along) >= length
     return seen, bounds
 

@@ -95,7 +95,7 @@ class SeeRegions(Graph):
     """Regions of a frame before the directions of their spread are known."""
 
     inputs = ("samples", "weights", "cells")
-    outputs = ("features", "rays", "points", "counts", "centres", "covariance", "valid", "around")
+    outputs = ("features", "rays", "points", "counts", "centers", "covariance", "valid", "around")
 
     def forward(
         self, samples: torch.Tensor, weights: torch.Tensor, cells: torch.Tensor
@@ -122,14 +122,14 @@ class CodeRegions(Graph):
         rays: torch.Tensor,
         points: torch.Tensor,
         counts: torch.Tensor,
-        centres: torch.Tensor,
+        centers: torch.Tensor,
         valid: torch.Tensor,
         around: torch.Tensor,
         variances: torch.Tensor,
         axes: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Codes (R, REGION_CHANNELS) and spread (R, 3); takes the fields of `SeenRegions`."""
-        seen = SeenRegions(rays, points, counts, centres, axes, valid, around)
+        seen = SeenRegions(rays, points, counts, centers, axes, valid, around)
         geometry = RegionGeometry.along_axes(seen, variances, axes)
         return geometry.region_codes(), geometry.spread
 
@@ -144,7 +144,7 @@ class ReadPrompts(Graph):
 
     inputs = (
         "prefix", "ids", "lengths", "rgb_slots", "depth_slots", "regions", "places", "exists",
-        "features", "codes", "rays", "points", "counts", "centres", "axes", "spread",
+        "features", "codes", "rays", "points", "counts", "centers", "axes", "spread",
     )  # fmt: skip
     outputs = ("chosen", "probabilities", "keys_values")
 
@@ -169,7 +169,7 @@ class ReadPrompts(Graph):
         rays: torch.Tensor,
         points: torch.Tensor,
         counts: torch.Tensor,
-        centres: torch.Tensor,
+        centers: torch.Tensor,
         axes: torch.Tensor,
         spread: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -190,15 +190,15 @@ class ReadPrompts(Graph):
             rays: (R, K, 2).
             points: (R, K, 3).
             counts: bool (R, K).
-            centres: (R, 3).
+            centers: (R, 3).
             axes: (R, 3, 3).
             spread: (R, 3).
         """
         order = torch.arange(ids.shape[1])
         embeds = _filled(self.language.embed(ids), rgb_slots, features.expand(ids.shape[0], -1, -1))
-        geometry = RegionGeometry(rays, points, counts, centres, axes, spread, rays, rays)
+        geometry = RegionGeometry(rays, points, counts, centers, axes, spread, rays, rays)
         pairs = geometry.pair_codes(regions[:, :, None], regions[:, None])
-        asked = QuestionRegions(codes[regions], pairs, centres[regions], places, exists)
+        asked = QuestionRegions(codes[regions], pairs, centers[regions], places, exists)
         tokens, _ = self.branch(embeds, order < lengths[:, None], asked)
         embeds = _filled(embeds, depth_slots, tokens)
         cache = _Appended(prefix)

@@ -42,7 +42,7 @@ from smolrgpt_core.regions import Region
 
 RGB = "rgb"
 FEATURES = "features"
-GEOMETRY = ("codes", "rays", "points", "counts", "centres", "axes", "spread")
+GEOMETRY = ("codes", "rays", "points", "counts", "centers", "axes", "spread")
 """What `read` takes of a region beside its features."""
 
 NOTHING = -1

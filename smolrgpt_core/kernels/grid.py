@@ -22,7 +22,7 @@ class BilinearTaps:
     """Where bilinear resizing of `size` pixels to `cells` cells reads one axis.
 
     As in PyTorch with align_corners=False and no antialiasing: a cell is a blend of the two pixels
-    around its centre, however many pixels the cell spans.
+    around its center, however many pixels the cell spans.
 
     Attributes:
         pixels: int64 (U,), the pixels that are read at all, ascending, each once.
@@ -61,8 +61,8 @@ _Tables = TypeVar("_Tables", BilinearTaps, AreaOverlaps)
 def bilinear_taps(size: int, cells: int) -> BilinearTaps:
     """Taps of an axis of `size` pixels; in float32 like the released model."""
     scale = np.float32(size) / np.float32(cells)
-    centre = scale * (np.arange(cells, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5)
-    source = np.maximum(centre, np.float32(0))
+    center = scale * (np.arange(cells, dtype=np.float32) + np.float32(0.5)) - np.float32(0.5)
+    source = np.maximum(center, np.float32(0))
     low = np.minimum(source.astype(np.int64), size - 1)
     high = np.minimum(low + 1, size - 1)
     pixels = np.unique(np.concatenate([low, high]))

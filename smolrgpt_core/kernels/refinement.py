@@ -253,7 +253,7 @@ def _to_device(arrays: list[np.ndarray], device: torch.device) -> list[Tensor]:
 class CellPlan:
     """Which cells of every refiner level are needed for the cells under masks.
 
-    A level turns each cell into four children (kernel 2, stride 2: neighbours never mix), so a cell
+    A level turns each cell into four children (kernel 2, stride 2: neighbors never mix), so a cell
     of the finest grid needs one ancestor in each level and nothing else. Cells are named by codes:
     token number, then two bits for the child taken in each level, so that a parent's code is its
     child's code >> 2. A level computes its needed cells child by child: first all needed first

@@ -79,7 +79,7 @@ def _bayer(bits: int) -> dict[str, ColorEncoding]:
     }
 
 
-_BGR, _GREY = _opencv(cv2.COLOR_BGR2RGB), _opencv(cv2.COLOR_GRAY2RGB)
+_BGR, _GRAY = _opencv(cv2.COLOR_BGR2RGB), _opencv(cv2.COLOR_GRAY2RGB)
 _RGBA, _BGRA = _opencv(cv2.COLOR_RGBA2RGB), _opencv(cv2.COLOR_BGRA2RGB)
 _UYVY = ColorEncoding(np.uint8, 2, _opencv(cv2.COLOR_YUV2RGB_UYVY), multiples=(1, 2))
 _YUYV = ColorEncoding(np.uint8, 2, _opencv(cv2.COLOR_YUV2RGB_YUYV), multiples=(1, 2))
@@ -94,13 +94,13 @@ COLOR_ENCODINGS: dict[str, ColorEncoding] = {
     "bgr8": ColorEncoding(np.uint8, 3, _BGR),
     "rgba8": ColorEncoding(np.uint8, 4, _RGBA),
     "bgra8": ColorEncoding(np.uint8, 4, _BGRA),
-    "mono8": ColorEncoding(np.uint8, 1, _GREY),
+    "mono8": ColorEncoding(np.uint8, 1, _GRAY),
     "rgb16": ColorEncoding(np.uint16, 3, _unchanged),
     "bgr16": ColorEncoding(np.uint16, 3, _BGR),
     "rgba16": ColorEncoding(np.uint16, 4, _RGBA),
     "bgra16": ColorEncoding(np.uint16, 4, _BGRA),
-    "mono16": ColorEncoding(np.uint16, 1, _GREY),
-    "8UC1": ColorEncoding(np.uint8, 1, _GREY),
+    "mono16": ColorEncoding(np.uint16, 1, _GRAY),
+    "8UC1": ColorEncoding(np.uint8, 1, _GRAY),
     "8UC3": ColorEncoding(np.uint8, 3, _BGR),
     "8UC4": ColorEncoding(np.uint8, 4, _BGRA),
     "16UC3": ColorEncoding(np.uint16, 3, _BGR),

@@ -103,7 +103,7 @@ class SmolRGPTConfig(PreTrainedConfig):
         pixel_shuffle_factor: side of the block of patches that becomes one image token.
         refiner_levels: how often a refiner doubles the side of the grid of image tokens.
         refiner_norm_eps: epsilon of the refiner's channel LayerNorm.
-        depth_branch: how depth enters: "image" = as a grey image through the vision encoder, as
+        depth_branch: how depth enters: "image" = as a gray image through the vision encoder, as
             released; "metric" = as metric codes of regions and of their relations.
         samples_per_region: pixels of a region that the metric branch reads.
         metric_width, metric_layers, metric_heads: size of the metric branch.

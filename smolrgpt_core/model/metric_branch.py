@@ -36,14 +36,14 @@ class QuestionRegions:
     Attributes:
         codes: (Q, M, REGION_CHANNELS).
         pairs: (Q, M, M, PAIR_CHANNELS).
-        centres: (Q, M, 3), mean point of what is seen of each, optical frame, metres.
+        centers: (Q, M, 3), mean point of what is seen of each, optical frame, metres.
         places: int64 (Q, M), the token of each region in its question; 0 for padding.
         exists: bool (Q, M), False for padding.
     """
 
     codes: torch.Tensor
     pairs: torch.Tensor
-    centres: torch.Tensor
+    centers: torch.Tensor
     places: torch.Tensor
     exists: torch.Tensor
 
@@ -102,7 +102,7 @@ class MetricBranch(nn.Module):
             # Half precision would round a distance to its second digit.
             weights = self.norm.weight.dtype
             readings = self.reader(
-                of_regions.to(weights), pairs.to(weights), regions.centres, regions.exists
+                of_regions.to(weights), pairs.to(weights), regions.centers, regions.exists
             )
             told = self.reader.tell(readings, weights)
         losses = None if answers is None else readings.losses(answers)

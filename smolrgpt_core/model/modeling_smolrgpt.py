@@ -60,7 +60,7 @@ class SmolRGPTOutput(CausalLMOutputWithPast):
 
 
 class SmolRGPTPreTrainedModel(PreTrainedModel):
-    """What both models share: configuration, initialisation, strict loading."""
+    """What both models share: configuration, initialization, strict loading."""
 
     config: SmolRGPTConfig
     config_class = SmolRGPTConfig

@@ -343,7 +343,7 @@ def _take(tensor: torch.Tensor, key: str, shape: tuple[int, ...]) -> torch.Tenso
 def _build(
     config: SmolRGPTConfig, state: dict[str, torch.Tensor], tokenizer: Any
 ) -> SmolRGPTForConditionalGeneration:
-    """The model with these weights; nothing is initialised in between."""
+    """The model with these weights; nothing is initialized in between."""
     text = config.text_config
     text.bos_token_id = tokenizer.bos_token_id
     text.eos_token_id = tokenizer.eos_token_id

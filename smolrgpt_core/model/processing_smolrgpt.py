@@ -303,7 +303,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         return Prompts(_ChatTokenizer(self.tokenizer), self.config)
 
     def _depth_levels(self, depth: NDArray) -> NDArray[np.uint8]:
-        """Grey levels (H, W) of a depth image: 8-bit as it is, others from metres."""
+        """Gray levels (H, W) of a depth image: 8-bit as it is, others from metres."""
         if depth.dtype == np.uint8:
             return depth
         metres = in_metres(depth, self.config.depth_unit_m)

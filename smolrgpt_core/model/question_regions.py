@@ -106,7 +106,7 @@ def _regions(
         first, second = region[:, :, None], region[:, None]
         pairs = measured.pair_codes(first, second)
         codes = measured.region_codes()[region]
-    return QuestionRegions(codes, pairs, measured.centres[region], places, exists)
+    return QuestionRegions(codes, pairs, measured.centers[region], places, exists)
 
 
 def _order_within(groups: torch.Tensor) -> torch.Tensor:

@@ -44,7 +44,7 @@ class SeenRegions:
     """What is known of regions before the directions of their spread.
 
     Attributes:
-        rays, points, counts, centres, valid, around: as in `RegionGeometry`.
+        rays, points, counts, centers, valid, around: as in `RegionGeometry`.
         covariance: (R, 3, 3) of the points that count, and a little, so that a region without
             points, or a flat one, has directions too, if arbitrary ones.
     """
@@ -52,7 +52,7 @@ class SeenRegions:
     rays: torch.Tensor
     points: torch.Tensor
     counts: torch.Tensor
-    centres: torch.Tensor
+    centers: torch.Tensor
     covariance: torch.Tensor
     valid: torch.Tensor
     around: torch.Tensor
@@ -68,13 +68,13 @@ class SeenRegions:
         counts = _without_outliers(points, has_reading)
         points = points * counts[..., None]
         number = counts.sum(dim=-1, keepdim=True).clamp_min(1)
-        centres = points.sum(dim=-2) / number
-        offsets = (points - centres[:, None]) * counts[..., None]
+        centers = points.sum(dim=-2) / number
+        offsets = (points - centers[:, None]) * counts[..., None]
         covariance = offsets.transpose(-1, -2) @ offsets / number[..., None]
         jitter = 1e-6 * torch.diag(torch.tensor([1.0, 2.0, 3.0], device=samples.device))
         return cls(
-            rays, points, counts, centres, covariance + jitter, has_reading.float().mean(dim=-1),
-            around[..., 2] - centres[:, None, 2],
+            rays, points, counts, centers, covariance + jitter, has_reading.float().mean(dim=-1),
+            around[..., 2] - centers[:, None, 2],
         )  # fmt: skip
 
 
@@ -86,18 +86,18 @@ class RegionGeometry:
         rays: (R, K, 2), x / z and y / z of each sample.
         points: (R, K, 3), 0 where a sample does not count.
         counts: bool (R, K), whether a sample has a reading and is no outlier.
-        centres: (R, 3), mean of the points that count; 0 for a region without any.
+        centers: (R, 3), mean of the points that count; 0 for a region without any.
         axes: (R, 3, 3), columns: directions of least to greatest spread.
         spread: (R, 3), standard deviation along each of `axes`.
         valid: (R,), share of the samples with a reading.
-        around: (R, A), depths of the surroundings, metres behind the region's centre; NaN = no
+        around: (R, A), depths of the surroundings, metres behind the region's center; NaN = no
             reading.
     """
 
     rays: torch.Tensor
     points: torch.Tensor
     counts: torch.Tensor
-    centres: torch.Tensor
+    centers: torch.Tensor
     axes: torch.Tensor
     spread: torch.Tensor
     valid: torch.Tensor
@@ -116,22 +116,22 @@ class RegionGeometry:
     ) -> RegionGeometry:
         """With the eigenvalues (R, 3), ascending, and eigenvectors (R, 3, 3) of the covariances."""
         return cls(
-            seen.rays, seen.points, seen.counts, seen.centres, axes, variances.clamp_min(0).sqrt(),
+            seen.rays, seen.points, seen.counts, seen.centers, axes, variances.clamp_min(0).sqrt(),
             seen.valid, seen.around,
         )  # fmt: skip
 
     @torch.no_grad()
     def region_codes(self) -> torch.Tensor:
         """(R, REGION_CHANNELS): where each region is, how large, how well it is seen."""
-        distance = self.centres.norm(dim=-1)
-        lowest, highest = self._extent(self.points - self.centres[:, None])
-        deviation = self._mean((self.points - self.centres[:, None]) ** 2).sqrt()
+        distance = self.centers.norm(dim=-1)
+        lowest, highest = self._extent(self.points - self.centers[:, None])
+        deviation = self._mean((self.points - self.centers[:, None]) ** 2).sqrt()
         ray_mean, ray_spread = self.rays.mean(dim=1), self.rays.std(dim=1)
         parts = [
             self._pooled_point_codes(),
             _length_code(distance),
             _log_length(distance)[:, None],
-            self.centres / 10,
+            self.centers / 10,
             deviation,
             lowest,
             highest,
@@ -157,7 +157,7 @@ class RegionGeometry:
             second: the same, of a shape that goes with it.
         """
         first, second = torch.broadcast_tensors(first, second)
-        offset = self.centres[first] - self.centres[second]
+        offset = self.centers[first] - self.centers[second]
         distance = offset.norm(dim=-1)
         direction = offset / distance.clamp_min(_LEAST_M)[..., None]
         along = torch.einsum("...k,...kl->...l", offset, self.axes[second])
@@ -200,20 +200,20 @@ class RegionGeometry:
 
     def _place_in_box(self, along: torch.Tensor, region: torch.Tensor) -> torch.Tensor:
         """(..., 3): where an offset along a region's axes ends; 0 = its middle, 1 = its side."""
-        own = torch.einsum("rkc,rcl->rkl", self.points - self.centres[:, None], self.axes)
+        own = torch.einsum("rkc,rcl->rkl", self.points - self.centers[:, None], self.axes)
         lowest, highest = self._extent(own)
         middle, half = (lowest + highest) / 2, (highest - lowest) / 2 + _LEAST_M
         return ((along - middle[region]).abs() / half[region]).clamp_max(4)
 
     def _surrounded(self, first: torch.Tensor, second: torch.Tensor) -> torch.Tensor:
-        """(..., 1): length of the mean direction from a centre to the points of another region.
+        """(..., 1): length of the mean direction from a center to the points of another region.
 
         In the plane of the other region: near 0 in its midst, 1 far away.
         """
         plane = self.axes[..., 1:]
         points = torch.einsum("rkc,rcl->rkl", self.points, plane)[second]
-        centre = torch.einsum("...c,...cl->...l", self.centres[first], plane[second])
-        towards = points - centre[..., None, :]
+        center = torch.einsum("...c,...cl->...l", self.centers[first], plane[second])
+        towards = points - center[..., None, :]
         weights = self.counts.float()[second] / (towards.norm(dim=-1) + 1e-3)
         total = (towards * weights[..., None]).sum(dim=-2)
         number = self.counts.sum(dim=-1).clamp_min(1)[second]

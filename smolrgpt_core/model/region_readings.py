@@ -1,7 +1,7 @@
 """What the metric branch reads off its regions: choice, distance, number and side.
 
 Each region says for itself whether it is the choice, whether it counts, on which side it is, and
-how far the centre of its object lies from the middle of what the camera sees of it; each pair of
+how far the center of its object lies from the middle of what the camera sees of it; each pair of
 regions, whether its distance is the one asked for. The language model is told these readings beside
 the states of the regions, and decides what they mean for the question. In training they also have a
 loss of their own: the one token of an answer says little about where it should have come from.
@@ -28,7 +28,7 @@ NO_ANSWER = 0
 _LOWEST = -1e9
 _SHORTEST_M = 0.1
 _OFFSET_STEP_M = 0.3
-"""From the middle of what is seen to the centre of an object, for an output of 1."""
+"""From the middle of what is seen to the center of an object, for an output of 1."""
 _DISTANCE_SCALE = 0.1
 """Error of a distance, as a share of it, that a pair of regions explains well."""
 _LEAST_CHANCE = 1e-3
@@ -151,7 +151,7 @@ class RegionReader(nn.Module):
         self,
         states: torch.Tensor,
         pairs: torch.Tensor,
-        centres: torch.Tensor,
+        centers: torch.Tensor,
         exists: torch.Tensor,
     ) -> RegionReadings:
         """Readings of regions.
@@ -159,11 +159,11 @@ class RegionReader(nn.Module):
         Args:
             states: (Q, M, W).
             pairs: (Q, M, M, W), codes of the pairs.
-            centres: (Q, M, 3), middles of what is seen, optical frame, metres.
+            centers: (Q, M, 3), middles of what is seen, optical frame, metres.
             exists: bool (Q, M), False for padding.
         """
         chosen, counted, sides, *offset = self.region_head(states).float().unbind(dim=-1)
-        objects = centres + _along_ray(_OFFSET_STEP_M * torch.stack(offset, dim=-1), centres)
+        objects = centers + _along_ray(_OFFSET_STEP_M * torch.stack(offset, dim=-1), centers)
         shares, is_apart = self._pairs(states, pairs, exists)
         return RegionReadings(
             choice=chosen.masked_fill(~exists, _LOWEST).log_softmax(dim=1),
@@ -209,10 +209,10 @@ class RegionReader(nn.Module):
         return told[:, None] + self.region_embedding(torch.stack(of_regions, dim=-1).to(dtype))
 
 
-def _along_ray(offsets: torch.Tensor, centres: torch.Tensor) -> torch.Tensor:
+def _along_ray(offsets: torch.Tensor, centers: torch.Tensor) -> torch.Tensor:
     """Offsets (..., 3) to the right, down and away, as seen along the ray to a point, turned."""
-    away = functional.normalize(centres, dim=-1)
-    down = torch.tensor([0.0, 1.0, 0.0], device=centres.device).expand_as(away)
+    away = functional.normalize(centers, dim=-1)
+    down = torch.tensor([0.0, 1.0, 0.0], device=centers.device).expand_as(away)
     right = functional.normalize(torch.linalg.cross(down, away), dim=-1)
     axes = torch.stack([right, torch.linalg.cross(away, right), away], dim=-1)
     return torch.einsum("...kl,...l->...k", axes, offsets)

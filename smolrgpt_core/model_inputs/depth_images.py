@@ -49,7 +49,7 @@ def in_metres(depth: NDArray, unit_m: float) -> NDArray[np.float32]:
 
 
 def as_depth(depth: Any) -> NDArray:
-    """(H, W) of an array, tensor or PIL image; a grey image may come with equal channels.
+    """(H, W) of an array, tensor or PIL image; a gray image may come with equal channels.
 
     Raises:
         SpatialError: BAD_INPUT for anything else.
@@ -59,7 +59,7 @@ def as_depth(depth: Any) -> NDArray:
         values = values[..., 0]
     if values.ndim != 2 or values.dtype.kind not in "uif" or not values.size:
         raise bad_input(
-            "a depth image must be (height, width) of integers or floats, not a colour map, got "
+            "a depth image must be (height, width) of integers or floats, not a color map, got "
             f"{values.dtype} {values.shape}"
         )
     return values

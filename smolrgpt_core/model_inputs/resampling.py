@@ -32,7 +32,7 @@ def resize_bilinear(image: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[
 
 
 def resize_nearest(image: NDArray, size: tuple[int, int]) -> NDArray:
-    """Pick the pixel under the centre of each new pixel.
+    """Pick the pixel under the center of each new pixel.
 
     Args:
         image: (H, W), any dtype.
@@ -78,11 +78,11 @@ def _triangle_weights(old: int, new: int) -> tuple[NDArray[np.intp], NDArray[np.
     """First source index (new,) and fixed-point weights (new, taps) of each new pixel."""
     scale = old / new
     support = max(scale, 1.0)
-    centres = (np.arange(new) + 0.5) * scale
-    starts = np.maximum((centres - support + 0.5).astype(np.intp), 0)
-    ends = np.minimum((centres + support + 0.5).astype(np.intp), old)
+    centers = (np.arange(new) + 0.5) * scale
+    starts = np.maximum((centers - support + 0.5).astype(np.intp), 0)
+    ends = np.minimum((centers + support + 0.5).astype(np.intp), old)
     offsets = np.arange(int(np.ceil(support)) * 2 + 1)
-    distance = np.abs((starts[:, None] + offsets + 0.5 - centres[:, None]) / support)
+    distance = np.abs((starts[:, None] + offsets + 0.5 - centers[:, None]) / support)
     weights = np.where(starts[:, None] + offsets < ends[:, None], np.maximum(1 - distance, 0), 0)
     weights /= weights.sum(axis=1, keepdims=True)
     return starts, np.floor(weights * (1 << _WEIGHT_BITS) + 0.5).astype(np.int32)

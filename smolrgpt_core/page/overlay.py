@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.answer import Side, SpatialAnswer
-from smolrgpt_core.canvas import Colour, Point, label_colour, roomiest_point
+from smolrgpt_core.canvas import Color, Point, label_color, roomiest_point
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import Category
 from smolrgpt_core.language.marks import Mark, MarkKind
@@ -35,7 +35,7 @@ DEPTH_PERCENTILES = (2, 98)
 SHORT_LINE_PX, NAME_PX = 110, 14
 """A line of less than this has its label above the names of its ends, this much higher."""
 
-NO_READING: Colour = (40, 40, 40)
+NO_READING: Color = (40, 40, 40)
 
 
 @dataclass(frozen=True)
@@ -46,14 +46,14 @@ class RegionShape:
         id: of the region.
         name: such as "pallet 7", with the label as it is.
         path: SVG path data of its outline, pixels.
-        colour: of its class.
+        color: of its class.
         anchor: where its name stands: the widest place of the mask.
     """
 
     id: int
     name: str
     path: str
-    colour: Colour
+    color: Color
     anchor: Point
 
 
@@ -100,7 +100,7 @@ def _region_shape(region: Region) -> RegionShape:
         region.id,
         region.name,
         outline_path(region),
-        label_colour(region.label),
+        label_color(region.label),
         roomiest_point(region)[0],
     )
 
@@ -142,11 +142,11 @@ def _area(marks: Sequence[Mark], frame: RGBDFrame) -> list[MarkShape]:
     """All areas of an answer together, as some are holes of others."""
     outlines = {mark: outline_in_image(mark, frame) for mark in marks}
     seen = {mark: tuple(outline) for mark, outline in outlines.items() if len(outline) > 2}
-    labelled = [_clipped(outline, frame) for mark, outline in seen.items() if mark.label]
+    labeled = [_clipped(outline, frame) for mark, outline in seen.items() if mark.label]
     if not seen:
         return []
     label = next((mark.label for mark in seen if mark.label), "")
-    place = _middle(labelled[0]) if labelled else (0.0, 0.0)
+    place = _middle(labeled[0]) if labeled else (0.0, 0.0)
     return [MarkShape(MarkKind.AREA, tuple(seen.values()), label, place)]
 
 
@@ -196,7 +196,7 @@ def depth_picture(depth: NDArray[np.float32]) -> DepthPicture:
     nearest, farthest = np.percentile(depth[known], DEPTH_PERCENTILES)
     span = max(float(farthest - nearest), 1e-6)
     share = np.clip((farthest - np.nan_to_num(depth)) / span, 0, 1)
-    colours = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
-    image = cv2.cvtColor(colours, cv2.COLOR_BGR2RGB)
+    colors = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
+    image = cv2.cvtColor(colors, cv2.COLOR_BGR2RGB)
     image[~known] = NO_READING
     return DepthPicture(np.asarray(image, np.uint8), float(nearest), float(farthest))

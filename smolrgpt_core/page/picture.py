@@ -43,7 +43,7 @@ class DrawnFrame:
     """What the browser gets of a frame."""
 
     frame: RGBDFrame
-    colour: str
+    color: str
     depth: str
     scale: DepthPicture
     shapes: list[RegionShape]
@@ -91,7 +91,7 @@ class Picture:
         self._svg.props["viewBox"] = f"0 0 {width} {height}"
         self._svg.props["aria-label"] = f"Picture with {len(frame.regions)} regions to select"
         with self._svg:
-            self._image = _svg("image", width=width, height=height, href=drawn.colour)
+            self._image = _svg("image", width=width, height=height, href=drawn.color)
             self._paths = {shape.id: self._region(shape) for shape in drawn.shapes}
             self._marks = ui.element("g")
         self._write_legend(drawn.scale)
@@ -112,7 +112,7 @@ class Picture:
         self._shows_depth = shown
         self._legend.set_visibility(shown)
         if self._drawn is not None:
-            self._image.props["href"] = self._drawn.depth if shown else self._drawn.colour
+            self._image.props["href"] = self._drawn.depth if shown else self._drawn.color
 
     def select(self, ids: Iterable[int]) -> None:
         """Mark the regions that are selected, and no others."""
@@ -154,7 +154,7 @@ class Picture:
 
     def _region(self, shape: RegionShape) -> ui.element:
         path = _svg("path", d=shape.path).classes("region")
-        red, green, blue = shape.colour
+        red, green, blue = shape.color
         path.style(f"--tone: rgb({red}, {green}, {blue})")
         attributes = {
             "data-region": str(shape.id),

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.answer import SpatialAnswer
-from smolrgpt_core.canvas import Colour, label_colour
+from smolrgpt_core.canvas import Color, label_color
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.back_projection import back_project
@@ -40,12 +40,12 @@ class SceneObject:
 
     Attributes:
         name: of its region.
-        colour: of its class.
+        color: of its class.
         edges: lines to draw.
     """
 
     name: str
-    colour: Colour
+    color: Color
     edges: tuple[Line, ...]
 
 
@@ -57,14 +57,14 @@ class SceneView:
 
     Attributes:
         points: float64 (N, 3), at most `MAX_POINTS`.
-        colours: float64 (N, 3), 0 to 1.
+        colors: float64 (N, 3), 0 to 1.
         objects: boxes and zones; regions whose place depth does not tell are left out.
     """
 
     def __init__(self, frame: RGBDFrame) -> None:
         geometry = FrameGeometry(frame)
         self._plane = geometry.plane
-        self.points, self.colours = self._cloud(frame)
+        self.points, self.colors = self._cloud(frame)
         found = (self._object(geometry, region.id) for region in frame.regions)
         self.objects = [item for item in found if item is not None]
 
@@ -97,7 +97,7 @@ class SceneView:
         except SpatialError:
             return None  # what depth does not tell is not drawn, as in the picture of an answer
         edges = _edges(located, is_flat=geometry.is_zone(id))
-        return SceneObject(region.name, label_colour(region.label), edges) if edges else None
+        return SceneObject(region.name, label_color(region.label), edges) if edges else None
 
 
 def turned_along(line: Line) -> NDArray[np.float64]:

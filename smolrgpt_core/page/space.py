@@ -8,7 +8,7 @@ import numpy as np
 from nicegui import ui
 
 from smolrgpt_core.answer import SpatialAnswer
-from smolrgpt_core.canvas import Colour
+from smolrgpt_core.canvas import Color
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.page.scene_view import Line, SceneView, turned_along
 
@@ -65,11 +65,11 @@ class Space:
                 WIDTH_PX, HEIGHT_PX, grid=False, background_color="#20242e"
             ).classes("w-full")
             with self._scene as scene:
-                points, colours = view.points.round(3).tolist(), view.colours.round(2).tolist()
-                scene.point_cloud(points, colours, POINT_SIZE_M)
+                points, colors = view.points.round(3).tolist(), view.colors.round(2).tolist()
+                scene.point_cloud(points, colors, POINT_SIZE_M)
                 for item in view.objects:
                     for start, end in item.edges:
-                        scene.line(list(start), list(end)).material(_hex(item.colour))
+                        scene.line(list(start), list(end)).material(_hex(item.color))
             middle = view.points.mean(axis=0).tolist() if len(view.points) else [0.0, 5.0, 0.0]
             scene.move_camera(
                 x=0.0, y=-0.5, z=2.5,
@@ -92,5 +92,5 @@ def _bar(scene: ui.scene, line: Line) -> ui.scene.cylinder:
     return bar.material(MEASURED)
 
 
-def _hex(colour: Colour) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*colour)
+def _hex(color: Color) -> str:
+    return "#{:02x}{:02x}{:02x}".format(*color)

@@ -31,7 +31,7 @@ from smolrgpt_core.page.picture import Picture
 from smolrgpt_core.page.space import Space
 from smolrgpt_core.page.stage_list import StageList
 
-COLOUR, DEPTH, SPACE = "Color", "Depth", "3-D"
+COLOR, DEPTH, SPACE = "Color", "Depth", "3-D"
 
 LIVE_RATE_HZ = 2.0
 
@@ -128,7 +128,7 @@ class Visit:
     def _add_picture(self) -> None:
         with ui.element("div").classes("card column"):
             with ui.element("div").classes("bar"):
-                self._view = ui.toggle([COLOUR, DEPTH, SPACE], value=COLOUR).props("no-caps")
+                self._view = ui.toggle([COLOR, DEPTH, SPACE], value=COLOR).props("no-caps")
                 self._view.on_value_change(self._change_view)
                 self._busy = ui.spinner(size="1.5em")
                 self._busy.set_visibility(False)

@@ -9,7 +9,7 @@ from enum import Enum
 import numpy as np
 from numpy.typing import NDArray
 
-from smolrgpt_core.canvas import Canvas, Lettering, label_colour, roomiest_point
+from smolrgpt_core.canvas import Canvas, Lettering, label_color, roomiest_point
 from smolrgpt_core.data.warehouse_format import CameraRecord
 from smolrgpt_core.public_benchmarks.model_readers.asked import Asked
 from smolrgpt_core.public_benchmarks.records import BenchmarkRecord, StoredImage
@@ -107,7 +107,7 @@ def draw_marks(rgb: NDArray[np.uint8], regions: tuple[Region, ...]) -> NDArray[n
     """A copy of an image (H, W, 3) with the outline of each region, and its number from 0 in it."""
     canvas = Canvas(rgb)
     for region in regions:
-        canvas.outline(region, MARK_OUTLINE, label_colour(str(region.id)))
+        canvas.outline(region, MARK_OUTLINE, label_color(str(region.id)))
     for number, region in enumerate(regions):
         point, _ = roomiest_point(region)
         canvas.badge(str(number), point, Lettering(MARK_TEXT, MARK_FILL, MARK_INK))

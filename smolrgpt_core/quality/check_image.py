@@ -75,7 +75,7 @@ def check_image(task: ImageTask) -> ImageFindings:
     if not records:
         return ImageFindings(tuple(problems))
     image = next(iter(records.values())).image
-    size, content_hash = _check_colour(task.folder, image, problems)
+    size, content_hash = _check_color(task.folder, image, problems)
     if task.cameras is not None:
         problems += _check_camera(task.folder, image, task.cameras.get(image), size)
     levels = _read_depth(task.folder, image, problems)
@@ -107,7 +107,7 @@ def _read_records(task: ImageTask, problems: list[Problem]) -> dict[str, Warehou
     return records
 
 
-def _check_colour(
+def _check_color(
     folder: SplitFolder, image: str, problems: list[Problem]
 ) -> tuple[ImageSize | None, str]:
     """Size of the image, None if it cannot be decoded; hash of its file."""
@@ -251,25 +251,25 @@ def _check_given(
     record: WarehouseRecord, category: Category, sentences: list[str], place: str
 ) -> Iterator[Problem]:
     yield from _check_missing(record, sentences, place)
-    normalised = None
+    normalized = None
     if record.normalized_answer:
         try:
-            normalised = read_truth(
+            normalized = read_truth(
                 record.normalized_answer, record.category, len(record.question_rle)
             )
         except ValueError as error:
-            yield Problem(ProblemKind.ANSWER_UNREADABLE, place, f"normalised answer: {error}")
+            yield Problem(ProblemKind.ANSWER_UNREADABLE, place, f"normalized answer: {error}")
     for sentence in sentences:
         try:
             said = read_answer(sentence, category)
         except SpatialError as error:
             yield Problem(ProblemKind.ANSWER_UNREADABLE, place, str(error))
             continue
-        if normalised is not None and not says_the_same(said, normalised, category):
+        if normalized is not None and not says_the_same(said, normalized, category):
             yield Problem(
                 ProblemKind.ANSWER_DISAGREES,
                 place,
-                f"normalised {record.normalized_answer!r}, free form {sentence!r}",
+                f"normalized {record.normalized_answer!r}, free form {sentence!r}",
             )
 
 

@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from smolrgpt_core.canvas import (
     DARK,
     FONT,
+    GRAY,
     GREEN,
-    GREY,
     RED,
     WHITE,
     Canvas,
-    Colour,
+    Color,
     Lettering,
     text_size,
     wrap,
@@ -39,7 +39,7 @@ from smolrgpt_core.language import MASK
 from smolrgpt_core.regions import Region
 from smolrgpt_core.report import write_page
 
-MASK_COLOURS: tuple[Colour, ...] = (
+MASK_COLORS: tuple[Color, ...] = (
     (251, 160, 38), (64, 190, 255), (244, 96, 160), (163, 230, 53),
     (172, 140, 250), (45, 212, 191), (253, 224, 71), (252, 129, 110),
 )  # fmt: skip
@@ -48,7 +48,7 @@ MASK_COLOURS: tuple[Colour, ...] = (
 TILE_WIDTH = 480
 """Of a picture on the sheet, in pixels."""
 
-BACKGROUND: Colour = (44, 47, 56)
+BACKGROUND: Color = (44, 47, 56)
 DRAWN_PER_TILE = 8
 """Questions that are looked at for each tile, so that every category is among them."""
 
@@ -66,7 +66,7 @@ class Tile:
     Attributes:
         title: category, and where the record is.
         question: each `<mask>` written as the answer calls it.
-        answer: free form and normalised; empty if the data set has none.
+        answer: free form and normalized; empty if the data set has none.
         picture: image with masks beside its depth, uint8 (H, W, 3) RGB; None if broken.
         problem: what is broken; empty if nothing is.
     """
@@ -165,8 +165,8 @@ def _named(conversation: Conversation) -> str:
 
 def _answer(conversation: Conversation) -> str:
     said = " ".join(turn.text for turn in conversation.turns if turn.speaker == MODEL)
-    normalised = conversation.normalized_answer
-    return f"{said} = {normalised}" if said and normalised else said or normalised
+    normalized = conversation.normalized_answer
+    return f"{said} = {normalized}" if said and normalized else said or normalized
 
 
 def _picture(sample: Sample, conversation: Conversation) -> NDArray[np.uint8]:
@@ -188,7 +188,7 @@ def _picture(sample: Sample, conversation: Conversation) -> NDArray[np.uint8]:
     views = [_with_regions(cv2.resize(rgb, size, interpolation=cv2.INTER_AREA), regions, tint=0.35)]
     if sample.depth is not None:
         depth = cv2.resize(
-            _depth_colours(sample.depth.read()), size, interpolation=cv2.INTER_NEAREST
+            _depth_colors(sample.depth.read()), size, interpolation=cv2.INTER_NEAREST
         )
         views.append(_with_regions(depth, regions, tint=0.0))
     return np.hstack(views)
@@ -205,26 +205,26 @@ def _with_regions(
 ) -> NDArray[np.uint8]:
     canvas = Canvas(image)
     for region in regions:
-        canvas.tint(region, tint, _colour(region.id))
+        canvas.tint(region, tint, _color(region.id))
     for region in regions:
-        canvas.outline(region, 2.0, _colour(region.id))
+        canvas.outline(region, 2.0, _color(region.id))
     for region in regions:
-        canvas.name(region, Lettering(NAME_TEXT, _colour(region.id), DARK))
+        canvas.name(region, Lettering(NAME_TEXT, _color(region.id), DARK))
     return canvas.image
 
 
-def _colour(index: int) -> Colour:
-    return MASK_COLOURS[index % len(MASK_COLOURS)]
+def _color(index: int) -> Color:
+    return MASK_COLORS[index % len(MASK_COLORS)]
 
 
-def _depth_colours(levels: NDArray) -> NDArray[np.uint8]:
+def _depth_colors(levels: NDArray) -> NDArray[np.uint8]:
     """Near is bright, far is dark, no reading is black; from the 2nd to the 98th percentile."""
     readings = levels[levels > 0]
     near, far = np.percentile(readings, (2, 98)) if readings.size else (0, 1)
     shares = np.clip((far - levels.astype(np.float32)) / max(far - near, 1), 0, 1)
-    colours = cv2.applyColorMap((shares * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
-    colours[levels == 0] = 0
-    return np.asarray(cv2.cvtColor(colours, cv2.COLOR_BGR2RGB), dtype=np.uint8)
+    colors = cv2.applyColorMap((shares * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    colors[levels == 0] = 0
+    return np.asarray(cv2.cvtColor(colors, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
 
 def _draw_tile(tile: Tile) -> NDArray[np.uint8]:
@@ -233,22 +233,22 @@ def _draw_tile(tile: Tile) -> NDArray[np.uint8]:
     picture = _blank(0, width) if tile.picture is None else tile.picture
     missing = _blank(picture.shape[0], width - picture.shape[1])
     lines = [
-        (line, colour)
-        for text, colour in (
-            (tile.title, GREY), (tile.question, WHITE), (tile.answer, GREEN), (tile.problem, RED),
+        (line, color)
+        for text, color in (
+            (tile.title, GRAY), (tile.question, WHITE), (tile.answer, GREEN), (tile.problem, RED),
         )
         for line in wrap(text, CAPTION_TEXT, width - 2 * GAP, MAX_LINES)
     ]  # fmt: skip
     return np.vstack([np.hstack([picture, missing]), _text_strip(lines, width)])
 
 
-def _text_strip(lines: Sequence[tuple[str, Colour]], width: int) -> NDArray[np.uint8]:
+def _text_strip(lines: Sequence[tuple[str, Color]], width: int) -> NDArray[np.uint8]:
     capitals = text_size("H", CAPTION_TEXT)[1]
     pitch = round(capitals * 2.1)
     strip = np.full((len(lines) * pitch + GAP, width, 3), DARK, np.uint8)
-    for number, (line, colour) in enumerate(lines):
+    for number, (line, color) in enumerate(lines):
         baseline = GAP // 2 + number * pitch + round(capitals * 1.5)
-        cv2.putText(strip, line, (GAP, baseline), FONT, CAPTION_TEXT, colour, 1, cv2.LINE_AA)
+        cv2.putText(strip, line, (GAP, baseline), FONT, CAPTION_TEXT, color, 1, cv2.LINE_AA)
     return strip
 
 
@@ -269,7 +269,7 @@ def _blank(height: int, width: int) -> NDArray[np.uint8]:
     return np.full((height, width, 3), BACKGROUND, np.uint8)
 
 
-def _parts(text: str) -> list[tuple[str, Colour | None]]:
-    """The parts of a text, those that name a region with the colour of its mask."""
+def _parts(text: str) -> list[tuple[str, Color | None]]:
+    """The parts of a text, those that name a region with the color of its mask."""
     found = re.finditer(r"\[Region (\d+)\]|(?:(?!\[Region \d+\]).)+", text, re.DOTALL)
-    return [(part[0], _colour(int(part[1])) if part[1] else None) for part in found]
+    return [(part[0], _color(int(part[1])) if part[1] else None) for part in found]

@@ -63,7 +63,7 @@ _TITLES = {
     ProblemKind.CATEGORY: "unknown category",
     ProblemKind.ANSWER_MISSING: "answer missing",
     ProblemKind.ANSWER_UNREADABLE: "answer not readable",
-    ProblemKind.ANSWER_DISAGREES: "normalised and free-form answer disagree",
+    ProblemKind.ANSWER_DISAGREES: "normalized and free-form answer disagree",
     ProblemKind.SHARED_SCENE: "scene in two splits",
     ProblemKind.SHARED_IMAGE: "same image in two splits",
 }

@@ -39,7 +39,7 @@ class SplitStatistics:
     Attributes:
         questions: by category; "" for records without one.
         images: names of the images asked about.
-        answers: by category, how often each normalised answer occurs; distances in classes.
+        answers: by category, how often each normalized answer occurs; distances in classes.
         regions: how many questions have so many `<mask>`.
         words: how often each word occurs in questions, in lower case.
         question_lengths: how many questions have so many words.

@@ -26,7 +26,7 @@ class MotionConfig:
     Attributes:
         min_change: smallest fraction of cells that differ, 0 to 1; 0 selects every frame.
         depth_ratio: a cell differs if its mean depth changed by this fraction.
-        colour_levels: or if its mean color changed by this much, of 255, in any channel.
+        color_levels: or if its mean color changed by this much, of 255, in any channel.
 
     Raises:
         SpatialError: BAD_INPUT; a field is invalid, the message names it.
@@ -34,10 +34,10 @@ class MotionConfig:
 
     min_change: float = 0.1
     depth_ratio: float = 0.05
-    colour_levels: float = 20.0
+    color_levels: float = 20.0
 
     def __post_init__(self) -> None:
-        limits = {"min_change": 1.0, "depth_ratio": 1.0, "colour_levels": 255.0}
+        limits = {"min_change": 1.0, "depth_ratio": 1.0, "color_levels": 255.0}
         for name, highest in limits.items():
             value = getattr(self, name)
             if not 0 <= value <= highest:
@@ -68,17 +68,17 @@ class MotionFilter:
         before: tuple[NDArray[np.float32], NDArray[np.float32]],
         now: tuple[NDArray[np.float32], NDArray[np.float32]],
     ) -> float:
-        colour = np.abs(now[0] - before[0]).max(axis=-1) > self._config.colour_levels
+        color = np.abs(now[0] - before[0]).max(axis=-1) > self._config.color_levels
         # Cells without a reading compare as equal: missing depth flickers by itself.
         depth = np.abs(now[1] - before[1]) > self._config.depth_ratio * before[1]
-        return float(np.mean(colour | depth))
+        return float(np.mean(color | depth))
 
 
 def _cells(frame: RGBDFrame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Mean color (rows, columns, 3) and mean depth (rows, columns), NaN without a reading."""
-    colour = cv2.resize(frame.rgb.astype(np.float32), GRID, interpolation=cv2.INTER_AREA)
+    color = cv2.resize(frame.rgb.astype(np.float32), GRID, interpolation=cv2.INTER_AREA)
     valid = np.isfinite(frame.depth).astype(np.float32)
     metres = cv2.resize(np.nan_to_num(frame.depth, nan=0.0), GRID, interpolation=cv2.INTER_AREA)
     share = cv2.resize(valid, GRID, interpolation=cv2.INTER_AREA)
     depth = np.divide(metres, share, out=np.full_like(metres, np.nan), where=share > 0.5)
-    return colour, depth
+    return color, depth

@@ -18,7 +18,7 @@ _EXPECTED = "an instance image of region ids"
 _OF_REPLICATOR = re.compile(r"((?:instance|semantic)(?:_id)?_segmentation)_(\d+)")
 """Image names of the BasicWriter of Omniverse Replicator."""
 
-_PNG, _PNG_COLOUR_TYPE, _PALETTE = b"\x89PNG", 25, 3
+_PNG, _PNG_COLOR_TYPE, _PALETTE = b"\x89PNG", 25, 3
 
 
 def read_instance_image(file: RegionFile) -> RegionSet:
@@ -76,7 +76,7 @@ def _ids(path: Path) -> NDArray:
     """Ids (H, W); a gray image saved with three equal channels is accepted."""
     content = read_bytes(path)
     image = decode_image(path, cv2.IMREAD_UNCHANGED, _EXPECTED, content)
-    if content[:4] == _PNG and content[_PNG_COLOUR_TYPE] == _PALETTE:
+    if content[:4] == _PNG and content[_PNG_COLOR_TYPE] == _PALETTE:
         raise file_error(
             path,
             f"expected {_EXPECTED} with one number per pixel, found a palette image; save its "

@@ -1,6 +1,6 @@
 """YOLO text files: a line per object, a class index and fractions of width and height.
 
-0 0.5 0.5 0.2 0.1                   a box: centre, width, height
+0 0.5 0.5 0.2 0.1                   a box: center, width, height
 0 0.5 0.5 0.2 0.1 0.93              with the confidence of a prediction
 0 0.1 0.4 0.25 0.4 0.25 0.6 ...     a polygon of at least three points (and a confidence)
 """

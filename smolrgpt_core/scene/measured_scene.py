@@ -94,7 +94,7 @@ class MeasuredScene:
         stds = box.shift_std, box.side_std, box.bottom_std
         shift_std, face_std = self._stds(id, located, size, *stds)
         return Placed(
-            center=located.centre @ self.axes.T + [0.0, 0.0, self.camera_height],
+            center=located.center @ self.axes.T + [0.0, 0.0, self.camera_height],
             yaw=box.footprint.yaw,
             size=size,
             shift_std=shift_std,
@@ -149,7 +149,7 @@ class MeasuredScene:
 
     def _level_std(self, located: Located) -> float:
         plane = self._geometry.plane
-        return plane.level_std(float(np.linalg.norm(located.centre))) if plane else 0.0
+        return plane.level_std(float(np.linalg.norm(located.center))) if plane else 0.0
 
     def _why_unsized(self, id: int, located: Located) -> str:
         box = located.box
@@ -191,7 +191,7 @@ def _of_uneven(face_std: NDArray[np.float64], size_std: NDArray[np.float64]) -> 
 
 
 def _surface_only(located: Located, axes: NDArray[np.float64], camera_height: float) -> Placed:
-    center = located.centre @ axes.T + [0.0, 0.0, camera_height]
+    center = located.center @ axes.T + [0.0, 0.0, camera_height]
     stds = np.full(3, located.std)
     return Placed(
         center, 0.0, np.zeros(3), stds, np.zeros((3, 2)), has_footprint=False, notes=located.notes

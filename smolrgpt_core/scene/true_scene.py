@@ -86,7 +86,7 @@ class TrueScene:
     def _placed(self, item: ObjectTruth) -> Placed:
         side = self.axes @ item.rotation[:, 0]
         return Placed(
-            center=self.axes @ item.centre + [0.0, 0.0, self.camera_height],
+            center=self.axes @ item.center + [0.0, 0.0, self.camera_height],
             yaw=float(np.arctan2(side[1], side[0])),
             size=np.asarray(item.size, dtype=np.float64),
             shift_std=np.zeros(3),

@@ -11,7 +11,7 @@ from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import CameraIntrinsics
 
 DEFAULT_INTRINSICS = CameraIntrinsics.from_vertical_fov(640, 480, 60.0)
-"""640 x 480, 75 degrees wide: like the wide colour cameras of mobile robots."""
+"""640 x 480, 75 degrees wide: like the wide color cameras of mobile robots."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -202,7 +202,7 @@ def _box_outlines(
 def _box_corners(item: SceneObject) -> NDArray[np.float64]:
     """(8, 3) world corners of the bounding box."""
     signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / 2
-    return (signs * item.size) @ item.rotation.T + item.centre
+    return (signs * item.size) @ item.rotation.T + item.center
 
 
 def project_hulls(

@@ -121,7 +121,7 @@ class RenderOptions:
         shadows: objects cast shadows.
         reflections: the floor mirrors a little, like polished concrete.
         shadow_pixels: side of the shadow map.
-        supersampling: colour is rendered so many times wider and higher, and averaged; 1 is
+        supersampling: color is rendered so many times wider and higher, and averaged; 1 is
             fastest and shows stairs along edges. Depth and masks are never averaged.
         max_range_m: depth beyond this is NaN.
         min_region_pixels: an object with fewer visible pixels has no region.

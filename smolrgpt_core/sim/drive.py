@@ -37,7 +37,7 @@ class SimulatedDrive:
         intrinsics: of the camera.
         config: the ranges that the warehouse is drawn from.
         options: quality of the pictures.
-        noise: disturbance of colour and depth; None for none.
+        noise: disturbance of color and depth; None for none.
         noise_seed: of the disturbance.
 
     Raises:

@@ -19,7 +19,7 @@ from smolrgpt_core.sim.objects import SceneObject
 from smolrgpt_core.sim.scene import Scene
 from smolrgpt_core.sim.textures import (
     Canvas,
-    Colour,
+    Color,
     Image,
     blank,
     blend,
@@ -36,8 +36,8 @@ BORDER_M = 0.1
 DIGIT_M = 0.7
 LANE_YELLOW = (222.0, 178.0, 40.0)
 PAINT_WHITE = (224.0, 224.0, 218.0)
-FILLS: tuple[Colour, ...] = ((78, 112, 150), (92, 130, 100), (150, 102, 86), (118, 119, 124))
-"""Colours of buffers whose whole area is painted."""
+FILLS: tuple[Color, ...] = ((78, 112, 150), (92, 130, 100), (150, 102, 86), (118, 119, 124))
+"""Colors of buffers whose whole area is painted."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +65,12 @@ class _Painter:
         self.image = image
         self.floor = floor
 
-    def fill(self, area: Footprint, colour: Colour | Image, share: float = 1.0) -> None:
-        """Paint a rectangle; a picture as colour is a pattern that starts in its corner."""
-        self.ring(area, None, colour, share)
+    def fill(self, area: Footprint, color: Color | Image, share: float = 1.0) -> None:
+        """Paint a rectangle; a picture as color is a pattern that starts in its corner."""
+        self.ring(area, None, color, share)
 
     def ring(
-        self, outer: Footprint, inner: Footprint | None, colour: Colour | Image, share: float = 1.0
+        self, outer: Footprint, inner: Footprint | None, color: Color | Image, share: float = 1.0
     ) -> None:
         """Paint what lies between two rectangles."""
         corners = self.floor.pixels(outer.corners)
@@ -81,17 +81,17 @@ class _Painter:
         cv2.fillPoly(mask, [corners - low], 1)
         if inner is not None:
             cv2.fillPoly(mask, [self.floor.pixels(inner.corners) - low], 0)
-        paint = colour[:height, :width] if isinstance(colour, np.ndarray) else colour
+        paint = color[:height, :width] if isinstance(color, np.ndarray) else color
         self.lay(mask[..., None] * np.float32(share), paint, int(low[0]), int(low[1]))
 
-    def lay(self, share: NDArray[np.floating], colour: Colour | Image, left: int, top: int) -> None:
-        """Mix a colour into the picture by share (h, w, 1), thinner where the paint is worn."""
+    def lay(self, share: NDArray[np.floating], color: Color | Image, left: int, top: int) -> None:
+        """Mix a color into the picture by share (h, w, 1), thinner where the paint is worn."""
         height, width = share.shape[:2]
         window = self.image[top : top + height, left : left + width]
         share = share[: window.shape[0], : window.shape[1]]
         rows, columns = np.arange(share.shape[0]) + top, np.arange(share.shape[1]) + left
         worn = share * _wear()[np.ix_(rows % SLAB, columns % SLAB)]
-        window[:] = to_image(blend(window.astype(np.float32), colour, worn))
+        window[:] = to_image(blend(window.astype(np.float32), color, worn))
 
 
 def paint_floor(scene: Scene) -> Image:

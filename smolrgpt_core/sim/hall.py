@@ -100,9 +100,9 @@ def _truss_web(x: float, hall: Hall) -> list[Part]:
     parts = []
     for index in range(count):
         y = (index + 0.5) * step - hall.width_m / 2
-        centre = (x, y, hall.height_m - 0.4)
+        center = (x, y, hall.height_m - 0.4)
         angle = tilt if index % 2 else -tilt
-        parts.append(Part("truss", centre, (0.06, length, 0.06), tilt_rad=angle))
+        parts.append(Part("truss", center, (0.06, length, 0.06), tilt_rad=angle))
     return parts
 
 

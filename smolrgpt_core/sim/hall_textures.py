@@ -17,7 +17,7 @@ from smolrgpt_core.sim.textures import (
     INK,
     WHITE,
     Canvas,
-    Colour,
+    Color,
     blank,
     blend,
     box,
@@ -27,7 +27,7 @@ from smolrgpt_core.sim.textures import (
 )
 
 PIXELS_PER_M = 40
-PLINTHS: tuple[Colour, ...] = ((96, 118, 140), (128, 130, 128), (104, 128, 112), (150, 132, 104))
+PLINTHS: tuple[Color, ...] = ((96, 118, 140), (128, 130, 128), (104, 128, 112), (150, 132, 104))
 DOOR_M = (3.2, 3.6)
 
 
@@ -48,7 +48,7 @@ def paint_hall(hall: Hall, seed: int) -> dict[str, NDArray[np.uint8]]:
 
 
 def _paint_wall(
-    length_m: float, height_m: float, doors: int, plinth: Colour, rng: np.random.Generator
+    length_m: float, height_m: float, doors: int, plinth: Color, rng: np.random.Generator
 ) -> Canvas:
     """Panels over a painted plinth, windows under the roof, roller doors, signs."""
     shape = (int(height_m * PIXELS_PER_M), int(length_m * PIXELS_PER_M))

@@ -25,7 +25,7 @@ from smolrgpt_core.sim.pallets import (
 )
 from smolrgpt_core.sim.racks import BAY_DEPTH_M, BAY_WIDTH_M, rack_bay, rack_levels
 from smolrgpt_core.sim.transporters import (
-    TRANSPORTER_COLOURS,
+    TRANSPORTER_COLORS,
     TRANSPORTER_MODELS,
     TransporterKind,
     transporter_parts,
@@ -178,14 +178,14 @@ class _Layout:
                 if index < self.config.transporters[0]:
                     raise _no_room("transporters", self.config.transporters[0], index)
                 return
-            colour = TRANSPORTER_COLOURS[self.rng.integers(len(TRANSPORTER_COLOURS))]
+            color = TRANSPORTER_COLORS[self.rng.integers(len(TRANSPORTER_COLORS))]
             vehicle = SceneObject(
                 id,
                 "transporter",
                 kind.value,
                 (spot.x, spot.y, 0.0),
                 spot.yaw_rad,
-                tuple(transporter_parts(kind, colour)),
+                tuple(transporter_parts(kind, color)),
             )
             self._add_transporter(vehicle, kind, bool(loaded[index]))
 
@@ -217,7 +217,7 @@ class _Layout:
             self._add(vehicle)
             return
         model = PALLET_MODELS[self.rng.integers(len(PALLET_MODELS))]
-        offset = vehicle.rotation @ np.asarray(TRANSPORTER_MODELS[kind].load_centre)
+        offset = vehicle.rotation @ np.asarray(TRANSPORTER_MODELS[kind].load_center)
         origin = np.asarray(vehicle.origin) + offset
         turned = float(self.rng.integers(2) * np.pi)
         load, yaw = self._draw_load(), vehicle.yaw + turned

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from smolrgpt_core.sim.pallets import CARTON_COLOURS, CRATE_COLOURS, DRUM_COLOURS, WRAP_COLOURS
-from smolrgpt_core.sim.transporters import TRANSPORTER_COLOURS
+from smolrgpt_core.sim.pallets import CARTON_COLORS, CRATE_COLORS, DRUM_COLORS, WRAP_COLORS
+from smolrgpt_core.sim.transporters import TRANSPORTER_COLORS
 
 ATLAS = "atlas"
 """Texture that holds the tiles of all objects."""
@@ -63,21 +63,21 @@ def _materials() -> dict[str, Material]:
     for index in range(3):
         table[f"wood{index}"] = _plain(f"wood{index}", (1.25, 0.5), grain=True)
         table[f"wood{index}_block"] = _plain(f"wood{index}_block")
-    for index in range(CARTON_COLOURS):
+    for index in range(CARTON_COLORS):
         carton = f"carton{index}"
         table[carton] = Material(f"{carton}_top", f"{carton}_front", f"{carton}_side")
-    for index in range(WRAP_COLOURS):
+    for index in range(WRAP_COLORS):
         table[f"wrap{index}"] = Material(
             f"wrap{index}_top", f"wrap{index}_side", f"wrap{index}_side"
         )
-    for name in (*CRATE_COLOURS, *DRUM_COLOURS):
+    for name in (*CRATE_COLORS, *DRUM_COLORS):
         table[name] = Material(f"{name}_top", f"{name}_side", f"{name}_side")
     for index in range(2):
         table[f"sack{index}"] = Material(f"sack{index}", f"sack{index}_side", f"sack{index}_side")
-    for colour in TRANSPORTER_COLOURS:
-        body = f"body_{colour}"
+    for color in TRANSPORTER_COLORS:
+        body = f"body_{color}"
         table[body] = Material(f"{body}_top", f"{body}_side", f"{body}_side")
-        table[f"paint_{colour}"] = _plain(f"paint_{colour}")
+        table[f"paint_{color}"] = _plain(f"paint_{color}")
     for name in ("wall_east", "wall_west", "wall_north", "wall_south", "ceiling", LAMP):
         table[name] = _own_texture(name)
     return table

@@ -66,7 +66,7 @@ def build_mesh(parts: Sequence[Part], tiles: Mapping[str, TileRect]) -> Mesh:
     for index, part in enumerate(parts):
         surface = _UNIT_SURFACES[part.shape]
         rotation = part.rotation
-        vertices.append((surface.vertices * part.size) @ rotation.T + part.centre)
+        vertices.append((surface.vertices * part.size) @ rotation.T + part.center)
         scaled = surface.normals / part.size
         scaled /= np.linalg.norm(scaled, axis=1, keepdims=True)
         normals.append(scaled @ rotation.T)

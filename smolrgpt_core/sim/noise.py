@@ -35,7 +35,7 @@ class SensorNoise:
         edge_dropout_share: pixels beside an edge that lose their reading.
         exposure_deviation: relative standard deviation of the brightness of a picture.
         white_balance_deviation: relative standard deviation of the red and blue gain.
-        colour_noise: standard deviation of a grey value of 128, of 255; shot noise.
+        color_noise: standard deviation of a gray value of 128, of 255; shot noise.
         mask_edge_px: masks grow or shrink by up to this many pixels, each on its own.
 
     Raises:
@@ -54,7 +54,7 @@ class SensorNoise:
     edge_dropout_share: float = 0.35
     exposure_deviation: float = 0.08
     white_balance_deviation: float = 0.03
-    colour_noise: float = 3.0
+    color_noise: float = 3.0
     mask_edge_px: int = 0
 
     def __post_init__(self) -> None:
@@ -82,7 +82,7 @@ def apply_sensor_noise(frame: RGBDFrame, noise: SensorNoise, rng: np.random.Gene
     """
     return replace(
         frame,
-        rgb=noisy_colour(frame.rgb, noise, rng),
+        rgb=noisy_color(frame.rgb, noise, rng),
         depth=noisy_depth(frame.depth, noise, rng),
         regions=noisy_regions(frame.regions, noise, rng),
     )
@@ -112,7 +112,7 @@ def noisy_depth(
     return result.astype(np.float32)
 
 
-def noisy_colour(
+def noisy_color(
     rgb: NDArray[np.uint8], noise: SensorNoise, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
     """uint8 (H, W, 3) with changed exposure and white balance, and shot noise.
@@ -127,7 +127,7 @@ def noisy_colour(
     gain = np.array([red, 1.0, blue], np.float32) * np.float32(max(exposure, 0.2))
     picture = rgb * gain
     grain = rng.standard_normal(rgb.shape, dtype=np.float32)
-    picture += grain * (noise.colour_noise * np.sqrt(np.maximum(picture, 8.0) / 128.0))
+    picture += grain * (noise.color_noise * np.sqrt(np.maximum(picture, 8.0) / 128.0))
     return np.clip(np.round(picture), 0, 255).astype(np.uint8)
 
 
@@ -193,10 +193,10 @@ def _blobs(
     holes = np.zeros(shape, np.uint8)
     scale = shape[1] / 640.0
     for _ in range(rng.poisson(noise.dropout_blobs)):
-        centre = (int(rng.integers(shape[1])), int(rng.integers(shape[0])))
+        center = (int(rng.integers(shape[1])), int(rng.integers(shape[0])))
         axes = np.maximum(1, rng.gamma(3.0, noise.dropout_blob_px / 6.0, size=2) * scale)
         angle = float(rng.uniform(0, 180))
-        cv2.ellipse(holes, centre, (int(axes[0]), int(axes[1])), angle, 0, 360, 1, -1)
+        cv2.ellipse(holes, center, (int(axes[0]), int(axes[1])), angle, 0, 360, 1, -1)
     return holes.astype(bool)
 
 

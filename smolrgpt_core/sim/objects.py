@@ -24,7 +24,7 @@ class SceneObject:
         yaw: direction of the object's x axis, radians about world z.
         parts: in object axes; empty for a buffer, which is paint on the floor.
         paint_size: (length, width) of a buffer; (0, 0) for everything else.
-        tint: factor on the colours, red, green, blue.
+        tint: factor on the colors, red, green, blue.
         carrier_id: the transporter or pallet that this pallet stands on, None for the floor.
         cargo_id: the pallet that stands on this transporter or pallet, None if there is none.
     """
@@ -52,7 +52,7 @@ class SceneObject:
         return yaw_rotation(self.yaw)
 
     @cached_property
-    def centre(self) -> NDArray[np.float64]:
+    def center(self) -> NDArray[np.float64]:
         """(3,) world position of the middle of the bounding box, metres."""
         return self.rotation @ self._box[0] + np.asarray(self.origin)
 
@@ -78,13 +78,13 @@ class SceneObject:
     @property
     def footprint(self) -> Footprint:
         """The bounding box seen from above."""
-        x, y, _ = self.centre
+        x, y, _ = self.center
         return Footprint(float(x), float(y), float(self.size[0]), float(self.size[1]), self.yaw)
 
     @property
-    def footprint_centre(self) -> tuple[float, float]:
+    def footprint_center(self) -> tuple[float, float]:
         """World x, y of the middle of the footprint."""
-        return float(self.centre[0]), float(self.centre[1])
+        return float(self.center[0]), float(self.center[1])
 
     @property
     def loaded(self) -> bool:

@@ -41,10 +41,10 @@ LOAD_KINDS = ("cartons", "mixed_cartons", "wrapped", "drums", "sacks", "crates")
 STACKABLE_LOADS = ("cartons", "wrapped", "crates")
 """Loads with a flat top that carries a second pallet."""
 
-CARTON_COLOURS = 4
-WRAP_COLOURS = 3
-CRATE_COLOURS = ("crate_blue", "crate_grey", "crate_red", "crate_green")
-DRUM_COLOURS = ("drum_blue", "drum_black", "drum_red")
+CARTON_COLORS = 4
+WRAP_COLORS = 3
+CRATE_COLORS = ("crate_blue", "crate_gray", "crate_red", "crate_green")
+DRUM_COLORS = ("drum_blue", "drum_black", "drum_red")
 
 
 def pallet_base(model: PalletModel, wood: str) -> list[Part]:
@@ -105,7 +105,7 @@ def _cartons(model: PalletModel, height_m: float, rng: np.random.Generator) -> l
     columns, rows = [(3, 2), (4, 2), (3, 3), (2, 2)][rng.integers(4)]
     overhang = rng.choice([-0.04, 0.0, 0.03])
     footprint = (model.length_m + overhang, model.width_m + overhang)
-    material = f"carton{rng.integers(CARTON_COLOURS)}"
+    material = f"carton{rng.integers(CARTON_COLORS)}"
     layer = rng.uniform(0.2, 0.42)
     layers = _layer_count(height_m, layer)
     parts = []
@@ -139,16 +139,16 @@ def _carton_column(
         height = min(rng.uniform(0.18, 0.5), top_m - z)
         size = cell * rng.uniform(0.82, 0.96, size=2)
         shift = (cell - size) * rng.uniform(-0.4, 0.4, size=2)
-        material = f"carton{rng.integers(CARTON_COLOURS)}"
-        centre = (float(middle[0] + shift[0]), float(middle[1] + shift[1]), z + height / 2)
-        parts.append(Part(material, centre, (float(size[0]), float(size[1]), height)))
+        material = f"carton{rng.integers(CARTON_COLORS)}"
+        center = (float(middle[0] + shift[0]), float(middle[1] + shift[1]), z + height / 2)
+        parts.append(Part(material, center, (float(size[0]), float(size[1]), height)))
         z += height
     return parts
 
 
 def _wrapped(model: PalletModel, height_m: float, rng: np.random.Generator) -> list[Part]:
     """One block in shrink wrap, sometimes with a lower second block on top."""
-    material = f"wrap{rng.integers(WRAP_COLOURS)}"
+    material = f"wrap{rng.integers(WRAP_COLORS)}"
     size = (model.length_m - 0.02, model.width_m - 0.02, height_m)
     return [Part(material, (0, 0, height_m / 2), size)]
 
@@ -158,7 +158,7 @@ def _drums(model: PalletModel, height_m: float, rng: np.random.Generator) -> lis
     columns, rows = (3, 2) if model.width_m < 1.0 else (2, 2)
     diameter = min(model.length_m / columns, model.width_m / rows) - 0.01
     drum_height = 0.62 if columns == 3 else 0.78
-    material = DRUM_COLOURS[rng.integers(len(DRUM_COLOURS))]
+    material = DRUM_COLORS[rng.integers(len(DRUM_COLORS))]
     parts = []
     for level in range(_layer_count(min(height_m, 1.56), drum_height)):
         for x in _cells(columns, model.length_m):
@@ -177,20 +177,20 @@ def _sacks(model: PalletModel, height_m: float, rng: np.random.Generator) -> lis
     for level in range(_layer_count(height_m, layer)):
         for x in _cells(2, model.length_m):
             for y in _cells(2, model.width_m):
-                centre = (
+                center = (
                     x + float(rng.uniform(-0.012, 0.012)),
                     y + float(rng.uniform(-0.01, 0.01)),
                     (level + 0.5) * layer,
                 )
                 size = (model.length_m / 2 - 0.025, model.width_m / 2 - 0.02, layer)
-                parts.append(Part(material, centre, size, Shape.PILLOW))
+                parts.append(Part(material, center, size, Shape.PILLOW))
     return parts
 
 
 def _crates(model: PalletModel, height_m: float, rng: np.random.Generator) -> list[Part]:
     """Stacked plastic crates."""
     layer = 0.22 if rng.random() < 0.5 else 0.32
-    material = CRATE_COLOURS[rng.integers(len(CRATE_COLOURS))]
+    material = CRATE_COLORS[rng.integers(len(CRATE_COLORS))]
     footprint = (model.length_m, model.width_m)
     parts = []
     for level in range(_layer_count(height_m, layer)):
@@ -213,8 +213,8 @@ def _layer(
     for x in _cells(columns, footprint[0]):
         for y in _cells(rows, footprint[1]):
             shift = rng.uniform(-0.003, 0.003, size=2)
-            centre: Vector3 = (x + float(shift[0]), y + float(shift[1]), z + height / 2)
-            parts.append(Part(material, centre, size))
+            center: Vector3 = (x + float(shift[0]), y + float(shift[1]), z + height / 2)
+            parts.append(Part(material, center, size))
     return parts
 
 

@@ -35,7 +35,7 @@ class Part:
 
     Attributes:
         material: name in `textures.MATERIALS`.
-        centre: of the part, metres in object axes.
+        center: of the part, metres in object axes.
         size: along the part's own axes, metres.
         shape: form.
         tilt_rad: rotation about the object's x axis, applied first.
@@ -43,7 +43,7 @@ class Part:
     """
 
     material: str
-    centre: Vector3
+    center: Vector3
     size: Vector3
     shape: Shape = Shape.BOX
     tilt_rad: float = 0.0
@@ -58,10 +58,10 @@ class Part:
 
     def moved(self, offset: Sequence[float], yaw_rad: float = 0.0) -> Part:
         """The part after turning about the z axis of the object and then moving by offset."""
-        centre = yaw_rotation(yaw_rad) @ np.asarray(self.centre) + np.asarray(offset)
+        center = yaw_rotation(yaw_rad) @ np.asarray(self.center) + np.asarray(offset)
         return Part(
             self.material,
-            (float(centre[0]), float(centre[1]), float(centre[2])),
+            (float(center[0]), float(center[1]), float(center[2])),
             self.size,
             self.shape,
             self.tilt_rad,
@@ -77,11 +77,11 @@ def yaw_rotation(yaw_rad: float) -> NDArray[np.float64]:
 
 def part_vertices(part: Part) -> NDArray[np.float64]:
     """(K, 3) points in object axes whose convex hull is the part."""
-    return (_UNIT_VERTICES[part.shape] * part.size) @ part.rotation.T + part.centre
+    return (_UNIT_VERTICES[part.shape] * part.size) @ part.rotation.T + part.center
 
 
 def bounding_box(parts: Sequence[Part]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Centre (3,) and size (3,) of the box around the parts, in object axes."""
+    """Center (3,) and size (3,) of the box around the parts, in object axes."""
     vertices = np.concatenate([part_vertices(part) for part in parts])
     low, high = vertices.min(axis=0), vertices.max(axis=0)
     return (low + high) / 2, high - low

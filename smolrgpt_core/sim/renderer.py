@@ -105,7 +105,7 @@ class WarehouseRenderer:
             raise bad_input(f"the camera must be above the floor (z > 0), got {pose.position}")
         self._graphics.make_current()
         set_camera(self._view, pose, self.intrinsics)
-        rgb = self._render_colour()
+        rgb = self._render_color()
         segments, distance = self._render_segments()
         depth = np.where(distance <= self.options.max_range_m, distance, np.nan)
         regions = self._regions(segments, pose)
@@ -132,39 +132,39 @@ class WarehouseRenderer:
         )  # fmt: skip
         return view
 
-    def _render_colour(self) -> NDArray[np.uint8]:
-        """Colour (H, W, 3)."""
+    def _render_color(self) -> NDArray[np.uint8]:
+        """Color (H, W, 3)."""
         flags = self._mujoco.mjtRndFlag
         self._view.flags[flags.mjRND_SEGMENT] = False
         self._view.flags[flags.mjRND_IDCOLOR] = False
         self._view.flags[flags.mjRND_SHADOW] = self.options.shadows
         self._view.flags[flags.mjRND_REFLECTION] = self.options.reflections
         factor = self.options.supersampling
-        colours, _ = self._draw(factor, with_depth=False)
+        colors, _ = self._draw(factor, with_depth=False)
         if factor == 1:
-            return colours
+            return colors
         size = (self.intrinsics.width, self.intrinsics.height)
-        return np.asarray(cv2.resize(colours, size, interpolation=cv2.INTER_AREA))
+        return np.asarray(cv2.resize(colors, size, interpolation=cv2.INTER_AREA))
 
     def _render_segments(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
         """Segment number (H, W), 0 = nothing, and distance along the optical axis in metres."""
         flags = self._mujoco.mjtRndFlag
         self._view.flags[flags.mjRND_SEGMENT] = True
         self._view.flags[flags.mjRND_IDCOLOR] = True
-        colours, inverse_depth = self._draw(1, with_depth=True)
-        segments = colours.astype(np.int32) @ np.array([1, 1 << 8, 1 << 16], np.int32)
+        colors, inverse_depth = self._draw(1, with_depth=True)
+        segments = colors.astype(np.int32) @ np.array([1, 1 << 8, 1 << 16], np.int32)
         return segments, metric_depth(inverse_depth)
 
     def _draw(self, factor: int, with_depth: bool) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Draw at a multiple of the size, and fetch colours and depth buffer, upper row first."""
+        """Draw at a multiple of the size, and fetch colors and depth buffer, upper row first."""
         mujoco = self._mujoco
         height, width = self.intrinsics.height * factor, self.intrinsics.width * factor
         rectangle = mujoco.MjrRect(0, 0, width, height)
         mujoco.mjr_render(rectangle, self._view, self._context)
-        colours = np.empty((height, width, 3), np.uint8)
+        colors = np.empty((height, width, 3), np.uint8)
         depth = np.empty((height, width), np.float32)
-        mujoco.mjr_readPixels(colours, depth if with_depth else None, rectangle, self._context)
-        return np.ascontiguousarray(colours[::-1]), depth[::-1]
+        mujoco.mjr_readPixels(colors, depth if with_depth else None, rectangle, self._context)
+        return np.ascontiguousarray(colors[::-1]), depth[::-1]
 
     def _regions(self, segments: NDArray[np.int32], pose: CameraPose) -> RegionSet:
         """One region for each object with enough visible pixels, by ascending id."""
@@ -184,7 +184,7 @@ class WarehouseRenderer:
 def set_camera(view: Any, pose: CameraPose, intrinsics: CameraIntrinsics) -> None:
     """Point both eyes of an MjvScene: the picture is rendered from their mean.
 
-    The frustum follows from the pixel borders: the centre of the first pixel is column 0, so the
+    The frustum follows from the pixel borders: the center of the first pixel is column 0, so the
     picture begins at column -0.5.
 
     Args:

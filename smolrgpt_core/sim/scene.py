@@ -78,7 +78,7 @@ class Scene:
         """
         if item.label in ("buffer", "shelf"):
             return {}
-        x, y = item.footprint_centre
+        x, y = item.footprint_center
         return {
             buffer.id: buffer.footprint.signed_distance(x, y)
             for buffer in self.with_label("buffer")

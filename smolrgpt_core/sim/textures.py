@@ -18,8 +18,8 @@ from smolrgpt_core.sim.meshes import TileRect
 
 Image = NDArray[np.uint8]
 Canvas = NDArray[np.float32]
-"""(H, W, 3) colours 0 to 255 while a tile is being painted."""
-Colour = tuple[float, float, float]
+"""(H, W, 3) colors 0 to 255 while a tile is being painted."""
+Color = tuple[float, float, float]
 TilePainter = Callable[[np.random.Generator], Canvas]
 
 ATLAS_SIZE = 2048
@@ -27,7 +27,7 @@ TILE = 256
 STRIP = (48, 1024)
 """(height, width) of a tile for long profiles."""
 RIM = 8
-"""Pixels around a tile that repeat its border: far away, neighbours must not shine through."""
+"""Pixels around a tile that repeat its border: far away, neighbors must not shine through."""
 
 INK = (40.0, 36.0, 34.0)
 WHITE = (238.0, 238.0, 232.0)
@@ -74,39 +74,39 @@ def paint_atlas() -> Atlas:
 def _tile_painters() -> dict[str, TilePainter]:
     """Name of each tile that `materials.MATERIALS` uses, and how it is painted."""
     painters: dict[str, TilePainter] = {}
-    for index, colour in enumerate(((205, 170, 120), (172, 153, 128), (186, 142, 92))):
-        painters[f"wood{index}"] = partial(_wood, colour=colour)
-        painters[f"wood{index}_block"] = partial(_chipboard, colour=colour)
+    for index, color in enumerate(((205, 170, 120), (172, 153, 128), (186, 142, 92))):
+        painters[f"wood{index}"] = partial(_wood, color=color)
+        painters[f"wood{index}_block"] = partial(_chipboard, color=color)
     cartons = ((183, 145, 100), (164, 124, 82), (200, 168, 125), (218, 212, 200))
-    for index, colour in enumerate(cartons):
-        painters[f"carton{index}_top"] = partial(_carton_top, colour=colour)
-        painters[f"carton{index}_front"] = partial(_carton_front, colour=colour)
-        painters[f"carton{index}_side"] = partial(_carton_side, colour=colour)
+    for index, color in enumerate(cartons):
+        painters[f"carton{index}_top"] = partial(_carton_top, color=color)
+        painters[f"carton{index}_front"] = partial(_carton_front, color=color)
+        painters[f"carton{index}_side"] = partial(_carton_side, color=color)
     films = ((0.45, (226, 230, 232)), (0.8, (236, 238, 238)), (0.86, (44, 46, 52)))
-    for index, (cover, colour) in enumerate(films):
-        painters[f"wrap{index}_side"] = partial(_wrap_side, cover=cover, film=colour)
-        painters[f"wrap{index}_top"] = partial(_wrap_top, cover=cover, film=colour)
+    for index, (cover, color) in enumerate(films):
+        painters[f"wrap{index}_side"] = partial(_wrap_side, cover=cover, film=color)
+        painters[f"wrap{index}_top"] = partial(_wrap_top, cover=cover, film=color)
     crates = {
         "blue": (38, 84, 160),
-        "grey": (128, 130, 132),
+        "gray": (128, 130, 132),
         "red": (176, 44, 36),
         "green": (34, 118, 70),
     }
-    for name, colour in crates.items():
-        painters[f"crate_{name}_side"] = partial(_crate_side, colour=colour)
-        painters[f"crate_{name}_top"] = partial(_crate_top, colour=colour)
+    for name, color in crates.items():
+        painters[f"crate_{name}_side"] = partial(_crate_side, color=color)
+        painters[f"crate_{name}_top"] = partial(_crate_top, color=color)
     drums = {"blue": (26, 70, 150), "black": (46, 47, 50), "red": (170, 40, 34)}
-    for name, colour in drums.items():
-        painters[f"drum_{name}_side"] = partial(_drum_side, colour=colour)
-        painters[f"drum_{name}_top"] = partial(_drum_top, colour=colour)
-    for index, colour in enumerate(((226, 218, 200), (238, 238, 236))):
-        painters[f"sack{index}"] = partial(_sack, colour=colour, text=("CEMENT", "SALT")[index])
-        painters[f"sack{index}_side"] = partial(_plain, colour=colour, grain=6)
+    for name, color in drums.items():
+        painters[f"drum_{name}_side"] = partial(_drum_side, color=color)
+        painters[f"drum_{name}_top"] = partial(_drum_top, color=color)
+    for index, color in enumerate(((226, 218, 200), (238, 238, 236))):
+        painters[f"sack{index}"] = partial(_sack, color=color, text=("CEMENT", "SALT")[index])
+        painters[f"sack{index}_side"] = partial(_plain, color=color, grain=6)
     bodies = {"orange": (232, 116, 26), "yellow": (240, 186, 30), "white": (226, 229, 231)}
-    for name, colour in bodies.items():
-        painters[f"body_{name}_side"] = partial(_body_side, colour=colour)
-        painters[f"body_{name}_top"] = partial(_body_top, colour=colour)
-        painters[f"paint_{name}"] = partial(_plain, colour=colour, grain=4, size=64)
+    for name, color in bodies.items():
+        painters[f"body_{name}_side"] = partial(_body_side, color=color)
+        painters[f"body_{name}_top"] = partial(_body_top, color=color)
+        painters[f"paint_{name}"] = partial(_plain, color=color, grain=4, size=64)
     return painters | _steel_painters()
 
 
@@ -123,11 +123,11 @@ def _steel_painters() -> dict[str, TilePainter]:
         "column": (142, 148, 152),
     }
     painters: dict[str, TilePainter] = {
-        name: partial(_plain, colour=colour, grain=5, size=64) for name, colour in plain.items()
+        name: partial(_plain, color=color, grain=5, size=64) for name, color in plain.items()
     }
-    painters["brace"] = partial(_plain, colour=(44, 82, 158), grain=5, size=64)
-    painters["upright"] = partial(_upright, colour=(32, 70, 156))
-    painters["beam"] = partial(_beam, colour=(232, 104, 22))
+    painters["brace"] = partial(_plain, color=(44, 82, 158), grain=5, size=64)
+    painters["upright"] = partial(_upright, color=(32, 70, 156))
+    painters["beam"] = partial(_beam, color=(232, 104, 22))
     painters["deck"] = _wire_deck
     painters["hazard"] = _hazard
     return painters
@@ -155,20 +155,20 @@ def clouds(
 
 
 def to_image(canvas: Canvas) -> Image:
-    """Colours 0 to 255 as uint8."""
+    """Colors 0 to 255 as uint8."""
     return np.clip(canvas, 0, 255).astype(np.uint8)
 
 
-def blank(colour: Colour, shape: tuple[int, int] = (TILE, TILE)) -> Canvas:
-    """A canvas of one colour."""
-    return np.full((*shape, 3), colour, np.float32)
+def blank(color: Color, shape: tuple[int, int] = (TILE, TILE)) -> Canvas:
+    """A canvas of one color."""
+    return np.full((*shape, 3), color, np.float32)
 
 
 def blend(
-    canvas: Canvas, colour: Colour | Canvas | Image, share: NDArray[np.floating] | float
+    canvas: Canvas, color: Color | Canvas | Image, share: NDArray[np.floating] | float
 ) -> Canvas:
-    """The canvas with a colour over it; share 0 to 1, a number or (H, W, 1)."""
-    return (canvas * (1 - share) + np.asarray(colour, np.float32) * share).astype(np.float32)
+    """The canvas with a color over it; share 0 to 1, a number or (H, W, 1)."""
+    return (canvas * (1 - share) + np.asarray(color, np.float32) * share).astype(np.float32)
 
 
 def shade_rim(canvas: Canvas, width_px: int, strength: float) -> Canvas:
@@ -192,12 +192,12 @@ def letters(
 
 
 def write(
-    canvas: Canvas, text: str, left_px: int, base_px: int, height_px: float, colour: Colour
+    canvas: Canvas, text: str, left_px: int, base_px: int, height_px: float, color: Color
 ) -> None:
     """Text of a height in pixels, at its lower left corner."""
     ink = letters(canvas.shape[:2], text, left_px, base_px, height_px)
     inked = ink[..., 0] > 0
-    canvas[inked] = blend(canvas[inked], colour, ink[inked])
+    canvas[inked] = blend(canvas[inked], color, ink[inked])
 
 
 def hazard_stripes(size_px: int, stripe_px: int) -> Canvas:
@@ -207,9 +207,9 @@ def hazard_stripes(size_px: int, stripe_px: int) -> Canvas:
     return blend(blank(HAZARD_YELLOW, (size_px, size_px)), HAZARD_BLACK, dark.astype(np.float32))
 
 
-def box(canvas: Canvas, left: int, top: int, right: int, bottom: int, colour: Colour) -> None:
+def box(canvas: Canvas, left: int, top: int, right: int, bottom: int, color: Color) -> None:
     """A filled rectangle, right and bottom included."""
-    cv2.rectangle(canvas, (left, top), (right, bottom), colour, -1)
+    cv2.rectangle(canvas, (left, top), (right, bottom), color, -1)
 
 
 def _barcode(
@@ -238,53 +238,53 @@ def _label(
 # Wood and steel
 
 
-def _plain(rng: np.random.Generator, colour: Colour, grain: float, size: int = TILE) -> Canvas:
-    """Painted metal, rubber or paper: one colour with faint patches and scratches."""
+def _plain(rng: np.random.Generator, color: Color, grain: float, size: int = TILE) -> Canvas:
+    """Painted metal, rubber or paper: one color with faint patches and scratches."""
     shape = (size, size)
-    canvas = blank(colour, shape) + clouds(rng, shape, 5) * grain + clouds(rng, shape, 32) * grain
+    canvas = blank(color, shape) + clouds(rng, shape, 5) * grain + clouds(rng, shape, 32) * grain
     return canvas.astype(np.float32)
 
 
-def _wood(rng: np.random.Generator, colour: Colour) -> Canvas:
+def _wood(rng: np.random.Generator, color: Color) -> Canvas:
     """Sawn softwood: long grain, knots, dirt."""
     shape = (TILE, TILE)
     fine = clouds(rng, shape, (128, 3)) * 15 + clouds(rng, shape, (48, 4)) * 12
     broad = clouds(rng, shape, (10, 3)) * 18
-    canvas = blank(colour) + (fine + broad) * (1.0, 0.95, 0.85)
+    canvas = blank(color) + (fine + broad) * (1.0, 0.95, 0.85)
     for _ in range(5):
-        centre = (int(rng.integers(TILE)), int(rng.integers(TILE)))
+        center = (int(rng.integers(TILE)), int(rng.integers(TILE)))
         axes = (int(rng.integers(5, 10)), int(rng.integers(3, 5)))
-        cv2.ellipse(canvas, centre, axes, 0, 0, 360, np.multiply(colour, 0.55).tolist(), -1)
+        cv2.ellipse(canvas, center, axes, 0, 0, 360, np.multiply(color, 0.55).tolist(), -1)
     dirt = np.clip(clouds(rng, shape, (6, 8)), 0, 1)
     canvas = cv2.GaussianBlur(canvas.astype(np.float32), (0, 0), 0.7)
     return blend(canvas, (92, 84, 74), 0.3 * dirt)
 
 
-def _chipboard(rng: np.random.Generator, colour: Colour) -> Canvas:
+def _chipboard(rng: np.random.Generator, color: Color) -> Canvas:
     """Pressed wood chips of pallet blocks, dark at the rim."""
     shape = (TILE, TILE)
-    canvas = blank(np.multiply(colour, 0.86).tolist()) + clouds(rng, shape, 90) * 34
+    canvas = blank(np.multiply(color, 0.86).tolist()) + clouds(rng, shape, 90) * 34
     return shade_rim((canvas + clouds(rng, shape, 12) * 14).astype(np.float32), 26, 0.4)
 
 
-def _upright(rng: np.random.Generator, colour: Colour) -> Canvas:
+def _upright(rng: np.random.Generator, color: Color) -> Canvas:
     """Post of a rack: two rows of slots along a tile that is 6 m long."""
-    canvas = blank(colour, STRIP) + clouds(rng, STRIP, (4, 90)) * 6
+    canvas = blank(color, STRIP) + clouds(rng, STRIP, (4, 90)) * 6
     canvas[:3] *= 0.75
     canvas[-3:] *= 0.75
     for x in range(3, STRIP[1] - 4, 9):
         for y in (10, 20):
-            box(canvas, x, y, x + 3, y + 2, np.multiply(colour, 0.3).tolist())
+            box(canvas, x, y, x + 3, y + 2, np.multiply(color, 0.3).tolist())
     return canvas.astype(np.float32)
 
 
-def _beam(rng: np.random.Generator, colour: Colour) -> Canvas:
+def _beam(rng: np.random.Generator, color: Color) -> Canvas:
     """Beam of a rack, with end plates, scuffs and a load sign."""
-    canvas = blank(colour, STRIP) + clouds(rng, STRIP, (2, 60)) * 7
+    canvas = blank(color, STRIP) + clouds(rng, STRIP, (2, 60)) * 7
     canvas[-4:] *= 0.72
     canvas[:2] *= 1.08
     for x in (0, STRIP[1] - 26):
-        box(canvas, x, 0, x + 25, STRIP[0], np.multiply(colour, 0.82).tolist())
+        box(canvas, x, 0, x + 25, STRIP[0], np.multiply(color, 0.82).tolist())
     box(canvas, 560, 7, 640, 25, WHITE)
     write(canvas, "2400 kg", 566, 22, 12, INK)
     scuffs = np.clip(clouds(rng, STRIP, (8, 180)) - 0.75, 0, 1)
@@ -309,17 +309,17 @@ def _hazard(rng: np.random.Generator) -> Canvas:
 # Loads
 
 
-def _cardboard(rng: np.random.Generator, colour: Colour) -> Canvas:
+def _cardboard(rng: np.random.Generator, color: Color) -> Canvas:
     """Corrugated board: faint flutes and patches, dark along the edges."""
     shape = (TILE, TILE)
     flutes = np.sin(np.arange(TILE) * 1.3)[None, :, None] * 1.5
-    canvas = blank(colour) + flutes + clouds(rng, shape, 6) * 7 + clouds(rng, shape, 60) * 4
+    canvas = blank(color) + flutes + clouds(rng, shape, 6) * 7 + clouds(rng, shape, 60) * 4
     return shade_rim(canvas.astype(np.float32), 7, 0.42)
 
 
-def _carton_top(rng: np.random.Generator, colour: Colour) -> Canvas:
+def _carton_top(rng: np.random.Generator, color: Color) -> Canvas:
     """Closed flaps under a strip of tape."""
-    canvas = _cardboard(rng, colour)
+    canvas = _cardboard(rng, color)
     middle = TILE // 2
     canvas[middle - 1 : middle + 1] *= 0.6
     tape = np.zeros((TILE, TILE, 1), np.float32)
@@ -327,9 +327,9 @@ def _carton_top(rng: np.random.Generator, colour: Colour) -> Canvas:
     return blend(canvas, (206, 178, 128), tape)
 
 
-def _carton_front(rng: np.random.Generator, colour: Colour) -> Canvas:
+def _carton_front(rng: np.random.Generator, color: Color) -> Canvas:
     """Tape end on top, shipping label, product name."""
-    canvas = _cardboard(rng, colour)
+    canvas = _cardboard(rng, color)
     tape = np.zeros((TILE, TILE, 1), np.float32)
     tape[:46, TILE // 2 - 14 : TILE // 2 + 14] = 0.55
     canvas = blend(canvas, (206, 178, 128), tape)
@@ -340,9 +340,9 @@ def _carton_front(rng: np.random.Generator, colour: Colour) -> Canvas:
     return canvas
 
 
-def _carton_side(rng: np.random.Generator, colour: Colour) -> Canvas:
+def _carton_side(rng: np.random.Generator, color: Color) -> Canvas:
     """Handling marks and a line of print."""
-    canvas = _cardboard(rng, colour)
+    canvas = _cardboard(rng, color)
     _arrows(canvas, 156, 150)
     write(canvas, "FRAGILE", 28, 96, 24, (150, 40, 34))
     box(canvas, 28, 110, 160, 113, (150, 40, 34))
@@ -367,8 +367,8 @@ def _packed_cartons(rng: np.random.Generator) -> Canvas:
         for row in range(rows):
             left, top = column * TILE // columns, row * TILE // rows
             right, bottom = left + TILE // columns - 2, top + TILE // rows - 2
-            colour = np.array([176, 138, 95]) * rng.uniform(0.85, 1.1)
-            box(canvas, left, top, right, bottom, colour.tolist())
+            color = np.array([176, 138, 95]) * rng.uniform(0.85, 1.1)
+            box(canvas, left, top, right, bottom, color.tolist())
             if rng.random() < 0.5:
                 box(canvas, left + 22, top + 14, left + 46, top + 30, WHITE)
     canvas[:: TILE // rows] *= 0.5
@@ -376,7 +376,7 @@ def _packed_cartons(rng: np.random.Generator) -> Canvas:
     return cv2.GaussianBlur(canvas, (0, 0), 1.6)
 
 
-def _wrap_side(rng: np.random.Generator, cover: float, film: Colour) -> Canvas:
+def _wrap_side(rng: np.random.Generator, cover: float, film: Color) -> Canvas:
     """Stretch film around cartons: bands, folds and shine."""
     canvas = blend(_packed_cartons(rng), film, cover)
     shape = (TILE, TILE)
@@ -391,7 +391,7 @@ def _wrap_side(rng: np.random.Generator, cover: float, film: Colour) -> Canvas:
     return shade_rim(canvas, 9, 0.2)
 
 
-def _wrap_top(rng: np.random.Generator, cover: float, film: Colour) -> Canvas:
+def _wrap_top(rng: np.random.Generator, cover: float, film: Color) -> Canvas:
     """Film over the top: crumpled, with the cartons below."""
     canvas = blend(_packed_cartons(rng), film, min(1.0, cover * 0.9))
     shape = (TILE, TILE)
@@ -406,23 +406,23 @@ def _slanted(pattern: Canvas) -> Canvas:
     return turned[..., None]
 
 
-def _crate_side(rng: np.random.Generator, colour: Colour) -> Canvas:
+def _crate_side(rng: np.random.Generator, color: Color) -> Canvas:
     """Ribbed wall of a plastic crate with a handle slot."""
-    canvas = _plain(rng, colour, 4)
-    dark = np.multiply(colour, 0.62).tolist()
+    canvas = _plain(rng, color, 4)
+    dark = np.multiply(color, 0.62).tolist()
     for x in range(24, TILE, 32):
         box(canvas, x, 44, x + 5, TILE - 22, dark)
     for y in (36, 124, TILE - 22):
         box(canvas, 0, y, TILE, y + 6, dark)
-    box(canvas, 84, 62, 172, 94, np.multiply(colour, 0.25).tolist())
-    box(canvas, 0, 0, TILE, 22, np.multiply(colour, 1.15).tolist())
+    box(canvas, 84, 62, 172, 94, np.multiply(color, 0.25).tolist())
+    box(canvas, 0, 0, TILE, 22, np.multiply(color, 1.15).tolist())
     _label(canvas, rng, 186, 140, 50, 40)
     return shade_rim(canvas, 7, 0.4)
 
 
-def _crate_top(rng: np.random.Generator, colour: Colour) -> Canvas:
+def _crate_top(rng: np.random.Generator, color: Color) -> Canvas:
     """Lid with a rim and a grid of ribs."""
-    canvas = _plain(rng, np.multiply(colour, 0.9).tolist(), 4)
+    canvas = _plain(rng, np.multiply(color, 0.9).tolist(), 4)
     for at in range(32, TILE - 20, 32):
         canvas[at : at + 5, 20:-20] *= 0.78
         canvas[20:-20, at : at + 5] *= 0.78
@@ -433,9 +433,9 @@ def _crate_top(rng: np.random.Generator, colour: Colour) -> Canvas:
     return shade_rim(canvas, 6, 0.4)
 
 
-def _drum_side(rng: np.random.Generator, colour: Colour) -> Canvas:
+def _drum_side(rng: np.random.Generator, color: Color) -> Canvas:
     """Rolled rings, a label on the front."""
-    canvas = _plain(rng, colour, 5)
+    canvas = _plain(rng, color, 5)
     for y in (6, 84, 170, 246):
         canvas[y : y + 4] *= 1.35
         canvas[y + 4 : y + 8] *= 0.6
@@ -445,20 +445,20 @@ def _drum_side(rng: np.random.Generator, colour: Colour) -> Canvas:
     return canvas
 
 
-def _drum_top(rng: np.random.Generator, colour: Colour) -> Canvas:
+def _drum_top(rng: np.random.Generator, color: Color) -> Canvas:
     """Lid: rim, ring and two bungs."""
-    canvas = _plain(rng, colour, 5)
+    canvas = _plain(rng, color, 5)
     middle = (TILE // 2, TILE // 2)
-    cv2.circle(canvas, middle, 118, np.multiply(colour, 1.4).tolist(), 8)
-    cv2.circle(canvas, middle, 106, np.multiply(colour, 0.5).tolist(), 6)
+    cv2.circle(canvas, middle, 118, np.multiply(color, 1.4).tolist(), 8)
+    cv2.circle(canvas, middle, 106, np.multiply(color, 0.5).tolist(), 6)
     for x, radius in ((70, 17), (186, 11)):
-        cv2.circle(canvas, (x, TILE // 2), radius, np.multiply(colour, 0.45).tolist(), -1)
+        cv2.circle(canvas, (x, TILE // 2), radius, np.multiply(color, 0.45).tolist(), -1)
     return canvas
 
 
-def _sack(rng: np.random.Generator, colour: Colour, text: str) -> Canvas:
-    """Paper sack from above: coloured bands, print, creases."""
-    canvas = _plain(rng, colour, 6)
+def _sack(rng: np.random.Generator, color: Color, text: str) -> Canvas:
+    """Paper sack from above: colored bands, print, creases."""
+    canvas = _plain(rng, color, 6)
     canvas += _slanted(clouds(rng, (TILE, TILE), (26, 18))) * 16
     band = ((46, 96, 150), (60, 130, 80))[int(rng.integers(2))]
     box(canvas, 0, 52, TILE, 70, band)
@@ -471,22 +471,22 @@ def _sack(rng: np.random.Generator, colour: Colour, text: str) -> Canvas:
 # Vehicles
 
 
-def _body_side(rng: np.random.Generator, colour: Colour) -> Canvas:
+def _body_side(rng: np.random.Generator, color: Color) -> Canvas:
     """Flank of a vehicle: dark skirt, light strip, vents and a fleet number."""
-    canvas = _plain(rng, colour, 3)
+    canvas = _plain(rng, color, 3)
     box(canvas, 0, 206, TILE, TILE, (50, 52, 56))
     box(canvas, 10, 34, TILE - 10, 46, (120, 214, 240))
     for y in range(92, 190, 14):
-        box(canvas, 190, y, 240, y + 5, np.multiply(colour, 0.3).tolist())
+        box(canvas, 190, y, 240, y + 5, np.multiply(color, 0.3).tolist())
     write(canvas, f"AGV {rng.integers(10, 99)}", 18, 150, 34, HAZARD_BLACK)
     for x in (4, 180, TILE - 6):
-        box(canvas, x, 60, x + 2, 204, np.multiply(colour, 0.7).tolist())
+        box(canvas, x, 60, x + 2, 204, np.multiply(color, 0.7).tolist())
     return shade_rim(canvas, 6, 0.3)
 
 
-def _body_top(rng: np.random.Generator, colour: Colour) -> Canvas:
+def _body_top(rng: np.random.Generator, color: Color) -> Canvas:
     """Cover plate with seams and screws, striped rims at both ends."""
-    canvas = _plain(rng, colour, 3)
+    canvas = _plain(rng, color, 3)
     stripes = _hazard(rng)
     canvas[:, :14] = stripes[:, :14]
     canvas[:, -14:] = stripes[:, -14:]

@@ -29,11 +29,11 @@ class TransporterModel:
 
     Attributes:
         size: length, width, height in metres.
-        load_centre: where the middle of the bottom of a carried pallet is, in object axes.
+        load_center: where the middle of the bottom of a carried pallet is, in object axes.
     """
 
     size: Vector3
-    load_centre: Vector3
+    load_center: Vector3
 
 
 TRANSPORTER_MODELS = {
@@ -41,24 +41,24 @@ TRANSPORTER_MODELS = {
     TransporterKind.SMALL_DECK: TransporterModel((1.6, 0.86, 0.32), (0.0, 0.0, 0.32)),
     TransporterKind.FORK: TransporterModel((1.98, 0.86, 2.05), (-0.33, 0.0, 0.05)),
 }
-TRANSPORTER_COLOURS = ("orange", "yellow", "white")
+TRANSPORTER_COLORS = ("orange", "yellow", "white")
 
 
-def transporter_parts(kind: TransporterKind, colour: str) -> list[Part]:
+def transporter_parts(kind: TransporterKind, color: str) -> list[Part]:
     """The vehicle without what it carries."""
     if kind is TransporterKind.FORK:
-        return _fork_truck(colour)
-    return _deck_vehicle(TRANSPORTER_MODELS[kind].size, colour)
+        return _fork_truck(color)
+    return _deck_vehicle(TRANSPORTER_MODELS[kind].size, color)
 
 
-def _deck_vehicle(size: Vector3, colour: str) -> list[Part]:
+def _deck_vehicle(size: Vector3, color: str) -> list[Part]:
     """Low body with bumpers, wheels, a rubber deck, scanners and emergency stops."""
     length, width, height = size
     body_z, deck = 0.06, 0.025
     body_height = height - body_z - deck
     parts = [
         Part(
-            f"body_{colour}", (0, 0, body_z + body_height / 2), (length - 0.16, width, body_height)
+            f"body_{color}", (0, 0, body_z + body_height / 2), (length - 0.16, width, body_height)
         ),
         Part("rubber", (0, 0, height - deck / 2), (length - 0.2, width - 0.06, deck)),
         Part("body_dark", (0, 0, body_z + 0.03), (length - 0.1, width - 0.02, 0.06)),
@@ -84,15 +84,15 @@ def _corner(end: int, side: int, size: Vector3) -> list[Part]:
     return parts
 
 
-def _fork_truck(colour: str) -> list[Part]:
+def _fork_truck(color: str) -> list[Part]:
     """Drive unit in front, mast behind it, two forks pointing backwards."""
     length, width, height = TRANSPORTER_MODELS[TransporterKind.FORK].size
     front = length / 2
     parts = [
-        Part(f"body_{colour}", (front - 0.3, 0, 0.42), (0.6, width, 0.72)),
+        Part(f"body_{color}", (front - 0.3, 0, 0.42), (0.6, width, 0.72)),
         Part("body_dark", (front - 0.3, 0, 0.84), (0.5, width - 0.12, 0.12)),
         Part("rubber", (front - 0.3, 0, 0.05), (0.3, width - 0.1, 0.1)),
-        Part(f"paint_{colour}", (front - 0.34, 0, 1.5), (0.1, 0.2, 1.08)),
+        Part(f"paint_{color}", (front - 0.34, 0, 1.5), (0.1, 0.2, 1.08)),
         Part("body_dark", (front - 0.3, 0, 1.95), (0.18, 0.3, 0.1)),
         Part("signal_red", (front - 0.3, 0, height - 0.025), (0.1, 0.1, 0.05), Shape.CYLINDER),
     ]

@@ -44,7 +44,7 @@ def _object_truth(
     return ObjectTruth(
         id=item.id,
         label=item.label,
-        centre=pose.to_optical(item.centre),
+        center=pose.to_optical(item.center),
         size=item.size.copy(),
         rotation=pose.world_from_optical.T @ item.rotation,
         visible_share=float(min(1.0, visible / full_silhouette_area(item, pose, intrinsics))),

@@ -73,7 +73,7 @@ def _object_message(make: MessageFactory, item: ObjectTruth) -> Message:
     x, y, z, w = quaternion(item.rotation)
     pose = make(
         types.POSE,
-        position=_vector_message(make, types.POINT, item.centre),
+        position=_vector_message(make, types.POINT, item.center),
         orientation=make(types.QUATERNION, x=x, y=y, z=z, w=w),
     )
     return make(

@@ -22,7 +22,7 @@ from smolrgpt_core.synthesis.margins import AmbiguityMargins
 
 _STRENGTHS = (
     "depth_noise_per_m", "dropout_share", "dropout_blobs", "flying_share", "edge_dropout_share",
-    "exposure_deviation", "white_balance_deviation", "colour_noise",
+    "exposure_deviation", "white_balance_deviation", "color_noise",
 )  # fmt: skip
 """Fields of `SensorNoise` that say how strong a disturbance is, not what kind of camera it is."""
 

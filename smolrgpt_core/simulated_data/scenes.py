@@ -193,8 +193,8 @@ def simulate_scene(
     for view, (seen, true_depth) in enumerate(render_scene(settings, index)):
         draft = draft_frame(settings, index, view, seen, true_depth)
         if draft.candidates:
-            colour, depth = encode_frame(seen)
-            write_file(folder.image_path(draft.image), colour)
+            color, depth = encode_frame(seen)
+            write_file(folder.image_path(draft.image), color)
             write_file(folder.depth_path(draft.image), depth)
             drafts.append(draft)
     write_drafts(draft_path, drafts)
@@ -262,7 +262,7 @@ def _of_mixture(
 
 
 def encode_frame(seen: SimulatedFrame) -> tuple[bytes, bytes]:
-    """Colour and depth as PNG files."""
+    """Color and depth as PNG files."""
     depth = depth_to_units(seen.frame.depth, DEPTH_SCALE)
     return encode_image(seen.frame.rgb, ".png"), encode_image(depth, ".png")
 

@@ -1,6 +1,6 @@
 """Checkpoints that are complete or absent.
 
-    OUTPUT/checkpoints/step-00000500/      weights, optimiser, scheduler, generators
+    OUTPUT/checkpoints/step-00000500/      weights, optimizer, scheduler, generators
     OUTPUT/checkpoints/step-00000500/run.json
 
 A checkpoint is written under a temporary name, flushed to disk and renamed, so that every folder

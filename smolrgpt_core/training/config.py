@@ -337,7 +337,7 @@ class TrainConfig:
         seed: of weights, order and packing.
         precision: of the computation, one of `PRECISIONS`; weights and optimizer stay float32.
         gradient_checkpointing: recompute activations to save memory.
-        fsdp: shard weights, gradients and optimiser over the processes (CUDA); otherwise each
+        fsdp: shard weights, gradients and optimizer over the processes (CUDA); otherwise each
             process has all of them.
 
     Raises:

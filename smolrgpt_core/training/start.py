@@ -47,7 +47,7 @@ _FIELDS = SmolRGPTConfig.__annotations__.keys() - _FIXED
 _POINT_MAP_FIELDS = PointMapConfig.__annotations__.keys() - _FIXED
 _NESTED = ("vision_config", "text_config")
 _POOLING_HEAD = "head."
-"""Beginning of the names of weights that summarise an image in one vector."""
+"""Beginning of the names of weights that summarize an image in one vector."""
 
 Processor = SmolRGPTProcessor | PointMapProcessor
 Start = tuple[Model, Processor]

@@ -210,8 +210,8 @@ class DemoNode(Node):
 
 
 def _viewpoint(truth: SceneTruthMessage) -> Viewpoint:
-    centres = [(item.id, item.pose.position) for item in truth.objects]
-    return tuple((id, centre.x, centre.y, centre.z) for id, centre in centres)
+    centers = [(item.id, item.pose.position) for item in truth.objects]
+    return tuple((id, center.x, center.y, center.z) for id, center in centers)
 
 
 def _keep(messages: dict, message: RegionArray | SceneTruthMessage) -> None:

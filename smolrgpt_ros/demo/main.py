@@ -109,7 +109,7 @@ def parse_options(arguments: Sequence[str] | None) -> DemoOptions:
     )
     parser.add_argument("--output", type=Path, default=Path("output/demo"), help="folder to write")
     parser.add_argument("--seed", type=int, default=0, help="of the scene and the questions")
-    parser.add_argument("--noise", action="store_true", help="noisy depth and colour")
+    parser.add_argument("--noise", action="store_true", help="noisy depth and color")
     parser.add_argument("--short", action="store_true", help="fewer questions, one viewpoint")
     parser.add_argument(
         "--own-masks",

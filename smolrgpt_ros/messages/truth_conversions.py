@@ -50,7 +50,7 @@ def _object_from_message(
     return ObjectTruth(
         id=message.id,
         label=message.label,
-        centre=_vector(message.pose.position),
+        center=_vector(message.pose.position),
         size=_vector(message.size),
         rotation=_rotation(message.pose.orientation),
         visible_share=message.visible_share,

@@ -23,7 +23,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from smolrgpt_ros.nodes.node_state import ACTIVE, INACTIVE, LOADING, UNCONFIGURED, NodeState
-from smolrgpt_ros.parameters.declaration import declare, normalised
+from smolrgpt_ros.parameters.declaration import declare, normalized
 from smolrgpt_ros.runtime.background_loader import BackgroundLoader, LoadingAbandonedError
 from smolrgpt_ros.runtime.diagnostic_status import diagnostic, overall
 
@@ -187,7 +187,7 @@ class ManagedNode(LifecycleNodeMixin, Node, Generic[NodeParameters]):
     def _with_changes(self, changed: list[Parameter]) -> NodeParameters:
         names = {item.name for item in fields(self._kind)}  # type: ignore[arg-type]
         values: dict[str, Any] = {item.name: item.value for item in changed if item.name in names}
-        return replace(self.parameters, **normalised(values))  # type: ignore[type-var]
+        return replace(self.parameters, **normalized(values))  # type: ignore[type-var]
 
     def _report(self) -> None:
         name, parts = self.get_name(), self._diagnostic_parts()

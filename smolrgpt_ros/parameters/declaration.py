@@ -109,10 +109,10 @@ def declare(node: Node, kind: type[Parameters]) -> Parameters:
         if value is None:
             raise ValueError(f"{item.name} has no value; set one, or remove the parameter")
         values[item.name] = value
-    return kind(**normalised(values))
+    return kind(**normalized(values))
 
 
-def normalised(values: dict[str, Any]) -> dict[str, Any]:
+def normalized(values: dict[str, Any]) -> dict[str, Any]:
     """Parameter values with arrays of strings converted to tuples, as the dataclass stores them."""
     return {
         name: tuple(value) if isinstance(value, (list, tuple)) else value

@@ -51,7 +51,7 @@ class BruteForce:
         return self.label(id) == "buffer"
 
     def at(self, id: int) -> tuple[float, float, float]:
-        x, y, z = self.items[id].centre
+        x, y, z = self.items[id].center
         return float(x), float(z), float(self.camera_height - y)
 
     def size(self, id):
@@ -671,14 +671,14 @@ class BruteForce:
         return lower if value < 0 else upper
 
     def do_Position(self, region):
-        return tuple(map(float, self.items[self(region)].centre))
+        return tuple(map(float, self.items[self(region)].center))
 
     def do_Direction(self, region, place):
         id, there = self(region), self.place(place)
         if id == there.id:
             raise NoAnswerError
         start = (there.x, self.camera_height - there.h, there.y)
-        offset = np.array(self.items[id].centre) - start
+        offset = np.array(self.items[id].center) - start
         if np.linalg.norm(offset) < 1e-9:
             raise NoAnswerError
         return tuple(offset / np.linalg.norm(offset))

@@ -40,13 +40,13 @@ class Block:
     top: float = 1.0
 
     @property
-    def centre(self) -> np.ndarray:
+    def center(self) -> np.ndarray:
         return np.array([self.x, self.y, (self.bottom + self.top) / 2])
 
     def to_own_axes(self, points: np.ndarray, is_direction: bool = False) -> np.ndarray:
         cosine, sine = np.cos(self.yaw), np.sin(self.yaw)
         rotation = np.array([[cosine, sine, 0], [-sine, cosine, 0], [0, 0, 1]])
-        return (points - (0 if is_direction else self.centre)) @ rotation.T
+        return (points - (0 if is_direction else self.center)) @ rotation.T
 
     @property
     def half_size(self) -> np.ndarray:
@@ -88,12 +88,12 @@ class RayCaster:
     def __getitem__(self, id: int) -> Block:
         return next(block for block in self.blocks if block.id == id)
 
-    def centre(self, id: int) -> np.ndarray:
-        """True centre in the optical frame; of the first block of an object."""
-        return self.to_optical(self[id].centre)
+    def center(self, id: int) -> np.ndarray:
+        """True center in the optical frame; of the first block of an object."""
+        return self.to_optical(self[id].center)
 
     def distance(self, id: int, other: int) -> float:
-        return float(np.linalg.norm(self.centre(id) - self.centre(other)))
+        return float(np.linalg.norm(self.center(id) - self.center(other)))
 
     def render(self) -> RGBDFrame:
         camera = self.intrinsics
@@ -205,7 +205,7 @@ def make_random_scene(seed: int) -> tuple[SceneTruth, RegionSet]:
     made = [
         replace(item, visible_share=float(share)) for item, share in zip(made, shares, strict=True)
     ]
-    boxes = [(item, projected_box(item.centre)) for item in made]
+    boxes = [(item, projected_box(item.center)) for item in made]
     seen = tuple(item for item, box in boxes if box is not None)
     regions = tuple(
         Region.from_box(item.id, item.label, box) for item, box in boxes if box is not None
@@ -255,7 +255,7 @@ def box_truth(
     return ObjectTruth(
         id=id,
         label=label,
-        centre=np.array([x, CAMERA_M - bottom - size[2] / 2, z]),
+        center=np.array([x, CAMERA_M - bottom - size[2] / 2, z]),
         size=np.array(size),
         rotation=axes,
         visible_share=1.0,
@@ -265,10 +265,10 @@ def box_truth(
     )
 
 
-def projected_box(centre: np.ndarray) -> Box | None:
-    """A square around the projected centre, clipped to the image; None outside of it."""
-    column, row = np.array([WIDTH, HEIGHT]) / 2 + FOCAL * centre[:2] / centre[2]
-    half = 120 / centre[2]
+def projected_box(center: np.ndarray) -> Box | None:
+    """A square around the projected center, clipped to the image; None outside of it."""
+    column, row = np.array([WIDTH, HEIGHT]) / 2 + FOCAL * center[:2] / center[2]
+    half = 120 / center[2]
     left, right = max(0, int(column - half)), min(WIDTH, int(column + half))
     top, bottom = max(0, int(row - half)), min(HEIGHT, int(row + half))
     return Box(left, top, right - left, bottom - top) if right > left and bottom > top else None

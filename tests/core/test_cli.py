@@ -134,8 +134,8 @@ class TestAsk:
         labels = "1-9:buffer,10-59:pallet,60-79:transporter,80-99:shelf"
         result = ask(asked["question"], "--json", regions=tmp_path / "ids.png", labels=labels)
         assert json.loads(result.stdout)["value"] == asked["value"]
-        unlabelled = ask(asked["question"], regions=tmp_path / "ids.png")
-        assert unlabelled.exit_code == 3
+        unlabeled = ask(asked["question"], regions=tmp_path / "ids.png")
+        assert unlabeled.exit_code == 3
 
     def test_depth_scale(self, tmp_path: Path) -> None:
         raw = cv2.imread(str(FRAME / "depth.png"), cv2.IMREAD_UNCHANGED)
@@ -182,7 +182,7 @@ class TestAsk:
             ({"depth_scale": "mm"}, "meters per unit"),
             ({"region_ids": "7;2"}, "such as 7,2"),
             ({"labels": "pallet"}, "10-59:pallet"),
-            ({"category": "colour"}, "distance, count, left_right, mcq"),
+            ({"category": "color"}, "distance, count, left_right, mcq"),
             ({"answerer": "oracle"}, DEFAULT_ANSWERER),
             ({"picture": "picture.xyz"}, "use .png or .jpg"),
             ({"picture": "/dev/null/picture.png"}, "cannot be written"),

@@ -85,7 +85,7 @@ def test_png(form: str) -> None:
         assert_array_equal(rgb_of(compressed(encoded(".png", pixels), form)), COLOR)
 
 
-def test_grey_png_and_a_compressed_mosaic() -> None:
+def test_gray_png_and_a_compressed_mosaic() -> None:
     mosaic = np.tile(np.array([[220, 120], [120, 40]], np.uint8), (24, 32))
     png = encoded(".png", mosaic)
     assert_array_equal(rgb_of(compressed(png, "png"))[0, 0], [220, 220, 220])
@@ -197,13 +197,13 @@ def test_rvl_of_metres() -> None:
 
 
 def test_what_is_no_depth() -> None:
-    grey = encoded(".png", np.full((48, 64), 100, np.uint8))
+    gray = encoded(".png", np.full((48, 64), 100, np.uint8))
     assert "changes depth values" in refusal(depth_of, compressed(jpeg(COLOR), "jpeg"))
     form = "16UC1; jpeg compressed "
     assert "changes depth values" in refusal(plain_image, compressed(jpeg(COLOR), form))
-    assert "'mono8'" in refusal(depth_of, compressed(grey, "png"))
-    assert "8 bits" in refusal(depth_of, compressed(grey, "16UC1; png compressed "))
-    assert "8 bits" in refusal(depth_of, compressed(with_header(grey), "16UC1; compressedDepth"))
+    assert "'mono8'" in refusal(depth_of, compressed(gray, "png"))
+    assert "8 bits" in refusal(depth_of, compressed(gray, "16UC1; png compressed "))
+    assert "8 bits" in refusal(depth_of, compressed(with_header(gray), "16UC1; compressedDepth"))
     png = encoded(".png", DEPTH_MM)
     assert "not 32FC1" in refusal(depth_of, compressed(png, "32FC1; png compressed "))
     assert "A > 0" in refusal(depth_of, compressed(with_header(png), "32FC1; compressedDepth png"))

@@ -206,8 +206,8 @@ def test_marks_do_not_hide_a_wrong_unit() -> None:
 
 @pytest.mark.parametrize("factor", [256, 257])
 def test_a_picture_of_depth_in_16_bits_is_refused(factor: int) -> None:
-    grey = (np.arange(HEIGHT * WIDTH) % 200).astype(np.uint16).reshape(HEIGHT, WIDTH)
+    gray = (np.arange(HEIGHT * WIDTH) % 200).astype(np.uint16).reshape(HEIGHT, WIDTH)
     with pytest.raises(SpatialError, match="visualization without a unit") as caught:
-        clean_depth(grey * np.uint16(factor), 0.001)
+        clean_depth(gray * np.uint16(factor), 0.001)
     assert caught.value.status is Status.BAD_INPUT
     assert np.isfinite(clean_depth(np.full((HEIGHT, WIDTH), 10 * factor, np.uint16), 0.001)).all()

@@ -111,7 +111,7 @@ def hypothesis(label: str, score: float) -> Any:
 
 
 def detection(box: tuple[float, ...], id: str = "", labels: dict[str, float] | None = None) -> Any:
-    """A vision_msgs/Detection2D; box: centre x and y, width, height, and an angle if turned."""
+    """A vision_msgs/Detection2D; box: center x and y, width, height, and an angle if turned."""
     x, y, width, height, *theta = box
     bounding = make(
         "vision_msgs/msg/BoundingBox2D",

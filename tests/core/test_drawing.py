@@ -11,12 +11,12 @@ import pytest
 from smolrgpt_core.answer import Side, SpatialAnswer
 from smolrgpt_core.canvas import (
     GREEN,
-    LABEL_COLOURS,
+    LABEL_COLORS,
     RED,
     WHITE,
     Canvas,
     Lettering,
-    label_colour,
+    label_color,
     text_size,
     wrap,
 )
@@ -35,7 +35,7 @@ BOXES = {
     60: ("transporter", Box(380, 120, 90, 80)),
     80: ("shelf", Box(0, 20, 150, 200)),
 }
-GREY = 110
+GRAY = 110
 NAME = Lettering(0.4, WHITE, RED)
 
 
@@ -48,7 +48,7 @@ def make_frame(width: int = 640, height: int = 480) -> RGBDFrame:
         for id, (label, b) in BOXES.items()
     )
     return RGBDFrame(
-        rgb=np.full((height, width, 3), GREY, np.uint8),
+        rgb=np.full((height, width, 3), GRAY, np.uint8),
         depth=np.full((height, width), 4.0, np.float32),
         intrinsics=CameraIntrinsics.from_vertical_fov(width, height, 60.0),
         regions=RegionSet((height, width), regions),
@@ -59,16 +59,16 @@ def make_answer(
     frame: RGBDFrame, category: Category, ids: tuple[int, ...], **more
 ) -> SpatialAnswer:
     points = back_project(frame.depth, frame.intrinsics)
-    centres = np.array([points[frame.regions.full_mask(id)].mean(axis=0) for id in ids])
+    centers = np.array([points[frame.regions.full_mask(id)].mean(axis=0) for id in ids])
     return SpatialAnswer(
-        Status.OK, category, text="So it is.", region_ids=ids, centers=centres,
+        Status.OK, category, text="So it is.", region_ids=ids, centers=centers,
         valid_depth=np.ones(len(ids)), **more,
     )  # fmt: skip
 
 
-def share_of(image: np.ndarray, colour: tuple[int, int, int], box: Box) -> float:
-    """Share of the pixels in a box that have exactly this colour."""
-    return float(np.mean(np.all(image[box.slices] == colour, axis=-1)))
+def share_of(image: np.ndarray, color: tuple[int, int, int], box: Box) -> float:
+    """Share of the pixels in a box that have exactly this color."""
+    return float(np.mean(np.all(image[box.slices] == color, axis=-1)))
 
 
 def corner(box: Box) -> tuple[slice, slice]:
@@ -76,36 +76,36 @@ def corner(box: Box) -> tuple[slice, slice]:
     return np.s_[box.y + box.height - 12 : box.y + box.height - 8, box.x + 8 : box.x + 12]
 
 
-def test_regions_are_tinted_in_the_colour_of_their_label() -> None:
+def test_regions_are_tinted_in_the_color_of_their_label() -> None:
     frame = make_frame()
     image = draw_regions(frame)
     assert (image.shape, image.dtype) == (frame.rgb.shape, np.uint8)
-    assert np.all(frame.rgb == GREY)
+    assert np.all(frame.rgb == GRAY)
     for id in (2, 12, 60, 80):
         label, box = BOXES[id]
-        difference = image[corner(box)].mean(axis=(0, 1)) - GREY
-        wanted = np.array(label_colour(label)) - GREY
+        difference = image[corner(box)].mean(axis=(0, 1)) - GRAY
+        wanted = np.array(label_color(label)) - GRAY
         cosine = difference @ wanted / np.linalg.norm(difference) / np.linalg.norm(wanted)
         assert cosine > 0.95, label
 
 
-def test_label_colours_are_stable_and_distinct() -> None:
-    colours = {label_colour(label) for label in [*LABEL_COLOURS, "cone", "forklift", "person"]}
-    assert len(colours) == len(LABEL_COLOURS) + 3
-    assert label_colour("forklift") == (242, 109, 145)
+def test_label_colors_are_stable_and_distinct() -> None:
+    colors = {label_color(label) for label in [*LABEL_COLORS, "cone", "forklift", "person"]}
+    assert len(colors) == len(LABEL_COLORS) + 3
+    assert label_color("forklift") == (242, 109, 145)
 
 
 def test_only_the_regions_asked_about_stand_out() -> None:
     frame = make_frame()
     image = draw_answer(frame, "?", make_answer(frame, Category.DISTANCE, (12, 2), value=3.0))
     background = int(image[470, 600, 0])
-    assert background < GREY
+    assert background < GRAY
     asked, other = (image[corner(BOXES[id][1])].astype(int) for id in (12, 80))
     assert np.abs(asked - background).max() > 40
     assert np.abs(other - background).max() == 0
 
 
-def test_distance_line_runs_between_the_centres_and_carries_the_value() -> None:
+def test_distance_line_runs_between_the_centers_and_carries_the_value() -> None:
     frame = make_frame()
     answer = make_answer(frame, Category.DISTANCE, (12, 60), value=3.42)
     image = draw_answer(frame, "?", answer)
@@ -127,7 +127,7 @@ def test_distance_from_the_camera_starts_below_the_image() -> None:
         assert share_of(image, WHITE, Box(column - 2, row - 2, 5, 5)) > 0.2
 
 
-def test_centres_without_depth_are_drawn_in_the_middle_of_their_masks() -> None:
+def test_centers_without_depth_are_drawn_in_the_middle_of_their_masks() -> None:
     frame = make_frame()
     answer = make_answer(frame, Category.DISTANCE, (12, 60), value=3.42)
     expected = draw_answer(frame, "?", answer)

@@ -78,7 +78,7 @@ def test_sixteen_bits_are_scaled_in_either_byte_order(big_endian: bool, row: str
 
 
 @pytest.mark.parametrize("encoding", ["mono8", "8UC1", "mono16"])
-def test_grey(encoding: str) -> None:
+def test_gray(encoding: str) -> None:
     row = bytes.fromhex("0708" if encoding != "mono16" else "07070808")
     rgb = rgb_pixels(image(encoding, 2, 1, row, 1))
     assert_array_equal(rgb, [[[7, 7, 7], [8, 8, 8]]])
@@ -165,7 +165,7 @@ def test_mosaic_is_not_shifted() -> None:
 
 
 def whole(encoding: str, padding: int = 0) -> PlainImage:
-    """A grey picture of 8 x 6."""
+    """A gray picture of 8 x 6."""
     known = COLOR_ENCODINGS[encoding]
     row = bytes([128]) * (8 * known.channels * np.dtype(known.dtype).itemsize)
     return image(encoding, 8, 6, [row] * (6 * (2 + known.chroma_half_rows) // 2), padding)

@@ -68,10 +68,10 @@ class TestImages:
         assert stored is not None
         assert np.array_equal(stored[..., ::-1], image)
 
-    def test_grey_and_transparent_images_become_rgb(self, tmp_path: Path) -> None:
-        grey = random_image(np.uint8)
-        write_image(tmp_path / "grey.png", grey)
-        assert np.array_equal(read_rgb(tmp_path / "grey.png"), np.stack([grey] * 3, axis=-1))
+    def test_gray_and_transparent_images_become_rgb(self, tmp_path: Path) -> None:
+        gray = random_image(np.uint8)
+        write_image(tmp_path / "gray.png", gray)
+        assert np.array_equal(read_rgb(tmp_path / "gray.png"), np.stack([gray] * 3, axis=-1))
         cv2.imwrite(str(tmp_path / "alpha.png"), random_image(np.uint8, 4))
         assert read_rgb(tmp_path / "alpha.png").shape == (*SIZE, 3)
 
@@ -143,7 +143,7 @@ class TestDepth:
             read_depth(tmp_path / "d.npy")
         assert read_depth(tmp_path / "d.npy", 0.02) == pytest.approx(raw * 0.02)
 
-    def test_colour_pictures_of_depth_are_refused(self, tmp_path: Path) -> None:
+    def test_color_pictures_of_depth_are_refused(self, tmp_path: Path) -> None:
         write_image(tmp_path / "d.png", random_image(np.uint8, 3))
         with pytest.raises(SpatialError, match=r"one number per pixel.*\(40, 60, 3\)"):
             read_depth(tmp_path / "d.png", 0.001)

@@ -20,7 +20,7 @@ SIZE = (12, 16)
 
 numbers = st.floats(-4, 20) | st.floats()
 points = st.builds(SimpleNamespace, x=numbers, y=numbers)
-centres = st.builds(SimpleNamespace, position=points, theta=st.just(0.0) | numbers)
+centers = st.builds(SimpleNamespace, position=points, theta=st.just(0.0) | numbers)
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 ids = st.just("") | st.integers(0, 30).map(str) | st.text("0123456789", max_size=5000) | texts
 scores = st.floats(0, 1) | st.floats()
@@ -36,7 +36,7 @@ yolo_arrays = arrays(
         id=ids,
         class_name=texts,
         score=scores,
-        bbox=st.builds(SimpleNamespace, center=centres, size=points),
+        bbox=st.builds(SimpleNamespace, center=centers, size=points),
         mask=st.builds(
             SimpleNamespace,
             height=st.just(SIZE[0]) | st.integers(),
@@ -56,7 +56,7 @@ vision_arrays = arrays(
             ),
             max_size=2,
         ),
-        bbox=st.builds(SimpleNamespace, center=centres, size_x=numbers, size_y=numbers),
+        bbox=st.builds(SimpleNamespace, center=centers, size_x=numbers, size_y=numbers),
     )
 )
 

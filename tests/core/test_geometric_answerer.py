@@ -56,7 +56,7 @@ def refusal(frame, text, answerer=None):
         ("How far apart are buffer 1 and buffer 2?", 1, 2),
     ],
 )
-def test_distances_are_between_centres(hall, frame, text, first, second):
+def test_distances_are_between_centers(hall, frame, text, first, second):
     answer = ask(frame, text)
     assert answer.category is Category.DISTANCE
     assert answer.value == pytest.approx(hall.distance(first, second), rel=0.03)
@@ -68,7 +68,7 @@ def test_distances_are_between_centres(hall, frame, text, first, second):
 
 def test_distance_to_the_camera(hall, frame):
     answer = ask(frame, "How far away is pallet 12?")
-    assert answer.value == pytest.approx(np.linalg.norm(hall.centre(12)), rel=0.02)
+    assert answer.value == pytest.approx(np.linalg.norm(hall.center(12)), rel=0.02)
 
 
 def test_the_depth_at_a_pixel_comes_with_the_point_that_it_shows(frame):
@@ -164,7 +164,7 @@ def test_placeholders_name_regions_by_id(hall, frame):
     answer = ask(frame, "How far is the pallet <mask> from the pallet <mask>?", ids=(12, 11))
     assert answer.value == pytest.approx(hall.distance(12, 11), rel=0.03)
     assert answer.region_ids == (12, 11)
-    np.testing.assert_allclose(answer.centers, [hall.centre(12), hall.centre(11)], atol=0.12)
+    np.testing.assert_allclose(answer.centers, [hall.center(12), hall.center(11)], atol=0.12)
     np.testing.assert_allclose(answer.valid_depth, 1.0, atol=0.01)
 
 

@@ -128,7 +128,7 @@ def test_depth_inside_a_rectangle():
     assert rectangle.depth_inside(np.array([1.0, 2.0])) == pytest.approx(1.0)
     np.testing.assert_allclose(rectangle.depth_inside(rectangle.corners), 0, atol=1e-9)
     along = np.array([np.cos(np.pi / 6), np.sin(np.pi / 6)])
-    assert rectangle.depth_inside(rectangle.centre + 2.5 * along) == pytest.approx(-0.5)
+    assert rectangle.depth_inside(rectangle.center + 2.5 * along) == pytest.approx(-0.5)
     low, high = rectangle.bounds
     same = FloorRectangle.from_bounds(rectangle.yaw, low, high)
     np.testing.assert_allclose(same.corners, rectangle.corners, atol=1e-9)
@@ -192,7 +192,7 @@ def fitted(scene, id, prior=None, noise=None):
 
 
 def assert_box(box, truth, position=0.03, size=0.05):
-    np.testing.assert_allclose(box.centre[:2], truth.centre[:2], atol=position)
+    np.testing.assert_allclose(box.center[:2], truth.center[:2], atol=position)
     assert box.top == pytest.approx(truth.top, abs=0.05)
     assert box.bottom == pytest.approx(truth.bottom, abs=0.05)
     is_turned = abs(np.sin(box.footprint.yaw - truth.yaw)) > np.sin(np.pi / 4)
@@ -219,21 +219,21 @@ def test_a_face_seen_straight_on_is_completed_to_a_standard_pallet(ray_caster, b
     truth = block(1, "pallet", 0.0, 4.0, np.pi / 2, length, width, top=1.7)
     scene = ray_caster((truth,), height=1.5, pitch_deg=3)
     blind = fitted(scene, 1)
-    assert blind.centre[1] < 3.8
+    assert blind.center[1] < 3.8
     assert_box(fitted(scene, 1, SIZE_PRIORS["pallet"]), truth)
 
 
 def test_noise_averages_out(ray_caster, block, stereo_noise):
     truth = block(1, "pallet", 0.8, 5.0, 0.6, *EUR, top=1.1)
     box = fitted(ray_caster((truth,)), 1, SIZE_PRIORS["pallet"], stereo_noise)
-    np.testing.assert_allclose(box.centre, truth.centre, atol=0.06)
+    np.testing.assert_allclose(box.center, truth.center, atol=0.06)
 
 
 def test_noise_far_away_leaves_a_usable_box(ray_caster, block, stereo_noise):
     truth = block(1, "pallet", 1.5, 10.0, 0.6, *INDUSTRIAL, top=1.3)
     scene = ray_caster((truth,), intrinsics=CameraIntrinsics.from_vertical_fov(640, 480, 60.0))
     box = fitted(scene, 1, SIZE_PRIORS["pallet"], stereo_noise)
-    np.testing.assert_allclose(box.centre, truth.centre, atol=0.2)
+    np.testing.assert_allclose(box.center, truth.center, atol=0.2)
 
 
 def test_what_an_occluder_hides_is_completed_as_far_as_it_can_be_known(ray_caster, block):
@@ -246,9 +246,9 @@ def test_what_an_occluder_hides_is_completed_as_far_as_it_can_be_known(ray_caste
     box = fitted(scene, 1, SIZE_PRIORS["pallet"])
     surface = measure_surface(frame, frame.regions[1])
     visible = floor_of(frame).to_floor(surface.rays * surface.depth[:, None])
-    error = np.linalg.norm(box.centre[:2] - truth.centre[:2])
-    assert error < np.linalg.norm(visible.mean(axis=0)[:2] - truth.centre[:2]) / 2
-    assert error < box.size_std.max(), "a centre is off by half of what the size is off"
+    error = np.linalg.norm(box.center[:2] - truth.center[:2])
+    assert error < np.linalg.norm(visible.mean(axis=0)[:2] - truth.center[:2]) / 2
+    assert error < box.size_std.max(), "a center is off by half of what the size is off"
     assert box.in_part
 
 
@@ -258,7 +258,7 @@ def test_what_the_image_border_cuts_is_completed(ray_caster, block):
     box = frame.regions[1].box
     assert box.x + box.width == frame.intrinsics.width
     fit = fitted(ray_caster((truth,)), 1, SIZE_PRIORS["pallet"])
-    np.testing.assert_allclose(fit.centre[:2], truth.centre[:2], atol=0.15)
+    np.testing.assert_allclose(fit.center[:2], truth.center[:2], atol=0.15)
     assert fit.size_std.max() > 0.02
 
 
@@ -478,8 +478,8 @@ def test_sides_are_as_sure_as_they_are_right(ray_caster, block, stereo_noise, st
     off = []
     for seed in range(12):
         box = box_of(stereo_noise(frame, std_per_m, seed=seed), 1)
-        away = turn(truth.centre[:2] - box.centre[:2], box.footprint.yaw)
-        off.append(away / box.centre_std)
+        away = turn(truth.center[:2] - box.center[:2], box.footprint.yaw)
+        off.append(away / box.center_std)
     assert 0.1 < np.sqrt(np.mean(np.square(off))) < 1.3
 
 
@@ -493,7 +493,7 @@ def test_forks_belong_to_the_truck(ray_caster, block, yaw):
         block(1, "transporter", *forks, yaw, 1.3, 0.55, bottom=0.05, top=0.15),
     )
     box = fitted(ray_caster(truck), 1, SIZE_PRIORS["transporter"])
-    np.testing.assert_allclose(box.footprint.centre, middle, atol=0.15)
+    np.testing.assert_allclose(box.footprint.center, middle, atol=0.15)
     assert max(box.footprint.size) == pytest.approx(1.9, abs=0.2)
 
 
@@ -504,8 +504,8 @@ def test_no_floor_leaves_what_the_visible_surface_tells(ray_caster, block):
     located = geometry.locate(1)
     assert located.footprint is None
     assert located.box is None
-    assert 3.6 < located.centre[2] < 4.1, "its face is at 3.6 m, its middle at 4.0 m"
-    assert np.linalg.norm(located.centre - scene.centre(1)) < 2 * located.std
+    assert 3.6 < located.center[2] < 4.1, "its face is at 3.6 m, its middle at 4.0 m"
+    assert np.linalg.norm(located.center - scene.center(1)) < 2 * located.std
     assert located.std < 0.3
     assert "no floor seen" in located.notes
     with pytest.raises(SpatialError, match="too little floor") as caught:
@@ -526,7 +526,7 @@ def zone_of(scene, id, noise=None):
 
 def assert_zone(rectangle, truth, tolerance):
     expected = FloorRectangle(
-        truth.centre[:2], truth.yaw, np.array([truth.length, truth.width])
+        truth.center[:2], truth.yaw, np.array([truth.length, truth.width])
     ).corners
     gaps = np.linalg.norm(rectangle.corners[:, None] - expected[None], axis=-1)
     assert gaps.min(axis=1).max() < tolerance

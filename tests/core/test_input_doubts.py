@@ -75,7 +75,7 @@ def test_a_pallet_is_looked_at_once_for_its_place_and_for_doubts(frame, looked_a
     told = geometry.doubts if doubts_first else ()
     for region in frame.regions:
         located = geometry.locate(region.id)
-        assert np.array_equal(located.centre, expected[region.id].centre)
+        assert np.array_equal(located.center, expected[region.id].center)
         assert np.array_equal(located.size, expected[region.id].size)
     told = told or geometry.doubts
     assert sorted(id for id in looked_at if id in PALLETS) == PALLETS
@@ -188,7 +188,7 @@ def test_borders_that_are_off_make_places_less_sure_and_not_worthless(cartons):
     geometry = FrameGeometry(off)
     for id in (1, 5):
         place, trusted = geometry.locate(id), Trusting(off).locate(id)
-        side = geometry.mask_doubt.border_px / off.intrinsics.fx * np.linalg.norm(place.centre)
+        side = geometry.mask_doubt.border_px / off.intrinsics.fx * np.linalg.norm(place.center)
         assert place.std >= np.hypot(trusted.std, 0.99 * side / 2)
         assert (place.size_std >= np.hypot(trusted.size_std, 0.99 * side)).all()
 

@@ -303,7 +303,7 @@ class TestOtherForms:
         distance = answer(ask(path, "How far is pallet 1 from pallet 2?", *option))["value"]
         assert distance == pytest.approx(3.0, rel=0.1)
 
-    def test_the_image_is_found_by_the_name_of_the_colour_image(self, tmp_path: Path) -> None:
+    def test_the_image_is_found_by_the_name_of_the_color_image(self, tmp_path: Path) -> None:
         images = [
             {"id": id, "file_name": name, "width": 160, "height": 120}
             for id, name in enumerate(("other.png", "rgb.png"))

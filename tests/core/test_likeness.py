@@ -210,7 +210,7 @@ def test_it_is_written_whole_and_read_again(likeness: Likeness, tmp_path: Path) 
         ({"ranges": {"aspect": [math.nan, 1]}}, r"ranges\.aspect must be"),
         ({"ranges": {"aspect": 1}}, r"ranges\.aspect` must be a range"),
         ({"classes": "pallet"}, "classes` must be a list"),
-        ({"colour": "red"}, "colour"),
+        ({"color": "red"}, "color"),
     ],
 )
 def test_what_is_wrong_in_a_file_is_named(

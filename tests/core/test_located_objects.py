@@ -36,7 +36,7 @@ def with_box(frame, id):
 
 
 def error_m(frame, scene, id):
-    return float(np.linalg.norm(FrameGeometry(frame).locate(id).centre - scene.centre(id)))
+    return float(np.linalg.norm(FrameGeometry(frame).locate(id).center - scene.center(id)))
 
 
 @pytest.fixture
@@ -84,8 +84,8 @@ def test_a_box_is_parted_from_floor_and_background(ray_caster, block):
     boxed = FrameGeometry(with_box(with_box(frame, 1), 2))
     for id in (1, 2):
         place = boxed.locate(id)
-        true = float(np.linalg.norm(scene.centre(id)))
-        assert np.linalg.norm(place.centre - scene.centre(id)) < 0.05 * true
+        true = float(np.linalg.norm(scene.center(id)))
+        assert np.linalg.norm(place.center - scene.center(id)) < 0.05 * true
         assert "from a box, not a mask" in place.notes
         assert place.std > FrameGeometry(frame).locate(id).std
 
@@ -102,7 +102,7 @@ def test_one_percent_of_stray_points_does_not_move_a_side(carton_scene, away_m):
         FrameGeometry(frame).locate(1),
         FrameGeometry(replace(frame, depth=depth)).locate(1),
     )
-    np.testing.assert_allclose(stray.centre, clean.centre, atol=0.02)
+    np.testing.assert_allclose(stray.center, clean.center, atol=0.02)
     np.testing.assert_allclose(stray.size, clean.size, atol=0.04)
 
 
@@ -114,7 +114,7 @@ def test_a_flat_thing_on_a_wall_stays_flat_and_says_what_it_rests_on(ray_caster)
     regions = RegionSet(mask.shape, (Region.from_bitmap(4, "tag", mask),))
     place = FrameGeometry(replace(frame, regions=regions)).locate(4)
     middle = np.array([319.5 - 319.5, 219.5 - 239.5]) / frame.intrinsics.fx
-    np.testing.assert_allclose(place.centre, [*middle, 1.0], atol=0.04)
+    np.testing.assert_allclose(place.center, [*middle, 1.0], atol=0.04)
     assert place.size.max() < 0.12
     assert "from the visible surface only" in place.notes
 
@@ -138,7 +138,7 @@ def test_sparse_depth_is_used_with_its_doubt(ray_caster, block, share):
     hit = np.random.default_rng(1).random(frame.depth.shape) < share
     depth = np.where(hit, frame.depth, np.float32(np.nan))
     place = FrameGeometry(replace(frame, depth=depth)).locate(1)
-    assert np.linalg.norm(place.centre - scene.centre(1)) < min(3 * place.std, 0.9)
+    assert np.linalg.norm(place.center - scene.center(1)) < min(3 * place.std, 0.9)
     assert any(note.startswith("depth at") for note in place.notes)
 
 
@@ -159,7 +159,7 @@ def test_what_is_seen_of_an_unknown_thing_without_a_floor_carries_an_estimated_d
         pitch_deg=89.9,
     )
     place = FrameGeometry(scene.render()).locate(1)
-    error = np.linalg.norm(place.centre - scene.centre(1))
+    error = np.linalg.norm(place.center - scene.center(1))
     assert "no floor seen" in place.notes
     assert error < 3 * place.std < 0.3
 
@@ -209,8 +209,8 @@ def test_what_stands_lower_than_the_plane_in_view_stands_on_its_own_level(ray_ca
     place = geometry.locate(3)
     assert geometry.plane is not None
     assert geometry.plane.camera_height == pytest.approx(0.7, abs=0.02)
-    visible = scene.centre(3)
-    assert np.linalg.norm(place.centre - visible) < 0.3
+    visible = scene.center(3)
+    assert np.linalg.norm(place.center - visible) < 0.3
     assert place.box is not None
     assert place.box.bottom < 0.05
 
@@ -241,7 +241,7 @@ def test_what_is_up_may_come_from_outside(ray_caster, block):
     geometry = FrameGeometry(replace(frame, up=turn * scene.up))
     assert geometry.plane is not None
     np.testing.assert_allclose(geometry.plane.up, turn * scene.up, atol=2e-3)
-    np.testing.assert_allclose(geometry.locate(1).centre, turn * scene.centre(1), atol=0.05)
+    np.testing.assert_allclose(geometry.locate(1).center, turn * scene.center(1), atol=0.05)
 
 
 def test_up_tells_the_floor_from_a_wall_for_a_camera_that_looks_straight_down(ray_caster, block):
@@ -249,13 +249,13 @@ def test_up_tells_the_floor_from_a_wall_for_a_camera_that_looks_straight_down(ra
     geometry = FrameGeometry(replace(scene.render(), up=scene.up))
     assert geometry.plane is not None
     assert geometry.plane.camera_height == pytest.approx(5.0, abs=0.02)
-    np.testing.assert_allclose(geometry.locate(1).centre, scene.centre(1), atol=0.08)
+    np.testing.assert_allclose(geometry.locate(1).center, scene.center(1), atol=0.08)
 
 
 def test_with_up_alone_objects_have_boxes_on_their_own_level(ray_caster, block):
     scene = ray_caster((block(1, "pallet", 0.4, 4.0, 0.5, top=0.9),), floor=False)
     place = FrameGeometry(replace(scene.render(), up=scene.up)).locate(1)
-    np.testing.assert_allclose(place.centre, scene.centre(1), atol=0.1)
+    np.testing.assert_allclose(place.center, scene.center(1), atol=0.1)
     assert place.box is not None
 
 
@@ -282,8 +282,8 @@ def test_a_pallet_seen_through_its_fork_openings_has_its_standard_depth(
     kernel = np.ones((61, 61), np.uint8)
     outline = cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, kernel) > 0
     place = FrameGeometry(with_mask(frame, 1, outline)).locate(1)
-    centre = scene.to_optical([0.0, front + deep / 2, 0.072])
-    assert np.linalg.norm(place.centre - centre) < 0.1
+    center = scene.to_optical([0.0, front + deep / 2, 0.072])
+    assert np.linalg.norm(place.center - center) < 0.1
     assert place.size[:2].min() > 0.7
 
 

@@ -35,7 +35,7 @@ def test_naive_and_fitted_geometry_differ_as_the_visible_surface_from_the_object
     fitted = ask(frame, asked, GeometricAnswerer()).value
     assert naive is not None
     assert fitted is not None
-    true = float(np.linalg.norm(scene.centre(5)))
+    true = float(np.linalg.norm(scene.center(5)))
     mask = frame.regions.full_mask(5)
     camera = frame.intrinsics
     rows, columns = np.nonzero(mask)

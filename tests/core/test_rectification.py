@@ -56,7 +56,7 @@ def overlap(first: np.ndarray, second: np.ndarray) -> float:
 
 
 @pytest.mark.parametrize("name", LENSES)
-def test_colour_depth_and_regions_are_where_they_are_without_distortion(name: str) -> None:
+def test_color_depth_and_regions_are_where_they_are_without_distortion(name: str) -> None:
     distorted, true = seen_through(LENSES[name])
     found = rectified(distorted, LENSES[name])
     assert (found.stamp_ns, found.frame_id, found.intrinsics) == (7, "optical", CAMERA)

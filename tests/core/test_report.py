@@ -238,15 +238,15 @@ def test_pictures_are_inside_the_page(tmp_path: Path) -> None:
     page = written(tmp_path, overview=overview)
     assert "The <camera>" in page.text
     assert page.descriptions == ["The <camera>", ROWS[0].question, ROWS[2].question]
-    colours = [(10, 200, 40), (200, 30, 60), (20, 30, 160)]
-    for source, colour in zip(page.sources, colours, strict=True):
+    colors = [(10, 200, 40), (200, 30, 60), (20, 30, 160)]
+    for source, color in zip(page.sources, colors, strict=True):
         address = re.fullmatch(r"(data:image/jpeg;base64,)(.*)", source)
         assert address is not None
         prefix, data = address.groups()
         image = cv2.imdecode(np.frombuffer(base64.b64decode(data), np.uint8), cv2.IMREAD_COLOR)
         assert prefix
         assert image is not None
-        assert image[..., ::-1].reshape(-1, 3).mean(axis=0) == pytest.approx(colour, abs=4)
+        assert image[..., ::-1].reshape(-1, 3).mean(axis=0) == pytest.approx(color, abs=4)
 
 
 def test_what_model_and_geometry_say_of_each_other_is_shown() -> None:

@@ -1,4 +1,4 @@
-"""Points from one frame to another: the transform that tf2 gives, applied to centres."""
+"""Points from one frame to another: the transform that tf2 gives, applied to centers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_direction_is_turned_and_not_shifted() -> None:
     np.testing.assert_allclose(transform.rotate(np.array([1.0, 0.0, 0.0])), [0, 1, 0], atol=1e-12)
 
 
-def test_unknown_centres_stay_unknown() -> None:
+def test_unknown_centers_stay_unknown() -> None:
     transform = RigidTransform(OPTICAL_TO_BODY, (1.0, 2.0, 3.0))
     found = transform.apply(np.array([[np.nan] * 3, [0.0, 0.0, 1.0]]))
     assert np.isnan(found[0]).all()

@@ -21,7 +21,7 @@ SILENT = dict.fromkeys(
         "edge_dropout_share",
         "exposure_deviation",
         "white_balance_deviation",
-        "colour_noise",
+        "color_noise",
         "mask_edge_px",
     ),
     0,
@@ -142,8 +142,8 @@ def test_exposure_and_white_balance_change_whole_pictures():
     assert (means[:, 0] / means[:, 2]).std() > 0.03
 
 
-def test_colour_noise_has_its_strength():
-    picture = disturbed(wall_with_box(), colour_noise=5.0).rgb.astype(float)
+def test_color_noise_has_its_strength():
+    picture = disturbed(wall_with_box(), color_noise=5.0).rgb.astype(float)
     assert picture.std() == pytest.approx(5.0 * np.sqrt(120 / 128), rel=0.05)
 
 
@@ -178,7 +178,7 @@ def test_defaults_are_those_of_a_stereo_camera():
 
 @pytest.mark.parametrize(
     ("field", "value"),
-    [("dropout_share", 1.5), ("depth_noise_per_m", -0.1), ("colour_noise", np.nan)],
+    [("dropout_share", 1.5), ("depth_noise_per_m", -0.1), ("color_noise", np.nan)],
 )
 def test_errors_name_the_field(field, value):
     with pytest.raises(SpatialError, match=f"SensorNoise.{field}"):

@@ -33,10 +33,10 @@ ODD = CameraIntrinsics(width=320, height=200, fx=300.0, fy=280.0, cx=140.3, cy=1
 LEVEL = CameraPose(np.array([0.0, 0.0, 1.0]), yaw_rad=0.0, pitch_rad=0.0)
 
 
-def box(id, centre, size, yaw=0.0, label="pallet", shape=Shape.BOX):
+def box(id, center, size, yaw=0.0, label="pallet", shape=Shape.BOX):
     part = Part("carton0", (0.0, 0.0, size[2] / 2), size, shape)
     return SceneObject(
-        id, label, "box", (centre[0], centre[1], centre[2] - size[2] / 2), yaw, (part,)
+        id, label, "box", (center[0], center[1], center[2] - size[2] / 2), yaw, (part,)
     )
 
 
@@ -99,8 +99,8 @@ def test_depth_and_mask_of_a_known_box():
     assert points[:, 1].max() == pytest.approx(0.1, abs=pixel)
 
 
-def test_a_pixel_belongs_to_what_its_centre_sees():
-    """(0, 0) is the centre of the first pixel: the mask holds exactly the pixels inside."""
+def test_a_pixel_belongs_to_what_its_center_sees():
+    """(0, 0) is the center of the first pixel: the mask holds exactly the pixels inside."""
     simulated = render(scene_of(box(10, (4.0, 0.1, 1.2), (1.0, 0.8, 0.6))), LEVEL)
     columns = (np.arange(ODD.width) - ODD.cx) / ODD.fx * 3.5
     rows = (np.arange(ODD.height) - ODD.cy) / ODD.fy * 3.5
@@ -132,10 +132,10 @@ def test_masks_lie_inside_the_true_boxes(seed):
             simulated = renderer.render(pose)
             assert len(simulated.truth.objects) >= 6
             for truth in simulated.truth.objects:
-                local = (back_project(simulated.frame, truth.id) - truth.centre) @ truth.rotation
+                local = (back_project(simulated.frame, truth.id) - truth.center) @ truth.rotation
                 distances.append((np.abs(local) - truth.size / 2).max(axis=1, initial=-1.0))
     outside = np.concatenate(distances)
-    # On a face seen edge-on the rasteriser may miss the depth of a single pixel by more.
+    # On a face seen edge-on the rasterizer may miss the depth of a single pixel by more.
     assert np.mean(outside > 0.01) < 2e-4
     assert outside.max() < 0.05
 
@@ -145,7 +145,7 @@ def test_truth_is_in_the_optical_frame():
     pose = CameraPose(np.array([1.0, 0.0, 2.0]), yaw_rad=0.1, pitch_rad=-0.3)
     truth = render(scene, pose).truth
     assert truth.up @ pose.to_optical(pose.position + np.array([0, 0, 1.0])) == pytest.approx(1.0)
-    assert truth[10].centre == pytest.approx(pose.to_optical(np.array([4.0, 0.5, 0.3])))
+    assert truth[10].center == pytest.approx(pose.to_optical(np.array([4.0, 0.5, 0.3])))
     assert truth[10].size == pytest.approx([1.2, 0.8, 0.6])
     assert truth[10].rotation[:, 2] == pytest.approx(truth.up)
     ahead = pose.world_from_optical @ truth[10].rotation[:, 0]
@@ -229,7 +229,7 @@ def test_first_picture_of_the_demo_has_something_to_ask(demo):
         assert item.loaded == scene[item.id].loaded
 
 
-def test_the_picture_is_lit_and_coloured(demo):
+def test_the_picture_is_lit_and_colored(demo):
     _, simulated = demo
     rgb = simulated.frame.rgb.astype(float)
     assert 70 < rgb.mean() < 190

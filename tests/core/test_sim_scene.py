@@ -93,7 +93,7 @@ def test_everything_is_inside_the_hall(scenes):
         limit = np.array([scene.hall.length_m, scene.hall.width_m]) / 2
         for item in scene.objects:
             assert np.all(np.abs(item.footprint.corners) < limit)
-            low = item.centre[2] - item.size[2] / 2
+            low = item.center[2] - item.size[2] / 2
             assert low == pytest.approx(item.origin[2], abs=1e-9)
             assert low + item.size[2] < scene.hall.height_m - 0.9
 
@@ -108,7 +108,7 @@ def test_stacked_pallets_rest_on_the_pallet_below(scenes):
             stacked += 1
             assert lower.cargo_id == upper.id
             assert upper.origin[2] == pytest.approx(lower.size[2])
-            assert np.hypot(*(upper.centre - lower.centre)[:2]) < 0.05
+            assert np.hypot(*(upper.center - lower.center)[:2]) < 0.05
     assert stacked >= 3
 
 
@@ -119,7 +119,7 @@ def test_a_load_on_a_transporter_touches_but_does_not_enter_it():
         for model in PALLET_MODELS:
             load = load_parts("cartons", model, 1.0, rng)
             cargo = [
-                part.moved(TRANSPORTER_MODELS[kind].load_centre)
+                part.moved(TRANSPORTER_MODELS[kind].load_center)
                 for part in [*pallet_base(model, "wood0"), *load]
             ]
             gaps = [box_gap(a, b) for a in vehicle for b in cargo]
@@ -134,16 +134,16 @@ def box_gap(first, second):
 
 @pytest.mark.parametrize("kind", list(TransporterKind))
 def test_transporters_have_their_documented_size(kind):
-    centre, size = bounding_box(transporter_parts(kind, "orange"))
+    center, size = bounding_box(transporter_parts(kind, "orange"))
     assert size == pytest.approx(TRANSPORTER_MODELS[kind].size, abs=0.011)
-    assert centre[:2] == pytest.approx([0, 0], abs=0.006)
+    assert center[:2] == pytest.approx([0, 0], abs=0.006)
 
 
 @pytest.mark.parametrize("model", PALLET_MODELS, ids=lambda model: model.name)
 def test_pallets_have_standard_size(model):
-    centre, size = bounding_box(pallet_base(model, "wood0"))
+    center, size = bounding_box(pallet_base(model, "wood0"))
     assert size == pytest.approx([model.length_m, model.width_m, 0.144])
-    assert centre == pytest.approx([0, 0, 0.072])
+    assert center == pytest.approx([0, 0, 0.072])
 
 
 @pytest.mark.parametrize("kind", LOAD_KINDS)
@@ -152,16 +152,16 @@ def test_loads_fit_their_pallet_and_stay_below_the_limit(kind, height):
     for seed in range(6):
         rng = np.random.default_rng(seed)
         model = PALLET_MODELS[seed % 2]
-        centre, size = bounding_box(load_parts(kind, model, height, rng))
+        center, size = bounding_box(load_parts(kind, model, height, rng))
         assert np.all(size[:2] <= [model.length_m + 0.05, model.width_m + 0.05])
-        assert centre[2] - size[2] / 2 == pytest.approx(0.144, abs=0.003)
+        assert center[2] - size[2] / 2 == pytest.approx(0.144, abs=0.003)
         assert 0.05 < size[2] <= 1.601
 
 
 def test_bounding_box_of_a_turned_part():
     part = Part("wood0", (1, 2, 3), (2, 1, 0.5), Shape.BOX, yaw_rad=np.pi / 2)
-    centre, size = bounding_box([part])
-    assert centre == pytest.approx([1, 2, 3])
+    center, size = bounding_box([part])
+    assert center == pytest.approx([1, 2, 3])
     assert size == pytest.approx([1, 2, 0.5])
 
 
@@ -188,7 +188,7 @@ def test_margins_are_signed_distances_to_the_edges_of_buffers():
     scene = build_scene(0)
     buffer = scene[2]
     for pallet in scene.with_label("pallet"):
-        x, y = pallet.footprint_centre
+        x, y = pallet.footprint_center
         local = np.abs(buffer.footprint.axes @ (x - buffer.origin[0], y - buffer.origin[1]))
         inside = np.all(local < buffer.size[:2] / 2)
         assert (scene.buffer_margins(pallet)[2] > 0) == inside
@@ -237,7 +237,7 @@ def test_camera_path_is_smooth_and_free(view, heights):
         assert np.rad2deg(turns.max()) < 4
         assert np.all((positions[:, 2] >= heights[0]) & (positions[:, 2] <= heights[1]))
         for item in scene.objects:
-            if item.parts and item.centre[2] + item.size[2] / 2 > heights[0] - 0.3:
+            if item.parts and item.center[2] + item.size[2] / 2 > heights[0] - 0.3:
                 margins = [item.footprint.signed_distance(x, y) for x, y, _ in positions]
                 assert max(margins) < -0.4
 

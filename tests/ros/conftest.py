@@ -49,7 +49,7 @@ from smolrgpt_ros.messages.conversions import (
 ROOT = Path(__file__).resolve().parents[2]
 
 HEIGHT, WIDTH = 120, 160
-GREY = 90
+GRAY = 90
 INTRINSICS = CameraIntrinsics(WIDTH, HEIGHT, 100.0, 100.0, 79.5, 59.5)
 PERIOD_S = 0.04
 DEPTH_M = 3.0
@@ -64,7 +64,7 @@ REGIONS = RegionSet(
 )
 
 WALL = RGBDFrame(
-    np.full((HEIGHT, WIDTH, 3), GREY, np.uint8),
+    np.full((HEIGHT, WIDTH, 3), GRAY, np.uint8),
     np.full((HEIGHT, WIDTH), DEPTH_M, np.float32),
     INTRINSICS,
     REGIONS,

@@ -81,13 +81,13 @@ def bad_input(call: object, *arguments: object) -> str:
         ("bgra8", np.dstack([RED_GREEN_BLUE[:, :, ::-1], np.full((2, 4), 9, np.uint8)])),
     ],
 )
-def test_colour(encoding: str, pixels: np.ndarray, padding: int) -> None:
+def test_color(encoding: str, pixels: np.ndarray, padding: int) -> None:
     rgb = rgb_pixels(image(encoding, pixels, padding))
     assert_array_equal(rgb, RED_GREEN_BLUE)
     assert rgb.flags.c_contiguous
 
 
-def test_mono_becomes_grey() -> None:
+def test_mono_becomes_gray() -> None:
     rgb = rgb_pixels(image("mono8", RED_GREEN_BLUE[:, :, 0]))
     assert_array_equal(rgb, np.repeat(RED_GREEN_BLUE[:, :, :1], 3, axis=2))
 
@@ -113,7 +113,7 @@ def test_depth_scale_overrides_the_encoding() -> None:
     np.testing.assert_allclose(depth_from_image(quarters, 0.00025), [[1.0]])
 
 
-def test_depth_in_an_encoding_for_colour() -> None:
+def test_depth_in_an_encoding_for_color() -> None:
     assert "16UC1, mono16, Z16" in bad_input(depth_from_image, image("rgb8", RED_GREEN_BLUE))
 
 

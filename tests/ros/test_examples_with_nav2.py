@@ -122,8 +122,8 @@ def check_goal(navigator: Any, hall: SimulatedFrame) -> None:
     pallets = [
         item for item in hall.truth.objects if item.label == "pallet" and BUFFER in item.buffer_ids
     ]
-    nearest = min(pallets, key=lambda item: np.linalg.norm(item.centre))
-    right, _, forward = nearest.centre
+    nearest = min(pallets, key=lambda item: np.linalg.norm(item.center))
+    right, _, forward = nearest.center
     x, y = CAMERA[0] + forward - ROBOT[0], CAMERA[1] - right - ROBOT[1]
     ahead, away = math.atan2(y, x), math.hypot(x, y) - STANDOFF_M
     [goal] = re.findall(r"goal map (\S+) (\S+) (\S+) (\S+)", navigator.output)

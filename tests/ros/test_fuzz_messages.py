@@ -157,7 +157,7 @@ def check_depth(depth: np.ndarray) -> None:
 
 @settings(max_examples=1500)
 @given(image=images())
-def test_any_colour_image(result_or_refusal: Callable[..., Any], image: Image) -> None:
+def test_any_color_image(result_or_refusal: Callable[..., Any], image: Image) -> None:
     rgb = result_or_refusal(BAD_INPUT, rgb_pixels, image)
     if rgb is not None:
         assert (rgb.dtype, rgb.shape) == (np.uint8, (image.height, image.width, 3))

@@ -71,8 +71,8 @@ def scaled(message: CameraInfo, factor: float, **fields: int) -> None:
     for name in ("k", "p"):
         values = getattr(message, name)
         for index in (0, 2, 4, 5) if name == "k" else (0, 2, 5, 6):
-            is_centre = index in ((2, 5) if name == "k" else (2, 6))
-            shift = 0.5 if is_centre else 0.0
+            is_center = index in ((2, 5) if name == "k" else (2, 6))
+            shift = 0.5 if is_center else 0.0
             values[index] = (values[index] + shift) * factor - shift
     for name, value in fields.items():
         setattr(message, name, value)

@@ -105,7 +105,7 @@ def test_a_side_that_is_asked_as_yes_or_no(ask: Ask, second: int, truth: bool) -
 def test_a_list_comes_in_its_order(ask: Ask, hall: SimulatedFrame, true: Any) -> None:
     answer = ask("List the pallets in buffer 1 from left to right.")
     ids = [item.id for item in hall.truth.objects if item.buffer_ids == (1,)]
-    ids.sort(key=lambda id: true(id).centre[0] / true(id).centre[2])
+    ids.sort(key=lambda id: true(id).center[0] / true(id).center[2])
     assert (answer.category, filled(answer)) == (Category.LIST, {"answer_ids"})
     assert answer.answer_ids == tuple(ids)
     assert any("buffer 1" in step for step in answer.steps)
@@ -131,7 +131,7 @@ def test_quantities_have_their_unit(ask: Ask, true: Any) -> None:
     assert height.value == pytest.approx(true(16).size[2], abs=0.05)
     assert height.geometric_value == height.value
     assert filled(height) == {"value", "unit"}
-    x, _, z = true(16).centre
+    x, _, z = true(16).center
     bearing = ask("What is the bearing of pallet 16?")
     assert (bearing.category, bearing.unit) == (Category.QUANTITY, "deg")
     assert bearing.value == pytest.approx(math.degrees(math.atan2(x, z)), abs=3.0)
@@ -151,7 +151,7 @@ def test_where_something_is(ask: Ask, true: Any, is_typed: bool) -> None:
     answer = ask(**typed) if is_typed else ask("Where is pallet 16?")
     assert (answer.category, filled(answer)) == (Category.POSITION, {"vector"})
     assert answer.vector is not None
-    np.testing.assert_allclose(answer.vector, true(16).centre, atol=0.1)
+    np.testing.assert_allclose(answer.vector, true(16).center, atol=0.1)
     np.testing.assert_allclose(answer.vector, answer.centers[0], atol=1e-6)
     assert answer.region_ids == (16,)
 
@@ -170,7 +170,7 @@ def test_a_direction_is_a_unit_vector(ask: Ask, true: Any) -> None:
     assert (answer.category, filled(answer)) == (Category.DIRECTION, {"vector"})
     assert answer.vector is not None
     assert np.linalg.norm(answer.vector) == pytest.approx(1.0)
-    offset = true(24).centre - true(16).centre
+    offset = true(24).center - true(16).center
     np.testing.assert_allclose(answer.vector, offset / np.linalg.norm(offset), atol=0.05)
 
 
@@ -195,7 +195,7 @@ def test_options_of_a_multiple_choice(ask: Ask, true: Any) -> None:
     assert (answer.category, answer.region_id, answer.option) == (Category.MCQ, 16, "B")
     assert filled(answer) == {"region_id", "answer_ids", "option"}
     assert answer.answer_ids == (16,)
-    metres = np.linalg.norm(true(16).centre - true(24).centre)
+    metres = np.linalg.norm(true(16).center - true(24).center)
     choices = f"A) {metres - 1:.2f} m B) {metres + 1:.2f} m C) {metres:.2f} m"
     distance = ask(f"How far is pallet 16 from pallet 24? {choices}")
     assert (distance.category, distance.option) == (Category.DISTANCE, "C")

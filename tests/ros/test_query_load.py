@@ -28,7 +28,7 @@ from smolrgpt_ros.service_quality import SERVICE_QUALITY
 
 SCRIPTED = Path(__file__).parent / "node_with_scripted_answerer.py"
 
-BAD = {"question": "Colourless green ideas sleep furiously"}
+BAD = {"question": "Colorless green ideas sleep furiously"}
 CHOICE = {"category": Category.MCQ, "region_ids": [1, 2, 3]}
 COUNT = {"question": "How many pallets do you see?"}
 DISTANCE = {"category": Category.DISTANCE, "region_ids": [1, 2]}

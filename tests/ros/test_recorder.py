@@ -79,7 +79,7 @@ def make_recorder(tmp_path: Path) -> Iterator[Any]:
 
 
 def contents(folder: Path) -> tuple[list[str], int, str]:
-    """Texts of the questions, number of colour images, and damage of the only recording."""
+    """Texts of the questions, number of color images, and damage of the only recording."""
     (path,) = folder.iterdir()
     with BagReader(path) as bag:
         texts = [item.asked.text for item in read_recorded_questions(bag)]

@@ -246,13 +246,13 @@ def test_depth_fits_the_truth(driving: list[dict[str, Any]]) -> None:
     assert frame["depth"].encoding == "32FC1"
     assert len(pallets) >= 3
     for pallet in pallets:
-        centre = pallet.pose.position
+        center = pallet.pose.position
         radius = np.linalg.norm([pallet.size.x, pallet.size.y, pallet.size.z]) / 2
         measured = np.nanmedian(depth[regions.full_mask(pallet.id)])
-        assert abs(measured - centre.z) < radius
-        row, column = project(np.array([[centre.x, centre.y, centre.z]]), intrinsics)[0]
+        assert abs(measured - center.z) < radius
+        row, column = project(np.array([[center.x, center.y, center.z]]), intrinsics)[0]
         box = regions[pallet.id].box
-        reach = intrinsics.fx * radius / centre.z
+        reach = intrinsics.fx * radius / center.z
         assert abs(column - (box.x + box.width / 2)) < reach
         assert abs(row - (box.y + box.height / 2)) < reach
 
@@ -272,7 +272,7 @@ def test_truth_survives_the_way(overview: SimulatedFrame) -> None:
     for received, sent in zip(truth.objects, overview.truth.objects, strict=True):
         for item in ("id", "label", "buffer_ids", "loaded"):
             assert getattr(received, item) == getattr(sent, item)
-        for item in ("centre", "size", "rotation"):
+        for item in ("center", "size", "rotation"):
             assert getattr(received, item) == pytest.approx(getattr(sent, item), abs=1e-9)
         assert received.visible_share == pytest.approx(sent.visible_share)
         if sent.buffer_ids:

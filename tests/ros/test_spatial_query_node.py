@@ -299,7 +299,7 @@ def test_more_placeholders_than_ids(operator: Any) -> None:
 
 
 def test_question_that_cannot_be_read(operator: Any) -> None:
-    refused(operator.ask("Colourless green ideas sleep furiously"), Status.BAD_QUESTION)
+    refused(operator.ask("Colorless green ideas sleep furiously"), Status.BAD_QUESTION)
     refused(operator.ask(category=12, region_ids=[1]), Status.BAD_QUESTION, "MCQ", "got 12")
     refused(operator.ask(category=5, region_ids=[1]), Status.BAD_QUESTION, "TRUTH", "in words")
     refused(operator.ask_distance(timeout=Duration(sec=-1)), Status.BAD_QUESTION, "negative")

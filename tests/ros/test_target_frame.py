@@ -143,13 +143,13 @@ def test_vectors_are_told_in_the_target_frame(
     true = {item.id: item for item in hall.truth.objects}
     position = answer_from_message(in_map.ask(where))
     assert position.vector is not None
-    np.testing.assert_allclose(position.vector, to_map(true[16].centre) + SHIFT, atol=0.1)
+    np.testing.assert_allclose(position.vector, to_map(true[16].center) + SHIFT, atol=0.1)
     np.testing.assert_allclose(position.vector, position.centers[0], atol=1e-6)
     assert position.centers_frame == "map"
     numbers = ", ".join(f"{number:.2f}" for number in position.vector)
     assert position.text == f"Pallet 16 is at ({numbers}) m."
     direction = answer_from_message(in_map.ask("In which direction is pallet 24 from pallet 16?"))
-    offset = to_map(true[24].centre - true[16].centre)
+    offset = to_map(true[24].center - true[16].center)
     assert direction.vector is not None
     np.testing.assert_allclose(direction.vector, offset / np.linalg.norm(offset), atol=0.05)
     numbers = ", ".join(f"{number:.2f}" for number in direction.vector)

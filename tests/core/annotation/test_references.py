@@ -35,7 +35,7 @@ def view_of(*objects, size=(480, 640), kind=TrueScene) -> SceneView:
     """A view of true objects, each with a region around its projected middle."""
     regions = []
     for item in objects:
-        column, row = np.array(size[::-1]) / 2 + 400.0 * item.centre[:2] / item.centre[2]
+        column, row = np.array(size[::-1]) / 2 + 400.0 * item.center[:2] / item.center[2]
         box = Box(int(column) - 8, int(row) - 8, 16, 16)
         regions.append(Region.from_box(item.id, item.label, box))
     truth = SceneTruth(0, tuple(objects), np.array([0.0, -1.0, 0.0]), 1.5)

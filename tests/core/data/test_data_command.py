@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.files import read_rgb
-from smolrgpt_core.quality.contact_sheet import MASK_COLOURS, choose_tiles
+from smolrgpt_core.quality.contact_sheet import MASK_COLORS, choose_tiles
 from smolrgpt_core.quality.statistics import dataset_statistics
 
 
@@ -125,7 +125,7 @@ class TestShow:
         # The first mask is columns 6 to 21, rows 20 to 31, at five times the size.
         assert changed[100:160, 30:110].mean() > 0.5
         assert changed[180:, 30:110].mean() < changed[100:160, 30:110].mean() / 2
-        rim = np.abs(tile.picture.astype(int) - MASK_COLOURS[0]).max(axis=2) < 12
+        rim = np.abs(tile.picture.astype(int) - MASK_COLORS[0]).max(axis=2) < 12
         assert rim[130:155, 28:34].any(), "outline on the image"
         assert rim[130:155, 508:514].any(), "outline on the depth"
 

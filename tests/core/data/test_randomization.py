@@ -93,7 +93,7 @@ def test_noise_is_drawn_for_a_share_of_the_frames_and_never_stronger_than_full()
     varied = Randomization(noise_share=0.5, noise_strength=(0.5, 1.0))
     rng = np.random.default_rng(0)
     drawn = [varied.draw_noise(rng) for _ in range(400)]
-    strengths = [item.colour_noise / varied.noise.colour_noise for item in drawn if item]
+    strengths = [item.color_noise / varied.noise.color_noise for item in drawn if item]
     assert 160 < len(strengths) < 240
     assert 0.5 <= min(strengths) < 0.55
     assert 0.95 < max(strengths) <= 1.0

@@ -91,8 +91,8 @@ def open_spatial(tmp_path: Path) -> Path:
     root = tmp_path / "osd"
     masks = [np.eye(6, 9, k, dtype=bool) for k in range(3)]
     write_image(root / "images" / "da0f50.jpg", np.zeros((6, 9, 3), np.uint8))
-    grey = np.arange(54, dtype=np.uint8).reshape(6, 9)
-    write_image(root / "depths" / "da0f50.png", np.repeat(grey[..., None], 3, axis=2))
+    gray = np.arange(54, dtype=np.uint8).reshape(6, 9)
+    write_image(root / "depths" / "da0f50.png", np.repeat(gray[..., None], 3, axis=2))
     entry = {
         "filename": "da0f50",
         "conversations": [

@@ -5,7 +5,7 @@ import pytest
 
 from smolrgpt_core.data.record_frames import AskedRecord
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
-from smolrgpt_core.evaluation.ablations import ABLATIONS, FLAT_DEPTH_M, GREY
+from smolrgpt_core.evaluation.ablations import ABLATIONS, FLAT_DEPTH_M, GRAY
 from smolrgpt_core.evaluation.predictions import AnswererChoice
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.language import Category, SpatialQuestion
@@ -69,7 +69,7 @@ def test_all_ablations_are_tested_above():
 
 def test_nothing_can_be_told_from_what_is_left(frame, asked):
     bare, _ = ABLATIONS["question_only"](frame, asked)
-    assert np.unique(bare.rgb).tolist() == [GREY]
+    assert np.unique(bare.rgb).tolist() == [GRAY]
     assert np.unique(bare.depth).tolist() == [FLAT_DEPTH_M]
     assert all(region.mask.all() and region.area == HEIGHT * WIDTH for region in bare.regions)
     shuffled, _ = ABLATIONS["shuffled_masks"](frame, asked)

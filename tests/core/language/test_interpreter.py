@@ -302,8 +302,8 @@ def moved_truth(truth: SceneTruth, copies: SceneCopies, copy: int) -> SceneTruth
     for item in truth.objects:
         index = copies.index(item.id)
         x, z, height = copies.center[copy, index]
-        centre = np.array([x, truth.camera_height - height, z])
-        items.append(replace(item, centre=centre, size=copies.size[copy, index]))
+        center = np.array([x, truth.camera_height - height, z])
+        items.append(replace(item, center=center, size=copies.size[copy, index]))
     return replace(truth, objects=tuple(items))
 
 

@@ -204,7 +204,7 @@ def test_outliers_and_missing_readings_do_not_move_a_region():
     dirty[0, 6:12, 2] = torch.nan
     here, there = measure(clean), measure(dirty)
     assert there.counts.sum() == 52
-    assert torch.linalg.norm(here.centres - there.centres) < 0.05
+    assert torch.linalg.norm(here.centers - there.centers) < 0.05
     assert there.valid.item() == pytest.approx(58 / 64)
 
 

@@ -213,10 +213,10 @@ def test_depth_in_8_and_16_bits_and_metres_mean_the_same(processor, low):
 def test_depth_as_in_the_submission_script_is_resized_like_rgb(processor, depth):
     processor.config.depth_range = (-1.0, 1.0)
     processor.config.depth_resampling = "bilinear"
-    grey = np.repeat(depth[..., None], 3, axis=2)
-    wanted = processor.prepare_image(grey)
+    gray = np.repeat(depth[..., None], 3, axis=2)
+    wanted = processor.prepare_image(gray)
     assert torch.equal(processor.prepare_depth(depth), wanted)
-    assert torch.equal(processor.prepare_depth(grey), wanted)
+    assert torch.equal(processor.prepare_depth(gray), wanted)
 
 
 def test_what_is_farther_than_the_limit_is_shown_as_that(processor):

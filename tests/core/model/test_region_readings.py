@@ -76,16 +76,16 @@ def inputs(seed=0, questions=4, regions=5):
     generator = torch.Generator().manual_seed(seed)
     states = torch.randn(questions, regions, WIDTH, generator=generator)
     pairs = torch.randn(questions, regions, regions, WIDTH, generator=generator)
-    centres = 3 * torch.randn(questions, regions, 3, generator=generator)
-    return states, pairs, centres, torch.ones(questions, regions, dtype=torch.bool)
+    centers = 3 * torch.randn(questions, regions, 3, generator=generator)
+    return states, pairs, centers, torch.ones(questions, regions, dtype=torch.bool)
 
 
-def padded(states, pairs, centres, exists, by=3):
+def padded(states, pairs, centers, exists, by=3):
     wide = torch.nn.functional.pad
     return (
         wide(states, (0, 0, 0, by), value=5.0),
         wide(pairs, (0, 0, 0, by, 0, by), value=5.0),
-        wide(centres, (0, 0, 0, by), value=50.0),
+        wide(centers, (0, 0, 0, by), value=50.0),
         wide(exists, (0, by)),
     )
 
@@ -118,33 +118,33 @@ IS_APART = torch.tensor(3.0).sigmoid().item()
 
 
 def test_distances_are_those_of_pairs_and_from_the_camera():
-    states, pairs, centres, exists = inputs(regions=2)
-    metres = reader_of([0.0] * 6)(states, pairs, centres, exists).metres / IS_APART
-    torch.testing.assert_close(metres[:, 0, 1], (centres[:, 0] - centres[:, 1]).norm(dim=-1))
+    states, pairs, centers, exists = inputs(regions=2)
+    metres = reader_of([0.0] * 6)(states, pairs, centers, exists).metres / IS_APART
+    torch.testing.assert_close(metres[:, 0, 1], (centers[:, 0] - centers[:, 1]).norm(dim=-1))
     torch.testing.assert_close(metres[:, 1, 0], metres[:, 0, 1])
-    torch.testing.assert_close(metres[:, [0, 1], [0, 1]], centres.norm(dim=-1))
+    torch.testing.assert_close(metres[:, [0, 1], [0, 1]], centers.norm(dim=-1))
 
 
 def test_one_region_has_its_distance_from_the_camera():
-    states, pairs, centres, exists = inputs(regions=1)
-    read = reader_of([0.0] * 6)(states, pairs, centres, exists)
-    torch.testing.assert_close(read.distance, centres[:, 0].norm(dim=-1) * IS_APART)
+    states, pairs, centers, exists = inputs(regions=1)
+    read = reader_of([0.0] * 6)(states, pairs, centers, exists)
+    torch.testing.assert_close(read.distance, centers[:, 0].norm(dim=-1) * IS_APART)
 
 
 def test_an_object_lies_behind_what_is_seen_of_it():
-    states, pairs, centres, exists = inputs(regions=2)
-    metres = reader_of([0, 0, 0, 0, 0, 1.0])(states, pairs, centres, exists).metres / IS_APART
-    torch.testing.assert_close(metres[:, [0, 1], [0, 1]], centres.norm(dim=-1) + 0.3)
+    states, pairs, centers, exists = inputs(regions=2)
+    metres = reader_of([0, 0, 0, 0, 0, 1.0])(states, pairs, centers, exists).metres / IS_APART
+    torch.testing.assert_close(metres[:, [0, 1], [0, 1]], centers.norm(dim=-1) + 0.3)
 
 
 def test_offsets_are_to_the_right_and_down_as_seen_along_the_ray():
     states, pairs, _, exists = inputs(questions=1, regions=2)
-    centres = torch.tensor([[[0.0, 0.0, 4.0], [3.0, 0.0, 0.0]]])
+    centers = torch.tensor([[[0.0, 0.0, 4.0], [3.0, 0.0, 0.0]]])
     for offset, moved in (
         ([1.0, 0, 0], [[0.3, 0, 4], [3, 0, -0.3]]),
         ([0, 1.0, 0], [[0, 0.3, 4], [3, 0.3, 0]]),
     ):
-        read = reader_of([0.0, 0, 0, *offset])(states, pairs, centres, exists)
+        read = reader_of([0.0, 0, 0, *offset])(states, pairs, centers, exists)
         first, second = torch.tensor(moved)
         apart = (first - second).norm().item()
         assert read.metres[0, 0, 1].item() / IS_APART == pytest.approx(apart, abs=1e-4)

@@ -155,14 +155,14 @@ def test_frames_are_switched(page: Any) -> None:
 
 
 def test_depth_is_a_second_layer_under_the_same_regions(page: Any) -> None:
-    colour = page.picture()
+    color = page.picture()
     page.pick(10)
     page.press("Depth")
-    depth = page.wait(lambda: page.picture() != colour and page.picture())
+    depth = page.wait(lambda: page.picture() != color and page.picture())
     assert "gray: no reading" in page.text()
     assert page.region(10).get_attribute("aria-pressed") == "true"
     page.press("Color")
-    page.wait(lambda: page.picture() == colour != depth)
+    page.wait(lambda: page.picture() == color != depth)
 
 
 def test_space_shows_points_and_boxes(page: Any) -> None:
@@ -346,13 +346,13 @@ def hostile(
 ) -> Any:
     """A page about regions whose labels are parts of documents."""
     folder = tmp_path_factory.mktemp("hostile")
-    labelled = [
+    labeled = [
         replace(region, label=HOSTILE[index % len(HOSTILE)], source_label="")
         for index, region in enumerate(frame.regions)
     ]
     write_image(folder / "rgb.png", frame.rgb)
     write_depth(folder / "depth.png", frame.depth)
-    write_regions(folder / "regions.json", RegionSet(frame.regions.image_size, tuple(labelled)))
+    write_regions(folder / "regions.json", RegionSet(frame.regions.image_size, tuple(labeled)))
     camera = frame.intrinsics
     files = ("--rgb", folder / "rgb.png", "--depth", folder / "depth.png")
     pinhole = f"{camera.fx},{camera.fy},{camera.cx},{camera.cy}"

@@ -20,7 +20,7 @@ def view(frame: RGBDFrame) -> SceneView:
 
 def test_points_stand_on_the_floor(view: SceneView) -> None:
     assert 0.5 * MAX_POINTS < len(view.points) <= MAX_POINTS
-    assert view.colours.shape == view.points.shape
+    assert view.colors.shape == view.points.shape
     on_floor = np.abs(view.points[:, 2]) < 0.05
     assert on_floor.mean() > 0.2
     assert (view.points[:, 2] > -0.3).mean() > 0.99

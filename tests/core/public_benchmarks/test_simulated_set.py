@@ -96,6 +96,9 @@ def test_what_a_model_gets_is_what_the_camera_measures(made, stored) -> None:
     frame = views[int(name)].frame
     record = BENCHMARK.read(made).records[0]
     question = question_of(record)
+    assert question.image is not None
+    assert question.camera is not None
+    assert question.depth is not None
     np.testing.assert_array_equal(question.image.rgb(), frame.rgb)
     measured = depth_to_units(frame.depth, question.camera.depth_scale)
     np.testing.assert_array_equal(question.depth.plane(), measured)

@@ -98,10 +98,10 @@ class Wall:
         """A message."""
         return self.types.types[type_name](**fields)
 
-    def frame(self, stamp_ns: int, metres: float, grey: int = 90) -> dict[str, Any]:
+    def frame(self, stamp_ns: int, metres: float, gray: int = 90) -> dict[str, Any]:
         """The messages of a moment, by topic, in the order in which they are received."""
         headers = (header_message(self.make, stamp_ns, "eye") for _ in range(4))
-        rgb = np.full((48, 64, 3), grey, np.uint8)
+        rgb = np.full((48, 64, 3), gray, np.uint8)
         depth = np.full((48, 64), int(1000 * metres), np.uint16)
         return {
             "/rgb": image_message(self.make, rgb, "rgb8", next(headers)),

@@ -144,7 +144,7 @@ def test_every_and_limit(recording: Path, every_frame: RecordingOptions, tmp_pat
     assert report.images == report.frames + report.skipped.total() == 12
 
 
-def test_unsynchronised_images_are_left_out(
+def test_unsynchronized_images_are_left_out(
     changed: Change, every_frame: RecordingOptions, tmp_path: Path
 ) -> None:
     def late_depth(topic: str, message: Any, number: int) -> Any:
@@ -268,7 +268,7 @@ def test_ambiguous_topics_are_listed(
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        (TopicChoice(rgb="/colour"), "/colour is not in the recording"),
+        (TopicChoice(rgb="/color"), "/color is not in the recording"),
         (TopicChoice(depth="/camera_info"), "/camera_info is sensor_msgs/msg/CameraInfo"),
     ],
 )

@@ -23,12 +23,12 @@ MILLISECOND = 1_000_000
 TOPICS = {name: f"/{name}" for name in ("rgb", "depth", "camera_info", "regions")}
 
 
-def frame(grey: int = 100, depth_m: float = 4.0, share: float = 0.0) -> RGBDFrame:
+def frame(gray: int = 100, depth_m: float = 4.0, share: float = 0.0) -> RGBDFrame:
     """A wall of which a share, from the left, is nearer and brighter."""
     rgb = np.full((120, 160, 3), 100, np.uint8)
     depth = np.full((120, 160), 4.0, np.float32)
     columns = round(share * 160)
-    rgb[:, :columns], depth[:, :columns] = grey, depth_m
+    rgb[:, :columns], depth[:, :columns] = gray, depth_m
     intrinsics = CameraIntrinsics.from_vertical_fov(160, 120, 60.0)
     return RGBDFrame(rgb, depth, intrinsics, RegionSet((120, 160)))
 
@@ -36,9 +36,9 @@ def frame(grey: int = 100, depth_m: float = 4.0, share: float = 0.0) -> RGBDFram
 @pytest.mark.parametrize(
     ("change", "chosen"),
     [
-        ({"grey": 160, "share": 0.3}, True),
-        ({"grey": 160, "share": 0.1}, False),
-        ({"grey": 110, "share": 1.0}, False),
+        ({"gray": 160, "share": 0.3}, True),
+        ({"gray": 160, "share": 0.1}, False),
+        ({"gray": 110, "share": 1.0}, False),
         ({"depth_m": 4.5, "share": 0.3}, True),
         ({"depth_m": 4.1, "share": 1.0}, False),
         ({"depth_m": float("nan"), "share": 1.0}, False),
@@ -53,11 +53,11 @@ def test_share_of_the_picture_that_changed(change: dict[str, Any], chosen: bool)
 
 def test_slow_motion_adds_up() -> None:
     motion = MotionFilter(MotionConfig(min_change=0.2))
-    chosen = [motion.choose(frame(grey=200, share=step * 0.06)) for step in range(9)]
+    chosen = [motion.choose(frame(gray=200, share=step * 0.06)) for step in range(9)]
     assert chosen == [True, False, False, False, True, False, False, False, True]
 
 
-@pytest.mark.parametrize("field", ["min_change", "depth_ratio", "colour_levels"])
+@pytest.mark.parametrize("field", ["min_change", "depth_ratio", "color_levels"])
 def test_motion_out_of_range(field: str) -> None:
     with pytest.raises(SpatialError, match=field):
         MotionConfig(**{field: -0.1})

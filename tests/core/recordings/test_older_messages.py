@@ -104,7 +104,7 @@ class Make:
         return [] if detail[0][0].name == "NAME" else np.zeros(0, np.uint8)
 
 
-def box_centre(make: Make, definitions: Mapping[str, str], x: float, y: float) -> Any:
+def box_center(make: Make, definitions: Mapping[str, str], x: float, y: float) -> Any:
     if "vision_msgs/msg/Pose2D" in definitions:
         return make(
             "vision_msgs/msg/Pose2D", position=make("vision_msgs/msg/Point2D", x=x, y=y), theta=0.0
@@ -120,7 +120,7 @@ def detections(
     for number, x in ((1, 8), (2, 48)):
         box = make(
             "vision_msgs/msg/BoundingBox2D",
-            center=box_centre(make, definitions, x + 4.0, 24.0), size_x=8.0, size_y=8.0,
+            center=box_center(make, definitions, x + 4.0, 24.0), size_x=8.0, size_y=8.0,
         )  # fmt: skip
         named = {"class_id": label, "id": label, "name": label, "score": 0.9}
         hypothesis = (

@@ -1,4 +1,4 @@
-"""Stamps that repeat, stand still or go back: never colour of one moment with depth of another."""
+"""Stamps that repeat, stand still or go back: never color of one moment with depth of another."""
 
 from __future__ import annotations
 

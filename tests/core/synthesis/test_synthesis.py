@@ -236,15 +236,15 @@ def test_margins_are_checked(name, value):
 def test_a_side_is_not_clear_when_masks_and_centers_disagree(random_scene):
     for seed in range(20):
         truth, regions = random_scene(seed)
-        bearing = {item.id: item.centre[0] / item.centre[2] for item in truth.objects}
+        bearing = {item.id: item.center[0] / item.center[2] for item in truth.objects}
         pallets = [item for item in truth.objects if item.label == "pallet"]
         pallets.sort(key=lambda item: bearing[item.id])
         pair = [pallets[0], pallets[-1]]
         if bearing[pair[1].id] - bearing[pair[0].id] > 0.5:
             break
     swapped = [
-        replace(pair[0], centre=pair[1].centre),
-        replace(pair[1], centre=pair[0].centre),
+        replace(pair[0], center=pair[1].center),
+        replace(pair[1], center=pair[0].center),
     ]
     first, second = (selections.Region(item.id) for item in pair)
     asked = questions.Side(first, second, "left_right")

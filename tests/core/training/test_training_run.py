@@ -197,7 +197,7 @@ def test_two_processes_give_the_losses_of_one(run_config, tmp_path):
     for one, two in zip(alone, together, strict=True):
         assert two["answer_tokens"] == one["answer_tokens"]
         assert two["loss"] == pytest.approx(one["loss"], abs=1e-5)
-        # The optimiser would hide gradients of another scale.
+        # The optimizer would hide gradients of another scale.
         assert two["gradient_norm"] == pytest.approx(one["gradient_norm"], rel=1e-4)
 
 
