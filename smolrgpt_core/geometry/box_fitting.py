@@ -181,10 +181,7 @@ def fit_box(
     """
     config = config or BoxFitConfig()
     view = TurnedView.of(surface, plane, config.max_points)
-    top, top_std = find_top(view)
-    prior = prior.of_height(top) if prior is not None else None
-    if prior is not None and prior.deck_m != DECK_M:
-        top, top_std = find_top(view, prior.deck_m)
+    top, top_std, prior = _find_top(view, prior)
     view, yaw_std = _along_sides(view, top, config)
     corner = NearCorner.first_guess(view, top).fit(view)
     if prior is None or top <= prior.flat_m:  # the body of a truck ends below its mast
@@ -201,10 +198,7 @@ def fit_box(
     # Turned about its face that is seen, a box swings out to both sides by half of its size.
     swing = YAW_ARM * yaw_std * done.size[::-1]
     shift_std, side_std = _shared(sides, done.std)
-    top, top_std = raised_by_outline(
-        view, bounds, np.hypot(shift_std[:, None], side_std), corner.top, top_std
-    )
-    corner = replace(corner, top=top)
+    corner, top_std = _with_outline(view, sides, done, corner, top_std)
     bottom = _find_bottom(sides, corner, float(done.size.min()), prior, config)
     return OrientedBox(
         FloorRectangle.from_bounds(view.yaw, bounds[:, 0], bounds[:, 1]),
@@ -217,6 +211,26 @@ def fit_box(
         top_std,
         _choices(sides, done, swing, bottom),
     )
+
+
+def _find_top(view: TurnedView, prior: SizePrior | None) -> tuple[float, float, SizePrior | None]:
+    """Height of an object and its standard deviation, metres, and the prior for that height."""
+    top, std = find_top(view)
+    prior = prior.of_height(top) if prior is not None else None
+    if prior is not None and prior.deck_m != DECK_M:
+        top, std = find_top(view, prior.deck_m)
+    return top, std, prior
+
+
+def _with_outline(
+    view: TurnedView, sides: Sides, done: _Completed, corner: NearCorner, top_std: float
+) -> tuple[NearCorner, float]:
+    """The corner as high as the outline makes it, and the standard deviation of its top, metres."""
+    shift_std, side_std = _shared(sides, done.std)
+    bounds_std = np.hypot(shift_std[:, None], side_std)
+    bounds = _place(sides, done.size)
+    top, top_std = raised_by_outline(view, bounds, bounds_std, corner.top, top_std)
+    return replace(corner, top=top), top_std
 
 
 def _choices(
