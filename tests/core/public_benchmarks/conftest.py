@@ -23,6 +23,28 @@ def folder() -> Path:
     return FOLDER
 
 
+@pytest.fixture(scope="session")
+def vlm(tmp_path_factory, tiny_vlms) -> Callable[[str], str]:
+    """The folder of a tiny model, with all files that its publisher would put there."""
+    from transformers import Idefics3Processor
+
+    root = tmp_path_factory.mktemp("zoo")
+
+    def get(family: str) -> str:
+        folder = root / family
+        if not folder.exists():
+            tiny_vlms.save_vlm(family, folder)
+            if family == "idefics3":
+                tokenizer = tiny_vlms.make_tokenizer(family)
+                Idefics3Processor(
+                    tiny_vlms.make_image_processor(family), tokenizer, image_seq_len=16,
+                    chat_template=tokenizer.chat_template,
+                ).save_pretrained(folder)  # fmt: skip
+        return str(folder)
+
+    return get
+
+
 @pytest.fixture
 def scored() -> Scored:
     """Score predictions of a fixture by some scorers."""

@@ -9,7 +9,6 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
-from transformers import Idefics3Processor
 from typer.testing import CliRunner
 
 from smolrgpt_core.cli.application import app
@@ -20,26 +19,6 @@ from smolrgpt_core.public_benchmarks.questions import AnswerForm, question_of
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 
 FAMILIES = ("paligemma", "idefics3", "smolvlm", "internvl", "qwen2_5_vl", "qwen3_vl")
-
-
-@pytest.fixture(scope="module")
-def vlm(tmp_path_factory, tiny_vlms):
-    """The folder of a tiny model, with all files that its publisher would put there."""
-    root = tmp_path_factory.mktemp("zoo")
-
-    def get(family: str) -> str:
-        folder = root / family
-        if not folder.exists():
-            tiny_vlms.save_vlm(family, folder)
-            if family == "idefics3":
-                tokenizer = tiny_vlms.make_tokenizer(family)
-                Idefics3Processor(
-                    tiny_vlms.make_image_processor(family), tokenizer, image_seq_len=16,
-                    chat_template=tokenizer.chat_template,
-                ).save_pretrained(folder)  # fmt: skip
-        return str(folder)
-
-    return get
 
 
 def options(**changes) -> ModelOptions:

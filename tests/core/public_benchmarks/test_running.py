@@ -9,14 +9,12 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import Idefics3Processor
 from typer.testing import CliRunner
 
 from smolrgpt_core.checkpoints import NANO
@@ -52,26 +50,6 @@ def one_thread():
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
-
-
-@pytest.fixture(scope="module")
-def vlm(tmp_path_factory, tiny_vlms) -> Callable[[str], str]:
-    """The folder of a tiny model, with all files that its publisher would put there."""
-    root = tmp_path_factory.mktemp("zoo")
-
-    def get(family: str) -> str:
-        folder = root / family
-        if not folder.exists():
-            tiny_vlms.save_vlm(family, folder)
-            if family == "idefics3":
-                tokenizer = tiny_vlms.make_tokenizer(family)
-                Idefics3Processor(
-                    tiny_vlms.make_image_processor(family), tokenizer, image_seq_len=16,
-                    chat_template=tokenizer.chat_template,
-                ).save_pretrained(folder)  # fmt: skip
-        return str(folder)
-
-    return get
 
 
 def answers(name: str, data: Path, model, root: Path, limit: int | None = None) -> dict[str, Any]:
