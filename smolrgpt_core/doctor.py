@@ -26,6 +26,7 @@ PACKAGES = {
     "": {
         "numpy": "numpy",
         "cv2": "opencv-python-headless",
+        "jinja2": "jinja2",
         "pycocotools": "pycocotools",
         "rich": "rich",
         "typer": "typer",
@@ -38,6 +39,7 @@ PACKAGES = {
         "yaml": "pyyaml",
     },
     "model": {"safetensors": "safetensors", "torch": "torch", "transformers": "transformers"},
+    "onnx": {"onnxruntime": "onnxruntime", "tokenizers": "tokenizers"},
     "page": {"nicegui": "nicegui"},
     "train": {"accelerate": "accelerate", "peft": "peft", "tensorboard": "tensorboard"},
 }
@@ -91,6 +93,7 @@ def examine() -> list[Check]:
         *_packages("model", "model", Verdict.OPTIONAL),
         *_graphics_card(),
         *_packages("training", "train", Verdict.OPTIONAL),
+        *_packages("onnx", "onnx", Verdict.OPTIONAL),
         *_packages("page", "page", Verdict.OPTIONAL),
         *_ros(),
         *_machine(),

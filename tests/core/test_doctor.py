@@ -29,7 +29,7 @@ def shadow(folder: Path, module: str, content: str) -> str:
 def test_packages_are_those_that_the_project_declares() -> None:
     declared: dict[str, set[str]] = {}
     for line in importlib.metadata.requires("smolrgpt") or []:
-        marker = re.search(r'extra == "(\w+)"', line)
+        marker = re.search(r'extra == "([\w-]+)"', line)
         name = re.match(r"[\w.-]+", line)
         assert name
         declared.setdefault(marker[1] if marker else "", set()).add(name[0])

@@ -115,7 +115,8 @@ def write_split() -> Callable[..., SplitFolder]:
             depth = noise.integers(2000, 9000, (HEIGHT, WIDTH), dtype=np.uint16)
             near = slice(0, WIDTH // 2) if index % 2 else slice(WIDTH // 2, WIDTH)
             rgb[:, near] //= 4
-            depth[:, near] = 1000
+            # A strip of a single value among noise would be no reading.
+            depth[:, near] = 1000 + np.arange(HEIGHT)[:, None]
             write_image(folder.image_path(name), rgb)
             write_image(folder.depth_path(name), depth)
             records += _records(name, f"{split}-{index}", bool(index % 2))

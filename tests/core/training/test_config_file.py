@@ -77,7 +77,7 @@ def test_what_is_written_is_what_was_read(file, tmp_path):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ("optimizer.steps=7", "unknown key `optimizer`; known keys are: output, start"),
+        ("optimiser.steps=7", "unknown key `optimiser`; known keys are: output, start"),
         ("optimizer.step=7", "unknown key `optimizer.step`"),
         ("optimizer.steps=many", "`optimizer.steps` must be int, got 'many'"),
         ("optimizer.steps=true", "`optimizer.steps` must be int, got True"),
