@@ -129,7 +129,7 @@ def main() -> None:
         tuple(measure(options)),
         "Nobody asks. The browser's own work is not in the figures.",
     )
-    publish("Page", describe_machine([torch.device("cpu")]), [table], options.write_docs)
+    publish("Page node", describe_machine([torch.device("cpu")]), [table], options.write_docs)
 
 
 if __name__ == "__main__":
