@@ -232,6 +232,8 @@ def _whole_cells(own: Values, rows: int, columns: int) -> NDArray[np.bool_]:
     inside = np.ones((rows, columns), dtype=bool)
     for side in (own[1] - own[0], own[3] - own[0]):
         length = np.linalg.norm(side)
+        if length == 0:  # of a zone that is hardly seen, a copy may have no width
+            return np.zeros((rows, columns), dtype=bool)
         across, down = side / length
         x, y = ((np.arange(number) - 0.5) * CELL_M for number in (columns, rows))
         along = (x - own[0, 0]) * across + ((y - own[0, 1]) * down)[:, None]

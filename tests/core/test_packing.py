@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import cache
 
 import numpy as np
 import pytest
 
 from smolrgpt_core.geometry.packing import pack
+from smolrgpt_core.scene.free_space import _whole_cells
 
 SIDES = (3, 2)
 GRIDS = 50
@@ -98,3 +100,10 @@ def test_a_pattern_that_is_no_rows_is_not_found() -> None:
     free = np.ones((5, 5), dtype=bool)
     assert every_way(free, SIDES, 0) == 4
     assert len(pack(free, SIDES, 0)) == 3
+
+
+def test_a_zone_without_width_has_no_cells():
+    flat = np.array([[0.0, 0.0], [2.0, 0.0], [2.0, 0.0], [0.0, 0.0]])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not _whole_cells(flat, 4, 90).any()
