@@ -20,6 +20,7 @@ from statistics import fmean
 from typing import Any
 
 import torch
+from rich.console import Console
 from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -264,15 +265,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="auto")
     given = parser.parse_args(arguments)
     settings = TypeTraining(given.steps, given.batch, given.rate)
-    told = {}
+    results = {}
     for which in (QUESTIONS, ANSWERS):
         losses = train(given.base, given.data, which, given.out / which, settings, given.device)
-        told[which] = {"first_loss": losses[0], "last_loss": losses[-1]}
+        results[which] = {"first_loss": losses[0], "last_loss": losses[-1]}
         if given.val is not None:
             made = TypeClassifier.from_pretrained(given.out / which, given.device)
-            told[which]["accuracy"] = accuracy(made, given.val, which)
-    write_file(given.out / "training.json", json.dumps(told, indent=1).encode())
-    print(json.dumps(told, indent=1))
+            results[which]["accuracy"] = accuracy(made, given.val, which)
+    write_file(given.out / "training.json", json.dumps(results, indent=1).encode())
+    Console().print_json(data=results, indent=1)
 
 
 if __name__ == "__main__":
