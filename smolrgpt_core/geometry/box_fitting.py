@@ -40,6 +40,10 @@ TAIL = 3
 as where a side is taken for another. So a standard size that fits badly what is seen of an object
 in part is not ruled out."""
 
+MIN_SEEN_HEIGHT_M = 0.05
+"""Height below which an object of a standard size is not seen down to its foot: nothing that has
+one is as flat, an empty pallet is 0.14 m high."""
+
 YAW_ARM = 0.5
 """How far sides and the center of a box are from what its yaw turns them about, relative to its
 size."""
@@ -286,12 +290,13 @@ def _find_bottom(
     """The lower face of an object, `small` metres along its smaller side.
 
     Of what is seen from straight above, no face tells how far down it reaches. What has standard
-    sizes is taken to reach the floor there, and where its lower part is hidden; anything else to be
-    about as high as it is wide.
+    sizes is taken to reach the floor there, and where its lower part is hidden, as it is where only
+    the rim of its top is seen; anything else to be about as high as it is wide.
     """
     if sides.bottom < config.ground_contact_m or (prior is not None and prior.on_floor):
         return _Bottom(0.0, 0.0)
-    if prior is not None and sides.bottom_cut:
+    seen_height = corner.top - sides.bottom
+    if prior is not None and (sides.bottom_cut or seen_height < MIN_SEEN_HEIGHT_M):
         seen = min(sides.bottom, corner.top)
         return _Bottom(0.0, seen / np.sqrt(3), seen)
     if corner.sign.any() or corner.top < config.ground_contact_m:

@@ -170,6 +170,7 @@ class _Touch:
         ends: (M,), whether the object ends there.
         cut: (M,), whether it is hidden what goes on there.
         step: (M,), as that of the view.
+        below: (M,), whether the outline is the lower one there: what is farther out is lower.
     """
 
     points: NDArray[np.float64]
@@ -181,6 +182,7 @@ class _Touch:
     ends: NDArray[np.bool_]
     cut: NDArray[np.bool_]
     step: NDArray[np.float64]
+    below: NDArray[np.bool_]
 
 
 def find_sides(
@@ -241,9 +243,11 @@ def _touch(view: TurnedView, corner: NearCorner, rough_m: float) -> _Touch:
     height, height_std = _heights(view, points, std)
     moved = points - inner
     way = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-9)
+    outward = view.outline - view.inner_outline
+    below = outward[:, 2] < -ALONG * np.linalg.norm(outward, axis=1)
     return _Touch(
         points[known], std[known], height[known], height_std[known], face[known], way[known],
-        ends, view.cut[known], view.step[known],
+        ends, view.cut[known], view.step[known], below[known],
     )  # fmt: skip
 
 
@@ -335,7 +339,9 @@ def _bottom(touch: _Touch) -> tuple[float, float, bool]:
     lowest = touch.height < min(bottom, quantile(touch.height, 0.03)) + LOWEST_M
     if np.mean(touch.ends[lowest]) < 0.5:
         std = float(np.hypot(std, STACKED_STD_M))
-    return bottom, std, _is_cut_below(touch.cut[lowest], touch.step[lowest])
+    # Of a strip of an object, what ends it above is hardly higher.
+    under = lowest & touch.below if np.any(lowest & touch.below) else lowest
+    return bottom, std, _is_cut_below(touch.cut[under], touch.step[under])
 
 
 def _is_cut_below(cut: NDArray[np.bool_], step: NDArray[np.float64]) -> bool:

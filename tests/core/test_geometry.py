@@ -281,6 +281,21 @@ def test_what_is_hidden_below_stands_on_the_floor_and_says_how_sure_that_is(ray_
     assert (seen.bottom, seen.bottom_std) == (0, 0)
 
 
+@pytest.mark.parametrize(("gap", "top"), [(0.0, 0.38), (0.02, 0.36), (0.3, 0.36)])
+def test_what_is_seen_over_its_neighbor_as_high_is_not_as_flat_as_that(
+    ray_caster, block, stereo_noise, gap, top
+):
+    """Pallets in a block: of those behind only the rim is seen, and no step in depth cuts it."""
+    truth = block(1, "pallet", 0.0, 6.0, 0.0, *EUR, top=0.38)
+    neighbor = block(2, "pallet", 0.0, 5.2 - gap, 0.0, length=2.4, width=0.8, top=top)
+    frame = ray_caster((truth, neighbor), height=1.6, pitch_deg=10).render()
+    for seed in range(2):
+        box = box_of(stereo_noise(frame, seed=seed), 1)
+        assert box.bottom == 0
+        assert box.bottom_std > 0.1
+        assert box.top == pytest.approx(0.38, abs=0.02)
+
+
 @pytest.mark.parametrize(("forward", "height"), [(4.0, 2.0), (9.0, 2.0), (5.0, 0.8)])
 def test_noise_does_not_make_things_lower(ray_caster, block, stereo_noise, forward, height):
     truth = block(1, "pallet", 0.4, forward, 0.5, *EUR, top=1.0)
