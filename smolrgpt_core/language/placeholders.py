@@ -25,3 +25,10 @@ def plain_placeholders(text: str) -> str:
     A region is also written as `<mask> <depth>` or `<mask_rgb><mask_depth>`.
     """
     return _MASK_SPELLINGS.sub(MASK, without_image(text))
+
+
+def numbered(text: str) -> str:
+    """A text with "Region [k]" for the k-th `<mask>`, from 0."""
+    for number in range(text.count(MASK)):
+        text = text.replace(MASK, f"Region [{number}]", 1)
+    return text

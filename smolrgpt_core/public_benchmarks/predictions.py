@@ -11,7 +11,7 @@ from smolrgpt_core.files import file_error
 from smolrgpt_core.public_benchmarks.published_files import read_rows
 from smolrgpt_core.public_benchmarks.scoring import JudgedRecords
 
-ANSWER_FIELDS = ("prediction", "pred", "answer")
+ANSWER_FIELDS = ("prediction", "pred", "answer", "normalized_answer")
 """Names that an answer may have in a file of predictions: ours, and those of official scripts."""
 
 REPLY_FIELDS = ("reply", "judge_reply")

@@ -12,6 +12,7 @@ from smolrgpt_core.public_benchmarks.q_spatial import QSpatial
 from smolrgpt_core.public_benchmarks.robospatial_home import RoboSpatialHome
 from smolrgpt_core.public_benchmarks.spatialrgpt_bench import SpatialRGPTBench
 from smolrgpt_core.public_benchmarks.threedsrbench import ThreeDSRBench
+from smolrgpt_core.public_benchmarks.warehouse_qa import WarehouseQA
 
 BENCHMARKS: dict[str, Benchmark] = {
     kind.name: kind()
@@ -26,5 +27,6 @@ BENCHMARKS: dict[str, Benchmark] = {
         Pope,
         MMBench,
         SeedBench,
+        WarehouseQA,
     )
 }

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from smolrgpt_core.errors import Status, UnansweredError
+from smolrgpt_core.errors import SpatialError, Status, UnansweredError
 from smolrgpt_core.public_benchmarks.model_readers.asked import Asked
 from smolrgpt_core.public_benchmarks.models import BenchmarkModel
 from smolrgpt_core.public_benchmarks.questions import question_of
@@ -55,7 +55,12 @@ def reply_to(model: BenchmarkModel, item: Item) -> Reply:
         SpatialError: MODEL_ERROR when nothing can be asked any more.
     """
     try:
-        said = model.answer(question_of(*item))
+        question = question_of(*item)
+    except SpatialError as error:
+        # A mask that does not decode: the question cannot be shown to any model.
+        return Reply(None, f"{item[0].id} has no answer: {error.message}", error.status.name)
+    try:
+        said = model.answer(question)
         return Reply(said.text, confidence=said.confidence)
     except UnansweredError as error:
         return Reply(None, error.message, error.status.name)

@@ -39,6 +39,7 @@ DATA = {
     "pope": "general_vqa/pope.jsonl",
     "mmbench": "general_vqa/mmbench_dev_toy.tsv",
     "seed-bench": "general_vqa/seedbench.jsonl",
+    "ai-city": "ai_city",
 }
 FAMILIES = ("paligemma", "idefics3", "smolvlm", "internvl", "qwen2_5_vl", "qwen3_vl")
 
