@@ -20,7 +20,8 @@ from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language import CATEGORIES
 from smolrgpt_core.sim.drive import SimulatedDrive
-from smolrgpt_core.simulated_data.benchmark_set import PUBLISHED_COUNTS, BenchmarkSet
+from smolrgpt_core.simulated_data.benchmark_set import SPATIALRGPT_SET, BenchmarkSet
+from smolrgpt_core.simulated_data.hispatial_set import HISPATIAL_SET
 from smolrgpt_core.simulated_data.randomization import Randomization, read_randomization
 from smolrgpt_core.simulated_data.run import SimulationRun, Summary
 from smolrgpt_core.simulated_data.scenes import SimulationSettings
@@ -87,7 +88,16 @@ BenchmarkQuestions = Annotated[
         "--spatialrgpt-bench",
         help="Write so many questions to --out in the layout of SpatialRGPT-Bench, instead of a "
         "data set; uses only --seed, --image-size and --randomization.",
-        min=len(PUBLISHED_COUNTS),
+        min=len(SPATIALRGPT_SET.counts),
+        metavar="QUESTIONS",
+    ),
+]
+TaskQuestions = Annotated[
+    int | None,
+    typer.Option(
+        "--hispatial-tasks",
+        help="The same with the three custom tasks of HiSpatial.",
+        min=len(HISPATIAL_SET.counts),
         metavar="QUESTIONS",
     ),
 ]
@@ -111,6 +121,7 @@ def simulate(
     bag_frames: BagFrames = SimulatedDrive.frame_count,
     bag_storage: BagStorage = Storage.SQLITE3,
     spatialrgpt_bench: BenchmarkQuestions = None,
+    hispatial_tasks: TaskQuestions = None,
 ) -> None:
     """Generate a data set of questions about simulated warehouses, in the public layout.
 
@@ -124,12 +135,18 @@ def simulate(
         if out is not None or scenes is not None:
             raise typer.BadParameter("--bag cannot be combined with --out or --scenes")
         return record(bag, drive_through(varied, seed, bag_frames), bag_storage)
-    if spatialrgpt_bench is not None:
-        if out is None or scenes is not None:
-            raise typer.BadParameter("--spatialrgpt-bench needs --out, and takes no --scenes")
-        return _write_benchmark(BenchmarkSet(spatialrgpt_bench, seed, varied), out)
+    for option, layout, number in (
+        ("--spatialrgpt-bench", SPATIALRGPT_SET, spatialrgpt_bench),
+        ("--hispatial-tasks", HISPATIAL_SET, hispatial_tasks),
+    ):
+        if number is not None:
+            if out is None or scenes is not None:
+                raise typer.BadParameter(f"{option} needs --out, and takes no --scenes")
+            return _write_benchmark(BenchmarkSet(layout, number, seed, varied), out)
     if out is None or scenes is None:
-        raise typer.BadParameter("expected --out and --scenes, --spatialrgpt-bench, or --bag")
+        raise typer.BadParameter(
+            "expected --out and --scenes, --spatialrgpt-bench, --hispatial-tasks, or --bag"
+        )
     split_shares = parsed("--shares", parse_shares, shares)
     with _wrong_call():
         settings = SimulationSettings(

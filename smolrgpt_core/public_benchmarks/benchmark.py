@@ -96,6 +96,10 @@ class Benchmark(ABC):
             return Asked(AnswerKind.LETTER, record.options)
         return Asked(AnswerKind.YES_NO) if record.truth in (YES, NO) else None
 
+    def is_judged(self, record: BenchmarkRecord) -> bool:
+        """Whether a judge, where the benchmark has one, is asked about a question."""
+        return True
+
     def guess(
         self, record: BenchmarkRecord, alike: Sequence[BenchmarkRecord], rng: np.random.Generator
     ) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.answer.scoring import write_normalized
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.depth import depth_readings
 from smolrgpt_core.errors import SpatialError, Status
@@ -71,8 +72,9 @@ class DepthSource:
         elif question.depth is not None and question.camera is not None:
             raw = question.depth.plane()
             depth = depth_readings(raw, question.camera.depth_scale).metres
+        regions = (*question.regions, *question.others)
         camera = known or CameraIntrinsics.from_vertical_fov(width, height, DEFAULT_FOV_DEG)
-        return RGBDFrame(rgb, depth, camera, RegionSet((height, width), question.regions))
+        return RGBDFrame(rgb, depth, camera, RegionSet((height, width), regions))
 
     def check(self, question: BenchmarkQuestion) -> None:
         """Refuse to ask about depth that is not there: what comes would be no measurement.
@@ -194,7 +196,8 @@ class AnswererModel:
 
 
 def answer_as_text(answer: SpatialAnswer, region_ids: tuple[int, ...]) -> str:
-    """A typed answer in the words of a benchmark: "B", "yes", "Region [1]", "0.82 m", "3 o'clock".
+    """A typed answer in the words of a benchmark: "B", "yes", "Region [1]", "0.82 m", "3 o'clock",
+    "0.60, 0.00, 0.80".
 
     Args:
         answer: of an answerer.
@@ -206,6 +209,8 @@ def answer_as_text(answer: SpatialAnswer, region_ids: tuple[int, ...]) -> str:
         return "yes" if answer.truth else "no"
     if answer.region_id is not None:
         return f"Region [{region_ids.index(answer.region_id)}]"
+    if answer.value is None and answer.vector is not None:
+        return write_normalized(tuple(map(float, answer.vector)))
     if answer.value is None:
         return answer.relation or answer.text
     if answer.unit == "h":

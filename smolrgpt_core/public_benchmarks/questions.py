@@ -54,6 +54,7 @@ class BenchmarkQuestion:
             where there are none.
         image: None where the data has none.
         regions: in the order of their numbers.
+        others: regions that the question does not name, for answerers that measure.
         depth: as published; None where there is none.
         camera: calibration, and unit of the depth.
         asked: what it asks for; None where that is not known.
@@ -64,6 +65,7 @@ class BenchmarkQuestion:
     masked: str
     image: StoredImage | None
     regions: tuple[Region, ...] = ()
+    others: tuple[Region, ...] = ()
     depth: StoredImage | None = None
     camera: CameraRecord | None = None
     asked: Asked | None = None
@@ -83,6 +85,7 @@ def question_of(record: BenchmarkRecord, asked: Asked | None = None) -> Benchmar
         masked=words if record.stored_regions else record.prompt,
         image=record.image,
         regions=record.regions,
+        others=tuple(stored.region() for stored in record.other_regions),
         depth=record.depth,
         camera=record.camera,
         asked=asked,

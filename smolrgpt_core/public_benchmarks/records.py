@@ -146,6 +146,8 @@ class BenchmarkRecord:
         category: kind of question, as published.
         image: what is asked about; None when the file has no image.
         stored_regions: of the objects in question, in the order of their placeholders.
+        other_regions: objects of the image that the question does not name; empty where the data
+            has none.
         options: texts of a multiple choice, in the order of the letters.
         group: rows of one group are one question with its options or its image changed.
         source: data set or split that the question comes from.
@@ -162,6 +164,7 @@ class BenchmarkRecord:
     category: str = ""
     image: StoredImage | None = None
     stored_regions: tuple[StoredRegion, ...] = ()
+    other_regions: tuple[StoredRegion, ...] = ()
     options: tuple[str, ...] = ()
     group: str = ""
     source: str = ""

@@ -6,6 +6,7 @@ from smolrgpt_core.public_benchmarks.benchmark import Benchmark
 from smolrgpt_core.public_benchmarks.cv_bench import CVBench
 from smolrgpt_core.public_benchmarks.embspatial import EmbSpatial
 from smolrgpt_core.public_benchmarks.general import RealWorldQA, SeedBench
+from smolrgpt_core.public_benchmarks.hispatial_tasks import HiSpatialTasks
 from smolrgpt_core.public_benchmarks.mmbench import MMBench
 from smolrgpt_core.public_benchmarks.pope import Pope
 from smolrgpt_core.public_benchmarks.q_spatial import QSpatial
@@ -28,5 +29,6 @@ BENCHMARKS: dict[str, Benchmark] = {
         MMBench,
         SeedBench,
         WarehouseQA,
+        HiSpatialTasks,
     )
 }

@@ -201,8 +201,12 @@ def _verdict(record: BenchmarkRecord, judgement: Judgement) -> Verdict:
         return Verdict(record.id, float(response > 0), "agrees" if response > 0 else "differs")
     if record.category == "direction":
         return Verdict(record.id, float(hours_apart(truth, response) <= 1), f"{response:g} h")
-    right = (1 - TOLERANCE) * truth <= response <= (1 + TOLERANCE) * truth
-    return Verdict(record.id, float(right), f"{response:g} m")
+    return Verdict(record.id, float(is_near(response, truth)), f"{response:g} m")
+
+
+def is_near(response: float, truth: float) -> bool:
+    """Whether a length is right: within `TOLERANCE` of the true one, both ends included."""
+    return (1 - TOLERANCE) * truth <= response <= (1 + TOLERANCE) * truth
 
 
 def _errors(group: str, members: Sequence[Judgement], notes: list[str]) -> dict[str, Figure]:
@@ -268,6 +272,33 @@ def _agreement(truth: str, answer: str) -> Judgement:
     return Judgement(1.0, float(truth == answer) if truth and answer else None)
 
 
+def read_as_published(row: PublishedRow) -> BenchmarkRecord:
+    """The record of a row in the layout of SpatialRGPT-Bench, whatever its category."""
+    fields = {**row.fields, **{name: literal(row.fields.get(name)) for name in _STRUCTURED}}
+    asked, answer = (turn["value"] for turn in fields["conversations"])
+    info = fields["image_info"]
+    size = (int(info["height"]), int(info["width"]))
+    masks = (MaskInRow(RowField(row.stands, "rle"), number) for number in count())
+    regions, problems = published_regions(
+        fields["rle"], masks, fields["bbox"], fields["qa_info"]["class"], size
+    )
+    path = row.fields.get("file_path") or info["file_path"]
+    image, missing = replace(row, fields={**fields, "file_path": path}).image("image", "file_path")
+    return BenchmarkRecord(
+        id=text_field(fields, "id"),
+        question=text_field(fields, "text_q"),
+        prompt=asked.replace("<mask>", "<mask> <depth>"),
+        truth=answer,
+        category=fields["qa_info"]["category"],
+        image=image,
+        stored_regions=regions,
+        source=info["dataset"],
+        depth=row.image("depth_path")[0],
+        camera=CameraRecord.from_json(fields["camera"]) if "camera" in fields else None,
+        problems=(*missing, *problems),
+    )
+
+
 class SpatialRGPTBench(Benchmark):
     """1406 questions about regions of Omni3D images."""
 
@@ -303,31 +334,7 @@ class SpatialRGPTBench(Benchmark):
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
         """The record of a row; structured fields may be texts of Python literals."""
-        fields = {**row.fields, **{name: literal(row.fields.get(name)) for name in _STRUCTURED}}
-        asked, answer = (turn["value"] for turn in fields["conversations"])
-        info = fields["image_info"]
-        size = (int(info["height"]), int(info["width"]))
-        masks = (MaskInRow(RowField(row.stands, "rle"), number) for number in count())
-        regions, problems = published_regions(
-            fields["rle"], masks, fields["bbox"], fields["qa_info"]["class"], size
-        )
-        path = row.fields.get("file_path") or info["file_path"]
-        image, missing = replace(row, fields={**fields, "file_path": path}).image(
-            "image", "file_path"
-        )
-        record = BenchmarkRecord(
-            id=text_field(fields, "id"),
-            question=text_field(fields, "text_q"),
-            prompt=asked.replace("<mask>", "<mask> <depth>"),
-            truth=answer,
-            category=fields["qa_info"]["category"],
-            image=image,
-            stored_regions=regions,
-            source=info["dataset"],
-            depth=row.image("depth_path")[0],
-            camera=CameraRecord.from_json(fields["camera"]) if "camera" in fields else None,
-            problems=(*missing, *problems),
-        )
+        record = read_as_published(row)
         group_of(record)
         return record
 

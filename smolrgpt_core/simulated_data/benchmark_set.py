@@ -1,12 +1,13 @@
-"""A set in the layout of SpatialRGPT-Bench about simulated warehouses.
+"""Sets for benchmarks about simulated warehouses, in the layout of SpatialRGPT-Bench.
 
     DIR/SpatialRGPT-Bench_v1.json   records as published; with the two fields below
     DIR/images/NAME.png             color
     DIR/depths/NAME.png             16 bit, as the simulated camera measures it: `depth_path`
                                     of a record, its unit and the calibration in `camera`
 
-The raw categories are the published ones, in about the published numbers. Truths are those of the
-simulator under the definitions of SpatialRGPT (`language.conventions`).
+Truths are those of the simulator under the conventions of the benchmark (`language.conventions`).
+What is asked is a `SetLayout`: the published raw categories of SpatialRGPT-Bench in about the
+published numbers, or what stands in another module.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -26,7 +27,8 @@ from smolrgpt_core.data.records import encode_masks
 from smolrgpt_core.data.warehouse_format import CameraRecord
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.files import new_folder, write_file
-from smolrgpt_core.language import MASK, read_question
+from smolrgpt_core.language import read_question
+from smolrgpt_core.language.placeholders import numbered
 from smolrgpt_core.language.question import asked_side
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.true_scene import TrueScene
@@ -39,8 +41,6 @@ from smolrgpt_core.simulated_data.scenes import (
     render_scene,
 )
 from smolrgpt_core.synthesis import QuestionWithTruth, generate_mixture
-
-FILE = "SpatialRGPT-Bench_v1.json"
 
 MIXTURE = "spatialrgpt"
 
@@ -78,29 +78,74 @@ _QUANTITIES = {
 }
 
 
+Drawn = tuple[str, QuestionWithTruth]
+"""A question, and the raw category that it counts in."""
+
+
+@dataclass(frozen=True)
+class SetLayout:
+    """What a set asks.
+
+    Attributes:
+        file: name of the file of records.
+        counts: questions of each raw category in the published set.
+        draw: questions about a frame, with raw categories; those that have none are left out.
+        kind: `type` of a record, by its question and raw category.
+        truth: the true answer in words, by the same.
+        shows_all: whether a record also has the masks of what its question does not name, on which
+            the answer may depend ("is the buffer empty?"): `others`.
+    """
+
+    file: str
+    counts: Mapping[str, int]
+    draw: Callable[[TrueScene, np.random.Generator], Iterable[Drawn]]
+    kind: Callable[[QuestionWithTruth, str], str]
+    truth: Callable[[QuestionWithTruth, str], str]
+    shows_all: bool = False
+
+    def wanted(self, questions: int) -> dict[str, int]:
+        """How many questions of each raw category: the published proportions, at least one of each.
+
+        Args:
+            questions: how many in all, at least the number of categories.
+        """
+        total = sum(self.counts.values())
+        wanted = {name: max(1, number * questions // total) for name, number in self.counts.items()}
+        largest = sorted(self.counts, key=lambda name: -self.counts[name])
+        place = 0
+        while (left := questions - sum(wanted.values())) != 0:
+            name = largest[place % len(largest)]
+            if left > 0 or wanted[name] > 1:
+                wanted[name] += 1 if left > 0 else -1
+            place += 1
+        return wanted
+
+
 @dataclass
 class BenchmarkSet:
     """Questions that are wanted, and those that are made.
 
     Attributes:
+        layout: what is asked.
         questions: how many are wanted.
         seed: of everything.
         randomization: what varies.
         made: records by now.
     """
 
+    layout: SetLayout
     questions: int
     seed: int = 0
     randomization: Randomization = field(default_factory=Randomization)
     made: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        if self.questions < len(PUBLISHED_COUNTS):
+        if self.questions < len(self.layout.counts):
             raise bad_input(
-                f"expected at least {len(PUBLISHED_COUNTS)} questions, one of each category, got "
+                f"expected at least {len(self.layout.counts)} questions, one of each category, got "
                 f"{self.questions}"
             )
-        self._room = Counter(wanted_counts(self.questions))
+        self._room = Counter(self.layout.wanted(self.questions))
 
     def write(self, folder: Path, advance: Callable[[int], None]) -> None:
         """Make the set.
@@ -114,7 +159,7 @@ class BenchmarkSet:
                 questions of a category.
         """
         settings = SimulationSettings(
-            MAX_SCENES, self.seed, VIEWS, mixture=MIXTURE, randomization=self.randomization
+            MAX_SCENES, self.seed, VIEWS, randomization=self.randomization
         )
         with new_folder(folder) as root:
             for index in range(MAX_SCENES):
@@ -127,7 +172,7 @@ class BenchmarkSet:
                     self._add(root, seen, scene, index, view)
                     advance(len(self.made))
             self._refuse_gaps()
-            write_file(root / FILE, json.dumps(self.made, indent=1).encode())
+            write_file(root / self.layout.file, json.dumps(self.made, indent=1).encode())
 
     def _add(
         self, root: Path, seen: SimulatedFrame, scene: TrueScene, index: int, view: int
@@ -136,11 +181,10 @@ class BenchmarkSet:
         rng = np.random.default_rng([self.seed, _STREAM, index, view])
         name = f"{index:06}_{view:02}.png"
         before = len(self.made)
-        for item in _distinct(scene, rng):
-            category = raw_category(item, seen.frame.regions)
-            if category and self._room[category] > 0 and len(self.made) < before + EACH_IMAGE:
+        for category, item in _distinct(self.layout.draw(scene, rng)):
+            if self._room[category] > 0 and len(self.made) < before + EACH_IMAGE:
                 self._room[category] -= 1
-                self.made.append(record_of(item, category, seen, name))
+                self.made.append(record_of(self.layout, item, category, seen, name))
         if len(self.made) > before:
             color, depth = encode_frame(seen)
             write_file(root / "images" / name, color)
@@ -153,26 +197,6 @@ class BenchmarkSet:
                 f"{MAX_SCENES} scenes do not offer enough questions, missing: {missing}; ask for "
                 "fewer"
             )
-
-
-def wanted_counts(questions: int) -> dict[str, int]:
-    """How many questions of each raw category: the published proportions, at least one of each.
-
-    Args:
-        questions: how many in all, at least the number of categories.
-    """
-    total = sum(PUBLISHED_COUNTS.values())
-    counts = {
-        name: max(1, number * questions // total) for name, number in PUBLISHED_COUNTS.items()
-    }
-    largest = sorted(PUBLISHED_COUNTS, key=lambda name: -PUBLISHED_COUNTS[name])
-    place = 0
-    while (left := questions - sum(counts.values())) != 0:
-        name = largest[place % len(largest)]
-        if left > 0 or counts[name] > 1:
-            counts[name] += 1 if left > 0 else -1
-        place += 1
-    return counts
 
 
 def raw_category(item: QuestionWithTruth, regions: RegionSet) -> str:
@@ -189,11 +213,12 @@ def raw_category(item: QuestionWithTruth, regions: RegionSet) -> str:
 
 
 def record_of(
-    item: QuestionWithTruth, category: str, seen: SimulatedFrame, image: str
+    layout: SetLayout, item: QuestionWithTruth, category: str, seen: SimulatedFrame, image: str
 ) -> dict[str, Any]:
     """A record in the published layout.
 
     Args:
+        layout: what the set asks.
         item: the question.
         category: its raw category.
         seen: the frame that it is about.
@@ -201,13 +226,13 @@ def record_of(
     """
     regions, ids = seen.frame.regions, item.region_ids
     height, width = regions.image_size
-    is_quantity = category in _QUANTITIES.values()
-    kind = "quantitative" if is_quantity else "qualitative"
+    kind = layout.kind(item, category)
     name = sha256(f"{image} {item.text} {ids}".encode()).hexdigest()[:10]
-    masks = encode_masks(regions, set(ids))
+    others = [region.id for region in regions if layout.shows_all and region.id not in ids]
+    masks = encode_masks(regions, {*ids, *others})
     path = f"images/{image}"
     return {
-        "id": f"{kind}_{name}",
+        "id": f"{kind.replace(' ', '_')}_{name}",
         "image_info": {
             "dataset": "simulation", "file_path": path, "height": height, "landmark": "warehouse",
             "width": width,
@@ -217,11 +242,12 @@ def record_of(
         },
         "conversations": [
             {"from": "human", "value": f"<image>\n {item.text}"},
-            {"from": "gpt", "value": truth_text(item, category)},
+            {"from": "gpt", "value": layout.truth(item, category)},
         ],
-        "text_q": _numbered(item.text),
+        "text_q": numbered(item.text),
         "bbox": [list(_corners(regions, id)) for id in ids],
         "rle": [masks[id] for id in ids],
+        **({"others": _others(regions, others, masks)} if layout.shows_all else {}),
         "file_path": path,
         "depth_path": f"depths/{image}",
         "camera": CameraRecord(seen.frame.intrinsics, DEPTH_SCALE).to_json(),
@@ -238,22 +264,35 @@ def truth_text(item: QuestionWithTruth, category: str) -> str:
     return f"{metres:.2f} meters" if metres >= 1 else f"{100 * metres:.2f} cm"
 
 
-def _distinct(scene: TrueScene, rng: np.random.Generator) -> Iterator[QuestionWithTruth]:
-    """Questions about a frame, each once."""
+def _distinct(drawn: Iterable[Drawn]) -> Iterator[Drawn]:
+    """Questions about a frame, each once, that have a category."""
     asked: set[tuple[str, tuple[int, ...]]] = set()
-    for _, item in generate_mixture(scene, rng, MIXTURE, DRAWN):
-        if (item.text, item.region_ids) not in asked:
+    for category, item in drawn:
+        if category and (item.text, item.region_ids) not in asked:
             asked.add((item.text, item.region_ids))
-            yield item
+            yield category, item
 
 
-def _numbered(text: str) -> str:
-    """The question with "Region [k]" for the k-th `<mask>`."""
-    for number in range(text.count(MASK)):
-        text = text.replace(MASK, f"Region [{number}]", 1)
-    return text
+def _draw(scene: TrueScene, rng: np.random.Generator) -> Iterator[Drawn]:
+    """Questions of all categories of SpatialRGPT-Bench."""
+    for _, item in generate_mixture(scene, rng, MIXTURE, DRAWN):
+        yield raw_category(item, scene.regions), item
+
+
+def _kind(item: QuestionWithTruth, category: str) -> str:
+    return "quantitative" if category in _QUANTITIES.values() else "qualitative"
+
+
+def _others(
+    regions: RegionSet, ids: Sequence[int], masks: Mapping[int, Mapping[str, Any]]
+) -> dict[str, Any]:
+    return {"class": [regions[id].label for id in ids], "rle": [masks[id] for id in ids]}
 
 
 def _corners(regions: RegionSet, id: int) -> tuple[int, int, int, int]:
     box = regions[id].box
     return box.x, box.y, box.x + box.width, box.y + box.height
+
+
+SPATIALRGPT_SET = SetLayout("SpatialRGPT-Bench_v1.json", PUBLISHED_COUNTS, _draw, _kind, truth_text)
+"""All twelve groups of SpatialRGPT-Bench by its conventions."""

@@ -1,7 +1,8 @@
-"""A language model as the judge of SpatialRGPT-Bench, with replies in the form of the official one.
+"""A language model as the judge of SpatialRGPT-Bench and of problem solving.
 
-The official judge is GPT-4 with its authors' instructions; this one is any model with those below.
-Its figures stand under a name of their own, and do not compare with those of another judge.
+Replies have the form of those of SpatialRGPT-Bench's official judge. That is GPT-4 with its
+authors' instructions; this one is any model with those below. Its figures stand under a name of
+their own, and do not compare with those of another judge.
 """
 
 from __future__ import annotations

@@ -84,7 +84,8 @@ class LanguageModels:
         if self.judge:
             model = self._model(self.judge, folder)
             with progress("judging") as advance:
-                replies = judged(data.records, predictions.answers, benchmark.asked, model, advance)
+                records = [item for item in data.records if benchmark.is_judged(item)]
+                replies = judged(records, predictions.answers, benchmark.asked, model, advance)
             made = ByModels(judged=replies, readings=made.readings)
             about["judge"] = dict(model.described)
         return made, about

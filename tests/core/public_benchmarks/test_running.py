@@ -40,6 +40,7 @@ DATA = {
     "mmbench": "general_vqa/mmbench_dev_toy.tsv",
     "seed-bench": "general_vqa/seedbench.jsonl",
     "ai-city": "ai_city",
+    "hispatial-tasks": "hispatial_tasks",
 }
 FAMILIES = ("paligemma", "idefics3", "smolvlm", "internvl", "qwen2_5_vl", "qwen3_vl")
 

@@ -25,17 +25,16 @@ from smolrgpt_core.public_benchmarks.questions import question_of
 from smolrgpt_core.public_benchmarks.registry import BENCHMARKS
 from smolrgpt_core.public_benchmarks.spatialrgpt_bench import group_of, judgement_by_rules
 from smolrgpt_core.simulated_data.benchmark_set import (
-    FILE,
-    MIXTURE,
     PUBLISHED_COUNTS,
+    SPATIALRGPT_SET,
     VIEWS,
     BenchmarkSet,
-    wanted_counts,
 )
 from smolrgpt_core.simulated_data.randomization import Randomization
 from smolrgpt_core.simulated_data.scenes import SimulationSettings, render_scene
 
 QUESTIONS, SEED = 40, 9200000
+FILE = SPATIALRGPT_SET.file
 BENCHMARK = BENCHMARKS["spatialrgpt"]
 
 
@@ -48,7 +47,7 @@ def small() -> Randomization:
 @pytest.fixture(scope="module")
 def made(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("simulated") / "set"
-    BenchmarkSet(QUESTIONS, SEED, small()).write(folder, lambda done: None)
+    BenchmarkSet(SPATIALRGPT_SET, QUESTIONS, SEED, small()).write(folder, lambda done: None)
     return folder
 
 
@@ -59,15 +58,15 @@ def stored(made) -> list[dict[str, Any]]:
 
 def test_all_categories_are_there_in_the_published_proportions(stored) -> None:
     found = Counter(record["qa_info"]["category"] for record in stored)
-    assert found == Counter(wanted_counts(QUESTIONS))
+    assert found == Counter(SPATIALRGPT_SET.wanted(QUESTIONS))
     assert set(found) == set(PUBLISHED_COUNTS)
-    whole = wanted_counts(sum(PUBLISHED_COUNTS.values()))
+    whole = SPATIALRGPT_SET.wanted(sum(PUBLISHED_COUNTS.values()))
     assert whole == PUBLISHED_COUNTS
 
 
 @pytest.mark.parametrize("questions", [24, 25, 100, 1000, 1407])
 def test_as_many_as_are_wanted(questions) -> None:
-    counts = wanted_counts(questions)
+    counts = SPATIALRGPT_SET.wanted(questions)
     assert sum(counts.values()) == questions
     assert min(counts.values()) >= 1
 
@@ -90,7 +89,7 @@ def test_records_are_read_as_the_published_ones(made, stored) -> None:
 
 
 def test_what_a_model_gets_is_what_the_camera_measures(made, stored) -> None:
-    settings = SimulationSettings(1, SEED, VIEWS, mixture=MIXTURE, randomization=small())
+    settings = SimulationSettings(1, SEED, VIEWS, randomization=small())
     views = [seen for seen, _ in render_scene(settings, 0)]
     name = stored[0]["file_path"].removeprefix("images/000000_").removesuffix(".png")
     frame = views[int(name)].frame
@@ -107,7 +106,7 @@ def test_what_a_model_gets_is_what_the_camera_measures(made, stored) -> None:
 
 
 def test_heights_are_those_of_the_simulator(made, stored) -> None:
-    settings = SimulationSettings(1, SEED, VIEWS, mixture=MIXTURE, randomization=small())
+    settings = SimulationSettings(1, SEED, VIEWS, randomization=small())
     scenes: dict[int, list[Any]] = {}
     checked = 0
     for record in stored:
@@ -128,7 +127,9 @@ def test_heights_are_those_of_the_simulator(made, stored) -> None:
 
 
 def test_the_same_seed_gives_the_same_set(made, tmp_path) -> None:
-    BenchmarkSet(QUESTIONS, SEED, small()).write(tmp_path / "again", lambda done: None)
+    BenchmarkSet(SPATIALRGPT_SET, QUESTIONS, SEED, small()).write(
+        tmp_path / "again", lambda done: None
+    )
     again = tmp_path / "again"
     assert (again / FILE).read_bytes() == (made / FILE).read_bytes()
     for path in sorted(made.rglob("*.png")):
@@ -189,7 +190,10 @@ def test_one_command_scores_geometry_models_and_baselines(made, tmp_path) -> Non
             assert figures[name][half]["value"] > figures["guess"][half]["value"] + 20
     untrained = figures["nano"]["width"]["value"]
     assert untrained == 0, "refused, and so wrong"
-    assert figures["nano"]["direct distance"]["of"] == wanted_counts(QUESTIONS)["distance_data"]
+    assert (
+        figures["nano"]["direct distance"]["of"]
+        == SPATIALRGPT_SET.wanted(QUESTIONS)["distance_data"]
+    )
 
 
 def test_the_command_writes_a_set_and_refuses_what_does_not_fit(tmp_path) -> None:
@@ -204,4 +208,4 @@ def test_the_command_writes_a_set_and_refuses_what_does_not_fit(tmp_path) -> Non
     assert there.exit_code == 2
     assert "already exists" in there.output
     with pytest.raises(SpatialError, match="at least 24 questions"):
-        BenchmarkSet(3)
+        BenchmarkSet(SPATIALRGPT_SET, 3)
