@@ -24,7 +24,7 @@ from performance_page import Table, describe_machine, publish
 from rich.progress import track
 
 from smolrgpt_core.annotation.filters import SkippedError
-from smolrgpt_core.annotation.on_ray import LOCAL, OnRay
+from smolrgpt_core.annotation.on_ray import OnRay
 from smolrgpt_core.annotation.pipeline import Annotator, KnownFrame
 from smolrgpt_core.annotation.questions import AnnotatedQuestion
 from smolrgpt_core.annotation.references import KINDS
@@ -37,6 +37,7 @@ from smolrgpt_core.files import write_depth, write_file, write_image
 from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.language.interpreter import evaluate
 from smolrgpt_core.perception.cleaning import box_around, object_points
+from smolrgpt_core.ray_workers import LOCAL
 from smolrgpt_core.region_files.own_form import write_regions
 from smolrgpt_core.scene import SceneCopies
 from smolrgpt_core.scene.spatial_scene import Placed, touches_border

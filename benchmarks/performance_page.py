@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 
 from smolrgpt_core.files import write_file
+from smolrgpt_core.page_sections import replace_section
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
 
@@ -116,14 +117,6 @@ def publish(title: str, machine: str, tables: list[Table], write_docs: bool) -> 
         lines = [f"## {title}", f"`{command}` on {machine}."]
         section = "\n\n".join([*lines, *(table.as_markdown() for table in tables)])
         write_file(PAGE, replace_section(_read_page(), title, section).encode())
-
-
-def replace_section(page: str, title: str, section: str) -> str:
-    """The page with one section replaced, or added at its end; the others as they were."""
-    head, *sections = page.split("\n## ")
-    kept = {text.partition("\n")[0]: f"## {text.strip()}" for text in sections}
-    kept[title] = section
-    return "\n\n".join([head.strip(), *kept.values()]) + "\n"
 
 
 def _read_page() -> str:

@@ -6,8 +6,6 @@ to be written; the caller writes it. A worker that dies is replaced, and its ima
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +15,10 @@ from smolrgpt_core.annotation.pipeline import AnnotatedImage, Annotator
 from smolrgpt_core.annotation.settings import AnnotationSettings
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.extras import require
-
-LOCAL = "local"
-"""In the place of an address: workers on this machine alone, which end with the run."""
+from smolrgpt_core.ray_workers import start_ray
 
 IMAGES_AT_ONCE = 2
 """That a worker is given together: what is lost when it dies."""
-
-STORE_BYTES = 256 * 2**20
-"""Shared memory of workers on this machine."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +44,7 @@ class OnRay:
             SpatialError: MODEL_ERROR when workers fail again and again.
         """
         require("ray.data", "ray", "annotating with workers needs ray[data]")
-        ray = require("ray", "ray", "annotating with workers needs ray[data]")
-        self._start(ray)
+        ray = start_ray(self.address, self.workers, "annotating with workers")
         try:
             context = ray.data.DataContext.get_current()
             context.enable_progress_bars = False
@@ -76,22 +68,6 @@ class OnRay:
             ) from error
         finally:
             ray.shutdown()
-
-    def _start(self, ray: Any) -> None:
-        for name in ("ray", "ray.data"):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        if self.address != LOCAL:
-            ray.init(address=self.address, log_to_driver=False, logging_level=logging.ERROR)
-            return
-        # Nothing is told to anybody outside; the user's own setting goes before this one.
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        ray.init(
-            num_cpus=self.workers,
-            object_store_memory=STORE_BYTES,
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
 
 
 class _Worker:

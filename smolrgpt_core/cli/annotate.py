@@ -11,7 +11,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from smolrgpt_core.annotation.on_ray import LOCAL, OnRay
+from smolrgpt_core.annotation.on_ray import OnRay
 from smolrgpt_core.annotation.references import KINDS
 from smolrgpt_core.annotation.run import Annotate, AnnotationRun, Summary, in_this_process
 from smolrgpt_core.annotation.settings import AnnotationSettings, Sources
@@ -20,6 +20,7 @@ from smolrgpt_core.cli.options import parsed, wrong_call
 from smolrgpt_core.cli.progress import resumable, work_progress
 from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.depth import DepthLimits
+from smolrgpt_core.ray_workers import LOCAL
 from smolrgpt_core.synthesis import MIXTURES
 
 Images = Annotated[

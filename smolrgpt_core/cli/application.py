@@ -28,6 +28,7 @@ from smolrgpt_core.cli.page import page
 from smolrgpt_core.cli.replay import replay_command
 from smolrgpt_core.cli.score import score
 from smolrgpt_core.cli.simulate import simulate
+from smolrgpt_core.cli.study import study_command
 from smolrgpt_core.cli.train import train
 from smolrgpt_core.doctor import Check, Verdict, examine, healthy
 
@@ -46,6 +47,7 @@ app.command()(bag2data)
 app.command()(page)
 app.command("replay")(replay_command)
 app.command()(train)
+app.command("study")(study_command)
 app.command("export")(export_command)
 app.command("export-onnx")(export_onnx_command)
 app.command()(score)

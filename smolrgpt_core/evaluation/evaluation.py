@@ -211,6 +211,22 @@ def evaluate(
     return Evaluation(folder, records, [*contestants, *guessers], unscored)
 
 
+def evaluate_alone(
+    folder: SplitFolder, choice: AnswererChoice, limit: int | None = None
+) -> Contestant:
+    """As `evaluate`, without baselines, for many answerers on the same split.
+
+    Raises:
+        SpatialError, ValueError: as `evaluate`.
+    """
+    records = folder.read_records()[:limit]
+    _check_records(folder, records)
+    found = predict(folder, records, choice)
+    return Contestant(
+        choice.name, choice.model, found, _scored(read_truths(records)[0], records, found)
+    )
+
+
 def _check_records(folder: SplitFolder, records: Sequence[WarehouseRecord]) -> None:
     if not records:
         raise file_error(folder.records_path, "expected at least one question, found none")

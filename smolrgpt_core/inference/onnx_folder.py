@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from smolrgpt_core.files import file_error, read_bytes, read_json, write_file
+from smolrgpt_core.model_inputs.resampling import PixelRange
 
 MANIFEST_FILE = "onnx.json"
 TOKENIZER_FILE = "tokenizer.json"
@@ -47,7 +48,7 @@ class ExportedModel:
     mask_depth_token_id: int
     depth_branch: str
     depth_unit_m: float
-    rgb_range: tuple[float, float]
+    rgb_range: PixelRange
     mask_pooling: str
     empty_masks: str
     answers: tuple[str, ...]

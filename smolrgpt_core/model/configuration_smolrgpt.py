@@ -15,6 +15,8 @@ from transformers import CONFIG_MAPPING, AutoConfig, PreTrainedConfig
 from smolrgpt_core.checkpoints import check_that_it_exists
 from smolrgpt_core.kernels.form_weights import Mode
 from smolrgpt_core.kernels.refinement import Refinement
+from smolrgpt_core.model.encoders import encoder_of
+from smolrgpt_core.model_inputs.resampling import PixelRange
 
 RGB = "rgb"
 DEPTH = "depth"
@@ -97,8 +99,10 @@ class SmolRGPTConfig(PreTrainedConfig):
 
     Attributes:
         vision_config: configuration of the vision encoder, an object or a dictionary with a
-            `model_type` that transformers knows (default: SigLIP). It needs `image_size`,
+            `model_type` of `encoders.ENCODERS` (default: SigLIP). It needs `image_size`,
             `patch_size` and `hidden_size`.
+        vision_norm: whether features of patches pass a layer norm without weights, for an encoder
+            whose last states have passed none.
         text_config: the same for the language model (default: Llama).
         pixel_shuffle_factor: side of the block of patches that becomes one image token.
         refiner_levels: how often a refiner doubles the side of the grid of image tokens.
@@ -112,7 +116,8 @@ class SmolRGPTConfig(PreTrainedConfig):
         empty_masks: what a mask gives that covers no cell of the refined grid: "error", or "zero"
             for a feature vector of zeros, as released.
         refinement: "sparse" refines only the cells under a mask, "dense" all; same result.
-        rgb_range: (value of level 0, value of level 255) of RGB pixels.
+        rgb_range: (value of level 0, value of level 255) of RGB pixels; each one number, or a list
+            of three, one for each channel.
         depth_range: the same for depth: (0, 1) as in training, or (-1, 1) as in the released
             submission script.
         depth_resampling: "nearest" as in training, or "bilinear" as in the submission script.
@@ -143,6 +148,7 @@ class SmolRGPTConfig(PreTrainedConfig):
 
     vision_config: Any = None
     text_config: Any = None
+    vision_norm: bool = False
     pixel_shuffle_factor: int = 2
     refiner_levels: int = 3
     refiner_norm_eps: Number = 1e-6
@@ -155,7 +161,7 @@ class SmolRGPTConfig(PreTrainedConfig):
     mask_pooling: Mode = "bilinear"
     empty_masks: Literal["error", "zero"] = "error"
     refinement: Refinement = "sparse"
-    rgb_range: tuple[Number, Number] | list[Number] = (-1.0, 1.0)
+    rgb_range: tuple[Any, Any] | list[Any] = (-1.0, 1.0)
     depth_range: tuple[Number, Number] | list[Number] = (0.0, 1.0)
     depth_resampling: Literal["nearest", "bilinear"] = "nearest"
     depth_unit_m: Number = 0.001
@@ -255,8 +261,9 @@ class SmolRGPTConfig(PreTrainedConfig):
         for name in ("refiner_norm_eps", "depth_unit_m", "depth_limit_m", "initializer_range"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
-        for name in ("rgb_range", "depth_range"):
-            setattr(self, name, _checked_range(name, getattr(self, name)))
+        self.depth_range = _checked_range("depth_range", self.depth_range)
+        self.rgb_range = _checked_rgb_range(self.rgb_range)
+        encoder_of(self.vision_config)
         self._check_grids()
         self._check_metric_branch()
         self._check_tokens()
@@ -331,3 +338,17 @@ def _checked_range(name: str, value: Any) -> tuple[float, float]:
     if len(value) != 2 or not value[0] < value[1]:
         raise ValueError(f"{name} must be (low, high) with low < high, got {value}")
     return (float(value[0]), float(value[1]))
+
+
+def _checked_rgb_range(value: Any) -> PixelRange:
+    """A pair of numbers, or of lists of three."""
+    if len(value) != 2 or all(isinstance(bound, float | int) for bound in value):
+        return _checked_range("rgb_range", value)
+    if not all(isinstance(bound, list | tuple) and len(bound) == 3 for bound in value):
+        raise ValueError(
+            "rgb_range must be (low, high), of two numbers or of two lists with one for each "
+            f"channel, got {value}"
+        )
+    channels = [_checked_range("rgb_range", pair) for pair in zip(*value, strict=True)]
+    low, high = zip(*channels, strict=True)
+    return list(low), list(high)

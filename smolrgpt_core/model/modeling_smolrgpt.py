@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn import functional
 from transformers import (
     AutoModel,
     Cache,
@@ -32,6 +33,7 @@ from smolrgpt_core.model.bottleneck import add_bottlenecks
 from smolrgpt_core.model.cache_name import CACHE, OLD_NAME
 from smolrgpt_core.model.configuration_smolrgpt import DEPTH, RGB, SmolRGPTConfig
 from smolrgpt_core.model.connector import Connector
+from smolrgpt_core.model.encoders import encoder_of
 from smolrgpt_core.model.metric_branch import MetricBranch
 from smolrgpt_core.model.packed_attention import packed_attention_mask
 from smolrgpt_core.model.point_map.code import WAREHOUSE
@@ -186,13 +188,28 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
                 f"{'missing' if point_values is None else 'given'}; prepare them with "
                 "SmolRGPTProcessor"
             )
-        features = self.vision_model(pixel_values=pixel_values.to(self.dtype)).last_hidden_state
-        # Class and register tokens of other encoders come before the patches.
-        features = features[:, -(self.config.patch_grid**2) :]
+        features = self._patches(pixel_values.to(self.dtype))
         if point_values is None:
             return features
         points = self.point_encoder(point_values).flatten(1, 2).to(features.dtype)
         return torch.cat([features, points], dim=-1)
+
+    def _patches(self, pixels: torch.Tensor) -> torch.Tensor:
+        """Features (B, P, Dv) of the patches of images, row by row."""
+        states = self.vision_model(pixel_values=pixels).last_hidden_state
+        config = self.config.vision_config
+        before, patches = encoder_of(config).before(config), self.config.patch_grid**2
+        if states.shape[1] != before + patches:
+            raise ValueError(
+                f"{config.model_type} gave {states.shape[1]} states, expected {before} before the "
+                f"{patches} of the patches: this version of transformers computes it differently"
+            )
+        features = states[:, before:]
+        return (
+            functional.layer_norm(features, features.shape[-1:])
+            if self.config.vision_norm
+            else features
+        )
 
     def connect(self, features: torch.Tensor, modality: str) -> torch.Tensor:
         """Image tokens (B, N, D) of vision features (B, P, Dv)."""

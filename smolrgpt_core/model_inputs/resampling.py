@@ -14,6 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+PixelRange = Sequence[float | Sequence[float]]
+"""Value of level 0 and of level 255: two numbers, or two lists of one for each channel."""
+
 _WEIGHT_BITS = 22
 
 
@@ -48,9 +51,17 @@ def resize_nearest(image: NDArray, size: tuple[int, int]) -> NDArray:
     return image[rows[:, None], columns]
 
 
-def scaled(levels: NDArray[np.uint8], value_range: Sequence[float]) -> NDArray[np.float32]:
-    """Levels 0 to 255 as numbers in (low, high)."""
-    low, high = value_range
+def scaled(levels: NDArray[np.uint8], value_range: PixelRange) -> NDArray[np.float32]:
+    """Levels 0 to 255 as numbers in (low, high).
+
+    Args:
+        levels: uint8 (3, H, W).
+        value_range: low and high, each a number, or one for each channel.
+    """
+    low, high = (
+        bound if isinstance(bound, float | int) else np.array(bound, np.float32)[:, None, None]
+        for bound in value_range
+    )
     return (levels / np.float32(255) * (high - low) + low).astype(np.float32)
 
 

@@ -114,6 +114,7 @@ class SourceConfig:
             data set whose records name their family, such as that of `smolrgpt simulate --mixture`.
         depths: folder of the depth images in `root`, such as that of an estimator; empty: as the
             layout has it.
+        first_images: use only what is about the first so many images of the data set; 0: all.
         weight: fraction of the rows from this source, relative to the other weights.
         pictures: "rgbd"; "geometry" = masks and metric depth without pictures, which is far
             cheaper and needs `depth_branch: metric`; "rgb" = no depth and no masks (captions). A
@@ -130,6 +131,7 @@ class SourceConfig:
     matching: str = ""
     mixture: str = ""
     depths: str = ""
+    first_images: int = 0
     weight: float = 1.0
     depth_scale: float = 0.001
     pictures: str = "rgbd"

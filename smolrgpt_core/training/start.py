@@ -5,24 +5,29 @@ Like checkpoints, backbones are loaded completely or not at all. Independent of 
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
 from huggingface_hub.errors import StrictDataclassError
 from torch import nn
+from torch.nn import functional
 from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
     AutoTokenizer,
-    PreTrainedConfig,
     PreTrainedModel,
     set_seed,
 )
+from transformers.utils import IMAGE_PROCESSOR_NAME, PROCESSOR_NAME, cached_file
 
 from smolrgpt_core.errors import bad_input
+from smolrgpt_core.files import read_json
 from smolrgpt_core.inference.loading import model_type_of
 from smolrgpt_core.model import (
     SmolRGPTConfig,
@@ -30,6 +35,7 @@ from smolrgpt_core.model import (
     SmolRGPTProcessor,
 )
 from smolrgpt_core.model.configuration_smolrgpt import PRESETS
+from smolrgpt_core.model.encoders import encoder_of, rgb_range_of
 from smolrgpt_core.model.parts import Model
 from smolrgpt_core.model.point_map import (
     FAMILIES,
@@ -39,6 +45,7 @@ from smolrgpt_core.model.point_map import (
 )
 from smolrgpt_core.model.point_map.processing import PointMapProcessor
 from smolrgpt_core.model.point_map.regions_in_words import with_box_colors
+from smolrgpt_core.model_inputs.resampling import PixelRange
 from smolrgpt_core.training.config import StartConfig
 from smolrgpt_core.training.tokenizer import PLACEHOLDERS, train_tokenizer
 
@@ -48,6 +55,12 @@ _POINT_MAP_FIELDS = PointMapConfig.__annotations__.keys() - _FIXED
 _NESTED = ("vision_config", "text_config")
 _POOLING_HEAD = "head."
 """Beginning of the names of weights that summarize an image in one vector."""
+
+_POSITIONS = "position_embedding"
+"""In the names of embeddings of places."""
+
+_LAYER = re.compile(r".*\blayers?\.\d+\.")
+"""Beginning of the names of the weights of a layer."""
 
 Processor = SmolRGPTProcessor | PointMapProcessor
 Start = tuple[Model, Processor]
@@ -179,10 +192,12 @@ def _from_backbones(start: StartConfig) -> Start:
     tokenizer.add_tokens([f"<|unused_{id}|>" for id in range(len(tokenizer), first)])
     text.vocab_size = first + PLACEHOLDERS
     values = {
-        "vision_config": _vision_config(start.vision_backbone).to_dict(),
+        **_vision_values(start.vision_backbone),
         "text_config": text.to_dict(),
         "tie_word_embeddings": text.tie_word_embeddings,
     }
+    if "rgb_range" not in {**values, **start.overrides}:
+        values["rgb_range"] = _rgb_range(start.vision_backbone)
     config = SmolRGPTConfig(**_merged(values, start.overrides))
     model = SmolRGPTForConditionalGeneration(config)
     _load_vision(model.model.vision_model, start.vision_backbone)
@@ -199,26 +214,87 @@ def _merged(values: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     return merged
 
 
-def _vision_config(backbone: str) -> PreTrainedConfig:
-    """Of the encoder alone, where the backbone also has a text encoder; without pooling head."""
+def _vision_values(backbone: str) -> dict[str, Any]:
+    """Fields about the encoder alone, where the backbone also has a language model.
+
+    Without pooling head and without layers that serve the class token alone.
+    """
     config = AutoConfig.from_pretrained(backbone)
     vision = getattr(config, "vision_config", config)
+    if isinstance(config, SmolRGPTConfig):
+        return {
+            "vision_config": vision.to_dict(),
+            "vision_norm": config.vision_norm,
+            "rgb_range": config.rgb_range,
+        }
     if hasattr(vision, "vision_use_head"):
         vision.vision_use_head = False
-    return vision
+    encoder = encoder_of(vision)
+    if encoder.unused_layers:
+        vision.num_hidden_layers -= encoder.unused_layers
+    return {"vision_config": vision.to_dict(), "vision_norm": not encoder.is_normed}
+
+
+def _rgb_range(backbone: str) -> PixelRange:
+    """The range of pixels that a vision encoder was trained with, as its own files say.
+
+    Never that of its class in transformers, which differs from that of many checkpoints.
+
+    Raises:
+        ValueError: when they do not say it.
+    """
+    for name in (IMAGE_PROCESSOR_NAME, PROCESSOR_NAME):
+        path = cached_file(
+            backbone,
+            name,
+            _raise_exceptions_for_gated_repo=False,
+            _raise_exceptions_for_missing_entries=False,
+        )
+        content = read_json(Path(path)) if path else {}
+        found = content.get("image_processor", {}) if name == PROCESSOR_NAME else content
+        if found:
+            return rgb_range_of(found)
+    raise ValueError(
+        f"{backbone} has no {IMAGE_PROCESSOR_NAME}, which says how its pixels are normalized; add "
+        "it, or set start.overrides.rgb_range to the values of level 0 and 255"
+    )
 
 
 def _load_vision(encoder: nn.Module, backbone: str) -> None:
+    """Weights of the encoder; positions are resampled where the image size is another."""
     loaded = _load_backbone(AutoModel, backbone)
     weights = getattr(loaded, "vision_model", loaded).state_dict()
     wanted = encoder.state_dict()
     encoder.load_state_dict(
         {
-            name: weight
+            name: _resampled(weight, wanted[name]) if _POSITIONS in name else weight
             for name, weight in weights.items()
-            if name in wanted or not name.startswith(_POOLING_HEAD)
+            if name in wanted or not _is_left_out(name, wanted)
         }
     )
+
+
+def _is_left_out(name: str, wanted: Mapping[str, torch.Tensor]) -> bool:
+    """Whether a weight belongs to the pooling head, or to a layer behind those of the encoder."""
+    layer = _LAYER.match(name)
+    if layer is None:
+        return name.startswith(_POOLING_HEAD)
+    return not any(other.startswith(layer[0]) for other in wanted)
+
+
+def _resampled(positions: torch.Tensor, wanted: torch.Tensor) -> torch.Tensor:
+    """Embeddings (..., N, D) of the places of a square grid for one of another size.
+
+    As the encoders themselves do it; what comes before the grid stays.
+    """
+    if positions.shape == wanted.shape:
+        return positions
+    old, new = (math.isqrt(item.shape[-2]) for item in (positions, wanted))
+    before = positions.shape[-2] - old**2
+    grid = positions.reshape(-1, positions.shape[-1])
+    picture = grid[before:].T.reshape(1, -1, old, old)
+    resized = functional.interpolate(picture, (new, new), mode="bicubic", align_corners=False)
+    return torch.cat([grid[:before], resized[0].flatten(1).T]).reshape(wanted.shape)
 
 
 def _load_language(model: SmolRGPTForConditionalGeneration, backbone: str) -> None:

@@ -480,6 +480,7 @@ def open_source(source: SourceConfig, config: DataConfig) -> SampleDataset:
             root,
             split=source.split,
             depths=source.depths,
+            first_images=source.first_images,
             depth_scale=source.depth_scale,
             group_by_image=grouped,
         )

@@ -83,6 +83,9 @@ class RunTrainer(Trainer):
         self._stream = stream
         self._store = store
         self._facts = dict(resumed)
+        self._facts["trained_parameters"] = sum(
+            weight.numel() for weight in model.parameters() if weight.requires_grad
+        )
         self._spent = Spent(resumed.get("seconds", 0.0), resumed.get("questions", 0))
         self._broken = BrokenSamples(config.data.broken_share, resumed.get("broken"))
         self._losses = LossLog(self._output, step) if self.is_world_process_zero() else None

@@ -65,7 +65,9 @@ class AnnotatedDataset:
         self.name = config.dataset_name
         self._entries = entries
         self._sample_of = sample_of
-        groups = entries.groups if config.group_by_image else np.arange(len(entries))
+        first = config.first_images or len(entries)
+        self._used = np.flatnonzero(entries.groups < first)
+        groups = entries.groups[self._used] if config.group_by_image else np.arange(len(self._used))
         self._members = GroupMembers(groups)
 
     def __len__(self) -> int:
@@ -78,7 +80,7 @@ class AnnotatedDataset:
         Raises:
             SpatialError: BAD_INPUT that names file and record.
         """
-        return merged([self._sample(number) for number in self._members[index]])
+        return merged([self._sample(int(self._used[place])) for place in self._members[index]])
 
     def blocks(self, order: Order, part: Part) -> Sequence[Callable[[], SampleBlock]]:
         """One block: the samples of this reader."""

@@ -12,6 +12,9 @@ from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.extras import require
 from smolrgpt_core.files import METRES_PER_UNIT
 
+SHARDS = "shards"
+"""The kind whose samples have no number."""
+
 
 @dataclass(frozen=True)
 class DatasetConfig:
@@ -26,6 +29,8 @@ class DatasetConfig:
         annotations: file of the annotations in `root`; empty: the name that the layout gives it.
         images: folder of the images in `root`; empty: as the layout has it.
         depths: folder of the depth images in `root`; empty: as the layout has it.
+        first_images: use only what is about the first so many images; 0: all. Shards have no such
+            order.
         depth_scale: metres per unit of 16 bit depth, where no `cameras.json` says it.
         group_by_image: several questions on one image become one sample.
         index_folder: where the index of large annotation files is kept for the next start; None:
@@ -42,6 +47,7 @@ class DatasetConfig:
     annotations: str = ""
     images: str = ""
     depths: str = ""
+    first_images: int = 0
     depth_scale: float = METRES_PER_UNIT["uint16"]
     group_by_image: bool = False
     index_folder: Path | None = None
@@ -52,6 +58,12 @@ class DatasetConfig:
         if not self.split or "/" in self.split:
             raise SpatialError(
                 Status.BAD_INPUT, f'split must be a name such as "train", got {self.split!r}'
+            )
+        if self.first_images < 0 or (self.first_images and self.kind == SHARDS):
+            raise SpatialError(
+                Status.BAD_INPUT,
+                "first_images must be 0 or more, and 0 with shards, which are read as they come; "
+                f"got {self.first_images} with {self.kind}",
             )
         if not 0 < self.depth_scale < float("inf"):
             raise SpatialError(
@@ -75,7 +87,7 @@ READERS = {
     "official": "official_parquet",
     "llava": "llava_chat",
     "open_spatial": "open_spatial",
-    "shards": "shards",
+    SHARDS: "shards",
 }
 """Module in this package by kind; each has `open_layout(config) -> SampleDataset`."""
 

@@ -8,8 +8,9 @@ import signal
 import psutil
 import pytest
 
-from smolrgpt_core.annotation.on_ray import IMAGES_AT_ONCE, LOCAL, OnRay
+from smolrgpt_core.annotation.on_ray import IMAGES_AT_ONCE, OnRay
 from smolrgpt_core.annotation.run import AnnotationRun, in_this_process
+from smolrgpt_core.ray_workers import LOCAL
 
 pytest.importorskip("ray.data")
 

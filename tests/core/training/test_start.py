@@ -1,5 +1,6 @@
 """Models to begin with: from nothing, from backbones, from checkpoints."""
 
+import json
 import shutil
 from typing import Any
 
@@ -69,6 +70,9 @@ def backbones(tmp_path_factory):
     SiglipModel(both).save_pretrained(folder / "dual")
     assert isinstance(both.vision_config, SiglipVisionConfig)
     SiglipVisionModel(both.vision_config).save_pretrained(folder / "vision")
+    for name in ("dual", "vision"):
+        pixels = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+        (folder / name / "preprocessor_config.json").write_text(json.dumps(pixels))
     tokenizer = train_tokenizer(TEXTS, 300)
     for name, is_tied in (("tied", True), ("untied", False)):
         config = LlamaConfig(

@@ -1,0 +1,161 @@
+"""What a study compares: a training file, axes of changes to it, and data sets to evaluate on."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from smolrgpt_core.data.warehouse_format import SPLITS
+from smolrgpt_core.errors import SpatialError, bad_input
+from smolrgpt_core.files import file_error
+from smolrgpt_core.settings_file import from_entries, read_yaml
+from smolrgpt_core.study.jobs import Job
+from smolrgpt_core.training.config_file import read_config
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.+-]*")
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Questions that every model of a study is asked.
+
+    Attributes:
+        data: folder of a data set in the warehouse layout.
+        split: of it.
+        limit: only the first so many questions; 0: all.
+
+    Raises:
+        SpatialError: BAD_INPUT; a field is invalid, the message names it.
+    """
+
+    data: str
+    split: str = "test"
+    limit: int = 0
+
+    def __post_init__(self) -> None:
+        if self.split not in SPLITS:
+            raise bad_input(f"split must be one of {', '.join(SPLITS)}, got {self.split!r}")
+        if self.limit < 0:
+            raise bad_input(f"limit must be 0 or more, got {self.limit}")
+
+
+@dataclass(frozen=True)
+class StudyConfig:
+    """A study.
+
+    Attributes:
+        title: of its section in the documentation.
+        train: training configuration that all runs begin with.
+        output: folder of the runs and of the table.
+        axes: by name of the axis, its values by name; each is a list of KEY=VALUE as `smolrgpt
+            train` takes them. There is a run for each combination.
+        evaluations: data sets by name. The first is the one that the models are for.
+        repeats: axis whose values are repetitions of the same: mean and spread are over it; empty:
+            none.
+
+    Raises:
+        SpatialError: BAD_INPUT; a field is invalid, the message names it.
+    """
+
+    title: str
+    train: str
+    output: str
+    axes: Mapping[str, Mapping[str, tuple[str, ...]]]
+    evaluations: Mapping[str, EvaluationSet]
+    repeats: str = ""
+
+    def __post_init__(self) -> None:
+        for name in ("title", "train", "output", "axes", "evaluations"):
+            if not getattr(self, name):
+                raise bad_input(f"{name} must not be empty")
+        if self.repeats and self.repeats not in self.axes:
+            raise bad_input(
+                f"repeats must be one of the axes {', '.join(self.axes)}, got {self.repeats!r}"
+            )
+        for axis, values in self.axes.items():
+            if not values:
+                raise bad_input(f"axes.{axis} must have at least one value")
+            for name in (axis, *values):
+                _check_name(name)
+        for name in self.evaluations:
+            _check_name(name)
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise bad_input(
+            f"names must consist of letters, digits and any of _ . + -, as they become names of "
+            f"folders; got {name!r}"
+        )
+
+
+def read_study(path: Path) -> StudyConfig:
+    """Read a YAML file.
+
+    Raises:
+        ImportError: PyYAML is missing; the message says how to install it.
+        SpatialError: BAD_INPUT; names the file and the key.
+    """
+    entries = read_yaml(path, "a study")
+    try:
+        return from_entries(StudyConfig, entries)
+    except SpatialError as error:
+        raise file_error(path, error.message) from error
+
+
+def chosen(study: StudyConfig, only: Sequence[str]) -> StudyConfig:
+    """The study with some values of its axes.
+
+    Args:
+        study: whole.
+        only: such as "pictures=50,200".
+
+    Raises:
+        SpatialError: BAD_INPUT for an axis or value that there is not.
+    """
+    axes = dict(study.axes)
+    for text in only:
+        axis, sign, names = text.partition("=")
+        wanted = [name.strip() for name in names.split(",")]
+        if not sign or axis not in study.axes:
+            raise bad_input(
+                f"expected AXIS=NAME,... with one of the axes {', '.join(study.axes)}, got {text!r}"
+            )
+        unknown = [name for name in wanted if name not in study.axes[axis]]
+        if unknown:
+            raise bad_input(
+                f"{axis} has no value {', '.join(unknown)}; it has {', '.join(study.axes[axis])}"
+            )
+        axes[axis] = {name: study.axes[axis][name] for name in wanted}
+    return replace(study, axes=axes)
+
+
+def jobs_of(study: StudyConfig) -> list[Job]:
+    """A job for each run, behind one for each checkpoint that runs begin with.
+
+    Raises:
+        ImportError, SpatialError: as `read_config`; the message names the run.
+    """
+    runs = list(_runs(study))
+    bases = dict.fromkeys(run.train.start.checkpoint for run in runs if run.train is not None)
+    return [*(_base(study, checkpoint) for checkpoint in bases if checkpoint), *runs]
+
+
+def _runs(study: StudyConfig) -> Iterator[Job]:
+    for combination in itertools.product(*(values.items() for values in study.axes.values())):
+        values = dict(zip(study.axes, (name for name, _ in combination), strict=True))
+        folder = Path(study.output, "runs", ",".join(f"{k}={v}" for k, v in values.items()))
+        changes = [change for _, changes in combination for change in changes]
+        try:
+            train = read_config(Path(study.train), [*changes, f"output={folder}"])
+        except SpatialError as error:
+            raise bad_input(f"the run {folder.name}: {error}") from error
+        yield Job(values, folder, study.evaluations, train)
+
+
+def _base(study: StudyConfig, checkpoint: str) -> Job:
+    folder = Path(study.output, "bases", re.sub(r"[^\w.-]+", "_", checkpoint))
+    return Job({}, folder, study.evaluations, None, checkpoint)

@@ -1,0 +1,208 @@
+"""The table of a study: one row for each combination of settings, with mean and spread."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+import statistics
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from smolrgpt_core.study.config import StudyConfig
+
+SCORES = {
+    "mean": "Final_weighted_score",
+    "distance": "Quan_distance_acc",
+    "count": "Quan_count_acc",
+    "left/right": "Qual_left_right_acc",
+    "choice": "Qual_mcq_acc",
+}
+"""The challenge's scores in percent, by column."""
+
+COSTS = {
+    "trained": "trained_parameters",
+    "file, kB": "artifact_bytes",
+    "seconds": "seconds",
+    "memory, MB": "memory_bytes",
+    "questions": "questions",
+}
+"""What training took, by column."""
+
+_UNITS = {"artifact_bytes": 1e3, "memory_bytes": 1e6}
+
+BEFORE = "before training"
+"""Name of the row of a checkpoint that runs begin with."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Values of repetitions.
+
+    Attributes:
+        values: one or more.
+    """
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Of the values."""
+        return statistics.fmean(self.values)
+
+    @property
+    def spread(self) -> float:
+        """Standard deviation of the values; NaN for a single one."""
+        return statistics.stdev(self.values) if len(self.values) > 1 else math.nan
+
+
+@dataclass(frozen=True)
+class Row:
+    """Repetitions of the same settings.
+
+    Attributes:
+        values: names by axis, without that of the repetitions; none for a checkpoint before
+            training.
+        runs: number of repetitions.
+        costs: by column of `COSTS`; empty for a checkpoint before training.
+        scores: by evaluation and column of `SCORES`, with "refused" in percent of the questions.
+    """
+
+    values: Mapping[str, str]
+    runs: int
+    costs: Mapping[str, Measured]
+    scores: Mapping[str, Mapping[str, Measured]]
+
+
+def rows_of(study: StudyConfig, results: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Rows in the order of the results.
+
+    Args:
+        study: with the axis of repetitions.
+        results: of `Job.result`, complete ones.
+    """
+    groups: dict[tuple[tuple[str, str], ...], list[Mapping[str, Any]]] = {}
+    for result in results:
+        values = {axis: name for axis, name in result["values"].items() if axis != study.repeats}
+        groups.setdefault(tuple(values.items()), []).append(result)
+    return [
+        Row(dict(values), len(group), _costs(group), _scores(study, group))
+        for values, group in groups.items()
+    ]
+
+
+def _costs(group: Sequence[Mapping[str, Any]]) -> dict[str, Measured]:
+    if not group[0]["trained"]:
+        return {}
+    return {
+        column: Measured(tuple(item["trained"][key] / _UNITS.get(key, 1) for item in group))
+        for column, key in COSTS.items()
+    }
+
+
+def _scores(
+    study: StudyConfig, group: Sequence[Mapping[str, Any]]
+) -> dict[str, dict[str, Measured]]:
+    found = {}
+    for name in study.evaluations:
+        results = [item["evaluations"][name] for item in group]
+        columns = {
+            column: Measured(tuple(item["scores"][key] for item in results))
+            for column, key in SCORES.items()
+            if all(key in item["scores"] for item in results)
+        }
+        refused = tuple(
+            100 * sum(item["refusals"].values()) / item["questions"] for item in results
+        )
+        found[name] = columns | {"refused": Measured(refused)}
+    return found
+
+
+def as_csv(study: StudyConfig, rows: Sequence[Row]) -> str:
+    """All numbers; two columns, mean and spread, for each."""
+    axes = _axes(study)
+    table = []
+    for row in rows:
+        cells: dict[str, Any] = {axis: row.values.get(axis, BEFORE) for axis in axes}
+        cells["runs"] = row.runs
+        for column, measured in _columns(row):
+            cells[column] = measured.mean
+            cells[f"{column} (spread)"] = "" if math.isnan(measured.spread) else measured.spread
+        table.append(cells)
+    file = io.StringIO()
+    names = list(dict.fromkeys(name for cells in table for name in cells))
+    writer = csv.DictWriter(file, names, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(table)
+    return file.getvalue()
+
+
+def as_markdown(study: StudyConfig, rows: Sequence[Row]) -> str:
+    """A table of costs and mean scores, and one of the categories for each data set."""
+    sets = list(study.evaluations)
+    head = ["trained", "file, kB", "seconds", "memory, MB"]
+    tables = [
+        _markdown(
+            study,
+            rows,
+            [*head, *sets],
+            lambda row: [
+                *(row.costs.get(column) for column in head),
+                *(row.scores[name].get("mean") for name in sets),
+            ],
+        )
+    ]
+    for name in sets:
+        columns = [*list(SCORES)[1:], "refused"]
+        tables.append(
+            f"By category, {name}:\n\n"
+            + _markdown(
+                study,
+                rows,
+                columns,
+                lambda row, name=name, columns=columns: [  # type: ignore[misc]
+                    row.scores[name].get(column) for column in columns
+                ],
+            )
+        )
+    return "\n\n".join(tables)
+
+
+def _markdown(
+    study: StudyConfig,
+    rows: Sequence[Row],
+    columns: Sequence[str],
+    cells: Callable[[Row], Sequence[Measured | None]],
+) -> str:
+    axes = _axes(study)
+    lines = [[*axes, "runs", *columns], ["---"] * (len(axes) + 1 + len(columns))]
+    for row in rows:
+        names = [row.values[axis] for axis in axes] if row.values else _names_before(axes)
+        lines.append([*names, str(row.runs), *map(shown, cells(row))])
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _names_before(axes: Sequence[str]) -> list[str]:
+    return [BEFORE, *[""] * (len(axes) - 1)]
+
+
+def _axes(study: StudyConfig) -> list[str]:
+    return [axis for axis in study.axes if axis != study.repeats]
+
+
+def _columns(row: Row) -> Iterator[tuple[str, Measured]]:
+    yield from row.costs.items()
+    for name, columns in row.scores.items():
+        yield from ((f"{name}: {column}", measured) for column, measured in columns.items())
+
+
+def shown(measured: Measured | None) -> str:
+    """Such as "61.2 ± 0.8"; large numbers without decimals."""
+    if measured is None:
+        return ""
+    digits = 0 if abs(measured.mean) >= 100 else 1
+    text = f"{measured.mean:,.{digits}f}"
+    if math.isnan(measured.spread) or not measured.spread:
+        return text
+    return f"{text} ± {measured.spread:,.{digits}f}"

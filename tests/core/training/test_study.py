@@ -1,0 +1,249 @@
+"""A study trains what it names, once, and says what came out; whatever kills it."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import psutil
+import pytest
+from safetensors.torch import load_file
+from typer.testing import CliRunner
+
+from smolrgpt_core.cli.application import app
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.ray_workers import LOCAL
+from smolrgpt_core.settings_file import import_yaml
+from smolrgpt_core.study.config import StudyConfig, chosen, jobs_of, read_study
+from smolrgpt_core.study.jobs import Job
+from smolrgpt_core.study.on_ray import OnRay
+from smolrgpt_core.study.page import write_page
+from smolrgpt_core.study.processes import LOG_FILE, InProcesses, Outcome, attempt
+from smolrgpt_core.study.table import Measured, as_csv, as_markdown, rows_of, shown
+from smolrgpt_core.training.config_file import write_config
+
+CONFIGS = Path(__file__).parents[3] / "config"
+DEADLINE_S = 120
+
+
+@pytest.fixture
+def study_file(adapter_run, warehouse, tmp_path) -> Path:
+    """LoRA and full fine-tuning, with four and eight pictures, two seeds each."""
+    write_config(adapter_run("lora", {"language_model": "q_proj"}), tmp_path / "train.yaml")
+    study = {
+        "title": "A study of two methods",
+        "train": str(tmp_path / "train.yaml"),
+        "output": str(tmp_path / "study"),
+        "axes": {
+            "method": {
+                "lora": ["optimizer.steps=1"],
+                "full": ["peft=null", "optimizer.steps=1", "trainable={language_model: 1e-3}"],
+            },
+            "pictures": {
+                number: [f"data.sources.0.first_images={number}"] for number in ("4", "8")
+            },
+            "seed": {"1": ["seed=1"], "2": ["seed=2"]},
+        },
+        "repeats": "seed",
+        "evaluations": {"own": {"data": str(warehouse), "split": "val", "limit": 4}},
+    }
+    path = tmp_path / "study.yaml"
+    path.write_text(import_yaml("a test").safe_dump(study, sort_keys=False))
+    return path
+
+
+def in_this_process(jobs: Sequence[Job]) -> Iterator[Outcome]:
+    for job in jobs:
+        home = Path.cwd()
+        yield job, attempt(job)
+        os.chdir(home)
+
+
+def done(study: StudyConfig) -> list[Job]:
+    jobs = jobs_of(study)
+    assert [problem for _, problem in in_this_process(jobs)] == [""] * len(jobs)
+    return jobs
+
+
+def test_every_combination_is_trained_measured_and_asked(study_file, base):
+    study = chosen(read_study(study_file), ["pictures=4"])
+    before, *runs = jobs = done(study)
+    assert [dict(job.values) for job in runs] == [
+        {"method": method, "pictures": "4", "seed": seed}
+        for method in ("lora", "full")
+        for seed in ("1", "2")
+    ]
+    assert before.checkpoint == str(base)
+    assert before.train is None
+    for job in runs:
+        assert job.missing() == []
+        trained = job.result()["trained"]
+        is_adapter = job.values["method"] == "lora"
+        file = job.folder / (
+            "adapter/adapter.safetensors" if is_adapter else "model/model.safetensors"
+        )
+        assert trained["artifact_bytes"] == file.stat().st_size
+        if is_adapter:
+            weights = load_file(file).values()
+            assert trained["trained_parameters"] == sum(item.numel() for item in weights)
+        assert trained["questions"] > 0
+        assert trained["settings"]["seed"] == int(job.values["seed"])
+        assert not (job.folder / "checkpoints").exists()
+    rows = rows_of(study, [job.result() for job in jobs])
+    assert [(row.values.get("method"), row.runs) for row in rows] == [
+        (None, 1), ("lora", 2), ("full", 2)
+    ]  # fmt: skip
+    assert not rows[0].costs
+    assert rows[1].costs["trained"].mean < rows[2].costs["trained"].mean
+    assert rows[1].scores["own"]["mean"].values == tuple(
+        job.result()["evaluations"]["own"]["scores"]["Final_weighted_score"] for job in runs[:2]
+    )
+
+
+def test_what_is_finished_is_not_done_again(study_file):
+    study = chosen(read_study(study_file), ["pictures=4", "method=lora", "seed=1"])
+    _, job = done(study)
+    trained = job.folder / "trained.json"
+    facts = json.loads(trained.read_text())
+    trained.write_text(json.dumps({**facts, "seconds": 12345.0}))
+    (job.folder / "evaluation-own.json").unlink()
+    assert job.missing() == ["evaluation-own.json"]
+    done(study)
+    assert job.missing() == []
+    assert job.result()["trained"]["seconds"] == 12345.0
+    trained.write_text(json.dumps({**facts, "settings": {**facts["settings"], "seed": 9}}))
+    with pytest.raises(SpatialError, match="other settings, seed: 9 before, 1 now"):
+        job.missing()
+
+
+def test_a_run_that_dies_is_named_and_the_others_are_shown(study_file, monkeypatch, tmp_path):
+    only = ["pictures=4", "method=lora"]
+    *finished, last = jobs_of(chosen(read_study(study_file), only))
+    assert [attempt(job) for job in finished] == ["", ""]
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, sys\nif 'spawn_main' in str(sys.orig_argv): os._exit(7)\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    options = [f"--only={text}" for text in only]
+    found = CliRunner().invoke(app, ["study", str(study_file), *options, "--workers", "2"])
+    assert found.exit_code == 1, found.output
+    assert f"{last.name} failed: its process ended with the exit code 7" in found.output
+    table = list(csv.DictReader(io.StringIO((tmp_path / "study" / "table.csv").read_text())))
+    assert [(row["method"], row["runs"]) for row in table] == [
+        ("before training", "1"), ("lora", "1")
+    ]  # fmt: skip
+    assert (tmp_path / "study" / "plots.png").stat().st_size > 10_000
+
+
+def test_why_a_run_failed_is_told(study_file):
+    study_file.write_text(
+        study_file.read_text().replace("- seed=1", "- data.sources.0.root=nowhere")
+    )
+    _, job = jobs_of(chosen(read_study(study_file), ["pictures=4", "method=lora", "seed=1"]))
+    assert "nowhere" in attempt(job)
+
+
+def test_ray_does_the_same(study_file):
+    pytest.importorskip("ray")
+    finished, job = done(chosen(read_study(study_file), ["pictures=4", "method=lora", "seed=1"]))
+    (finished.folder / "evaluation-own.json").unlink()
+    (job.folder / "trained.json").write_text(json.dumps({"settings": {}}))
+    outcomes = {item.name: problem for item, problem in OnRay(LOCAL, 1)([finished, job])}
+    assert outcomes[finished.name] == ""
+    assert finished.missing() == []
+    assert "other settings" in outcomes[job.name]
+
+
+def test_a_killed_study_takes_its_run_along_and_goes_on(study_file):
+    study = chosen(read_study(study_file), ["pictures=4", "method=lora", "seed=1"])
+    before, job = jobs_of(study)
+    assert attempt(before) == ""
+    only = ["--only=pictures=4", "--only=method=lora", "--only=seed=1"]
+    command = [sys.executable, "-m", "smolrgpt_core.cli", "study", str(study_file), *only]
+    process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + DEADLINE_S
+    while not (job.folder / LOG_FILE).exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    children = process.children(recursive=True)
+    assert children
+    process.send_signal(signal.SIGKILL)
+    process.wait(DEADLINE_S)
+    assert psutil.wait_procs(children, timeout=DEADLINE_S)[1] == []
+    ((_, problem),) = InProcesses()([job])
+    assert problem == ""
+    assert job.missing() == []
+
+
+def test_mean_and_spread():
+    assert shown(Measured((60.0, 62.0))) == "61.0 ± 1.4"
+    assert shown(Measured((12345.0,))) == "12,345"
+    assert shown(None) == ""
+    assert math.isnan(Measured((1.0,)).spread)
+
+
+def test_the_page_says_which_part_was_done(study_file, tmp_path):
+    whole = read_study(study_file)
+    study = chosen(whole, ["pictures=4", "method=lora", "seed=1"])
+    rows = rows_of(study, [job.result() for job in done(study)])
+    page = tmp_path / "docs" / "studies.md"
+    page.parent.mkdir()
+    page.write_text("# Studies\n\nWords.\n\n## Other\n\nkept\n")
+    for _ in range(2):
+        write_page(page, study_file, study, whole, rows, ["a machine"])
+    text = page.read_text()
+    assert text.startswith("# Studies\n\nWords.\n\n## Other\n\nkept\n\n## A study of two methods\n")
+    assert text.count("## A study of two methods") == 1
+    assert "--only=method=lora --only=pictures=4 --only=seed=1` on a machine" in text
+    assert "**This is a part of the study**: not done are method full; pictures 8; seed 2." in text
+    assert as_markdown(study, rows) in text
+    assert (page.parent / "images" / "study_study.png").is_file()
+    assert as_csv(study, rows).startswith("method,pictures,runs,")
+
+
+@pytest.mark.parametrize(
+    ("only", "words"),
+    [
+        ("picture=4", "one of the axes method, pictures, seed"),
+        ("pictures=4,5", "pictures has no value 5; it has 4, 8"),
+        ("pictures", "AXIS=NAME"),
+    ],
+)
+def test_a_part_that_there_is_not_is_refused(study_file, only, words):
+    with pytest.raises(SpatialError, match=words):
+        chosen(read_study(study_file), [only])
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("repeats: seed", "repeats: run", "repeats must be one of the axes"),
+        ("- seed=2", "- sead=2", r"method=lora,pictures=4,seed=2: .*unknown key `sead`"),
+        ("split: val", "split: exam", "split must be one of"),
+        ("  own:", "  a/b:", "names of folders"),
+    ],
+)
+def test_a_study_that_cannot_work_is_refused(study_file, before, after, words):
+    text = study_file.read_text()
+    assert before in text
+    study_file.write_text(text.replace(before, after))
+    with pytest.raises(SpatialError, match=words):
+        jobs_of(read_study(study_file))
+
+
+def test_the_shipped_studies_can_be_read(monkeypatch):
+    monkeypatch.chdir(CONFIGS.parent)
+    for path in (CONFIGS / "study").glob("*.yaml"):
+        study = read_study(path)
+        assert len(jobs_of(study)) > 1
+        assert study.repeats == "seed"
