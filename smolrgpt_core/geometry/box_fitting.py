@@ -11,6 +11,7 @@ put into the middle of the space in which it may be hidden, at most `max_guess_m
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -165,44 +166,148 @@ class BoxFitConfig:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
 
 
+class BoxFitter:
+    """Fits upright cuboids around one object.
+
+    What is seen of it is the same for whatever is taken for its standard sizes, and found once.
+
+    Args:
+        surface: what is visible of it.
+        plane: the floor.
+        frame: tells by its depth which space is empty.
+        config: how to fit.
+    """
+
+    def __init__(
+        self,
+        surface: Surface,
+        plane: GroundPlane,
+        frame: RGBDFrame,
+        config: BoxFitConfig | None = None,
+    ) -> None:
+        self.plane = plane
+        self._frame = frame
+        self._config = config or BoxFitConfig()
+        self._view = TurnedView.of(surface, plane, self._config.max_points)
+        self._seen: dict[float, _SeenBox] = {}
+
+    def fit(
+        self, prior: SizePrior | None = None, cargo: FloorRectangle | None = None
+    ) -> OrientedBox:
+        """The upright cuboid around the object.
+
+        Args:
+            prior: standard sizes of its class; None: what is seen decides alone.
+            cargo: footprint of what the object carries; it reaches at least under all of it.
+        """
+        seen, prior = self._see(prior)
+        view, yaw_std = seen.turned
+        # The body of a truck ends below its mast.
+        corner, top_std, sides = seen.ended(prior is None or seen.top <= prior.flat_m)
+        sides = sides.less_sure(YAW_ARM * yaw_std, prior.side_std if prior is not None else 0.0)
+        if cargo is not None:
+            sides = sides.reaching_under(cargo, view.yaw)
+        if prior is not None and _is_doubtful(sides, corner.top, prior, self._config):
+            sides = doubt_sides(sides, view, self.plane, self._frame, self._config.sides)
+            sides = _through_openings(sides, corner, prior, self._config)
+        return _box(view, yaw_std, corner, top_std, sides, prior, self._config)
+
+    def _see(self, prior: SizePrior | None) -> tuple[_SeenBox, SizePrior | None]:
+        """What is seen of the object, and the prior for its height."""
+        seen = self._with_deck(DECK_M)
+        prior = prior.of_height(seen.top) if prior is not None else None
+        return (seen if prior is None else self._with_deck(prior.deck_m)), prior
+
+    def _with_deck(self, deck_m: float) -> _SeenBox:
+        if deck_m not in self._seen:
+            self._seen[deck_m] = _SeenBox(self._view, self.plane, self._frame, deck_m, self._config)
+        return self._seen[deck_m]
+
+
+class _SeenBox:
+    """What is seen of an object if what ends it above is twice `deck_m` deep.
+
+    Attributes:
+        top, top_std: its height above the floor and the standard deviation, metres.
+    """
+
+    def __init__(
+        self,
+        view: TurnedView,
+        plane: GroundPlane,
+        frame: RGBDFrame,
+        deck_m: float,
+        config: BoxFitConfig,
+    ) -> None:
+        self.top, self.top_std = find_top(view, deck_m)
+        self._view, self._plane, self._frame, self._config = view, plane, frame, config
+        self._ended: dict[bool, tuple[NearCorner, float, Sides]] = {}
+
+    @cached_property
+    def turned(self) -> tuple[TurnedView, float]:
+        """The view turned along the sides of the object, and the standard deviation of its yaw."""
+        return _along_sides(self._view, self.top, self._config)
+
+    @cached_property
+    def _corner(self) -> NearCorner:
+        view, _ = self.turned
+        return NearCorner.first_guess(view, self.top).fit(view)
+
+    def ended(self, by_deck: bool) -> tuple[NearCorner, float, Sides]:
+        """The near corner, the standard deviation of its top, metres, and the sides.
+
+        Args:
+            by_deck: whether a deck ends the object above, so that readings on it tell its height.
+        """
+        if by_deck not in self._ended:
+            view, _ = self.turned
+            corner, top_std = self._corner, self.top_std
+            if by_deck:
+                corner, top_std = corner.with_deck(view, top_std)
+            sides = find_sides(view, corner, self._plane, self._frame, self._config.sides)
+            self._ended[by_deck] = corner, top_std, sides
+        return self._ended[by_deck]
+
+
 def fit_box(
     surface: Surface,
     plane: GroundPlane,
     frame: RGBDFrame,
     prior: SizePrior | None = None,
     config: BoxFitConfig | None = None,
-    cargo: FloorRectangle | None = None,
 ) -> OrientedBox:
-    """The upright cuboid around an object.
+    """The upright cuboid around an object; see `BoxFitter`."""
+    return BoxFitter(surface, plane, frame, config).fit(prior)
+
+
+def _box(
+    view: TurnedView,
+    yaw_std: float,
+    corner: NearCorner,
+    top_std: float,
+    sides: Sides,
+    prior: SizePrior | None,
+    config: BoxFitConfig,
+) -> OrientedBox:
+    """The cuboid between sides, with what may be hidden of it.
 
     Args:
-        surface: what is visible of it.
-        plane: the floor.
-        frame: tells by its depth which space is empty.
-        prior: standard sizes of its class; None: what is seen decides alone.
+        view: of the object, along its sides.
+        yaw_std: standard deviation of its yaw, radians.
+        corner: its near corner.
+        top_std: standard deviation of its height, metres.
+        sides: of it.
+        prior: standard sizes of its class.
         config: how to fit.
-        cargo: footprint of what the object carries; it reaches at least under all of it.
     """
-    config = config or BoxFitConfig()
-    view = TurnedView.of(surface, plane, config.max_points)
-    top, top_std, prior = _find_top(view, prior)
-    view, yaw_std = _along_sides(view, top, config)
-    corner = NearCorner.first_guess(view, top).fit(view)
-    if prior is None or top <= prior.flat_m:  # the body of a truck ends below its mast
-        corner, top_std = corner.with_deck(view, top_std)
-    sides = find_sides(view, corner, plane, frame, config.sides)
-    sides = sides.less_sure(YAW_ARM * yaw_std, prior.side_std if prior is not None else 0.0)
-    if cargo is not None:
-        sides = sides.reaching_under(cargo, view.yaw)
-    if prior is not None and _is_doubtful(sides, corner.top, prior, config):
-        sides = doubt_sides(sides, view, plane, frame, config.sides)
-        sides = _through_openings(sides, corner, prior, config)
     done = _complete(sides, max(corner.top - sides.bottom, 0.0), prior, config)
     bounds = _place(sides, done.size)
     # Turned about its face that is seen, a box swings out to both sides by half of its size.
     swing = YAW_ARM * yaw_std * done.size[::-1]
     shift_std, side_std = _shared(sides, done.std)
-    corner, top_std = _with_outline(view, sides, done, corner, top_std)
+    bounds_std = np.hypot(shift_std[:, None], side_std)
+    top, top_std = raised_by_outline(view, bounds, bounds_std, corner.top, top_std)
+    corner = replace(corner, top=top)
     bottom = _find_bottom(sides, corner, float(done.size.min()), prior, config)
     return OrientedBox(
         FloorRectangle.from_bounds(view.yaw, bounds[:, 0], bounds[:, 1]),
@@ -215,26 +320,6 @@ def fit_box(
         top_std,
         _choices(sides, done, swing, bottom),
     )
-
-
-def _find_top(view: TurnedView, prior: SizePrior | None) -> tuple[float, float, SizePrior | None]:
-    """Height of an object and its standard deviation, metres, and the prior for that height."""
-    top, std = find_top(view)
-    prior = prior.of_height(top) if prior is not None else None
-    if prior is not None and prior.deck_m != DECK_M:
-        top, std = find_top(view, prior.deck_m)
-    return top, std, prior
-
-
-def _with_outline(
-    view: TurnedView, sides: Sides, done: _Completed, corner: NearCorner, top_std: float
-) -> tuple[NearCorner, float]:
-    """The corner as high as the outline makes it, and the standard deviation of its top, metres."""
-    shift_std, side_std = _shared(sides, done.std)
-    bounds_std = np.hypot(shift_std[:, None], side_std)
-    bounds = _place(sides, done.size)
-    top, top_std = raised_by_outline(view, bounds, bounds_std, corner.top, top_std)
-    return replace(corner, top=top), top_std
 
 
 def _choices(

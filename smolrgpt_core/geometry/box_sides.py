@@ -10,6 +10,7 @@ Arrays (2, 2) are by axis, then low and high side.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -231,20 +232,23 @@ def _touch(view: TurnedView, corner: NearCorner, rough_m: float) -> _Touch:
     near = view.outline_depth
     before = near - CONTRADICTION_M - view.noise * near**2
     plausible = (scale > before) & (scale < near + MAX_BEHIND_M) & (inner_scale > before)
-    points = view.at(view.outline, np.where(plausible, scale, near))
-    inner = view.at(view.inner_outline, np.where(plausible, inner_scale, near))
+    scale = np.where(plausible, scale, near)
+    inner_scale = np.where(plausible, inner_scale, near)
+    points = view.at(view.outline, scale)
+    moved = points - view.at(view.inner_outline, inner_scale)
     # A ray that grazes a face moves far along it for one pixel, or if the face lies elsewhere.
-    across = np.maximum(np.abs(view.outline[np.arange(len(face)), face]), 1e-6)
+    slant = np.abs(view.outline)
+    across = np.maximum(slant[np.arange(len(face)), face], 1e-6)
     face_std = np.hypot(rough_m, np.append(corner.std, 0.0))
-    grazing = (face_std[face] / across)[:, None] * np.abs(view.outline)
-    std = np.hypot(2 * np.abs(points - inner), grazing)
-    known = np.isfinite(points).all(axis=1) & np.isfinite(inner).all(axis=1)
+    grazing = (face_std[face] / across)[:, None] * slant
+    std = np.hypot(2 * np.abs(moved), grazing)
+    known = np.isfinite(scale) & np.isfinite(inner_scale)
     ends = (view.ends & plausible)[known]
     height, height_std = _heights(view, points, std)
-    moved = points - inner
-    way = moved / np.maximum(np.linalg.norm(moved, axis=1, keepdims=True), 1e-9)
+    length = np.sqrt(np.einsum("ij,ij->i", moved, moved))
+    way = moved / np.maximum(length, 1e-9)[:, None]
     outward = view.outline - view.inner_outline
-    below = outward[:, 2] < -ALONG * np.linalg.norm(outward, axis=1)
+    below = outward[:, 2] < -ALONG * np.sqrt(np.einsum("ij,ij->i", outward, outward))
     return _Touch(
         points[known], std[known], height[known], height_std[known], face[known], way[known],
         ends, view.cut[known], view.step[known], below[known],
@@ -259,10 +263,11 @@ def _heights(
     Of a ray that grazes its face, the depth beside it tells more than the face.
     """
     near = view.outline_depth
-    seen = view.at(view.outline, near)[:, 2]
-    by_pixel = 2 * np.abs(view.outline - view.inner_outline)[:, 2] * near
-    blur = np.abs(view.outline[:, 2]) * view.noise * near**2
-    seen_std = np.linalg.norm([by_pixel, blur, np.full(len(near), INSIDE_M)], axis=0)
+    up = view.outline[:, 2]
+    seen = up * near + view.camera_height
+    by_pixel = 2 * np.abs(up - view.inner_outline[:, 2]) * near
+    blur = np.abs(up) * view.noise * near**2
+    seen_std = np.sqrt(by_pixel**2 + blur**2 + INSIDE_M**2)
     surer = seen_std < std[:, 2]
     return np.where(surer, seen, points[:, 2]), np.where(surer, seen_std, std[:, 2])
 
@@ -272,27 +277,49 @@ def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch, config: Sid
     bounds = quantiles(view.points[:, :2], (0.02, 0.98)).T
     facing = corner.sign[:, None] == -OUTWARD
     bounds = np.where(facing, corner.position[:, None], bounds)
-    seen, rough = facing.copy(), config.rough_m
-    unseen_std = np.hypot(config.reach_m, np.median(view.std[:, :2], axis=0))
-    std = np.where(facing, np.hypot(rough, corner.std)[:, None], unseen_std[:, None])
+    unseen_std = np.hypot(config.reach_m, [median(view.std[:, axis]) for axis in (0, 1)])
+    std = np.where(facing, np.hypot(config.rough_m, corner.std)[:, None], unseen_std[:, None])
+    sides = Sides(bounds, std, facing.copy(), np.zeros((2, 2)), *_bottom(touch))
+    side_of = None
     for _ in range(3):
-        side_of = _assign(touch, bounds, facing, config.reach_m)
+        before, side_of = side_of, _assign(touch, bounds, facing, config.reach_m)
         for axis, end in np.argwhere(~facing):
             at_side = side_of == 2 * axis + end
-            own = at_side & touch.ends
-            needed = max(config.min_points, config.min_share * np.count_nonzero(at_side))
-            is_placed = np.count_nonzero(own) >= needed
-            along = at_side & _runs_along(touch, axis, end)
-            seen[axis, end] = is_placed and _is_end(along, touch, config)
-            if is_placed:
-                inward = -OUTWARD[end] * touch.points[own, axis]
-                own_std = touch.std[own, axis]
-                behind, behind_std = outermost(inward, own_std)
-                bounds[axis, end] = -OUTWARD[end] * behind
-                # Neighboring rays graze a face alike, so their number does not make it surer.
-                ray_std = 1 / np.sqrt(np.mean(1 / (own_std**2 + 1e-4)))
-                std[axis, end] = np.linalg.norm([rough, behind_std, ray_std])
-    return Sides(bounds, std, seen, np.zeros((2, 2)), *_bottom(touch))
+            if before is None or not np.array_equal(at_side, before == 2 * axis + end):
+                _end_at(sides, axis, end, at_side, touch, config)
+    return sides
+
+
+def _end_at(
+    sides: Sides,
+    axis: int,
+    end: int,
+    at_side: NDArray[np.bool_],
+    touch: _Touch,
+    config: SideConfig,
+) -> None:
+    """Set one of the sides, in place, to where the outline ends the object there.
+
+    Args:
+        sides: to be changed.
+        axis: of the side.
+        end: of the side.
+        at_side: (M,), the rays of the outline that are at it.
+        touch: of all rays.
+        config: when a side is placed, and seen.
+    """
+    own = np.flatnonzero(at_side & touch.ends)
+    is_placed = len(own) >= max(config.min_points, config.min_share * np.count_nonzero(at_side))
+    along = at_side & _runs_along(touch, axis, end)
+    sides.seen[axis, end] = is_placed and _is_end(along, touch, config)
+    if is_placed:
+        inward = -OUTWARD[end] * touch.points[:, axis][own]
+        std = touch.std[:, axis][own]
+        behind, behind_std = outermost(inward, std)
+        sides.bounds[axis, end] = -OUTWARD[end] * behind
+        # Neighboring rays graze a face alike, so their number does not make it surer.
+        ray_std = 1 / math.sqrt(np.mean(1 / (std**2 + 1e-4)))
+        sides.std[axis, end] = math.hypot(config.rough_m, behind_std, ray_std)
 
 
 def _runs_along(touch: _Touch, axis: int, end: int) -> NDArray[np.bool_]:
@@ -306,8 +333,8 @@ def _runs_along(touch: _Touch, axis: int, end: int) -> NDArray[np.bool_]:
 
 def _is_end(along: NDArray[np.bool_], touch: _Touch, config: SideConfig) -> bool:
     """Whether rays (M,) of the outline along a side end the object there, or something nearer."""
-    ends, cut = int((along & touch.ends).sum()), int((along & touch.cut).sum())
-    return ends >= max(config.min_points, config.min_share * int(along.sum()), cut)
+    ends, cut = np.count_nonzero(along & touch.ends), np.count_nonzero(along & touch.cut)
+    return ends >= max(config.min_points, config.min_share * np.count_nonzero(along), cut)
 
 
 def _without_cuts(
@@ -324,7 +351,7 @@ def _without_cuts(
         end = 0 if corner.sign[axis] > 0 else 1
         near = np.abs(touch.points[:, axis] - sides.bounds[axis, end]) < config.reach_m
         along = near & _runs_along(touch, axis, end)
-        ends, cut = int((along & touch.ends).sum()), int((along & touch.cut).sum())
+        ends, cut = np.count_nonzero(along & touch.ends), np.count_nonzero(along & touch.cut)
         seen[axis, end] &= cut < max(config.min_points, ends)
     return seen
 
@@ -363,12 +390,18 @@ def _assign(
 
     A ray that enters a face tells nothing about the side opposite of that face.
     """
-    excess = OUTWARD * (touch.points[:, :2, None] - bounds)
-    reach = reach_m + 2 * np.minimum(touch.std[:, :2, None], 1.0)
-    usable = (excess > -reach) & ~facing
-    usable &= (touch.face[:, None] != np.arange(2))[:, :, None]
-    score = np.where(usable, excess / reach, -np.inf).reshape(-1, 4)
-    return np.where(np.isfinite(score.max(axis=1)), score.argmax(axis=1), -1)
+    side_of = np.full(len(touch.face), -1)
+    # By how much of its reach a ray is beyond the side that it is at.
+    farthest = np.full(len(touch.face), -1.0)
+    for axis in (0, 1):
+        reach = reach_m + 2 * np.minimum(touch.std[:, axis], 1.0)
+        is_other_face = touch.face != axis
+        for end in np.flatnonzero(~facing[axis]):
+            beyond = OUTWARD[end] * (touch.points[:, axis] - bounds[axis, end]) / reach
+            nearer = is_other_face & (beyond > farthest)
+            side_of[nearer] = 2 * axis + end
+            farthest = np.where(nearer, beyond, farthest)
+    return side_of
 
 
 def _with_protrusions(sides: Sides, view: TurnedView, config: SideConfig) -> Sides:
@@ -392,7 +425,7 @@ def _levels(axis: int, bound: float, touch: _Touch, top: float) -> NDArray[np.fl
     """
     at_side = np.abs(touch.points[:, axis] - bound) < 0.1
     heights = touch.points[at_side, 2] if at_side.any() else np.array([0.0, top])
-    return np.clip(np.quantile(heights, (0.3, 0.6, 0.9)), 0.03, max(top, 0.03))
+    return np.clip(quantiles(heights, (0.3, 0.6, 0.9)), 0.03, max(top, 0.03))
 
 
 def _hidden(

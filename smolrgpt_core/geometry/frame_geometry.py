@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.box_fitting import BoxFitConfig, OrientedBox, fit_box
+from smolrgpt_core.geometry.box_fitting import BoxFitConfig, BoxFitter, OrientedBox
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.ground_plane import (
     GroundPlane,
@@ -166,6 +166,28 @@ class Located:
     cut: bool = False
 
 
+class _Seen:
+    """What is seen of one region.
+
+    Args:
+        pixels: that show its object.
+        surface: of these.
+
+    Attributes:
+        pixels, surface: as given.
+    """
+
+    def __init__(self, pixels: ObjectPixels, surface: Surface) -> None:
+        self.pixels, self.surface = pixels, surface
+        self._fitter: BoxFitter | None = None
+
+    def fitter(self, plane: GroundPlane, frame: RGBDFrame, config: BoxFitConfig) -> BoxFitter:
+        """Fits boxes that stand on a plane; the same as long as the plane is."""
+        if self._fitter is None or self._fitter.plane is not plane:
+            self._fitter = BoxFitter(self.surface, plane, frame, config)
+        return self._fitter
+
+
 class FrameGeometry:
     """The geometry of one frame; safe to use from several threads.
 
@@ -179,7 +201,7 @@ class FrameGeometry:
         self._config = config or GeometryConfig()
         self._lock = RLock()
         self._located: dict[int, Located] = {}
-        self._seen: dict[int, tuple[ObjectPixels, Surface]] = {}
+        self._seen: dict[int, _Seen] = {}
         self._plane: GroundPlane | None = None
         self._plane_searched = False
         self._free: NDArray[np.bool_] | None = None
@@ -303,9 +325,10 @@ class FrameGeometry:
     def _measure(self, region: Region) -> Located:
         """An object by the readings under its mask."""
         plane = self.plane
-        pixels, surface = self._see(region)
+        seen = self._see(region)
+        pixels, surface = seen.pixels, seen.surface
         support = None if is_zone(region) else self._support(surface)
-        located = self._locate_object(region, surface, support)
+        located = self._locate_object(region, seen, support)
         notes = _notes_of(surface, pixels) + located.notes
         if plane is not None and plane.share == 0:
             notes += (MOUNTED_FLOOR,)
@@ -315,7 +338,7 @@ class FrameGeometry:
         doubt = float(np.hypot(doubt, pixels.ambiguity_m))
         return replace(_less_sure(located, doubt, doubt), notes=notes, cut=_is_cut(surface))
 
-    def _see(self, region: Region) -> tuple[ObjectPixels, Surface]:
+    def _see(self, region: Region) -> _Seen:
         """The pixels of an object, and its visible surface.
 
         Raises:
@@ -331,9 +354,10 @@ class FrameGeometry:
             self.frame, region, self.plane, self._object_mask(), self._config.pixels
         )
         surface = measure_surface(self.frame, region, self._config.surface, noise, pixels)
+        seen = _Seen(pixels, surface)
         if is_sized:  # looked at twice: for its place, and for the doubt about sizes
-            self._seen[region.id] = pixels, surface
-        return pixels, surface
+            self._seen[region.id] = seen
+        return seen
 
     @cached_property
     def _sized_pallets(self) -> list[Region]:
@@ -376,21 +400,21 @@ class FrameGeometry:
         boxes = [box for box in fitted if box is not None]
         if len(boxes) >= MIN_SIZED:
             return scale_doubt(boxes, prior)
-        surfaces = map(self._surface, self._sized_pallets)
-        return extent_doubt([_extent(surface) for surface in surfaces if surface], prior)
+        found = map(self._seen_if_measured, self._sized_pallets)
+        return extent_doubt([_extent(seen.surface) for seen in found if seen], prior)
 
     def _unbiased_box(self, region: Region) -> OrientedBox | None:
         """A box that owes nothing to standard sizes; None where too little of it is seen."""
         assert self.plane is not None
-        surface = self._surface(region)
-        if surface is None or surface.sparse or surface.outline.cut_share > MAX_CUT:
+        seen = self._seen_if_measured(region)
+        if seen is None or seen.surface.sparse or seen.surface.outline.cut_share > MAX_CUT:
             return None
-        return fit_box(surface, self.plane, self.frame, None, self._config.box)
+        return seen.fitter(self.plane, self.frame, self._config.box).fit()
 
-    def _surface(self, region: Region) -> Surface | None:
+    def _seen_if_measured(self, region: Region) -> _Seen | None:
         """What is seen of a region; None where depth tells nothing of it."""
         try:
-            return self._see(region)[1]
+            return self._see(region)
         except SpatialError as error:
             if error.status is not Status.NO_VALID_DEPTH:
                 raise
@@ -421,26 +445,24 @@ class FrameGeometry:
             self._free = free_floor(self.frame, plane, self._object_mask())
         return self._free
 
-    def _locate_object(
-        self, region: Region, surface: Surface, plane: GroundPlane | None
-    ) -> Located:
+    def _locate_object(self, region: Region, seen: _Seen, plane: GroundPlane | None) -> Located:
+        surface = seen.surface
         prior = self._config.size_priors.get(known_class(region.label))
         if plane is None:
             return _as_seen(visible_extent(surface, prior=prior), None, (SURFACE_ONLY, NO_FLOOR))
         if surface.sparse and prior is None:
             return self._as_seen(surface, plane, prior)
-        box = fit_box(surface, plane, self.frame, prior, self._config.box)
+        fitter = seen.fitter(plane, self.frame, self._config.box)
+        box = fitter.fit(prior)
         cargo: int | None = None
         notes: tuple[str, ...] = ()
         if is_carrier(region):
-            seen = box
+            short = box
             if prior is not None and prior.of_height(box.top) is not prior:
-                short = replace(prior, tall=None)
-                seen = fit_box(surface, plane, self.frame, short, self._config.box)
-            cargo, notes = self._find_cargo(region, seen, box.in_part)
+                short = fitter.fit(replace(prior, tall=None))
+            cargo, notes = self._find_cargo(region, short, box.in_part)
         if cargo is not None:
-            footprint = self.footprint(cargo)
-            box = fit_box(surface, plane, self.frame, prior, self._config.box, footprint)
+            box = fitter.fit(prior, self.footprint(cargo))
         if is_cargo(region) and self._is_at_carrier(region, median(surface.depth)):
             box = _may_be_lifted(box)
         located = _in_optical_frame(box, plane)

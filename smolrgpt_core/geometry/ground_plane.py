@@ -377,9 +377,10 @@ def _best_hypothesis(
     if len(planes) == 0:
         return None
     scored = generator.permutation(len(rays))[: config.scored_points]
-    residual = inverse_depth[scored] - planes @ rays[scored].T
+    residual = planes @ rays[scored].T
+    np.subtract(inverse_depth[scored], residual, out=residual)
     tolerance = _tolerance(inverse_depth[scored], config)
-    votes = (np.abs(residual) < tolerance).view(np.int8) - (residual < -tolerance).view(np.int8)
+    votes = (residual < tolerance).view(np.int8) - 2 * (residual < -tolerance).view(np.int8)
     # Weights are small: their sums are exact.
     total = votes.astype(np.float32) @ weights[scored].astype(np.float32)
     return planes[np.argmax(prior * total)]
@@ -437,7 +438,7 @@ def _refine(
     for _ in range(4):
         residual = np.abs(inverse_depth - rays @ plane)
         inliers = residual < tolerance
-        if inliers.sum() < 3:
+        if np.count_nonzero(inliers) < 3:
             break
         scale = 1.4826 * median(residual[inliers])
         close = inliers & (residual <= 2.5 * scale + 1e-9)

@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.back_projection import project
 
 
 def look_up(image: NDArray[np.bool_], pixels: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -24,8 +23,13 @@ def is_seen_through(
 
     Points outside the image, behind something, or where there is no reading may hide anything.
     """
-    indices = np.rint(np.nan_to_num(project(points, frame.intrinsics), nan=-1.0)).astype(np.int64)
-    inside = np.all((indices >= 0) & (indices < frame.depth.shape), axis=-1)
-    indices[~inside] = 0
-    depth = frame.depth[indices[..., 0], indices[..., 1]]
-    return inside & (depth > points[..., 2] + tolerance_m)
+    camera, away = frame.intrinsics, points[..., 2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        columns = np.rint(points[..., 0] / away * camera.fx + camera.cx)
+        rows = np.rint(points[..., 1] / away * camera.fy + camera.cy)
+    inside = (away > 0) & (rows >= 0) & (rows < camera.height)
+    inside &= (columns >= 0) & (columns < camera.width)
+    depth = frame.depth[
+        np.where(inside, rows, 0).astype(np.intp), np.where(inside, columns, 0).astype(np.intp)
+    ]
+    return inside & (depth > away + tolerance_m)

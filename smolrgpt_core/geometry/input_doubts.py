@@ -247,8 +247,7 @@ def edge_fit(edges: _Edges) -> tuple[float, int]:
     across which depth jumps nowhere near, as of a label on a wall or of cartons side by side: depth
     does not show where such objects end.
     """
-    numbers = edges.numbers.astype(np.float32)
-    joined = _spread(numbers, numbers > 0) > 0
+    joined = _spread(edges.numbers.astype(np.float32), edges.numbers > 0) > 0
     edge = edges.profiles[:, PROFILE_PX]
     across = edges.jumps.ravel()[edges.profiles].any(axis=1)
     counted = (edges.judged & ~joined).ravel()[edge] & across
@@ -268,7 +267,7 @@ def _edge_offsets(edges: _Edges) -> NDArray[np.int_]:
     around = edges.numbers.ravel()[edges.profiles]
     depth = edges.depth.ravel()[edges.profiles]
     kept = ((around == 0) | (around == edges.owners[:, None])).all(axis=1)
-    kept &= np.isfinite(depth).mean(axis=1) > MIN_KNOWN
+    kept &= np.count_nonzero(np.isfinite(depth), axis=1) > MIN_KNOWN * depth.shape[1]
     depth = _without_gaps(depth[kept])
     steps = (depth[:, 2:] - depth[:, :-2]) / depth[:, 1:-1]
     return np.argmax(steps, axis=1)[steps.max(axis=1, initial=0.0) > PROFILE_STEP] - PROFILE_PX + 1
@@ -303,15 +302,19 @@ def _profiles(
         (P, 2 `PROFILE_PX` + 1) in the flattened image, from inside outwards; (N,).
     """
     steps = np.arange(-PROFILE_PX, PROFILE_PX + 1)
-    rows = np.rint(rows[:, None] + steps * outward[0][:, None]).astype(np.intp)
-    columns = np.rint(columns[:, None] + steps * outward[1][:, None]).astype(np.intp)
     height, width = image_size
-    # A profile is straight: its ends are its extremes.
-    inside = np.ones(len(rows), dtype=bool)
-    for end in (0, -1):
-        inside &= (rows[:, end] >= 0) & (rows[:, end] < height)
-        inside &= (columns[:, end] >= 0) & (columns[:, end] < width)
-    return rows[inside] * width + columns[inside], inside
+    places, inside = np.zeros((len(rows), len(steps))), np.ones(len(rows), dtype=bool)
+    for start, direction, size, stride in (
+        (rows, outward[0], height, width),
+        (columns, outward[1], width, 1),
+    ):
+        line = steps * direction[:, None]
+        line = np.rint(np.add(start[:, None], line, out=line), out=line)
+        # A profile is straight: its ends are its extremes.
+        for end in (0, -1):
+            inside &= (line[:, end] >= 0) & (line[:, end] < size)
+        places += np.multiply(line, stride, out=line)
+    return places[inside].astype(np.intp), inside
 
 
 def _without_gaps(profiles: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -339,14 +342,14 @@ def _known_share(depth: NDArray[np.float32]) -> NDArray[np.float32]:
 def _spread(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Largest difference of the known values around each pixel (H, W); negative without any."""
     kernel = np.ones((2 * EDGE_REACH_PX + 1,) * 2, np.uint8)
-    high = cv2.dilate(np.where(known, values, 0).astype(np.float32), kernel)
-    low = cv2.erode(np.where(known, values, np.inf).astype(np.float32), kernel)
-    return np.asarray(high - low)
+    high = cv2.dilate(np.where(known, values, np.float32(0)), kernel)
+    low = cv2.erode(np.where(known, values, np.float32(np.inf)), kernel)
+    return np.subtract(high, low, out=high)
 
 
 def _upper_edge(region: Region, image_size: tuple[int, ...]) -> tuple[NDArray, NDArray]:
     """Rows and columns of the edge pixels of a mask that should be at a jump."""
-    mask = np.pad(region.mask, 1).astype(np.uint8)
+    mask = cv2.copyMakeBorder(region.mask.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     inner = cv2.erode(mask, np.ones((3, 3), np.uint8))
     rows, columns = np.nonzero((mask > inner)[1:-1, 1:-1])
     upper = rows < (1 - FOOT_SHARE) * region.box.height

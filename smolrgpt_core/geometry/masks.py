@@ -11,6 +11,9 @@ from smolrgpt_core.regions import Box, Region
 STEPS = ((-1, 0), (1, 0), (0, -1), (0, 1))
 """The four neighbors of a pixel, as (row, column)."""
 
+CROSS = cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3))
+"""A pixel with its four neighbors."""
+
 
 def grown_window(box: Box, image_size: tuple[int, int], margin: int = 3) -> Box:
     """The box with a margin, cut to the image of (height, width)."""
@@ -77,12 +80,10 @@ def border_pixels(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[n
 
     A pixel with several such neighbors occurs once for each.
     """
-    padded = np.pad(mask, 1)
-    height, width = mask.shape
-    pixels, steps = [], []
-    for row, column in STEPS:
-        neighbor = padded[1 + row : 1 + row + height, 1 + column : 1 + column + width]
-        found = np.argwhere(mask & ~neighbor)
-        pixels.append(found)
-        steps.append(np.broadcast_to(np.array([row, column]), found.shape))
-    return np.concatenate(pixels), np.concatenate(steps)
+    padded = cv2.copyMakeBorder(mask.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    width = padded.shape[1]
+    at_edge = np.flatnonzero(padded > cv2.erode(padded, CROSS))
+    flat = padded.ravel()
+    own = [at_edge[flat[at_edge + row * width + column] == 0] for row, column in STEPS]
+    pixels = np.stack(np.divmod(np.concatenate(own), width), axis=1) - 1
+    return pixels, np.repeat(np.array(STEPS), [len(places) for places in own], axis=0)

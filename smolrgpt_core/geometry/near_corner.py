@@ -10,6 +10,7 @@ Coordinates are those of a `TurnedView`.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 from statistics import NormalDist
 
@@ -20,8 +21,8 @@ from smolrgpt_core.geometry.order_statistics import median, quantile, quantiles
 from smolrgpt_core.geometry.size_priors import DECK_M
 from smolrgpt_core.geometry.turned_view import TurnedView
 
-TOP = 2
-"""Index of the deck among the faces; 0 and 1 are the upright faces by axis."""
+TOP, NO_FACE = 2, 3
+"""Index of the deck among the faces, and of none; 0 and 1 are the upright faces by axis."""
 
 ROUGHNESS_M = 0.03
 """How far surfaces of loads and pallets usually are from a plane, standard deviation."""
@@ -101,35 +102,65 @@ class NearCorner:
 
     def enter(self, rays: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int_]]:
         """Scale (N,) at which rays (N, 3) enter, and the face (N,): 0, 1 by axis, or `TOP`."""
-        scales = np.full((3, len(rays)), -np.inf)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            for axis in (0, 1):
-                facing = rays[:, axis] * self.sign[axis] > 1e-9
-                scales[axis] = np.where(facing, self.position[axis] / rays[:, axis], -np.inf)
-            scales[TOP] = np.where(self._reach_top(rays), self._below / rays[:, 2], -np.inf)
-        face = np.argmax(scales, axis=0)
-        return scales[face, np.arange(len(rays))], face
+        along, across, down = rays.T
+        scale = self._enter_side(0, along)
+        second = self._enter_side(1, across)
+        face = (second > scale).astype(np.intp)
+        scale = np.maximum(scale, second)
+        if self._below < 0:
+            reaching = down < -1e-9
+            deck = np.where(reaching, self._below / np.where(reaching, down, 1.0), -np.inf)
+            face[deck > scale] = TOP
+            scale = np.maximum(scale, deck)
+        return scale, face
+
+    def _enter_side(self, axis: int, along: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scale (N,) at which rays enter the side of an axis that faces the camera.
+
+        Args:
+            axis: of the side.
+            along: (N,), what of the rays is along the axis.
+        """
+        if self.sign[axis] == 0:
+            return np.full(len(along), -np.inf)
+        facing = along * self.sign[axis] > 1e-9
+        return np.where(facing, self.position[axis] / np.where(facing, along, 1.0), -np.inf)
 
     def fit(self, view: TurnedView, iterations: int = 4) -> NearCorner:
         """The corner whose upright faces lie where the readings of their pixels are.
 
-        Pixels are assigned to faces anew in each iteration. One that is far off its face shows
-        something else, or grazes the face and tells nothing.
+        Pixels are assigned to faces anew in each iteration, until that moves no face any more. One
+        that is far off its face shows something else, or grazes the face and tells nothing.
         """
         corner = self._without_unseen_faces(view)
         far_off = FAR_OFF_M + 3 * view.noise * view.depth**2
+        shown_before = None
         for _ in range(iterations):
             scale, face = corner.enter(view.rays)
-            close = np.abs(view.depth - scale) < far_off
-            position, std = corner.position.copy(), corner.std.copy()
-            for axis in np.flatnonzero(corner.sign):
-                own = close & (face == axis)
-                if np.count_nonzero(own) >= MIN_FACE_POINTS:
-                    behind = (view.depth[own] - scale[own]) * np.abs(view.rays[own, axis])
-                    shift, std[axis] = outermost(behind, view.std[own, axis])
-                    position[axis] += corner.sign[axis] * shift
-            corner = replace(corner, position=position, std=std)
+            shown = np.where(np.abs(view.depth - scale) < far_off, face, NO_FACE)
+            if shown_before is not None and np.array_equal(shown, shown_before):
+                break
+            corner, shown_before = corner._moved(view, scale, shown), shown
         return corner
+
+    def _moved(
+        self, view: TurnedView, scale: NDArray[np.float64], shown: NDArray[np.intp]
+    ) -> NearCorner:
+        """The corner with its upright faces moved to the readings of their pixels.
+
+        Args:
+            view: the readings.
+            scale: (N,), at which their rays enter.
+            shown: (N,), the face that each shows.
+        """
+        position, std = self.position.copy(), self.std.copy()
+        for axis in (0, 1):
+            own = np.flatnonzero(shown == axis) if self.sign[axis] else ()
+            if len(own) >= MIN_FACE_POINTS:
+                behind = (view.depth[own] - scale[own]) * np.abs(view.rays[:, axis][own])
+                shift, std[axis] = outermost(behind, view.std[:, axis][own])
+                position[axis] += self.sign[axis] * shift
+        return replace(self, position=position, std=std)
 
     def with_deck(self, view: TurnedView, top_std: float) -> tuple[NearCorner, float]:
         """The corner with its deck where the readings of its pixels are, as far as these tell more.
@@ -160,22 +191,19 @@ class NearCorner:
         points, std = view.points, view.std
         planes = np.append(np.where(self.sign == 0, np.inf, self.position), self.top)
         gaps = np.abs(points - planes)
-        seen = np.zeros(2, dtype=bool)
-        for axis in (0, 1):
+        sign, needed = self.sign.copy(), max(MIN_FACE_POINTS, MIN_FACE_SHARE * len(points))
+        for axis in np.flatnonzero(sign):
             other = 1 - axis
             own = gaps[:, axis] < np.minimum(gaps[:, other], gaps[:, TOP])
             own &= gaps[:, other] > OFF_FACE_M + 1.5 * std[:, other]
-            needed = max(MIN_FACE_POINTS, MIN_FACE_SHARE * len(points))
-            seen[axis] = np.count_nonzero(own) >= needed
-        return replace(self, sign=np.where(seen, self.sign, 0))
+            if np.count_nonzero(own) < needed:
+                sign[axis] = 0
+        return replace(self, sign=sign)
 
     @property
     def _below(self) -> float:
         """Height of the deck as seen from the camera, metres; negative below it."""
         return self.top - self.camera_height
-
-    def _reach_top(self, rays: NDArray[np.float64]) -> NDArray[np.bool_]:
-        return (rays[:, 2] < -1e-9) & (self._below < 0)
 
 
 def find_top(view: TurnedView, deck_m: float = DECK_M) -> tuple[float, float]:
@@ -302,9 +330,9 @@ def _highest_points(view: TurnedView) -> tuple[float, float]:
     for _ in range(3):
         on_top = np.abs(heights - top) < 2 * std + ROUGHNESS_M
         blur = median(std[on_top]) if on_top.any() else blur
-        share = float(np.clip(np.mean(on_top), 2 * ABOVE_TOP, 1.0))
+        share = max(np.count_nonzero(on_top) / len(heights), 2 * ABOVE_TOP)
         top = noisy_top + blur * NORMAL.inv_cdf(ABOVE_TOP / share)
-    return top, float(np.linalg.norm([BLUR_ERROR * blur, _pixel_height(view), ROUGHNESS_M / 2]))
+    return top, math.hypot(BLUR_ERROR * blur, _pixel_height(view), ROUGHNESS_M / 2)
 
 
 def outermost(
@@ -321,18 +349,20 @@ def outermost(
         std: (N,), standard deviation of each by noise, metres.
         pixels: of the surface for each of them; by default, all err independently.
     """
-    weights = 1 / (std**2 + 0.01**2)
     middle = median(behind)
-    spread = 1.4826 * median(np.abs(behind - middle))
-    kept = np.abs(behind - middle) <= 3 * max(spread, 0.01)
-    weights, behind, std = weights[kept], behind[kept], std[kept]
-    weights = weights / weights.sum()
-    mean = weights @ behind
-    independent = float(np.clip(len(std) * pixels / ALIKE_PX, 1.0, INDEPENDENT_READINGS))
-    noise = float(weights @ std**2)
-    roughness, off = _roughness(float(weights @ (behind - mean) ** 2), noise, independent)
-    mean_std = np.sqrt((noise + roughness**2) / independent)
-    return float(mean - roughness), float(np.hypot(mean_std, off))
+    off = np.abs(behind - middle)
+    variance = std**2
+    # What is far off weighs nothing.
+    weights = (off <= 3 * max(1.4826 * median(off), 0.01)) / (variance + 0.01**2)
+    weights /= weights.sum()
+    mean = float(weights @ behind)
+    count = np.count_nonzero(weights)
+    independent = min(max(count * pixels / ALIKE_PX, 1.0), INDEPENDENT_READINGS)
+    noise = float(weights @ variance)
+    roughness, roughness_std = _roughness(float(weights @ (behind - mean) ** 2), noise, independent)
+    return mean - roughness, math.hypot(
+        math.sqrt((noise + roughness**2) / independent), roughness_std
+    )
 
 
 def _roughness(scatter: float, noise: float, independent: float) -> tuple[float, float]:
@@ -344,12 +374,12 @@ def _roughness(scatter: float, noise: float, independent: float) -> tuple[float,
         independent: number of the readings that err independently.
     """
     usual = ROUGHNESS_SPREAD_M**2
-    off = noise * np.sqrt(2 / independent + NOISE_ERROR**2)
+    off = noise * math.sqrt(2 / independent + NOISE_ERROR**2)
     told = usual**2 / (usual**2 + off**2)
     square = max(told * (scatter - noise) + (1 - told) * ROUGHNESS_M**2, 0.0)
-    off *= np.sqrt(told)
-    off = np.sqrt(square + off) - np.sqrt(square)
-    return float(np.sqrt(square)), float(np.hypot(off, ROUGH_SHARE * np.sqrt(square)))
+    off *= math.sqrt(told)
+    off = math.sqrt(square + off) - math.sqrt(square)
+    return math.sqrt(square), math.hypot(off, ROUGH_SHARE * math.sqrt(square))
 
 
 def likeliest_yaw(view: TurnedView, top: float, step_deg: float = 3.0) -> float:
@@ -386,29 +416,47 @@ def _misfits(
 ) -> NDArray[np.float64]:
     """Mean squared deviation (K,), in standard deviations, of the readings from the best corner.
 
-    All yaws at once; shapes are (K, 2, N) for rays by yaw and axis.
+    All yaws at once; shapes are (2, K, N) for rays by axis and yaw.
     """
-    cosine, sine = np.cos(yaws)[:, None], np.sin(yaws)[:, None]
-    x, y, z = view.rays.T
-    rays = np.stack([cosine * x + sine * y, cosine * y - sine * x], axis=1)
-    low, high = quantiles(rays * view.depth, (0.1, 0.9), axis=2)
+    rays = _turned_rays(view.rays, yaws)
+    points = rays * view.depth
+    low, high = quantiles(points, (0.1, 0.9), axis=2)
     sign = np.where(low > 0, 1, np.where(high < 0, -1, 0))[..., None]
     position = np.where(sign > 0, low[..., None], high[..., None])
     facing = rays * sign > 1e-6
-    per_metre = np.where(facing, 1 / np.where(facing, rays, 1.0), 0.0)
-    below = top - view.camera_height
-    deck = np.where((z < -1e-9) & (below < 0), below / np.minimum(z, -1e-9), -np.inf)
-    std = np.hypot(view.noise * view.depth**2, ROUGHNESS_M)
-    slant = np.abs(rays)
-    weights = 1 / (std * np.where(facing, slant, np.inf)) ** 2
+    per_metre = np.divide(1.0, rays, out=np.zeros_like(rays), where=facing)
     beyond = np.where(facing, 0.0, -np.inf)
+    deck = _reach_deck(view, top)
+    std = np.hypot(view.noise * view.depth**2, ROUGHNESS_M)
+    weights = (per_metre / std) ** 2
+    away = np.abs(points, out=points)
+    scales, behind = np.empty((2, *rays.shape))
     for _ in range(iterations):
-        scales = position * per_metre + beyond
-        own = facing & (scales >= scales[:, ::-1]) & (scales >= deck)
-        weighted = np.where(own, weights, 0.0)
-        behind = np.minimum(np.maximum((view.depth - scales) * slant, -0.5), 0.5)
-        total = np.maximum(np.sum(weighted, axis=2, keepdims=True), 1e-9)
-        position = position + sign * np.sum(weighted * behind, axis=2, keepdims=True) / total
-    entered = np.maximum((position * per_metre + beyond).max(axis=1), deck)
-    deviation = np.where(np.isfinite(entered), (view.depth - entered) / std, 3.0)
-    return np.minimum(deviation**2, 9.0).mean(axis=1)
+        np.add(np.multiply(position, per_metre, out=scales), beyond, out=scales)
+        own = (scales >= scales[::-1]) & (scales >= deck)
+        np.clip(np.subtract(away, position * sign, out=behind), -0.5, 0.5, out=behind)
+        weighted = np.multiply(weights, own, out=scales)
+        total = np.maximum(weighted.sum(axis=2, keepdims=True), 1e-9)
+        position = position + sign * np.einsum("akn,akn->ak", weighted, behind)[..., None] / total
+    np.add(np.multiply(position, per_metre, out=scales), beyond, out=scales)
+    entered = np.maximum(np.maximum(scales[0], scales[1]), deck)
+    # A ray that enters nothing is infinitely far off.
+    deviation = np.divide(np.subtract(view.depth, entered, out=entered), std, out=entered)
+    return np.minimum(np.square(deviation, out=deviation), 9.0, out=deviation).mean(axis=1)
+
+
+def _turned_rays(rays: NDArray[np.float64], yaws: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What of rays (N, 3) is along the axes that each yaw (K,) turns: (2, K, N)."""
+    cosine, sine = np.cos(yaws)[:, None], np.sin(yaws)[:, None]
+    x, y = np.ascontiguousarray(rays[:, :2].T)
+    turned = np.empty((2, len(yaws), len(rays)))
+    np.add(cosine * x, sine * y, out=turned[0])
+    np.subtract(cosine * y, sine * x, out=turned[1])
+    return turned
+
+
+def _reach_deck(view: TurnedView, top: float) -> NDArray[np.float64]:
+    """Scale (N,) at which the rays of a view reach the height `top`; -inf where they do not."""
+    below, down = top - view.camera_height, view.rays[:, 2]
+    reaching = (down < -1e-9) & (below < 0)
+    return np.where(reaching, below / np.minimum(down, -1e-9), -np.inf)

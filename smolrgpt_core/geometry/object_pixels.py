@@ -116,7 +116,7 @@ def find_object_pixels(
         pixels = _pixels(frame, region, window, found, from_box=True)
         return replace(pixels, ambiguity_m=ambiguity)
     on_floor = floor & mask
-    has_floor = _has_floor(on_floor, np.where(mask, depth, np.nan), plane, config)
+    has_floor = _has_floor(on_floor, np.where(mask, depth, np.float32(np.nan)), plane, config)
     standing = surfaces if has_floor else np.where(floor, 0, surfaces)
     kept = mask & ~_leaked(standing, mask, others[window.slices] & ~mask, config)
     if has_floor:
@@ -147,15 +147,17 @@ def _has_floor(
     puts readings of a low object there: without these, the rest would be too high.
     """
     readings = np.isfinite(depth)
-    total = max(int(readings.sum()), 1)
-    if plane is None or on_floor.sum() > total / 2 or not readings.any():
+    count, floor_count = np.count_nonzero(readings), np.count_nonzero(on_floor)
+    if plane is None or floor_count > max(count, 1) / 2 or not count:
         return False
     if plane.noise * plane.camera_height * median(depth[readings]) > config.floor_m:
         return False
-    rows = np.nonzero(readings)[0]
-    middle = int((rows[(len(rows) - 1) // 2] + rows[len(rows) // 2]) / 2)
+    # Rows of the middle reading, or of the two.
+    up_to_row = np.cumsum(np.count_nonzero(readings, axis=1))
+    rows = np.searchsorted(up_to_row, [(count - 1) // 2, count // 2], side="right")
+    middle = int(rows.sum() / 2)
     upper = on_floor[:middle] if plane.up[1] < 0 else on_floor[middle:]
-    return bool(on_floor.sum() > config.min_floor * total or upper.sum() > MAX_UPPER * total)
+    return floor_count > config.min_floor * count or np.count_nonzero(upper) > MAX_UPPER * count
 
 
 def _floor_pixels(
@@ -185,12 +187,13 @@ def _surfaces(
     """Number (H, W) of the surface that each pixel shows; 0 at jumps and without a reading."""
     valid = np.isfinite(depth)
     kernel = np.ones((3, 3), np.uint8)
-    high = cv2.dilate(np.where(valid, depth, 0).astype(np.float32), kernel)
-    low = cv2.erode(np.where(valid, depth, np.inf).astype(np.float32), kernel)
+    high = cv2.dilate(np.where(valid, depth, np.float32(0)), kernel)
+    low = cv2.erode(np.where(valid, depth, np.float32(np.inf)), kernel)
     with np.errstate(invalid="ignore"):
         smooth = valid & (high - low < config.jump_m + config.jump_share * depth)
-    count, objects = cv2.connectedComponents((smooth & ~floor).astype(np.uint8), connectivity=4)
-    return np.asarray(np.where(smooth & floor, count, objects), dtype=np.int32)
+    count, objects = cv2.connectedComponents((smooth & ~floor).view(np.uint8), connectivity=4)
+    objects[smooth & floor] = count
+    return objects
 
 
 def _leaked(
@@ -199,7 +202,10 @@ def _leaked(
     others: NDArray[np.bool_],
     config: ObjectPixelConfig,
 ) -> NDArray[np.bool_]:
-    """Pixels of surfaces that lie mostly outside of the mask, and of the jumps beside them."""
+    """Pixels of surfaces that lie mostly outside of the mask, and of the jumps beside them.
+
+    Of surfaces that have no pixel in the mask, none are told.
+    """
     counted = np.where(others, 0, surfaces).ravel()
     total = np.bincount(counted, minlength=int(surfaces.max()) + 1)
     inside = np.bincount(surfaces[mask], minlength=len(total))
@@ -208,11 +214,11 @@ def _leaked(
         return np.zeros(mask.shape, dtype=bool)
     foreign = inside < config.min_inside * total
     foreign &= inside < config.max_leak * inside.sum()
-    foreign[np.argmax(inside)] = False
-    leaked = foreign[surfaces] & (surfaces > 0)
-    if not (leaked & mask).any():
-        return leaked
-    beside = cv2.dilate(leaked.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
+    foreign[np.argmax(inside)] = foreign[0] = False
+    if not inside[foreign].any():
+        return np.zeros(mask.shape, dtype=bool)
+    leaked = foreign[surfaces]
+    beside = cv2.dilate(leaked.view(np.uint8), np.ones((3, 3), np.uint8)) > 0
     return leaked | (beside & (surfaces == 0))
 
 

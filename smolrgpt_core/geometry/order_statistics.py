@@ -7,23 +7,42 @@ hundred of them for each answer.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+Value = TypeVar("Value", float, NDArray[np.float64])
+
+SORTED_COUNT = 2000
+"""Up to so many numbers are sorted faster than they are divided at one of them."""
+
 
 def median(values: NDArray[np.floating]) -> float:
     """Median of (N,), N > 0 and no NaN."""
-    half = len(values) // 2
-    if len(values) % 2:
-        return float(np.partition(values, half)[half])
-    ordered = np.partition(values, (half - 1, half))
-    return float((ordered[half - 1] + ordered[half]) / 2)
+    count = len(values)
+    half = count // 2
+    ordered = values.copy()
+    if count <= SORTED_COUNT:
+        ordered.sort()
+        below = ordered[half - 1]
+    else:
+        ordered.partition(half)
+        below = ordered[:half].max()
+    return float(ordered[half] if count % 2 else (below + ordered[half]) / 2)
 
 
 def quantile(values: NDArray[np.float64], share: float) -> float:
     """Number that this share of (N,) is below, N > 0 and no NaN, between two of them linearly."""
-    return float(quantiles(values, (share,))[0])
+    last = len(values) - 1
+    place = last * share
+    lower = int(place)
+    ordered = values.copy()
+    if last < SORTED_COUNT:
+        ordered.sort()
+    else:
+        ordered.partition((lower, min(lower + 1, last)))
+    return _between(float(ordered[lower]), float(ordered[min(lower + 1, last)]), place - lower)
 
 
 def quantiles(
@@ -36,21 +55,16 @@ def quantiles(
         shares: 0 to 1.
         axis: that of the N numbers.
     """
-    last = values.shape[axis] - 1
-    places = [last * share for share in shares]
-    lower = [int(place) for place in places]
-    upper = [min(place + 1, last) for place in lower]
-    ordered = np.partition(values, sorted({*lower, *upper}), axis=axis)
-    ordered = np.moveaxis(ordered, axis, 0)
-    return np.array([
-        _between(ordered[low], ordered[high], place - low)
-        for low, high, place in zip(lower, upper, places, strict=True)
-    ])  # fmt: skip
+    ordered = np.moveaxis(np.sort(values, axis=axis), axis, 0)
+    last = len(ordered) - 1
+    found = np.empty((len(shares), *ordered.shape[1:]))
+    for number, place in enumerate(last * share for share in shares):
+        lower = int(place)
+        found[number] = _between(ordered[lower], ordered[min(lower + 1, last)], place - lower)
+    return found
 
 
-def _between(
-    low: NDArray[np.float64], high: NDArray[np.float64], share: float
-) -> NDArray[np.float64]:
+def _between(low: Value, high: Value, share: float) -> Value:
     """Linearly from one to the other, rounded as NumPy does."""
     gap = high - low
-    return np.asarray(low + gap * share if share < 0.5 else high - gap * (1 - share))
+    return low + gap * share if share < 0.5 else high - gap * (1 - share)

@@ -21,13 +21,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
-from smolrgpt_core.frame import RGBDFrame
+from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.masks import border_pixels, cut_out, grown_window, overlap, paint
 from smolrgpt_core.geometry.object_classes import is_cargo
 from smolrgpt_core.geometry.object_pixels import ObjectPixels
-from smolrgpt_core.geometry.order_statistics import median
 from smolrgpt_core.regions import Box, Region
+
+ALL, FIRST, LATER = slice(None), slice(None, -1), slice(1, None)
+
+NEIGHBORS = (
+    ((ALL, FIRST), (ALL, LATER)),
+    ((FIRST, ALL), (LATER, ALL)),
+    ((FIRST, FIRST), (LATER, LATER)),
+    ((FIRST, LATER), (LATER, FIRST)),
+)
+"""Two parts of an image that hold the two pixels of each pair of neighbors."""
 
 FLUSH_M = 0.02
 """What is seen beside an object is as near as it within this, without noise."""
@@ -135,7 +144,8 @@ class Surface:
     """The visible surface of one region.
 
     Attributes:
-        rays: float64 (N, 3), through the trusted pixels, z = 1.
+        rows, columns: int (N,), of the trusted pixels in the image.
+        camera: calibration of the image.
         depth: float64 (N,), metres along the optical axis.
         outline: the edge of the mask.
         valid_share: share of mask pixels with a depth reading.
@@ -143,27 +153,34 @@ class Surface:
         stray_share: share of the readings that were left out as too far from the rest.
     """
 
-    rays: NDArray[np.float64]
+    rows: NDArray[np.intp]
+    columns: NDArray[np.intp]
+    camera: CameraIntrinsics
     depth: NDArray[np.float64]
     outline: Outline
     valid_share: float
     sparse: bool = False
     stray_share: float = 0.0
 
+    def rays(self, step: int = 1) -> NDArray[np.float64]:
+        """Rays (M, 3) through every so many of the pixels, z = 1."""
+        return pixel_rays(self.rows[::step], self.columns[::step], self.camera)
+
     @property
     def points(self) -> NDArray[np.float64]:
         """Points (N, 3) of the surface, metres, optical frame."""
-        return self.rays * self.depth[:, None]
+        return self.rays() * self.depth[:, None]
 
     def some_points(self, count: int) -> NDArray[np.float64]:
         """About `count` of the points at most (N, 3), evenly taken."""
         step = len(self.depth) // count + 1
-        return self.rays[::step] * self.depth[::step, None]
+        return self.rays(step) * self.depth[::step, None]
 
 
 def valid_depth_share(frame: RGBDFrame, region: Region) -> float:
     """Share of the region's mask pixels with a depth reading, 0 to 1."""
-    return float(np.isfinite(frame.depth[region.box.slices][region.mask]).mean())
+    readings = np.isfinite(frame.depth[region.box.slices]) & region.mask
+    return np.count_nonzero(readings) / region.area
 
 
 def measure_surface(
@@ -197,8 +214,12 @@ def measure_surface(
         _check_coherence(frame, region, pixels.from_box, config)
     depth, sparse = _trusted_depth(raw, mask, config)
     reach = config.sparse_reach if sparse else config.cluster_reach
-    strays = _drop_other_clusters(depth, _angular_extent(frame, region), noise, reach, config)
     rows, columns = np.nonzero(np.isfinite(depth))
+    values = depth[rows, columns]
+    stray = _other_clusters(values, _angular_extent(frame, region), noise, reach, config)
+    if stray.any():
+        depth[rows[stray], columns[stray]] = np.nan
+        rows, columns, values = rows[~stray], columns[~stray], values[~stray]
     if share < config.min_valid_share or len(rows) < config.min_points:
         raise SpatialError(
             Status.NO_VALID_DEPTH,
@@ -207,11 +228,18 @@ def measure_surface(
             f"{config.min_points} are needed. Move the camera, or check that depth is aligned "
             "to RGB and that the surface does not shine",
         )
-    rays = pixel_rays(rows + window.y, columns + window.x, frame.intrinsics)
-    values = depth[rows, columns].astype(np.float64)
     cargo = _cargo_beside(frame, region, window)
     outline = _trace_outline(frame, mask, depth, cargo, window, noise, config)
-    return Surface(rays, values, outline, share, sparse, strays)
+    return Surface(
+        rows + window.y,
+        columns + window.x,
+        frame.intrinsics,
+        values.astype(np.float64),
+        outline,
+        share,
+        sparse,
+        np.count_nonzero(stray) / len(stray),
+    )
 
 
 def _angular_extent(frame: RGBDFrame, region: Region) -> float:
@@ -307,25 +335,27 @@ def _trace_outline(
         config: says which jump in depth is an edge.
     """
     inside, step = border_pixels(mask)
-    beside = inside + step
+    (rows, columns), (down, right) = inside.T, step.T
+    height, width = mask.shape
     # The window ends beyond the mask everywhere but at the border of the image.
-    in_image = np.all((beside >= 0) & (beside < mask.shape), axis=1)
-    outer_depth = _local_depth(np.where(mask, np.nan, frame.depth[window.slices]), 5)
+    in_image = (rows + down >= 0) & (rows + down < height)
+    in_image &= (columns + right >= 0) & (columns + right < width)
+    beside = (rows + down)[in_image], (columns + right)[in_image]
     neighbor = np.full(len(inside), np.nan)
-    neighbor[in_image] = outer_depth[tuple(beside[in_image].T)]
-    density = np.isfinite(depth).sum() / max(int(mask.sum()), 1)
-    own = _local_depth(depth, _neighborhood(density))[tuple(inside.T)]
+    outside = np.where(mask, np.float32(np.nan), frame.depth[window.slices])
+    neighbor[in_image] = _local_depth(outside, 5, *beside)
+    density = np.count_nonzero(np.isfinite(depth)) / max(np.count_nonzero(mask), 1)
+    own = _local_depth(depth, _neighborhood(density), rows, columns)
     tolerance = config.jump_m + config.jump_share * own + 2 * noise * own**2
     touched = np.zeros(len(inside), dtype=bool)
-    touched[in_image] = cargo[tuple(beside[in_image].T)] & (
-        neighbor[in_image] < own[in_image] + tolerance[in_image]
-    )
+    touched[in_image] = cargo[beside]
+    touched &= neighbor < own + tolerance
     edges = np.where(touched, Edge.TOUCHED, Edge.OBJECT)
-    edges = np.where(neighbor < own - tolerance, Edge.OCCLUDED, edges)
-    rows, columns = inside[:, 0] + window.y, inside[:, 1] + window.x
+    edges[neighbor < own - tolerance] = Edge.OCCLUDED
+    edges[~in_image] = Edge.IMAGE
+    rows, columns = rows + window.y, columns + window.x
     inner_rays = pixel_rays(rows, columns, frame.intrinsics)
-    rays = pixel_rays(rows + step[:, 0] / 2, columns + step[:, 1] / 2, frame.intrinsics)
-    edges = np.where(in_image, edges, Edge.IMAGE)
+    rays = pixel_rays(rows + down / 2, columns + right / 2, frame.intrinsics)
     return Outline(rays, inner_rays, own, edges, neighbor - own)
 
 
@@ -334,17 +364,24 @@ def _neighborhood(density: float) -> int:
     return int(np.clip(np.sqrt(10 / max(density, 1e-3)), 7, 31)) | 1
 
 
-def _local_depth(depth: NDArray[np.floating], size: int) -> NDArray[np.float64]:
-    """Mean depth (H, W) of the readings in the square around; NaN without any.
+def _local_depth(
+    depth: NDArray[np.float32], size: int, rows: NDArray[np.int64], columns: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Mean depth (M,) of the readings in the square around pixels; NaN without any.
 
     One pixel at an edge may be a flying one, so a neighborhood speaks for it.
+
+    Args:
+        depth: (H, W), metres, NaN without a reading.
+        size: side of the square, pixels.
+        rows: (M,), of its middle.
+        columns: (M,), of its middle.
     """
-    valid = np.isfinite(depth)
-    kernel = (size, size)
+    valid, kernel = np.isfinite(depth), (size, size)
     total = cv2.boxFilter(np.where(valid, depth, 0.0), cv2.CV_64F, kernel, normalize=False)
     count = cv2.boxFilter(valid.astype(np.float32), cv2.CV_64F, kernel, normalize=False)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(count > 0.5, total / count, np.nan)
+    total, count = total[rows, columns], count[rows, columns]
+    return np.divide(total, count, out=np.full(len(rows), np.nan), where=count > 0.5)
 
 
 def _trusted(
@@ -357,19 +394,16 @@ def _trusted(
     inside = _eroded(mask, config.edge_px)
     surface = np.where(mask, depth, np.nan)
     tolerance = config.jump_m + config.jump_share * surface
+    valid = np.isfinite(surface)
     agreeing = np.zeros(mask.shape, dtype=np.int8)
-    present = np.zeros(mask.shape, dtype=np.int8)
-    padded = np.pad(surface, 1, constant_values=np.nan)
-    height, width = mask.shape
-    for row in range(3):
-        for column in range(3):
-            if row == column == 1:
-                continue
-            neighbor = padded[row : row + height, column : column + width]
-            agreeing += np.abs(neighbor - surface) < tolerance
-            present += np.isfinite(neighbor)
-    backed = (agreeing >= 3) | ((agreeing >= 1) & (2 * agreeing >= present))
-    return inside & np.isfinite(surface) & backed
+    for one, other in NEIGHBORS:
+        apart = np.abs(surface[one] - surface[other])
+        agreeing[one] += apart < tolerance[one]
+        agreeing[other] += apart < tolerance[other]
+    readings = valid.view(np.uint8)
+    present = cv2.boxFilter(readings, -1, (3, 3), normalize=False, borderType=cv2.BORDER_CONSTANT)
+    backed = (agreeing >= 3) | ((agreeing >= 1) & (2 * agreeing >= present - readings))
+    return inside & valid & backed
 
 
 def _eroded(mask: NDArray[np.bool_], edge_px: float) -> NDArray[np.bool_]:
@@ -377,45 +411,39 @@ def _eroded(mask: NDArray[np.bool_], edge_px: float) -> NDArray[np.bool_]:
 
     The edge of the image is no edge of the object.
     """
-    padded = np.pad(mask, 1, mode="edge").astype(np.uint8)
+    padded = cv2.copyMakeBorder(mask.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_REPLICATE)
     distance = cv2.distanceTransform(padded, cv2.DIST_L2, 3)[1:-1, 1:-1]
     return mask & (distance > min(edge_px, float(distance.max()) / 2))
 
 
-def _drop_other_clusters(
-    depth: NDArray[np.float32], extent: float, noise: float, reach: float, config: SurfaceConfig
-) -> float:
-    """Set to NaN, in place, the depths (H, W) of groups that cannot be the object's.
-
-    Returns their share of the readings.
+def _other_clusters(
+    values: NDArray[np.float32], extent: float, noise: float, reach: float, config: SurfaceConfig
+) -> NDArray[np.bool_]:
+    """Which readings (N,) are of groups in depth that cannot be the object's.
 
     Args:
-        depth: metres.
+        values: (N,), metres.
         extent: of the region in the image, per metre of its distance.
         noise: standard deviation of the inverse depth, 1/m.
         reach: groups farther away than so many extents are not the object's.
         config: says which groups these are, too.
     """
-    rows, columns = np.nonzero(np.isfinite(depth))
-    if not len(rows):
-        return 0.0
-    values = depth[rows, columns]
-    middle = median(values)
+    ordered = np.sort(values)
+    steps = np.diff(ordered)
+    if not len(steps):
+        return np.zeros(len(values), dtype=bool)
+    middle = float((ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2)
     size = extent * middle
-    gap = np.clip(size / 2, 0.1, config.cluster_gap_m) + 2 * noise * middle**2
-    if not (np.diff(np.sort(values)) > gap).any():
-        return 0.0
-    order = np.argsort(values)
-    group = np.zeros(len(values), dtype=np.int64)
-    group[order[1:]] = np.cumsum(np.diff(values[order]) > gap)
-    counts = np.bincount(group)
-    first = np.searchsorted(group[order], np.arange(len(counts)))
-    low, high = values[order][first], values[order][np.append(first[1:], len(values)) - 1]
+    gap = min(max(size / 2, 0.1), config.cluster_gap_m) + 2 * noise * middle**2
+    begins = steps.astype(np.float64) > gap
+    if not begins.any():
+        return np.zeros(len(values), dtype=bool)
+    first = np.append(0, np.flatnonzero(begins) + 1)
+    counts = np.diff(np.append(first, len(values)))
+    low, high = ordered[first], ordered[first + counts - 1]
     main = np.argmax(counts)
     away = np.maximum(low - high[main], low[main] - high)
-    other = (counts < config.min_cluster_share * len(values)) | (
+    is_other = (counts < config.min_cluster_share * len(values)) | (
         away > reach * size + config.cluster_gap_m
     )
-    dropped = other[group]
-    depth[rows[dropped], columns[dropped]] = np.nan
-    return float(dropped.mean())
+    return is_other[np.searchsorted(low, values, side="right") - 1]

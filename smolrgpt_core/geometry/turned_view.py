@@ -64,7 +64,7 @@ class TurnedView:
             yaw=0.0,
             camera_height=plane.camera_height,
             noise=plane.noise,
-            rays=surface.rays[::step] @ to_floor,
+            rays=surface.rays(step) @ to_floor,
             depth=surface.depth[::step],
             outline=outline.rays[::outline_step] @ to_floor,
             inner_outline=outline.inner_rays[::outline_step] @ to_floor,

@@ -245,7 +245,7 @@ def test_what_an_occluder_hides_is_completed_as_far_as_it_can_be_known(ray_caste
     assert seen < 0.75 * ray_caster((truth,)).render().regions[1].area
     box = fitted(scene, 1, SIZE_PRIORS["pallet"])
     surface = measure_surface(frame, frame.regions[1])
-    visible = floor_of(frame).to_floor(surface.rays * surface.depth[:, None])
+    visible = floor_of(frame).to_floor(surface.points)
     error = np.linalg.norm(box.center[:2] - truth.center[:2])
     assert error < np.linalg.norm(visible.mean(axis=0)[:2] - truth.center[:2]) / 2
     assert error < box.size_std.max(), "a center is off by half of what the size is off"

@@ -17,7 +17,7 @@ def numbers(shape: int | tuple[int, ...]) -> np.ndarray:
     return drawn
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 100, 301])
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 100, 301, 5000, 5001])
 def test_of_a_row(count: int) -> None:
     values = numbers(count)
     before = values.copy()
