@@ -10,6 +10,7 @@ from importlib.resources import files
 
 from smolrgpt_core.language.builders import BUILDERS
 from smolrgpt_core.language.context import Context, make_context
+from smolrgpt_core.language.framing import Framing, make_framing
 from smolrgpt_core.language.gist import GistTable, load_gists
 from smolrgpt_core.language.grammar import Grammar, GrammarError
 from smolrgpt_core.language.operators import OPERATORS
@@ -70,6 +71,7 @@ class Lexicon:
         references: patterns, in lower case, of words for a region named before, and what is read in
             their place.
         context: what may stand around a question; None where nothing may.
+        framing: what only wraps a question that is not understood; None where nothing does.
         gists: what is asked by words that fit no pattern.
     """
 
@@ -99,6 +101,7 @@ class Lexicon:
     unanswerable: Mapping[str, str]
     references: Sequence[tuple[re.Pattern[str], str]]
     context: Context | None
+    framing: Framing | None
     gists: GistTable
 
     @property
@@ -160,6 +163,7 @@ def load_lexicon(language: str) -> Lexicon:
             for item in read_rewordings(sections.get("references", ""), classes, number_words)
         ),
         context=make_context(dict(_entries(sections.get("context", "")))),
+        framing=make_framing(dict(_entries(sections.get("framing", "")))),
         gists=load_gists(sections, {**OPERATORS, **BUILDERS}),
     )
     return _with_transcriptions(lexicon, [pair.split("=") for pair in words.get("letters", [])])

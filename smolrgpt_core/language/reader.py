@@ -23,6 +23,7 @@ from smolrgpt_core.language.builders import (
     ask,
 )
 from smolrgpt_core.language.context import without_context
+from smolrgpt_core.language.framing import unframed
 from smolrgpt_core.language.gist import read_gist
 from smolrgpt_core.language.grammar import NoReadingError, Parse, Reading, TooManyReadingsError
 from smolrgpt_core.language.lexicon import LANGUAGES, Lexicon, load_lexicon, read_units
@@ -104,10 +105,28 @@ def read_text(text: str, regions: RegionSet, region_ids: Sequence[int] = ()) -> 
     problem = max(problems, key=lambda item: item[0])[1]
     if problem.status is Status.BAD_QUESTION:
         for language in LANGUAGES:
+            read = _read_unframed(cleaned, language, regions, ids)
+            if read is not None:
+                return read
+        for language in LANGUAGES:
             read = _read_behind(cleaned, language, regions, ids)
             if read is not None:
                 return read
     raise problem
+
+
+def _read_unframed(
+    text: str, language: str, regions: RegionSet, mask_ids: Sequence[int]
+) -> Read | None:
+    """A question without what only wraps it; None where there is none."""
+    lexicon = load_lexicon(language)
+    if lexicon.framing is None or lexicon.context is None:
+        return None
+    for question in unframed(text, lexicon.framing, lexicon.context, lexicon.meaningful):
+        if question != text and question.count(MASK) == len(mask_ids):
+            with suppress(SpatialError):
+                return _Attempt(question, language, regions, mask_ids).read()
+    return None
 
 
 def _read_behind(

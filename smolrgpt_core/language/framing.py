@@ -1,0 +1,206 @@
+"""What wraps a question that is not understood as it stands: who asks, from what, what for.
+
+    "Judging from the picture, how far is pallet 3, so that I can plan?"  ->  "how far is pallet 3"
+
+Looked at only where the whole has no reading, so that nothing that is understood changes. Words are
+left out where all of them are idle: `[framing]` lists words and phrases of speaking, seeing and
+estimating, none of which can say which regions are meant, where they are, or whether. A reason or a
+purpose may have other words too, but none that names, counts, places, restricts or compares.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from smolrgpt_core.language.context import Context
+
+_TOKEN = re.compile(r"[^\W_]+(?:'[^\W_]+)*|[^\w\s]")
+_PUNCTUATION = frozenset(",.;:!?-()\"'")
+_COMMA = re.compile(r",\s+")
+
+SHORTEST_ASIDE = 2
+"""Words between two commas; one alone may be a member of a list."""
+
+MOST_STARTS = 3
+"""Places at which the question may begin that are tried."""
+
+
+PATTERNS = ("openers", "asking", "reports", "starters", "added", "purposes", "harmless")
+"""Entries of `[framing]` that are regular expressions for the beginning of words."""
+
+
+@dataclass(frozen=True, eq=False)
+class Framing:
+    """The words of a language that only wrap a question.
+
+    Attributes:
+        words: that are idle.
+        phrases: that are idle, by their first word, the longest first.
+        openers: how a question begins behind a comma.
+        asking: how it begins behind any idle word.
+        reports: what ends before a statement that is asked about: "it looks like".
+        starters: how idle words begin behind a question.
+        added: words behind a comma that go on with what was asked: "and me".
+        unfinished: words that need what stands behind them, if only behind an aside.
+        purposes: how a reason or a purpose begins, before or behind it.
+        harmless: words that may mean something elsewhere, and nothing in a reason.
+    """
+
+    words: frozenset[str]
+    phrases: Mapping[str, Sequence[tuple[str, ...]]]
+    openers: re.Pattern[str]
+    asking: re.Pattern[str]
+    reports: re.Pattern[str]
+    starters: re.Pattern[str]
+    added: re.Pattern[str]
+    unfinished: re.Pattern[str]
+    purposes: re.Pattern[str]
+    harmless: re.Pattern[str]
+
+
+def make_framing(entries: Mapping[str, str]) -> Framing | None:
+    """The framing of a language from the entries of its `[framing]`; None where it has none."""
+    if not entries:
+        return None
+    phrases: dict[str, list[tuple[str, ...]]] = {}
+    for phrase in entries["phrases"].split("|"):
+        words = tuple(phrase.split())
+        phrases.setdefault(words[0], []).append(words)
+    return Framing(
+        words=frozenset(entries["words"].split()) | _PUNCTUATION,
+        phrases={word: sorted(found, key=len, reverse=True) for word, found in phrases.items()},
+        unfinished=_pattern(rf"\b(?:{entries['unfinished']})$"),
+        **{key: _pattern(rf"(?:{entries[key]})\b") for key in PATTERNS},
+    )
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    return re.compile(text, re.IGNORECASE)
+
+
+def unframed(
+    text: str, framing: Framing, context: Context, meaningful: Collection[str]
+) -> Iterator[str]:
+    """The questions that may be within a text, the likeliest first.
+
+    Args:
+        text: cleaned.
+        framing: of its language.
+        context: of its language.
+        meaningful: words that mean something to the reader.
+    """
+    found = {}
+    text = _without_asides(text, framing)
+    start = _end_of_reason(text, framing, context, meaningful)
+    text = text[start:]
+    text = text[: _start_of_reason(text, framing, context, meaningful)]
+    tokens = list(_TOKEN.finditer(text))
+    keys = [token[0].lower() for token in tokens]
+    end = _start_of_tail(text, tokens, keys, framing)
+    for start in _starts(text[:end], tokens, keys, framing):
+        found[text[start:end].strip(" ,.;:?-")] = None
+    yield from found
+
+
+def _idle_until(keys: Sequence[str], framing: Framing, start: int = 0) -> int:
+    """Where words that are all idle end."""
+    at = start
+    while at < len(keys):
+        for phrase in framing.phrases.get(keys[at], ()):
+            if tuple(keys[at : at + len(phrase)]) == phrase:
+                at += len(phrase)
+                break
+        else:
+            if keys[at] not in framing.words:
+                return at
+            at += 1
+    return at
+
+
+def _without_asides(text: str, framing: Framing) -> str:
+    """Without what stands between two commas and is idle: ", as far as you can tell,"."""
+    first, *inner = _COMMA.split(text)
+    kept = [first]
+    for part in inner[:-1]:
+        if framing.unfinished.search(kept[-1]) or not _is_aside(part, framing):
+            kept.append(part)
+    if len(kept) == max(len(inner), 1):
+        return text
+    # "Pallet 3, as far as you can tell, is ..." has no comma without its aside.
+    end = f" {inner[-1]}" if len(kept) == 1 else f", {inner[-1]}"
+    return ", ".join(kept) + end
+
+
+def _is_aside(text: str, framing: Framing) -> bool:
+    keys = [token[0].lower() for token in _TOKEN.finditer(text)]
+    return len(keys) >= SHORTEST_ASIDE and _idle_until(keys, framing) == len(keys)
+
+
+def _starts(
+    text: str, tokens: Sequence[re.Match[str]], keys: Sequence[str], framing: Framing
+) -> list[int]:
+    """Places at which the question may begin behind idle words, the likeliest first."""
+    idle = _idle_until(keys, framing)
+    places = [token.start() for token in tokens[: idle + 1] if token.start() < len(text)]
+    behind_comma = [
+        place for before, place in zip(["", *keys], places, strict=False)
+        if before in _PUNCTUATION and framing.openers.match(text, place)
+    ]  # fmt: skip
+    reported = [match.end() for match in framing.reports.finditer(text) if match.end() in
+                {place - 1 for place in places}]  # fmt: skip
+    asking = [place for place in places if framing.asking.match(text, place)]
+    likely = [*behind_comma[-1:], *reported[-1:], *asking[:-3:-1], 0]
+    return list(dict.fromkeys(likely))[:MOST_STARTS]
+
+
+def _start_of_tail(
+    text: str, tokens: Sequence[re.Match[str]], keys: Sequence[str], framing: Framing
+) -> int:
+    """Where idle words begin that go on to the end of a text."""
+    for at in range(1, len(tokens)):
+        place = tokens[at].start()
+        behind_comma = keys[at - 1] in _PUNCTUATION and not framing.added.match(text, place)
+        if (behind_comma or framing.starters.match(text, place)) and _idle_until(
+            keys, framing, at
+        ) == len(keys):
+            return place
+    return len(text)
+
+
+def _start_of_reason(
+    text: str, framing: Framing, context: Context, meaningful: Collection[str]
+) -> int:
+    """Where a reason or a purpose begins behind a question that names all that it speaks of."""
+    for match in framing.purposes.finditer(text):
+        behind = match.start() > 0 and not text[match.start() - 1].isalnum()
+        if behind and _is_idle_reason(text[match.start() :], framing, context, meaningful):
+            return match.start()
+    return len(text)
+
+
+def _end_of_reason(
+    text: str, framing: Framing, context: Context, meaningful: Collection[str]
+) -> int:
+    """Where a reason or a purpose ends before a question that does not speak of it."""
+    if framing.purposes.match(text) is None:
+        return 0
+    for match in context.opening.finditer(text):
+        question = text[match.end() :]
+        if _is_idle_reason(text[: match.start()], framing, context, meaningful):
+            return 0 if context.refers_back(question) else match.end()
+    return 0
+
+
+def _is_idle_reason(
+    text: str, framing: Framing, context: Context, meaningful: Collection[str]
+) -> bool:
+    """Whether a reason, a purpose and what follows say nothing that may change a question."""
+    rest = framing.harmless.sub(" ", framing.purposes.sub(" ", text, count=1))
+    words = [token[0].lower() for token in _TOKEN.finditer(rest) if token[0][0].isalnum()]
+    return not (
+        context.restricting.search(rest)
+        or context.choosing.search(rest)
+        or any(word[0].isdigit() or word in meaningful - context.harmless for word in words)
+    )
