@@ -11,7 +11,8 @@ purpose may have other words too, but none that names, counts, places, restricts
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from smolrgpt_core.language.context import Context
@@ -81,7 +82,7 @@ def _pattern(text: str) -> re.Pattern[str]:
 
 
 def unframed(
-    text: str, framing: Framing, context: Context, meaningful: Collection[str]
+    text: str, framing: Framing, context: Context, meaningful: AbstractSet[str]
 ) -> Iterator[str]:
     """The questions that may be within a text, the likeliest first.
 
@@ -91,7 +92,7 @@ def unframed(
         context: of its language.
         meaningful: words that mean something to the reader.
     """
-    found = {}
+    found: dict[str, None] = {}
     text = _without_asides(text, framing)
     start = _end_of_reason(text, framing, context, meaningful)
     text = text[start:]
@@ -170,7 +171,7 @@ def _start_of_tail(
 
 
 def _start_of_reason(
-    text: str, framing: Framing, context: Context, meaningful: Collection[str]
+    text: str, framing: Framing, context: Context, meaningful: AbstractSet[str]
 ) -> int:
     """Where a reason or a purpose begins behind a question that names all that it speaks of."""
     for match in framing.purposes.finditer(text):
@@ -181,7 +182,7 @@ def _start_of_reason(
 
 
 def _end_of_reason(
-    text: str, framing: Framing, context: Context, meaningful: Collection[str]
+    text: str, framing: Framing, context: Context, meaningful: AbstractSet[str]
 ) -> int:
     """Where a reason or a purpose ends before a question that does not speak of it."""
     if framing.purposes.match(text) is None:
@@ -194,7 +195,7 @@ def _end_of_reason(
 
 
 def _is_idle_reason(
-    text: str, framing: Framing, context: Context, meaningful: Collection[str]
+    text: str, framing: Framing, context: Context, meaningful: AbstractSet[str]
 ) -> bool:
     """Whether a reason, a purpose and what follows say nothing that may change a question."""
     rest = framing.harmless.sub(" ", framing.purposes.sub(" ", text, count=1))

@@ -60,6 +60,7 @@ class Lexicon:
         ordinals: rank by word.
         units: (SI unit, factor, shown) by phrase.
         rewordings: patterns and what is read in their place.
+        restatements: rewordings that are tried only where a question has no reading.
         spellings: the words that short forms and compounds stand for.
         forms: the word, as patterns have it, by each of its inflected forms.
         fillers: words without meaning.
@@ -92,6 +93,7 @@ class Lexicon:
     ordinals: Mapping[str, int]
     units: Mapping[Phrase, tuple[str, float]]
     rewordings: Sequence[Rewording]
+    restatements: Sequence[Rewording]
     spellings: Mapping[str, str]
     forms: Mapping[str, str]
     fillers: frozenset[str]
@@ -151,6 +153,9 @@ def load_lexicon(language: str) -> Lexicon:
         ordinals=read_ordinals(language),
         units=units,
         rewordings=tuple(read_rewordings(sections.get("rewordings", ""), classes, number_words)),
+        restatements=tuple(
+            read_rewordings(sections.get("restatements", ""), classes, number_words)
+        ),
         spellings={**compounds, **dict(_entries(sections["spellings"]))},
         forms=forms,
         fillers=frozenset(sections["fillers"].split()),

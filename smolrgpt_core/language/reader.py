@@ -105,7 +105,7 @@ def read_text(text: str, regions: RegionSet, region_ids: Sequence[int] = ()) -> 
     problem = max(problems, key=lambda item: item[0])[1]
     if problem.status is Status.BAD_QUESTION:
         for language in LANGUAGES:
-            read = _read_unframed(cleaned, language, regions, ids)
+            read = _read_restated(cleaned, language, regions, ids)
             if read is not None:
                 return read
         for language in LANGUAGES:
@@ -115,15 +115,19 @@ def read_text(text: str, regions: RegionSet, region_ids: Sequence[int] = ()) -> 
     raise problem
 
 
-def _read_unframed(
+def _read_restated(
     text: str, language: str, regions: RegionSet, mask_ids: Sequence[int]
 ) -> Read | None:
-    """A question without what only wraps it; None where there is none."""
+    """A question without what only wraps it, or built in another way; None where none is read."""
     lexicon = load_lexicon(language)
     if lexicon.framing is None or lexicon.context is None:
         return None
-    for question in unframed(text, lexicon.framing, lexicon.context, lexicon.meaningful):
-        if question != text and question.count(MASK) == len(mask_ids):
+    tried = {text}
+    for bare in unframed(text, lexicon.framing, lexicon.context, lexicon.meaningful):
+        for question in (bare, reworded(bare.rstrip(" ?"), lexicon.restatements)):
+            if question in tried or question.count(MASK) != len(mask_ids):
+                continue
+            tried.add(question)
             with suppress(SpatialError):
                 return _Attempt(question, language, regions, mask_ids).read()
     return None

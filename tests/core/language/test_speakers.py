@@ -28,6 +28,7 @@ FILES = (
     "english_speakers.txt",
     "english_gists.txt",
     "english_voices.txt",
+    "english_restated.txt",
     "german_speakers.txt",
     "german_gists.txt",
     "german_traps.txt",
