@@ -29,7 +29,7 @@ from rich.table import Table
 
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
-from smolrgpt_core.answerers.kept_geometry import KeptGeometry
+from smolrgpt_core.answerers.geometry_cache import GeometryCache
 from smolrgpt_core.asking import AskedQuestion, ask
 from smolrgpt_core.evaluation.reliability import reliability
 from smolrgpt_core.files import write_file
@@ -92,7 +92,7 @@ class NaiveGeometry(FrameGeometry):
         return Located(points.mean(axis=0), 0.0, footprint, box=box)
 
 
-class KeptNaiveGeometry(KeptGeometry):
+class NaiveGeometryCache(GeometryCache):
     """For the rules of the geometric answerer on naive geometry."""
 
     def _measure(self, frame: RGBDFrame) -> FrameGeometry:
@@ -199,7 +199,7 @@ def examine_scene(seed: int, views: int, noises: list[str]) -> Results:
     for noise, frame, questions in frames_of(seed, views, noises):
         asked: dict[str, tuple[Answerer, RGBDFrame]] = {
             "geometric": (GeometricAnswerer(), frame),
-            "naive": (GeometricAnswerer(kept=KeptNaiveGeometry()), frame),
+            "naive": (GeometricAnswerer(cache=NaiveGeometryCache()), frame),
             "boxes": (GeometricAnswerer(), with_boxes(frame)),
         }
         for name, (answerer, seen) in asked.items():

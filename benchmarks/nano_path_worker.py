@@ -29,7 +29,7 @@ import smolrgpt_core
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.answerers.base import Answerer
-from smolrgpt_core.asking import AskedQuestion, ask, ask_together
+from smolrgpt_core.asking import AskedQuestion, ask, ask_batch
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
@@ -130,7 +130,7 @@ class Worker:
         # Half of them alone and half together, since these take different ways.
         middle = len(asked) // 2
         said = [ask(frame, question, answerer) for question in asked[:middle]]
-        said += ask_together(frame, asked[middle:], answerer)
+        said += ask_batch(frame, asked[middle:], answerer)
         return [_comparable(item) for item in said]
 
 

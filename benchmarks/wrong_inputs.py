@@ -35,7 +35,7 @@ from rich.table import Table
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import ANSWERERS, make_answerer
-from smolrgpt_core.asking import AskedQuestion, ask_together
+from smolrgpt_core.asking import AskedQuestion, ask_batch
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
@@ -165,7 +165,7 @@ def results_of(
     asked = [case.asked for case in cases]
     try:
         frame = DISTURBANCES[kind][0](inputs, strength, rng).read()
-        answers = ask_together(frame, asked, answerer)
+        answers = ask_batch(frame, asked, answerer)
     except SpatialError as error:
         answers = [SpatialAnswer.refusal(error)] * len(asked)
     return [

@@ -125,7 +125,7 @@ def ask(frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer) -> SpatialAn
         asked: the question.
         answerer: answers it.
     """
-    return ask_together(frame, [asked], answerer)[0]
+    return ask_batch(frame, [asked], answerer)[0]
 
 
 def timed_answer(frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer) -> SpatialAnswer:
@@ -142,7 +142,7 @@ def timed_answer(frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer) -> 
     return replace(answer, latency_s={**answer.latency_s, "answer": total})
 
 
-def ask_together(
+def ask_batch(
     frame: RGBDFrame, asked: Sequence[AskedQuestion], answerer: Answerer
 ) -> list[SpatialAnswer]:
     """Answers to questions about one frame, including refusals, in the order of the questions.
@@ -154,10 +154,10 @@ def ask_together(
     """
     read = [_read_or_error(answerer, frame, item) for item in asked]
     questions = [item for item in read if isinstance(item, SpatialQuestion)]
-    given = iter(_given(answerer, frame, questions))
+    outcomes = iter(_outcomes(answerer, frame, questions))
     answers = []
     for item, question in zip(asked, read, strict=True):
-        outcome = next(given) if isinstance(question, SpatialQuestion) else question
+        outcome = next(outcomes) if isinstance(question, SpatialQuestion) else question
         if isinstance(outcome, SpatialError):
             known = question if isinstance(question, SpatialQuestion) else None
             outcome = refusal(outcome, item, known)
@@ -165,7 +165,7 @@ def ask_together(
     return answers
 
 
-def _given(
+def _outcomes(
     answerer: Answerer, frame: RGBDFrame, questions: Sequence[SpatialQuestion]
 ) -> list[SpatialAnswer | SpatialError]:
     """The answerer's output; if it raises, MODEL_ERROR for every question, as in the node."""

@@ -46,14 +46,14 @@ class SkippedError(Exception):
 
 @dataclass(frozen=True)
 class PhotographFilter:
-    """Shares of the pixels above which an image is skipped; HiSpatial's (arXiv 2603.25411).
+    """Fractions of the pixels above which an image is skipped; HiSpatial's (arXiv 2603.25411).
 
     Attributes:
         max_pure_share: pixels that are pure white or pure black.
         max_invalid_share: pixels without depth.
 
     Raises:
-        ValueError: for a share outside of 0 to 1.
+        ValueError: for a fraction outside of 0 to 1.
     """
 
     max_pure_share: float = 0.35
@@ -67,7 +67,7 @@ class PhotographFilter:
                 )
 
     def check_color(self, rgb: NDArray[np.uint8]) -> None:
-        """Skip graphics and what is mostly over- or underexposed.
+        """Skip graphics and images that are mostly over- or underexposed.
 
         Args:
             rgb: uint8 (H, W, 3).
@@ -75,14 +75,14 @@ class PhotographFilter:
         Raises:
             SkippedError: too many pixels are pure white or black.
         """
-        share = float(np.mean((rgb == 255).all(axis=2) | (rgb == 0).all(axis=2)))
-        if share > self.max_pure_share:
+        fraction = float(np.mean((rgb == 255).all(axis=2) | (rgb == 0).all(axis=2)))
+        if fraction > self.max_pure_share:
             raise SkippedError(
-                PURE, f"{share:.0%} of the pixels, at most {self.max_pure_share:.0%} are allowed"
+                PURE, f"{fraction:.0%} of the pixels, at most {self.max_pure_share:.0%} are allowed"
             )
 
     def check_depth(self, depth: NDArray[np.float32]) -> None:
-        """Skip what hardly has depth.
+        """Skip images with too little depth.
 
         Args:
             depth: float32 (H, W), NaN = no reading.
@@ -90,11 +90,12 @@ class PhotographFilter:
         Raises:
             SkippedError: too many pixels have none.
         """
-        share = float(np.mean(np.isnan(depth)))
-        if share > self.max_invalid_share:
+        fraction = float(np.mean(np.isnan(depth)))
+        if fraction > self.max_invalid_share:
             raise SkippedError(
                 TOO_LITTLE_DEPTH,
-                f"{share:.0%} of the pixels have none, at most {self.max_invalid_share:.0%} may",
+                f"{fraction:.0%} of the pixels have no depth, at most "
+                f"{self.max_invalid_share:.0%} are allowed",
             )
 
 

@@ -194,15 +194,15 @@ class FrameReader:
         return readings, intrinsics
 
     def _regions(self, image: Path, rgb: NDArray[np.uint8]) -> RegionSet:
-        given = self._sources.regions
+        source = self._sources.regions
         with skipping(NO_REGIONS):
-            if given is None:
+            if source is None:
                 assert self._models.regions is not None
                 found = self._models.regions.find(rgb)
             else:
-                path = given if given.is_file() else _beside(given, image, tuple(READERS), "")
+                path = source if source.is_file() else _beside(source, image, tuple(READERS), "")
                 found = read_regions(path, rgb.shape[:2], self._sources.labels, image.name)
-        if given is None:
+        if source is None:
             found = self._sources.labels.label_map.apply(found)
         if not len(found):
             raise SkippedError(NO_REGIONS, "no object was found")

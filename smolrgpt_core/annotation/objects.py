@@ -62,19 +62,19 @@ def why_skipped(
         image_size: (height, width).
         rules: what is asked about.
     """
-    share = region.box.width * region.box.height / (image_size[0] * image_size[1])
+    covered = region.box.width * region.box.height / (image_size[0] * image_size[1])
     if region.score < rules.min_score:
         return f"its score is {region.score:.2f}, expected at least {rules.min_score:g}"
     if is_zone(region):
         # Painted on the floor: what stands in it splits it, and it fills no volume.
         return ""
-    if share > rules.max_box_share:
-        return f"its box covers {share:.0%} of the image, at most {rules.max_box_share:.0%} may"
+    if covered > rules.max_box_share:
+        return f"its box covers {covered:.0%} of the image, at most {rules.max_box_share:.0%} may"
     if cloud is None or cloud.level_box is None:
         return "too few readings under its mask hang together"
-    kept = len(cloud.points) / cloud.raw_count
-    if kept < rules.min_kept_share:
-        return f"its largest cluster has {kept:.0%} of the readings under its mask"
+    clustered = len(cloud.points) / cloud.raw_count
+    if clustered < rules.min_kept_share:
+        return f"its largest cluster has {clustered:.0%} of the readings under its mask"
     if float(np.prod(cloud.level_box.size)) < rules.min_volume_m3:
         return "its points fill no volume"
     return ""

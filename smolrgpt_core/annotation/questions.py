@@ -92,11 +92,11 @@ class AnnotatedQuestion:
             return True
         category = CATEGORIES[self.family]
         try:
-            said = read_answer(self.freeform_answer, category)
+            parsed = read_answer(self.freeform_answer, category)
             value = read_truth(self.made.normalized_answer, self.family, len(self.region_ids))
         except (SpatialError, ValueError):
             return False
-        return says_the_same(said, value, category)
+        return says_the_same(parsed, value, category)
 
 
 def with_references(
@@ -120,18 +120,18 @@ def with_references(
     used = {id: item for id, item in used.items() if _stands_alone(made, id, regions)}
     if not used:
         return question
-    text, kept = _replaced(made, used, regions)
-    answer = _replaced_in_answer(made, used, kept, regions)
-    if answer is None or not _means_the_same(text, kept, used, made, regions, conventions):
+    text, masked_ids = _replaced(made, used, regions)
+    answer = _replaced_in_answer(made, used, masked_ids, regions)
+    if answer is None or not _means_the_same(text, masked_ids, used, made, regions, conventions):
         return question
-    referring = AnnotatedQuestion(question.family, made, text, kept, answer, used)
+    referring = AnnotatedQuestion(question.family, made, text, masked_ids, answer, used)
     return referring if referring.is_answer_read else question
 
 
 def refer(
     questions: Sequence[AnnotatedQuestion],
     references: Mapping[int, Reference],
-    share: float,
+    fraction: float,
     regions: RegionSet,
     conventions: Conventions,
     rng: np.random.Generator,
@@ -146,14 +146,14 @@ def refer(
     Args:
         questions: with masks.
         references: by region id.
-        share: of the questions, in which references are tried.
+        fraction: of the questions, in which references are tried.
         regions: of the frame.
         conventions: under which they were made.
         rng: draws which.
         for_scores: whether answerers will be evaluated on the questions.
     """
     tried = [
-        with_references(item, references, regions, conventions) if rng.random() < share else item
+        with_references(item, references, regions, conventions) if rng.random() < fraction else item
         for item in questions
     ]
     while for_scores:
@@ -195,21 +195,21 @@ def _replaced(
 ) -> tuple[str, tuple[int, ...]]:
     """The text with references, and the ids of the masks that are left."""
     head, *parts = made.text.split(MASK)
-    kept = []
+    masked_ids = []
     for id, after in zip(made.region_ids, parts, strict=True):
         if id in used:
             pattern = re.compile(rf"(?:the )?\b(?:{_nouns(regions[id].label)}) $", re.IGNORECASE)
             head = pattern.sub(lambda _, id=id: used[id].text, head) + after  # type: ignore[misc]
         else:
             head += MASK + after
-            kept.append(id)
-    return head[0].upper() + head[1:], tuple(kept)
+            masked_ids.append(id)
+    return head[0].upper() + head[1:], tuple(masked_ids)
 
 
 def _replaced_in_answer(
     made: QuestionWithTruth,
     used: Mapping[int, Reference],
-    kept: tuple[int, ...],
+    masked_ids: tuple[int, ...],
     regions: RegionSet,
 ) -> str | None:
     """The sentence with references and the new numbers of masks; None where one stays unnamed."""
@@ -217,7 +217,7 @@ def _replaced_in_answer(
     def named(match: re.Match[str]) -> str:
         id = made.region_ids[int(match.group(2))]
         if id not in used:
-            return f"{match.group(1) or ''}[Region {kept.index(id)}]"
+            return f"{match.group(1) or ''}[Region {masked_ids.index(id)}]"
         text = used[id].text
         return text[0].upper() + text[1:] if (match.group(1) or "")[:1].isupper() else text
 

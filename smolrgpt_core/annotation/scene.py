@@ -15,7 +15,7 @@ from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.scene.measured_scene import MeasuredScene
 from smolrgpt_core.scene.spatial_scene import Placed, cannot_tell
 
-LOWEST_SHARE = 0.98
+FLOOR_QUANTILE = 0.98
 """Where no floor is seen, this share of the nearer points is above what is taken for it."""
 
 
@@ -23,7 +23,7 @@ MAX_SIZE_DOUBT = 0.2
 """Standard deviation of a side, relative to it, from which an object has no known size: of a
 forklift that hides behind a shelf only a corner is measured, whose height looks sure."""
 
-TOO_LITTLE_SEEN = "shows too little of itself for its size to be told"
+TOO_LITTLE_VISIBLE = "shows too little of itself for its size to be told"
 
 
 class AskedScene(MeasuredScene):
@@ -53,7 +53,7 @@ class AskedScene(MeasuredScene):
         placed = super().place(id)
         if is_zone(self.regions[id]) or _is_size_known(placed):
             return placed
-        return replace(placed, unsized=placed.unsized or TOO_LITTLE_SEEN)
+        return replace(placed, unsized=placed.unsized or TOO_LITTLE_VISIBLE)
 
 
 def _is_size_known(placed: Placed) -> bool:
@@ -76,7 +76,7 @@ def measured_geometry(frame: RGBDFrame) -> tuple[FrameGeometry, bool]:
         raise SkippedError(NO_FLOOR, "give the up direction of the camera, if it is known")
     points = back_project(frame.depth, frame.intrinsics)[np.isfinite(frame.depth)]
     nearer = points[points[:, 2] <= np.median(points[:, 2])]
-    height = float(np.quantile(-(nearer @ frame.up), LOWEST_SHARE))
+    height = float(np.quantile(-(nearer @ frame.up), FLOOR_QUANTILE))
     if height <= 0:
         raise SkippedError(NO_FLOOR, "all that is seen is above the camera")
     return FrameGeometry(replace(frame, camera_height=height)), True

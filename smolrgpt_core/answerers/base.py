@@ -41,7 +41,7 @@ class Answerer(Protocol):
         """
         ...
 
-    def answer_together(
+    def answer_batch(
         self,
         frame: RGBDFrame,
         questions: Sequence[SpatialQuestion],
@@ -73,12 +73,12 @@ def answers_about(
     questions: Sequence[SpatialQuestion],
     deadlines: Sequence[float] | None = None,
 ) -> list[SpatialAnswer | SpatialError]:
-    """What `answer_together` returns, with what must be known about the frame in each message.
+    """What `answer_batch` returns, with what must be known about the frame in each message.
 
     That is how much of the depth was taken for no reading: of an answer where it is much, of a
     refusal for want of depth in any case.
     """
-    outcomes = answerer.answer_together(frame, questions, deadlines)
+    outcomes = answerer.answer_batch(frame, questions, deadlines)
     return [_with_depth_loss(outcome, frame) for outcome in outcomes]
 
 

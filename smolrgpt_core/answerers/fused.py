@@ -84,12 +84,12 @@ class FusedAnswerer:
             SpatialError: that of the model when neither has an answer; TIMEOUT when one of them is
                 late; CANNOT_TELL when the confidence is below `abstain_below`.
         """
-        (found,) = self.answer_together(frame, [question])
+        (found,) = self.answer_batch(frame, [question])
         if isinstance(found, SpatialError):
             raise found
         return found
 
-    def answer_together(
+    def answer_batch(
         self,
         frame: RGBDFrame,
         questions: Sequence[SpatialQuestion],
@@ -103,17 +103,16 @@ class FusedAnswerer:
             For each question what `answer` would return or raise.
         """
         limits = each_deadline(questions, deadlines)
-        said = self._model.answer_together(frame, questions, limits)
+        outcomes = list(self._model.answer_batch(frame, questions, limits))
         start = time.perf_counter()
-        waiting = [place for place, model in enumerate(said) if not _is_late(model)]
-        measured = self._geometry.answer_together(
+        waiting = [place for place, model in enumerate(outcomes) if not _is_late(model)]
+        measured = self._geometry.answer_batch(
             frame, [questions[place] for place in waiting], [limits[place] for place in waiting]
         )
         latency_s = {GEOMETRY_STAGE: time.perf_counter() - start}
-        outcomes = list(said)
         for place, geometry in zip(waiting, measured, strict=True):
             doubt = partial(self._likeness.doubt, frame, questions[place])
-            outcomes[place] = self._fuse(said[place], geometry, doubt, latency_s)
+            outcomes[place] = self._fuse(outcomes[place], geometry, doubt, latency_s)
         return outcomes
 
     def _fuse(
@@ -208,8 +207,8 @@ def fuse(
         is_model = settings.prefer == MODEL
         chosen = replace(_chosen(model, geometry, is_model), agreement=Agreement.AGREE)
         evidence = Evidence.MODEL_WITH_GEOMETRY if is_model else Evidence.GEOMETRY_WITH_MODEL
-        told = replace(chosen, answer_ids=geometry.answer_ids, message=geometry.message)
-        return FusedAnswer(told, evidence)
+        answer = replace(chosen, answer_ids=geometry.answer_ids, message=geometry.message)
+        return FusedAnswer(answer, evidence)
     return _one_of_two(model, geometry, settings, doubt(), calibration)
 
 
@@ -224,13 +223,13 @@ def _one_of_two(
     is_model = _counts_against_geometry(model, geometry, settings, doubt, calibration)
     chosen = replace(_chosen(model, geometry, is_model), agreement=Agreement.DISAGREE)
     if is_model:
-        said = f"geometry says otherwise: {geometry.text}{doubt and f' Doubtful: {doubt}'}"
-        told = replace(chosen, message=_joined(geometry.message, said))
-        return FusedAnswer(told, Evidence.MODEL_AGAINST_GEOMETRY, doubt)
-    said = f"the model says otherwise: {model.text}{doubt and f' That does not count: {doubt}'}"
-    told = replace(chosen, message=_joined(geometry.message, said))
+        note = f"geometry says otherwise: {geometry.text}{doubt and f' Doubtful: {doubt}'}"
+        answer = replace(chosen, message=_joined(geometry.message, note))
+        return FusedAnswer(answer, Evidence.MODEL_AGAINST_GEOMETRY, doubt)
+    note = f"the model says otherwise: {model.text}{doubt and f' That does not count: {doubt}'}"
+    answer = replace(chosen, message=_joined(geometry.message, note))
     evidence = Evidence.GEOMETRY if doubt else Evidence.GEOMETRY_AGAINST_MODEL
-    return FusedAnswer(told, evidence)
+    return FusedAnswer(answer, evidence)
 
 
 def _chosen(model: SpatialAnswer, geometry: SpatialAnswer, is_model: bool) -> SpatialAnswer:
@@ -259,11 +258,11 @@ def _counts_against_geometry(
     category = model.category
     if doubt or calibration is None or category is None:
         return False
-    said = calibration.confidence(Evidence.MODEL_AGAINST_GEOMETRY, category, model.confidence)
+    predicted = calibration.confidence(Evidence.MODEL_AGAINST_GEOMETRY, category, model.confidence)
     measured = calibration.confidence(
         Evidence.GEOMETRY_AGAINST_MODEL, category, geometry.confidence
     )
-    return said > measured
+    return predicted > measured
 
 
 def _is_late(outcome: Outcome) -> bool:
@@ -277,8 +276,8 @@ def _without_model(model: SpatialError, geometry: Outcome) -> FusedAnswer | Spat
         message = f"{model.message}; geometry has no answer either: {geometry.message}"
         return SpatialError(model.status, message)
     alone = f"from geometry alone, the model has no answer: {model.message}"
-    told = replace(geometry, message=_joined(geometry.message, alone))
-    return FusedAnswer(told, Evidence.GEOMETRY_ONLY)
+    answer = replace(geometry, message=_joined(geometry.message, alone))
+    return FusedAnswer(answer, Evidence.GEOMETRY_ONLY)
 
 
 def _without_geometry(

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answer.from_finding import answer_of, check_certainty, spread_note
 from smolrgpt_core.answerers.base import answer_or_error, each_deadline
-from smolrgpt_core.answerers.kept_geometry import (
-    KEPT_FRAMES,
-    KeptGeometry,
+from smolrgpt_core.answerers.geometry_cache import (
+    CACHE_SIZE,
+    GeometryCache,
     region_notes,
     region_places,
 )
@@ -56,7 +56,7 @@ class GeometricAnswererConfig:
             fewer share is CANNOT_TELL. Quantities are answered with their confidence instead, and
             the message tells between which values they likely are.
         geometry: how a frame is measured.
-        kept_frames: number of frames whose geometry is kept for further questions.
+        cache_size: number of frames whose geometry is kept for further questions.
 
     Raises:
         ValueError: when a value is outside its range, naming the field.
@@ -64,13 +64,13 @@ class GeometricAnswererConfig:
 
     certainty: float = CERTAINTY
     geometry: GeometryConfig = field(default_factory=GeometryConfig)
-    kept_frames: int = KEPT_FRAMES
+    cache_size: int = CACHE_SIZE
 
     def __post_init__(self) -> None:
         if not 0 <= self.certainty <= 1:
             raise ValueError(f"certainty must be 0 to 1, got {self.certainty}")
-        if self.kept_frames < 1:
-            raise ValueError(f"kept_frames must be at least 1, got {self.kept_frames}")
+        if self.cache_size < 1:
+            raise ValueError(f"cache_size must be at least 1, got {self.cache_size}")
 
 
 class GeometricAnswerer:
@@ -81,15 +81,15 @@ class GeometricAnswerer:
 
     Args:
         config: how to measure and when to refuse.
-        kept: geometry of frames that is shared with another answerer; None: its own. It measures
+        cache: geometry of frames that is shared with another answerer; None: its own. It measures
             by its own configuration.
     """
 
     def __init__(
-        self, config: GeometricAnswererConfig | None = None, kept: KeptGeometry | None = None
+        self, config: GeometricAnswererConfig | None = None, cache: GeometryCache | None = None
     ) -> None:
         self._config = config or GeometricAnswererConfig()
-        self._kept = kept or KeptGeometry(self._config.geometry, self._config.kept_frames)
+        self._cache = cache or GeometryCache(self._config.geometry, self._config.cache_size)
 
     @property
     def free_text(self) -> bool:
@@ -98,7 +98,7 @@ class GeometricAnswerer:
 
     def prepare(self, frame: RGBDFrame) -> None:
         """Look for the floor, which the places of all regions rest on."""
-        self._kept.of(frame).find_floor()
+        self._cache.get(frame).find_floor()
 
     def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
         """Answer one question.
@@ -112,7 +112,7 @@ class GeometricAnswerer:
                 "geometry needs to know which region is asked about, which these words do not say; "
                 'ask in words such as "How far is pallet 10 from buffer 1?"',
             )
-        measured = self._kept.measured(frame)
+        measured = self._cache.measured(frame)
         with measured.lock:
             measured.copies.begin_question()
             finding = evaluate(question.program, measured.copies)
@@ -125,13 +125,13 @@ class GeometricAnswerer:
         answer = answer_of(finding, question, frame.regions)
         if point is not None:
             answer = replace(answer, vector=point)
-        centers, shares = region_places(measured.geometry, answer.region_ids)
-        placed = replace(answer, centers=centers, valid_depth=shares, marks=marks)
+        centers, valid_depth = region_places(measured.geometry, answer.region_ids)
+        placed = replace(answer, centers=centers, valid_depth=valid_depth, marks=marks)
         spread = spread_note(finding, question.unit, self._config.certainty)
         counted = _count_notes(finding, frame.regions) if answer.unit == "objects" else ()
-        return _told(placed, measured.geometry, used, is_measured, (spread, *counted))
+        return _with_notes(placed, measured.geometry, used, is_measured, (spread, *counted))
 
-    def answer_together(
+    def answer_batch(
         self,
         frame: RGBDFrame,
         questions: Sequence[SpatialQuestion],
@@ -162,7 +162,7 @@ def _count_notes(finding: Finding, regions: RegionSet) -> tuple[str, str]:
     return unlabeled_note(regions), synonyms_note(finding.counted, regions)
 
 
-def _told(
+def _with_notes(
     answer: SpatialAnswer,
     geometry: FrameGeometry,
     used: Sequence[int],

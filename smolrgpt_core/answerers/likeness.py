@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from smolrgpt_core.answerers.kept_geometry import KeptGeometry
+from smolrgpt_core.answerers.geometry_cache import GeometryCache
 from smolrgpt_core.checkpoints.files import LIKENESS_FILE
 from smolrgpt_core.checkpoints.weights import check_fingerprint
 from smolrgpt_core.errors import SpatialError
@@ -40,7 +40,7 @@ UNLIKE_CONFIDENCE = 0.4
 QUANTILES = (0.001, 0.999)
 """Of a feature over all questions: the ends of its range."""
 
-LEAST_SHARE = 0.001
+MIN_CLASS_FRACTION = 0.001
 """A class that a smaller share of the questions is about is none that was trained on."""
 
 MARGIN = 0.05
@@ -129,13 +129,15 @@ def _region_features(frame: RGBDFrame, question: SpatialQuestion) -> dict[str, f
     if not regions:
         return found
     sizes = [np.count_nonzero(region.mask) / frame.depth.size for region in regions]
-    shares = [valid_depth_share(frame, region) for region in regions]
+    valid_fractions = [valid_depth_share(frame, region) for region in regions]
     found |= {
         "smallest_region": min(sizes),
         "largest_region": max(sizes),
-        "region_depth_share": min(shares),
+        "region_depth_share": min(valid_fractions),
     }
-    measured = [region for region, share in zip(regions, shares, strict=True) if share > 0]
+    measured = [
+        region for region, fraction in zip(regions, valid_fractions, strict=True) if fraction > 0
+    ]
     if measured:
         depths = [float(np.nanmedian(frame.depth[r.box.slices][r.mask])) for r in measured]
         found |= {"region_near_m": min(depths), "region_far_m": max(depths)}
@@ -215,12 +217,12 @@ class LikenessTest:
 
     Args:
         likeness: of the model's checkpoint; None: it has none.
-        kept: geometry of frames.
+        cache: geometry of frames.
     """
 
-    def __init__(self, likeness: Likeness | None, kept: KeptGeometry) -> None:
+    def __init__(self, likeness: Likeness | None, cache: GeometryCache) -> None:
         self._likeness = likeness
-        self._kept = kept
+        self._cache = cache
         self._of_frames: WeakKeyDictionary[FrameGeometry, dict[str, float]] = WeakKeyDictionary()
 
     def doubt(self, frame: RGBDFrame, question: SpatialQuestion) -> str:
@@ -241,7 +243,7 @@ class LikenessTest:
                 f"the checkpoint has no {LIKENESS_FILE}, so nobody knows whether this is like what "
                 "the model was trained on; run `smolrgpt calibrate`"
             )
-        geometry = self._kept.of(frame)
+        geometry = self._cache.get(frame)
         of_frame = self._of_frames.get(geometry)
         if of_frame is None:
             of_frame = self._of_frames[geometry] = features_of_frame(geometry)

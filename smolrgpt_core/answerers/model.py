@@ -16,7 +16,7 @@ from smolrgpt_core.answer import UNITS, ParsedAnswer, Side, SpatialAnswer, read_
 from smolrgpt_core.answerer_settings import AUTO, ModelSettings
 from smolrgpt_core.answerers.base import UntrainedQuestionError, each_deadline
 from smolrgpt_core.answerers.calibration import Calibration, Evidence, read_calibration
-from smolrgpt_core.answerers.kept_geometry import KeptGeometry, region_places
+from smolrgpt_core.answerers.geometry_cache import GeometryCache, region_places
 from smolrgpt_core.answerers.likeness import (
     UNLIKE_CONFIDENCE,
     Likeness,
@@ -55,7 +55,7 @@ class ModelAnswerer:
         calibration: of the model's confidences; used for answers of its own style only.
         likeness: of the checkpoint.
         raw_confidence: give the engine's confidence as it is, whatever the calibration.
-        kept: geometry of frames, if it is shared with another answerer.
+        cache: geometry of frames, if it is shared with another answerer.
 
     Raises:
         ValueError: for an unknown style.
@@ -70,7 +70,7 @@ class ModelAnswerer:
         calibration: Calibration | None = None,
         likeness: Likeness | None = None,
         raw_confidence: bool = ModelSettings.raw_confidence,
-        kept: KeptGeometry | None = None,
+        cache: GeometryCache | None = None,
     ) -> None:
         self._engine = engine
         self.style = engine.model_config.answer_style if style == AUTO else style
@@ -78,15 +78,15 @@ class ModelAnswerer:
         self._deadline_s = deadline_s
         self._raw_confidence = raw_confidence
         self._calibration = fitting_calibration(calibration, self.style)
-        self._kept = kept or KeptGeometry()
-        self._likeness = LikenessTest(likeness, self._kept)
+        self._cache = cache or GeometryCache()
+        self._likeness = LikenessTest(likeness, self._cache)
 
     @classmethod
     def from_pretrained(
         cls,
         checkpoint: str,
         settings: ModelSettings | None = None,
-        kept: KeptGeometry | None = None,
+        cache: GeometryCache | None = None,
     ) -> ModelAnswerer:
         """With a checkpoint from a folder or hub id, its calibration and likeness if it has them.
 
@@ -113,7 +113,7 @@ class ModelAnswerer:
             calibration=calibration,
             likeness=likeness,
             raw_confidence=settings.raw_confidence,
-            kept=kept,
+            cache=cache,
         )
 
     @property
@@ -150,12 +150,12 @@ class ModelAnswerer:
                 cannot be asked; MODEL_ERROR, with its words, when they cannot be read, or when the
                 memory of the device does not suffice; TIMEOUT.
         """
-        (found,) = self.answer_together(frame, [question])
+        (found,) = self.answer_batch(frame, [question])
         if isinstance(found, SpatialError):
             raise found
         return found
 
-    def answer_together(
+    def answer_batch(
         self,
         frame: RGBDFrame,
         questions: Sequence[SpatialQuestion],
@@ -175,23 +175,23 @@ class ModelAnswerer:
         ]
         places = [place for place, item in enumerate(questions) if self.can_be_asked(item)]
         asked = [questions[place] for place in places]
-        said = self._each_said(frame, asked, [limits[place] for place in places])
-        for place, question, words in zip(places, asked, said, strict=True):
-            outcomes[place] = self._read(words, frame, question)
+        outputs = self._replies(frame, asked, [limits[place] for place in places])
+        for place, question, output in zip(places, asked, outputs, strict=True):
+            outcomes[place] = self._read(output, frame, question)
         return outcomes
 
-    def _each_said(
+    def _replies(
         self, frame: RGBDFrame, questions: Sequence[SpatialQuestion], limits: Sequence[float]
     ) -> list[EngineAnswer | SpatialError]:
-        """What the engine says to all together or, where memory does not suffice, to each."""
+        """The engine's output for all in one batch or, if memory is too small, one by one."""
         if not questions:
             return []
-        said = self._said(frame, questions, limits)
-        if not isinstance(said, SpatialError):
-            return said
-        logger.warning("%d questions together: %s", len(questions), said.message)
+        outputs = self._generate(frame, questions, limits)
+        if not isinstance(outputs, SpatialError):
+            return outputs
+        logger.warning("%d questions in one batch: %s", len(questions), outputs.message)
         alone = [
-            self._said(frame, [question], [limit])
+            self._generate(frame, [question], [limit])
             for question, limit in zip(questions, limits, strict=True)
         ]
         return [item if isinstance(item, SpatialError) else item[0] for item in alone]
@@ -204,10 +204,10 @@ class ModelAnswerer:
             f"({question.category.name.lower()}); ask geometry, or a checkpoint that was",
         )
 
-    def _said(
+    def _generate(
         self, frame: RGBDFrame, questions: Sequence[SpatialQuestion], deadlines: Sequence[float]
     ) -> list[EngineAnswer | SpatialError] | SpatialError:
-        """What the engine says, or that the memory of the device does not suffice."""
+        """The output of the engine, or an error that the memory of the device is too small."""
         try:
             return self._engine.ask_each(
                 questions, self.style, self._deadline_s, frame=frame, deadlines=deadlines
@@ -221,28 +221,28 @@ class ModelAnswerer:
         return refusal
 
     def _read(
-        self, said: EngineAnswer | SpatialError, frame: RGBDFrame, question: SpatialQuestion
+        self, output: EngineAnswer | SpatialError, frame: RGBDFrame, question: SpatialQuestion
     ) -> SpatialAnswer | SpatialError:
-        if isinstance(said, SpatialError):
-            return said
+        if isinstance(output, SpatialError):
+            return output
         try:
-            return self._write_down(said, frame, question)
+            return self._write_down(output, frame, question)
         except SpatialError as error:
             return error
 
     def _write_down(
-        self, said: EngineAnswer, frame: RGBDFrame, question: SpatialQuestion
+        self, output: EngineAnswer, frame: RGBDFrame, question: SpatialQuestion
     ) -> SpatialAnswer:
         """The answer as a value, with what is known about the regions that it is about."""
-        if not said.complete:
+        if not output.complete:
             raise _model_error(
-                f"its answer has no end after {len(said.token_ids)} tokens", said.text
+                f"its answer has no end after {len(output.token_ids)} tokens", output.text
             )
-        parsed = read_answer(said.text, question.category)
-        region_id = _chosen_region(parsed.region_index, question, said.text)
-        centers, shares = region_places(self._kept.of(frame), question.region_ids)
+        parsed = read_answer(output.text, question.category)
+        region_id = _chosen_region(parsed.region_index, question, output.text)
+        centers, valid_depth = region_places(self._cache.get(frame), question.region_ids)
         asked = asked_side(question.program) if question.program else ""
-        confidence, doubt = self._confidence(said, frame, question)
+        confidence, doubt = self._confidence(output, frame, question)
         return SpatialAnswer(
             status=Status.OK,
             category=question.category,
@@ -260,20 +260,20 @@ class ModelAnswerer:
             model_value=parsed.value,
             region_ids=question.region_ids,
             centers=centers,
-            valid_depth=shares,
-            latency_s=said.latency_s,
+            valid_depth=valid_depth,
+            latency_s=output.latency_s,
         )
 
     def _confidence(
-        self, said: EngineAnswer, frame: RGBDFrame, question: SpatialQuestion
+        self, output: EngineAnswer, frame: RGBDFrame, question: SpatialQuestion
     ) -> tuple[float, str]:
         """The confidence, and why there is no more."""
         if self._raw_confidence:
-            return said.confidence, ""
+            return output.confidence, ""
         if self._calibration is None:
             return math.nan, ""
         calibrated = self._calibration.confidence(
-            Evidence.MODEL, question.category, said.confidence
+            Evidence.MODEL, question.category, output.confidence
         )
         doubt = self._likeness.doubt(frame, question)
         return (at_most(UNLIKE_CONFIDENCE, calibrated) if doubt else calibrated), doubt
@@ -339,12 +339,12 @@ def _sentence(
     """What the model says, in the words of every answer."""
     side = parsed.side.name.lower()
     if question.program is None:
-        said = {
+        sentences = {
             Category.DISTANCE: f"{parsed.value} m.",
             Category.COUNT: f"{parsed.value}.",
             Category.LEFT_RIGHT: f"{side.capitalize()}.",
         }
-        return said.get(question.category) or f"It is {regions[region_id or 0].name}."
+        return sentences.get(question.category) or f"It is {regions[region_id or 0].name}."
     asked = asked_side(question.program)
     value = {
         Category.DISTANCE: parsed.value,
@@ -355,7 +355,7 @@ def _sentence(
     return answer_sentence(question.program, value, regions, question.unit)
 
 
-def _chosen_region(index: int | None, question: SpatialQuestion, said: str) -> int | None:
+def _chosen_region(index: int | None, question: SpatialQuestion, output: str) -> int | None:
     """Id of the region that the model calls `[Region index]`; None for an answer of another kind.
 
     Raises:
@@ -368,7 +368,7 @@ def _chosen_region(index: int | None, question: SpatialQuestion, said: str) -> i
         choices = [place for place, id in enumerate(question.region_ids) if id in candidates]
         raise _model_error(
             f"it chose [Region {index}], the choices in the question are {choices}",
-            said,
+            output,
         )
     return question.region_ids[index]
 
@@ -388,9 +388,9 @@ def _out_of_memory(error: Exception) -> SpatialError:
     )
 
 
-def _model_error(problem: str, said: str) -> SpatialError:
+def _model_error(problem: str, output: str) -> SpatialError:
     return SpatialError(
         Status.MODEL_ERROR,
-        f"the model's answer cannot be used: {problem}; it said {said!r}; ask in other words, or "
-        "use a checkpoint that was trained on such questions",
+        f"the model's answer cannot be used: {problem}; its output was {output!r}; rephrase "
+        "the question, or use a checkpoint that was trained on such questions",
     )

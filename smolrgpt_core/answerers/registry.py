@@ -10,7 +10,7 @@ from smolrgpt_core.answerer_settings import FusionSettings, ModelSettings
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.fused import FusedAnswerer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
-from smolrgpt_core.answerers.kept_geometry import KeptGeometry
+from smolrgpt_core.answerers.geometry_cache import GeometryCache
 from smolrgpt_core.answerers.likeness import LikenessTest
 from smolrgpt_core.checkpoints import NANO
 from smolrgpt_core.errors import SpatialError
@@ -28,15 +28,15 @@ def _load_model(checkpoint: str, settings: ModelSettings, fusion: FusionSettings
 def _load_fused(checkpoint: str, settings: ModelSettings, fusion: FusionSettings) -> Answerer:
     from smolrgpt_core.answerers.model import ModelAnswerer, fitting_calibration, load_reliability
 
-    kept = KeptGeometry()
+    cache = GeometryCache()
     # What is calibrated depends on what geometry says.
     raw = replace(settings, raw_confidence=True)
-    model = ModelAnswerer.from_pretrained(checkpoint, raw, kept)
+    model = ModelAnswerer.from_pretrained(checkpoint, raw, cache)
     calibration, likeness = load_reliability(checkpoint, settings.adapter)
     return FusedAnswerer(
         model,
-        GeometricAnswerer(kept=kept),
-        LikenessTest(likeness, kept),
+        GeometricAnswerer(cache=cache),
+        LikenessTest(likeness, cache),
         fusion,
         fitting_calibration(calibration, model.style),
     )
@@ -85,10 +85,10 @@ def make_answerer(
         settings = replace(settings, adapter=os.path.expanduser(settings.adapter))
         checkpoint = os.path.expanduser(checkpoint) or str(NANO)
         return _load(name, checkpoint, settings, fusion or FusionSettings())
-    for kind, given in (("checkpoint", checkpoint), ("adapter", settings.adapter)):
-        if given:
+    for kind, value in (("checkpoint", checkpoint), ("adapter", settings.adapter)):
+        if value:
             raise ValueError(
-                f"answerer {name!r} takes no {kind}, got {given!r}; leave it out, or choose one "
+                f"answerer {name!r} takes no {kind}, got {value!r}; leave it out, or choose one "
                 f"of {sorted(WITH_CHECKPOINT)}"
             )
     return ANSWERERS[name]()

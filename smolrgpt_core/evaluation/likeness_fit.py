@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from smolrgpt_core.answerers.likeness import (
     FORMAT,
-    LEAST_SHARE,
+    MIN_CLASS_FRACTION,
     Likeness,
     classes_of,
     features_of,
@@ -57,7 +57,9 @@ def measure_likeness(
             for name, value in features_of(geometry, question).items():
                 values[name].append(value)
     return Likeness(
-        classes=tuple(sorted(name for name, n in classes.items() if n >= LEAST_SHARE * questions)),
+        classes=tuple(
+            sorted(name for name, n in classes.items() if n >= MIN_CLASS_FRACTION * questions)
+        ),
         ranges={name: range_of(name, found) for name, found in values.items()},
         data=f"{folder.root.name}/{folder.split}",
         images=images,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
-from smolrgpt_core.asking import AskedQuestion, ask_together, refusal
+from smolrgpt_core.asking import AskedQuestion, ask_batch, refusal
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.messages.input_stamps import Sample
 from smolrgpt_core.messages.synchronizer import Moment
@@ -149,7 +149,7 @@ def _answers(
     except SpatialError as error:
         refusals = [refusal(error, item) for item in asked]
         return [ReplayedAnswer(*item) for item in zip(indices, refusals, strict=True)]
-    answers = ask_together(frame, asked, answerer)
+    answers = ask_batch(frame, asked, answerer)
     return [
         ReplayedAnswer(index, answer, frame.stamp_ns, frame.frame_id)
         for index, answer in zip(indices, answers, strict=True)

@@ -293,18 +293,18 @@ def test_a_reading_that_its_neighbors_contradict_is_not_sure(frame):
 
 
 def test_further_questions_about_a_frame_measure_nothing_again(frame):
-    answerer = GeometricAnswerer(GeometricAnswererConfig(kept_frames=1))
-    first = answerer._kept.of(frame)
+    answerer = GeometricAnswerer(GeometricAnswererConfig(cache_size=1))
+    first = answerer._cache.get(frame)
     ask(frame, "How far is pallet 10 from pallet 11?", answerer)
-    assert answerer._kept.of(frame) is first
-    answerer._kept.of(replace(frame, stamp_ns=1))
-    assert answerer._kept.of(frame) is not first
+    assert answerer._cache.get(frame) is first
+    answerer._cache.get(replace(frame, stamp_ns=1))
+    assert answerer._cache.get(frame) is not first
 
 
 @pytest.mark.parametrize(
     ("make", "name"),
     [
-        (lambda: GeometricAnswererConfig(kept_frames=0), "kept_frames"),
+        (lambda: GeometricAnswererConfig(cache_size=0), "cache_size"),
         (lambda: GeometricAnswererConfig(certainty=1.5), "certainty"),
     ],
 )

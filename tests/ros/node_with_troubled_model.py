@@ -33,7 +33,7 @@ class TroubledAnswerer(ModelAnswerer):
         self._is_slow = self._is_large = False
         model.lm_head.register_forward_hook(self._after_step)
 
-    def answer_together(
+    def answer_batch(
         self,
         frame: RGBDFrame,
         questions: Sequence[SpatialQuestion],
@@ -44,7 +44,7 @@ class TroubledAnswerer(ModelAnswerer):
         self._is_large = Category.MCQ in categories
         configuration = self._model.generation_config
         configuration.eos_token_id = None if self._is_slow else self._ends
-        return super().answer_together(frame, questions, deadlines)
+        return super().answer_batch(frame, questions, deadlines)
 
     def _after_step(self, module: object, inputs: object, logits: torch.Tensor) -> None:
         if self._is_slow:

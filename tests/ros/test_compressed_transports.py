@@ -16,7 +16,7 @@ from sensor_msgs.msg import CompressedImage, Image
 from smolrgpt_ros.srv import SpatialQuery
 
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
-from smolrgpt_core.asking import AskedQuestion, ask_together
+from smolrgpt_core.asking import AskedQuestion, ask_batch
 from smolrgpt_core.errors import Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import Category
@@ -136,7 +136,7 @@ def test_answers_refusals_and_a_recording(
     process = query_node(*COMPRESSED, "-p", "record:=true", "-p", f"record_folder:={tmp_path}")
     operator = make_operator(graph)
     asked = AskedQuestion("", Category.DISTANCE, (1, 2))
-    (expected,) = ask_together(camera_frame, [asked], GeometricAnswerer())
+    (expected,) = ask_batch(camera_frame, [asked], GeometricAnswerer())
     for form in FORMS:
         republisher.depth_format = form
         changed_ns = graph.node.get_clock().now().nanoseconds

@@ -193,7 +193,7 @@ def test_answerer_that_fails_fails_its_batch_only(
     assert all("the engine caught fire" in answer.message for answer in failed)
     assert operator.ask(**DISTANCE).status == Status.OK
     wait_for(lambda: "Traceback" in node.output, "the traceback")
-    assert node.output.count("in answer_together") == 1
+    assert node.output.count("in answer_batch") == 1
 
 
 def test_late_questions_are_refused_in_time_and_never_asked(

@@ -9,7 +9,7 @@ from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import NO_DEADLINE
 from smolrgpt_core.answerers.fused import FusedAnswerer
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
-from smolrgpt_core.answerers.kept_geometry import KeptGeometry
+from smolrgpt_core.answerers.geometry_cache import GeometryCache
 from smolrgpt_core.answerers.likeness import LikenessTest
 from smolrgpt_core.answerers.model import ModelAnswerer
 from smolrgpt_core.errors import SpatialError, Status
@@ -135,7 +135,7 @@ def test_an_answer_that_is_complete_before_its_deadline_stands(engine, frames, q
     shortest, longest = lengths.index(min(lengths)), lengths.index(max(lengths))
     slow = late_at(engine.steps.model, step=min(lengths) + 1)
     limits = [slow.deadline] * len(questions)
-    outcomes = answerer.answer_together(frames[0], questions, limits)
+    outcomes = answerer.answer_batch(frames[0], questions, limits)
     assert value_of(outcomes[shortest]) == value_of(alone[shortest])
     assert is_late(outcomes[longest], "'decode'")
 
@@ -147,16 +147,16 @@ class Recorder(GeometricAnswerer):
         super().__init__()
         self.asked, self._hold_up = [], hold_up
 
-    def answer_together(self, frame, questions, deadlines=None):
+    def answer_batch(self, frame, questions, deadlines=None):
         self._hold_up()
         self.asked += questions
-        return super().answer_together(frame, questions, deadlines)
+        return super().answer_batch(frame, questions, deadlines)
 
 
 @pytest.fixture
 def believed(anything):
     """A model that is believed whatever it is asked about."""
-    return LikenessTest(anything(), KeptGeometry())
+    return LikenessTest(anything(), GeometryCache())
 
 
 def test_both_together_give_up_what_the_model_is_late_for(
@@ -168,7 +168,7 @@ def test_both_together_give_up_what_the_model_is_late_for(
     geometry.asked.clear()
     slow = late_at(engine.steps.model)
     limits = [slow.deadline, NO_DEADLINE, slow.deadline]
-    late, answer, also = answerer.answer_together(frames[0], questions, limits)
+    late, answer, also = answerer.answer_batch(frames[0], questions, limits)
     assert is_late(late, "'decode'")
     assert is_late(also, "'decode'")
     assert value_of(answer) == value_of(alone)
@@ -182,7 +182,7 @@ def test_when_geometry_is_late_the_answer_is(engine, frames, questions, clock, b
     answerer = FusedAnswerer(ModelAnswerer(engine), geometry, believed)
     answerer.prepare(frames[0])
     limits = [clock.monotonic() + 1.5, NO_DEADLINE]
-    late, answer = answerer.answer_together(frames[0], questions[:2], limits)
+    late, answer = answerer.answer_batch(frames[0], questions[:2], limits)
     assert is_late(late, "deadline passed")
     assert isinstance(answer, SpatialAnswer)
     assert answer.ok
@@ -191,13 +191,11 @@ def test_when_geometry_is_late_the_answer_is(engine, frames, questions, clock, b
 def test_geometry_begins_no_question_after_its_deadline(frames, questions):
     answerer = GeometricAnswerer()
     now = time.monotonic()
-    early, late, last = answerer.answer_together(
-        frames[0], questions, [NO_DEADLINE, now, now + 3600]
-    )
+    early, late, last = answerer.answer_batch(frames[0], questions, [NO_DEADLINE, now, now + 3600])
     assert is_late(late, "allow more time")
     assert isinstance(early, SpatialAnswer)
     assert early.ok
     assert isinstance(last, SpatialAnswer)
     assert last.ok
     with pytest.raises(ValueError, match="one for each of 3 questions, got 1"):
-        answerer.answer_together(frames[0], questions, [now])
+        answerer.answer_batch(frames[0], questions, [now])

@@ -256,7 +256,7 @@ def test_questions_together_are_answered_as_alone(taught, frames, lessons):
     program = Measure(selections.Region(13), Distance(selections.Region(999)))
     unknown = replace(questions[0], region_ids=(13, 999), program=program)
     answerer.prepare(frames[0])
-    *together, refused = answerer.answer_together(frames[0], [*questions, unknown])
+    *together, refused = answerer.answer_batch(frames[0], [*questions, unknown])
     alone = [answerer.answer(frames[0], question) for question in questions]
     assert [(a.value, a.side, a.region_id, a.agreement, a.message) for a in together] == [
         (a.value, a.side, a.region_id, a.agreement, a.message) for a in alone

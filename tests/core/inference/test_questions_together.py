@@ -52,10 +52,10 @@ def test_each_gets_what_it_would_get_alone(answerer, frame, lessons):
         distance(13, 15, text="<mask> <|im_end|> <mask>"),
     ]
     mixed = [question for pair in zip(good, bad * 3, strict=False) for question in pair]
-    together = answerer.answer_together(frame, mixed)
+    together = answerer.answer_batch(frame, mixed)
     alone = []
     for question in mixed:
-        (outcome,) = answerer.answer_together(frame, [question])
+        (outcome,) = answerer.answer_batch(frame, [question])
         alone.append(content(outcome))
     assert [content(outcome) for outcome in together] == alone
     statuses = [item.status for item in together if isinstance(item, SpatialError)]
@@ -67,18 +67,18 @@ def test_each_gets_what_it_would_get_alone(answerer, frame, lessons):
 
 def test_they_are_decoded_together(answerer, frame, lessons):
     questions = [read_question(text, frame.regions) for text in lessons[:3]]
-    first, *others = answerer.answer_together(frame, questions)
+    first, *others = answerer.answer_batch(frame, questions)
     assert all(other.latency_s == first.latency_s for other in others)
 
 
 def test_no_question_is_no_answer(answerer, frame):
-    assert answerer.answer_together(frame, []) == []
+    assert answerer.answer_batch(frame, []) == []
 
 
 def test_what_is_wrong_with_all_of_them_is_said_to_each(engine, frame, lessons):
     hurried = ModelAnswerer(engine, deadline_s=1e-6)
     questions = [read_question(text, frame.regions) for text in lessons[:2]]
-    outcomes = hurried.answer_together(frame, questions)
+    outcomes = hurried.answer_batch(frame, questions)
     assert [outcome.status for outcome in outcomes] == [Status.TIMEOUT] * 2
     assert outcomes[0] is not outcomes[1]
 
@@ -144,9 +144,9 @@ def test_what_needs_too_much_memory_together_is_asked_alone(
     alone = [answerer.answer(frame, question) for question in questions]
     # All prompts go in one row, all answers in one each: the memory ends in the middle.
     memory_ends(lambda logits: len(logits) > 1)
-    together = answerer.answer_together(frame, questions)
+    together = answerer.answer_batch(frame, questions)
     assert [content(outcome) for outcome in together] == [content(answer) for answer in alone]
-    assert "3 questions together" in caplog.text
+    assert "3 questions in one batch" in caplog.text
     assert answerer._engine.cached_frames == 1
 
 
@@ -163,6 +163,6 @@ def test_one_that_needs_too_much_memory_alone_spoils_no_other(
         return decode(encoded, prompts, *rest)
 
     monkeypatch.setattr(engine.steps, "begin", decode_small)
-    first, large, last = answerer.answer_together(frame, questions)
+    first, large, last = answerer.answer_batch(frame, questions)
     assert large.status is Status.MODEL_ERROR
     assert [content(first), content(last)] == [content(alone[0]), content(alone[2])]

@@ -15,7 +15,7 @@ from rosbags.rosbag2 import CompressionFormat, CompressionMode, Reader, StorageP
 from rosbags.typesys.store import Typestore
 
 from smolrgpt_core.answerers.geometric import GeometricAnswerer
-from smolrgpt_core.asking import AskedQuestion, ask_together
+from smolrgpt_core.asking import AskedQuestion, ask_batch
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.label_map import LabelMap, RegionLabels
 from smolrgpt_core.language import Category
@@ -233,7 +233,7 @@ def question_recording(recording: Path) -> Path:
     for item in ASKED:
         ids = pair if item.category else ()
         asked = replace(item, region_ids=ids, stamp_ns=frame.stamp_ns)
-        (answer,) = ask_together(frame, [asked], GeometricAnswerer())
+        (answer,) = ask_batch(frame, [asked], GeometricAnswerer())
         header = header_message(make, frame.stamp_ns, "eye")
         message = answer_message(make, answer, asked.text, header, {})
         writer.write(asked, bytes(types.serialize_cdr(message, SPATIAL_ANSWER)), first)

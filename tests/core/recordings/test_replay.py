@@ -38,7 +38,7 @@ class FrameTeller(GeometricAnswerer):
         super().__init__()
         self.calls: list[int] = []
 
-    def answer_together(
+    def answer_batch(
         self,
         frame: RGBDFrame,
         questions: Sequence[SpatialQuestion],

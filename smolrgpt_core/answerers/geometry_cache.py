@@ -1,4 +1,4 @@
-"""What is measured of the newest frames, for further questions and for several answerers."""
+"""Geometry measured from the latest frames, cached across questions and answerers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from smolrgpt_core.geometry.surface import valid_depth_share
 from smolrgpt_core.scene.copies import SceneCopies
 from smolrgpt_core.scene.measured_scene import MeasuredScene
 
-KEPT_FRAMES = 4
+CACHE_SIZE = 4
 
 
 class MeasuredFrame:
@@ -40,32 +40,32 @@ class MeasuredFrame:
         return SceneCopies(MeasuredScene(self.geometry))
 
 
-class KeptGeometry:
-    """Safe to use from several threads. A frame is known by its identity.
+class GeometryCache:
+    """The geometry of the latest frames; thread-safe. Frames are compared by identity.
 
     Args:
         config: how frames are measured.
-        frames: how many are kept; the first that came is the first to go.
+        size: number of frames that are cached; the oldest is dropped first.
     """
 
-    def __init__(self, config: GeometryConfig | None = None, frames: int = KEPT_FRAMES) -> None:
+    def __init__(self, config: GeometryConfig | None = None, size: int = CACHE_SIZE) -> None:
         self._config = config or GeometryConfig()
-        self._kept: deque[MeasuredFrame] = deque(maxlen=frames)
+        self._frames: deque[MeasuredFrame] = deque(maxlen=size)
         self._lock = Lock()
 
-    def of(self, frame: RGBDFrame) -> FrameGeometry:
-        """The kept geometry of this very frame, or a new one in the place of the oldest."""
+    def get(self, frame: RGBDFrame) -> FrameGeometry:
+        """The cached geometry of a frame; measured now if it is not cached."""
         return self.measured(frame).geometry
 
     def measured(self, frame: RGBDFrame) -> MeasuredFrame:
-        """All that is kept of this very frame, or that of a new one in the place of the oldest."""
+        """All that is cached of a frame; a new one takes the place of the oldest."""
         with self._lock:
-            for kept in self._kept:
-                if kept.geometry.frame is frame:
-                    return kept
-            kept = MeasuredFrame(self._measure(frame))
-            self._kept.append(kept)
-            return kept
+            for cached in self._frames:
+                if cached.geometry.frame is frame:
+                    return cached
+            cached = MeasuredFrame(self._measure(frame))
+            self._frames.append(cached)
+            return cached
 
     def _measure(self, frame: RGBDFrame) -> FrameGeometry:
         return FrameGeometry(frame, self._config)
@@ -74,23 +74,31 @@ class KeptGeometry:
 def region_places(
     geometry: FrameGeometry, ids: Sequence[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Centers (M, 3) in metres, NaN where depth does not tell them, and shares of valid depth (M,).
+    """Where regions are, and how much of their depth is valid.
+
+    Args:
+        geometry: of the frame.
+        ids: of M regions of the frame.
+
+    Returns:
+        Centers float64 (M, 3), meters in the optical frame, NaN where depth does not determine
+        them; fraction of each mask with valid depth, float64 (M,).
 
     Raises:
         SpatialError: UNKNOWN_REGION.
     """
     centers = np.array([_center(id, geometry) for id in ids]).reshape(-1, 3)
     regions = geometry.frame.regions
-    shares = np.array([valid_depth_share(geometry.frame, regions[id]) for id in ids])
-    return centers, shares
+    fractions = np.array([valid_depth_share(geometry.frame, regions[id]) for id in ids])
+    return centers, fractions
 
 
 def region_notes(geometry: FrameGeometry, ids: Sequence[int]) -> str:
-    """What was assumed of regions that were located, for the message of an answer; else empty.
+    """Assumptions behind the positions of regions, for the message of an answer; empty if none.
 
-    Such as "pallet 3: from a box, not a mask".
+    For example "pallet 3: from a box, not a mask".
     """
-    told = []
+    described = []
     for id in dict.fromkeys(ids):
         try:
             notes = geometry.locate(id).notes
@@ -99,8 +107,8 @@ def region_notes(geometry: FrameGeometry, ids: Sequence[int]) -> str:
                 raise
             continue
         if notes:
-            told.append(f"{geometry.frame.regions[id].name}: {', '.join(notes)}")
-    return "; ".join(told)
+            described.append(f"{geometry.frame.regions[id].name}: {', '.join(notes)}")
+    return "; ".join(described)
 
 
 def _center(id: int, geometry: FrameGeometry) -> NDArray[np.float64]:
