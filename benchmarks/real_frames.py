@@ -27,7 +27,7 @@ from rich.table import Table
 
 from smolrgpt_core.data.warehouse_format import SplitFolder, WarehouseRecord
 from smolrgpt_core.errors import Status
-from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer, read_given, score_answer
+from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer, read_prediction, score_answer
 from smolrgpt_core.evaluation.predictions import AnswererChoice, Prediction, predict
 from smolrgpt_core.files import read_json, write_file
 from smolrgpt_core.language import CATEGORIES, Category
@@ -93,7 +93,7 @@ def ask_all(
 
 def _judge(record: WarehouseRecord, prediction: Prediction, set_name: str) -> Asked:
     category = CATEGORIES[record.category]
-    truth = read_given(record.normalized_answer, category)
+    truth = read_prediction(record.normalized_answer, category)
     if truth is None:
         raise ValueError(f"record {record.id!r} has no truth: {record.normalized_answer!r}")
     scored = score_answer(record.id, category, truth, prediction.answer)
@@ -113,9 +113,9 @@ def _judge(record: WarehouseRecord, prediction: Prediction, set_name: str) -> As
 
 
 def _relative_error(scored: ScoredAnswer) -> float:
-    if scored.category is not Category.DISTANCE or scored.given is None:
+    if scored.category is not Category.DISTANCE or scored.predicted is None:
         return float("nan")
-    return abs(float(scored.given) - float(scored.truth)) / max(float(scored.truth), 1e-8)
+    return abs(float(scored.predicted) - float(scored.truth)) / max(float(scored.truth), 1e-8)
 
 
 def print_table(answerer: str, asked: Sequence[Asked], console: Console) -> None:

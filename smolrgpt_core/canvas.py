@@ -134,11 +134,11 @@ class Canvas:
         """Darken the whole image to this share of its brightness."""
         self.image = cv2.convertScaleAbs(self.image, alpha=brightness)
 
-    def tint(self, region: Region, share: float, color: Color | None = None) -> None:
+    def tint(self, region: Region, opacity: float, color: Color | None = None) -> None:
         """Mix a share (0 to 1) of a color, by default the label's, into the pixels of a region."""
         patch = self.image[region.box.slices]
-        mixed = np.array(color or label_color(region.label), dtype=np.float32) * share
-        patch[region.mask] = (patch[region.mask] * (1 - share) + mixed).astype(np.uint8)
+        mixed = np.array(color or label_color(region.label), dtype=np.float32) * opacity
+        patch[region.mask] = (patch[region.mask] * (1 - opacity) + mixed).astype(np.uint8)
 
     def outline(self, region: Region, width: float, color: Color) -> None:
         """Draw the outer border of a region."""
@@ -165,14 +165,14 @@ class Canvas:
             cv2.line(self.image, *ends, color, self.pixels(width), cv2.LINE_AA)
         self._keep_free(start, end)
 
-    def areas(self, outlines: Sequence[Sequence[Point]], color: Color, share: float) -> None:
+    def areas(self, outlines: Sequence[Sequence[Point]], color: Color, opacity: float) -> None:
         """Mix a color into what lies inside of an odd number of closed outlines, and draw them."""
         rings = [np.array([_whole(point) for point in ring], dtype=np.int32) for ring in outlines]
         inside = np.zeros(self.image.shape[:2], dtype=np.uint8)
         cv2.fillPoly(inside, rings, 1)
         patch = self.image[inside > 0]
-        mixed = np.array(color, dtype=np.float32) * share
-        self.image[inside > 0] = (patch * (1 - share) + mixed).astype(np.uint8)
+        mixed = np.array(color, dtype=np.float32) * opacity
+        self.image[inside > 0] = (patch * (1 - opacity) + mixed).astype(np.uint8)
         for ink, width in ((DARK, 4), (color, 2)):
             cv2.polylines(self.image, rings, True, ink, self.pixels(width), cv2.LINE_AA)
         for ring in outlines:

@@ -30,10 +30,10 @@ _FULL_SCALE_UNITS = (65535, 65534, 32768, 32767, 32766)
 _SATURATED_UNITS = (4095, 8191, 9999, 16383)
 """Limits of narrower formats: "no reading" only if many pixels have them and none exceeds them."""
 
-_PLATEAU_SHARE, _PLATEAU_PIXELS = 0.01, 50
+_PLATEAU_FRACTION, _PLATEAU_PIXELS = 0.01, 50
 """Fraction and number of pixels that must have the maximum for it to be suspicious."""
 
-_CLIPPED_SHARE, _CLIPPED_M = 0.05, 5.0
+_CLIPPED_FRACTION, _CLIPPED_M = 0.05, 5.0
 """The fraction for a maximum without a gap below it, and the smallest such maximum in meters where
 nothing tells that the camera has noise."""
 
@@ -51,7 +51,7 @@ _GAP_FILLED = 0.02
 _SPREAD_VALUES, _SPREAD_PEAK = 20, 0.25
 """A measured scene has at least this many values, each rarer than this fraction of the plateau."""
 
-_SAMPLE, _PEAK_SHARE = 1000, 0.02
+_SAMPLE, _PEAK_FRACTION = 1000, 0.02
 """Sampled readings to find a frequent value, and the fraction that makes it suspicious."""
 
 _CLOSE = 0.005
@@ -179,7 +179,7 @@ def depth_readings(
     check_depth_unit(metres[readings])
     too_near = readings & (metres < limits.min_depth)
     too_far = readings & (metres > limits.max_depth)
-    kept = readings & ~too_near & ~too_far
+    valid = readings & ~too_near & ~too_far
     pixels = max(metres.size, 1)
     loss = DepthLoss(
         np.count_nonzero(saturated) / pixels,
@@ -188,7 +188,7 @@ def depth_readings(
         np.count_nonzero(too_far) / pixels,
         limits,
     )
-    return DepthReadings(np.where(kept, metres, np.float32(np.nan)), loss)
+    return DepthReadings(np.where(valid, metres, np.float32(np.nan)), loss)
 
 
 def clean_depth(
@@ -284,7 +284,7 @@ def _plateau(
         return nowhere
     largest = known.max()
     count = int(np.count_nonzero(known == largest))
-    if count == known.size or count < max(_PLATEAU_SHARE * metres.size, _PLATEAU_PIXELS):
+    if count == known.size or count < max(_PLATEAU_FRACTION * metres.size, _PLATEAU_PIXELS):
         return nowhere
     plateau = readings & (metres == largest)
     rest = known[known < largest]
@@ -297,7 +297,7 @@ def _plateau(
     elif _is_scattered(plateau, count / metres.size):
         is_mark = is_isolated or _is_spread(rest, count)
     else:
-        is_clipped = count >= _CLIPPED_SHARE * metres.size and largest >= _CLIPPED_M
+        is_clipped = count >= _CLIPPED_FRACTION * metres.size and largest >= _CLIPPED_M
         is_clipped = is_clipped or _is_noisy(metres, readings & ~plateau, values)
         is_mark = (is_isolated or is_clipped) and _is_spread(rest, count)
     return plateau if is_mark else nowhere
@@ -317,7 +317,7 @@ def _peak(
         return nowhere
     found, counts = np.unique(known[:: known.size // _SAMPLE], return_counts=True)
     value = found[counts.argmax()]
-    if counts.max() < _PEAK_SHARE * counts.sum():
+    if counts.max() < _PEAK_FRACTION * counts.sum():
         return nowhere
     peak = readings & (metres == value)
     count = int(np.count_nonzero(peak))

@@ -30,7 +30,7 @@ LOAD_DEPTH_MODEL, ESTIMATE_DEPTH = "Load the depth model", "Estimate the depth"
 LOAD_FINDER, FIND_OBJECTS = "Load the model of objects", "Find the objects"
 """Stages of `read_frame`."""
 
-Tell = Callable[[str], None]
+OnStage = Callable[[str], None]
 """Called with the name of each stage before it begins."""
 
 
@@ -131,24 +131,24 @@ def check_sources(files: FrameFiles, models: FrameModels) -> None:
 
 
 def read_frame(
-    files: FrameFiles, models: FrameModels | None = None, tell: Tell = lambda stage: None
+    files: FrameFiles, models: FrameModels | None = None, on_stage: OnStage = lambda stage: None
 ) -> RGBDFrame:
     """The frame of an image.
 
     Args:
         files: of the frame.
         models: in place of missing files.
-        tell: called before each stage; what it raises ends the reading.
+        on_stage: called before each stage; what it raises ends the reading.
 
     Raises:
         SpatialError: BAD_INPUT when a file or a model cannot be used, or they do not match.
         ImportError: a package that a model needs is missing.
     """
     models = models or FrameModels()
-    tell(READ_IMAGE)
+    on_stage(READ_IMAGE)
     rgb, camera = _image(files)
-    depth, intrinsics = _depth(files, models, rgb, camera, tell)
-    regions = _regions(files, models, rgb, tell)
+    depth, intrinsics = _depth(files, models, rgb, camera, on_stage)
+    regions = _regions(files, models, rgb, on_stage)
     return RGBDFrame(rgb, depth.metres, intrinsics, regions, depth_loss=depth.loss)
 
 
@@ -183,17 +183,17 @@ def _depth(
     files: FrameFiles,
     models: FrameModels,
     rgb: NDArray[np.uint8],
-    given: CameraIntrinsics | None,
-    tell: Tell,
+    intrinsics: CameraIntrinsics | None,
+    on_stage: OnStage,
 ) -> tuple[DepthReadings, CameraIntrinsics]:
     if files.depth is not None:
-        tell(READ_DEPTH)
-        assert given is not None
-        return read_depth_readings(files.depth, files.metres_per_unit, files.limits), given
-    tell(LOAD_DEPTH_MODEL)
+        on_stage(READ_DEPTH)
+        assert intrinsics is not None
+        return read_depth_readings(files.depth, files.metres_per_unit, files.limits), intrinsics
+    on_stage(LOAD_DEPTH_MODEL)
     estimator = models.depth_estimator
-    tell(ESTIMATE_DEPTH)
-    estimate = estimator.estimate(rgb, given)
+    on_stage(ESTIMATE_DEPTH)
+    estimate = estimator.estimate(rgb, intrinsics)
     if estimate.intrinsics is None:
         raise bad_input(
             f"{models.depth} estimates no focal length; give --intrinsics, or a model that does, "
@@ -203,14 +203,14 @@ def _depth(
 
 
 def _regions(
-    files: FrameFiles, models: FrameModels, rgb: NDArray[np.uint8], tell: Tell
+    files: FrameFiles, models: FrameModels, rgb: NDArray[np.uint8], on_stage: OnStage
 ) -> RegionSet:
     if files.regions is not None:
-        tell(READ_REGIONS)
+        on_stage(READ_REGIONS)
         return read_regions(files.regions, rgb.shape[:2], files.labels, files.rgb.name)
-    tell(LOAD_FINDER)
+    on_stage(LOAD_FINDER)
     finder = models.region_finder
-    tell(FIND_OBJECTS)
+    on_stage(FIND_OBJECTS)
     return files.labels.label_map.apply(finder.find(rgb))
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from smolrgpt_core.instance_labels import BACKGROUND, InstanceLabels
-from smolrgpt_core.label_rules import class_in, index_in, number_in, says_nothing, words_of
+from smolrgpt_core.label_rules import class_in, index_in, names_no_class, number_in, words_of
 from smolrgpt_core.object_classes import LABEL_SYNONYMS, is_known, known_class, label_words
 from smolrgpt_core.regions import Region, RegionSet
 
@@ -90,8 +90,8 @@ class LabelMap:
     def apply(self, regions: RegionSet) -> RegionSet:
         """The regions with their labels replaced by classes, without the background."""
         mapped = (self._mapped(region) for region in regions)
-        kept = tuple(region for region in mapped if region.label != BACKGROUND)
-        return RegionSet(regions.image_size, kept, self.classes)
+        foreground = tuple(region for region in mapped if region.label != BACKGROUND)
+        return RegionSet(regions.image_size, foreground, self.classes)
 
     def _mapped(self, region: Region) -> Region:
         label = self.class_of(region.source_label)
@@ -207,7 +207,7 @@ def _silent_labels(mine: Sequence[Region], regions: RegionSet) -> list[str]:
     return [
         label
         for label in unknown_labels(regions)
-        if label and says_nothing(label) and not (are_indices and index_in(label))
+        if label and names_no_class(label) and not (are_indices and index_in(label))
     ]
 
 

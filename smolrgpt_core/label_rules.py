@@ -83,7 +83,7 @@ _PATH_STEP = re.compile(r"::|[/\\]")
 _NUMBERED = re.compile(r"([^\W\d_]{3,}(?:[ _-][^\W\d_]+)*)(?: ?#|[ _.-])\d+")
 _INDEX = re.compile(r"(?:class|category|label|cls|type|id)[ _:.-]?(\d+)", re.IGNORECASE)
 
-_SAY_NOTHING = _word_set(
+_GENERIC_WORDS = _word_set(
     """
     class category label cls type id object obj instance inst region mask segment item thing part
     group cluster track entity node
@@ -121,10 +121,10 @@ def number_in(label: str) -> int | None:
     return int(found[-1]) if found else None
 
 
-def says_nothing(label: str) -> bool:
+def names_no_class(label: str) -> bool:
     """Whether a label could stand for any class: a number, "object_7"."""
     named = [word for word in words_of(label) if not word.isdigit()]
-    return set(named) <= _SAY_NOTHING
+    return set(named) <= _GENERIC_WORDS
 
 
 def words_of(label: str) -> tuple[str, ...]:
@@ -192,6 +192,6 @@ def _is_noise(words: tuple[str, ...]) -> bool:
 def _without_number(label: str) -> str:
     """A class that is not known without its number: "crate" of "crate_07", not of "object_7"."""
     match = _NUMBERED.fullmatch(label)
-    if match is None or set(words_of(match.group(1))) <= _SAY_NOTHING:
+    if match is None or set(words_of(match.group(1))) <= _GENERIC_WORDS:
         return ""
     return " ".join(words_of(match.group(1)))

@@ -78,10 +78,10 @@ def _ends(mark: Mark, index: int, frame: RGBDFrame) -> tuple[Point, Point] | Non
     places = [_known_place(mark, place, frame) for place in (index, index + 1)]
     points = mark.points[index : index + 2]
     if places[0] is None and places[1] is None:
-        kept = _in_front(points)
-        if len(kept) < 2:
+        visible = _in_front(points)
+        if len(visible) < 2:
             return None
-        first, second = _projected(kept[:2], frame)
+        first, second = _projected(visible[:2], frame)
         return first, second
     unseen = [not point[2] > NEAREST_M for point in points]
     if (places[0] is None and unseen[0]) or (places[1] is None and unseen[1]):
@@ -95,14 +95,14 @@ def _ends(mark: Mark, index: int, frame: RGBDFrame) -> tuple[Point, Point] | Non
 
 def _in_front(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """The part (M, 3) of a closed outline (N, 3), or of a line (2, 3), in front of the camera."""
-    kept = []
+    visible = []
     for start, end in zip(points, np.roll(points, -1, axis=0), strict=True):
         if start[2] >= NEAREST_M:
-            kept.append(start)
+            visible.append(start)
         if (start[2] >= NEAREST_M) != (end[2] >= NEAREST_M):
-            share = (NEAREST_M - start[2]) / (end[2] - start[2])
-            kept.append(start + share * (end - start))
-    return np.array(kept).reshape(-1, 3)
+            fraction = (NEAREST_M - start[2]) / (end[2] - start[2])
+            visible.append(start + fraction * (end - start))
+    return np.array(visible).reshape(-1, 3)
 
 
 def _projected(points: NDArray[np.float64], frame: RGBDFrame) -> list[Point]:

@@ -15,7 +15,7 @@ import numpy as np
 from smolrgpt_core.annotation.references import Reference
 from smolrgpt_core.answer import read_answer
 from smolrgpt_core.data.records import question_record
-from smolrgpt_core.data.truths import read_truth, says_the_same
+from smolrgpt_core.data.truths import read_truth, same_answer
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language import CATEGORIES, MASK, read_question
@@ -96,7 +96,7 @@ class AnnotatedQuestion:
             value = read_truth(self.made.normalized_answer, self.family, len(self.region_ids))
         except (SpatialError, ValueError):
             return False
-        return says_the_same(parsed, value, category)
+        return same_answer(parsed, value, category)
 
 
 def with_references(

@@ -59,7 +59,7 @@ def ask(
     prefer: options.Prefer = FusionSettings.prefer,
     abstain_below: options.AbstainBelow = FusionSettings.abstain_below,
     as_json: options.AsJson = False,
-    picture: options.Picture = None,
+    annotated: options.AnnotatedImage = None,
 ) -> None:
     """Ask one or more questions about one image on disk.
 
@@ -90,18 +90,18 @@ def ask(
     fusion = options.fusion_settings(prefer, abstain_below)
     settings = ModelSettings(adapter=adapter)
     chosen = options.chosen_answerer(answerer, checkpoint, fusion, settings)
-    if picture is not None:
-        parsed("--picture", check_image_suffix, picture.suffix)
+    if annotated is not None:
+        parsed("--picture", check_image_suffix, annotated.suffix)
     with _refused(one, as_json):
         frame = replace(read_frame(files, models), up=known_up, camera_height=camera_height)
     if regions is None:
         typer.echo(f"found: {names_of(list(frame.regions)) or 'nothing'}", err=True)
-    options.tell_label_changes(label_changes(frame.regions))
+    options.report_label_changes(label_changes(frame.regions))
     if out is not None:
         with options.writing("--out"):
             write_answers(out, frame, many, chosen)
     else:
-        _answer_one(frame, one, chosen, as_json, picture)
+        _answer_one(frame, one, chosen, as_json, annotated)
 
 
 def _read_questions(path: Path | None, out: Path | None) -> list[AskedQuestion]:
@@ -133,13 +133,17 @@ def _refused(asked: AskedQuestion, as_json: bool) -> Iterator[None]:
 
 
 def _answer_one(
-    frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer, as_json: bool, picture: Path | None
+    frame: RGBDFrame,
+    asked: AskedQuestion,
+    answerer: Answerer,
+    as_json: bool,
+    annotated: Path | None,
 ) -> None:
     """Print the answer and write the annotated image; exit with NO_ANSWER if there is none."""
     answer = timed_answer(frame, asked, answerer)
-    if picture is not None:
+    if annotated is not None:
         with options.writing("--picture"):
-            write_image(picture, draw_answer(frame, asked.text, answer))
+            write_image(annotated, draw_answer(frame, asked.text, answer))
     print_answer(answer, asked.text, as_json)
     if not answer.ok:
         raise typer.Exit(NO_ANSWER)

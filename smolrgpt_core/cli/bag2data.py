@@ -188,6 +188,6 @@ def print_report(report: RecordingReport) -> None:
     if report.proposals:
         table.add_row("recorded, to be reviewed", str(report.proposals), "review/questions.jsonl")
     Console().print(table)
-    options.tell_label_changes(report.label_changes)
+    options.report_label_changes(report.label_changes)
     for warning in report.warnings:
         typer.echo(f"warning: {warning}", err=True)

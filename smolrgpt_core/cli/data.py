@@ -172,9 +172,9 @@ def _print_report(report: CheckReport) -> None:
         for split in report.images
     )
     console.print(Text(f"Checked: {checked or 'nothing'}"))
-    for split, pictures in report.depth_pictures.items():
-        if pictures:
-            console.print(Text(f"{split}: {_NO_UNIT_NOTE.format(pictures)}", "yellow"))
+    for split, images in report.depth_without_unit.items():
+        if images:
+            console.print(Text(f"{split}: {_NO_UNIT_NOTE.format(images)}", "yellow"))
     if report.clean:
         console.print(Text("✓ no problems", "green"))
         return

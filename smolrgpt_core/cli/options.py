@@ -195,7 +195,9 @@ AnswersFile = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print all fields of the answer as JSON.")]
-Picture = Annotated[Path | None, typer.Option(help="File for an annotated image.", dir_okay=False)]
+AnnotatedImage = Annotated[
+    Path | None, typer.Option("--picture", help="File for an annotated image.", dir_okay=False)
+]
 
 Value = TypeVar("Value")
 Number = TypeVar("Number", int, float)
@@ -365,7 +367,7 @@ def parse_labels(text: str) -> InstanceLabels | None:
     return InstanceLabels.parse(text.split(","), lowest=0) if text else None
 
 
-def tell_label_changes(changes: Mapping[str, str]) -> None:
+def report_label_changes(changes: Mapping[str, str]) -> None:
     """Print to standard error which labels were read as which classes."""
     if changes:
         typer.echo(f"labels: {described_changes(changes)}", err=True)

@@ -15,7 +15,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.extras import require
 from smolrgpt_core.frame_files import FrameFiles, FrameModels, check_sources, read_frame
 from smolrgpt_core.page.access import is_loopback, new_token
-from smolrgpt_core.page.frames import TOLD_ERRORS
+from smolrgpt_core.page.frames import SHOWN_ERRORS
 
 if TYPE_CHECKING:
     from smolrgpt_core.frame import RGBDFrame
@@ -120,7 +120,7 @@ def page(
     )
     address = Address(host, port, "" if is_loopback(host) else new_token())
     try:
-        serve(shared, address, is_opened, lambda: _tell(address.url, host))
+        serve(shared, address, is_opened, lambda: _announce(address.url, host))
     finally:
         library.close()
 
@@ -161,34 +161,34 @@ def _start(
         typer.BadParameter: more than one source is given.
         typer.Exit: it cannot be used.
     """
-    from smolrgpt_core.page.frames import KeptFrames, OneFrame, RecordedFrames
+    from smolrgpt_core.page.frames import CachedFrames, OneFrame, RecordedFrames
 
     if files is not None and recording is not None:
         raise typer.BadParameter("frames come from --rgb or from --recording, not from both")
     try:
         if recording is not None:
-            return KeptFrames(RecordedFrames(recording))
+            return CachedFrames(RecordedFrames(recording))
         if files is None:
             return library.hall(seed)
         check_sources(files, models)
         if files.depth is not None and files.regions is not None:
             return OneFrame(files.rgb.name, read_frame(files))
         photograph = library.started_with(files)
-        photograph.future.add_done_callback(_tell_failure)
+        photograph.future.add_done_callback(_report_failure)
         return photograph
     except (SpatialError, ImportError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(WRONG_CALL) from error
 
 
-def _tell_failure(made: Future[RGBDFrame]) -> None:
+def _report_failure(made: Future[RGBDFrame]) -> None:
     """Tell in the terminal, too, why there is no frame."""
     error = None if made.cancelled() else made.exception()
-    if isinstance(error, TOLD_ERRORS):
+    if isinstance(error, SHOWN_ERRORS):
         typer.echo(str(error), err=True)
 
 
-def _tell(url: str, host: str) -> None:
+def _announce(url: str, host: str) -> None:
     typer.echo(f"Page: {url}\nStop it with Ctrl+C.")
     if not is_loopback(host):
         typer.echo(

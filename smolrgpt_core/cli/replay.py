@@ -113,7 +113,7 @@ def replay_command(
     chosen = options.chosen_answerer(answerer, checkpoint, fusion, settings)
     with _opened(bag) as recording:
         found, asked = _replay(recording, named, chosen, replay_options)
-    options.tell_label_changes(found.label_changes)
+    options.report_label_changes(found.label_changes)
     _print([_line(item, *asked[item.index]) for item in found.answers], out)
     _print_skipped(found)
     exit_if_damaged(bag, found.damage)
@@ -175,10 +175,10 @@ def _recorded_questions(bag: Path) -> NamedQuestions:
             f"{bag} has no recorded questions; give a file with questions", param_hint="--questions"
         )
     names = [question_id(bag.stem, item.number) for item in recorded]
-    given = [answer_as_json(item.answer, item.asked.text) for item in recorded]
+    answers = [answer_as_json(item.answer, item.asked.text) for item in recorded]
     return [
         ({"id": name, "recorded": answer}, item.asked)
-        for name, answer, item in zip(names, given, recorded, strict=True)
+        for name, answer, item in zip(names, answers, recorded, strict=True)
     ]
 
 

@@ -60,8 +60,10 @@ def score(truth: TruthFile, predictions: PredictionsFile, json_file: JsonFile = 
 
 
 def _warn_of_unreadable(answers: list[ScoredAnswer]) -> None:
-    unread = [answer for answer in answers if answer.given is None]
-    lenient = [answer for answer in answers if answer.given is not None and not answer.by_script]
+    unread = [answer for answer in answers if answer.predicted is None]
+    lenient = [
+        answer for answer in answers if answer.predicted is not None and not answer.by_script
+    ]
     for found, what in (
         (unread, "counted as wrong because they cannot be parsed"),
         (lenient, "parsed here, but counted as wrong by the challenge's script"),

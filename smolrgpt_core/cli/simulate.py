@@ -30,7 +30,7 @@ from smolrgpt_core.synthesis import MIXTURES
 DEFAULTS = SimulationSettings(scenes=1)
 """Source of the options' defaults."""
 
-DEFAULT_SHARES = ",".join(map("{:g}".format, DEFAULTS.shares))
+DEFAULT_FRACTIONS = ",".join(map("{:g}".format, DEFAULTS.shares))
 DEFAULT_WORKERS = os.cpu_count() or 1
 DEFAULT_CAMERA = DEFAULTS.randomization.camera
 
@@ -50,8 +50,11 @@ ImageSize = Annotated[
         metavar="WIDTHxHEIGHT",
     ),
 ]
-Shares = Annotated[
-    str, typer.Option(help="Fractions of the scenes in each split.", metavar="TRAIN,VAL,TEST")
+Fractions = Annotated[
+    str,
+    typer.Option(
+        "--shares", help="Fractions of the scenes in each split.", metavar="TRAIN,VAL,TEST"
+    ),
 ]
 RandomizationFile = Annotated[
     Path | None,
@@ -111,7 +114,7 @@ def simulate(
     questions: Questions = DEFAULTS.questions,
     workers: Workers = DEFAULT_WORKERS,
     image_size: ImageSize = "",
-    shares: Shares = DEFAULT_SHARES,
+    fractions: Fractions = DEFAULT_FRACTIONS,
     randomization: RandomizationFile = None,
     mixture: MixtureName = DEFAULTS.mixture,
     folders: Folders = DEFAULTS.folders,
@@ -147,10 +150,10 @@ def simulate(
         raise typer.BadParameter(
             "expected --out and --scenes, --spatialrgpt-bench, --hispatial-tasks, or --bag"
         )
-    split_shares = parsed("--shares", parse_shares, shares)
+    split_fractions = parsed("--shares", parse_fractions, fractions)
     with _wrong_call():
         settings = SimulationSettings(
-            scenes, seed, views, questions, split_shares, folders, shards, shard_images, varied,
+            scenes, seed, views, questions, split_fractions, folders, shards, shard_images, varied,
             mixture,
         )  # fmt: skip
     _report(_make(SimulationRun(settings, out), workers), out, mixture)
@@ -180,7 +183,7 @@ def _wrong_call() -> Iterator[None]:
         raise typer.Exit(2) from error
 
 
-def parse_shares(text: str) -> tuple[float, float, float]:
+def parse_fractions(text: str) -> tuple[float, float, float]:
     """Three fractions from "0.9,0.05,0.05".
 
     Raises:

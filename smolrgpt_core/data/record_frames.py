@@ -150,12 +150,12 @@ def _region_of(
             place,
             f"it is for (height, width) {size}, the image has {image_size}",
         )
-    named = _tells_more(label, region.label)
+    named = _is_more_specific(label, region.label)
     found[key] = replace(region, label=label) if named else region
     return region
 
 
-def _tells_more(label: str, other: str) -> bool:
+def _is_more_specific(label: str, other: str) -> bool:
     """Whether one name of a region says more of what it is than another."""
     return (is_known(label), bool(label)) > (is_known(other), bool(other))
 

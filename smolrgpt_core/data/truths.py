@@ -26,8 +26,8 @@ def true_answer(record: WarehouseRecord) -> NormalizedAnswer:
         ValueError: there is none, or it cannot be read; says what was expected and what was found.
     """
     value = read_truth(record.normalized_answer, record.category, len(record.question_rle))
-    said = _first_answer(record)
-    if said and not says_the_same(said, value, CATEGORIES[record.category]):
+    parsed = _first_answer(record)
+    if parsed and not same_answer(parsed, value, CATEGORIES[record.category]):
         raise ValueError(
             f"the record has several questions, and {record.normalized_answer!r} is not what the "
             "first answer says"
@@ -52,13 +52,13 @@ def read_truth(normalized_answer: str, category: str, regions: int) -> Normalize
     return read_normalized(normalized_answer, kind, regions if kind is Category.MCQ else None)
 
 
-def says_the_same(said: ParsedAnswer, value: NormalizedAnswer, category: Category) -> bool:
+def same_answer(parsed: ParsedAnswer, value: NormalizedAnswer, category: Category) -> bool:
     """Whether a sentence and a normalized answer have the same value, but for rounding."""
     if category is Category.LEFT_RIGHT:
-        return said.side.name.lower() == value
+        return parsed.side.name.lower() == value
     if category is Category.MCQ:
-        return said.region_index == value
-    return said.value is not None and abs(said.value - float(value)) < ROUNDING_M
+        return parsed.region_index == value
+    return parsed.value is not None and abs(parsed.value - float(value)) < ROUNDING_M
 
 
 def _first_answer(record: WarehouseRecord) -> ParsedAnswer | None:

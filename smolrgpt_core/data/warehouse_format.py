@@ -52,12 +52,12 @@ def read_dialogue(turns: Iterable[Turn]) -> tuple[Turn, ...]:
     Instructions of the system are left out, as are turns of nothing but `<image>`. Texts have one
     `<mask>` for each region, and no `<image>`, wherever it stands.
     """
-    said = (
+    read = (
         Turn(_SPEAKERS.get(turn.speaker, turn.speaker), plain_placeholders(turn.text))
         for turn in turns
         if turn.speaker != _SYSTEM
     )
-    return tuple(turn for turn in said if turn.speaker != HUMAN or turn.text)
+    return tuple(turn for turn in read if turn.speaker != HUMAN or turn.text)
 
 
 def placeholders_in(turns: Iterable[Turn]) -> int:

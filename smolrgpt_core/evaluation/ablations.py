@@ -52,11 +52,11 @@ def with_shuffled_masks(frame: RGBDFrame, asked: list[AskedRecord]) -> Asked:
     regions = list(frame.regions)
     order = np.random.default_rng(len(regions)).permutation(len(regions))
     # Along a cycle through all of them, so that none keeps its own.
-    given = dict(zip(order.tolist(), np.roll(order, 1).tolist(), strict=True))
+    source = dict(zip(order.tolist(), np.roll(order, 1).tolist(), strict=True))
     return _with_regions(
         frame,
         [
-            replace(region, box=regions[given[place]].box, mask=regions[given[place]].mask)
+            replace(region, box=regions[source[place]].box, mask=regions[source[place]].mask)
             for place, region in enumerate(regions)
         ],
     ), asked

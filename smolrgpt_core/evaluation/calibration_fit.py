@@ -64,15 +64,15 @@ def judged_answers(
         geometry: asked the same. Distances of both are compared as written, to a centimetre.
         tolerances: what counts as agreement.
     """
-    said, measured = _answers_of(model), _answers_of(geometry)
+    predicted, measured = _answers_of(model), _answers_of(geometry)
     doubted = {item.id for item in geometry.predictions if item.is_doubted}
     # Of what geometry has decided to refuse, `fused` never gives the answer of the model alone.
     decided = {item.id for item in geometry.predictions if item.status in DECIDED}
     return [
         JudgedAnswer(id, scored.category, evidence, prediction.confidence, scored.right)
-        for id in dict.fromkeys([*said, *measured])
+        for id in dict.fromkeys([*predicted, *measured])
         if id not in doubted
-        for evidence, (scored, prediction) in _ways(said.get(id), measured.get(id), tolerances)
+        for evidence, (scored, prediction) in _ways(predicted.get(id), measured.get(id), tolerances)
         if not (evidence is Evidence.MODEL_ONLY and id in decided)
     ]
 
@@ -100,10 +100,10 @@ def _ways(
         return [(Evidence.GEOMETRY, geometry), (Evidence.GEOMETRY_ONLY, geometry)]
     if geometry is None:
         return [(Evidence.MODEL, model), (Evidence.MODEL_ONLY, model)]
-    said, measured = model[0].given, geometry[0].given
-    assert said is not None
+    predicted, measured = model[0].given, geometry[0].given
+    assert predicted is not None
     assert measured is not None
-    if tolerances.agree(model[0].category, said, measured):
+    if tolerances.agree(model[0].category, predicted, measured):
         return [
             (Evidence.MODEL, model),
             (Evidence.GEOMETRY, geometry),
@@ -193,9 +193,11 @@ def _most_likely_line(
         return float(np.logaddexp(0, scores).sum() - targets @ scores)
 
     for _ in range(NEWTON_STEPS):
-        shares = 0.5 * (1 + np.tanh(inputs @ line / 2))
-        curvature = inputs.T @ (inputs * (shares * (1 - shares))[:, None])
-        step = np.linalg.solve(curvature + CONVERGED * np.eye(2), inputs.T @ (targets - shares))
+        probabilities = 0.5 * (1 + np.tanh(inputs @ line / 2))
+        curvature = inputs.T @ (inputs * (probabilities * (1 - probabilities))[:, None])
+        step = np.linalg.solve(
+            curvature + CONVERGED * np.eye(2), inputs.T @ (targets - probabilities)
+        )
         while loss(line + step) > loss(line) and np.abs(step).max() > CONVERGED:
             step = step / 2
         line = line + step

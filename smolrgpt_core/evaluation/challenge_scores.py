@@ -37,7 +37,7 @@ class ScoredAnswer:
         id: of the question.
         category: of the question.
         truth: the true answer.
-        given: the prediction; None when it cannot be read.
+        predicted: the prediction; None when it cannot be read.
         right: whether it counts as right.
         by_script: whether the challenge's script reads the prediction.
     """
@@ -45,7 +45,7 @@ class ScoredAnswer:
     id: str
     category: Category
     truth: NormalizedAnswer
-    given: NormalizedAnswer | None
+    predicted: NormalizedAnswer | None
     right: bool
     by_script: bool = True
 
@@ -54,9 +54,11 @@ def score_answer(
     id: str, category: Category, truth: NormalizedAnswer, prediction: object
 ) -> ScoredAnswer:
     """Put a prediction, as it stands in the file, beside the truth."""
-    given = read_given(prediction, category)
+    predicted = read_prediction(prediction, category)
     by_script = read_by_script(prediction, category) is not None
-    return ScoredAnswer(id, category, truth, given, is_right(category, given, truth), by_script)
+    return ScoredAnswer(
+        id, category, truth, predicted, is_right(category, predicted, truth), by_script
+    )
 
 
 def challenge_scores(answers: Sequence[ScoredAnswer]) -> dict[str, float]:
@@ -101,28 +103,32 @@ def _category_scores(category: Category, answers: Sequence[ScoredAnswer]) -> dic
     scores = _totals(name, f"{name}_acc", answers)
     if category in QUANTITATIVE:
         truth = np.array([float(answer.truth) for answer in answers])
-        given = np.array([np.nan if a.given is None else float(a.given) for a in answers])
+        predicted = np.array(
+            [np.nan if a.predicted is None else float(a.predicted) for a in answers]
+        )
         least = 1.0 if category is Category.COUNT else 0.0
-        scores |= {f"{name}_{key}": value for key, value in _errors(truth, given, least).items()}
+        scores |= {
+            f"{name}_{key}": value for key, value in _errors(truth, predicted, least).items()
+        }
     return scores
 
 
 def _errors(
-    truth: NDArray[np.float64], given: NDArray[np.float64], least: float
+    truth: NDArray[np.float64], predicted: NDArray[np.float64], least: float
 ) -> Mapping[str, float]:
     """Errors of values (N,): metres, or numbers of objects; NaN for what cannot be read.
 
     Args:
         truth: true values.
-        given: predicted ones.
+        predicted: predicted ones.
         least: that `_err` is divided by at least, where the truth is less; 0: by the truth.
     """
-    unread = np.isnan(given)
+    unread = np.isnan(predicted)
     # As a value of 0, what cannot be read is as wrong as no measurement.
-    given = np.where(unread, 0.0, given)
-    errors = np.abs(given - truth)
+    predicted = np.where(unread, 0.0, predicted)
+    errors = np.abs(predicted - truth)
     relative = errors / (np.maximum(truth, least) if least else truth + EPSILON)
-    ratio = np.maximum(truth / (given + EPSILON), given / (truth + EPSILON))
+    ratio = np.maximum(truth / (predicted + EPSILON), predicted / (truth + EPSILON))
     return {
         "err": float(np.sum(np.where(unread, 1.0, relative))) / (len(truth) + EPSILON) * 100,
         "absrel": round(float(np.mean(errors / (truth + EPSILON))), 3),
@@ -151,7 +157,7 @@ _WORDS = dict(islice(NUMBER_WORDS.items(), 11))
 """Those that the script knows, zero to ten; it finds them inside of other words, too."""
 
 
-def read_given(answer: object, category: Category) -> NormalizedAnswer | None:
+def read_prediction(answer: object, category: Category) -> NormalizedAnswer | None:
     """The value of an answer of a submission, as JSON has it; None when it cannot be read."""
     value = read_by_script(answer, category)
     if value is not None:

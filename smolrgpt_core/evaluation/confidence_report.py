@@ -11,7 +11,7 @@ from smolrgpt_core.evaluation.reliability import Reliability
 from smolrgpt_core.files import write_file, write_image
 
 PAGE = "confidence.md"
-PICTURE = "reliability.png"
+DIAGRAM = "reliability.png"
 
 
 def write_confidence_report(evaluation: Evaluation, folder: Path) -> None:
@@ -32,8 +32,8 @@ def write_confidence_report(evaluation: Evaluation, folder: Path) -> None:
             lines += [*_agreement_table(item.agreements), ""]
     best = evaluation.contestants[0]
     if best.reliabilities:
-        write_image(folder / PICTURE, reliability_diagram(best))
-        lines += [f"![{best.name}: right answers over confidence]({PICTURE})", ""]
+        write_image(folder / DIAGRAM, reliability_diagram(best))
+        lines += [f"![{best.name}: right answers over confidence]({DIAGRAM})", ""]
     write_file(folder / PAGE, "\n".join(lines).encode())
 
 
@@ -45,7 +45,7 @@ def reliability_table(reliabilities: Mapping[str, Reliability]) -> list[str]:
     )
     return _table(
         ("", "answers", "right", "mean confidence", "expected calibration error"),
-        ((name, str(answers), *map(_percent, shares)) for name, answers, *shares in rows),
+        ((name, str(answers), *map(_percent, fractions)) for name, answers, *fractions in rows),
     )
 
 
@@ -67,5 +67,5 @@ def _row(cells: tuple[str, ...]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f} %"
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.1f} %"

@@ -91,10 +91,10 @@ def _row(
 ) -> ReportRow:
     record = next(item for item in evaluation.records if item.id == answer.id)
     known = evaluation.cameras.get(record.image)
-    picture, question = None, record.question
+    image, question = None, record.question
     try:
         frame, (asked,) = ImageJob(evaluation.folder, [record], known, camera).read()
-        picture = draw_regions(frame)
+        image = draw_regions(frame)
         question = name_regions(record.question, asked.region_ids, frame.regions)
     except SpatialError as error:
         # What is wrong with the image is shown in its place.
@@ -108,5 +108,5 @@ def _row(
         within_tolerance=False,
         latency={"total": prediction.seconds},
         status=prediction.status,
-        image=picture,
+        image=image,
     )

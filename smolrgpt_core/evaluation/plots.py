@@ -32,7 +32,9 @@ def plots_of(evaluation: Evaluation) -> dict[str, NDArray[np.uint8]]:
     scored = evaluation.contestants[0].scored
     plots = {"Right answers beside the baselines": _draw(_draw_bars, evaluation)}
     for category, (caption, draw) in _PLOTS.items():
-        answers = [item for item in scored if item.category is category and item.given is not None]
+        answers = [
+            item for item in scored if item.category is category and item.predicted is not None
+        ]
         if answers:
             plots[caption] = _draw(draw, answers)
     if evaluation.contestants[0].reliabilities:
@@ -62,9 +64,9 @@ def _draw_bars(axes: Axes, evaluation: Evaluation) -> None:
     count = len(evaluation.contestants)
     width = 0.8 / count
     for number, contestant in enumerate(evaluation.contestants):
-        shares = [contestant.scores.get(key, np.nan) for key in CATEGORIES.values()]
-        places = np.arange(len(shares)) + (number - (count - 1) / 2) * width
-        bars = axes.bar(places, shares, width * 0.94, label=contestant.name)
+        accuracies = [contestant.scores.get(key, np.nan) for key in CATEGORIES.values()]
+        places = np.arange(len(accuracies)) + (number - (count - 1) / 2) * width
+        bars = axes.bar(places, accuracies, width * 0.94, label=contestant.name)
         axes.bar_label(bars, fmt="%.0f", fontsize=8)
     names = [category.name.lower().replace("_", "/") for category in CATEGORIES]
     axes.set_xticks(np.arange(len(names)), names)
@@ -96,10 +98,10 @@ def _draw_reliability(axes: Axes, reliabilities: Mapping[str, Reliability]) -> N
 
 def _draw_distances(axes: Axes, answers: Sequence[ScoredAnswer]) -> None:
     """Relative error of each distance over the true distance, right ones in another color."""
-    pairs = [(float(item.truth), float(item.given or 0), item.right) for item in answers]
-    truth, given, right = map(np.array, zip(*pairs, strict=True))
+    pairs = [(float(item.truth), float(item.predicted or 0), item.right) for item in answers]
+    truth, predicted, right = map(np.array, zip(*pairs, strict=True))
     shown = truth > 0
-    error = 100 * (given[shown] / truth[shown] - 1)
+    error = 100 * (predicted[shown] / truth[shown] - 1)
     limit = max(25.0, float(np.quantile(np.abs(error), 0.98)) * 1.1) if shown.any() else 25.0
     is_right = right[shown].astype(bool)
     for mask, name, marker in ((is_right, "right", "o"), (~is_right, "wrong", "x")):
@@ -116,11 +118,11 @@ def _draw_distances(axes: Axes, answers: Sequence[ScoredAnswer]) -> None:
 
 def _draw_confusion(axes: Axes, answers: Sequence[ScoredAnswer]) -> None:
     """How often each truth (rows) got each answer (columns)."""
-    values = sorted({int(value) for item in answers for value in (item.truth, item.given or 0)})
+    values = sorted({int(value) for item in answers for value in (item.truth, item.predicted or 0)})
     place = {value: index for index, value in enumerate(values)}
     table = np.zeros((len(values), len(values)), dtype=int)
     for item in answers:
-        table[place[int(item.truth)], place[int(item.given or 0)]] += 1
+        table[place[int(item.truth)], place[int(item.predicted or 0)]] += 1
     axes.imshow(np.sqrt(table), cmap="Blues")
     for (row, column), number in np.ndenumerate(table):
         if number:

@@ -85,12 +85,14 @@ def reliability(
     Returns:
         None when no confidence is known.
     """
-    given, truth = np.asarray(confidences, dtype=float), np.asarray(right, dtype=float)
-    known = ~np.isnan(given)
-    given, truth = given[known], truth[known]
-    places = np.minimum((given * bins).astype(int), bins - 1)
+    confidence, truth = np.asarray(confidences, dtype=float), np.asarray(right, dtype=float)
+    known = ~np.isnan(confidence)
+    confidence, truth = confidence[known], truth[known]
+    places = np.minimum((confidence * bins).astype(int), bins - 1)
     found = [
-        ReliabilityBin(int(inside.sum()), float(given[inside].mean()), float(truth[inside].mean()))
+        ReliabilityBin(
+            int(inside.sum()), float(confidence[inside].mean()), float(truth[inside].mean())
+        )
         for place in range(bins)
         if (inside := places == place).any()
     ]

@@ -41,9 +41,9 @@ class EncodedFrame:
     def nbytes(self) -> int:
         """Memory of the tensors, and of the frame that they keep alive."""
         masks = sum(region.mask.nbytes for region in self.frame.regions)
-        pictures = self.frame.rgb.nbytes + self.frame.depth.nbytes
+        images = self.frame.rgb.nbytes + self.frame.depth.nbytes
         metres = 0 if self.metres is None else self.metres.nbytes
-        return pictures + masks + metres + sum(tensor.nbytes for tensor in self._tensors())
+        return images + masks + metres + sum(tensor.nbytes for tensor in self._tensors())
 
     def _tensors(self) -> Iterator[Array]:
         yield from self.image_tokens.values()
@@ -66,39 +66,39 @@ class FrameCache:
     def __init__(self, max_bytes: int, max_frames: int) -> None:
         self._max_bytes = max_bytes
         self._max_frames = max_frames
-        self._kept: OrderedDict[int, EncodedFrame] = OrderedDict()
+        self._frames: OrderedDict[int, EncodedFrame] = OrderedDict()
 
     def __len__(self) -> int:
-        return len(self._kept)
+        return len(self._frames)
 
     def __contains__(self, frame: RGBDFrame) -> bool:
-        return id(frame) in self._kept
+        return id(frame) in self._frames
 
     @property
     def nbytes(self) -> int:
         """Memory of all frames."""
-        return sum(encoded.nbytes for encoded in self._kept.values())
+        return sum(encoded.nbytes for encoded in self._frames.values())
 
     def get(self, frame: RGBDFrame) -> EncodedFrame | None:
         """What is kept of a frame, which counts as a use; None if nothing is."""
-        encoded = self._kept.get(id(frame))
+        encoded = self._frames.get(id(frame))
         if encoded is not None:
-            self._kept.move_to_end(id(frame))
+            self._frames.move_to_end(id(frame))
         return encoded
 
     def put(self, encoded: EncodedFrame) -> None:
         """Keep a frame; it keeps its `frame` alive, so that no other can take its identity."""
-        self._kept[id(encoded.frame)] = encoded
+        self._frames[id(encoded.frame)] = encoded
         self.trim()
 
     def trim(self) -> None:
         """Drop frames until the rest fits, after one was added or has grown."""
-        while len(self._kept) > 1 and self._is_too_much():
-            self._kept.popitem(last=False)
+        while len(self._frames) > 1 and self._is_too_much():
+            self._frames.popitem(last=False)
 
     def _is_too_much(self) -> bool:
-        return len(self._kept) > self._max_frames or self.nbytes > self._max_bytes
+        return len(self._frames) > self._max_frames or self.nbytes > self._max_bytes
 
     def clear(self) -> None:
         """Drop all frames."""
-        self._kept.clear()
+        self._frames.clear()

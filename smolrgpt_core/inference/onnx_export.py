@@ -60,7 +60,7 @@ QUESTIONS = (
 )
 """Asked of both runtimes, about regions 1 to 4, one by one and together."""
 
-KEPT = (CALIBRATION_FILE, LIKENESS_FILE)
+COPIED_FILES = (CALIBRATION_FILE, LIKENESS_FILE)
 """Files of a checkpoint that its export keeps."""
 
 PROBABILITY_TOLERANCE = 1e-3
@@ -109,7 +109,7 @@ def export_onnx(checkpoint: Path, out: Path) -> Export:
     with new_folder(out) as folder:
         write_steps(model, engine.head, folder)
         processor.tokenizer.backend_tokenizer.save(str(folder / TOKENIZER_FILE))
-        for name in KEPT:
+        for name in COPIED_FILES:
             if (checkpoint / name).is_file():
                 shutil.copyfile(checkpoint / name, folder / name)
         write_manifest(folder, described(steps, folder, fingerprint_of(checkpoint)))

@@ -61,7 +61,7 @@ class PointMapEngine:
         torch.nn.Module.to(self.model, self._device, self.config.torch_dtype())
         self._threads = threads_of(self.model, self.config.threads)
         self._finish = partial(finish, self._device)
-        self._kept: tuple[RGBDFrame, EncodedPoints | None] | None = None
+        self._cached: tuple[RGBDFrame, EncodedPoints | None] | None = None
         self._lock = Lock()
 
     @classmethod
@@ -142,7 +142,7 @@ class PointMapEngine:
     def clear(self) -> None:
         """Forget the frame that is kept, and give its memory back to the device."""
         with self._lock:
-            self._kept = None
+            self._cached = None
         if self._device.type == "cuda":
             torch.cuda.empty_cache()
 
@@ -167,13 +167,13 @@ class PointMapEngine:
         """Encoded points of a frame; a frame is known by its identity."""
         if self.model.config.points == "none":
             return None
-        if self._kept is None or self._kept[0] is not frame:
+        if self._cached is None or self._cached[0] is not frame:
             with clock.stage("encode"):
                 pixels, sizes = self.processor.prepare_images([frame.rgb])
                 points = self.processor.prepare_points([frame_point_map(frame)], sizes)
                 moved = torch.stack(list(points)).to(self._device)
-                self._kept = (frame, self.model.encode_points(moved, pixels.get(GRIDS)))
-        return self._kept[1]
+                self._cached = (frame, self.model.encode_points(moved, pixels.get(GRIDS)))
+        return self._cached[1]
 
     def _answers(
         self, prompts: Sequence[Prompt], frame: RGBDFrame, max_new_tokens: int, clock: StageClock

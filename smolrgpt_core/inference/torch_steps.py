@@ -111,7 +111,7 @@ class TorchSteps:
         steps = self.model.model
         with clock.stage("encode"):
             tokens = {
-                modality: steps.connect(self._encode_picture(frame, modality), modality)
+                modality: steps.connect(self._encode_image(frame, modality), modality)
                 for modality in self.model.config.image_modalities
             }
             metres = (
@@ -126,7 +126,7 @@ class TorchSteps:
             self.language.logits(steps.embed(ids, tokens[RGB]), cache, keep=ids.new_empty(0))
         return EncodedFrame(frame, tokens, prefix_keys_values(cache), metres)
 
-    def _encode_picture(self, frame: RGBDFrame, modality: str) -> torch.Tensor:
+    def _encode_image(self, frame: RGBDFrame, modality: str) -> torch.Tensor:
         """Vision features (1, P, Dv) of one modality."""
         processor, points = self.processor, None
         prepare = processor.prepare_image if modality == RGB else processor.prepare_depth

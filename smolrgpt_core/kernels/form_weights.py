@@ -58,6 +58,6 @@ def empty_mask(number: int, images: Sequence[ImageMasks], mode: Mode) -> Spatial
 
 def _blend(pixels: NDArray, taps: BilinearTaps, axis: int) -> NDArray[np.float32]:
     """Pixels (M, U, ...) or (M, ..., U) that taps read, blended to cells along that axis."""
-    share = taps.fraction if axis == 2 else taps.fraction[:, None]
+    fraction = taps.fraction if axis == 2 else taps.fraction[:, None]
     low, high = np.take(pixels, taps.low, axis), np.take(pixels, taps.high, axis)
-    return (low * (1 - share) + high * share).astype(np.float32, copy=False)
+    return (low * (1 - fraction) + high * fraction).astype(np.float32, copy=False)

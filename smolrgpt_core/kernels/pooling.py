@@ -26,7 +26,7 @@ from smolrgpt_core.kernels.weights import (
 EPSILON = 1e-8
 """Added to the sum of weights of a weighted mean, as in the released model."""
 
-DENSE_SHARE = 0.5
+DENSE_FRACTION = 0.5
 """Above this share of cells under masks, gathering them costs more than it saves."""
 
 
@@ -152,6 +152,6 @@ def _weighted_mean_of_used(cells: Tensor, weights: Tensor) -> Tensor:
     """As `weighted_mean`, reading only the cells under a mask where that is faster."""
     if cells.device.type == "cpu" and cells.stride(1) == 1:
         used = torch.nonzero(weights.any(dim=0)).flatten()
-        if len(used) < DENSE_SHARE * len(cells):
+        if len(used) < DENSE_FRACTION * len(cells):
             cells, weights = cells[used], weights[:, used]
     return weighted_mean(cells.to(weights.dtype), weights)

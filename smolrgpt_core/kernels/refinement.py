@@ -206,8 +206,10 @@ def _pool_needed(refiner: RefinerWeights, tokens: Tensor, weights: list[Tensor])
     owner = torch.repeat_interleave(torch.tensor([len(of_image) for of_image in weights]))
     # One product for the batch: cells of other images get no weight.
     is_own = owner[:, None].to(tokens.device) == image
-    shares = flat.index_select(1, finest) * is_own
-    return weighted_sum(cells.to(flat.dtype), shares) / (flat.sum(dim=1, keepdim=True) + EPSILON)
+    cell_weights = flat.index_select(1, finest) * is_own
+    return weighted_sum(cells.to(flat.dtype), cell_weights) / (
+        flat.sum(dim=1, keepdim=True) + EPSILON
+    )
 
 
 def _children(parents: Tensor, level: RefinerLevel, counts: list[int]) -> Tensor:

@@ -98,8 +98,8 @@ def _read(depth: NDArray[np.float32], pixels: NDArray[np.int64]) -> NDArray[np.f
 
 def _spread(length: int, count: int) -> NDArray[np.int64]:
     """`count` places in `length`: evenly spread, and no regular pattern in rows and columns."""
-    shares = (np.arange(count) * _GOLDEN_RATIO + 0.5) % 1.0
-    return np.asarray(shares * length, dtype=np.int64)
+    fractions = (np.arange(count) * _GOLDEN_RATIO + 0.5) % 1.0
+    return np.asarray(fractions * length, dtype=np.int64)
 
 
 def check_samples(samples: Sequence[torch.Tensor], counts: Sequence[int]) -> None:

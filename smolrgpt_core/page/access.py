@@ -92,11 +92,11 @@ class AccessControl:
         headers = _headers(scope)
         if not self._is_own(headers):
             await _refuse(scope, receive, send, 403, "this request comes from another web site")
-        elif self._token and _given_token(scope) and self._fits(_given_token(scope)):
+        elif self._token and _token_of(scope) and self._fits(_token_of(scope)):
             await self._enter(scope, send)
         elif self._token and not self._fits(_cookie(headers)):
-            told = "open the address with the token that smolrgpt page printed"
-            await _refuse(scope, receive, send, 401, told)
+            reason = "open the address with the token that smolrgpt page printed"
+            await _refuse(scope, receive, send, 401, reason)
         else:
             await self._pass(scope, receive, send, headers)
 
@@ -108,8 +108,8 @@ class AccessControl:
         origin = headers.get("origin")
         return origin is None or urlsplit(origin).netloc == host
 
-    def _fits(self, given: str) -> bool:
-        return hmac.compare_digest(given.encode(), self._token.encode())
+    def _fits(self, token: str) -> bool:
+        return hmac.compare_digest(token.encode(), self._token.encode())
 
     async def _enter(self, scope: Scope, send: Send) -> None:
         """Keep the token as a cookie, and take it out of the address and so out of the history."""
@@ -123,8 +123,8 @@ class AccessControl:
     ) -> None:
         declared = headers.get("content-length", "0")
         if not declared.isdigit() or int(declared) > self._max_bytes:
-            told = f"a request may have at most {self._max_bytes} bytes"
-            await _refuse(scope, receive, send, 413, told)
+            reason = f"a request may have at most {self._max_bytes} bytes"
+            await _refuse(scope, receive, send, 413, reason)
             return
         if scope["type"] == "http":
             receive = self._limited(receive)
@@ -159,7 +159,7 @@ def _name(address: str) -> str:
         return ""
 
 
-def _given_token(scope: Scope) -> str:
+def _token_of(scope: Scope) -> str:
     """The token in the address of a page."""
     if scope["type"] != "http" or scope["method"] != "GET":
         return ""
@@ -175,11 +175,11 @@ def _cookie(headers: Mapping[str, str]) -> str:
     return found.value if found else ""
 
 
-async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, told: str) -> None:
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, reason: str) -> None:
     if scope["type"] == "websocket":
         await receive()
-        await send({"type": "websocket.close", "code": 1008, "reason": told})
+        await send({"type": "websocket.close", "code": 1008, "reason": reason})
         return
     headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store")]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": f"smolrgpt: {told}\n".encode()})
+    await send({"type": "http.response.body", "body": f"smolrgpt: {reason}\n".encode()})

@@ -54,13 +54,13 @@ def question_zip(exchange: Exchange) -> bytes:
     frame = replace(frame, stamp_ns=frame.stamp_ns or time.time_ns())
     header = header_message(make, frame.stamp_ns, frame.frame_id)
     messages = _frame_messages(make, frame, header)
-    said = answer_message(make, exchange.answer, exchange.asked.text, header, {})
+    answer = answer_message(make, exchange.answer, exchange.asked.text, header, {})
     asked = replace(exchange.asked, stamp_ns=frame.stamp_ns)
     with TemporaryDirectory(prefix="smolrgpt_page_") as folder:
         writer = QuestionBagWriter(Path(folder) / NAME)
         writer.write(
             asked,
-            bytes(types.serialize_cdr(said, SPATIAL_ANSWER)),
+            bytes(types.serialize_cdr(answer, SPATIAL_ANSWER)),
             {name: bytes(types.serialize_cdr(messages[name], TYPES[name])) for name in TYPES},
             RecordedMounting.of(frame),
         )

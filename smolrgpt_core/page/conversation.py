@@ -101,8 +101,8 @@ class Conversation:
         self._mask_ids: list[int] = []
         self._asked = 0
         self._is_asked = False
-        self._kept_for: tuple[RGBDFrame, tuple[int, ...]] | None = None
-        self._kept: list[AskedQuestion] = []
+        self._suggested_for: tuple[RGBDFrame, tuple[int, ...]] | None = None
+        self._suggestions: list[AskedQuestion] = []
 
     def show(self, frame: RGBDFrame) -> None:
         """Go to another frame; ids of another frame mean nothing there."""
@@ -146,9 +146,9 @@ class Conversation:
 
     def edit(self, text: str) -> None:
         """Take over what was typed; a region whose placeholder is gone is not selected anymore."""
-        kept = _remaining_masks(self.text, text)
-        gone = [id for place, id in enumerate(self._mask_ids) if place not in kept]
-        self._mask_ids = [id for place, id in enumerate(self._mask_ids) if place in kept]
+        remaining = _remaining_masks(self.text, text)
+        gone = [id for place, id in enumerate(self._mask_ids) if place not in remaining]
+        self._mask_ids = [id for place, id in enumerate(self._mask_ids) if place in remaining]
         self.selected = [id for id in self.selected if id not in gone or id in self._mask_ids]
         self.text, self._is_asked = text, False
 
@@ -197,10 +197,10 @@ class Conversation:
         if self.frame is None:
             return []
         wanted = (self.frame, tuple(self.selected))
-        if self._kept_for != wanted:
-            self._kept_for = wanted
-            self._kept = suggestions(self.frame.regions, self.selected)
-        return self._kept
+        if self._suggested_for != wanted:
+            self._suggested_for = wanted
+            self._suggestions = suggestions(self.frame.regions, self.selected)
+        return self._suggestions
 
     def _append_mask(self, id: int) -> None:
         body = self.text.rstrip()

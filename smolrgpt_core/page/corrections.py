@@ -91,10 +91,10 @@ class Corrections:
     def _write_provenance(self, id: str, exchange: Exchange) -> None:
         path = self._split.root / self._split.split / "provenance.json"
         questions: dict[str, Any] = read_json(path)["questions"] if path.exists() else {}
-        given = exchange.answer
+        answer = exchange.answer
         questions[id] = {
             "asked": exchange.asked.to_json(),
-            "answered": given.text if given.ok else f"{given.status.name}: {given.message}",
+            "answered": answer.text if answer.ok else f"{answer.status.name}: {answer.message}",
         }
         content = {
             "answers": NOTE,

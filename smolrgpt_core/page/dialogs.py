@@ -12,7 +12,7 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.page.controls import link, main_button
 from smolrgpt_core.page.conversation import Exchange
 from smolrgpt_core.page.corrections import Corrections, expected
-from smolrgpt_core.page.frames import TOLD_ERRORS, FrameSource
+from smolrgpt_core.page.frames import SHOWN_ERRORS, FrameSource
 from smolrgpt_core.page.library import MAX_HALL_SEED, Library
 from smolrgpt_core.page.stage_list import StageList
 from smolrgpt_core.page.uploads import KINDS, MAX_UPLOAD_BYTES, MEBIBYTE, UploadedFile
@@ -29,7 +29,7 @@ WITHOUT_MODEL = (
 Show = Callable[[FrameSource], Awaitable[None]]
 
 
-def tell(error: Exception) -> None:
+def show_error(error: Exception) -> None:
     """Tell the visitor what went wrong, until it is closed."""
     ui.notify(str(error), type="negative", multi_line=True, timeout=0, close_button="Close")
 
@@ -127,8 +127,8 @@ class OpenDialog:
         try:
             source = await to_thread(make)
             await self._show(source)
-        except TOLD_ERRORS as error:
-            tell(error)
+        except SHOWN_ERRORS as error:
+            show_error(error)
         else:
             self._dialog.close()
 
@@ -140,8 +140,8 @@ class OpenDialog:
             if await self._stages.follow(photograph) is None:
                 return
             await self._show(photograph)
-        except TOLD_ERRORS as error:
-            tell(error)
+        except SHOWN_ERRORS as error:
+            show_error(error)
         else:
             self._stages.clear()
             self._dialog.close()
@@ -168,7 +168,7 @@ class CorrectionDialog:
         with ui.dialog() as self._dialog, ui.card().classes("card").style("max-width: 30rem"):
             ui.label("What is right?").classes("text-h6")
             self._question = ui.label().classes("question")
-            self._given = ui.label().classes("soft")
+            self._answered = ui.label().classes("soft")
             self._right = ui.input("Right answer").classes("w-full").mark("right")
             self._right.on("keydown.enter", self._store)
             with ui.element("div").classes("bar"):
@@ -180,11 +180,11 @@ class CorrectionDialog:
         try:
             wanted = expected(exchange)
         except SpatialError as error:
-            tell(error)
+            show_error(error)
             return
         self._exchange = exchange
         self._question.text = exchange.question
-        self._given.text = f"Answered: {exchange.answer.text or exchange.answer.message}"
+        self._answered.text = f"Answered: {exchange.answer.text or exchange.answer.message}"
         self._right.value = ""
         self._right.props["hint"] = f"Expected: {wanted}"
         self._dialog.open()
@@ -196,8 +196,8 @@ class CorrectionDialog:
             stored = await to_thread(
                 self._corrections.store, self._exchange, self._right.value or ""
             )
-        except TOLD_ERRORS as error:
-            tell(error)
+        except SHOWN_ERRORS as error:
+            show_error(error)
             return
         self._dialog.close()
         ui.notify(f"Stored in {stored.path}: {stored.answer}", type="positive")

@@ -17,11 +17,11 @@ from smolrgpt_core.frame import RGBDFrame
 HALL_VIEWS = 8
 """Places from which a simulated hall is seen, along the path of its camera."""
 
-KEPT_FRAMES = 8
+CACHE_SIZE = 8
 """The frames of a source that are kept, so that the geometry of each is measured once."""
 
 
-TOLD_ERRORS = (SpatialError, ImportError, OSError)
+SHOWN_ERRORS = (SpatialError, ImportError, OSError)
 """What is told to the visitor as it is; anything else is an error of the page."""
 
 
@@ -151,7 +151,7 @@ class RecordedFrames:
         raise bad_input(f"{self._recording} ends before its frame {index}; was it changed?")
 
 
-class KeptFrames:
+class CachedFrames:
     """The latest frames of a source, each the same object for everybody who asks for it.
 
     Args:
@@ -161,23 +161,23 @@ class KeptFrames:
 
     is_live = False
 
-    def __init__(self, source: FrameSource, size: int = KEPT_FRAMES) -> None:
+    def __init__(self, source: FrameSource, size: int = CACHE_SIZE) -> None:
         self.name = source.name
         self.count = source.count
         self._source = source
         self._size = size
-        self._kept: OrderedDict[int, RGBDFrame] = OrderedDict()
+        self._cache: OrderedDict[int, RGBDFrame] = OrderedDict()
         self._lock = Lock()
 
     def frame(self, index: int) -> RGBDFrame:
         """A kept frame; else one of the source, in the place of that which was used longest ago."""
         with self._lock:
-            if index not in self._kept:
-                self._kept[index] = self._source.frame(index)
-                if len(self._kept) > self._size:
-                    self._kept.popitem(last=False)
-            self._kept.move_to_end(index)
-            return self._kept[index]
+            if index not in self._cache:
+                self._cache[index] = self._source.frame(index)
+                if len(self._cache) > self._size:
+                    self._cache.popitem(last=False)
+            self._cache.move_to_end(index)
+            return self._cache[index]
 
 
 def _check_index(index: int, count: int) -> None:

@@ -16,14 +16,14 @@ from smolrgpt_core.frame_files import (
     FIND_OBJECTS,
     FrameFiles,
     FrameModels,
-    Tell,
+    OnStage,
     read_frame,
     stages_of,
 )
 from smolrgpt_core.page.access import under_roots
 from smolrgpt_core.page.frames import (
+    CachedFrames,
     FrameSource,
-    KeptFrames,
     RecordedFrames,
     SimulatedHall,
 )
@@ -49,7 +49,7 @@ ESTIMATED = (
 MAX_LISTED = 500
 """Recordings that are offered."""
 
-MAX_KEPT_SOURCES = 8
+MAX_CACHED_SOURCES = 8
 """Sources that are kept for other visitors, each with its frames; the one used longest ago goes."""
 
 RECORDING_SUFFIXES = (".mcap", ".db3")
@@ -119,16 +119,18 @@ class Library:
             check_upload(kind, file)
         names = {kind: f"{kind}{suffix_of(file)}" for kind, file in files.items()}
 
-        def make(tell: Tell) -> RGBDFrame:
+        def make(on_stage: OnStage) -> RGBDFrame:
             with TemporaryDirectory(prefix="smolrgpt_page_") as folder:
                 for kind, file in files.items():
                     (Path(folder) / names[kind]).write_bytes(file.content)
                 try:
-                    return read_frame(_frame_files(Path(folder), names, camera), self._models, tell)
+                    return read_frame(
+                        _frame_files(Path(folder), names, camera), self._models, on_stage
+                    )
                 except SpatialError as error:
                     # A visitor knows the file by its kind, not by where it was put.
-                    told = error.message.replace(f"{folder}/", "")
-                    raise SpatialError(error.status, told) from error
+                    message = error.message.replace(f"{folder}/", "")
+                    raise SpatialError(error.status, message) from error
 
         stages = stages_of(_frame_files(Path(), names, camera))
         return self._added(Path(files["rgb"].name).name, stages, make)
@@ -142,8 +144,8 @@ class Library:
         reduced = replace(files, max_side=MAX_SIDE)
         stages = stages_of(reduced)
 
-        def make(tell: Tell) -> RGBDFrame:
-            return read_frame(reduced, self._models, tell)
+        def make(on_stage: OnStage) -> RGBDFrame:
+            return read_frame(reduced, self._models, on_stage)
 
         return self._added(files.rgb.name, stages, make)
 
@@ -162,8 +164,8 @@ class Library:
         needed = ("rgb",) if self.estimates_depth else ("rgb", "depth")
         for kind in needed:
             if kind not in files:
-                told = f"the {kind} file is missing; choose one ({' or '.join(KINDS[kind])})"
-                raise bad_input(told + (NO_DEPTH_MODEL if kind == "depth" else ""))
+                message = f"the {kind} file is missing; choose one ({' or '.join(KINDS[kind])})"
+                raise bad_input(message + (NO_DEPTH_MODEL if kind == "depth" else ""))
         if "depth" in files and camera is None:
             raise bad_input("a depth file needs the calibration of its camera: give fx, fy, cx, cy")
 
@@ -181,8 +183,8 @@ class Library:
     def _opened(self, key: object, make: Callable[[], FrameSource]) -> FrameSource:
         with self._lock:
             if key not in self._open:
-                self._open[key] = KeptFrames(make())
-                if len(self._open) > MAX_KEPT_SOURCES:
+                self._open[key] = CachedFrames(make())
+                if len(self._open) > MAX_CACHED_SOURCES:
                     self._open.popitem(last=False)
             self._open.move_to_end(key)
             return self._open[key]

@@ -1,6 +1,6 @@
 """What lies over the picture: outlines of regions, what was measured, and depth in colors.
 
-Plain data in pixels of the image; `picture` makes elements of it, so that no label ever becomes
+Plain data in pixels of the image; `image_view` makes elements of it, so that no label ever becomes
 part of a document as text.
 """
 
@@ -76,7 +76,7 @@ class MarkShape:
 
 
 @dataclass(frozen=True, eq=False)
-class DepthPicture:
+class DepthColors:
     """Depth in colors.
 
     Attributes:
@@ -184,7 +184,7 @@ def _clipped(points: Sequence[Point], frame: RGBDFrame) -> list[Point]:
     return [(min(max(x, 0), width - 1), min(max(y, 0), height - 1)) for x, y in points]
 
 
-def depth_picture(depth: NDArray[np.float32]) -> DepthPicture:
+def depth_colors(depth: NDArray[np.float32]) -> DepthColors:
     """Depth in colors, near ones warm.
 
     Args:
@@ -192,11 +192,11 @@ def depth_picture(depth: NDArray[np.float32]) -> DepthPicture:
     """
     known = np.isfinite(depth)
     if not known.any():
-        return DepthPicture(np.full((*depth.shape, 3), NO_READING, np.uint8), np.nan, np.nan)
+        return DepthColors(np.full((*depth.shape, 3), NO_READING, np.uint8), np.nan, np.nan)
     nearest, farthest = np.percentile(depth[known], DEPTH_PERCENTILES)
     span = max(float(farthest - nearest), 1e-6)
-    share = np.clip((farthest - np.nan_to_num(depth)) / span, 0, 1)
-    colors = cv2.applyColorMap((share * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
+    nearness = np.clip((farthest - np.nan_to_num(depth)) / span, 0, 1)
+    colors = cv2.applyColorMap((nearness * 255).astype(np.uint8), cv2.COLORMAP_TURBO)
     image = cv2.cvtColor(colors, cv2.COLOR_BGR2RGB)
     image[~known] = NO_READING
-    return DepthPicture(np.asarray(image, np.uint8), float(nearest), float(farthest))
+    return DepthColors(np.asarray(image, np.uint8), float(nearest), float(farthest))

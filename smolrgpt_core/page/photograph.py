@@ -15,13 +15,13 @@ from threading import Lock
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.frame_files import Tell
-from smolrgpt_core.page.frames import TOLD_ERRORS
+from smolrgpt_core.frame_files import OnStage
+from smolrgpt_core.page.frames import SHOWN_ERRORS
 
 MAX_WAITING = 8
 """Images that may wait for those before them."""
 
-Make = Callable[[Tell], RGBDFrame]
+Make = Callable[[OnStage], RGBDFrame]
 
 
 class PhotographCancelledError(Exception):
@@ -109,7 +109,7 @@ class Photograph:
         assert self._make is not None
         try:
             return self._make(self._begin)
-        except (PhotographCancelledError, *TOLD_ERRORS):
+        except (PhotographCancelledError, *SHOWN_ERRORS):
             raise
         except Exception as error:
             if self._is_cancelled:

@@ -77,10 +77,10 @@ def pinhole_of(values: Sequence[float | None]) -> tuple[float, ...] | None:
     Raises:
         SpatialError: BAD_INPUT when only some are given.
     """
-    given = [value for value in values if value is not None]
-    if given and len(given) < len(values):
+    provided = [value for value in values if value is not None]
+    if provided and len(provided) < len(values):
         raise bad_input("the calibration needs all of fx, fy, cx and cy, or none of them")
-    return tuple(given) or None
+    return tuple(provided) or None
 
 
 def image_size(content: bytes) -> tuple[int, int]:

@@ -18,16 +18,16 @@ from smolrgpt_core.page.bug_report import NAME, question_zip
 from smolrgpt_core.page.controls import link, main_button
 from smolrgpt_core.page.conversation import MAX_HISTORY, Conversation, Desk, Exchange
 from smolrgpt_core.page.corrections import Corrections
-from smolrgpt_core.page.dialogs import CorrectionDialog, OpenDialog, tell
+from smolrgpt_core.page.dialogs import CorrectionDialog, OpenDialog, show_error
 from smolrgpt_core.page.feed import Feed
-from smolrgpt_core.page.frames import TOLD_ERRORS, FrameSource
+from smolrgpt_core.page.frames import SHOWN_ERRORS, FrameSource
 from smolrgpt_core.page.health import HealthBoard
 from smolrgpt_core.page.health_card import HealthCard
 from smolrgpt_core.page.heard_list import HeardList, outcome
+from smolrgpt_core.page.image_view import ImageView
 from smolrgpt_core.page.latency_card import LatencyCard
 from smolrgpt_core.page.library import Library
 from smolrgpt_core.page.photograph import Photograph
-from smolrgpt_core.page.picture import Picture
 from smolrgpt_core.page.space import Space
 from smolrgpt_core.page.stage_list import StageList
 
@@ -95,7 +95,7 @@ class Visit:
         self._add_top()
         with ui.element("main").classes("desk"):
             with ui.element("section").classes("column seen").props("aria-label=Picture"):
-                self._add_picture()
+                self._add_image()
             with ui.element("section").classes("column asked-here") as questions:
                 questions.props("aria-label=Questions")
                 self._add_questions()
@@ -108,11 +108,11 @@ class Visit:
         self._timer = ui.timer(1.0 / self._shared.rate(), self._follow)
         try:
             await self._open(self._shared.start)
-        except TOLD_ERRORS as error:
+        except SHOWN_ERRORS as error:
             if self._live is None:
-                tell(error)
+                show_error(error)
             else:
-                self._say_why(error)
+                self._show_reason(error)
 
     def _add_top(self) -> None:
         with ui.element("header").classes("top"):
@@ -125,7 +125,7 @@ class Visit:
             switch = link("", lambda: _switch(dark), "contrast")
             switch.props["aria-label"] = "Dark or light"
 
-    def _add_picture(self) -> None:
+    def _add_image(self) -> None:
         with ui.element("div").classes("card column"):
             with ui.element("div").classes("bar"):
                 self._view = ui.toggle([COLOR, DEPTH, SPACE], value=COLOR).props("no-caps")
@@ -134,7 +134,7 @@ class Visit:
                 self._busy.set_visibility(False)
                 self._live = ui.switch("Live", value=True) if self._source.is_live else None
             self._stages = StageList()
-            self._picture = Picture(self._pick)
+            self._image = ImageView(self._pick)
             self._space = Space()
             self._note = ui.label().classes("soft").props("role=status")
             self._frames = ui.element("div").classes("bar")
@@ -194,14 +194,14 @@ class Visit:
             return
         try:
             frame = await to_thread(self._source.frame, 0)
-        except TOLD_ERRORS as error:
-            self._say_why(error)
+        except SHOWN_ERRORS as error:
+            self._show_reason(error)
             return
         self._name.text = self._source.name
         if self._is_following and frame is not self._conversation.frame:
             await self._go_on(frame)
 
-    def _say_why(self, error: Exception) -> None:
+    def _show_reason(self, error: Exception) -> None:
         """Why there is no image of a camera, until one comes."""
         self._name.text = f"{self._source.name}: {error}"
 
@@ -213,9 +213,9 @@ class Visit:
         """Show a later frame of a camera, for the question that is being written."""
         before, self._shown = self._conversation.frame, None
         self._conversation.follow(frame)
-        await self._show_picture(frame)
+        await self._show_image(frame)
         if before is not None and _names(before) == _names(frame):
-            self._picture.select(self._conversation.selected)
+            self._image.select(self._conversation.selected)
         else:
             self._refresh()
 
@@ -228,8 +228,8 @@ class Visit:
             frame = await to_thread(self._source.frame, index)
             if index == self._wanted and frame is not self._conversation.frame:
                 await self._show(frame, index)
-        except TOLD_ERRORS as error:
-            tell(error)
+        except SHOWN_ERRORS as error:
+            show_error(error)
         finally:
             self._busy.set_visibility(False)
 
@@ -238,11 +238,11 @@ class Visit:
         self._number.text = f"Frame {index + 1} of {self._source.count}"
         self._conversation.show(frame)
         self._shown = None
-        await self._show_picture(frame)
+        await self._show_image(frame)
         self._refresh()
 
-    async def _show_picture(self, frame: RGBDFrame) -> None:
-        await self._picture.show(frame)
+    async def _show_image(self, frame: RGBDFrame) -> None:
+        await self._image.show(frame)
         self._space.forget()
         self._compare()
         notes = [] if len(frame.regions) else [NO_OBJECTS]
@@ -253,8 +253,8 @@ class Visit:
 
     async def _change_view(self) -> None:
         in_space = self._view.value == SPACE
-        self._picture.set_visibility(not in_space)
-        self._picture.show_depth(self._view.value == DEPTH)
+        self._image.set_visibility(not in_space)
+        self._image.show_depth(self._view.value == DEPTH)
         self._space.set_visibility(in_space)
         if in_space and self._conversation.frame is not None:
             answer = self._shown.answer if self._shown else None
@@ -264,7 +264,7 @@ class Visit:
         self._conversation.toggle(id)
         if self._shown is not None:
             self._shown = None
-            self._picture.draw(None)
+            self._image.draw(None)
         self._refresh()
 
     def _edit(self) -> None:
@@ -278,7 +278,7 @@ class Visit:
         conversation, frame = self._conversation, self._conversation.frame
         if self._box.value != conversation.text:
             self._box.value = conversation.text
-        self._picture.select(conversation.selected)
+        self._image.select(conversation.selected)
         names = [frame.regions[id].name for id in conversation.selected] if frame else []
         self._selected.text = f"Selected: {', '.join(names)}" if names else "Nothing is selected."
         self._complete([item.text for item in conversation.suggested])
@@ -332,7 +332,7 @@ class Visit:
             show_answer(exchange, self._actions)
         self._compare()
         if exchange.frame is self._conversation.frame:
-            self._picture.draw(exchange.answer)
+            self._image.draw(exchange.answer)
             if self._view.value == SPACE:
                 await self._space.show(exchange.frame, exchange.answer)
 
@@ -366,8 +366,8 @@ class Visit:
     async def _export(self, exchange: Exchange) -> None:
         try:
             content = await to_thread(question_zip, exchange)
-        except TOLD_ERRORS as error:
-            tell(error)
+        except SHOWN_ERRORS as error:
+            show_error(error)
             return
         stamp = time.strftime("%Y%m%d-%H%M%S")
         ui.download(content, f"{NAME}_{stamp}.zip", "application/zip")

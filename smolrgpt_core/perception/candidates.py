@@ -37,8 +37,8 @@ def log_likelihoods(
         ids = tokenizer(answer, add_special_tokens=False)["input_ids"]
         logits = model(**_continued(inputs, ids)).logits[0, -len(ids) - 1 :].double()
         logs = logits.log_softmax(dim=-1)
-        said = sum(float(logs[place, token]) for place, token in enumerate(ids))
-        found.append(said + float(logs[-1, ends].logsumexp(dim=0)))
+        log_likelihood = sum(float(logs[place, token]) for place, token in enumerate(ids))
+        found.append(log_likelihood + float(logs[-1, ends].logsumexp(dim=0)))
     return found
 
 

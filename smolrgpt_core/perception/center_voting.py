@@ -205,10 +205,10 @@ class CenterVotingSegmenter:
         with torch.inference_mode():
             outputs = grid_outputs(self._network, pixels)[0].float()
             split = len(self.classes) + 1
-            shares = outputs[:split].softmax(0).cpu().numpy()
+            probabilities = outputs[:split].softmax(0).cpu().numpy()
             vote = outputs[split:].cpu().numpy()
-        cells = VOTE_UNIT * shares.shape[1] / size[0]
-        return Votes(shares, cells * vote[:2], cells * np.exp(vote[2:]))
+        cells = VOTE_UNIT * probabilities.shape[1] / size[0]
+        return Votes(probabilities, cells * vote[:2], cells * np.exp(vote[2:]))
 
 
 def grid_outputs(network: UperNetForSemanticSegmentation, pixels: torch.Tensor) -> torch.Tensor:

@@ -34,7 +34,7 @@ _CELLS_PER_HOLE = 2
 _MARGIN = 1
 """Cells around those with readings, which smoothing reaches."""
 
-_BELIEVED_SHARE = 0.8
+_INLIER_FRACTION = 0.8
 """Of the readings, must fit a model that is believed; the others may be noise at edges."""
 
 _MAD_TO_STD = 1.4826
@@ -165,7 +165,7 @@ def _fit_inverse_depth(
     if scale <= 0:
         scale, shift = _robust_solution(equations[:, :1])[0], 0.0
     error = np.abs(equations @ [scale, shift] - 1)
-    if float(np.quantile(error, _BELIEVED_SHARE)) > config.max_error:
+    if float(np.quantile(error, _INLIER_FRACTION)) > config.max_error:
         return None
     return float(scale), float(shift)
 
@@ -252,9 +252,9 @@ def _between_cells(
     limits = np.array(padded.shape) - 1.001
     place = np.clip(coordinates + _MARGIN + 1, 0, limits)
     first = np.floor(place).astype(int)
-    share = place - first
+    fraction = place - first
     values = np.zeros(len(place))
     for corner in np.ndindex(2, 2, 2):
-        weight = np.prod(np.where(corner, share, 1 - share), axis=1)
+        weight = np.prod(np.where(corner, fraction, 1 - fraction), axis=1)
         values += weight * padded[tuple((first + corner).T)]
     return values

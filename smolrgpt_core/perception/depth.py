@@ -63,14 +63,14 @@ def load_depth_estimator(checkpoint: str | Path, device: str = "cpu") -> DepthEs
     kind = str(config.model_type)
     if kind in _REFUSED:
         raise wrong_kind(checkpoint, kind, _WHAT, _KINDS, _REFUSED[kind])
-    says = getattr(config, "depth_estimation_type", None)
-    if says is not None and says != "metric":
+    depth_kind = getattr(config, "depth_estimation_type", None)
+    if depth_kind is not None and depth_kind != "metric":
         raise ValueError(
             f"{_WHAT} must give meters, the configuration of {str(checkpoint)!r} says "
-            f"depth_estimation_type = {says!r}; take the metric version of this checkpoint, such "
-            "as depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf"
+            f"depth_estimation_type = {depth_kind!r}; use the metric version of this checkpoint, "
+            "such as depth-anything/Depth-Anything-V2-Metric-Indoor-Small-hf"
         )
-    if kind not in _KINDS and says is None:
+    if kind not in _KINDS and depth_kind is None:
         raise wrong_kind(checkpoint, kind, _WHAT, _KINDS)
     return _KINDS.get(kind, _load_plain)(checkpoint, device)
 

@@ -42,8 +42,8 @@ class DetectionConfig:
     Attributes:
         min_score: lowest confidence; 0.25 is Grounding DINO's and SpatialRGPT's.
         nms_iou: of two boxes of one class that overlap by more, the better one is kept.
-        clear_share: a box belongs to a class only if its second best class scores less than this
-            share of it.
+        max_runner_up_ratio: a box belongs to a class only if its second best class scores less
+            than this fraction of the best.
 
     Raises:
         ValueError: when a value is not within 0 to 1, naming the field.
@@ -51,7 +51,7 @@ class DetectionConfig:
 
     min_score: float = 0.25
     nms_iou: float = 0.5
-    clear_share: float = 0.9
+    max_runner_up_ratio: float = 0.9
 
     def __post_init__(self) -> None:
         for name in self.__dataclass_fields__:
@@ -235,7 +235,7 @@ def best_boxes(
     height, width = image_size
     boxes = np.clip(boxes, 0, [width, height, width, height])
     labels, best = scores.argmax(axis=1), scores.max(axis=1)
-    is_object = (best >= config.min_score) & _is_clear(scores, config.clear_share)
+    is_object = (best >= config.min_score) & _is_clear(scores, config.max_runner_up_ratio)
     is_object &= np.all(boxes[:, 2:] - boxes[:, :2] >= 1, axis=1)
     found: list[Detection] = []
     for index in np.argsort(-best, kind="stable"):
@@ -258,12 +258,12 @@ def box_iou(
     return common / (sum(areas) - common)
 
 
-def _is_clear(scores: NDArray[np.floating], clear_share: float) -> NDArray[np.bool_]:
+def _is_clear(scores: NDArray[np.floating], max_runner_up_ratio: float) -> NDArray[np.bool_]:
     """Whether (N,) no class is about as good as the best one by scores (N, classes)."""
     if scores.shape[1] == 1:
         return np.ones(len(scores), dtype=bool)
     second, first = np.sort(scores, axis=1)[:, -2:].T
-    return second < clear_share * first
+    return second < max_runner_up_ratio * first
 
 
 def _corners(boxes: Tensor, width: int, height: int) -> NDArray[np.float32]:

@@ -17,12 +17,12 @@ class UpDirection:
 
     Attributes:
         up: unit vector (3,) in the optical frame, opposite to gravity.
-        is_given: whether the frame says so; otherwise it is the floor's.
+        from_frame: whether the frame says so; otherwise it is the floor's.
         camera_height: of the optical center above the floor, meters; None if it is not known.
     """
 
     up: NDArray[np.float64]
-    is_given: bool
+    from_frame: bool
     camera_height: float | None
 
 

@@ -27,7 +27,7 @@ class MaskRules:
     Attributes:
         min_score: lowest confidence.
         min_pixels: smallest mask, also after the overlaps are resolved.
-        max_share: largest mask, as a fraction of the image; what covers more is the background.
+        max_fraction: largest mask, as a fraction of the image; what covers more is the background.
         duplicate_iou: two masks that overlap by more are one object, named by the better one.
         min_left: fraction of a mask that must be left when better ones took their pixels.
         classes: only these, by any name that the questions know them by; empty: all.
@@ -38,13 +38,13 @@ class MaskRules:
 
     min_score: float = DEFAULT_MIN_SCORE
     min_pixels: int = DEFAULT_MIN_PIXELS
-    max_share: float = 0.9
+    max_fraction: float = 0.9
     duplicate_iou: float = 0.7
     min_left: float = 0.2
     classes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("min_score", "max_share", "duplicate_iou", "min_left"):
+        for name in ("min_score", "max_fraction", "duplicate_iou", "min_left"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be within 0 to 1, got {getattr(self, name)}")
         if self.min_pixels < 1:
@@ -73,7 +73,7 @@ def select_regions(
     """
     size = (int(masks.shape[1]), int(masks.shape[2]))
     pixels = np.count_nonzero(masks, axis=(1, 2))
-    largest = rules.max_share * size[0] * size[1]
+    largest = rules.max_fraction * size[0] * size[1]
     fits = (scores >= rules.min_score) & (pixels >= rules.min_pixels) & (pixels <= largest)
     order = [
         index
@@ -81,8 +81,8 @@ def select_regions(
         if fits[index] and _is_wanted(labels[index], rules.classes)
     ]
     common = _common_pixels(masks[order])
-    kept = _without_duplicates(common, rules.duplicate_iou)[:MAX_REGIONS]
-    order, common = [order[place] for place in kept], common[np.ix_(kept, kept)]
+    selected = _without_duplicates(common, rules.duplicate_iou)[:MAX_REGIONS]
+    order, common = [order[place] for place in selected], common[np.ix_(selected, selected)]
     owners = _owners(masks[order], common)
     regions: list[Region] = []
     for place, index in enumerate(order):
@@ -113,11 +113,11 @@ def _without_duplicates(common: NDArray[np.float32], duplicate_iou: float) -> li
     """The places, in order, of those masks that are not the same as an earlier one."""
     pixels = np.diagonal(common)
     iou = common / np.maximum(pixels[:, None] + pixels - common, 1)
-    kept: list[int] = []
+    selected: list[int] = []
     for place in range(len(common)):
-        if not np.any(iou[place, kept] > duplicate_iou):
-            kept.append(place)
-    return kept
+        if not np.any(iou[place, selected] > duplicate_iou):
+            selected.append(place)
+    return selected
 
 
 def _owners(masks: NDArray[np.bool_], common: NDArray[np.float32]) -> NDArray[np.int64]:

@@ -27,12 +27,12 @@ class Votes:
     """What each cell of a grid over the image tells; lengths in cells.
 
     Attributes:
-        shares: float32 (1 + classes, h, w), probability of the background and of each class.
+        probabilities: float32 (1 + classes, h, w), probability of the background and of each class.
         offsets: float32 (2, h, w), (x, y) from the cell to the center of its object.
         sizes: float32 (2, h, w), (width, height) of its object.
     """
 
-    shares: NDArray[np.float32]
+    probabilities: NDArray[np.float32]
     offsets: NDArray[np.float32]
     sizes: NDArray[np.float32]
 
@@ -73,17 +73,17 @@ def cluster(votes: Votes, image_size: tuple[int, int]) -> list[FoundObject]:
         votes: of the network.
         image_size: (height, width) of the masks.
     """
-    cell_kinds = votes.shares.argmax(axis=0)
-    shares = _enlarged(votes.shares, image_size)
+    cell_kinds = votes.probabilities.argmax(axis=0)
+    probabilities = _enlarged(votes.probabilities, image_size)
     centers = _enlarged(votes.centers, image_size)
-    pixel_kinds = shares.argmax(axis=2)
+    pixel_kinds = probabilities.argmax(axis=2)
     found: list[FoundObject] = []
-    for kind in range(1, len(votes.shares)):
+    for kind in range(1, len(votes.probabilities)):
         cells = cell_kinds == kind
         peaks = find_centers(votes.centers[:, cells], votes.sizes[:, cells])
         if len(peaks.places):
             is_kind = pixel_kinds == kind
-            found += _masks(peaks, centers, is_kind, shares[..., kind], kind - 1)
+            found += _masks(peaks, centers, is_kind, probabilities[..., kind], kind - 1)
     return found
 
 
@@ -137,7 +137,7 @@ def _masks(
     peaks: _Centers,
     centers: NDArray[np.float32],
     is_kind: NDArray[np.bool_],
-    shares: NDArray[np.float32],
+    probabilities: NDArray[np.float32],
     kind: int,
 ) -> Iterator[FoundObject]:
     """The pixels that vote for each center of a class.
@@ -146,7 +146,7 @@ def _masks(
         peaks: the centers.
         centers: (H, W, 2), what the pixels vote for, in the units of `peaks`.
         is_kind: (H, W), which pixels are of this class.
-        shares: (H, W), its probability.
+        probabilities: (H, W), its probability.
         kind: of the objects.
     """
     votes = centers[is_kind].T
@@ -158,7 +158,7 @@ def _masks(
     for number in range(len(peaks.places)):
         mask = owner_of == number
         if mask.any():
-            yield FoundObject(kind, mask, float(shares[mask].mean()))
+            yield FoundObject(kind, mask, float(probabilities[mask].mean()))
 
 
 def _enlarged(planes: NDArray[np.float32], image_size: tuple[int, int]) -> NDArray[np.float32]:

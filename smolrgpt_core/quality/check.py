@@ -61,7 +61,7 @@ def check_dataset(
             report.questions[folder.split] = len(entries)
             for done, found in enumerate(mapped(_tasks(folder, entries, images, cameras)), 1):
                 report.add(found.problems)
-                report.depth_pictures[folder.split] += found.has_depth_picture
+                report.depth_without_unit[folder.split] += found.has_depth_without_unit
                 report.add(seen.record(folder, found))
                 progress(folder.split, done, len(images))
     return report

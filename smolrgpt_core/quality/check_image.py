@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.answer import read_answer
 from smolrgpt_core.data.samples import DepthFile, ImageFile
-from smolrgpt_core.data.truths import read_truth, says_the_same
+from smolrgpt_core.data.truths import read_truth, same_answer
 from smolrgpt_core.data.warehouse_format import (
     HUMAN,
     MODEL,
@@ -58,14 +58,14 @@ class ImageFindings:
         image: file name; empty if no record could be read.
         content_hash: of the image file; empty if it cannot be read.
         ids: of the records that could be read, and their places.
-        has_depth_picture: whether its depth is an 8 bit picture, without a unit.
+        has_depth_without_unit: whether its depth is an 8 bit picture, without a unit.
     """
 
     problems: tuple[Problem, ...]
     image: str = ""
     content_hash: str = ""
     ids: tuple[tuple[str, str], ...] = ()
-    has_depth_picture: bool = False
+    has_depth_without_unit: bool = False
 
 
 def check_image(task: ImageTask) -> ImageFindings:
@@ -89,8 +89,8 @@ def check_image(task: ImageTask) -> ImageFindings:
         problems += _check_masks(record, place, size, decoded)
         problems += check_answer(record, place, answer_expected=task.folder.split != "test")
     ids = tuple((record.id, place) for place, record in records.items())
-    is_picture = levels is not None and levels.dtype == np.uint8
-    return ImageFindings(tuple(problems), image, content_hash, ids, is_picture)
+    is_without_unit = levels is not None and levels.dtype == np.uint8
+    return ImageFindings(tuple(problems), image, content_hash, ids, is_without_unit)
 
 
 def _read_records(task: ImageTask, problems: list[Problem]) -> dict[str, WarehouseRecord]:
@@ -231,23 +231,23 @@ def check_answer(record: WarehouseRecord, place: str, answer_expected: bool) -> 
     sentences = list(
         dict.fromkeys(text for text in (record.freeform_answer, _first_answer(record)) if text)
     )
-    given = bool(sentences or record.normalized_answer)
+    has_answer = bool(sentences or record.normalized_answer)
     category = CATEGORIES.get(record.category)
     if category is None and record.category in TASKS:
         # Their answers have no single form that could be checked.
-        if given or answer_expected:
+        if has_answer or answer_expected:
             yield from _check_missing(record, sentences, place)
     elif category is None:
         # The public test split states no category, and has no answer that needs one.
-        if record.category or given or answer_expected:
+        if record.category or has_answer or answer_expected:
             known = ", ".join((*CATEGORIES, *sorted(TASKS - {*CATEGORIES})))
             found = f"expected one of {known}, found {record.category!r}"
             yield Problem(ProblemKind.CATEGORY, place, found)
-    elif given or answer_expected:
-        yield from _check_given(record, category, sentences, place)
+    elif has_answer or answer_expected:
+        yield from _check_present(record, category, sentences, place)
 
 
-def _check_given(
+def _check_present(
     record: WarehouseRecord, category: Category, sentences: list[str], place: str
 ) -> Iterator[Problem]:
     yield from _check_missing(record, sentences, place)
@@ -261,11 +261,11 @@ def _check_given(
             yield Problem(ProblemKind.ANSWER_UNREADABLE, place, f"normalized answer: {error}")
     for sentence in sentences:
         try:
-            said = read_answer(sentence, category)
+            parsed = read_answer(sentence, category)
         except SpatialError as error:
             yield Problem(ProblemKind.ANSWER_UNREADABLE, place, str(error))
             continue
-        if normalized is not None and not says_the_same(said, normalized, category):
+        if normalized is not None and not same_answer(parsed, normalized, category):
             yield Problem(
                 ProblemKind.ANSWER_DISAGREES,
                 place,
@@ -276,11 +276,11 @@ def _check_given(
 def _check_missing(record: WarehouseRecord, sentences: list[str], place: str) -> Iterator[Problem]:
     missing = [
         name
-        for name, given in (
+        for name, has_answer in (
             ("normalized_answer", record.normalized_answer),
             ("freeform_answer or a turn of gpt", sentences),
         )
-        if not given
+        if not has_answer
     ]
     if missing:
         yield Problem(ProblemKind.ANSWER_MISSING, place, f"expected {' and '.join(missing)}")

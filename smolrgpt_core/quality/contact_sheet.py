@@ -67,14 +67,14 @@ class Tile:
         title: category, and where the record is.
         question: each `<mask>` written as the answer calls it.
         answer: free form and normalized; empty if the data set has none.
-        picture: image with masks beside its depth, uint8 (H, W, 3) RGB; None if broken.
+        image: image with masks beside its depth, uint8 (H, W, 3) RGB; None if broken.
         problem: what is broken; empty if nothing is.
     """
 
     title: str
     question: str
     answer: str
-    picture: NDArray[np.uint8] | None
+    image: NDArray[np.uint8] | None
     problem: str = ""
 
 
@@ -151,9 +151,9 @@ def _tile(drawn: Sample | SpatialError) -> Tile:
         "answer": _answer(conversation),
     }
     try:
-        return Tile(**words, picture=_picture(drawn, conversation))
+        return Tile(**words, image=_image(drawn, conversation))
     except SpatialError as error:
-        return Tile(**words, picture=None, problem=str(error))
+        return Tile(**words, image=None, problem=str(error))
 
 
 def _named(conversation: Conversation) -> str:
@@ -164,12 +164,12 @@ def _named(conversation: Conversation) -> str:
 
 
 def _answer(conversation: Conversation) -> str:
-    said = " ".join(turn.text for turn in conversation.turns if turn.speaker == MODEL)
+    reply = " ".join(turn.text for turn in conversation.turns if turn.speaker == MODEL)
     normalized = conversation.normalized_answer
-    return f"{said} = {normalized}" if said and normalized else said or normalized
+    return f"{reply} = {normalized}" if reply and normalized else reply or normalized
 
 
-def _picture(sample: Sample, conversation: Conversation) -> NDArray[np.uint8]:
+def _image(sample: Sample, conversation: Conversation) -> NDArray[np.uint8]:
     """Image with masks, and beside it the depth with the outlines, at the width of a tile."""
     rgb = sample.image.read()
     masks = sample.masks(conversation)
@@ -221,8 +221,8 @@ def _depth_colors(levels: NDArray) -> NDArray[np.uint8]:
     """Near is bright, far is dark, no reading is black; from the 2nd to the 98th percentile."""
     readings = levels[levels > 0]
     near, far = np.percentile(readings, (2, 98)) if readings.size else (0, 1)
-    shares = np.clip((far - levels.astype(np.float32)) / max(far - near, 1), 0, 1)
-    colors = cv2.applyColorMap((shares * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
+    nearness = np.clip((far - levels.astype(np.float32)) / max(far - near, 1), 0, 1)
+    colors = cv2.applyColorMap((nearness * 255).astype(np.uint8), cv2.COLORMAP_VIRIDIS)
     colors[levels == 0] = 0
     return np.asarray(cv2.cvtColor(colors, cv2.COLOR_BGR2RGB), dtype=np.uint8)
 
@@ -230,8 +230,8 @@ def _depth_colors(levels: NDArray) -> NDArray[np.uint8]:
 def _draw_tile(tile: Tile) -> NDArray[np.uint8]:
     """Picture with its caption below; uint8 (H, 2 * TILE_WIDTH, 3) RGB."""
     width = 2 * TILE_WIDTH
-    picture = _blank(0, width) if tile.picture is None else tile.picture
-    missing = _blank(picture.shape[0], width - picture.shape[1])
+    image = _blank(0, width) if tile.image is None else tile.image
+    missing = _blank(image.shape[0], width - image.shape[1])
     lines = [
         (line, color)
         for text, color in (
@@ -239,7 +239,7 @@ def _draw_tile(tile: Tile) -> NDArray[np.uint8]:
         )
         for line in wrap(text, CAPTION_TEXT, width - 2 * GAP, MAX_LINES)
     ]  # fmt: skip
-    return np.vstack([np.hstack([picture, missing]), _text_strip(lines, width)])
+    return np.vstack([np.hstack([image, missing]), _text_strip(lines, width)])
 
 
 def _text_strip(lines: Sequence[tuple[str, Color]], width: int) -> NDArray[np.uint8]:

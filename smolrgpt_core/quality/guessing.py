@@ -110,13 +110,13 @@ def _measure(
     best = {
         text: best_answer(category, seen) for text, seen in texts.items() if len(seen) >= ENOUGH
     }
-    always = _share(category, test, lambda _: constant)
+    always = _accuracy(category, test, lambda _: constant)
     return GuessScores(
         questions=len(test),
         chance=always if category is Category.DISTANCE else _chance(category, test),
         constant=always,
-        same_text=_share(category, test, lambda item: best.get(item.question, constant)),
-        words=_share(category, test, _naive_bayes(category, lessons)),
+        same_text=_accuracy(category, test, lambda item: best.get(item.question, constant)),
+        words=_accuracy(category, test, _naive_bayes(category, lessons)),
     )
 
 
@@ -138,7 +138,7 @@ def best_answer(category: Category, answers: Sequence[str]) -> str:
     return f"{guesses[right.index(max(right))]:.6f}"
 
 
-def _share(category: Category, test: Sequence[WarehouseRecord], guess: Guess) -> float:
+def _accuracy(category: Category, test: Sequence[WarehouseRecord], guess: Guess) -> float:
     right = [is_right(category, guess(item), item.normalized_answer) for item in test]
     return sum(right) / len(right)
 

@@ -90,20 +90,20 @@ class CheckReport:
 
     Attributes:
         root: folder of the data set.
-        examples_kept: of each kind of problem.
+        max_examples: of each kind of problem.
         images: checked, by split.
         questions: checked, by split.
-        depth_pictures: of the images, those whose depth is an 8 bit picture, by split. No problem
-            for a model that looks at pictures, but no metric answer can be had from them.
+        depth_without_unit: number of images whose depth is an 8 bit visualization, by split. Fine
+            for a model that looks at images, but no metric answer can be derived from them.
         counts: how many problems of each kind.
         examples: the first problems of each kind.
     """
 
     root: Path
-    examples_kept: int
+    max_examples: int
     images: dict[str, int] = field(default_factory=dict)
     questions: dict[str, int] = field(default_factory=dict)
-    depth_pictures: Counter[str] = field(default_factory=Counter)
+    depth_without_unit: Counter[str] = field(default_factory=Counter)
     counts: Counter[ProblemKind] = field(default_factory=Counter)
     examples: dict[ProblemKind, list[Problem]] = field(default_factory=dict)
 
@@ -116,9 +116,9 @@ class CheckReport:
         """Count problems; keep the first of each kind."""
         for problem in problems:
             self.counts[problem.kind] += 1
-            kept = self.examples.setdefault(problem.kind, [])
-            if len(kept) < self.examples_kept:
-                kept.append(problem)
+            examples_of_kind = self.examples.setdefault(problem.kind, [])
+            if len(examples_of_kind) < self.max_examples:
+                examples_of_kind.append(problem)
 
     def to_json(self) -> Mapping[str, Any]:
         """For programs: problems by the value of their kind."""
@@ -127,7 +127,7 @@ class CheckReport:
             "clean": self.clean,
             "images": self.images,
             "questions": self.questions,
-            "depth_pictures": dict(self.depth_pictures),
+            "depth_pictures": dict(self.depth_without_unit),
             "problems": {
                 kind.value: {
                     "title": kind.title,

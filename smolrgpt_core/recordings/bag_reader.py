@@ -217,12 +217,12 @@ class BagReader:
 def _definitions(connections: Collection[Any]) -> dict[str, MessageDefinition]:
     """Definitions by type; one file may have what another lacks."""
     all_of_them = {item.msgtype: item.msgdef for item in connections}
-    given = {
+    complete = {
         item.msgtype: item.msgdef
         for item in connections
         if item.msgdef.format is not MessageDefinitionFormat.NONE
     }
-    return {**all_of_them, **given}
+    return {**all_of_them, **complete}
 
 
 def _opened(path: McapPath) -> Reader:

@@ -79,6 +79,6 @@ def _cells(frame: RGBDFrame) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     color = cv2.resize(frame.rgb.astype(np.float32), GRID, interpolation=cv2.INTER_AREA)
     valid = np.isfinite(frame.depth).astype(np.float32)
     metres = cv2.resize(np.nan_to_num(frame.depth, nan=0.0), GRID, interpolation=cv2.INTER_AREA)
-    share = cv2.resize(valid, GRID, interpolation=cv2.INTER_AREA)
-    depth = np.divide(metres, share, out=np.full_like(metres, np.nan), where=share > 0.5)
+    fraction = cv2.resize(valid, GRID, interpolation=cv2.INTER_AREA)
+    depth = np.divide(metres, fraction, out=np.full_like(metres, np.nan), where=fraction > 0.5)
     return color, depth

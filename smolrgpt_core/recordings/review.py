@@ -188,8 +188,8 @@ def reviewed_question(
         raise _bad(id, "the question cannot be read, it has no answer", answer)
     typed = _typed(id, question, recorded.answer, answer)
     assert question.program is not None
-    said = _program_value(question.program, typed)
-    sentence = answer_sentence(question.program, said, regions)
+    value = _program_value(question.program, typed)
+    sentence = answer_sentence(question.program, value, regions)
     return ReviewedQuestion(
         id,
         question.category,
@@ -251,12 +251,12 @@ def _proposal(answer: SpatialAnswer) -> Answer | None:
 
 
 def _typed(
-    id: str, question: SpatialQuestion, given: SpatialAnswer, answer: Answer
+    id: str, question: SpatialQuestion, answered: SpatialAnswer, answer: Answer
 ) -> SpatialAnswer:
     """What a person answered, with the one field that the category needs."""
     typed = SpatialAnswer(Status.OK, question.category)
-    is_given = given.ok and given.category is question.category
-    wanted = _proposal(given) if answer == ACCEPTED and is_given else answer
+    has_answer = answered.ok and answered.category is question.category
+    wanted = _proposal(answered) if answer == ACCEPTED and has_answer else answer
     if question.category is Category.LEFT_RIGHT:
         if wanted in ("left", "right"):
             return replace(typed, side=Side[str(wanted).upper()])
@@ -268,7 +268,7 @@ def _typed(
             return replace(typed, value=float(wanted))
         if question.category is Category.DISTANCE and 0 <= wanted < float("inf"):
             return replace(typed, value=float(wanted))
-    accept = f'"{ACCEPTED}" to accept the proposal, ' if is_given else ""
+    accept = f'"{ACCEPTED}" to accept the proposal, ' if has_answer else ""
     expected = f"expected {EXPECTED[question.category]}, {accept}or null to skip it"
     raise _bad(id, expected, answer)
 

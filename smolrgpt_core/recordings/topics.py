@@ -29,7 +29,7 @@ CERTAIN_COLOR_ENCODINGS = (
 CERTAIN_INSTANCE_ENCODINGS = ("8UC1", "mono8", "32SC1")
 """16 bit ids cannot be distinguished from depth."""
 
-PICTURES = (IMAGE, COMPRESSED_IMAGE)
+IMAGE_TYPES = (IMAGE, COMPRESSED_IMAGE)
 
 REGION_ARRAYS = tuple(type_name for type_name in SOURCES_BY_TYPE if type_name != IMAGE)
 """Message types that contain only regions."""
@@ -43,8 +43,8 @@ def choose_topics(bag: BagReader, wanted: TopicChoice) -> TopicChoice:
             another type, or several could be meant.
     """
     finder = _Finder(bag, wanted)
-    rgb = finder.choose("rgb", PICTURES, finder.pictures(CERTAIN_COLOR_ENCODINGS))
-    depth = finder.choose("depth", PICTURES, finder.pictures(DEPTH_ENCODINGS))
+    rgb = finder.choose("rgb", IMAGE_TYPES, finder.all_images(CERTAIN_COLOR_ENCODINGS))
+    depth = finder.choose("depth", IMAGE_TYPES, finder.all_images(DEPTH_ENCODINGS))
     camera_info = finder.choose("camera_info", (CAMERA_INFO,), finder.calibrations(rgb))
     arrays = finder.of_type(*REGION_ARRAYS)
     if wanted.regions or (arrays and not wanted.instances):
@@ -62,7 +62,7 @@ class _Finder:
         self._bag = bag
         self._wanted = wanted
         self._types = {topic.name: topic.type_name for topic in bag.topics}
-        self._encodings = {name: self._encoding(name) for name in self.of_type(*PICTURES)}
+        self._encodings = {name: self._encoding(name) for name in self.of_type(*IMAGE_TYPES)}
 
     def of_type(self, *type_names: str) -> list[str]:
         """Topics with messages of one of these types."""
@@ -77,7 +77,7 @@ class _Finder:
             if self._encodings[name] in encodings and name not in named
         ]
 
-    def pictures(self, encodings: Collection[str]) -> list[str]:
+    def all_images(self, encodings: Collection[str]) -> list[str]:
         """The same; compressed images only if there are no raw ones."""
         return self.images(IMAGE, encodings) or self.images(COMPRESSED_IMAGE, encodings)
 

@@ -78,8 +78,8 @@ def _circle(id: int, label: str, shape: Any, image_size: tuple[int, int]) -> Reg
 def _mask(id: int, label: str, shape: Any, image_size: tuple[int, int]) -> Region:
     """A base64 image of the mask, cropped to its first and last pixel."""
     try:
-        picture = np.frombuffer(base64.b64decode(shape["mask"]), np.uint8)
-        part = cv2.imdecode(picture, cv2.IMREAD_GRAYSCALE)
+        encoded = np.frombuffer(base64.b64decode(shape["mask"]), np.uint8)
+        part = cv2.imdecode(encoded, cv2.IMREAD_GRAYSCALE)
     except (KeyError, TypeError, binascii.Error, cv2.error):
         part = None
     ends = _extent(shape)

@@ -17,7 +17,7 @@ from smolrgpt_core.regions import Box, Region, decode_rle
 _HUGE = 1e9
 """Coordinates are smaller; NaN and infinity are invalid too."""
 
-EDGE_SHARE = 0.1
+EDGE_TOLERANCE = 0.1
 """A shape that extends further, as a fraction of the image, belongs to an image of another size."""
 
 
@@ -203,7 +203,7 @@ def check_points(points: NDArray[np.float64], image_size: tuple[int, int]) -> No
     """
     size = np.array(image_size[::-1])
     # Also refuses NaN, for which no comparison holds.
-    if not np.all((points >= -EDGE_SHARE * size) & (points <= (1 + EDGE_SHARE) * size)):
+    if not np.all((points >= -EDGE_TOLERANCE * size) & (points <= (1 + EDGE_TOLERANCE) * size)):
         raise ValueError(
             f"extends beyond the image of (height, width) {image_size}: x from "
             f"{points[:, 0].min():g} to {points[:, 0].max():g}, y from "

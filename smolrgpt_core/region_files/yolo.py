@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from smolrgpt_core.files import read_bytes
-from smolrgpt_core.region_files.shapes import EDGE_SHARE, box_region, polygon_region
+from smolrgpt_core.region_files.shapes import EDGE_TOLERANCE, box_region, polygon_region
 from smolrgpt_core.region_files.source import RegionFile, part
 from smolrgpt_core.regions import Region, RegionSet
 
@@ -59,7 +59,7 @@ def _values(line: str) -> tuple[int, list[float]]:
         raise ValueError(f"expected {expected}, got {line!r:.60}") from error
     if index < 0 or not index.is_integer() or len(values) < _BOX:
         raise ValueError(f"expected {expected}, got {line!r:.60}")
-    if not all(-EDGE_SHARE <= value <= 1 + EDGE_SHARE for value in values):
+    if not all(-EDGE_TOLERANCE <= value <= 1 + EDGE_TOLERANCE for value in values):
         raise ValueError(f"expected {expected}; these are not between 0 and 1: {line!r:.60}")
     return int(index), values
 

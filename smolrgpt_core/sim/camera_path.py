@@ -24,7 +24,7 @@ CANDIDATES = 16
 PHASES = 8
 ESTIMATE_INTRINSICS = CameraIntrinsics.from_vertical_fov(96, 72, 60.0)
 NOTICEABLE_PIXELS = 10
-CLEAR_SHARE = 0.4
+CLEARLY_VISIBLE = 0.4
 """An object of which this share is visible counts as clearly seen in an overview."""
 NEAR_M = 0.3
 PIXEL_LIMIT = 16000.0
@@ -139,17 +139,17 @@ def overview_score(
         corners: (N, 8, 3) world corners of their boxes.
         pose: of the camera.
     """
-    shares = estimate_visible_shares(objects, corners, pose)
-    shown = [item for item in objects if shares.get(item.id, 0.0) >= CLEAR_SHARE]
+    fractions = estimate_visible_fractions(objects, corners, pose)
+    shown = [item for item in objects if fractions.get(item.id, 0.0) >= CLEARLY_VISIBLE]
     kinds = {(item.label, item.loaded) for item in shown}
     standing = sum(item.label in ("pallet", "transporter") for item in shown)
-    buffers = [shares.get(item.id, 0.0) for item in objects if item.label == "buffer"]
+    buffers = [fractions.get(item.id, 0.0) for item in objects if item.label == "buffer"]
     # Sums favour one buffer right in front; what makes a picture rich is seeing two of them.
     second_best = sorted([0.0, 0.0, *buffers])[-2]
-    return standing + 4.0 * len(kinds) + 50.0 * min(second_best, CLEAR_SHARE)
+    return standing + 4.0 * len(kinds) + 50.0 * min(second_best, CLEARLY_VISIBLE)
 
 
-def estimate_visible_shares(
+def estimate_visible_fractions(
     objects: Sequence[SceneObject], corners: NDArray[np.float64], pose: CameraPose
 ) -> dict[int, float]:
     """Visible fraction of each object by id; objects of few or no pixels are skipped.
@@ -241,6 +241,6 @@ def clip_near(points: NDArray[np.float64], near_m: float) -> NDArray[np.float64]
     front, behind = points[inside], points[~inside]
     if len(front) == 0:
         return front
-    share = (near_m - behind[None, :, 2]) / (front[:, None, 2] - behind[None, :, 2])
-    crossing = behind[None] + share[..., None] * (front[:, None] - behind[None])
+    fraction = (near_m - behind[None, :, 2]) / (front[:, None, 2] - behind[None, :, 2])
+    crossing = behind[None] + fraction[..., None] * (front[:, None] - behind[None])
     return np.concatenate([front, crossing.reshape(-1, 3)])

@@ -65,12 +65,12 @@ class _Painter:
         self.image = image
         self.floor = floor
 
-    def fill(self, area: Footprint, color: Color | Image, share: float = 1.0) -> None:
+    def fill(self, area: Footprint, color: Color | Image, opacity: float = 1.0) -> None:
         """Paint a rectangle; a picture as color is a pattern that starts in its corner."""
-        self.ring(area, None, color, share)
+        self.ring(area, None, color, opacity)
 
     def ring(
-        self, outer: Footprint, inner: Footprint | None, color: Color | Image, share: float = 1.0
+        self, outer: Footprint, inner: Footprint | None, color: Color | Image, opacity: float = 1.0
     ) -> None:
         """Paint what lies between two rectangles."""
         corners = self.floor.pixels(outer.corners)
@@ -82,15 +82,15 @@ class _Painter:
         if inner is not None:
             cv2.fillPoly(mask, [self.floor.pixels(inner.corners) - low], 0)
         paint = color[:height, :width] if isinstance(color, np.ndarray) else color
-        self.lay(mask[..., None] * np.float32(share), paint, int(low[0]), int(low[1]))
+        self.lay(mask[..., None] * np.float32(opacity), paint, int(low[0]), int(low[1]))
 
-    def lay(self, share: NDArray[np.floating], color: Color | Image, left: int, top: int) -> None:
+    def lay(self, opacity: NDArray[np.floating], color: Color | Image, left: int, top: int) -> None:
         """Mix a color into the picture by share (h, w, 1), thinner where the paint is worn."""
-        height, width = share.shape[:2]
+        height, width = opacity.shape[:2]
         window = self.image[top : top + height, left : left + width]
-        share = share[: window.shape[0], : window.shape[1]]
-        rows, columns = np.arange(share.shape[0]) + top, np.arange(share.shape[1]) + left
-        worn = share * _wear()[np.ix_(rows % SLAB, columns % SLAB)]
+        opacity = opacity[: window.shape[0], : window.shape[1]]
+        rows, columns = np.arange(opacity.shape[0]) + top, np.arange(opacity.shape[1]) + left
+        worn = opacity * _wear()[np.ix_(rows % SLAB, columns % SLAB)]
         window[:] = to_image(blend(window.astype(np.float32), color, worn))
 
 

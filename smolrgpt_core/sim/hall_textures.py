@@ -35,16 +35,16 @@ def paint_hall(hall: Hall, seed: int) -> dict[str, NDArray[np.uint8]]:
     """The pictures of the four walls and the ceiling, by the name of their material."""
     rng = np.random.default_rng([seed, 4])
     plinth = PLINTHS[rng.integers(len(PLINTHS))]
-    pictures = {}
+    images = {}
     for name, length, doors in (
         ("wall_north", hall.length_m, 0),
         ("wall_south", hall.length_m, 4),
         ("wall_east", hall.width_m, 2),
         ("wall_west", hall.width_m, 2),
     ):
-        pictures[name] = to_image(_paint_wall(length, hall.height_m, doors, plinth, rng))
-    pictures["ceiling"] = to_image(_paint_ceiling(hall, rng))
-    return pictures
+        images[name] = to_image(_paint_wall(length, hall.height_m, doors, plinth, rng))
+    images["ceiling"] = to_image(_paint_ceiling(hall, rng))
+    return images
 
 
 def _paint_wall(

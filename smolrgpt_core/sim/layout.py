@@ -191,9 +191,9 @@ class _Layout:
 
     def _which_are_loaded(self, count: int) -> np.ndarray:
         """(count,) bool; both kinds occur when there are two or more and the share allows it."""
-        share = self.config.transporter_share_loaded
-        loaded = self.rng.random(count) < share
-        if count >= 2 and 0 < share < 1:
+        probability = self.config.transporter_share_loaded
+        loaded = self.rng.random(count) < probability
+        if count >= 2 and 0 < probability < 1:
             loaded[:2] = self.rng.permutation([False, True])
         return loaded
 

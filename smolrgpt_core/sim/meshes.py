@@ -111,9 +111,9 @@ def _piece_of_tile(
         uv, width, height = uv[:, ::-1], height, width
     if material.tile_m is None:
         return uv
-    share = np.minimum(1.0, np.array([width, height]) / material.tile_m)
+    scale = np.minimum(1.0, np.array([width, height]) / material.tile_m)
     shift = np.array([index * 0.618, index * 0.382]) % 1.0
-    return uv * share + shift * (1.0 - share)
+    return uv * scale + shift * (1.0 - scale)
 
 
 def _box_surface() -> _Surface:

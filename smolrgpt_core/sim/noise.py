@@ -125,10 +125,10 @@ def noisy_color(
     exposure = 1.0 + rng.normal(0, noise.exposure_deviation)
     red, blue = 1.0 + rng.normal(0, noise.white_balance_deviation, size=2)
     gain = np.array([red, 1.0, blue], np.float32) * np.float32(max(exposure, 0.2))
-    picture = rgb * gain
+    image = rgb * gain
     grain = rng.standard_normal(rgb.shape, dtype=np.float32)
-    picture += grain * (noise.color_noise * np.sqrt(np.maximum(picture, 8.0) / 128.0))
-    return np.clip(np.round(picture), 0, 255).astype(np.uint8)
+    image += grain * (noise.color_noise * np.sqrt(np.maximum(image, 8.0) / 128.0))
+    return np.clip(np.round(image), 0, 255).astype(np.uint8)
 
 
 def noisy_regions(regions: RegionSet, noise: SensorNoise, rng: np.random.Generator) -> RegionSet:
@@ -162,9 +162,9 @@ def _mix_at_edges(
     draw = rng.random(depth.shape)
     flying = edge & (draw < noise.flying_share)
     lost = edge & (draw > 1.0 - noise.edge_dropout_share)
-    share = rng.random(depth.shape, dtype=np.float32)[flying]
+    mix = rng.random(depth.shape, dtype=np.float32)[flying]
     result = depth.copy()
-    result[flying] = near[flying] + share * (far[flying] - near[flying])
+    result[flying] = near[flying] + mix * (far[flying] - near[flying])
     result[lost] = np.nan
     return result
 

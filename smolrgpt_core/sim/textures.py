@@ -165,10 +165,10 @@ def blank(color: Color, shape: tuple[int, int] = (TILE, TILE)) -> Canvas:
 
 
 def blend(
-    canvas: Canvas, color: Color | Canvas | Image, share: NDArray[np.floating] | float
+    canvas: Canvas, color: Color | Canvas | Image, opacity: NDArray[np.floating] | float
 ) -> Canvas:
     """The canvas with a color over it; share 0 to 1, a number or (H, W, 1)."""
-    return (canvas * (1 - share) + np.asarray(color, np.float32) * share).astype(np.float32)
+    return (canvas * (1 - opacity) + np.asarray(color, np.float32) * opacity).astype(np.float32)
 
 
 def shade_rim(canvas: Canvas, width_px: int, strength: float) -> Canvas:

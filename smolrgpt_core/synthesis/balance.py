@@ -118,8 +118,8 @@ class Balancer:
             return True
         answer = answer_bin(item.category, item.normalized_answer)
         same_words = self._distances_by_wording[item.wording]
-        share = (self._distances[answer] + 1) / (self._distances.total() + 1)
-        return same_words[answer] < FREE + SLACK * max(share, FLOOR) * same_words.total()
+        fraction = (self._distances[answer] + 1) / (self._distances.total() + 1)
+        return same_words[answer] < FREE + SLACK * max(fraction, FLOOR) * same_words.total()
 
     def _take(self, item: Choosable) -> None:
         self._categories[item.category] += 1

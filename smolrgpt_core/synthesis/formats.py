@@ -168,7 +168,7 @@ def _claim(
             return None
         return questions.Compare(program, how, questions.Amount(limit, program.unit))
     if program.type is Type.RELATION and truth in _PREDICATES:
-        said = str(truth) if is_true else _OPPOSITES[str(truth)]
+        predicate = str(truth) if is_true else _OPPOSITES[str(truth)]
         subject, place, _ = program.arguments
-        return questions.Whether(subject, _PREDICATES[said](place))
+        return questions.Whether(subject, _PREDICATES[predicate](place))
     return None

@@ -39,7 +39,7 @@ def generate_mixture(
         rng: as of `generate_questions`.
         mixture: name in `MIXTURES`.
         count: how many are drawn. A family that the frame does not offer is left out, and the
-            others keep their shares.
+            others keep their relative weights.
         margins: as of `generate_questions`.
         style: as of `generate_questions`.
         held_out: as of `generate_questions`.
@@ -66,9 +66,9 @@ def generate_mixture(
     return made
 
 
-def _draw(shares: dict[_Key, float], rng: np.random.Generator) -> _Key:
-    weights = np.array(list(shares.values()))
-    return list(shares)[int(rng.choice(len(weights), p=weights / weights.sum()))]
+def _draw(weights: dict[_Key, float], rng: np.random.Generator) -> _Key:
+    relative = np.array(list(weights.values()))
+    return list(weights)[int(rng.choice(len(weights), p=relative / relative.sum()))]
 
 
 def _of_family(
@@ -89,7 +89,7 @@ def _of_family(
 def _unless_misread(
     make: Callable[[], QuestionWithTruth | None], misread: Callable[[str], None] | None
 ) -> QuestionWithTruth | None:
-    """What is made; None, and told, where its text is not read as it was meant."""
+    """What is made; None, and reported to `misread`, if its text is not read as it was meant."""
     try:
         return make()
     except MisreadError as error:
@@ -107,15 +107,15 @@ def _in_a_format(
     rng: np.random.Generator,
     misread: Callable[[str], None] | None,
 ) -> QuestionWithTruth:
-    """The question in a format, drawn by the shares of those that it has."""
-    shares = dict(mixture.formats)
-    while shares:
-        wanted = _draw(shares, rng)
+    """The question in a format, drawn by the weights of those that it has."""
+    weights = dict(mixture.formats)
+    while weights:
+        wanted = _draw(weights, rng)
         make = partial(_in_format, item, wanted, style, scene, rng, mixture.conventions)
         changed = _unless_misread(make, misread)
         if changed is not None:
             return changed
-        del shares[wanted]
+        del weights[wanted]
     return item
 
 

@@ -35,7 +35,7 @@ class Family:
     """A family of tasks.
 
     Attributes:
-        share: of the questions, relative to the other families.
+        share: how often the family is asked, relative to the others.
         forms: names in `FORMS`, equally often.
         level: of the task in HiSpatial's hierarchy: 0 = pixels, 1 = one object, 2 = two objects,
             3 = what is derived from several; None in a mixture without levels.
@@ -52,7 +52,7 @@ class Mixture:
 
     Attributes:
         families: by name.
-        formats: relative shares; a question that has no such format is asked in free form.
+        formats: relative weights; a question that has no such format is asked in free form.
         conventions: what the words mean.
     """
 
@@ -124,8 +124,8 @@ _HISPATIAL = Mixture(
     {Format.FREE: 0.3, Format.CHOICE: 0.4, Format.TRUE_FALSE: 0.3},
     HISPATIAL,
 )  # fmt: skip
-"""The task families of HiSpatial (arXiv 2603.25411, table 7) with its shares, in percent, its
-levels, and the shares of formats of its data loader."""
+"""The task families of HiSpatial (arXiv 2603.25411, table 7) with its weights, in percent, its
+levels, and the weights of formats of its data loader."""
 
 _SPATIALRGPT = Mixture(
     _evenly(

@@ -60,10 +60,10 @@ def steps_of(item: QuestionWithTruth, scene: SpatialScene) -> str:
         f"Facts: {' '.join(_fact(scene, id) for id in ids)}",
         f"Reasoning: {_reasoning(item, steps, regions)}",
     ]
-    said = "\n".join(lines)
+    text = "\n".join(lines)
     if item.region_ids:
-        said = with_region_names(said, regions, item.region_ids)
-    return f"{said}\nAnswer: {item.normalized_answer}"
+        text = with_region_names(text, regions, item.region_ids)
+    return f"{text}\nAnswer: {item.normalized_answer}"
 
 
 def _fact(scene: SpatialScene, id: int) -> str:

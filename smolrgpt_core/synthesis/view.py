@@ -76,7 +76,7 @@ class SceneView:
         self._copies = SceneCopies(blurred, COPIES, at_limits=True, ratio_std=margins.ratio_std)
         self._by_centers = _ByCenters(blurred, COPIES, at_limits=True, ratio_std=margins.ratio_std)
         self._nominal = SceneCopies(scene, copies=1)
-        self._kept: dict[Hashable, Any] = {}
+        self._cache: dict[Hashable, Any] = {}
 
     @property
     def regions(self) -> RegionSet:
@@ -91,11 +91,11 @@ class SceneView:
         """Whether a region is painted on the floor."""
         return known_class(self.label(id)) == ZONE
 
-    def kept(self, key: Hashable, make: Callable[[], _T]) -> _T:
+    def cached(self, key: Hashable, make: Callable[[], _T]) -> _T:
         """A value that several questions about this frame need, made once."""
-        if key not in self._kept:
-            self._kept[key] = make()
-        return self._kept[key]
+        if key not in self._cache:
+            self._cache[key] = make()
+        return self._cache[key]
 
     @cached_property
     def placed(self) -> dict[int, Placed]:
@@ -187,7 +187,7 @@ class SceneView:
 
     def _is_open(self, program: Program) -> bool:
         """Whether all regions that decide the answer are seen well enough."""
-        seen = self.kept("seen", lambda: set(self.seen(*self.regions.labels)))
+        seen = self.cached("seen", lambda: set(self.seen(*self.regions.labels)))
         classes = {part.arguments[0] for part in program.walk() if part.operator is selections.All}
         needed = {id for id in self.ids for name in classes if self._is_of(id, name)}
         if any(part.operator in _BY_ALL_OBJECTS for part in program.walk()):
@@ -220,11 +220,11 @@ class SceneView:
         return placed if sure and placed.has_footprint else None
 
     def _is_visible(self, id: int, placed: Placed) -> bool:
-        share = self.margins.min_visible_share
+        min_fraction = self.margins.min_visible_share
         if self.is_zone(id):
-            share = self.margins.min_buffer_visible_share
+            min_fraction = self.margins.min_buffer_visible_share
         enough = self.regions[id].area >= self.margins.min_visible_pixels
-        return enough and placed.visible_share >= share
+        return enough and placed.visible_share >= min_fraction
 
 
 _BY_COLUMN = (attributes.Column, predicates.LeftOf, predicates.RightOf, selections.Middle)

@@ -36,12 +36,12 @@ Viewpoint = tuple[tuple[int, float, float, float], ...]
 OWN_REGIONS = "own_regions"
 """Topic of the regions that are found in the image of the camera."""
 
-KEPT_FRAMES = 20
+MESSAGE_QUEUE = 20
 MAX_FRAME_AGE_S = 40
 """The questions about a frame are asked within this time, on a busy machine too."""
 ANSWER_TIMEOUT_S = 30
 """What the node is given for one answer."""
-PICTURE_TIMEOUT_S = 30.0
+IMAGE_TIMEOUT_S = 30.0
 
 
 class DemoError(Exception):
@@ -82,7 +82,7 @@ class DemoNode(Node):
         self._regions: dict[int, RegionArray] = {}
         self._found: dict[int, RegionArray] | None = None
         self._truths: dict[int, SceneTruthMessage] = {}
-        self._picture: Image | None = None
+        self._annotated: Image | None = None
         self._client = SpatialQueryClient(self, timeout=ANSWER_TIMEOUT_S)
         self.create_subscription(
             RegionArray, "regions", lambda m: _keep(self._regions, m), qos_profile_sensor_data
@@ -93,9 +93,11 @@ class DemoNode(Node):
                 RegionArray, OWN_REGIONS, lambda m: _keep(found, m), qos_profile_sensor_data
             )
         self.create_subscription(
-            SceneTruthMessage, "ground_truth", lambda m: _keep(self._truths, m), KEPT_FRAMES
+            SceneTruthMessage, "ground_truth", lambda m: _keep(self._truths, m), MESSAGE_QUEUE
         )
-        self.create_subscription(Image, "spatial_query/annotated_image", self._on_picture, 1)
+        self.create_subscription(
+            Image, "spatial_query/annotated_image", self._on_annotated_image, 1
+        )
         self._executor = SingleThreadedExecutor(context=self.context)
         self._executor.add_node(self)
 
@@ -105,8 +107,8 @@ class DemoNode(Node):
         self._executor.shutdown()
         super().destroy_node()
 
-    def _on_picture(self, message: Image) -> None:
-        self._picture = message
+    def _on_annotated_image(self, message: Image) -> None:
+        self._annotated = message
 
     def wait_for(self, condition: Callable[[], bool], timeout_s: float) -> bool:
         """Spin until a condition holds; returns whether it did within the time."""
@@ -186,7 +188,7 @@ class DemoNode(Node):
         Raises:
             DemoError: no response arrived in time.
         """
-        self._picture = None
+        self._annotated = None
         future = self._client.ask_async(
             request.question,
             category=request.category,
@@ -200,13 +202,13 @@ class DemoNode(Node):
         except TimeoutError as error:
             raise DemoError(str(error)) from error
 
-    def picture(self, answer: QueryAnswer) -> NDArray[np.uint8] | None:
+    def annotated_image(self, answer: QueryAnswer) -> NDArray[np.uint8] | None:
         """The annotated image of the last answer, uint8 (H, W, 3); None if none arrives."""
         came = self.wait_for(
-            lambda: self._picture is not None and self._picture.header.stamp == answer.stamp,
-            PICTURE_TIMEOUT_S,
+            lambda: self._annotated is not None and self._annotated.header.stamp == answer.stamp,
+            IMAGE_TIMEOUT_S,
         )
-        return rgb_pixels(self._picture) if came and self._picture else None
+        return rgb_pixels(self._annotated) if came and self._annotated else None
 
 
 def _viewpoint(truth: SceneTruthMessage) -> Viewpoint:
@@ -217,5 +219,5 @@ def _viewpoint(truth: SceneTruthMessage) -> Viewpoint:
 def _keep(messages: dict, message: RegionArray | SceneTruthMessage) -> None:
     """Add a message under its stamp; drop the oldest."""
     messages[time_to_ns(message.header.stamp)] = message
-    while len(messages) > KEPT_FRAMES:
+    while len(messages) > MESSAGE_QUEUE:
         del messages[min(messages)]

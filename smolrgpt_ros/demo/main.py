@@ -42,7 +42,7 @@ from smolrgpt_ros.srv import SpatialQuery
 
 PACKAGE = "smolrgpt_ros"
 VIEWPOINTS = 3
-PICTURES = 4
+MOSAIC_IMAGES = 4
 """Number of annotated images that are combined into one."""
 CAMERA_RATE_HZ = 4.0
 REGION_RATE_HZ = 2.0
@@ -132,15 +132,15 @@ def run(options: DemoOptions) -> int:
     choose_graph()
     own = None
     try:
-        given = talk(signals, options, console, own_masks=False)
+        simulated = talk(signals, options, console, own_masks=False)
         if options.own_masks:
             own = talk(signals, options, console, own_masks=True)
     except DemoError as error:
         console.print(f"demo failed: {error}", style="bold red", markup=False, soft_wrap=True)
         return 1
-    status = report(given, options, console)
+    status = report(simulated, options, console)
     if own is not None:
-        report_own_masks(given, own, options, console)
+        report_own_masks(simulated, own, options, console)
     return status
 
 
@@ -185,17 +185,17 @@ def report(talked: Conversation, options: DemoOptions, console: Console) -> int:
 
 
 def report_own_masks(
-    given: Conversation, own: Conversation, options: DemoOptions, console: Console
+    simulated: Conversation, own: Conversation, options: DemoOptions, console: Console
 ) -> None:
     """Print and write the results with own masks beside those with given ones.
 
     Args:
-        given: with the masks of the simulator.
+        simulated: with the masks of the simulator.
         own: with those of the segmenter.
         options: of the command line.
         console: for the table.
     """
-    summary = own_masks_summary(given, own)
+    summary = own_masks_summary(simulated, own)
     print_report(own.rows, console)
     for line in wrong_answers(own.rows):
         console.print(f"with own masks: {line}", markup=False, soft_wrap=True)
@@ -205,24 +205,24 @@ def report_own_masks(
         console.print(f"wrote {path}", soft_wrap=True)
 
 
-def own_masks_summary(given: Conversation, own: Conversation) -> str:
+def own_masks_summary(simulated: Conversation, own: Conversation) -> str:
     """How well it went with own masks, in two sentences.
 
     Args:
-        given: with the masks of the simulator.
+        simulated: with the masks of the simulator.
         own: with those of the segmenter.
     """
     overlaps = [match.iou for view in own.views for match in view.matches or ()]
     objects = sum(len(view.regions) for view in own.views)
     strays = sum(len(view.named) - len(view.regions) for view in own.views)
-    given_right, own_right = (
+    simulated_right, own_right = (
         f"{sum(row.within_tolerance for row in talked.rows)} of {len(talked.rows)}"
-        for talked in (given, own)
+        for talked in (simulated, own)
     )
     return (
         f"Objects found in {len(own.views)} image(s): {len(overlaps)} of {objects}, with a mean "
         f"IoU of {np.mean(overlaps) if overlaps else 0:.2f}; regions that are no object: {strays}. "
-        f"Right answers: {given_right} with given masks, {own_right} with own masks."
+        f"Right answers: {simulated_right} with given masks, {own_right} with own masks."
     )
 
 
@@ -319,7 +319,7 @@ def _what_is_missing(node: DemoNode) -> str:
         return reason
     if not answer.ok:
         raise DemoError(reason)
-    return "" if node.picture(answer) is not None else "no annotated image has come"
+    return "" if node.annotated_image(answer) is not None else "no annotated image has come"
 
 
 def ask_everything(node: DemoNode, options: DemoOptions) -> Conversation:
@@ -348,12 +348,12 @@ def ask(node: DemoNode, question: DemoQuestion, view: Snapshot) -> ReportRow:
         DemoError: no response, or no annotated image of an answer.
     """
     answer = node.ask(question.request, view.stamp_ns)
-    picture = None
+    image = None
     if answer.ok:
-        picture = node.picture(answer)
-        if picture is None:
+        image = node.annotated_image(answer)
+        if image is None:
             raise DemoError(f"no annotated image of the answer to {question.shown!r} arrived")
-    return judge(question, answer, view.named, picture)
+    return judge(question, answer, view.named, image)
 
 
 def describe(graph: ProcessGroup) -> str:
@@ -382,19 +382,19 @@ def write_results(
         output: folder.
         ending: of the names of the files.
     """
-    page, picture = output / f"report{ending}.html", output / f"annotated{ending}.png"
+    page, image = output / f"report{ending}.html", output / f"annotated{ending}.png"
     write_html_report(rows, page, "Questions about a simulated warehouse", subtitle)
     images = [row.image for row in rows if row.image is not None]
     if not images:
         return [page]
-    write_image(picture, mosaic(images[:PICTURES]))
-    return [page, picture]
+    write_image(image, mosaic(images[:MOSAIC_IMAGES]))
+    return [page, image]
 
 
-def mosaic(pictures: Sequence[NDArray[np.uint8]], columns: int = 2) -> NDArray[np.uint8]:
+def mosaic(images: Sequence[NDArray[np.uint8]], columns: int = 2) -> NDArray[np.uint8]:
     """Images of the same width, (H, W, 3), in rows, padded with black to the same height."""
-    height = max(len(picture) for picture in pictures)
-    padded = [np.pad(p, ((0, height - len(p)), (0, 0), (0, 0))) for p in pictures]
+    height = max(len(image) for image in images)
+    padded = [np.pad(p, ((0, height - len(p)), (0, 0), (0, 0))) for p in images]
     padded += [np.zeros_like(padded[0])] * (-len(padded) % columns)
     rows = [np.hstack(padded[i : i + columns]) for i in range(0, len(padded), columns)]
     return np.vstack(rows)

@@ -154,7 +154,7 @@ def judge(
     question: DemoQuestion,
     answer: SpatialAnswer,
     regions: RegionSet,
-    picture: NDArray[np.uint8] | None,
+    image: NDArray[np.uint8] | None,
 ) -> ReportRow:
     """The answer compared with the truth, or with the expected refusal.
 
@@ -162,7 +162,7 @@ def judge(
         question: as asked.
         answer: the response.
         regions: of the frame.
-        picture: the annotated image.
+        image: the annotated image.
     """
     compared = "no answer", "", answer.status is question.status
     if question.truth is not None:
@@ -170,7 +170,7 @@ def judge(
     if answer.status is not question.status:
         truth_text, _, is_correct = compared
         compared = truth_text, f"expected {question.status.name}", is_correct
-    return compared_row(question.shown, question.category, answer, regions, compared, picture)
+    return compared_row(question.shown, question.category, answer, regions, compared, image)
 
 
 def wrong_answers(rows: Sequence[ReportRow]) -> list[str]:

@@ -79,21 +79,21 @@ class DepthNode(ImageNode[DepthParameters]):
         }
         header = messages["rgb"].header
         rgb = rgb_pixels(plain_image(messages["rgb"]))
-        given = _calibration(messages.get("camera_info"), rgb)
+        received = _calibration(messages.get("camera_info"), rgb)
         if SENSOR_DEPTH in messages:
             sensor = depth_from_image(plain_image(messages[SENSOR_DEPTH], is_depth=True))
-            depth = FittedDepthCompleter(self._model, intrinsics=given).complete(rgb, sensor)
+            depth = FittedDepthCompleter(self._model, intrinsics=received).complete(rgb, sensor)
         else:
-            estimate = self._model.estimate(rgb, given)
+            estimate = self._model.estimate(rgb, received)
             depth = estimate.depth
-            self._publish_calibration(estimate.intrinsics, given, header)
+            self._publish_calibration(estimate.intrinsics, received, header)
         self._depth.publish(image_to_message(depth, "32FC1", header))
 
     def _publish_calibration(
-        self, estimated: CameraIntrinsics | None, given: CameraIntrinsics | None, header: Header
+        self, estimated: CameraIntrinsics | None, received: CameraIntrinsics | None, header: Header
     ) -> None:
         """What the model estimates stands in for a camera that is not calibrated."""
-        if estimated and not given:
+        if estimated and not received:
             self._calibration.publish(intrinsics_to_camera_info(estimated, header))
 
 

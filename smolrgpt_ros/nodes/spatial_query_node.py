@@ -131,8 +131,8 @@ class SpatialQueryNode(ManagedNode[QueryParameters]):
             load_tf2(values.needs_tf2)
         # Otherwise a checkpoint may be set for a later change to `answerer: model`.
         checkpoint = values.checkpoint if values.answerer in WITH_CHECKPOINT else ""
-        given = " and ".join(filter(None, (checkpoint, values.model_settings().adapter)))
-        name = f"{values.answerer} with {given}" if given else values.answerer
+        sources = " and ".join(filter(None, (checkpoint, values.model_settings().adapter)))
+        name = f"{values.answerer} with {sources}" if sources else values.answerer
         self.get_logger().info(f"loading {name} ...")
         started = time.monotonic()
         self._answerer = self._loader.load(lambda: _load_answerer(values, checkpoint))

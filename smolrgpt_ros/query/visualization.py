@@ -144,5 +144,5 @@ class AnswerVisuals:
         if self._markers.get_subscription_count():
             self._markers.publish(answer_markers(frame, answer))
         if self._image.get_subscription_count():
-            picture = draw_answer(frame, question, answer)
-            self._image.publish(image_to_message(picture, "rgb8", frame_header(frame)))
+            image = draw_answer(frame, question, answer)
+            self._image.publish(image_to_message(image, "rgb8", frame_header(frame)))

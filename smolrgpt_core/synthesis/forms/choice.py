@@ -187,7 +187,7 @@ def _which_in_place(view: SceneView, rng: np.random.Generator, negated: bool) ->
     place = some(view.seen("buffer"), 1, rng)
     if not place:
         return None
-    inside, outside = view.kept(
+    inside, outside = view.cached(
         ("in", place[0]), lambda: view.split(within(place[0]), view.seen("pallet"))
     )
     fitting, rest = (outside, inside) if negated else (inside, outside)

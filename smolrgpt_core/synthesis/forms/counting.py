@@ -142,7 +142,7 @@ def _mixture(view: SceneView, place: int, rng: np.random.Generator) -> tuple[int
     The number of pallets is drawn first, then how many of them are inside: it is equally likely
     for each number that the text can list.
     """
-    inside, outside = view.kept(
+    inside, outside = view.cached(
         ("in", place), lambda: view.split(within(place), view.seen("pallet"))
     )
     most = min(len(inside), len(outside), MAX_LISTED)

@@ -35,7 +35,7 @@ _Ids = TypeVar("_Ids")
 @form
 def distance(view: SceneView, rng: np.random.Generator) -> Draft | None:
     """Between two objects, or an object and a buffer."""
-    pairs = view.kept("pairs of classes", lambda: _pairs(view))
+    pairs = view.cached("pairs of classes", lambda: _pairs(view))
     if not pairs:
         return None
     pair = _any_distance(pairs[pick(sorted(pairs), rng)], rng)
@@ -54,7 +54,7 @@ def distance_to_camera(view: SceneView, rng: np.random.Generator) -> Draft | Non
     ids = view.whole(*objects(view))
     if not ids:
         return None
-    metres = view.kept("to the camera", lambda: view.values(distance_to(None), ids))
+    metres = view.cached("to the camera", lambda: view.values(distance_to(None), ids))
     (first,) = _any_distance([((id,), value) for id, value in metres.items()], rng)
     return Draft(
         questions.Measure(region(first), distance_to(None)),

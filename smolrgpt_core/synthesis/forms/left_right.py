@@ -53,7 +53,7 @@ def is_on_side(view: SceneView, rng: np.random.Generator) -> Draft | None:
 
 def _pair(view: SceneView, rng: np.random.Generator) -> tuple[int, int, str] | None:
     """Target, anchor and the side, which is drawn first."""
-    both_sided = view.kept("sides of classes", lambda: _classes_with_both_sides(view))
+    both_sided = view.cached("sides of classes", lambda: _classes_with_both_sides(view))
     if not both_sided:
         return None
     by_side = both_sided[pick(sorted(both_sided), rng)]

@@ -146,7 +146,7 @@ def test_depth_that_is_a_picture_is_said_and_no_problem(warehouse: Path) -> None
     write_image(path, np.full((64, 96), 150, np.uint8))
     report = check_dataset(warehouse)
     assert report.clean
-    assert report.depth_pictures["train"] == 1
+    assert report.depth_without_unit["train"] == 1
     result = CliRunner().invoke(app, ["data", "check", str(warehouse)])
     said = " ".join(result.stdout.split())
     assert "train: the depth of 1 images is an 8 bit visualization without a unit" in said

@@ -13,7 +13,7 @@ from smolrgpt_core.answer.scoring import read_normalized
 from smolrgpt_core.cli.application import app
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.evaluation import challenge_scores, score_files
-from smolrgpt_core.evaluation.challenge_scores import is_right, read_by_script, read_given
+from smolrgpt_core.evaluation.challenge_scores import is_right, read_by_script, read_prediction
 from smolrgpt_core.language import Category
 
 FIXTURE = Path(__file__).resolve().parents[2] / "data" / "warehouse_scores"
@@ -83,7 +83,7 @@ AWKWARD = [
 @pytest.mark.parametrize(("category", "truth", "given", "right"), AWKWARD)
 def test_awkward_answers(category: str, truth: object, given: object, right: bool) -> None:
     kind = Category[category.upper()]
-    assert is_right(kind, read_given(given, kind), read_normalized(truth, kind)) is right
+    assert is_right(kind, read_prediction(given, kind), read_normalized(truth, kind)) is right
 
 
 AS_THE_SCRIPT = [

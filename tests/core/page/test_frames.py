@@ -12,8 +12,8 @@ import pytest
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import encode_image, write_depth, write_image
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.page.frames import KeptFrames, RecordedFrames, SimulatedHall
-from smolrgpt_core.page.library import MAX_KEPT_SOURCES, Library
+from smolrgpt_core.page.frames import CachedFrames, RecordedFrames, SimulatedHall
+from smolrgpt_core.page.library import MAX_CACHED_SOURCES, Library
 from smolrgpt_core.page.uploads import UploadedFile, image_size
 from smolrgpt_core.region_files import write_regions
 
@@ -54,9 +54,9 @@ class Counting:
 
 def test_the_latest_frames_are_kept(frame: RGBDFrame) -> None:
     source = Counting(frame)
-    kept = KeptFrames(source, size=2)
+    cached = CachedFrames(source, size=2)
     for index in (0, 1, 0, 2, 0, 1):
-        kept.frame(index)
+        cached.frame(index)
     assert source.asked == [0, 1, 2, 1]
 
 
@@ -64,7 +64,7 @@ def test_visitors_share_a_hall(recording: Path) -> None:
     library = Library([recording.parent])
     first = library.hall(3)
     assert library.hall(3) is first
-    for seed in range(10, 10 + MAX_KEPT_SOURCES):
+    for seed in range(10, 10 + MAX_CACHED_SOURCES):
         library.hall(seed)
     assert library.hall(3) is not first, "not all are kept"
     with pytest.raises(SpatialError, match="seed"):

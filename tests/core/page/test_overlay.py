@@ -13,7 +13,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language.marks import MarkKind
 from smolrgpt_core.page.overlay import (
     NO_READING,
-    depth_picture,
+    depth_colors,
     mark_shapes,
     outline_path,
     region_shapes,
@@ -94,16 +94,16 @@ def test_free_floor_is_an_area(frame: RGBDFrame) -> None:
 def test_depth_has_colors_from_near_to_far_and_gray_without_a_reading() -> None:
     depth = np.linspace(1, 5, 100, dtype=np.float32)[None].repeat(4, 0)
     depth[0] = np.nan
-    picture = depth_picture(depth)
-    assert 1 <= picture.nearest < 1.2
-    assert 4.8 < picture.farthest <= 5
-    assert tuple(picture.image[0, 50]) == NO_READING
-    near, far = picture.image[2, 5].astype(int), picture.image[2, 95].astype(int)
+    colored = depth_colors(depth)
+    assert 1 <= colored.nearest < 1.2
+    assert 4.8 < colored.farthest <= 5
+    assert tuple(colored.image[0, 50]) == NO_READING
+    near, far = colored.image[2, 5].astype(int), colored.image[2, 95].astype(int)
     assert near[0] > near[2], "near is red"
     assert far[2] > far[0], "far is blue"
 
 
 def test_an_image_without_depth_is_gray() -> None:
-    picture = depth_picture(np.full((3, 4), np.nan, np.float32))
-    assert (picture.image == NO_READING).all()
-    assert np.isnan(picture.nearest)
+    colored = depth_colors(np.full((3, 4), np.nan, np.float32))
+    assert (colored.image == NO_READING).all()
+    assert np.isnan(colored.nearest)

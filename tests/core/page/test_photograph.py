@@ -12,7 +12,7 @@ import pytest
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.files import encode_image
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.frame_files import FrameModels, Tell
+from smolrgpt_core.frame_files import FrameModels, OnStage
 from smolrgpt_core.page.library import MAX_SIDE, Library
 from smolrgpt_core.page.photograph import (
     MAX_WAITING,
@@ -36,11 +36,11 @@ class SlowWork:
     def photograph(self) -> Photograph:
         return Photograph("slow", ("first", "second"), self._make)
 
-    def _make(self, tell: Tell) -> RGBDFrame:
-        tell("first")
+    def _make(self, on_stage: OnStage) -> RGBDFrame:
+        on_stage("first")
         self.has_begun.set()
         assert self.may_end.wait(PATIENCE_S)
-        tell("second")
+        on_stage("second")
         return self._frame
 
 
@@ -89,8 +89,8 @@ def test_only_some_may_wait(slow: SlowWork) -> None:
 
 
 def test_a_stage_that_fails_is_told_by_its_name() -> None:
-    def make(tell: Tell) -> RGBDFrame:
-        tell("Find the objects")
+    def make(on_stage: OnStage) -> RGBDFrame:
+        on_stage("Find the objects")
         raise RuntimeError("out of memory\nmore")
 
     made = PhotographQueue().add(Photograph("broken", ("Find the objects",), make))

@@ -133,7 +133,7 @@ def test_owl_prompts_are_those_of_its_training(checkpoint) -> None:
 @pytest.mark.parametrize("family", ["grounding-dino", "owlvit", "owlv2"])
 def test_boxes_and_scores_are_those_of_transformers(checkpoint, picture, family) -> None:
     folder = checkpoint(family)
-    config = DetectionConfig(min_score=0, nms_iou=1, clear_share=1)
+    config = DetectionConfig(min_score=0, nms_iou=1, max_runner_up_ratio=1)
     detector = load_box_detector(folder, config=config)
     found = detector.detect(picture, ["pallet"])
     model = AutoModelForZeroShotObjectDetection.from_pretrained(folder).eval()

@@ -109,7 +109,7 @@ def test_nothing_found_is_no_region() -> None:
     assert empty.image_size == SIZE
 
 
-@pytest.mark.parametrize("name", ["min_score", "max_share", "duplicate_iou", "min_left"])
+@pytest.mark.parametrize("name", ["min_score", "max_fraction", "duplicate_iou", "min_left"])
 def test_rules_are_fractions(name) -> None:
     settings: dict[str, Any] = {name: 1.01}
     with pytest.raises(ValueError, match=f"{name} must be within 0 to 1"):

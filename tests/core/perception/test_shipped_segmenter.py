@@ -63,7 +63,7 @@ def test_the_checkpoint_is_small_and_has_a_card() -> None:
 def test_images_of_any_shape_are_taken(tmp_path: Path, size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     new_network(TINY, ("box",)).save_pretrained(tmp_path)
-    rules = MaskRules(min_score=0.0, min_pixels=1, max_share=1.0)
+    rules = MaskRules(min_score=0.0, min_pixels=1, max_fraction=1.0)
     found = CenterVotingSegmenter.from_pretrained(tmp_path, rules=rules).find(
         np.random.default_rng(0).integers(0, 255, (*size, 3)).astype(np.uint8)
     )

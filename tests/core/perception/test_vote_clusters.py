@@ -82,7 +82,7 @@ def test_pixels_that_agree_with_nobody_are_no_object() -> None:
     votes = votes_for((1, block(5, 8, 10, 10)))
     rng = np.random.default_rng(1)
     stray = block(25, 20, 6, 6)
-    votes.shares[:, stray] = np.array([0.05, 0.9, 0.05], np.float32)[:, None]
+    votes.probabilities[:, stray] = np.array([0.05, 0.9, 0.05], np.float32)[:, None]
     votes.offsets[:, stray] = rng.uniform(-15, 15, (2, 36))
     votes.sizes[:, stray] = 8
     assert len(found(votes)) == 1

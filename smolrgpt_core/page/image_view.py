@@ -20,10 +20,10 @@ from smolrgpt_core.files import encode_image
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language.marks import MarkKind
 from smolrgpt_core.page.overlay import (
-    DepthPicture,
+    DepthColors,
     MarkShape,
     RegionShape,
-    depth_picture,
+    depth_colors,
     mark_shapes,
     region_shapes,
 )
@@ -45,13 +45,13 @@ class DrawnFrame:
     frame: RGBDFrame
     color: str
     depth: str
-    scale: DepthPicture
+    scale: DepthColors
     shapes: list[RegionShape]
 
 
 def drawn_frame(frame: RGBDFrame) -> DrawnFrame:
     """Encode a frame for the browser; takes some ten milliseconds."""
-    scale = depth_picture(frame.depth)
+    scale = depth_colors(frame.depth)
     return DrawnFrame(
         frame, _as_address(frame.rgb), _as_address(scale.image), scale, region_shapes(frame.regions)
     )
@@ -62,7 +62,7 @@ def _as_address(image: object) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(encoded).decode('ascii')}"
 
 
-class Picture:
+class ImageView:
     """The picture; made where elements are added now.
 
     Args:
@@ -193,7 +193,7 @@ class Picture:
             x, y = shape.anchor
             self._text(shape.label, (x, y - self._letter), "label")
 
-    def _write_legend(self, scale: DepthPicture) -> None:
+    def _write_legend(self, scale: DepthColors) -> None:
         self._legend.clear()
         with self._legend:
             ui.label(f"{scale.nearest:.1f} m")
