@@ -19,9 +19,9 @@ from answer_sentences import Sentence, sentences
 from small_language_model import running
 
 from smolrgpt_core.chat_server import ChatServer, ServerSettings
+from smolrgpt_core.json_model import JsonModel
 from smolrgpt_core.public_benchmarks.letter_readers import first_character
 from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, said_length
-from smolrgpt_core.public_benchmarks.model_readers.asking import JsonModel
 from smolrgpt_core.public_benchmarks.model_readers.language_model import (
     LanguageModelReader,
     accepted,

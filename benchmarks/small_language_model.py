@@ -1,11 +1,14 @@
-"""A real language model behind a real server: SmolLM2-135M in llama.cpp, both from wheels.
+"""A real language model from wheels, SmolLM2-135M: behind a real server, llama.cpp's, or in
+transformers.
 
-`python benchmarks/small_language_model.py` prints the URL of the server, and ends with its input.
-Needs what `make setup-tests` installs.
+`python benchmarks/small_language_model.py` prints the URL of the server, and ends with its input;
+with `--to DIR` it writes a language backbone for `smolrgpt train` instead. Needs what
+`make setup-tests` installs.
 """
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,6 +53,25 @@ def running() -> Iterator[str]:
             process.kill()
 
 
+def write_backbone(folder: Path) -> None:
+    """The weights, as far as their four bits tell them, and the tokenizer for transformers.
+
+    Args:
+        folder: for a float32 checkpoint, which `start.language_backbone` may name.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+
+    place, file = weights_path().parent, weights_path().name
+    read = AutoModelForCausalLM.from_pretrained(place, gguf_file=file)
+    # The model that was read is marked as quantized, and transformers refuses to train it.
+    config = read.config
+    config.__dict__.pop("quantization_config", None)
+    plain = LlamaForCausalLM(config)
+    plain.load_state_dict(read.state_dict())
+    plain.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(place, gguf_file=file).save_pretrained(folder)
+
+
 def serve() -> None:
     """Serve until the input ends."""
     import xllamacpp
@@ -65,5 +87,16 @@ def serve() -> None:
     sys.stdin.read()
 
 
+def main() -> None:
+    """Serve, or convert."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--to", type=Path, help="folder for a checkpoint of transformers")
+    folder = parser.parse_args().to
+    if folder is None:
+        serve()
+    else:
+        write_backbone(folder)
+
+
 if __name__ == "__main__":
-    serve()
+    main()

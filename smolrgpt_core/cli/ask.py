@@ -16,6 +16,7 @@ from smolrgpt_core.answer import Side, SpatialAnswer
 from smolrgpt_core.answerer_settings import FusionSettings, ModelSettings
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.asking import AskedQuestion, read_questions, refusal, timed_answer
+from smolrgpt_core.chat_server import ChatServer, ServerSettings
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.options import parsed
 from smolrgpt_core.depth import DepthLimits
@@ -24,7 +25,9 @@ from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import check_image_suffix, write_file, write_image
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.frame_files import FrameFiles, FrameModels, check_sources, read_frame
+from smolrgpt_core.json_model import JsonModel
 from smolrgpt_core.label_map import label_changes
+from smolrgpt_core.question_model import QuestionModel
 from smolrgpt_core.regions import names_of
 
 NO_ANSWER = 3
@@ -58,6 +61,9 @@ def ask(
     adapter: options.Adapter = ModelSettings.adapter,
     prefer: options.Prefer = FusionSettings.prefer,
     abstain_below: options.AbstainBelow = FusionSettings.abstain_below,
+    reader: options.QuestionReader = "",
+    reader_model: options.QuestionReaderModel = "",
+    reader_timeout: options.ReaderTimeout = None,
     as_json: options.AsJson = False,
     annotated: options.AnnotatedImage = None,
 ) -> None:
@@ -97,11 +103,42 @@ def ask(
     if regions is None:
         typer.echo(f"found: {names_of(list(frame.regions)) or 'nothing'}", err=True)
     options.report_label_changes(label_changes(frame.regions))
+    rewords = _question_model(reader, reader_model, reader_timeout)
     if out is not None:
         with options.writing("--out"):
-            write_answers(out, frame, many, chosen)
+            write_answers(out, frame, many, chosen, rewords)
     else:
-        _answer_one(frame, one, chosen, as_json, annotated)
+        _answer_one(frame, one, chosen, rewords, as_json, annotated)
+
+
+def _question_model(url: str, name: str, timeout_s: float | None) -> QuestionModel | None:
+    """What rewords questions; None without --reader. A server that cannot be asked is an error."""
+    if not url:
+        return None
+    try:
+        settings = ServerSettings(url, name)
+        if timeout_s is not None:
+            settings = replace(settings, timeout_s=timeout_s)
+        return QuestionModel(JsonModel(ChatServer.connect(settings)))
+    except (SpatialError, ValueError, ImportError) as error:
+        raise typer.BadParameter(str(error), param_hint="--reader") from error
+
+
+def _answered(
+    frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer, rewords: QuestionModel | None
+) -> SpatialAnswer:
+    """The answer, or the refusal, to a question that may have to be reworded."""
+    if rewords is None:
+        return timed_answer(frame, asked, answerer)
+    try:
+        changed = rewords.reworded(asked, frame.regions)
+    except SpatialError as error:
+        return refusal(error, asked)
+    answer = timed_answer(frame, changed, answerer)
+    if changed is asked:
+        return answer
+    told = f"{rewords.model.server.model} reworded the question as {changed.text!r}"
+    return replace(answer, message="; ".join(filter(None, (told, answer.message))))
 
 
 def _read_questions(path: Path | None, out: Path | None) -> list[AskedQuestion]:
@@ -133,14 +170,11 @@ def _refused(asked: AskedQuestion, as_json: bool) -> Iterator[None]:
 
 
 def _answer_one(
-    frame: RGBDFrame,
-    asked: AskedQuestion,
-    answerer: Answerer,
-    as_json: bool,
-    annotated: Path | None,
-) -> None:
+    frame: RGBDFrame, asked: AskedQuestion, answerer: Answerer, rewords: QuestionModel | None,
+    as_json: bool, annotated: Path | None,
+) -> None:  # fmt: skip
     """Print the answer and write the annotated image; exit with NO_ANSWER if there is none."""
-    answer = timed_answer(frame, asked, answerer)
+    answer = _answered(frame, asked, answerer, rewords)
     if annotated is not None:
         with options.writing("--picture"):
             write_image(annotated, draw_answer(frame, asked.text, answer))
@@ -150,8 +184,9 @@ def _answer_one(
 
 
 def write_answers(
-    path: Path, frame: RGBDFrame, questions: Sequence[AskedQuestion], answerer: Answerer
-) -> None:
+    path: Path, frame: RGBDFrame, questions: Sequence[AskedQuestion], answerer: Answerer,
+    rewords: QuestionModel | None = None,
+) -> None:  # fmt: skip
     """Write the answers to many questions about one frame, including refusals, as JSON Lines.
 
     Args:
@@ -159,8 +194,9 @@ def write_answers(
         frame: the frame that all questions are about.
         questions: asked in this order.
         answerer: answers them.
+        rewords: those that cannot be read; None: nothing does.
     """
-    answers = (timed_answer(frame, asked, answerer) for asked in questions)
+    answers = (_answered(frame, asked, answerer, rewords) for asked in questions)
     lines = [
         json.dumps(answer_as_json(answer, asked.text))
         for answer, asked in zip(answers, questions, strict=True)

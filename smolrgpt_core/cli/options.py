@@ -194,6 +194,21 @@ AnswersFile = Annotated[
         "--out", help="File for the answers to --questions, one line each.", dir_okay=False
     ),
 ]
+QuestionReader = Annotated[
+    str,
+    typer.Option(
+        "--reader",
+        help="Server of a language model, such as http://localhost:11434/v1, which rewords "
+        "questions that cannot be read; its sentence is checked, and shown in `understood`.",
+        metavar="URL",
+    ),
+]
+QuestionReaderModel = Annotated[
+    str, typer.Option("--reader-model", help="Its name; not needed if the server has only one.")
+]
+ReaderTimeout = Annotated[
+    float | None, typer.Option("--reader-timeout", help="Seconds that it may take; 60.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print all fields of the answer as JSON.")]
 AnnotatedImage = Annotated[
     Path | None, typer.Option("--picture", help="File for an annotated image.", dir_okay=False)

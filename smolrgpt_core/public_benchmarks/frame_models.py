@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.answer import Side, SpatialAnswer
 from smolrgpt_core.answer.scoring import write_normalized
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.depth import depth_readings
@@ -19,6 +19,7 @@ from smolrgpt_core.language import read_question
 from smolrgpt_core.language.question import asked_side
 from smolrgpt_core.model.point_map import PointMapConfig
 from smolrgpt_core.perception.stages import DepthEstimator
+from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
 from smolrgpt_core.public_benchmarks.models import (
     RGB,
     ModelOptions,
@@ -190,21 +191,27 @@ class AnswererModel:
             read = read_question(question.masked, frame.regions, None, ids)
             if read.program is not None and (self.measures_sides or not asked_side(read.program)):
                 read = replace(read, program=self.options.conventions.meant(read.program))
-            return Said(answer_as_text(self.answerer.answer(frame, read), ids))
+            return Said(answer_as_text(self.answerer.answer(frame, read), ids, question.asked))
         except SpatialError as error:
             raise unanswered(question, error) from error
 
 
-def answer_as_text(answer: SpatialAnswer, region_ids: tuple[int, ...]) -> str:
+def answer_as_text(
+    answer: SpatialAnswer, region_ids: tuple[int, ...], asked: Asked | None = None
+) -> str:
     """A typed answer in the words of a benchmark: "B", "yes", "Region [1]", "0.82 m", "3 o'clock",
     "0.60, 0.00, 0.80".
 
     Args:
         answer: of an answerer.
         region_ids: of the question, which numbers refer to.
+        asked: what the question asks for; a side, where a benchmark wants one for "is it left of
+            ...?"; None where that is not known.
     """
     if answer.option:
         return answer.option
+    if asked is not None and asked.kind is AnswerKind.SIDE and answer.side is not Side.NONE:
+        return answer.side.name.lower()
     if answer.truth is not None:
         return "yes" if answer.truth else "no"
     if answer.region_id is not None:

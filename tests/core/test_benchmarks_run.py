@@ -45,10 +45,13 @@ IN_ROS = {
 }
 WITH_DATA = {"question_guessing", "real_frames", "trips"}
 """Their first argument is a data set that the tests do not have."""
+LONG = {"pretrained_language", "reworded_questions"}
+"""They load a language model, and take minutes of a processor."""
 PARTS = {
     "answer_sentences",
     "disturbances",
     "load_client",
+    "model_sentences",
     "nano_path_worker",
     "performance_page",
     "small_language_model",
@@ -58,7 +61,7 @@ PARTS = {
 
 def test_no_script_is_missing_here() -> None:
     scripts = {path.stem for path in BENCHMARKS.glob("*.py")}
-    assert scripts == SMALLEST.keys() | IN_ROS | WITH_DATA | PARTS
+    assert scripts == SMALLEST.keys() | IN_ROS | WITH_DATA | LONG | PARTS
 
 
 @pytest.mark.parametrize("name", sorted(SMALLEST))
@@ -69,7 +72,7 @@ def test_it_runs(name: str, tmp_path: Path) -> None:
     assert done.stdout.strip()
 
 
-@pytest.mark.parametrize("name", sorted(WITH_DATA))
+@pytest.mark.parametrize("name", sorted(WITH_DATA | LONG))
 def test_it_says_what_it_needs(name: str) -> None:
     command = [sys.executable, str(BENCHMARKS / f"{name}.py"), "--help"]
     assert subprocess.run(command, capture_output=True, check=False).returncode == 0

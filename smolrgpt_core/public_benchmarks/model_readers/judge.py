@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from smolrgpt_core.json_model import JsonModel
 from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
-from smolrgpt_core.public_benchmarks.model_readers.asking import JsonModel
 from smolrgpt_core.public_benchmarks.quantity_readers import HOURS
 from smolrgpt_core.public_benchmarks.records import BenchmarkRecord
 

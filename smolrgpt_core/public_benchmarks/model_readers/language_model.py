@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from smolrgpt_core.answer.reading import METRES_PER_UNIT, SAME_DISTANCE
+from smolrgpt_core.json_model import JsonModel
 from smolrgpt_core.public_benchmarks.model_readers.asked import (
     AnswerKind,
     Asked,
     said_length,
 )
-from smolrgpt_core.public_benchmarks.model_readers.asking import JsonModel
 from smolrgpt_core.public_benchmarks.model_readers.evidence import (
     has_rival,
     is_negated,

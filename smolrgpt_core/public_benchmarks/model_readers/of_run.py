@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smolrgpt_core.chat_server import ChatServer, ServerSettings
-from smolrgpt_core.public_benchmarks.model_readers.asking import JsonModel
+from smolrgpt_core.json_model import JsonModel
 from smolrgpt_core.public_benchmarks.model_readers.further import Advance, readings
 from smolrgpt_core.public_benchmarks.model_readers.judge import judged
 from smolrgpt_core.public_benchmarks.model_readers.language_model import LanguageModelReader

@@ -11,16 +11,19 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from smolrgpt_core.asking import AskedQuestion
 from smolrgpt_core.chat_server import ChatServer, ServerSettings
 from smolrgpt_core.cli.application import app
-from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.errors import SpatialError, Status
+from smolrgpt_core.json_model import JsonModel
 from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
-from smolrgpt_core.public_benchmarks.model_readers.asking import JsonModel
 from smolrgpt_core.public_benchmarks.model_readers.language_model import (
     LanguageModelReader,
     accepted,
 )
 from smolrgpt_core.public_benchmarks.numbers_in_words import lengths_in, numbers_in
+from smolrgpt_core.question_model import QuestionModel
+from smolrgpt_core.regions import Box, Region, RegionSet
 
 LENGTH, HOUR = Asked(AnswerKind.LENGTH), Asked(AnswerKind.HOUR)
 YES_NO, SIDE, COUNT = (Asked(AnswerKind[name]) for name in ("YES_NO", "SIDE", "COUNT"))
@@ -237,6 +240,23 @@ def test_a_real_model_on_a_real_server_reads(small_model, tmp_path) -> None:
     assert set(claimed) == {"quote", "value", "unit"}
     # What it claims may be wrong; what is accepted is in the text.
     assert reader.read(LENGTH, "How wide is it?", "It is 3 m.") in ("", "3 m")
+
+
+def test_a_real_model_rewords_a_question_or_it_stays_refused(small_model) -> None:
+    server = ChatServer.connect(ServerSettings(small_model, timeout_s=200))
+    boxes = [Region.from_box(id, "pallet", Box(20 * id, 1, 9, 9)) for id in (1, 2)]
+    asked = AskedQuestion("Yo, what's the gap twixt pallet 1 and pallet 2?")
+    rewords, regions = QuestionModel(JsonModel(server)), RegionSet((20, 60), tuple(boxes))
+    said = rewords.sentence(asked.text)
+    try:
+        taken = rewords.reworded(asked, regions).text
+    except SpatialError as error:
+        taken = ""
+        if error.status is not Status.BAD_QUESTION:
+            raise
+    # Which form a model takes is its own; what is taken has the numbers of the question.
+    assert taken in ("", said)
+    assert not taken or {"1", "2"} <= set(taken.strip("?").split())
 
 
 def test_a_real_server_refuses_what_is_too_long(small_model) -> None:

@@ -12,8 +12,8 @@ from transformers import BertConfig, BertModel
 
 from smolrgpt_core.chat_server import ChatServer, ServerSettings
 from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.json_model import JsonModel
 from smolrgpt_core.public_benchmarks.model_readers import type_classifiers
-from smolrgpt_core.public_benchmarks.model_readers.asking import JsonModel
 from smolrgpt_core.public_benchmarks.model_readers.language_model import LanguageModelReader
 from smolrgpt_core.public_benchmarks.model_readers.type_classifiers import (
     CATEGORIES,

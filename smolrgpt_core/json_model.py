@@ -1,4 +1,4 @@
-"""A language model that replies in JSON, with its replies kept on disk."""
+"""A language model that replies in JSON, with its replies kept on disk where that is wanted."""
 
 from __future__ import annotations
 
@@ -25,17 +25,18 @@ class JsonModel:
     Args:
         server: with the model.
         kept: JSON Lines file for the replies, also of earlier runs; made if needed. A reply
-            belongs to one request to one version of one model.
+            belongs to one request to one version of one model. None: they are not kept longer than
+            this object.
     """
 
-    def __init__(self, server: ChatServer, kept: Path) -> None:
+    def __init__(self, server: ChatServer, kept: Path | None = None) -> None:
         self.server = server
         self.described: Mapping[str, str] = {
             "model": server.model, "url": server.settings.url, **server.identity(),
         }  # fmt: skip
         self._about = {name: value for name, value in self.described.items() if name != "url"}
         self._kept = kept
-        self._replies = _read_replies(kept)
+        self._replies = {} if kept is None else _read_replies(kept)
 
     def reply(
         self, instructions: str, text: str, schema: Mapping[str, Any]
@@ -68,6 +69,8 @@ class JsonModel:
 
     def _keep(self, key: str, said: str) -> None:
         self._replies[key] = said
+        if self._kept is None:
+            return
         self._kept.parent.mkdir(parents=True, exist_ok=True)
         with self._kept.open("ab") as file:
             file.write(json.dumps({"key": key, "said": said}).encode() + b"\n")

@@ -1,0 +1,187 @@
+"""Answers that a language model phrases, for `reading_answers.py`: the truth that went in is known.
+
+A model is given a question, its true answer in bare form, and a manner, and writes a sentence. Not
+every sentence still says the truth: one that does not hold it, or holds a rival too, by the words
+looked for in `says`, is counted apart. That rule looks for words; it does not see a negation.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from answer_sentences import Sentence
+
+from smolrgpt_core.chat_server import ChatServer
+from smolrgpt_core.language.english import NUMBER_WORDS
+from smolrgpt_core.public_benchmarks.model_readers.asked import (
+    AnswerKind,
+    Asked,
+    said_hour,
+    said_region,
+)
+
+TOKENS = 40
+"""Of a sentence; a longer one is cut, as a benchmark cuts a model."""
+
+MANNERS = (
+    "in one short sentence", "in a polite sentence", "in a sentence that repeats the question",
+    "in a sentence that begins with \"In this image\"", "in a long sentence with a reason",
+    "in a sentence with some doubt", "in the words of a warehouse worker",
+    "in a sentence that ends with the answer", "in few words", "in a sentence with an example",
+)  # fmt: skip
+
+_NAMES = (("pallet", "shelf"), ("crate", "barrel"), ("transporter", "pallet"), ("box", "table"))
+
+_QUESTIONS = {
+    AnswerKind.LENGTH: (
+        "How far is the {a} [Region 0] from the {b} [Region 1]?", "How wide is the {a} [Region 0]?",
+        "How tall is the {a} [Region 0]?", "What is the distance from the {a} to the camera?",
+        "How much space is between the {a} and the {b}?",
+    ),
+    AnswerKind.COUNT: (
+        "How many pallets are in the buffer [Region 0]?", "How many {a} objects are in the image?",
+        "How many of the pallets stand outside the buffer?", "How many boxes does the {b} carry?",
+    ),
+    AnswerKind.SIDE: (
+        "Is the {a} [Region 0] to the left or right of the {b} [Region 1]?",
+        "On which side of the {b} is the {a}?", "Is the {a} left or right of us?",
+        "Seen from the camera, is the {a} on the left or the right of the {b}?",
+    ),
+    AnswerKind.REGION: (
+        "Which is taller, the {a} Region [0] or the {b} Region [1]?",
+        "Which is closer to the camera, the {a} Region [0] or the {b} Region [1]?",
+        "Which of the {a} Region [0] and the {b} Region [1] is in the buffer?",
+    ),
+    AnswerKind.YES_NO: (
+        "Is the {a} wider than the {b}?", "Is the {a} in front of the {b}?",
+        "Is the buffer empty?", "Is there room for another {a}?",
+    ),
+    AnswerKind.HOUR: (
+        "If you stand at the {a} and look ahead, at what hour is the {b}?",
+        "In which clock direction is the {b} from the {a}?",
+    ),
+}  # fmt: skip
+
+PROMPT = (
+    "Question: {question}\nAnswer: {answer}\nRephrase this answer {manner}. Keep the answer as it "
+    "is. Write only the sentence."
+)
+
+_LENGTH_UNITS = {"meters": "m", "m": "m", "centimeters": "cm", "cm": "cm", "feet": "ft"}
+_METRES = {"m": 1.0, "cm": 0.01, "ft": 0.3048}
+
+
+def write(server: ChatServer, kinds: Sequence[AnswerKind], each: int, path: Path) -> None:
+    """Have a model write so many sentences of each kind.
+
+    Args:
+        server: with the model.
+        kinds: of the answers.
+        each: sentences of a kind.
+        path: JSON Lines file; what is there already is not written again.
+    """
+    found = read(path) if path.exists() else []
+    there = Counter(item.asked.kind for item, _ in found)
+    with path.open("a") as file:
+        for kind in kinds:
+            drawn = enumerate(islice(_drawn(kind), each))
+            for number, (asked, question, answer, meaning) in drawn:
+                if number < there[kind]:
+                    continue
+                manner = MANNERS[number % len(MANNERS)]
+                prompt = PROMPT.format(question=question, answer=answer, manner=manner)
+                text = server.complete([{"role": "user", "content": prompt}], TOKENS)
+                row = {
+                    "kind": kind.value, "names": asked.names, "question": question, "text": text,
+                    "meaning": meaning, "says_it": says(asked, answer, meaning, text),
+                }  # fmt: skip
+                file.write(json.dumps(row) + "\n")
+                file.flush()
+
+
+def read(path: Path) -> list[tuple[Sentence, bool]]:
+    """Sentences of `write`, and whether each says its truth."""
+    rows = map(json.loads, path.read_text().splitlines())
+    return [
+        (
+            Sentence(Asked(AnswerKind(row["kind"]), tuple(row["names"])), row["question"],
+                     row["text"], row["meaning"]),
+            row["says_it"],
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+def _drawn(kind: AnswerKind) -> Iterator[tuple[Asked, str, str, str]]:
+    """What is asked, the question, the answer as a model is told it, and as rules say it."""
+    rng = np.random.default_rng(list(AnswerKind).index(kind))
+    while True:
+        names = _NAMES[int(rng.integers(len(_NAMES)))]
+        texts = _QUESTIONS[kind]
+        question = texts[int(rng.integers(len(texts)))].format(a=names[0], b=names[1])
+        answer, meaning = _TRUTHS[kind](rng)
+        yield Asked(kind, names if kind is AnswerKind.REGION else ()), question, answer, meaning
+
+
+def _length(rng: np.random.Generator) -> tuple[str, str]:
+    word = list(_LENGTH_UNITS)[int(rng.integers(len(_LENGTH_UNITS)))]
+    unit = _LENGTH_UNITS[word]
+    number = f"{rng.integers(20, 300)}" if unit == "cm" else f"{rng.uniform(0.4, 12):.2f}"
+    return f"{number} {word}", f"{float(number) * _METRES[unit]:.6g} m"
+
+
+def _one_of(*answers: str) -> Callable[[np.random.Generator], tuple[str, str]]:
+    return lambda rng: (answers[int(rng.integers(len(answers)))],) * 2
+
+
+def _hour(rng: np.random.Generator) -> tuple[str, str]:
+    return (said_hour(int(rng.integers(12)) + 1),) * 2
+
+
+_TRUTHS: dict[AnswerKind, Callable[[np.random.Generator], tuple[str, str]]] = {
+    AnswerKind.LENGTH: _length,
+    AnswerKind.COUNT: lambda rng: (str(rng.integers(0, 13)),) * 2,
+    AnswerKind.SIDE: _one_of("left", "right"),
+    AnswerKind.REGION: _one_of(said_region(0), said_region(1)),
+    AnswerKind.YES_NO: _one_of("yes", "no"),
+    AnswerKind.HOUR: _hour,
+}
+KINDS = tuple(_TRUTHS)
+"""Kinds of answers that are written."""
+
+
+def says(asked: Asked, answer: str, meaning: str, text: str) -> bool:
+    """Whether a sentence holds the true answer and no rival of it.
+
+    A length: its number, whole, before any form of its unit. A count or hour: the number in digits
+    or as a word. A side, and yes or no: the word, and not the other one. A region: its number in
+    brackets or its class, and neither of the other region's.
+    """
+    words = set(re.findall(r"[a-z]+|[0-9]+(?:\.[0-9]+)?", text.lower()))
+    if asked.kind is AnswerKind.LENGTH:
+        number, word = answer.split()
+        unit = _LENGTH_UNITS[word]
+        forms = [form for form, same in _LENGTH_UNITS.items() if same == unit] + [unit, "foot"]
+        singular = [form.removesuffix("s") for form in forms]
+        pattern = rf"(?<![0-9.]){re.escape(number)}[\s-]*(?:{'|'.join(forms + singular)})\b"
+        return bool(re.search(pattern, text.lower()))
+    if asked.kind in (AnswerKind.COUNT, AnswerKind.HOUR):
+        number = answer.split()[0]
+        spelled = {word for word, value in NUMBER_WORDS.items() if value == int(number)}
+        return bool(words & {number, *spelled})
+    if asked.kind is AnswerKind.REGION:
+        place = int(re.sub(r"\D", "", answer))
+        here, there = _named(asked, place, text), _named(asked, 1 - place, text)
+        return here and not there
+    rivals = {"left": "right", "right": "left", "yes": "no", "no": "yes"}
+    return meaning in words and rivals[meaning] not in words
+
+
+def _named(asked: Asked, place: int, text: str) -> bool:
+    return f"[{place}]" in text or asked.names[place] in text.lower()
