@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -16,6 +18,7 @@ from smolrgpt_core.data.warehouse_format import (
     CameraRecord,
     SplitFolder,
     WarehouseRecord,
+    mask_key,
     placeholders_in,
 )
 from smolrgpt_core.errors import SpatialError
@@ -29,6 +32,7 @@ from smolrgpt_core.label_rules import class_in
 from smolrgpt_core.language import CATEGORIES, Category
 from smolrgpt_core.language.mask_labels import mask_labels
 from smolrgpt_core.language.placeholders import numbered
+from smolrgpt_core.object_classes import is_known
 from smolrgpt_core.public_benchmarks.benchmark import Benchmark
 from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
 from smolrgpt_core.public_benchmarks.published_files import (
@@ -77,6 +81,9 @@ _ACCURACIES = {
 
 _ERRORS = {"err": PERCENT, "absrel": "", "rmse": "", "a1": ""}
 """Errors of a quantity by their name in the script, with the unit."""
+
+FIRST_OTHER = 1000
+"""Id of the first region of an image that only other questions name; a question has fewer."""
 
 Reader = Callable[[object, Category], NormalizedAnswer | None]
 
@@ -141,10 +148,14 @@ class WarehouseQA(Benchmark):
     )
 
     def read(self, path: Path) -> BenchmarkData:
-        """See `Benchmark.read`; calibrations are those of `cameras.json`, where it is there."""
-        cameras = cache(_cameras)
+        """See `Benchmark.read`; calibrations are those of `cameras.json`, where it is there.
+
+        Whatever other questions about an image name is there for a question, too.
+        """
+        cameras, masks = cache(_cameras), _MasksOfImages()
         rows = read_all_rows(find_files(path, self.files))
-        return read_records(rows, lambda row: _record(row, cameras(row.path)))
+        data = read_records(rows, lambda row: masks.noted(row, _record(row, cameras(row.path))))
+        return replace(data, records=tuple(map(masks.with_others, data.records)))
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
         """The record of a row; of several questions the first, as `smolrgpt evaluate` does."""
@@ -165,6 +176,34 @@ class WarehouseQA(Benchmark):
         if record.category == "mcq":
             return str(rng.integers(len(record.stored_regions)))
         return super().guess(record, alike, rng)
+
+
+class _MasksOfImages:
+    """Masks by image, each once, whichever questions name it."""
+
+    def __init__(self) -> None:
+        self._found: defaultdict[Path, dict[int, StoredRegion]] = defaultdict(dict)
+        self._own: dict[str, tuple[Path, frozenset[int]]] = {}
+
+    def noted(self, row: PublishedRow, record: BenchmarkRecord) -> BenchmarkRecord:
+        """The record, whose masks are kept in mind unless one is broken."""
+        image = row.path.with_suffix("") / row.fields["image"]
+        keys = [hash(mask_key(rle)) for rle in row.fields["rle"] or ()]
+        self._own[record.id] = image, frozenset(keys)
+        found = self._found[image]
+        whole = () if record.problems else record.stored_regions
+        for key, region in zip(keys, whole, strict=False):
+            known = found.get(key)
+            if known is None or (is_known(region.label) and not is_known(known.label)):
+                id = FIRST_OTHER + len(found) if known is None else known.id
+                found[key] = replace(region, id=id)
+        return record
+
+    def with_others(self, record: BenchmarkRecord) -> BenchmarkRecord:
+        """The record with what only other questions about its image name."""
+        image, own = self._own[record.id]
+        others = [region for key, region in self._found[image].items() if key not in own]
+        return replace(record, other_regions=tuple(others))
 
 
 def _cameras(path: Path) -> dict[str, CameraRecord]:

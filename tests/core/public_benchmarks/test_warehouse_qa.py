@@ -96,6 +96,33 @@ def test_a_model_gets_image_depth_calibration_and_masks(ai_city) -> None:
     assert float(answer.text.removesuffix(" m")) == pytest.approx(float(distance.truth), rel=0.1)
 
 
+def test_what_other_questions_name_is_there_once(ai_city) -> None:
+    data = BENCHMARK.read(ai_city)
+    every: dict[Any, set[Any]] = {}
+    for record in data.records:
+        if record.image is None:
+            continue
+        masks = [region.mask.rle()["counts"] for region in
+                 (*record.stored_regions, *record.other_regions)]  # fmt: skip
+        assert len(set(masks)) == len(masks)
+        every.setdefault(record.image.name, set()).add(frozenset(masks))
+    assert len(every) == 2
+    assert all(len(sets) == 1 for sets in every.values()), "all questions have the same masks"
+    question = question_of(next(item for item in data.records if len(item.stored_regions) == 2))
+    ids = [region.id for region in (*question.regions, *question.others)]
+    assert len(set(ids)) == len(ids)
+    assert ids[:2] == [0, 1]
+
+
+def test_sides_are_said_where_words_ask_yes_or_no(ai_city) -> None:
+    data = BENCHMARK.read(ai_city)
+    record = next(item for item in data.records if item.question.startswith("Does the transporter"))
+    model = load_benchmark_model("geometric", ModelOptions())
+    asked = BENCHMARK.asked(record)
+    assert model.answer(question_of(record, asked)).text == record.truth
+    assert model.answer(question_of(record)).text in ("yes", "no")
+
+
 def test_awkward_rows_are_named_and_none_is_dropped_in_silence(ai_city, tmp_path) -> None:
     shutil.copytree(ai_city, tmp_path / "set")
     path = tmp_path / "set" / "val.json"
