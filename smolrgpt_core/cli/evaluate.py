@@ -177,6 +177,8 @@ def _print(found: Evaluation) -> None:
         if item.refusals:
             reasons = ", ".join(f"{number} {name}" for name, number in item.refusals.most_common())
             console.print(Text(f"{item.name} refused: {reasons}", "yellow"))
+        if unusable := item.unusable:
+            console.print(Text(f"{item.name}, unusable answers: {named(unusable)}", "yellow"))
         if broken := item.broken:
             console.print(Text(f"{item.name}, broken data: {named(broken)}", "red"))
         if item.agreements:

@@ -19,7 +19,7 @@ from smolrgpt_core.ray_workers import LOCAL
 from smolrgpt_core.study.config import StudyConfig, chosen, jobs_of, read_study
 from smolrgpt_core.study.jobs import Job
 from smolrgpt_core.study.on_ray import OnRay
-from smolrgpt_core.study.page import write_page
+from smolrgpt_core.study.page import Part, write_page
 from smolrgpt_core.study.plots import write_plots
 from smolrgpt_core.study.processes import InProcesses, Outcome
 from smolrgpt_core.study.table import Row, as_csv, as_markdown, rows_of, shown
@@ -36,6 +36,14 @@ ConfigFile = Annotated[
         help="YAML file of the study, such as config/study/small_hall.yaml.",
         exists=True,
         dir_okay=False,
+    ),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Argument(
+        help="Override values in all runs, such as optimizer.steps=20.",
+        metavar="KEY=VALUE",
+        show_default=False,
     ),
 ]
 Only = Annotated[
@@ -69,6 +77,7 @@ WriteDocs = Annotated[
 
 def study_command(
     config: ConfigFile,
+    changes: Changes = None,
     only: Only = None,
     workers: Workers = 1,
     ray: Ray = "",
@@ -86,14 +95,15 @@ def study_command(
     with resumable(config):
         whole = read_study(config)
         study = chosen(whole, only or ())
-        jobs = jobs_of(study)
+        jobs = jobs_of(study, changes or ())
         failed = _do(jobs, OnRay(ray, workers, gpus) if ray else InProcesses(workers))
     done = [job for job in jobs if not job.missing()]
     if any(job.train for job in done):
         with writing("--write-docs"):
             rows = _write(study, done)
             if write_docs is not None:
-                write_page(write_docs, config, study, whole, rows, _hardware(done))
+                part = Part(config, study, whole, tuple(changes or ()))
+                write_page(write_docs, part, rows, _hardware(done))
         _print(study, rows)
     for job, problem in failed:
         typer.echo(f"{job.name} failed: {problem}", err=True)

@@ -102,9 +102,15 @@ class Contestant:
     @property
     def broken(self) -> dict[str, str]:
         """By id, what is wrong with the data of a question that was refused as BAD_INPUT."""
-        return {
-            item.id: item.message for item in self.predictions if item.status is Status.BAD_INPUT
-        }
+        return self._messages(Status.BAD_INPUT)
+
+    @property
+    def unusable(self) -> dict[str, str]:
+        """By id, what a model said that is no answer, or why it said nothing."""
+        return self._messages(Status.MODEL_ERROR)
+
+    def _messages(self, status: Status) -> dict[str, str]:
+        return {item.id: item.message for item in self.predictions if item.status is status}
 
     @property
     def median_seconds(self) -> float:
@@ -158,6 +164,7 @@ class Evaluation:
                     "scores": item.scores,
                     "refusals": dict(item.refusals),
                     "broken": item.broken,
+                    "unusable": item.unusable,
                     "median_seconds": item.median_seconds,
                     "reliability": {
                         name: found.to_json() for name, found in item.reliabilities.items()

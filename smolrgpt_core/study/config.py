@@ -133,24 +133,28 @@ def chosen(study: StudyConfig, only: Sequence[str]) -> StudyConfig:
     return replace(study, axes=axes)
 
 
-def jobs_of(study: StudyConfig) -> list[Job]:
+def jobs_of(study: StudyConfig, changes: Sequence[str] = ()) -> list[Job]:
     """A job for each run, behind one for each checkpoint that runs begin with.
+
+    Args:
+        study: whole, or a part.
+        changes: KEY=VALUE for all runs, which win over those of the axes.
 
     Raises:
         ImportError, SpatialError: as `read_config`; the message names the run.
     """
-    runs = list(_runs(study))
+    runs = list(_runs(study, changes))
     bases = dict.fromkeys(run.train.start.checkpoint for run in runs if run.train is not None)
     return [*(_base(study, checkpoint) for checkpoint in bases if checkpoint), *runs]
 
 
-def _runs(study: StudyConfig) -> Iterator[Job]:
+def _runs(study: StudyConfig, common: Sequence[str]) -> Iterator[Job]:
     for combination in itertools.product(*(values.items() for values in study.axes.values())):
         values = dict(zip(study.axes, (name for name, _ in combination), strict=True))
         folder = Path(study.output, "runs", ",".join(f"{k}={v}" for k, v in values.items()))
         changes = [change for _, changes in combination for change in changes]
         try:
-            train = read_config(Path(study.train), [*changes, f"output={folder}"])
+            train = read_config(Path(study.train), [*changes, *common, f"output={folder}"])
         except SpatialError as error:
             raise bad_input(f"the run {folder.name}: {error}") from error
         yield Job(values, folder, study.evaluations, train)

@@ -144,6 +144,7 @@ class Job:
             "questions": len(found.scored),
             "scores": found.scores,
             "refusals": dict(found.refusals),
+            "unusable": found.unusable,
             "median_seconds": found.median_seconds,
         }
         return {"settings": to_entries(item), "result": result}

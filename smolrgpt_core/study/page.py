@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from smolrgpt_core.files import write_file
@@ -17,48 +18,58 @@ IMAGES = "images"
 """Folder of pictures beside a page."""
 
 
-def write_page(
-    page: Path,
-    file: Path,
-    study: StudyConfig,
-    whole: StudyConfig,
-    rows: Sequence[Row],
-    hardware: Sequence[str],
-) -> None:
+@dataclass(frozen=True)
+class Part:
+    """What was done of a study.
+
+    Attributes:
+        file: YAML of the study.
+        study: the part of it that was done.
+        whole: all of it.
+        changes: KEY=VALUE for all runs.
+    """
+
+    file: Path
+    study: StudyConfig
+    whole: StudyConfig
+    changes: tuple[str, ...] = ()
+
+
+def write_page(page: Path, part: Part, rows: Sequence[Row], hardware: Sequence[str]) -> None:
     """Replace the section of a study, with its plots beside the page.
 
     Args:
         page: Markdown.
-        file: YAML of the study.
-        study: the part of it that was done.
-        whole: all of it.
-        rows: of that part, at least one trained.
+        part: what was done.
+        rows: of it, at least one trained.
         hardware: that the runs name, each once.
     """
-    picture = page.parent / IMAGES / f"study_{file.stem}.png"
+    study = part.study
+    picture = page.parent / IMAGES / f"study_{part.file.stem}.png"
     write_plots(study, rows, picture)
-    parts = [
+    lines = [
         f"## {study.title}",
-        _origin(file, study, whole, hardware),
+        _origin(part, hardware),
         as_markdown(study, rows),
         f"![{study.title}: scores by what they cost]({IMAGES}/{picture.name})",
     ]
     text = page.read_text() if page.exists() else "# Studies\n"
-    write_file(page, replace_section(text, study.title, "\n\n".join(parts)).encode())
+    write_file(page, replace_section(text, study.title, "\n\n".join(lines)).encode())
 
 
-def _origin(file: Path, study: StudyConfig, whole: StudyConfig, hardware: Sequence[str]) -> str:
-    command = ["smolrgpt", "study", os.fspath(file)]
-    missing = _left_out(study, whole)
-    only = [f"--only={axis}={','.join(study.axes[axis])}" for axis in missing]
-    text = f"`{shlex.join([*command, *only])}` on {', '.join(hardware)}."
-    if missing:
-        omitted = "; ".join(f"{axis} {', '.join(names)}" for axis, names in missing.items())
-        text += (
-            f" **This is a part of the study**: not done are {omitted}. "
-            f"The whole: `{shlex.join(command)}`."
-        )
-    return text
+def _origin(part: Part, hardware: Sequence[str]) -> str:
+    command = ["smolrgpt", "study", os.fspath(part.file)]
+    missing = _left_out(part.study, part.whole)
+    only = [f"--only={axis}={','.join(part.study.axes[axis])}" for axis in missing]
+    text = f"`{shlex.join([*command, *part.changes, *only])}` on {', '.join(hardware)}."
+    if not missing and not part.changes:
+        return text
+    omitted = [f"{axis} {', '.join(names)} not done" for axis, names in missing.items()]
+    changed = [f"{change} in all runs" for change in part.changes]
+    return (
+        f"{text} **This is a part of the study**: {'; '.join([*changed, *omitted])}. The whole: "
+        f"`{shlex.join(command)}`."
+    )
 
 
 def _left_out(study: StudyConfig, whole: StudyConfig) -> Mapping[str, list[str]]:

@@ -181,6 +181,23 @@ class TestWarehouse:
             )
             assert all((mask == other).all() for mask, other in pairs)
 
+    @pytest.mark.parametrize("grouped", [False, True])
+    def test_the_first_images_bring_all_their_questions(
+        self, warehouse: Path, grouped: bool
+    ) -> None:
+        whole = open_folder(DatasetConfig("warehouse", warehouse, group_by_image=True))
+        expected = [c.id for sample in (whole[0], whole[1]) for c in sample.conversations]
+        config = DatasetConfig("warehouse", warehouse, first_images=2, group_by_image=grouped)
+        found = open_folder(config)
+        assert len(found) == (2 if grouped else len(expected))
+        samples = [found[index] for index in range(len(found))]
+        assert sorted(c.id for sample in samples for c in sample.conversations) == sorted(expected)
+
+    @pytest.mark.parametrize(("kind", "number"), [("warehouse", -1), ("shards", 5)])
+    def test_first_images_that_there_are_not_are_refused(self, kind: str, number: int) -> None:
+        with pytest.raises(SpatialError, match="first_images must be 0 or more"):
+            DatasetConfig(kind, "folder", first_images=number)
+
     def test_scale_without_cameras_is_that_of_the_configuration(self, warehouse: Path) -> None:
         SplitFolder(warehouse, "train").cameras_path.unlink()
         config = DatasetConfig("warehouse", warehouse, depth_scale=0.005)

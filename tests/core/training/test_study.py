@@ -26,7 +26,7 @@ from smolrgpt_core.settings_file import import_yaml
 from smolrgpt_core.study.config import StudyConfig, chosen, jobs_of, read_study
 from smolrgpt_core.study.jobs import Job
 from smolrgpt_core.study.on_ray import OnRay
-from smolrgpt_core.study.page import write_page
+from smolrgpt_core.study.page import Part, write_page
 from smolrgpt_core.study.processes import LOG_FILE, InProcesses, Outcome, attempt
 from smolrgpt_core.study.table import Measured, as_csv, as_markdown, rows_of, shown
 from smolrgpt_core.training.config_file import write_config
@@ -98,6 +98,10 @@ def test_every_combination_is_trained_measured_and_asked(study_file, base):
         assert trained["questions"] > 0
         assert trained["settings"]["seed"] == int(job.values["seed"])
         assert not (job.folder / "checkpoints").exists()
+    # Weights of chance say nothing that can be read: what they said is kept.
+    asked = before.result()["evaluations"]["own"]
+    assert len(asked["unusable"]) == asked["refusals"]["MODEL_ERROR"] > 0
+    assert all("it said" in message for message in asked["unusable"].values())
     rows = rows_of(study, [job.result() for job in jobs])
     assert [(row.values.get("method"), row.runs) for row in rows] == [
         (None, 1), ("lora", 2), ("full", 2)
@@ -123,6 +127,11 @@ def test_what_is_finished_is_not_done_again(study_file):
     trained.write_text(json.dumps({**facts, "settings": {**facts["settings"], "seed": 9}}))
     with pytest.raises(SpatialError, match="other settings, seed: 9 before, 1 now"):
         job.missing()
+
+
+def test_changes_of_all_runs_win(study_file):
+    _, *runs = jobs_of(read_study(study_file), ["optimizer.steps=7", "seed=5"])
+    assert {(job.train.optimizer.steps, job.train.seed) for job in runs if job.train} == {(7, 5)}
 
 
 def test_a_run_that_dies_is_named_and_the_others_are_shown(study_file, monkeypatch, tmp_path):
@@ -200,12 +209,15 @@ def test_the_page_says_which_part_was_done(study_file, tmp_path):
     page.parent.mkdir()
     page.write_text("# Studies\n\nWords.\n\n## Other\n\nkept\n")
     for _ in range(2):
-        write_page(page, study_file, study, whole, rows, ["a machine"])
+        write_page(page, Part(study_file, study, whole, ("seed=5",)), rows, ["a machine"])
     text = page.read_text()
     assert text.startswith("# Studies\n\nWords.\n\n## Other\n\nkept\n\n## A study of two methods\n")
     assert text.count("## A study of two methods") == 1
-    assert "--only=method=lora --only=pictures=4 --only=seed=1` on a machine" in text
-    assert "**This is a part of the study**: not done are method full; pictures 8; seed 2." in text
+    assert "seed=5 --only=method=lora --only=pictures=4 --only=seed=1` on a machine" in text
+    assert (
+        "**This is a part of the study**: seed=5 in all runs; method full not done; pictures 8 not "
+        "done; seed 2 not done." in text
+    )
     assert as_markdown(study, rows) in text
     assert (page.parent / "images" / "study_study.png").is_file()
     assert as_csv(study, rows).startswith("method,pictures,runs,")
