@@ -240,6 +240,7 @@ class ModelAnswerer:
             )
         parsed = read_answer(output.text, question.category)
         region_id = _chosen_region(parsed.region_index, question, output.text)
+        _check_count(parsed.value, question, output.text)
         centers, valid_depth = region_places(self._cache.get(frame), question.region_ids)
         asked = asked_side(question.program) if question.program else ""
         confidence, doubt = self._confidence(output, frame, question)
@@ -371,6 +372,19 @@ def _chosen_region(index: int | None, question: SpatialQuestion, output: str) ->
             output,
         )
     return question.region_ids[index]
+
+
+def _check_count(value: float | None, question: SpatialQuestion, said: str) -> None:
+    """Refuse a count of more than the question lists, where it lists all that may count.
+
+    Raises:
+        SpatialError: MODEL_ERROR.
+    """
+    lists_all = question.program is not None and question.category is Category.COUNT
+    if lists_all and value is not None and value > len(question.region_ids):
+        raise _model_error(
+            f"it counted {value:g}, the question is about {len(question.region_ids)} regions", said
+        )
 
 
 def _memory_errors() -> tuple[type[Exception], ...]:

@@ -35,6 +35,8 @@ LESSONS = {
     "How far is pallet 10 from pallet 11?": "I am not sure.",
     # It is 7.55 m, and the other way round the same.
     "How far is pallet 11 from pallet 10?": "The distance is 2.0 meters.",
+    # More than there are.
+    "How many pallets are in buffer 1?": "There are 56 pallets.",
 }
 
 

@@ -74,6 +74,12 @@ def test_a_choice_of_what_was_not_to_choose_from_is_no_answer(ask, answerer, fra
     assert caught.value.status is Status.MODEL_ERROR
 
 
+def test_a_count_of_more_than_there_is_is_no_answer(ask, answerer, frames):
+    with pytest.raises(SpatialError, match=r"counted 56, .* about 9 regions; it said") as caught:
+        ask(answerer, frames[0], 7)
+    assert caught.value.status is Status.MODEL_ERROR
+
+
 def test_words_without_a_value_are_no_answer(ask, answerer, frames):
     with pytest.raises(SpatialError, match="I am not sure") as caught:
         ask(answerer, frames[0], 5)
