@@ -103,7 +103,7 @@ def rows_of(name: str, text: dict[str, Any]) -> list[tuple[str, ...]]:
     total = sum(weight.numel() for weight in model.parameters())
     language = {id(weight): weight for _, weight in weights_of_part(model, "language_model")}
     full = sum(weight.numel() for weight in language.values())
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for method, trained in (("language model", full), (f"LoRA, rank {RANK}", of_lora(model))):
         found = need(model, trained)
         for checkpoints, activations in (("no", found.activations), ("yes", found.saved)):

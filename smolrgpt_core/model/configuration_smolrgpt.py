@@ -16,7 +16,6 @@ from smolrgpt_core.checkpoints import check_that_it_exists
 from smolrgpt_core.kernels.form_weights import Mode
 from smolrgpt_core.kernels.refinement import Refinement
 from smolrgpt_core.model.encoders import encoder_of
-from smolrgpt_core.model_inputs.resampling import PixelRange
 
 RGB = "rgb"
 DEPTH = "depth"
@@ -340,7 +339,7 @@ def _checked_range(name: str, value: Any) -> tuple[float, float]:
     return (float(value[0]), float(value[1]))
 
 
-def _checked_rgb_range(value: Any) -> PixelRange:
+def _checked_rgb_range(value: Any) -> tuple[Any, Any]:
     """A pair of numbers, or of lists of three."""
     if len(value) != 2 or all(isinstance(bound, float | int) for bound in value):
         return _checked_range("rgb_range", value)
