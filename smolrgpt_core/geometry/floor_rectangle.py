@@ -103,7 +103,8 @@ def side_distances(
         [np.stack([np.cos(yaws), np.sin(yaws)], -1), np.stack([-np.sin(yaws), np.cos(yaws)], -1)],
         axis=1,
     )
-    around, turned = rotations @ bounding.T, rotations @ points.T
+    around = rotations @ bounding.T
+    turned = around if points is bounding else rotations @ points.T
     low, high = around.min(axis=2, keepdims=True), around.max(axis=2, keepdims=True)
     distance = np.minimum(np.abs(turned - low), np.abs(turned - high)).min(axis=1)
     return np.minimum(distance, cap_m) @ weights / weights.sum()

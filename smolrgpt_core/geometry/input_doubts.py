@@ -35,6 +35,8 @@ MIN_EDGE_PX = 300
 EDGE_REACH_PX = 2
 """How far from the edge of a mask the jump may be."""
 
+_NEAR_EDGE = np.ones((2 * EDGE_REACH_PX + 1,) * 2, np.uint8)
+
 EDGE_JUMP_M, EDGE_JUMP_SHARE = 0.05, 0.05
 """A jump is larger than this, plus this share of the distance."""
 
@@ -247,10 +249,9 @@ def edge_fit(edges: _Edges) -> tuple[float, int]:
     across which depth jumps nowhere near, as of a label on a wall or of cartons side by side: depth
     does not show where such objects end.
     """
-    joined = _spread(edges.numbers.astype(np.float32), edges.numbers > 0) > 0
     edge = edges.profiles[:, PROFILE_PX]
     across = edges.jumps.ravel()[edges.profiles].any(axis=1)
-    counted = (edges.judged & ~joined).ravel()[edge] & across
+    counted = edges.judged.ravel()[edge] & across & ~_joined(edges.numbers).ravel()[edge]
     count = int(np.count_nonzero(counted))
     return int(np.count_nonzero(edges.jumps.ravel()[edge[counted]])) / max(count, 1), count
 
@@ -270,7 +271,8 @@ def _edge_offsets(edges: _Edges) -> NDArray[np.int_]:
     kept &= np.count_nonzero(np.isfinite(depth), axis=1) > MIN_KNOWN * depth.shape[1]
     depth = _without_gaps(depth[kept])
     steps = (depth[:, 2:] - depth[:, :-2]) / depth[:, 1:-1]
-    return np.argmax(steps, axis=1)[steps.max(axis=1, initial=0.0) > PROFILE_STEP] - PROFILE_PX + 1
+    largest = np.argmax(steps, axis=1)
+    return largest[steps[np.arange(len(steps)), largest] > PROFILE_STEP] - PROFILE_PX + 1
 
 
 def _outward(
@@ -320,31 +322,42 @@ def _profiles(
 def _without_gaps(profiles: NDArray[np.float32]) -> NDArray[np.float32]:
     """Profiles (N, M) with what is seen before each gap, or behind the first one, in its place."""
     known = np.isfinite(profiles)
+    broken = np.flatnonzero(~known.all(axis=1))
+    known, filled = known[broken], profiles.copy()
     columns = np.arange(profiles.shape[1])
     before = np.maximum.accumulate(np.where(known, columns, -1), axis=1)
     first = np.argmax(known, axis=1)[:, None]
-    return np.take_along_axis(profiles, np.where(before < 0, first, before), axis=1)
+    places = np.where(before < 0, first, before)
+    filled[broken] = np.take_along_axis(profiles[broken], places, axis=1)
+    return filled
 
 
 def _jumps(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Pixels (H, W) around which depth jumps."""
-    seen = np.isfinite(depth)
-    spread = _spread(depth, seen)
-    return np.asarray(spread > EDGE_JUMP_M + EDGE_JUMP_SHARE * np.where(seen, depth, 0))
+    near, far = depth.copy(), depth.copy()
+    cv2.patchNaNs(near, np.inf)
+    cv2.patchNaNs(far, 0.0)
+    spread = cv2.dilate(far, _NEAR_EDGE)
+    # In place: memory that is new for each step takes longer than the steps.
+    spread -= cv2.erode(near, _NEAR_EDGE, dst=near)
+    far *= EDGE_JUMP_SHARE
+    far += EDGE_JUMP_M
+    return np.asarray(spread > far)
 
 
 def _known_share(depth: NDArray[np.float32]) -> NDArray[np.float32]:
     """Share of the pixels around each pixel (H, W) that have a reading."""
-    size = (2 * EDGE_REACH_PX + 1,) * 2
+    size = _NEAR_EDGE.shape
     return np.asarray(cv2.boxFilter(np.isfinite(depth).astype(np.float32), -1, size))
 
 
-def _spread(values: NDArray[np.float32], known: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Largest difference of the known values around each pixel (H, W); negative without any."""
-    kernel = np.ones((2 * EDGE_REACH_PX + 1,) * 2, np.uint8)
-    high = cv2.dilate(np.where(known, values, np.float32(0)), kernel)
-    low = cv2.erode(np.where(known, values, np.float32(np.inf)), kernel)
-    return np.subtract(high, low, out=high)
+def _joined(numbers: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Pixels (H, W) around which there are several objects, by the numbers of these."""
+    # One less, so that no object has the largest number, and is never the lowest of several.
+    lowered = (numbers - 1).astype(np.uint16)
+    lowest = cv2.erode(lowered, _NEAR_EDGE)
+    highest = cv2.dilate(numbers.astype(np.uint16), _NEAR_EDGE)
+    return np.asarray(highest > lowest.astype(np.int32) + 1)
 
 
 def _upper_edge(region: Region, image_size: tuple[int, ...]) -> tuple[NDArray, NDArray]:

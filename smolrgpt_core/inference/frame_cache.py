@@ -7,9 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
 from smolrgpt_core.frame import RGBDFrame
 
 Array: TypeAlias = Any
@@ -26,7 +23,6 @@ class EncodedFrame:
             they refine to.
         prefix: keys and values of the prompt up to and with the image tokens, for each layer or of
             all layers together.
-        metres: float32 (H, W), depth as the metric depth branch takes it; None without one.
         region_features: of the regions asked about so far, by region id: (D,) for each modality
             that is an image, and what the metric depth branch takes.
     """
@@ -34,7 +30,6 @@ class EncodedFrame:
     frame: RGBDFrame
     image_tokens: dict[str, Array]
     prefix: tuple[tuple[Array, ...], ...]
-    metres: NDArray[np.float32] | None = None
     region_features: dict[int, dict[str, Array]] = field(default_factory=dict)
 
     @property
@@ -42,8 +37,7 @@ class EncodedFrame:
         """Memory of the tensors, and of the frame that they keep alive."""
         masks = sum(region.mask.nbytes for region in self.frame.regions)
         images = self.frame.rgb.nbytes + self.frame.depth.nbytes
-        metres = 0 if self.metres is None else self.metres.nbytes
-        return images + masks + metres + sum(tensor.nbytes for tensor in self._tensors())
+        return images + masks + sum(tensor.nbytes for tensor in self._tensors())
 
     def _tensors(self) -> Iterator[Array]:
         yield from self.image_tokens.values()

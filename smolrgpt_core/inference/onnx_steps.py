@@ -34,7 +34,6 @@ from smolrgpt_core.inference.stage_clock import StageClock
 from smolrgpt_core.inference.steps import Prompt
 from smolrgpt_core.kernels.form_weights import Mode, empty_mask, form_weights
 from smolrgpt_core.kernels.masks import MaskForm, read_batch
-from smolrgpt_core.model_inputs.depth_images import metric_view
 from smolrgpt_core.model_inputs.prompts import Message, Prompts, TokenRow
 from smolrgpt_core.model_inputs.region_samples import region_samples
 from smolrgpt_core.model_inputs.resampling import resize_bilinear, scaled
@@ -113,18 +112,18 @@ class OnnxSteps:
         with clock.stage("encode"):
             resized = resize_bilinear(frame.rgb, (model.image_size,) * 2)
             pixels = scaled(resized.transpose(2, 0, 1), model.rgb_range)[None]
-            metres, _ = metric_view(frame.depth, frame.intrinsics, model.depth_unit_m)
             found = self._steps[ENCODE]({"pixels": pixels})
-        return EncodedFrame(frame, {RGB: found["cells"]}, ((found["prefix"],),), metres)
+        return EncodedFrame(frame, {RGB: found["cells"]}, ((found["prefix"],),))
 
     def add_regions(self, encoded: EncodedFrame, ids: Sequence[int]) -> None:
         """As `Steps`."""
         masks = [encoded.frame.regions[id] for id in ids]
-        model, camera = self.model_config, encoded.frame.intrinsics
-        assert encoded.metres is not None
+        model, frame = self.model_config, encoded.frame
         seen = self._steps[SEE](
             {
-                "samples": region_samples(masks, encoded.metres, camera, model.samples_per_region),
+                "samples": region_samples(
+                    masks, frame.depth, frame.intrinsics, model.samples_per_region
+                ),
                 "weights": self._weights(masks, encoded.frame.regions.image_size),
                 "cells": encoded.image_tokens[RGB],
             }

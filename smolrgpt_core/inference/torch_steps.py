@@ -114,17 +114,12 @@ class TorchSteps:
                 modality: steps.connect(self._encode_image(frame, modality), modality)
                 for modality in self.model.config.image_modalities
             }
-            metres = (
-                self.processor.metric_view(frame.depth, frame.intrinsics)[0]
-                if self._is_metric
-                else None
-            )
         with clock.stage("prefix"):
             cache = DynamicCache(config=self.model.config.text_config)
             ids = torch.tensor([list(head)], device=self._device)
             # For its keys and values: no logits of it are wanted.
             self.language.logits(steps.embed(ids, tokens[RGB]), cache, keep=ids.new_empty(0))
-        return EncodedFrame(frame, tokens, prefix_keys_values(cache), metres)
+        return EncodedFrame(frame, tokens, prefix_keys_values(cache))
 
     def _encode_image(self, frame: RGBDFrame, modality: str) -> torch.Tensor:
         """Vision features (1, P, Dv) of one modality."""
@@ -146,9 +141,9 @@ class TorchSteps:
             )
             for modality in self.model.config.image_modalities
         }
-        if encoded.metres is not None:
-            camera, count = encoded.frame.intrinsics, self.model.config.samples_per_region
-            samples = region_samples(masks, encoded.metres, camera, count)
+        if self._is_metric:
+            frame, count = encoded.frame, self.model.config.samples_per_region
+            samples = region_samples(masks, frame.depth, frame.intrinsics, count)
             features[SAMPLES] = torch.from_numpy(samples)
         for place, id in enumerate(ids):
             encoded.region_features[id] = {name: rows[place] for name, rows in features.items()}
