@@ -30,6 +30,7 @@ SMALLEST = {
     "point_map_ablations": "--scenes 8 --steps 2 --questions 4 --rows points",
     "question_reading": "--repeats 1",
     "reading_answers": "--each 2 --kinds side --rules-only",
+    "scale": "--regions 4 --questions 1 --sizes 160x120 --frames 1",
     "simulate_dataset": "--scenes 1 --views 1 --questions 2 --workers 1",
     "sparse_refinement": "--coverage 0.2 --masks 2 --channels 8 --repeats 1",
     "training": f"{NANO} --questions 2 --repeats 1",
