@@ -94,24 +94,23 @@ def read_text(text: str, regions: RegionSet, region_ids: Sequence[int] = ()) -> 
     if not cleaned:
         raise bad_question("the question is empty; write one, or give a category and region ids")
     check_placeholders(cleaned, ids)
-    problems: list[tuple[int, SpatialError]] = []
+    problems: list[tuple[int, SpatialError, str]] = []
     for language in LANGUAGES:
         attempt = _Attempt(cleaned, language, regions, ids)
         try:
             return attempt.read()
         except SpatialError as error:
-            problems.append((attempt.understood, error))
+            problems.append((attempt.understood, error, language))
+        if attempt.knows_all:
+            break  # No other language can know more of it.
     # The language in which most was understood says best what is wrong.
-    problem = max(problems, key=lambda item: item[0])[1]
+    _, problem, likeliest = max(problems, key=lambda item: item[0])
     if problem.status is Status.BAD_QUESTION:
-        for language in LANGUAGES:
-            read = _read_restated(cleaned, language, regions, ids)
-            if read is not None:
-                return read
-        for language in LANGUAGES:
-            read = _read_behind(cleaned, language, regions, ids)
-            if read is not None:
-                return read
+        read = _read_restated(cleaned, likeliest, regions, ids)
+        for _, _, language in problems:
+            read = read or _read_behind(cleaned, language, regions, ids)
+        if read is not None:
+            return read
     raise problem
 
 
@@ -122,12 +121,13 @@ def _read_restated(
     lexicon = load_lexicon(language)
     if lexicon.framing is None or lexicon.context is None:
         return None
-    tried = {text}
+    tried = {text.strip(" ?.")}
     for bare in unframed(text, lexicon.framing, lexicon.context, lexicon.meaningful):
         for question in (bare, reworded(bare.rstrip(" ?"), lexicon.restatements)):
-            if question in tried or question.count(MASK) != len(mask_ids):
+            said = question.strip(" ?.")
+            if said in tried or said.count(MASK) != len(mask_ids):
                 continue
-            tried.add(question)
+            tried.add(said)
             with suppress(SpatialError):
                 return _Attempt(question, language, regions, mask_ids).read()
     return None
@@ -173,6 +173,7 @@ class _Attempt:
 
     Attributes:
         understood: number of words that mean something, to tell which language it is.
+        knows_all: whether all words do, as they are written.
     """
 
     def __init__(
@@ -190,7 +191,10 @@ class _Attempt:
         # Patterns for the end of a question do not look for a full stop; "!" may be a command's.
         text = reworded(text.rstrip(" ."), self._lexicon.rewordings)
         text, self._unit = _without_unit(text, self._lexicon)
-        self._corrections = self._known_words(without_frames(text, self._lexicon))
+        written = self._split(without_frames(text, self._lexicon))
+        self.knows_all = all(word.kind != "word" or self._is_known(word.key) for word in written)
+        vocabulary = {*self._lexicon.words, *self._nouns}
+        self._corrections = corrected(written, self._is_understood, vocabulary, self._nouns)
         self._words = self._corrections[0]
         self.understood = sum(
             word.kind != "word" or self._is_known(word.key) for word in self._words
@@ -296,15 +300,14 @@ class _Attempt:
             for part in predicate.walk()
         )
 
-    def _known_words(self, text: str) -> list[list[Word]]:
-        """The words, in each way to put typos right."""
+    def _split(self, text: str) -> list[Word]:
+        """The words as they are written."""
         words = split_words(text, self._lexicon, self._nouns)
         table = noun_table(self._lexicon, tuple(self._regions.labels))
         words = with_named_class(words, table, self._lexicon)
         if len(words) > MAX_WORDS:
             raise bad_question(f"the question has {len(words)} words; at most {MAX_WORDS} are read")
-        vocabulary = {*self._lexicon.words, *self._nouns}
-        return corrected(words, self._is_understood, vocabulary, self._nouns)
+        return words
 
     def _is_understood(self, key: str) -> bool:
         """Whether a word is known, if only as one that cannot be answered."""
