@@ -26,7 +26,7 @@ from smolrgpt_core.evaluation.challenge_scores import (
     ScoredAnswer,
     challenge_scores,
     read_by_script,
-    read_given,
+    read_prediction,
 )
 from smolrgpt_core.label_rules import class_in
 from smolrgpt_core.language import CATEGORIES, Category
@@ -99,7 +99,7 @@ def _outcome(answered: Answered, read: Reader) -> Outcome:
         _scored(record, answered.answers.get(record.id, ""), read) for record in answered.records
     ]
     verdicts = [
-        Verdict(item.id, float(item.right), "" if item.given is None else str(item.given))
+        Verdict(item.id, float(item.right), "" if item.predicted is None else str(item.predicted))
         for item in found
     ]
     return Outcome(_figures(challenge_scores(found)), verdicts)
@@ -142,7 +142,7 @@ class WarehouseQA(Benchmark):
             "rules": Scorer(
                 "the same arithmetic; what the script does not read, such as a sentence or a "
                 "unit, is read by this project's rules, as in smolrgpt evaluate",
-                lambda answered: _outcome(answered, read_given),
+                lambda answered: _outcome(answered, read_prediction),
             ),
         },
     )
