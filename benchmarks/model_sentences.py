@@ -86,7 +86,7 @@ def write(server: ChatServer, kinds: Sequence[AnswerKind], each: int, path: Path
         each: sentences of a kind.
         path: JSON Lines file; what is there already is not written again.
     """
-    found = read(path) if path.exists() else []
+    found = read_written(path) if path.exists() else []
     there = Counter(item.asked.kind for item, _ in found)
     with path.open("a") as file:
         for kind in kinds:
@@ -105,7 +105,7 @@ def write(server: ChatServer, kinds: Sequence[AnswerKind], each: int, path: Path
                 file.flush()
 
 
-def read(path: Path) -> list[tuple[Sentence, bool]]:
+def read_written(path: Path) -> list[tuple[Sentence, bool]]:
     """Sentences of `write`, and whether each says its truth."""
     rows = map(json.loads, path.read_text().splitlines())
     return [

@@ -6,6 +6,7 @@ Both answer the same question in the same way: one image, one prompt, the most l
 from __future__ import annotations
 
 import base64
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,31 +54,16 @@ def load_image_text_model(
 
 
 @dataclass(frozen=True, eq=False)
-class LocalImageTextModel:
-    """An image-text model of transformers.
+class LoadedImageTextModel(ABC):
+    """An image-text model of transformers in this process.
 
     Attributes:
         model: that generates.
-        processor: of its images and texts, with a chat template.
+        processor: of its images and texts, with a tokenizer.
     """
 
     model: Any
     processor: Any
-
-    @classmethod
-    def from_pretrained(cls, checkpoint: str | Path, device: str = "cpu") -> LocalImageTextModel:
-        """From a folder or a hub id; see `load_image_text_model`."""
-        kind = str(load_config(checkpoint, _WHAT).model_type)
-        if kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
-            raise wrong_kind(checkpoint, kind, _WHAT, ["smolvlm", "qwen2_5_vl", "internvl", "..."])
-        processor = AutoProcessor.from_pretrained(checkpoint, backend="pil")
-        if not getattr(processor, "chat_template", None):
-            raise ValueError(
-                f"{_WHAT} must have a chat template, {str(checkpoint)!r} has none; take the "
-                "version that was trained on instructions"
-            )
-        model = load_model(AutoModelForImageTextToText, checkpoint, device, _WHAT)
-        return cls(model, processor)
 
     @torch.inference_mode()
     def ask(self, rgb: NDArray[np.uint8] | None, prompt: str, max_new_tokens: int = 64) -> str:
@@ -102,8 +88,31 @@ class LocalImageTextModel:
         inputs = self._inputs(rgb, prompt)
         return log_likelihoods(self.model, self.processor.tokenizer, inputs, answers)
 
+    @abstractmethod
     def _inputs(self, rgb: NDArray[np.uint8] | None, prompt: str) -> Any:
-        _check(rgb, prompt)
+        """Inputs of the model, on its device; errors as of `ask`."""
+
+
+class LocalImageTextModel(LoadedImageTextModel):
+    """One that its own processor serves, with a chat template."""
+
+    @classmethod
+    def from_pretrained(cls, checkpoint: str | Path, device: str = "cpu") -> LocalImageTextModel:
+        """From a folder or a hub id; see `load_image_text_model`."""
+        kind = str(load_config(checkpoint, _WHAT).model_type)
+        if kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
+            raise wrong_kind(checkpoint, kind, _WHAT, ["smolvlm", "qwen2_5_vl", "internvl", "..."])
+        processor = AutoProcessor.from_pretrained(checkpoint, backend="pil")
+        if not getattr(processor, "chat_template", None):
+            raise ValueError(
+                f"{_WHAT} must have a chat template, {str(checkpoint)!r} has none; take the "
+                "version that was trained on instructions"
+            )
+        model = load_model(AutoModelForImageTextToText, checkpoint, device, _WHAT)
+        return cls(model, processor)
+
+    def _inputs(self, rgb: NDArray[np.uint8] | None, prompt: str) -> Any:
+        check_asked(rgb, prompt)
         image = [] if rgb is None else [{"type": "image"}]
         content = [*image, {"type": "text", "text": prompt}]
         text = self.processor.apply_chat_template(
@@ -137,7 +146,7 @@ class ImageTextServer:
                 MODEL_ERROR when the server does not answer; as `UnansweredError` when it refuses
                 this request, or writes nothing.
         """
-        _check(rgb, prompt)
+        check_asked(rgb, prompt)
         content: list[Any] = [{"type": "text", "text": prompt}]
         if rgb is not None:
             content.insert(0, {"type": "image_url", "image_url": {"url": _data_url(rgb)}})
@@ -151,7 +160,8 @@ class ImageTextServer:
         return text
 
 
-def _check(rgb: NDArray[np.uint8] | None, prompt: str) -> None:
+def check_asked(rgb: NDArray[np.uint8] | None, prompt: str) -> None:
+    """Raise BAD_INPUT for an image that is not uint8 (H, W, 3), or an empty prompt."""
     if rgb is not None:
         check_rgb(rgb)
     if not prompt.strip():

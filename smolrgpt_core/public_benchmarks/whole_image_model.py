@@ -7,24 +7,24 @@ for a point-map model of the same family.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from transformers import AutoImageProcessor, AutoModelForImageTextToText, AutoTokenizer
 
-from smolrgpt_core.errors import bad_input
 from smolrgpt_core.model.point_map import PointMapConfig
 from smolrgpt_core.model.point_map.families import FAMILIES, Family
 from smolrgpt_core.model.point_map.processing import PointMapProcessor
-from smolrgpt_core.perception.candidates import log_likelihoods
-from smolrgpt_core.perception.captions import LocalImageTextModel
-from smolrgpt_core.perception.images import check_rgb
+from smolrgpt_core.perception.captions import (
+    LoadedImageTextModel,
+    LocalImageTextModel,
+    check_asked,
+)
 from smolrgpt_core.perception.loading import load_config, load_model
 from smolrgpt_core.perception.stages import ImageTextModel
 
@@ -35,17 +35,15 @@ _WITH_VIDEOS = frozenset({"smolvlm", "internvl", "qwen2_vl", "qwen2_5_vl", "qwen
 
 
 @dataclass(frozen=True, eq=False)
-class WholeImageModel:
-    """An image-text model of a known family.
+class WholeImageModel(LoadedImageTextModel):
+    """An image-text model of a known family, whose processor is that of a point-map model.
+
+    A prompt with a control token is refused as BAD_QUESTION.
 
     Attributes:
-        model: that generates.
-        processor: of its family, without points.
         family: how it takes its image.
     """
 
-    model: Any
-    processor: PointMapProcessor
     family: Family
 
     @classmethod
@@ -60,34 +58,8 @@ class WholeImageModel:
         model = load_model(AutoModelForImageTextToText, checkpoint, device, _WHAT)
         return cls(model, processor, FAMILIES[vlm.model_type])
 
-    @torch.inference_mode()
-    def ask(self, rgb: NDArray[np.uint8] | None, prompt: str, max_new_tokens: int = 64) -> str:
-        """The answer in words; see `ImageTextModel`.
-
-        Raises:
-            SpatialError: BAD_INPUT when the image is not uint8 (H, W, 3), or the prompt is empty;
-                BAD_QUESTION when it holds a control token.
-        """
-        inputs = self._inputs(rgb, prompt)
-        written = self.model.generate(**inputs, max_new_tokens=max_new_tokens, do_sample=False)
-        return self.processor.decode(written[0, inputs["input_ids"].shape[1] :])
-
-    def log_likelihoods(
-        self, rgb: NDArray[np.uint8] | None, prompt: str, answers: Sequence[str]
-    ) -> list[float]:
-        """How likely each answer is; see `perception.candidates.log_likelihoods`.
-
-        Raises:
-            SpatialError: as of `ask`.
-        """
-        inputs = self._inputs(rgb, prompt)
-        return log_likelihoods(self.model, self.processor.tokenizer, inputs, answers)
-
     def _inputs(self, rgb: NDArray[np.uint8] | None, prompt: str) -> dict[str, torch.Tensor]:
-        if not prompt.strip():
-            raise bad_input("the prompt must say what to write about the image, got an empty one")
-        if rgb is not None:
-            check_rgb(rgb)
+        check_asked(rgb, prompt)
         inputs = self._of_words(prompt) if rgb is None else self.processor([rgb], [prompt])
         return {name: value.to(self.model.device) for name, value in inputs.items()}
 
