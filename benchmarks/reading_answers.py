@@ -109,8 +109,10 @@ def readers_of(model: JsonModel, classifiers: Path | None) -> Readers:
     reader = LanguageModelReader(model)
     if classifiers is None:
         return Readers(reader)
-    two = (TypeClassifier.from_pretrained(classifiers / name) for name in (QUESTIONS, ANSWERS))
-    return Readers(reader, ClassifiedReader(*two, reader))
+    of_questions, of_answers = (
+        TypeClassifier.from_pretrained(classifiers / name) for name in (QUESTIONS, ANSWERS)
+    )
+    return Readers(reader, ClassifiedReader(of_questions, of_answers, reader))
 
 
 def wanted(kinds: list[str]) -> list[AnswerKind]:

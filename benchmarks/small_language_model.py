@@ -59,14 +59,14 @@ def write_backbone(folder: Path) -> None:
     Args:
         folder: for a float32 checkpoint, which `start.language_backbone` may name.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForCausalLM
+    from transformers import AutoModelForCausalLM, AutoTokenizer
 
     place, file = weights_path().parent, weights_path().name
     read = AutoModelForCausalLM.from_pretrained(place, gguf_file=file)
     # The model that was read is marked as quantized, and transformers refuses to train it.
     config = read.config
     config.__dict__.pop("quantization_config", None)
-    plain = LlamaForCausalLM(config)
+    plain = AutoModelForCausalLM.from_config(config)
     plain.load_state_dict(read.state_dict())
     plain.save_pretrained(folder)
     AutoTokenizer.from_pretrained(place, gguf_file=file).save_pretrained(folder)

@@ -145,7 +145,9 @@ Reader = Annotated[
 Judge = Annotated[
     str,
     typer.Option(
-        help="Server of a language model that judges answers to SpatialRGPT-Bench.", metavar="URL"
+        help="Server of a language model that judges answers to SpatialRGPT-Bench, and problem "
+        "solving of HiSpatial's tasks.",
+        metavar="URL",
     ),
 ]
 ReaderModel = Annotated[

@@ -121,11 +121,12 @@ def _by_judge(replies: Mapping[str, Any]) -> Callable[[BenchmarkRecord, str], tu
         if record.category != SOLVING:
             return _by_rules(record, answer)
         reply = replies.get(record.id)
-        names = ("your_mark",)
+        names: tuple[str, ...] = ("your_mark",)
         if _asked(record).kind is AnswerKind.LENGTH:
             names = ("answer_in_meters", "response_in_meters")
-        found = [reply.get(name) if isinstance(reply, Mapping) else None for name in names]
-        if not all(isinstance(value, (int, float)) and math.isfinite(value) for value in found):
+        said = [reply.get(name) if isinstance(reply, Mapping) else None for name in names]
+        found = [float(value) for value in said if isinstance(value, (int, float))]
+        if len(found) < len(names) or not all(map(math.isfinite, found)):
             return 0.0, ""
         if len(found) == 1:
             return float(found[0] > 0), "agrees" if found[0] > 0 else "differs"

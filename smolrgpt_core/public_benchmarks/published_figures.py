@@ -63,6 +63,10 @@ COLUMNS: dict[str, tuple[tuple[str, ...], ...]] = {
     "pope": (("mean F1", "mean accuracy", "accuracy"),),
     "mmbench": (("overall",),),
     "seed-bench": (("image", "all"),),
+    "ai-city": (
+        ("left_right", "mcq", "count", "distance", "overall", "final weighted score"),
+    ),
+    "hispatial-tasks": (("object to camera", "direction", "problem solving"),),
 }  # fmt: skip
 """Figures of the tables of each benchmark."""
 
@@ -163,6 +167,11 @@ PUBLISHED: dict[str, list[PublishedFigures]] = {
     "seed-bench": [
         PublishedFigures("PaliGemma2-3B", RGB, HISPATIAL, {"image": 48.32}),
         PublishedFigures("HiSpatial-3B", METRIC, HISPATIAL, {"image": 63.51}),
+    ],
+    "ai-city": [],
+    "hispatial-tasks": [
+        PublishedFigures("HiSpatial-3B (on its own photographs)", METRIC, HISPATIAL, {
+            "object to camera": 92.18, "direction": 67.21, "problem solving": 47.44}),
     ],
 }  # fmt: skip
 """By benchmark."""

@@ -118,10 +118,12 @@ def test_tolerances_and_kinds(tasks) -> None:
     far, near = {}, {}
     for record in records:
         if record.category == CAMERA:
-            metres = float(length_by_rules(str(record.truth)))
+            metres = length_by_rules(str(record.truth))
+            assert metres is not None
             far[record.id], near[record.id] = f"{1.26 * metres} m", f"{1.24 * metres} m"
         if record.category == DIRECTION:
             way = vector_by_rules(str(record.truth))
+            assert way is not None
             aside = np.cross(way, [0.3, 0.5, 0.8])
             aside /= np.linalg.norm(aside)
             far[record.id], near[record.id] = (
