@@ -2,8 +2,8 @@
 
 Off unless asked for. Its sentence counts only if it is canonical: our own reader reads it to one
 program, whose canonical sentence it is. Numbers, and so the ids of regions, must be those of the
-question, on both sides; negations and opposites ("left", "right") must not have changed. Whatever
-else a model may have changed is seen in `understood`, which is that sentence.
+question, on both sides; negations, conditions and opposites ("left", "right") must not have
+changed. Whatever else a model may have changed is seen in `understood`, which is that sentence.
 """
 
 from __future__ import annotations
@@ -58,6 +58,14 @@ _SCHEMA = {
 _NEGATIONS = frozenset(
     {"not", "no", "without", "except", "neither", "nor", "never", "outside", "t", "none"}
 )
+
+_CHANGING = frozenset(
+    {"if", "unless", "until", "when", "before", "after", "will", "was", "were", "tomorrow",
+     "yesterday", "almost", "nearly", "twice", "half"}
+)  # fmt: skip
+"""Conditions, other times and parts, which a sentence without them would answer as if they were
+not there.
+"""
 
 _OPPOSITES = (
     ("left", "right"), ("leftmost", "rightmost"), ("above", "below"), ("front", "behind"),
@@ -154,9 +162,12 @@ def _why_not(question: str, changed: AskedQuestion, regions: RegionSet) -> str:
 
 
 def _changed_words(question: set[str], sentence: set[str]) -> str:
-    """What of a negation or an opposite differs; empty if nothing does."""
+    """What of a negation, a condition or an opposite differs; empty if nothing does."""
     if bool(question & _NEGATIONS) != bool(sentence & _NEGATIONS):
         return "one of both is negated"
+    lost = sorted(question & _CHANGING - sentence)
+    if lost:
+        return f"it leaves out {lost[0]!r}"
     for pair in _OPPOSITES:
         for said, other in (pair, pair[::-1]):
             only_here = said in question and other not in question

@@ -76,6 +76,8 @@ def test_a_canonical_sentence_stands_for_a_question(
         (GAP, "What is the clearance to pallet 15 of pallet 13?", "no form that asks the same"),
         ("Which loads doth buffer 2 harbour not?", says("Which pallets are in buffer 2?"),
          "one of both is negated"),
+        ("If the lorry comes, what be the tally of pallets in buffer 2?",
+         says("How many pallets are in buffer 2?"), "leaves out 'if'"),
         ("Be transporter 60 portside, left like, of pallet 13, yo?",
          says("Is transporter 60 right of pallet 13?"), "says 'right', and the question 'left'"),
     ],
