@@ -333,8 +333,13 @@ def _runs_along(touch: _Touch, axis: int, end: int) -> NDArray[np.bool_]:
 
 def _is_end(along: NDArray[np.bool_], touch: _Touch, config: SideConfig) -> bool:
     """Whether rays (M,) of the outline along a side end the object there, or something nearer."""
-    ends, cut = np.count_nonzero(along & touch.ends), np.count_nonzero(along & touch.cut)
+    ends, cut = _ends_and_cuts(along, touch)
     return ends >= max(config.min_points, config.min_share * np.count_nonzero(along), cut)
+
+
+def _ends_and_cuts(along: NDArray[np.bool_], touch: _Touch) -> tuple[int, int]:
+    """At how many of the rays (M,) the object ends, and at how many something cuts it off."""
+    return int(np.count_nonzero(along & touch.ends)), int(np.count_nonzero(along & touch.cut))
 
 
 def _without_cuts(
@@ -351,7 +356,7 @@ def _without_cuts(
         end = 0 if corner.sign[axis] > 0 else 1
         near = np.abs(touch.points[:, axis] - sides.bounds[axis, end]) < config.reach_m
         along = near & _runs_along(touch, axis, end)
-        ends, cut = np.count_nonzero(along & touch.ends), np.count_nonzero(along & touch.cut)
+        ends, cut = _ends_and_cuts(along, touch)
         seen[axis, end] &= cut < max(config.min_points, ends)
     return seen
 

@@ -219,17 +219,17 @@ def find_top(view: TurnedView, deck_m: float = DECK_M) -> tuple[float, float]:
         return top, std
     above = top >= view.camera_height
     depth = view.outline_depth if above else view.outline_depth + deck_m
-    rays = view.outline[known]
-    heights = view.at(rays, depth[known])[:, 2]
+    up = view.outline[:, 2][known]
+    heights = up * depth[known] + view.camera_height
     edge = quantile(heights, 0.98)
-    slope = median(np.abs(rays[heights >= edge, 2]))
-    edge_std = float(np.hypot(slope * np.hypot(deck_m, view.depth_std / 2), _pixel_height(view)))
+    slope = median(np.abs(up[heights >= edge]))
+    edge_std = math.hypot(slope * math.hypot(deck_m, view.depth_std / 2), view.pixel_height)
     if above:
         top = max(top, edge)
     elif edge_std < std:
         top, std = edge, edge_std
     top, std = _with_thin_parts(view, depth, top, std)
-    return top, float(np.hypot(std, _unseen_above(view) * top))
+    return top, math.hypot(std, _unseen_above(view) * top)
 
 
 def raised_by_outline(
@@ -254,19 +254,21 @@ def raised_by_outline(
     Returns:
         The height and its standard deviation, metres.
     """
-    level = np.where(view.outline[:, :2] == 0, 1e-9, view.outline[:, :2])
-    scales = bounds / level[:, :, None]
-    leaves = scales.max(axis=2)
-    over = view.ends & (leaves.min(axis=1) > scales.min(axis=2).max(axis=1))
-    heights = view.camera_height + view.outline[:, 2] * leaves.min(axis=1)
-    edge = quantile(heights[over], 0.98) if over.any() else 0.0
+    level = np.where(view.outline[:, :2] == 0, 1e-9, view.outline[:, :2]).T
+    scales = bounds[:, :, None] / level[:, None]
+    leaves = np.maximum(scales[:, 0], scales[:, 1])
+    enters = np.minimum(scales[:, 0], scales[:, 1])
+    left = np.minimum(leaves[0], leaves[1])
+    over = np.flatnonzero(view.ends & (left > np.maximum(enters[0], enters[1])))
+    heights = view.camera_height + view.outline[:, 2][over] * left[over]
+    edge = quantile(heights, 0.98) if len(over) else 0.0
     if not top < edge < view.camera_height:
         return top, std
-    upper = np.flatnonzero(over & (heights >= quantile(heights[over], 0.9)))
-    axis = leaves[upper].argmin(axis=1)
-    slope = np.abs(view.outline[upper, 2] / level[upper, axis])
-    far_std = bounds_std[axis, scales[upper, axis].argmax(axis=1)]
-    edge_std = float(np.hypot(median(slope * far_std), _pixel_height(view)))
+    upper = over[heights >= quantile(heights, 0.9)]
+    axis = leaves[:, upper].argmin(axis=0)
+    slope = np.abs(view.outline[:, 2][upper] / level[axis, upper])
+    far_std = bounds_std[axis, scales[axis, :, upper].argmax(axis=1)]
+    edge_std = math.hypot(median(slope * far_std), view.pixel_height)
     # Where noise hides how rough a deck is, a part of it may be higher.
     deck_std = np.hypot(std, min(std, ROUGHNESS_M))
     told = deck_std**2 / (deck_std**2 + edge_std**2)
@@ -292,10 +294,9 @@ def _with_thin_parts(
     """
     known = np.isfinite(depth)
     middle, spread = median(depth[known]), float(np.std(depth[known]))
-    heights = view.at(view.outline, np.where(known, depth, middle))[:, 2]
-    edge = quantile(heights, 0.98)
+    edge = quantile(view.outline[:, 2] * np.where(known, depth, middle) + view.camera_height, 0.98)
     slope = (edge - view.camera_height) / middle
-    off = float(np.hypot(std, slope * spread))
+    off = math.hypot(std, slope * spread)
     if slope < -LEVEL_SLOPE or edge <= top:
         return top, std
     if edge < top + 2 * off:
@@ -305,18 +306,13 @@ def _with_thin_parts(
 
 def _unseen_above(view: TurnedView) -> float:
     """Standard deviation of the height as the upper end is not seen, relative to the height."""
-    known = np.isfinite(view.outline_depth)
-    heights = view.at(view.outline[known], view.outline_depth[known])[:, 2]
-    upper = np.flatnonzero(known)[heights >= quantile(heights, 0.9)]
-    if np.mean(view.cut[upper]) > UNSEEN_TOP:
+    known = np.flatnonzero(np.isfinite(view.outline_depth))
+    heights = view.outline[:, 2][known] * view.outline_depth[known]
+    upper = known[heights >= quantile(heights, 0.9)]
+    if np.count_nonzero(view.cut[upper]) > UNSEEN_TOP * len(upper):
         return CUT_TOP_SHARE
-    return TOUCHED_TOP_SHARE if np.mean(~view.ends[upper]) > UNSEEN_TOP else 0.0
-
-
-def _pixel_height(view: TurnedView) -> float:
-    """Height of a pixel at the object, metres."""
-    half = np.abs(view.outline - view.inner_outline)[:, 2].max()
-    return float(2 * half * median(view.depth))
+    ending = np.count_nonzero(view.ends[upper])
+    return TOUCHED_TOP_SHARE if len(upper) - ending > UNSEEN_TOP * len(upper) else 0.0
 
 
 def _highest_points(view: TurnedView) -> tuple[float, float]:
@@ -332,7 +328,7 @@ def _highest_points(view: TurnedView) -> tuple[float, float]:
         blur = median(std[on_top]) if on_top.any() else blur
         share = max(np.count_nonzero(on_top) / len(heights), 2 * ABOVE_TOP)
         top = noisy_top + blur * NORMAL.inv_cdf(ABOVE_TOP / share)
-    return top, math.hypot(BLUR_ERROR * blur, _pixel_height(view), ROUGHNESS_M / 2)
+    return top, math.hypot(BLUR_ERROR * blur, view.pixel_height, ROUGHNESS_M / 2)
 
 
 def outermost(

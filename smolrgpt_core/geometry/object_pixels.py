@@ -147,7 +147,7 @@ def _has_floor(
     puts readings of a low object there: without these, the rest would be too high.
     """
     readings = np.isfinite(depth)
-    count, floor_count = np.count_nonzero(readings), np.count_nonzero(on_floor)
+    count, floor_count = int(np.count_nonzero(readings)), int(np.count_nonzero(on_floor))
     if plane is None or floor_count > max(count, 1) / 2 or not count:
         return False
     if plane.noise * plane.camera_height * median(depth[readings]) > config.floor_m:
@@ -157,7 +157,8 @@ def _has_floor(
     rows = np.searchsorted(up_to_row, [(count - 1) // 2, count // 2], side="right")
     middle = int(rows.sum() / 2)
     upper = on_floor[:middle] if plane.up[1] < 0 else on_floor[middle:]
-    return floor_count > config.min_floor * count or np.count_nonzero(upper) > MAX_UPPER * count
+    upper_count = int(np.count_nonzero(upper))
+    return floor_count > config.min_floor * count or upper_count > MAX_UPPER * count
 
 
 def _floor_pixels(

@@ -344,7 +344,7 @@ def _trace_outline(
     neighbor = np.full(len(inside), np.nan)
     outside = np.where(mask, np.float32(np.nan), frame.depth[window.slices])
     neighbor[in_image] = _local_depth(outside, 5, *beside)
-    density = np.count_nonzero(np.isfinite(depth)) / max(np.count_nonzero(mask), 1)
+    density = np.count_nonzero(np.isfinite(depth)) / max(int(np.count_nonzero(mask)), 1)
     own = _local_depth(depth, _neighborhood(density), rows, columns)
     tolerance = config.jump_m + config.jump_share * own + 2 * noise * own**2
     touched = np.zeros(len(inside), dtype=bool)

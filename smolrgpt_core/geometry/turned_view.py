@@ -108,6 +108,12 @@ class TurnedView:
         """Typical standard deviation of a reading, metres."""
         return self.noise * median(self.depth) ** 2
 
+    @cached_property
+    def pixel_height(self) -> float:
+        """Height of a pixel at the object, metres."""
+        half = np.abs(self.outline[:, 2] - self.inner_outline[:, 2]).max()
+        return float(2 * half) * median(self.depth)
+
     def at(self, rays: NDArray[np.float64], depth: NDArray[np.float64]) -> NDArray[np.float64]:
         """Points (N, 3) on rays (N, 3) at depths (N,)."""
         return rays * depth[:, None] + [0.0, 0.0, self.camera_height]
