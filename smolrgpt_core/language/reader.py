@@ -33,6 +33,7 @@ from smolrgpt_core.language.operators import attributes, predicates, questions, 
 from smolrgpt_core.language.preface import questions_behind
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.rewording import in_lower_case, replaced, reworded, without
+from smolrgpt_core.language.suggestion import example, shortened
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.wording import say, say_phrase
 from smolrgpt_core.language.words import (
@@ -94,24 +95,34 @@ def read_text(text: str, regions: RegionSet, region_ids: Sequence[int] = ()) -> 
     if not cleaned:
         raise bad_question("the question is empty; write one, or give a category and region ids")
     check_placeholders(cleaned, ids)
-    problems: list[tuple[int, SpatialError, str]] = []
+    problems: list[tuple[_Attempt, SpatialError]] = []
     for language in LANGUAGES:
         attempt = _Attempt(cleaned, language, regions, ids)
         try:
             return attempt.read()
         except SpatialError as error:
-            problems.append((attempt.understood, error, language))
+            problems.append((attempt, error))
         if attempt.knows_all:
             break  # No other language can know more of it.
     # The language in which most was understood says best what is wrong.
-    _, problem, likeliest = max(problems, key=lambda item: item[0])
+    likeliest, problem = max(problems, key=lambda item: item[0].understood)
     if problem.status is Status.BAD_QUESTION:
-        read = _read_restated(cleaned, likeliest, regions, ids)
-        for _, _, language in problems:
-            read = read or _read_behind(cleaned, language, regions, ids)
+        read = _read_restated(cleaned, likeliest.language, regions, ids)
+        for attempt, _ in problems:
+            read = read or _read_behind(cleaned, attempt.language, regions, ids)
         if read is not None:
             return read
+    if isinstance(problem, _UnreadableError):
+        raise _with_suggestion(problem, likeliest.nearest(), regions)
     raise problem
+
+
+def _with_suggestion(
+    problem: SpatialError, suggested: Program | None, regions: RegionSet
+) -> SpatialError:
+    if suggested is None:
+        return bad_question(problem.message)
+    return bad_question(f'{problem.message}; this would work: "{say(suggested, regions)}"')
 
 
 def _read_restated(
@@ -168,11 +179,19 @@ def check_placeholders(text: str, region_ids: Sequence[int]) -> None:
         )
 
 
+class _UnreadableError(SpatialError):
+    """Words that mean nothing, or a form that is not known."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(Status.BAD_QUESTION, message)
+
+
 class _Attempt:
     """One question in one language.
 
     Attributes:
         understood: number of words that mean something, to tell which language it is.
+        language: in which it is read.
         knows_all: whether all words do, as they are written.
     """
 
@@ -180,7 +199,7 @@ class _Attempt:
         self, text: str, language: str, regions: RegionSet, mask_ids: Sequence[int]
     ) -> None:
         self._written = text
-        self._language = language
+        self.language = language
         self._lexicon = load_lexicon(language)
         self._regions = regions
         self._mask_ids = mask_ids
@@ -192,13 +211,11 @@ class _Attempt:
         text = reworded(text.rstrip(" ."), self._lexicon.rewordings)
         text, self._unit = _without_unit(text, self._lexicon)
         written = self._split(without_frames(text, self._lexicon))
-        self.knows_all = all(word.kind != "word" or self._is_known(word.key) for word in written)
+        self.knows_all = all(map(self._means_something, written))
         vocabulary = {*self._lexicon.words, *self._nouns}
         self._corrections = corrected(written, self._is_understood, vocabulary, self._nouns)
         self._words = self._corrections[0]
-        self.understood = sum(
-            word.kind != "word" or self._is_known(word.key) for word in self._words
-        )
+        self.understood = sum(map(self._means_something, self._words))
 
     def read(self) -> Read:
         """The only reading, of all ways to put typos right.
@@ -277,28 +294,16 @@ class _Attempt:
             raise self._unreadable(parse.farthest)
         meanings = {say(asked.program, self._regions): asked for asked in reversed(programs)}
         if len(meanings) > 1:
-            likely = {text: asked for text, asked in meanings.items() if self._is_likely(asked)}
+            likely = {
+                text: asked for text, asked in meanings.items()
+                if _compares_alike(asked.program, self._regions)
+            }  # fmt: skip
             meanings = likely or meanings
         if len(meanings) > 1:
             first, second, *_ = meanings
             raise bad_question(f'this has two meanings: "{first}" or "{second}"')
         (asked,) = meanings.values()
-        return Read(asked.program, asked.unit, self._language)
-
-    def _is_likely(self, asked: Asked) -> bool:
-        """Whether like is compared with like, and no zone is asked for within another.
-
-        "Free area in buffer 2" is no zone; "nearer to buffer 1 than buffer 2" is nearer to one than
-        to the other, not nearer to one than the other is.
-        """
-        return _compares_alike(asked.program, self._regions) and not any(
-            part.operator in (predicates.In, predicates.Holds)
-            and ZONE in classes_of(part.parts[0], self._regions)
-            and base.operator is not selections.Region
-            and ZONE in classes_of(base, self._regions)
-            for base, predicate in _filters(asked.program)
-            for part in predicate.walk()
-        )
+        return Read(asked.program, asked.unit, self.language)
 
     def _split(self, text: str) -> list[Word]:
         """The words as they are written."""
@@ -313,6 +318,9 @@ class _Attempt:
         """Whether a word is known, if only as one that cannot be answered."""
         return self._is_known(key) or key in self._lexicon.unanswerable
 
+    def _means_something(self, word: Word) -> bool:
+        return word.kind != "word" or self._is_known(word.key)
+
     def _is_known(self, key: str) -> bool:
         return key in self._lexicon.words or key in self._nouns or key in self._lexicon.gists.words
 
@@ -326,9 +334,8 @@ class _Attempt:
             if reason:
                 raise bad_question(self._with_reason(word, reason))
         if unknown:
-            raise bad_question(
+            raise _UnreadableError(
                 f"the question cannot be read because of {quote_all(w.text for w in unknown)}"
-                f"{self._example()}"
             )
 
     def _with_reason(self, word: Word, reason: str) -> str:
@@ -343,53 +350,39 @@ class _Attempt:
                 return bad_question(self._with_reason(word, reason))
         rest = " ".join(word.text for word in self._words[max(farthest, 0) :][:4])
         where = f"at {quote(rest)}" if rest else "at its end: something is missing"
-        return bad_question(
-            f"the question does not fit any form that is understood, {where}{self._example()}"
-        )
+        return _UnreadableError(f"the question does not fit any form that is understood, {where}")
 
-    def _example(self) -> str:
-        """A sentence that works on this frame and asks for something like it."""
-        program = example({word.key for word in self._words}, self._regions)
-        return "" if program is None else f'; this would work: "{say(program, self._regions)}"'
+    def nearest(self) -> Program | None:
+        """A question that works on this frame and is as near to this one as can be."""
+        unknown = [word.text for word in self._words if not self._means_something(word)]
+        for text in shortened(self._written, unknown):
+            if text.count(MASK) == len(self._mask_ids):
+                with suppress(SpatialError):
+                    return (
+                        _Attempt(text, self.language, self._regions, self._mask_ids).read().program
+                    )
+        return example({word.key for word in self._words}, self._regions)
 
 
-def example(words: set[str], regions: RegionSet) -> Program | None:
-    """A question about a frame that is like one with these words; None for a frame without regions.
-
-    Args:
-        words: of a question that was not understood.
-        regions: of the frame.
-    """
-    by_class: dict[str, list[int]] = {}
-    for region in regions:
-        by_class.setdefault(known_class(region.label), []).append(region.id)
-    ids = [region.id for region in regions]
-    if not ids:
-        return None
-    zones = by_class.pop(ZONE, [])
-    name, members = max(by_class.items(), key=lambda item: len(item[1]), default=(ZONE, zones))
-    first = selections.Region(members[0])
-    others = [id for id in (*zones, *ids) if id != members[0]]
-    place = selections.Region(others[0]) if others else selections.Camera()
-    if {"fit", "fits", "room", "space", "take", "hold", "capacity"} & words and zones:
-        if {"many", "most", "capacity"} & words:
-            return questions.Measure(selections.Region(zones[0]), attributes.Capacity())
-        return questions.Whether(selections.Region(zones[0]), predicates.HasRoom())
-    if {"many", "number", "count"} & words and zones and name != ZONE and name:
-        return questions.Count(selections.Where(selections.All(name), predicates.In(place)))
-    if {"which", "what", "who", "list", "name"} & words and name and name != ZONE:
-        return selections.Extreme(selections.All(name), attributes.Distance(place), "least", 1.0)
-    if {"left", "right", "side"} & words and others:
-        return questions.Side(first, selections.Region(others[-1]), "left_right")
-    if {"wide", "tall", "high", "long", "large", "big", "size", "height"} & words:
-        return questions.Dimensions(first)
-    if {"is", "are", "does", "do"} & words and "far" not in words and zones and name != ZONE:
-        return questions.Whether(first, predicates.In(place))
-    return questions.Measure(first, attributes.Distance(place))
+def _check_zones(program: Program, regions: RegionSet) -> None:
+    """Refuse zones within another: the "area in buffer 2" and "free area" are no zones."""
+    if any(
+        part.operator in (predicates.In, predicates.Holds)
+        and ZONE in classes_of(part.parts[0], regions)
+        and base.operator is not selections.Region
+        and ZONE in classes_of(base, regions)
+        for base, predicate in _filters(program)
+        for part in predicate.walk()
+    ):
+        raise NoReadingError("no zone is within another one; ask about what stands in it")
 
 
 def _compares_alike(program: Program, regions: RegionSet) -> bool:
-    """Whether what is compared by its distance is of one class, as far as that can be told."""
+    """Whether what is compared by its distance is of one class, as far as that can be told.
+
+    "Nearer to buffer 1 than buffer 2" is nearer to one than to the other, not nearer to one than
+    the other is.
+    """
     if program.operator is questions.Whether:
         region, predicate = program.parts
         if predicate.operator is not predicates.Measures or not predicate.parts[0].parts:
@@ -483,6 +476,7 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
     if any(part.operator is TOP_OF_LOAD for part in program.walk()):
         raise NoReadingError("loads are not compared by their height; ask which one is the tallest")
     _check_holders(program, regions)
+    _check_zones(program, regions)
     program = _side_asked(program)
     if program.operator is HOW_LARGE:
         program = _size_of(program.parts[0], regions)
