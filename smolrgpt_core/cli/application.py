@@ -20,6 +20,7 @@ from smolrgpt_core.cli.benchmark import benchmark_command
 from smolrgpt_core.cli.calibrate import calibrate_command
 from smolrgpt_core.cli.data import app as data
 from smolrgpt_core.cli.demo import demo
+from smolrgpt_core.cli.distill import distill_command
 from smolrgpt_core.cli.evaluate import evaluate_command
 from smolrgpt_core.cli.export import export_command
 from smolrgpt_core.cli.export_onnx import export_onnx_command
@@ -48,6 +49,7 @@ app.command()(page)
 app.command("replay")(replay_command)
 app.command()(train)
 app.command("study")(study_command)
+app.command("distill")(distill_command)
 app.command("export")(export_command)
 app.command("export-onnx")(export_onnx_command)
 app.command()(score)

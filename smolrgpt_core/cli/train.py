@@ -76,7 +76,7 @@ def train(config: ConfigFile, changes: Changes = None) -> None:
     except SpatialError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(WRONG_CALL) from error
-    with _shown_log():
+    with shown_log():
         _run(wanted)
 
 
@@ -100,7 +100,7 @@ def _run(config: TrainConfig) -> None:
 
 
 @contextmanager
-def _shown_log() -> Iterator[None]:
+def shown_log() -> Iterator[None]:
     """Show the log of the main process and warnings of all: above the bar, or as plain lines."""
     console = Console(stderr=True)
     handler: logging.Handler

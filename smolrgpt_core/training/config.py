@@ -61,6 +61,8 @@ class StartConfig:
             language model's.
         vocabulary_size: of the tokenizer that is made from the training texts where `preset` is
             used; the checkpoint and the backbones bring theirs.
+        tokenizer: with a `preset` of SmolRGPT, a folder or hub id of the checkpoint whose tokenizer
+            is used instead, such as the teacher of a distillation.
         point_code: with `vlm`, how points become numbers: a name of
             `model.point_map.configuration.PRESETS`.
         overrides: fields of `SmolRGPTConfig` or `PointMapConfig`, such as `points` = what the model
@@ -78,6 +80,7 @@ class StartConfig:
     language_backbone: str = ""
     point_code: str = "warehouse"
     vocabulary_size: int = 2048
+    tokenizer: str = ""
     overrides: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -98,6 +101,11 @@ class StartConfig:
                 f"language_backbone; got {sum(ways)} of them"
             )
         _check_at_least("start.vocabulary_size", self.vocabulary_size, 300)
+        if self.tokenizer and not self.preset:
+            raise bad_input(
+                "start.tokenizer needs start.preset: checkpoints, backbones and vision-language "
+                "models bring their own tokenizer"
+            )
 
 
 @dataclass(frozen=True)
@@ -319,6 +327,157 @@ class LoggingConfig:
 
 
 @dataclass(frozen=True)
+class DistillationConfig:
+    """What a teacher adds to the labels of the data set.
+
+    Attributes:
+        teacher: folder or hub id of a checkpoint of SmolRGPT or of a point-map model, which is
+            computed beside the student; it has the student's tokenizer.
+        logits: folder that `smolrgpt distill` wrote, in the place of `teacher`.
+        answers: JSON lines with "id", "question" and "answer": a teacher's texts, which replace the
+            answers of the data set. Of any model, whatever its tokenizer; see `answers_of`.
+        temperature: that the logits of both are divided by.
+        soft_weight: of the divergence from the teacher, times the square of the temperature.
+        hard_weight: of the loss of the labels.
+        hidden_weight: of the cosine distance between the states before the heads, where `teacher`
+            is computed; the student's go through a projection that is trained with it and dropped.
+        rate: peak learning rate of the projection.
+
+    Raises:
+        SpatialError: BAD_INPUT; a field is invalid, the message names it.
+    """
+
+    teacher: str = ""
+    logits: str = ""
+    answers: str = ""
+    temperature: float = 2.0
+    soft_weight: float = 1.0
+    hard_weight: float = 0.5
+    hidden_weight: float = 0.0
+    rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        if not (self.teacher or self.logits or self.answers):
+            raise bad_input("distillation must name a teacher, logits or answers")
+        if self.teacher and self.logits:
+            raise bad_input(
+                "distillation.teacher and logits exclude each other: logits are a teacher's, "
+                "computed before"
+            )
+        if self.hidden_weight and not self.teacher:
+            raise bad_input(
+                "distillation.hidden_weight needs the teacher itself: its states are not stored"
+            )
+        for name in ("temperature", "rate"):
+            _check_positive(f"distillation.{name}", getattr(self, name))
+        for name in ("soft_weight", "hard_weight", "hidden_weight"):
+            _check_weight(f"distillation.{name}", getattr(self, name))
+        if self.learns_logits and not self.soft_weight + self.hidden_weight:
+            raise bad_input(
+                "distillation.soft_weight and hidden_weight are both 0, so the teacher would "
+                "change nothing"
+            )
+
+    @property
+    def learns_logits(self) -> bool:
+        """Whether there is more of the teacher than its words."""
+        return bool(self.teacher or self.logits)
+
+
+METRIC_DEPTH, DEPTH_ORDER = "metric", "order"
+DEPTH_TARGETS = (METRIC_DEPTH, DEPTH_ORDER)
+
+
+@dataclass(frozen=True)
+class AuxiliaryDepthConfig:
+    """A head that predicts depth from the vision features while training, and is then dropped.
+
+    Attributes:
+        weight: of the loss of one picture, beside the loss of one answer token.
+        target: "metric" = the logarithm of the depth of each patch in meters; "order" = which of
+            two patches is nearer.
+        rate: peak learning rate of the head.
+
+    Raises:
+        SpatialError: BAD_INPUT; a field is invalid, the message names it.
+    """
+
+    weight: float = 1.0
+    target: str = METRIC_DEPTH
+    rate: float = 1e-3
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "rate"):
+            _check_positive(f"auxiliary_depth.{name}", getattr(self, name))
+        _check_choice("auxiliary_depth.target", self.target, DEPTH_TARGETS)
+
+
+@dataclass(frozen=True)
+class AugmentationConfig:
+    """Other views of the rows, of which questions and answers stay true.
+
+    Attributes:
+        flip: probability that a row is mirrored: image, depth, masks, camera, and left and right in
+            its texts. Rows with a text that cannot be mirrored safely are left as they are.
+        crop: probability that a row is cut to a part that holds all of its regions.
+        smallest_crop: share of the width and of the height that is kept at least.
+        scale: probability that a row has another resolution.
+        scales: range of the factor of the resolution.
+        depth_noise: standard deviation of the measured depth, as a share of it.
+        missing_depth: share of the image that loses its readings, in one rectangle.
+
+    Raises:
+        SpatialError: BAD_INPUT; a field is invalid, the message names it.
+    """
+
+    flip: float = 0.0
+    crop: float = 0.0
+    smallest_crop: float = 0.6
+    scale: float = 0.0
+    scales: tuple[float, float] = (0.75, 1.25)
+    depth_noise: float = 0.0
+    missing_depth: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("flip", "crop", "smallest_crop", "scale", "missing_depth"):
+            _check_fraction(f"augmentation.{name}", getattr(self, name))
+        _check_positive("augmentation.smallest_crop", self.smallest_crop)
+        low, high = self.scales
+        if not 0.1 <= low <= high <= 4:
+            raise bad_input(
+                f"augmentation.scales must be a range within 0.1 to 4, got {list(self.scales)}"
+            )
+        if not 0 <= self.depth_noise <= 0.2:
+            raise bad_input(
+                "augmentation.depth_noise must be 0 to 0.2 of the depth, got "
+                f"{self.depth_noise!r}; more is no camera's"
+            )
+        if not (self.flip or self.crop or self.scale or self.depth_noise or self.missing_depth):
+            raise bad_input("augmentation changes nothing: set flip, crop, scale or depth_noise")
+
+
+@dataclass(frozen=True)
+class ContrastConfig:
+    """Pairs of questions in the same words whose answers differ by one relation.
+
+    Attributes:
+        weight: of the loss of one pair, beside the loss of one answer token.
+        margin: by which the logarithm of the likelihood of the right answer must be above that of
+            the answer to the other question.
+
+    Raises:
+        SpatialError: BAD_INPUT; a field is invalid, the message names it.
+    """
+
+    weight: float = 1.0
+    margin: float = 2.0
+
+    def __post_init__(self) -> None:
+        for name in ("weight", "margin"):
+            _check_positive(f"contrast.{name}", getattr(self, name))
+
+
+@dataclass(frozen=True)
 class TrainConfig:
     """A training run.
 
@@ -331,6 +490,10 @@ class TrainConfig:
         data: what is read.
         peft: an adapter for `start.checkpoint`, whose other weights stay as they are; None: the
             weights of the parts themselves are trained.
+        distillation: a teacher beside the labels; None: the labels alone.
+        auxiliary_depth: depth as a second task of the vision encoder; None: none.
+        augmentation: other views of the rows; None: the rows as they are.
+        contrast: pairs of questions; None: none.
         loss: "token_mean" = mean over the answer tokens of a step, in which long answers weigh
             more (as the authors of both papers); "answer_mean" = mean over the answers, each the
             mean of its tokens.
@@ -351,6 +514,10 @@ class TrainConfig:
     trainable: Mapping[str, float]
     data: DataConfig
     peft: AdapterSettings | None = None
+    distillation: DistillationConfig | None = None
+    auxiliary_depth: AuxiliaryDepthConfig | None = None
+    augmentation: AugmentationConfig | None = None
+    contrast: ContrastConfig | None = None
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
     validation: ValidationConfig = field(default_factory=ValidationConfig)
     checkpoints: CheckpointConfig = field(default_factory=CheckpointConfig)
@@ -370,8 +537,7 @@ class TrainConfig:
         for part, rate in self.trainable.items():
             _check_choice("trainable", part, PARTS)
             _check_positive(f"trainable.{part}", rate)
-        if not 0 <= self.reading_weight < float("inf"):
-            raise bad_input(f"reading_weight must be 0 or more, got {self.reading_weight!r}")
+        _check_weight("reading_weight", self.reading_weight)
         _check_at_least("seed", self.seed, 0)
         _check_choice("loss", self.loss, LOSSES)
         _check_choice("precision", self.precision, PRECISIONS)
@@ -379,11 +545,35 @@ class TrainConfig:
             raise bad_input("optimizer.name muon needs whole matrices, fsdp cuts them; use adamw")
         if self.peft:
             self._check_adapter(self.peft)
+        self._check_objectives()
 
     @property
     def adapted(self) -> tuple[str, ...]:
         """Parts of which only the adapter is trained."""
         return self.peft.parts if self.peft else ()
+
+    def _check_objectives(self) -> None:
+        if self.fsdp and (self.distillation or self.auxiliary_depth or self.contrast):
+            raise bad_input(
+                "distillation, auxiliary_depth and contrast read whole layers, fsdp cuts them; set "
+                "fsdp to false"
+            )
+        if self.distillation and self.distillation.logits and self.augmentation:
+            raise bad_input(
+                "distillation.logits are of the rows as they are, and augmentation changes them; "
+                "name the teacher itself, or leave augmentation out"
+            )
+        if self.auxiliary_depth and "vision_encoder" not in self.trainable:
+            raise bad_input(
+                "auxiliary_depth teaches the vision encoder, which is frozen; give vision_encoder "
+                "a learning rate under trainable"
+            )
+        sources = self.data.sources
+        if self.auxiliary_depth and all(source.pictures != "rgbd" for source in sources):
+            raise bad_input(
+                "auxiliary_depth needs rows with an image and its depth: set pictures of a source "
+                'to "rgbd"'
+            )
 
     def _check_adapter(self, peft: AdapterSettings) -> None:
         if not self.start.checkpoint or self.start.overrides:
@@ -416,6 +606,11 @@ def _check_at_least(name: str, value: int, least: int) -> None:
 def _check_positive(name: str, value: float) -> None:
     if not 0 < value < float("inf"):
         raise bad_input(f"{name} must be a positive number, got {value!r}")
+
+
+def _check_weight(name: str, value: float) -> None:
+    if not 0 <= value < float("inf"):
+        raise bad_input(f"{name} must be 0 or more, got {value!r}")
 
 
 def _check_fraction(name: str, value: float) -> None:

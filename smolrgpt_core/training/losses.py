@@ -69,6 +69,38 @@ def answer_weights(labels: torch.Tensor, mean: str) -> torch.Tensor:
     return 1 / numbers.bincount().float()[numbers]
 
 
+EXTRAS = "extras"
+"""Entry of a batch with what is learned beside its answers; see `training.prepared_rows`."""
+
+PAIRS = "pairs"
+"""In the extras, int64 (N,): 0 for an answer of the data, +n and -n for the right and the wrong
+answer of pair n, which only their comparison is trained on."""
+
+_NOT_OF_MODEL = ("answer_categories", EXTRAS)
+
+
+def own_weights(batch: Mapping[str, Any], mean: str) -> torch.Tensor:
+    """As `answer_weights`, 0 for the answers of pairs."""
+    weights = answer_weights(batch["labels"], mean)
+    pairs = batch.get(EXTRAS, {}).get(PAIRS)
+    return weights if pairs is None else weights * (pairs == 0)
+
+
+def predicted(model: nn.Module, batch: Mapping[str, Any]) -> tuple[Any, torch.Tensor, torch.Tensor]:
+    """Outputs of a model, targets (N,) of its logits and their losses (N,).
+
+    Args:
+        model: that `make_start` makes, wrapped or not.
+        batch: of `TrainingStream`, without its facts.
+    """
+    inputs = {name: value for name, value in batch.items() if name not in _NOT_OF_MODEL}
+    outputs = model(**inputs, only_answers=True, use_cache=False)
+    labels = batch["labels"][:, 1:]
+    targets = labels[labels != IGNORED_LABEL]
+    losses = functional.cross_entropy(outputs.logits.float(), targets, reduction="none")
+    return outputs, targets, losses
+
+
 def answer_losses(
     model: nn.Module,
     batch: Mapping[str, Any],
@@ -87,16 +119,16 @@ def answer_losses(
             beside the loss of a token.
         mean: as `TrainConfig.loss`.
     """
-    inputs = {name: value for name, value in batch.items() if name != "answer_categories"}
-    outputs = model(**inputs, only_answers=True, use_cache=False)
-    targets = batch["labels"][:, 1:]
-    token_losses = functional.cross_entropy(
-        outputs.logits.float(), targets[targets != IGNORED_LABEL], reduction="none"
-    )
-    weights = answer_weights(batch["labels"], mean)
+    outputs, _, token_losses = predicted(model, batch)
+    weights = own_weights(batch, mean)
     items = weights.sum() if items is None else items
     loss = (token_losses * weights).sum() / items
-    region_losses = getattr(outputs, "region_losses", None)
-    if reading_weight and region_losses is not None:
-        loss = loss + reading_weight * region_losses.sum() / items
+    if reading_weight:
+        loss = loss + reading_weight * reading_loss(outputs) / items
     return loss, token_losses.detach(), weights
+
+
+def reading_loss(outputs: Any) -> torch.Tensor | float:
+    """Sum of the losses of what the metric branch reads off the regions; 0 where it reads none."""
+    region_losses = getattr(outputs, "region_losses", None)
+    return 0.0 if region_losses is None else region_losses.sum()

@@ -29,7 +29,7 @@ from smolrgpt_core.model.point_map.regions_in_words import (
 from smolrgpt_core.object_classes import label_noun
 from smolrgpt_core.regions import Region
 from smolrgpt_core.training.config import DataConfig
-from smolrgpt_core.training.rows import Row, category_number, decoded_depth, to_device
+from smolrgpt_core.training.rows import Row, category_numbers, decoded_depth, to_device
 
 
 class PointMapRows:
@@ -88,10 +88,12 @@ class PointMapRows:
         answers = [row.conversations[0].turns[1].text for row in rows]
         batch = dict(self._prepared(rows, answers))
         self._check_lengths(rows, batch["attention_mask"].sum(dim=1).tolist())
-        numbers = torch.tensor([category_number(row.conversations[0].category) for row in rows])
+        return {**batch, "answer_categories": category_numbers(rows)[self.places(rows, batch)]}
+
+    def places(self, rows: Sequence[Row], batch: Mapping[str, Any]) -> torch.Tensor:
+        """As `RowKind`: a row has one conversation."""
         is_answer = batch["labels"][:, 1:] != IGNORED_LABEL
-        categories = numbers[:, None].expand_as(is_answer)[is_answer]
-        return {**batch, "answer_categories": categories}
+        return torch.arange(len(rows))[:, None].expand_as(is_answer)[is_answer]
 
     def tokens(self, batch: Mapping[str, Any]) -> int:
         """Tokens of a batch without padding."""

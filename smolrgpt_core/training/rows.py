@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -110,6 +111,10 @@ class RowKind(Protocol):
         """
         ...
 
+    def places(self, rows: Sequence[Row], batch: Mapping[str, Any]) -> torch.Tensor:
+        """Which conversation each answer token (N,) of their batch is of, counted over all rows."""
+        ...
+
     def tokens(self, batch: Mapping[str, Any]) -> int:
         """Tokens of a batch without padding."""
         ...
@@ -119,10 +124,25 @@ class RowKind(Protocol):
         ...
 
 
+class OtherAnswers(Protocol):
+    """Answers in the place of those of the data set."""
+
+    def applied(self, conversation: Conversation) -> Conversation:
+        """A conversation in its style, with another answer or as it is."""
+        ...
+
+
 class RowCutter:
     """Packs samples into rows."""
 
-    def __init__(self, kind: RowKind, config: DataConfig, source: SourceConfig, seed: int) -> None:
+    def __init__(
+        self,
+        kind: RowKind,
+        config: DataConfig,
+        source: SourceConfig,
+        seed: int,
+        answers: OtherAnswers | None = None,
+    ) -> None:
         """Store what rows depend on.
 
         Args:
@@ -130,10 +150,12 @@ class RowCutter:
             config: questions per row, tokens per row, styles.
             source: of the samples.
             seed: of the run.
+            answers: in the place of those of the data set, where there are any.
         """
         self._kind = kind
         self._config = config
         self._seed = seed
+        self._answers = answers
         self._categories = source.categories
         self._matching = re.compile(source.matching, re.IGNORECASE) if source.matching else None
         self._pictures = source.pictures
@@ -162,15 +184,41 @@ class RowCutter:
             for asked in self._kind.asked(conversation)
         ]
         styles = self._draw_styles(generator, len(wanted))
+
+        def draw_request() -> str:
+            return REQUESTS[int(generator.integers(len(REQUESTS)))]
+
         conversations = [
-            _in_style(conversation, style, self._short, generator)
+            _in_style(conversation, style, self._short, draw_request)
             for conversation, style in zip(wanted, styles, strict=True)
         ]
+        if self._answers is not None:
+            conversations = [self._answers.applied(item) for item in conversations]
         shuffled = [conversations[i] for i in generator.permutation(len(conversations))]
         return [
             Row(sample, tuple(part), self._pictures, (*seed, number))
             for number, part in enumerate(self._kind.cut(shuffled, self._pictures))
         ]
+
+    def variants(self, sample: Sample) -> list[Conversation]:
+        """The conversations of a sample that are wanted, in every style that may be drawn.
+
+        Raises:
+            SpatialError: BAD_INPUT for a conversation without an answer.
+        """
+        styles = [style for style, share in self._config.styles.items() if share]
+        found = [
+            _in_style(asked, style, self._short, partial(str, request))
+            for conversation in sample.conversations
+            if self._is_wanted(conversation)
+            for asked in self._kind.asked(conversation)
+            for style in styles
+            for request in (REQUESTS if style == STEPS else REQUESTS[:1])
+        ]
+        if self._answers is not None:
+            found = [self._answers.applied(item) for item in found]
+        # What has no value or no steps is the same in all styles.
+        return list({(item.id, item.turns): item for item in found}.values())
 
     def _is_wanted(self, conversation: Conversation) -> bool:
         if self._categories and conversation.category not in self._categories:
@@ -186,9 +234,11 @@ class RowCutter:
         return [str(name) for name in generator.choice(names, count, p=shares / shares.sum())]
 
 
-def category_number(name: str) -> int:
-    """Place of a category in `LOSS_CATEGORIES`."""
-    return LOSS_CATEGORIES.index(name if name in LOSS_CATEGORIES else "other")
+def category_numbers(rows: Sequence[Row]) -> torch.Tensor:
+    """Place in `LOSS_CATEGORIES` of each conversation of all rows, int64."""
+    names = [item.category for row in rows for item in row.conversations]
+    known = [name if name in LOSS_CATEGORIES else "other" for name in names]
+    return torch.tensor([LOSS_CATEGORIES.index(name) for name in known])
 
 
 def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
@@ -200,7 +250,7 @@ def to_device(batch: Mapping[str, Any], device: torch.device) -> dict[str, Any]:
 
 
 def _in_style(
-    conversation: Conversation, style: str, short: AnswerStyle, generator: np.random.Generator
+    conversation: Conversation, style: str, short: AnswerStyle, request: Callable[[], str]
 ) -> Conversation:
     """A conversation, in the short style or step by step where it has a value or steps to say."""
     turns = conversation.turns
@@ -217,8 +267,8 @@ def _in_style(
             value = write_normalized(truth)
         turns = (Turn(HUMAN, short.write(turns[0].text)), Turn(MODEL, value))
     if style == STEPS and conversation.reasoning and len(turns) == 2:
-        request = REQUESTS[int(generator.integers(len(REQUESTS)))]
-        turns = (Turn(HUMAN, f"{turns[0].text} {request}"), Turn(MODEL, conversation.reasoning))
+        asked = f"{turns[0].text} {request()}"
+        turns = (Turn(HUMAN, asked), Turn(MODEL, conversation.reasoning))
     placeholders = placeholders_in(turns)
     return replace(conversation, turns=turns, mask_indices=conversation.mask_indices[:placeholders])
 

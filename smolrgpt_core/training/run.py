@@ -53,6 +53,8 @@ from smolrgpt_core.training.checkpoints import (
 from smolrgpt_core.training.config import StartConfig, TrainConfig
 from smolrgpt_core.training.config_file import read_config, write_config
 from smolrgpt_core.training.errors import RunStoppedError
+from smolrgpt_core.training.learned import learned_of
+from smolrgpt_core.training.objectives import HEADS_FILE
 from smolrgpt_core.training.parts import set_trainable
 from smolrgpt_core.training.start import Model, Processor, make_start
 from smolrgpt_core.training.stream import TrainingStream, open_source
@@ -75,7 +77,15 @@ _MAY_GROW = ("optimizer.steps", "optimizer.epochs")
 _MAY_DIFFER = ("output", "checkpoints.", "logging.", "data.workers")
 """Settings that do not affect the weights."""
 
-_OF_TRAINING = ("optimizer.", "scheduler.", "scaler.", "rng_state", "trainer_state.", RUN_FILE)
+_OF_TRAINING = (
+    "optimizer.",
+    "scheduler.",
+    HEADS_FILE,
+    "scaler.",
+    "rng_state",
+    "trainer_state.",
+    RUN_FILE,
+)
 """Beginnings of the names of files in a checkpoint that the finished model does without."""
 
 
@@ -200,6 +210,9 @@ def _train_from(
         model.set_attn_implementation("eager")
     if config.gradient_checkpointing:
         _checkpoint_activations(model)
+    kind, objectives = learned_of(config, model, processor, arguments.device)
+    if newest:
+        objectives.load(newest.folder)
     stream = TrainingStream(
         config,
         processor,
@@ -207,6 +220,7 @@ def _train_from(
         arguments.world_size,
         facts.get("data"),
         counts_from=step * config.optimizer.batch_rows // config.optimizer.micro_rows,
+        kind=kind,
     )
     if not config.optimizer.steps and "rows_of_epoch" not in facts:
         facts["rows_of_epoch"] = stream.rows_of_epoch()
@@ -218,7 +232,9 @@ def _train_from(
     if newest:
         logger.info("%s: going on after step %d", config.output, step)
     set_seed(config.seed)
-    trainer = RunTrainer(config, arguments, model, processor, stream, store, facts, card)
+    trainer = RunTrainer(
+        config, arguments, model, processor, stream, store, facts, objectives, card
+    )
     try:
         trainer.train(resume_from_checkpoint=str(newest.folder) if newest else None)
     except SpatialError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch.nn import functional
 
 from smolrgpt_core.data.samples import Conversation
 from smolrgpt_core.data.warehouse_format import Turn
@@ -20,7 +21,7 @@ from smolrgpt_core.model.processing_smolrgpt import SmolRGPTProcessor
 from smolrgpt_core.model.region_inputs import REGION_INPUT_NAMES
 from smolrgpt_core.model_inputs.prompts import IGNORED_LABEL, Message
 from smolrgpt_core.training.config import DataConfig
-from smolrgpt_core.training.rows import ROLES, Row, category_number, to_device
+from smolrgpt_core.training.rows import ROLES, Row, category_numbers, to_device
 
 
 class SmolRGPTRows:
@@ -72,13 +73,14 @@ class SmolRGPTRows:
             SpatialError: BAD_INPUT; a row cannot be used.
         """
         batch = dict(pack_batch(self._processor, [row.pack() for row in rows]))
-        categories = torch.zeros_like(batch["segment_ids"])
-        for place, row in enumerate(rows):
-            numbers = [0, *(category_number(item.category) for item in row.conversations)]
-            of_segments = torch.tensor(numbers)
-            categories[place] = of_segments[batch["segment_ids"][place].clamp(min=0)]
-        is_answer = batch["labels"][:, 1:] != IGNORED_LABEL
-        return {**batch, "answer_categories": categories[:, 1:][is_answer]}
+        return {**batch, "answer_categories": category_numbers(rows)[self.places(rows, batch)]}
+
+    def places(self, rows: Sequence[Row], batch: Mapping[str, Any]) -> torch.Tensor:
+        """As `RowKind`: each conversation is a segment of its row, behind the image's."""
+        ends = torch.tensor([len(row.conversations) for row in rows]).cumsum(0)
+        before = functional.pad(ends, (1, 0))[:-1]
+        numbers = before[:, None] + batch["segment_ids"] - 1
+        return numbers[:, 1:][batch["labels"][:, 1:] != IGNORED_LABEL]
 
     def tokens(self, batch: Mapping[str, Any]) -> int:
         """Tokens of a batch without padding."""

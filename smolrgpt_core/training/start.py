@@ -53,6 +53,7 @@ _FIXED = {"model_type", "sub_configs", "vlm_config"}
 _FIELDS = SmolRGPTConfig.__annotations__.keys() - _FIXED
 _POINT_MAP_FIELDS = PointMapConfig.__annotations__.keys() - _FIXED
 _NESTED = ("vision_config", "text_config")
+_PLACEHOLDER_IDS = ("image_token_id", "mask_rgb_token_id", "mask_depth_token_id")
 _POOLING_HEAD = "head."
 """Beginning of the names of weights that summarize an image in one vector."""
 
@@ -150,6 +151,8 @@ def _from_vlm(start: StartConfig) -> Start:
 
 
 def _point_map_from_scratch(start: StartConfig, texts: Iterable[str]) -> Start:
+    if start.tokenizer:
+        raise ValueError(f"tokenizer is for presets of SmolRGPT, not for {start.preset}")
     added = nano.special_tokens()
     size = start.vocabulary_size - len(added) + PLACEHOLDERS
     tokenizer = train_tokenizer(map(with_box_colors, texts), size)
@@ -172,16 +175,27 @@ def _from_checkpoint(start: StartConfig) -> Start:
 
 
 def _from_scratch(start: StartConfig, texts: Iterable[str]) -> Start:
-    tokenizer = train_tokenizer(texts, start.vocabulary_size)
+    size, tokenizer, placeholders = _tokenizer_for(start, texts)
     of_tokenizer = {
-        "vocab_size": len(tokenizer) + PLACEHOLDERS,
+        "vocab_size": size,
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
     }
-    overrides = _merged(start.overrides, {"text_config": of_tokenizer})
+    overrides = _merged({**placeholders, **start.overrides}, {"text_config": of_tokenizer})
     config = SmolRGPTConfig.preset(start.preset, **overrides)
     return _with_processor(SmolRGPTForConditionalGeneration(config), tokenizer)
+
+
+def _tokenizer_for(start: StartConfig, texts: Iterable[str]) -> tuple[int, Any, dict[str, int]]:
+    """Size of the vocabulary with the placeholders; the tokenizer; their ids where it has them."""
+    if not start.tokenizer:
+        tokenizer = train_tokenizer(texts, start.vocabulary_size)
+        return len(tokenizer) + PLACEHOLDERS, tokenizer, {}
+    processor = SmolRGPTProcessor.from_pretrained(start.tokenizer)
+    config = processor.config
+    ids = {name: getattr(config, name) for name in _PLACEHOLDER_IDS}
+    return config.text_config.vocab_size, processor.tokenizer, ids
 
 
 def _from_backbones(start: StartConfig) -> Start:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
 from smolrgpt_core.training.losses import LossSums
+from smolrgpt_core.training.objectives import StepLoss
 from smolrgpt_core.training.rows import LOSS_CATEGORIES
 from smolrgpt_core.training.stream import GroupFacts
 
@@ -27,6 +28,7 @@ class StepResult:
         weights: of the answer tokens, by category: what the sums are divided by.
         answer_tokens: how many.
         rows, questions, tokens: of the batch, without padding.
+        terms: of the loss beside the answers, without their weights, by name.
     """
 
     loss: float
@@ -37,6 +39,7 @@ class StepResult:
     rows: int
     questions: int
     tokens: int
+    terms: Mapping[str, float]
 
     def is_finite(self, checks_norm: bool) -> bool:
         """Whether the loss and, if requested, the gradient norm are finite."""
@@ -49,28 +52,26 @@ class StepResult:
             "gradient_norm": self.gradient_norm,
             "answer_tokens": self.answer_tokens,
             "by_category": {name: self.sums[name] / self.weights[name] for name in self.sums},
+            **({"terms": dict(self.terms)} if self.terms else {}),
         }
 
 
 class StepSums:
     """Accumulates the batches of one process in one step."""
 
-    def __init__(self, device: torch.device) -> None:
-        """Start at zero."""
+    def __init__(self, device: torch.device, terms: Sequence[str] = ()) -> None:
+        """Start at zero, with these further terms of the loss."""
         self._losses = LossSums(device)
+        self._terms = dict.fromkeys(terms, torch.zeros((), dtype=torch.float64, device=device))
         self._batches: list[tuple[GroupFacts, torch.Tensor]] = []
         self._counts = [0, 0, 0]
 
-    def add(
-        self,
-        facts: GroupFacts,
-        token_losses: torch.Tensor,
-        categories: torch.Tensor,
-        weights: torch.Tensor,
-    ) -> None:
-        """Add the answer tokens (N,) of a batch."""
-        self._losses.add(token_losses, categories, weights)
-        self._batches.append((facts, token_losses.sum()))
+    def add(self, facts: GroupFacts, loss: StepLoss) -> None:
+        """Add the loss of a batch."""
+        self._losses.add(loss.token_losses, loss.categories, loss.weights)
+        self._batches.append((facts, loss.token_losses.sum()))
+        for name, value in loss.terms.items():
+            self._terms[name] = self._terms[name] + value
         for place, count in enumerate((facts.rows, facts.questions, facts.tokens)):
             self._counts[place] += count
 
@@ -94,11 +95,12 @@ class StepSums:
         """
         own = self._losses.values.flatten()
         counts = torch.tensor(self._counts, dtype=own.dtype, device=own.device)
-        values = add_up(torch.cat([own, counts]))
+        terms = [term[None] for term in self._terms.values()]
+        values = add_up(torch.cat([own, counts, *terms]))
         numbers = torch.cat([values, torch.as_tensor(norm).to(values)[None]]).tolist()
         kinds = len(LOSS_CATEGORIES)
         sums, weights, tokens = (numbers[kinds * part : kinds * (part + 1)] for part in range(3))
-        *counted, gradient_norm = numbers[3 * kinds :]
+        rows, questions, row_tokens, *of_terms, gradient_norm = numbers[3 * kinds :]
         present = [place for place in range(kinds) if tokens[place]]
         return StepResult(
             sum(sums) / sum(weights),
@@ -106,7 +108,10 @@ class StepSums:
             {LOSS_CATEGORIES[place]: sums[place] for place in present},
             {LOSS_CATEGORIES[place]: weights[place] for place in present},
             int(sum(tokens)),
-            *(int(count) for count in counted),
+            int(rows),
+            int(questions),
+            int(row_tokens),
+            dict(zip(self._terms, of_terms, strict=True)),
         )
 
 
@@ -159,6 +164,7 @@ class Throughput:
         report = {
             "loss": sum(sums.values()) / sum(weights.values()),
             **{f"loss_{name}": sums[name] / weights[name] for name in sums},
+            **self._mean_terms(),
             "gradient_norm": self._results[-1].gradient_norm,
             "rows_per_second": sum(result.rows for result in self._results) / seconds,
             "questions_per_second": sum(result.questions for result in self._results) / seconds,
@@ -167,6 +173,13 @@ class Throughput:
         }
         self._begin()
         return report
+
+    def _mean_terms(self) -> dict[str, float]:
+        """Further terms of the loss over the steps."""
+        return {
+            f"term_{name}": sum(result.terms[name] for result in self._results) / len(self._results)
+            for name in self._results[-1].terms
+        }
 
     def _begin(self) -> None:
         self._began = time.perf_counter()

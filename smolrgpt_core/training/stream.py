@@ -31,6 +31,7 @@ from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.model.point_map.processing import PointMapProcessor
 from smolrgpt_core.synthesis.mixtures import MIXTURES
 from smolrgpt_core.training.config import DataConfig, SourceConfig, TrainConfig
+from smolrgpt_core.training.distillation import TeacherAnswers
 from smolrgpt_core.training.point_map_rows import PointMapRows
 from smolrgpt_core.training.rows import Row, RowCutter, RowKind
 from smolrgpt_core.training.smolrgpt_rows import SmolRGPTRows
@@ -335,8 +336,9 @@ class TrainingStream(IterableDataset):
     """The batches of one process, from a group on, without end.
 
     An item is a batch for the model with two more entries: `answer_categories` int64 (N,), the
-    place in `LOSS_CATEGORIES` of each answer token, and `facts`. Where reading fails for good, it
-    is {"error": SpatialError}.
+    place in `LOSS_CATEGORIES` of each answer token, and `facts`; of runs with further objectives
+    also `extras`, see `training.prepared_rows`. Where reading fails for good, it is
+    {"error": SpatialError}.
 
     Attributes:
         counts_from: number of the first group to return.
@@ -350,6 +352,7 @@ class TrainingStream(IterableDataset):
         world_size: int = 1,
         state: State | None = None,
         counts_from: int = 0,
+        kind: RowKind | None = None,
     ) -> None:
         """Open the data sets.
 
@@ -360,12 +363,14 @@ class TrainingStream(IterableDataset):
             world_size: number of processes; each gets every world_size-th group.
             state: of `GroupFacts`, at or before `counts_from`; None: the beginning.
             counts_from: number of the first group.
+            kind: of the rows; by default that of the processor, without further objectives.
 
         Raises:
-            SpatialError: BAD_INPUT when a data set cannot be opened.
+            SpatialError: BAD_INPUT when a data set, or the answers of a teacher, cannot be opened.
         """
         self._config = config
-        self._kind = row_kind(processor, config.data)
+        self._kind = kind or row_kind(processor, config.data)
+        self._answers = _answers_of_teacher(config)
         self._draws = draws_of(config.data)
         self._rank, self._world_size = rank, world_size
         self._state = state
@@ -424,7 +429,7 @@ class TrainingStream(IterableDataset):
         return [
             SourceRows(
                 self._datasets[draw.place],
-                RowCutter(self._kind, config.data, draw.source, config.seed),
+                RowCutter(self._kind, config.data, draw.source, config.seed, self._answers),
                 config.seed + draw.place,
                 states[number] if states else None,
             )
@@ -464,6 +469,12 @@ def row_kind(processor: Processor, config: DataConfig) -> RowKind:
     if isinstance(processor, PointMapProcessor):
         return PointMapRows(processor, config)
     return SmolRGPTRows(processor, config)
+
+
+def _answers_of_teacher(config: TrainConfig) -> TeacherAnswers | None:
+    if config.distillation is None or not config.distillation.answers:
+        return None
+    return TeacherAnswers(Path(config.distillation.answers))
 
 
 def open_source(source: SourceConfig, config: DataConfig) -> SampleDataset:

@@ -28,7 +28,7 @@ from smolrgpt_core.model.adapter_files import AdapterCard, save_adapter
 from smolrgpt_core.training.checkpoints import CheckpointStore, storage_errors
 from smolrgpt_core.training.config import TrainConfig
 from smolrgpt_core.training.loss_log import LossLog
-from smolrgpt_core.training.losses import answer_losses, answer_weights
+from smolrgpt_core.training.objectives import Objectives
 from smolrgpt_core.training.optimizer import make_optimizer
 from smolrgpt_core.training.parts import parameter_groups
 from smolrgpt_core.training.progress import ProgressBar, add_tensorboard
@@ -54,6 +54,7 @@ class RunTrainer(Trainer):
         stream: TrainingStream,
         store: CheckpointStore,
         resumed: Mapping[str, Any],
+        objectives: Objectives,
         card: AdapterCard | None = None,
     ) -> None:
         """Prepare the run without computing anything.
@@ -66,6 +67,7 @@ class RunTrainer(Trainer):
             stream: batches of this process.
             store: of the run's checkpoints.
             resumed: data saved with the checkpoint to resume from; empty at the start.
+            objectives: what is learned; its heads are on the device.
             card: of the adapter, which alone is saved then.
         """
         super().__init__(model=model, args=arguments, train_dataset=stream)
@@ -79,6 +81,7 @@ class RunTrainer(Trainer):
             if config.logging.tensorboard:
                 add_tensorboard(self, self._output, step)
         self._processor = processor
+        self._objectives = objectives
         self._card = card
         self._stream = stream
         self._store = store
@@ -92,7 +95,7 @@ class RunTrainer(Trainer):
         source = config.validation.source
         self._validation = Validation(config, source, processor) if source else None
         self._validation_loss: float | None = None
-        self._sums = StepSums(self.args.device)
+        self._sums = StepSums(self.args.device, objectives.names)
         self._result: StepResult | None = None
         self._throughput = Throughput()
 
@@ -117,6 +120,7 @@ class RunTrainer(Trainer):
             self._config.trainable,
             optimizer.weight_decay,
         )
+        groups += self._objectives.parameter_groups(optimizer.weight_decay)
         self.optimizer = make_optimizer(groups, optimizer)
         return self.optimizer
 
@@ -137,8 +141,10 @@ class RunTrainer(Trainer):
             facts: GroupFacts = batch["facts"]
             self._broken.add(facts)
             self._facts["data"] = facts.state
-        self._sums = StepSums(device)
-        weights = [answer_weights(batch["labels"], self._config.loss).sum() for batch in batches]
+        self._sums = StepSums(device, self._objectives.names)
+        # The loop of transformers resets the gradients of the model alone.
+        self._objectives.heads.zero_grad()
+        weights = [self._objectives.weights(batch).sum() for batch in batches]
         return batches, self.accelerator.reduce(torch.stack(weights).sum().to(device))
 
     def compute_loss(
@@ -151,22 +157,32 @@ class RunTrainer(Trainer):
         """The batch's part of the step loss: its sum over the weights of all batches."""
         facts: GroupFacts = inputs["facts"]
         batch = {name: value for name, value in inputs.items() if name != "facts"}
-        loss, token_losses, weights = answer_losses(
-            model, batch, num_items_in_batch, self._config.reading_weight, self._config.loss
-        )
-        self._sums.add(facts, token_losses, batch["answer_categories"], weights)
+        assert num_items_in_batch is not None
+        loss = self._objectives.loss(model, batch, num_items_in_batch)
+        self._sums.add(facts, loss)
         # Gradients are averaged over the processes, but their sum is needed.
-        return loss * self.accelerator.num_processes
+        return loss.loss * self.accelerator.num_processes
 
     def _clip_grad_norm(self, model: nn.Module) -> Any:
         """Clip gradients, and stop before a step with non-finite values."""
         norm = super()._clip_grad_norm(model)
+        self._clip_heads()
         self._result = self._sums.result(partial(self.accelerator.reduce, reduction="sum"), norm)
         # With float16, the scaler skips gradients that overflow.
         checks_norm = self._config.precision != "float16"
         if not self._result.is_finite(checks_norm):
             self._stop_for_numbers(self._result)
         return norm
+
+    def _clip_heads(self) -> None:
+        """As for the model, whose processes average its gradients without being told to."""
+        weights = [
+            weight for weight in self._objectives.heads.parameters() if weight.grad is not None
+        ]
+        for weight in weights:
+            weight.grad = self.accelerator.reduce(weight.grad, reduction="mean")
+        if weights:
+            nn.utils.clip_grad_norm_(weights, self.args.max_grad_norm)
 
     def _stop_for_numbers(self, result: StepResult) -> None:
         step = self.state.global_step + 1
@@ -234,6 +250,8 @@ class RunTrainer(Trainer):
             folder = self._store.begin(step)
             self.accelerator.wait_for_everyone()
             self._save_weights(folder)
+            if self.is_world_process_zero():
+                self._objectives.save(folder)
             self._save_optimizer_and_scheduler(str(folder))
             self._save_scaler(str(folder))
             self._save_rng_state(str(folder))

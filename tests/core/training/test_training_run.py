@@ -26,7 +26,9 @@ from smolrgpt_core.model import SmolRGPTForConditionalGeneration
 from smolrgpt_core.training.checkpoints import CheckpointStore
 from smolrgpt_core.training.config import (
     OPTIMIZERS,
+    AuxiliaryDepthConfig,
     CheckpointConfig,
+    ContrastConfig,
     LoggingConfig,
     OptimizerConfig,
     SourceConfig,
@@ -183,7 +185,13 @@ def test_a_longer_run_goes_on_where_the_shorter_one_ended(run_config):
 
 
 def test_two_processes_give_the_losses_of_one(run_config, tmp_path):
-    config = run_config("metric", optimizer=OptimizerConfig(batch_rows=4, micro_rows=2, steps=20))
+    config = run_config(
+        "metric",
+        optimizer=OptimizerConfig(batch_rows=4, micro_rows=2, steps=20),
+        trainable=dict.fromkeys(("vision_encoder", "metric_branch", "language_model"), 3e-3),
+        auxiliary_depth=AuxiliaryDepthConfig(),
+        contrast=ContrastConfig(),
+    )
     train(config)
     pair = replace(config, output=f"{config.output}-pair")
     path = tmp_path / "pair.yaml"
@@ -199,6 +207,7 @@ def test_two_processes_give_the_losses_of_one(run_config, tmp_path):
         assert two["loss"] == pytest.approx(one["loss"], abs=1e-5)
         # The optimizer would hide gradients of another scale.
         assert two["gradient_norm"] == pytest.approx(one["gradient_norm"], rel=1e-4)
+        assert two["terms"] == pytest.approx(one["terms"], abs=1e-4)
 
 
 def test_epochs_are_passes_over_all_rows(run_config):

@@ -1,0 +1,50 @@
+"""`smolrgpt distill`: a teacher's logits and answers on the data of a training, written once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from smolrgpt_core.cli.train import STOPPED, WRONG_CALL, Changes, ConfigFile, shown_log
+from smolrgpt_core.errors import SpatialError
+from smolrgpt_core.training.config_file import read_config
+
+
+def distill_command(
+    config: ConfigFile,
+    teacher: Annotated[str, typer.Option(help="Folder or hub id of the teacher's checkpoint.")],
+    out: Annotated[Path, typer.Option(help="Folder to write; go on where one was stopped.")],
+    changes: Changes = None,
+    top: Annotated[
+        int, typer.Option(help="Number of the likeliest tokens that are kept.", min=1)
+    ] = 32,
+    answers: Annotated[
+        bool, typer.Option("--answers", help="Write what the teacher answers by itself, too.")
+    ] = False,
+) -> None:
+    """Ask a teacher about the data of a training run, once for all students.
+
+    CONFIG is the student's configuration; name the folder as distillation.logits there. With
+    --answers the folder also has answers.jsonl for distillation.answers. The exit status is 0 when
+    everything is written, 1 when a package is missing, 2 when configuration, teacher or data cannot
+    be used.
+    """
+    try:
+        wanted = read_config(config, changes or ())
+        # PyTorch takes seconds to import, which every other command would pay for.
+        import torch
+
+        from smolrgpt_core.training.stored_logits import Asked, write_logits
+
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        with shown_log():
+            write_logits(wanted, Asked(teacher, top, answers), out, device)
+    except ImportError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(STOPPED) from error
+    except SpatialError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(WRONG_CALL) from error
+    typer.echo(f"wrote {out}")

@@ -1,0 +1,122 @@
+"""Rows as they are trained: in other views, with pairs, and with what further losses need.
+
+Stands between the stream and the rows of a kind of model. All of it happens where rows are decoded,
+so it costs the time of the workers, and depends on nothing but the rows: a resumed run sees the
+same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import torch
+
+from smolrgpt_core.data.samples import Conversation
+from smolrgpt_core.training.losses import EXTRAS
+from smolrgpt_core.training.rows import Row, RowKind
+
+
+class BatchExtra(Protocol):
+    """Adds entries to the extras of a batch."""
+
+    def entries(self, rows: Sequence[Row], batch: Mapping[str, Any]) -> dict[str, Any]:
+        """Entries by name.
+
+        Args:
+            rows: of the data set, in the order of the batch; pairs stand behind them.
+            batch: arguments of the model's `forward` for them.
+
+        Raises:
+            SpatialError: BAD_INPUT; a row cannot be used.
+        """
+        ...
+
+
+class RowChange(Protocol):
+    """Changes rows before they are decoded."""
+
+    def row(self, row: Row) -> Row:
+        """The row in another view.
+
+        Raises:
+            SpatialError: BAD_INPUT; the row cannot be used.
+        """
+        ...
+
+
+class PairMaker(Protocol):
+    """Finds pairs of questions."""
+
+    def rows(self, row: Row, kind: RowKind) -> list[Row]:
+        """Rows with the right and the wrong answer of a pair."""
+        ...
+
+    def entries(
+        self, rows: Sequence[Row], paired: Sequence[Row], kind: RowKind, batch: Mapping[str, Any]
+    ) -> dict[str, torch.Tensor]:
+        """Which answer tokens are of pairs, see `losses.PAIRS`."""
+        ...
+
+
+class PreparedRows:
+    """Implements `RowKind`.
+
+    Args:
+        kind: of the model.
+        change: of each row, before all else.
+        pairs: appended to the rows of a batch.
+        extras: entries of the batch, of the changed rows.
+    """
+
+    def __init__(
+        self,
+        kind: RowKind,
+        change: RowChange | None = None,
+        pairs: PairMaker | None = None,
+        extras: Sequence[BatchExtra] = (),
+    ) -> None:
+        self._kind = kind
+        self._change = change
+        self._pairs = pairs
+        self._extras = extras
+        self.mixes = kind.mixes
+
+    def asked(self, conversation: Conversation) -> list[Conversation]:
+        """As the kind's."""
+        return self._kind.asked(conversation)
+
+    def cut(self, conversations: Sequence[Conversation], pictures: str) -> list[list[Conversation]]:
+        """As the kind's."""
+        return self._kind.cut(conversations, pictures)
+
+    def batch(self, rows: Sequence[Row]) -> dict[str, Any]:
+        """As the kind's, with an entry `EXTRAS` where there is anything to add.
+
+        Raises:
+            SpatialError: BAD_INPUT; a row cannot be used.
+        """
+        if self._change is not None:
+            rows = [self._change.row(row) for row in rows]
+        paired: list[Row] = []
+        if self._pairs is not None:
+            paired = [pair for row in rows for pair in self._pairs.rows(row, self._kind)]
+        batch = self._kind.batch([*rows, *paired])
+        extras: dict[str, Any] = {}
+        for extra in self._extras:
+            extras |= extra.entries(rows, batch)
+        if self._pairs is not None:
+            extras |= self._pairs.entries(rows, paired, self._kind, batch)
+        return {**batch, EXTRAS: extras} if extras else batch
+
+    def places(self, rows: Sequence[Row], batch: Mapping[str, Any]) -> torch.Tensor:
+        """As the kind's."""
+        return self._kind.places(rows, batch)
+
+    def tokens(self, batch: Mapping[str, Any]) -> int:
+        """As the kind's."""
+        return self._kind.tokens(batch)
+
+    def answer(self, model: Any, row: Row, device: torch.device, max_new_tokens: int) -> str:
+        """As the kind's."""
+        return self._kind.answer(model, row, device, max_new_tokens)
