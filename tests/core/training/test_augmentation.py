@@ -129,13 +129,10 @@ def test_points_of_regions_are_mirrored_exactly(rows):
 def points(row: Row, index: int) -> np.ndarray:
     """Back-projected pixels (H, W, 3) of a mask, NaN elsewhere."""
     camera, depth = camera_of(row), depth_of(row).read_metres().astype(np.float64)
-    rows, columns = np.indices(depth.shape)
-    rays: list[np.ndarray] = [
-        (columns - camera.cx) / camera.fx,
-        (rows - camera.cy) / camera.fy,
-        np.ones_like(depth),
-    ]
-    return np.where(row.sample.mask(index), depth, np.nan)[..., None] * np.stack(rays, axis=-1)
+    grid = np.indices(depth.shape)
+    across, down = (grid[1] - camera.cx) / camera.fx, (grid[0] - camera.cy) / camera.fy
+    rays = np.stack([across, down, np.ones(depth.shape)], axis=-1)
+    return np.where(row.sample.mask(index), depth, np.nan)[..., None] * rays
 
 
 def test_distances_stay_what_they_are_in_cut_and_scaled_rows(rows):

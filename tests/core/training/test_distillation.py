@@ -18,6 +18,7 @@ from smolrgpt_core.model import SmolRGPTForConditionalGeneration
 from smolrgpt_core.training.checkpoints import CheckpointStore
 from smolrgpt_core.training.config import (
     CheckpointConfig,
+    ContrastConfig,
     DistillationConfig,
     OptimizerConfig,
     SourceConfig,
@@ -98,6 +99,18 @@ def test_going_on_gives_the_same_losses_with_a_teacher(base, student):
     assert losses(config) == whole
     again = weights(Path(config.output, "model"))
     assert all(torch.equal(model[name], again[name]) for name in model)
+
+
+def test_an_adapter_learns_from_a_teacher_too(base, adapter_run):
+    config = adapter_run("lora", {"language_model": "q_proj|v_proj"})
+    settings = DistillationConfig(teacher=str(base), hidden_weight=0.1)
+    config = replace(config, distillation=settings, contrast=ContrastConfig())
+    train(config)
+    # The adapter changes nothing yet, so its base is the teacher that it has.
+    assert losses(config)[0]["terms"]["soft"] == pytest.approx(0.0, abs=1e-6)
+    names = {path.name for path in Path(config.output, "adapter").iterdir()}
+    assert "adapter.safetensors" in names
+    assert "heads.safetensors" not in names
 
 
 def distill(config: TrainConfig, teacher: Path, out: Path, *options: str):

@@ -38,8 +38,12 @@ from smolrgpt_core.training.config import (
     ANSWER_MEAN,
     LOSSES,
     TOKEN_MEAN,
+    AugmentationConfig,
+    AuxiliaryDepthConfig,
     CheckpointConfig,
+    ContrastConfig,
     DataConfig,
+    DistillationConfig,
     LoggingConfig,
     OptimizerConfig,
     SourceConfig,
@@ -609,3 +613,26 @@ def test_the_loss_of_a_step_is_that_of_its_rows_together(config, loss):
     means = torch.stack([row.mean() for row in rows])
     by_hand = means.mean() if loss == ANSWER_MEAN else torch.cat(rows).mean()
     assert float(expected) == pytest.approx(float(by_hand), abs=1e-5)
+
+
+def test_further_objectives_are_those_of_the_other_models(config):
+    first = config(optimizer=OptimizerConfig(batch_rows=4, micro_rows=2, steps=1))
+    taught = train(first)
+    run = replace(
+        first,
+        output=f"{first.output}-taught",
+        start=StartConfig(checkpoint=str(taught)),
+        trainable={**TRAINED, "vision_encoder": 1e-4},
+        distillation=DistillationConfig(teacher=str(taught), hidden_weight=0.5),
+        auxiliary_depth=AuxiliaryDepthConfig(),
+        augmentation=AugmentationConfig(depth_noise=0.01),
+        contrast=ContrastConfig(),
+    )
+    model = train(run)
+    lines = Path(run.output, "losses.jsonl").read_text().splitlines()
+    terms = json.loads(lines[0])["terms"]
+    assert set(terms) == {"soft", "hidden", "depth", "contrast"}
+    # Before its first step the student is its own teacher.
+    assert terms["soft"] == pytest.approx(0.0, abs=1e-5)
+    assert terms["depth"] > 0
+    assert not list(model.glob("heads*"))
