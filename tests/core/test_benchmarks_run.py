@@ -19,6 +19,7 @@ SMALLEST = {
     "annotation": "--scenes 1 --views 1 --size 320 240 --timed 1 --workers",
     "benchmark_memory": "--rows 3 --forms masks",
     "geometric_accuracy": "--scenes 1 --views 1 --noise off",
+    "gpu_memory": "",
     "inference_engine": f"{NANO} --dtype float32 --released-tokens 4 --repeats 1",
     "mask_pooling": "--size 64 64 --masks 1 --channels 8 --repeats 1",
     "measured_answers": "--scenes 1",

@@ -189,9 +189,10 @@ def test_a_killed_study_takes_its_run_along_and_goes_on(study_file):
     process.send_signal(signal.SIGKILL)
     process.wait(DEADLINE_S)
     assert psutil.wait_procs(children, timeout=DEADLINE_S)[1] == []
-    ((_, problem),) = InProcesses()([job])
-    assert problem == ""
+    assert attempt(job) == ""
     assert job.missing() == []
+    # Nothing is left to do.
+    assert [problem for _, problem in InProcesses()([before, job])] == ["", ""]
 
 
 def test_mean_and_spread():
