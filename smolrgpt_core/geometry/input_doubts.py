@@ -251,7 +251,7 @@ def edge_fit(edges: _Edges) -> tuple[float, int]:
     """
     edge = edges.profiles[:, PROFILE_PX]
     across = edges.jumps.ravel()[edges.profiles].any(axis=1)
-    counted = edges.judged.ravel()[edge] & across & ~_joined(edges.numbers).ravel()[edge]
+    counted = edges.judged.ravel()[edge] & across & ~_joined(edges.numbers, edge)
     count = int(np.count_nonzero(counted))
     return int(np.count_nonzero(edges.jumps.ravel()[edge[counted]])) / max(count, 1), count
 
@@ -351,12 +351,18 @@ def _known_share(depth: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(cv2.boxFilter(np.isfinite(depth).astype(np.float32), -1, size))
 
 
-def _joined(numbers: NDArray[np.int32]) -> NDArray[np.bool_]:
-    """Pixels (H, W) around which there are several objects, by the numbers of these."""
-    # One less, so that no object has the largest number, and is never the lowest of several.
-    lowered = (numbers - 1).astype(np.uint16)
-    lowest = cv2.erode(lowered, _NEAR_EDGE)
-    highest = cv2.dilate(numbers.astype(np.uint16), _NEAR_EDGE)
+def _joined(numbers: NDArray[np.int32], places: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether there are several objects around places (N,) in the flattened image.
+
+    Args:
+        numbers: (H, W), of the objects, from 1; 0 for none.
+        places: in the image.
+    """
+    short = numbers.astype(np.uint16)
+    highest = cv2.dilate(short, _NEAR_EDGE).ravel()[places]
+    # No object becomes the largest number, and so never the lowest of several.
+    short -= np.uint16(1)
+    lowest = cv2.erode(short, _NEAR_EDGE, dst=short).ravel()[places]
     return np.asarray(highest > lowest.astype(np.int32) + 1)
 
 
