@@ -25,9 +25,10 @@ from smolrgpt_core.geometry import (
     pixel_rays,
     project,
 )
-from smolrgpt_core.geometry.box_fitting import _complete
+from smolrgpt_core.geometry.box_fitting import BoxFitter, _complete
 from smolrgpt_core.geometry.box_sides import Sides
 from smolrgpt_core.geometry.floor_rectangle import turn
+from smolrgpt_core.geometry.masks import STEPS, border_pixels
 from smolrgpt_core.regions import Region, RegionSet
 
 EUR, INDUSTRIAL = (1.2, 0.8), (1.2, 1.0)
@@ -227,6 +228,38 @@ def test_noise_averages_out(ray_caster, block, stereo_noise):
     truth = block(1, "pallet", 0.8, 5.0, 0.6, *EUR, top=1.1)
     box = fitted(ray_caster((truth,)), 1, SIZE_PRIORS["pallet"], stereo_noise)
     np.testing.assert_allclose(box.center, truth.center, atol=0.06)
+
+
+@pytest.mark.parametrize("label", ["pallet", "transporter"])
+def test_fits_of_one_object_share_what_is_seen_and_nothing_else(ray_caster, block, label):
+    frame = ray_caster((block(1, label, 0.8, 4.0, 0.6, *EUR, top=1.7),)).render()
+    plane, prior = floor_of(frame), SIZE_PRIORS[label]
+    surface = measure_surface(frame, frame.regions[1], noise=plane.noise)
+    cargo = FloorRectangle(np.array([1.0, 4.6]), 0.6, np.array(EUR))
+    fitter = BoxFitter(surface, plane, frame)
+    before = [fitter.fit(), fitter.fit(prior), fitter.fit(prior, cargo)]
+    again = [fitter.fit(prior, cargo), fitter.fit(prior), fitter.fit()][::-1]
+    alone = [
+        BoxFitter(surface, plane, frame).fit(*given) for given in ((), (prior,), (prior, cargo))
+    ]
+    for boxes in (again, alone):
+        for box, expected in zip(boxes, before, strict=True):
+            np.testing.assert_array_equal(box.center, expected.center)
+            np.testing.assert_array_equal(box.footprint.corners, expected.footprint.corners)
+            np.testing.assert_array_equal(box.side_std, expected.side_std)
+
+
+def test_the_edge_of_a_mask_has_each_way_out_of_it():
+    mask = np.random.default_rng(0).random((9, 14)) < 0.6
+    pixels, steps = border_pixels(mask)
+    found = [(*pixel, *step) for pixel, step in zip(pixels.tolist(), steps.tolist(), strict=True)]
+    padded = np.pad(mask, 1)
+    assert found == [
+        (row, column, *step)
+        for step in STEPS
+        for row, column in np.argwhere(mask).tolist()
+        if not padded[row + 1 + step[0], column + 1 + step[1]]
+    ]
 
 
 def test_noise_far_away_leaves_a_usable_box(ray_caster, block, stereo_noise):
