@@ -18,6 +18,7 @@ NANO = "--preset smolrgpt-nano --scale 1"
 SMALLEST = {
     "annotation": "--scenes 1 --views 1 --size 320 240 --timed 1 --workers",
     "benchmark_memory": "--rows 3 --forms masks",
+    "further_objectives": "--few-scenes 1 --steps 1 1 1 --rows 2 --seeds 1 --kinds few:views",
     "geometric_accuracy": "--scenes 1 --views 1 --noise off",
     "gpu_memory": "",
     "inference_engine": f"{NANO} --dtype float32 --released-tokens 4 --repeats 1",
