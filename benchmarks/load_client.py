@@ -20,7 +20,7 @@ from smolrgpt_ros.msg import SpatialAnswer
 from smolrgpt_ros.srv import SpatialQuery
 
 from smolrgpt_core.errors import Status
-from smolrgpt_ros.service_quality import SERVICE_QUALITY
+from smolrgpt_ros.qos import SERVICE_QOS
 
 STAGES = ("wait", "convert", "answer", "total")
 LOST = "LOST"
@@ -62,7 +62,7 @@ def main() -> None:
     """Work through the jobs."""
     rclpy.init()
     node = rclpy.create_node("load_client")
-    client = node.create_client(SpatialQuery, "spatial_query", qos_profile=SERVICE_QUALITY)
+    client = node.create_client(SpatialQuery, "spatial_query", qos_profile=SERVICE_QOS)
     for line in sys.stdin:
         job = json.loads(line)
         if not client.wait_for_service(PATIENCE_S):

@@ -70,7 +70,7 @@ class AdapterSettings:
     def _check_targets(self) -> None:
         if self.method == PROMPT and self.targets:
             raise ValueError(
-                "targets must be left out with prompt, whose tokens are the language model's, got "
+                "targets must be omitted with prompt, whose tokens are the language model's, got "
                 f"{', '.join(self.targets)}"
             )
         if self.method != PROMPT and not self.targets:

@@ -1,4 +1,4 @@
-"""How answerers are set: what the model computes with, and when it and geometry agree.
+"""Settings of the answerers: how the model computes, and when it agrees with geometry.
 
 For parameters and options, so that nothing here needs PyTorch.
 """
@@ -29,7 +29,7 @@ PREFER_CHOICES = (CONFIDENT, MODEL, GEOMETRY)
 
 @dataclass(frozen=True)
 class ModelSettings:
-    """What steers `ModelAnswerer` beside its checkpoint.
+    """Settings of `ModelAnswerer` other than its checkpoint.
 
     Attributes:
         device: "auto" (CUDA where there is one, else the CPU), or a device of PyTorch: "cpu",
@@ -69,26 +69,34 @@ class ModelSettings:
 
 
 def check_device(device: str) -> None:
-    """Raise ValueError for what is no name of a device; whether it exists shows in use."""
+    """Check the name of a device; whether the device exists shows in use.
+
+    Raises:
+        ValueError: it is not the name of a device.
+    """
     if not DEVICE.fullmatch(device):
         raise ValueError(f"device must be auto, cpu, cuda, cuda:1, xpu or mps, got {device!r}")
 
 
 def check_threads(threads: int) -> None:
-    """Raise ValueError for a number of threads that cannot be."""
+    """Check a number of threads.
+
+    Raises:
+        ValueError: it is negative.
+    """
     if threads < 0:
         raise ValueError(f"threads must be 0 (by the size of the model) or more, got {threads}")
 
 
 @dataclass(frozen=True)
 class AgreementTolerances:
-    """How far apart two answers may be and still say the same.
+    """How far apart two answers may be and still agree.
 
     Counts, sides and regions must be equal; distances may differ by the larger of both tolerances.
 
     Attributes:
-        distance_relative: share of the larger distance.
-        distance_m: metres, for short distances.
+        distance_relative: fraction of the larger distance.
+        distance_m: meters, for short distances.
 
     Raises:
         ValueError: for a negative or infinite tolerance, naming the field.
@@ -104,11 +112,11 @@ class AgreementTolerances:
                 raise ValueError(f"{name} must be a number from 0, got {value}")
 
     def agree(self, category: Category, first: float | str, second: float | str) -> bool:
-        """Whether two answers say the same.
+        """Whether two answers agree.
 
         Args:
             category: of both.
-            first: metres, number of objects, side, or the chosen region.
+            first: meters, number of objects, side, or the chosen region.
             second: the same of the other answer.
         """
         if category is not Category.DISTANCE:
@@ -120,7 +128,7 @@ class AgreementTolerances:
 
 @dataclass(frozen=True)
 class FusionSettings:
-    """What steers `FusedAnswerer` beside its two answerers.
+    """Settings of `FusedAnswerer` other than its two answerers.
 
     Attributes:
         prefer: whose answer is returned where both have one: "model", "geometry", or "confident":

@@ -46,7 +46,7 @@ FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
 def label_color(label: str) -> Color:
-    """The color of a class, the same in every picture."""
+    """The color of a class, the same in every image."""
     if label in LABEL_COLORS:
         return LABEL_COLORS[label]
     hue = zlib.crc32(label.encode()) / 2**32
@@ -76,7 +76,14 @@ def text_size(text: str, scale: float) -> tuple[int, int]:
 
 
 def wrap(text: str, scale: float, width: int, max_lines: int) -> list[str]:
-    """The text in lines that fit the width in pixels; what is too long ends in "..."."""
+    """The text in lines that fit the width in pixels; what is too long ends in "...".
+
+    Args:
+        text: words separated by spaces.
+        scale: of the font, as OpenCV takes it.
+        width: of a line, pixels.
+        max_lines: at most.
+    """
     lines: list[str] = []
     for word in text.split():
         longer = f"{lines[-1]} {word}" if lines else word
@@ -131,17 +138,29 @@ class Canvas:
         return max(1, round(size * self.unit))
 
     def dim(self, brightness: float) -> None:
-        """Darken the whole image to this share of its brightness."""
+        """Darken the whole image to this fraction of its brightness."""
         self.image = cv2.convertScaleAbs(self.image, alpha=brightness)
 
     def tint(self, region: Region, opacity: float, color: Color | None = None) -> None:
-        """Mix a share (0 to 1) of a color, by default the label's, into the pixels of a region."""
+        """Blend a color into the pixels of a region.
+
+        Args:
+            region: of this image.
+            opacity: of the color, 0 to 1.
+            color: RGB, 0 to 255; None: that of the label.
+        """
         patch = self.image[region.box.slices]
         mixed = np.array(color or label_color(region.label), dtype=np.float32) * opacity
         patch[region.mask] = (patch[region.mask] * (1 - opacity) + mixed).astype(np.uint8)
 
     def outline(self, region: Region, width: float, color: Color) -> None:
-        """Draw the outer border of a region."""
+        """Draw the outer border of a region.
+
+        Args:
+            region: of this image.
+            width: of the line, in an image of the reference size.
+            color: RGB, 0 to 255.
+        """
         contours, _ = cv2.findContours(
             region.mask.astype(np.uint8),
             cv2.RETR_EXTERNAL,
@@ -166,7 +185,13 @@ class Canvas:
         self._keep_free(start, end)
 
     def areas(self, outlines: Sequence[Sequence[Point]], color: Color, opacity: float) -> None:
-        """Mix a color into what lies inside of an odd number of closed outlines, and draw them."""
+        """Blend a color into what lies inside an odd number of closed outlines, and draw them.
+
+        Args:
+            outlines: closed, each of points (x, y) in pixels.
+            color: RGB, 0 to 255.
+            opacity: of the color inside, 0 to 1.
+        """
         rings = [np.array([_whole(point) for point in ring], dtype=np.int32) for ring in outlines]
         inside = np.zeros(self.image.shape[:2], dtype=np.uint8)
         cv2.fillPoly(inside, rings, 1)
@@ -191,7 +216,13 @@ class Canvas:
         self._keep_free(point, point)
 
     def badge(self, text: str, middle: Point, lettering: Lettering) -> None:
-        """A short text in a disc, moved into the image."""
+        """Draw a short text in a disc, moved into the image.
+
+        Args:
+            text: short.
+            middle: center (x, y) in pixels.
+            lettering: size and colors.
+        """
         scale = lettering.size * self.unit
         width, height = text_size(text, scale)
         radius = round(max(width, height) / 2 + height * 0.7)
@@ -217,9 +248,14 @@ class Canvas:
         self._keep_free(start, end)
 
     def sign(self, text: str, middle: Point, lettering: Lettering) -> None:
-        """Text on a plate, centerd at a point as far as the image and other signs allow.
+        """Place text on a plate, centered at a point as far as the image and other signs allow.
 
         `write_signs` writes it; until then its place is taken.
+
+        Args:
+            text: on one line.
+            middle: wanted center (x, y) in pixels.
+            lettering: size and colors.
         """
         plate = self._plate(text, middle, lettering)
         shifts = [round(plate.height * step) for step in (0, -1.1, 1.1, -2.2, 2.2)]
@@ -268,7 +304,7 @@ class Canvas:
             self.occupied.append(Box(x - reach, y - reach, 2 * reach, 2 * reach))
 
     def _plate(self, text: str, middle: Point, lettering: Lettering) -> Box:
-        """The place that a text takes with its margins, centerd at a point."""
+        """The place that a text takes with its margins, centered at a point."""
         width, height = text_size(text, lettering.size * self.unit)
         width += round(height * (1.2 + 1.5 * lettering.ticked))
         height += round(height * 1.1)

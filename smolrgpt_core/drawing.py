@@ -1,4 +1,4 @@
-"""Pictures for people: regions, a question and its answer, drawn on the RGB image.
+"""Images for people: regions, a question and its answer, drawn on the RGB image.
 
 What is drawn comes from the frame and the answer alone; nothing is measured here, so that a wrong
 answer is shown as it was given.
@@ -49,7 +49,7 @@ MAX_CAPTION_LINES = 4
 """Of the question and of the answer each."""
 
 FREE_TINT = 0.3
-"""Share of green in the pixels of a part of the floor."""
+"""Opacity of green in the pixels of a part of the floor."""
 
 DIMMED = 0.75
 """Brightness of the image behind the regions that a question is about."""
@@ -60,7 +60,7 @@ class Style:
     """How strongly a region is drawn; sizes for an image of the reference size.
 
     Attributes:
-        tint: share of the label's color in the region's pixels, 0 to 1.
+        tint: opacity of the label's color in the region, 0 to 1.
         outline: width of the outline in pixels.
         text: OpenCV font scale of the name.
         brightness: of the outline and of the name, 0 to 1.
@@ -121,6 +121,11 @@ def name_regions(question_text: str, region_ids: Iterable[int], regions: RegionS
     """The question on one line, each `<mask>` replaced by the name of its region.
 
     Only the id is put in where the class stands already, as in "the pallet <mask>".
+
+    Args:
+        question_text: with a `<mask>` for each region.
+        region_ids: in the order of the `<mask>`.
+        regions: of the frame.
     """
     text = " ".join(question_text.split())
     for id in region_ids:

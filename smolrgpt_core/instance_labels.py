@@ -52,7 +52,7 @@ class InstanceLabels:
 
         Args:
             content: {"1-9": "buffer", "10": "pallet"}, or {"10": {"class": "pallet"}}, where
-                "BACKGROUND" and "UNLABELLED" are not objects; may be nested in "idToLabels".
+                "BACKGROUND" and "Unlabeled" are not objects; may be nested in "idToLabels".
 
         Raises:
             ValueError: an entry cannot be parsed; the message quotes it.

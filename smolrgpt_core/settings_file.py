@@ -6,6 +6,7 @@ errors that name the key.
 
 from __future__ import annotations
 
+import json
 import re
 import types
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.extras import require
-from smolrgpt_core.files import file_error
+from smolrgpt_core.files import file_error, read_json, write_file
 
 Settings = TypeVar("Settings")
 
@@ -91,9 +92,7 @@ def to_entries(settings: Any) -> dict[str, Any]:
 
 def _filled(kind: Any, entries: Any, base: Any, path: str) -> Any:
     if not isinstance(entries, Mapping):
-        raise bad_input(
-            f"{path or 'the file'} must be a mapping of names to values, got {entries!r}"
-        )
+        raise bad_input(f"{path or 'the file'} must map names to values, got {entries!r}")
     known = {item.name: item for item in fields(kind)}
     hints = get_type_hints(kind)
     changes = {}
@@ -161,3 +160,25 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     return [_plain(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def read_json_entries(kind: type[Settings], path: Path) -> Settings:
+    """A dataclass from a JSON file; see `from_entries`.
+
+    Args:
+        kind: the dataclass.
+        path: of the file.
+
+    Raises:
+        SpatialError: BAD_INPUT that names the file and what is wrong in it.
+    """
+    entries = read_json(path)
+    try:
+        return from_entries(kind, entries)
+    except SpatialError as error:
+        raise file_error(path, error.message) from error
+
+
+def write_json_entries(path: Path, settings: Any) -> None:
+    """Write a dataclass as a JSON file that `read_json_entries` reads, completely or not at all."""
+    write_file(path, (json.dumps(to_entries(settings), indent=1) + "\n").encode())

@@ -14,14 +14,14 @@ class ObjectTruth:
 
     Attributes:
         id, label: as in the frame's regions.
-        center: (3,) middle of the bounding box, metres, optical frame.
-        size: (3,) bounding box along the object's own axes, metres; a buffer has no height.
+        center: (3,) middle of the bounding box, meters, optical frame.
+        size: (3,) bounding box along the object's own axes, meters; a buffer has no height.
         rotation: (3, 3) object axes to the optical frame; the object's z axis points up.
         visible_share: visible pixels / pixels that the object would have if nothing stood in front
             and the image had no border, 0 to 1, exact to about 0.02. What is nearer than 0.2 m or
             behind the camera does not count.
         buffer_ids: the buffers in which the middle of the object's footprint lies.
-        buffer_margin: metres from the middle of the footprint to the nearest edge of a buffer,
+        buffer_margin: meters from the middle of the footprint to the nearest edge of a buffer,
             positive inside; NaN for buffers and shelves, and where there is no buffer. Near zero
             it is a matter of taste whether the object is in the buffer.
         cargo_id: the pallet that a transporter carries, in the frame or not; None without one.
@@ -51,7 +51,7 @@ class SceneTruth:
         seed: of the scene.
         objects: one for each region, in the order of the regions.
         up: (3,) unit vector that points away from the floor, optical frame.
-        camera_height: of the optical center above the floor, metres.
+        camera_height: of the optical center above the floor, meters.
     """
 
     seed: int

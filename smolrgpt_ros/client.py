@@ -18,7 +18,6 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from types import TracebackType
 
 import numpy as np
 import rclpy
@@ -32,14 +31,15 @@ from rclpy.task import Future
 from std_msgs.msg import Header
 
 from smolrgpt_core.answer import SpatialAnswer
+from smolrgpt_core.closing import Closing
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language import Category
 from smolrgpt_core.messages.answers import answer_from_message
 from smolrgpt_core.messages.stamps import NANOSECONDS
 from smolrgpt_ros.msg import SpatialAnswer as SpatialAnswerMessage
 from smolrgpt_ros.parameters.query import QueryParameters
+from smolrgpt_ros.qos import SERVICE_QOS
 from smolrgpt_ros.runtime.listening import NodeThread, hidden_node
-from smolrgpt_ros.service_quality import SERVICE_QUALITY
 from smolrgpt_ros.srv import SpatialQuery
 
 SERVICE = "spatial_query"
@@ -83,7 +83,7 @@ class QueryAnswer(SpatialAnswer):
         return self
 
     def center_of(self, region_id: int) -> PointStamped:
-        """Where a region was at the stamp of the images, in metres in `centers_frame`.
+        """Where a region was at the stamp of the images, in meters in `centers_frame`.
 
         Args:
             region_id: one of `region_ids`.
@@ -118,7 +118,7 @@ class _Asked:
     response: Future | None = None
 
 
-class SpatialQueryClient:
+class SpatialQueryClient(Closing):
     """Asks questions, from any thread, until `close` or the end of a `with` block.
 
     When the node is restarted, questions that it has not answered are sent again as soon as it is
@@ -144,9 +144,7 @@ class SpatialQueryClient:
         self._end = ""
         self._is_closed = False
         self._thread = NodeThread(own, "spatial_query_client", daemon=True)
-        self._client = own.create_client(
-            SpatialQuery, self.service_name, qos_profile=SERVICE_QUALITY
-        )
+        self._client = own.create_client(SpatialQuery, self.service_name, qos_profile=SERVICE_QOS)
         self._news = own.create_guard_condition(self._attend)
         # On real time: a paused simulation must not stop timeouts.
         self._timer = own.create_timer(
@@ -155,17 +153,6 @@ class SpatialQueryClient:
         own.context.on_shutdown(self._on_shutdown)
         atexit.register(self.close)
         self._thread.start()
-
-    def __enter__(self) -> SpatialQueryClient:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     @property
     def service_is_ready(self) -> bool:
@@ -331,14 +318,14 @@ class SpatialQueryClient:
 
     def _no_service(self, asked: _Asked) -> NoServiceError:
         return NoServiceError(
-            f"{self.service_name} is not there after {asked.timeout_s:g} s; start the query node, "
-            "or see where it is: `ros2 service find smolrgpt_ros/srv/SpatialQuery`"
+            f"{self.service_name} is not available after {asked.timeout_s:g} s; start the query "
+            f"node, or look for its service: `ros2 service find smolrgpt_ros/srv/SpatialQuery`"
         )
 
     def _no_response(self, asked: _Asked) -> TimeoutError:
         return TimeoutError(
-            f"{self.service_name} did not answer within {asked.timeout_s + DELIVERY_S:g} s; does "
-            f"the node still run? `ros2 lifecycle get {self.service_name}`"
+            f"{self.service_name} did not answer within {asked.timeout_s + DELIVERY_S:g} s; is "
+            f"the node still running? `ros2 lifecycle get {self.service_name}`"
         )
 
     def _on_shutdown(self) -> None:

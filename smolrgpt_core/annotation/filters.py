@@ -1,4 +1,4 @@
-"""Which images are photographs that something can be measured in."""
+"""Filters for images that are photographs with usable depth."""
 
 from __future__ import annotations
 

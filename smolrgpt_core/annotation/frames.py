@@ -110,8 +110,8 @@ def images_in(folder: Path) -> list[Path]:
     for path in found:
         if stems.setdefault(path.stem, path) != path:
             raise bad_input(
-                f"{path} and {stems[path.stem].name} have the same stem, by which their depth and "
-                "regions are found; rename one of them"
+                f"{path} and {stems[path.stem].name} have the same stem, so their depth and "
+                f"regions cannot be told apart; rename one of them"
             )
     return found
 
@@ -229,7 +229,11 @@ def _beside(folder: Path | None, image: Path, suffixes: tuple[str, ...], tail: s
 
 @contextmanager
 def skipping(reason: str) -> Iterator[None]:
-    """Skip the image for this reason where an input of it cannot be used."""
+    """Skip the image for this reason where an input of it cannot be used.
+
+    Raises:
+        SkippedError: the input cannot be used.
+    """
     try:
         yield
     except SpatialError as error:

@@ -32,7 +32,7 @@ class ObjectFilter:
             mask shows several things.
 
     Raises:
-        ValueError: for a share outside of 0 to 1, or a negative volume.
+        ValueError: for a fraction outside of 0 to 1, or a negative volume.
     """
 
     min_score: float = 0.3
@@ -71,7 +71,7 @@ def why_skipped(
     if covered > rules.max_box_share:
         return f"its box covers {covered:.0%} of the image, at most {rules.max_box_share:.0%} may"
     if cloud is None or cloud.level_box is None:
-        return "too few readings under its mask hang together"
+        return "the readings under its mask form no cluster"
     clustered = len(cloud.points) / cloud.raw_count
     if clustered < rules.min_kept_share:
         return f"its largest cluster has {clustered:.0%} of the readings under its mask"

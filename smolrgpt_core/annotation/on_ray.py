@@ -64,7 +64,7 @@ class OnRay:
                 yield AnnotatedImage(**row)
         except ray.exceptions.RayError as error:
             raise SpatialError(
-                Status.MODEL_ERROR, f"a worker of Ray failed: {error}; what is finished is kept"
+                Status.MODEL_ERROR, f"a worker of Ray failed: {error}; finished images are kept"
             ) from error
         finally:
             ray.shutdown()

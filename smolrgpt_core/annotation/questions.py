@@ -54,7 +54,13 @@ class AnnotatedQuestion:
 
     @classmethod
     def of(cls, family: str, made: QuestionWithTruth, reasoning: str = "") -> AnnotatedQuestion:
-        """The question as it was generated, with masks."""
+        """The question as it was generated, with masks.
+
+        Args:
+            family: of tasks.
+            made: the question with its true program and answers.
+            reasoning: steps before the answer; empty: none.
+        """
         text, ids = made.text, made.region_ids
         return cls(family, made, text, ids, made.freeform_answer, reasoning=reasoning)
 
@@ -137,7 +143,7 @@ def refer(
     rng: np.random.Generator,
     for_scores: bool,
 ) -> list[AnnotatedQuestion]:
-    """The questions of a frame, a share of them with references.
+    """The questions of a frame, a fraction of them with references.
 
     A reference speaks of all objects of a class. Whoever evaluates on a data set knows only those
     that have a mask in some question of the frame, so there a reference is used only where all of

@@ -31,7 +31,7 @@ MIN_IN_LINE = 3
 
 LINE_RATIO = 0.1
 """Objects stand in a line if the second principal component of their centers has less than this
-share of the variance of the first."""
+fraction of the variance of the first."""
 
 MAX_RANK = 2
 """Of positions and sizes: nobody says "the third largest"."""
@@ -82,7 +82,13 @@ def spatial_references(
 
 
 def is_read_as(text: str, program: Program, regions: RegionSet) -> bool:
-    """Whether a reference is read as the region that a program selects."""
+    """Whether a reference is read as the region that a program selects.
+
+    Args:
+        text: of the reference, such as "the leftmost pallet".
+        program: that selects the region.
+        regions: of the frame.
+    """
     try:
         read = read_question(f"Where is {text}?", regions)
     except SpatialError:

@@ -1,4 +1,4 @@
-"""Annotates a folder of images: every image on its own, then the files of the data set.
+"""Annotates a folder of images: each image separately, then the files of the data set.
 
     DIR/annotation.json             the settings, which stay with the data
     DIR/SPLIT/images, depths        written image by image

@@ -1,4 +1,4 @@
-"""The scene that questions are made about: what geometry measures, of the objects that count."""
+"""The scene that questions are generated from: measured geometry of the selected objects."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from smolrgpt_core.scene.measured_scene import MeasuredScene
 from smolrgpt_core.scene.spatial_scene import Placed, cannot_tell
 
 FLOOR_QUANTILE = 0.98
-"""Where no floor is seen, this share of the nearer points is above what is taken for it."""
+"""Where no floor is seen, this fraction of the nearer points lies above what is taken for it."""
 
 
 MAX_SIZE_DOUBT = 0.2
 """Standard deviation of a side, relative to it, from which an object has no known size: of a
 forklift that hides behind a shelf only a corner is measured, whose height looks sure."""
 
-TOO_LITTLE_VISIBLE = "shows too little of itself for its size to be told"
+TOO_LITTLE_VISIBLE = "is visible too little for its size to be known"
 
 
 class AskedScene(MeasuredScene):
-    """A measured scene without what is not sure enough to be asked about.
+    """A measured scene without objects that are too uncertain to be asked about.
 
     Some regions cannot be placed, and of others the size cannot be told.
 

@@ -1,4 +1,4 @@
-"""Everything that the bytes of an annotated data set follow from."""
+"""All settings that determine the content of an annotated data set."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from smolrgpt_core.synthesis.mixtures import MIXTURES
 
 @dataclass(frozen=True)
 class Sources:
-    """Where what is known of an image comes from: a file beside it, or a model.
+    """Where depth, regions and calibration of an image come from: files or models.
 
     Attributes:
         depth: folder with depth images of the same stem; None: `depth_model`.
@@ -66,7 +66,9 @@ class Sources:
         if (self.depth is None) == (not self.depth_model):
             raise bad_input("depth comes from a folder or from a model: give one of them")
         if self.cameras is not None and self.focal is not None:
-            raise bad_input("the calibration comes from a file or from the call: give one of them")
+            raise bad_input(
+                "the calibration comes from a file or from --intrinsics: give one of them"
+            )
         if self.caption_model and not (self.detector and self.box_segmenter):
             raise bad_input(
                 "references in words must be checked: caption_model needs detector and "
@@ -90,7 +92,7 @@ class Sources:
 
 @dataclass(frozen=True)
 class AnnotationSettings:
-    """What to make of a folder of images.
+    """How to annotate a folder of images.
 
     Attributes:
         images: folder of the images.

@@ -1,4 +1,4 @@
-"""The one seam between a question and its answer, and what stands behind it."""
+"""The interface between a question and its answer, and its implementations."""
 
 from __future__ import annotations
 

@@ -21,11 +21,11 @@ class Answerer(Protocol):
 
     @property
     def free_text(self) -> bool:
-        """Whether it can be asked in words that nothing else has understood."""
+        """Whether it accepts text that no parser has understood."""
         ...
 
     def prepare(self, frame: RGBDFrame) -> None:
-        """Do what needs no question, so that answers about this frame come sooner.
+        """Precompute what depends on the frame alone, so that answers about it come sooner.
 
         Raises:
             SpatialError: the frame cannot be used.
@@ -73,10 +73,16 @@ def answers_about(
     questions: Sequence[SpatialQuestion],
     deadlines: Sequence[float] | None = None,
 ) -> list[SpatialAnswer | SpatialError]:
-    """What `answer_batch` returns, with what must be known about the frame in each message.
+    """The result of `answer_batch`, with warnings about the frame in each message.
 
     That is how much of the depth was taken for no reading: of an answer where it is much, of a
     refusal for want of depth in any case.
+
+    Args:
+        answerer: that is asked.
+        frame: that all questions are about.
+        questions: to answer.
+        deadlines: one for each question, by `time.monotonic()`, seconds; None: no limit.
     """
     outcomes = answerer.answer_batch(frame, questions, deadlines)
     return [_with_depth_loss(outcome, frame) for outcome in outcomes]
@@ -112,16 +118,42 @@ def each_deadline(
     return list(deadlines)
 
 
+def answer_as_batch(
+    answerer: Answerer, frame: RGBDFrame, question: SpatialQuestion
+) -> SpatialAnswer:
+    """The answer to one question, as a batch of one.
+
+    Args:
+        answerer: that is asked.
+        frame: that the question is about.
+        question: to answer.
+
+    Raises:
+        SpatialError: there is no answer.
+    """
+    (outcome,) = answerer.answer_batch(frame, [question])
+    if isinstance(outcome, SpatialError):
+        raise outcome
+    return outcome
+
+
 def answer_or_error(
     answerer: Answerer, frame: RGBDFrame, question: SpatialQuestion, deadline: float = NO_DEADLINE
 ) -> SpatialAnswer | SpatialError:
-    """The answer, or why there is none; a question is not begun after its deadline."""
+    """The answer, or why there is none; a question is not begun after its deadline.
+
+    Args:
+        answerer: that is asked.
+        frame: that the question is about.
+        question: to answer.
+        deadline: by `time.monotonic()`, seconds.
+    """
     late_s = time.monotonic() - deadline
     if late_s >= 0:
         return SpatialError(
             Status.TIMEOUT,
-            f"the deadline passed {late_s:.2f} s before the question had its turn; allow more "
-            "time, or ask fewer questions at once",
+            f"the deadline passed {late_s:.2f} s before the question was processed; allow more "
+            f"time, or ask fewer questions at once",
         )
     try:
         return answerer.answer(frame, question)

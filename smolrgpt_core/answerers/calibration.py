@@ -1,14 +1,13 @@
-"""Turns the confidence that an answerer computes into the probability that it is right.
+"""Maps the raw confidence of an answerer to the probability that it is correct.
 
 A curve for each kind of question and for what the answer rests on, fitted on answers with known
 truth (`smolrgpt_core.evaluation.calibration_fit`), lies beside the weights of a checkpoint as
-`calibration.json`. It holds for the pictures and the questions that it was fitted on, and for those
+`calibration.json`. It holds for the images and the questions that it was fitted on, and for those
 very weights, which it names by their fingerprint.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,10 +16,8 @@ from pathlib import Path
 
 from smolrgpt_core.answerer_settings import ANSWER_STYLES, AgreementTolerances
 from smolrgpt_core.checkpoints.weights import check_fingerprint
-from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.files import file_error, read_json, write_file
 from smolrgpt_core.language import CATEGORIES, Category
-from smolrgpt_core.settings_file import from_entries, to_entries
+from smolrgpt_core.settings_file import read_json_entries, write_json_entries
 
 FORMAT = 1
 """Version of the file; others are refused."""
@@ -50,7 +47,7 @@ class Evidence(Enum):
 
 @dataclass(frozen=True)
 class ConfidenceCurve:
-    """Probability of being right over raw confidence: a line in their log-odds.
+    """Probability of being correct as a function of raw confidence: linear in the log-odds.
 
     Attributes:
         slope: at least 0, so that more confidence never means less.
@@ -89,7 +86,7 @@ def log_odds(confidence: float) -> float:
 
 @dataclass(frozen=True)
 class Calibration:
-    """All curves of a checkpoint, and what they hold for.
+    """All curves of a checkpoint, and where they apply.
 
     Attributes:
         answer_style: "sentence" or "short": of the answers that it was fitted on.
@@ -129,7 +126,13 @@ class Calibration:
             _check_names(f"curves.{name}", by_category, list(CATEGORIES))
 
     def confidence(self, evidence: Evidence, category: Category, raw: float) -> float:
-        """Probability that an answer is right; NaN where nothing is known of such answers."""
+        """Probability that an answer is correct; NaN where nothing is known of such answers.
+
+        Args:
+            evidence: what the answer rests on.
+            category: of the question.
+            raw: confidence of the answerer, 0 to 1.
+        """
         curve = self.curves.get(evidence.value, {}).get(category.name.lower())
         return math.nan if curve is None else curve(raw)
 
@@ -140,16 +143,12 @@ def read_calibration(path: Path) -> Calibration:
     Raises:
         SpatialError: BAD_INPUT that names the file and what is wrong in it.
     """
-    entries = read_json(path)
-    try:
-        return from_entries(Calibration, entries)
-    except SpatialError as error:
-        raise file_error(path, error.message) from error
+    return read_json_entries(Calibration, path)
 
 
 def write_calibration(path: Path, calibration: Calibration) -> None:
-    """Write the file, whole or not at all."""
-    write_file(path, (json.dumps(to_entries(calibration), indent=1) + "\n").encode())
+    """Write the file, completely or not at all."""
+    write_json_entries(path, calibration)
 
 
 def _check_names(where: str, names: Mapping[str, object], known: list[str]) -> None:

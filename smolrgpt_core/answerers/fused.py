@@ -1,4 +1,4 @@
-"""Model and geometry asked together: the model's value, geometry's beside it, and do they agree.
+"""Asks model and geometry, compares their answers, and decides between them.
 
 The two err in different ways, so what both say is right more often than what either says alone.
 The confidence of an answer says how often: it is calibrated apart for each way that they can stand
@@ -15,7 +15,12 @@ from functools import partial
 
 from smolrgpt_core.answer import Agreement, SpatialAnswer
 from smolrgpt_core.answerer_settings import CONFIDENT, MODEL, FusionSettings
-from smolrgpt_core.answerers.base import Answerer, UntrainedQuestionError, each_deadline
+from smolrgpt_core.answerers.base import (
+    Answerer,
+    UntrainedQuestionError,
+    answer_as_batch,
+    each_deadline,
+)
 from smolrgpt_core.answerers.calibration import Calibration, Evidence
 from smolrgpt_core.answerers.likeness import UNLIKE_CONFIDENCE, LikenessTest, at_most
 from smolrgpt_core.errors import SpatialError, Status
@@ -65,7 +70,7 @@ class FusedAnswerer:
 
     @property
     def free_text(self) -> bool:
-        """Whether the model takes words that nothing else understands."""
+        """Whether the model accepts text that no parser has understood."""
         return self._model.free_text
 
     def prepare(self, frame: RGBDFrame) -> None:
@@ -84,10 +89,7 @@ class FusedAnswerer:
             SpatialError: that of the model when neither has an answer; TIMEOUT when one of them is
                 late; CANNOT_TELL when the confidence is below `abstain_below`.
         """
-        (found,) = self.answer_batch(frame, [question])
-        if isinstance(found, SpatialError):
-            raise found
-        return found
+        return answer_as_batch(self, frame, question)
 
     def answer_batch(
         self,
@@ -98,6 +100,11 @@ class FusedAnswerer:
         """Answer questions about one frame, the model all of them together.
 
         Geometry is not asked what the model was late for: its answer would be late as well.
+
+        Args:
+            frame: that all questions are about.
+            questions: to answer.
+            deadlines: one for each question, by `time.monotonic()`, seconds; None: no limit.
 
         Returns:
             For each question what `answer` would return or raise.
@@ -150,7 +157,7 @@ class FusedAnswerer:
             Status.CANNOT_TELL,
             f"the confidence is {known}, below abstain_below = {self._settings.abstain_below:g}; "
             f"the model says: {_words(model)} Geometry says: {_words(geometry)} Ask from another "
-            "place, or lower abstain_below",
+            f"viewpoint, or lower abstain_below",
         )
 
 
@@ -176,7 +183,7 @@ def fuse(
     doubt: Callable[[], str],
     calibration: Calibration | None = None,
 ) -> FusedAnswer | SpatialError:
-    """One answer from two to the same question, or why there is none.
+    """Combine two answers to the same question into one, or a refusal.
 
     When one of them is late, so is what the other one says. A model does not count where it was not
     trained on what is alike: it neither speaks alone nor against geometry, unless it is preferred.
@@ -223,10 +230,11 @@ def _one_of_two(
     is_model = _counts_against_geometry(model, geometry, settings, doubt, calibration)
     chosen = replace(_chosen(model, geometry, is_model), agreement=Agreement.DISAGREE)
     if is_model:
-        note = f"geometry says otherwise: {geometry.text}{doubt and f' Doubtful: {doubt}'}"
+        note = f"geometry disagrees: {geometry.text}{doubt and f' Doubtful: {doubt}'}"
         answer = replace(chosen, message=_joined(geometry.message, note))
         return FusedAnswer(answer, Evidence.MODEL_AGAINST_GEOMETRY, doubt)
-    note = f"the model says otherwise: {model.text}{doubt and f' That does not count: {doubt}'}"
+    unused = f" The answer of the model is not used: {doubt}" if doubt else ""
+    note = f"the model disagrees: {model.text}{unused}"
     answer = replace(chosen, message=_joined(geometry.message, note))
     evidence = Evidence.GEOMETRY if doubt else Evidence.GEOMETRY_AGAINST_MODEL
     return FusedAnswer(answer, evidence)
@@ -275,7 +283,7 @@ def _without_model(model: SpatialError, geometry: Outcome) -> FusedAnswer | Spat
             return model
         message = f"{model.message}; geometry has no answer either: {geometry.message}"
         return SpatialError(model.status, message)
-    alone = f"from geometry alone, the model has no answer: {model.message}"
+    alone = f"from geometry only; the model has no answer: {model.message}"
     answer = replace(geometry, message=_joined(geometry.message, alone))
     return FusedAnswer(answer, Evidence.GEOMETRY_ONLY)
 
@@ -284,9 +292,9 @@ def _without_geometry(
     model: SpatialAnswer, geometry: SpatialError, doubt: str
 ) -> FusedAnswer | SpatialError:
     if doubt:
-        message = f"{geometry.message}; the model alone is not believed: {doubt}"
+        message = f"{geometry.message}; the answer of the model alone is not trusted: {doubt}"
         return SpatialError(geometry.status, message)
-    message = f"from the model alone, geometry has no answer: {geometry.message}"
+    message = f"from the model only; geometry has no answer: {geometry.message}"
     return FusedAnswer(replace(model, message=message), Evidence.MODEL_ONLY)
 
 

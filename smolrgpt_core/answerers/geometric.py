@@ -35,7 +35,7 @@ from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene import SceneCopies
 
 CERTAINTY = 0.8
-"""An answer that fewer of the disturbed copies of the scene share is a tie."""
+"""An answer that fewer of the disturbed copies of the scene agree on is a tie."""
 
 BOXED = 0.9
 """Confidence at most where boxes stand in for masks: in simulation 87 to 91 % of the distances are
@@ -44,17 +44,17 @@ something else."""
 
 DOUBTED = 0.45
 """Confidence of a measured answer at most, where the inputs of the frame are doubted, and standard
-deviations do not tell by how much they may be wrong."""
+deviations do not bound the error."""
 
 
 @dataclass(frozen=True)
 class GeometricAnswererConfig:
-    """How the geometric answerer measures, when it refuses, and what it keeps.
+    """How the geometric answerer measures, when it refuses, and what it caches.
 
     Attributes:
-        certainty: share of the disturbed copies of the scene that must have the same answer; what
-            fewer share is CANNOT_TELL. Quantities are answered with their confidence instead, and
-            the message tells between which values they likely are.
+        certainty: fraction of the disturbed copies of the scene that must have the same answer;
+            below it, the answer is CANNOT_TELL. Quantities are answered with their confidence
+            instead, and the message says which range they likely lie in.
         geometry: how a frame is measured.
         cache_size: number of frames whose geometry is kept for further questions.
 
@@ -76,7 +76,7 @@ class GeometricAnswererConfig:
 class GeometricAnswerer:
     """Implements `Answerer` with geometry.
 
-    The confidence of an answer is the share of disturbed copies of the scene that have the same
+    The confidence of an answer is the fraction of disturbed copies of the scene that have the same
     answer, positions and sizes drawn with the standard deviations that the fits report.
 
     Args:
@@ -97,7 +97,7 @@ class GeometricAnswerer:
         return False
 
     def prepare(self, frame: RGBDFrame) -> None:
-        """Look for the floor, which the places of all regions rest on."""
+        """Find the floor, on which the positions of all regions depend."""
         self._cache.get(frame).find_floor()
 
     def answer(self, frame: RGBDFrame, question: SpatialQuestion) -> SpatialAnswer:
@@ -109,8 +109,8 @@ class GeometricAnswerer:
         if question.program is None:
             raise SpatialError(
                 Status.BAD_QUESTION,
-                "geometry needs to know which region is asked about, which these words do not say; "
-                'ask in words such as "How far is pallet 10 from buffer 1?"',
+                "geometry cannot tell from this wording which region is meant; rephrase the "
+                'question, such as "How far is pallet 10 from buffer 1?"',
             )
         measured = self._cache.measured(frame)
         with measured.lock:
@@ -137,9 +137,17 @@ class GeometricAnswerer:
         questions: Sequence[SpatialQuestion],
         deadlines: Sequence[float] | None = None,
     ) -> list[SpatialAnswer | SpatialError]:
-        """Answer questions one by one; what is measured for one serves the others.
+        """Answer questions one by one; measurements are shared between them.
 
         A measurement that has begun is finished.
+
+        Args:
+            frame: that all questions are about.
+            questions: to answer.
+            deadlines: one for each question, by `time.monotonic()`, seconds; None: no limit.
+
+        Returns:
+            For each question what `answer` would return or raise.
         """
         return [
             answer_or_error(self, frame, question, deadline)
@@ -150,7 +158,7 @@ class GeometricAnswerer:
 
 
 def _point_at_pixel(finding: Finding, copies: SceneCopies) -> NDArray[np.float64] | None:
-    """(3,) what the pixel shows whose depth was asked for, metres, optical frame."""
+    """(3,) what the pixel shows whose depth was asked for, meters, optical frame."""
     if finding.program.operator is not DepthAt:
         return None
     (pixel,) = finding.program.arguments

@@ -1,15 +1,14 @@
-"""Whether what a model is asked about is like what it was trained on.
+"""Whether the inputs of a model are similar to its training data.
 
 A network answers whatever it is shown, and is as sure of what it has never seen as of what it
-knows; its calibration holds for pictures like those of its training only. So a checkpoint comes
-with the range of what can be measured of such pictures and questions: classes, camera, depth and
+knows; its calibration holds only for images like those of its training. So a checkpoint comes
+with the range of what can be measured of such images and questions: classes, camera, depth and
 masks. They are measured on a data set (`smolrgpt calibrate`) and lie beside the weights as
 `likeness.json`. To lie within the ranges is necessary, and no proof.
 """
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,15 +20,13 @@ import numpy as np
 from smolrgpt_core.answerers.geometry_cache import GeometryCache
 from smolrgpt_core.checkpoints.files import LIKENESS_FILE
 from smolrgpt_core.checkpoints.weights import check_fingerprint
-from smolrgpt_core.errors import SpatialError
-from smolrgpt_core.files import file_error, read_json, write_file
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.geometry.frame_geometry import FrameGeometry
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.surface import valid_depth_share
 from smolrgpt_core.language import Category, SpatialQuestion
 from smolrgpt_core.object_classes import known_class
-from smolrgpt_core.settings_file import from_entries, to_entries
+from smolrgpt_core.settings_file import read_json_entries, write_json_entries
 
 FORMAT = 1
 """Version of the file; others are refused."""
@@ -41,7 +38,7 @@ QUANTILES = (0.001, 0.999)
 """Of a feature over all questions: the ends of its range."""
 
 MIN_CLASS_FRACTION = 0.001
-"""A class that a smaller share of the questions is about is none that was trained on."""
+"""A class that fewer of the questions are about does not count as trained on."""
 
 MARGIN = 0.05
 """By which each end of a range is moved outwards, relative to itself."""
@@ -53,20 +50,20 @@ READINGS_STEP = 16
 """Of the depth readings of a frame, one of so many is taken for their quantiles."""
 
 FEATURES = {
-    "view_deg": "angle of view across the image, degrees",
-    "aspect": "width of the image over its height",
-    "floor_seen": "whether the floor is seen (1) or not (0)",
+    "view_deg": "horizontal field of view, degrees",
+    "aspect": "aspect ratio of the image (width / height)",
+    "floor_seen": "whether the floor is visible (1) or not (0)",
     "camera_height_m": "height of the camera above the floor, m",
-    "camera_tilt_deg": "how far the camera looks down, degrees",
-    "camera_roll_deg": "how far the camera leans to its right, degrees",
-    "depth_share": "share of the image with a depth reading",
-    "depth_near_m": "depth that 5 % of the readings are nearer than, m",
+    "camera_tilt_deg": "downward tilt of the camera, degrees",
+    "camera_roll_deg": "roll of the camera to its right, degrees",
+    "depth_share": "fraction of the image with a depth reading",
+    "depth_near_m": "5th percentile of the depth of the image, m",
     "depth_median_m": "median depth of the image, m",
-    "depth_far_m": "depth that 5 % of the readings are farther than, m",
+    "depth_far_m": "95th percentile of the depth of the image, m",
     "regions": "number of regions asked about",
-    "smallest_region": "share of the image under the smallest mask asked about",
-    "largest_region": "share of the image under the largest mask asked about",
-    "region_depth_share": "smallest share of a mask asked about with a depth reading",
+    "smallest_region": "fraction of the image covered by the smallest mask asked about",
+    "largest_region": "fraction of the image covered by the largest mask asked about",
+    "region_depth_share": "lowest fraction of a mask asked about that has depth readings",
     "region_near_m": "median depth under the nearest mask asked about, m",
     "region_far_m": "median depth under the farthest mask asked about, m",
 }
@@ -74,7 +71,7 @@ FEATURES = {
 
 
 def features_of(geometry: FrameGeometry, question: SpatialQuestion) -> dict[str, float]:
-    """What a question is measured by; what cannot be measured, such as a floor, is left out.
+    """The features of a question; those that cannot be measured, such as a floor, are missing.
 
     Args:
         geometry: of the frame.
@@ -87,7 +84,7 @@ def features_of(geometry: FrameGeometry, question: SpatialQuestion) -> dict[str,
 
 
 def features_of_frame(geometry: FrameGeometry) -> dict[str, float]:
-    """Those of the values of `features_of` that are the same for all questions."""
+    """The features that are the same for all questions about a frame."""
     frame = geometry.frame
     return {
         "view_deg": frame.intrinsics.view_deg[0],
@@ -213,7 +210,7 @@ class Likeness:
 
 
 class LikenessTest:
-    """Tells why an answer of a model is not to be trusted by itself; safe for several threads.
+    """Says why an answer of a model is not to be trusted by itself; thread-safe.
 
     Args:
         likeness: of the model's checkpoint; None: it has none.
@@ -240,19 +237,19 @@ class LikenessTest:
             return f"no depth reading under the mask of {', '.join(unseen)}"
         if self._likeness is None:
             return (
-                f"the checkpoint has no {LIKENESS_FILE}, so nobody knows whether this is like what "
-                "the model was trained on; run `smolrgpt calibrate`"
+                f"the checkpoint has no {LIKENESS_FILE}, so it is unknown whether the model was "
+                f"trained on similar data; run `smolrgpt calibrate`"
             )
         geometry = self._cache.get(frame)
         of_frame = self._of_frames.get(geometry)
         if of_frame is None:
             of_frame = self._of_frames[geometry] = features_of_frame(geometry)
         found = self._likeness.differences(geometry, question, of_frame)
-        return f"unlike what the model was trained on: {'; '.join(found)}" if found else ""
+        return f"unlike the training data of the model: {'; '.join(found)}" if found else ""
 
 
 def at_most(limit: float, confidence: float) -> float:
-    """A confidence of no more than a limit; NaN of NaN."""
+    """A confidence limited from above; NaN stays NaN."""
     return float(np.minimum(confidence, limit))
 
 
@@ -274,13 +271,9 @@ def read_likeness(path: Path) -> Likeness:
     Raises:
         SpatialError: BAD_INPUT that names the file and what is wrong in it.
     """
-    entries = read_json(path)
-    try:
-        return from_entries(Likeness, entries)
-    except SpatialError as error:
-        raise file_error(path, error.message) from error
+    return read_json_entries(Likeness, path)
 
 
 def write_likeness(path: Path, likeness: Likeness) -> None:
-    """Write the file, whole or not at all."""
-    write_file(path, (json.dumps(to_entries(likeness), indent=1) + "\n").encode())
+    """Write the file, completely or not at all."""
+    write_json_entries(path, likeness)

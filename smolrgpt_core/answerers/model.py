@@ -1,4 +1,4 @@
-"""Answers from a model: the question in words to the model, its words back into a value.
+"""Answers from a model: writes the question as text, and parses the output into a value.
 
 What the model says is read strictly: words that say nothing of the category, or leave the choice
 open, are no answer. Depth geometry tells where the regions are, and takes no part in the answer.
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from smolrgpt_core.answer import UNITS, ParsedAnswer, Side, SpatialAnswer, read_answer
 from smolrgpt_core.answerer_settings import AUTO, ModelSettings
-from smolrgpt_core.answerers.base import UntrainedQuestionError, each_deadline
+from smolrgpt_core.answerers.base import UntrainedQuestionError, answer_as_batch, each_deadline
 from smolrgpt_core.answerers.calibration import Calibration, Evidence, read_calibration
 from smolrgpt_core.answerers.geometry_cache import GeometryCache, region_places
 from smolrgpt_core.answerers.likeness import (
@@ -88,7 +88,12 @@ class ModelAnswerer:
         settings: ModelSettings | None = None,
         cache: GeometryCache | None = None,
     ) -> ModelAnswerer:
-        """With a checkpoint from a folder or hub id, its calibration and likeness if it has them.
+        """Load a checkpoint, with its calibration and likeness if it has them.
+
+        Args:
+            checkpoint: folder or hub id.
+            settings: how the model computes and answers; None: the defaults.
+            cache: geometry of frames, if it is shared with another answerer.
 
         Raises:
             OSError, ValueError: as `EngineConfig` and `load_engine`.
@@ -118,7 +123,7 @@ class ModelAnswerer:
 
     @property
     def free_text(self) -> bool:
-        """Whether the checkpoint was trained to answer words that nothing else understands."""
+        """Whether the checkpoint was trained to answer text that no parser has understood."""
         return FREE_TEXT in self._engine.model_config.answers
 
     def can_be_asked(self, question: SpatialQuestion) -> bool:
@@ -150,10 +155,7 @@ class ModelAnswerer:
                 cannot be asked; MODEL_ERROR, with its words, when they cannot be read, or when the
                 memory of the device does not suffice; TIMEOUT.
         """
-        (found,) = self.answer_batch(frame, [question])
-        if isinstance(found, SpatialError):
-            raise found
-        return found
+        return answer_as_batch(self, frame, question)
 
     def answer_batch(
         self,
@@ -165,6 +167,11 @@ class ModelAnswerer:
 
         Deadlines are looked at between stages and between tokens of the engine. When the memory of
         the device does not suffice for all together, each is asked alone.
+
+        Args:
+            frame: that all questions are about.
+            questions: to answer.
+            deadlines: one for each question, by `time.monotonic()`, seconds; None: no limit.
 
         Returns:
             For each question what `answer` would return or raise.
@@ -200,8 +207,9 @@ class ModelAnswerer:
         answers = ", ".join(self._engine.model_config.answers)
         return UntrainedQuestionError(
             Status.BAD_QUESTION,
-            f"the checkpoint was trained on {answers}, and not on such questions "
-            f"({question.category.name.lower()}); ask geometry, or a checkpoint that was",
+            f"the checkpoint was trained on {answers}, not on questions of this kind "
+            f"({question.category.name.lower()}); use the answerer geometric, or a checkpoint "
+            f"trained on them",
         )
 
     def _generate(
@@ -236,7 +244,7 @@ class ModelAnswerer:
         """The answer as a value, with what is known about the regions that it is about."""
         if not output.complete:
             raise _model_error(
-                f"its answer has no end after {len(output.token_ids)} tokens", output.text
+                f"its answer did not end within {len(output.token_ids)} tokens", output.text
             )
         parsed = read_answer(output.text, question.category)
         region_id = _chosen_region(parsed.region_index, question, output.text)
@@ -295,7 +303,8 @@ def load_reliability(
     """
     if adapter:
         logger.warning(
-            "confidences are unknown: those of %s do not hold for it with the adapter %s; run "
+            "confidences are unknown: the calibration of %s does not apply with the adapter %s; "
+            "run "
             "`smolrgpt calibrate` for the folder `model` beside the adapter, and use that as the "
             "checkpoint", checkpoint, adapter,
         )  # fmt: skip
@@ -368,7 +377,7 @@ def _chosen_region(index: int | None, question: SpatialQuestion, output: str) ->
     if index >= len(question.region_ids) or question.region_ids[index] not in candidates:
         choices = [place for place, id in enumerate(question.region_ids) if id in candidates]
         raise _model_error(
-            f"it chose [Region {index}], the choices in the question are {choices}",
+            f"it chose [Region {index}], but the choices in the question are {choices}",
             output,
         )
     return question.region_ids[index]
@@ -397,8 +406,8 @@ def _out_of_memory(error: Exception) -> SpatialError:
     reason = (str(error).splitlines() or ["no details"])[0]
     return SpatialError(
         Status.MODEL_ERROR,
-        f"the memory of the device does not suffice: {reason}; ask again, and if that does not "
-        "help, use a smaller max_batch, a smaller dtype or another device",
+        f"the device is out of memory: {reason}; ask again; if that does not help, use a smaller "
+        f"max_batch, a smaller dtype or another device",
     )
 
 

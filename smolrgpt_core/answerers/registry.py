@@ -88,8 +88,8 @@ def make_answerer(
     for kind, value in (("checkpoint", checkpoint), ("adapter", settings.adapter)):
         if value:
             raise ValueError(
-                f"answerer {name!r} takes no {kind}, got {value!r}; leave it out, or choose one "
-                f"of {sorted(WITH_CHECKPOINT)}"
+                f"answerer {name!r} takes no {kind}, got {value!r}; omit it, or choose one of "
+                f"{sorted(WITH_CHECKPOINT)}"
             )
     return ANSWERERS[name]()
 

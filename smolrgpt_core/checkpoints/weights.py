@@ -104,7 +104,7 @@ def check_fingerprint(weights_sha256: str) -> None:
     if not _SHA256.fullmatch(weights_sha256):
         raise ValueError(
             "weights_sha256 must be the 64 hexadecimal digits of the fingerprint of the weights, "
-            f"got {weights_sha256!r}: nobody knows which weights it was made for; run `smolrgpt "
+            f"got {weights_sha256!r}: it is unknown which weights it was made for; run `smolrgpt "
             "calibrate` again"
         )
 
@@ -123,7 +123,7 @@ def check_weights(path: Path, weights_sha256: str, weights: str) -> None:
     if weights_sha256 != weights:
         raise file_error(
             path,
-            f"it was made for other weights, of the fingerprint {weights_sha256}, these have "
+            f"it was made for other weights, with the fingerprint {weights_sha256}, these have "
             f"{weights}; what it says would be wrong: run `smolrgpt calibrate` again",
         )
 

@@ -60,8 +60,8 @@ Cameras = Annotated[
 Intrinsics = Annotated[
     str,
     typer.Option(
-        help="Pinhole calibration of all images in pixels; by default what the depth model "
-        "estimates.",
+        help="Pinhole calibration of all images in pixels; by default, estimated by the depth "
+        "model.",
         metavar="FX,FY,CX,CY",
     ),
 ]
@@ -69,30 +69,30 @@ CaptionModel = Annotated[
     str,
     typer.Option(
         help="Image-text model, or the address of a server that speaks OpenAI's protocol: writes "
-        "references, which --detector and --box-segmenter check, and skips what is no "
-        "photograph.",
+        "references, which --detector and --box-segmenter check, and skips images that are not "
+        "photographs.",
         metavar="DIR_OR_HUB_ID_OR_URL",
     ),
 ]
-Device = Annotated[str, typer.Option(help='Of the models: "auto", "cpu", "cuda".')]
-Mixture = Annotated[str, typer.Option(help=f"Tasks and their shares: {', '.join(MIXTURES)}.")]
+Device = Annotated[str, typer.Option(help='Device for the models: "auto", "cpu", "cuda".')]
+Mixture = Annotated[str, typer.Option(help=f"Mixture of tasks: {', '.join(MIXTURES)}.")]
 Questions = Annotated[int, typer.Option(help="Maximum number of questions per image.", min=1)]
 References = Annotated[
     float,
     typer.Option(
-        help="Share of the questions that name objects by references, such as the leftmost pallet, "
-        "in place of masks, where an object has one.",
+        help="Fraction of the questions that refer to objects in words, such as "
+        "'the leftmost pallet', instead of by masks, where possible.",
         min=0,
         max=1,
     ),
 ]
 Split = Annotated[str, typer.Option(help=f"Split for all images: {', '.join(SPLITS)}.")]
-Seed = Annotated[int, typer.Option(help="Seed of every choice.", min=0)]
+Seed = Annotated[int, typer.Option(help="Random seed.", min=0)]
 Ray = Annotated[
     str,
     typer.Option(
-        help=f"Address of a Ray cluster, or {LOCAL}: workers on this machine; without it one "
-        "process. The bytes are the same.",
+        help=f"Address of a Ray cluster, or {LOCAL}: workers on this machine; without it, one "
+        f"process. The output is identical.",
         metavar="ADDRESS",
     ),
 ]
@@ -162,7 +162,11 @@ def annotate(
         )
         settings = AnnotationSettings(images, sources, seed, questions, mixture, references, split)
         run = AnnotationRun(settings, out)
-    summary = _make(run, OnRay(ray, workers) if ray else in_this_process)
+    _report(_make(run, OnRay(ray, workers) if ray else in_this_process), out, as_json)
+
+
+def _report(summary: Summary | None, out: Path, as_json: bool) -> None:
+    """Print what was made; None if the data set was complete before."""
     if summary is None:
         typer.echo(f"{out} is already complete.", err=True)
     elif as_json:
@@ -207,6 +211,6 @@ def summary_table(summary: Summary) -> Table:
         level = "" if levels[family] is None else f"level {levels[family]}"
         table.add_row(f"questions: {family}", str(count), level)
     table.add_row("with references", str(summary.with_references), "")
-    table.add_row("given up as misread", str(summary.misread), "")
-    table.add_row("given up as unsure", str(summary.unsure), "")
+    table.add_row("discarded as misread", str(summary.misread), "")
+    table.add_row("discarded as uncertain", str(summary.unsure), "")
     return table

@@ -78,31 +78,22 @@ def ask(
     many = _read_questions(questions, out)
     known_up = parsed("--up", options.parse_up, up)
     files = FrameFiles(
-        rgb,
-        depth,
-        regions,
-        None
-        if intrinsics is None
-        else parsed("--intrinsics", options.parse_intrinsics, intrinsics),
+        rgb, depth, regions, options.pinhole(intrinsics),
         parsed("--depth-scale", options.parse_depth_scale, depth_scale),
-        options.region_labels(labels, label_map),
-        options.depth_limits(min_depth, max_depth),
-    )
+        options.region_labels(labels, label_map), options.depth_limits(min_depth, max_depth),
+    )  # fmt: skip
     names = options.parse_classes(classes)
     models = FrameModels(depth_model, segmenter, detector, box_segmenter, names)
     with options.wrong_call():
         check_sources(files, models)
     one = _asked(question, category, region_ids)
     fusion = options.fusion_settings(prefer, abstain_below)
-    settings = ModelSettings(adapter=adapter)
-    chosen = options.chosen_answerer(answerer, checkpoint, fusion, settings)
+    chosen = options.chosen_answerer(answerer, checkpoint, fusion, ModelSettings(adapter=adapter))
     if annotated is not None:
         parsed("--picture", check_image_suffix, annotated.suffix)
     with _refused(one, as_json):
         frame = replace(read_frame(files, models), up=known_up, camera_height=camera_height)
-    if regions is None:
-        typer.echo(f"found: {names_of(list(frame.regions)) or 'nothing'}", err=True)
-    options.report_label_changes(label_changes(frame.regions))
+    _report_regions(frame, were_found=regions is None)
     rewords = _question_model(reader, reader_model, reader_timeout)
     if out is not None:
         with options.writing("--out"):
@@ -139,6 +130,13 @@ def _answered(
         return answer
     told = f"{rewords.model.server.model} reworded the question as {changed.text!r}"
     return replace(answer, message="; ".join(filter(None, (told, answer.message))))
+
+
+def _report_regions(frame: RGBDFrame, were_found: bool) -> None:
+    """Print to standard error which objects a model found, and which labels were changed."""
+    if were_found:
+        typer.echo(f"found: {names_of(list(frame.regions)) or 'nothing'}", err=True)
+    options.report_label_changes(label_changes(frame.regions))
 
 
 def _read_questions(path: Path | None, out: Path | None) -> list[AskedQuestion]:

@@ -34,14 +34,16 @@ Bag = Annotated[
     typer.Argument(help="ROS 2 recording: a folder, or a .db3 or .mcap file.", show_default=False),
 ]
 Out = Annotated[Path, typer.Option(help="Folder of the data set; must not exist.")]
-Topic = Annotated[str, typer.Option(help="Topic; by default, found by its type.")]
+Topic = Annotated[str, typer.Option(help="Topic; by default, detected by type.")]
 InstancesTopic = Annotated[
     str,
     typer.Option(help="Topic of instance images (pixel value = region id), instead of regions."),
 ]
 SyncTolerance = Annotated[
     float,
-    typer.Option(help="Largest difference of stamps of rgb, depth and regions, in seconds.", min=0),
+    typer.Option(
+        help="Maximum difference between the stamps of rgb, depth and regions, in seconds.", min=0
+    ),
 ]
 MinChange = Annotated[
     float,
@@ -63,7 +65,9 @@ Reviewed = Annotated[
         dir_okay=False,
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Seed of choice and wording of the questions.", min=0)]
+Seed = Annotated[
+    int, typer.Option(help="Random seed for the choice and wording of questions.", min=0)
+]
 
 
 def bag2data(

@@ -37,7 +37,7 @@ RESULTS_FOLDER = Path("benchmark-results")
 
 
 class Beside(str, Enum):
-    """Rows that stand beside a score."""
+    """Rows shown next to a score."""
 
     GUESS = GUESS
     """What guessing gives."""
@@ -49,7 +49,7 @@ class Beside(str, Enum):
 
 @dataclass(frozen=True)
 class RunPlan:
-    """What is asked of whom.
+    """Which questions are asked of which model.
 
     Attributes:
         benchmark: whose questions.
@@ -118,7 +118,9 @@ def _rows_of(plan: RunPlan, data: BenchmarkData, name: str) -> dict[str, Report]
         if row is Beside.GUESS:
             reports[GUESS] = _guess(plan, data, place)
         elif row is Beside.BLIND and name == GEOMETRIC:
-            typer.echo("geometry measures depth: it has no row without the image", err=True)
+            typer.echo(
+                "geometry measures depth, so there is no row for it without the image", err=True
+            )
         elif row is Beside.BLIND:
             blind = replace(model, options=replace(model.options, blind=True))
             reports[title] = _asked(plan, data, blind, place, is_shuffled=False)
@@ -170,7 +172,7 @@ def _asked(
     asked = replace(data, records=data.records[: plan.limit])
     if problems:
         first = next(iter(problems.values()))
-        note = f"questions that the model has no answer to: {len(problems)}, such as: {first}"
+        note = f"questions without an answer from the model: {len(problems)}, for example: {first}"
         asked = replace(asked, notes=(*asked.notes, note))
     asked = replace(asked, notes=(*asked.notes, *_confidences(replies)))
     judged = None
@@ -201,7 +203,7 @@ def _confidences(replies: Mapping[str, Reply]) -> list[str]:
 
 @contextmanager
 def part_progress(name: str) -> Iterator[Callable[[int, int], None]]:
-    """Progress with the time left; yields what is told how many questions of how many are done."""
+    """Progress with the time left; yields a callback for finished and total questions."""
     with work_progress() as progress:
         task = progress.add_task(name, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)

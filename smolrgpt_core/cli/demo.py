@@ -38,7 +38,7 @@ from smolrgpt_core.synthesis import (
     generate_questions,
 )
 
-Seed = Annotated[int, typer.Option(help="Seed of the warehouse and of the questions.", min=0)]
+Seed = Annotated[int, typer.Option(help="Random seed for the warehouse and the questions.", min=0)]
 Noise = Annotated[bool, typer.Option(help="Add the noise of a stereo RGB-D camera.")]
 Output = Annotated[Path, typer.Option(help="Folder for report and images.", file_okay=False)]
 QuestionCount = Annotated[int, typer.Option(help="Number of questions.", min=1, max=200)]

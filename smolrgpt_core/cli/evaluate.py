@@ -24,7 +24,7 @@ from smolrgpt_core.data.warehouse_format import SPLITS, SplitFolder
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.ablations import ABLATIONS
 from smolrgpt_core.evaluation.answer_files import write_predictions
-from smolrgpt_core.evaluation.evaluation import Contestant, Evaluation, evaluate, named
+from smolrgpt_core.evaluation.evaluation import EvaluatedSystem, Evaluation, evaluate, named
 from smolrgpt_core.evaluation.predictions import AnswererChoice, Camera
 from smolrgpt_core.evaluation.reliability import OVERALL
 from smolrgpt_core.files import METRES_PER_UNIT, write_file
@@ -144,10 +144,10 @@ def _write_folder(found: Evaluation, out: Path, camera: Camera | None) -> None:
     from smolrgpt_core.evaluation.confidence_report import write_confidence_report
     from smolrgpt_core.evaluation.evaluation_report import write_report
 
-    predictions = {item.id: item.answer for item in found.contestants[0].predictions}
+    predictions = {item.id: item.answer for item in found.systems[0].predictions}
     with writing("--out"):
         write_predictions(out / "predictions.json", predictions)
-        if found.contestants[0].scored:
+        if found.systems[0].scored:
             write_report(found, out / "report.html", camera)
             write_confidence_report(found, out)
     typer.echo(f"wrote {os.fspath(out)}", err=True)
@@ -171,7 +171,7 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
 def _print(found: Evaluation) -> None:
     console = Console()
     console.print(_table(found))
-    for item in found.contestants:
+    for item in found.systems:
         if item.about:
             console.print(Text(f"{item.name}: {item.about}", "dim"))
         if item.refusals:
@@ -185,16 +185,16 @@ def _print(found: Evaluation) -> None:
             console.print(Text(f"{item.name}: {_agreements(item)}", "dim"))
     if found.unscored:
         console.print(Text(found.unscored_note, "red"))
-    elif not found.contestants[0].scored:
-        console.print(Text("The split has no true answers: nothing to score.", "yellow"))
+    elif not found.systems[0].scored:
+        console.print(Text("The split has no ground-truth answers: nothing to score.", "yellow"))
 
 
 def _table(found: Evaluation) -> Table:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    table.add_column(f"right of {len(found.contestants[0].scored)}, %")
+    table.add_column(f"correct of {len(found.systems[0].scored)}, %")
     for name in (*COLUMNS, "refused", "ECE", "ms"):
         table.add_column(name, justify="right", min_width=len(name))
-    for item in found.contestants:
+    for item in found.systems:
         scores = item.scores
         cells = [f"{scores[key]:.2f}" if key in scores else "" for key in COLUMNS.values()]
         refused = str(sum(item.refusals.values()))
@@ -204,9 +204,9 @@ def _table(found: Evaluation) -> Table:
     return table
 
 
-def _agreements(item: Contestant) -> str:
-    """Such as "430 agree (98.1 % right), 31 disagree (60.0 % right)"."""
+def _agreements(item: EvaluatedSystem) -> str:
+    """Such as "430 agree (98.1 % correct), 31 disagree (60.0 % correct)"."""
     return ", ".join(
-        f"{counts['answers']} {name.lower()} ({counts['right'] / counts['answers']:.1%} right)"
+        f"{counts['answers']} {name.lower()} ({counts['right'] / counts['answers']:.1%} correct)"
         for name, counts in item.agreements.items()
     )

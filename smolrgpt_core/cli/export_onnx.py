@@ -57,7 +57,7 @@ def _table(export: Export) -> Table:
     table.add_section()
     table.add_row("together", f"{sum(export.bytes_of.values()) / 1000:,.0f}")
     table.caption = (
-        f"{export.tokens} tokens of both runtimes are the same; their probabilities differ by at "
+        f"Both runtimes produce the same {export.tokens} tokens; their probabilities differ by at "
         f"most {export.apart:.1e}."
     )
     return table

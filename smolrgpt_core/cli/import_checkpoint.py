@@ -22,13 +22,13 @@ def import_checkpoint(
         str,
         typer.Argument(
             help="Folder with config.json and model.safetensors, weights.tar as released, or a "
-            "hub id; of HiSpatial a folder or hub id with config.json and weights.pt.",
+            "hub id; for HiSpatial, a folder or hub id with config.json and weights.pt.",
         ),
     ],
     destination: Annotated[Path, typer.Argument(help="Folder to write; must not exist.")],
     tokenizer: Annotated[
         str | None,
-        typer.Option(help="Folder or hub id; by default the one that the checkpoint names."),
+        typer.Option(help="Folder or hub id; by default, the one named in the checkpoint."),
     ] = None,
     stage: Annotated[
         str | None,

@@ -1,4 +1,4 @@
-"""Options that several commands share: names, help texts and parsers."""
+"""Options shared by several commands: names, help texts and parsers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ import typer
 from numpy.typing import NDArray
 
 from smolrgpt_core.answerer_settings import (
-    PREFER_CHOICES,
     STYLE_CHOICES,
     FusionSettings,
     ModelSettings,
@@ -50,7 +49,8 @@ DepthFile = Annotated[
 Intrinsics = Annotated[
     str | None,
     typer.Option(
-        help="Pinhole calibration in pixels; with --depth-model, by default as that estimates.",
+        help="Pinhole calibration in pixels; with --depth-model, estimated by that model by "
+        "default.",
         metavar="FX,FY,CX,CY",
     ),
 ]
@@ -117,7 +117,7 @@ LabelMapText = Annotated[
     str,
     typer.Option(
         "--label-map",
-        help="Classes of labels that the questions do not know, such as 0:pallet,1:buffer; "
+        help="Classes for labels that questions do not use, such as 0:pallet,1:buffer; "
         "pallet_01, wooden_pallet or /World/pallet_3 are known without it.",
         metavar="LABEL:CLASS,...",
     ),
@@ -156,8 +156,8 @@ Checkpoint = Annotated[
 Adapter = Annotated[
     str,
     typer.Option(
-        help="Folder of an adapter of the checkpoint, from `smolrgpt train` with a section peft; "
-        "--answerer is then model by default.",
+        help="Folder of an adapter for the checkpoint, written by `smolrgpt train` with a `peft` "
+        "section; --answerer is then model by default.",
         metavar="DIR",
     ),
 ]
@@ -167,8 +167,8 @@ AnswerStyle = Annotated[
 Prefer = Annotated[
     str,
     typer.Option(
-        help="Which answer --answerer fused gives if both have one and they differ: "
-        f"{', '.join(PREFER_CHOICES)}."
+        help="Which answer --answerer fused returns when model and geometry disagree: "
+        "{', '.join(PREFER_CHOICES)}."
     ),
 ]
 AbstainBelow = Annotated[
@@ -250,7 +250,11 @@ def parsed(option: str, parse: Callable[[str], Value], text: str) -> Value:
 
 @contextmanager
 def wrong_call() -> Iterator[None]:
-    """Turn settings that are refused as BAD_INPUT into usage errors; any other error passes."""
+    """Turn settings that are refused as BAD_INPUT into usage errors; any other error passes.
+
+    Raises:
+        typer.BadParameter: settings were refused.
+    """
     try:
         yield
     except SpatialError as error:
@@ -395,7 +399,16 @@ def fusion_settings(prefer: str, abstain_below: float) -> FusionSettings:
 
 
 def model_settings(device: str, dtype: str, answer_style: str) -> ModelSettings:
-    """Settings from the options; what is none of their choices is a wrong call."""
+    """Settings of the model from the options.
+
+    Args:
+        device: of --device.
+        dtype: of --dtype.
+        answer_style: of --answer-style.
+
+    Raises:
+        typer.BadParameter: a value is not one of the choices.
+    """
     parsed("--device", lambda text: ModelSettings(device=text), device)
     parsed("--dtype", lambda text: ModelSettings(dtype=text), dtype)
     return parsed("--answer-style", lambda text: ModelSettings(device, dtype, text), answer_style)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -31,11 +32,16 @@ WRONG_CALL = 2
 LOOPBACK = "127.0.0.1"
 
 Seed = Annotated[
-    int, typer.Option(help="Seed of the simulated hall that is shown without files.", min=0)
+    int,
+    typer.Option(
+        help="Random seed of the simulated hall that is shown when no files are given.", min=0
+    ),
 ]
 Rgb = Annotated[
     Path | None,
-    typer.Option(help="Color image to ask about instead.", exists=True, dir_okay=False),
+    typer.Option(
+        help="Color image to ask about instead of the simulated hall.", exists=True, dir_okay=False
+    ),
 ]
 Recording = Annotated[
     Path | None,
@@ -46,11 +52,11 @@ Recording = Annotated[
 Host = Annotated[
     str,
     typer.Option(
-        help="Address to serve at. Beyond loopback, visitors need the token that is printed, and "
+        help="Address to listen on. Unless it is loopback, visitors need the printed token; "
         "nothing is encrypted."
     ),
 ]
-Port = Annotated[int, typer.Option(help="Port to serve at.", min=1, max=65535)]
+Port = Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)]
 CorrectionsFolder = Annotated[
     Path | None,
     typer.Option(
@@ -63,7 +69,7 @@ Roots = Annotated[
     list[Path] | None,
     typer.Option(
         "--root",
-        help="Folder whose recordings may be opened from the page; may be given several times.",
+        help="Folder whose recordings may be opened from the page; may be repeated.",
         exists=True,
         file_okay=False,
     ),
@@ -91,7 +97,7 @@ def page(
     root: Roots = None,
     is_opened: Open = True,
 ) -> None:
-    """Ask in a browser: select regions in the picture, see what was measured and why.
+    """Ask in a browser: select regions in the image, see what was measured and why.
 
     The exit status is 0 when it is stopped, 1 when it cannot be served, 2 for an invalid command
     line.
@@ -119,10 +125,8 @@ def page(
         corrections=Corrections(corrections) if corrections else None,
     )
     address = Address(host, port, "" if is_loopback(host) else new_token())
-    try:
+    with closing(library):
         serve(shared, address, is_opened, lambda: _announce(address.url, host))
-    finally:
-        library.close()
 
 
 def _require_nicegui() -> None:
@@ -192,8 +196,8 @@ def _announce(url: str, host: str) -> None:
     typer.echo(f"Page: {url}\nStop it with Ctrl+C.")
     if not is_loopback(host):
         typer.echo(
-            f"warning: {host} is reached from other machines. Whoever has the token in the address "
-            "sees the frames, asks questions and opens the recordings under --root; the connection "
-            "is not encrypted. docs/security.md says more.",
+            f"warning: {host} is reachable from other machines. Anyone with the token in the URL "
+            f"can see the frames, ask questions and open the recordings under --root; the "
+            f"connection is not encrypted. See docs/security.md.",
             err=True,
         )

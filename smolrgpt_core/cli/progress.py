@@ -1,4 +1,4 @@
-"""What commands that make a data set piece by piece share: progress, and how they end."""
+"""Shared by commands that make a data set piece by piece: progress, and how they end."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ EveryFrame = Annotated[
 ]
 Out = Annotated[
     Path | None,
-    typer.Option(help="File for the answers; complete or not written at all.", dir_okay=False),
+    typer.Option(help="File for the answers; written completely or not at all.", dir_okay=False),
 ]
 
 
@@ -172,7 +172,7 @@ def _recorded_questions(bag: Path) -> NamedQuestions:
         recorded = read_recorded_questions(reader)
     if not recorded:
         raise typer.BadParameter(
-            f"{bag} has no recorded questions; give a file with questions", param_hint="--questions"
+            f"{bag} has no recorded questions; pass a file with questions", param_hint="--questions"
         )
     names = [question_id(bag.stem, item.number) for item in recorded]
     answers = [answer_as_json(item.answer, item.asked.text) for item in recorded]

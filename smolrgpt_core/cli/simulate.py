@@ -38,7 +38,7 @@ Out = Annotated[
     Path | None, typer.Option(help="Folder of the data set; created if needed.", file_okay=False)
 ]
 Scenes = Annotated[int | None, typer.Option(help="Number of warehouses.", min=1)]
-Seed = Annotated[int, typer.Option(help="Seed of everything.", min=0)]
+Seed = Annotated[int, typer.Option(help="Random seed.", min=0)]
 Views = Annotated[int, typer.Option(help="Number of images per scene.", min=1)]
 Questions = Annotated[int, typer.Option(help="Maximum number of questions per image.", min=1)]
 Workers = Annotated[int, typer.Option(help="Processes.", min=1, show_default="one per core")]
@@ -59,8 +59,8 @@ Fractions = Annotated[
 RandomizationFile = Annotated[
     Path | None,
     typer.Option(
-        help="YAML file of the randomization, like config/randomization.yaml; it needs only the "
-        "keys that it changes.",
+        help="YAML file of the randomization, like config/randomization.yaml; omitted keys keep "
+        "their defaults.",
         exists=True,
         dir_okay=False,
     ),
@@ -68,8 +68,8 @@ RandomizationFile = Annotated[
 MixtureName = Annotated[
     str | None,
     typer.Option(
-        help=f"Ask the tasks of a mixture by its shares ({', '.join(MIXTURES)}), instead of the "
-        "four categories of the warehouse evenly.",
+        help=f"Draw the questions from a mixture of tasks ({', '.join(MIXTURES)}) instead of the "
+        f"four warehouse categories in equal parts.",
         metavar="NAME",
     ),
 ]
@@ -89,7 +89,7 @@ BenchmarkQuestions = Annotated[
     int | None,
     typer.Option(
         "--spatialrgpt-bench",
-        help="Write so many questions to --out in the layout of SpatialRGPT-Bench, instead of a "
+        help="Write this many questions to --out in the layout of SpatialRGPT-Bench, instead of a "
         "data set; uses only --seed, --image-size and --randomization.",
         min=len(SPATIALRGPT_SET.counts),
         metavar="QUESTIONS",

@@ -1,1 +1,1 @@
-"""Data sets: the layout of their files, and readers that give samples of any layout."""
+"""Data sets: the layout of their files, and readers that return samples from any layout."""

@@ -167,7 +167,7 @@ def _walk(file: BinaryIO) -> Iterator[tuple[int, int, Any]]:
         if end is None and ((in_list and rest == "]") or (not in_list and not rest)):
             return
         if end is None:
-            raise _DamagedError(f"the entry at byte {base + position} is cut off or no JSON")
+            raise _DamagedError(f"the entry at byte {base + position} is truncated or not JSON")
         yield base + position, end - position, entry
         position = end
 

@@ -1,4 +1,4 @@
-"""A data set in the making that may be killed at any moment, and goes on where it stopped.
+"""A data set under construction that can be interrupted at any time and resumed.
 
     DIR/SETTINGS_FILE    the settings, which stay with the data
     DIR/.parts           what is finished; goes when the data set is complete
@@ -23,7 +23,7 @@ DONE = ".parts.done"
 
 
 class ResumableFolder:
-    """The folder of a data set in the making; use it in `with folder.locked():`.
+    """The folder of a data set under construction; use it in `with folder.locked():`.
 
     Args:
         root: made if needed.
@@ -110,8 +110,8 @@ def _check_same(path: Path, found: Any, wanted: Mapping[str, Any]) -> None:
         )
         raise file_error(
             path,
-            f"this folder was begun with other settings ({shown}); use the same settings to go on, "
-            "or another folder",
+            f"this folder was started with other settings ({shown}); use the same settings to "
+            f"resume, or another folder",
         )
 
 

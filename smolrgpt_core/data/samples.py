@@ -1,6 +1,6 @@
 """One sample type for every data set: an image, its depth and masks, and conversations about them.
 
-Pictures and masks stay encoded until they are asked for, so that a sample costs what its text
+Images and masks stay encoded until they are asked for, so that a sample costs what its text
 costs. Knows nothing of tokens and tensors; the trainer makes those.
 """
 
@@ -52,7 +52,7 @@ class ImageFile:
 
 @dataclass(frozen=True)
 class DepthFile:
-    """A depth image that is not decoded yet: 16 bit metric depth, or an 8 bit picture of depth.
+    """A depth image that is not decoded yet: 16 bit metric depth, or an 8 bit visualization.
 
     Attributes:
         path: of the file; of a member of an archive, for error messages.
@@ -67,7 +67,7 @@ class DepthFile:
     def read(self) -> NDArray[np.uint8] | NDArray[np.uint16]:
         """As stored, (H, W): uint16 in units of `metres_per_unit`, 0 = no reading; or uint8.
 
-        A picture of depth may have three equal channels in the file.
+        A visualization of depth may have three equal channels in the file.
 
         Raises:
             SpatialError: BAD_INPUT that names the file.
@@ -84,21 +84,20 @@ class DepthFile:
         return levels
 
     def read_metres(self) -> NDArray[np.float32]:
-        """Depth, float32 (H, W) metres, NaN where there is no reading: see `read_readings`."""
+        """Depth, float32 (H, W) meters, NaN where there is no reading: see `read_readings`."""
         return self.read_readings().metres
 
     def read_readings(self) -> DepthReadings:
-        """The readings, and what of the image was taken for none.
+        """The readings, and the pixels that were rejected.
 
         Raises:
-            SpatialError: BAD_INPUT that names the file; also for a picture of depth, which has no
-                unit.
+            SpatialError: BAD_INPUT that names the file; also for a visualization (no unit).
         """
         levels = self.read()
         if levels.dtype != np.uint16:
             raise file_error(
                 self.path,
-                "expected metric depth (16 bit), found an 8 bit picture of depth, without a unit: "
+                "expected metric depth (16 bit), found an 8 bit visualization without a unit: "
                 "metric questions need the depth itself",
             )
         try:
@@ -144,7 +143,7 @@ class Conversation:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One image with everything that is said about it.
+    """One image with all conversations about it.
 
     Attributes:
         id: of its first conversation.

@@ -29,7 +29,7 @@ ImageRecords = tuple[str, CameraRecord, Sequence[WarehouseRecord]]
 
 
 def write_shards(folder: SplitFolder, images: Iterable[ImageRecords], shard_images: int) -> int:
-    """Write the shards of one split, each as a whole or not at all.
+    """Write the shards of one split, each completely or not at all.
 
     Args:
         folder: with the image files.

@@ -1,4 +1,4 @@
-"""The true answer of a record: read in one way by evaluation, training, baselines and checks.
+"""The true answer of a record, parsed alike for evaluation, training, baselines and checks.
 
 A truth that cannot be read is refused with the reason, so that it can be counted and named; it is
 never left out in silence, and never taken for another value.
@@ -29,7 +29,7 @@ def true_answer(record: WarehouseRecord) -> NormalizedAnswer:
     parsed = _first_answer(record)
     if parsed and not same_answer(parsed, value, CATEGORIES[record.category]):
         raise ValueError(
-            f"the record has several questions, and {record.normalized_answer!r} is not what the "
+            f"the record has several questions, but {record.normalized_answer!r} is not what the "
             "first answer says"
         )
     return value
@@ -53,7 +53,13 @@ def read_truth(normalized_answer: str, category: str, regions: int) -> Normalize
 
 
 def same_answer(parsed: ParsedAnswer, value: NormalizedAnswer, category: Category) -> bool:
-    """Whether a sentence and a normalized answer have the same value, but for rounding."""
+    """Whether a sentence and a normalized answer have the same value, but for rounding.
+
+    Args:
+        parsed: of the sentence.
+        value: the normalized answer.
+        category: of the question.
+    """
     if category is Category.LEFT_RIGHT:
         return parsed.side.name.lower() == value
     if category is Category.MCQ:

@@ -61,7 +61,7 @@ def read_dialogue(turns: Iterable[Turn]) -> tuple[Turn, ...]:
 
 
 def placeholders_in(turns: Iterable[Turn]) -> int:
-    """How many `<mask>` a dialogue has: as many as it needs masks."""
+    """Number of `<mask>` in a dialogue, which is the number of masks that it needs."""
     return sum(turn.text.count(MASK) for turn in turns)
 
 
@@ -175,7 +175,7 @@ def stored_text(stored: Any) -> str:
 
 @dataclass(frozen=True)
 class CameraRecord:
-    """Calibration of one image; depth in metres = PNG value x `depth_scale`."""
+    """Calibration of one image; depth in meters = PNG value x `depth_scale`."""
 
     intrinsics: CameraIntrinsics
     depth_scale: float = 0.001
@@ -199,7 +199,7 @@ class CameraRecord:
         width, height = _field(entry, "width", int), _field(entry, "height", int)
         scale = float(_field(entry, "depth_scale", number))
         if not 0 < scale < float("inf"):
-            raise bad_input(f"depth_scale must be positive metres per unit, got {scale}")
+            raise bad_input(f"depth_scale must be positive meters per unit, got {scale}")
         is_cut = entry.get("is_cut", False)
         if not isinstance(is_cut, bool):
             raise bad_input(f"`is_cut` must be true or false, got {is_cut!r:.60}")
@@ -279,7 +279,7 @@ class SplitFolder:
         return records
 
     def write_records(self, records: Iterable[WarehouseRecord]) -> None:
-        """Write `SPLIT.json`, whole or not at all."""
+        """Write `SPLIT.json`, completely or not at all."""
         content = json.dumps([record.to_json() for record in records])
         write_file(self.records_path, content.encode())
 
@@ -292,7 +292,7 @@ class SplitFolder:
         return read_camera_records(self.cameras_path)
 
     def write_cameras(self, cameras: Mapping[str, CameraRecord]) -> None:
-        """Write `SPLIT/cameras.json`, whole or not at all."""
+        """Write `SPLIT/cameras.json`, completely or not at all."""
         content = json.dumps({image: item.to_json() for image, item in cameras.items()}, indent=1)
         write_file(self.cameras_path, content.encode())
 

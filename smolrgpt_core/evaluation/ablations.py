@@ -1,4 +1,4 @@
-"""What an answerer makes of a question when something that it should need is taken away.
+"""Ablations: questions with part of the input removed.
 
 An answerer that is as good without its masks does not look at them. The questions stay those of the
 data set, and so do the answers that they are compared with.
@@ -25,7 +25,7 @@ Asked = tuple[RGBDFrame, list[AskedRecord]]
 
 
 def without_image(frame: RGBDFrame, asked: list[AskedRecord]) -> Asked:
-    """A gray picture."""
+    """A gray image."""
     return replace(frame, rgb=np.full_like(frame.rgb, GRAY)), asked
 
 

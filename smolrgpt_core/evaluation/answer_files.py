@@ -31,7 +31,7 @@ class TrueAnswer:
 
 
 def score_files(truth_path: Path, predictions_path: Path) -> list[ScoredAnswer]:
-    """Every prediction beside the truth, in the order of the true answers.
+    """Every prediction with its true answer, in the order of the true answers.
 
     Raises:
         SpatialError: BAD_INPUT that names the file: it cannot be read, an id is there twice, or
@@ -63,8 +63,8 @@ def read_true_answers(path: Path) -> dict[str, TrueAnswer]:
         except ValueError as error:
             raise file_error(
                 path,
-                f"id {id!r}: normalized_answer {entry.get('normalized_answer')!r} is no answer to "
-                f"a question of the category {category.name.lower()}: {error}",
+                f"id {id!r}: normalized_answer {entry.get('normalized_answer')!r} is not an "
+                f"answer to a question of the category {category.name.lower()}: {error}",
             ) from error
         answers[id] = TrueAnswer(category, value)
     return answers
@@ -85,7 +85,7 @@ def read_predictions(path: Path) -> dict[str, Any]:
 
 
 def write_predictions(path: Path, predictions: Mapping[str, str]) -> None:
-    """Write predictions in the form of a submission, whole or not at all."""
+    """Write predictions in the format of a submission, completely or not at all."""
     entries = [{"id": id, "normalized_answer": answer} for id, answer in predictions.items()]
     write_file(path, json.dumps(entries, indent=1).encode())
 
@@ -100,7 +100,7 @@ def _entries(path: Path) -> dict[str, Mapping[str, Any]]:
             raise file_error(path, f"entry {index}: expected an object with an `id`")
         id = str(entry["id"])
         if id in by_id:
-            raise file_error(path, f"id {id!r} is there twice; give one answer to each question")
+            raise file_error(path, f"id {id!r} occurs twice; give one answer per question")
         by_id[id] = entry
     return by_id
 

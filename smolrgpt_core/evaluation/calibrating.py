@@ -1,6 +1,6 @@
 """Asks a checkpoint and geometry the questions of a split, and fits the calibration to that.
 
-What the pictures and questions are like is measured with it: the calibration holds for such only.
+What the images and questions are like is measured with it: the calibration holds for such only.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ def calibrate(
     """Fit the calibration of a checkpoint, and measure what it holds for.
 
     Args:
-        folder: a split with true answers that the model was not trained on, of pictures and
+        folder: a split with true answers that the model was not trained on, of images and
             questions like those that it was trained on.
         checkpoint: folder of it.
         settings: how it answers.
@@ -89,8 +89,8 @@ def calibrate(
         raise _no_answers(folder)
     choice = AnswererChoice("model", checkpoint, replace(settings, raw_confidence=True))
     found = evaluate(folder, choice, camera, limit, workers, progress)
-    contestants = {item.name: item for item in found.contestants}
-    judged = judged_answers(contestants["model"], contestants["geometric"], tolerances)
+    systems = {item.name: item for item in found.systems}
+    judged = judged_answers(systems["model"], systems["geometric"], tolerances)
     if not judged:
         raise _no_answers(folder)
     calibration = Calibration(

@@ -2,7 +2,7 @@
 
 A line in the log-odds has two parameters, which a few hundred answers determine; curves of free
 form follow the noise of so few. Where there are less, or more confidence does not mean more right
-answers, only the share of right answers is taken over.
+answers, only the fraction of correct answers is taken over.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from smolrgpt_core.answerers.fused import DECIDED
 from smolrgpt_core.data.warehouse_format import WarehouseRecord
 from smolrgpt_core.errors import Status
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
-from smolrgpt_core.evaluation.evaluation import Contestant, halves
+from smolrgpt_core.evaluation.evaluation import EvaluatedSystem, halves
 from smolrgpt_core.evaluation.predictions import Prediction
 from smolrgpt_core.language import CATEGORIES, Category
 
 MIN_SLOPE_SAMPLES = 30
-"""Answers below which the confidence is the share of right ones, whatever the raw confidence."""
+"""With fewer answers, the confidence is the fraction of correct ones, whatever the raw one is."""
 
 NEWTON_STEPS = 100
 CONVERGED = 1e-8
@@ -35,7 +35,7 @@ Curves = dict[str, dict[str, ConfidenceCurve]]
 
 @dataclass(frozen=True)
 class JudgedAnswer:
-    """An answer, what it rests on, and whether it is right.
+    """An answer, its evidence, and whether it is correct.
 
     Attributes:
         id: of the question.
@@ -53,15 +53,15 @@ class JudgedAnswer:
 
 
 def judged_answers(
-    model: Contestant, geometry: Contestant, tolerances: AgreementTolerances
+    model: EvaluatedSystem, geometry: EvaluatedSystem, tolerances: AgreementTolerances
 ) -> list[JudgedAnswer]:
-    """What two answerers said to the same questions, in all ways that they can be put together.
+    """The answers of two answerers to the same questions, in every way that they can be combined.
 
     Where inputs are doubted, a confidence is that of the doubt, so such questions are left out.
 
     Args:
         model: with raw confidences.
-        geometry: asked the same. Distances of both are compared as written, to a centimetre.
+        geometry: asked the same. Distances of both are compared as written, to a centimeter.
         tolerances: what counts as agreement.
     """
     predicted, measured = _answers_of(model), _answers_of(geometry)
@@ -80,12 +80,12 @@ def judged_answers(
 _Answer = tuple[ScoredAnswer, Prediction]
 
 
-def _answers_of(contestant: Contestant) -> dict[str, _Answer]:
+def _answers_of(system: EvaluatedSystem) -> dict[str, _Answer]:
     """Answers whose truth is known, by question; refusals left out."""
-    predictions = {item.id: item for item in contestant.predictions}
+    predictions = {item.id: item for item in system.predictions}
     return {
         item.id: (item, predictions[item.id])
-        for item in contestant.scored
+        for item in system.scored
         if predictions[item.id].status is Status.OK
     }
 
@@ -100,7 +100,7 @@ def _ways(
         return [(Evidence.GEOMETRY, geometry), (Evidence.GEOMETRY_ONLY, geometry)]
     if geometry is None:
         return [(Evidence.MODEL, model), (Evidence.MODEL_ONLY, model)]
-    predicted, measured = model[0].given, geometry[0].given
+    predicted, measured = model[0].predicted, geometry[0].predicted
     assert predicted is not None
     assert measured is not None
     if tolerances.agree(model[0].category, predicted, measured):

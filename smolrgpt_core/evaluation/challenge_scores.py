@@ -31,7 +31,7 @@ NEAR_RATIO = 1.1
 
 @dataclass(frozen=True)
 class ScoredAnswer:
-    """A prediction beside the truth.
+    """A prediction and the true answer.
 
     Attributes:
         id: of the question.
@@ -53,7 +53,14 @@ class ScoredAnswer:
 def score_answer(
     id: str, category: Category, truth: NormalizedAnswer, prediction: object
 ) -> ScoredAnswer:
-    """Put a prediction, as it stands in the file, beside the truth."""
+    """Score a prediction against the truth.
+
+    Args:
+        id: of the question.
+        category: of the question.
+        truth: the true answer.
+        prediction: as it stands in the file.
+    """
     predicted = read_prediction(prediction, category)
     by_script = read_by_script(prediction, category) is not None
     return ScoredAnswer(
@@ -62,7 +69,7 @@ def score_answer(
 
 
 def challenge_scores(answers: Sequence[ScoredAnswer]) -> dict[str, float]:
-    """All figures, with the keys of the challenge's script; shares are in percent.
+    """All figures, with the keys of the challenge's script; fractions are in percent.
 
     Categories without a question are left out, and do not enter the final score.
 
@@ -116,7 +123,7 @@ def _category_scores(category: Category, answers: Sequence[ScoredAnswer]) -> dic
 def _errors(
     truth: NDArray[np.float64], predicted: NDArray[np.float64], least: float
 ) -> Mapping[str, float]:
-    """Errors of values (N,): metres, or numbers of objects; NaN for what cannot be read.
+    """Errors of values (N,): meters, or numbers of objects; NaN for what cannot be read.
 
     Args:
         truth: true values.

@@ -1,4 +1,4 @@
-"""What confidences are worth, as a page of Markdown with a picture."""
+"""A report on the reliability of confidences: a Markdown page with a diagram."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ DIAGRAM = "reliability.png"
 
 
 def write_confidence_report(evaluation: Evaluation, folder: Path) -> None:
-    """Write page and picture; nothing where no answer has a confidence.
+    """Write page and diagram; nothing where no answer has a confidence.
 
     Args:
         evaluation: with true answers.
         folder: where to write.
     """
-    with_confidence = [item for item in evaluation.contestants if item.reliabilities]
+    with_confidence = [item for item in evaluation.systems if item.reliabilities]
     if not with_confidence:
         return
     data = f"{evaluation.folder.root.name}/{evaluation.folder.split}"
@@ -30,10 +30,10 @@ def write_confidence_report(evaluation: Evaluation, folder: Path) -> None:
         lines += [f"## {item.name}", "", *reliability_table(item.reliabilities), ""]
         if item.agreements:
             lines += [*_agreement_table(item.agreements), ""]
-    best = evaluation.contestants[0]
+    best = evaluation.systems[0]
     if best.reliabilities:
         write_image(folder / DIAGRAM, reliability_diagram(best))
-        lines += [f"![{best.name}: right answers over confidence]({DIAGRAM})", ""]
+        lines += [f"![{best.name}: correct answers over confidence]({DIAGRAM})", ""]
     write_file(folder / PAGE, "\n".join(lines).encode())
 
 

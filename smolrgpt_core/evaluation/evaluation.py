@@ -1,4 +1,4 @@
-"""An answerer beside its baselines on one split: what was right, and what was refused."""
+"""An answerer compared with baselines on one split: correct answers and refusals."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ NAMED = 3
 
 
 @dataclass(frozen=True)
-class Contestant:
+class EvaluatedSystem:
     """Answers of one answerer or baseline to all questions.
 
     Attributes:
@@ -81,7 +81,7 @@ class Contestant:
 
     @property
     def agreements(self) -> dict[str, dict[str, int]]:
-        """Answers, and right ones, by agreement of model and geometry; empty without any."""
+        """Answers, and correct ones, by agreement of model and geometry; empty without any."""
         agreement = {
             item.id: item.agreement.name for item in self.predictions if item.status is Status.OK
         }
@@ -120,19 +120,19 @@ class Contestant:
 
 @dataclass(frozen=True)
 class Evaluation:
-    """What came of a split.
+    """The results on a split.
 
     Attributes:
         folder: the split.
         records: its questions.
-        contestants: the answerer first, then the baselines.
+        systems: the answerer first, then the baselines.
         unscored: why the true answer of a question cannot be read, by id; all others are scored.
             Empty where no question has a true answer.
     """
 
     folder: SplitFolder
     records: Sequence[WarehouseRecord]
-    contestants: Sequence[Contestant]
+    systems: Sequence[EvaluatedSystem]
     unscored: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -141,8 +141,8 @@ class Evaluation:
         if not self.unscored:
             return ""
         return (
-            f"{len(self.unscored)} of {len(self.records)} questions have no true answer that can "
-            f"be read, and are not scored: {named(self.unscored)}"
+            f"{len(self.unscored)} of {len(self.records)} questions have no readable ground-truth "
+            f"answer and are not scored: {named(self.unscored)}"
         )
 
     @property
@@ -156,7 +156,7 @@ class Evaluation:
             "data": self.folder.root.name,
             "split": self.folder.split,
             "questions": len(self.records),
-            "scored": len(self.contestants[0].scored),
+            "scored": len(self.systems[0].scored),
             "unscored": dict(self.unscored),
             "answerers": {
                 item.name: {
@@ -171,7 +171,7 @@ class Evaluation:
                     },
                     "agreement": item.agreements,
                 }
-                for item in self.contestants
+                for item in self.systems
             },
         }
 
@@ -210,12 +210,12 @@ def evaluate(
     for name, item in choices.items():
         report = partial(progress, name, len(records))
         asked[name] = predict(folder, records, item, camera, workers, report)
-    contestants = [
-        Contestant(name, choices[name].model, found, _scored(truth, records, found))
+    systems = [
+        EvaluatedSystem(name, choices[name].model, found, _scored(truth, records, found))
         for name, found in asked.items()
     ]
     guessers = _guessers(folder, records, truth) if truth else []
-    return Evaluation(folder, records, [*contestants, *guessers], unscored)
+    return Evaluation(folder, records, [*systems, *guessers], unscored)
 
 
 def evaluate_alone(
@@ -240,7 +240,7 @@ def _check_records(folder: SplitFolder, records: Sequence[WarehouseRecord]) -> N
     times = Counter(record.id for record in records)
     twice = [id for id, number in times.items() if number > 1]
     if twice:
-        raise file_error(folder.records_path, f"id {twice[0]!r} stands for several questions")
+        raise file_error(folder.records_path, f"id {twice[0]!r} is used by several questions")
 
 
 def read_truths(
@@ -277,7 +277,7 @@ def _scored(
 
 def _guessers(
     folder: SplitFolder, records: Sequence[WarehouseRecord], truth: Mapping[str, NormalizedAnswer]
-) -> list[Contestant]:
+) -> list[EvaluatedSystem]:
     """Baselines that see no image."""
     train = SplitFolder(folder.root, LESSONS)
     if folder.split != LESSONS and train.records_path.is_file():
@@ -315,14 +315,14 @@ def _guesser(
     rounds: Sequence[tuple[Sequence[WarehouseRecord], Sequence[WarehouseRecord]]],
     records: Sequence[WarehouseRecord],
     truth: Mapping[str, NormalizedAnswer],
-) -> Contestant:
+) -> EvaluatedSystem:
     """A baseline that learns from the first and guesses the second of each round."""
     answers: dict[str, str] = {}
     for lessons, asked in rounds:
         guess = learn(lessons)
         answers |= {record.id: guess(record) for record in asked}
     predictions = [Prediction(record.id, answers[record.id], Status.OK) for record in records]
-    return Contestant(name, about, predictions, _scored(truth, records, predictions))
+    return EvaluatedSystem(name, about, predictions, _scored(truth, records, predictions))
 
 
 def named(reasons: Mapping[str, str]) -> str:

@@ -1,4 +1,4 @@
-"""An evaluation as a page for the browser: figures, plots, and failures with their pictures."""
+"""An evaluation as a page for the browser: figures, plots, and failures with their images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from smolrgpt_core.answer import DISTANCE_TOLERANCE
 from smolrgpt_core.drawing import draw_regions, name_regions
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
-from smolrgpt_core.evaluation.evaluation import Contestant, Evaluation
+from smolrgpt_core.evaluation.evaluation import EvaluatedSystem, Evaluation
 from smolrgpt_core.evaluation.plots import plots_of
 from smolrgpt_core.evaluation.predictions import Camera, ImageJob, Prediction
 from smolrgpt_core.evaluation.reliability import OVERALL
@@ -36,42 +36,41 @@ def write_report(evaluation: Evaluation, path: Path, camera: Camera | None = Non
         path: where to write.
         camera: for images without calibration.
     """
-    best = evaluation.contestants[0]
+    best = evaluation.systems[0]
     note = f"{evaluation.unscored_note}. " if evaluation.unscored else ""
     others = "; ".join(
-        f"{item.name}: {item.scores['Final_weighted_score']:.1f}"
-        for item in evaluation.contestants[1:]
+        f"{item.name}: {item.scores['Final_weighted_score']:.1f}" for item in evaluation.systems[1:]
     )
     write_html_report(
         failures(evaluation, camera),
         path,
         f"{best.name} on {evaluation.folder.root.name}/{evaluation.folder.split}",
-        f"{len(evaluation.records)} questions. {note}A distance is right within "
+        f"{len(evaluation.records)} questions. {note}A distance is correct within "
         f"{DISTANCE_TOLERANCE:.0%} of the truth, everything else must be equal; a refusal counts "
-        f"as wrong. Final score beside it: {others}. Below: wrong and missing answers.",
+        f"as wrong. Final scores of the baselines: {others}. Below: wrong and missing answers.",
         plots_of(evaluation),
         tiles_of(best),
     )
 
 
-def tiles_of(contestant: Contestant) -> dict[str, str]:
+def tiles_of(system: EvaluatedSystem) -> dict[str, str]:
     """Figures of the page's tiles by their name."""
-    scores = contestant.scores
+    scores = system.scores
     tiles = {"final score": f"{scores['Final_weighted_score']:.1f}"}
     tiles |= {name: f"{scores[key]:.1f} %" for name, key in SCORE_KEYS.items() if key in scores}
-    if OVERALL in contestant.reliabilities:
-        error = contestant.reliabilities[OVERALL].expected_calibration_error
+    if OVERALL in system.reliabilities:
+        error = system.reliabilities[OVERALL].expected_calibration_error
         tiles["calibration error"] = f"{error:.1%}"
-    tiles["refused"] = str(sum(contestant.refusals.values()))
-    tiles["median time"] = f"{contestant.median_seconds * 1000:.0f} ms"
+    tiles["refused"] = str(sum(system.refusals.values()))
+    tiles["median time"] = f"{system.median_seconds * 1000:.0f} ms"
     return tiles
 
 
 def failures(evaluation: Evaluation, camera: Camera | None) -> list[ReportRow]:
     """Rows of wrong and missing answers, from all categories in turn."""
-    contestant = evaluation.contestants[0]
-    predictions = {item.id: item for item in contestant.predictions}
-    wrong = [item for item in contestant.scored if not item.right]
+    system = evaluation.systems[0]
+    predictions = {item.id: item for item in system.predictions}
+    wrong = [item for item in system.scored if not item.right]
     return [
         _row(evaluation, item, predictions[item.id], camera)
         for item in _in_turn(wrong)[:SHOWN_FAILURES]

@@ -1,4 +1,4 @@
-"""Measures on a split what the likeness test of a checkpoint compares later questions with."""
+"""Measures the reference data of the likeness test of a checkpoint on a split."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def measure_likeness(
 
     Args:
         folder: the split.
-        records: of the split; with pictures and questions as the model was trained on.
+        records: of the split; with images and questions as the model was trained on.
         camera: for images without calibration.
         weights_sha256: fingerprint of the weights.
 

@@ -1,4 +1,4 @@
-"""Plots of an evaluation as pictures."""
+"""Plots of an evaluation as images."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.answer import DISTANCE_TOLERANCE
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
-from smolrgpt_core.evaluation.evaluation import Contestant, Evaluation
+from smolrgpt_core.evaluation.evaluation import EvaluatedSystem, Evaluation
 from smolrgpt_core.evaluation.reliability import OVERALL, Reliability
 from smolrgpt_core.extras import require
 from smolrgpt_core.language import Category
@@ -28,27 +28,27 @@ CATEGORIES = {
 
 
 def plots_of(evaluation: Evaluation) -> dict[str, NDArray[np.uint8]]:
-    """Pictures (H, W, 3) by their caption; only those that there is something for."""
-    scored = evaluation.contestants[0].scored
-    plots = {"Right answers beside the baselines": _draw(_draw_bars, evaluation)}
+    """Images (H, W, 3) by their caption; only those that there is something for."""
+    scored = evaluation.systems[0].scored
+    plots = {"Correct answers next to the baselines": _draw(_draw_bars, evaluation)}
     for category, (caption, draw) in _PLOTS.items():
         answers = [
             item for item in scored if item.category is category and item.predicted is not None
         ]
         if answers:
             plots[caption] = _draw(draw, answers)
-    if evaluation.contestants[0].reliabilities:
-        plots["Right answers over confidence"] = reliability_diagram(evaluation.contestants[0])
+    if evaluation.systems[0].reliabilities:
+        plots["Correct answers over confidence"] = reliability_diagram(evaluation.systems[0])
     return plots
 
 
-def reliability_diagram(contestant: Contestant) -> NDArray[np.uint8]:
-    """Share of right answers over confidence, as a picture (H, W, 3); on the diagonal both equal.
+def reliability_diagram(system: EvaluatedSystem) -> NDArray[np.uint8]:
+    """Fraction of correct answers over confidence, as an image (H, W, 3); equal on the diagonal.
 
     Args:
-        contestant: that has confidences.
+        system: that has confidences.
     """
-    return _draw(_draw_reliability, contestant.reliabilities)
+    return _draw(_draw_reliability, system.reliabilities)
 
 
 def _draw(draw: Callable[..., None], *arguments: object) -> NDArray[np.uint8]:
@@ -60,13 +60,13 @@ def _draw(draw: Callable[..., None], *arguments: object) -> NDArray[np.uint8]:
 
 
 def _draw_bars(axes: Axes, evaluation: Evaluation) -> None:
-    """Right answers by category, a bar for each contestant."""
-    count = len(evaluation.contestants)
+    """Correct answers by category, a bar for each system."""
+    count = len(evaluation.systems)
     width = 0.8 / count
-    for number, contestant in enumerate(evaluation.contestants):
-        accuracies = [contestant.scores.get(key, np.nan) for key in CATEGORIES.values()]
+    for number, system in enumerate(evaluation.systems):
+        accuracies = [system.scores.get(key, np.nan) for key in CATEGORIES.values()]
         places = np.arange(len(accuracies)) + (number - (count - 1) / 2) * width
-        bars = axes.bar(places, accuracies, width * 0.94, label=contestant.name)
+        bars = axes.bar(places, accuracies, width * 0.94, label=system.name)
         axes.bar_label(bars, fmt="%.0f", fontsize=8)
     names = [category.name.lower().replace("_", "/") for category in CATEGORIES]
     axes.set_xticks(np.arange(len(names)), names)
@@ -92,7 +92,7 @@ def _draw_reliability(axes: Axes, reliabilities: Mapping[str, Reliability]) -> N
     axes.set_xlim(0, 1.03)
     axes.set_ylim(0, 1.03)
     axes.set_xlabel("confidence")
-    axes.set_ylabel("share of right answers")
+    axes.set_ylabel("fraction of correct answers")
     axes.legend(fontsize=8, loc="upper left")
 
 
@@ -138,9 +138,9 @@ def _draw_confusion(axes: Axes, answers: Sequence[ScoredAnswer]) -> None:
 
 
 _PLOTS = {
-    Category.DISTANCE: ("Errors of distances over the true distance", _draw_distances),
+    Category.DISTANCE: ("Distance errors over the true distance", _draw_distances),
     Category.COUNT: ("Counts: truth and answer", _draw_confusion),
-    Category.MCQ: ("Choices: place of the right region and of the answer", _draw_confusion),
+    Category.MCQ: ("Choices: index of the correct region and of the answer", _draw_confusion),
 }
 
 

@@ -1,4 +1,4 @@
-"""Asks an answerer every question of a split, and writes its answers down as a submission has them.
+"""Asks an answerer every question of a split, and formats its answers as in a submission.
 
 Images are read once, whatever the number of questions about them. A question that gets no answer is
 a refusal: its prediction is empty, which counts as wrong.
@@ -74,7 +74,7 @@ class Camera:
 
     Attributes:
         focal: fx, fy, cx, cy in pixels.
-        depth_scale: metres per unit.
+        depth_scale: meters per unit.
     """
 
     focal: tuple[float, float, float, float]
@@ -87,7 +87,7 @@ class Camera:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What was answered to one question.
+    """The answer to one question.
 
     Attributes:
         id: of the record.
@@ -193,6 +193,11 @@ class ImageJob:
 
 def fallback_camera(folder: SplitFolder, image: str, fallback: Camera | None) -> CameraRecord:
     """Calibration of an image that `cameras.json` lacks.
+
+    Args:
+        folder: of the split.
+        image: file name.
+        fallback: the calibration for such images; None: there is none.
 
     Raises:
         SpatialError: BAD_INPUT when there is none, or the image cannot be read.

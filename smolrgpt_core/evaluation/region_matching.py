@@ -1,4 +1,4 @@
-"""Which found regions are which true objects, and how many were found.
+"""Matches found regions with true objects, and counts those found.
 
 A region is an object when it has its label and their masks overlap by half: intersection over
 union of 0.5 or more, as COCO counts.
@@ -194,7 +194,7 @@ class RegionScores:
 
     @property
     def found_fraction(self) -> float:
-        """Share of the objects that were found, 0 to 1."""
+        """Fraction of the objects that were found, 0 to 1."""
         return sum(self.found.values()) / max(sum(self.objects.values()), 1)
 
     @property
@@ -204,11 +204,11 @@ class RegionScores:
 
     @property
     def false_per_image(self) -> float:
-        """Regions that are no object, in each image on average."""
+        """Mean number of regions per image that match no object."""
         return sum(self.false.values()) / max(self.images, 1)
 
     def rows(self) -> Iterator[tuple[str, int, float, float, float]]:
-        """Label, objects, share found, mean overlap of those, false regions per image.
+        """Label, objects, fraction found, mean overlap of those, false regions per image.
 
         The last row is that of all labels.
         """

@@ -50,7 +50,7 @@ def score_rows(scores: RegionScores) -> list[tuple[str, ...]]:
 
 
 def area_rows(scores: RegionScores) -> list[tuple[str, ...]]:
-    """Area in pixels, number of objects and share found, for each range of `AREAS`."""
+    """Area in pixels, number of objects and fraction found, for each range of `AREAS`."""
     rows: list[tuple[str, ...]] = []
     for name, (low, high) in AREAS.items():
         objects = scores.objects_by_area.get(name, 0)

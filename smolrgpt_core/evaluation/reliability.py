@@ -1,4 +1,4 @@
-"""How well confidences say how often answers are right."""
+"""How well confidences predict the fraction of correct answers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ReliabilityBin:
     Attributes:
         answers: how many.
         confidence: their mean.
-        right: share of them that is right.
+        right: fraction of them that is correct.
     """
 
     answers: int
@@ -32,7 +32,7 @@ class ReliabilityBin:
 
 @dataclass(frozen=True)
 class Reliability:
-    """Confidences beside the truth.
+    """Confidences compared with the truth.
 
     Attributes:
         bins: by rising confidence; empty intervals are left out.
@@ -47,13 +47,13 @@ class Reliability:
 
     @property
     def expected_calibration_error(self) -> float:
-        """Mean distance of confidence and share of right answers over the bins, by answers."""
+        """Mean distance of confidence and fraction of correct answers over the bins, by answers."""
         gaps = [item.answers * abs(item.confidence - item.right) for item in self.bins]
         return sum(gaps) / self.answers
 
     @property
     def right(self) -> float:
-        """Share of all answers that is right."""
+        """Fraction of all answers that is correct."""
         return sum(item.answers * item.right for item in self.bins) / self.answers
 
     @property

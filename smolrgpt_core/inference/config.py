@@ -1,4 +1,4 @@
-"""Configuration of the inference engine. It says how to answer; what the model is, it does not."""
+"""Configuration of the inference engine: how to answer, independent of the model."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ class AnswerStyle:
             raise ValueError(f"max_new_tokens must be at least 1, got {self.max_new_tokens}")
 
     def write(self, question: str) -> str:
-        """The question with the instruction behind it; nothing asked stays nothing."""
+        """The question followed by the instruction; an empty question stays empty."""
         is_empty = not question.replace(MASK, "").strip()
         return question if is_empty or not self.instruction else f"{question} {self.instruction}"
 
 
 @dataclass(frozen=True)
 class EngineConfig:
-    """How the engine computes, and what it keeps.
+    """How the engine computes, and what it caches.
 
     Attributes:
         device: "auto" (CUDA where there is one, else the CPU), or a device of PyTorch.
         dtype: of weights and computation: "float32", "bfloat16" or "float16".
-        cache_bytes: memory for encoded frames, pictures and masks included; the frames asked
+        cache_bytes: memory for encoded frames, images and masks included; the frames asked
             longest ago go first. The frame in use stays, even where it alone needs more.
         cache_frames: number of frames that are kept at most. A camera brings new ones all the time,
             and few are asked about again.

@@ -1,8 +1,8 @@
-"""Asks the model: set a frame once, then ask as many questions about it as you like.
+"""Asks the model: encode a frame once, then ask any number of questions about it.
 
 The engine knows frames, questions and tokens, and no meaning of an answer:
 `smolrgpt_core.answerers.model` reads answers. It computes what `model.generate` computes, question
-by question, without doing anything twice: both pictures and the head of the prompt (chat header and
+by question, without doing anything twice: both images and the head of the prompt (chat header and
 image tokens) go through the model once for each frame, regions once for each frame that they are
 asked about in, and questions that are asked together are decoded together.
 """
@@ -57,7 +57,7 @@ class EngineAnswer:
         """Geometric mean of the tokens' probabilities, 0 to 1.
 
         It is not calibrated: it orders the answers of one model to one kind of question, but is not
-        the share of them that is right.
+        the fraction of them that is correct.
         """
         logarithms = [math.log(probability) for probability in self.probabilities]
         return math.exp(sum(logarithms) / len(logarithms))
@@ -104,21 +104,21 @@ class InferenceEngine:
 
     @property
     def model_config(self) -> Any:
-        """What the checkpoint says of itself: at least `answers` and `answer_style`."""
+        """The configuration of the checkpoint: at least `answers` and `answer_style`."""
         return self.steps.model_config
 
     def set_frame(self, frame: RGBDFrame, deadline_s: float | None = None) -> dict[str, float]:
         """Encode a frame; questions are about it until another one is set.
 
         A frame is known by its identity and must not be changed afterwards. If it cannot be
-        encoded, no frame is set, so that no question is answered from another picture.
+        encoded, no frame is set, so that no question is answered from another image.
 
         Args:
             frame: with its regions.
             deadline_s: seconds from now.
 
         Returns:
-            Seconds by stage: wait, and encode and prefix unless the frame is kept from before.
+            Seconds by stage: wait, and encode and prefix unless the frame is cached.
 
         Raises:
             SpatialError: BAD_INPUT or NO_VALID_DEPTH as the processor says, TIMEOUT.
@@ -220,12 +220,12 @@ class InferenceEngine:
 
     @property
     def cached_frames(self) -> int:
-        """Number of frames that are kept."""
+        """Number of cached frames."""
         return len(self._cache)
 
     @property
     def cached_bytes(self) -> int:
-        """Memory of them, with their pictures and masks."""
+        """Memory of the cached frames, including images and masks, in bytes."""
         with self._lock:
             return self._cache.nbytes
 

@@ -48,12 +48,12 @@ class EncodedFrame:
 
 
 class FrameCache:
-    """Encoded frames; the one used longest ago goes first. Not safe to use from several threads.
+    """An LRU cache of encoded frames. Not thread-safe.
 
     A frame is known by its identity: two frames with equal pixels are two frames.
 
     Args:
-        max_bytes: memory for all of them; the newest is kept in any case.
+        max_bytes: memory for all of them; the latest is never dropped.
         max_frames: number of them, at least 1.
     """
 
@@ -74,7 +74,7 @@ class FrameCache:
         return sum(encoded.nbytes for encoded in self._frames.values())
 
     def get(self, frame: RGBDFrame) -> EncodedFrame | None:
-        """What is kept of a frame, which counts as a use; None if nothing is."""
+        """The cached encoding of a frame, which counts as a use; None if there is none."""
         encoded = self._frames.get(id(frame))
         if encoded is not None:
             self._frames.move_to_end(id(frame))

@@ -1,4 +1,4 @@
-"""Checkpoints by kind: each kind has its model and its engine, and all engines are asked alike.
+"""Loads checkpoints of every kind; all engines have the same interface.
 
 PyTorch and transformers are imported only for a checkpoint that they compute: they take seconds,
 and a robot with an exported folder has neither.

@@ -1,4 +1,4 @@
-"""Writes the folder with which the engine answers without PyTorch, and tries it.
+"""Exports a checkpoint to ONNX for use without PyTorch, and verifies the export.
 
 The folder holds the steps of `onnx_graphs`, the tokenizer, and what the checkpoint says of itself,
 its calibration and likeness included.
@@ -61,7 +61,7 @@ QUESTIONS = (
 """Asked of both runtimes, about regions 1 to 4, one by one and together."""
 
 COPIED_FILES = (CALIBRATION_FILE, LIKENESS_FILE)
-"""Files of a checkpoint that its export keeps."""
+"""Files of a checkpoint that are copied into its export."""
 
 PROBABILITY_TOLERANCE = 1e-3
 """How far the probabilities of the tokens of both runtimes may be apart."""
@@ -72,7 +72,7 @@ _EXAMPLE = {"R": 3, "Q": 2, "T": 9, "M": 2, "C": 40}
 
 @dataclass(frozen=True)
 class Export:
-    """What was written, and how it was tried.
+    """What was written, and how it was verified.
 
     Attributes:
         bytes_of: size of each file.
@@ -129,7 +129,7 @@ def check_model(model: SmolRGPTForConditionalGeneration) -> None:
     if config.depth_branch != "metric":
         problem = f"its depth_branch is {config.depth_branch!r}, not 'metric'"
     elif config.point_fusion:
-        problem = "it joins points with the picture (point_fusion)"
+        problem = "it fuses points with the image (point_fusion)"
     elif config.prompt_tokens or config.bottlenecks:
         problem = "it has an adapter that cannot be merged (prompt_tokens, bottlenecks)"
     elif not PlainLlama.fits(model):
@@ -257,7 +257,13 @@ def _quiet() -> Iterator[None]:
 
 
 def described(steps: TorchSteps, folder: Path, weights_sha256: str) -> ExportedModel:
-    """What the folder says of the model; its files are there."""
+    """The manifest of an exported folder, whose other files exist already.
+
+    Args:
+        steps: of the exported model.
+        folder: with the exported files.
+        weights_sha256: fingerprint of the weights.
+    """
     processor = steps.processor
     names = ExportedModel.__annotations__
     same = {
@@ -294,7 +300,7 @@ def compare(torch_engine: InferenceEngine, onnx_engine: InferenceEngine) -> tupl
     for wanted, found in zip(*both, strict=True):
         if wanted.token_ids != found.token_ids:
             raise bad_input(
-                f"the export is not usable: PyTorch says {wanted.text!r}, ONNX Runtime "
+                f"the export is not usable: the output of PyTorch is {wanted.text!r}, ONNX Runtime "
                 f"{found.text!r}; use PyTorch, and report it"
             )
         tokens += len(wanted.token_ids)

@@ -1,4 +1,4 @@
-"""The steps of the engine as modules that ONNX can hold: the model's own code on plain tensors.
+"""The steps of the engine as modules for ONNX export: the model's own code on plain tensors.
 
 Each step is what the engine computes between two of its decisions. Only what ONNX does not know is
 left to the runtime: the eigenvectors of the regions' covariances, between `SeeRegions` and
@@ -57,7 +57,7 @@ class Graph(nn.Module):
 
 
 class EncodeFrame(Graph):
-    """A picture to what is kept of a frame.
+    """From an image to the cached encoding of a frame.
 
     Args:
         model: of the depth branch "metric".
@@ -128,7 +128,18 @@ class CodeRegions(Graph):
         variances: torch.Tensor,
         axes: torch.Tensor,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Codes (R, REGION_CHANNELS) and spread (R, 3); takes the fields of `SeenRegions`."""
+        """Codes (R, REGION_CHANNELS) and spread (R, 3) of regions; see `RegionGeometry`.
+
+        Args:
+            rays: (R, K, 2).
+            points: (R, K, 3), meters.
+            counts: bool (R, K), whether a sample counts.
+            centers: (R, 3), meters.
+            valid: (R,), fraction of the samples with a reading.
+            around: (R, A), depths of the surroundings, meters behind the center.
+            variances: (R, 3), along each axis, square meters.
+            axes: (R, 3, 3), columns.
+        """
         seen = SeenRegions(rays, points, counts, centers, axes, valid, around)
         geometry = RegionGeometry.along_axes(seen, variances, axes)
         return geometry.region_codes(), geometry.spread
@@ -202,11 +213,15 @@ class ReadPrompts(Graph):
         tokens, _ = self.branch(embeds, order < lengths[:, None], asked)
         embeds = _filled(embeds, depth_slots, tokens)
         cache = _Appended(prefix)
-        is_seen = torch.arange(self.head + ids.shape[1]) <= order[:, None] + self.head
-        mask = torch.where(is_seen, 0.0, torch.finfo(embeds.dtype).min)[None, None]
-        states = self.language.states(embeds, cache, order[None] + self.head, mask)
+        states = self._states(embeds, cache, order)
         last = (lengths - 1)[:, None, None].expand(-1, 1, states.shape[2])
         return *_chosen(self.language.head(states.gather(1, last)[:, 0])), cache.new
+
+    def _states(self, embeds: torch.Tensor, cache: _Appended, order: torch.Tensor) -> torch.Tensor:
+        """States (Q, T, D) of embeddings (Q, T, D), each of which attends to those before it."""
+        is_seen = torch.arange(self.head + order.shape[0]) <= order[:, None] + self.head
+        mask = torch.where(is_seen, 0.0, torch.finfo(embeds.dtype).min)[None, None]
+        return self.language.states(embeds, cache, order[None] + self.head, mask)
 
 
 class WriteToken(Graph):

@@ -1,4 +1,4 @@
-"""Linear layers in the memory order that the CPU multiplies fastest in.
+"""Linear layers in the memory layout that is fastest on the CPU.
 
 PyTorch's own product of a few rows with a large matrix reorders the matrix at every call, which for
 a language model that writes one token after another costs as much as the product. Here the order of
@@ -76,7 +76,7 @@ def _operators_work(dtype: torch.dtype) -> bool:
     problem = _problem_of_operators(dtype)
     if problem:
         logger.warning(
-            "linear layers stay as they are, and answers take longer: PyTorch %s cannot compute "
+            "linear layers are not packed, so answers take longer: PyTorch %s cannot compute "
             "packed ones in %s here: %s",
             torch.__version__, dtype, problem,
         )  # fmt: skip
@@ -102,7 +102,7 @@ def _problem_of_operators(dtype: torch.dtype) -> str:
 
 
 def pack_linears(model: nn.Module) -> None:
-    """Put packed layers in place of the linear layers of a model that are faster so.
+    """Replace the linear layers of a model by packed ones where these are faster.
 
     A weight that is tied to another module stays there as well. Layers within one of an adapter
     that is not merged stay, since it reads their weights.

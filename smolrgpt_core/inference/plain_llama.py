@@ -1,4 +1,4 @@
-"""A small Llama in as few tensor operations as it takes.
+"""A small Llama with a minimum of tensor operations.
 
 The operators of a model of a few million weights take microseconds each, and what transformers does
 around them takes several times as long: modules that call modules, masks that are built anew for
@@ -30,7 +30,16 @@ class KeysValuesOfLayers(Protocol):
     def update(
         self, keys: torch.Tensor, values: torch.Tensor, layer: int, /
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Append keys and values (B, G, T, d) of a layer; all of it so far (B, G, P + T, d)."""
+        """Append keys and values of a layer.
+
+        Args:
+            keys: (B, G, T, d) of the new tokens.
+            values: (B, G, T, d) of the new tokens.
+            layer: index of the layer.
+
+        Returns:
+            Keys and values of all tokens so far, (B, G, P + T, d) each.
+        """
         ...
 
 

@@ -82,7 +82,7 @@ class PointMapEngine:
 
     @property
     def model_config(self) -> PointMapConfig:
-        """What the checkpoint says of itself: `answers`, `answer_style` and more."""
+        """The configuration of the checkpoint: `answers`, `answer_style` and more."""
         return self.model.config
 
     def prepare(self, frame: RGBDFrame, deadline_s: float | None = None) -> dict[str, float]:
@@ -93,7 +93,7 @@ class PointMapEngine:
             deadline_s: seconds from now.
 
         Returns:
-            Seconds by stage: wait, and encode unless the frame is kept from before.
+            Seconds by stage: wait, and encode unless the frame is cached.
 
         Raises:
             SpatialError: TIMEOUT.
@@ -140,7 +140,7 @@ class PointMapEngine:
         return [item if isinstance(item, SpatialError) else next(answers) for item in asked]
 
     def clear(self) -> None:
-        """Forget the frame that is kept, and give its memory back to the device."""
+        """Forget the cached frame, and release its memory on the device."""
         with self._lock:
             self._cached = None
         if self._device.type == "cuda":

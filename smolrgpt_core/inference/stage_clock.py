@@ -73,7 +73,13 @@ class StageClock:
             raise error
 
     def lateness(self, deadline: float, stage: str, progress: str = "") -> SpatialError | None:
-        """TIMEOUT, naming the stage, when a deadline has passed."""
+        """A TIMEOUT error that names the stage if a deadline has passed; else None.
+
+        Args:
+            deadline: by `time.monotonic()`, seconds.
+            stage: that is being computed.
+            progress: of the stage, for the message.
+        """
         if time.monotonic() < deadline:
             return None
         return self._timeout(deadline, stage, progress)
@@ -87,8 +93,8 @@ class StageClock:
         spent = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in self.latency_s.items())
         return SpatialError(
             Status.TIMEOUT,
-            f"no answer within {limit_s:.3g} s: the time was over in stage {where}; spent: "
-            f"{spent or 'nothing'}; allow more time, or ask for a short answer or fewer questions",
+            f"no answer within {limit_s:.3g} s: the time ran out in stage {where}; spent: "
+            f"{spent or 'nothing'}; allow more time, ask for short answers, or ask fewer questions",
         )
 
     @contextmanager

@@ -94,7 +94,12 @@ class Steps(Protocol):
         ...
 
     def encode(self, frame: RGBDFrame, head: Sequence[int], clock: StageClock) -> EncodedFrame:
-        """What is kept of a frame; measures the stages encode and prefix.
+        """Encode a frame.
+
+        Args:
+            frame: with its regions.
+            head: token ids before the questions.
+            clock: measures the stages encode and prefix.
 
         Raises:
             SpatialError: BAD_INPUT or NO_VALID_DEPTH as the processor says, TIMEOUT.
@@ -110,5 +115,11 @@ class Steps(Protocol):
         ...
 
     def begin(self, encoded: EncodedFrame, prompts: Sequence[Prompt], room: int) -> Writing:
-        """Read prompts, whose regions are there; `room` tokens may follow."""
+        """Read prompts, to write their answers.
+
+        Args:
+            encoded: the frame, with the regions of the prompts.
+            prompts: to read.
+            room: number of tokens that may follow.
+        """
         ...

@@ -262,7 +262,13 @@ def first_logits(
 
 
 def left_padded_mask(head: int, lengths: Sequence[int], device: torch.device) -> torch.Tensor:
-    """Attention mask (B, head + longest), 0 where a prompt is shorter than the longest."""
+    """Attention mask (B, head + longest), 0 where a prompt is shorter than the longest.
+
+    Args:
+        head: number of tokens of the cached prefix.
+        lengths: tokens of each of B prompts.
+        device: for the mask.
+    """
     longest = max(lengths)
     rows = [[1] * head + [0] * (longest - length) + [1] * length for length in lengths]
     return torch.tensor(rows, device=device)

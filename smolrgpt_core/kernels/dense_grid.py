@@ -17,7 +17,7 @@ def bilinear_weights(masks: Tensor, grid_size: tuple[int, int]) -> Tensor:
 
 
 def area_weights(masks: Tensor, grid_size: tuple[int, int]) -> Tensor:
-    """Share of each cell (M, H, W) that masks (M, h, w) cover; float32."""
+    """Fraction of each cell (M, H, W) that masks (M, h, w) cover; float32."""
     rows = _overlap_matrix(masks.shape[1], grid_size[0], masks.device)
     columns = _overlap_matrix(masks.shape[2], grid_size[1], masks.device)
     return rows @ _pixel_weights(masks) @ columns.T
@@ -28,7 +28,7 @@ def _pixel_weights(masks: Tensor) -> Tensor:
 
 
 def _overlap_matrix(size: int, cells: int, device: torch.device) -> Tensor:
-    """Shares (cells, size) of each pixel in the length of each cell."""
+    """Fractions (cells, size) of each pixel in the length of each cell."""
     overlaps = area_overlaps(size, cells)
     matrix = torch.zeros(cells, size, dtype=torch.float64)
     for cell, length in zip(overlaps.cells.T.copy(), overlaps.lengths.T.copy(), strict=True):

@@ -3,8 +3,8 @@
 `bilinear` is what the released model does. It reads four pixels for each cell, however many pixels
 the cell spans, so it can lose a small or thin mask completely: of a 1920x1080 image, 64x64 cells of
 30x17 pixels, it reads 2 of 30 columns and 2 of 17 rows, and a pole 20 pixels wide may stand between
-them. `area` gives each cell the exact share that the mask covers: no mask with a pixel set is ever
-lost.
+them. `area` gives each cell the exact fraction that the mask covers: no mask with a pixel set is
+ever lost.
 """
 
 from __future__ import annotations
@@ -27,7 +27,13 @@ EmptyMask: TypeAlias = Literal["error", "zero"]
 
 
 def form_weights(form: MaskForm, grid_size: tuple[int, int], mode: Mode) -> NDArray[np.float32]:
-    """Weights (M, H, W) of the masks of a form."""
+    """Weights (M, H, W), 0 to 1, of the cells under the masks of a form.
+
+    Args:
+        form: masks (M, h, w) in any representation.
+        grid_size: (H, W) of the feature grid.
+        mode: how masks are resized.
+    """
     if mode == "area":
         return np.ascontiguousarray(form.coverage(grid_size))
     (height, width), (grid_height, grid_width) = form.image_size, grid_size
@@ -37,7 +43,13 @@ def form_weights(form: MaskForm, grid_size: tuple[int, int], mode: Mode) -> NDAr
 
 
 def empty_mask(number: int, images: Sequence[ImageMasks], mode: Mode) -> SpatialError:
-    """The error that mask `number` of the batch has no weight, which says why and what to do."""
+    """The error that a mask has no weight, which says why and what to do.
+
+    Args:
+        number: of the mask in the batch.
+        images: masks of each image.
+        mode: how masks are resized.
+    """
     for image in images:
         if number < len(image):
             break
@@ -49,7 +61,7 @@ def empty_mask(number: int, images: Sequence[ImageMasks], mode: Mode) -> Spatial
     if not area < float("inf"):
         return bad_mask(f"{name} holds weights that are not finite numbers")
     if area == 0 or mode == "area":
-        return bad_mask(f"{name} has no weight in any pixel; leave it out, or {choice}")
+        return bad_mask(f"{name} has no weight in any pixel; omit it, or {choice}")
     return bad_mask(
         f'{name} is so small or thin that bilinear resizing to the grid lost it; mode="area" keeps '
         f"it (a model's mask_pooling), or {choice}"

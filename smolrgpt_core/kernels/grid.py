@@ -1,4 +1,4 @@
-"""Pixels laid onto the cells of a feature grid: bilinearly, or by the exact share that is covered.
+"""Pixels mapped to the cells of a feature grid: bilinearly, or by the exact fraction covered.
 
 Both resizings are separable, so each axis is described on its own. From full-size masks they are
 plain products of PyTorch on any device (`dense_grid`); from spans of pixels, on the CPU and without
@@ -27,7 +27,7 @@ class BilinearTaps:
     Attributes:
         pixels: int64 (U,), the pixels that are read at all, ascending, each once.
         low, high: int64 (cells,), the two pixels of each cell, as indices into `pixels`.
-        fraction: float32 (cells,), share of the high one.
+        fraction: float32 (cells,), weight of the high one.
         rank: int64 (size + 1,), how many of `pixels` lie before each position.
     """
 

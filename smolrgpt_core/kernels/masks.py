@@ -2,7 +2,7 @@
 
 Sizes and types are checked here, so that no kernel meets a mask that does not fit. Each form
 answers two questions without a full-size float mask: what do the few pixels hold that bilinear
-resizing reads, and what share of each cell is covered.
+resizing reads, and what fraction of each cell is covered.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class MaskForm(Protocol):
         ...
 
     def coverage(self, grid_size: tuple[int, int]) -> NDArray[np.float32]:
-        """Share (M, H, W) of each cell that the mask covers, 0 to 1."""
+        """Fraction (M, H, W) of each cell that the mask covers, 0 to 1."""
         ...
 
     def pixel_count(self, mask: int) -> int:

@@ -27,7 +27,7 @@ EPSILON = 1e-8
 """Added to the sum of weights of a weighted mean, as in the released model."""
 
 DENSE_FRACTION = 0.5
-"""Above this share of cells under masks, gathering them costs more than it saves."""
+"""Above this fraction of cells under masks, gathering them costs more than it saves."""
 
 
 class PooledMasks(NamedTuple):

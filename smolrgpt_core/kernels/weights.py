@@ -55,7 +55,13 @@ def mask_weights(
 
 @torch.compiler.disable  # each call would be traced anew: masks decide its shapes
 def image_weights(image: ImageMasks, grid_size: tuple[int, int], mode: Mode) -> Tensor:
-    """Weights float32 (M, H, W) of the masks of one image, where they were given."""
+    """Weights float32 (M, H, W) of the masks of one image, on the device of the masks.
+
+    Args:
+        image: masks of one image.
+        grid_size: (H, W) of the feature grid.
+        mode: how masks are resized.
+    """
     parts = [_weights_of(form, grid_size, mode) for form in image.forms]
     return torch.cat(parts) if parts else torch.zeros(0, *grid_size)
 

@@ -24,8 +24,8 @@ def metric_view(
         unit_m: meters per unit of whole numbers.
 
     Raises:
-        SpatialError: BAD_INPUT when the calibration is missing, or the depth is a picture without
-            unit; NO_DEPTH when there is none.
+        SpatialError: BAD_INPUT when the calibration is missing, or the depth is a visualization
+            without unit; NO_DEPTH when there is none.
     """
     if depth is None:
         raise SpatialError(Status.NO_DEPTH, "the metric depth branch needs a depth image")
@@ -36,8 +36,8 @@ def metric_view(
     levels = as_depth(depth)
     if levels.dtype == np.uint8:
         raise bad_input(
-            "the metric depth branch needs depth in metres or 16 bit, got an 8 bit picture of "
-            "depth, which has no unit"
+            "the metric depth branch needs depth in meters or 16 bit, got an 8 bit "
+            "visualization, which has no unit"
         )
     return in_metres(levels, unit_m), intrinsics
 

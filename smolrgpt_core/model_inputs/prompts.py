@@ -111,6 +111,11 @@ class Prompts:
     def prompt(self, conversation: Sequence[Message], with_image: bool, regions: int) -> str:
         """The text that the model reads, see `SmolRGPTProcessor.prompt`.
 
+        Args:
+            conversation: messages with their roles.
+            with_image: whether the image tokens come first.
+            regions: number of regions that the text refers to.
+
         Raises:
             SpatialError: BAD_QUESTION.
         """

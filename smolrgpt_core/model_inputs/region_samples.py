@@ -41,13 +41,13 @@ def region_samples(
 
     Args:
         masks: of one image, in any form that `smolrgpt_core.kernels` takes.
-        depth: float32 (H, W), metres along the optical axis, NaN = no reading.
+        depth: float32 (H, W), meters along the optical axis, NaN = no reading.
         intrinsics: calibration of the same image.
         count: pixels under each mask; a smaller mask gives pixels several times.
 
     Returns:
         float32 (M, K, 3), K = count + AROUND: x / z and y / z of the ray in the optical frame, and
-        the depth z in metres, NaN where there is no reading, and outside of the image.
+        the depth z in meters, NaN where there is no reading, and outside of the image.
 
     Raises:
         SpatialError: BAD_INPUT when depth, calibration and masks are of different size, or a mask

@@ -91,7 +91,7 @@ class AccessControl:
             return
         headers = _headers(scope)
         if not self._is_own(headers):
-            await _refuse(scope, receive, send, 403, "this request comes from another web site")
+            await _refuse(scope, receive, send, 403, "this request comes from another website")
         elif self._token and _token_of(scope) and self._fits(_token_of(scope)):
             await self._enter(scope, send)
         elif self._token and not self._fits(_cookie(headers)):

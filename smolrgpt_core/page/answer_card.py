@@ -50,7 +50,7 @@ def show_answer(exchange: Exchange, actions: CardActions) -> None:
                     ui.label(step)
     with ui.element("div").classes("bar"):
         export = link("Export", lambda: actions.export(exchange), "download")
-        export.tooltip("The question with its frame as a file for smolrgpt replay")
+        export.tooltip("Download the question and its frame as a file for smolrgpt replay")
         correct = actions.correct
         if correct is not None:
             link("This is wrong", lambda: correct(exchange), "edit")

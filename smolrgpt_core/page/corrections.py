@@ -23,11 +23,12 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.page.conversation import Exchange
 
-NOTE = "Every answer is from a person who looked at the frame and found that of the answerer wrong."
+NOTE = "Every answer was given by a person who looked at the frame and rejected the answer of the "
+"answerer."
 
 UNSTORABLE = (
-    "only distances, counts, sides and choices among objects can be stored: the data sets have no "
-    "other questions"
+    "only distances, counts, sides and choices between objects can be stored; data sets have no "
+    "other kinds of questions"
 )
 
 

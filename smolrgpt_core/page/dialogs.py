@@ -75,7 +75,7 @@ class OpenDialog:
         roots = self._library.roots
         found = {str(path): _short(path, roots) for path in self._library.recordings()}
         if not found:
-            ui.label("There is none under the folders of --root.").classes("soft")
+            ui.label("There are no recordings in the --root folders.").classes("soft")
             return
         chosen = ui.select(found, label="Recording").classes("w-full")
 
@@ -109,7 +109,7 @@ class OpenDialog:
 
         def reject() -> None:
             size = MAX_UPLOAD_BYTES // MEBIBYTE
-            ui.notify(f"the {kind} file must be {suffixes}, and have at most {size} MiB")
+            ui.notify(f"the {kind} file must be {suffixes}, at most {size} MiB")
 
         with ui.element("div").classes("bar"):
             chosen = ui.label(f"{kind} ({suffixes})").style("flex: 1; overflow-wrap: anywhere")
@@ -166,7 +166,7 @@ class CorrectionDialog:
         self._corrections = corrections
         self._exchange: Exchange | None = None
         with ui.dialog() as self._dialog, ui.card().classes("card").style("max-width: 30rem"):
-            ui.label("What is right?").classes("text-h6")
+            ui.label("What is the correct answer?").classes("text-h6")
             self._question = ui.label().classes("question")
             self._answered = ui.label().classes("soft")
             self._right = ui.input("Right answer").classes("w-full").mark("right")

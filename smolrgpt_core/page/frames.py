@@ -18,11 +18,11 @@ HALL_VIEWS = 8
 """Places from which a simulated hall is seen, along the path of its camera."""
 
 CACHE_SIZE = 8
-"""The frames of a source that are kept, so that the geometry of each is measured once."""
+"""Cached frames of a source, so that the geometry of each is measured once."""
 
 
 SHOWN_ERRORS = (SpatialError, ImportError, OSError)
-"""What is told to the visitor as it is; anything else is an error of the page."""
+"""Shown to the visitor as they are; anything else is a bug of the page."""
 
 
 class FrameSource(Protocol):
@@ -136,7 +136,12 @@ class RecordedFrames:
         self.count = len(self._moments)
 
     def frame(self, index: int) -> RGBDFrame:
-        """Read up to the messages of a frame and decode them."""
+        """Read up to the messages of a frame and decode them.
+
+        Raises:
+            SpatialError: BAD_INPUT for an index that does not exist, or when the recording has
+                changed.
+        """
         from smolrgpt_core.recordings.bag_reader import BagReader
         from smolrgpt_core.recordings.frame_source import FrameSource as Decoder
         from smolrgpt_core.recordings.synchronization import read_moments
@@ -170,7 +175,7 @@ class CachedFrames:
         self._lock = Lock()
 
     def frame(self, index: int) -> RGBDFrame:
-        """A kept frame; else one of the source, in the place of that which was used longest ago."""
+        """A cached frame, or one read from the source, which replaces the least recently used."""
         with self._lock:
             if index not in self._cache:
                 self._cache[index] = self._source.frame(index)

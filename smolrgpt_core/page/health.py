@@ -119,7 +119,7 @@ def _input_words(values: Mapping[str, str]) -> str:
     found = [
         values["topic"],
         f"{rate} messages a second" if rate else f"{values.get('received', '0')} messages so far",
-        f"the newest {float(age):.2f} s old" if age else "",
+        f"latest {float(age):.2f} s old" if age else "",
         f"{values['lost']} lost" if values.get("lost", "0") != "0" else "",
         "nobody publishes" if values.get("publishers") == "0" else "",
     ]

@@ -1,4 +1,4 @@
-"""The picture of a frame with its regions to click, its depth in colors, and what was measured.
+"""The image of a frame with its regions to click, its depth in colors, and what was measured.
 
 Everything is an element with attributes and text that the browser gets as data: no label is ever
 parsed as a document.
@@ -29,7 +29,7 @@ from smolrgpt_core.page.overlay import (
 )
 
 LETTERS = 45
-"""Letters of a name in the width of the picture, roughly; sets their size."""
+"""Letters of a name in the width of the image, roughly; sets their size."""
 
 PICKED = "(e) => { const r = e.target.closest('[data-region]'); if (r) emit(r.dataset.region); }"
 PICKED_BY_KEY = (
@@ -63,7 +63,7 @@ def _as_address(image: object) -> str:
 
 
 class ImageView:
-    """The picture; made where elements are added now.
+    """The image; created where elements are added now.
 
     Args:
         on_pick: called with the id of a region that was clicked, or chosen by the keyboard.
@@ -89,7 +89,7 @@ class ImageView:
         self._forget()
         height, width = frame.depth.shape
         self._svg.props["viewBox"] = f"0 0 {width} {height}"
-        self._svg.props["aria-label"] = f"Picture with {len(frame.regions)} regions to select"
+        self._svg.props["aria-label"] = f"Image with {len(frame.regions)} regions to select"
         with self._svg:
             self._image = _svg("image", width=width, height=height, href=drawn.color)
             self._paths = {shape.id: self._region(shape) for shape in drawn.shapes}
@@ -98,7 +98,7 @@ class ImageView:
         self.show_depth(self._shows_depth)
 
     def _forget(self) -> None:
-        """Nothing is marked in a new picture."""
+        """Nothing is marked in a new image."""
         self._selected: set[int] = set()
         self._classed: dict[str, set[int]] = {"asked": set(), "chosen": set()}
 
@@ -216,7 +216,13 @@ def line_path(points: Iterable[Point]) -> str:
 
 
 def arrow_head(start: Point, end: Point, size: float) -> list[Point]:
-    """The line of the head of an arrow."""
+    """The polyline (3 points) of the head of an arrow.
+
+    Args:
+        start: of the arrow, (x, y) in pixels.
+        end: of the arrow, where the head is.
+        size: of the head, pixels.
+    """
     (x1, y1), (x2, y2) = start, end
     length = max(((x2 - x1) ** 2 + (y2 - y1) ** 2) ** 0.5, 1e-6)
     along = ((x2 - x1) / length * size, (y2 - y1) / length * size)

@@ -37,8 +37,8 @@ MAX_SIDE = 1600
 all of it."""
 
 NO_DEPTH_MODEL = (
-    ", with fx, fy, cx and cy of its camera. Color alone is enough once the page is started with a "
-    "model that estimates depth, such as smolrgpt page --depth-model apple/DepthPro-hf"
+    ", with fx, fy, cx and cy of its camera. The color image alone is enough if the page was "
+    "started with a depth model, such as smolrgpt page --depth-model apple/DepthPro-hf"
 )
 
 ESTIMATED = (
@@ -50,7 +50,7 @@ MAX_LISTED = 500
 """Recordings that are offered."""
 
 MAX_CACHED_SOURCES = 8
-"""Sources that are kept for other visitors, each with its frames; the one used longest ago goes."""
+"""Sources cached for other visitors, each with its frames; the least recently used is dropped."""
 
 RECORDING_SUFFIXES = (".mcap", ".db3")
 

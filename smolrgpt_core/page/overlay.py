@@ -1,4 +1,4 @@
-"""What lies over the picture: outlines of regions, what was measured, and depth in colors.
+"""What lies over the image: outlines of regions, what was measured, and depth in colors.
 
 Plain data in pixels of the image; `image_view` makes elements of it, so that no label ever becomes
 part of a document as text.
@@ -120,7 +120,7 @@ def outline_path(region: Region) -> str:
 
 
 def mark_shapes(frame: RGBDFrame, answer: SpatialAnswer) -> list[MarkShape]:
-    """What was measured for an answer, as far as it is seen in the image.
+    """The measurement of an answer, as far as it is visible in the image.
 
     Args:
         frame: that was asked about.

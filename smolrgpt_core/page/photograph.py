@@ -1,4 +1,4 @@
-"""Frames that are made of sent images, stage by stage, where models take the place of files.
+"""Frames made from uploaded images, stage by stage; models replace missing files.
 
 One image at a time, on a thread of its own: what other visitors ask is answered meanwhile, and
 models and memory are needed once.
@@ -119,7 +119,7 @@ class Photograph:
             reason = (str(error).splitlines() or [""])[0]
             raise SpatialError(
                 Status.MODEL_ERROR,
-                f"{stage} failed ({type(error).__name__}: {reason}); the log of the page has more",
+                f"{stage} failed ({type(error).__name__}: {reason}); see the log of the page",
             ) from error
         finally:
             self._make = None  # with the files that were sent
@@ -152,7 +152,7 @@ class PhotographQueue:
             if len(self._waiting) > MAX_WAITING:
                 raise SpatialError(
                     Status.BUSY,
-                    f"{len(self._waiting)} images of visitors wait already; try again later",
+                    f"{len(self._waiting)} images of visitors are already queued; try again later",
                 )
             photograph.future = self._thread.submit(photograph.run)
             self._waiting.append(photograph)

@@ -95,7 +95,7 @@ class SceneView:
         try:
             located = geometry.locate(id)
         except SpatialError:
-            return None  # what depth does not tell is not drawn, as in the picture of an answer
+            return None  # what depth does not show is not drawn, as in the image of an answer
         edges = _edges(located, is_flat=geometry.is_zone(id))
         return SceneObject(region.name, label_color(region.label), edges) if edges else None
 

@@ -12,7 +12,7 @@ from smolrgpt_core.page.photograph import Photograph, Stage
 PERIOD_S = 0.2
 """Between two looks at the stages."""
 
-WAITS = "Waiting for the images of others ..."
+WAITS = "Waiting for images of other visitors ..."
 
 
 class StageList:

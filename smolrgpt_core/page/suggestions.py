@@ -1,4 +1,4 @@
-"""What can be asked about the regions that are selected, in words that are read for this frame.
+"""Suggested questions about the selected regions, all of which can be parsed for this frame.
 
 Sentences are made from programs and read back: only those are offered that `read_question` reads.
 """

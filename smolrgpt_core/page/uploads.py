@@ -1,4 +1,4 @@
-"""Files that visitors send: which are taken, and how large they may be."""
+"""Files that visitors upload: accepted types and sizes."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def suffix_of(file: UploadedFile) -> str:
 
 
 def pinhole_of(values: Sequence[float | None]) -> tuple[float, ...] | None:
-    """The calibration; None: none was given.
+    """The calibration; None if there is none.
 
     Args:
         values: fx, fy, cx, cy in pixels; None where nothing was given.
@@ -101,4 +101,4 @@ def image_size(content: bytes) -> tuple[int, int]:
                 height, width = struct.unpack_from(">HH", content, place + 5)
                 return width, height
             place += 2 + length
-    raise bad_input("expected a PNG or JPEG image; is the file damaged, or of another format?")
+    raise bad_input("expected a PNG or JPEG image; is the file damaged, or in another format?")

@@ -1,4 +1,4 @@
-"""The page of one visitor: a picture to select regions in, a question box, and the answers."""
+"""The page of one visitor: an image to select regions in, a question box, and the answers."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ COLOR, DEPTH, SPACE = "Color", "Depth", "3-D"
 
 LIVE_RATE_HZ = 2.0
 
-ELSEWHERE = "This is about another image than the one that is shown."
+ELSEWHERE = "This answer is about a different image than the one shown."
 
 NO_OBJECTS = "No objects were found in this frame: there is nothing to select."
 
@@ -94,7 +94,7 @@ class Visit:
         self._opening = OpenDialog(shared.library, self._open) if shared.library else None
         self._add_top()
         with ui.element("main").classes("desk"):
-            with ui.element("section").classes("column seen").props("aria-label=Picture"):
+            with ui.element("section").classes("column seen").props("aria-label=Image"):
                 self._add_image()
             with ui.element("section").classes("column asked-here") as questions:
                 questions.props("aria-label=Questions")
@@ -149,7 +149,7 @@ class Visit:
         with ui.element("div").classes("card column"):
             with ui.element("div").classes("bar").style("flex-wrap: nowrap"):
                 self._box = ui.input(
-                    "Question", placeholder="Type, or select regions in the picture"
+                    "Question", placeholder="Type a question, or select regions in the image"
                 ).style("flex: 1")
                 self._box.props(f"outlined maxlength={MAX_QUESTION_LENGTH}").mark("question")
                 self._box.on_value_change(self._edit)
@@ -159,7 +159,7 @@ class Visit:
             self._offers = ui.element("div").classes("offers")
         self._card = ui.element("div").classes("card").props("aria-live=polite")
         with self._card:
-            ui.label("Ask a question: what is measured is drawn in the picture.").classes("soft")
+            ui.label("Ask a question: the measurement is drawn into the image.").classes("soft")
         self._past = ui.element("div").classes("card")
         with self._past:
             ui.label("Asked before").classes("heading")

@@ -1,1 +1,1 @@
-"""Regions, depth and words from images alone, by models that were trained elsewhere."""
+"""Regions, depth and words from images alone, by pretrained models."""

@@ -1,6 +1,6 @@
-"""How likely an image-text model is to say each of some answers, and nothing else.
+"""Log-likelihoods of candidate answers under an image-text model.
 
-No text is generated and none has to be read; the shares of the answers are a confidence.
+No text is generated and none has to be read; the probabilities of the answers are a confidence.
 """
 
 from __future__ import annotations

@@ -69,6 +69,11 @@ class LoadedImageTextModel(ABC):
     def ask(self, rgb: NDArray[np.uint8] | None, prompt: str, max_new_tokens: int = 64) -> str:
         """The answer in words; see `ImageTextModel`.
 
+        Args:
+            rgb: uint8 (H, W, 3); None: no image.
+            prompt: what to write.
+            max_new_tokens: of the answer, at most.
+
         Raises:
             SpatialError: BAD_INPUT when the image is not uint8 (H, W, 3), or the prompt is empty.
         """
@@ -80,7 +85,12 @@ class LoadedImageTextModel(ABC):
     def log_likelihoods(
         self, rgb: NDArray[np.uint8] | None, prompt: str, answers: Sequence[str]
     ) -> list[float]:
-        """How likely each answer is; see `perception.candidates.log_likelihoods`.
+        """Log-likelihood of each answer; see `perception.candidates.log_likelihoods`.
+
+        Args:
+            rgb: uint8 (H, W, 3); None: no image.
+            prompt: the question.
+            answers: candidates.
 
         Raises:
             SpatialError: as of `ask`.
@@ -140,6 +150,11 @@ class ImageTextServer:
 
     def ask(self, rgb: NDArray[np.uint8] | None, prompt: str, max_new_tokens: int = 64) -> str:
         """The answer in words; see `ImageTextModel`.
+
+        Args:
+            rgb: uint8 (H, W, 3); None: no image.
+            prompt: what to write.
+            max_new_tokens: of the answer, at most.
 
         Raises:
             SpatialError: BAD_INPUT when the image is not uint8 (H, W, 3), or the prompt is empty;

@@ -1,9 +1,9 @@
-"""Instance masks by a small network: every pixel tells its class, and where its object's center is.
+"""Instance masks by a small network: every pixel predicts its class and the center of its object.
 
 As in Panoptic-DeepLab (Cheng et al. 2020, arXiv 1911.10194), objects are clusters of these votes.
-Unlike there, a pixel also tells the size of its object, and votes are clustered in units of it, so
-that one threshold suits near and far objects. The network is a segmentation model of transformers
-(UperNet on a small ResNet); its outputs beyond the classes are the vote.
+Unlike there, a pixel also predicts the size of its object, and votes are clustered in units of it,
+so that one threshold suits near and far objects. The network is a segmentation model of
+transformers (UperNet on a small ResNet); its outputs beyond the classes are the vote.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ class CenterVotingSegmenter:
         return select_regions(masks, labels, scores, self._rules)
 
     def votes(self, rgb: NDArray[np.uint8]) -> Votes:
-        """What each cell of the network's grid tells.
+        """The predictions of each cell of the network's grid.
 
         Args:
             rgb: uint8 (H, W, 3).

@@ -1,7 +1,7 @@
 """The points of an object under its mask, without those of what lies behind and in front of it.
 
 A mask is never exact, and depth at its border mixes two surfaces: a raw point cloud reaches from
-the object to the wall. DBSCAN keeps what hangs together; the largest cluster is the object.
+the object to the wall. DBSCAN finds the clusters; the largest one is the object.
 """
 
 from __future__ import annotations
@@ -17,43 +17,25 @@ from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.regions import Region
 
+# Those of DBSCAN in SpatialRGPT's pipeline; no data set of ours asks for others.
+EPS_M = 0.2
+"""Points at most this far apart are neighbors, meters."""
+
+NEIGHBORS = 10
+"""A point with at least this many points around it, itself included, belongs to a cluster."""
+
+MIN_POINTS = 10
+"""An object with fewer points, before or after cleaning, cannot be measured."""
+
+CELLS_PER_EPS = 4
+"""Points are clustered as weighted cells of this fraction of `EPS_M`, so that a near object of
+100,000 points takes milliseconds; the result is that of all points to within half a cell."""
+
+MANY_CELLS = 4000
+"""An object with more cells is large, and clustered in coarser ones."""
+
 _COARSE_CELLS_PER_EPS = 2
-"""In larger cells, those of one surface would be no neighbors."""
-
-
-@dataclass(frozen=True)
-class CleaningConfig:
-    """How the points of an object are cleaned. The defaults of DBSCAN are SpatialRGPT's.
-
-    Attributes:
-        eps_m: two points at most this far apart are neighbors, meters.
-        neighbors: a point with as many points around it, itself included, belongs to a cluster.
-        cells_per_eps: points are clustered as cells of this fraction of `eps_m`, each with the
-            weight of its points, so that a near object of 100,000 points takes milliseconds; the
-            result is that of all points, but for half a cell.
-        many_cells: an object with more cells is large, and clustered in cells of half of `eps_m`.
-        min_points: an object has at least as many points, before and after.
-        trim_percent: of the points, left out at either end of each axis of a box; 0: none.
-
-    Raises:
-        ValueError: when a value is outside its range, naming the field.
-    """
-
-    eps_m: float = 0.2
-    neighbors: int = 10
-    cells_per_eps: int = 4
-    many_cells: int = 4000
-    min_points: int = 10
-    trim_percent: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not self.eps_m > 0:
-            raise ValueError(f"eps_m must be positive, got {self.eps_m}")
-        for name in ("neighbors", "cells_per_eps", "many_cells", "min_points"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 <= self.trim_percent < 50:
-            raise ValueError(f"trim_percent must be 0 to below 50, got {self.trim_percent}")
+"""In larger cells, those of one surface would not be neighbors."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +83,7 @@ def clean_object(
     depth: NDArray[np.float32],
     intrinsics: CameraIntrinsics,
     up: NDArray[np.float64] | None = None,
-    config: CleaningConfig | None = None,
+    trim_percent: float = 0.0,
 ) -> ObjectCloud | None:
     """The points of a region's object and the boxes around them.
 
@@ -110,46 +92,58 @@ def clean_object(
         depth: float32 (H, W), meters; NaN where there is no reading.
         intrinsics: of the same image.
         up: unit vector (3,) in the optical frame, opposite to gravity; None: not known.
-        config: how to clean.
+        trim_percent: of the points, ignored by the boxes at either end of each axis, 0 to below 50.
 
     Returns:
         None when too few points are left.
+
+    Raises:
+        ValueError: when trim_percent is outside its range.
     """
-    config = config or CleaningConfig()
+    if not 0 <= trim_percent < 50:
+        raise ValueError(f"trim_percent must be 0 to below 50, got {trim_percent}")
     raw = object_points(region, depth, intrinsics)
-    points = largest_cluster(raw, config)
-    if len(points) < config.min_points:
+    points = largest_cluster(raw)
+    if len(points) < MIN_POINTS:
         return None
-    level = None if up is None else box_around(points @ level_axes(up).T, config.trim_percent)
-    return ObjectCloud(points, len(raw), box_around(points, config.trim_percent), level)
+    level = None if up is None else box_around(points @ level_axes(up).T, trim_percent)
+    return ObjectCloud(points, len(raw), box_around(points, trim_percent), level)
 
 
 def object_points(
     region: Region, depth: NDArray[np.float32], intrinsics: CameraIntrinsics
 ) -> NDArray[np.float64]:
-    """All readings under a mask as points (N, 3) in the optical frame, meters."""
+    """All readings under a mask as points.
+
+    Args:
+        region: with its mask.
+        depth: float32 (H, W), meters; NaN where there is no reading.
+        intrinsics: of the same image.
+
+    Returns:
+        float64 (N, 3) in the optical frame, meters.
+    """
     window = depth[region.box.slices]
     rows, columns = np.nonzero(region.mask & np.isfinite(window))
     rays = pixel_rays(rows + region.box.y, columns + region.box.x, intrinsics)
     return rays * window[rows, columns].astype(np.float64)[:, None]
 
 
-def largest_cluster(points: NDArray[np.float64], config: CleaningConfig) -> NDArray[np.float64]:
+def largest_cluster(points: NDArray[np.float64]) -> NDArray[np.float64]:
     """The points (M, 3) of the cluster with the most points; of two, the nearer one.
 
     Args:
         points: (N, 3), meters, from the camera.
-        config: how to cluster.
 
     Returns:
-        (M, 3) in their order; (0, 3) if nothing hangs together.
+        (M, 3) in their order; (0, 3) if no cluster forms.
     """
-    if len(points) < config.min_points:
+    if len(points) < MIN_POINTS:
         return points[:0]
-    cells, centers, counts = _in_cells(points, config.eps_m / config.cells_per_eps)
-    if len(counts) > config.many_cells:
-        cells, centers, counts = _in_cells(points, config.eps_m / _COARSE_CELLS_PER_EPS)
-    search = DBSCAN(eps=config.eps_m, min_samples=config.neighbors)
+    cells, centers, counts = _in_cells(points, EPS_M / CELLS_PER_EPS)
+    if len(counts) > MANY_CELLS:
+        cells, centers, counts = _in_cells(points, EPS_M / _COARSE_CELLS_PER_EPS)
+    search = DBSCAN(eps=EPS_M, min_samples=NEIGHBORS)
     labels = search.fit(centers, sample_weight=counts).labels_
     clusters = labels.max() + 1
     if clusters == 0:
@@ -166,7 +160,7 @@ def box_around(points: NDArray[np.float64], trim_percent: float = 0.0) -> PointB
 
     Args:
         points: meters.
-        trim_percent: of the points, left out at either end of each axis.
+        trim_percent: of the points, ignored at either end of each axis.
     """
     low, high = np.percentile(points, [trim_percent, 100 - trim_percent], axis=0)
     return PointBox(low, high)

@@ -28,6 +28,14 @@ logger = logging.getLogger(__name__)
 _ROUNDS = 20
 """Repetitions of the robust fit, which settles within ten."""
 
+_CELL_DEPTH = 0.1
+"""Depth of the cells in which the readings near a hole are averaged, as a difference of natural
+logarithms: small enough that readings of another surface fall into other cells."""
+
+_FITTED_READINGS = 20_000
+"""About this many readings take part in the fit of the whole image: it has two unknowns, and more
+readings would only cost time."""
+
 _CELLS_PER_HOLE = 2
 """Cells within `max_hole_px`: as far as smoothing and interpolation carry a reading."""
 
@@ -47,13 +55,10 @@ class CompletionConfig:
 
     Attributes:
         max_hole_px: a pixel is filled only if a reading is at most this far away, pixels.
-        cell_depth: depth of the cells in which the readings near a hole are averaged, as a
-            difference of natural logarithms: readings of another surface are in other cells.
         min_readings: a cell and its neighbors need as many readings, or its pixels are left out.
         max_error: of the readings from the fit, as a difference of natural logarithms of depth.
             From a larger standard deviation in a cell, the model is not believed there; from a
             larger error of many readings, it is not believed at all.
-        fitted_readings: about so many take part in the fit of the whole image.
         limits: depth beyond these is not filled in.
 
     Raises:
@@ -61,10 +66,8 @@ class CompletionConfig:
     """
 
     max_hole_px: float = 32.0
-    cell_depth: float = 0.1
     min_readings: int = 12
     max_error: float = 0.1
-    fitted_readings: int = 20_000
     limits: DepthLimits = field(default_factory=DepthLimits)
 
     def __post_init__(self) -> None:
@@ -158,7 +161,7 @@ def _fit_inverse_depth(
     far readings weigh the same. A single flat surface does not tell the two apart; there the scale
     alone is fitted.
     """
-    step = max(1, len(depth) // config.fitted_readings)
+    step = max(1, len(depth) // _FITTED_READINGS)
     metres = depth[::step].astype(np.float64)
     equations = np.stack([metres / estimate[::step], metres], axis=1)
     scale, shift = _robust_solution(equations)
@@ -227,7 +230,7 @@ def _cell_coordinates(
 ) -> NDArray[np.float64]:
     """(N, 3) of the chosen pixels: row, column and log depth, in cells from the first center."""
     rows, columns = np.nonzero(chosen)
-    levels = (fitted[chosen] - lowest) / config.cell_depth
+    levels = (fitted[chosen] - lowest) / _CELL_DEPTH
     side = config.max_hole_px / _CELLS_PER_HOLE
     return np.stack([rows / side, columns / side, levels], axis=1)
 

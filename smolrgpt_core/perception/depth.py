@@ -224,7 +224,8 @@ _KINDS: dict[str, Callable[[str | Path, str], DepthEstimator]] = {
 
 _REFUSED = {
     "dpt": "DPT and MiDaS give relative inverse depth without a unit",
-    "prompt_depth_anything": "it needs the depth of a sensor as a prompt, which this stage has not",
+    "prompt_depth_anything": "it needs the depth of a sensor as a prompt, which this stage does "
+    "not have",
     "chmv2": "it gives the height of trees seen from above, not the distance from the camera",
 }
 """Kinds of depth models that do not give the meters of an image, and why."""

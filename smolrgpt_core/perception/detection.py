@@ -84,13 +84,13 @@ def load_box_detector(
 
 
 @dataclass(frozen=True, eq=False)
-class GroundingDetector:
-    """Grounding DINO: scores the words of one prompt with all classes.
+class TextDetector:
+    """A detector of transformers that reads the classes as text.
 
     Attributes:
-        model: gives `logits` (1, queries, tokens) and `pred_boxes` (1, queries, 4).
+        model: gives `logits` (1, queries, tokens or classes) and `pred_boxes` (1, queries, 4).
         processor: image processor of transformers.
-        tokenizer: of transformers, one that knows the characters of each token.
+        tokenizer: of transformers; for Grounding DINO one that knows the characters of each token.
         config: which boxes are objects.
     """
 
@@ -98,6 +98,10 @@ class GroundingDetector:
     processor: Any
     tokenizer: Any
     config: DetectionConfig
+
+
+class GroundingDetector(TextDetector):
+    """Grounding DINO: scores the words of one prompt with all classes."""
 
     @torch.inference_mode()
     def detect(self, rgb: NDArray[np.uint8], classes: Sequence[str]) -> list[Detection]:
@@ -136,21 +140,8 @@ class GroundingDetector:
         return dict(text), words
 
 
-@dataclass(frozen=True, eq=False)
-class OwlDetector:
-    """OWL-ViT and OWLv2: one text for each class.
-
-    Attributes:
-        model: gives `logits` (1, queries, classes) and `pred_boxes` (1, queries, 4).
-        processor: image processor of transformers.
-        tokenizer: of transformers.
-        config: which boxes are objects.
-    """
-
-    model: Any
-    processor: Any
-    tokenizer: Any
-    config: DetectionConfig
+class OwlDetector(TextDetector):
+    """OWL-ViT and OWLv2: one text for each class."""
 
     @torch.inference_mode()
     def detect(self, rgb: NDArray[np.uint8], classes: Sequence[str]) -> list[Detection]:

@@ -1,4 +1,4 @@
-"""What is up in an image: as tf or an IMU says, else by the floor that depth shows."""
+"""The up direction of an image: from tf or an IMU, otherwise from the floor in the depth."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from smolrgpt_core.geometry.ground_plane import GroundPlaneConfig, find_ground_p
 
 @dataclass(frozen=True, eq=False)
 class UpDirection:
-    """What is up, and how it is known.
+    """The up direction, and its source.
 
     Attributes:
         up: unit vector (3,) in the optical frame, opposite to gravity.
-        from_frame: whether the frame says so; otherwise it is the floor's.
+        from_frame: whether it was set in the frame; otherwise it is the normal of the floor.
         camera_height: of the optical center above the floor, meters; None if it is not known.
     """
 
@@ -27,14 +27,14 @@ class UpDirection:
 
 
 def find_up(frame: RGBDFrame, config: GroundPlaneConfig | None = None) -> UpDirection | None:
-    """What is up in a frame.
+    """The up direction of a frame.
 
     Args:
         frame: with metric depth; its regions keep objects from being taken for the floor.
         config: how the floor is searched.
 
     Returns:
-        None when the frame does not say it and no floor is seen.
+        None when the frame has none and no floor is visible.
     """
     if frame.up is not None:
         return UpDirection(frame.up, True, frame.camera_height)

@@ -114,7 +114,7 @@ def _refuse_missing_weights(
     if missing:
         raise ValueError(
             f"{what} must come with all its weights, {str(checkpoint)!r} lacks {len(missing)} of "
-            f"{type(model).__name__}, such as {missing[0]}; was it trained for another task?"
+            f"{type(model).__name__}, such as {missing[0]}; was it trained for a different task?"
         )
 
 

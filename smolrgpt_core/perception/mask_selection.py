@@ -1,4 +1,4 @@
-"""Regions from the raw masks of a model: what is no object is dropped, and no pixel is in two."""
+"""Regions from the raw masks of a model: without non-objects, each pixel in one region at most."""
 
 from __future__ import annotations
 

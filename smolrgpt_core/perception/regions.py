@@ -74,7 +74,7 @@ def load_region_finder(settings: RegionFinderSettings) -> RegionFinder:
         return load_segmenter(settings.segmenter, settings.device, rules)
     if not NANO_REGIONS.exists():
         raise FileNotFoundError(
-            f"the segmenter of the package is not there: {NANO_REGIONS}; give segmenter, or "
+            f"the segmenter of the package is missing: {NANO_REGIONS}; give segmenter, or "
             "detector and box_segmenter"
         )
     return load_segmenter(NANO_REGIONS, settings.device, rules)

@@ -1,4 +1,4 @@
-"""Objects from what each pixel tells of its object: class, center and size."""
+"""Clusters pixels into objects by their predicted class, center and size."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ MIN_VOTES = 2
 """A peak with fewer cells is no object."""
 
 MIN_FILL = 0.1
-"""Nor is one whose cells fill a smaller share of the box that they tell of: stray votes."""
+"""Nor is one whose cells fill a smaller fraction of the box that they predict: stray votes."""
 
 
 @dataclass(frozen=True, eq=False)
 class Votes:
-    """What each cell of a grid over the image tells; lengths in cells.
+    """Predictions of each cell of a grid over the image; lengths in cells.
 
     Attributes:
         probabilities: float32 (1 + classes, h, w), probability of the background and of each class.
@@ -67,7 +67,7 @@ class _Centers:
 
 
 def cluster(votes: Votes, image_size: tuple[int, int]) -> list[FoundObject]:
-    """The objects that votes tell of; every pixel belongs to one object at most.
+    """The objects in the votes; every pixel belongs to at most one object.
 
     Args:
         votes: of the network.

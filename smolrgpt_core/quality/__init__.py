@@ -1,1 +1,1 @@
-"""Whether a data set is sound: its files, what it asks, what words alone tell, and a look at it."""
+"""Quality of a data set: broken files, statistics, text-only baselines, and a contact sheet."""

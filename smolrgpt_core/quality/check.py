@@ -68,14 +68,14 @@ def check_dataset(
 
 
 def _splits_without_questions(root: Path, folders: list[SplitFolder]) -> Iterator[Problem]:
-    """Folders with pictures that no file of questions belongs to."""
+    """Folders with images that no file of questions belongs to."""
     for split in SPLITS:
         folder = SplitFolder(root, split)
         if folder not in folders and (root / split).is_dir():
             yield Problem(
                 ProblemKind.BROKEN_FILE,
                 str(folder.records_path),
-                f"expected the questions about {root / split}, found no file",
+                f"expected a file with the questions of {root / split}, found none",
             )
 
 

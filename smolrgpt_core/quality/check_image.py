@@ -51,14 +51,14 @@ class ImageTask:
 
 @dataclass(frozen=True)
 class ImageFindings:
-    """What is known of an image after its check.
+    """The findings about an image.
 
     Attributes:
         problems: what is wrong.
         image: file name; empty if no record could be read.
         content_hash: of the image file; empty if it cannot be read.
         ids: of the records that could be read, and their places.
-        has_depth_without_unit: whether its depth is an 8 bit picture, without a unit.
+        has_depth_without_unit: whether its depth is an 8 bit visualization, without a unit.
     """
 
     problems: tuple[Problem, ...]
@@ -184,7 +184,7 @@ def _check_masks(
     size: ImageSize | None,
     decoded: dict[str, tuple[ProblemKind, str] | None],
 ) -> Iterator[Problem]:
-    """`decoded` keeps what is known of masks that several questions share."""
+    """`decoded` caches the result for masks that several questions share."""
     placeholders = placeholders_in(record.dialogue)
     if placeholders != len(record.rle):
         yield Problem(
@@ -287,5 +287,5 @@ def _check_missing(record: WarehouseRecord, sentences: list[str], place: str) ->
 
 
 def _first_answer(record: WarehouseRecord) -> str:
-    """What the model is to say to the question; empty in a test split."""
+    """The expected output of the model; empty in a test split."""
     return next((turn.text for turn in record.dialogue if turn.speaker == MODEL), "")

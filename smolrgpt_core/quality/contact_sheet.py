@@ -1,4 +1,4 @@
-"""A contact sheet of a data set, for the eye: pictures with masks, question and answer.
+"""A contact sheet of a data set, for the eye: images with masks, question and answer.
 
 Shows what the files say. A question whose files are broken gets a tile that says so.
 """
@@ -46,7 +46,7 @@ MASK_COLORS: tuple[Color, ...] = (
 """Of the regions of a question, in order, and from the start again."""
 
 TILE_WIDTH = 480
-"""Of a picture on the sheet, in pixels."""
+"""Of an image on the sheet, in pixels."""
 
 BACKGROUND: Color = (44, 47, 56)
 DRAWN_PER_TILE = 8
@@ -79,7 +79,7 @@ class Tile:
 
 
 def choose_tiles(root: Path, split: str, count: int, seed: int) -> list[Tile]:
-    """Tiles of questions drawn by chance, the categories in turn.
+    """Tiles of random questions, the categories in turn.
 
     Args:
         root: folder of the data set.
@@ -106,7 +106,7 @@ def choose_tiles(root: Path, split: str, count: int, seed: int) -> list[Tile]:
 
 
 def write_contact_sheet(tiles: Sequence[Tile], path: Path, columns: int) -> None:
-    """Write all tiles as one picture.
+    """Write all tiles as one image.
 
     Args:
         tiles: at least one.
@@ -132,7 +132,7 @@ def write_index(tiles: Sequence[Tile], path: Path, root: Path) -> None:
         path,
         "contact_sheet.html",
         title=f"Data set {root.name}",
-        subtitle=f"{len(tiles)} questions drawn by chance from {root}",
+        subtitle=f"{len(tiles)} random questions from {root}",
         cards=[
             {"tile": tile, "question": _parts(tile.question), "answer": _parts(tile.answer)}
             for tile in tiles
@@ -228,7 +228,7 @@ def _depth_colors(levels: NDArray) -> NDArray[np.uint8]:
 
 
 def _draw_tile(tile: Tile) -> NDArray[np.uint8]:
-    """Picture with its caption below; uint8 (H, 2 * TILE_WIDTH, 3) RGB."""
+    """Image with its caption below; uint8 (H, 2 * TILE_WIDTH, 3) RGB."""
     width = 2 * TILE_WIDTH
     image = _blank(0, width) if tile.image is None else tile.image
     missing = _blank(image.shape[0], width - image.shape[1])

@@ -25,7 +25,7 @@ from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.synthesis.balance import answer_bin
 
 ENOUGH = 20
-"""A text that was seen less often is not trusted to tell its answer."""
+"""A text that occurs less often is not used to predict its answer."""
 
 PRIOR = 10.0
 """With so many records of an answer, its words count as much as those of all answers."""
@@ -35,7 +35,7 @@ Guess = Callable[[WarehouseRecord], str]
 
 @dataclass(frozen=True)
 class GuessScores:
-    """Shares of right guesses in one category.
+    """Fractions of correct guesses in one category.
 
     Attributes:
         questions: number of records that were scored.
@@ -125,7 +125,7 @@ def _chance(category: Category, test: Sequence[WarehouseRecord]) -> float:
 
 
 def best_answer(category: Category, answers: Sequence[str]) -> str:
-    """The single answer that is right most often."""
+    """The constant answer that is correct most often."""
     if category is not Category.DISTANCE:
         return min(Counter(answers).items(), key=lambda item: (-item[1], item[0]))[0]
     metres = sorted(map(float, answers))

@@ -1,6 +1,6 @@
 """Counts a data set in the layout of the warehouse: questions, answers, regions and words.
 
-Reads the questions alone, no picture. Judges nothing; `smolrgpt_core.quality.check` does.
+Reads only the questions, no images. Judges nothing; `smolrgpt_core.quality.check` does.
 """
 
 from __future__ import annotations

@@ -11,17 +11,17 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 from typing import Any, NamedTuple, cast
 
 from rosbags.interfaces import MessageDefinition, MessageDefinitionFormat
 from rosbags.rosbag2 import Reader
 
+from smolrgpt_core.closing import Closing
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error
 from smolrgpt_core.messages.types import Message
 from smolrgpt_core.recordings.bag_types import BagTypes
-from smolrgpt_core.recordings.mcap_files import MCAP_MAGIC, CutMcap, McapPath
+from smolrgpt_core.recordings.mcap_files import MCAP_MAGIC, McapPath, TruncatedMcap
 from smolrgpt_core.recordings.sqlite_storage import SQLITE_MAGIC, SUFFIX, SqliteStorage
 from smolrgpt_core.recordings.storage_files import (
     check_is_ros2,
@@ -55,7 +55,7 @@ class RecordedMessage(NamedTuple):
     serialized: bytes
 
 
-class BagReader:
+class BagReader(Closing):
     """A recording that is open; use it in a `with` statement, or call `close`.
 
     Args:
@@ -91,17 +91,6 @@ class BagReader:
     def damage(self) -> str:
         """Problems of the recording; empty if there are none (so far)."""
         return "; ".join(self._problems)
-
-    def __enter__(self) -> BagReader:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close all files."""
@@ -200,7 +189,7 @@ class BagReader:
         except Exception as error:
             damage = f"{file.name} is truncated or damaged: {error}"
         try:
-            storage = _opened(CutMcap(file))
+            storage = _opened(TruncatedMcap(file))
         except Exception as error:
             raise file_error(file, f"nothing in it is readable: {error}") from error
         self._report(damage)

@@ -48,9 +48,9 @@ CANDIDATES_PER_FORM = 3
 BROKEN = "message cannot be decoded"
 WRONG_UNIT = "wrong depth unit"
 UNUSABLE = "messages do not fit"
-NO_MOTION = "too little has changed"
+NO_MOTION = "too little change"
 NO_QUESTION = "no clear question"
-NOT_EVERY = "between those looked at"
+NOT_EVERY = "between the selected frames"
 OVER_LIMIT = "after the limit"
 
 Progress = Callable[[int, int], None]

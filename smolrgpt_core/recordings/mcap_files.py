@@ -48,7 +48,7 @@ class McapPath:
         return self._path.open("rb")
 
 
-class CutMcap(McapPath):
+class TruncatedMcap(McapPath):
     """An MCAP file up to its last complete record, with a valid end."""
 
     def open(self, *_: Any) -> BinaryIO:

@@ -40,7 +40,13 @@ class RecordingReport:
     damage: str = ""
 
     def leave_out(self, reason: str, example: str = "", count: int = 1) -> None:
-        """Count images that are skipped."""
+        """Count images that are skipped.
+
+        Args:
+            reason: why they are skipped.
+            example: details of one of them.
+            count: number of images.
+        """
         self.skipped[reason] += count
         if example:
             self.examples.setdefault(reason, example)

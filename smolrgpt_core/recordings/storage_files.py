@@ -161,7 +161,7 @@ def _decompress(source: Any, out: Any) -> None:
             out.write(decompressor.decompress(chunk))
             chunk = decompressor.unused_data
     if not decompressor.eof:
-        raise EOFError("it ends before its end mark")
+        raise EOFError("it ends before its end marker")
 
 
 def _files_by_name(folder: Path) -> dict[str, Path]:

@@ -18,7 +18,7 @@ from smolrgpt_core.messages.synchronizer import Moment, NoMomentError, Synchroni
 from smolrgpt_core.recordings.bag_reader import BagReader, RecordedMessage
 
 NO_STAMP = "without a stamp"
-SAME_IMAGE = "the same image again"
+SAME_IMAGE = "repeated image"
 REPEATED_STAMP = "stamp repeats: several images have it"
 
 

@@ -52,7 +52,7 @@ def unzipped(recording: Path) -> Iterator[Path]:
 def _unpack(archive: zipfile.ZipFile, target: Path, source: Path) -> None:
     entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     if len(entries) > MAX_FILES:
-        raise file_error(source, f"has {len(entries)} files, at most {MAX_FILES} are read")
+        raise file_error(source, f"has {len(entries)} files, at most {MAX_FILES} are allowed")
     left = MAX_UNPACKED_BYTES
     names: set[str] = set()
     for entry in entries:

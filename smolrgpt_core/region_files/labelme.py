@@ -87,7 +87,7 @@ def _mask(id: int, label: str, shape: Any, image_size: tuple[int, int]) -> Regio
     (x, y), _ = np.round(ends).astype(int).tolist()
     height, width = part.shape if part is not None else (0, 0)
     if part is None or x < 0 or y < 0 or x + width > image_size[1] or y + height > image_size[0]:
-        raise ValueError("expected a mask as a picture in base64 that lies in the image")
+        raise ValueError("expected a mask as a base64 image that lies within the image")
     bitmap = np.zeros(image_size, np.uint8)
     bitmap[y : y + height, x : x + width] = part
     return Region.from_bitmap(id, label, bitmap)

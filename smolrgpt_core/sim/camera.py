@@ -19,7 +19,7 @@ class CameraPose:
     """Position and viewing direction of a camera without roll.
 
     Attributes:
-        position: (3,) world metres.
+        position: (3,) world meters.
         yaw_rad: viewing direction on the floor plane, 0 = world x, anticlockwise from above.
         pitch_rad: angle of the viewing direction above the horizon; negative looks down.
 
@@ -59,5 +59,5 @@ class CameraPose:
         return np.column_stack([right, np.cross(self.forward, right), self.forward])
 
     def to_optical(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
-        """World points (..., 3) in the optical frame: x right, y down, z forward, metres."""
+        """World points (..., 3) in the optical frame: x right, y down, z forward, meters."""
         return (np.asarray(points) - self.position) @ self.world_from_optical

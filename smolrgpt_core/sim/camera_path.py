@@ -25,7 +25,7 @@ PHASES = 8
 ESTIMATE_INTRINSICS = CameraIntrinsics.from_vertical_fov(96, 72, 60.0)
 NOTICEABLE_PIXELS = 10
 CLEARLY_VISIBLE = 0.4
-"""An object of which this share is visible counts as clearly seen in an overview."""
+"""An object of which this fraction is visible counts as clearly seen in an overview."""
 NEAR_M = 0.3
 PIXEL_LIMIT = 16000.0
 """Coordinates that OpenCV still draws."""
@@ -33,14 +33,14 @@ PIXEL_LIMIT = 16000.0
 
 @dataclass(frozen=True)
 class CameraPath:
-    """A closed way; all lengths in metres, world frame.
+    """A closed way; all lengths in meters, world frame.
 
     Attributes:
         middle: (x, y, z) that the camera sways around.
         sway: amplitude along x and y.
         target: (x, y, z) that the line of sight sways around.
         target_sway: amplitude of the target along x and y.
-        lag: how far the target is behind the camera, share of the whole way.
+        lag: how far the target is behind the camera, fraction of the whole path.
         start: position on the way that counts as 0.
     """
 
@@ -52,7 +52,7 @@ class CameraPath:
     start: float = 0.0
 
     def pose(self, position: float) -> CameraPose:
-        """Where the camera is at a share of the way; 1 is 0 again."""
+        """Where the camera is at a fraction of the path; 1 is 0 again."""
         place = _sway(self.middle, self.sway, self.start + position)
         target = _sway(self.target, self.target_sway, self.start + position - self.lag)
         ahead = target - place
@@ -132,7 +132,7 @@ def _ceiling_path(hall: Hall, config: WarehouseConfig, rng: np.random.Generator)
 def overview_score(
     objects: Sequence[SceneObject], corners: NDArray[np.float64], pose: CameraPose
 ) -> float:
-    """How much of the warehouse a picture shows: objects clearly seen, and the kinds of them.
+    """How much of the warehouse an image shows: objects clearly seen, and the kinds of them.
 
     Args:
         objects: all N objects.
@@ -144,7 +144,7 @@ def overview_score(
     kinds = {(item.label, item.loaded) for item in shown}
     standing = sum(item.label in ("pallet", "transporter") for item in shown)
     buffers = [fractions.get(item.id, 0.0) for item in objects if item.label == "buffer"]
-    # Sums favour one buffer right in front; what makes a picture rich is seeing two of them.
+    # Sums favor one buffer right in front; what makes an image rich is seeing two of them.
     second_best = sorted([0.0, 0.0, *buffers])[-2]
     return standing + 4.0 * len(kinds) + 50.0 * min(second_best, CLEARLY_VISIBLE)
 
@@ -154,7 +154,7 @@ def estimate_visible_fractions(
 ) -> dict[int, float]:
     """Visible fraction of each object by id; objects of few or no pixels are skipped.
 
-    Every object counts as its solid box, painted from far to near on a small picture, buffers
+    Every object counts as its solid box, painted from far to near on a small image, buffers
     first.
 
     Args:

@@ -1,7 +1,7 @@
 """A camera that follows a closed path through a simulated warehouse: settings and frames.
 
 The simulated camera of the nodes and the recordings made without ROS both use this, so that one
-seed shows the same pictures in both.
+seed shows the same images in both.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from smolrgpt_core.sim.renderer import SimulatedFrame, WarehouseRenderer
 from smolrgpt_core.sim.scene import Scene, build_scene
 
 DepthEncoding = Literal["16UC1", "32FC1"]
-"""Depth as millimetres with 0, or as metres with NaN, where there is no reading."""
+"""Depth as millimeters with 0, or as meters with NaN, where there is no reading."""
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class SimulatedDrive:
     Attributes:
         seed: of the warehouse.
         rate_hz: frames per second.
-        frame_count: pictures along the whole closed way.
+        frame_count: images along the whole closed path.
         depth_encoding: of the depth images.
         frame_id: optical frame of all messages.
         intrinsics: of the camera.
         config: the ranges that the warehouse is drawn from.
-        options: quality of the pictures.
+        options: quality of the images.
         noise: disturbance of color and depth; None for none.
         noise_seed: of the disturbance.
 
@@ -78,7 +78,7 @@ class SimulatedDrive:
         return build_scene(self.seed, self.config)
 
     def frames(self) -> Iterator[SimulatedFrame]:
-        """The pictures along the way, rendered one by one; their stamps are not set.
+        """The images along the path, rendered one by one; their stamps are not set.
 
         Raises:
             ImportError: MuJoCo or its renderer is missing; the message says what to install.

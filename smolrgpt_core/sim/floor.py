@@ -1,7 +1,7 @@
 """Paints the floor of a scene: concrete with lanes, buffers and the soft shade under objects.
 
-Everything that lies flat on the floor is paint in this one picture. Buffers are therefore exactly
-on the floor, and their regions follow from geometry (see `renderer.py`), not from the picture.
+Everything that lies flat on the floor is paint in this one image. Buffers are therefore exactly
+on the floor, and their regions follow from geometry (see `renderer.py`), not from the image.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ FILLS: tuple[Color, ...] = ((78, 112, 150), (92, 130, 100), (150, 102, 86), (118
 
 @dataclass(frozen=True)
 class _FloorMap:
-    """From world metres to pixels of the floor picture; row 0 is the north wall."""
+    """From world meters to pixels of the floor image; row 0 is the north wall."""
 
     length_m: float
     width_m: float
@@ -59,14 +59,14 @@ class _FloorMap:
 
 
 class _Painter:
-    """Lays worn paint on a picture of the floor."""
+    """Lays worn paint on an image of the floor."""
 
     def __init__(self, image: Image, floor: _FloorMap) -> None:
         self.image = image
         self.floor = floor
 
     def fill(self, area: Footprint, color: Color | Image, opacity: float = 1.0) -> None:
-        """Paint a rectangle; a picture as color is a pattern that starts in its corner."""
+        """Paint a rectangle; an image as color is a pattern that starts in its corner."""
         self.ring(area, None, color, opacity)
 
     def ring(
@@ -85,7 +85,7 @@ class _Painter:
         self.lay(mask[..., None] * np.float32(opacity), paint, int(low[0]), int(low[1]))
 
     def lay(self, opacity: NDArray[np.floating], color: Color | Image, left: int, top: int) -> None:
-        """Mix a color into the picture by share (h, w, 1), thinner where the paint is worn."""
+        """Mix a color into the image by opacity (h, w, 1), thinner where the paint is worn."""
         height, width = opacity.shape[:2]
         window = self.image[top : top + height, left : left + width]
         opacity = opacity[: window.shape[0], : window.shape[1]]
@@ -120,7 +120,7 @@ def _slab() -> Image:
 
 @lru_cache(maxsize=1)
 def _wear() -> Canvas:
-    """(SLAB, SLAB, 1): share of paint that is left on the floor; repeats like the concrete."""
+    """(SLAB, SLAB, 1): fraction of paint that is left on the floor; repeats like the concrete."""
     rng = np.random.default_rng(12)
     worn = np.clip(clouds(rng, (SLAB, SLAB), 60), 0, 2) + np.clip(
         clouds(rng, (SLAB, SLAB), 260) - 0.5, 0, 1
@@ -129,7 +129,7 @@ def _wear() -> Canvas:
 
 
 def _concrete(shape: tuple[int, int]) -> Image:
-    """Slab after slab, with joints every few metres."""
+    """Slab after slab, with joints every few meters."""
     tiles = (shape[0] // SLAB + 1, shape[1] // SLAB + 1, 1)
     image = np.tile(_slab(), tiles)[: shape[0], : shape[1]].copy()
     step = 5 * PIXELS_PER_M
@@ -213,7 +213,7 @@ def _tyre_marks(
 
 
 def _lit(image: Image, light: NDArray[np.float32]) -> Image:
-    """The picture, brighter or darker by a coarse map of factors."""
+    """The image, brighter or darker by a coarse map of factors."""
     size = (image.shape[1], image.shape[0])
     factor = cv2.resize(np.clip(light * 128, 0, 255).astype(np.uint8), size)
     return cv2.multiply(image, cv2.merge([factor] * 3), scale=1 / 128)

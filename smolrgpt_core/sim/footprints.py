@@ -15,8 +15,8 @@ class Footprint:
     """Rectangle on the floor.
 
     Attributes:
-        x, y: middle in world metres.
-        length, width: sides along the rectangle's own x and y axes, metres.
+        x, y: middle in world meters.
+        length, width: sides along the rectangle's own x and y axes, meters.
         yaw_rad: direction of its x axis.
     """
 
@@ -34,7 +34,7 @@ class Footprint:
 
     @property
     def corners(self) -> NDArray[np.float64]:
-        """(4, 2) world metres, anticlockwise."""
+        """(4, 2) world meters, anticlockwise."""
         signs = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
         return (signs * (self.length, self.width)) @ self.axes + (self.x, self.y)
 
@@ -65,7 +65,7 @@ class Footprint:
         return all(self.signed_distance(x, y) >= 0 for x, y in other.corners)
 
     def signed_distance(self, x: float, y: float) -> float:
-        """Metres from a point to the nearest edge: positive inside, negative outside."""
+        """Meters from a point to the nearest edge: positive inside, negative outside."""
         local = self.axes @ (x - self.x, y - self.y)
         outside = np.abs(local) - np.array([self.length, self.width]) / 2
         if outside.max() <= 0:

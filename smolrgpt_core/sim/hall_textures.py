@@ -32,7 +32,7 @@ DOOR_M = (3.2, 3.6)
 
 
 def paint_hall(hall: Hall, seed: int) -> dict[str, NDArray[np.uint8]]:
-    """The pictures of the four walls and the ceiling, by the name of their material."""
+    """The images of the four walls and the ceiling, by the name of their material."""
     rng = np.random.default_rng([seed, 4])
     plinth = PLINTHS[rng.integers(len(PLINTHS))]
     images = {}
@@ -67,7 +67,7 @@ def _paint_wall(
 
 
 def _panel_joints(canvas: Canvas) -> None:
-    """Vertical seams every metre with fine profiles between them."""
+    """Vertical seams every meter with fine profiles between them."""
     columns = np.arange(canvas.shape[1])
     canvas *= (1 + 0.018 * np.sin(columns * 2 * np.pi / 10))[None, :, None]
     for x in range(0, canvas.shape[1], PIXELS_PER_M):

@@ -47,7 +47,7 @@ TRIES = 80
 
 @dataclass(frozen=True)
 class _Bounds:
-    """Rectangle of the staging area in world metres."""
+    """Rectangle of the staging area in world meters."""
 
     x: tuple[float, float]
     y: tuple[float, float]
@@ -190,7 +190,7 @@ class _Layout:
             self._add_transporter(vehicle, kind, bool(loaded[index]))
 
     def _which_are_loaded(self, count: int) -> np.ndarray:
-        """(count,) bool; both kinds occur when there are two or more and the share allows it."""
+        """(count,) bool; of two or more, both kinds occur if the probability allows it."""
         probability = self.config.transporter_share_loaded
         loaded = self.rng.random(count) < probability
         if count >= 2 and 0 < probability < 1:
@@ -228,7 +228,7 @@ class _Layout:
     # Pallets
 
     def place_pallets(self) -> None:
-        """Pallets on the floor, by the shares of the configuration, some with a second on top.
+        """Pallets on the floor, by the configured probabilities, some with a second one on top.
 
         Raises:
             SpatialError: BAD_INPUT; the hall has no room for the smallest number.
@@ -298,7 +298,7 @@ class _Layout:
         )
 
     def _find_pallet_spot(self, model: PalletModel) -> Footprint | None:
-        """A free place of the kind that the shares of the configuration ask for."""
+        """A free place of the kind that the probabilities of the configuration ask for."""
         draw = self.rng.random()
         in_buffer = self.config.pallet_share_in_buffer
         on_edge = self.config.pallet_share_on_edge

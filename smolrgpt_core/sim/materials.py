@@ -20,7 +20,7 @@ class Material:
     Attributes:
         top, side, end: tiles for the faces along z, y and x.
         texture: which texture the tiles are in; a texture other than the atlas is one tile.
-        tile_m: (width, height) in metres that a tile shows; a smaller face shows a piece of it.
+        tile_m: (width, height) in meters that a tile shows; a smaller face shows a piece of it.
             None stretches the whole tile over the face.
         grain: turn the tile so that its width lies along the longer side of the face.
     """

@@ -62,7 +62,7 @@ def build_model(
 def _set_visual(
     spec: Any, scene: Scene, intrinsics: CameraIntrinsics, options: RenderOptions
 ) -> None:
-    """Size of the picture, clipping planes and quality."""
+    """Size of the image, clipping planes and quality."""
     spec.stat.extent = 1.0
     spec.stat.center = [0, 0, 0]
     visual = spec.visual

@@ -22,18 +22,18 @@ class SensorNoise:
     """Strength of every disturbance; 0 switches one off.
 
     Attributes:
-        depth_noise_per_m: standard deviation of depth in metres at 1 m; it grows with the square
+        depth_noise_per_m: standard deviation of depth in meters at 1 m; it grows with the square
             of the distance.
         depth_noise_patch_px: size of the patches in which stereo matching errs alike, pixels.
         depth_step_m: depth is rounded to multiples of this.
         min_range_m: nearer surfaces have no reading.
         dropout_share: pixels that lose their reading one by one.
-        dropout_blobs: mean number of larger holes in a picture (poor texture, glare).
-        dropout_blob_px: mean diameter of a hole, pixels of a picture 640 wide.
-        edge_jump_ratio: a step in depth of more than this share of the distance makes an edge.
+        dropout_blobs: mean number of larger holes in an image (poor texture, glare).
+        dropout_blob_px: mean diameter of a hole, pixels of an image 640 wide.
+        edge_jump_ratio: a step in depth of more than this fraction of the distance makes an edge.
         flying_share: pixels beside an edge whose reading lies between the two surfaces.
         edge_dropout_share: pixels beside an edge that lose their reading.
-        exposure_deviation: relative standard deviation of the brightness of a picture.
+        exposure_deviation: relative standard deviation of the brightness of an image.
         white_balance_deviation: relative standard deviation of the red and blue gain.
         color_noise: standard deviation of a gray value of 128, of 255; shot noise.
         mask_edge_px: masks grow or shrink by up to this many pixels, each on its own.

@@ -20,7 +20,7 @@ class SceneObject:
         id: stable in its scene, from `LABEL_ID_RANGES`.
         label: pallet, buffer, transporter or shelf.
         kind: what sort of it, such as "EUR cartons" or "large_deck".
-        origin: (3,) world position of the origin of the object axes, metres.
+        origin: (3,) world position of the origin of the object axes, meters.
         yaw: direction of the object's x axis, radians about world z.
         parts: in object axes; empty for a buffer, which is paint on the floor.
         paint_size: (length, width) of a buffer; (0, 0) for everything else.
@@ -53,12 +53,12 @@ class SceneObject:
 
     @cached_property
     def center(self) -> NDArray[np.float64]:
-        """(3,) world position of the middle of the bounding box, metres."""
+        """(3,) world position of the middle of the bounding box, meters."""
         return self.rotation @ self._box[0] + np.asarray(self.origin)
 
     @property
     def size(self) -> NDArray[np.float64]:
-        """(3,) bounding box along the object axes, metres."""
+        """(3,) bounding box along the object axes, meters."""
         return self._box[1]
 
     @cached_property

@@ -207,7 +207,7 @@ def _layer(
     z: float,
     rng: np.random.Generator,
 ) -> list[Part]:
-    """One layer of equal boxes with gaps of a few millimetres."""
+    """One layer of equal boxes with gaps of a few millimeters."""
     size = (footprint[0] / columns - 0.008, footprint[1] / rows - 0.008, height - 0.002)
     parts = []
     for x in _cells(columns, footprint[0]):

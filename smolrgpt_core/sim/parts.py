@@ -35,8 +35,8 @@ class Part:
 
     Attributes:
         material: name in `textures.MATERIALS`.
-        center: of the part, metres in object axes.
-        size: along the part's own axes, metres.
+        center: of the part, meters in object axes.
+        size: along the part's own axes, meters.
         shape: form.
         tilt_rad: rotation about the object's x axis, applied first.
         yaw_rad: rotation about the object's z axis, applied second.

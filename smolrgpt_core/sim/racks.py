@@ -25,7 +25,7 @@ DECK_M = 0.03
 
 
 def rack_levels(hall_height_m: float, rng: np.random.Generator) -> list[float]:
-    """Heights of the beams of a rack row, metres, lowest first."""
+    """Heights of the beams of a rack row, meters, lowest first."""
     first = rng.uniform(1.55, 1.9)
     spacing = rng.uniform(1.35, 1.7)
     highest = hall_height_m - 2.6

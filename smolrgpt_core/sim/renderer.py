@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import weakref
 from dataclasses import dataclass
-from types import TracebackType
 from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from smolrgpt_core.closing import Closing
 from smolrgpt_core.errors import bad_input
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.regions import Region, RegionSet
@@ -36,7 +36,7 @@ class SimulatedFrame:
     truth: SceneTruth
 
 
-class WarehouseRenderer:
+class WarehouseRenderer(Closing):
     """Renders frames of one scene; use it in a `with` statement, or call `close`.
 
     Args:
@@ -46,7 +46,7 @@ class WarehouseRenderer:
 
     Raises:
         ImportError: MuJoCo or the OSMesa library is missing; the message says what to install.
-        SpatialError: MODEL_ERROR when the graphics library cannot make an off-screen picture.
+        SpatialError: MODEL_ERROR when the graphics library cannot make an off-screen image.
     """
 
     def __init__(
@@ -74,23 +74,12 @@ class WarehouseRenderer:
             self._object_of_segment[segment] = geom_object_id(name)
         self._floor_segment = next(key for key, name in geoms.items() if name == FLOOR_GEOM)
 
-    def __enter__(self) -> WarehouseRenderer:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
     def close(self) -> None:
         """Free the graphics memory; closing twice is allowed."""
         self._release()
 
     def render(self, pose: CameraPose, stamp_ns: int = 0) -> SimulatedFrame:
-        """Take one picture.
+        """Render one image.
 
         Args:
             pose: of the camera, above the floor.
@@ -147,7 +136,7 @@ class WarehouseRenderer:
         return np.asarray(cv2.resize(colors, size, interpolation=cv2.INTER_AREA))
 
     def _render_segments(self) -> tuple[NDArray[np.int32], NDArray[np.float64]]:
-        """Segment number (H, W), 0 = nothing, and distance along the optical axis in metres."""
+        """Segment number (H, W), 0 = nothing, and distance along the optical axis in meters."""
         flags = self._mujoco.mjtRndFlag
         self._view.flags[flags.mjRND_SEGMENT] = True
         self._view.flags[flags.mjRND_IDCOLOR] = True
@@ -182,10 +171,10 @@ class WarehouseRenderer:
 
 
 def set_camera(view: Any, pose: CameraPose, intrinsics: CameraIntrinsics) -> None:
-    """Point both eyes of an MjvScene: the picture is rendered from their mean.
+    """Point both eyes of an MjvScene: the image is rendered from their mean.
 
     The frustum follows from the pixel borders: the center of the first pixel is column 0, so the
-    picture begins at column -0.5.
+    image begins at column -0.5.
 
     Args:
         view: an MjvScene.
@@ -211,7 +200,7 @@ def set_camera(view: Any, pose: CameraPose, intrinsics: CameraIntrinsics) -> Non
 
 
 def metric_depth(inverse_depth: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Metres along the optical axis from a depth buffer that is 1 at NEAR_M and 0 at FAR_M."""
+    """Meters along the optical axis from a depth buffer that is 1 at NEAR_M and 0 at FAR_M."""
     return NEAR_M * FAR_M / (NEAR_M + inverse_depth.astype(np.float64) * (FAR_M - NEAR_M))
 
 

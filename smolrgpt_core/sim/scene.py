@@ -1,7 +1,7 @@
 """A warehouse as plain data: objects and their poses. No rendering, no images.
 
 World frame: x along the hall, y across it, z up, origin on the floor in the middle of the hall,
-metres. A scene follows from its seed and configuration alone.
+meters. A scene follows from its seed and configuration alone.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class Scene:
         return [self.camera_path.pose(index / count) for index in range(count)]
 
     def buffer_margins(self, item: SceneObject) -> dict[int, float]:
-        """Signed distance in metres from the middle of an object's footprint to each buffer's edge.
+        """Signed distance in meters from the middle of an object's footprint to each buffer's edge.
 
         Positive inside. Buffers and shelves have no margins: nothing asks whether they stand in a
         buffer.

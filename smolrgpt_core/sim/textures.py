@@ -139,9 +139,14 @@ def _steel_painters() -> dict[str, TilePainter]:
 def clouds(
     rng: np.random.Generator, shape: tuple[int, int], cells: int | tuple[int, int]
 ) -> Canvas:
-    """(H, W, 1) smooth noise around 0, mostly within -1 to 1, with so many patches along a side.
+    """Smooth noise (H, W, 1) around 0, mostly within -1 to 1.
 
     Opposite sides fit together.
+
+    Args:
+        rng: random numbers.
+        shape: (H, W) in pixels.
+        cells: number of patches along a side, or (rows, columns) of them.
     """
     rows, columns = (cells, cells) if isinstance(cells, int) else cells
     coarse = rng.normal(0, 0.5, (rows, columns)).astype(np.float32)
@@ -167,12 +172,24 @@ def blank(color: Color, shape: tuple[int, int] = (TILE, TILE)) -> Canvas:
 def blend(
     canvas: Canvas, color: Color | Canvas | Image, opacity: NDArray[np.floating] | float
 ) -> Canvas:
-    """The canvas with a color over it; share 0 to 1, a number or (H, W, 1)."""
+    """The canvas with a color over it.
+
+    Args:
+        canvas: float32 (H, W, 3).
+        color: RGB, or an image of the same size.
+        opacity: of the color, 0 to 1: a number, or (H, W, 1).
+    """
     return (canvas * (1 - opacity) + np.asarray(color, np.float32) * opacity).astype(np.float32)
 
 
 def shade_rim(canvas: Canvas, width_px: int, strength: float) -> Canvas:
-    """Darker towards the four sides, as edges and gaps look."""
+    """Darken the four sides, as edges and gaps look.
+
+    Args:
+        canvas: float32 (H, W, 3).
+        width_px: of the rim, pixels.
+        strength: of the darkening at the edge, 0 to 1.
+    """
     height, width = canvas.shape[:2]
     rows = np.minimum(np.arange(height), np.arange(height)[::-1])[:, None]
     columns = np.minimum(np.arange(width), np.arange(width)[::-1])[None]
@@ -183,7 +200,15 @@ def shade_rim(canvas: Canvas, width_px: int, strength: float) -> Canvas:
 def letters(
     shape: tuple[int, int], text: str, left_px: int, base_px: int, height_px: float
 ) -> NDArray[np.float32]:
-    """(H, W, 1) coverage 0 to 1 of text of a height in pixels, at its lower left corner."""
+    """Coverage (H, W, 1) of text, 0 to 1.
+
+    Args:
+        shape: (H, W) in pixels.
+        text: on one line.
+        left_px: of its lower left corner.
+        base_px: of its lower left corner.
+        height_px: of a letter.
+    """
     mask = np.zeros(shape, np.uint8)
     thickness = max(1, round(height_px / 7))
     font, scale = cv2.FONT_HERSHEY_SIMPLEX, height_px / 21.0
@@ -194,7 +219,16 @@ def letters(
 def write(
     canvas: Canvas, text: str, left_px: int, base_px: int, height_px: float, color: Color
 ) -> None:
-    """Text of a height in pixels, at its lower left corner."""
+    """Write text on a canvas.
+
+    Args:
+        canvas: float32 (H, W, 3), written to.
+        text: on one line.
+        left_px: of its lower left corner.
+        base_px: of its lower left corner.
+        height_px: of a letter.
+        color: RGB.
+    """
     ink = letters(canvas.shape[:2], text, left_px, base_px, height_px)
     inked = ink[..., 0] > 0
     canvas[inked] = blend(canvas[inked], color, ink[inked])
@@ -208,7 +242,16 @@ def hazard_stripes(size_px: int, stripe_px: int) -> Canvas:
 
 
 def box(canvas: Canvas, left: int, top: int, right: int, bottom: int, color: Color) -> None:
-    """A filled rectangle, right and bottom included."""
+    """Draw a filled rectangle.
+
+    Args:
+        canvas: float32 (H, W, 3), drawn on.
+        left: first column.
+        top: first row.
+        right: last column.
+        bottom: last row.
+        color: RGB.
+    """
     cv2.rectangle(canvas, (left, top), (right, bottom), color, -1)
 
 

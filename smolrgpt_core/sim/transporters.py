@@ -28,7 +28,7 @@ class TransporterModel:
     """What a scene needs to know about a build.
 
     Attributes:
-        size: length, width, height in metres.
+        size: length, width, height in meters.
         load_center: where the middle of the bottom of a carried pallet is, in object axes.
     """
 

@@ -65,7 +65,7 @@ class Randomization:
     Attributes:
         warehouse: ranges of the scenes.
         camera: ranges of the camera.
-        rendering: quality of the pictures; the same for all scenes.
+        rendering: quality of the images; the same for all scenes.
         noise: disturbances of a frame at full strength.
         noise_share: frames that are disturbed at all.
         noise_strength: range of the factor on the strengths of `noise`, drawn for each frame.
@@ -87,7 +87,7 @@ class Randomization:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.noise_share <= 1.0:
-            raise bad_input(f"noise_share must be a share from 0 to 1, got {self.noise_share!r}")
+            raise bad_input(f"noise_share must be a fraction from 0 to 1, got {self.noise_share!r}")
         _check_range("noise_strength", self.noise_strength, 0.0, 1.0)
 
     def draw_noise(self, rng: np.random.Generator) -> SensorNoise | None:

@@ -37,7 +37,7 @@ def make_region_images(settings: SimulationSettings, folder: Path) -> Iterator[i
     described = settings.to_json()
     wanted = {name: described[name] for name in ("seed", "views", "randomization")}
     if path.exists() and read_json(path) != wanted:
-        raise file_error(path, "this folder was begun with other settings; choose another folder")
+        raise file_error(path, "this folder was started with other settings; choose another folder")
     write_file(path, json.dumps(wanted, indent=1).encode())
     images = RegionImages(folder)
     for index in range(settings.scenes):
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scenes", type=int, required=True, help="number of warehouses")
     parser.add_argument("--seed", type=int, required=True, help="of everything")
     parser.add_argument("--views", type=int, default=3, help="images of each warehouse")
-    parser.add_argument("--randomization", type=Path, help="YAML file of what varies")
+    parser.add_argument("--randomization", type=Path, help="YAML file of the randomization")
     parser.add_argument("--out", type=Path, required=True, help="folder to write")
     options = parser.parse_args(arguments)
     varied = read_randomization(options.randomization) if options.randomization else Randomization()

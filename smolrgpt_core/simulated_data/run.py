@@ -125,7 +125,7 @@ class SimulationRun:
             raise SpatialError(
                 Status.MODEL_ERROR,
                 "a worker process died, perhaps for lack of memory; run the same command again, "
-                "with fewer workers: what is finished is kept",
+                "with fewer workers: finished scenes are kept",
             ) from error
         finally:
             pool.shutdown(cancel_futures=True)

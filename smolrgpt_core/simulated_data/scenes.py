@@ -40,7 +40,7 @@ from smolrgpt_core.synthesis import (
 from smolrgpt_core.synthesis.reasoning import steps_of
 
 DEPTH_SCALE = 0.001
-"""Metres per unit of the depth images."""
+"""Meters per unit of the depth images."""
 
 CANDIDATES_PER_QUESTION = 4
 """So many candidates are made for each question that is wanted: a choice for the balance."""
@@ -63,7 +63,7 @@ class SimulationSettings:
         shards: write WebDataset tar files.
         shard_images: images in each tar file.
         randomization: what varies.
-        mixture: name in `synthesis.MIXTURES` whose families of tasks are asked by their shares;
+        mixture: name in `synthesis.MIXTURES` whose families of tasks are asked by their weights;
             None: the four categories of the warehouse, evenly.
 
     Raises:
@@ -92,7 +92,7 @@ class SimulationSettings:
                 f"shares must be those of {', '.join(SPLITS)} and add up to 1, got {self.shares}"
             )
         if not (self.folders or self.shards):
-            raise bad_input("nothing to write: neither folders nor shards are wanted")
+            raise bad_input("nothing to write: both folders and shards are disabled")
         if self.mixture is not None and self.mixture not in MIXTURES:
             raise bad_input(f"mixture must be one of {', '.join(MIXTURES)}, got {self.mixture!r}")
 
@@ -102,7 +102,7 @@ class SimulationSettings:
         return asdict(self) | {"shares": list(self.shares), "randomization": randomization}
 
     def splits(self) -> list[str]:
-        """The split of each scene: exact shares, scenes in random order."""
+        """The split of each scene: exact fractions, scenes in random order."""
         rng = np.random.default_rng([self.seed, _SPLITS_STREAM])
         last_val = round(self.scenes * (self.shares[0] + self.shares[1]))
         last_train = min(round(self.scenes * self.shares[0]), last_val)
@@ -133,7 +133,13 @@ class Candidate:
 
     @classmethod
     def of(cls, item: QuestionWithTruth, task: str = "", reasoning: str = "") -> Candidate:
-        """What is kept of a generated question."""
+        """The parts of a generated question that are stored.
+
+        Args:
+            item: the generated question.
+            task: family of the mixture; empty: none.
+            reasoning: steps before the answer; empty: none.
+        """
         return cls(
             item.form, item.category, item.wording, item.text, item.region_ids,
             item.normalized_answer, item.freeform_answer, task, reasoning,
@@ -188,6 +194,12 @@ def simulate_scene(
     """Make one scene and write it: its images, then the drafts of its questions.
 
     The drafts are written last, and as a whole: where they are, the scene is complete.
+
+    Args:
+        settings: of the data set.
+        index: of the scene.
+        folder: of the split, where images are written.
+        draft_path: file for the drafts.
     """
     drafts = []
     for view, (seen, true_depth) in enumerate(render_scene(settings, index)):
@@ -225,7 +237,15 @@ def draft_frame(
     seen: SimulatedFrame,
     true_depth: NDArray[np.float32],
 ) -> FrameDraft:
-    """Candidates for one image, and the masks that they need."""
+    """Candidates for one image, and the masks that they need.
+
+    Args:
+        settings: of the data set.
+        index: of the scene.
+        view: number of the image in the scene.
+        seen: the rendered frame with its truth.
+        true_depth: float32 (H, W), meters, without noise.
+    """
     rng = np.random.default_rng([settings.seed, _FRAME_STREAM, index, view])
     regions = seen.frame.regions
     scene = TrueScene(seen.truth, regions, seen.frame.intrinsics, true_depth)

@@ -20,13 +20,13 @@ SLACK = 1.25
 """How much more frequent an answer may be with some words than in its whole category."""
 
 FLOOR = 0.06
-"""An answer may have this share with any words: no more than the best answer of all distances.
+"""An answer may have this frequency with any words: no more than the best answer of all distances.
 
 Without it, an answer that few words allow (near ones, 0 in a buffer) would die out.
 """
 
 FREE = 2.0
-"""So many questions with the same words and answer are allowed before shares mean anything."""
+"""So many questions with the same words and answer are allowed before frequencies mean anything."""
 
 WEIGHTS = {"distance": 4, "count_inside": 2, "left_or_right": 2, "nearest": 2, "pickup": 2}
 """How often a form is wanted; 1 for all others. These are the questions of the public data set."""

@@ -26,7 +26,7 @@ from smolrgpt_core.synthesis.generator import (
 )
 
 FACTORS = (0.4, 0.6, 1.6, 2.4)
-"""Wrong options of a quantity, as shares of the true one: farther off than the tolerance."""
+"""Wrong options of a quantity, as multiples of the true one: farther off than the tolerance."""
 
 MOST_OPTIONS = 4
 

@@ -90,7 +90,7 @@ class QuestionWithTruth:
 
     @property
     def value(self) -> float | None:
-        """Of a quantity: metres, number of objects, ..."""
+        """Of a quantity: meters, number of objects, ..."""
         return float(self.truth) if self.program.type is Type.QUANTITY else None  # type: ignore[arg-type]
 
     @property

@@ -17,7 +17,7 @@ from smolrgpt_core.scene.spatial_scene import Placed, SpatialScene
 
 @dataclass(frozen=True)
 class AmbiguityMargins:
-    """When a question is left out. Shares are between 0 and 1.
+    """When a question is skipped. Fractions are between 0 and 1.
 
     Standard deviations disturb the copies of a scene at their limits (`SceneCopies.at_limits`), so
     two regions differ by at least twice the margin of one: two distances by 0.25 m and 10 %, two
@@ -30,12 +30,12 @@ class AmbiguityMargins:
         max_center_std_m: an object whose center is measured worse than this is not asked about.
         center_std_m: of centers along the floor, on top of what a measurement has.
         size_std_m: of heights and sizes, on top of what a measurement has.
-        ratio_std: of distances and sizes, as a share of them.
-        column_std: of the middle of masks, as a share of the image width.
+        ratio_std: of distances and sizes, as a fraction of them.
+        column_std: of the middle of masks, as a fraction of the image width.
         min_same_share: share of the copies that must have the same answer.
 
     Raises:
-        ValueError: for a negative margin or a share above 1.
+        ValueError: for a negative margin or a fraction above 1.
     """
 
     min_visible_pixels: int = 40
@@ -70,7 +70,7 @@ class WithMargins:
 
     @property
     def camera_height(self) -> float:
-        """Above the floor, metres."""
+        """Above the floor, meters."""
         return self._scene.camera_height
 
     @property
@@ -110,7 +110,7 @@ class WithMargins:
         )
 
     def point_at(self, column: int, row: int) -> NDArray[np.float64]:
-        """(3,) what a pixel shows, metres, optical frame; NaN without a reading.
+        """(3,) what a pixel shows, meters, optical frame; NaN without a reading.
 
         Raises:
             SpatialError: as of the scene.
@@ -118,5 +118,5 @@ class WithMargins:
         return self._scene.point_at(column, row)
 
     def depth_std(self, column: int, row: int) -> float:
-        """That of the scene, metres: questions about pixels have margins of their own."""
+        """That of the scene, meters: questions about pixels have margins of their own."""
         return self._scene.depth_std(column, row)

@@ -114,8 +114,8 @@ def parse_options(arguments: Sequence[str] | None) -> DemoOptions:
     parser.add_argument(
         "--own-masks",
         action="store_true",
-        help="ask once more with masks that a segmenter finds in the images; how many of these "
-        "answers are right is reported, and does not count for the exit status",
+        help="ask again with masks that a segmenter finds in the images; the number of correct "
+        "answers is reported, but does not affect the exit status",
     )
     return DemoOptions(**vars(parser.parse_args(arguments)))
 
@@ -221,8 +221,9 @@ def own_masks_summary(simulated: Conversation, own: Conversation) -> str:
     )
     return (
         f"Objects found in {len(own.views)} image(s): {len(overlaps)} of {objects}, with a mean "
-        f"IoU of {np.mean(overlaps) if overlaps else 0:.2f}; regions that are no object: {strays}. "
-        f"Right answers: {simulated_right} with given masks, {own_right} with own masks."
+        f"IoU of {np.mean(overlaps) if overlaps else 0:.2f}; regions that are not objects: "
+        f"{strays}. "
+        f"Correct answers: {simulated_right} with simulated masks, {own_right} with own masks."
     )
 
 
@@ -235,7 +236,13 @@ def choose_graph() -> None:
 
 
 def start_nodes(graph: ProcessGroup, options: DemoOptions, own_masks: bool) -> None:
-    """Start camera and query node, with own masks a region node too, as a user would."""
+    """Start camera and query node, with own masks a region node too, as a user would.
+
+    Args:
+        graph: that the processes belong to.
+        options: of the command line.
+        own_masks: whether a region node finds the masks.
+    """
     camera = {
         "seed": options.seed,
         "noise": options.noise,
@@ -310,16 +317,16 @@ def _what_is_missing(node: DemoNode) -> str:
         DemoError: waiting is pointless.
     """
     if not node.wait_for(lambda: node.service_is_there, 0.5):
-        return "the service spatial_query is not there"
+        return "the service spatial_query is not available"
     if not node.wait_for(lambda: node.newest_stamp() is not None, 0.5):
-        return "no frame with regions and ground truth has come"
+        return "no frame with regions and ground truth has arrived"
     answer = node.ask(SpatialQuery.Request(question="How many pallets do you see?"))
     reason = f"the first answer is {answer.status.name}: {answer.message}"
     if answer.status in STATUSES_AT_START:
         return reason
     if not answer.ok:
         raise DemoError(reason)
-    return "" if node.annotated_image(answer) is not None else "no annotated image has come"
+    return "" if node.annotated_image(answer) is not None else "no annotated image has arrived"
 
 
 def ask_everything(node: DemoNode, options: DemoOptions) -> Conversation:

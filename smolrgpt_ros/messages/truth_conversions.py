@@ -32,7 +32,9 @@ def truth_from_message(message: SceneTruthMessage) -> SceneTruth:
         ValueError: the frame has no object.
     """
     if not message.objects:
-        raise ValueError("the ground truth of this frame has no object to tell where up is")
+        raise ValueError(
+            "the ground truth of this frame has no object, so the up direction is unknown"
+        )
     buffers = [item for item in message.objects if item.label == "buffer"]
     objects = tuple(_object_from_message(item, buffers) for item in message.objects)
     return SceneTruth(

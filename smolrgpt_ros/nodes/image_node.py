@@ -141,7 +141,9 @@ class ImageNode(ManagedNode[NodeParameters]):
         if inputs:
             inputs.close()
         if worker and not worker.close(ENDING_GRACE_S):
-            self.get_logger().warning("an image takes long; its result is not published")
+            self.get_logger().warning(
+                "processing an image takes too long; its result is not published"
+            )
 
     def _on_error(self, error: Exception) -> None:
         text = str(error)

@@ -48,7 +48,7 @@ ANSWERS = "spatial_query/answers"
 
 
 class ServiceDesk:
-    """Asks the query node, always about its newest frame.
+    """Asks the query node, always about its latest frame.
 
     Args:
         node: that asks.
@@ -79,7 +79,7 @@ class ServiceDesk:
         try:
             return self._frames.frame_at(stamp_ns), answer
         except SpatialError as error:
-            note = f"the image shown is not the one that was asked about: {error.message}"
+            note = f"the image shown is not the one the question was about: {error.message}"
             return frame, replace(answer, message="; ".join(filter(None, (answer.message, note))))
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """A camera in a simulated warehouse: the topics of an RGB-D camera with a segmenter, and the truth.
 
-Pictures are rendered by MuJoCo on a thread of their own, each pose once; a timer sends them round
-and round. The ground truth goes out on its own topic, for those who check answers.
+Images are rendered by MuJoCo on a thread of their own, each pose once; a timer publishes them in
+a loop. The ground truth goes out on its own topic, for those who check answers.
 """
 
 from __future__ import annotations

@@ -40,6 +40,7 @@ from smolrgpt_ros.nodes.node_state import (
     UNCONFIGURED,
 )
 from smolrgpt_ros.parameters.query import QueryParameters
+from smolrgpt_ros.qos import SERVICE_QOS
 from smolrgpt_ros.query.answer_worker import AnswererFailedError, Inquiry
 from smolrgpt_ros.query.diagnostics import (
     AnswerMonitor,
@@ -49,14 +50,13 @@ from smolrgpt_ros.query.diagnostics import (
     transform_diagnostic,
 )
 from smolrgpt_ros.query.report import ServiceReport, described_answerer
-from smolrgpt_ros.query.request_group import Places, RequestGroup
+from smolrgpt_ros.query.request_group import ConcurrencyLimit, RequestGroup
 from smolrgpt_ros.query.session import QuerySession, SessionClosedError
 from smolrgpt_ros.query.statistics import TOTAL, ServiceStatistics
 from smolrgpt_ros.query.visualization import AnswerVisuals
 from smolrgpt_ros.runtime.ending_signals import EndingSignals
 from smolrgpt_ros.runtime.memory import release_memory, resident_bytes
 from smolrgpt_ros.runtime.node_process import run_node, serve_on_threads
-from smolrgpt_ros.service_quality import SERVICE_QUALITY
 from smolrgpt_ros.srv import SpatialQuery
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ class SpatialQueryNode(ManagedNode[QueryParameters]):
         self._recorder: QuestionRecorder | None = None
         self._statistics = ServiceStatistics()
         self._answer_monitor = AnswerMonitor()
-        self._places = Places(self.parameters.max_pending)
+        self._concurrency = ConcurrencyLimit(self.parameters.max_pending)
         self._requests = RequestGroup()
         self._answers = self.create_lifecycle_publisher(SpatialAnswerMessage, "~/answers", 10)
         self._visuals = AnswerVisuals(self)
@@ -116,7 +116,7 @@ class SpatialQueryNode(ManagedNode[QueryParameters]):
             SpatialQuery,
             "spatial_query",
             self._on_request,
-            qos_profile=SERVICE_QUALITY,
+            qos_profile=SERVICE_QOS,
             callback_group=self._requests,
         )
         self.create_service(Trigger, "~/stats", self._on_stats, callback_group=self._reports)
@@ -255,7 +255,7 @@ class SpatialQueryNode(ManagedNode[QueryParameters]):
     def _answer(self, request: SpatialQuery.Request, inquiry: Inquiry) -> SpatialAnswer:
         inquiry.category = _category(request.category)
         frame_request = _frame_request(request, self.parameters)
-        with self._places.take():
+        with self._concurrency.take():
             self._state.wait_while_loading(frame_request.timeout_s - inquiry.elapsed_s())
             session = self._session
             if session is None:
@@ -334,8 +334,8 @@ class SpatialQueryNode(ManagedNode[QueryParameters]):
             uptime_s=time.monotonic() - self._started_s,
             answerer=self._description,
             queue_length=session.queue_length if session else 0,
-            pending=self._places.taken,
-            max_pending=self._places.limit,
+            pending=self._concurrency.taken,
+            max_pending=self._concurrency.limit,
             memory_bytes=resident_bytes(),
             threads=threading.active_count(),
             inputs=session.inputs.statistics if session else {},

@@ -37,20 +37,20 @@ class PageParameters:
     autostart: bool = same_parameter(QueryParameters, "autostart")
     host: str = parameter(
         "127.0.0.1",
-        "Address that the page is served at. Beyond loopback, visitors need the token that is "
-        "logged at start, and nothing is encrypted.",
+        "Address to listen on. Unless it is loopback, visitors need the token that is logged at "
+        "start; nothing is encrypted.",
         effect=Effect.AT_CONFIGURE,
         more="security.md#the-page",
     )
     port: int = parameter(
         8080,
-        "Port that the page is served at.",
+        "Port to listen on.",
         limits=(1, 65535),
         effect=Effect.AT_CONFIGURE,
     )
     rate: float = parameter(
         2.0,
-        "Frames per second that the page shows at most; those between are never decoded.",
+        "Maximum number of frames per second shown on the page; other frames are never decoded.",
         limits=(0.1, 30.0),
     )
     timeout: float = same_parameter(QueryParameters, "timeout")

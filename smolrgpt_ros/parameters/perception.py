@@ -27,8 +27,8 @@ _DEVICE = parameter(
 
 _RATE = parameter(
     2.0,
-    "Images per second that are processed at most: the first one of each period by the stamps; the "
-    "others are skipped.",
+    "Maximum number of images processed per second: the first one of each period, by their "
+    "stamps; the others are skipped.",
     limits=(0.01, 60.0),
 )
 
@@ -98,14 +98,14 @@ class RegionParameters:
     rate: float = _RATE
     min_overlap: float = parameter(
         TrackingSettings.min_overlap,
-        "An object keeps its id if its mask overlaps that of the image before by this intersection "
-        "over union, after the shift of the whole image.",
+        "Minimum intersection over union with its mask in the previous image, after alignment of "
+        "the images, for an object to keep its id.",
         limits=(0.0, 1.0),
         effect=Effect.AT_ACTIVATE,
     )
     memory: float = parameter(
         TrackingSettings.memory_s,
-        "An object that is not found for this long gets a new id; seconds by the stamps.",
+        "Time after which an object that was not found gets a new id; seconds by the stamps.",
         limits=(0.0, 3600.0),
         effect=Effect.AT_ACTIVATE,
     )
@@ -162,15 +162,15 @@ class DepthParameters:
     )
     with_regions: bool = parameter(
         False,
-        "Process only images whose `regions` have come, so that there is depth for the same images "
-        "as regions however long both take.",
+        "Process only images whose `regions` have arrived, so that depth and regions are for the "
+        "same images however long both take.",
         effect=Effect.AT_ACTIVATE,
     )
     device: str = _DEVICE
     rate: float = _RATE
     sync_tolerance: float = parameter(
         DEFAULT_SYNC_TOLERANCE_S,
-        "Largest difference between the stamps of rgb, sensor_depth and regions; seconds.",
+        "Maximum difference between the stamps of rgb, sensor_depth and regions; seconds.",
         limits=(0.0, 10.0),
         effect=Effect.AT_ACTIVATE,
     )

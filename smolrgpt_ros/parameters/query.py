@@ -62,8 +62,8 @@ class QueryParameters:
     )
     adapter: str = parameter(
         ModelSettings.adapter,
-        "Folder of an adapter of the checkpoint, from `smolrgpt train` with a section `peft`; "
-        "confidences are unknown with one. Empty: none.",
+        "Folder of an adapter for the checkpoint, written by `smolrgpt train` with a `peft` "
+        "section; confidences are unknown with one. Empty: none.",
         effect=Effect.AT_CONFIGURE,
         more="training.md#adapters",
     )
@@ -103,8 +103,8 @@ class QueryParameters:
     )
     prefer: str = parameter(
         FusionSettings.prefer,
-        "Which answer `answerer: fused` gives if both have one and they differ; confident: the one"
-        " that is more likely to be correct according to the checkpoint's calibration.",
+        "Which answer `answerer: fused` returns when model and geometry disagree; confident: the "
+        "one that is more likely to be correct according to the checkpoint's calibration.",
         choices=PREFER_CHOICES,
         effect=Effect.AT_CONFIGURE,
     )
@@ -147,7 +147,7 @@ class QueryParameters:
     )
     label_map: str = parameter(
         "",
-        'Classes of labels that the questions do not know, such as "0:pallet,1:buffer"; names such'
+        'Classes for labels that questions do not use, such as "0:pallet,1:buffer"; names such'
         " as pallet_01, wooden_pallet or /World/pallet_3 are known without it. The class "
         '"background" marks labels that are not objects.',
         more="ros_interfaces.md#labels-of-regions",
@@ -168,7 +168,7 @@ class QueryParameters:
     )
     sync_tolerance: float = parameter(
         DEFAULT_SYNC_TOLERANCE_S,
-        "Largest difference between the stamps of rgb, depth and regions, and between a requested "
+        "Maximum difference between the stamps of rgb, depth and regions, and between a requested "
         "stamp and the image; seconds.",
         limits=(0.0, 10.0),
     )
@@ -184,8 +184,8 @@ class QueryParameters:
     )
     max_timeout: float = parameter(
         60.0,
-        "Largest timeout that a request may set; a larger one, which could block one of the "
-        "`max_pending` places for that long, is refused; seconds of real time.",
+        "Maximum timeout that a request may set; requests with a longer one, which could occupy "
+        "one of the `max_pending` slots for that long, are refused; seconds of real time.",
         limits=(0.001, 3600.0),
     )
     input_wait: float = parameter(

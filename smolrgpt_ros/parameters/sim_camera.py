@@ -23,7 +23,7 @@ class SimCameraParameters:
 
     seed: int = parameter(
         SimulatedDrive.seed,
-        "Seed of the warehouse: the same seed shows the same scene.",
+        "Random seed of the warehouse: the same seed gives the same scene.",
         limits=(0, LARGEST_SEED),
         effect=Effect.AT_START,
     )

@@ -33,7 +33,7 @@ LOG_PERIOD_S = 10.0
 
 
 class WorkerClosedError(Exception):
-    """The node was deactivated before the question had its turn."""
+    """The node was deactivated before the question was processed."""
 
 
 class AnswererFailedError(Exception):

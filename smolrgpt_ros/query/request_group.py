@@ -40,7 +40,7 @@ class RequestGroup(ReentrantCallbackGroup):
             return self._changed.wait_for(lambda: self._running == 0, timeout_s)
 
 
-class Places:
+class ConcurrencyLimit:
     """Limits the number of pending questions. Thread-safe.
 
     Attributes:
@@ -55,7 +55,7 @@ class Places:
 
     @contextmanager
     def take(self) -> Iterator[None]:
-        """Take a place for the time of a `with` block.
+        """Count one question as pending for the duration of a `with` block.
 
         Raises:
             SpatialError: BUSY when the limit is reached.

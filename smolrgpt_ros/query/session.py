@@ -41,7 +41,7 @@ from smolrgpt_ros.query.statistics import ServiceStatistics
 
 
 class SessionClosedError(Exception):
-    """The node was deactivated before the question had its turn."""
+    """The node was deactivated before the question was processed."""
 
 
 class QuerySession:
@@ -107,7 +107,7 @@ class QuerySession:
 
         Raises:
             SpatialError: there is no answer; the message says why.
-            SessionClosedError: the session was closed before the question had its turn.
+            SessionClosedError: the session was closed before the question was processed.
         """
         try:
             samples = self.buffer.wait(request, self.now_ns, inquiry.arrived_s)

@@ -25,7 +25,7 @@ def run_node(
     serve: Callable[[NodeType, EndingSignals], int],
     args: list[str] | None = None,
 ) -> NoReturn:
-    """Make a node, serve, and end the process; a wrong parameter is told and ends it with 1.
+    """Make a node, serve, and end the process; with status 1 after a wrong parameter.
 
     Args:
         name: of the node, for the log.

@@ -10,7 +10,8 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from types import TracebackType
+
+from smolrgpt_core.closing import Closing
 
 PR_SET_PDEATHSIG = 1
 LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
@@ -74,7 +75,7 @@ def _end_with_parent(parent: int) -> None:
         os._exit(1)
 
 
-class ProcessGroup:
+class ProcessGroup(Closing):
     """Child processes that end with a `with` block.
 
     Signals should only be noted meanwhile (`EndingSignals`), else one may cut the end short.
@@ -87,24 +88,13 @@ class ProcessGroup:
         self._grace_s = grace_s
         self.processes: list[ChildProcess] = []
 
-    def __enter__(self) -> ProcessGroup:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.stop()
-
     def start(self, name: str, command: Sequence[str]) -> ChildProcess:
         """Start a program."""
         process = ChildProcess(name, command)
         self.processes.append(process)
         return process
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Ask all to end; kill those still running after the grace period."""
         for process in self.processes:
             process.send_signal(signal.SIGINT)

@@ -37,7 +37,7 @@ from smolrgpt_core.evaluation.calibration_fit import (
     judged_answers,
 )
 from smolrgpt_core.evaluation.challenge_scores import score_answer
-from smolrgpt_core.evaluation.evaluation import Contestant
+from smolrgpt_core.evaluation.evaluation import EvaluatedSystem
 from smolrgpt_core.evaluation.predictions import NO_ANSWER, Prediction
 from smolrgpt_core.evaluation.reliability import reliability
 from smolrgpt_core.language import Category
@@ -98,9 +98,9 @@ def test_more_confidence_never_means_less() -> None:
     assert fit_curve(confidences, [not item for item in right]).slope == 0
 
 
-def contestant(name: str, prediction: Prediction) -> Contestant:
+def system(name: str, prediction: Prediction) -> EvaluatedSystem:
     scored = score_answer(prediction.id, Category.COUNT, 2, prediction.answer)
-    return Contestant(name, "", [prediction], [scored])
+    return EvaluatedSystem(name, "", [prediction], [scored])
 
 
 @pytest.mark.parametrize(
@@ -114,18 +114,18 @@ def contestant(name: str, prediction: Prediction) -> Contestant:
 def test_what_geometry_decides_to_refuse_says_nothing_of_the_model_alone(
     refusal: Status, evidence: list[Evidence]
 ) -> None:
-    said = contestant("model", Prediction("a", "2", Status.OK, confidence=0.75))
-    measured = contestant("geometric", Prediction("a", NO_ANSWER, refusal))
+    said = system("model", Prediction("a", "2", Status.OK, confidence=0.75))
+    measured = system("geometric", Prediction("a", NO_ANSWER, refusal))
     judged = judged_answers(said, measured, AgreementTolerances())
     assert [item.evidence for item in judged] == evidence
     assert all((item.right, item.confidence) == (True, 0.75) for item in judged)
 
 
 def test_what_is_said_about_doubted_inputs_is_not_fitted() -> None:
-    said = contestant("model", Prediction("a", "2", Status.OK, confidence=0.75))
+    said = system("model", Prediction("a", "2", Status.OK, confidence=0.75))
     for doubted, answers in ((False, 4), (True, 0)):
         prediction = Prediction("a", "2", Status.OK, confidence=0.45, is_doubted=doubted)
-        measured = contestant("geometric", prediction)
+        measured = system("geometric", prediction)
         assert len(judged_answers(said, measured, AgreementTolerances())) == answers
 
 

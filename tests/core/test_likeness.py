@@ -148,14 +148,17 @@ def test_the_number_of_pixels_does_not_matter(likeness: Likeness, frame: RGBDFra
     [
         (lambda f: with_labels(f, "crate"), "class: crate (trained on buffer, pallet)"),
         (lambda f: with_labels(f, ""), "class: without a label"),
-        (zoomed, "angle of view across the image, degrees: 42."),
-        (cut, "width of the image over its height: 1.78 (trained on 1.27 to 1.4)"),
+        (zoomed, "horizontal field of view, degrees: 42."),
+        (cut, "aspect ratio of the image (width / height): 1.78 (trained on 1.27 to 1.4)"),
         (lambda f: replace(f, depth=f.depth / 4), "height of the camera above the floor, m: "),
         (lambda f: replace(f, depth=f.depth / 4), "median depth of the image, m: "),
         (lambda f: replace(f, depth=f.depth / 4), "under the nearest mask asked about, m: "),
-        (lambda f: replace(f, depth=np.full_like(f.depth, 3.0)), "floor is seen (1) or not (0): 0"),
-        (with_holes, "share of the image with a depth reading: 0.499"),
-        (lambda f: with_depth_under(f, 13, np.nan), "mask asked about with a depth reading: 0 "),
+        (
+            lambda f: replace(f, depth=np.full_like(f.depth, 3.0)),
+            "floor is visible (1) or not (0): 0",
+        ),
+        (with_holes, "fraction of the image with a depth reading: 0.499"),
+        (lambda f: with_depth_under(f, 13, np.nan), "mask asked about that has depth readings: 0 "),
         (with_tiny_region, "smallest mask asked about: 5.21e-05"),
     ],
 )
@@ -176,7 +179,7 @@ def test_more_regions_than_in_training_are_told(likeness: Likeness, frame: RGBDF
 
 def test_a_frame_without_depth_is_told(likeness: Likeness, frame: RGBDFrame) -> None:
     found = differences(likeness, replace(frame, depth=np.full_like(frame.depth, np.nan)))
-    assert any("share of the image with a depth reading: 0 " in item for item in found)
+    assert any("fraction of the image with a depth reading: 0 " in item for item in found)
 
 
 def test_what_training_never_had_is_unlike(likeness: Likeness, frame: RGBDFrame) -> None:

@@ -31,7 +31,7 @@ def test_naive_and_fitted_geometry_differ_as_the_visible_surface_from_the_object
     scene = ray_caster((block(5, "pallet", 0.3, 4.0, yaw=0.4), block(6, "pallet", -1.5, 6.0)))
     frame = scene.render()
     asked = AskedQuestion("How far is pallet 5 from the camera?")
-    naive = ask(frame, asked, GeometricAnswerer(kept=benchmark.KeptNaiveGeometry())).value
+    naive = ask(frame, asked, GeometricAnswerer(cache=benchmark.NaiveGeometryCache())).value
     fitted = ask(frame, asked, GeometricAnswerer()).value
     assert naive is not None
     assert fitted is not None
@@ -52,4 +52,4 @@ def test_naive_zones_are_the_smallest_rectangle_around_what_is_seen(benchmark, r
     zone = block(1, "buffer", 0.5, 6.0, yaw=0.3, length=2.0, width=1.5, top=0.0)
     frame = ray_caster((zone, block(5, "pallet", 0.6, 6.1))).render()
     asked = AskedQuestion("Is pallet 5 in buffer 1?")
-    assert ask(frame, asked, GeometricAnswerer(kept=benchmark.KeptNaiveGeometry())).truth is True
+    assert ask(frame, asked, GeometricAnswerer(cache=benchmark.NaiveGeometryCache())).truth is True

@@ -252,7 +252,7 @@ def test_pictures_are_inside_the_page(tmp_path: Path) -> None:
 def test_what_model_and_geometry_say_of_each_other_is_shown() -> None:
     rows = [
         replace(ROWS[0], agreement=Agreement.AGREE, confidence=0.984, both_values="3.4, 3.42"),
-        replace(ROWS[0], agreement=Agreement.DISAGREE, note="the model says otherwise: 2 m"),
+        replace(ROWS[0], agreement=Agreement.DISAGREE, note="the model disagrees: 2 m"),
     ]
     text = printed(rows, 140)
     assert re.search(r"3.42 m +yes 98%", text)

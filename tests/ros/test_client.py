@@ -209,7 +209,7 @@ def test_a_node_that_is_not_there(client: SpatialQueryClient, ros_domain: int) -
     ):
         lonely.ask(DISTANCE)
     assert str(caught.value) == (
-        "/nowhere is not there after 0.3 s; start the query node, or see where it is: "
+        "/nowhere is not available after 0.3 s; start the query node, or look for its service: "
         "`ros2 service find smolrgpt_ros/srv/SpatialQuery`"
     )
 

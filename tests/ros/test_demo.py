@@ -102,7 +102,7 @@ def test_short_demo_with_own_masks(run_demo: Callable[..., Run], tmp_path: Path)
     assert found, run.node.output
     assert int(found[1]) > int(found[2]) / 2
     right = re.search(
-        r"Right answers: 9 of 9 with given masks, (\d+) of 9 with own masks", run.node.output
+        r"Correct answers: 9 of 9 with simulated masks, (\d+) of 9 with own masks", run.node.output
     )
     # Both questions without an answer are refused whatever was found.
     assert right is not None
@@ -123,8 +123,8 @@ def test_own_masks_are_summed_up_beside_given_ones() -> None:
     view = Snapshot(0, (), REGIONS, truth, stray, matches)
     given = Conversation([refused, refused], [Snapshot(0, (), REGIONS, truth, REGIONS)])
     text = own_masks_summary(given, Conversation([refused, guessed], [view]))
-    assert "image(s): 2 of 3, with a mean IoU of 0.75; regions that are no object: 1." in text
-    assert "2 of 2 with given masks, 1 of 2 with own masks" in text
+    assert "image(s): 2 of 3, with a mean IoU of 0.75; regions that are not objects: 1." in text
+    assert "2 of 2 with simulated masks, 1 of 2 with own masks" in text
 
 
 def test_start_failure_is_explained(run_demo: Callable[..., Run], tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_stubborn_process_is_killed(wait_for: Any) -> None:
     group = ProcessGroup(grace_s=0.5)
     process = group.start("stubborn", [sys.executable, "-c", code])
     wait_for(lambda: "deaf" in process.output(), "the process")
-    group.stop()
+    group.close()
     assert process.exit_status == -signal.SIGKILL
 
 

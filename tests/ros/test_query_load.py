@@ -24,7 +24,7 @@ from std_srvs.srv import Trigger
 from smolrgpt_core.errors import Status
 from smolrgpt_core.language import Category
 from smolrgpt_core.messages.stamps import time_to_ns
-from smolrgpt_ros.service_quality import SERVICE_QUALITY
+from smolrgpt_ros.qos import SERVICE_QOS
 
 SCRIPTED = Path(__file__).parent / "node_with_scripted_answerer.py"
 
@@ -228,7 +228,7 @@ def test_full_queue_refuses_at_once(operator: Any, ask_while_busy: Any) -> None:
 
 def test_no_request_of_a_burst_is_lost(operator: Any, wait_for: Any) -> None:
     client = operator.graph.node.create_client(
-        SpatialQuery, "/spatial_query", qos_profile=SERVICE_QUALITY
+        SpatialQuery, "/spatial_query", qos_profile=SERVICE_QOS
     )
     assert client.wait_for_service(60.0)
     questions = [f"How far is pallet 1 from pallet 2 ({number})?" for number in range(300)]

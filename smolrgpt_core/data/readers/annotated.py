@@ -95,9 +95,14 @@ class AnnotatedDataset:
 
 
 def json_entries(config: DatasetConfig, path: Path, image_field: str) -> JsonEntries:
-    """Entries of a JSON file that belong together when they name the same image.
+    """Entries of a JSON file, grouped by the image that they name.
 
     A file that is cut off is used as far as it goes, with an error in the log.
+
+    Args:
+        config: of the data set; its index folder is used.
+        path: of the JSON file.
+        image_field: name of the field with the image of an entry.
 
     Raises:
         SpatialError: BAD_INPUT when there is not one entry to be read.

@@ -1,4 +1,4 @@
-"""What it takes to open a data set, and which reader reads which layout."""
+"""Configuration of a data set, and the reader of each layout."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHARDS = "shards"
 
 @dataclass(frozen=True)
 class DatasetConfig:
-    """Which data set, where, and how it is cut into samples.
+    """Which data set to read, from where, and how it is split into samples.
 
     Attributes:
         kind: layout, a name of `READERS`.
@@ -31,7 +31,7 @@ class DatasetConfig:
         depths: folder of the depth images in `root`; empty: as the layout has it.
         first_images: use only what is about the first so many images; 0: all. Shards have no such
             order.
-        depth_scale: metres per unit of 16 bit depth, where no `cameras.json` says it.
+        depth_scale: meters per unit of 16 bit depth, where no `cameras.json` says it.
         group_by_image: several questions on one image become one sample.
         index_folder: where the index of large annotation files is kept for the next start; None:
             nowhere.
@@ -68,7 +68,7 @@ class DatasetConfig:
         if not 0 < self.depth_scale < float("inf"):
             raise SpatialError(
                 Status.BAD_INPUT,
-                f"depth_scale must be positive metres per unit, got {self.depth_scale}",
+                f"depth_scale must be positive meters per unit, got {self.depth_scale}",
             )
 
     @property
@@ -102,7 +102,7 @@ def import_package(package: str) -> ModuleType:
 
 
 def open_dataset(config: DatasetConfig) -> SampleDataset:
-    """Open a data set; its pictures are read only when a sample is asked for them.
+    """Open a data set; its images are read only when a sample is asked for them.
 
     Raises:
         SpatialError: BAD_INPUT for an unknown kind, or annotations that cannot be read.

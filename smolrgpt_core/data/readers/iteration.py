@@ -1,4 +1,4 @@
-"""In which order samples are read, by whom, and from where on.
+"""The order in which samples are read, the split between readers, and the position to resume from.
 
 The order is the same for the same seed, whatever the machine. Every reader of a run (process and
 worker) gets its own part, no sample is in two parts, and a reader that knows its position goes on
@@ -64,7 +64,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Position:
-    """How far a reader has come: samples handed out of its current block."""
+    """Position of a reader: samples handed out of its current block."""
 
     block: int = 0
     sample: int = 0
@@ -156,6 +156,12 @@ class Subset:
 
 
 def part_of_block(block: SampleBlock, order: Order, part: Part) -> Callable[[], SampleBlock]:
-    """The samples of one reader from a block that all readers share."""
+    """The samples of one reader from a block that all readers share.
+
+    Args:
+        block: of samples.
+        order: in which the block is read.
+        part: which reader of how many.
+    """
     indices = order.indices(len(block))[part.rank :: part.world_size]
     return lambda: Subset(block, indices)

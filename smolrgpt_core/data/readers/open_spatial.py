@@ -7,7 +7,7 @@ r"""Reads the Open Spatial Dataset of SpatialRGPT: 900,000 open images with ques
           "rle": [{"size": [H, W], "counts": "..."}, ...],    one for each <mask> of all turns
           "bbox": [[x1, y1, x2, y2], ...]}]                   the same regions; not used
     DIR/images/FILENAME.jpg             from Open Images V7
-    DIR/depths/FILENAME.png             8 bit picture of depth, three equal channels, without unit
+    DIR/depths/FILENAME.png             8 bit depth visualization, three equal channels, no unit
 
 Sources: README.md and llava/data/datasets_mixture.py of the repository AnjieCheng/SpatialRGPT, and
 public listings of entries of a8cheng/OpenSpatialDataset. Images and depth are not part of the

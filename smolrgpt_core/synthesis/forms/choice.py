@@ -23,6 +23,7 @@ from smolrgpt_core.synthesis.forms.draws import (
     listed,
     named,
     objects,
+    pallets_in_and_out,
     pick,
     region,
     several,
@@ -187,9 +188,7 @@ def _which_in_place(view: SceneView, rng: np.random.Generator, negated: bool) ->
     place = some(view.seen("buffer"), 1, rng)
     if not place:
         return None
-    inside, outside = view.cached(
-        ("in", place[0]), lambda: view.split(within(place[0]), view.seen("pallet"))
-    )
+    inside, outside = pallets_in_and_out(view, place[0])
     fitting, rest = (outside, inside) if negated else (inside, outside)
     chosen = some(fitting, 1, rng)
     others = several(rest, rng, least=1)

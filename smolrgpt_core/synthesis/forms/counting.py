@@ -19,6 +19,7 @@ from smolrgpt_core.synthesis.forms.draws import (
     draw_outermost,
     listed,
     named,
+    pallets_in_and_out,
     pick,
     region,
     several,
@@ -142,9 +143,7 @@ def _mixture(view: SceneView, place: int, rng: np.random.Generator) -> tuple[int
     The number of pallets is drawn first, then how many of them are inside: it is equally likely
     for each number that the text can list.
     """
-    inside, outside = view.cached(
-        ("in", place), lambda: view.split(within(place), view.seen("pallet"))
-    )
+    inside, outside = pallets_in_and_out(view, place)
     most = min(len(inside), len(outside), MAX_LISTED)
     if most < 2:
         return ()

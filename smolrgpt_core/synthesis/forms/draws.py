@@ -63,14 +63,26 @@ def pick(choices: Sequence[_T], rng: np.random.Generator) -> _T:
 
 
 def some(ids: Sequence[int], number: int, rng: np.random.Generator) -> tuple[int, ...]:
-    """So many of the ids in random order, or none at all if there are fewer."""
+    """A number of the ids in random order, or none at all if there are fewer.
+
+    Args:
+        ids: to draw from.
+        number: of ids.
+        rng: random numbers.
+    """
     if len(ids) < number:
         return ()
     return tuple(ids[int(index)] for index in rng.permutation(len(ids))[:number])
 
 
 def several(ids: Sequence[int], rng: np.random.Generator, least: int = 2) -> tuple[int, ...]:
-    """At least so many of the ids in random order, or none at all."""
+    """Some of the ids in random order, or none at all if there are too few.
+
+    Args:
+        ids: to draw from.
+        rng: random numbers.
+        least: smallest number of ids.
+    """
     if len(ids) < least:
         return ()
     number = int(rng.integers(least, min(len(ids), MAX_LISTED) + 1))
@@ -112,6 +124,11 @@ def within(id: int) -> Program:
     return predicates.In(region(id))
 
 
+def pallets_in_and_out(view: SceneView, place: int) -> tuple[list[int], list[int]]:
+    """The visible pallets that clearly stand in a zone, and those that clearly do not."""
+    return view.cached(("in", place), lambda: view.split(within(place), view.seen("pallet")))
+
+
 def empty_ones(ids: Sequence[int], view: SceneView) -> list[int]:
     """The transporters that carry nothing."""
     return view.split(predicates.Empty(), ids)[0]
@@ -120,7 +137,13 @@ def empty_ones(ids: Sequence[int], view: SceneView) -> list[int]:
 def distractors(
     view: SceneView, used: Sequence[int], rng: np.random.Generator
 ) -> dict[str, Mention]:
-    """Half of the time: a mention of regions of a class that the question does not use."""
+    """Half of the time: a mention of regions of a class that the question does not use.
+
+    Args:
+        view: of the scene.
+        used: ids that the question is about.
+        rng: random numbers.
+    """
     used_classes = {view.label(id) for id in used}
     free = [label for label in classes(view) if label not in used_classes]
     if not free or rng.random() < 0.5:
@@ -135,6 +158,12 @@ def draw_outermost(
     """The leftmost, second from the right, ... of some regions: the program and the words.
 
     Words that cannot stand before a noun are of the form "second from the right".
+
+    Args:
+        ids: to choose from.
+        rng: random numbers.
+        most: highest rank from a side.
+        before_noun: whether the words must be able to stand before a noun.
     """
     end = pick(["least", "most"], rng)
     rank = int(rng.integers(1, min(most, len(ids)) + 1))

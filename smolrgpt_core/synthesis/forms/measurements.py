@@ -73,7 +73,14 @@ def two_regions(
     view: SceneView,
     rng: np.random.Generator,
 ) -> Draft | None:
-    """A question about two regions."""
+    """A question about two regions; None if the scene has fewer.
+
+    Args:
+        make: the program of two regions.
+        of: classes that the regions are drawn from.
+        view: of the scene.
+        rng: random numbers.
+    """
     ids = some(view.whole(*of(view)), 2, rng)
     if not ids:
         return None

@@ -49,7 +49,7 @@ def test_other_commands_read_the_data_set(photographs, tmp_path, make_data_set, 
     categories = {record.category for record in folder.read_records()}
     assert categories <= {*MIXTURES[mixture].families}
     found = evaluate(folder, AnswererChoice("geometric"))
-    scored = found.contestants[0].scored
+    scored = found.systems[0].scored
     assert all(item.right for item in scored)
     assert bool(scored) is (mixture == "warehouse")
     assert bool(found.unscored) is (mixture == "hispatial")

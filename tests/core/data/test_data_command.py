@@ -117,15 +117,15 @@ class TestShow:
 
     def test_masks_are_drawn_where_they_are(self, warehouse: Path) -> None:
         (tile,) = choose_tiles(warehouse, "train", 1, seed=0)
-        assert tile.picture is not None
-        assert tile.picture.shape == (320, 960, 3)
+        assert tile.image is not None
+        assert tile.image.shape == (320, 960, 3)
         name = tile.title.split(" · ")[1]
         plain = np.kron(read_rgb(warehouse / "train" / "images" / name), np.ones((5, 5, 1)))
-        changed = np.abs(tile.picture[:, :480].astype(float) - plain).max(axis=2) > 40
+        changed = np.abs(tile.image[:, :480].astype(float) - plain).max(axis=2) > 40
         # The first mask is columns 6 to 21, rows 20 to 31, at five times the size.
         assert changed[100:160, 30:110].mean() > 0.5
         assert changed[180:, 30:110].mean() < changed[100:160, 30:110].mean() / 2
-        rim = np.abs(tile.picture.astype(int) - MASK_COLORS[0]).max(axis=2) < 12
+        rim = np.abs(tile.image.astype(int) - MASK_COLORS[0]).max(axis=2) < 12
         assert rim[130:155, 28:34].any(), "outline on the image"
         assert rim[130:155, 508:514].any(), "outline on the depth"
 
@@ -145,7 +145,7 @@ class TestShow:
         edit_records(warehouse, "val", lambda entries: entries[0].pop("conversations"))
         tiles = choose_tiles(warehouse, "val", 20, seed=0)
         assert len(tiles) == 8
-        assert all(tile.picture is None for tile in tiles)
+        assert all(tile.image is None for tile in tiles)
         assert sum("`conversations` is missing" in tile.problem for tile in tiles) == 1
         assert sum("val/images/000003_0" in tile.problem for tile in tiles) == 7
         done = call("show", warehouse, "--split", "val", "--out", tmp_path / "sheet.png")

@@ -148,7 +148,7 @@ def test_who_disagrees_with_geometry_is_refused_if_so_wished(
         AnswererChoice("fused", str(checkpoint), fusion=fusion)
         for fusion in (FusionSettings("model", abstain_below=0.6), FusionSettings("geometry"))
     ]
-    careful, geometric = (evaluate(folder, choice).contestants[0] for choice in choices)
+    careful, geometric = (evaluate(folder, choice).systems[0] for choice in choices)
     answered = [item for item in careful.predictions if item.status.name == "OK"]
     assert answered
     assert all(item.confidence >= 0.6 for item in answered)
@@ -161,8 +161,8 @@ def test_without_calibration_no_confidence_and_no_abstaining(
 ) -> None:
     folder = SplitFolder(data_set, "test")
     found = evaluate(folder, AnswererChoice("model", str(checkpoint)), limit=6)
-    assert all(math.isnan(item.confidence) for item in found.contestants[0].predictions)
-    assert found.contestants[0].reliabilities == {}
+    assert all(math.isnan(item.confidence) for item in found.systems[0].predictions)
+    assert found.systems[0].reliabilities == {}
     words = ("--data", data_set, "--answerer", "fused", "--checkpoint", checkpoint, "--limit", 6)
     result = run("evaluate", *words, "--abstain-below", 0.5)
     assert result.exit_code == 2
@@ -203,7 +203,7 @@ def test_a_checkpoint_in_several_files_is_calibrated(
     records.write_text(json.dumps(entries))
     result = run("calibrate", checkpoint, "--data", copied, "--split", "train", "--limit", 8)
     assert result.exit_code == 0, result.output
-    assert "1 of 8 questions have no true answer that can be read" in result.stderr
+    assert "1 of 8 questions have no readable ground-truth answer" in result.stderr
     assert read_calibration(checkpoint / CALIBRATION_FILE).weights_sha256 == whole
 
 

@@ -188,9 +188,9 @@ def test_unreadable_predictions_are_wrong_and_named(tmp_path: Path) -> None:
     [
         ([entry("a", 3, "count")], [entry("b", 3)], "1 questions have no prediction: 'a'"),
         ([entry("a", 3, "count")], [entry("a", 3), entry("b", 1)], "'b'"),
-        ([entry("a", 3, "count")], [entry("a", 3), entry("a", 4)], "'a' is there twice"),
+        ([entry("a", 3, "count")], [entry("a", 3), entry("a", 4)], "'a' occurs twice"),
         ([entry("a", 3, "weight")], [entry("a", 3)], "'weight'"),
-        ([entry("a", "heavy", "count")], [entry("a", 3)], "'heavy' is no answer"),
+        ([entry("a", "heavy", "count")], [entry("a", 3)], "'heavy' is not an answer"),
         ([entry("a", 3, "count")], [{"id": "a"}], "expected a normalized_answer"),
         ([entry("a", 3, "count")], [3], "entry 0"),
         ([entry("a", 3, "count")], {"a": 3}, "expected a list"),

@@ -79,7 +79,7 @@ def test_baselines_never_learn_from_what_they_are_asked(data_set: Path) -> None:
     """Whoever has seen the very questions before guesses more than 9 of 10 right."""
     folder = SplitFolder(data_set, "train")
     records = folder.read_records()
-    found = evaluate(folder, GEOMETRIC).contestants
+    found = evaluate(folder, GEOMETRIC).systems
     assert [item.name for item in found[1:]] == ["most frequent answer", "question without image"]
     for item in found[1:]:
         assert "other half" in item.about
@@ -109,7 +109,7 @@ def test_split_without_answers_gives_predictions_only(copied: Path, tmp_path: Pa
     folder.write_records(map(blank, folder.read_records()))
     result = run("--data", copied, "--out", tmp_path / "out", "--limit", 5)
     assert result.exit_code == 0, result.output
-    assert "no true answers" in result.stdout
+    assert "no ground-truth answers" in result.stdout
     assert len(json.loads((tmp_path / "out" / "predictions.json").read_text())) == 5
     assert not (tmp_path / "out" / "report.html").exists()
 
@@ -120,7 +120,7 @@ def test_broken_files_refuse_their_questions_only(copied: Path) -> None:
     image = records[0].image
     path = folder.image_path(image)
     path.write_bytes(path.read_bytes()[:500])
-    found = evaluate(folder, GEOMETRIC).contestants[0]
+    found = evaluate(folder, GEOMETRIC).systems[0]
     of_image = [item for item, record in zip(found.predictions, records, strict=True)
                 if record.image == image]  # fmt: skip
     assert {item.status for item in of_image} == {Status.BAD_INPUT}
@@ -241,7 +241,7 @@ def test_a_picture_of_depth_is_not_taken_for_millimetres(data_set: Path, tmp_pat
     write_image(folder.depth_path(record.image), levels)
     (prediction,) = predict(folder, [record], GEOMETRIC)
     assert (prediction.status, prediction.answer) == (Status.BAD_INPUT, "")
-    assert "picture of depth, without a unit" in prediction.message
+    assert "visualization without a unit" in prediction.message
 
 
 def test_words_that_only_a_model_can_read_reach_a_model_only(data_set: Path) -> None:

@@ -147,7 +147,7 @@ def test_a_truth_of_another_turn_is_not_taken_for_that_of_the_question(write: Wr
              turn("human", "And in truth?"), turn("gpt", "It is 4.00 meters away.")]  # fmt: skip
     result, _, figures = evaluated(write([entry(conversations=turns, normalized_answer="4.0")]))
     assert "several questions" in figures["unscored"]["q0"]
-    assert "1 of 1 questions have no true answer that can be read" in result.stdout
+    assert "1 of 1 questions have no readable ground-truth answer" in result.stdout
 
 
 def test_a_record_without_a_question_is_refused_and_named(write: Write) -> None:
@@ -252,8 +252,8 @@ def test_truths_that_cannot_be_read_are_counted_and_named(write: Write) -> None:
     root = write([which_side("q0", "r"), *broken, which_one("q1", "Region [0]")])
     result, answers, figures = evaluated(root)
     assert len(answers) == len(broken) + 2
-    assert "right of 2, %" in " ".join(result.stdout.split())
-    said = f"{len(broken)} of {len(broken) + 2} questions have no true answer that can be read"
+    assert "correct of 2, %" in " ".join(result.stdout.split())
+    said = f"{len(broken)} of {len(broken) + 2} questions have no readable ground-truth answer"
     assert said in " ".join(result.stdout.split())
     assert (figures["questions"], figures["scored"]) == (len(broken) + 2, 2)
     assert list(figures["unscored"]) == [item["id"] for item in broken]
@@ -291,7 +291,7 @@ def test_fields_of_another_type_cost_their_own_record_only(write: Write) -> None
 def test_two_questions_with_one_id_are_refused(write: Write) -> None:
     result = CliRunner().invoke(app, ["evaluate", "--data", str(write([entry(), entry()]))])
     assert result.exit_code == 2
-    assert "id 'q0' stands for several questions" in result.output
+    assert "id 'q0' is used by several questions" in result.output
 
 
 def test_the_public_test_split_is_clean(write: Write) -> None:

@@ -149,7 +149,7 @@ def test_geometry_answers_where_the_model_cannot(taught, ask):
     assert answer.value == answer.geometric_value == pytest.approx(7.55, abs=0.01)
     assert answer.model_value is None
     assert answer.agreement is Agreement.UNKNOWN
-    assert "geometry alone" in answer.message
+    assert "geometry only" in answer.message
     assert "I am not sure" in answer.message
 
 
@@ -162,16 +162,16 @@ def test_the_model_answers_where_geometry_cannot_read(calibrated, frames, lesson
     assert answer.value == answer.model_value == 3.8
     assert answer.geometric_value is None
     assert answer.agreement is Agreement.UNKNOWN
-    assert "model alone" in answer.message
+    assert "model only" in answer.message
 
 
 def test_alone_it_is_not_believed_about_what_is_unlike_its_training(unlike, frames, lessons):
     question = without_program(lessons[AGREED], frames[0])
-    with pytest.raises(SpatialError, match=r"not believed.*view.*75\.2 .*20 to 40") as caught:
+    with pytest.raises(SpatialError, match=r"not trusted.*view.*75\.2 .*20 to 40") as caught:
         fused(unlike).answer(frames[0], question)
     # As geometry says it.
     assert caught.value.status is Status.BAD_QUESTION
-    assert "geometry needs to know which region" in caught.value.message
+    assert "geometry cannot tell from this wording which region" in caught.value.message
 
 
 def test_alone_it_is_not_believed_where_nobody_knows_what_it_was_trained_on(
@@ -190,7 +190,7 @@ def test_of_a_region_without_depth_it_tells_nothing_whatever_it_was_trained_on(
     region = frames[0].regions[13]
     depth[region.box.slices][region.mask] = np.nan
     frame = replace(frames[0], depth=depth)
-    with pytest.raises(SpatialError, match=r"believed: no depth reading .* pallet 13") as caught:
+    with pytest.raises(SpatialError, match=r"trusted: no depth reading .* pallet 13") as caught:
         fused(calibrated).answer(frame, read_question(lessons[AGREED], frame.regions))
     assert caught.value.status is Status.NO_VALID_DEPTH
     settings = ModelSettings(device="cpu", answer_style="sentence")
@@ -210,14 +210,15 @@ def test_against_geometry_it_does_not_count_about_what_is_unlike(unlike, ask):
     assert answer.value == pytest.approx(7.55, abs=0.01)
     assert answer.agreement is Agreement.DISAGREE
     assert "2.00 m" in answer.message
-    assert "does not count: unlike what the model was trained on: angle of view" in answer.message
+    unused = "is not used: unlike the training data of the model: horizontal field of view"
+    assert unused in answer.message
     geometric = ask(make_answerer("geometric"), CONTRADICTED)
     assert answer.confidence == pytest.approx(geometric.confidence)
     preferred = ask(fused(unlike, prefer="model"), CONTRADICTED)
     assert preferred.value == 2.0
     assert preferred.confidence == UNLIKE_CONFIDENCE
-    assert "geometry says otherwise" in preferred.message
-    assert "angle of view" in preferred.message
+    assert "geometry disagrees" in preferred.message
+    assert "field of view" in preferred.message
     with pytest.raises(SpatialError, match=r"confidence is 0\.40, below"):
         ask(fused(unlike, prefer="model", abstain_below=0.5), CONTRADICTED)
 
@@ -236,7 +237,7 @@ def test_the_model_asked_alone_warns_and_is_not_sure_about_what_is_unlike(unlike
     settings = ModelSettings(device="cpu", answer_style="sentence")
     answer = ask(make_answerer("model", str(unlike), settings), AGREED)
     assert answer.confidence == UNLIKE_CONFIDENCE < 0.5
-    assert "angle of view" in answer.message
+    assert "field of view" in answer.message
     write_likeness(unlike / LIKENESS_FILE, anything(sure.weights_sha256))
     answer = ask(make_answerer("model", str(unlike), settings), AGREED)
     assert answer.confidence == pytest.approx(0.982, abs=0.001)
@@ -282,7 +283,7 @@ def test_uncertain_answers_are_refused_with_both_values(calibrated, ask, frames,
     with pytest.raises(SpatialError, match=r"0\.27.*0\.9.*2\.00 m.*7\.55 m") as caught:
         ask(answerer, CONTRADICTED)
     assert caught.value.status is Status.CANNOT_TELL
-    with pytest.raises(SpatialError, match=r"unknown.*3\.8 m.*which region is asked about"):
+    with pytest.raises(SpatialError, match=r"unknown.*3\.8 m.*which region is meant"):
         answerer.answer(frames[0], without_program(lessons[AGREED], frames[0]))
 
 

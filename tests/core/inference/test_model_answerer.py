@@ -90,7 +90,7 @@ def test_a_cut_off_answer_is_no_answer(ask, taught, frames):
     engine = InferenceEngine.from_pretrained(
         taught, EngineConfig(device="cpu", sentence=AnswerStyle("", 6))
     )
-    with pytest.raises(SpatialError, match="no end after 6 tokens; its output was ") as error:
+    with pytest.raises(SpatialError, match="did not end within 6 tokens; its output was ") as error:
         ask(ModelAnswerer(engine), frames[0], 0)
     assert error.value.status is Status.MODEL_ERROR
 

@@ -80,7 +80,7 @@ def test_geometry_answers_where_the_grid_of_the_model_loses_them(make, ask):
     assert choice.region_id == TINY
     for answer in (side, choice):
         assert answer.agreement is Agreement.UNKNOWN
-        assert "from geometry alone, the model has no answer" in answer.message
+        assert "from geometry only; the model has no answer" in answer.message
         assert "pallet 70" in answer.message
         assert math.isnan(answer.confidence)
         assert np.isnan(answer.centers).any()

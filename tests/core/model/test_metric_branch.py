@@ -347,7 +347,7 @@ def test_what_the_branch_does_not_get_is_named(make, image, depth, masks):
         (
             (np.nan_to_num(depth * 10).astype(np.uint8), masks[:1], CAMERA),
             Status.BAD_INPUT,
-            "8 bit picture",
+            "8 bit visualization",
         ),
     ):
         with pytest.raises(SpatialError, match=words) as refused:

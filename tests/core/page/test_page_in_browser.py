@@ -24,7 +24,7 @@ from smolrgpt_core.quality.check import check_dataset
 from smolrgpt_core.region_files import write_regions
 from smolrgpt_core.regions import RegionSet
 
-ELSEWHERE = "This is about another image than the one that is shown."
+ELSEWHERE = "This answer is about a different image than the one shown."
 
 
 @pytest.fixture
@@ -516,7 +516,7 @@ def test_beyond_loopback_the_token_is_needed(
     serve: Callable[..., Any], browsers: Callable[[], Any]
 ) -> None:
     server = serve("--seed", 1, host="0.0.0.0")
-    assert "warning: 0.0.0.0 is reached from other machines" in server.output()
+    assert "warning: 0.0.0.0 is reachable from other machines" in server.output()
     base, _, token = server.url.partition("?token=")
     assert len(token) >= 32
     for address in (base, f"{base}?token=wrong", f"{base}_nicegui_ws/socket.io/?EIO=4"):

@@ -55,7 +55,7 @@ def test_a_node_that_has_stopped_to_report_is_not_shown_as_it_was() -> None:
                 "topic": "/rgb", "publishers": "1", "rate_hz": "29.9", "age_s": "0.034",
                 "received": "400", "lost": "3", "stamps_zero": "0",
             }),
-            "/rgb, 29.9 messages a second, the newest 0.03 s old, 3 lost",
+            "/rgb, 29.9 messages a second, latest 0.03 s old, 3 lost",
         ),
         (
             Report("depth", Level.ERROR, "start the camera", {

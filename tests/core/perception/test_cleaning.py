@@ -9,7 +9,6 @@ import pytest
 
 from smolrgpt_core.frame import CameraIntrinsics
 from smolrgpt_core.perception.cleaning import (
-    CleaningConfig,
     box_around,
     clean_object,
     largest_cluster,
@@ -72,7 +71,7 @@ def test_what_is_farther_than_eps_is_another_cluster(gap: float, count: int) -> 
     generator = np.random.default_rng(3)
     large = generator.uniform(0, 0.2, (60, 3)) + np.array([0, 0, 2])
     small = generator.uniform(0, 0.2, (50, 3)) + np.array([0.2 + gap, 0, 2])
-    assert len(largest_cluster(np.concatenate([small, large]), CleaningConfig())) == count
+    assert len(largest_cluster(np.concatenate([small, large]))) == count
 
 
 def test_of_two_equal_clusters_the_nearer_one_is_the_object() -> None:
@@ -80,17 +79,17 @@ def test_of_two_equal_clusters_the_nearer_one_is_the_object() -> None:
     near = generator.uniform(0, 0.2, (50, 3)) + np.array([0, 0, 2])
     far = near + np.array([0, 0, 3])
     for points in (np.concatenate([far, near]), np.concatenate([near, far])):
-        np.testing.assert_array_equal(largest_cluster(points, CleaningConfig()), near)
+        np.testing.assert_array_equal(largest_cluster(points), near)
 
 
 def test_a_small_object_counts_by_its_points_and_not_by_its_cells() -> None:
     ball = np.random.default_rng(6).uniform(0, 0.04, (60, 3)) + np.array([0, 0, 2])
-    assert len(largest_cluster(ball, CleaningConfig())) == 60
+    assert len(largest_cluster(ball)) == 60
 
 
 def test_points_that_stand_alone_are_no_object(facing) -> None:
     region, depth = facing
-    assert len(largest_cluster(np.arange(60.0).reshape(20, 3), CleaningConfig())) == 0
+    assert len(largest_cluster(np.arange(60.0).reshape(20, 3))) == 0
     sparse = np.full_like(depth, np.nan)
     sparse[60:62, 90:94] = 2.0
     assert clean_object(region, sparse, CAMERA) is None
@@ -106,7 +105,7 @@ def test_cells_give_the_clusters_of_all_points() -> None:
     points = np.concatenate([*blobs, generator.uniform(-4, 8, (60, 3))])
     labels = DBSCAN(eps=0.2, min_samples=10).fit(points).labels_
     expected = points[labels == np.bincount(labels[labels >= 0]).argmax()]
-    found = largest_cluster(points, CleaningConfig())
+    found = largest_cluster(points)
     shared = {tuple(row) for row in expected} & {tuple(row) for row in found}
     assert len(shared) >= 0.99 * max(len(expected), len(found))
 
@@ -123,6 +122,6 @@ def test_a_near_object_of_many_points_is_no_burden() -> None:
     points = np.stack([columns / 500, rows / 400, 1 + 0.1 * np.sin(columns / 40)], axis=-1)
     points = points.reshape(-1, 3)
     start = time.perf_counter()
-    found = largest_cluster(points, CleaningConfig())
+    found = largest_cluster(points)
     assert len(found) == len(points)
     assert time.perf_counter() - start < 10

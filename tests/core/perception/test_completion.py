@@ -142,7 +142,7 @@ def test_holes_are_filled_by_a_checkpoint(checkpoint, picture) -> None:
     np.testing.assert_allclose(filled, 3.0, rtol=0.02)
 
 
-@pytest.mark.parametrize("name", ["max_hole_px", "cell_depth", "min_readings", "max_error"])
+@pytest.mark.parametrize("name", ["max_hole_px", "min_readings", "max_error"])
 def test_settings_must_be_positive(name) -> None:
     settings: dict[str, Any] = {name: 0}
     with pytest.raises(ValueError, match=f"{name} must be positive"):

@@ -287,7 +287,8 @@ def test_a_question_without_an_answer_is_wrong_and_asked_again(
     out = tmp_path / "run"
     first = benchmark(*cv_bench(folder, chat_server.url, out, "--limit", "10"))
     assert first.exit_code == 0
-    assert "no answer to: 1, such as: 2 has no answer" in " ".join(first.output.split())
+    output = " ".join(first.output.split())
+    assert "without an answer from the model: 1, for example: 2 has no answer" in output
     result = json.loads((out / "result.json").read_text())
     assert result["questions"] == 10
     assert list(result["problems"]) == ["2"]

@@ -138,7 +138,7 @@ def test_messages_that_come_twice(wall: Any, tmp_path: Path) -> None:
     messages = [item for item in wall.frames(2.0, 3.0, 4.0) for _ in range(2)]
     found = wall.replay(wall.write(tmp_path / "bag", messages))
     assert [round(item.answer.value) for item in found.answers] == [2, 3, 4]
-    assert found.skipped == {"the same image again": 3}
+    assert found.skipped == {"repeated image": 3}
 
 
 def test_question_about_a_stamp_of_two_passes(wall: Any, tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_command_tells_what_was_left_out(wall: Any, tmp_path: Path) -> None:
     result = CliRunner().invoke(app, [*command, "--answerer", "geometric"])
     assert result.exit_code == 0
     assert [round(json.loads(line)["value"]) for line in result.stdout.splitlines()] == [4]
-    assert "skipped 1 of 3 color images: the same image again" in result.stderr
+    assert "skipped 1 of 3 color images: repeated image" in result.stderr
     assert "2 of 3 messages of depth (/depth) have stamps that repeat" in result.stderr
 
 

@@ -397,7 +397,7 @@ def test_runs_that_cannot_work_are_refused(adapter_run, tmp_path):
     for settings, message in (
         ({"method": "prefix", "targets": LANGUAGE}, "method must be one of"),
         ({"method": "lora"}, "must name at least one part"),
-        ({"method": "prompt", "targets": LANGUAGE}, "must be left out"),
+        ({"method": "prompt", "targets": LANGUAGE}, "must be omitted"),
         ({"method": "ia3", "targets": LANGUAGE, "dropout": 0.1}, "dropout must be 0"),
         ({"method": "lora", "targets": {"language_model": "("}}, "must be a regular expression"),
         ({"method": "lora", "targets": LANGUAGE, "rank": 0}, "rank must be at least 1"),
