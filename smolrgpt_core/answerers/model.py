@@ -304,9 +304,8 @@ def load_reliability(
     if adapter:
         logger.warning(
             "confidences are unknown: the calibration of %s does not apply with the adapter %s; "
-            "run "
-            "`smolrgpt calibrate` for the folder `model` beside the adapter, and use that as the "
-            "checkpoint", checkpoint, adapter,
+            "run `smolrgpt calibrate` for the folder `model` next to the adapter, and use that as "
+            "the checkpoint", checkpoint, adapter,
         )  # fmt: skip
         return None, None
     calibrated, measured = (file_of(checkpoint, name) for name in (CALIBRATION_FILE, LIKENESS_FILE))

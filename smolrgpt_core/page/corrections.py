@@ -23,8 +23,7 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import SpatialQuestion
 from smolrgpt_core.page.conversation import Exchange
 
-NOTE = "Every answer was given by a person who looked at the frame and rejected the answer of the "
-"answerer."
+NOTE = "Every answer is from a person who looked at the frame and rejected the computed answer."
 
 UNSTORABLE = (
     "only distances, counts, sides and choices between objects can be stored; data sets have no "

@@ -133,8 +133,8 @@ class QuestionRecorder:
         """OK, WARN when questions were lost, ERROR when the recording has failed."""
         level, message = DiagnosticStatus.OK, "recording"
         if self.lost:
-            level, message = DiagnosticStatus.WARN, "questions arrive faster than they can be "
-            "written"
+            level = DiagnosticStatus.WARN
+            message = "questions arrive faster than they can be written"
         if self.failure:
             level, message = DiagnosticStatus.ERROR, self.failure
         values = {
