@@ -25,7 +25,7 @@ from performance_page import Table, describe_machine, publish
 
 from smolrgpt_core.answerers import make_answerer
 from smolrgpt_core.answerers.base import Answerer
-from smolrgpt_core.asking import AskedQuestion, ask, ask_together
+from smolrgpt_core.asking import AskedQuestion, ask, ask_batch
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
 from smolrgpt_core.regions import Region, RegionSet
 from smolrgpt_core.sim import SensorNoise, WarehouseRenderer, apply_sensor_noise, build_scene
@@ -143,8 +143,8 @@ def together(answerer: Answerer, count: int, frames: Sequence[RGBDFrame]) -> str
     taken = []
     for frame in frames:
         asked = distances(frame)[:count]
-        ask_together(frame, asked, answerer)
-        took, _ = timed(partial(ask_together, frame, asked, answerer))
+        ask_batch(frame, asked, answerer)
+        took, _ = timed(partial(ask_batch, frame, asked, answerer))
         taken.append(took / len(asked))
     return f"{np.median(taken):.2f}"
 

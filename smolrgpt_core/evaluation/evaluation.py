@@ -220,7 +220,7 @@ def evaluate(
 
 def evaluate_alone(
     folder: SplitFolder, choice: AnswererChoice, limit: int | None = None
-) -> Contestant:
+) -> EvaluatedSystem:
     """As `evaluate`, without baselines, for many answerers on the same split.
 
     Raises:
@@ -229,7 +229,7 @@ def evaluate_alone(
     records = folder.read_records()[:limit]
     _check_records(folder, records)
     found = predict(folder, records, choice)
-    return Contestant(
+    return EvaluatedSystem(
         choice.name, choice.model, found, _scored(read_truths(records)[0], records, found)
     )
 
