@@ -379,6 +379,12 @@ class DistillationConfig:
             )
 
     @property
+    def source(self) -> str:
+        """What is learned from, for a model card."""
+        named = (self.teacher, self.logits, self.answers)
+        return ", ".join(item for item in named if item)
+
+    @property
     def learns_logits(self) -> bool:
         """Whether there is more of the teacher than its words."""
         return bool(self.teacher or self.logits)

@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from smolrgpt_core.data.samples import Conversation
 from smolrgpt_core.data.warehouse_format import Turn, placeholders_in
-from smolrgpt_core.errors import bad_input
+from smolrgpt_core.errors import SpatialError, bad_input
 from smolrgpt_core.files import file_error
 from smolrgpt_core.model.parts import Model
 from smolrgpt_core.model_inputs.prompts import IGNORED_LABEL
@@ -36,14 +36,28 @@ Prediction = tuple[torch.Tensor | None, torch.Tensor]
 """Tokens (N, k), None for all of the vocabulary, and their logits (N, k)."""
 
 
-def load_teacher(checkpoint: str, processor: Processor) -> tuple[Model, Processor]:
-    """A teacher for the student of a processor; sets the generators of random numbers.
+def load_teacher(checkpoint: str) -> tuple[Model, Processor]:
+    """A teacher and its processor; sets the generators of random numbers.
 
     Raises:
-        SpatialError: BAD_INPUT when there is no such checkpoint, or it has another tokenizer.
+        SpatialError: BAD_INPUT when there is no such checkpoint.
     """
-    teacher, own = make_start(StartConfig(checkpoint=checkpoint), 0, lambda: ())
-    there, here = own.tokenizer.get_vocab(), processor.tokenizer.get_vocab()
+    try:
+        teacher, processor = make_start(StartConfig(checkpoint=checkpoint), 0, lambda: ())
+    except SpatialError as error:
+        raise bad_input(f"the teacher cannot be used: {error.message}") from error
+    teacher.requires_grad_(False)
+    teacher.eval()
+    return teacher, processor
+
+
+def check_tokenizers(checkpoint: str, teacher: Processor, student: Processor) -> None:
+    """Refuse a teacher whose tokens are not the student's.
+
+    Raises:
+        SpatialError: BAD_INPUT that says how many differ, and what to do.
+    """
+    there, here = teacher.tokenizer.get_vocab(), student.tokenizer.get_vocab()
     if there != here:
         differing = sum(there.get(token) != id for token, id in here.items())
         raise bad_input(
@@ -51,9 +65,6 @@ def load_teacher(checkpoint: str, processor: Processor) -> tuple[Model, Processo
             f"{len(there)} and {len(here)} tokens, of which {differing} differ; give the student "
             "this one (start.tokenizer with a preset), or distill by text (distillation.answers)"
         )
-    teacher.requires_grad_(False)
-    teacher.eval()
-    return teacher, own
 
 
 class TeacherRows:

@@ -18,7 +18,7 @@ from smolrgpt_core.inference.loading import model_type_of
 from smolrgpt_core.model import SmolRGPTConfig
 from smolrgpt_core.model.point_map import PointMapConfig
 from smolrgpt_core.training.checkpoints import CheckpointStore
-from smolrgpt_core.training.config import SourceConfig, StartConfig, TrainConfig
+from smolrgpt_core.training.config import SourceConfig, TrainConfig
 from smolrgpt_core.training.config_file import read_config
 from smolrgpt_core.training.run import CONFIG_FILE, MODEL_FOLDER
 
@@ -135,7 +135,7 @@ def _stage_lines(stages: Sequence[tuple[TrainConfig, Mapping[str, Any]]]) -> Ite
     for number, (config, facts) in enumerate(stages, start=1):
         cells = [
             str(number),
-            _start(config.start),
+            _start(config),
             "; ".join(map(_data, config.data.sources)),
             _trained(config),
             str(facts.get("step", "not recorded")),
@@ -147,8 +147,11 @@ def _stage_lines(stages: Sequence[tuple[TrainConfig, Mapping[str, Any]]]) -> Ite
         yield f"| {' | '.join(cells)} |"
 
 
-def _start(start: StartConfig) -> str:
-    return start.preset or start.checkpoint or start.vlm or start.language_backbone
+def _start(config: TrainConfig) -> str:
+    """The initial weights, and the teacher if there was one."""
+    start = config.start
+    name = start.preset or start.checkpoint or start.vlm or start.language_backbone
+    return f"{name}; teacher: {config.distillation.source}" if config.distillation else name
 
 
 def _trained(config: TrainConfig) -> str:

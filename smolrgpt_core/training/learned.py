@@ -21,6 +21,7 @@ from smolrgpt_core.training.distillation import (
     StoredTargets,
     Teacher,
     TeacherRows,
+    check_tokenizers,
     head_of,
     load_teacher,
 )
@@ -86,7 +87,8 @@ def _distilled(
     if settings.logits:
         stored = StoredLogits(Path(settings.logits), processor)
         return stored, [SoftTerm(StoredTargets(), settings)]
-    taught, own = load_teacher(settings.teacher, processor)
+    taught, own = load_teacher(settings.teacher)
+    check_tokenizers(settings.teacher, own, processor)
     _check_vocabulary(taught, model)
     nn.Module.to(taught, device)
     teacher = Teacher(taught)

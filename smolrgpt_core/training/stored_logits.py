@@ -34,16 +34,17 @@ from smolrgpt_core.files import file_error, read_json, write_file
 from smolrgpt_core.inference.config import EngineConfig
 from smolrgpt_core.model.parts import Model
 from smolrgpt_core.settings_file import to_entries
-from smolrgpt_core.training.config import StartConfig, TrainConfig
+from smolrgpt_core.training.config import TrainConfig
 from smolrgpt_core.training.distillation import (
     TEACHER_IDS,
     TEACHER_LOGITS,
     TeacherAnswers,
     answer_tokens,
+    load_teacher,
 )
 from smolrgpt_core.training.losses import predicted
 from smolrgpt_core.training.rows import Row, RowCutter, RowKind, to_device
-from smolrgpt_core.training.start import Processor, make_start
+from smolrgpt_core.training.start import Processor
 from smolrgpt_core.training.stream import open_source, row_kind
 
 logger = logging.getLogger(__name__)
@@ -89,8 +90,7 @@ def write_logits(config: TrainConfig, asked: Asked, folder: Path, device: torch.
         SpatialError: BAD_INPUT when teacher, data or folder cannot be used; BUSY when another
             process writes to it.
     """
-    model, processor = make_start(StartConfig(checkpoint=asked.teacher), 0, lambda: ())
-    model.eval().requires_grad_(False)
+    model, processor = load_teacher(asked.teacher)
     described = {
         "teacher": Path(asked.teacher).name,
         "teacher_sha256": fingerprint_of(asked.teacher),

@@ -27,6 +27,7 @@ from smolrgpt_core.training.config import (
 )
 from smolrgpt_core.training.config_file import write_config
 from smolrgpt_core.training.distillation import answer_states, answers_of, soft_losses
+from smolrgpt_core.training.export import model_card
 from smolrgpt_core.training.run import train
 
 SMALLER = {
@@ -78,6 +79,7 @@ def test_a_smaller_student_comes_nearer_to_its_teacher(base, student):
     assert terms[-1]["soft"] < 0.5 * terms[0]["soft"]
     assert terms[-1]["hidden"] < 0.8 * terms[0]["hidden"]
     assert all(torch.equal(before[name], after) for name, after in weights(base).items())
+    assert f"smolrgpt-nano; teacher: {base}" in model_card("student", [(config, {})], [])
     # The projection is kept to resume from, and is nothing that the model has.
     assert sorted(path.name for path in model.iterdir() if "heads" in path.name) == []
     newest = CheckpointStore(Path(config.output), 1).newest()
@@ -184,6 +186,9 @@ def test_another_tokenizer_is_refused(base, run_config, student, tmp_path):
     )
     with pytest.raises(SpatialError, match=r"another tokenizer.*start\.tokenizer"):
         train(config)
+    nowhere = DistillationConfig(teacher=str(tmp_path / "nowhere"))
+    with pytest.raises(SpatialError, match=r"the teacher cannot be used.*nowhere"):
+        train(replace(config, distillation=nowhere, output=f"{config.output}-0"))
     out = tmp_path / "logits"
     assert distill(student(), base, out).exit_code == 0
     stored = replace(config, distillation=DistillationConfig(logits=str(out)))
