@@ -268,7 +268,10 @@ class _Attempt:
         # Why phrases within the sentence make no sense says nothing about the sentence.
         parse.reasons, parse.farthest = reasons, farthest
         words.problems.clear()
-        return [Reading(len(words.keys), value) for value in values]
+        return [
+            Reading(len(words.keys), asked) for asked in values
+            if not _nests_zones(asked.program, self._regions)
+        ]  # fmt: skip
 
     def _likeliest(self, found: Sequence[Reading], parse: Parse) -> list[Asked]:
         """The cheapest readings that make sense, each once."""
@@ -297,6 +300,7 @@ class _Attempt:
             likely = {
                 text: asked for text, asked in meanings.items()
                 if _compares_alike(asked.program, self._regions)
+                and not _nests_zones(asked.program, self._regions)
             }  # fmt: skip
             meanings = likely or meanings
         if len(meanings) > 1:
@@ -364,17 +368,16 @@ class _Attempt:
         return example({word.key for word in self._words}, self._regions)
 
 
-def _check_zones(program: Program, regions: RegionSet) -> None:
-    """Refuse zones within another: the "area in buffer 2" and "free area" are no zones."""
-    if any(
+def _nests_zones(program: Program, regions: RegionSet) -> bool:
+    """Whether zones are asked for within another: the "area in buffer 2" is none."""
+    return any(
         part.operator in (predicates.In, predicates.Holds)
         and ZONE in classes_of(part.parts[0], regions)
         and base.operator is not selections.Region
         and ZONE in classes_of(base, regions)
         for base, predicate in _filters(program)
         for part in predicate.walk()
-    ):
-        raise NoReadingError("no zone is within another one; ask about what stands in it")
+    )
 
 
 def _compares_alike(program: Program, regions: RegionSet) -> bool:
@@ -476,7 +479,6 @@ def _with_topics(value: Asked | OnTopic, regions: RegionSet) -> Asked:
     if any(part.operator is TOP_OF_LOAD for part in program.walk()):
         raise NoReadingError("loads are not compared by their height; ask which one is the tallest")
     _check_holders(program, regions)
-    _check_zones(program, regions)
     program = _side_asked(program)
     if program.operator is HOW_LARGE:
         program = _size_of(program.parts[0], regions)
