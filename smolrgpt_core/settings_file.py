@@ -92,7 +92,9 @@ def to_entries(settings: Any) -> dict[str, Any]:
 
 def _filled(kind: Any, entries: Any, base: Any, path: str) -> Any:
     if not isinstance(entries, Mapping):
-        raise bad_input(f"{path or 'the file'} must map names to values, got {entries!r}")
+        raise bad_input(
+            f"{path or 'the file'} must be a mapping of names to values, got {entries!r}"
+        )
     known = {item.name: item for item in fields(kind)}
     hints = get_type_hints(kind)
     changes = {}

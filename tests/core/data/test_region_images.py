@@ -47,5 +47,5 @@ def test_a_stopped_call_goes_on_to_the_same_bytes(tmp_path: Path) -> None:
 
 def test_a_folder_of_other_warehouses_is_refused(tmp_path: Path) -> None:
     list(make_region_images(settings(1), tmp_path))
-    with pytest.raises(SpatialError, match="begun with other settings"):
+    with pytest.raises(SpatialError, match="started with other settings"):
         list(make_region_images(settings(1, seed=5), tmp_path))
