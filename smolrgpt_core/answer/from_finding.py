@@ -9,19 +9,14 @@ import numpy as np
 from smolrgpt_core.answer.spatial_answer import Side, SpatialAnswer
 from smolrgpt_core.errors import SpatialError, Status, bad_question
 from smolrgpt_core.language import SpatialQuestion
+from smolrgpt_core.language.answer_wording import answer_sentence, steps_in_words
 from smolrgpt_core.language.interpreter import Finding
 from smolrgpt_core.language.operators import questions
 from smolrgpt_core.language.options import choose
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.question import asked_side
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.language.wording import (
-    Unit,
-    answer_sentence,
-    quantity,
-    say,
-    steps_in_words,
-)
+from smolrgpt_core.language.wording import Unit, quantity, say
 from smolrgpt_core.regions import RegionSet
 
 _TIES = frozenset({Type.REGION, Type.REGIONS, Type.TRUTH, Type.RELATION})

@@ -31,8 +31,9 @@ from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference import Engine, EngineAnswer, EngineConfig, load_engine
 from smolrgpt_core.inference.onnx_folder import is_exported, read_manifest
 from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.language.answer_wording import answer_sentence
 from smolrgpt_core.language.question import asked_side
-from smolrgpt_core.language.wording import answer_sentence, say
+from smolrgpt_core.language.wording import say
 from smolrgpt_core.regions import RegionSet
 
 logger = logging.getLogger(__name__)

@@ -1,4 +1,4 @@
-"""Words out: a program as a sentence that reads back to it, answers, and how they were found.
+"""Words out: a program as a sentence that reads back to it.
 
     say(Count(Where(All("pallet"), In(Region(2)))))  ->  "How many pallets are in buffer 2?"
 
@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from smolrgpt_core.language.builders import RELATIONS_TO_ONE
-from smolrgpt_core.language.interpreter import Finding, Step
 from smolrgpt_core.language.operators import (
     attributes,
     benchmarks,
@@ -25,7 +24,6 @@ from smolrgpt_core.language.words import plural_of
 from smolrgpt_core.object_classes import ZONE, known_class, label_noun
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import in_words
-from smolrgpt_core.scene.free_space import FOOTPRINT_M
 
 Unit = tuple[str, float]
 """The word for a unit, and its size in SI units."""
@@ -139,51 +137,18 @@ RELATIONS = {
 
 def say(program: Program, regions: RegionSet) -> str:
     """The canonical sentence of a question; it reads back to the same program."""
-    text = _Writer(regions).question(program)
+    text = Writer(regions).question(program)
     return text[0].upper() + text[1:]
 
 
 def say_statement(program: Program, regions: RegionSet) -> str:
     """A yes or no question as a statement, such as "pallet 12 is in buffer 2"."""
-    return _Writer(regions).statement(program)
+    return Writer(regions).statement(program)
 
 
 def say_phrase(program: Program, regions: RegionSet) -> str:
     """A part of a question in words, such as "the empty transporter"."""
-    return _Writer(regions).phrase(program, last=True)
-
-
-def answer_sentence(
-    program: Program, value: Any, regions: RegionSet, unit: Unit | None = None
-) -> str:
-    """The answer as a sentence, such as "Pallet 12 is 3.42 m from buffer 2.".
-
-    Args:
-        program: what was asked.
-        value: the answer, as `Finding` has it.
-        regions: of the frame.
-        unit: name and size in SI units of the unit that was asked for; None = SI.
-    """
-    text = _Answer(regions, unit).sentence(program, value)
-    return text[0].upper() + text[1:]
-
-
-def steps_in_words(finding: Finding, regions: RegionSet) -> list[str]:
-    """What the parts of a question stand for, such as "the empty transporter is transporter 60"."""
-    writer = _Writer(regions)
-    return [
-        _step(step, writer, regions)
-        for step in finding.steps
-        if step.program is not finding.program and step.program.operator is not selections.Exactly
-    ]
-
-
-def _step(step: Step, writer: _Writer, regions: RegionSet) -> str:
-    number = "" if step.value is None or not step.unit else f" ({quantity(step.value, step.unit)})"
-    if step.program.type is Type.REGION:
-        return f"{writer.phrase(step.program)} is {writer.name(step.ids[0])}{number}"
-    members = in_words([str(id) for id in step.ids]) or "none"
-    return f"{writer.phrase(step.program)}: {members}"
+    return Writer(regions).phrase(program, last=True)
 
 
 def quantity(value: float, unit: str, shown: Unit | None = None) -> str:
@@ -202,7 +167,7 @@ def quantity(value: float, unit: str, shown: Unit | None = None) -> str:
     return f"{value:.2f} {unit}".strip()
 
 
-class _Writer:
+class Writer:
     """Writes the expressions of a question about the regions of a frame."""
 
     def __init__(self, regions: RegionSet) -> None:
@@ -238,22 +203,22 @@ class _Writer:
         return writers[program.type](program)
 
     def _which(self, program: Program) -> str:
-        if program.operator is selections.Extreme and not _is_list(program.parts[0]):
+        if program.operator is selections.Extreme and not is_list(program.parts[0]):
             chosen, attribute, end, rank = program.arguments
-            singled = self._superlative(attribute, end, rank, last=True)
+            singled = self.superlative(attribute, end, rank, last=True)
             return f"which {self.singular(chosen, last=False)} is {singled}?"
         if program.operator is selections.The and program.parts[0].operator is selections.Where:
             base, predicate = program.parts[0].arguments
-            if not _is_list(base):
+            if not is_list(base):
                 return f"which {self.singular(base)} is {self.predicate(predicate, last=True)}?"
         return f"which is {self.phrase(program, last=True)}?"
 
     def _list(self, program: Program) -> str:
-        if program.operator is selections.Where and not _is_list(program.arguments[0]):
+        if program.operator is selections.Where and not is_list(program.arguments[0]):
             base, predicate = program.arguments
             return f"which {self.plural(base)} are {self.predicate(predicate, last=True)}?"
         if program.operator is selections.Listed:
-            return f"list {self._listed(program.arguments[0])}."
+            return f"list {self.listed(program.arguments[0])}."
         return f"list {self.phrase(program, last=True)}."
 
     def _how_much(self, program: Program) -> str:
@@ -271,7 +236,7 @@ class _Writer:
     def _how_many(self, chosen: Program) -> str:
         if chosen.operator is selections.Where:
             base, predicate = chosen.arguments
-            of = "of " if _is_list(base) and not _is_union(base) else ""
+            of = "of " if is_list(base) and not is_union(base) else ""
             words = self.predicate(predicate, last=True)
             return f"how many {of}{self.plural(base)} are {words}?"
         return f"how many {self.plural(chosen, last=True)} are there?"
@@ -290,7 +255,7 @@ class _Writer:
         if program.operator is questions.Every:
             return "are {} {}?".format(*self._claim(program))
         if program.operator is questions.Compare:
-            if _is_room_for_several(program):
+            if is_room_for_several(program):
                 return f"is there {self._room_for_several_in(program)}?"
             return "is {} {}?".format(*self._claim(program))
         return f"is it false that {self.statement(program.parts[0])}?"
@@ -324,7 +289,7 @@ class _Writer:
         if program.operator is questions.Exists:
             some = "no" if negative else "some"
             return f"there are {some} {self.plural(program.parts[0], last=True)}"
-        if _is_room_for_several(program):
+        if is_room_for_several(program):
             return f"there is {'no ' if negative else ''}{self._room_for_several_in(program)}"
         if program.operator in (questions.Every, questions.Compare):
             subject, words = self._claim(program)
@@ -369,13 +334,14 @@ class _Writer:
     def _singled_out(self, chosen: Program, attribute: Program, end: str, rank: float) -> str:
         """For "Second leftmost pallet", "pallet nearest to buffer 2"."""
         word = SUPERLATIVES.get((attribute.operator, end))
-        if word and not _is_list(chosen):
+        if word and not is_list(chosen):
             return f"{_nth(rank)}{word} {self.singular(chosen)}"
-        singled = self._superlative(attribute, end, rank, last=True)
+        singled = self.superlative(attribute, end, rank, last=True)
         near = attribute.operator is attributes.Distance and _is_bare(chosen)
         return f"{self.singular(chosen, last=False)} {'' if near else 'that is '}{singled}"
 
-    def _superlative(self, attribute: Program, end: str, rank: float, last: bool) -> str:
+    def superlative(self, attribute: Program, end: str, rank: float, last: bool) -> str:
+        """The most or least of an attribute: "the second nearest to buffer 2"."""
         word = SUPERLATIVES.get((attribute.operator, end))
         nth = _nth(rank)
         if word:
@@ -442,13 +408,14 @@ class _Writer:
     def _closed_list(self, ids: Sequence[int]) -> str:
         """For "Pallets 3 and 4", "(pallet 3 and buffer 2)"."""
         nouns = {self.name(id).rsplit(" ", 1)[0] for id in ids}
-        return f"({self._listed(ids)})" if len(nouns) > 1 else self._listed(ids)
+        return f"({self.listed(ids)})" if len(nouns) > 1 else self.listed(ids)
 
     def _base(self, program: Program) -> str:
         words = self.plural(program)
         return words if program.operator is selections.All else f"({words})"
 
-    def _listed(self, ids: Sequence[int]) -> str:
+    def listed(self, ids: Sequence[int]) -> str:
+        """Regions by name: "pallets 3 and 5"."""
         nouns = {self.name(id).rsplit(" ", 1)[0] for id in ids}
         if len(nouns) > 1 or len(ids) == 1:
             return in_words([self.name(id) for id in ids])
@@ -540,117 +507,11 @@ class _Writer:
         return text if last else f"({text})"
 
 
-class _Answer:
-    """Writes answers."""
-
-    def __init__(self, regions: RegionSet, unit: Unit | None) -> None:
-        self._writer = _Writer(regions)
-        self._unit = unit
-
-    def sentence(self, program: Program, value: Any) -> str:
-        """The sentence of any answer."""
-        write: dict[Type, Callable[[Program, Any], str]] = {
-            Type.REGION: self._region,
-            Type.REGIONS: self._set,
-            Type.QUANTITY: self._quantity,
-            Type.TRUTH: self._truth,
-            Type.RELATION: self._relation,
-            Type.POINT: self._point,
-            Type.VECTOR: self._vector,
-            Type.SIZE: self._size,
-        }
-        return write[program.type](program, value)
-
-    def _region(self, program: Program, value: int) -> str:
-        name = self._writer.name(value)
-        if program.operator is selections.Extreme:
-            _, attribute, end, rank = program.arguments
-            return f"{name} is {self._writer._superlative(attribute, end, rank, last=True)}."
-        if program.operator is selections.The and program.parts[0].operator is selections.Where:
-            predicate = program.parts[0].arguments[1]
-            return f"{name} is {self._writer.predicate(predicate, last=True)}."
-        return f"it is {name}."
-
-    def _set(self, program: Program, value: tuple[int, ...]) -> str:
-        names = self._writer._listed(value) if value else "none"
-        if program.operator is selections.Where:
-            words = self._writer.predicate(program.arguments[1], last=True)
-            return f"{names} {'is' if len(value) < 2 else 'are'} {words}."
-        return f"{names}."
-
-    def _quantity(self, program: Program, value: float) -> str:
-        if program.operator is questions.Count:
-            return self._count(program.parts[0], round(value))
-        amount = quantity(value, program.unit, self._unit)
-        if program.operator is questions.Measure:
-            region, attribute = program.arguments
-            name = self._writer.phrase(region, last=True)
-            if attribute.operator is attributes.Distance:
-                return self._distance(name, attribute.arguments[0], value, amount)
-            if attribute.operator is attributes.Top:
-                return f"the top of {name} is {amount} above the floor."
-            if attribute.operator is attributes.Capacity:
-                return _more_fit(round(value), name)
-            return f"the {self._writer.attribute(attribute)} of {name} is {amount}."
-        return f"{self._writer.phrase(program, last=True)} is {amount}."
-
-    def _distance(self, name: str, place: Program, value: float, amount: str) -> str:
-        other = self._writer.phrase(place, last=True)
-        if value == 0 and self._writer.is_zone(place):
-            return f"{name} stands in {other}, so the distance is 0 m."
-        return f"{name} is {amount} from {other}."
-
-    def _count(self, chosen: Program, number: int) -> str:
-        verb = "is" if number == 1 else "are"
-        if chosen.operator is selections.Where:
-            base, predicate = chosen.arguments
-            words = self._writer.predicate(predicate, last=True)
-            if _is_union(base) and base.operator is selections.Either:
-                return f"{number} {self._writer.plural(base)} {verb} {words}."
-            if _is_list(base):
-                return f"{number} of {self._writer.plural(base)} {verb} {words}."
-            noun = self._writer.singular(base) if number == 1 else self._writer.plural(base)
-            return f"{number} {noun} {verb} {words}."
-        noun = self._writer.singular(chosen) if number == 1 else self._writer.plural(chosen)
-        return f"there {verb} {number} {noun}."
-
-    def _truth(self, program: Program, value: bool) -> str:
-        if not value and program.operator is questions.Whether:
-            program, value_of_it = _opposite(program)
-            return f"no, {self._writer.statement(program, negative=not value_of_it)}."
-        return f"{'yes' if value else 'no'}, {self._writer.statement(program, negative=not value)}."
-
-    def _relation(self, program: Program, value: str) -> str:
-        region, place, _ = program.arguments
-        words = self._writer.phrase(place, last=True)
-        return f"{self._writer.phrase(region)} is {RELATIONS[value]} {words}."
-
-    def _point(self, program: Program, value: Any) -> str:
-        numbers = ", ".join(f"{number:.2f}" for number in value)
-        return f"{self._writer.phrase(program.parts[0], last=True)} is at ({numbers}) m."
-
-    def _vector(self, program: Program, value: Any) -> str:
-        region, place = program.arguments
-        numbers = ", ".join(f"{number:.2f}" for number in value)
-        words = self._writer.phrase(place, last=True)
-        return f"{self._writer.phrase(region)} is in direction ({numbers}) from {words}."
-
-    def _size(self, program: Program, value: Any) -> str:
-        length, width, height = (quantity(number, "m", self._unit) for number in value)
-        name = self._writer.phrase(program.parts[0], last=True)
-        return f"{name} is {length} long, {width} wide and {height} high."
-
-
-def _more_fit(number: int, zone: str) -> str:
-    pallets = f"{number or 'no'} more {'pallet fits' if number == 1 else 'pallets fit'}"
-    return f"{pallets} into {zone}, of {{}} x {{}} m.".format(*FOOTPRINT_M)
-
-
 def _room_for_several(how: str, amount: Program) -> str:
     return f"room for {HOW_WORDS[how]} {round(amount.arguments[0])} more pallets"
 
 
-def _is_room_for_several(program: Program) -> bool:
+def is_room_for_several(program: Program) -> bool:
     """Whether it is compared how many more pallets fit into a zone."""
     if program.operator is not questions.Compare:
         return False
@@ -661,15 +522,6 @@ def _is_room_for_several(program: Program) -> bool:
 def _counts_room(attribute: Program, how: str, limit: Program) -> bool:
     capacity = attribute.operator is attributes.Capacity
     return capacity and limit.operator is questions.Amount and how in ("at_least", "more")
-
-
-def _opposite(program: Program) -> tuple[Program, bool]:
-    """What is true where a statement is false: right for left; else that it is not so."""
-    region, predicate = program.arguments
-    sides = {predicates.LeftOf: predicates.RightOf, predicates.RightOf: predicates.LeftOf}
-    if predicate.operator in sides:
-        return questions.Whether(region, sides[predicate.operator](*predicate.arguments)), True
-    return program, False
 
 
 def _is_in_one_of(predicate: Program) -> bool:
@@ -700,7 +552,7 @@ def _is_long(program: Program) -> bool:
     return (
         program.depth > LONGEST_WITHOUT_PARENTHESES
         or (singled and not _is_bare(program.parts[0]))
-        or (program.operator is selections.Where and _is_list(program.parts[0]))
+        or (program.operator is selections.Where and is_list(program.parts[0]))
         or (lists and filtered and program.operator is not selections.Where)
         or any(part.operator in joined for part in program.walk())
     )
@@ -723,17 +575,17 @@ def _ends_open(predicate: Program) -> bool:
     return final.type is not Type.PREDICATE or _ends_open(final)
 
 
-def _is_list(program: Program) -> bool:
+def is_list(program: Program) -> bool:
     """Whether a set is written as a list, not as a noun."""
     return program.operator not in (selections.All, selections.Where) or (
-        program.operator is selections.Where and _is_list(program.arguments[0])
+        program.operator is selections.Where and is_list(program.arguments[0])
     )
 
 
-def _is_union(program: Program) -> bool:
+def is_union(program: Program) -> bool:
     """Whether a set is written as nouns with "and"."""
     if program.operator is selections.Either:
-        return all(_is_union(part) for part in program.parts)
+        return all(is_union(part) for part in program.parts)
     return program.operator is selections.All
 
 

@@ -23,9 +23,9 @@ from smolrgpt_core.errors import SpatialError, Status, bad_input
 from smolrgpt_core.files import file_error, read_bytes, write_file, write_image
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.language import CATEGORIES, Category, SpatialQuestion, read_question
+from smolrgpt_core.language.answer_wording import answer_sentence
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.question import asked_side
-from smolrgpt_core.language.wording import answer_sentence
 from smolrgpt_core.recordings.question_bag import RecordedQuestion
 from smolrgpt_core.regions import RegionSet
 

@@ -17,12 +17,12 @@ from smolrgpt_core.answer import Side
 from smolrgpt_core.answer.scoring import write_normalized
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.language import Category, SpatialQuestion, read_question
+from smolrgpt_core.language.answer_wording import answer_sentence
 from smolrgpt_core.language.conventions import WAREHOUSE, Conventions
 from smolrgpt_core.language.interpreter import evaluate
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.question import asked_side
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.language.wording import answer_sentence
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import SceneCopies
 from smolrgpt_core.scene.spatial_scene import SpatialScene

@@ -6,9 +6,10 @@ interpreter found on the way, so a step is never invented.
 
 from __future__ import annotations
 
+from smolrgpt_core.language.answer_wording import answer_sentence
 from smolrgpt_core.language.interpreter import Step, evaluate
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.language.wording import answer_sentence, quantity, say_phrase
+from smolrgpt_core.language.wording import quantity, say_phrase
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import SceneCopies
 from smolrgpt_core.scene.spatial_scene import SpatialScene

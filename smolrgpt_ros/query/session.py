@@ -14,7 +14,7 @@ from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.geometry.rigid_transform import RigidTransform
 from smolrgpt_core.language import Category, SpatialQuestion
-from smolrgpt_core.language.wording import answer_sentence
+from smolrgpt_core.language.answer_wording import answer_sentence
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_ros.inputs.frame_buffer import (
     BufferClosedError,

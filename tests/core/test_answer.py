@@ -6,7 +6,7 @@ import pytest
 from smolrgpt_core.answer import ParsedAnswer, Side, read_answer
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.language import CATEGORIES, read_question
-from smolrgpt_core.language.wording import answer_sentence
+from smolrgpt_core.language.answer_wording import answer_sentence
 from smolrgpt_core.regions import Box, Region, RegionSet
 
 DISTANCE, COUNT, LEFT_RIGHT, MCQ = CATEGORIES.values()
@@ -68,6 +68,19 @@ REGIONS = RegionSet(
         ("how tall is pallet 12", 1.5, "The height of pallet 12 is 1.50 m."),
         ("what are the dimensions of pallet 12", np.array([1.2, 0.8, 1.0]),
          "Pallet 12 is 1.20 m long, 0.80 m wide and 1.00 m high."),
+        ("how much space is there between pallet 12 and pallet 14", 2.5,
+         "The clearance between pallet 12 and pallet 14 is 2.50 m."),
+        ("is pallet 12 larger than pallet 14", True, "Yes, pallet 12 is larger than pallet 14."),
+        ("is pallet 12 taller than pallet 14", False,
+         "No, pallet 12 is not taller than pallet 14."),
+        ("is pallet 12 nearer to buffer 2 than pallet 14", True,
+         "Yes, pallet 12 is nearer to buffer 2 than pallet 14."),
+        ("are there at least 2 pallets in buffer 2", True,
+         "Yes, there are at least 2 pallets that are in buffer 2."),
+        ("are there at least 2 pallets in buffer 2", False,
+         "No, there are fewer than 2 pallets that are in buffer 2."),
+        ("are there more than 5 pallets", False, "No, there are at most 5 pallets."),
+        ("are there exactly 5 pallets", False, "No, there are not exactly 5 pallets."),
     ],
 )  # fmt: skip
 def test_sentence(text, value, sentence):

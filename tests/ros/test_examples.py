@@ -68,7 +68,7 @@ def test_client_without_a_node(start_command: Any) -> None:
     remap = ("--ros-args", "-r", "spatial_query:=nowhere")
     process = start_command(sys.executable, CLIENT, "How far?", "--timeout", "0.5", *remap)
     assert process.wait() == 1
-    assert "/nowhere is not there" in process.output
+    assert "/nowhere is not available" in process.output
     assert "Traceback" not in process.output
 
 

@@ -175,7 +175,7 @@ def test_without_node_or_camera_the_page_says_so_and_goes_on_later(
     window = look(url_of(node, wait_for))
     window.until(lambda: window.regions() == 3, "the regions of the camera")
     window.ask("How many pallets are there?")
-    window.until(lambda: "/nobody is not there" in window.text(), "the refusal")
+    window.until(lambda: "/nobody is not available" in window.text(), "the refusal")
     make_operator(graph, node="/watching", service="/nobody").change(
         Transition.TRANSITION_DEACTIVATE
     )

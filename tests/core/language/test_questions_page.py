@@ -11,9 +11,10 @@ from smolrgpt_core.asking import AskedQuestion, ask
 from smolrgpt_core.cli.demo import simulate
 from smolrgpt_core.errors import Status
 from smolrgpt_core.language import read_question
+from smolrgpt_core.language.answer_wording import answer_sentence
 from smolrgpt_core.language.interpreter import evaluate
 from smolrgpt_core.language.operators.table import with_table
-from smolrgpt_core.language.wording import answer_sentence, say
+from smolrgpt_core.language.wording import say
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.scene.copies import SceneCopies
 from smolrgpt_core.scene.true_scene import TrueScene

@@ -1,0 +1,253 @@
+"""Answers in words, and how they were found.
+
+answer_sentence(Count(Where(All("pallet"), In(Region(2)))), 3, regions)
+->  "3 pallets are in buffer 2."
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from smolrgpt_core.language.interpreter import Finding, Step
+from smolrgpt_core.language.operators import attributes, predicates, questions, selections
+from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.types import Type
+from smolrgpt_core.language.wording import (
+    ATTRIBUTES,
+    RELATIONS,
+    Unit,
+    Writer,
+    is_list,
+    is_room_for_several,
+    is_union,
+    quantity,
+)
+from smolrgpt_core.regions import RegionSet
+from smolrgpt_core.scene.copies import in_words
+from smolrgpt_core.scene.free_space import FOOTPRINT_M
+
+COMPARATIVES = {
+    (attributes.Bigness, "more"): "larger",
+    (attributes.Bigness, "less"): "smaller",
+    (attributes.Height, "more"): "taller",
+    (attributes.Height, "less"): "shorter",
+    (attributes.Length, "more"): "longer",
+    (attributes.Length, "less"): "shorter",
+    (attributes.Width, "more"): "wider",
+    (attributes.Width, "less"): "narrower",
+    (attributes.Distance, "more"): "farther from {}",
+    (attributes.Distance, "less"): "nearer to {}",
+}
+"""What has more or less of an attribute than something else."""
+
+COUNTED_HOW = {
+    "more": "more than",
+    "less": "fewer than",
+    "at_least": "at least",
+    "at_most": "at most",
+    "equal": "exactly",
+    "unequal": "not exactly",
+}
+
+OPPOSITE_HOW = {
+    "more": "at_most",
+    "less": "at_least",
+    "at_least": "less",
+    "at_most": "more",
+    "equal": "unequal",
+}
+"""What is true of a number where a comparison is false."""
+
+BETWEEN_TWO = frozenset(
+    {
+        attributes.HorizontalDistance, attributes.VerticalDistance, attributes.SidewaysDistance,
+        attributes.ForwardDistance, attributes.Clearance,
+    }
+)  # fmt: skip
+"""Attributes that are the same seen from either of two things."""
+
+
+def answer_sentence(
+    program: Program, value: Any, regions: RegionSet, unit: Unit | None = None
+) -> str:
+    """The answer as a sentence, such as "Pallet 12 is 3.42 m from buffer 2.".
+
+    Args:
+        program: what was asked.
+        value: the answer, as `Finding` has it.
+        regions: of the frame.
+        unit: name and size in SI units of the unit that was asked for; None = SI.
+    """
+    text = _Answer(regions, unit).sentence(program, value)
+    return text[0].upper() + text[1:]
+
+
+def steps_in_words(finding: Finding, regions: RegionSet) -> list[str]:
+    """What the parts of a question stand for, such as "the empty transporter is transporter 60"."""
+    writer = Writer(regions)
+    return [
+        _step(step, writer, regions)
+        for step in finding.steps
+        if step.program is not finding.program and step.program.operator is not selections.Exactly
+    ]
+
+
+def _step(step: Step, writer: Writer, regions: RegionSet) -> str:
+    number = "" if step.value is None or not step.unit else f" ({quantity(step.value, step.unit)})"
+    if step.program.type is Type.REGION:
+        return f"{writer.phrase(step.program)} is {writer.name(step.ids[0])}{number}"
+    members = in_words([str(id) for id in step.ids]) or "none"
+    return f"{writer.phrase(step.program)}: {members}"
+
+
+class _Answer:
+    """Writes answers."""
+
+    def __init__(self, regions: RegionSet, unit: Unit | None) -> None:
+        self._writer = Writer(regions)
+        self._unit = unit
+
+    def sentence(self, program: Program, value: Any) -> str:
+        """The sentence of any answer."""
+        write: dict[Type, Callable[[Program, Any], str]] = {
+            Type.REGION: self._region,
+            Type.REGIONS: self._set,
+            Type.QUANTITY: self._quantity,
+            Type.TRUTH: self._truth,
+            Type.RELATION: self._relation,
+            Type.POINT: self._point,
+            Type.VECTOR: self._vector,
+            Type.SIZE: self._size,
+        }
+        return write[program.type](program, value)
+
+    def _region(self, program: Program, value: int) -> str:
+        name = self._writer.name(value)
+        if program.operator is selections.Extreme:
+            _, attribute, end, rank = program.arguments
+            return f"{name} is {self._writer.superlative(attribute, end, rank, last=True)}."
+        if program.operator is selections.The and program.parts[0].operator is selections.Where:
+            predicate = program.parts[0].arguments[1]
+            return f"{name} is {self._writer.predicate(predicate, last=True)}."
+        return f"it is {name}."
+
+    def _set(self, program: Program, value: tuple[int, ...]) -> str:
+        names = self._writer.listed(value) if value else "none"
+        if program.operator is selections.Where:
+            words = self._writer.predicate(program.arguments[1], last=True)
+            return f"{names} {'is' if len(value) < 2 else 'are'} {words}."
+        return f"{names}."
+
+    def _quantity(self, program: Program, value: float) -> str:
+        if program.operator is questions.Count:
+            return self._count(program.parts[0], round(value))
+        amount = quantity(value, program.unit, self._unit)
+        if program.operator is questions.Measure:
+            region, attribute = program.arguments
+            name = self._writer.phrase(region, last=True)
+            if attribute.operator is attributes.Distance:
+                return self._distance(name, attribute.arguments[0], value, amount)
+            if attribute.operator is attributes.Top:
+                return f"the top of {name} is {amount} above the floor."
+            if attribute.operator is attributes.Capacity:
+                return _more_fit(round(value), name)
+            if attribute.operator in BETWEEN_TWO:
+                noun = ATTRIBUTES[attribute.operator].removesuffix(" to {}")
+                other = self._writer.phrase(attribute.parts[0], last=True)
+                return f"the {noun} between {name} and {other} is {amount}."
+            return f"the {self._writer.attribute(attribute)} of {name} is {amount}."
+        return f"{self._writer.phrase(program, last=True)} is {amount}."
+
+    def _distance(self, name: str, place: Program, value: float, amount: str) -> str:
+        other = self._writer.phrase(place, last=True)
+        if value == 0 and self._writer.is_zone(place):
+            return f"{name} stands in {other}, so the distance is 0 m."
+        return f"{name} is {amount} from {other}."
+
+    def _count(self, chosen: Program, number: int) -> str:
+        verb = "is" if number == 1 else "are"
+        if chosen.operator is selections.Where:
+            base, predicate = chosen.arguments
+            words = self._writer.predicate(predicate, last=True)
+            if is_union(base) and base.operator is selections.Either:
+                return f"{number} {self._writer.plural(base)} {verb} {words}."
+            if is_list(base):
+                return f"{number} of {self._writer.plural(base)} {verb} {words}."
+            noun = self._writer.singular(base) if number == 1 else self._writer.plural(base)
+            return f"{number} {noun} {verb} {words}."
+        noun = self._writer.singular(chosen) if number == 1 else self._writer.plural(chosen)
+        return f"there {verb} {number} {noun}."
+
+    def _truth(self, program: Program, value: bool) -> str:
+        if not value and program.operator is questions.Whether:
+            program, value_of_it = _opposite(program)
+            return f"no, {self._statement(program, negative=not value_of_it)}."
+        return f"{'yes' if value else 'no'}, {self._statement(program, negative=not value)}."
+
+    def _statement(self, program: Program, negative: bool) -> str:
+        """As `Writer.statement`, in words that answer better than they read back."""
+        operator, arguments = program.operator, program.arguments
+        if operator is questions.Whether and arguments[1].operator is predicates.Measures:
+            return self._measured(self._writer.phrase(arguments[0]), arguments[1], negative)
+        if operator is questions.Compare and not is_room_for_several(program):
+            number, how, limit = arguments
+            if number.operator is questions.Count and limit.operator is questions.Amount:
+                how = OPPOSITE_HOW[how] if negative else how
+                return self._counted(number.arguments[0], COUNTED_HOW[how], limit.arguments[0])
+        return self._writer.statement(program, negative)
+
+    def _counted(self, chosen: Program, how: str, number: float) -> str:
+        if number == 1:
+            return f"there is {how} 1 {self._writer.singular(chosen)}"
+        return f"there are {how} {number:g} {self._writer.plural(chosen)}"
+
+    def _measured(self, name: str, predicate: Program, negative: bool) -> str:
+        attribute, how, limit = predicate.arguments
+        no = "not " if negative else ""
+        comparative = self._comparative(attribute, how)
+        if comparative and limit.operator is questions.Measure and limit.arguments[1] == attribute:
+            other = self._writer.phrase(limit.arguments[0], last=True)
+            return f"{name} is {no}{comparative} than {other}"
+        words = self._writer.predicate(predicate, last=True)
+        if words.startswith("with "):
+            return f"{name} {'does not have' if negative else 'has'} {words.removeprefix('with ')}"
+        return f"{name} is {no}{words}"
+
+    def _comparative(self, attribute: Program, how: str) -> str:
+        word = COMPARATIVES.get((attribute.operator, how), "")
+        return word.format(*(self._writer.phrase(part) for part in attribute.parts))
+
+    def _relation(self, program: Program, value: str) -> str:
+        region, place, _ = program.arguments
+        words = self._writer.phrase(place, last=True)
+        return f"{self._writer.phrase(region)} is {RELATIONS[value]} {words}."
+
+    def _point(self, program: Program, value: Any) -> str:
+        numbers = ", ".join(f"{number:.2f}" for number in value)
+        return f"{self._writer.phrase(program.parts[0], last=True)} is at ({numbers}) m."
+
+    def _vector(self, program: Program, value: Any) -> str:
+        region, place = program.arguments
+        numbers = ", ".join(f"{number:.2f}" for number in value)
+        words = self._writer.phrase(place, last=True)
+        return f"{self._writer.phrase(region)} is in direction ({numbers}) from {words}."
+
+    def _size(self, program: Program, value: Any) -> str:
+        length, width, height = (quantity(number, "m", self._unit) for number in value)
+        name = self._writer.phrase(program.parts[0], last=True)
+        return f"{name} is {length} long, {width} wide and {height} high."
+
+
+def _more_fit(number: int, zone: str) -> str:
+    pallets = f"{number or 'no'} more {'pallet fits' if number == 1 else 'pallets fit'}"
+    return f"{pallets} into {zone}, of {{}} x {{}} m.".format(*FOOTPRINT_M)
+
+
+def _opposite(program: Program) -> tuple[Program, bool]:
+    """What is true where a statement is false: right for left; else that it is not so."""
+    region, predicate = program.arguments
+    sides = {predicates.LeftOf: predicates.RightOf, predicates.RightOf: predicates.LeftOf}
+    if predicate.operator in sides:
+        return questions.Whether(region, sides[predicate.operator](*predicate.arguments)), True
+    return program, False
