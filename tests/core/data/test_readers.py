@@ -269,7 +269,7 @@ class TestOtherLayouts:
         assert (sample.masks(conversation)[1] == np.eye(6, 9, 1, dtype=bool)).all()
         assert sample.depth is not None
         assert sample.depth.read().tolist() == np.arange(54).reshape(6, 9).tolist()
-        with pytest.raises(SpatialError, match="picture"):
+        with pytest.raises(SpatialError, match="visualization"):
             sample.depth.read_metres()
 
     def test_official_parquet_gives_the_samples_of_the_public_files(

@@ -75,7 +75,7 @@ def test_a_choice_of_what_was_not_to_choose_from_is_no_answer(ask, answerer, fra
 
 
 def test_a_count_of_more_than_there_is_is_no_answer(ask, answerer, frames):
-    with pytest.raises(SpatialError, match=r"counted 56, .* about 9 regions; it said") as caught:
+    with pytest.raises(SpatialError, match=r"counted 56, .* about 9 regions; its output") as caught:
         ask(answerer, frames[0], 7)
     assert caught.value.status is Status.MODEL_ERROR
 
