@@ -146,7 +146,10 @@ def test_questions_that_need_too_much_memory_together_are_asked_alone(
     futures = [operator.ask_async(DISTANCE) for _ in range(3)]
     assert Status(operator.graph.result(slow).answer.status) is Status.TIMEOUT
     assert all(is_right(operator.graph.result(future).answer) for future in futures)
-    wait_for(lambda: "3 questions in one batch: the device is out of memory" in node.output, "the warning")
+    wait_for(
+        lambda: "3 questions in one batch: the device is out of memory" in node.output,
+        "the warning",
+    )
     assert is_right(operator.ask(DISTANCE))
 
 

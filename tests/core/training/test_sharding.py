@@ -7,13 +7,14 @@ run of the trainer would prove nothing here. The trainer itself refuses `fsdp` w
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
-import torch.multiprocessing
 from torch import distributed
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
@@ -94,7 +95,13 @@ def _work(rank: int, folder: Path) -> None:
 def test_two_processes_with_cut_weights_have_the_losses_of_one(configs, tmp_path):
     for kind, config in configs.items():
         write_config(config, tmp_path / f"{kind}.yaml")
-    torch.multiprocessing.spawn(_work, (tmp_path,), PROCESSES)
+    command = [sys.executable, __file__, str(tmp_path)]
+    workers = [
+        subprocess.Popen([*command, str(rank)], stderr=subprocess.PIPE, text=True)
+        for rank in range(PROCESSES)
+    ]
+    errors = [worker.communicate(timeout=240)[1] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * PROCESSES, "\n".join(errors)
     for kind, config in configs.items():
         alone = list(losses(config, 0, 1))
         assert alone[-1] < alone[0]
@@ -105,3 +112,7 @@ def test_two_processes_with_cut_weights_have_the_losses_of_one(configs, tmp_path
 def test_the_trainer_does_not_pretend_without_cuda(configs):
     with pytest.raises(SpatialError, match="fsdp needs CUDA"):
         training_arguments(replace(configs["full"], fsdp=True))
+
+
+if __name__ == "__main__":
+    _work(int(sys.argv[2]), Path(sys.argv[1]))

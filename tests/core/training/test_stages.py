@@ -41,6 +41,8 @@ def backbones(tmp_path):
         **HEADS,
     )  # fmt: skip
     SiglipVisionModel(vision).save_pretrained(tmp_path / "vision")
+    pixels = {"image_mean": [0.5] * 3, "image_std": [0.5] * 3}
+    (tmp_path / "vision" / "preprocessor_config.json").write_text(json.dumps(pixels))
     tokenizer = train_tokenizer(["user\nHow far is it?", "assistant\nIt is 3.42 meters away."], 300)
     language = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=24, intermediate_size=32, num_key_value_heads=2,

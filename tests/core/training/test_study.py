@@ -101,7 +101,7 @@ def test_every_combination_is_trained_measured_and_asked(study_file, base):
     # Weights of chance say nothing that can be read: what they said is kept.
     asked = before.result()["evaluations"]["own"]
     assert len(asked["unusable"]) == asked["refusals"]["MODEL_ERROR"] > 0
-    assert all("it said" in message for message in asked["unusable"].values())
+    assert all("its output was" in message for message in asked["unusable"].values())
     rows = rows_of(study, [job.result() for job in jobs])
     assert [(row.values.get("method"), row.runs) for row in rows] == [
         (None, 1), ("lora", 2), ("full", 2)
