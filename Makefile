@@ -15,7 +15,7 @@ demo: setup
 	@$(ENVIRONMENT) && exec install/smolrgpt_ros/lib/smolrgpt_ros/demo $(DEMO_OPTIONS)
 
 test: setup-tests lint
-	@$(ENVIRONMENT) && OMP_NUM_THREADS=1 pytest -n 2 --dist loadgroup --no-loadscope-reorder
+	@$(ENVIRONMENT) && OMP_NUM_THREADS=1 pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Hours on a CPU. Each command goes on where it stopped; docs/training.md says what comes out.
 NANO = output/train/nano

@@ -2,8 +2,8 @@
 
 Hypothesis keeps no database of examples here: what it found once belongs into the test.
 
-`make test` runs two processes: one takes all tests of ROS, which mostly wait for each other and
-would disturb each other, the other begins with the rest, file by file, in this order.
+`make test` runs two processes, which take the tests file by file, so that what a file needs is made
+once.
 """
 
 from __future__ import annotations
@@ -30,12 +30,8 @@ Result = TypeVar("Result")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Say which tests stay together in one process when several share the work, and their order."""
-    # They take longest, and mostly wait: whoever begins with them has the other at work beside it.
+    """Tests of ROS first: they take longest, and mostly wait."""
     items.sort(key=lambda item: not item.path.is_relative_to(ROS_TESTS))
-    for item in items:
-        together = "ros" if item.path.is_relative_to(ROS_TESTS) else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(together))
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,6 @@ from smolrgpt_core.ray_workers import LOCAL
 
 pytest.importorskip("ray.data")
 
-pytestmark = pytest.mark.xdist_group("ray")
-
 
 def processes_of_ray() -> list[psutil.Process]:
     """Descendants of this process that belong to Ray."""
