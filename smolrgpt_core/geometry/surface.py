@@ -220,14 +220,7 @@ def measure_surface(
     if stray.any():
         depth[rows[stray], columns[stray]] = np.nan
         rows, columns, values = rows[~stray], columns[~stray], values[~stray]
-    if share < config.min_valid_share or len(rows) < config.min_points:
-        raise SpatialError(
-            Status.NO_VALID_DEPTH,
-            f"{region.name} has a depth reading at {share:.0%} of its {region.area} mask pixels, "
-            f"{len(rows)} of them usable; at least {config.min_valid_share:.0%} and "
-            f"{config.min_points} are needed. Move the camera, or check that depth is aligned "
-            "to RGB and that the surface does not shine",
-        )
+    _check_readings(region, share, len(rows), config)
     cargo = _cargo_beside(frame, region, window)
     outline = _trace_outline(frame, mask, depth, cargo, window, noise, config)
     return Surface(
@@ -240,6 +233,18 @@ def measure_surface(
         sparse,
         np.count_nonzero(stray) / len(stray),
     )
+
+
+def _check_readings(region: Region, share: float, usable: int, config: SurfaceConfig) -> None:
+    """Refuse a region of which too few pixels have a reading."""
+    if share < config.min_valid_share or usable < config.min_points:
+        raise SpatialError(
+            Status.NO_VALID_DEPTH,
+            f"{region.name} has a depth reading at {share:.0%} of its {region.area} mask pixels, "
+            f"{usable} of them usable; at least {config.min_valid_share:.0%} and "
+            f"{config.min_points} are needed. Move the camera, or check that depth is aligned "
+            "to RGB and that the surface does not shine",
+        )
 
 
 def _angular_extent(frame: RGBDFrame, region: Region) -> float:

@@ -117,6 +117,13 @@ class Lexicon:
         return _meaningful(self)
 
 
+def _compounds(prefixes: Sequence[str], forms: Mapping[str, str]) -> dict[str, str]:
+    """Words that are written together with a prefix, and how they are read."""
+    return {
+        prefix + form: f"{prefix} {word}" for prefix in prefixes for form, word in forms.items()
+    }
+
+
 @cache
 def load_lexicon(language: str) -> Lexicon:
     """The lexicon of a language, read once.
@@ -128,13 +135,14 @@ def load_lexicon(language: str) -> Lexicon:
     words = {key: value.split() for key, value in _entries(sections["words"])}
     number_words = read_numbers(language)
     forms = dict(_inflected(sections.get("forms", "")))
-    prefixes = words.get("prefixes", [])
-    compounds = {
-        prefix + form: f"{prefix} {word}" for prefix in prefixes for form, word in forms.items()
-    }
+    compounds = _compounds(words.get("prefixes", []), forms)
     units = read_units(language)
     nouns = {key: tuple(_forms(value)) for key, value in _entries(sections["nouns"])}
     classes = read_classes(_entries(sections.get("classes", "")), _noun_classes(nouns))
+
+    def reworded(section: str) -> tuple[Rewording, ...]:
+        return tuple(read_rewordings(sections.get(section, ""), classes, number_words))
+
     lexicon = Lexicon(
         grammar=Grammar(sections["rules"], {**OPERATORS, **BUILDERS}, TERMINALS),
         definite=frozenset(words["definite"]),
@@ -152,10 +160,8 @@ def load_lexicon(language: str) -> Lexicon:
         numbers=number_words,
         ordinals=read_ordinals(language),
         units=units,
-        rewordings=tuple(read_rewordings(sections.get("rewordings", ""), classes, number_words)),
-        restatements=tuple(
-            read_rewordings(sections.get("restatements", ""), classes, number_words)
-        ),
+        rewordings=reworded("rewordings"),
+        restatements=reworded("restatements"),
         spellings={**compounds, **dict(_entries(sections["spellings"]))},
         forms=forms,
         fillers=frozenset(sections["fillers"].split()),
@@ -163,10 +169,7 @@ def load_lexicon(language: str) -> Lexicon:
         endings=_any_of(sections["endings"], "[ ,]*\\b(?:{})[ ,?.!]*$"),
         asides=_asides(sections["asides"], _written(units, forms)),
         unanswerable=_unanswerable(sections["unanswerable"]),
-        references=tuple(
-            (item.pattern, item.replacement)
-            for item in read_rewordings(sections.get("references", ""), classes, number_words)
-        ),
+        references=tuple((item.pattern, item.replacement) for item in reworded("references")),
         context=make_context(dict(_entries(sections.get("context", "")))),
         framing=make_framing(dict(_entries(sections.get("framing", "")))),
         gists=load_gists(sections, {**OPERATORS, **BUILDERS}),

@@ -42,6 +42,10 @@ logger = logging.getLogger(__name__)
 EXAMPLES_FILE = "examples.jsonl"
 
 
+def _trained_parameters(model: Model) -> int:
+    return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+
+
 class RunTrainer(Trainer):
     """Trains one run, starting from any step."""
 
@@ -85,10 +89,7 @@ class RunTrainer(Trainer):
         self._card = card
         self._stream = stream
         self._store = store
-        self._facts = dict(resumed)
-        self._facts["trained_parameters"] = sum(
-            weight.numel() for weight in model.parameters() if weight.requires_grad
-        )
+        self._facts = {**resumed, "trained_parameters": _trained_parameters(model)}
         self._spent = Spent(resumed.get("seconds", 0.0), resumed.get("questions", 0))
         self._broken = BrokenSamples(config.data.broken_share, resumed.get("broken"))
         self._losses = LossLog(self._output, step) if self.is_world_process_zero() else None

@@ -232,9 +232,7 @@ def test_noise_averages_out(ray_caster, block, stereo_noise):
 
 # The body of a truck without a mast is no deck, but to a fit without its standard sizes it is one.
 @pytest.mark.parametrize(("label", "top"), [("pallet", 1.7), ("transporter", 1.2)])
-def test_fits_of_one_object_share_what_is_seen_and_nothing_else(
-    ray_caster, block, stereo_noise, label, top
-):
+def test_fits_of_one_object_reuse_only_what_is_visible(ray_caster, block, stereo_noise, label, top):
     frame = stereo_noise(ray_caster((block(1, label, 0.8, 4.0, 0.6, *EUR, top=top),)).render())
     plane, prior = floor_of(frame), SIZE_PRIORS[label]
     surface = measure_surface(frame, frame.regions[1], noise=plane.noise)

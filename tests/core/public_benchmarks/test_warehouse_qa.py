@@ -117,7 +117,7 @@ def test_what_other_questions_name_is_there_once(ai_city) -> None:
     assert ids[:2] == [0, 1]
 
 
-def test_sides_are_said_where_words_ask_yes_or_no(ai_city) -> None:
+def test_a_yes_or_no_question_about_a_side_is_answered_with_the_side(ai_city) -> None:
     data = BENCHMARK.read(ai_city)
     record = next(item for item in data.records if item.question.startswith("Does the transporter"))
     model = load_benchmark_model("geometric", ModelOptions())

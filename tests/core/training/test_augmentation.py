@@ -256,7 +256,7 @@ def test_settings_that_cannot_be_are_refused(settings, message):
         AugmentationConfig(**settings)
 
 
-def test_a_row_about_no_region_keeps_its_picture(rows):
+def test_a_row_without_regions_is_not_augmented(rows):
     caption = Conversation("c", (Turn(HUMAN, "Describe the image."), Turn(MODEL, "A hall.")))
     row = replace(rows[0], conversations=(caption,), pictures="rgb")
     assert Augmentation(AugmentationConfig(crop=1.0, scale=1.0)).row(row) is row

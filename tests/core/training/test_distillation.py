@@ -221,7 +221,7 @@ def test_settings_that_cannot_be_are_refused(settings, message):
         DistillationConfig(**settings)
 
 
-def test_the_divergence_of_likeliest_tokens_is_that_of_all_where_all_are_kept():
+def test_divergence_over_all_top_tokens_equals_full_divergence():
     generator = torch.Generator().manual_seed(0)
     own, wanted = (torch.randn(5, 7, generator=generator) for _ in range(2))
     whole = soft_losses(own, wanted, None, 2.0)

@@ -153,7 +153,7 @@ def test_a_run_that_dies_is_named_and_the_others_are_shown(study_file, monkeypat
     assert (tmp_path / "study" / "plots.png").stat().st_size > 10_000
 
 
-def test_why_a_run_failed_is_told(study_file):
+def test_the_reason_of_a_failed_run_is_reported(study_file):
     study_file.write_text(
         study_file.read_text().replace("- seed=1", "- data.sources.0.root=nowhere")
     )
