@@ -24,6 +24,9 @@ from smolrgpt_core.language.interpreter import SAME_ANGLE_DEG
 NormalizedAnswer = float | int | str
 """Meters (distance), number (count), index (mcq), "left" or "right"."""
 
+AnswerValue = NormalizedAnswer | bool | tuple[int, ...] | NDArray[np.float64]
+"""Of any category: also yes or no, the indices of a list, a vector."""
+
 DISTANCE_TOLERANCE = 0.1
 """Largest relative error of a correct distance (the challenge's rule)."""
 
@@ -33,11 +36,18 @@ WHOLE_UNITS = ("objects", "h")
 VECTORS = (Category.POSITION, Category.DIRECTION, Category.SIZE)
 """Categories of answers that are three numbers."""
 
+_NUMBERS = (Category.QUANTITY, Category.LIST, *VECTORS)
+
 _EXPECTED = {
     Category.DISTANCE: "non-negative meters",
     Category.COUNT: "a non-negative integer",
     Category.MCQ: "the index of a region, starting at 0",
     Category.LEFT_RIGHT: '"left" or "right"',
+    Category.TRUTH: '"yes" or "no"',
+    Category.RELATION: 'a word such as "front"',
+    Category.LIST: "indices of regions, with commas",
+    Category.QUANTITY: "a number",
+    **dict.fromkeys(VECTORS, "three numbers, with commas"),
 }
 
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?", re.IGNORECASE | re.ASCII)
@@ -93,23 +103,76 @@ def write_normalized(value: NormalizedAnswer | bool | tuple[float, ...], unit: s
 
 
 def normalized_answer(answer: SpatialAnswer, region_ids: Sequence[int]) -> str:
-    """An answer as the data set writes it; a region as its place among the masks.
+    """An answer as a data set writes it; a region as its place among the masks.
 
     Args:
-        answer: of one of `CATEGORIES`.
+        answer: of any category.
         region_ids: of the masks, in order.
 
     Raises:
-        ValueError: for an answer of another category, or with a region that the question lacks.
+        ValueError: for an answer without a category, or with a region that the question lacks.
     """
-    category = answer.category
-    if category is None or category not in CATEGORIES.values():
-        raise ValueError(f"expected an answer of {', '.join(CATEGORIES)}, got {answer}")
-    if category is Category.LEFT_RIGHT:
+    if answer.option:
+        return answer.option
+    if answer.category is None:
+        raise ValueError(f"expected an answer of a category, got {answer}")
+    value = answer_value(answer)
+    if answer.category is Category.LEFT_RIGHT:
         return answer.side.name.lower()
-    if category is Category.MCQ:
-        return write_normalized(region_ids.index(answer.region_id))
-    return write_normalized(float(answer.value), UNITS[category])  # type: ignore[arg-type]
+    if answer.category is Category.MCQ:
+        return write_normalized(region_ids.index(value))
+    if answer.category is Category.LIST:
+        return ", ".join(str(region_ids.index(id)) for id in value)
+    if answer.category in VECTORS:
+        return write_normalized(tuple(map(float, value)))
+    if answer.category in (Category.TRUTH, Category.RELATION):
+        return write_normalized(value)
+    return write_normalized(float(value), answer.unit or UNITS.get(answer.category, ""))
+
+
+def answer_value(answer: SpatialAnswer) -> Any:
+    """What an answer consists of: the field that its category fills."""
+    fields = {
+        Category.LEFT_RIGHT: answer.side,
+        Category.MCQ: answer.region_id,
+        Category.TRUTH: answer.truth,
+        Category.LIST: answer.answer_ids,
+        Category.RELATION: answer.relation,
+        Category.POSITION: answer.vector,
+        Category.DIRECTION: answer.vector,
+        Category.SIZE: answer.vector,
+    }
+    return answer.value if answer.category is None else fields.get(answer.category, answer.value)
+
+
+def read_value(text: str, category: Category) -> AnswerValue:
+    """The value of a bare answer of any category, as `normalized_answer` writes it.
+
+    Args:
+        text: "yes", "front", "0, 3", "1.00, -0.20, 4.10", or as `read_normalized` takes it.
+        category: of the question.
+
+    Raises:
+        ValueError: it cannot be read; says what was expected and what was found.
+    """
+    if category in CATEGORIES.values():
+        return read_normalized(text, category)
+    word = text.strip().rstrip(".").lower()
+    if category is Category.TRUTH and word in ("yes", "no"):
+        return word == "yes"
+    if category is Category.RELATION and word.isalpha():
+        return word
+    if category in _NUMBERS and all(map(_NUMBER.fullmatch, parts := re.split(r",\s*", word))):
+        numbers = np.array([float(part) for part in parts])
+        if category is Category.LIST and not (numbers % 1).any():
+            return tuple(numbers.astype(int).tolist())
+        if category is Category.QUANTITY and len(numbers) == 1:
+            return float(numbers[0])
+        if category in VECTORS and len(numbers) == 3:
+            return numbers
+    if category is Category.LIST and not word:
+        return ()
+    raise ValueError(f"expected {_EXPECTED[category]}, got {_shown(text)}")
 
 
 def is_near(metres: float, truth: float) -> bool:

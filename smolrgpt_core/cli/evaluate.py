@@ -27,6 +27,7 @@ from smolrgpt_core.evaluation.answer_files import write_predictions
 from smolrgpt_core.evaluation.evaluation import EvaluatedSystem, Evaluation, evaluate, named
 from smolrgpt_core.evaluation.predictions import AnswererChoice, Camera
 from smolrgpt_core.evaluation.reliability import OVERALL
+from smolrgpt_core.evaluation.task_scores import mean_percent
 from smolrgpt_core.files import METRES_PER_UNIT, write_file
 
 WRONG_CALL = 2
@@ -39,6 +40,8 @@ COLUMNS = {
     "choice": "Qual_mcq_acc",
     "final": "Final_weighted_score",
 }
+
+TASK_MEAN = "mean of tasks"
 
 Data = Annotated[
     Path,
@@ -147,7 +150,7 @@ def _write_folder(found: Evaluation, out: Path, camera: Camera | None) -> None:
     predictions = {item.id: item.answer for item in found.systems[0].predictions}
     with writing("--out"):
         write_predictions(out / "predictions.json", predictions)
-        if found.systems[0].scored:
+        if found.systems[0].judged:
             write_report(found, out / "report.html", camera)
             write_confidence_report(found, out)
     typer.echo(f"wrote {os.fspath(out)}", err=True)
@@ -171,6 +174,8 @@ def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
 def _print(found: Evaluation) -> None:
     console = Console()
     console.print(_table(found))
+    if found.systems[0].tasks:
+        console.print(_task_table(found))
     for item in found.systems:
         if item.about:
             console.print(Text(f"{item.name}: {item.about}", "dim"))
@@ -185,22 +190,38 @@ def _print(found: Evaluation) -> None:
             console.print(Text(f"{item.name}: {_agreements(item)}", "dim"))
     if found.unscored:
         console.print(Text(found.unscored_note, "red"))
-    elif not found.systems[0].scored:
+    elif not found.systems[0].judged:
         console.print(Text("The split has no ground-truth answers: nothing to score.", "yellow"))
 
 
 def _table(found: Evaluation) -> Table:
+    columns = {name: key for name, key in COLUMNS.items() if key in found.systems[0].scores}
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
-    table.add_column(f"correct of {len(found.systems[0].scored)}, %")
-    for name in (*COLUMNS, "refused", "ECE", "ms"):
+    table.add_column(f"correct of {len(found.systems[0].judged)}, %")
+    has_tasks = bool(found.systems[0].tasks)
+    for name in (*columns, *([TASK_MEAN] if has_tasks else ()), "refused", "ECE", "ms"):
         table.add_column(name, justify="right", min_width=len(name))
     for item in found.systems:
-        scores = item.scores
-        cells = [f"{scores[key]:.2f}" if key in scores else "" for key in COLUMNS.values()]
+        cells = [f"{item.scores[key]:.2f}" for key in columns.values()]
+        if has_tasks:
+            cells.append(f"{mean_percent(item.tasks):.2f}")
         refused = str(sum(item.refusals.values()))
         overall = item.reliabilities.get(OVERALL)
         error = f"{100 * overall.expected_calibration_error:.1f}" if overall else ""
         table.add_row(item.name, *cells, refused, error, f"{item.median_seconds * 1000:.0f}")
+    return table
+
+
+def _task_table(found: Evaluation) -> Table:
+    """A row for each task of a mixture, a column for each system."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, header_style="bold")
+    table.add_column("correct by task, %")
+    table.add_column("questions", justify="right")
+    for item in found.systems:
+        table.add_column(item.name, justify="right")
+    for name, score in found.systems[0].tasks.items():
+        cells = [f"{item.tasks[name].percent:.1f}" for item in found.systems]
+        table.add_row(name, str(score.questions), *cells)
     return table
 
 

@@ -49,6 +49,11 @@ class ScoredAnswer:
     right: bool
     by_script: bool = True
 
+    @property
+    def group(self) -> str:
+        """Name of the category."""
+        return self.category.name.lower()
+
 
 def score_answer(
     id: str, category: Category, truth: NormalizedAnswer, prediction: object

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -29,9 +29,18 @@ from smolrgpt_core.evaluation.predictions import (
     read_cameras,
 )
 from smolrgpt_core.evaluation.reliability import OVERALL, Reliability, reliability
+from smolrgpt_core.evaluation.task_scores import (
+    AnswerForm,
+    TaskAnswer,
+    TaskScore,
+    check_truth,
+    is_right_answer,
+    task_scores,
+)
 from smolrgpt_core.files import file_error
 from smolrgpt_core.language import CATEGORIES
 from smolrgpt_core.quality.guessing import Guess, constant_guess, words_guess
+from smolrgpt_core.synthesis.mixtures import TASKS
 
 LESSONS = "train"
 """Split that the baselines learn from."""
@@ -48,29 +57,76 @@ class EvaluatedSystem:
         name: such as "geometric".
         about: what a reader should know of it.
         predictions: in the order of the records.
-        scored: the same beside the truth; empty where the truth is not known.
+        scored: those to the categories of the challenge beside the truth, where it is known.
+        task_answers: those to the tasks of a mixture beside the truth.
     """
 
     name: str
     about: str
     predictions: Sequence[Prediction]
     scored: Sequence[ScoredAnswer]
+    task_answers: Sequence[TaskAnswer] = ()
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        about: str,
+        records: Sequence[WarehouseRecord],
+        truth: Mapping[str, NormalizedAnswer],
+        predictions: Sequence[Prediction],
+    ) -> EvaluatedSystem:
+        """Score predictions.
+
+        Args:
+            name: of the system.
+            about: what a reader should know of it.
+            records: the questions.
+            truth: true answers by id, as far as they are known.
+            predictions: in the order of the records.
+        """
+        known = [
+            (record, prediction)
+            for record, prediction in zip(records, predictions, strict=True)
+            if record.id in truth
+        ]
+        scored = [
+            score_answer(item.id, CATEGORIES[item.category], truth[item.id], prediction.answer)
+            for item, prediction in known
+            if item.category in CATEGORIES
+        ]
+        of_tasks = [
+            _task_answer(item, str(truth[item.id]), prediction)
+            for item, prediction in known
+            if item.category in TASKS
+        ]
+        return cls(name, about, predictions, scored, of_tasks)
+
+    @property
+    def judged(self) -> Sequence[ScoredAnswer | TaskAnswer]:
+        """All answers beside the truth."""
+        return [*self.scored, *self.task_answers]
 
     @property
     def scores(self) -> dict[str, float]:
-        """The challenge's figures; empty where the truth is not known."""
+        """The challenge's figures; empty without a question of its categories and a truth."""
         return challenge_scores(self.scored) if self.scored else {}
+
+    @property
+    def tasks(self) -> dict[str, TaskScore]:
+        """Correct answers by task of a mixture; empty where the data set is not one."""
+        return task_scores(self.task_answers)
 
     @property
     def reliabilities(self) -> dict[str, Reliability]:
         """Confidences beside the truth, of all answers and by category; only where there are any.
 
-        The keys are `OVERALL` and the names of the categories.
+        The keys are `OVERALL` and the names of categories or tasks.
         """
         confidences = {item.id: item.confidence for item in self.predictions}
-        groups = {OVERALL: self.scored}
-        for name, category in CATEGORIES.items():
-            groups[name] = [item for item in self.scored if item.category is category]
+        groups = {OVERALL: self.judged}
+        for name in (*CATEGORIES, *self.tasks):
+            groups[name] = [item for item in self.judged if item.group == name]
         found = {
             name: reliability(
                 [confidences[item.id] for item in answers], [item.right for item in answers]
@@ -87,7 +143,7 @@ class EvaluatedSystem:
         }
         if set(agreement.values()) <= {Agreement.UNKNOWN.name}:
             return {}
-        right = {item.id: item.right for item in self.scored}
+        right = {item.id: item.right for item in self.judged}
         counts = Counter(agreement[id] for id in right if id in agreement)
         hits = Counter(agreement[id] for id in right if id in agreement and right[id])
         return {name: {"answers": counts[name], "right": hits[name]} for name in counts}
@@ -156,12 +212,16 @@ class Evaluation:
             "data": self.folder.root.name,
             "split": self.folder.split,
             "questions": len(self.records),
-            "scored": len(self.systems[0].scored),
+            "scored": len(self.systems[0].judged),
             "unscored": dict(self.unscored),
             "answerers": {
                 item.name: {
                     "about": item.about,
                     "scores": item.scores,
+                    "tasks": {
+                        name: {**asdict(score), "percent": score.percent}
+                        for name, score in item.tasks.items()
+                    },
                     "refusals": dict(item.refusals),
                     "broken": item.broken,
                     "unusable": item.unusable,
@@ -210,11 +270,13 @@ def evaluate(
     for name, item in choices.items():
         report = partial(progress, name, len(records))
         asked[name] = predict(folder, records, item, camera, workers, report)
+    forms = {item.id: item.form for item in asked[choice.name]}
+    unscored |= _without_form(truth, records, forms)
     systems = [
-        EvaluatedSystem(name, choices[name].model, found, _scored(truth, records, found))
+        EvaluatedSystem.of(name, choices[name].model, records, truth, found)
         for name, found in asked.items()
     ]
-    guessers = _guessers(folder, records, truth) if truth else []
+    guessers = _guessers(folder, records, truth, forms) if truth else []
     return Evaluation(folder, records, [*systems, *guessers], unscored)
 
 
@@ -229,9 +291,9 @@ def evaluate_alone(
     records = folder.read_records()[:limit]
     _check_records(folder, records)
     found = predict(folder, records, choice)
-    return EvaluatedSystem(
-        choice.name, choice.model, found, _scored(read_truths(records)[0], records, found)
-    )
+    truth, _ = read_truths(records)
+    _without_form(truth, records, {item.id: item.form for item in found})
+    return EvaluatedSystem.of(choice.name, choice.model, records, truth, found)
 
 
 def _check_records(folder: SplitFolder, records: Sequence[WarehouseRecord]) -> None:
@@ -255,6 +317,9 @@ def read_truths(
     if not any(record.normalized_answer for record in records):
         return truth, unscored
     for record in records:
+        if record.category in TASKS and record.normalized_answer:
+            truth[record.id] = record.normalized_answer
+            continue
         try:
             truth[record.id] = true_answer(record)
         except ValueError as error:
@@ -262,23 +327,39 @@ def read_truths(
     return truth, unscored
 
 
-def _scored(
-    truth: Mapping[str, NormalizedAnswer],
+def _without_form(
+    truth: dict[str, NormalizedAnswer],
     records: Sequence[WarehouseRecord],
-    predictions: Sequence[Prediction],
-) -> list[ScoredAnswer]:
-    """Answers beside the truth, where it is known."""
-    return [
-        score_answer(record.id, CATEGORIES[record.category], truth[record.id], prediction.answer)
-        for record, prediction in zip(records, predictions, strict=True)
-        if record.id in truth
-    ]
+    forms: Mapping[str, AnswerForm | None],
+) -> dict[str, str]:
+    """Take those true answers of tasks out that do not have the form of their question.
+
+    Returns:
+        By id, why.
+    """
+    problems: dict[str, str] = {}
+    for record in records:
+        if record.category in TASKS and record.id in truth:
+            try:
+                check_truth(forms[record.id], str(truth[record.id]))
+            except ValueError as error:
+                problems[record.id] = str(error)
+                del truth[record.id]
+    return problems
+
+
+def _task_answer(record: WarehouseRecord, truth: str, prediction: Prediction) -> TaskAnswer:
+    right = is_right_answer(prediction.form, prediction.answer, truth)
+    return TaskAnswer(record.id, record.category, truth, prediction.answer, right)
 
 
 def _guessers(
-    folder: SplitFolder, records: Sequence[WarehouseRecord], truth: Mapping[str, NormalizedAnswer]
+    folder: SplitFolder,
+    records: Sequence[WarehouseRecord],
+    truth: Mapping[str, NormalizedAnswer],
+    forms: Mapping[str, AnswerForm | None],
 ) -> list[EvaluatedSystem]:
-    """Baselines that see no image."""
+    """Baselines that see no image; `forms` are those of the answers by id."""
     train = SplitFolder(folder.root, LESSONS)
     if folder.split != LESSONS and train.records_path.is_file():
         lessons = train.read_records()
@@ -292,7 +373,7 @@ def _guessers(
         first, second = halves(records)
         rounds = [(first, second), (second, first)]
     return [
-        _guesser(name, about, learn, rounds, records, truth)
+        _guesser(name, about, learn, rounds, records, truth, forms)
         for name, learn in (
             ("most frequent answer", constant_guess), ("question without image", words_guess)
         )
@@ -315,14 +396,18 @@ def _guesser(
     rounds: Sequence[tuple[Sequence[WarehouseRecord], Sequence[WarehouseRecord]]],
     records: Sequence[WarehouseRecord],
     truth: Mapping[str, NormalizedAnswer],
+    forms: Mapping[str, AnswerForm | None],
 ) -> EvaluatedSystem:
     """A baseline that learns from the first and guesses the second of each round."""
     answers: dict[str, str] = {}
     for lessons, asked in rounds:
         guess = learn(lessons)
         answers |= {record.id: guess(record) for record in asked}
-    predictions = [Prediction(record.id, answers[record.id], Status.OK) for record in records]
-    return EvaluatedSystem(name, about, predictions, _scored(truth, records, predictions))
+    predictions = [
+        Prediction(record.id, answers[record.id], Status.OK, form=forms[record.id])
+        for record in records
+    ]
+    return EvaluatedSystem.of(name, about, records, truth, predictions)
 
 
 def named(reasons: Mapping[str, str]) -> str:

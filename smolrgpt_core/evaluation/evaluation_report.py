@@ -14,6 +14,7 @@ from smolrgpt_core.evaluation.evaluation import EvaluatedSystem, Evaluation
 from smolrgpt_core.evaluation.plots import plots_of
 from smolrgpt_core.evaluation.predictions import Camera, ImageJob, Prediction
 from smolrgpt_core.evaluation.reliability import OVERALL
+from smolrgpt_core.evaluation.task_scores import TaskAnswer, mean_percent
 from smolrgpt_core.language import CATEGORIES
 from smolrgpt_core.report import ReportRow, write_html_report
 
@@ -28,6 +29,9 @@ SCORE_KEYS = {
 }
 
 
+_Judged = ScoredAnswer | TaskAnswer
+
+
 def write_report(evaluation: Evaluation, path: Path, camera: Camera | None = None) -> None:
     """Write the page, one file with everything in it.
 
@@ -38,9 +42,7 @@ def write_report(evaluation: Evaluation, path: Path, camera: Camera | None = Non
     """
     best = evaluation.systems[0]
     note = f"{evaluation.unscored_note}. " if evaluation.unscored else ""
-    others = "; ".join(
-        f"{item.name}: {item.scores['Final_weighted_score']:.1f}" for item in evaluation.systems[1:]
-    )
+    others = "; ".join(f"{item.name}: {final_score(item):.1f}" for item in evaluation.systems[1:])
     write_html_report(
         failures(evaluation, camera),
         path,
@@ -56,7 +58,7 @@ def write_report(evaluation: Evaluation, path: Path, camera: Camera | None = Non
 def tiles_of(system: EvaluatedSystem) -> dict[str, str]:
     """Figures of the page's tiles by their name."""
     scores = system.scores
-    tiles = {"final score": f"{scores['Final_weighted_score']:.1f}"}
+    tiles = {"final score": f"{final_score(system):.1f}"}
     tiles |= {name: f"{scores[key]:.1f} %" for name, key in SCORE_KEYS.items() if key in scores}
     if OVERALL in system.reliabilities:
         error = system.reliabilities[OVERALL].expected_calibration_error
@@ -66,27 +68,32 @@ def tiles_of(system: EvaluatedSystem) -> dict[str, str]:
     return tiles
 
 
+def final_score(system: EvaluatedSystem) -> float:
+    """The challenge's final score; of a mixture, the mean over its tasks."""
+    scores = system.scores
+    return scores["Final_weighted_score"] if scores else mean_percent(system.tasks)
+
+
 def failures(evaluation: Evaluation, camera: Camera | None) -> list[ReportRow]:
     """Rows of wrong and missing answers, from all categories in turn."""
     system = evaluation.systems[0]
     predictions = {item.id: item for item in system.predictions}
-    wrong = [item for item in system.scored if not item.right]
+    wrong = [item for item in system.judged if not item.right]
     return [
         _row(evaluation, item, predictions[item.id], camera)
         for item in _in_turn(wrong)[:SHOWN_FAILURES]
     ]
 
 
-def _in_turn(answers: Sequence[ScoredAnswer]) -> list[ScoredAnswer]:
-    """One of each category, then the next of each, and so on."""
-    queues = [
-        iter([a for a in answers if a.category is category]) for category in CATEGORIES.values()
-    ]
+def _in_turn(answers: Sequence[_Judged]) -> list[_Judged]:
+    """One of each category or task, then the next of each, and so on."""
+    groups = dict.fromkeys((*CATEGORIES, *sorted({answer.group for answer in answers})))
+    queues = [iter([a for a in answers if a.group == name]) for name in groups]
     return list(islice(filter(None, (next(q, None) for q in cycle(queues))), len(answers)))
 
 
 def _row(
-    evaluation: Evaluation, answer: ScoredAnswer, prediction: Prediction, camera: Camera | None
+    evaluation: Evaluation, answer: _Judged, prediction: Prediction, camera: Camera | None
 ) -> ReportRow:
     record = next(item for item in evaluation.records if item.id == answer.id)
     known = evaluation.cameras.get(record.image)
@@ -100,7 +107,7 @@ def _row(
         question = f"{record.question} ({error.message})"
     return ReportRow(
         question=f"{record.id}: {question}",
-        category=answer.category,
+        category=answer.category if isinstance(answer, ScoredAnswer) else answer.task,
         answer_text=prediction.message or prediction.answer,
         truth_text=str(answer.truth),
         error_text="",

@@ -60,19 +60,29 @@ def _draw(draw: Callable[..., None], *arguments: object) -> NDArray[np.uint8]:
 
 
 def _draw_bars(axes: Axes, evaluation: Evaluation) -> None:
-    """Correct answers by category, a bar for each system."""
+    """Correct answers by category or task, a bar for each system."""
     count = len(evaluation.systems)
     width = 0.8 / count
     for number, system in enumerate(evaluation.systems):
-        accuracies = [system.scores.get(key, np.nan) for key in CATEGORIES.values()]
+        accuracies = _accuracies(system)
         places = np.arange(len(accuracies)) + (number - (count - 1) / 2) * width
-        bars = axes.bar(places, accuracies, width * 0.94, label=system.name)
-        axes.bar_label(bars, fmt="%.0f", fontsize=8)
-    names = [category.name.lower().replace("_", "/") for category in CATEGORIES]
-    axes.set_xticks(np.arange(len(names)), names)
+        bars = axes.bar(places, list(accuracies.values()), width * 0.94, label=system.name)
+        axes.bar_label(bars, fmt="%.0f", fontsize=8 if len(accuracies) < 6 else 5)
+    names = list(_accuracies(evaluation.systems[0]))
+    axes.set_xticks(np.arange(len(names)), names, rotation=0 if len(names) < 6 else 20, fontsize=8)
     axes.set_ylim(0, 118)
     axes.set_ylabel("right answers, %")
     axes.legend(ncols=2, fontsize=8, loc="upper center")
+
+
+def _accuracies(system: EvaluatedSystem) -> dict[str, float]:
+    """Percent of correct answers by the name of a category or task."""
+    if system.tasks:
+        return {name.replace("_", "\n"): score.percent for name, score in system.tasks.items()}
+    return {
+        category.name.lower().replace("_", "/"): system.scores.get(key, np.nan)
+        for category, key in CATEGORIES.items()
+    }
 
 
 def _draw_reliability(axes: Axes, reliabilities: Mapping[str, Reliability]) -> None:

@@ -18,13 +18,20 @@ from smolrgpt_core.answerer_settings import FusionSettings, ModelSettings
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.answerers.registry import make_answerer
 from smolrgpt_core.data.record_frames import AskedRecord, read_image
-from smolrgpt_core.data.warehouse_format import CameraRecord, SplitFolder, WarehouseRecord
-from smolrgpt_core.errors import SpatialError, Status, bad_question
+from smolrgpt_core.data.warehouse_format import (
+    SIMULATION_FILE,
+    CameraRecord,
+    SplitFolder,
+    WarehouseRecord,
+)
+from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.evaluation.ablations import ABLATIONS
-from smolrgpt_core.files import file_error, read_rgb
+from smolrgpt_core.evaluation.task_scores import AnswerForm, form_of
+from smolrgpt_core.files import file_error, read_json, read_rgb
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
-from smolrgpt_core.language import CATEGORIES, SpatialQuestion
-from smolrgpt_core.synthesis.mixtures import TASKS
+from smolrgpt_core.language import SpatialQuestion
+from smolrgpt_core.language.conventions import WAREHOUSE, Conventions
+from smolrgpt_core.synthesis.mixtures import MIXTURES
 
 NO_ANSWER = ""
 """The prediction of a refusal."""
@@ -98,6 +105,7 @@ class Prediction:
         is_doubted: whether the confidence is limited, for inputs that contradict each other.
         agreement: of model and geometry.
         seconds: that the answer took, without reading files.
+        form: of the answer; None where the question cannot be read.
     """
 
     id: str
@@ -108,6 +116,7 @@ class Prediction:
     is_doubted: bool = False
     agreement: Agreement = Agreement.UNKNOWN
     seconds: float = 0.0
+    form: AnswerForm | None = None
 
 
 def predict(
@@ -136,8 +145,10 @@ def predict(
     images: dict[str, list[WarehouseRecord]] = {}
     for record in records:
         images.setdefault(record.image, []).append(record)
+    conventions = read_conventions(folder)
     jobs = [
-        ImageJob(folder, of_image, cameras.get(image), camera) for image, of_image in images.items()
+        ImageJob(folder, of_image, cameras.get(image), camera, conventions)
+        for image, of_image in images.items()
     ]
     found: dict[str, Prediction] = {}
     for predictions in _run(jobs, choice, workers):
@@ -155,6 +166,17 @@ def read_cameras(folder: SplitFolder) -> dict[str, CameraRecord]:
     return folder.read_cameras() if folder.cameras_path.is_file() else {}
 
 
+def read_conventions(folder: SplitFolder) -> Conventions:
+    """What the words of a data set mean: as in the mixture that it was simulated with.
+
+    Raises:
+        SpatialError: BAD_INPUT when `simulation.json` is there and cannot be read.
+    """
+    path = folder.root / SIMULATION_FILE
+    mixture = read_json(path).get("mixture") if path.is_file() else None
+    return MIXTURES[mixture].conventions if mixture in MIXTURES else WAREHOUSE
+
+
 @dataclass(frozen=True)
 class ImageJob:
     """All questions about one image.
@@ -164,12 +186,14 @@ class ImageJob:
         records: the questions.
         camera: from `cameras.json`; None where it has none.
         fallback: used then.
+        conventions: what the words of the questions mean.
     """
 
     folder: SplitFolder
     records: Sequence[WarehouseRecord]
     camera: CameraRecord | None
     fallback: Camera | None
+    conventions: Conventions = WAREHOUSE
 
     def read(self) -> tuple[RGBDFrame, list[AskedRecord]]:
         """The frame and its questions.
@@ -178,7 +202,15 @@ class ImageJob:
             SpatialError: BAD_INPUT that names the file.
         """
         camera = self.camera or fallback_camera(self.folder, self.records[0].image, self.fallback)
-        return read_image(self.folder, self.records, camera)
+        frame, asked = read_image(self.folder, self.records, camera)
+        return frame, [self._meant(item) for item in asked]
+
+    def _meant(self, asked: AskedRecord) -> AskedRecord:
+        question = asked.question
+        if question is None or question.program is None:
+            return asked
+        program = self.conventions.meant(question.program)
+        return replace(asked, question=replace(question, program=program))
 
     def answers(self, answerer: Answerer, choice: AnswererChoice) -> list[Prediction]:
         """A prediction for each record; what is wrong with the image refuses all of them."""
@@ -237,11 +269,12 @@ def _answers_in_worker(job: ImageJob) -> list[Prediction]:
 
 
 def _ask(answerer: Answerer, frame: RGBDFrame, asked: AskedRecord) -> Prediction:
+    form = None if asked.question is None else form_of(asked.question)
     start = time.perf_counter()
     try:
         answer = answerer.answer(frame, _question_for(asked, answerer))
     except SpatialError as error:
-        return replace(_refusal(asked.record, error), seconds=time.perf_counter() - start)
+        return replace(_refusal(asked.record, error, form), seconds=time.perf_counter() - start)
     return Prediction(
         id=asked.record.id,
         answer=normalized_answer(answer, asked.region_ids),
@@ -250,6 +283,7 @@ def _ask(answerer: Answerer, frame: RGBDFrame, asked: AskedRecord) -> Prediction
         is_doubted=answer.confidence_limit < 1,
         agreement=answer.agreement,
         seconds=time.perf_counter() - start,
+        form=form,
     )
 
 
@@ -259,9 +293,6 @@ def _question_for(asked: AskedRecord, answerer: Answerer) -> SpatialQuestion:
     Raises:
         SpatialError: why it cannot be asked.
     """
-    category = asked.record.category
-    if category in TASKS and category not in CATEGORIES:
-        raise bad_question(f"answers of category {category} have no score; they are for training")
     if asked.question is not None:
         return asked.question
     if asked.problem is not None and not answerer.free_text:
@@ -269,5 +300,7 @@ def _question_for(asked: AskedRecord, answerer: Answerer) -> SpatialQuestion:
     return asked.as_text()
 
 
-def _refusal(record: WarehouseRecord, error: SpatialError) -> Prediction:
-    return Prediction(record.id, NO_ANSWER, error.status, error.message)
+def _refusal(
+    record: WarehouseRecord, error: SpatialError, form: AnswerForm | None = None
+) -> Prediction:
+    return Prediction(record.id, NO_ANSWER, error.status, error.message, form=form)

@@ -23,12 +23,15 @@ from smolrgpt_core.language.mask_labels import mask_labels
 from smolrgpt_core.language.operators import selections
 from smolrgpt_core.regions import Box, Region, RegionSet
 from smolrgpt_core.synthesis.balance import answer_bin
+from smolrgpt_core.synthesis.mixtures import TASKS
 
 ENOUGH = 20
 """A text that occurs less often is not used to predict its answer."""
 
 PRIOR = 10.0
 """With so many records of an answer, its words count as much as those of all answers."""
+
+_DECIMAL = re.compile(r"[0-9]+\.[0-9]+")
 
 Guess = Callable[[WarehouseRecord], str]
 
@@ -60,17 +63,17 @@ def measure_guesses(
     """Scores by category of guesses that were learned from `known` on the questions `asked`."""
     lessons, test = _by_category(known), _by_category(asked)
     return {
-        category.name.lower(): _measure(category, lessons[category], test[category])
-        for category in CATEGORIES.values()
-        if category in lessons and category in test
+        name: _measure(category, lessons[name], test[name])
+        for name, category in CATEGORIES.items()
+        if name in lessons and name in test
     }
 
 
 def constant_guess(known: Sequence[WarehouseRecord]) -> Guess:
     """The most frequent answer of each category; empty for one that `known` does not have."""
     best = {
-        category.name.lower(): best_answer(category, [item.normalized_answer for item in lessons])
-        for category, lessons in _by_category(known).items()
+        name: best_answer(CATEGORIES.get(name), [item.normalized_answer for item in lessons])
+        for name, lessons in _by_category(known).items()
     }
     return lambda record: best.get(record.category, "")
 
@@ -78,24 +81,26 @@ def constant_guess(known: Sequence[WarehouseRecord]) -> Guess:
 def words_guess(known: Sequence[WarehouseRecord]) -> Guess:
     """Naive Bayes over the words of a question; empty for a category that `known` does not have."""
     guesses = {
-        category.name.lower(): _naive_bayes(category, lessons)
-        for category, lessons in _by_category(known).items()
+        name: _naive_bayes(CATEGORIES.get(name), lessons)
+        for name, lessons in _by_category(known).items()
     }
     return lambda record: guesses[record.category](record) if record.category in guesses else ""
 
 
-def _by_category(
-    records: Sequence[WarehouseRecord],
-) -> dict[Category, list[WarehouseRecord]]:
-    """Records whose answer can be read, by category; the answers in one spelling."""
-    found: defaultdict[Category, list[WarehouseRecord]] = defaultdict(list)
+def _by_category(records: Sequence[WarehouseRecord]) -> dict[str, list[WarehouseRecord]]:
+    """Records whose answer can be read, by category or task; the answers in one spelling."""
+    found: defaultdict[str, list[WarehouseRecord]] = defaultdict(list)
     for record in records:
+        if record.category in TASKS:
+            if record.normalized_answer:
+                found[record.category].append(record)
+            continue
         try:
             answer = str(true_answer(record))
         except ValueError:
             # Those that are evaluated are counted and named there.
             continue
-        found[CATEGORIES[record.category]].append(replace(record, normalized_answer=answer))
+        found[record.category].append(replace(record, normalized_answer=answer))
     return found
 
 
@@ -124,11 +129,18 @@ def _chance(category: Category, test: Sequence[WarehouseRecord]) -> float:
     return sum(1 / _possible_answers(category, record) for record in test) / len(test)
 
 
-def best_answer(category: Category, answers: Sequence[str]) -> str:
-    """The constant answer that is correct most often."""
-    if category is not Category.DISTANCE:
+def best_answer(category: Category | None, answers: Sequence[str]) -> str:
+    """The constant answer that is correct most often.
+
+    Args:
+        category: of the questions; None for those of a task, whose answers have several forms: the
+            best of its measurements, where these are the majority.
+        answers: to learn from.
+    """
+    measured = [answer for answer in answers if _is_measured(category, answer)]
+    if 2 * len(measured) <= len(answers):
         return min(Counter(answers).items(), key=lambda item: (-item[1], item[0]))[0]
-    metres = sorted(map(float, answers))
+    metres = sorted(map(float, measured))
     # Just below the largest guess for which the smallest of the answers is right.
     guesses = [low * (1 + 0.999 * DISTANCE_TOLERANCE) for low in metres]
     right = [
@@ -136,6 +148,16 @@ def best_answer(category: Category, answers: Sequence[str]) -> str:
         for first, guess in enumerate(guesses)
     ]
     return f"{guesses[right.index(max(right))]:.6f}"
+
+
+def _is_measured(category: Category | None, answer: str) -> bool:
+    """Whether an answer is a measurement, of which a near one is right, too."""
+    return category is Category.DISTANCE or (category is None and bool(_DECIMAL.fullmatch(answer)))
+
+
+def _bin(category: Category | None, answer: str) -> str:
+    """Answers that a guess cannot tell apart have the same bin."""
+    return answer_bin(Category.DISTANCE if _is_measured(category, answer) else Category.MCQ, answer)
 
 
 def _accuracy(category: Category, test: Sequence[WarehouseRecord], guess: Guess) -> float:
@@ -170,11 +192,11 @@ def _features(record: WarehouseRecord) -> list[str]:
     return [*dict.fromkeys([*words, *pairs]), f"regions: {words.count(MASK)}"]
 
 
-def _naive_bayes(category: Category, lessons: Sequence[WarehouseRecord]) -> Guess:
+def _naive_bayes(category: Category | None, lessons: Sequence[WarehouseRecord]) -> Guess:
     """A guess from single words and pairs of words; distances by bins."""
     by_answer: defaultdict[str, list[WarehouseRecord]] = defaultdict(list)
     for record in lessons:
-        by_answer[answer_bin(category, record.normalized_answer)].append(record)
+        by_answer[_bin(category, record.normalized_answer)].append(record)
     best = {
         answer: best_answer(category, [record.normalized_answer for record in records])
         for answer, records in by_answer.items()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.answer import Agreement, SpatialAnswer
-from smolrgpt_core.answer.scoring import VECTORS, is_right
+from smolrgpt_core.answer.scoring import VECTORS, answer_value, is_right
 from smolrgpt_core.drawing import name_regions
 from smolrgpt_core.errors import Status
 from smolrgpt_core.language import Category
@@ -88,7 +88,7 @@ def compare_with_truth(
     if not answer.ok:
         return truth, "", False
     ordered = question.program.operator in (selections.Sorted, selections.First)
-    right = is_right(category, _content(answer, category), content, unit, ordered=ordered)
+    right = is_right(category, answer_value(answer), content, unit, ordered=ordered)
     if question.value is not None:
         error = (np.nan if answer.value is None else answer.value) - question.value
         return truth, _error_text(unit, error, question.value), right
@@ -99,7 +99,7 @@ def answer_text(answer: SpatialAnswer, regions: RegionSet | None = None) -> str:
     """The answer in short form, such as "3.42 m" or "pallet 7"; for a refusal, the reason."""
     if not answer.ok or answer.category is None:
         return answer.message
-    return _content_text(answer.category, _content(answer, answer.category), answer.unit, regions)
+    return _content_text(answer.category, answer_value(answer), answer.unit, regions)
 
 
 def both_values_text(answer: SpatialAnswer) -> str:
@@ -165,20 +165,6 @@ def compared_row(
         understood=answer.understood,
         steps=answer.steps,
     )
-
-
-def _content(answer: SpatialAnswer, category: Category) -> Any:
-    """What an answer consists of: the field that a category fills."""
-    return {
-        Category.LEFT_RIGHT: answer.side,
-        Category.MCQ: answer.region_id,
-        Category.TRUTH: answer.truth,
-        Category.LIST: answer.answer_ids,
-        Category.RELATION: answer.relation,
-        Category.POSITION: answer.vector,
-        Category.DIRECTION: answer.vector,
-        Category.SIZE: answer.vector,
-    }.get(category, answer.value)
 
 
 def _true_content(question: QuestionWithTruth) -> Any:

@@ -141,7 +141,7 @@ class Job:
             item.limit or None,
         )
         result = {
-            "questions": len(found.scored),
+            "questions": len(found.judged),
             "scores": found.scores,
             "refusals": dict(found.refusals),
             "unusable": found.unusable,

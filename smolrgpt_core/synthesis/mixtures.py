@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from smolrgpt_core.language import CATEGORIES
 from smolrgpt_core.language.conventions import HISPATIAL, SPATIALRGPT, WAREHOUSE, Conventions
 from smolrgpt_core.synthesis.forms import FORMS, choice, counting, distance, left_right
 from smolrgpt_core.synthesis.forms.registry import GUESSABLE
@@ -151,5 +152,7 @@ MIXTURES: dict[str, Mixture] = {
 }
 """Every mixture by name."""
 
-TASKS = frozenset(name for mixture in MIXTURES.values() for name in mixture.families)
+TASKS = frozenset(name for mixture in MIXTURES.values() for name in mixture.families) - {
+    *CATEGORIES
+}
 """Names of families that a record of a data set may have in the place of a category."""
