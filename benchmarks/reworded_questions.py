@@ -35,7 +35,7 @@ LABELS = {
 """The regions that the questions are about."""
 
 SAYABLE = {
-    "What is the clearance to pallet 5 of pallet 3?": (
+    "What is the clearance between pallet 3 and pallet 5?": (
         "What's the gap twixt pallet 3 and pallet 5?",
         "Breathing space amid pallet 3 and pallet 5, please?",
     ),

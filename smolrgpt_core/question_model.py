@@ -26,7 +26,7 @@ UNCLEAR = "unclear"
 _EXAMPLES = (
     "How far is pallet 3 from pallet 5?",
     "How far is pallet 3 from the camera?",
-    "What is the clearance to pallet 5 of pallet 3?",
+    "What is the clearance between pallet 3 and pallet 5?",
     "How many pallets are in buffer 2?",
     "How many pallets are not in buffer 2?",
     "Is transporter 4 left or right of pallet 3?",

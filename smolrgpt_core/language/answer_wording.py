@@ -12,10 +12,9 @@ from typing import Any
 from smolrgpt_core.language.interpreter import Finding, Step
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.terms import COUNTED_HOW, RELATIONS
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.wording import (
-    ATTRIBUTES,
-    RELATIONS,
     Unit,
     Writer,
     is_list,
@@ -27,45 +26,13 @@ from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import in_words
 from smolrgpt_core.scene.free_space import FOOTPRINT_M
 
-COMPARATIVES = {
-    (attributes.Bigness, "more"): "larger",
-    (attributes.Bigness, "less"): "smaller",
-    (attributes.Height, "more"): "taller",
-    (attributes.Height, "less"): "shorter",
-    (attributes.Length, "more"): "longer",
-    (attributes.Length, "less"): "shorter",
-    (attributes.Width, "more"): "wider",
-    (attributes.Width, "less"): "narrower",
-    (attributes.Distance, "more"): "farther from {}",
-    (attributes.Distance, "less"): "nearer to {}",
-}
-"""What has more or less of an attribute than something else."""
-
-COUNTED_HOW = {
-    "more": "more than",
-    "less": "fewer than",
-    "at_least": "at least",
-    "at_most": "at most",
-    "equal": "exactly",
-    "unequal": "not exactly",
-}
-
 OPPOSITE_HOW = {
     "more": "at_most",
     "less": "at_least",
     "at_least": "less",
     "at_most": "more",
-    "equal": "unequal",
 }
 """What is true of a number where a comparison is false."""
-
-BETWEEN_TWO = frozenset(
-    {
-        attributes.HorizontalDistance, attributes.VerticalDistance, attributes.SidewaysDistance,
-        attributes.ForwardDistance, attributes.Clearance,
-    }
-)  # fmt: skip
-"""Attributes that are the same seen from either of two things."""
 
 
 def answer_sentence(
@@ -129,14 +96,14 @@ class _Answer:
             return f"{name} is {self._writer.superlative(attribute, end, rank, last=True)}."
         if program.operator is selections.The and program.parts[0].operator is selections.Where:
             predicate = program.parts[0].arguments[1]
-            return f"{name} is {self._writer.predicate(predicate, last=True)}."
+            return f"{name} {self._writer.clause(predicate, 'is')}."
         return f"it is {name}."
 
     def _set(self, program: Program, value: tuple[int, ...]) -> str:
         names = self._writer.listed(value) if value else "none"
         if program.operator is selections.Where:
-            words = self._writer.predicate(program.arguments[1], last=True)
-            return f"{names} {'is' if len(value) < 2 else 'are'} {words}."
+            words = self._writer.clause(program.arguments[1], "is" if len(value) < 2 else "are")
+            return f"{names} {words}."
         return f"{names}."
 
     def _quantity(self, program: Program, value: float) -> str:
@@ -152,11 +119,6 @@ class _Answer:
                 return f"the top of {name} is {amount} above the floor."
             if attribute.operator is attributes.Capacity:
                 return _more_fit(round(value), name)
-            if attribute.operator in BETWEEN_TWO:
-                noun = ATTRIBUTES[attribute.operator].removesuffix(" to {}")
-                other = self._writer.phrase(attribute.parts[0], last=True)
-                return f"the {noun} between {name} and {other} is {amount}."
-            return f"the {self._writer.attribute(attribute)} of {name} is {amount}."
         return f"{self._writer.phrase(program, last=True)} is {amount}."
 
     def _distance(self, name: str, place: Program, value: float, amount: str) -> str:
@@ -169,13 +131,13 @@ class _Answer:
         verb = "is" if number == 1 else "are"
         if chosen.operator is selections.Where:
             base, predicate = chosen.arguments
-            words = self._writer.predicate(predicate, last=True)
+            words = self._writer.clause(predicate, verb)
             if is_union(base) and base.operator is selections.Either:
-                return f"{number} {self._writer.plural(base)} {verb} {words}."
+                return f"{number} {self._writer.plural(base)} {words}."
             if is_list(base):
-                return f"{number} of {self._writer.plural(base)} {verb} {words}."
+                return f"{number} of {self._writer.plural(base)} {words}."
             noun = self._writer.singular(base) if number == 1 else self._writer.plural(base)
-            return f"{number} {noun} {verb} {words}."
+            return f"{number} {noun} {words}."
         noun = self._writer.singular(chosen) if number == 1 else self._writer.plural(chosen)
         return f"there {verb} {number} {noun}."
 
@@ -193,8 +155,10 @@ class _Answer:
         if operator is questions.Compare and not is_room_for_several(program):
             number, how, limit = arguments
             if number.operator is questions.Count and limit.operator is questions.Amount:
-                how = OPPOSITE_HOW[how] if negative else how
-                return self._counted(number.arguments[0], COUNTED_HOW[how], limit.arguments[0])
+                words = COUNTED_HOW[how]
+                if negative:
+                    words = "not exactly" if how == "equal" else COUNTED_HOW[OPPOSITE_HOW[how]]
+                return self._counted(number.arguments[0], words, limit.arguments[0])
         return self._writer.statement(program, negative)
 
     def _counted(self, chosen: Program, how: str, number: float) -> str:
@@ -203,20 +167,10 @@ class _Answer:
         return f"there are {how} {number:g} {self._writer.plural(chosen)}"
 
     def _measured(self, name: str, predicate: Program, negative: bool) -> str:
-        attribute, how, limit = predicate.arguments
-        no = "not " if negative else ""
-        comparative = self._comparative(attribute, how)
-        if comparative and limit.operator is questions.Measure and limit.arguments[1] == attribute:
-            other = self._writer.phrase(limit.arguments[0], last=True)
-            return f"{name} is {no}{comparative} than {other}"
-        words = self._writer.predicate(predicate, last=True)
-        if words.startswith("with "):
-            return f"{name} {'does not have' if negative else 'has'} {words.removeprefix('with ')}"
-        return f"{name} is {no}{words}"
-
-    def _comparative(self, attribute: Program, how: str) -> str:
-        word = COMPARATIVES.get((attribute.operator, how), "")
-        return word.format(*(self._writer.phrase(part) for part in attribute.parts))
+        words = self._writer.clause(predicate, "is")
+        if words.startswith("has "):
+            return f"{name} {'does not have' if negative else 'has'} {words.removeprefix('has ')}"
+        return f"{name} is {'not ' if negative else ''}{words.removeprefix('is ')}"
 
     def _relation(self, program: Program, value: str) -> str:
         region, place, _ = program.arguments

@@ -8,17 +8,29 @@ A phrase that something could be attached to is put into parentheses unless noth
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from smolrgpt_core.language.builders import RELATIONS_TO_ONE
 from smolrgpt_core.language.operators import (
     attributes,
-    benchmarks,
     predicates,
     questions,
     selections,
 )
 from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.terms import (
+    ATTRIBUTES,
+    BETWEEN_TWO,
+    COMPARATIVES,
+    COUNTED_HOW,
+    HOW_WORDS,
+    ORDINALS,
+    PREDICATES,
+    REACHES,
+    SEEN_FROM,
+    SIDES,
+    SUPERLATIVES,
+    UNIT_WORDS,
+)
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.words import plural_of
 from smolrgpt_core.object_classes import ZONE, known_class, label_noun
@@ -27,112 +39,6 @@ from smolrgpt_core.scene.copies import in_words
 
 Unit = tuple[str, float]
 """The word for a unit, and its size in SI units."""
-
-UNIT_WORDS = {"m": "m", "m2": "square meters", "m3": "cubic meters", "deg": "degrees",
-              "objects": "objects", "h": "o'clock", "share": "percent"}  # fmt: skip
-
-HOW_WORDS = {
-    "more": "more than",
-    "less": "less than",
-    "at_least": "at least",
-    "at_most": "at most",
-    "equal": "equal to",
-}
-
-REACHES = {
-    "more": "more than {} from {}",
-    "at_least": "at least {} from {}",
-    "at_most": "within {} of {}",
-}
-"""How far away something is; "less than" is read as "within"."""
-
-ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
-            "tenth")  # fmt: skip
-
-SUPERLATIVES = {
-    (attributes.Column, "least"): "leftmost",
-    (attributes.Column, "most"): "rightmost",
-    (attributes.Forward, "least"): "frontmost",
-    (attributes.Forward, "most"): "backmost",
-    (attributes.CenterHeight, "most"): "highest",
-    (attributes.CenterHeight, "least"): "lowest",
-    (attributes.Bigness, "most"): "largest",
-    (attributes.Bigness, "least"): "smallest",
-    (attributes.Height, "most"): "tallest",
-    (attributes.Height, "least"): "shortest",
-    (attributes.Length, "most"): "longest",
-    (attributes.Width, "most"): "widest",
-    (attributes.Width, "least"): "narrowest",
-    (attributes.FreeArea, "most"): "emptiest",
-    (attributes.FreeArea, "least"): "fullest",
-}
-"""One word for the least or most of an attribute."""
-
-ATTRIBUTES: dict[Any, str] = {
-    attributes.Distance: "distance to {}",
-    attributes.HorizontalDistance: "horizontal distance to {}",
-    attributes.VerticalDistance: "vertical distance to {}",
-    attributes.SidewaysDistance: "sideways distance to {}",
-    attributes.ForwardDistance: "forward distance to {}",
-    attributes.Clearance: "clearance to {}",
-    attributes.Column: "image column",
-    attributes.Forward: "depth in front of the camera",
-    attributes.CenterHeight: "height of center",
-    attributes.Top: "top height",
-    attributes.Length: "length",
-    attributes.Width: "width",
-    attributes.Height: "height",
-    attributes.Span: "span",
-    attributes.FootprintArea: "footprint area",
-    attributes.Volume: "volume",
-    attributes.Bigness: "size in space",
-    attributes.FreeArea: "free area",
-    attributes.FreeShare: "free share",
-    attributes.Capacity: "capacity for more pallets",
-    attributes.Bearing: "bearing from {}",
-    attributes.ClockHour: "clock hour from {}",
-    attributes.Holding: "number of {} held",
-    benchmarks.SurfaceDistance: "mean distance between surfaces to {}",
-    benchmarks.Rightward: "offset to right",
-    benchmarks.NearestForward: "depth of nearest point",
-    benchmarks.AlignedVolume: "size along axes",
-    benchmarks.ClockSector: "clock sector from {}",
-}
-
-PREDICATES: dict[Any, str] = {
-    predicates.In: "in {}",
-    predicates.Holds: "holding {}",
-    predicates.Empty: "empty",
-    predicates.HasRoom: "with room for another pallet",
-    predicates.LeftOf: "left of {}",
-    predicates.RightOf: "right of {}",
-    predicates.InFrontOf: "in front of {}",
-    predicates.Behind: "behind {}",
-    predicates.Above: "above {}",
-    predicates.Below: "below {}",
-    predicates.OnTopOf: "on top of {}",
-    predicates.Between: "between {} and {}",
-    predicates.Is: "the same as {}",
-    predicates.IsAmong: "among {}",
-}
-
-SIDES = {
-    "left_right": "left or right of",
-    "front_behind": "in front of or behind",
-    "above_below": "above or below",
-    "inside_outside": "inside or outside",
-}
-
-RELATIONS = {
-    "left": "left of",
-    "right": "right of",
-    "front": "in front of",
-    "behind": "behind",
-    "above": "above",
-    "below": "below",
-    "inside": "inside",
-    "outside": "outside",
-}
 
 
 def say(program: Program, regions: RegionSet) -> str:
@@ -203,20 +109,26 @@ class Writer:
         return writers[program.type](program)
 
     def _which(self, program: Program) -> str:
-        if program.operator is selections.Extreme and not is_list(program.parts[0]):
+        if program.operator is selections.Extreme and _is_noun_or_names(program.parts[0]):
             chosen, attribute, end, rank = program.arguments
             singled = self.superlative(attribute, end, rank, last=True)
-            return f"which {self.singular(chosen, last=False)} is {singled}?"
+            return f"which {self._one_asked_for(chosen)} is {singled}?"
         if program.operator is selections.The and program.parts[0].operator is selections.Where:
             base, predicate = program.parts[0].arguments
-            if not is_list(base):
-                return f"which {self.singular(base)} is {self.predicate(predicate, last=True)}?"
+            if _is_noun_or_names(base):
+                return f"which {self._one_asked_for(base)} {self.clause(predicate, 'is')}?"
         return f"which is {self.phrase(program, last=True)}?"
+
+    def _one_asked_for(self, chosen: Program) -> str:
+        """After "which": "pallet that is empty", "of pallets 3 and 4"."""
+        if chosen.operator is selections.Listed:
+            return f"of {self.plural(chosen)}"
+        return self.singular(chosen, last=False)
 
     def _list(self, program: Program) -> str:
         if program.operator is selections.Where and not is_list(program.arguments[0]):
             base, predicate = program.arguments
-            return f"which {self.plural(base)} are {self.predicate(predicate, last=True)}?"
+            return f"which {self.plural(base)} {self.clause(predicate, 'are')}?"
         if program.operator is selections.Listed:
             return f"list {self.listed(program.arguments[0])}."
         return f"list {self.phrase(program, last=True)}."
@@ -231,14 +143,20 @@ class Writer:
                 return f"how far is {self.phrase(region)} from {place}?"
             if attribute.operator is attributes.Capacity:
                 return f"how many more pallets fit into {self.phrase(region, last=True)}?"
+            if attribute.operator is attributes.Top:
+                return f"how high is the top of {self.phrase(region, last=True)}?"
+            if attribute.operator in SEEN_FROM:
+                noun, place = SEEN_FROM[attribute.operator], attribute.parts[0]
+                return (
+                    f"what is the {noun} of {self.phrase(region)} from {self.phrase(place, True)}?"
+                )
         return f"what is {self.phrase(program, last=True)}?"
 
     def _how_many(self, chosen: Program) -> str:
         if chosen.operator is selections.Where:
             base, predicate = chosen.arguments
             of = "of " if is_list(base) and not is_union(base) else ""
-            words = self.predicate(predicate, last=True)
-            return f"how many {of}{self.plural(base)} are {words}?"
+            return f"how many {of}{self.plural(base)} {self.clause(predicate, 'are')}?"
         return f"how many {self.plural(chosen, last=True)} are there?"
 
     def _whether(self, program: Program) -> str:
@@ -257,6 +175,8 @@ class Writer:
         if program.operator is questions.Compare:
             if is_room_for_several(program):
                 return f"is there {self._room_for_several_in(program)}?"
+            if counts_objects(program):
+                return f"{self._counted(program)}?"
             return "is {} {}?".format(*self._claim(program))
         return f"is it false that {self.statement(program.parts[0])}?"
 
@@ -267,6 +187,14 @@ class Writer:
         measured, how, amount = program.arguments
         zone = self.phrase(measured.parts[0], last=True)
         return f"{_room_for_several(how, amount)} in {zone}"
+
+    def _counted(self, program: Program) -> str:
+        """Such as "are there at least 2 pallets that are in buffer 1"."""
+        counted, how, amount = program.arguments
+        chosen, number = counted.arguments[0], round(amount.arguments[0])
+        if number == 1:
+            return f"is there {COUNTED_HOW[how]} 1 {self.singular(chosen)}"
+        return f"are there {COUNTED_HOW[how]} {number} {self.plural(chosen, last=True)}"
 
     def _claim(self, program: Program) -> tuple[str, str]:
         """The subject of `Every` or `Compare`, and what is said of it."""
@@ -440,6 +368,8 @@ class Writer:
             if attribute.operator is attributes.Distance and is_amount and how in REACHES:
                 place = self.phrase(attribute.parts[0], last)
                 return REACHES[how].format(self.phrase(limit), place)
+            if comparative := self._comparative(program, last):
+                return comparative
             of = "" if how == "equal" else "of "
             words = f"{of}{HOW_WORDS[how]} {self.phrase(limit, last=last)}"
             return f"with a {self.attribute(attribute)} {words}"
@@ -451,6 +381,32 @@ class Writer:
         if program.parts:
             final = self.phrase(program.parts[-1], last)
         return PREDICATES[operator].format(*others, final)
+
+    def _comparative(self, program: Program, last: bool) -> str:
+        """Such as "taller than pallet 3", "wider than 1.2 m"; empty where there is no such word."""
+        attribute, how, limit = program.arguments
+        word = COMPARATIVES.get((attribute.operator, how), "")
+        if not word:
+            return ""
+        if limit.operator is questions.Amount:
+            return "" if attribute.parts else f"{word} than {self.phrase(limit)}"
+        if limit.operator is not questions.Measure or limit.arguments[1] != attribute:
+            return ""
+        word = word.format(*(self.phrase(part) for part in attribute.parts))
+        verb = " is" if attribute.parts else ""
+        return f"{word} than {self.phrase(limit.arguments[0], last and not verb)}{verb}"
+
+    def clause(self, predicate: Program, verb: str) -> str:
+        """A predicate with its verb: "is in buffer 2", "have a volume of more than 1 m3".
+
+        Args:
+            predicate: what is said.
+            verb: "is" or "are".
+        """
+        words = self.predicate(predicate, last=True)
+        if predicate.operator is predicates.Measures and words.startswith("with "):
+            return f"{'has' if verb == 'is' else 'have'} {words.removeprefix('with ')}"
+        return f"{verb} {words}"
 
     def _conjunction(self, program: Program, last: bool) -> str:
         """Predicates with "and"; "not left of X" says by itself that X does not count."""
@@ -498,13 +454,20 @@ class Writer:
             return f"the number of {self.phrase(arguments[0], last)}"
         if operator is questions.Measure:
             region, attribute = arguments
-            return f"the {self.attribute(attribute)} of {self.phrase(region, last)}"
+            return f"the {self._measured(region, attribute, last)}"
         if operator is questions.DepthAt:
             column, row = arguments[0]
             return f"the depth at pixel {column}, {row}"
         words = {questions.Difference: "difference between", questions.Sum: "sum of"}[operator]
         text = f"the {words} {self.phrase(arguments[0])} and {self.phrase(arguments[1], last)}"
         return text if last else f"({text})"
+
+    def _measured(self, region: Program, attribute: Program, last: bool) -> str:
+        """Such as "clearance between pallet 3 and pallet 4", "height of pallet 3"."""
+        if attribute.operator in BETWEEN_TWO:
+            ends = self.phrase(region), self.phrase(attribute.parts[0], last)
+            return BETWEEN_TWO[attribute.operator].format(*ends)
+        return f"{self.attribute(attribute)} of {self.phrase(region, last)}"
 
 
 def _room_for_several(how: str, amount: Program) -> str:
@@ -517,6 +480,20 @@ def is_room_for_several(program: Program) -> bool:
         return False
     measured, how, amount = program.arguments
     return measured.operator is questions.Measure and _counts_room(measured.parts[1], how, amount)
+
+
+def counts_objects(program: Program) -> bool:
+    """Whether it is compared how many objects of a kind there are, with more than "any"."""
+    counted, how, amount = program.arguments
+    if counted.operator is not questions.Count or amount.operator is not questions.Amount:
+        return False
+    is_any = amount.arguments[0] == 1 and how in ("at_least", "less")
+    return not (is_any or is_list(counted.arguments[0]))
+
+
+def _is_noun_or_names(program: Program) -> bool:
+    """Whether a set can stand behind "which": "pallet", "of pallets 3 and 4"."""
+    return not is_list(program) or program.operator is selections.Listed
 
 
 def _counts_room(attribute: Program, how: str, limit: Program) -> bool:

@@ -48,9 +48,9 @@ def test_what_the_grammar_reads_is_not_shown_to_a_model(rewords, chat_server, re
 @pytest.mark.parametrize(
     ("question", "ids", "sentence"),
     [
-        (GAP, (), "What is the clearance to pallet 15 of pallet 13?"),
+        (GAP, (), "What is the clearance between pallet 13 and pallet 15?"),
         ("Yo, what's the gap twixt <mask> and <mask>?", (13, 15),
-         "What is the clearance to pallet 15 of pallet 13?"),
+         "What is the clearance between pallet 13 and pallet 15?"),
         ("What height does pallet thirteen attain?", (), "What is the height of pallet 13?"),
         ("Buffer 2 harbours not which pallets, number-wise?", (),
          "How many pallets are not in buffer 2?"),
@@ -67,13 +67,15 @@ def test_a_canonical_sentence_stands_for_a_question(
 @pytest.mark.parametrize(
     ("question", "said", "reason"),
     [
-        (GAP, says("What is the clearance to pallet 15 of pallet 12?"), "numbers are not those"),
+        (GAP, says("What is the clearance between pallet 12 and pallet 15?"),
+         "numbers are not those"),
         (GAP, says("What is the height of pallet 13?"), "numbers are not those"),
         (GAP, says("How far are pallet 13 and pallet 15 apart?"), "canonical form"),
         (GAP, says("What is the clearance to pallet 99 of pallet 13?"), "99"),
         (GAP, says("pallet 13 frobs pallet 15"), "cannot be read"),
         (GAP, says("unclear"), "no form that asks the same"),
-        (GAP, "What is the clearance to pallet 15 of pallet 13?", "no form that asks the same"),
+        (GAP, "What is the clearance between pallet 13 and pallet 15?",
+         "no form that asks the same"),
         ("Which loads doth buffer 2 harbour not?", says("Which pallets are in buffer 2?"),
          "one of both is negated"),
         ("If the lorry comes, what be the tally of pallets in buffer 2?",
@@ -118,7 +120,7 @@ def ask(question: str, *flags: str) -> Any:
 
 
 def test_the_command_answers_what_a_model_reworded_and_says_so(chat_server) -> None:
-    chat_server.answer = says("What is the clearance to pallet 15 of pallet 13?")
+    chat_server.answer = says("What is the clearance between pallet 13 and pallet 15?")
     off = ask(GAP)
     assert off.exit_code == 3
     assert json.loads(off.stdout)["status"] == "BAD_QUESTION"
@@ -127,7 +129,7 @@ def test_the_command_answers_what_a_model_reworded_and_says_so(chat_server) -> N
     told = json.loads(on.stdout)
     assert told["status"] == "OK", told
     assert told["question"] == GAP
-    assert told["understood"] == "What is the clearance to pallet 15 of pallet 13?"
+    assert told["understood"] == "What is the clearance between pallet 13 and pallet 15?"
     assert "vision reworded the question as" in told["message"]
     assert told["value"] > 0
     chat_server.answer = says("unclear")

@@ -250,7 +250,7 @@ def test_word_salad_is_refused_or_has_one_meaning_that_can_be_said():
         ("How many of <mask>, <mask> are in <mask>?", (0, 3, 1),
          "How many of regions 0 and 3 are in region 1?"),
         ("Which of <mask> <mask> is nearest to <mask>?", (0, 3, 1),
-         "Which is the one of regions 0 and 3 that is nearest to region 1?"),
+         "Which of regions 0 and 3 is nearest to region 1?"),
         ("how far is pallet 0 from region 1", (), "How far is region 0 from region 1?"),
     ],
 )  # fmt: skip

@@ -65,15 +65,15 @@ def read(text: str, *masks: int) -> Read:
         ),
         (
             "Horizontaler Abstand zwischen Palette 10 und Palette 11",
-            "What is the horizontal distance to pallet 11 of pallet 10?",
+            "What is the horizontal distance between pallet 10 and pallet 11?",
         ),
         (
             "Wie viel Platz ist zwischen Regal 80 und Regal 81?",
-            "What is the clearance to shelf 81 of shelf 80?",
+            "What is the clearance between shelf 80 and shelf 81?",
         ),
         (
             "Wie breit ist die Lücke zwischen Palette 10 und Palette 11?",
-            "What is the clearance to pallet 11 of pallet 10?",
+            "What is the clearance between pallet 10 and pallet 11?",
         ),
         (
             "Wie viele Paletten stehen weder in Puffer 1 noch in Puffer 2?",
@@ -104,15 +104,15 @@ def read(text: str, *masks: int) -> Read:
         ),
         (
             "Was ist größer, die Palette 10 oder die Palette 12?",
-            "Which is the one of pallets 10 and 12 that is the largest?",
+            "Which of pallets 10 and 12 is the largest?",
         ),
         (
             "Welche Palette ist breiter, 10 oder 11?",
-            "Which is the one of pallets 10 and 11 that is the widest?",
+            "Which of pallets 10 and 11 is the widest?",
         ),
         (
             "Von den Paletten 10, 11 und 12: welche steht am weitesten rechts?",
-            "Which is the one of pallets 10, 11 and 12 that is the rightmost?",
+            "Which of pallets 10, 11 and 12 is the rightmost?",
         ),
         ("Welche Palette trägt Transporter 60?", "Which pallet is in transporter 60?"),
         ("Welche Paletten enthält Puffer 2?", "Which pallets are in buffer 2?"),
@@ -142,7 +142,7 @@ def read(text: str, *masks: int) -> Read:
         ),
         (
             "Liste mir alle Paletten auf, die näher als 4,5 Meter an der Kamera stehen.",
-            "Which pallets are with a distance to the camera of less than 4.5 m?",
+            "Which pallets have a distance to the camera of less than 4.5 m?",
         ),
         (
             "Nenne alle Paletten, die in Puffer 1 oder Puffer 2 stehen und leer sind.",
@@ -178,7 +178,7 @@ def read(text: str, *masks: int) -> Read:
         ),
         (
             "Steht mehr als eine Palette in Puffer 1?",
-            "Is the number of (pallets that are in buffer 1) more than 1 objects?",
+            "Is there more than 1 pallet that is in buffer 1?",
         ),
         (
             "Stehen in Puffer 1 mehr Paletten als in Puffer 2?",
@@ -217,7 +217,7 @@ def read(text: str, *masks: int) -> Read:
         ),
         (
             "Passt ein 1,2 m breites Fahrzeug zwischen Regal 80 und Regal 81 durch?",
-            "Is the clearance to shelf 81 of shelf 80 at least 1.2 m?",
+            "Is the clearance between shelf 80 and shelf 81 at least 1.2 m?",
         ),
         ("Wie viel Platz ist in Puffer 1 noch frei?", "What is the free area of buffer 1?"),
         ("Wie groß ist Palette 10?", "What are the dimensions of pallet 10?"),

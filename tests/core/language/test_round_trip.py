@@ -71,7 +71,10 @@ class Programs:
             (self.region, self.regions, self.quantity, self.truth, self._side, self._where)
         )
         program = make(depth)
-        return self.question() if program.operator is questions.Amount else program
+        is_none = program.operator is questions.Amount or any(
+            map(_is_height_of_zone, program.walk())
+        )
+        return self.question() if is_none else program
 
     def region(self, depth: int) -> Program:
         if depth <= 0 or self._random.random() < 0.3:
@@ -267,6 +270,13 @@ def test_what_is_said_reads_back_to_the_same_program(batch: int) -> None:
         if read != program:
             wrong.append(f"{program}\n  {sentence}\n  {read}")
     assert not wrong, "\n".join(wrong)
+
+
+def _is_height_of_zone(part: Program) -> bool:
+    """Whether zones are chosen by height: they lie on the floor, so that this is refused."""
+    if part.operator is not selections.Extreme or part.arguments[0] != selections.All("buffer"):
+        return False
+    return part.arguments[1].operator in (attributes.CenterHeight, attributes.Height)
 
 
 def _normal(part: Program) -> Program:
