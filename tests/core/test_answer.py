@@ -74,7 +74,7 @@ REGIONS = RegionSet(
         ("is pallet 12 taller than pallet 14", False,
          "No, pallet 12 is not taller than pallet 14."),
         ("is pallet 12 nearer to buffer 2 than pallet 14", True,
-         "Yes, pallet 12 is nearer to buffer 2 than pallet 14."),
+         "Yes, pallet 12 is nearer to buffer 2 than pallet 14 is."),
         ("are there at least 2 pallets in buffer 2", True,
          "Yes, there are at least 2 pallets that are in buffer 2."),
         ("are there at least 2 pallets in buffer 2", False,
