@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from smolrgpt_core.answer import Agreement, SpatialAnswer
+from smolrgpt_core.answer.scoring import answer_value, is_right
 from smolrgpt_core.answerer_settings import CONFIDENT, MODEL, FusionSettings
 from smolrgpt_core.answerers.base import (
     Answerer,
@@ -25,12 +26,13 @@ from smolrgpt_core.answerers.calibration import Calibration, Evidence
 from smolrgpt_core.answerers.likeness import UNLIKE_CONFIDENCE, LikenessTest, at_most
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.language import Category, SpatialQuestion
+from smolrgpt_core.language import CATEGORIES, SpatialQuestion
 
 GEOMETRY_STAGE = "geometry"
 """Latency stage beside those of the model."""
 
-GEOMETRY_ALONE = frozenset({Evidence.GEOMETRY, Evidence.GEOMETRY_ONLY})
+UNCONTESTED = frozenset({Evidence.GEOMETRY, Evidence.GEOMETRY_ONLY, Evidence.GEOMETRY_WITH_MODEL})
+"""Answers of geometry with which no model disagrees."""
 
 DECIDED = frozenset({Status.CANNOT_TELL, Status.UNKNOWN_REGION})
 """Refusals of geometry that a model may not overrule: a tie, or a contradiction in the question."""
@@ -146,7 +148,7 @@ class FusedAnswerer:
         confidence = self._calibration.confidence(
             fused.evidence, fused.answer.category, fused.answer.confidence
         )
-        if math.isnan(confidence) and fused.evidence in GEOMETRY_ALONE:
+        if math.isnan(confidence) and fused.evidence in UNCONTESTED:
             # Nobody calibrated such questions: geometry's own confidence is the best there is.
             return fused.answer.confidence
         return confidence
@@ -306,16 +308,10 @@ def _joined(*messages: str) -> str:
 def _agree(model: SpatialAnswer, geometry: SpatialAnswer, settings: FusionSettings) -> bool:
     category = model.category
     assert category is not None
-    return settings.tolerances.agree(category, _content(model), _content(geometry))
-
-
-def _content(answer: SpatialAnswer) -> float | str:
-    """What an answer says, whatever its category."""
-    if answer.category is Category.LEFT_RIGHT:
-        return answer.side.name
-    content = answer.region_id if answer.category is Category.MCQ else answer.value
-    assert content is not None
-    return content
+    first, second = answer_value(model), answer_value(geometry)
+    if category in CATEGORIES.values():
+        return settings.tolerances.agree(category, first, second)
+    return is_right(category, first, second, geometry.unit, ordered=True)
 
 
 def _words(outcome: Outcome) -> str:

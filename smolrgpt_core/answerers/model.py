@@ -10,9 +10,10 @@ import logging
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from smolrgpt_core.answer import UNITS, ParsedAnswer, Side, SpatialAnswer, read_answer
+from smolrgpt_core.answer import SpatialAnswer
 from smolrgpt_core.answerer_settings import AUTO, ModelSettings
 from smolrgpt_core.answerers.base import UntrainedQuestionError, answer_as_batch, each_deadline
 from smolrgpt_core.answerers.calibration import Calibration, Evidence, read_calibration
@@ -24,22 +25,24 @@ from smolrgpt_core.answerers.likeness import (
     at_most,
     read_likeness,
 )
+from smolrgpt_core.answerers.model_output import answer_of_value, output_error, read_output
 from smolrgpt_core.checkpoints.files import CALIBRATION_FILE, LIKENESS_FILE, file_of, fingerprint_of
 from smolrgpt_core.checkpoints.weights import check_weights
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
 from smolrgpt_core.inference import Engine, EngineAnswer, EngineConfig, load_engine
 from smolrgpt_core.inference.onnx_folder import is_exported, read_manifest
-from smolrgpt_core.language import Category, SpatialQuestion
-from smolrgpt_core.language.answer_wording import answer_sentence
-from smolrgpt_core.language.question import asked_side
-from smolrgpt_core.language.wording import say
+from smolrgpt_core.language import SpatialQuestion
+from smolrgpt_core.language.model_wording import masked_question
 from smolrgpt_core.regions import RegionSet
 
 logger = logging.getLogger(__name__)
 
 FREE_TEXT = "free_text"
 """In `config.answers`: the model may be asked in any words."""
+
+LANGUAGE = "language"
+"""In `config.answers`: it may be asked every question that the language can say."""
 
 
 class ModelAnswerer:
@@ -127,11 +130,28 @@ class ModelAnswerer:
         """Whether the checkpoint was trained to answer text that no parser has understood."""
         return FREE_TEXT in self._engine.model_config.answers
 
-    def can_be_asked(self, question: SpatialQuestion) -> bool:
-        """Whether the checkpoint was trained on such questions."""
+    def asked_as(self, question: SpatialQuestion, regions: RegionSet) -> SpatialQuestion | None:
+        """A question in the words that the checkpoint was trained on; None where it has none.
+
+        Args:
+            question: as it was read.
+            regions: of its frame.
+        """
         answers = self._engine.model_config.answers
         known = question.category.name.lower() in answers
-        return known and (question.for_model or FREE_TEXT in answers)
+        if known and (question.for_model or FREE_TEXT in answers):
+            return question
+        if LANGUAGE not in answers or question.program is None:
+            return None
+        wording = masked_question(question.program, regions)
+        if wording is None:
+            return None
+        return replace(
+            question,
+            text=wording.text,
+            region_ids=wording.region_ids,
+            candidate_ids=wording.candidate_ids,
+        )
 
     def prepare(self, frame: RGBDFrame) -> None:
         """Encode the frame.
@@ -181,10 +201,10 @@ class ModelAnswerer:
         outcomes: list[SpatialAnswer | SpatialError] = [
             self._untrained(question) for question in questions
         ]
-        places = [place for place, item in enumerate(questions) if self.can_be_asked(item)]
-        asked = [questions[place] for place in places]
-        outputs = self._replies(frame, asked, [limits[place] for place in places])
-        for place, question, output in zip(places, asked, outputs, strict=True):
+        worded = [self.asked_as(question, frame.regions) for question in questions]
+        asked = {place: item for place, item in enumerate(worded) if item is not None}
+        outputs = self._replies(frame, [*asked.values()], [limits[place] for place in asked])
+        for (place, question), output in zip(asked.items(), outputs, strict=True):
             outcomes[place] = self._read(output, frame, question)
         return outcomes
 
@@ -244,30 +264,16 @@ class ModelAnswerer:
     ) -> SpatialAnswer:
         """The answer as a value, with what is known about the regions that it is about."""
         if not output.complete:
-            raise _model_error(
+            raise output_error(
                 f"its answer did not end within {len(output.token_ids)} tokens", output.text
             )
-        parsed = read_answer(output.text, question.category)
-        region_id = _chosen_region(parsed.region_index, question, output.text)
-        _check_count(parsed.value, question, output.text)
+        value = read_output(output.text, question)
         centers, valid_depth = region_places(self._cache.get(frame), question.region_ids)
-        asked = asked_side(question.program) if question.program else ""
         confidence, doubt = self._confidence(output, frame, question)
-        return SpatialAnswer(
-            status=Status.OK,
-            category=question.category,
-            text=_sentence(question, parsed, region_id, frame.regions),
-            value=parsed.value,
-            unit=UNITS.get(question.category, ""),
-            region_id=region_id,
-            answer_ids=() if region_id is None else (region_id,),
-            side=parsed.side,
-            truth=parsed.side.name.lower() == asked if asked else None,
-            relation=parsed.side.name.lower() if parsed.side is not Side.NONE and not asked else "",
-            understood=say(question.program, frame.regions) if question.program else "",
+        return replace(
+            answer_of_value(value, question, frame.regions),
             confidence=confidence,
             message=doubt,
-            model_value=parsed.value,
             region_ids=question.region_ids,
             centers=centers,
             valid_depth=valid_depth,
@@ -343,59 +349,6 @@ def fitting_calibration(calibration: Calibration | None, style: str) -> Calibrat
     return None
 
 
-def _sentence(
-    question: SpatialQuestion, parsed: ParsedAnswer, region_id: int | None, regions: RegionSet
-) -> str:
-    """What the model says, in the words of every answer."""
-    side = parsed.side.name.lower()
-    if question.program is None:
-        sentences = {
-            Category.DISTANCE: f"{parsed.value} m.",
-            Category.COUNT: f"{parsed.value}.",
-            Category.LEFT_RIGHT: f"{side.capitalize()}.",
-        }
-        return sentences.get(question.category) or f"It is {regions[region_id or 0].name}."
-    asked = asked_side(question.program)
-    value = {
-        Category.DISTANCE: parsed.value,
-        Category.COUNT: parsed.value,
-        Category.LEFT_RIGHT: side == asked if asked else side,
-        Category.MCQ: region_id,
-    }[question.category]
-    return answer_sentence(question.program, value, regions, question.unit)
-
-
-def _chosen_region(index: int | None, question: SpatialQuestion, output: str) -> int | None:
-    """Id of the region that the model calls `[Region index]`; None for an answer of another kind.
-
-    Raises:
-        SpatialError: MODEL_ERROR when it is not one of those to choose from.
-    """
-    if index is None:
-        return None
-    candidates = question.candidate_ids
-    if index >= len(question.region_ids) or question.region_ids[index] not in candidates:
-        choices = [place for place, id in enumerate(question.region_ids) if id in candidates]
-        raise _model_error(
-            f"it chose [Region {index}], but the choices in the question are {choices}",
-            output,
-        )
-    return question.region_ids[index]
-
-
-def _check_count(value: float | None, question: SpatialQuestion, said: str) -> None:
-    """Refuse a count of more than the question lists, where it lists all that may count.
-
-    Raises:
-        SpatialError: MODEL_ERROR.
-    """
-    lists_all = question.program is not None and question.category is Category.COUNT
-    if lists_all and value is not None and value > len(question.region_ids):
-        raise _model_error(
-            f"it counted {value:g}, the question is about {len(question.region_ids)} regions", said
-        )
-
-
 def _memory_errors() -> tuple[type[Exception], ...]:
     """What says that the memory of a device does not suffice; nothing where PyTorch is not used."""
     torch = sys.modules.get("torch")
@@ -408,12 +361,4 @@ def _out_of_memory(error: Exception) -> SpatialError:
         Status.MODEL_ERROR,
         f"the device is out of memory: {reason}; ask again; if that does not help, use a smaller "
         f"max_batch, a smaller dtype or another device",
-    )
-
-
-def _model_error(problem: str, output: str) -> SpatialError:
-    return SpatialError(
-        Status.MODEL_ERROR,
-        f"the model's answer cannot be used: {problem}; its output was {output!r}; rephrase "
-        "the question, or use a checkpoint that was trained on such questions",
     )

@@ -30,6 +30,9 @@ from smolrgpt_core.synthesis import MIXTURES
 DEFAULTS = SimulationSettings(scenes=1)
 """Source of the options' defaults."""
 
+MOST_COLUMNS = 6
+"""With more kinds of questions, the table has a row for each."""
+
 DEFAULT_FRACTIONS = ",".join(map("{:g}".format, DEFAULTS.shares))
 DEFAULT_WORKERS = os.cpu_count() or 1
 DEFAULT_CAMERA = DEFAULTS.randomization.camera
@@ -239,9 +242,15 @@ def _names(mixture: str | None) -> list[str]:
 
 
 def _table(summary: Summary, names: list[str]) -> Table:
-    table = Table("", "images", *names)
-    for split in SPLITS:
-        if split in summary.images:
-            counts = summary.questions[split]
-            table.add_row(split, str(summary.images[split]), *(str(counts[name]) for name in names))
+    splits = [split for split in SPLITS if split in summary.images]
+    rows = [("images", [summary.images[split] for split in splits])]
+    rows += [(name, [summary.questions[split][name] for split in splits]) for name in names]
+    if len(rows) <= MOST_COLUMNS:
+        names, splits = splits, [name for name, _ in rows]
+        rows = [
+            (split, [numbers[place] for _, numbers in rows]) for place, split in enumerate(names)
+        ]
+    table = Table("", *splits)
+    for name, numbers in rows:
+        table.add_row(name, *map(str, numbers))
     return table

@@ -21,7 +21,8 @@ from smolrgpt_core.errors import Status
 from smolrgpt_core.evaluation.challenge_scores import ScoredAnswer
 from smolrgpt_core.evaluation.evaluation import EvaluatedSystem, halves
 from smolrgpt_core.evaluation.predictions import Prediction
-from smolrgpt_core.language import CATEGORIES, Category
+from smolrgpt_core.evaluation.task_scores import TaskAnswer, is_right_answer
+from smolrgpt_core.language import Category
 
 MIN_SLOPE_SAMPLES = 30
 """With fewer answers, the confidence is the fraction of correct ones, whatever the raw one is."""
@@ -42,7 +43,7 @@ class JudgedAnswer:
         category: of the question.
         evidence: whose answer it is, and what the other says.
         confidence: raw, of whoever gave the answer.
-        right: by the rules of the challenge.
+        right: by the rules of the challenge or, of a task, those of its form.
     """
 
     id: str
@@ -69,7 +70,7 @@ def judged_answers(
     # Of what geometry has decided to refuse, `fused` never gives the answer of the model alone.
     decided = {item.id for item in geometry.predictions if item.status in DECIDED}
     return [
-        JudgedAnswer(id, scored.category, evidence, prediction.confidence, scored.right)
+        JudgedAnswer(id, _category(scored), evidence, prediction.confidence, scored.right)
         for id in dict.fromkeys([*predicted, *measured])
         if id not in doubted
         for evidence, (scored, prediction) in _ways(predicted.get(id), measured.get(id), tolerances)
@@ -77,16 +78,21 @@ def judged_answers(
     ]
 
 
-_Answer = tuple[ScoredAnswer, Prediction]
+_Answer = tuple[ScoredAnswer | TaskAnswer, Prediction]
+
+
+def _category(answer: ScoredAnswer | TaskAnswer) -> Category:
+    assert answer.category is not None
+    return answer.category
 
 
 def _answers_of(system: EvaluatedSystem) -> dict[str, _Answer]:
-    """Answers whose truth is known, by question; refusals left out."""
+    """Answers whose truth is known, by question, without refusals and multiple choice."""
     predictions = {item.id: item for item in system.predictions}
     return {
         item.id: (item, predictions[item.id])
-        for item in system.scored
-        if predictions[item.id].status is Status.OK
+        for item in system.judged
+        if predictions[item.id].status is Status.OK and item.category is not None
     }
 
 
@@ -100,10 +106,7 @@ def _ways(
         return [(Evidence.GEOMETRY, geometry), (Evidence.GEOMETRY_ONLY, geometry)]
     if geometry is None:
         return [(Evidence.MODEL, model), (Evidence.MODEL_ONLY, model)]
-    predicted, measured = model[0].predicted, geometry[0].predicted
-    assert predicted is not None
-    assert measured is not None
-    if tolerances.agree(model[0].category, predicted, measured):
+    if _agree(model[0], geometry[0], tolerances):
         return [
             (Evidence.MODEL, model),
             (Evidence.GEOMETRY, geometry),
@@ -118,11 +121,24 @@ def _ways(
     ]
 
 
+def _agree(
+    model: ScoredAnswer | TaskAnswer,
+    geometry: ScoredAnswer | TaskAnswer,
+    tolerances: AgreementTolerances,
+) -> bool:
+    if isinstance(model, TaskAnswer):
+        return is_right_answer(model.form, model.predicted, str(geometry.predicted))
+    assert model.predicted is not None
+    assert isinstance(geometry, ScoredAnswer)
+    assert geometry.predicted is not None
+    return tolerances.agree(model.category, model.predicted, geometry.predicted)
+
+
 def fit_curves(judged: Sequence[JudgedAnswer]) -> Curves:
     """A curve for every kind of evidence and category that there are answers for."""
     curves: Curves = {}
     for evidence in Evidence:
-        for category in CATEGORIES.values():
+        for category in Category:
             answers = [
                 item for item in judged if (item.evidence, item.category) == (evidence, category)
             ]

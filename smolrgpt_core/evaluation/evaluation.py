@@ -350,7 +350,7 @@ def _without_form(
 
 def _task_answer(record: WarehouseRecord, truth: str, prediction: Prediction) -> TaskAnswer:
     right = is_right_answer(prediction.form, prediction.answer, truth)
-    return TaskAnswer(record.id, record.category, truth, prediction.answer, right)
+    return TaskAnswer(record.id, record.category, truth, prediction.answer, right, prediction.form)
 
 
 def _guessers(

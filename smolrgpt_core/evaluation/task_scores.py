@@ -62,6 +62,7 @@ class TaskAnswer:
         truth: the true answer.
         predicted: the prediction; empty for a refusal.
         right: whether it counts as right.
+        form: of the answer; None where the question cannot be read.
     """
 
     id: str
@@ -69,6 +70,12 @@ class TaskAnswer:
     truth: str
     predicted: str
     right: bool
+    form: AnswerForm | None
+
+    @property
+    def category(self) -> Category | None:
+        """Of the question; None for multiple choice, and where it cannot be read."""
+        return self.form.category if self.form else None
 
     @property
     def group(self) -> str:

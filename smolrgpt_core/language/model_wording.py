@@ -1,17 +1,22 @@
-"""Programs in the words of the warehouse data set, with a `<mask>` for each region.
+"""Programs in the words that models are trained on, with a `<mask>` for each region.
 
-Models are trained on these words, so a model is asked in them however the user said it. Programs
-that have no such words are not asked of a model.
+A model is asked in these words however the user said it: in those of the warehouse data set, where
+it has words for a program, else in the canonical sentence. Only models that were trained on the
+whole language know the latter.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from smolrgpt_core.language.english import pluralize
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.placeholders import MASK
 from smolrgpt_core.language.program import Program
+from smolrgpt_core.language.types import Type
+from smolrgpt_core.language.wording import say
 from smolrgpt_core.language.words import plural_of
 from smolrgpt_core.object_classes import CARRIER, ZONE, known_class, label_noun, named_labels
 from smolrgpt_core.regions import RegionSet
@@ -49,6 +54,64 @@ def masked_wording(program: Program, regions: RegionSet) -> MaskedWording | None
     except _UnsayableError:
         return None
     return MaskedWording(text[0].upper() + text[1:], tuple(writer.ids), tuple(writer.candidates))
+
+
+def masked_question(program: Program, regions: RegionSet) -> MaskedWording | None:
+    """The question for a model that was trained on the whole language.
+
+    A class of objects is written as the list of its regions, for a model sees masks alone.
+
+    Returns:
+        None where a class has more regions than models have seen listed, or only one.
+    """
+    known = masked_wording(program, regions)
+    if known is not None:
+        return known
+    listed = with_lists(program, regions)
+    lists = [part.arguments[0] for part in listed.walk() if part.operator is selections.Listed]
+    if not all(1 < len(ids) <= _MOST_LISTED for ids in lists):
+        return None
+    text, ids = with_placeholders(say(listed, regions), regions)
+    return MaskedWording(text, ids, _candidates(listed))
+
+
+def with_lists(program: Program, regions: RegionSet) -> Program:
+    """A program in which the list of its regions stands for each class of objects."""
+    return program.replaced(lambda part: _as_list(part, regions))
+
+
+def with_placeholders(text: str, regions: RegionSet) -> tuple[str, tuple[int, ...]]:
+    """A text in plain style with `<mask>` in the place of ids, and the ids in order."""
+    nouns = {noun for label in regions.labels for noun in (label, pluralize(label))} | {"region"}
+    names = "|".join(sorted(map(re.escape, filter(None, nouns)), key=len, reverse=True))
+    ids: list[int] = []
+
+    def masked(match: re.Match[str]) -> str:
+        found = [int(number) for number in re.findall("[0-9]+", match.group(2))]
+        ids.extend(found)
+        return f"{match.group(1)} {' '.join([MASK] * len(found))}"
+
+    listed = r"[0-9]+(?:, [0-9]+)*(?: and [0-9]+)?"
+    text = re.sub(rf"\b({names}) ({listed})\b(?!\.[0-9])", masked, text, flags=re.IGNORECASE)
+    return text, tuple(ids)
+
+
+def _as_list(part: Program, regions: RegionSet) -> Program:
+    if part.operator is not selections.All:
+        return part
+    noun = part.arguments[0]
+    labels = named_labels(noun, regions.labels) if noun else regions.labels
+    ids = tuple(region.id for region in regions if region.label in labels)
+    return selections.Listed(ids) if ids else part
+
+
+def _candidates(program: Program) -> tuple[int, ...]:
+    """The regions that the answer to a program is among; none where it is no region."""
+    if program.type not in (Type.REGION, Type.REGIONS):
+        return ()
+    while program.operator is not selections.Listed and program.parts:
+        program = program.parts[0]
+    return tuple(program.arguments[0]) if program.operator is selections.Listed else ()
 
 
 class _Writer:

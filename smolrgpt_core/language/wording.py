@@ -109,26 +109,43 @@ class Writer:
         return writers[program.type](program)
 
     def _which(self, program: Program) -> str:
-        if program.operator is selections.Extreme and _is_noun_or_names(program.parts[0]):
+        if program.operator is selections.Extreme and self._is_noun_or_names(program.parts[0]):
             chosen, attribute, end, rank = program.arguments
             singled = self.superlative(attribute, end, rank, last=True)
             return f"which {self._one_asked_for(chosen)} is {singled}?"
         if program.operator is selections.The and program.parts[0].operator is selections.Where:
             base, predicate = program.parts[0].arguments
-            if _is_noun_or_names(base):
+            if self._is_noun_or_names(base):
                 return f"which {self._one_asked_for(base)} {self.clause(predicate, 'is')}?"
         return f"which is {self.phrase(program, last=True)}?"
 
     def _one_asked_for(self, chosen: Program) -> str:
-        """After "which": "pallet that is empty", "of pallets 3 and 4"."""
+        """After "which": "pallet that is empty", "of pallets 3 and 4", "empty one of both"."""
         if chosen.operator is selections.Listed:
             return f"of {self.plural(chosen)}"
+        if self._is_list_with_adjective(chosen):
+            return f"{_adjective(chosen.arguments[1])} {self.singular(chosen.parts[0])}"
         return self.singular(chosen, last=False)
 
+    def _is_noun_or_names(self, chosen: Program) -> bool:
+        """Whether a set can stand behind "which": "pallet", "of pallets 3 and 4"."""
+        listed = chosen.operator is selections.Listed or self._is_list_with_adjective(chosen)
+        return listed or not is_list(chosen)
+
+    def _is_list_with_adjective(self, chosen: Program) -> bool:
+        """Whether a set is written "empty one of transporters 6 and 7"."""
+        if chosen.operator is not selections.Where:
+            return False
+        base, predicate = chosen.arguments
+        if base.operator is not selections.Listed or not _adjective(predicate):
+            return False
+        return len({self.name(id).rsplit(" ", 1)[0] for id in base.arguments[0]}) == 1
+
     def _list(self, program: Program) -> str:
-        if program.operator is selections.Where and not is_list(program.arguments[0]):
+        if program.operator is selections.Where and self._is_noun_or_names(program.arguments[0]):
             base, predicate = program.arguments
-            return f"which {self.plural(base)} {self.clause(predicate, 'are')}?"
+            of = "of " if is_list(base) else ""
+            return f"which {of}{self.plural(base)} {self.clause(predicate, 'are')}?"
         if program.operator is selections.Listed:
             return f"list {self.listed(program.arguments[0])}."
         return f"list {self.phrase(program, last=True)}."
@@ -489,11 +506,6 @@ def counts_objects(program: Program) -> bool:
         return False
     is_any = amount.arguments[0] == 1 and how in ("at_least", "less")
     return not (is_any or is_list(counted.arguments[0]))
-
-
-def _is_noun_or_names(program: Program) -> bool:
-    """Whether a set can stand behind "which": "pallet", "of pallets 3 and 4"."""
-    return not is_list(program) or program.operator is selections.Listed
 
 
 def _counts_room(attribute: Program, how: str, limit: Program) -> bool:

@@ -125,8 +125,9 @@ class SmolRGPTConfig(PreTrainedConfig):
             farther is shown as that.
         answer_style: how the model is asked to answer where the user does not say: "sentence", as
             the released checkpoints were trained, or "short" = the value only.
-        answers: categories of questions that the model was trained on, and "free_text" where it may
-            be asked in words that nothing else understands.
+        answers: categories of questions that the model was trained on; "language" where these are
+            all that the language can say, "free_text" where it may be asked in words that nothing
+            else understands.
         image_token, mask_rgb_token, mask_depth_token: placeholders in the token sequence.
         image_token_id, mask_rgb_token_id, mask_depth_token_id: their ids; -1 = the last three of
             the vocabulary.

@@ -5,7 +5,6 @@ A `Draft` and a template give a text, either with `<mask>` placeholders or with 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
@@ -116,22 +115,6 @@ def write(
             texts[style] += literal + (_named(mention, noun, style) if mention else words)
     capital = {style: text[0].upper() + text[1:] for style, text in texts.items()}
     return {Style.MASK: (capital[Style.MASK], tuple(ids)), Style.PLAIN: (capital[Style.PLAIN], ())}
-
-
-def with_placeholders(text: str, regions: RegionSet) -> tuple[str, tuple[int, ...]]:
-    """A text in plain style with `<mask>` in the place of ids, and the ids in order."""
-    nouns = {noun for label in regions.labels for noun in (label, pluralize(label))} | {"region"}
-    names = "|".join(sorted(map(re.escape, filter(None, nouns)), key=len, reverse=True))
-    ids: list[int] = []
-
-    def masked(match: re.Match[str]) -> str:
-        found = [int(number) for number in re.findall("[0-9]+", match.group(2))]
-        ids.extend(found)
-        return f"{match.group(1)} {' '.join([MASK] * len(found))}"
-
-    listed = r"[0-9]+(?:, [0-9]+)*(?: and [0-9]+)?"
-    text = re.sub(rf"\b({names}) ({listed})\b(?!\.[0-9])", masked, text, flags=re.IGNORECASE)
-    return text, tuple(ids)
 
 
 def _noun(ids: Sequence[int], regions: RegionSet, rng: np.random.Generator) -> str:

@@ -10,13 +10,14 @@ from smolrgpt_core.answer.scoring import WHOLE_UNITS
 from smolrgpt_core.language import read_question
 from smolrgpt_core.language.answer_wording import answer_sentence
 from smolrgpt_core.language.conventions import WAREHOUSE, Conventions
+from smolrgpt_core.language.model_wording import with_placeholders
 from smolrgpt_core.language.operators import predicates, questions
 from smolrgpt_core.language.options import choose, split_options
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.language.wording import say_statement
 from smolrgpt_core.regions import RegionSet
-from smolrgpt_core.synthesis.drafts import Style, with_placeholders
+from smolrgpt_core.synthesis.drafts import Style
 from smolrgpt_core.synthesis.forms.draws import pick
 from smolrgpt_core.synthesis.generator import (
     Answer,

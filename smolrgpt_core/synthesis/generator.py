@@ -20,13 +20,18 @@ from smolrgpt_core.language import Category, SpatialQuestion, read_question
 from smolrgpt_core.language.answer_wording import answer_sentence
 from smolrgpt_core.language.conventions import WAREHOUSE, Conventions
 from smolrgpt_core.language.interpreter import evaluate
+from smolrgpt_core.language.model_wording import (
+    masked_question,
+    with_lists,
+    with_placeholders,
+)
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.question import asked_side
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.regions import RegionSet
 from smolrgpt_core.scene.copies import SceneCopies
 from smolrgpt_core.scene.spatial_scene import SpatialScene
-from smolrgpt_core.synthesis.drafts import Draft, Style, fits, with_placeholders, write
+from smolrgpt_core.synthesis.drafts import Draft, Style, fits, write
 from smolrgpt_core.synthesis.forms import FORMS, GUESSABLE
 from smolrgpt_core.synthesis.margins import AmbiguityMargins
 from smolrgpt_core.synthesis.mixtures import WAREHOUSE_FORMS
@@ -144,6 +149,7 @@ class QuestionGenerator:
 
     Args:
         conventions: what the words of the questions mean.
+        for_models: ask in the words in which an answerer asks a model.
     """
 
     def __init__(
@@ -154,10 +160,11 @@ class QuestionGenerator:
         style: Style = Style.MASK,
         held_out: bool = False,
         conventions: Conventions = WAREHOUSE,
+        for_models: bool = False,
     ) -> None:
         self.view = SceneView(scene, margins or AmbiguityMargins(), rng)
         self._rng, self._style, self._held_out = rng, style, held_out
-        self._conventions = conventions
+        self._conventions, self._for_models = conventions, for_models
         self._nominal = SceneCopies(scene, copies=1)
 
     def make(self, name: str) -> QuestionWithTruth | None:
@@ -167,12 +174,14 @@ class QuestionGenerator:
         draft = self._draft(name)
         if draft is None:
             return None
-        wordings = self._wordings(name, draft)
-        if not wordings:
+        wordings = [] if self._for_models else self._wordings(name, draft)
+        if not wordings and not self._for_models:
             return None
         value = self.view.truth(self._conventions.meant(draft.program))
         if value is None:
             return None
+        if self._for_models:
+            return self._as_a_model_is_asked(name, draft, plain(value))
         wording = wordings[int(self._rng.integers(len(wordings)))]
         return self._worded(name, draft, wording, plain(value))
 
@@ -204,8 +213,41 @@ class QuestionGenerator:
         else:
             texts = write(draft, wording, regions, self._rng)
         text, ids = texts[self._style]
-        named_ids = texts[Style.MASK][1]
         program = draft.program_in(self._style, regions)
+        return self._made(name, draft, (text, ids), texts[Style.MASK][1], program, truth)
+
+    def _as_a_model_is_asked(
+        self, name: str, draft: Draft, truth: Answer
+    ) -> QuestionWithTruth | None:
+        """In the canonical sentence with masks; None where too many regions are to be listed."""
+        regions = self.view.regions
+        wording = masked_question(draft.program, regions)
+        if wording is None:
+            return None
+        program, ids = with_lists(draft.program, regions), wording.region_ids
+        return self._made(name, draft, (wording.text, ids), ids, program, truth)
+
+    def _made(
+        self,
+        name: str,
+        draft: Draft,
+        asked: tuple[str, tuple[int, ...]],
+        named_ids: tuple[int, ...],
+        program: Program,
+        truth: Answer,
+    ) -> QuestionWithTruth | None:
+        """The question, read back.
+
+        Args:
+            name: of the form.
+            draft: of the question.
+            asked: its text, and the ids of its placeholders.
+            named_ids: the regions that the text names, in order.
+            program: what the text asks.
+            truth: the answer.
+        """
+        text, ids = asked
+        regions = self.view.regions
         if self._style is Style.MASK and not _chosen_ids(program, truth) <= set(named_ids):
             return None
         read = read_as(text, ids, program, regions)

@@ -53,7 +53,9 @@ def generate_mixture(
     if mixture not in MIXTURES:
         raise ValueError(f"a mixture must be one of {sorted(MIXTURES)}, got {mixture!r}")
     chosen = MIXTURES[mixture]
-    generator = QuestionGenerator(scene, rng, margins, style, held_out, chosen.conventions)
+    generator = QuestionGenerator(
+        scene, rng, margins, style, held_out, chosen.conventions, chosen.for_models
+    )
     open_families = dict(chosen.families)
     made: list[tuple[str, QuestionWithTruth]] = []
     while len(made) < count and open_families:

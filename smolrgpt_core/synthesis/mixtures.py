@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from smolrgpt_core.language import CATEGORIES
@@ -21,6 +21,13 @@ ALL_WAREHOUSE_FORMS = tuple(
 
 WAREHOUSE_FORMS = tuple(name for name in ALL_WAREHOUSE_FORMS if name not in GUESSABLE)
 """Those for training and evaluation, whose answer does not follow from the words."""
+
+
+_UNSEEN_BY_MODELS = (
+    "depth_at_pixel", "nearer_pixel", "free_area", "capacity", "room_in_buffer", "room_for_several",
+)  # fmt: skip
+"""Forms about places in the image, or about what may stand in a zone beside the regions that are
+named: a model that sees these regions alone knows nothing of it."""
 
 
 class Format(Enum):
@@ -55,11 +62,13 @@ class Mixture:
         families: by name.
         formats: relative weights; a question that has no such format is asked in free form.
         conventions: what the words mean.
+        for_models: ask in the words in which an answerer asks a model, instead of many wordings.
     """
 
     families: Mapping[str, Family]
     formats: Mapping[Format, float]
     conventions: Conventions = WAREHOUSE
+    for_models: bool = False
 
 
 def _evenly(*forms: str) -> dict[str, Family]:
@@ -145,8 +154,23 @@ _SPATIALRGPT = Mixture(
 """The twelve categories of SpatialRGPT-Bench: yes or no, choice of one, and six quantities, about
 as many of both."""
 
+_LANGUAGE = Mixture(
+    {name: replace(family, share=4.0) for name, family in _WAREHOUSE.families.items()}
+    | _evenly(
+        *(
+            name
+            for name in FORMS
+            if name not in (*ALL_WAREHOUSE_FORMS, *GUESSABLE, *_UNSEEN_BY_MODELS)
+        )
+    ),
+    {Format.FREE: 1.0},
+    for_models=True,
+)
+"""Every form of question about regions, for a model that answers whatever the language can say."""
+
 MIXTURES: dict[str, Mixture] = {
     "warehouse": _WAREHOUSE,
+    "language": _LANGUAGE,
     "hispatial": _HISPATIAL,
     "spatialrgpt": _SPATIALRGPT,
 }

@@ -42,8 +42,9 @@ class PointMapConfig(PreTrainedConfig):
         initializer_range: standard deviation of the new convolution's weights.
         answer_style: how the model is asked to answer where the user does not say: "sentence", or
             "short" = the value only.
-        answers: categories of questions that the model was trained on, and "free_text" where it may
-            be asked in words that nothing else understands.
+        answers: categories of questions that the model was trained on; "language" where these are
+            all that the language can say, "free_text" where it may be asked in words that nothing
+            else understands.
         prompt_tokens: trained tokens that are written before those of the image.
         bottlenecks: which layers are followed by a detour, see `model.bottleneck`.
 

@@ -19,6 +19,7 @@ from smolrgpt_core.inference import (
     stage_clock,
 )
 from smolrgpt_core.language import read_question
+from smolrgpt_core.language.model_wording import masked_question
 from smolrgpt_core.model import SmolRGPTForConditionalGeneration, SmolRGPTProcessor
 from smolrgpt_core.model.official import import_checkpoint
 
@@ -168,9 +169,14 @@ def lessons() -> list[str]:
 @pytest.fixture(scope="session")
 def taught(checkpoint, processor, frames, tmp_path_factory) -> Path:
     """A checkpoint trained until it says these sentences."""
+    return teach(checkpoint, processor, frames[0], LESSONS, tmp_path_factory.mktemp("taught"))
+
+
+def teach(checkpoint, processor, frame, lessons, folder) -> Path:
+    """Train a checkpoint until it says what the lessons want, and save it in a folder."""
     torch.manual_seed(0)
     model = SmolRGPTForConditionalGeneration.from_pretrained(checkpoint).train()
-    batch = lesson_batch(processor, frames[0])
+    batch = lesson_batch(processor, frame, lessons)
     optimizer = torch.optim.AdamW(
         [weight for weight in model.parameters() if weight.requires_grad], lr=3e-3
     )
@@ -182,20 +188,26 @@ def taught(checkpoint, processor, frames, tmp_path_factory) -> Path:
         if loss < 0.01:
             break
     assert loss < 0.01
-    folder = tmp_path_factory.mktemp("taught")
     model.save_pretrained(folder)
     processor.save_pretrained(folder)
     return folder
 
 
-def lesson_batch(processor, frame):
-    questions = [read_question(text, frame.regions) for text in LESSONS]
+def lesson_batch(processor, frame, lessons):
+    questions = [in_words_of_a_model(text, frame.regions) for text in lessons]
     conversations = [
         [{"role": "user", "content": question.text}, {"role": "assistant", "content": said}]
-        for question, said in zip(questions, LESSONS.values(), strict=True)
+        for question, said in zip(questions, lessons.values(), strict=True)
     ]
     masks = [[frame.regions[id] for id in question.region_ids] for question in questions]
     count = len(questions)
     return processor(
         [frame.rgb] * count, conversations, [frame.depth] * count, masks, return_labels=True
     )
+
+
+def in_words_of_a_model(text, regions):
+    """As the warehouse data set says it, or the canonical sentence with masks."""
+    question = read_question(text, regions)
+    assert question.program is not None
+    return question if question.for_model else masked_question(question.program, regions)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from smolrgpt_core.language import read_question
+from smolrgpt_core.language.model_wording import masked_question
 from smolrgpt_core.language.options import choose
 from smolrgpt_core.language.types import Type
 from smolrgpt_core.synthesis import (
@@ -37,6 +38,22 @@ def test_every_form_of_a_mixture_exists():
     for mixture in MIXTURES.values():
         for family in mixture.families.values():
             assert set(family.forms) <= set(FORMS)
+
+
+def test_a_model_is_asked_in_the_words_of_its_training(true_scene):
+    """Every form is made, and what an answerer asks for its program is the text itself."""
+    forms = set()
+    for seed in range(16):
+        scene = true_scene(seed)
+        items = generate_mixture(scene, np.random.default_rng(seed), "language", 40)
+        for _, item in items:
+            forms.add(item.form)
+            wording = masked_question(item.program, scene.regions)
+            assert wording is not None
+            assert (wording.text, wording.region_ids) == (item.text, item.region_ids)
+            assert not item.question.options
+    wanted = {form for family in MIXTURES["language"].families.values() for form in family.forms}
+    assert len(forms) > 0.8 * len(wanted)
 
 
 def test_families_have_their_shares(asked):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from smolrgpt_core.language import read_question
+from smolrgpt_core.language.model_wording import with_placeholders
 from smolrgpt_core.synthesis import FORMS, AmbiguityMargins, Style
-from smolrgpt_core.synthesis.drafts import Draft, fits, with_placeholders, write
+from smolrgpt_core.synthesis.drafts import Draft, fits, write
 from smolrgpt_core.synthesis.forms import GUESSABLE
 from smolrgpt_core.synthesis.generator import is_held_out, shape
 from smolrgpt_core.synthesis.view import SceneView
