@@ -64,13 +64,13 @@ def masked_question(program: Program, regions: RegionSet) -> MaskedWording | Non
     Returns:
         None where a class has more regions than models have seen listed, or only one.
     """
-    known = masked_wording(program, regions)
-    if known is not None:
-        return known
     listed = with_lists(program, regions)
     lists = [part.arguments[0] for part in listed.walk() if part.operator is selections.Listed]
     if not all(1 < len(ids) <= _MOST_LISTED for ids in lists):
         return None
+    known = masked_wording(program, regions)
+    if known is not None:
+        return known
     text, ids = with_placeholders(say(listed, regions), regions)
     return MaskedWording(text, ids, _candidates(listed))
 

@@ -55,7 +55,8 @@ def span_of(ends: tuple[Program, Program], kind: Any, manner: Any = None) -> Any
     if kind == "Distance":
         return distance(*ends)
     first, second = ends if ends[0].type is Type.REGION else ends[::-1]
-    return questions.Measure(first, OPERATORS[kind](second))
+    measured = questions.Measure(first, OPERATORS[kind](second))
+    return Costly(measured, 1) if _near_the_camera(first, second) else measured
 
 
 @builder

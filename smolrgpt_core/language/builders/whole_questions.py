@@ -31,7 +31,7 @@ from smolrgpt_core.language.builders.sets import (
     several,
     where,
 )
-from smolrgpt_core.language.grammar import NoReadingError
+from smolrgpt_core.language.grammar import Costly, NoReadingError
 from smolrgpt_core.language.operators import attributes, predicates, questions, selections
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.types import Type
@@ -222,9 +222,12 @@ def compare_count(given: Nominal, verb: Any, how: str, number: int) -> Program:
 
 
 @builder
-def fits_between(width: Program, chosen: Program) -> Program:
+def fits_between(width: Program, chosen: Program) -> Program | Costly:
     """Whether something of a width fits between two regions."""
-    return compare(pair_measure("Clearance", chosen), "at_least", width)
+    measured = pair_measure("Clearance", chosen)
+    if isinstance(measured, Costly):
+        return Costly(compare(measured.value, "at_least", width), measured.cost)
+    return compare(measured, "at_least", width)
 
 
 @builder
