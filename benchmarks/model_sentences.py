@@ -1,18 +1,19 @@
 """Answers that a language model phrases, for `reading_answers.py`: the truth that went in is known.
 
 A model is given a question, its true answer in bare form, and a manner, and writes a sentence. Not
-every sentence still says the truth: one that does not hold it, or holds a rival too, by the words
-looked for in `says`, is counted apart. That rule looks for words; it does not see a negation.
+every sentence still states the truth: one that does not, or names a rival too, by the words looked
+for in `says`, is counted apart. That rule looks for words; it does not see most negations.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from answer_sentences import Sentence
@@ -36,7 +37,13 @@ MANNERS = (
     "in a sentence that ends with the answer", "in few words", "in a sentence with an example",
 )  # fmt: skip
 
-_NAMES = (("pallet", "shelf"), ("crate", "barrel"), ("transporter", "pallet"), ("box", "table"))
+MOST_DRAWN = 2000
+"""So many sentences of a kind are written at most, however few of them state the truth."""
+
+_CLASSES = (
+    "pallet", "shelf", "crate", "barrel", "transporter", "box", "table", "forklift", "rack", "cart",
+    "drum", "door", "bench", "cabinet", "ladder", "bin",
+)  # fmt: skip
 
 _QUESTIONS = {
     AnswerKind.LENGTH: (
@@ -57,6 +64,8 @@ _QUESTIONS = {
         "Which is taller, the {a} Region [0] or the {b} Region [1]?",
         "Which is closer to the camera, the {a} Region [0] or the {b} Region [1]?",
         "Which of the {a} Region [0] and the {b} Region [1] is in the buffer?",
+        "Which is wider, the {a} Region [0] or the {b} Region [1]?",
+        "Which one stands behind the other, the {a} Region [0] or the {b} Region [1]?",
     ),
     AnswerKind.YES_NO: (
         "Is the {a} wider than the {b}?", "Is the {a} in front of the {b}?",
@@ -77,56 +86,95 @@ _LENGTH_UNITS = {"meters": "m", "m": "m", "centimeters": "cm", "cm": "cm", "feet
 _METRES = {"m": 1.0, "cm": 0.01, "ft": 0.3048}
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What a model is to phrase.
+
+    Attributes:
+        asked: what the question asks for.
+        question: in words.
+        answer: the true one, as the model gets it.
+        meaning: the true one, as the rules write it.
+        manner: in which it is phrased.
+    """
+
+    asked: Asked
+    question: str
+    answer: str
+    meaning: str
+    manner: str
+
+    @property
+    def prompt(self) -> str:
+        """For the model."""
+        return PROMPT.format(question=self.question, answer=self.answer, manner=self.manner)
+
+
 def write(server: ChatServer, kinds: Sequence[AnswerKind], each: int, path: Path) -> None:
-    """Have a model write so many sentences of each kind.
+    """Have a model write until so many different sentences of each kind state their truth.
 
     Args:
         server: with the model.
         kinds: of the answers.
-        each: sentences of a kind.
+        each: sentences of a kind that state their truth; after `MOST_DRAWN` it is given up.
         path: JSON Lines file; what is there already is not written again.
     """
-    found = read_written(path) if path.exists() else []
-    there = Counter(item.asked.kind for item, _ in found)
+    rows = _rows(path) if path.exists() else []
     with path.open("a") as file:
         for kind in kinds:
-            drawn = enumerate(islice(_drawn(kind), each))
-            for number, (asked, question, answer, meaning) in drawn:
-                if number < there[kind]:
-                    continue
-                manner = MANNERS[number % len(MANNERS)]
-                prompt = PROMPT.format(question=question, answer=answer, manner=manner)
-                text = server.complete([{"role": "user", "content": prompt}], TOKENS)
-                row = {
-                    "kind": kind.value, "names": asked.names, "question": question, "text": text,
-                    "meaning": meaning, "says_it": says(asked, answer, meaning, text),
-                }  # fmt: skip
+            there = [row for row in rows if row["kind"] == kind.value]
+            stating = {row["text"] for row in there if row["says_it"]}
+            for drawn in islice(_drawn(kind), len(there), MOST_DRAWN):
+                if len(stating) >= each:
+                    break
+                row = _written(server, drawn)
+                if row["says_it"]:
+                    stating.add(row["text"])
                 file.write(json.dumps(row) + "\n")
                 file.flush()
 
 
 def read_written(path: Path) -> list[tuple[Sentence, bool]]:
-    """Sentences of `write`, and whether each says its truth."""
-    rows = map(json.loads, path.read_text().splitlines())
+    """Different sentences of `write`, and whether each states its truth."""
+    different = {(row["kind"], row["text"], row["meaning"]): row for row in _rows(path)}
     return [
         (
             Sentence(Asked(AnswerKind(row["kind"]), tuple(row["names"])), row["question"],
                      row["text"], row["meaning"]),
             row["says_it"],
         )
-        for row in rows
+        for row in different.values()
     ]  # fmt: skip
 
 
-def _drawn(kind: AnswerKind) -> Iterator[tuple[Asked, str, str, str]]:
-    """What is asked, the question, the answer as a model is told it, and as rules say it."""
+def _rows(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def _written(server: ChatServer, drawn: Drawn) -> dict[str, Any]:
+    text = server.complete([{"role": "user", "content": drawn.prompt}], TOKENS)
+    asked = drawn.asked
+    return {
+        "kind": asked.kind.value, "names": asked.names, "question": drawn.question, "text": text,
+        "meaning": drawn.meaning, "says_it": says(asked, drawn.answer, drawn.meaning, text),
+    }  # fmt: skip
+
+
+def _drawn(kind: AnswerKind) -> Iterator[Drawn]:
+    """What is to be phrased, each once, for ever or until there is nothing else."""
     rng = np.random.default_rng(list(AnswerKind).index(kind))
+    prompts: set[str] = set()
     while True:
-        names = _NAMES[int(rng.integers(len(_NAMES)))]
+        first, second = rng.choice(_CLASSES, 2, replace=False).tolist()
         texts = _QUESTIONS[kind]
-        question = texts[int(rng.integers(len(texts)))].format(a=names[0], b=names[1])
+        question = texts[int(rng.integers(len(texts)))].format(a=first, b=second)
         answer, meaning = _TRUTHS[kind](rng)
-        yield Asked(kind, names if kind is AnswerKind.REGION else ()), question, answer, meaning
+        asked = Asked(kind, (first, second) if kind is AnswerKind.REGION else ())
+        manner = MANNERS[len(prompts) % len(MANNERS)]
+        drawn = Drawn(asked, question, answer, meaning, manner)
+        if drawn.prompt not in prompts:
+            prompts.add(drawn.prompt)
+            yield drawn
 
 
 def _length(rng: np.random.Generator) -> tuple[str, str]:
@@ -157,11 +205,12 @@ KINDS = tuple(_TRUTHS)
 
 
 def says(asked: Asked, answer: str, meaning: str, text: str) -> bool:
-    """Whether a sentence holds the true answer and no rival of it.
+    """Whether a sentence states the true answer and no rival of it.
 
     A length: its number, whole, before any form of its unit. A count or hour: the number in digits
     or as a word. A side, and yes or no: the word, and not the other one. A region: its number in
-    brackets or its class, and neither of the other region's.
+    brackets or its class, and neither of the other region's, unless the other is only what the
+    region is compared with ("The crate is taller than the shelf.").
     """
     words = set(re.findall(r"[a-z]+|[0-9]+(?:\.[0-9]+)?", text.lower()))
     if asked.kind is AnswerKind.LENGTH:
@@ -178,10 +227,21 @@ def says(asked: Asked, answer: str, meaning: str, text: str) -> bool:
     if asked.kind is AnswerKind.REGION:
         place = int(re.sub(r"\D", "", answer))
         here, there = _named(asked, place, text), _named(asked, 1 - place, text)
-        return here and not there
+        return here and (not there or _compares(asked, place, text))
     rivals = {"left": "right", "right": "left", "yes": "no", "no": "yes"}
     return meaning in words and rivals[meaning] not in words
 
 
 def _named(asked: Asked, place: int, text: str) -> bool:
     return f"[{place}]" in text or asked.names[place] in text.lower()
+
+
+def _compares(asked: Asked, place: int, text: str) -> bool:
+    """Whether a sentence consists of one comparison, of the region with the other."""
+    here, there = (
+        rf"(?:the )?(?:{asked.names[at]}(?: \(?(?:region )?\[{at}\]\)?)?|region \[{at}\])"
+        for at in (place, 1 - place)
+    )
+    lead = r"(?:in this image,? |according to the question,? )?"
+    than = r"(?:taller|wider|closer to the camera) than|behind"
+    return bool(re.fullmatch(rf"{lead}{here} (?:is|stands) (?:{than}) {there}\.?", text.lower()))

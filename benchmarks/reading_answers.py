@@ -57,7 +57,7 @@ RULES, OFFICIAL, ALONE, BOTH, CLASSIFIED = (
     "classifiers, then model",
 )
 WRITTEN_EACH = 200
-"""Sentences of a kind that a model writes."""
+"""Sentences of a kind that a model writes and that state their truth."""
 
 
 @dataclass(frozen=True)

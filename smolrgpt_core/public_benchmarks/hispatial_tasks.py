@@ -63,7 +63,7 @@ _ASKED_FOR = {
 """Sentence behind a question for models that only talk."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class OtherMask:
     """A mask of what a question does not name.
 

@@ -64,7 +64,7 @@ class PublishedRow:
         return None, ("no image",)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class MaskInRow:
     """One of the masks in a field of a row.
 

@@ -28,7 +28,7 @@ Point = tuple[float, float]
 """x and y as shares of the width and height of the image."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class StoredImage:
     """An image of a published file, read and decoded only when it is asked for.
 
@@ -109,7 +109,7 @@ class StoredMask(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, slots=True)
 class StoredRegion:
     """A region of a published file, decoded only when it is asked for.
 

@@ -40,7 +40,7 @@ Fields = Mapping[str, Any]
 _WHITESPACE = " \t\r\n"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RowPlace:
     """Where a row stands in a file.
 
@@ -77,7 +77,7 @@ class RowPlace:
             ) from error
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class RowField:
     """A field of a row.
 

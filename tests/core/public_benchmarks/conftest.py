@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
-from collections.abc import Callable, Sequence
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -43,6 +46,26 @@ def vlm(tmp_path_factory, tiny_vlms) -> Callable[[str], str]:
         return str(folder)
 
     return get
+
+
+@pytest.fixture(scope="session")
+def small_language_model() -> ModuleType:
+    """`benchmarks/small_language_model.py`: SmolLM2-135M from wheels of the extra server-tests."""
+    path = Path(__file__).parents[3] / "benchmarks" / "small_language_model.py"
+    spec = importlib.util.spec_from_file_location("small_language_model", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def small_model(small_language_model) -> Iterator[str]:
+    """URL of SmolLM2-135M behind llama.cpp's server."""
+    with small_language_model.running() as url:
+        yield url
 
 
 @pytest.fixture

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -209,20 +207,6 @@ def test_a_judge_has_a_scorer_of_its_own(chat_server, folder, tmp_path) -> None:
                                      *call[4:]])  # fmt: skip
     assert other.exit_code == 2
     assert "leave --judge out" in other.output
-
-
-@pytest.fixture(scope="module")
-def small_model():
-    """SmolLM2-135M behind llama.cpp's server."""
-    path = Path(__file__).parents[3] / "benchmarks" / "small_language_model.py"
-    spec = importlib.util.spec_from_file_location("small_language_model", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    with module.running() as url:
-        yield url
 
 
 def test_a_real_model_on_a_real_server_reads(small_model, tmp_path) -> None:
