@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
-from smolrgpt_core.geometry.box_fitting import OrientedBox
+from smolrgpt_core.geometry.box_fitting import MeasuredSize
 from smolrgpt_core.geometry.masks import cut_out, grown_window
 from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.geometry.object_pixels import is_box
@@ -430,14 +430,14 @@ def stretch_note(camera: CameraIntrinsics) -> str:
     )
 
 
-def scale_doubt(boxes: Sequence[OrientedBox], prior: SizePrior) -> str:
+def scale_doubt(sizes: Sequence[MeasuredSize], prior: SizePrior) -> str:
     """Why the focal length or the unit of depth may be wrong; empty where sizes are standard.
 
     Args:
-        boxes: pallets, measured without their standard sizes.
+        sizes: of pallets, measured without their standard sizes.
         prior: their standard sizes.
     """
-    factor, evidence = common_factor(boxes, prior)
+    factor, evidence = common_factor(sizes, prior)
     if evidence < SCALE_EVIDENCE or abs(factor - 1) < MAX_SCALE_ERROR:
         return ""
     return (
@@ -473,21 +473,25 @@ def extent_doubt(extents: Sequence[tuple[float, float]], prior: SizePrior) -> st
     )
 
 
-def common_factor(boxes: Sequence[OrientedBox], prior: SizePrior) -> tuple[float, float]:
+def common_factor(sizes: Sequence[MeasuredSize], prior: SizePrior) -> tuple[float, float]:
     """The factor that turns standard sizes into the measured ones, and how much likelier it is.
 
     Returns:
         The factor, and the difference of its log likelihood from that of 1.
     """
-    if len(boxes) < MIN_SIZED:
+    if len(sizes) < MIN_SIZED:
         return 1.0, 0.0
     total = np.zeros(len(SCALES))
     standard = np.array([pair for a, b in prior.footprints for pair in ((a, b), (b, a))])
-    for box in boxes:
-        std = np.hypot(box.size_std, SIZE_STD_M * SCALES[:, None])  # (factors, 2)
-        off = (box.footprint.size - SCALES[:, None, None] * standard) / std[:, None]
-        nearest = (off**2).sum(axis=-1).min(axis=-1)
-        density = np.exp(-nearest / 2) / (2 * np.pi * std.prod(axis=-1))
+    for measured in sizes:
+        # Both sides of the footprint: (factors,), and by standard size (S, factors).
+        stds = [np.hypot(std, SIZE_STD_M * SCALES) for std in measured.std]
+        off = [
+            np.square((size - np.outer(lengths, SCALES)) / std)
+            for size, lengths, std in zip(measured.size, standard.T, stds, strict=True)
+        ]
+        nearest = (off[0] + off[1]).min(axis=0)
+        density = np.exp(-nearest / 2) / (2 * np.pi * (stds[0] * stds[1]))
         total += np.log((1 - ODD_SHARE) * density / len(standard) + ODD_SHARE / 9)
     best = int(np.argmax(total))
     return float(SCALES[best]), float(total[best] - total[len(SCALES) // 2])
