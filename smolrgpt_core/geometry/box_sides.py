@@ -468,8 +468,9 @@ def _hidden(
     grid[..., axis] = (sides.bounds[axis, end] + OUTWARD[end] * steps)[:, None, None]
     grid[..., 1 - axis] = along
     grid[..., 2] = levels[:, None]
-    points = plane.from_floor(turn_level(grid, -view.yaw))
+    points = plane.from_floor(turn_level(grid.reshape(-1, 3), -view.yaw))
     through = is_seen_through(points, frame, config.through_m + 2 * view.depth_std)
+    through = through.reshape(grid.shape[:3])
     looks = through.mean(axis=2) >= 0.3
     if low > 0 or high < 0:
         looks |= through[:, :, :2].all(axis=2)
