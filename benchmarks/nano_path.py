@@ -6,7 +6,7 @@ answers them, in turns, as the node does by default (`answerer: fused`) but with
 commit is unpacked into a temporary folder. Also tells whether both trees give the same answers.
 
     python benchmarks/nano_path.py --baseline 964a399 --write-docs
-    smolrgpt export-onnx smolrgpt_core/checkpoints/nano nano-onnx
+    smolrgpt export-onnx nano-onnx
     python benchmarks/nano_path.py --baseline 964a399 --exported nano-onnx --write-docs
 """
 

@@ -17,7 +17,7 @@ def pixel_rays(
     """Rays (..., 3) through pixels (...), scaled so that z is 1: a depth times a ray is a point."""
     x = (np.asarray(columns, dtype=np.float64) - intrinsics.cx) / intrinsics.fx
     y = (np.asarray(rows, dtype=np.float64) - intrinsics.cy) / intrinsics.fy
-    rays = np.ones((*np.broadcast_shapes(x.shape, y.shape), 3))
+    rays = np.ones((*np.broadcast(x, y).shape, 3))
     rays[..., 0], rays[..., 1] = x, y
     return rays
 

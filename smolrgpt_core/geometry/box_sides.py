@@ -21,7 +21,7 @@ from smolrgpt_core.geometry.floor_rectangle import FloorRectangle, turn
 from smolrgpt_core.geometry.ground_plane import GroundPlane
 from smolrgpt_core.geometry.hidden_space import is_seen_through
 from smolrgpt_core.geometry.near_corner import NearCorner, outermost
-from smolrgpt_core.geometry.order_statistics import median, quantile, quantiles
+from smolrgpt_core.geometry.order_statistics import fraction_of, mean, median, quantile, quantiles
 from smolrgpt_core.geometry.turned_view import TurnedView, turn_level
 
 OUTWARD = np.array([-1.0, 1.0])
@@ -199,7 +199,7 @@ def find_sides(
     sides = replace(sides, seen=_without_cuts(sides, corner, touch, config))
     sides = _with_protrusions(sides, view, config)
     hidden = np.zeros((2, 2))
-    for axis, end in np.argwhere(~sides.seen):
+    for axis, end in _which(~sides.seen):
         levels = _levels(axis, sides.bounds[axis, end], touch, corner.top)
         hidden[axis, end] = _hidden(axis, end, sides, levels, view, plane, frame, config)
     return replace(sides, hidden=hidden)
@@ -274,7 +274,7 @@ def _heights(
 
 def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch, config: SideConfig) -> Sides:
     """Sides that face the camera, and sides at which the outline ends the object."""
-    bounds = quantiles(view.points[:, :2], (0.02, 0.98)).T
+    bounds = quantiles(view.points[:, :2].T, (0.02, 0.98), axis=1).T
     facing = corner.sign[:, None] == -OUTWARD
     bounds = np.where(facing, corner.position[:, None], bounds)
     unseen_std = np.hypot(config.reach_m, [median(view.std[:, axis]) for axis in (0, 1)])
@@ -283,11 +283,20 @@ def _seen_sides(view: TurnedView, corner: NearCorner, touch: _Touch, config: Sid
     side_of = None
     for _ in range(3):
         before, side_of = side_of, _assign(touch, bounds, facing, config.reach_m)
-        for axis, end in np.argwhere(~facing):
+        if before is not None and (side_of == before).all():
+            break
+        for axis, end in _which(~facing):
             at_side = side_of == 2 * axis + end
-            if before is None or not np.array_equal(at_side, before == 2 * axis + end):
+            if before is None or (at_side != (before == 2 * axis + end)).any():
                 _end_at(sides, axis, end, at_side, touch, config)
     return sides
+
+
+def _which(sides: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Axis and end of those of the sides (2, 2) that are true."""
+    (first, second), (third, fourth) = sides.tolist()
+    is_one = {(0, 0): first, (0, 1): second, (1, 0): third, (1, 1): fourth}
+    return [side for side, one in is_one.items() if one]
 
 
 def _end_at(
@@ -310,15 +319,16 @@ def _end_at(
     """
     own = np.flatnonzero(at_side & touch.ends)
     is_placed = len(own) >= max(config.min_points, config.min_share * np.count_nonzero(at_side))
-    along = at_side & _runs_along(touch, axis, end)
-    sides.seen[axis, end] = is_placed and _is_end(along, touch, config)
+    sides.seen[axis, end] = False
     if is_placed:
-        inward = -OUTWARD[end] * touch.points[:, axis][own]
-        std = touch.std[:, axis][own]
+        along = at_side & _runs_along(touch, axis, end)
+        sides.seen[axis, end] = _is_end(along, touch, config)
+        inward = -OUTWARD[end] * touch.points[own, axis]
+        std = touch.std[own, axis]
         behind, behind_std = outermost(inward, std)
         sides.bounds[axis, end] = -OUTWARD[end] * behind
         # Neighboring rays graze a face alike, so their number does not make it surer.
-        ray_std = 1 / math.sqrt(np.mean(1 / (std**2 + 1e-4)))
+        ray_std = 1 / math.sqrt(mean(1 / (std**2 + 1e-4)))
         sides.std[axis, end] = math.hypot(config.rough_m, behind_std, ray_std)
 
 
@@ -369,10 +379,11 @@ def _bottom(touch: _Touch) -> tuple[float, float, bool]:
     bottom = quantile(ends, 0.03)
     std = median(touch.height_std[touch.ends][ends <= bottom + LOWEST_M])
     lowest = touch.height < min(bottom, quantile(touch.height, 0.03)) + LOWEST_M
-    if np.mean(touch.ends[lowest]) < 0.5:
+    if fraction_of(touch.ends[lowest]) < 0.5:
         std = float(np.hypot(std, STACKED_STD_M))
     # Of a strip of an object, what ends it above is hardly higher.
-    under = lowest & touch.below if np.any(lowest & touch.below) else lowest
+    under = lowest & touch.below
+    under = under if under.any() else lowest
     return bottom, std, _is_cut_below(touch.cut[under], touch.step[under])
 
 
@@ -383,9 +394,10 @@ def _is_cut_below(cut: NDArray[np.bool_], step: NDArray[np.float64]) -> bool:
     far away; all together do.
     """
     seen = step[~np.isnan(step)]
-    if np.mean(cut) > 0.5 or not len(seen):
-        return bool(np.mean(cut) > 0.5)
-    return bool(np.mean(np.isneginf(seen)) > CUT_BELOW_SHARE or median(seen) < -IN_FRONT_M)
+    is_cut = fraction_of(cut) > 0.5
+    if is_cut or not len(seen):
+        return is_cut
+    return bool(fraction_of(seen == -np.inf) > CUT_BELOW_SHARE or median(seen) < -IN_FRONT_M)
 
 
 def _assign(
@@ -450,14 +462,15 @@ def _hidden(
     """
     steps = np.arange(config.step_m, config.max_hidden_m, config.step_m)
     low, high = sides.bounds[1 - axis]
-    along = np.linspace(low, high, 9)[1:-1]
+    along = np.arange(1, 8) * ((high - low) / 8) + low
     along = along[::-1] if high < 0 else along
     grid = np.empty((len(steps), len(levels), len(along), 3))
     grid[..., axis] = (sides.bounds[axis, end] + OUTWARD[end] * steps)[:, None, None]
     grid[..., 1 - axis] = along
     grid[..., 2] = levels[:, None]
-    points = plane.from_floor(turn_level(grid, -view.yaw))
+    points = plane.from_floor(turn_level(grid.reshape(-1, 3), -view.yaw))
     through = is_seen_through(points, frame, config.through_m + 2 * view.depth_std)
+    through = through.reshape(grid.shape[:3])
     looks = through.mean(axis=2) >= 0.3
     if low > 0 or high < 0:
         looks |= through[:, :, :2].all(axis=2)

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.frame import RGBDFrame
-from smolrgpt_core.geometry.box_fitting import BoxFitConfig, BoxFitter, OrientedBox
+from smolrgpt_core.geometry.box_fitting import BoxFitConfig, BoxFitter, MeasuredSize, OrientedBox
 from smolrgpt_core.geometry.floor_rectangle import FloorRectangle
 from smolrgpt_core.geometry.ground_plane import (
     GroundPlane,
@@ -45,7 +45,7 @@ from smolrgpt_core.geometry.object_pixels import (
     find_object_pixels,
     is_box,
 )
-from smolrgpt_core.geometry.order_statistics import median, quantile
+from smolrgpt_core.geometry.order_statistics import fraction_of, median, quantile
 from smolrgpt_core.geometry.size_priors import SIZE_PRIORS, SizePrior
 from smolrgpt_core.geometry.surface import Edge, Surface, SurfaceConfig, measure_surface
 from smolrgpt_core.geometry.visible_surface import VisibleExtent, visible_extent
@@ -396,20 +396,20 @@ class FrameGeometry:
         prior = self._config.size_priors.get(CARGO)
         if prior is None:
             return ""
-        fitted = () if self.plane is None else map(self._unbiased_box, self._sized_pallets)
-        boxes = [box for box in fitted if box is not None]
-        if len(boxes) >= MIN_SIZED:
-            return scale_doubt(boxes, prior)
-        found = map(self._seen_if_measured, self._sized_pallets)
-        return extent_doubt([_extent(seen.surface) for seen in found if seen], prior)
+        found = () if self.plane is None else map(self._unbiased_size, self._sized_pallets)
+        sizes = [size for size in found if size is not None]
+        if len(sizes) >= MIN_SIZED:
+            return scale_doubt(sizes, prior)
+        visible = map(self._seen_if_measured, self._sized_pallets)
+        return extent_doubt([_extent(seen.surface) for seen in visible if seen], prior)
 
-    def _unbiased_box(self, region: Region) -> OrientedBox | None:
-        """A box that owes nothing to standard sizes; None where too little of it is seen."""
+    def _unbiased_size(self, region: Region) -> MeasuredSize | None:
+        """A size that owes nothing to standard ones; None where too little of it is seen."""
         assert self.plane is not None
         seen = self._seen_if_measured(region)
         if seen is None or seen.surface.sparse or seen.surface.outline.cut_share > MAX_CUT:
             return None
-        return seen.fitter(self.plane, self.frame, self._config.box).fit()
+        return seen.fitter(self.plane, self.frame, self._config.box).measure_size()
 
     def _seen_if_measured(self, region: Region) -> _Seen | None:
         """What is seen of a region; None where depth tells nothing of it."""
@@ -620,9 +620,9 @@ def _in_optical_frame(box: OrientedBox, plane: GroundPlane) -> Located:
     """A box in floor coordinates as it is in the optical frame; its longer side is the first."""
     cosine, sine = np.cos(box.footprint.yaw), np.sin(box.footprint.yaw)
     axes = np.array([[cosine, sine, 0.0], [-sine, cosine, 0.0], [0.0, 0.0, 1.0]]) @ plane.axes
-    size = np.append(box.footprint.size, box.top - box.bottom)
-    size_std = np.append(box.size_std, max(box.bottom_std, VERTICAL_STD_M))
-    along = np.append(box.center_std, max(box.bottom_std / 2, VERTICAL_STD_M))
+    size = np.array([*box.footprint.size, box.top - box.bottom])
+    size_std = np.array([*box.size_std, max(box.bottom_std, VERTICAL_STD_M)])
+    along = np.array([*box.center_std, max(box.bottom_std / 2, VERTICAL_STD_M)])
     center_std = np.sqrt(along**2 @ axes**2)
     order = [1, 0, 2] if size[1] > size[0] else [0, 1, 2]
     return Located(
@@ -673,13 +673,14 @@ def _is_flat(surface: Surface, plane: GroundPlane) -> bool:
     if abs(median(heights)) > FLAT_M / 2:
         return False
     blur = 2 * plane.noise * plane.camera_height * median(surface.depth)
-    return bool(np.mean(np.abs(heights) < FLAT_M + blur) > FLAT_SHARE)
+    return fraction_of(np.abs(heights) < FLAT_M + blur) > FLAT_SHARE
 
 
 def _is_cut(surface: Surface) -> bool:
     edges = surface.outline.edges
-    return bool(
-        np.mean(edges == Edge.IMAGE) > CUT_SHARE or np.mean(edges == Edge.OCCLUDED) > OCCLUDED_SHARE
+    return (
+        fraction_of(edges == Edge.IMAGE) > CUT_SHARE
+        or fraction_of(edges == Edge.OCCLUDED) > OCCLUDED_SHARE
     )
 
 

@@ -27,6 +27,9 @@ from smolrgpt_core.geometry.back_projection import pixel_rays
 from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.geometry.order_statistics import median, quantiles
 
+PLANES_AT_ONCE = 25
+"""So many hypotheses are scored together: what is computed of them stays in the cache."""
+
 
 @dataclass(frozen=True)
 class GroundPlaneConfig:
@@ -338,9 +341,10 @@ def _candidates(
         mask = region.mask[-region.box.y % step :: step, -region.box.x % step :: step]
         top, left = -(-region.box.y // step), -(-region.box.x // step)
         weights[top : top + mask.shape[0], left : left + mask.shape[1]][mask] = value
-    rows, columns = np.nonzero(np.isfinite(depth) & (weights > 0))
+    seen = np.isfinite(depth) & (weights > 0)
+    rows, columns = np.nonzero(seen)
     rays = pixel_rays(rows * step, columns * step, frame.intrinsics)
-    return rays, 1.0 / depth[rows, columns].astype(np.float64), weights[rows, columns].astype(float)
+    return rays, 1.0 / depth[seen].astype(np.float64), weights[seen].astype(np.float64)
 
 
 def _tolerance(inverse_depth: NDArray[np.float64], config: GroundPlaneConfig) -> NDArray:
@@ -377,13 +381,29 @@ def _best_hypothesis(
     if len(planes) == 0:
         return None
     scored = generator.permutation(len(rays))[: config.scored_points]
-    residual = planes @ rays[scored].T
-    np.subtract(inverse_depth[scored], residual, out=residual)
-    tolerance = _tolerance(inverse_depth[scored], config)
-    votes = (residual < tolerance).view(np.int8) - 2 * (residual < -tolerance).view(np.int8)
+    votes = _votes(planes, rays[scored], inverse_depth[scored], weights[scored], config)
+    return planes[np.argmax(prior * votes)]
+
+
+def _votes(
+    planes: NDArray[np.float64],
+    rays: NDArray[np.float64],
+    inverse_depth: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    config: GroundPlaneConfig,
+) -> NDArray[np.float32]:
+    """Weight (K,) of the pixels (N,) in each plane (K, 3), less twice that of those beyond it."""
+    tolerance = _tolerance(inverse_depth, config)
+    lowest, highest = inverse_depth - tolerance, inverse_depth + tolerance
+    across, total = np.ascontiguousarray(rays.T), np.empty(len(planes), dtype=np.float32)
     # Weights are small: their sums are exact.
-    total = votes.astype(np.float32) @ weights[scored].astype(np.float32)
-    return planes[np.argmax(prior * total)]
+    weights = weights.astype(np.float32)
+    for first in range(0, len(planes), PLANES_AT_ONCE):
+        some = slice(first, first + PLANES_AT_ONCE)
+        expected = planes[some] @ across
+        near = (expected > lowest).astype(np.float32)
+        total[some] = near @ weights - 2 * ((expected > highest).astype(np.float32) @ weights)
+    return total
 
 
 def _level_planes(
@@ -435,16 +455,38 @@ def _refine(
     of a noise-free image do not pull at it.
     """
     tolerance, scale = _tolerance(inverse_depth, config), 0.0
-    for _ in range(4):
+    for step in range(4):
         residual = np.abs(inverse_depth - rays @ plane)
         inliers = residual < tolerance
         if np.count_nonzero(inliers) < 3:
             break
         scale = 1.4826 * median(residual[inliers])
         close = inliers & (residual <= 2.5 * scale + 1e-9)
-        root = np.sqrt(weights[close])
-        solution = np.linalg.lstsq(
-            rays[close] * root[:, None], inverse_depth[close] * root, rcond=None
-        )
-        plane = np.asarray(solution[0], dtype=np.float64)
+        solve = _solved_fast if step < 2 else _solved
+        plane = solve(rays, inverse_depth, weights, close)
     return plane, np.abs(inverse_depth - rays @ plane) < tolerance, scale
+
+
+def _solved(
+    rays: NDArray[np.float64],
+    inverse_depth: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    chosen: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """The plane (3,) closest to the chosen ones of N readings, by weighted least squares."""
+    root = np.sqrt(weights[chosen])
+    return np.asarray(
+        np.linalg.lstsq(rays[chosen] * root[:, None], inverse_depth[chosen] * root, rcond=None)[0]
+    )
+
+
+def _solved_fast(
+    rays: NDArray[np.float64],
+    inverse_depth: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    chosen: NDArray[np.bool_],
+) -> NDArray[np.float64]:
+    """As `_solved`, but for the last digits: good enough to choose readings by."""
+    weighted = rays.T * (weights * chosen)
+    normal = weighted @ rays, weighted @ inverse_depth
+    return np.asarray(np.linalg.lstsq(*normal, rcond=None)[0])

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from smolrgpt_core.frame import CameraIntrinsics, RGBDFrame
-from smolrgpt_core.geometry.box_fitting import OrientedBox
+from smolrgpt_core.geometry.box_fitting import MeasuredSize
 from smolrgpt_core.geometry.masks import cut_out, grown_window
 from smolrgpt_core.geometry.object_classes import is_zone
 from smolrgpt_core.geometry.object_pixels import is_box
@@ -50,6 +50,10 @@ OFF_EDGE_PX, MIN_AT_EDGE = 2, 0.35
 """Share of such steps that must lie so close to the edge; else the masks are too large or small. In
 simulation good masks have 0.40 and more with three times the usual noise, 0.62 with that, 0.66
 without any; masks that are grown or shrunk by 4 pixels have 0.27 at most."""
+
+BLUR_PX, BLUR_REACH_PX = 3.0, 12
+"""Standard deviation of the blur of a mask whose slope tells how its edge is turned, and how far it
+reaches."""
 
 MIN_KNOWN = 0.75
 """Share of readings around an edge pixel from which on depth without a jump counts."""
@@ -176,7 +180,7 @@ class _Edges:
         depth: of the frame.
         numbers: int32 (H, W), which object is seen, from 1; 0 for none.
         pixels: int (N,) each, rows and columns of the edge pixels that should be at a jump.
-        profiles: int (P, 2 `PROFILE_PX` + 1), places in the flattened image across those edges that
+        profiles: int (2 `PROFILE_PX` + 1, P), places in the flattened image across those edges that
             are not too near the border of the image, from inside outwards.
         owners: int (P,), the number of the object that each profile belongs to.
     """
@@ -218,15 +222,16 @@ def shifted_edge_fits(edges: _Edges) -> NDArray[np.float64]:
     rows, columns = edges.pixels
     every = len(rows) // SHIFTED_EDGES + 1
     rows, columns = rows[::every], columns[::every]
-    # 2 where depth jumps, 1 where it does not, 0 where nothing is known and outside of the image.
+    # 1 where depth does not jump, and so much more where it does that one sum counts both; 0 where
+    # nothing is known and outside of the image.
     down, right = int(np.max(np.abs(SHIFT_ROWS_PX))), int(np.max(np.abs(SHIFT_PX)))
-    found = edges.judged.astype(np.uint8) + edges.jumps
+    found = edges.judged + np.float32(2 * SHIFTED_EDGES) * edges.jumps
     found = cv2.copyMakeBorder(found, down, down, right, right, cv2.BORDER_CONSTANT)
     width = found.shape[1]
     places = (rows + down) * width + columns + right
     shifts = SHIFT_ROWS_PX[:, None] * width + SHIFT_PX
-    shifted = found.ravel()[shifts[..., None] + places]
-    counted, hits = (np.count_nonzero(shifted >= least, axis=-1) for least in (1, 2))
+    total = [found.ravel()[row[:, None] + places].sum(axis=-1) for row in shifts]
+    hits, counted = np.divmod(np.array(total, dtype=np.int64), 2 * SHIFTED_EDGES)
     enough = counted >= max(len(rows) / 4, 1)
     return np.asarray(np.where(enough, hits / np.maximum(counted, 1), 0.0))
 
@@ -249,11 +254,13 @@ def edge_fit(edges: _Edges) -> tuple[float, int]:
     across which depth jumps nowhere near, as of a label on a wall or of cartons side by side: depth
     does not show where such objects end.
     """
-    edge = edges.profiles[:, PROFILE_PX]
-    across = edges.jumps.ravel()[edges.profiles].any(axis=1)
+    edge = edges.profiles[PROFILE_PX]
+    jumps, across = edges.jumps.ravel(), np.zeros(len(edge), dtype=bool)
+    for places in edges.profiles:
+        across |= jumps[places]
     counted = edges.judged.ravel()[edge] & across & ~_joined(edges.numbers, edge)
     count = int(np.count_nonzero(counted))
-    return int(np.count_nonzero(edges.jumps.ravel()[edge[counted]])) / max(count, 1), count
+    return int(np.count_nonzero(jumps[edge[counted]])) / max(count, 1), count
 
 
 def edge_offsets(frame: RGBDFrame) -> NDArray[np.int_]:
@@ -265,14 +272,21 @@ def edge_offsets(frame: RGBDFrame) -> NDArray[np.int_]:
 
 
 def _edge_offsets(edges: _Edges) -> NDArray[np.int_]:
-    around = edges.numbers.ravel()[edges.profiles]
-    depth = edges.depth.ravel()[edges.profiles]
-    kept = ((around == 0) | (around == edges.owners[:, None])).all(axis=1)
-    kept &= np.count_nonzero(np.isfinite(depth), axis=1) > MIN_KNOWN * depth.shape[1]
-    depth = _without_gaps(depth[kept])
-    steps = (depth[:, 2:] - depth[:, :-2]) / depth[:, 1:-1]
-    largest = np.argmax(steps, axis=1)
-    return largest[steps[np.arange(len(steps)), largest] > PROFILE_STEP] - PROFILE_PX + 1
+    numbers, alone = edges.numbers.ravel(), np.ones(len(edges.owners), dtype=bool)
+    for places in edges.profiles:
+        around = numbers[places]
+        alone &= (around == 0) | (around == edges.owners)
+    depth = edges.depth.ravel()[edges.profiles[:, alone]]
+    known = np.isfinite(depth)
+    depth = _without_gaps(depth[:, _counts(known) > MIN_KNOWN * len(depth)])
+    steps = (depth[2:] - depth[:-2]) / depth[1:-1]
+    steps = steps[:, steps.max(axis=0, initial=-np.inf) > PROFILE_STEP]
+    return np.argmax(steps, axis=0) - PROFILE_PX + 1
+
+
+def _counts(found: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """How many (N,) of at most 255 rows (M, N) are true."""
+    return np.asarray(np.add.reduce(found.view(np.uint8), axis=0, dtype=np.uint8))
 
 
 def _outward(
@@ -283,12 +297,16 @@ def _outward(
     The pixels must not be at the border of the image.
     """
     window = grown_window(region.box, frame.regions.image_size, PROFILE_PX)
-    mask = cut_out(region, window).astype(np.float32)
-    blurred = cv2.GaussianBlur(mask, (0, 0), 3)
-    rows, columns = edge[0] - window.y, edge[1] - window.x
-    down = (blurred[rows + 1, columns] - blurred[rows - 1, columns]) / 2
-    right = (blurred[rows, columns + 1] - blurred[rows, columns - 1]) / 2
-    outward = -np.stack([down, right])
+    mask = cut_out(region, window)
+    # Nothing is asked of the foot, and the blur of what is above it reaches only so far down.
+    low = int(edge[0].max(initial=window.y)) - window.y + BLUR_REACH_PX + 2
+    blurred = cv2.GaussianBlur(mask[:low].astype(np.float32), (0, 0), BLUR_PX)
+    width = blurred.shape[1]
+    places = (edge[0] - window.y) * width + (edge[1] - window.x)
+    around, outward = blurred.ravel(), np.empty((2, len(places)), dtype=np.float32)
+    for step, out in zip((width, 1), outward, strict=True):
+        np.subtract(around[places - step], around[places + step], out=out)
+    outward /= 2
     return np.asarray(outward / np.maximum(np.linalg.norm(outward, axis=0), 1e-6))
 
 
@@ -301,35 +319,36 @@ def _profiles(
     """Places across edge pixels (N,), and of which of them all are inside the image.
 
     Returns:
-        (P, 2 `PROFILE_PX` + 1) in the flattened image, from inside outwards; (N,).
+        (2 `PROFILE_PX` + 1, P) in the flattened image, from inside outwards; (N,).
     """
     steps = np.arange(-PROFILE_PX, PROFILE_PX + 1)
     height, width = image_size
-    places, inside = np.zeros((len(rows), len(steps))), np.ones(len(rows), dtype=bool)
-    for start, direction, size, stride in (
-        (rows, outward[0], height, width),
-        (columns, outward[1], width, 1),
-    ):
-        line = steps * direction[:, None]
-        line = np.rint(np.add(start[:, None], line, out=line), out=line)
+    inside, outward = np.ones(len(rows), dtype=bool), outward.astype(np.float64)
+    for start, direction, size in ((rows, outward[0], height), (columns, outward[1], width)):
         # A profile is straight: its ends are its extremes.
-        for end in (0, -1):
-            inside &= (line[:, end] >= 0) & (line[:, end] < size)
-        places += np.multiply(line, stride, out=line)
-    return places[inside].astype(np.intp), inside
+        for step in (steps[0], steps[-1]):
+            end = np.rint(start + step * direction)
+            inside &= (end >= 0) & (end < size)
+    rows, columns, (down, right) = rows[inside], columns[inside], outward[:, inside]
+    places = np.empty((len(steps), len(rows)), dtype=np.intp)
+    for step, line in zip(steps, places, strict=True):
+        line[:] = np.rint(rows + step * down) * width + np.rint(columns + step * right)
+    return places, inside
 
 
 def _without_gaps(profiles: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Profiles (N, M) with what is seen before each gap, or behind the first one, in its place."""
+    """Profiles (M, N) with what is seen before each gap, or behind the first one, in its place."""
     known = np.isfinite(profiles)
-    broken = np.flatnonzero(~known.all(axis=1))
-    known, filled = known[broken], profiles.copy()
-    columns = np.arange(profiles.shape[1])
-    before = np.maximum.accumulate(np.where(known, columns, -1), axis=1)
-    first = np.argmax(known, axis=1)[:, None]
-    places = np.where(before < 0, first, before)
-    filled[broken] = np.take_along_axis(profiles[broken], places, axis=1)
-    return filled
+    broken = np.flatnonzero(~known.all(axis=0))
+    known, filled = known[:, broken], profiles[:, broken]
+    begun = np.logical_or.accumulate(known, axis=0)
+    for row in range(1, len(filled)):
+        np.copyto(filled[row], filled[row - 1], where=begun[row] & ~known[row])
+    for row in range(len(filled) - 2, -1, -1):
+        np.copyto(filled[row], filled[row + 1], where=~begun[row])
+    everything = profiles.copy()
+    everything[:, broken] = filled
+    return everything
 
 
 def _jumps(depth: NDArray[np.float32]) -> NDArray[np.bool_]:
@@ -368,11 +387,13 @@ def _joined(numbers: NDArray[np.int32], places: NDArray[np.intp]) -> NDArray[np.
 
 def _upper_edge(region: Region, image_size: tuple[int, ...]) -> tuple[NDArray, NDArray]:
     """Rows and columns of the edge pixels of a mask that should be at a jump."""
-    mask = cv2.copyMakeBorder(region.mask.view(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT)
+    height = region.box.height
+    upper = int(np.ceil((1 - FOOT_SHARE) * height))
+    mask = region.mask[: upper + 1].view(np.uint8)
+    mask = cv2.copyMakeBorder(mask, 1, 1, 1, 1, cv2.BORDER_CONSTANT)
     inner = cv2.erode(mask, np.ones((3, 3), np.uint8))
-    rows, columns = np.nonzero((mask > inner)[1:-1, 1:-1])
-    upper = rows < (1 - FOOT_SHARE) * region.box.height
-    rows, columns = rows[upper] + region.box.y, columns[upper] + region.box.x
+    rows, columns = np.nonzero((mask > inner)[1 : upper + 1, 1:-1])
+    rows, columns = rows + region.box.y, columns + region.box.x
     height, width = image_size
     reach = EDGE_REACH_PX
     inside = (rows > reach) & (rows < height - 1 - reach)
@@ -409,14 +430,14 @@ def stretch_note(camera: CameraIntrinsics) -> str:
     )
 
 
-def scale_doubt(boxes: Sequence[OrientedBox], prior: SizePrior) -> str:
+def scale_doubt(sizes: Sequence[MeasuredSize], prior: SizePrior) -> str:
     """Why the focal length or the unit of depth may be wrong; empty where sizes are standard.
 
     Args:
-        boxes: pallets, measured without their standard sizes.
+        sizes: of pallets, measured without their standard sizes.
         prior: their standard sizes.
     """
-    factor, evidence = common_factor(boxes, prior)
+    factor, evidence = common_factor(sizes, prior)
     if evidence < SCALE_EVIDENCE or abs(factor - 1) < MAX_SCALE_ERROR:
         return ""
     return (
@@ -452,21 +473,25 @@ def extent_doubt(extents: Sequence[tuple[float, float]], prior: SizePrior) -> st
     )
 
 
-def common_factor(boxes: Sequence[OrientedBox], prior: SizePrior) -> tuple[float, float]:
+def common_factor(sizes: Sequence[MeasuredSize], prior: SizePrior) -> tuple[float, float]:
     """The factor that turns standard sizes into the measured ones, and how much likelier it is.
 
     Returns:
         The factor, and the difference of its log likelihood from that of 1.
     """
-    if len(boxes) < MIN_SIZED:
+    if len(sizes) < MIN_SIZED:
         return 1.0, 0.0
     total = np.zeros(len(SCALES))
     standard = np.array([pair for a, b in prior.footprints for pair in ((a, b), (b, a))])
-    for box in boxes:
-        std = np.hypot(box.size_std, SIZE_STD_M * SCALES[:, None])  # (factors, 2)
-        off = (box.footprint.size - SCALES[:, None, None] * standard) / std[:, None]
-        nearest = (off**2).sum(axis=-1).min(axis=-1)
-        density = np.exp(-nearest / 2) / (2 * np.pi * std.prod(axis=-1))
+    for measured in sizes:
+        # Both sides of the footprint: (factors,), and by standard size (S, factors).
+        stds = [np.hypot(std, SIZE_STD_M * SCALES) for std in measured.std]
+        off = [
+            np.square((size - np.outer(lengths, SCALES)) / std)
+            for size, lengths, std in zip(measured.size, standard.T, stds, strict=True)
+        ]
+        nearest = (off[0] + off[1]).min(axis=0)
+        density = np.exp(-nearest / 2) / (2 * np.pi * (stds[0] * stds[1]))
         total += np.log((1 - ODD_SHARE) * density / len(standard) + ODD_SHARE / 9)
     best = int(np.argmax(total))
     return float(SCALES[best]), float(total[best] - total[len(SCALES) // 2])

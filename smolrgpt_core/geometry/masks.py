@@ -85,5 +85,8 @@ def border_pixels(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[n
     at_edge = np.flatnonzero(padded > cv2.erode(padded, CROSS))
     flat = padded.ravel()
     own = [at_edge[flat[at_edge + row * width + column] == 0] for row, column in STEPS]
-    pixels = np.stack(np.divmod(np.concatenate(own), width), axis=1) - 1
+    places = np.concatenate(own)
+    pixels = np.empty((len(places), 2), dtype=np.int64)
+    np.divmod(places, width, out=(pixels[:, 0], pixels[:, 1]))
+    pixels -= 1
     return pixels, np.repeat(np.array(STEPS), [len(places) for places in own], axis=0)

@@ -96,7 +96,7 @@ class NearCorner:
     def first_guess(cls, view: TurnedView, top: float) -> NearCorner:
         """The corner around the visible points, with its deck at the height `top`, metres."""
         points = view.points
-        low, high = quantiles(points[:, :2], (0.05, 0.95))
+        low, high = quantiles(points[:, :2].T, (0.05, 0.95), axis=1)
         sign = np.where(low > 0, 1, np.where(high < 0, -1, 0))
         return cls(sign, np.where(sign > 0, low, high), top, view.camera_height)
 
@@ -138,7 +138,7 @@ class NearCorner:
         for _ in range(iterations):
             scale, face = corner.enter(view.rays)
             shown = np.where(np.abs(view.depth - scale) < far_off, face, NO_FACE)
-            if shown_before is not None and np.array_equal(shown, shown_before):
+            if shown_before is not None and (shown == shown_before).all():
                 break
             corner, shown_before = corner._moved(view, scale, shown), shown
         return corner
@@ -160,7 +160,7 @@ class NearCorner:
                 behind = (view.depth[own] - scale[own]) * np.abs(view.rays[:, axis][own])
                 shift, std[axis] = outermost(behind, view.std[:, axis][own])
                 position[axis] += self.sign[axis] * shift
-        return replace(self, position=position, std=std)
+        return NearCorner(self.sign, position, self.top, self.camera_height, std)
 
     def with_deck(self, view: TurnedView, top_std: float) -> tuple[NearCorner, float]:
         """The corner with its deck where the readings of its pixels are, as far as these tell more.
@@ -198,7 +198,7 @@ class NearCorner:
             own &= gaps[:, other] > OFF_FACE_M + 1.5 * std[:, other]
             if np.count_nonzero(own) < needed:
                 sign[axis] = 0
-        return replace(self, sign=sign)
+        return NearCorner(sign, self.position, self.top, self.camera_height, self.std)
 
     @property
     def _below(self) -> float:
@@ -349,10 +349,11 @@ def outermost(
     off = np.abs(behind - middle)
     variance = std**2
     # What is far off weighs nothing.
-    weights = (off <= 3 * max(1.4826 * median(off), 0.01)) / (variance + 0.01**2)
-    weights /= weights.sum()
+    near = off <= 3 * max(1.4826 * median(off), 0.01)
+    weights = near / (variance + 0.01**2)
+    weights /= np.add.reduce(weights)
     mean = float(weights @ behind)
-    count = np.count_nonzero(weights)
+    count = int(np.count_nonzero(near))
     independent = min(max(count * pixels / ALIKE_PX, 1.0), INDEPENDENT_READINGS)
     noise = float(weights @ variance)
     roughness, roughness_std = _roughness(float(weights @ (behind - mean) ** 2), noise, independent)
@@ -420,16 +421,18 @@ def _misfits(
     sign = np.where(low > 0, 1, np.where(high < 0, -1, 0))[..., None]
     position = np.where(sign > 0, low[..., None], high[..., None])
     facing = rays * sign > 1e-6
-    per_metre = np.divide(1.0, rays, out=np.zeros_like(rays), where=facing)
     beyond = np.where(facing, 0.0, -np.inf)
+    # Rays that do not face it become infinite: to leave them out takes ten times as long.
+    rays[~facing] = np.inf
+    per_metre = np.divide(1.0, rays, out=rays)
     deck = _reach_deck(view, top)
     std = np.hypot(view.noise * view.depth**2, ROUGHNESS_M)
-    weights = (per_metre / std) ** 2
+    weights = np.square(per_metre / std)
     away = np.abs(points, out=points)
     scales, behind = np.empty((2, *rays.shape))
     for _ in range(iterations):
         np.add(np.multiply(position, per_metre, out=scales), beyond, out=scales)
-        own = (scales >= scales[::-1]) & (scales >= deck)
+        own = scales >= np.maximum(np.maximum(scales[0], scales[1]), deck)
         np.clip(np.subtract(away, position * sign, out=behind), -0.5, 0.5, out=behind)
         weighted = np.multiply(weights, own, out=scales)
         total = np.maximum(weighted.sum(axis=2, keepdims=True), 1e-9)

@@ -121,4 +121,6 @@ class TurnedView:
 
 def turn_level(points: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
     """Points (..., 3) along axes that are turned about the vertical one by `angle` radians."""
-    return np.concatenate([turn(points[..., :2], angle), points[..., 2:]], axis=-1)
+    turned = points.copy()
+    turned[..., :2] = turn(points[..., :2], angle)
+    return turned
