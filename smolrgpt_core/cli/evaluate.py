@@ -16,9 +16,10 @@ from rich.progress import MofNCompleteColumn, Progress, TaskID, TimeRemainingCol
 from rich.table import Table
 from rich.text import Text
 
-from smolrgpt_core.answerer_settings import FusionSettings, ModelSettings
+from smolrgpt_core.answerer_settings import ModelSettings
 from smolrgpt_core.answerers.registry import DEFAULT_ANSWERER
 from smolrgpt_core.cli import options
+from smolrgpt_core.cli.option_groups import FusionOptions, grouped
 from smolrgpt_core.cli.options import parsed, writing
 from smolrgpt_core.data.warehouse_format import SPLITS, SplitFolder
 from smolrgpt_core.errors import SpatialError
@@ -77,7 +78,9 @@ Intrinsics = Annotated[
 ]
 
 
+@grouped
 def evaluate_command(
+    *,
     data: Data,
     answerer: options.AnswererName = "",
     checkpoint: options.Checkpoint = "",
@@ -90,8 +93,7 @@ def evaluate_command(
     intrinsics: Intrinsics = "",
     depth_scale: options.DepthScale = "",
     answer_style: options.AnswerStyle = ModelSettings.answer_style,
-    prefer: options.Prefer = FusionSettings.prefer,
-    abstain_below: options.AbstainBelow = FusionSettings.abstain_below,
+    preference: FusionOptions,
     ablate: Ablate = None,
 ) -> None:
     """Ask an answerer every question of a split, and score its answers next to baselines.
@@ -100,7 +102,7 @@ def evaluate_command(
     an answer counts as wrong; its prediction is empty.
     """
     camera = camera_option(intrinsics, depth_scale)
-    fusion = options.fusion_settings(prefer, abstain_below)
+    fusion = preference.settings()
     name = answerer or ("model" if checkpoint or adapter else DEFAULT_ANSWERER)
     try:
         settings = ModelSettings(answer_style=answer_style, adapter=adapter)

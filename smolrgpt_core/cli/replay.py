@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from smolrgpt_core.answerer_settings import DTYPES, FusionSettings, ModelSettings
+from smolrgpt_core.answerer_settings import DTYPES, ModelSettings
 from smolrgpt_core.answerers.base import Answerer
 from smolrgpt_core.asking import AskedQuestion, read_questions, stamp_to_json
 from smolrgpt_core.cli import options
@@ -23,11 +23,10 @@ from smolrgpt_core.cli.bag2data import (
     Topic,
     exit_if_damaged,
 )
+from smolrgpt_core.cli.option_groups import FusionOptions, LabelOptions, SensorOptions, grouped
 from smolrgpt_core.cli.options import writing
-from smolrgpt_core.depth import DepthLimits
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
-from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.recordings.options import ReplayOptions, TopicChoice
 
 if TYPE_CHECKING:
@@ -71,7 +70,9 @@ Out = Annotated[
 ]
 
 
+@grouped
 def replay_command(
+    *,
     bag: BagOrZip,
     questions: Questions = None,
     out: Out = None,
@@ -81,19 +82,14 @@ def replay_command(
     device: Device = ModelSettings.device,
     dtype: Dtype = ModelSettings.dtype,
     answer_style: options.AnswerStyle = ModelSettings.answer_style,
-    prefer: options.Prefer = FusionSettings.prefer,
-    abstain_below: options.AbstainBelow = FusionSettings.abstain_below,
+    preference: FusionOptions,
     rgb: Topic = "",
     depth: Topic = "",
     camera_info: Topic = "",
     regions: Topic = "",
     instances: InstancesTopic = "",
-    labels: options.Labels = "",
-    label_map: options.LabelMapText = "",
-    depth_scale: options.DepthScale = "",
-    min_depth: options.MinDepth = DepthLimits.min_depth,
-    max_depth: options.MaxDepth = DepthLimits.max_depth,
-    rectify: options.Rectify = SensorSettings.rectify,
+    labeling: LabelOptions,
+    reading: SensorOptions,
     sync_tolerance: SyncTolerance = ReplayOptions.sync_tolerance_s,
 ) -> None:
     """Answer questions about a recording as the query node would; independent of ROS.
@@ -102,9 +98,9 @@ def replay_command(
     was read, 1 if it cannot be read, 2 for an invalid command line, 3 if it is damaged and only its
     readable part was used.
     """
-    sensor = options.sensor_settings(depth_scale, min_depth, max_depth, rectify)
-    region_labels = options.region_labels(labels, label_map)
-    fusion = options.fusion_settings(prefer, abstain_below)
+    sensor = reading.sensor()
+    region_labels = labeling.region_labels()
+    fusion = preference.settings()
     with options.wrong_call():
         named = _named_questions(questions) if questions else None
         topics = TopicChoice(rgb, depth, camera_info, regions, instances)

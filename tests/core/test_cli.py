@@ -342,6 +342,15 @@ def test_help_lists_the_commands() -> None:
         assert command in done.stdout
 
 
+@pytest.mark.parametrize("name", ["ask", "evaluate", "replay"])
+def test_help_of_a_choice_names_the_choices(name: str) -> None:
+    commands = typer.main.get_command(app)
+    assert isinstance(commands, typer.core.TyperGroup)
+    helps = {option.name: getattr(option, "help", "") for option in commands.commands[name].params}
+    assert "confident, model, geometry" in helps["prefer"]
+    assert not any("join(" in text for text in helps.values())
+
+
 def test_broken_installation_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "rich.py").write_text("raise ImportError('no such luck')")
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
