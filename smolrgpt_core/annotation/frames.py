@@ -148,13 +148,13 @@ class FrameReader:
         with skipping(NO_CALIBRATION):
             camera = self._camera(image, rgb)
         depth, intrinsics = self._depth(image, rgb, camera)
-        self._photographs.check_depth(depth.metres)
+        self._photographs.check_depth(depth.meters)
         regions = self._regions(image, rgb)
         up = self._sources.up
         with skipping(UNREADABLE):
             return RGBDFrame(
                 rgb,
-                depth.metres,
+                depth.meters,
                 intrinsics,
                 regions,
                 depth_loss=depth.loss,

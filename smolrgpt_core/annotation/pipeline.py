@@ -209,7 +209,7 @@ class Annotator:
         questions = refer(
             plain,
             simplest,
-            settings.reference_share,
+            settings.reference_fraction,
             regions,
             MIXTURES[settings.mixture].conventions,
             rng,

@@ -100,7 +100,7 @@ class AnnotationSettings:
         seed: of every choice.
         questions: at most so many about each image.
         mixture: name in `MIXTURES`: which tasks, and how often.
-        reference_share: of the questions, so many name objects by references in place of masks,
+        reference_fraction: of the questions, so many name objects by references in place of masks,
             where they have any.
         split: that all images belong to.
         photographs: which images are used.
@@ -117,7 +117,7 @@ class AnnotationSettings:
     seed: int = 0
     questions: int = 16
     mixture: str = "hispatial"
-    reference_share: float = 0.5
+    reference_fraction: float = 0.5
     split: str = "train"
     photographs: PhotographFilter = field(default_factory=PhotographFilter)
     objects: ObjectFilter = field(default_factory=ObjectFilter)
@@ -131,7 +131,7 @@ class AnnotationSettings:
             raise bad_input(f"questions must be at least 1, got {self.questions}")
         if self.mixture not in MIXTURES:
             raise bad_input(f"mixture must be one of {sorted(MIXTURES)}, got {self.mixture!r}")
-        for name in ("reference_share", "min_confidence"):
+        for name in ("reference_fraction", "min_confidence"):
             if not 0 <= getattr(self, name) <= 1:
                 raise bad_input(f"{name} must be within 0 to 1, got {getattr(self, name)}")
         if self.split not in SPLITS:
@@ -148,7 +148,7 @@ class AnnotationSettings:
             | nested
             | {
                 "images": str(self.images),
-                "reference_share": self.reference_share,
+                "reference_fraction": self.reference_fraction,
                 "min_confidence": self.min_confidence,
                 "sources": self.sources.to_json(),
             }

@@ -112,12 +112,12 @@ def normalized_answer(answer: SpatialAnswer, region_ids: Sequence[int]) -> str:
     return write_normalized(float(answer.value), UNITS[category])  # type: ignore[arg-type]
 
 
-def is_near(metres: float, truth: float) -> bool:
+def is_near(meters: float, truth: float) -> bool:
     """Whether a distance counts as right: from 90 % to 110 % of the true one, so that 0 must be 0.
 
     The bounds are computed as in the challenge's script, which decides what is exactly 10 % off.
     """
-    return (1 - DISTANCE_TOLERANCE) * truth <= metres <= (1 + DISTANCE_TOLERANCE) * truth
+    return (1 - DISTANCE_TOLERANCE) * truth <= meters <= (1 + DISTANCE_TOLERANCE) * truth
 
 
 def is_right(
@@ -130,7 +130,7 @@ def is_right(
 
     Args:
         category: of the question.
-        given: the answer in the form of the category, such as metres, or the ids of a list; None
+        given: the answer in the form of the category, such as meters, or the ids of a list; None
             for none.
         truth: the true answer in the same form.
         unit: of a quantity.
@@ -172,13 +172,13 @@ def _value(answer: object, category: Category) -> NormalizedAnswer | None:
     if category is Category.LEFT_RIGHT and word in _SIDES:
         return _SIDES[word]
     try:
-        said = read_answer(text, category)
+        read = read_answer(text, category)
     except SpatialError:
         # Not readable is a result here; the caller says so.
         return None
     if category is Category.LEFT_RIGHT:
-        return said.side.name.lower()
-    return said.region_index if category is Category.MCQ else _checked(said.value, category)
+        return read.side.name.lower()
+    return read.region_index if category is Category.MCQ else _checked(read.value, category)
 
 
 def _bare_number(text: str) -> float | None:

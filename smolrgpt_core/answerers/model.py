@@ -383,7 +383,7 @@ def _chosen_region(index: int | None, question: SpatialQuestion, output: str) ->
     return question.region_ids[index]
 
 
-def _check_count(value: float | None, question: SpatialQuestion, said: str) -> None:
+def _check_count(value: float | None, question: SpatialQuestion, sentence: str) -> None:
     """Refuse a count of more than the question lists, where it lists all that may count.
 
     Raises:
@@ -392,7 +392,8 @@ def _check_count(value: float | None, question: SpatialQuestion, said: str) -> N
     lists_all = question.program is not None and question.category is Category.COUNT
     if lists_all and value is not None and value > len(question.region_ids):
         raise _model_error(
-            f"it counted {value:g}, the question is about {len(question.region_ids)} regions", said
+            f"it counted {value:g}, the question is about {len(question.region_ids)} regions",
+            sentence,
         )
 
 

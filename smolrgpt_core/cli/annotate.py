@@ -151,7 +151,7 @@ def annotate(
     origin: SourceOptions,
     mixture: Mixture = AnnotationSettings.mixture,
     questions: Questions = AnnotationSettings.questions,
-    references: References = AnnotationSettings.reference_share,
+    references: References = AnnotationSettings.reference_fraction,
     split: Split = AnnotationSettings.split,
     seed: Seed = AnnotationSettings.seed,
     ray: Ray = "",

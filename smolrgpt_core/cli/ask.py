@@ -94,7 +94,7 @@ def ask(
     one = _asked(question, category, region_ids)
     chosen = answering.chosen_answerer()
     if annotated is not None:
-        parsed("--picture", check_image_suffix, annotated.suffix)
+        parsed("--annotated", check_image_suffix, annotated.suffix)
     with _refused(one, as_json):
         frame = replace(read_frame(files, models), up=up, camera_height=mounting.camera_height)
     _report_regions(frame, were_found=regions is None)
@@ -118,8 +118,8 @@ def _answered(
     answer = timed_answer(frame, changed, answerer)
     if changed is asked:
         return answer
-    told = f"{rewords.model.server.model} reworded the question as {changed.text!r}"
-    return replace(answer, message="; ".join(filter(None, (told, answer.message))))
+    note = f"{rewords.model.server.model} reworded the question as {changed.text!r}"
+    return replace(answer, message="; ".join(filter(None, (note, answer.message))))
 
 
 def _report_regions(frame: RGBDFrame, were_found: bool) -> None:
@@ -164,7 +164,7 @@ def _answer_one(
     """Print the answer and write the annotated image; exit with NO_ANSWER if there is none."""
     answer = _answered(frame, asked, answerer, rewords)
     if annotated is not None:
-        with options.writing("--picture"):
+        with options.writing("--annotated"):
             write_image(annotated, draw_answer(frame, asked.text, answer))
     print_answer(answer, asked.text, as_json)
     if not answer.ok:

@@ -12,12 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from smolrgpt_core.cli import options
-from smolrgpt_core.cli.option_groups import LabelOptions, SensorOptions, grouped
+from smolrgpt_core.cli.option_groups import LabelOptions, SensorOptions, TopicOptions, grouped
 from smolrgpt_core.cli.options import writing
 from smolrgpt_core.data.warehouse_format import SPLITS
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.recordings.motion import MotionConfig
-from smolrgpt_core.recordings.options import RecordingOptions, TopicChoice
+from smolrgpt_core.recordings.options import RecordingOptions
 
 if TYPE_CHECKING:
     from smolrgpt_core.recordings.report import RecordingReport
@@ -33,11 +33,6 @@ Bag = Annotated[
     typer.Argument(help="ROS 2 recording: a folder, or a .db3 or .mcap file.", show_default=False),
 ]
 Out = Annotated[Path, typer.Option(help="Folder of the data set; must not exist.")]
-Topic = Annotated[str, typer.Option(help="Topic; by default, detected by type.")]
-InstancesTopic = Annotated[
-    str,
-    typer.Option(help="Topic of instance images (pixel value = region id), instead of regions."),
-]
 SyncTolerance = Annotated[
     float,
     typer.Option(
@@ -74,11 +69,7 @@ def bag2data(
     *,
     bag: Bag,
     out: Out,
-    rgb: Topic = "",
-    depth: Topic = "",
-    camera_info: Topic = "",
-    regions: Topic = "",
-    instances: InstancesTopic = "",
+    topics: TopicOptions,
     labeling: LabelOptions,
     reading: SensorOptions,
     sync_tolerance: SyncTolerance = RecordingOptions.sync_tolerance_s,
@@ -102,7 +93,7 @@ def bag2data(
     sensor = reading.sensor()
     with options.wrong_call():
         settings = RecordingOptions(
-            topics=TopicChoice(rgb, depth, camera_info, regions, instances),
+            topics=topics.choice(),
             labels=labeling.region_labels(),
             sensor=sensor,
             sync_tolerance_s=sync_tolerance,

@@ -271,7 +271,7 @@ def benchmark_command(
         )
     _check_rules(benchmark, scorer or ())
     asked = readers.language_models()
-    with _told():
+    with _exit_on_error():
         asked.check(benchmark)
         if files.predictions is not None:
             reports = {"answers": _score(benchmark, data, files, scorer or [], asked, output)}
@@ -286,7 +286,7 @@ def benchmark_command(
 
 
 @contextmanager
-def _told() -> Iterator[None]:
+def _exit_on_error() -> Iterator[None]:
     """End the command with the reason when a file or a model cannot be used."""
     try:
         yield
@@ -370,12 +370,12 @@ def _print_beside(reports: Mapping[str, Report]) -> None:
         found = {run: item.outcomes[name] for run, item in reports.items() if name in item.outcomes}
         console.print(_table(f"{first.benchmark.title}, {name}, %", found))
         console.print(Text(f"{name}: {first.benchmark.scorers[name].about}", "dim"))
-    told = set(first.notes())
+    shown_notes = set(first.notes())
     for note in first.notes():
         console.print(Text(note, "yellow"))
     for run, report in reports.items():
         for note in report.notes():
-            if note not in told:
+            if note not in shown_notes:
                 console.print(Text(f"{run}: {note}", "yellow"))
 
 
@@ -389,13 +389,13 @@ def _table(title: str, outcomes: Mapping[str, Outcome]) -> Table:
     for name in names:
         table.add_row(name, *(_cell(found.figures.get(name)) for found in outcomes.values()))
     table.add_section()
-    shares = (
+    percentages = (
         f"{100 * found.unread / len(found.verdicts):.2f} ({len(found.verdicts)})"
         if found.verdicts
         else ""
         for found in outcomes.values()
     )
-    table.add_row("unreadable or missing", *shares)
+    table.add_row("unreadable or missing", *percentages)
     return table
 
 

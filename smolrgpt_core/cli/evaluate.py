@@ -28,7 +28,7 @@ from smolrgpt_core.evaluation.answer_files import write_predictions
 from smolrgpt_core.evaluation.evaluation import EvaluatedSystem, Evaluation, evaluate, named
 from smolrgpt_core.evaluation.predictions import AnswererChoice, Camera
 from smolrgpt_core.evaluation.reliability import OVERALL
-from smolrgpt_core.files import METRES_PER_UNIT, write_file
+from smolrgpt_core.files import METERS_PER_UNIT, write_file
 
 WRONG_CALL = 2
 """Exit status when the data set or the answerer cannot be used."""
@@ -139,7 +139,7 @@ def camera_option(intrinsics: str, depth_scale: str) -> Camera | None:
             raise typer.BadParameter("--depth-scale needs --intrinsics")
         return None
     fx, fy, cx, cy = parsed("--intrinsics", options.parse_intrinsics, intrinsics)
-    return Camera((fx, fy, cx, cy), scale or METRES_PER_UNIT["uint16"])
+    return Camera((fx, fy, cx, cy), scale or METERS_PER_UNIT["uint16"])
 
 
 def _write_folder(found: Evaluation, out: Path, camera: Camera | None) -> None:

@@ -25,6 +25,7 @@ from smolrgpt_core.json_model import JsonModel
 from smolrgpt_core.label_map import LabelMap, RegionLabels
 from smolrgpt_core.messages.sensor_settings import SensorSettings
 from smolrgpt_core.question_model import QuestionModel
+from smolrgpt_core.recordings.options import TopicChoice
 
 
 @dataclass(frozen=True)
@@ -144,6 +145,21 @@ class SensorOptions(DepthOptions):
         return options.parsed(
             "--rectify", lambda choice: replace(settings, rectify=choice), self.rectify
         )
+
+
+@dataclass(frozen=True)
+class TopicOptions:
+    """Topics of a recording."""
+
+    rgb: options.Topic = ""
+    depth: options.Topic = ""
+    camera_info: options.Topic = ""
+    regions: options.Topic = ""
+    instances: options.InstancesTopic = ""
+
+    def choice(self) -> TopicChoice:
+        """The topics; a combination that cannot be used is refused as BAD_INPUT."""
+        return TopicChoice(self.rgb, self.depth, self.camera_info, self.regions, self.instances)
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

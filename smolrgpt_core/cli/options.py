@@ -137,6 +137,11 @@ Rectify = Annotated[
         "auto does not change images of a topic with `rect` in its name."
     ),
 ]
+Topic = Annotated[str, typer.Option(help="Topic; by default, detected by type.")]
+InstancesTopic = Annotated[
+    str,
+    typer.Option(help="Topic of instance images (pixel value = region id), instead of regions."),
+]
 RegionIds = Annotated[
     str, typer.Option(help="Ids for the <mask> of the question, in order, such as 7,2.")
 ]
@@ -210,7 +215,7 @@ ReaderTimeout = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print all fields of the answer as JSON.")]
 AnnotatedImage = Annotated[
-    Path | None, typer.Option("--picture", help="File for an annotated image.", dir_okay=False)
+    Path | None, typer.Option("--annotated", help="File for an annotated image.", dir_okay=False)
 ]
 
 Value = TypeVar("Value")

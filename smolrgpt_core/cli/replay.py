@@ -18,16 +18,20 @@ from smolrgpt_core.asking import AskedQuestion, read_questions, stamp_to_json
 from smolrgpt_core.cli import options
 from smolrgpt_core.cli.ask import answer_as_json
 from smolrgpt_core.cli.bag2data import (
-    InstancesTopic,
     SyncTolerance,
-    Topic,
     exit_if_damaged,
 )
-from smolrgpt_core.cli.option_groups import FusionOptions, LabelOptions, SensorOptions, grouped
+from smolrgpt_core.cli.option_groups import (
+    FusionOptions,
+    LabelOptions,
+    SensorOptions,
+    TopicOptions,
+    grouped,
+)
 from smolrgpt_core.cli.options import writing
 from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import write_file
-from smolrgpt_core.recordings.options import ReplayOptions, TopicChoice
+from smolrgpt_core.recordings.options import ReplayOptions
 
 if TYPE_CHECKING:
     from smolrgpt_core.recordings.replay import Replay, ReplayedAnswer
@@ -83,11 +87,7 @@ def replay_command(
     dtype: Dtype = ModelSettings.dtype,
     answer_style: options.AnswerStyle = ModelSettings.answer_style,
     preference: FusionOptions,
-    rgb: Topic = "",
-    depth: Topic = "",
-    camera_info: Topic = "",
-    regions: Topic = "",
-    instances: InstancesTopic = "",
+    topics: TopicOptions,
     labeling: LabelOptions,
     reading: SensorOptions,
     sync_tolerance: SyncTolerance = ReplayOptions.sync_tolerance_s,
@@ -103,8 +103,9 @@ def replay_command(
     fusion = preference.settings()
     with options.wrong_call():
         named = _named_questions(questions) if questions else None
-        topics = TopicChoice(rgb, depth, camera_info, regions, instances)
-        replay_options = ReplayOptions(topics, region_labels, sensor, sync_tolerance, every_frame)
+        replay_options = ReplayOptions(
+            topics.choice(), region_labels, sensor, sync_tolerance, every_frame
+        )
     settings = options.model_settings(device, dtype, answer_style)
     chosen = options.chosen_answerer(answerer, checkpoint, fusion, settings)
     with _opened(bag) as recording:

@@ -30,7 +30,7 @@ from smolrgpt_core.synthesis import MIXTURES
 DEFAULTS = SimulationSettings(scenes=1)
 """Source of the options' defaults."""
 
-DEFAULT_FRACTIONS = ",".join(map("{:g}".format, DEFAULTS.shares))
+DEFAULT_FRACTIONS = ",".join(map("{:g}".format, DEFAULTS.split_fractions))
 DEFAULT_WORKERS = os.cpu_count() or 1
 DEFAULT_CAMERA = DEFAULTS.randomization.camera
 
@@ -53,7 +53,7 @@ ImageSize = Annotated[
 Fractions = Annotated[
     str,
     typer.Option(
-        "--shares", help="Fractions of the scenes in each split.", metavar="TRAIN,VAL,TEST"
+        "--fractions", help="Fractions of the scenes in each split.", metavar="TRAIN,VAL,TEST"
     ),
 ]
 RandomizationFile = Annotated[
@@ -146,7 +146,7 @@ def simulate(
             "expected --bag, or --out with one of --scenes, --spatialrgpt-bench and "
             "--hispatial-tasks"
         )
-    split_fractions = parsed("--shares", parse_fractions, fractions)
+    split_fractions = parsed("--fractions", parse_fractions, fractions)
     with _wrong_call():
         settings = SimulationSettings(
             scenes, seed, views, questions, split_fractions, folders, shards, shard_images, varied,

@@ -32,9 +32,11 @@ class Conventions:
 
     def meant(self, program: Program) -> Program:
         """The program under these conventions."""
-        return program.replaced(
-            lambda part: self.replaced.get(part.operator, lambda same: same)(part)
-        )
+        return program.replaced(self._meant)
+
+    def _meant(self, part: Program) -> Program:
+        replacement = self.replaced.get(part.operator)
+        return part if replacement is None else replacement(part)
 
 
 def _by(operator: Operator) -> Replacement:

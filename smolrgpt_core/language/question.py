@@ -16,8 +16,9 @@ from smolrgpt_core.language.placeholders import MASK
 from smolrgpt_core.language.program import Program
 from smolrgpt_core.language.reader import Read, check_placeholders, read_text
 from smolrgpt_core.language.types import Type
-from smolrgpt_core.language.words import bad_question, clean_text
+from smolrgpt_core.language.words import clean_text
 from smolrgpt_core.regions import MAX_REGIONS, Region, RegionSet
+from smolrgpt_core.scene.copies import bad_question
 
 
 class Category(IntEnum):

@@ -25,7 +25,7 @@ from smolrgpt_core.model.configuration_smolrgpt import SmolRGPTConfig
 from smolrgpt_core.model.point_map.code import WAREHOUSE
 from smolrgpt_core.model.point_map.points import depth_point_map, model_points, resized_point_map
 from smolrgpt_core.model.region_weights import region_weights
-from smolrgpt_core.model_inputs.depth_images import as_array, as_depth, in_metres, metric_view
+from smolrgpt_core.model_inputs.depth_images import as_array, as_depth, in_meters, metric_view
 from smolrgpt_core.model_inputs.prompt_tokens import add_prompt_tokens
 from smolrgpt_core.model_inputs.prompts import IGNORED_LABEL, Message, Prompts, TokenRow
 from smolrgpt_core.model_inputs.region_samples import AROUND, region_samples
@@ -149,7 +149,7 @@ class SmolRGPTProcessor(ProcessorMixin):
                 stands for one mask, in order over the whole conversation.
             depth: depth images aligned to `images`, needed where there are masks: uint8 (H, W) as
                 the model was trained on, other integers in units of `config.depth_unit_m`, or
-                floats in metres; 0, NaN and infinity = no reading.
+                floats in meters; 0, NaN and infinity = no reading.
             masks: the masks of an image, see `prepare_masks`.
             intrinsics: `CameraIntrinsics` of an image, which the depth branch "metric" needs where
                 there are masks.
@@ -243,9 +243,9 @@ class SmolRGPTProcessor(ProcessorMixin):
         masks = _as_masks(masks)
         if not len(masks):
             return torch.zeros(0, self.config.samples_per_region + AROUND, 3)
-        metres, camera = self.metric_view(depth, intrinsics)
+        meters, camera = self.metric_view(depth, intrinsics)
         count = self.config.samples_per_region
-        return torch.from_numpy(region_samples(masks, metres, camera, count))
+        return torch.from_numpy(region_samples(masks, meters, camera, count))
 
     def prepare_points(self, depth: Any, intrinsics: CameraIntrinsics | None) -> torch.Tensor:
         """The point map float32 (4, S, S) of one image for `config.point_fusion`.
@@ -262,7 +262,7 @@ class SmolRGPTProcessor(ProcessorMixin):
     def metric_view(
         self, depth: Any, intrinsics: CameraIntrinsics | None
     ) -> tuple[NDArray[np.float32], CameraIntrinsics]:
-        """Depth (H, W) in metres, NaN = no reading, and its calibration.
+        """Depth (H, W) in meters, NaN = no reading, and its calibration.
 
         Raises:
             SpatialError: as `prepare_samples`.
@@ -303,19 +303,19 @@ class SmolRGPTProcessor(ProcessorMixin):
         return Prompts(_ChatTokenizer(self.tokenizer), self.config)
 
     def _depth_levels(self, depth: NDArray) -> NDArray[np.uint8]:
-        """Gray levels (H, W) of a depth image: 8-bit as it is, others from metres."""
+        """Gray levels (H, W) of a depth image: 8-bit as it is, others from meters."""
         if depth.dtype == np.uint8:
             return depth
-        metres = in_metres(depth, self.config.depth_unit_m)
-        valid = np.isfinite(metres)
+        meters = in_meters(depth, self.config.depth_unit_m)
+        valid = np.isfinite(meters)
         if not valid.any():
             raise SpatialError(
                 Status.NO_VALID_DEPTH,
                 "the depth image has no reading at all (only zero, NaN or infinity); check the "
                 "depth camera",
             )
-        shares = np.where(valid, metres, 0) / self.config.depth_limit_m
-        return np.rint(np.minimum(shares, 1) * 255).astype(np.uint8)
+        fractions = np.where(valid, meters, 0) / self.config.depth_limit_m
+        return np.rint(np.minimum(fractions, 1) * 255).astype(np.uint8)
 
     def prepare_pictures(
         self, images: Any, depth: Any, masks: Any, intrinsics: Any, batch_size: int

@@ -100,7 +100,7 @@ def _regions(
     starts = (sizes.cumsum(0) - sizes)[mentions.row]
     region, exists = _padded(starts + index, mentions.question, slot)
     places, _ = _padded(mentions.place, mentions.question, slot)
-    # Half precision would round metres to centimetres.
+    # Half precision would round meters to centimeters.
     with torch.autocast(device.type, enabled=False):
         measured = RegionGeometry.measure(torch.cat([item.to(device) for item in region_samples]))
         first, second = region[:, :, None], region[:, None]

@@ -5,7 +5,7 @@ background at an edge of the mask) are left out first. Point codes follow HiSpat
 (arXiv 2603.25411): sine and cosine of each coordinate and whether there is a reading, 193 channels.
 
 R regions, K samples of each under its mask, A of its surroundings; optical frame (x right, y down,
-z forward), metres.
+z forward), meters.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ class RegionGeometry:
         axes: (R, 3, 3), columns: directions of least to greatest spread.
         spread: (R, 3), standard deviation along each of `axes`.
         valid: (R,), share of the samples with a reading.
-        around: (R, A), depths of the surroundings, metres behind the region's center; NaN = no
+        around: (R, A), depths of the surroundings, meters behind the region's center; NaN = no
             reading.
     """
 
@@ -183,8 +183,8 @@ class RegionGeometry:
     def _pooled_point_codes(self) -> torch.Tensor:
         """(R, POINT_CHANNELS): mean code of the points, and the share that counts."""
         codes = sinusoidal_code(self.points, AXIS_CHANNELS, SHORTEST_M, LONGEST_M).flatten(2)
-        share = self.counts.float().mean(dim=-1, keepdim=True)
-        return torch.cat([self._mean(codes), share], dim=-1)
+        fraction = self.counts.float().mean(dim=-1, keepdim=True)
+        return torch.cat([self._mean(codes), fraction], dim=-1)
 
     def _mean(self, values: torch.Tensor) -> torch.Tensor:
         """(R, C) of values (R, K, C): mean over the samples that count."""

@@ -1,6 +1,6 @@
-"""Words about images: from a model of transformers, or from a server.
+"""Text about images, from a model of transformers or from a server.
 
-Both answer the same question in the same way: one image, one prompt, the most likely answer.
+Both have the same interface: one image, one prompt, the most likely answer.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _WHAT = "an image-text model"
 def load_image_text_model(
     checkpoint_or_url: str | Path | ServerSettings, device: str = "cpu"
 ) -> ImageTextModel:
-    """What writes about images.
+    """Load a model that writes about images.
 
     Args:
         checkpoint_or_url: folder or hub id of any image-text model of transformers with a chat
@@ -58,7 +58,7 @@ class LoadedImageTextModel(ABC):
     """An image-text model of transformers in this process.
 
     Attributes:
-        model: that generates.
+        model: the generating model.
         processor: of its images and texts, with a tokenizer.
     """
 
@@ -104,7 +104,7 @@ class LoadedImageTextModel(ABC):
 
 
 class LocalImageTextModel(LoadedImageTextModel):
-    """One that its own processor serves, with a chat template."""
+    """An image-text model with its own processor and a chat template."""
 
     @classmethod
     def from_pretrained(cls, checkpoint: str | Path, device: str = "cpu") -> LocalImageTextModel:
@@ -145,7 +145,7 @@ class ImageTextServer:
 
     @classmethod
     def connect(cls, settings: ServerSettings) -> ImageTextServer:
-        """The server of these settings; see `load_image_text_model`."""
+        """Connect to a server; see `load_image_text_model`."""
         return cls(ChatServer.connect(settings))
 
     def ask(self, rgb: NDArray[np.uint8] | None, prompt: str, max_new_tokens: int = 64) -> str:

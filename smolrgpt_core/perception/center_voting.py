@@ -109,7 +109,7 @@ def input_size(image_size: tuple[int, int], image_height: int) -> tuple[int, int
 
 
 def network_input(rgb: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.float32]:
-    """What the network sees of an image: float32 (3, height, width), about -2 to 2.
+    """The network's input for an image: float32 (3, height, width), about -2 to 2.
 
     Args:
         rgb: uint8 (H, W, 3).

@@ -1,4 +1,4 @@
-"""Which models find the objects of an image: settings that need no PyTorch to be read."""
+"""Settings of the models that find the objects of an image; imports no PyTorch."""
 
 from __future__ import annotations
 

@@ -22,8 +22,8 @@ from smolrgpt_core.perception.stages import DepthEstimator
 from smolrgpt_core.public_benchmarks.model_readers.asked import AnswerKind, Asked
 from smolrgpt_core.public_benchmarks.models import (
     RGB,
+    BenchmarkAnswer,
     ModelOptions,
-    Said,
     rgb_of,
     unanswered,
 )
@@ -72,7 +72,7 @@ class DepthSource:
             depth, known = estimate.depth, estimate.intrinsics
         elif question.depth is not None and question.camera is not None:
             raw = question.depth.plane()
-            depth = depth_readings(raw, question.camera.depth_scale).metres
+            depth = depth_readings(raw, question.camera.depth_scale).meters
         regions = (*question.regions, *question.others)
         camera = known or CameraIntrinsics.from_vertical_fov(width, height, DEFAULT_FOV_DEG)
         return RGBDFrame(rgb, depth, camera, RegionSet((height, width), regions))
@@ -126,7 +126,7 @@ class EngineModel:
             "max_new_tokens": self.options.max_new_tokens,
         }  # fmt: skip
 
-    def answer(self, question: BenchmarkQuestion) -> Said:
+    def answer(self, question: BenchmarkQuestion) -> BenchmarkAnswer:
         """See `BenchmarkModel`."""
         try:
             self._check_depth(question)
@@ -134,12 +134,12 @@ class EngineModel:
             ids = [region.id for region in question.regions]
             asked = (question.masked, ids)
             style = self.engine.model_config.answer_style
-            said = self.engine.ask_each([asked], style, frame=frame)[0]
+            reply = self.engine.ask_each([asked], style, frame=frame)[0]
         except SpatialError as error:
             raise unanswered(question, error) from error
-        if isinstance(said, SpatialError):
-            raise unanswered(question, said) from said
-        return Said(said.text)
+        if isinstance(reply, SpatialError):
+            raise unanswered(question, reply) from reply
+        return BenchmarkAnswer(reply.text)
 
     @property
     def _needs_depth(self) -> bool:
@@ -181,7 +181,7 @@ class AnswererModel:
             "conventions": conventions,
         }  # fmt: skip
 
-    def answer(self, question: BenchmarkQuestion) -> Said:
+    def answer(self, question: BenchmarkQuestion) -> BenchmarkAnswer:
         """See `BenchmarkModel`."""
         try:
             if not self.options.blind:
@@ -191,7 +191,9 @@ class AnswererModel:
             read = read_question(question.masked, frame.regions, None, ids)
             if read.program is not None and (self.measures_sides or not asked_side(read.program)):
                 read = replace(read, program=self.options.conventions.meant(read.program))
-            return Said(answer_as_text(self.answerer.answer(frame, read), ids, question.asked))
+            return BenchmarkAnswer(
+                answer_as_text(self.answerer.answer(frame, read), ids, question.asked)
+            )
         except SpatialError as error:
             raise unanswered(question, error) from error
 

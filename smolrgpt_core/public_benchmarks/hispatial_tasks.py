@@ -108,8 +108,8 @@ def _by_rules(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
     asked = _asked(record)
     read = asked.by_rules(answer)
     if asked.kind is AnswerKind.LENGTH:
-        metres, true_metres = length_by_rules(answer), length_by_rules(truth)
-        right = metres is not None and true_metres is not None and is_near(metres, true_metres)
+        meters, true_meters = length_by_rules(answer), length_by_rules(truth)
+        right = meters is not None and true_meters is not None and is_near(meters, true_meters)
         return float(right), read
     return float(bool(read) and read == asked.by_rules(truth)), read
 
@@ -124,8 +124,8 @@ def _by_judge(replies: Mapping[str, Any]) -> Callable[[BenchmarkRecord, str], tu
         names: tuple[str, ...] = ("your_mark",)
         if _asked(record).kind is AnswerKind.LENGTH:
             names = ("answer_in_meters", "response_in_meters")
-        said = [reply.get(name) if isinstance(reply, Mapping) else None for name in names]
-        found = [float(value) for value in said if isinstance(value, (int, float))]
+        values = [reply.get(name) if isinstance(reply, Mapping) else None for name in names]
+        found = [float(value) for value in values if isinstance(value, (int, float))]
         if len(found) < len(names) or not all(map(math.isfinite, found)):
             return 0.0, ""
         if len(found) == 1:

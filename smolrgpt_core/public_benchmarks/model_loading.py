@@ -57,8 +57,8 @@ def load_benchmark_model(name: str, options: ModelOptions) -> AnyModel:
         )
     if is_server:
         server = ImageTextServer.connect(ServerSettings(name, **options.server))
-        said = server.server.identity()
-        about = {"kind": "server", "model": server.server.model, "url": name, **said}
+        server_facts = server.server.identity()
+        about = {"kind": "server", "model": server.server.model, "url": name, **server_facts}
         return WordsModel(server, options, about)
     if options.server:
         raise ValueError(f"the options of a server need its URL as the model, got {name!r}")

@@ -32,7 +32,7 @@ RGB = "RGB"
 
 
 @dataclass(frozen=True)
-class Said:
+class BenchmarkAnswer:
     """What a model says.
 
     Attributes:
@@ -52,7 +52,7 @@ class BenchmarkModel(Protocol):
         """What the answers follow from: kind, revision, settings, input track; plain values."""
         ...
 
-    def answer(self, question: BenchmarkQuestion) -> Said:
+    def answer(self, question: BenchmarkQuestion) -> BenchmarkAnswer:
         """What the model says.
 
         Raises:
@@ -122,7 +122,7 @@ class WordsModel:
             "answers": self.options.answer_form.value,
         }  # fmt: skip
 
-    def answer(self, question: BenchmarkQuestion) -> Said:
+    def answer(self, question: BenchmarkQuestion) -> BenchmarkAnswer:
         """See `BenchmarkModel`."""
         try:
             rgb, prompt = self._shown(question)
@@ -132,7 +132,7 @@ class WordsModel:
             asked = question.asked
             if asked and self._compares(asked) and isinstance(self.words, LikelihoodModel):
                 return most_likely(self.words, rgb, prompt, asked)
-            return Said(self.words.ask(rgb, prompt, self.options.max_new_tokens))
+            return BenchmarkAnswer(self.words.ask(rgb, prompt, self.options.max_new_tokens))
         except SpatialError as error:
             if error.status is Status.MODEL_ERROR and not isinstance(error, UnansweredError):
                 raise
@@ -166,7 +166,7 @@ class WordsModel:
 
 def most_likely(
     words: LikelihoodModel, rgb: NDArray[np.uint8] | None, prompt: str, asked: Asked
-) -> Said:
+) -> BenchmarkAnswer:
     """The most likely of the answers that a question can have, with its share among them.
 
     Args:
@@ -179,9 +179,9 @@ def most_likely(
     found = words.log_likelihoods(rgb, prompt, list(chain.from_iterable(spoken)))
     rest = iter(found)
     logs = np.array([np.logaddexp.reduce([next(rest) for _ in forms]) for forms in spoken])
-    shares = np.exp(logs - np.logaddexp.reduce(logs))
-    best = int(shares.argmax())
-    return Said(asked.options[best], float(shares[best]))
+    probabilities = np.exp(logs - np.logaddexp.reduce(logs))
+    best = int(probabilities.argmax())
+    return BenchmarkAnswer(asked.options[best], float(probabilities[best]))
 
 
 def rgb_of(question: BenchmarkQuestion) -> NDArray[np.uint8]:

@@ -79,8 +79,8 @@ def _official(answered: Answered) -> Outcome:
 
 def _rules(answered: Answered) -> Outcome:
     def decide(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
-        metres = length_by_rules(answer)
-        given = None if metres is None else metres * CENTIMETERS_PER_METER
+        meters = length_by_rules(answer)
+        given = None if meters is None else meters * CENTIMETERS_PER_METER
         return _decided(given, _decimal(record), FACTOR)
 
     return _by_split(answered, decide)
@@ -135,11 +135,11 @@ def _source_and_type(record: BenchmarkRecord) -> str:
 
 def _hispatial(answered: Answered) -> Outcome:
     def decide(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
-        metres = first_number(answer)
+        meters = first_number(answer)
         truth = float(record.truth) / CENTIMETERS_PER_METER
         # Its bounds are products, not quotients.
-        right = metres is not None and 0.5 * truth < metres < 2 * truth
-        return float(right), "" if metres is None else f"{metres:g} m"
+        right = meters is not None and 0.5 * truth < meters < 2 * truth
+        return float(right), "" if meters is None else f"{meters:g} m"
 
     verdicts = answered.verdicts(decide)
     splits = fractions_by(answered.records, verdicts, _source)

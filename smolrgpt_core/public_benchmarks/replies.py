@@ -60,8 +60,8 @@ def reply_to(model: BenchmarkModel, item: Item) -> Reply:
         # A mask that does not decode: the question cannot be shown to any model.
         return Reply(None, f"{item[0].id} has no answer: {error.message}", error.status.name)
     try:
-        said = model.answer(question)
-        return Reply(said.text, confidence=said.confidence)
+        found = model.answer(question)
+        return Reply(found.text, confidence=found.confidence)
     except UnansweredError as error:
         return Reply(None, error.message, error.status.name)
 

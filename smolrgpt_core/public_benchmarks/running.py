@@ -181,5 +181,5 @@ def _refuse_hopeless(replies: Mapping[str, Reply]) -> None:
 
 def _fingerprint(records: Sequence[BenchmarkRecord]) -> str:
     """SHA-256 of what is asked and what is true; images are not read for it."""
-    told = [[record.id, record.prompt, record.question, record.truth] for record in records]
-    return hashlib.sha256(json.dumps(told).encode()).hexdigest()
+    contents = [[item.id, item.prompt, item.question, item.truth] for item in records]
+    return hashlib.sha256(json.dumps(contents).encode()).hexdigest()

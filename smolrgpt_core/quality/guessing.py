@@ -128,11 +128,11 @@ def best_answer(category: Category, answers: Sequence[str]) -> str:
     """The constant answer that is correct most often."""
     if category is not Category.DISTANCE:
         return min(Counter(answers).items(), key=lambda item: (-item[1], item[0]))[0]
-    metres = sorted(map(float, answers))
+    meters = sorted(map(float, answers))
     # Just below the largest guess for which the smallest of the answers is right.
-    guesses = [low * (1 + 0.999 * DISTANCE_TOLERANCE) for low in metres]
+    guesses = [low * (1 + 0.999 * DISTANCE_TOLERANCE) for low in meters]
     right = [
-        bisect_right(metres, guess / (1 - DISTANCE_TOLERANCE)) - first
+        bisect_right(meters, guess / (1 - DISTANCE_TOLERANCE)) - first
         for first, guess in enumerate(guesses)
     ]
     return f"{guesses[right.index(max(right))]:.6f}"

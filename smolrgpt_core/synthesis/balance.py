@@ -63,9 +63,9 @@ class Choosable(Protocol):
         """The true answer."""
 
 
-def distance_bin(metres: float) -> int:
+def distance_bin(meters: float) -> int:
     """Number of the bin of a distance; bins are equally wide on a logarithmic scale."""
-    return round(math.log(metres) / math.log(BIN_RATIO)) if metres > 0 else IN_BUFFER
+    return round(math.log(meters) / math.log(BIN_RATIO)) if meters > 0 else IN_BUFFER
 
 
 def answer_bin(category: Category, normalized_answer: str) -> str:

@@ -25,28 +25,28 @@ class AmbiguityMargins:
 
     Attributes:
         min_visible_pixels: smallest mask of an object that is asked about.
-        min_visible_share: smallest visible share of an object that is asked about.
-        min_buffer_visible_share: the same for a buffer, which is seen between what stands in it.
+        min_visible_fraction: smallest visible fraction of an object that is asked about.
+        min_buffer_visible_fraction: the same for a buffer, which is seen between what stands in it.
         max_center_std_m: an object whose center is measured worse than this is not asked about.
         center_std_m: of centers along the floor, on top of what a measurement has.
         size_std_m: of heights and sizes, on top of what a measurement has.
         ratio_std: of distances and sizes, as a fraction of them.
         column_std: of the middle of masks, as a fraction of the image width.
-        min_same_share: share of the copies that must have the same answer.
+        min_same_fraction: fraction of the copies that must have the same answer.
 
     Raises:
         ValueError: for a negative margin or a fraction above 1.
     """
 
     min_visible_pixels: int = 40
-    min_visible_share: float = 0.35
-    min_buffer_visible_share: float = 0.2
+    min_visible_fraction: float = 0.35
+    min_buffer_visible_fraction: float = 0.2
     max_center_std_m: float = 0.35
     center_std_m: float = 0.125
     size_std_m: float = 0.03
     ratio_std: float = 0.0527
     column_std: float = 0.01
-    min_same_share: float = 0.98
+    min_same_fraction: float = 0.98
 
     def __post_init__(self) -> None:
         for item in fields(self):

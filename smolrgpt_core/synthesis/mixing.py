@@ -57,7 +57,7 @@ def generate_mixture(
     open_families = dict(chosen.families)
     made: list[tuple[str, QuestionWithTruth]] = []
     while len(made) < count and open_families:
-        name = _draw({name: item.share for name, item in open_families.items()}, rng)
+        name = _draw({name: item.weight for name, item in open_families.items()}, rng)
         item = _of_family(generator, open_families[name], rng, misread)
         if item is None:
             del open_families[name]

@@ -35,13 +35,13 @@ class Family:
     """A family of tasks.
 
     Attributes:
-        share: how often the family is asked, relative to the others.
+        weight: how often the family is asked, relative to the others.
         forms: names in `FORMS`, equally often.
         level: of the task in HiSpatial's hierarchy: 0 = pixels, 1 = one object, 2 = two objects,
             3 = what is derived from several; None in a mixture without levels.
     """
 
-    share: float
+    weight: float
     forms: tuple[str, ...]
     level: int | None = None
 

@@ -171,7 +171,7 @@ class SceneView:
 
     def _survives(self, program: Program, copies: SceneCopies) -> bool:
         slack = SLACK * self.margins.center_std_m
-        return evaluate(program, copies, slack).confidence >= self.margins.min_same_share
+        return evaluate(program, copies, slack).confidence >= self.margins.min_same_fraction
 
     def _needed_copies(self, program: Program) -> list[SceneCopies]:
         by_column = any(
@@ -205,8 +205,8 @@ class SceneView:
             if part.operator is selections.Region and self.is_zone(part.arguments[0]):
                 zone = self.placed[part.arguments[0]]
                 reach = float(np.linalg.norm(zone.size[:2])) / 2 + NEAR_M
-                metres = self.values(attributes.HorizontalDistance(part), objects)
-                found |= {id for id in objects if metres[id] < reach}
+                meters = self.values(attributes.HorizontalDistance(part), objects)
+                found |= {id for id in objects if meters[id] < reach}
         return found
 
     def _place(self, id: int) -> Placed | None:
@@ -220,11 +220,11 @@ class SceneView:
         return placed if sure and placed.has_footprint else None
 
     def _is_visible(self, id: int, placed: Placed) -> bool:
-        min_fraction = self.margins.min_visible_share
+        min_fraction = self.margins.min_visible_fraction
         if self.is_zone(id):
-            min_fraction = self.margins.min_buffer_visible_share
+            min_fraction = self.margins.min_buffer_visible_fraction
         enough = self.regions[id].area >= self.margins.min_visible_pixels
-        return enough and placed.visible_share >= min_fraction
+        return enough and placed.visible_fraction >= min_fraction
 
 
 _BY_COLUMN = (attributes.Column, predicates.LeftOf, predicates.RightOf, selections.Middle)

@@ -1,4 +1,4 @@
-"""Losses of answer tokens: in total, and by category."""
+"""Losses of answer tokens, in total and by category."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ _NOT_OF_MODEL = ("answer_categories", EXTRAS)
 
 
 def own_weights(batch: Mapping[str, Any], mean: str) -> torch.Tensor:
-    """As `answer_weights`, 0 for the answers of pairs."""
+    """As `answer_weights`, but 0 for the answers of contrastive pairs."""
     weights = answer_weights(batch["labels"], mean)
     pairs = batch.get(EXTRAS, {}).get(PAIRS)
     return weights if pairs is None else weights * (pairs == 0)

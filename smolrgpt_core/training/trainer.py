@@ -91,7 +91,7 @@ class RunTrainer(Trainer):
         self._store = store
         self._facts = {**resumed, "trained_parameters": _trained_parameters(model)}
         self._spent = Spent(resumed.get("seconds", 0.0), resumed.get("questions", 0))
-        self._broken = BrokenSamples(config.data.broken_share, resumed.get("broken"))
+        self._broken = BrokenSamples(config.data.broken_fraction, resumed.get("broken"))
         self._losses = LossLog(self._output, step) if self.is_world_process_zero() else None
         source = config.validation.source
         self._validation = Validation(config, source, processor) if source else None
@@ -101,7 +101,7 @@ class RunTrainer(Trainer):
         self._throughput = Throughput()
 
     def close(self) -> None:
-        """Release terminal and files, regardless of how the run ended."""
+        """Release the terminal and files, however the run ended."""
         self._bar.close()
         if self._losses is not None:
             self._losses.close()

@@ -10,7 +10,7 @@ from types import ModuleType
 from smolrgpt_core.data.readers.iteration import SampleDataset
 from smolrgpt_core.errors import SpatialError, Status
 from smolrgpt_core.extras import require
-from smolrgpt_core.files import METRES_PER_UNIT
+from smolrgpt_core.files import METERS_PER_UNIT
 
 SHARDS = "shards"
 """The kind whose samples have no number."""
@@ -48,7 +48,7 @@ class DatasetConfig:
     images: str = ""
     depths: str = ""
     first_images: int = 0
-    depth_scale: float = METRES_PER_UNIT["uint16"]
+    depth_scale: float = METERS_PER_UNIT["uint16"]
     group_by_image: bool = False
     index_folder: Path | None = None
 

@@ -7,8 +7,8 @@ from functools import reduce
 from typing import Any
 
 from smolrgpt_core.language.builders.parts import (
+    MENTIONED,
     OTHER,
-    SAID,
     SAME_NOUN,
     AllOf,
     Alternatives,
@@ -125,7 +125,7 @@ def _of_noun(modifier: Any, chosen: Program) -> Any:
 
 def _among(chosen: Program, domain: Program) -> Program:
     """A class among a list: the list itself, which says what its members are."""
-    if chosen.operator in (selections.All, SAID, SAME_NOUN):
+    if chosen.operator in (selections.All, MENTIONED, SAME_NOUN):
         return domain
     raise NoReadingError
 
@@ -209,7 +209,7 @@ def pair(chosen: Program) -> tuple[Program, Program]:
         if first.type is Type.REGION and second.type is Type.REGION:
             return first, second
     first_two = chosen.operator is selections.First and chosen.arguments[3] == 2
-    if chosen.operator is SAID:
+    if chosen.operator is MENTIONED:
         chosen = selections.Exactly(chosen, 2.0)
     if chosen.operator is selections.Exactly or first_two:
         return PairMember(chosen, 1.0), PairMember(chosen, 2.0)
@@ -276,13 +276,13 @@ def list_of(ids: tuple[int, ...]) -> Program:
 @builder
 def pronoun() -> Program:
     """For "It": the one that was spoken of."""
-    return selections.The(SAID())
+    return selections.The(MENTIONED())
 
 
 @builder
 def pronoun_set() -> Program:
     """For "They": those that were spoken of."""
-    return SAID()
+    return MENTIONED()
 
 
 @builder

@@ -217,7 +217,7 @@ def Between(copies: SceneCopies, subjects: Mask, first: Indices, second: Indices
     shorter = copies.size[..., :2].min(axis=2)
     reach = np.maximum(gather(shorter, first), gather(shorter, second)) / 2
     near = across / length[:, None] < reach[:, None]
-    return subjects & ~ends & (share > 0) & (share < 1) & near
+    return np.asarray(subjects & ~ends & (share > 0) & (share < 1) & near)
 
 
 @operator(

@@ -82,7 +82,7 @@ class Standpoint:
 
 def as_mask(copies: SceneCopies, index: Indices) -> Mask:
     """(K, N) with the region of each copy alone; empty where the index is -1."""
-    return np.arange(copies.number)[None, :] == index[:, None]
+    return np.asarray(np.arange(copies.number)[None, :] == index[:, None])
 
 
 def gather(values: NDArray[Any], index: Indices, missing: float = np.nan) -> NDArray[Any]:

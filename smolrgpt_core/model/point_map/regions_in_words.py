@@ -103,8 +103,8 @@ def named_regions(text: str, names: Sequence[str]) -> str:
         )
     written = parts[0]
     for name, color, rest in zip(names, BOX_COLORS, parts[1:], strict=False):
-        said = "" if _ends_with(written, name) else f"{name or 'region'} "
-        written += f"{said}(highlighted by the {color} box){rest}"
+        prefix = "" if _ends_with(written, name) else f"{name or 'region'} "
+        written += f"{prefix}(highlighted by the {color} box){rest}"
     return written
 
 

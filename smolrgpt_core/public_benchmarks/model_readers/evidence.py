@@ -10,8 +10,8 @@ from smolrgpt_core.public_benchmarks.model_readers.asked import (
     RIGHT,
     AnswerKind,
     Asked,
-    said_hour,
-    said_region,
+    hour_text,
+    region_text,
 )
 from smolrgpt_core.public_benchmarks.numbers_in_words import (
     Length,
@@ -78,15 +78,15 @@ def _yes_no(asked: Asked, quote: str) -> set[str]:
 
 
 def _hours(asked: Asked, quote: str) -> set[str]:
-    return {said_hour(number) for number in numbers_in(quote) if float(number).is_integer()}
+    return {hour_text(number) for number in numbers_in(quote) if float(number).is_integer()}
 
 
 def _regions(asked: Asked, quote: str) -> set[str]:
     numbers = re.findall(r"\[([0-9]+)\]|\bregion[ _#]*([0-9]+)", quote.lower())
-    found = {said_region(int(first or second)) for first, second in numbers}
+    found = {region_text(int(first or second)) for first, second in numbers}
     if found or len(set(asked.names)) < len(asked.names):
         return found
-    return {said_region(place) for place, name in enumerate(asked.names) if _has(quote, name)}
+    return {region_text(place) for place, name in enumerate(asked.names) if _has(quote, name)}
 
 
 def _letters(asked: Asked, quote: str) -> set[str]:

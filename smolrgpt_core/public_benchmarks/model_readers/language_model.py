@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from smolrgpt_core.answer.reading import METRES_PER_UNIT, SAME_DISTANCE
+from smolrgpt_core.answer.reading import METERS_PER_UNIT, SAME_DISTANCE
 from smolrgpt_core.json_model import JsonModel
 from smolrgpt_core.public_benchmarks.model_readers.asked import (
     AnswerKind,
     Asked,
-    said_length,
+    length_text,
 )
 from smolrgpt_core.public_benchmarks.model_readers.evidence import (
     has_rival,
@@ -102,21 +102,21 @@ def accepted(asked: Asked, reply: Mapping[str, Any], answer: str) -> str:
 def believed(asked: Asked, reply: Mapping[str, Any]) -> str:
     """The answer of a reply as it is, as SmolRGPT's authors take it; empty for "unclear"."""
     if asked.kind is AnswerKind.LENGTH:
-        metres = _claimed_metres(reply)
-        return "" if metres is None else said_length(metres)
+        meters = _claimed_meters(reply)
+        return "" if meters is None else length_text(meters)
     return reply["answer"] if reply["answer"] in asked.options else ""
 
 
 def _accepted_length(reply: Mapping[str, Any], quote: str) -> str:
-    found, metres = the_length(quote), _claimed_metres(reply)
-    if found is None or metres is None or found.unit != METRES_PER_UNIT[reply["unit"]]:
+    found, meters = the_length(quote), _claimed_meters(reply)
+    if found is None or meters is None or found.unit != METERS_PER_UNIT[reply["unit"]]:
         return ""
-    agrees = abs(found.metres - metres) <= SAME_DISTANCE * found.metres
-    return said_length(found.metres) if agrees else ""
+    agrees = abs(found.meters - meters) <= SAME_DISTANCE * found.meters
+    return length_text(found.meters) if agrees else ""
 
 
-def _claimed_metres(reply: Mapping[str, Any]) -> float | None:
-    value, unit = reply["value"], METRES_PER_UNIT.get(str(reply["unit"]))
+def _claimed_meters(reply: Mapping[str, Any]) -> float | None:
+    value, unit = reply["value"], METERS_PER_UNIT.get(str(reply["unit"]))
     known = isinstance(value, (int, float)) and not isinstance(value, bool)
     return float(value) * unit if known and unit is not None else None
 

@@ -32,7 +32,7 @@ LETTER = Asked(AnswerKind.LETTER, ("a crate", "a barrel"))
 
 
 @pytest.mark.parametrize(
-    ("text", "metres"),
+    ("text", "meters"),
     [
         ("one and a half meters", [1.5]),
         ("a meter and a half", [1.5]),
@@ -54,10 +54,10 @@ LETTER = Asked(AnswerKind.LETTER, ("a crate", "a barrel"))
         ("-1.3 m", None),
     ],
 )
-def test_lengths_in_words(text: str, metres: list[float] | None) -> None:
+def test_lengths_in_words(text: str, meters: list[float] | None) -> None:
     found = lengths_in(text)
-    assert (None if found is None else [length.metres for length in found]) == (
-        None if metres is None else pytest.approx(metres)
+    assert (None if found is None else [length.meters for length in found]) == (
+        None if meters is None else pytest.approx(meters)
     )
 
 
