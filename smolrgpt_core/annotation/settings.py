@@ -64,7 +64,7 @@ class Sources:
 
     def __post_init__(self) -> None:
         if (self.depth is None) == (not self.depth_model):
-            raise bad_input("depth comes from a folder or from a model: give one of them")
+            raise bad_input("depth comes from a folder or from a model: use one of them")
         if self.cameras is not None and self.focal is not None:
             raise bad_input(
                 "the calibration comes from a file or from --intrinsics: give one of them"

@@ -49,7 +49,7 @@ Names = Annotated[
 ]
 Data = Annotated[
     Path | None,
-    typer.Option(help="Published file of the benchmark, or a folder with it.", exists=True),
+    typer.Option(help="Published file of the benchmark, or its folder.", exists=True),
 ]
 PredictionsFile = Annotated[
     Path | None,
@@ -63,7 +63,7 @@ Scorers = Annotated[
     list[str] | None,
     typer.Option(
         "--scorer",
-        help="Rule to score by; may be repeated. By default all that need no judge, and the "
+        help="Scoring rule; may be repeated. By default all rules that need no judge, and the "
         "others if there are judgements.",
     ),
 ]
@@ -88,16 +88,16 @@ ModelNames = Annotated[
     list[str] | None,
     typer.Option(
         "--model",
-        help="Whom to ask; may be repeated: guess; geometric, nano or fused, answerers of this "
-        "package; the URL of a server of the OpenAI protocol; or a SmolRGPT, point-map or any "
-        "image-text checkpoint.",
+        help="Model to ask; may be repeated: guess; an answerer of this package: geometric, "
+        "nano or fused; the URL of a server with the OpenAI protocol; or a SmolRGPT, "
+        "point-map or image-text checkpoint.",
         metavar="MODEL",
     ),
 ]
 Output = Annotated[
     Path | None,
     typer.Option(
-        help="Folder for answers and result; by default one of the benchmark and the model below "
+        help="Folder for answers and results; by default a folder for benchmark and model in "
         "benchmark-results. A killed run resumes there.",
         file_okay=False,
     ),
@@ -114,8 +114,8 @@ AnswerForms = Annotated[
     str,
     typer.Option(
         "--answers",
-        help="words: what the model writes is read. likelihood: of the answers that a question "
-        "can have, the most likely, with its confidence; image-text models of transformers.",
+        help="words: the model's text is parsed. likelihood: the most likely of the possible "
+        "answers, with its confidence; only for image-text models of transformers.",
     ),
 ]
 Regions = Annotated[
@@ -133,13 +133,13 @@ ServerModel = Annotated[
     str, typer.Option(help="Name of the model on the server; not needed if it has only one.")
 ]
 Timeout = Annotated[
-    float | None, typer.Option(help="Seconds that the server may take for an answer; 60.")
+    float | None, typer.Option(help="Timeout of the server in seconds; 60 by default.")
 ]
 Reader = Annotated[
     str,
     typer.Option(
-        help="Server of a language model that reads the answers which the rules refuse; figures "
-        "of the rules alone stand beside its.",
+        help="Server of a language model that reads answers which the rules cannot; the figures "
+        "of the rules alone are shown next to its own.",
         metavar="URL",
     ),
 ]
@@ -160,14 +160,16 @@ ReaderModel = Annotated[
 WorkerCount = Annotated[
     int,
     typer.Option(
-        "--workers", help="Processes with the model, each with a part of the questions.", min=1
+        "--workers",
+        help="Number of processes; each loads the model and asks part of the questions.",
+        min=1,
     ),
 ]
-Seed = Annotated[int, typer.Option(help="Of guesses and of the order of options.", min=0)]
+Seed = Annotated[int, typer.Option(help="Random seed for guesses and the order of options.", min=0)]
 TableOfResults = Annotated[
     bool,
     typer.Option(
-        "--table", help="Put the results that are named, files or folders, beside papers' figures."
+        "--table", help="Show the named results (files or folders) next to figures from papers."
     ),
 ]
 List = Annotated[bool, typer.Option("--list", help="List benchmarks and their scorers.")]

@@ -211,7 +211,7 @@ QuestionReaderModel = Annotated[
     str, typer.Option("--reader-model", help="Its name; not needed if the server has only one.")
 ]
 ReaderTimeout = Annotated[
-    float | None, typer.Option("--reader-timeout", help="Seconds that it may take; 60.")
+    float | None, typer.Option("--reader-timeout", help="Its timeout in seconds; 60 by default.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print all fields of the answer as JSON.")]
 AnnotatedImage = Annotated[

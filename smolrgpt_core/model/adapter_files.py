@@ -125,7 +125,7 @@ def _fill(model: Model, card: AdapterCard, folder: Path) -> None:
         tensors = load_file(path)
     except SafetensorError as error:
         raise ValueError(
-            f"{path} cannot be read ({error}); the file is damaged or incomplete: copy it again"
+            f"{path} cannot be read ({error}); the file is damaged or incomplete, so copy it again"
         ) from error
     weights = trained_weights(model, card.whole_parts)
     problems = _problems(weights, tensors)

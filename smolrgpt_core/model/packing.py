@@ -95,7 +95,7 @@ def pack_batch(processor: SmolRGPTProcessor, rows: Sequence[PackedImage]) -> Bat
     """
     with_image = [row.image is not None for row in rows]
     if not rows or any(with_image) != all(with_image):
-        raise bad_input("a batch must have rows, and all of them with a picture or all without")
+        raise bad_input("a batch must have rows, either all with an image or all without")
     tokens = [_pack(processor, row) for row in rows]
     padding = {"input_ids": processor.tokenizer.pad_token_id, "labels": IGNORED_LABEL,
                "position_ids": 0, "segment_ids": PADDING, "question_ids": 0}  # fmt: skip

@@ -84,8 +84,8 @@ class SmolRGPTProcessor(ProcessorMixin):
             tokenizer = AutoTokenizer.from_pretrained(pretrained_model_name_or_path, **hub)
         except ValueError as error:
             raise ValueError(
-                f"{pretrained_model_name_or_path} has no tokenizer that can be read "
-                f"({str(error).splitlines()[0]}); save it beside the model, with "
+                f"{pretrained_model_name_or_path} has no readable tokenizer "
+                f"({str(error).splitlines()[0]}); save it next to the model with "
                 "SmolRGPTProcessor.save_pretrained"
             ) from error
         return cls(tokenizer, config)

@@ -61,7 +61,7 @@ def _end_tokens(model: Any, tokenizer: Any) -> list[int]:
         ends = tokenizer.eos_token_id
     if ends is None:
         raise ValueError(
-            "candidates are compared with the end of the answer, and neither the model nor its "
-            "tokenizer has a token for it; set eos_token_id in its generation_config.json"
+            "candidates are scored with an end-of-answer token, which neither the model nor its "
+            "tokenizer has; set eos_token_id in its generation_config.json"
         )
     return [ends] if isinstance(ends, int) else list(ends)

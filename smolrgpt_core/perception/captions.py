@@ -115,8 +115,8 @@ class LocalImageTextModel(LoadedImageTextModel):
         processor = AutoProcessor.from_pretrained(checkpoint, backend="pil")
         if not getattr(processor, "chat_template", None):
             raise ValueError(
-                f"{_WHAT} must have a chat template, {str(checkpoint)!r} has none; take the "
-                "version that was trained on instructions"
+                f"{_WHAT} must have a chat template, {str(checkpoint)!r} has none; use the "
+                "instruction-tuned version"
             )
         model = load_model(AutoModelForImageTextToText, checkpoint, device, _WHAT)
         return cls(model, processor)

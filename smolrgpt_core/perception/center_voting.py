@@ -145,8 +145,8 @@ class CenterVotingSegmenter:
             raise ValueError(
                 "a segmenter of this kind must vote for centers, as those that "
                 "smolrgpt_core.training.region_segmenter trains: expected offset_channels = "
-                f"{len(VOTE_CHANNELS)} in its config, got {channels}; a semantic model tells no "
-                "objects apart"
+                f"{len(VOTE_CHANNELS)} in its config, got {channels}; a semantic model does not "
+                "separate objects"
             )
         labels: Any = config.id2label
         outputs = [labels[index] for index in range(len(labels))]

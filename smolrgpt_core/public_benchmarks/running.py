@@ -174,8 +174,8 @@ def _refuse_hopeless(replies: Mapping[str, Reply]) -> None:
         problem = next(iter(replies.values())).problem
         raise SpatialError(
             Status.MODEL_ERROR,
-            f"none of the first {HOPELESS} questions has an answer, so that the others are not "
-            f"asked: {problem}",
+            f"none of the first {HOPELESS} questions has an answer, so the others are not asked: "
+            f"{problem}",
         )
 
 

@@ -386,6 +386,6 @@ def _buffer(id: int, footprint: Footprint) -> SceneObject:
 
 def _no_room(name: str, wanted: int, found: int) -> SpatialError:
     return bad_input(
-        f"the hall has room for {found} {name}, WarehouseConfig.{name} asks for at least {wanted}; "
-        "enlarge the hall or lower the number",
+        f"the hall has room for {found} {name}, but WarehouseConfig.{name} requires at least "
+        f"{wanted}; enlarge the hall or lower the number",
     )

@@ -87,9 +87,7 @@ class Randomization:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.noise_fraction <= 1.0:
-            raise bad_input(
-                f"noise_fraction must be a fraction from 0 to 1, got {self.noise_fraction!r}"
-            )
+            raise bad_input(f"noise_fraction must be from 0 to 1, got {self.noise_fraction!r}")
         _check_range("noise_strength", self.noise_strength, 0.0, 1.0)
 
     def draw_noise(self, rng: np.random.Generator) -> SensorNoise | None:

@@ -151,8 +151,8 @@ class SourceConfig:
             _check_choice("data.sources.mixture", self.mixture, tuple(MIXTURES))
         if self.mixture and self.categories:
             raise bad_input(
-                "data.sources.categories and mixture exclude each other: a mixture says which "
-                "families are drawn, and how often"
+                "data.sources.categories and mixture cannot be combined: a mixture defines "
+                "which families are drawn, and how often"
             )
         try:
             re.compile(self.matching)
@@ -205,8 +205,8 @@ class DataConfig:
             raise bad_input("data.styles must have a fraction above 0")
         if self.levels_left_out and all(source.mixture for source in self.sources):
             raise bad_input(
-                "data.levels_left_out needs a source without a mixture, whose rows take the place "
-                "of what is left out"
+                "data.levels_left_out needs a source without a mixture, whose rows replace the "
+                "skipped ones"
             )
 
 
@@ -278,10 +278,7 @@ class ValidationConfig:
 
     def __post_init__(self) -> None:
         if self.source and self.source.mixture:
-            raise bad_input(
-                "validation.source takes questions as they come: leave its mixture out, got "
-                f"{self.source.mixture!r}"
-            )
+            raise bad_input(f"validation.source must have no mixture, got {self.source.mixture!r}")
         _check_at_least("validation.every_steps", self.every_steps, 1)
         _check_at_least("validation.rows", self.rows, 1)
         _check_at_least("validation.examples", self.examples, 0)
@@ -361,12 +358,13 @@ class DistillationConfig:
             raise bad_input("distillation must name a teacher, logits or answers")
         if self.teacher and self.logits:
             raise bad_input(
-                "distillation.teacher and logits exclude each other: logits are a teacher's, "
-                "computed before"
+                "distillation.teacher and logits cannot be combined: logits are those of a "
+                "teacher, computed earlier"
             )
         if self.hidden_weight and not self.teacher:
             raise bad_input(
-                "distillation.hidden_weight needs the teacher itself: its states are not stored"
+                "distillation.hidden_weight needs distillation.teacher: hidden states are not "
+                "stored"
             )
         for name in ("temperature", "rate"):
             _check_positive(f"distillation.{name}", getattr(self, name))
@@ -455,8 +453,8 @@ class AugmentationConfig:
             )
         if not 0 <= self.depth_noise <= 0.2:
             raise bad_input(
-                "augmentation.depth_noise must be 0 to 0.2 of the depth, got "
-                f"{self.depth_noise!r}; more is no camera's"
+                "augmentation.depth_noise must be a fraction of the depth from 0 to 0.2, got "
+                f"{self.depth_noise!r}; no camera is noisier"
             )
         if not (self.flip or self.crop or self.scale or self.depth_noise or self.missing_depth):
             raise bad_input("augmentation changes nothing: set flip, crop, scale or depth_noise")
@@ -547,7 +545,9 @@ class TrainConfig:
         _check_choice("loss", self.loss, LOSSES)
         _check_choice("precision", self.precision, PRECISIONS)
         if self.fsdp and self.optimizer.name == MUON:
-            raise bad_input("optimizer.name muon needs whole matrices, fsdp cuts them; use adamw")
+            raise bad_input(
+                "optimizer.name muon needs whole matrices, which fsdp shards; use adamw"
+            )
         if self.peft:
             self._check_adapter(self.peft)
         self._check_objectives()
@@ -560,18 +560,18 @@ class TrainConfig:
     def _check_objectives(self) -> None:
         if self.fsdp and (self.distillation or self.auxiliary_depth or self.contrast):
             raise bad_input(
-                "distillation, auxiliary_depth and contrast read whole layers, fsdp cuts them; set "
-                "fsdp to false"
+                "distillation, auxiliary_depth and contrast need whole layers, which fsdp "
+                "shards; set fsdp to false"
             )
         if self.distillation and self.distillation.logits and self.augmentation:
             raise bad_input(
-                "distillation.logits are of the rows as they are, and augmentation changes them; "
-                "name the teacher itself, or leave augmentation out"
+                "distillation.logits were computed for unchanged rows, and augmentation changes "
+                "them; set distillation.teacher instead, or remove augmentation"
             )
         if self.auxiliary_depth and "vision_encoder" not in self.trainable:
             raise bad_input(
-                "auxiliary_depth teaches the vision encoder, which is frozen; give vision_encoder "
-                "a learning rate under trainable"
+                "auxiliary_depth trains the vision encoder, which is frozen; set a learning "
+                "rate for trainable.vision_encoder"
             )
         sources = self.data.sources
         if self.auxiliary_depth and all(source.inputs != "rgbd" for source in sources):
@@ -587,12 +587,14 @@ class TrainConfig:
                 "without start.overrides"
             )
         if self.fsdp:
-            raise bad_input("peft trains few weights, and fsdp is not tested with it; set it false")
+            raise bad_input(
+                "fsdp is not supported with peft, which trains few weights; set fsdp to false"
+            )
         missing = [part for part in peft.parts if part not in self.trainable]
         if missing:
             raise bad_input(
-                f"peft changes {', '.join(missing)}, which trainable gives no learning rate; its "
-                f"parts are {', '.join(self.trainable)}"
+                f"peft changes {', '.join(missing)}, for which trainable has no learning rate; "
+                f"its parts are {', '.join(self.trainable)}"
             )
         if peft.method == PROMPT and any(
             source.inputs == "geometry" for source in self.data.sources

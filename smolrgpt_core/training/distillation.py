@@ -61,9 +61,10 @@ def check_tokenizers(checkpoint: str, teacher: Processor, student: Processor) ->
     if there != here:
         differing = sum(there.get(token) != id for token, id in here.items())
         raise bad_input(
-            f"distillation.teacher {checkpoint} has another tokenizer than the student: "
-            f"{len(there)} and {len(here)} tokens, of which {differing} differ; give the student "
-            "this one (start.tokenizer with a preset), or distill by text (distillation.answers)"
+            f"distillation.teacher {checkpoint} and the student have different tokenizers: "
+            f"{len(there)} and {len(here)} tokens, of which {differing} differ; use the "
+            "teacher's tokenizer for the student (start.tokenizer with a preset), or distill by "
+            "text (distillation.answers)"
         )
 
 
@@ -88,8 +89,8 @@ class TeacherRows:
         wanted, found = answer_tokens(batch["labels"]), answer_tokens(inputs["labels"])
         if not torch.equal(wanted[: len(found)], found):
             raise bad_input(
-                f"the teacher has other tokens in the answers of {rows[0].sample.id!r} than the "
-                "student; both must end an answer alike, or distill by text"
+                f"teacher and student have different answer tokens for {rows[0].sample.id!r}; "
+                "both must end an answer in the same way, or distill by text"
             )
         return {TEACHER: inputs}
 
@@ -241,7 +242,9 @@ def answers_of(path: Path) -> dict[tuple[str, str], str]:
                 f'line {number}: expected {{"id", "question", "answer"}}, got {line!r:.80}',
             ) from error
     if not all(answers.values()):
-        raise file_error(path, "has an empty answer; leave out what the teacher does not answer")
+        raise file_error(
+            path, "has an empty answer; omit questions that the teacher does not answer"
+        )
     return answers
 
 

@@ -105,7 +105,7 @@ def _check_vocabulary(teacher: Model, student: Model) -> None:
     if sizes[0] != sizes[1]:
         raise bad_input(
             f"the teacher's head has {sizes[0]} outputs and the student's {sizes[1]}, although "
-            "they have one tokenizer; make the student with start.tokenizer"
+            "they have the same tokenizer; create the student with start.tokenizer"
         )
 
 

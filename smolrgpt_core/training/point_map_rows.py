@@ -49,7 +49,7 @@ class PointMapRows:
     def __init__(self, processor: PointMapProcessor, config: DataConfig) -> None:
         if config.questions_per_row != 1:
             raise bad_input(
-                "a point-map model has one question in each row, since boxes are drawn into its "
+                "a point-map model takes one question per row, since boxes are drawn into its "
                 f"image: set data.questions_per_row to 1, got {config.questions_per_row}"
             )
         if any(source.inputs == "geometry" for source in config.sources):
@@ -119,9 +119,9 @@ class PointMapRows:
         for row, length in zip(rows, lengths, strict=True):
             if length > self._row_tokens:
                 raise bad_input(
-                    f"conversation {row.conversations[0].id!r} makes {length} tokens with its "
-                    f"image, but data.row_tokens is {self._row_tokens}; raise it, or leave such "
-                    "conversations out"
+                    f"conversation {row.conversations[0].id!r} has {length} tokens with its "
+                    f"image, but data.row_tokens is {self._row_tokens}; raise it, or remove such "
+                    "conversations"
                 )
 
 
@@ -162,6 +162,6 @@ def _points(row: Row, size: tuple[int, int]) -> PointMap:
     depth = decoded_depth(row.sample)
     if depth.dtype == np.uint8:
         raise bad_input(
-            f"sample {row.sample.id!r} has an image of depth without a unit; points need meters"
+            f"sample {row.sample.id!r} has a depth image without a unit; points need meters"
         )
     return depth_point_map(depth, camera.intrinsics)

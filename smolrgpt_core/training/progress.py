@@ -83,7 +83,7 @@ def add_tensorboard(trainer: Trainer, output: Path, step: int) -> None:
         step: from which the run resumes.
     """
     if not find_spec("tensorboard"):
-        logger.info("TensorBoard is not installed; values are in the log alone")
+        logger.info("TensorBoard is not installed; values are only written to the log")
         return
     from torch.utils.tensorboard import SummaryWriter
 

@@ -230,7 +230,7 @@ def _train_from(
         logger.info("%s: all %d steps are done", config.output, step)
         return
     if newest:
-        logger.info("%s: going on after step %d", config.output, step)
+        logger.info("%s: resuming after step %d", config.output, step)
     set_seed(config.seed)
     trainer = RunTrainer(
         config, arguments, model, processor, stream, store, facts, objectives, card
@@ -357,8 +357,8 @@ def _reports(config: TrainConfig) -> list[str]:
         return []
     if not find_spec("wandb"):
         raise bad_input(
-            "logging.wandb_project is set, but Weights & Biases is not installed; install it with: "
-            "pip install wandb, or set it to nothing"
+            "logging.wandb_project is set, but Weights & Biases is not installed; install it "
+            "with: pip install wandb, or leave the setting empty"
         )
     os.environ["WANDB_PROJECT"] = config.logging.wandb_project
     return ["wandb"]
@@ -380,7 +380,10 @@ def _locked(output: Path, is_main: bool) -> Iterator[None]:
             # Not `flock`: workers that outlive a killed run for a moment would hold it.
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise file_error(output, "another process is training in this folder") from error
+            raise file_error(
+                output,
+                "another process is training in this folder; wait for it, or choose another output",
+            ) from error
         yield
 
 

@@ -55,9 +55,9 @@ class SmolRGPTRows:
         for conversation, tokens in zip(conversations, counts, strict=True):
             if head + tokens > self._config.row_tokens:
                 raise bad_input(
-                    f"conversation {conversation.id!r} makes {head + tokens} tokens with its "
-                    f"image, but data.row_tokens is {self._config.row_tokens}; raise it, or leave "
-                    "such conversations out"
+                    f"conversation {conversation.id!r} has {head + tokens} tokens with its "
+                    f"image, but data.row_tokens is {self._config.row_tokens}; raise it, or "
+                    "remove such conversations"
                 )
             if not parts or tokens > room or len(parts[-1]) == self._config.questions_per_row:
                 parts.append([])

@@ -189,7 +189,7 @@ class _Writer:
             return list(rows), self._kind.batch(rows)
         except SpatialError as error:
             if len(rows) == 1:
-                logger.warning("left out a broken sample: %s", error)
+                logger.warning("skipped a broken sample: %s", error)
                 return [], {}
         used = [row for row in rows if self._usable([row])[0]]
         return used, self._kind.batch(used) if used else {}
@@ -276,13 +276,15 @@ class StoredLogits:
         path = self.folder / SETTINGS_FILE
         if not path.exists() or (self.folder / ".parts").exists():
             raise file_error(
-                self.folder, "has no complete logits of a teacher; make them with smolrgpt distill"
+                self.folder,
+                "has no complete logits of a teacher; compute them with smolrgpt distill",
             )
         if read_json(path)["tokenizer"] != vocabulary_of(self.processor):
             raise file_error(
                 self.folder,
-                "is of a teacher with another tokenizer than the student's; give the student that "
-                "of the teacher (start.tokenizer), or distill by text (distillation.answers)",
+                "comes from a teacher with another tokenizer than the student's; use the "
+                "teacher's tokenizer for the student (start.tokenizer), or distill by text "
+                "(distillation.answers)",
             )
         self._places = {
             line["key"]: (file.stem, line["start"], line["count"])
@@ -306,8 +308,8 @@ class StoredLogits:
         if not torch.equal(labels.long(), wanted):
             raise file_error(
                 self.folder,
-                f"has other answer tokens for {rows[0].sample.id!r} than the student; write the "
-                "logits again with the data of this run",
+                f"has other answer tokens for {rows[0].sample.id!r} than the student; recompute "
+                "the logits with the data of this run",
             )
         return {TEACHER_IDS: ids, TEACHER_LOGITS: logits}
 
@@ -316,7 +318,7 @@ class StoredLogits:
         if place is None:
             raise file_error(
                 self.folder,
-                f"has no logits for conversation {item.id!r} as it is trained; run smolrgpt "
+                f"has no logits for conversation {item.id!r} in its training form; run smolrgpt "
                 "distill with the sources and styles of this run",
             )
         name, start, count = place

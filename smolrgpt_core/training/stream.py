@@ -152,8 +152,7 @@ class SourceRows:
     def _next_epoch(self) -> None:
         if not self._rows_of_epoch:
             raise bad_input(
-                f"the data set {self._dataset.name!r} has no sample that can be used"
-                f"{self._cutter.wanted}"
+                f"the data set {self._dataset.name!r} has no usable sample{self._cutter.wanted}"
             )
         self._epoch += 1
         self._rows_of_epoch = 0
@@ -185,8 +184,8 @@ class ReadReport:
         self.broken.append(reason)
         if len(self.broken) >= ENOUGH_SAMPLES:
             raise bad_input(
-                f"{len(self.broken)} samples that were needed for one batch cannot be used; check "
-                f"the data set with `smolrgpt data check`. The first: {self.broken[0]}"
+                f"{len(self.broken)} samples for one batch cannot be used; check the data set "
+                f"with `smolrgpt data check`. The first: {self.broken[0]}"
             )
 
 
@@ -213,7 +212,7 @@ class BrokenSamples:
         self.samples += facts.samples
         self.broken += len(facts.broken)
         for reason in facts.broken:
-            logger.warning("left out a broken sample: %s", reason)
+            logger.warning("skipped a broken sample: %s", reason)
         enough = self.samples >= ENOUGH_SAMPLES
         if facts.broken and enough and self.broken > self._allowed_fraction * self.samples:
             raise bad_input(

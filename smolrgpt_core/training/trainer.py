@@ -196,9 +196,9 @@ class RunTrainer(Trainer):
         shown = ", ".join(ids[:8]) + (", ..." if len(ids) > 8 else "")
         raise SpatialError(
             Status.MODEL_ERROR,
-            f"step {step}: loss {result.loss}, gradient norm {result.gradient_norm}; nothing was "
-            f"learned from it. The batch has the conversations {shown}; all of them are in {path}. "
-            "Check these samples; or lower the learning rates, or use another precision",
+            f"step {step}: loss {result.loss}, gradient norm {result.gradient_norm}; the step "
+            f"was discarded. Its conversations are {shown}; all of them are listed in {path}. "
+            "Check these samples, lower the learning rates, or use another precision",
         )
 
     def _maybe_log_save_evaluate(

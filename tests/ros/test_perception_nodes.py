@@ -217,7 +217,7 @@ def test_wrong_parameters_are_refused(
     assert node.stop() == 0
     broken = start_node("region_node", "-p", "segmenter:=one", "-p", "detector:=two")
     assert broken.wait() == 1
-    assert "give either segmenter, or detector" in broken.output
+    assert "use either segmenter, or detector" in broken.output
 
 
 def test_signal_while_a_model_loads_ends_the_node(

@@ -62,8 +62,8 @@ class DatasetConfig:
         if self.first_images < 0 or (self.first_images and self.kind == SHARDS):
             raise SpatialError(
                 Status.BAD_INPUT,
-                "first_images must be 0 or more, and 0 with shards, which are read as they come; "
-                f"got {self.first_images} with {self.kind}",
+                "first_images must be 0 or more, and 0 for shards, which are read in stored "
+                f"order; got {self.first_images} with {self.kind}",
             )
         if not 0 < self.depth_scale < float("inf"):
             raise SpatialError(

@@ -165,8 +165,7 @@ class PointMapProcessor:
         found = next((token for token in tokens if token in text), None)
         if found is not None:
             raise bad_question(
-                f"the question holds {found!r}, which the model takes for a control token; leave "
-                "it out"
+                f"the question contains {found!r}, which is a control token of the model; remove it"
             )
 
     def _model_input(self, points: PointMap) -> torch.Tensor:

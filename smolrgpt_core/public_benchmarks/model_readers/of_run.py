@@ -51,7 +51,7 @@ class LanguageModels:
         """
         needs = {scorer.needs for scorer in benchmark.scorers.values()}
         if self.judge and Needs.JUDGE not in needs:
-            raise ValueError(f"{benchmark.title} has no scorer with a judge; leave --judge out")
+            raise ValueError(f"{benchmark.title} has no scorer with a judge; omit --judge")
 
     def of_answers(
         self,

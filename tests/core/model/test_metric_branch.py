@@ -335,7 +335,7 @@ def test_what_the_branch_does_not_get_is_named(make, image, depth, masks):
     ):
         with pytest.raises(ValueError, match=words):
             model(**{name: value for name, value in batch.items() if name != left_out})
-    with pytest.raises(ValueError, match="every region must stand in a question"):
+    with pytest.raises(ValueError, match="every region must belong to a question"):
         model(**{**batch, "question_ids": torch.zeros_like(batch["question_ids"])})
     with pytest.raises(ValueError, match=r"give \[2\] features"):
         model(**batch, region_indices=[torch.tensor([0, 0])])

@@ -179,7 +179,7 @@ def test_a_reader_that_fails_ends_the_command_and_its_replies_are_kept(
     done = q_spatial(folder, tmp_path, "--reader", chat_server.url)
     assert done.exit_code == 1
     words = " ".join(done.output.split())
-    assert f"the server {chat_server.url} gave no answer" in words
+    assert f"the server {chat_server.url} did not answer" in words
     assert "the same command resumes" in words
     again = q_spatial(folder, tmp_path, "--reader", chat_server.url)
     assert again.exit_code == 0, again.output
@@ -208,7 +208,7 @@ def test_a_judge_has_a_scorer_of_its_own(chat_server, folder, tmp_path) -> None:
     other = CliRunner().invoke(app, ["benchmark", "q-spatial", "--data", str(folder / "q_spatial"),
                                      *call[4:]])  # fmt: skip
     assert other.exit_code == 2
-    assert "leave --judge out" in other.output
+    assert "omit --judge" in other.output
 
 
 @pytest.fixture(scope="module")

@@ -176,7 +176,7 @@ def test_another_tokenizer_is_refused(base, run_config, student, tmp_path):
         distillation=DistillationConfig(teacher=str(base)),
         start=replace(run_config("metric").start, vocabulary_size=320),
     )
-    with pytest.raises(SpatialError, match=r"another tokenizer.*start\.tokenizer"):
+    with pytest.raises(SpatialError, match=r"different tokenizers.*start\.tokenizer"):
         train(config)
     nowhere = DistillationConfig(teacher=str(tmp_path / "nowhere"))
     with pytest.raises(SpatialError, match=r"the teacher cannot be used.*nowhere"):
@@ -202,8 +202,11 @@ def test_another_tokenizer_is_refused(base, run_config, student, tmp_path):
     ("settings", "message"),
     [
         ({}, "must name a teacher, logits or answers"),
-        ({"teacher": "a", "logits": "b"}, "exclude each other"),
-        ({"logits": "a", "hidden_weight": 1.0}, r"distillation\.hidden_weight needs the teacher"),
+        ({"teacher": "a", "logits": "b"}, "cannot be combined"),
+        (
+            {"logits": "a", "hidden_weight": 1.0},
+            r"distillation\.hidden_weight needs distillation\.teacher",
+        ),
         ({"teacher": "a", "temperature": 0.0}, r"distillation\.temperature"),
         ({"teacher": "a", "soft_weight": 0.0}, "would change nothing"),
     ],

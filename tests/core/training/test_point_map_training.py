@@ -375,7 +375,7 @@ def test_what_is_left_out_is_replaced_and_nothing_else_changes(config):
 
 
 def test_validation_takes_questions_as_they_come(config):
-    with pytest.raises(SpatialError, match="leave its mixture out, got 'hispatial'"):
+    with pytest.raises(SpatialError, match="must have no mixture, got 'hispatial'"):
         ValidationConfig(config().data.sources[0])
 
 
@@ -392,7 +392,7 @@ def test_a_data_set_without_a_family_is_an_error_where_it_is_drawn(config, data,
     copy.write_records(lacking)
     source = SourceConfig("warehouse", str(copy.root), mixture="hispatial")
     run = config(data=DataConfig(sources=(source,), workers=0))
-    with pytest.raises(SpatialError, match=r"no sample that can be used.*relative_direction"):
+    with pytest.raises(SpatialError, match=r"no usable sample.*relative_direction"):
         drawn(run, 30)
 
 

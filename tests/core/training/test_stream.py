@@ -119,7 +119,7 @@ def test_a_source_without_a_question_of_its_categories_is_an_error(run_config, p
     config = run_config()
     source = replace(config.data.sources[0], categories=("height",))
     nothing = replace(config, data=replace(config.data, sources=(source,)))
-    with pytest.raises(SpatialError, match="no sample that can be used"):
+    with pytest.raises(SpatialError, match="no usable sample"):
         _read(TrainingStream(nothing, processor), 1)
 
 
