@@ -1,4 +1,4 @@
-"""Models that are asked about frames, with depth: engines of this package, and its answerers."""
+"""Models that take frames with depth: engines and answerers of this package."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ GRAY_SIZE = (240, 320)
 
 @dataclass(frozen=True, eq=False)
 class DepthSource:
-    """Where the depth of a question comes from.
+    """The source of a question's depth.
 
     Attributes:
         estimator: of depth from color; None: the data's own.
@@ -56,7 +56,7 @@ class DepthSource:
     about: Mapping[str, str] = field(default_factory=dict)
 
     def frame(self, question: BenchmarkQuestion, blind: bool) -> RGBDFrame:
-        """The frame that a question is about; depth is NaN where there is none.
+        """The frame of a question; depth is NaN if there is none.
 
         Raises:
             SpatialError: BAD_INPUT when an image or mask cannot be used.
@@ -78,7 +78,7 @@ class DepthSource:
         return RGBDFrame(rgb, depth, camera, RegionSet((height, width), regions))
 
     def check(self, question: BenchmarkQuestion) -> None:
-        """Refuse to ask about depth that is not there: what comes would be no measurement.
+        """Refuse questions without depth, since the answer would not be a measurement.
 
         Raises:
             SpatialError: NO_DEPTH.
@@ -100,7 +100,7 @@ class DepthSource:
 
 @dataclass(frozen=True, eq=False)
 class EngineModel:
-    """A SmolRGPT or point-map checkpoint, in its own words.
+    """A SmolRGPT or point-map checkpoint that answers in its own words.
 
     Attributes:
         engine: with the model.
@@ -155,15 +155,16 @@ class EngineModel:
 
 @dataclass(frozen=True, eq=False)
 class AnswererModel:
-    """An answerer of this package: its typed answer, written as the benchmark's readers expect.
+    """An answerer of this package; its typed answer is written in the form that the benchmark
+    expects.
 
     Attributes:
         answerer: geometry, the packaged model, or both.
         depth: where its depth comes from.
         options: how it is asked.
         about: what it is.
-        measures_sides: whether left and right follow the conventions, too; a model was trained on
-            those of the masks.
+        measures_sides: whether left and right follow the conventions too; a model was trained on
+        those of the masks.
     """
 
     answerer: Answerer

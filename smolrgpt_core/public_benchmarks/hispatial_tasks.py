@@ -2,7 +2,7 @@
 
 The paper (arXiv 2603.25411) publishes neither its questions nor a script. Here they are asked about
 simulated warehouses, see `smolrgpt simulate --hispatial-tasks`; a distance to the camera is right
-within 25 %, as in the paper. What it leaves open is ours, and said by the scorers.
+within 25 %, as in the paper. What the paper leaves open is our choice, which the scorers document.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ _ASKED_FOR = {
 
 @dataclass(frozen=True)
 class OtherMask:
-    """A mask of what a question does not name.
+    """A mask of an object that the question does not mention.
 
     Attributes:
         field: `others` of a row.
@@ -178,7 +178,7 @@ def _asked(record: BenchmarkRecord) -> Asked:
 
 
 class HiSpatialTasks(Benchmark):
-    """Three tasks of which only simulated questions are at hand."""
+    """Three tasks, for which only simulated questions are available."""
 
     name = "hispatial-tasks"
     title = "HiSpatial's custom tasks, simulated"

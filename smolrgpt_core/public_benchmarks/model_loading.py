@@ -98,7 +98,7 @@ def _depth_source(options: ModelOptions) -> DepthSource:
 
 
 def revision_of(checkpoint: str) -> dict[str, str]:
-    """The name of a checkpoint, and the hash of its weights, empty where they are unknown."""
+    """The name of a checkpoint and the hash of its weights; empty if unknown."""
     find = in_folder(Path(checkpoint))
     if not Path(checkpoint).is_dir():
         find = partial(_on_hub, checkpoint)

@@ -49,9 +49,10 @@ def fenced_points(answer: str, size: tuple[int, int]) -> list[tuple[int, int]]:
 
 
 def scaled_point(answer: str, size: tuple[int, int] | None) -> Point | None:
-    """VLMEvalKit: the first point as shares of the image, its scale told by its magnitude.
+    """VLMEvalKit: the first point as fractions of the image; its scale is inferred from its
+    magnitude.
 
-    Up to 1.5: shares; up to 1000 in JSON: per mille; else pixels.
+    Up to 1.5: fractions; up to 1000 in JSON: per mille; else pixels.
 
     Args:
         answer: of a model.
@@ -68,7 +69,7 @@ def scaled_point(answer: str, size: tuple[int, int] | None) -> Point | None:
 
 
 def pixels_in_brackets(answer: str, size: tuple[int, int]) -> list[tuple[int, int]]:
-    """FlagEvalMM: every (x, y) as a pixel; numbers with a decimal point are shares.
+    """FlagEvalMM: every (x, y) as a pixel; numbers with a decimal point are fractions.
 
     Args:
         answer: its last line.

@@ -1,6 +1,6 @@
 """The questions of a benchmark with their options in another order.
 
-A model that prefers a letter, or has the published order by heart, scores otherwise on these.
+Models that prefer a letter or have memorized the published order score differently on these.
 """
 
 from __future__ import annotations

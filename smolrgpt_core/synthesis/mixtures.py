@@ -23,7 +23,7 @@ WAREHOUSE_FORMS = tuple(name for name in ALL_WAREHOUSE_FORMS if name not in GUES
 
 
 class Format(Enum):
-    """How an answer is asked for."""
+    """The format of an answer."""
 
     FREE = "free"
     CHOICE = "multiple choice"
@@ -48,7 +48,7 @@ class Family:
 
 @dataclass(frozen=True)
 class Mixture:
-    """What a data set asks.
+    """The questions of a data set.
 
     Attributes:
         families: by name.

@@ -1,7 +1,7 @@
-"""What grammars of all languages build programs from: nominal phrases, superlatives, lists.
+"""Builders that the grammars of all languages use: noun phrases, superlatives, lists.
 
-A builder raises `NoReadingError` for words that fit a rule and make no sense, and `SpatialError`
-for what nobody can have meant otherwise.
+A builder raises `NoReadingError` for words that match a rule but make no sense, and `SpatialError`
+for words with a clear meaning that cannot be answered.
 """
 
 from smolrgpt_core.language.builders import (

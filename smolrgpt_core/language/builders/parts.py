@@ -1,7 +1,6 @@
-"""What phrases stand for while a question is read, and the table of what builds them.
+"""Intermediate values of parsing, and the table of builder functions.
 
-Operators that are here exist only while a question is read: the reader puts what they mean in
-their place.
+The operators defined here exist only during parsing: the reader replaces them by their referents.
 """
 
 from __future__ import annotations

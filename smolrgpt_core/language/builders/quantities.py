@@ -116,7 +116,7 @@ def compare(first: Program, how: str, second: Program) -> Program:
 
 @builder
 def ask(program: Program | Asked, unit: Any = None) -> Asked:
-    """What is asked, and the unit of the answer."""
+    """A program and the unit of its answer."""
     if isinstance(program, Asked):
         return program if unit is None else _in_one_unit(program, ask(program.program, unit))
     if unit is None:

@@ -1,4 +1,4 @@
-"""What a question asks for, and how the rules of this project read an answer to it."""
+"""What a question asks for, and how this project's rules read its answers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST_OBJECTS = 20
 
 
 class AnswerKind(str, Enum):
-    """What an answer is."""
+    """The kind of an answer."""
 
     LENGTH = "length"
     HOUR = "hour"
@@ -40,7 +40,7 @@ class AnswerKind(str, Enum):
 
 @dataclass(frozen=True)
 class Asked:
-    """What a question asks for; nothing of its truth.
+    """What a question asks for, without its truth.
 
     Attributes:
         kind: of the answer.
@@ -52,11 +52,11 @@ class Asked:
 
     @property
     def options(self) -> tuple[str, ...]:
-        """All answers, as the rules read them; none for a length, which may be any."""
+        """All possible answers, in the form of the rules; none for a length."""
         return _OPTIONS[self.kind](self) if self.kind in _OPTIONS else ()
 
     def spoken(self, option: str) -> tuple[str, ...]:
-        """Forms in which a model may say an option and nothing else."""
+        """Forms in which a model may state an option."""
         if self.kind is AnswerKind.LETTER:
             return (option, f"({option})")
         return (option[0].upper() + option[1:],)
@@ -73,17 +73,17 @@ def region_by_rules(sentence: str) -> str:
 
 
 def length_text(meters: float) -> str:
-    """A length as the rules read it."""
+    """A length in the form of the rules."""
     return f"{meters:.6g} m"
 
 
 def hour_text(hour: float) -> str:
-    """An hour as the rules read it."""
+    """An hour in the form of the rules."""
     return f"{hour:.0f} o'clock"
 
 
 def region_text(number: str | int) -> str:
-    """A region as the rules read it."""
+    """A region in the form of the rules."""
     return f"Region [{number}]"
 
 

@@ -1,4 +1,4 @@
-"""Whether the words that a language model quotes say what it claims to have read there."""
+"""Checks whether a language model's quotation supports its claim."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NO = (DENYING | {"not", "t", "never", "negative", "neither", "nor", "isn"}) - {
 
 
 def is_quoted(quote: str, text: str) -> bool:
-    """Whether words stand in a text, whole and in this order; case and blanks do not matter."""
+    """Whether a text contains these whole words in this order, ignoring case and whitespace."""
     wanted, within = _plain(quote), _plain(text)
     if not wanted:
         return False
@@ -41,7 +41,7 @@ def is_quoted(quote: str, text: str) -> bool:
 
 
 def is_negated(quote: str, text: str) -> bool:
-    """Whether a word that negates or makes a condition stands in the sentence of a quotation."""
+    """Whether the sentence of a quotation contains a negation or a condition."""
     within, wanted = _plain(text), _plain(quote)
     start = within.find(wanted)
     before = re.split(r"[.;!?](?:\s|$)", within[:start])[-1]
@@ -50,7 +50,7 @@ def is_negated(quote: str, text: str) -> bool:
 
 
 def has_rival(quote: str, text: str) -> bool:
-    """Whether something else stands beside a quotation, joined by "and", "or" and the like."""
+    """Whether a quotation is joined to an alternative by "and", "or" and the like."""
     before, _, after = _plain(text).partition(_plain(quote))
     beside = {*tokens_of(before)[-1:], *tokens_of(after)[:1]}
     return bool(beside & _JOINING)
@@ -63,7 +63,7 @@ def the_length(quote: str) -> Length | None:
 
 
 def the_option(asked: Asked, quote: str) -> str:
-    """The only one of the options that a quotation says; empty when it says none or several."""
+    """The only option in a quotation; empty if there are none or several."""
     found = _SHOWN[asked.kind](asked, quote)
     return found.pop() if len(found) == 1 else ""
 

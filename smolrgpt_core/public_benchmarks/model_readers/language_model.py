@@ -1,9 +1,8 @@
 """A language model that reads what the rules refuse.
 
-It replies with the answer and the words that say it. The reply is accepted only if these words
-stand in the text, nothing negates them, they are not one of several joined by "and" or "or", and
-this project's own parser finds the same value and unit, or the same option, in them. All else
-stays unread.
+It replies with the answer and a quotation. The reply is accepted only if the text contains the
+quotation, nothing negates it, it is not one of several alternatives, and this project's own parser
+finds the same value and unit, or the same option, in it. All other answers stay unread.
 """
 
 from __future__ import annotations
@@ -53,7 +52,7 @@ _OPTION = (
 
 @dataclass(frozen=True, eq=False)
 class LanguageModelReader:
-    """Reads answers to questions of which it is known what they ask for.
+    """Reads answers to questions whose kind of answer is known.
 
     Attributes:
         model: that replies in JSON.
@@ -81,7 +80,7 @@ class LanguageModelReader:
 
 
 def accepted(asked: Asked, reply: Mapping[str, Any], answer: str) -> str:
-    """The answer of a reply whose quotation bears it out; empty otherwise.
+    """The answer in a reply, if its quotation supports it; empty otherwise.
 
     Args:
         asked: what the question asks for.
@@ -100,7 +99,7 @@ def accepted(asked: Asked, reply: Mapping[str, Any], answer: str) -> str:
 
 
 def believed(asked: Asked, reply: Mapping[str, Any]) -> str:
-    """The answer of a reply as it is, as SmolRGPT's authors take it; empty for "unclear"."""
+    """The unchecked answer in a reply, as SmolRGPT's authors use it; empty for "unclear"."""
     if asked.kind is AnswerKind.LENGTH:
         meters = _claimed_meters(reply)
         return "" if meters is None else length_text(meters)

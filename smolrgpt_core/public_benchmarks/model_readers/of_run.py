@@ -1,4 +1,4 @@
-"""What the language models that a run names make of its answers."""
+"""Language models that read or judge the answers of a run."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class LanguageModels:
     timeout_s: float | None = None
 
     def check(self, benchmark: Benchmark) -> None:
-        """Refuse a judge of a benchmark that has none.
+        """Refuse a judge if the benchmark has no scorer for one.
 
         Raises:
             ValueError: no scorer uses it.
@@ -61,7 +61,7 @@ class LanguageModels:
         folder: Path,
         progress: Progress,
     ) -> tuple[ByModels, dict[str, Any]]:
-        """What they make of the answers, and what they are.
+        """Read and judge the answers, and describe the models.
 
         Args:
             benchmark: that the data belongs to.
