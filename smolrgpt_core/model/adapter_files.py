@@ -65,6 +65,11 @@ def card_of(
 ) -> AdapterCard:
     """The card of a new adapter for a checkpoint.
 
+    Args:
+        checkpoint: folder or hub id.
+        settings: of the adapter.
+        whole_parts: parts of the model that are trained as a whole.
+
     Raises:
         OSError, SpatialError: as `fingerprint_of`.
     """
@@ -72,7 +77,13 @@ def card_of(
 
 
 def save_adapter(model: Model, card: AdapterCard, folder: Path) -> None:
-    """Write the trained weights and their card into a folder that exists."""
+    """Write the trained weights and their card into a folder that exists.
+
+    Args:
+        model: with the adapter attached.
+        card: of the adapter.
+        folder: existing folder.
+    """
     tensors = {
         name: weight.detach().cpu().contiguous()
         for name, weight in trained_weights(model, card.whole_parts).items()

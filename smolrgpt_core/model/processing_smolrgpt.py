@@ -320,7 +320,19 @@ class SmolRGPTProcessor(ProcessorMixin):
     def prepare_pictures(
         self, images: Any, depth: Any, masks: Any, intrinsics: Any, batch_size: int
     ) -> dict[str, Any]:
-        """Pixels and masks of a batch, as `__call__` takes and returns them; nothing for text."""
+        """Pixels and masks of a batch, as `__call__` takes and returns them; nothing for text.
+
+        Args:
+            images: of the batch; None: only text.
+            depth: one depth image for each image.
+            masks: masks (M, H, W) for each image.
+            intrinsics: calibration of each image.
+            batch_size: number of texts.
+
+        Raises:
+            SpatialError: NO_RGB for depth or masks without images, NO_DEPTH for masks without
+                depth; BAD_INPUT for any other input that does not fit.
+        """
         if images is None:
             if depth is not None or masks is not None:
                 raise SpatialError(Status.NO_RGB, "depth or masks came without images; give both")
@@ -396,7 +408,13 @@ class SmolRGPTProcessor(ProcessorMixin):
 
 
 def stack_rows(rows: Sequence[Sequence[float]], filler: float, side: str = "right") -> torch.Tensor:
-    """(B, T) of rows of different lengths, filled up on one side; int64 for whole numbers."""
+    """(B, T) of rows of different lengths, filled up on one side; int64 for whole numbers.
+
+    Args:
+        rows: B rows of numbers.
+        filler: value that fills short rows.
+        side: "right" or "left", where they are filled.
+    """
     length = max(len(row) for row in rows)
     fillers = [[filler] * (length - len(row)) for row in rows]
     pairs = zip(fillers, rows, strict=True)

@@ -114,7 +114,13 @@ class RegionGeometry:
     def along_axes(
         cls, seen: SeenRegions, variances: torch.Tensor, axes: torch.Tensor
     ) -> RegionGeometry:
-        """With the eigenvalues (R, 3), ascending, and eigenvectors (R, 3, 3) of the covariances."""
+        """With the eigenvalues (R, 3), ascending, and eigenvectors (R, 3, 3) of the covariances.
+
+        Args:
+            seen: the regions.
+            variances: eigenvalues (R, 3) of their covariances, ascending, square meters.
+            axes: eigenvectors (R, 3, 3), as columns.
+        """
         return cls(
             seen.rays, seen.points, seen.counts, seen.centers, axes, variances.clamp_min(0).sqrt(),
             seen.valid, seen.around,

@@ -58,7 +58,13 @@ FLOAT32_DIGITS = 6
 
 
 def is_within(given: float, truth: float, factor: float) -> bool:
-    """Whether the larger is less than `factor` times the smaller; both of any one unit."""
+    """Whether the larger is less than `factor` times the smaller; both of any one unit.
+
+    Args:
+        given: the answer.
+        truth: the true value.
+        factor: limit of their ratio.
+    """
     if not (given > 0 and truth > 0):
         return False
     return max(given / truth, truth / given) < factor

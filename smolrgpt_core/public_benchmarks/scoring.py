@@ -218,7 +218,13 @@ def fractions_by(
     verdicts: Sequence[Verdict],
     key: Callable[[BenchmarkRecord], str],
 ) -> dict[str, Figure]:
-    """The mean hit for each value of `key`, in the order in which they occur."""
+    """The mean hit for each value of `key`, in the order in which they occur.
+
+    Args:
+        records: questions.
+        verdicts: on each of them.
+        key: group of a question.
+    """
     found: dict[str, list[Verdict]] = defaultdict(list)
     for record, verdict in zip(records, verdicts, strict=True):
         found[key(record)].append(verdict)
@@ -250,7 +256,13 @@ def grouped(
     verdicts: Sequence[Verdict],
     key: Callable[[BenchmarkRecord], str],
 ) -> list[Group]:
-    """Rows of equal `key` as one question each, in the order in which they occur."""
+    """Rows of equal `key` as one question each, in the order in which they occur.
+
+    Args:
+        records: questions.
+        verdicts: on each of them.
+        key: group of a question.
+    """
     rows: dict[str, list[int]] = defaultdict(list)
     for index, record in enumerate(records):
         rows[key(record)].append(index)

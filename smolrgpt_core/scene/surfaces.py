@@ -28,7 +28,13 @@ def surface_points(copies: SceneCopies, index: NDArray[np.intp]) -> Values:
 
 
 def mean_nearest_distances(copies: SceneCopies, subjects: Mask, other: NDArray[np.intp]) -> Values:
-    """(K, N) mean of the distances to the nearest point of another box (K,), both ways, meters."""
+    """(K, N) mean of the distances to the nearest point of another box (K,), both ways, meters.
+
+    Args:
+        copies: of the scene.
+        subjects: bool (K, N), the boxes to measure.
+        other: (K,), index of the other box in each copy.
+    """
     found = np.full((copies.count, copies.number), np.nan)
     theirs = surface_points(copies, other)
     for index in np.flatnonzero(subjects.any(axis=0)):

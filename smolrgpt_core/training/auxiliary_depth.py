@@ -97,7 +97,11 @@ class DepthTerm:
         return self._encoder, lambda _, output: _states_of(output)
 
     def loss(self, seen: Seen) -> torch.Tensor:
-        """Sum over images."""
+        """Sum over images.
+
+        Raises:
+            SpatialError: BAD_INPUT when the encoder's grid of patches has another size.
+        """
         if PATCH_DEPTHS not in seen.extras or self.name not in seen.captured:
             return seen.token_losses.new_zeros(())
         wanted = seen.extras[PATCH_DEPTHS].flatten(1)

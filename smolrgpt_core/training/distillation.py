@@ -54,6 +54,11 @@ def load_teacher(checkpoint: str) -> tuple[Model, Processor]:
 def check_tokenizers(checkpoint: str, teacher: Processor, student: Processor) -> None:
     """Refuse a teacher with another tokenizer than the student's.
 
+    Args:
+        checkpoint: of the teacher, for the message.
+        teacher: its processor.
+        student: processor of the student.
+
     Raises:
         SpatialError: BAD_INPUT that says how many differ, and what to do.
     """

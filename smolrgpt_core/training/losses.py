@@ -28,7 +28,13 @@ class LossSums:
     def add(
         self, token_losses: torch.Tensor, categories: torch.Tensor, weights: torch.Tensor
     ) -> None:
-        """Add losses (N,) of answer tokens of these categories (N,) with these weights (N,)."""
+        """Add losses (N,) of answer tokens of these categories (N,) with these weights (N,).
+
+        Args:
+            token_losses: (N,), of answer tokens.
+            categories: (N,), indices in `LOSS_CATEGORIES`.
+            weights: (N,).
+        """
         losses, weights = token_losses.to(self.values.dtype), weights.to(self.values.dtype)
         self.values[0].index_add_(0, categories, losses * weights)
         self.values[1].index_add_(0, categories, weights)

@@ -100,7 +100,14 @@ class PointMapRows:
         return int(batch["attention_mask"].sum())
 
     def answer(self, model: Any, row: Row, device: torch.device, max_new_tokens: int) -> str:
-        """The model's answer to the question of a row."""
+        """The model's answer to the question of a row.
+
+        Args:
+            model: of the kind of these rows.
+            row: with the question.
+            device: of the model.
+            max_new_tokens: limit of the answer.
+        """
         inputs = to_device(self._prepared([row], None), device)
         ids = model.generate(**inputs, do_sample=False, max_new_tokens=max_new_tokens)
         return self._processor.decode(ids[0, inputs["input_ids"].shape[1] :])

@@ -120,7 +120,14 @@ class RowKind(Protocol):
         ...
 
     def answer(self, model: Any, row: Row, device: torch.device, max_new_tokens: int) -> str:
-        """The model's answer to the last question of a row's first conversation."""
+        """The model's answer to the last question of a row's first conversation.
+
+        Args:
+            model: of the kind of these rows.
+            row: with the question.
+            device: of the model.
+            max_new_tokens: limit of the answer.
+        """
         ...
 
 

@@ -87,7 +87,14 @@ class SmolRGPTRows:
         return int((batch["segment_ids"] >= 0).sum())
 
     def answer(self, model: Any, row: Row, device: torch.device, max_new_tokens: int) -> str:
-        """The model's answer to the last question of a row's first conversation."""
+        """The model's answer to the last question of a row's first conversation.
+
+        Args:
+            model: of the kind of these rows.
+            row: with the question.
+            device: of the model.
+            max_new_tokens: limit of the answer.
+        """
         alone = replace(row, conversations=row.conversations[:1])
         batch = pack_batch(self._processor, [alone.pack()])
         end = _prompt_length(batch["labels"][0])

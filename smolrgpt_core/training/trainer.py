@@ -130,6 +130,11 @@ class RunTrainer(Trainer):
     ) -> tuple[list, torch.Tensor]:
         """The batches of one optimizer step, and the sum of its loss weights on all processes.
 
+        Args:
+            epoch_iterator: batches of this process.
+            num_batches: micro-batches of the step.
+            device: of the model.
+
         Raises:
             SpatialError: BAD_INPUT when the data cannot be read, or too much of it is broken.
         """
@@ -155,7 +160,14 @@ class RunTrainer(Trainer):
         return_outputs: bool = False,
         num_items_in_batch: torch.Tensor | int | None = None,
     ) -> torch.Tensor:
-        """The batch's part of the step loss: its sum over the weights of all batches."""
+        """The batch's part of the step loss: its sum over the weights of all batches.
+
+        Args:
+            model: wrapped or not.
+            inputs: a batch of `TrainingStream`.
+            return_outputs: not used; part of the signature in transformers.
+            num_items_in_batch: the weights of all batches of the step.
+        """
         facts: GroupFacts = inputs["facts"]
         batch = {name: value for name, value in inputs.items() if name != "facts"}
         assert num_items_in_batch is not None

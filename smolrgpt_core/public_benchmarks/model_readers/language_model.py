@@ -63,6 +63,11 @@ class LanguageModelReader:
     def read(self, asked: Asked, question: str, answer: str) -> str:
         """The answer in the form of `Asked.by_rules`; empty when it stays unread.
 
+        Args:
+            asked: what the question asks for.
+            question: its text.
+            answer: the text to read.
+
         Raises:
             SpatialError: as of `JsonModel.reply`.
         """
@@ -70,7 +75,16 @@ class LanguageModelReader:
         return "" if reply is None else accepted(asked, reply, answer)
 
     def claimed(self, asked: Asked, question: str, answer: str) -> Mapping[str, Any] | None:
-        """What the model claims to have read, unchecked; None when it does not reply properly."""
+        """What the model claims to have read, unchecked; None when it does not reply properly.
+
+        Args:
+            asked: what the question asks for.
+            question: its text.
+            answer: the text to read.
+
+        Raises:
+            SpatialError: as of `JsonModel.reply`.
+        """
         if asked.kind is AnswerKind.LENGTH:
             instructions, schema = _LENGTH, _length_schema()
         else:

@@ -100,6 +100,11 @@ class TypeClassifier:
     ) -> TypeClassifier:
         """A trained classifier; errors as of `perception.loading.load_model`.
 
+        Args:
+            checkpoint: folder or hub id.
+            device: "auto", or a device of PyTorch.
+            longest: tokens of a text that it reads.
+
         Raises:
             ValueError: its labels are others than `CATEGORIES`.
         """
