@@ -48,7 +48,7 @@ class Shared:
         start: frames that a visitor sees first.
         desk: answers.
         library: what else may be opened; None: nothing, as when a running node is asked, which only
-        sees its own camera.
+            sees its own camera.
         corrections: stores corrections; None: they are not stored.
         feed: answers to other clients; None: there are none.
         health: states of the monitored nodes; None: there are none.

@@ -199,7 +199,7 @@ def score(
 
     Raises:
         ValueError: no prediction matches a question of the data, or a rule needs a language model
-        that is missing.
+            that is missing.
     """
     ids = {record.id for record in data.records}
     if not ids & predictions.answers.keys():

@@ -164,7 +164,7 @@ class AnswererModel:
         options: how it is asked.
         about: what it is.
         measures_sides: whether left and right follow the conventions too; a model was trained on
-        those of the masks.
+            those of the masks.
     """
 
     answerer: Answerer

@@ -11,12 +11,14 @@ import json
 import os
 import shutil
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smolrgpt_core.errors import SpatialError
 from smolrgpt_core.files import file_error, read_json, write_file
-from smolrgpt_core.settings_file import to_entries, with_current_names
+from smolrgpt_core.settings_file import from_entries, to_entries
 from smolrgpt_core.training.config import TrainConfig
 
 if TYPE_CHECKING:
@@ -83,21 +85,24 @@ class Job:
         }
 
     def _missing(self) -> Iterator[tuple[str, Any]]:
-        if self.train is not None and not self._is_made("trained.json", to_entries(self.train)):
+        if self.train is not None and not self._is_made("trained.json", self.train):
             yield "trained.json", self._trained
         for name, item in self.evaluations.items():
-            if not self._is_made(_file_of(name), to_entries(item)):
+            if not self._is_made(_file_of(name), item):
                 yield _file_of(name), lambda item=item: self._evaluated(item)
 
-    def _is_made(self, name: str, settings: Mapping[str, Any]) -> bool:
+    def _is_made(self, name: str, settings: TrainConfig | EvaluationSet) -> bool:
         found = self._read(name)
         if not found:
             return False
-        before = with_current_names(found["settings"])
-        if before != settings:
+        now, before = to_entries(settings), found["settings"]
+        with suppress(SpatialError):
+            # As this version reads them, with the defaults of settings that are new.
+            before = to_entries(from_entries(type(settings), before))
+        if before != now:
             raise file_error(
                 self.folder / name,
-                f"was made with other settings, {_differences(before, settings)}; "
+                f"was made with other settings, {_differences(before, now)}; "
                 "choose another output, or remove this folder",
             )
         return True

@@ -39,12 +39,12 @@ def generate_mixture(
         rng: as of `generate_questions`.
         mixture: name in `MIXTURES`.
         count: number to draw. Families that the frame does not offer are skipped; the others keep
-        their relative weights.
+            their relative weights.
         margins: as of `generate_questions`.
         style: as of `generate_questions`.
         held_out: as of `generate_questions`.
         misread: collects why texts were discarded that are parsed differently than intended, as
-        with labels that have a meaning of their own; None: raise an error.
+            with labels that have a meaning of their own; None: raise an error.
 
     Raises:
         ValueError: for an unknown mixture.

@@ -52,10 +52,10 @@ class StartConfig:
 
     Attributes:
         checkpoint: folder or hub id of a checkpoint of SmolRGPT or of a point-map model, such as
-        that of the previous stage; comes with its tokenizer.
+            that of the previous stage; comes with its tokenizer.
         preset: a name of `model.PRESETS` or of `model.point_map.nano.PRESETS`: all weights random.
         vlm: folder or hub id of a vision-language model of transformers, which becomes a point-map
-        model; comes with its tokenizer.
+            model; comes with its tokenizer.
         vision_backbone, language_backbone: folders or hub ids of a vision encoder and a language
             model of transformers; connectors and refiners are random. The tokenizer is the
             language model's.
@@ -118,10 +118,14 @@ class SourceConfig:
         matching: only questions in which this regular expression is found, in any case, such as
             "leftmost|rightmost"; empty: all. Rare kinds of questions need more weight.
         mixture: a name of `synthesis.MIXTURES`: its families of tasks are drawn by their weights,
-        however many questions of each the data set has; empty: the questions in their order. For a
-            data set whose records name their family, such as that of `smolrgpt simulate --mixture`.
+            however many questions of each the data set has; empty: the questions in their order.
+            For a data set whose records name their family, such as that of `smolrgpt simulate
+            --mixture`.
+        annotations, images: as in `DatasetConfig`; empty: those of the layout.
         depths: folder of the depth images in `root`, such as the output of an estimator; empty:
-        that of the layout.
+            that of the layout.
+        index_folder: folder for indices of large annotation files, which are then read only once;
+            empty: they are read at every start.
         first_images: use only questions about the first N images of the data set; 0: all.
         weight: fraction of the rows from this source, relative to the other weights.
         inputs: "rgbd"; "geometry" = masks and metric depth without color images, which is far
@@ -138,7 +142,10 @@ class SourceConfig:
     categories: tuple[str, ...] = ()
     matching: str = ""
     mixture: str = ""
+    annotations: str = ""
+    images: str = ""
     depths: str = ""
+    index_folder: str = ""
     first_images: int = 0
     weight: float = 1.0
     depth_scale: float = 0.001
@@ -173,9 +180,9 @@ class DataConfig:
             itself only. 1 = one conversation in each row, as a point-map model needs it.
         row_tokens: maximum length of a row; the rest goes into the next row.
         styles: fraction of the questions that are answered in each of `STYLES`. A question without
-        a value or steps is answered with a sentence.
+            a value or steps is answered with a sentence.
         levels_left_out: levels of `synthesis.mixtures.Family` to skip: when one is drawn, a row of
-        a source without a mixture takes its place.
+            a source without a mixture takes its place.
         broken_fraction: a run stops if more than this fraction of the samples cannot be read.
         workers: processes that read and decode; 0 = the training process itself.
 
@@ -328,7 +335,7 @@ class DistillationConfig:
 
     Attributes:
         teacher: folder or hub id of a checkpoint of SmolRGPT or of a point-map model, which runs
-        alongside the student; it must have the student's tokenizer.
+            alongside the student; it must have the student's tokenizer.
         logits: folder that `smolrgpt distill` wrote, instead of `teacher`.
         answers: JSON lines with "id", "question" and "answer": a teacher's texts, which replace the
             answers of the data set. They may come from any model, whatever its tokenizer; see
@@ -489,7 +496,7 @@ class TrainConfig:
         output: folder of checkpoints, logs and the final model; a run resumes in its folder.
         start: initial weights.
         trainable: peak learning rate by name of a part, see `PARTS`; all others are frozen. Of the
-        parts that `peft` names, only the adapter is trained.
+            parts that `peft` names, only the adapter is trained.
         data: what is read.
         peft: an adapter for `start.checkpoint`, whose other weights stay as they are; None: the
             weights of the parts themselves are trained.

@@ -96,7 +96,7 @@ class RegionSegmenterConfig:
         weight_decay: of AdamW.
         warmup_steps: steps until the learning rate is reached.
         decay_steps: length of the cosine decay to zero. A run that ends earlier has fewer `steps`,
-        and a faster decay over the last `cooldown_steps`.
+            and a faster decay over the last `cooldown_steps`.
         cooldown_steps: last steps, in which the rate also falls linearly to zero.
         checkpoint_every: steps between two checkpoints.
         seed: of the first weights, the order of the images and their changes.

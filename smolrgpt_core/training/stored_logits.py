@@ -115,6 +115,12 @@ def write_logits(config: TrainConfig, asked: Asked, folder: Path, device: torch.
 def _described_data(config: TrainConfig) -> dict[str, Any]:
     data = to_entries(config.data)
     del data["workers"], data["broken_fraction"]
+    for source in data["sources"]:
+        del source["index_folder"]
+        for name in ("annotations", "images"):
+            # Folders of versions without these settings are resumed, too.
+            if not source[name]:
+                del source[name]
     return data | {"answers": config.distillation.answers if config.distillation else ""}
 
 

@@ -489,10 +489,13 @@ def open_source(source: SourceConfig, config: DataConfig) -> SampleDataset:
             source.kind,
             root,
             split=source.split,
+            annotations=source.annotations,
+            images=source.images,
             depths=source.depths,
             first_images=source.first_images,
             depth_scale=source.depth_scale,
             group_by_image=grouped,
+            index_folder=Path(source.index_folder) if source.index_folder else None,
         )
     )
 

@@ -124,6 +124,11 @@ def test_what_is_finished_is_not_done_again(study_file):
     done(study)
     assert job.missing() == []
     assert job.result()["trained"]["seconds"] == 12345.0
+    earlier = json.loads(json.dumps(facts["settings"]))
+    earlier["optimizer"]["warmup_share"] = earlier["optimizer"].pop("warmup_fraction")
+    del earlier["augmentation"]
+    trained.write_text(json.dumps({**facts, "settings": earlier}))
+    assert job.missing() == [], "settings of an earlier version are the same ones"
     trained.write_text(json.dumps({**facts, "settings": {**facts["settings"], "seed": 9}}))
     with pytest.raises(SpatialError, match="other settings, seed: 9 before, 1 now"):
         job.missing()
