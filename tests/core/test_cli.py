@@ -378,3 +378,26 @@ def test_page_lists_every_option_with_its_default(name: str) -> None:
     for text, option in options.items():
         default = "no" if option.default is False else str(option.default)
         assert name == "ask" or rows[text][1] == default
+
+
+def commands_by_section() -> dict[str, list[Any]]:
+    """The commands by their headings in the documentation."""
+    group = typer.main.get_command(app)
+    assert isinstance(group, typer.core.TyperGroup)
+    return {
+        name: list(command.commands.values())
+        if isinstance(command, typer.core.TyperGroup)
+        else [command]
+        for name, command in group.commands.items()
+    }
+
+
+@pytest.mark.parametrize("name", commands_by_section())
+def test_page_names_every_option_and_no_other(name: str) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "command_line.md").read_text()
+    section = page.split(f"\n## {name}\n")[1].split("\n## ")[0]
+    params = [option for command in commands_by_section()[name] for option in command.params]
+    options = {text for option in params for text in option.opts if text.startswith("--")}
+    assert not {option for option in options if option not in section}
+    rows = re.findall(r"(?m)^\| `(--[a-z-]+)", section)
+    assert set(rows) <= options
