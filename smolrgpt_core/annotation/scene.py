@@ -29,7 +29,7 @@ TOO_LITTLE_VISIBLE = "is visible too little for its size to be known"
 class AskedScene(MeasuredScene):
     """A measured scene without objects that are too uncertain to be asked about.
 
-    Some regions cannot be placed, and of others the size cannot be told.
+    Some regions cannot be located, and the size of others is unknown.
 
     They stay in the frame: what is counted or ranked in their class is then open, and not asked.
 

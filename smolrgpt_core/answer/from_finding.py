@@ -65,7 +65,8 @@ def spread_note(finding: Finding, shown: Unit | None, certainty: float) -> str:
     Args:
         finding: result of the interpreter.
         shown: the unit that was asked for.
-        certainty: fraction of the copies below which it is told, and that the range holds, 0 to 1.
+        certainty: fraction of the copies below which the range is given, and which it covers, 0 to
+            1.
     """
     program = finding.program
     is_number = program.type is Type.QUANTITY and program.unit != "objects"

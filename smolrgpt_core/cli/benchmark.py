@@ -257,8 +257,10 @@ def benchmark_command(
     """Ask a model the questions of a public benchmark, and score its answers by published rules.
 
     With --predictions a file of answers is scored. The exit status is 0; 1 when a run was stopped,
-    with its answers kept; 2 when a file or a model cannot be used or a name is unknown. A question
-    without a readable answer counts as wrong; what a rule leaves out is said below its figures.
+    and its answers were saved; 2 when a file or a model cannot be used or a name is unknown. A
+    question
+    without a readable answer counts as wrong; questions that a rule skips are named below its
+    figures.
     """
     if list_them:
         Console().print(_list())

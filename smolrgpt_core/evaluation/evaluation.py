@@ -106,7 +106,7 @@ class EvaluatedSystem:
 
     @property
     def unusable(self) -> dict[str, str]:
-        """By id, what a model said that is no answer, or why it said nothing."""
+        """By id, unusable output of a model, or the reason why there is none."""
         return self._messages(Status.MODEL_ERROR)
 
     def _messages(self, status: Status) -> dict[str, str]:

@@ -333,7 +333,7 @@ class SmolRGPTModel(SmolRGPTPreTrainedModel):
         return embeds, None
 
     def _looks_of_nothing(self, count: int) -> torch.Tensor:
-        """RGB features (count, D) of regions without a picture: what their placeholder is."""
+        """RGB features (count, D) of regions without an image: what their placeholder is."""
         embedding = self.get_input_embeddings()
         own = torch.tensor([self.config.mask_rgb_token_id], device=self.device)
         return embedding(own).expand(count, -1)

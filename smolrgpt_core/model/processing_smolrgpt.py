@@ -171,21 +171,21 @@ class SmolRGPTProcessor(ProcessorMixin):
         """
         if return_tensors != "pt":
             raise ValueError(f'return_tensors must be "pt", got {return_tensors!r}')
-        pictures: list[Any] = [images, depth, masks, intrinsics]
+        visuals: list[Any] = [images, depth, masks, intrinsics]
         if _is_one_conversation(text):
             text = [text]
-            pictures = [None if item is None else [item] for item in pictures]
-        return self._batch(text, pictures, return_labels, padding_side)
+            visuals = [None if item is None else [item] for item in visuals]
+        return self._batch(text, visuals, return_labels, padding_side)
 
     def _batch(
-        self, texts: Sequence[Any], pictures: Sequence[Any], return_labels: bool, padding_side: str
+        self, texts: Sequence[Any], visuals: Sequence[Any], return_labels: bool, padding_side: str
     ) -> BatchFeature:
-        """The batch of several conversations; pictures as `prepare_pictures` takes them."""
+        """The batch of several conversations; `visuals` are the arguments of `prepare_images`."""
         conversations = [_as_conversation(item) for item in texts]
         if not conversations:
             raise bad_question("there is no question; give one text for each image")
-        images, depth, masks, intrinsics = pictures
-        batch = self.prepare_pictures(images, depth, masks, intrinsics, len(conversations))
+        images, depth, masks, intrinsics = visuals
+        batch = self.prepare_images(images, depth, masks, intrinsics, len(conversations))
         counts = [len(item) for item in batch.get("region_masks", [()] * len(conversations))]
         rows = [
             self.tokenize(conversation, images is not None, count, return_labels)
@@ -238,7 +238,7 @@ class SmolRGPTProcessor(ProcessorMixin):
 
         Raises:
             SpatialError: BAD_INPUT when the calibration is missing or for another size, or the
-                depth is a picture without unit; NO_DEPTH when there is none.
+                depth is an image without a unit; NO_DEPTH when there is none.
         """
         masks = _as_masks(masks)
         if not len(masks):
@@ -317,7 +317,7 @@ class SmolRGPTProcessor(ProcessorMixin):
         fractions = np.where(valid, meters, 0) / self.config.depth_limit_m
         return np.rint(np.minimum(fractions, 1) * 255).astype(np.uint8)
 
-    def prepare_pictures(
+    def prepare_images(
         self, images: Any, depth: Any, masks: Any, intrinsics: Any, batch_size: int
     ) -> dict[str, Any]:
         """Pixels and masks of a batch, as `__call__` takes and returns them; nothing for text.
@@ -337,16 +337,16 @@ class SmolRGPTProcessor(ProcessorMixin):
             if depth is not None or masks is not None:
                 raise SpatialError(Status.NO_RGB, "depth or masks came without images; give both")
             return {}
-        pictures = [_as_rgb(image) for image in _of_length("images", images, batch_size)]
+        colors = [_as_rgb(image) for image in _of_length("images", images, batch_size)]
         nothing = [None] * batch_size
         mask_lists = _of_length("masks", nothing if masks is None else masks, batch_size)
         depths = _of_length("depth", nothing if depth is None else depth, batch_size)
         cameras = _of_length("intrinsics", intrinsics or nothing, batch_size)
-        sizes = [(picture.shape[0], picture.shape[1]) for picture in pictures]
+        sizes = [(rgb.shape[0], rgb.shape[1]) for rgb in colors]
         for item, size in zip(depths, sizes, strict=True):
             _check_aligned(item, size)
         batch: dict[str, Any] = {
-            "pixel_values": torch.stack([self.prepare_image(picture) for picture in pictures]),
+            "pixel_values": torch.stack([self.prepare_image(rgb) for rgb in colors]),
             "region_masks": self.prepare_masks(mask_lists, sizes),
         }
         if depth is None and any(len(item) for item in batch["region_masks"]):

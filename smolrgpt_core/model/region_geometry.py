@@ -27,7 +27,7 @@ SHORTEST_M, LONGEST_M = 0.25, 64.0
 _OFFSET_CHANNELS = 32
 _DISTANCE_CHANNELS = 32
 _AROUND_STEPS_M = (0.3, 2.0)
-"""Depths before and behind a region are told apart up to about this."""
+"""Depths in front of and behind a region are distinguished up to about this."""
 REGION_CHANNELS = POINT_CHANNELS + _DISTANCE_CHANNELS + 35 + (len(_AROUND_STEPS_M) + 1) * AROUND
 PAIR_CHANNELS = _DISTANCE_CHANNELS + 3 * _OFFSET_CHANNELS + 20
 
@@ -89,7 +89,7 @@ class RegionGeometry:
         centers: (R, 3), mean of the points that count; 0 for a region without any.
         axes: (R, 3, 3), columns: directions of least to greatest spread.
         spread: (R, 3), standard deviation along each of `axes`.
-        valid: (R,), share of the samples with a reading.
+        valid: (R,), fraction of the samples with a reading.
         around: (R, A), depths of the surroundings, meters behind the region's center; NaN = no
             reading.
     """
@@ -187,7 +187,7 @@ class RegionGeometry:
         return torch.cat(parts, dim=-1)
 
     def _pooled_point_codes(self) -> torch.Tensor:
-        """(R, POINT_CHANNELS): mean code of the points, and the share that counts."""
+        """(R, POINT_CHANNELS): mean code of the points, and the fraction that counts."""
         codes = sinusoidal_code(self.points, AXIS_CHANNELS, SHORTEST_M, LONGEST_M).flatten(2)
         fraction = self.counts.float().mean(dim=-1, keepdim=True)
         return torch.cat([self._mean(codes), fraction], dim=-1)

@@ -2,7 +2,7 @@
 
 Each region says for itself whether it is the choice, whether it counts, on which side it is, and
 how far the center of its object lies from the middle of what the camera sees of it; each pair of
-regions, whether its distance is the one asked for. The language model is told these readings beside
+regions, whether its distance is the one asked for. The language model gets these readings beside
 the states of the regions, and decides what they mean for the question. In training they also have a
 loss of their own: the one token of an answer says little about where it should have come from.
 
@@ -30,7 +30,7 @@ _SHORTEST_M = 0.1
 _OFFSET_STEP_M = 0.3
 """From the middle of what is seen to the center of an object, for an output of 1."""
 _DISTANCE_SCALE = 0.1
-"""Error of a distance, as a share of it, that a pair of regions explains well."""
+"""Relative error of a distance that a pair of regions explains well."""
 _LEAST_CHANCE = 1e-3
 """Of a distance that no pair explains, such as one of a badly seen object."""
 _LEAST_OFFSET_M = 1e-6
@@ -40,7 +40,7 @@ _COUNT_BEND = 0.3
 _PAIR_WIDTH = 32
 _ORDER_CHANNELS = 32
 _PLACES = (1000, 100, 10, 1)
-"""Of the digits of a distance that are told, in hundredths of a meter."""
+"""Number of digits of an encoded distance, in hundredths of a meter."""
 _TOLD_CHANNELS = _ORDER_CHANNELS + 10 * len(_PLACES) + 10 + 3
 _TOLD_OF_REGION = 4
 
@@ -78,8 +78,8 @@ class RegionReadings:
         choice: (Q, M), logarithm of the probability that a region is the choice.
         counted: (Q, M), probability that a region counts; 0 for padding.
         sides: (Q, M), above 0 for right; 0 for padding.
-        shares: (Q, M, M), probability that the distance asked for is that of a pair; that of a
-            region and itself stands for the region and the camera. Sum 1.
+        probabilities: (Q, M, M), probability that the distance asked for is that of a pair; that of
+            a region and itself stands for the region and the camera. Sum 1.
         meters: (Q, M, M), distance of each pair.
     """
 
@@ -98,7 +98,7 @@ class RegionReadings:
 
     @property
     def related(self) -> torch.Tensor:
-        """(Q, M), share of a region in the distance asked for."""
+        """(Q, M), probability that a region is an end of the distance asked for."""
         return self.probabilities.sum(dim=1) + self.probabilities.sum(dim=2)
 
     def losses(self, answers: RegionAnswers) -> torch.Tensor:

@@ -22,7 +22,7 @@ from smolrgpt_core.public_benchmarks.records import Point
 PER_MILLE = 1000.0
 
 NORMALIZED_UP_TO = 1.5
-"""VLMEvalKit takes numbers up to this for shares of the image, larger ones for another scale."""
+"""VLMEvalKit takes numbers up to this for fractions of the image, larger ones for another scale."""
 
 _UNSIGNED = r"[0-9]+(?:\.[0-9]*)?"
 _SIGNED = rf"[-+]?{_UNSIGNED}"
@@ -77,8 +77,8 @@ def pixels_in_brackets(answer: str, size: tuple[int, int]) -> list[tuple[int, in
     """
     pixels = []
     for x, y in re.findall(rf"\(({_SIGNED}),\s*({_SIGNED})\)", answer):
-        shares = "." in x or "." in y
-        scale = (size[1], size[0]) if shares else (1, 1)
+        is_fraction = "." in x or "." in y
+        scale = (size[1], size[0]) if is_fraction else (1, 1)
         pixels.append(_pixel(float(x) * scale[0], float(y) * scale[1]))
     return pixels
 

@@ -114,8 +114,8 @@ def _vlmevalkit(answered: Answered, read: Callable[[BenchmarkRecord], float | No
         verdicts = answered.verdicts(_padded(read, factor))
         for key in (_source, _source_and_type):
             end = "" if factor == FACTOR else f" < {factor:g}"
-            shares = fractions_by(answered.records, verdicts, key)
-            figures |= {f"{name}{end}": figure for name, figure in shares.items()}
+            fractions = fractions_by(answered.records, verdicts, key)
+            figures |= {f"{name}{end}": figure for name, figure in fractions.items()}
     return Outcome(figures, answered.verdicts(_padded(read, FACTOR)))
 
 

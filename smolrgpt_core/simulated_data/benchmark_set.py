@@ -152,7 +152,7 @@ class BenchmarkSet:
 
         Args:
             folder: must not exist; appears when all is written.
-            advance: told after each image how many questions there are.
+            advance: called after each image with the number of questions so far.
 
         Raises:
             SpatialError: BAD_INPUT when the folder exists, or the scenes do not offer enough

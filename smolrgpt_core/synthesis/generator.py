@@ -177,7 +177,7 @@ class QuestionGenerator:
         return self._worded(name, draft, wording, plain(value))
 
     def _draft(self, name: str) -> Draft | None:
-        """A draft of a form; None where what it chooses by cannot be told, as a hidden size."""
+        """A draft of a form; None if what it selects by is unknown, such as a hidden size."""
         try:
             return FORMS[name](self.view, self._rng)
         except SpatialError as error:

@@ -251,7 +251,9 @@ def _train(
 
 
 def accuracy(classifier: TypeClassifier, data: Path, which: str) -> float:
-    """Fraction of a data set's questions or answers whose category is told; see `texts_of`."""
+    """Fraction of a data set's questions or answers with the correct predicted category; see
+    `texts_of`.
+    """
     texts, labels = texts_of(data, which)
     found = classifier.categories(texts)
     return fmean(CATEGORIES[label] == name for label, name in zip(labels, found, strict=True))
