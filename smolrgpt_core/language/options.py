@@ -51,6 +51,12 @@ def split_options(text: str, regions: RegionSet) -> tuple[str, tuple[Option, ...
 def choose(program: Program, value: Any, options: tuple[Option, ...], regions: RegionSet) -> str:
     """The letter of the option that an answer is.
 
+    Args:
+        program: what was asked.
+        value: the answer.
+        options: of the question.
+        regions: of the frame.
+
     Raises:
         SpatialError: CANNOT_TELL when no option fits, or two do; BAD_QUESTION for options that
             cannot be compared with the answer.

@@ -45,11 +45,11 @@ class Category(IntEnum):
     RELATION = 8
     """In front or behind, above or below, inside or outside."""
     POSITION = 9
-    """Where something is: metres in the optical frame or the target frame."""
+    """Where something is: meters in the optical frame or the target frame."""
     DIRECTION = 10
     """A unit vector in the same frame."""
     SIZE = 11
-    """Length, width and height in metres."""
+    """Length, width and height in meters."""
 
 
 CATEGORIES = {

@@ -170,7 +170,11 @@ def _read_behind(
 
 
 def check_placeholders(text: str, region_ids: Sequence[int]) -> None:
-    """Raise BAD_QUESTION when the number of `<mask>` differs from the number of ids."""
+    """Check that there is an id for each `<mask>`.
+
+    Raises:
+        SpatialError: BAD_QUESTION when their numbers differ.
+    """
     placeholders = text.count(MASK)
     if placeholders != len(region_ids):
         raise bad_question(

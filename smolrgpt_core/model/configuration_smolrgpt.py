@@ -256,7 +256,11 @@ class SmolRGPTConfig(PreTrainedConfig):
         return self.mask_depth_token, self.mask_depth_token_id
 
     def check_fields(self) -> None:
-        """Raise ValueError when a value cannot work; the message names the field."""
+        """Check all values.
+
+        Raises:
+            ValueError: a value cannot work; the message names the field.
+        """
         for name in ("refiner_norm_eps", "depth_unit_m", "depth_limit_m", "initializer_range"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")

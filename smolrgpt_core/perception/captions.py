@@ -108,7 +108,11 @@ class LocalImageTextModel(LoadedImageTextModel):
 
     @classmethod
     def from_pretrained(cls, checkpoint: str | Path, device: str = "cpu") -> LocalImageTextModel:
-        """From a folder or a hub id; see `load_image_text_model`."""
+        """From a folder or a hub id; see `load_image_text_model`.
+
+        Raises:
+            OSError, ValueError: as of `load_image_text_model`.
+        """
         kind = str(load_config(checkpoint, _WHAT).model_type)
         if kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES:
             raise wrong_kind(checkpoint, kind, _WHAT, ["smolvlm", "qwen2_5_vl", "internvl", "..."])
@@ -176,7 +180,11 @@ class ImageTextServer:
 
 
 def check_asked(rgb: NDArray[np.uint8] | None, prompt: str) -> None:
-    """Raise BAD_INPUT for an image that is not uint8 (H, W, 3), or an empty prompt."""
+    """Check image and prompt.
+
+    Raises:
+        SpatialError: BAD_INPUT for an image that is not uint8 (H, W, 3), or an empty prompt.
+    """
     if rgb is not None:
         check_rgb(rgb)
     if not prompt.strip():

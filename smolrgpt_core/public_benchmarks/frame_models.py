@@ -127,7 +127,11 @@ class EngineModel:
         }  # fmt: skip
 
     def answer(self, question: BenchmarkQuestion) -> BenchmarkAnswer:
-        """See `BenchmarkModel`."""
+        """See `BenchmarkModel`.
+
+        Raises:
+            UnansweredError, SpatialError: as of `BenchmarkModel`.
+        """
         try:
             self._check_depth(question)
             frame = self.depth.frame(question, self.options.blind)
@@ -183,7 +187,11 @@ class AnswererModel:
         }  # fmt: skip
 
     def answer(self, question: BenchmarkQuestion) -> BenchmarkAnswer:
-        """See `BenchmarkModel`."""
+        """See `BenchmarkModel`.
+
+        Raises:
+            UnansweredError, SpatialError: as of `BenchmarkModel`.
+        """
         try:
             if not self.options.blind:
                 self.depth.check(question)

@@ -205,7 +205,11 @@ class HiSpatialTasks(Benchmark):
     )
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
-        """The record of a row, whose `source` is what its answer is."""
+        """The record of a row, whose `source` is what its answer is.
+
+        Raises:
+            ValueError: the row cannot be used; says what was expected and what was found.
+        """
         record, kind = read_as_published(row), str(row.fields["qa_info"]["type"])
         if record.category not in (CAMERA, DIRECTION, SOLVING):
             raise ValueError(f"expected one of HiSpatial's custom tasks, got {record.category!r}")

@@ -125,7 +125,11 @@ class WordsModel:
         }  # fmt: skip
 
     def answer(self, question: BenchmarkQuestion) -> BenchmarkAnswer:
-        """See `BenchmarkModel`."""
+        """See `BenchmarkModel`.
+
+        Raises:
+            UnansweredError, SpatialError: as of `BenchmarkModel`.
+        """
         try:
             rgb, prompt = self._shown(question)
         except SpatialError as error:

@@ -159,7 +159,11 @@ class Pope(Benchmark):
         return replace(read_records(named, self.parse), notes=(note,))
 
     def parse(self, row: PublishedRow) -> BenchmarkRecord:
-        """The record of a row; a question asked in several categories is in several rows."""
+        """The record of a row; a question asked in several categories is in several rows.
+
+        Raises:
+            ValueError: the row cannot be used; says what was expected and what was found.
+        """
         truth = text_field(row.fields, "answer").strip().lower()
         category = text_field(row.fields, "category")
         if truth not in (YES, NO) or category not in CATEGORIES:

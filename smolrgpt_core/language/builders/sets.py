@@ -107,7 +107,11 @@ def modified(given: Nominal, modifiers: tuple[Modifier, ...]) -> Nominal:
 
 
 def for_number(modifier: Any, plural: bool) -> Any:
-    """What "on the left", or "holding pallets 3 and 4", means for one or for several."""
+    """What "on the left", or "holding pallets 3 and 4", means for one or for several.
+
+    Raises:
+        SpatialError: BAD_QUESTION when it may mean either.
+    """
     if plural and isinstance(modifier, Together):
         raise NoReadingError("is one of these meant, or all of them together? ask about one")
     if isinstance(modifier, Beside):
@@ -198,7 +202,11 @@ def pair_of(chosen: Program) -> tuple[Program, Program]:
 
 
 def pair(chosen: Program) -> tuple[Program, Program]:
-    """The two regions of a list of two."""
+    """The two regions of a list of two.
+
+    Raises:
+        SpatialError: BAD_QUESTION for another number of regions.
+    """
     if chosen.operator is selections.Listed:
         if len(chosen.arguments[0]) != 2:
             raise NoReadingError(f"two regions are needed here, got {len(chosen.arguments[0])}")
