@@ -100,10 +100,10 @@ def _by_rules(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
     """Whether an answer is right, and what was read."""
     truth = str(record.truth)
     if record.category == DIRECTION:
-        given, true = vector_by_rules(answer), vector_by_rules(truth)
-        if given is None or true is None:
+        predicted, true = vector_by_rules(answer), vector_by_rules(truth)
+        if predicted is None or true is None:
             return 0.0, ""
-        apart = degrees_apart(given, true)
+        apart = degrees_apart(predicted, true)
         return float(apart <= SAME_DIRECTION_DEG), f"{apart:.0f} deg off"
     asked = _asked(record)
     read = asked.by_rules(answer)

@@ -57,23 +57,23 @@ FLOAT32_DIGITS = 6
 """Decimal digits that a float32 keeps."""
 
 
-def is_within(given: float, truth: float, factor: float) -> bool:
+def is_within(predicted: float, truth: float, factor: float) -> bool:
     """Whether the larger is less than `factor` times the smaller; both of any one unit.
 
     Args:
-        given: the answer.
+        predicted: the answer.
         truth: the true value.
         factor: limit of their ratio.
     """
-    if not (given > 0 and truth > 0):
+    if not (predicted > 0 and truth > 0):
         return False
-    return max(given / truth, truth / given) < factor
+    return max(predicted / truth, truth / predicted) < factor
 
 
 def _official(answered: Answered) -> Outcome:
     def decide(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
-        given = tagged_centimeters(answer, unknown_unit=1.0)
-        return _decided(given, float(record.truth), FACTOR)
+        predicted = tagged_centimeters(answer, unknown_unit=1.0)
+        return _decided(predicted, float(record.truth), FACTOR)
 
     found = _by_split(answered, decide)
     notes = list(found.notes)
@@ -86,8 +86,8 @@ def _official(answered: Answered) -> Outcome:
 def _rules(answered: Answered) -> Outcome:
     def decide(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
         meters = length_by_rules(answer)
-        given = None if meters is None else meters * CENTIMETERS_PER_METER
-        return _decided(given, _decimal(record), FACTOR)
+        predicted = None if meters is None else meters * CENTIMETERS_PER_METER
+        return _decided(predicted, _decimal(record), FACTOR)
 
     return _by_split(answered, decide)
 
@@ -123,10 +123,10 @@ def _padded(
     read: Callable[[BenchmarkRecord], float | None], factor: float
 ) -> Callable[[BenchmarkRecord, str], tuple[float, str]]:
     def decide(record: BenchmarkRecord, answer: str) -> tuple[float, str]:
-        given = read(record)
+        predicted = read(record)
         truth = float(record.truth) + NEARLY_NOTHING
-        hit, _ = _decided((given or 0.0) + NEARLY_NOTHING, truth, factor)
-        return hit, "" if given is None or math.isnan(given) else f"{given:g} cm"
+        hit, _ = _decided((predicted or 0.0) + NEARLY_NOTHING, truth, factor)
+        return hit, "" if predicted is None or math.isnan(predicted) else f"{predicted:g} cm"
 
     return decide
 
@@ -152,10 +152,10 @@ def _hispatial(answered: Answered) -> Outcome:
     return Outcome({"micro": fraction(verdicts), **splits}, verdicts)
 
 
-def _decided(given: float | None, truth: float, factor: float) -> tuple[float, str]:
-    if given is None or math.isnan(given):
+def _decided(predicted: float | None, truth: float, factor: float) -> tuple[float, str]:
+    if predicted is None or math.isnan(predicted):
         return 0.0, ""
-    return float(is_within(given, truth, factor)), f"{given:g} cm"
+    return float(is_within(predicted, truth, factor)), f"{predicted:g} cm"
 
 
 def _by_split(

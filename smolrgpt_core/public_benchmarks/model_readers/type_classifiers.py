@@ -270,16 +270,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--batch", type=int, default=TypeTraining.batch)
     parser.add_argument("--rate", type=float, default=TypeTraining.rate)
     parser.add_argument("--device", default="auto")
-    given = parser.parse_args(arguments)
-    settings = TypeTraining(given.steps, given.batch, given.rate)
+    options = parser.parse_args(arguments)
+    settings = TypeTraining(options.steps, options.batch, options.rate)
     results = {}
     for which in (QUESTIONS, ANSWERS):
-        losses = train(given.base, given.data, which, given.out / which, settings, given.device)
+        losses = train(
+            options.base, options.data, which, options.out / which, settings, options.device
+        )
         results[which] = {"first_loss": losses[0], "last_loss": losses[-1]}
-        if given.val is not None:
-            made = TypeClassifier.from_pretrained(given.out / which, given.device)
-            results[which]["accuracy"] = accuracy(made, given.val, which)
-    write_file(given.out / "training.json", json.dumps(results, indent=1).encode())
+        if options.val is not None:
+            made = TypeClassifier.from_pretrained(options.out / which, options.device)
+            results[which]["accuracy"] = accuracy(made, options.val, which)
+    write_file(options.out / "training.json", json.dumps(results, indent=1).encode())
     Console().print_json(data=results, indent=1)
 
 
