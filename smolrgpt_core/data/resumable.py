@@ -102,7 +102,7 @@ class ResumableFolder:
 
 def _check_same(path: Path, found: Any, wanted: Mapping[str, Any]) -> None:
     """Refuse to mix two data sets in one folder."""
-    there, here = dict(_flat(with_current_names(found))), dict(_flat(wanted))
+    there, here = (dict(_flat(with_current_names(item))) for item in (found, wanted))
     differing = [name for name in {*there, *here} if there.get(name) != here.get(name)]
     names = sorted(differing, key=lambda name: (name.count("."), name))
     if names:
