@@ -1,4 +1,4 @@
-"""What is known of each object of a frame: its cleaned points, their box, and the fitted box."""
+"""The facts about each object of a frame: its cleaned points, their box, and the fitted box."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def why_skipped(
 
     Args:
         region: of the object.
-        cloud: its cleaned points, with a level box; None where too few hang together.
+        cloud: its cleaned points, with a level box; None if too few are connected.
         image_size: (height, width).
         rules: what is asked about.
     """
@@ -88,7 +88,7 @@ class KnownObject:
 
     Attributes:
         region: of the object.
-        cloud: its cleaned points; None of a zone, and where too few hang together.
+        cloud: its cleaned points; None for a zone, or if too few are connected.
         placed: its fitted box; None where it cannot be measured.
         skipped: why it is not asked about; empty if it is.
     """
@@ -122,7 +122,7 @@ class KnownObject:
 
 
 def know(frame: RGBDFrame, scene: MeasuredScene, rules: ObjectFilter) -> dict[int, KnownObject]:
-    """What is known of every region of a frame, by id.
+    """The facts about every region of a frame, by id.
 
     Args:
         frame: with its regions.

@@ -32,17 +32,17 @@ class Sources:
         segmenter: folder or hub id of a segmentation model.
         detector: folder or hub id of an open-vocabulary detector, which also checks references.
         box_segmenter: folder or hub id of SAM or SAM 2, for the boxes of the detector.
-        classes: what a detector looks for, and what is kept of what a segmenter finds.
+        classes: what a detector looks for, and the only classes of a segmenter that are used.
         cameras: `cameras.json` with a calibration for each image; None: `focal`.
-        focal: fx, fy, cx, cy in pixels, of all images; None: what the depth model estimates.
+        focal: fx, fy, cx, cy in pixels, for all images; None: estimated by the depth model.
         up: unit vector in the optical frame, opposite to gravity; None: by the visible floor.
         camera_height: of all images, meters above the floor; None: by the visible floor.
         caption_model: folder or hub id of an image-text model, or the address of a server, that
-            writes references and looks for images that are no photographs; empty: neither.
+            writes references and detects images that are not photographs; empty: neither.
         device: of the models.
 
     Raises:
-        SpatialError: BAD_INPUT when a source is given twice, or not at all.
+        SpatialError: BAD_INPUT when a source is set twice, or not at all.
     """
 
     depth: Path | None = None
@@ -97,16 +97,17 @@ class AnnotationSettings:
     Attributes:
         images: folder of the images.
         sources: where depth, regions and calibrations come from.
-        seed: of every choice.
-        questions: at most so many about each image.
+        seed: random seed.
+        questions: maximum number per image.
         mixture: name in `MIXTURES`: which tasks, and how often.
-        reference_fraction: of the questions, so many name objects by references in place of masks,
-            where they have any.
+        reference_fraction: fraction of the questions that use references in place of masks, where
+            possible.
         split: that all images belong to.
         photographs: which images are used.
         objects: which objects are asked about.
         margins: which questions are too close to call.
-        min_confidence: of the measured answer, see `interpreter.Finding`; others are not asked for.
+        min_confidence: of the measured answer, see `interpreter.Finding`; less certain questions
+            are skipped.
 
     Raises:
         SpatialError: BAD_INPUT, naming the field that is wrong.

@@ -46,9 +46,9 @@ class EvaluatedSystem:
 
     Attributes:
         name: such as "geometric".
-        about: what a reader should know of it.
+        about: a remark for readers.
         predictions: in the order of the records.
-        scored: the same beside the truth; empty where the truth is not known.
+        scored: predictions with the truth; empty if the truth is unknown.
     """
 
     name: str
@@ -58,12 +58,12 @@ class EvaluatedSystem:
 
     @property
     def scores(self) -> dict[str, float]:
-        """The challenge's figures; empty where the truth is not known."""
+        """The challenge's figures; empty if the truth is unknown."""
         return challenge_scores(self.scored) if self.scored else {}
 
     @property
     def reliabilities(self) -> dict[str, Reliability]:
-        """Confidences beside the truth, of all answers and by category; only where there are any.
+        """Reliability of the confidences, of all answers and by category; empty without any.
 
         The keys are `OVERALL` and the names of the categories.
         """
@@ -191,9 +191,9 @@ def evaluate(
         folder: the split.
         choice: what answers.
         camera: for images without calibration.
-        limit: only so many questions, the first ones.
+        limit: only the first N questions.
         workers: processes of each answerer.
-        progress: called with the answerer, the number of questions, and how many are done.
+        progress: called with the answerer, the number of questions, and the number done.
         ablations: names of `ABLATIONS`; the answerer is asked again with each.
 
     Raises:
